@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+// The `busbar` command: the built program where it is installed, the TypeScript source in a clone.
+import { existsSync } from 'node:fs';
+import * as module from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const CONDITION = '@busbar/source';
+const source = new URL('../src/cli/main.ts', import.meta.url);
+
+module.enableCompileCache?.();
+if (existsSync(source)) await runSource();
+else await runBuilt();
+
+async function runSource() {
+  // Node 24 is what the repository pins; older ones cannot strip types, or stumble over `await using`.
+  if (Number.parseInt(process.versions.node, 10) < 24) return runSourceWithPinnedNode();
+  if (!hasCondition()) resolveSiblingsToSource();
+  return run(await import(source.href));
+}
+
+async function runBuilt() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 22 || (major === 22 && minor < 18)) {
+    fail(`needs Node 22.18 or newer; this is Node ${process.versions.node}`);
+  }
+  return run(await import('../dist/cli/main.js'));
+}
+
+/** @param {{ main(argv: string[]): Promise<number> }} program */
+async function run({ main }) {
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+function hasCondition() {
+  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes(CONDITION));
+}
+
+function resolveSiblingsToSource() {
+  module.registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier.startsWith('@busbar/')
+        ? next(specifier, { ...context, conditions: [...(context.conditions ?? []), CONDITION] })
+        : next(specifier, context),
+  });
+}
+
+async function runSourceWithPinnedNode() {
+  const node = fileURLToPath(new URL('../../../node_modules/node/bin/node', import.meta.url));
+  if (!existsSync(node)) {
+    fail(
+      `needs Node 24 in a clone; this is Node ${process.versions.node}. Run \`npm ci\` in the clone, which brings it`,
+    );
+  }
+  const { spawn } = await import('node:child_process');
+  const args = [`--conditions=${CONDITION}`, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn(node, args, { stdio: 'inherit' });
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    // A terminal sends SIGINT to both; anything else reaches only this process.
+    process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)));
+  }
+  child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 1);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+/** @param {string} reason @returns {never} */
+function fail(reason) {
+  process.stderr.write(`busbar: ${reason}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,2 @@
+// The front door: connect and the public names of the api.
+export {};

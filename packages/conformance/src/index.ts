@@ -1,0 +1,2 @@
+// The conformance suite as data, and a runner without a framework.
+export {};

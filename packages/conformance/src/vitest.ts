@@ -1,0 +1,2 @@
+// testTransport(harness): the suite as vitest tests.
+export {};

@@ -1,0 +1,2 @@
+// What tests and benchmarks share: children, proxies, throw-away folders.
+export {};

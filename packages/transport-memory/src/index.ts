@@ -1,0 +1,2 @@
+// The reference backend: openMemory and its options.
+export {};

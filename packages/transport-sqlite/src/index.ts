@@ -1,0 +1,2 @@
+// The SQLite backend: openSqlite and its options.
+export {};

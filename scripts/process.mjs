@@ -1,0 +1,57 @@
+// Starting programs with the Node of the lockfile, as if they had been started directly.
+import { spawn } from 'node:child_process';
+import { delimiter, dirname, join } from 'node:path';
+import { paths } from './paths.mjs';
+
+const CONDITION = '--conditions=@busbar/source';
+
+/**
+ * Runs the steps until one fails, then ends this process the way the last one ended.
+ * @param {import('./tasks.mjs').Step[]} steps
+ */
+export async function runSteps(steps) {
+  for (const step of steps) {
+    const { code, signal } = await runStep(step);
+    if (signal) return dieBy(signal);
+    if (code !== 0) process.exit(code ?? 1);
+  }
+}
+
+/** @param {import('./tasks.mjs').Step} step @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null }>} */
+function runStep({ args, env }) {
+  const child = spawn(paths.node, args, { cwd: paths.root, stdio: 'inherit', env: { ...environment(), ...env } });
+  const stop = passSignalsTo(child);
+  return new Promise((resolve, reject) => {
+    child.on('error', (error) => reject(new Error(`cannot start ${paths.node}: ${error.message}`)));
+    child.on('exit', (code, signal) => {
+      stop();
+      resolve({ code, signal });
+    });
+  });
+}
+
+/** What a task sees: its `node` is the pinned one, and siblings resolve to source. */
+function environment() {
+  const { PATH = '', NODE_OPTIONS = '' } = process.env;
+  const options = NODE_OPTIONS.includes(CONDITION) ? NODE_OPTIONS : `${NODE_OPTIONS} ${CONDITION}`.trim();
+  const path = [dirname(paths.node), join(paths.modules, '.bin'), PATH].join(delimiter);
+  return { ...process.env, PATH: path, NODE_OPTIONS: options, BUSBAR_BOOTSTRAPPED: paths.root };
+}
+
+/** @param {import('node:child_process').ChildProcess} child */
+function passSignalsTo(child) {
+  const handlers = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']).map((signal) => {
+    // A terminal sends ctrl-C to the whole foreground group: the child has it already.
+    const handler = () => (signal === 'SIGINT' && process.stdin.isTTY ? false : child.kill(signal));
+    process.on(signal, handler);
+    return () => process.off(signal, handler);
+  });
+  return () => handlers.forEach((remove) => void remove());
+}
+
+/** @param {NodeJS.Signals} signal */
+function dieBy(signal) {
+  process.kill(process.pid, signal);
+  // Some signals cannot end a process from within in time; the shell's number says the same.
+  setTimeout(() => process.exit(1), 1_000);
+}

@@ -1,0 +1,26 @@
+// The tasks, each a list of programs run one after the other until one fails.
+
+/** @typedef {{ args: string[], env?: Record<string, string> }} Step */
+
+const vitest = (/** @type {string[]} */ ...args) => ({ args: ['node_modules/vitest/vitest.mjs', 'run', ...args] });
+const tsc = (/** @type {string[]} */ ...args) => ({ args: ['node_modules/typescript/bin/tsc', '-b', ...args] });
+const biome = (/** @type {string[]} */ ...args) => ({ args: ['node_modules/@biomejs/biome/bin/biome', ...args] });
+const turbo = (/** @type {string[]} */ ...args) => ({
+  args: ['node_modules/turbo/bin/turbo', 'run', ...args],
+  env: { TURBO_TELEMETRY_DISABLED: '1' },
+});
+const node = (/** @type {string[]} */ ...args) => ({ args });
+const check = [tsc(), biome('check', '--error-on-warnings'), vitest('test/repo')];
+
+/** @type {Record<string, (args: string[]) => Step[]>} */
+export const tasks = {
+  demo: (args) => [node('demo/src/main.ts', ...args)],
+  test: (args) => [vitest(...args)],
+  'test:full': (args) => [...check, { ...vitest(...args), env: { BUSBAR_FULL: '1' } }, node('scripts/smoke.mjs')],
+  check: () => check,
+  build: (args) => [turbo('build', '--output-logs=errors-only', ...args)],
+  bench: (args) => [node('bench/src/main.ts', ...args)],
+  conformance: (args) => [node('packages/busbar/bin/busbar.js', 'conformance', ...args)],
+  cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
+  smoke: (args) => [node('scripts/smoke.mjs', ...args)],
+};

@@ -1,0 +1,19 @@
+// The one test configuration: every package is tested from source.
+import { defineConfig } from 'vitest/config';
+import { SummaryReporter } from './test/summary-reporter.ts';
+
+const conditions = ['@busbar/source', 'module', 'node', 'development|production'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'bench/test/**/*.test.ts', 'demo/test/**/*.test.ts'],
+    setupFiles: ['test/silence.ts'],
+    reporters: ['default', new SummaryReporter()],
+    pool: 'forks', // native modules and child processes: one process a file
+    retry: 0, // a flake is a bug
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+});
