@@ -1,0 +1,171 @@
+/**
+ * What the author of a backend writes. `openTransport(backend)` makes a {@link Transport} of it and does once, for all
+ * backends alike: checking and copying arguments, ids and defaults, time-outs and abort signals, states and closing,
+ * the loops of subscriptions and watches, and giving back what a cancelled receive has claimed.
+ *
+ * So in here every argument is valid, complete and the backend's own. The rules of `transport.ts` hold.
+ */
+
+import type { Capabilities } from './capabilities.ts';
+import type { Delivery, Message, MessageInput, StampedMessage, TopicEvent } from './message.ts';
+import type {
+  Binding,
+  BrowsePage,
+  DeleteResult,
+  Entry,
+  EntryChange,
+  From,
+  MessageState,
+  PendingResult,
+  PublishResult,
+  PutResult,
+  QueueInfo,
+  QueueSettings,
+  SendResult,
+  Service,
+  Settlement,
+  SettleResult,
+  StateChange,
+  StateRecord,
+  TopicInfo,
+  Touch,
+  TouchResult,
+} from './transport.ts';
+
+/** The bounds of one call, as a backend sees them. */
+export interface CallContext {
+  /** Fires when nobody waits for the call any more: time is up, the caller aborted, or the transport closes. Made when first asked for. */
+  readonly signal: AbortSignal;
+  /** When the time is up, on the clock of `performance.now()`; Infinity for never. */
+  readonly deadline: number;
+}
+
+/** A backend, opened. */
+export interface Backend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly queues: QueueBackend;
+  readonly topics: TopicBackend;
+  readonly entries: EntryBackend;
+  readonly admin: AdminBackend;
+  /** Present exactly where the feature `calls` is declared. */
+  readonly calls?: CallBackend;
+  /** Tells a loss of the server (`reconnecting`) and its return (`open`). A backend without a server leaves it out. */
+  onState?(listener: (change: StateChange) => void): void;
+  /** Ends it: frees timers, connections, files. Called once; no call is under way by then and no cursor open. */
+  close(): Promise<void>;
+}
+
+export interface QueueBackend {
+  send(
+    queue: string,
+    messages: readonly StampedMessage[],
+    create: boolean,
+    context: CallContext,
+  ): Promise<SendResult[]>;
+  /** When `context.signal` fires: stop waiting and resolve with what is claimed by then (it is released) or reject. */
+  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]>;
+  settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]>;
+  configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void>;
+}
+
+/** What a consumer asks for. */
+export interface Wanted {
+  readonly max: number;
+  readonly waitMs: number;
+  readonly consumer: string | undefined;
+}
+
+/**
+ * A place in a stream of things. `next` resolves with at least one as soon as there is one, at most `max`; it is never
+ * called while one is pending. After `close` a pending `next` resolves with none. It rejects when the stream cannot go
+ * on (POSITION_EXPIRED, for example); a lost server is not such a case: it resumes by itself.
+ */
+export interface Cursor<T> {
+  next(max: number): Promise<readonly T[]>;
+  close(): Promise<void>;
+}
+
+/** A {@link Cursor} over events. */
+export interface EventCursor extends Cursor<TopicEvent> {
+  /** Ephemeral events dropped so far because its bounded buffer was full. */
+  readonly dropped: number;
+  /** Where the cursor stood when it was opened, so that one that has seen nothing yet can be resumed; if it is known. */
+  readonly start: string | undefined;
+}
+
+export interface TopicBackend {
+  publish(
+    topic: string,
+    messages: readonly StampedMessage[],
+    ephemeral: boolean,
+    context: CallContext,
+  ): Promise<PublishResult[]>;
+  /** Once resolved, the next publish is seen by the cursor. */
+  open(pattern: string, from: From, context: CallContext): Promise<EventCursor>;
+  bind(queue: string, pattern: string, from: From, context: CallContext): Promise<void>;
+  unbind(queue: string, pattern: string, context: CallContext): Promise<void>;
+}
+
+export interface EntryBackend {
+  get(key: string, context: CallContext): Promise<Entry | undefined>;
+  put(key: string, value: Uint8Array, condition: PutCondition, context: CallContext): Promise<PutResult>;
+  touch(touches: readonly Touch[], context: CallContext): Promise<TouchResult[]>;
+  delete(key: string, ifRevision: number | undefined, context: CallContext): Promise<DeleteResult>;
+  list(prefix: string, page: Page, context: CallContext): Promise<Entry[]>;
+  /** The present entries, then `synced`, then changes, merged to the newest per key. */
+  watch(prefix: string, context: CallContext): Promise<Cursor<EntryChange>>;
+}
+
+export interface PutCondition {
+  readonly ttlMs: number | undefined;
+  readonly ifRevision: number | undefined;
+}
+
+/** One page of a listing. */
+export interface Page {
+  readonly limit: number;
+  readonly after: string | undefined;
+}
+
+export interface CallBackend {
+  /** The handler's rejections reach the caller as HANDLER_FAILED with the error's message. */
+  serve(
+    address: string,
+    max: number,
+    handler: (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>,
+    context: CallContext,
+  ): Promise<Service>;
+  /** `context.deadline` travels with the call. */
+  call(address: string, message: StampedMessage, context: CallContext): AsyncIterable<Message>;
+}
+
+export interface AdminBackend {
+  queues(filter: QueueFilter, context: CallContext): Promise<QueueInfo[]>;
+  topics(page: Page, context: CallContext): Promise<TopicInfo[]>;
+  bindings(context: CallContext): Promise<Binding[]>;
+  browse(queue: string, filter: BrowseFilter, context: CallContext): Promise<BrowsePage>;
+  redrive(queue: string, ids: readonly string[] | undefined, limit: number, context: CallContext): Promise<number>;
+  purge(
+    queue: string,
+    state: Exclude<MessageState, 'leased'>,
+    ids: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<number>;
+  cancel(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
+  reschedule(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
+  deleteQueue(queue: string, context: CallContext): Promise<boolean>;
+  exportState(context: CallContext): AsyncIterable<StateRecord>;
+  /** One bounded batch of an import, in the order of the export. */
+  importState(records: readonly StateRecord[], context: CallContext): Promise<number>;
+}
+
+export interface QueueFilter extends Page {
+  readonly names: readonly string[] | undefined;
+  readonly prefix: string;
+}
+
+export interface BrowseFilter extends Page {
+  readonly state: MessageState | undefined;
+  readonly ids: readonly string[] | undefined;
+}

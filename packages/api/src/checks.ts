@@ -1,0 +1,115 @@
+/** Checks of arguments at the boundary: each throws INVALID_ARGUMENT that names the argument and says what is legal. */
+
+import { invalid } from './errors.ts';
+import { quote } from './names.ts';
+
+/** The bounds of a number. */
+export interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+  /** Whether Infinity is legal too. Default false. */
+  readonly infinity?: boolean;
+}
+
+/** A duration that a timer of the platform can hold: up to 2^31-1 ms. */
+export const MAX_TIMER_MS = 2_147_483_647;
+/** Ten years: the longest delay, TTL or dedupe memory. */
+export const MAX_DURATION_MS = 315_360_000_000;
+
+/** Throws unless `options` is undefined or an object with no other keys than `allowed`. */
+export function checkOptions(options: unknown, allowed: readonly string[], what: string): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(`${what} must be an object, not ${describe(options)}`, `Its keys may be ${allowed.join(', ')}.`);
+  }
+  for (const key of Object.keys(options)) {
+    if (allowed.includes(key)) continue;
+    throw invalid(`${what} has no ${quote(key)}`, `Its keys may be ${allowed.join(', ')}.`);
+  }
+}
+
+/** Throws unless `value` is undefined or a whole number in the range. */
+export function checkInteger(value: unknown, name: string, range: NumberRange): void {
+  if (value === undefined || (range.infinity === true && value === Number.POSITIVE_INFINITY)) return;
+  if (Number.isSafeInteger(value) && (value as number) >= range.min && (value as number) <= range.max) return;
+  throw badNumber(value, name, range, 'whole number');
+}
+
+/** Throws unless `value` is undefined or a finite number in the range (fractions of a millisecond are legal). */
+export function checkDuration(value: unknown, name: string, range: NumberRange): void {
+  if (value === undefined || (range.infinity === true && value === Number.POSITIVE_INFINITY)) return;
+  if (Number.isFinite(value) && (value as number) >= range.min && (value as number) <= range.max) return;
+  throw badNumber(value, name, range, 'number');
+}
+
+/** Throws unless `value` is undefined or true or false. */
+export function checkBoolean(value: unknown, name: string): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  throw invalid(`${name} must be true or false, not ${describe(value)}`, 'Leave it out for the default.');
+}
+
+/** Throws unless `value` is undefined or 1 to `max` characters of well-formed Unicode without control characters. */
+export function checkText(value: unknown, name: string, max: number): void {
+  if (value === undefined) return;
+  const legal =
+    typeof value === 'string' &&
+    value.length >= 1 &&
+    value.length <= max &&
+    value.isWellFormed() &&
+    !hasControlCharacter(value);
+  if (legal) return;
+  throw invalid(
+    `${name} is illegal: ${describe(value)}`,
+    `Use 1 to ${max} characters of well-formed Unicode without control characters.`,
+  );
+}
+
+/** Throws unless `value` is undefined or one of `allowed`. */
+export function checkOneOf(value: unknown, name: string, allowed: readonly string[]): void {
+  if (value === undefined || (typeof value === 'string' && allowed.includes(value))) return;
+  throw invalid(`${name} is illegal: ${describe(value)}`, `Use one of ${allowed.join(', ')}.`);
+}
+
+/** Throws unless `value` is undefined or an AbortSignal. */
+export function checkSignal(value: unknown): void {
+  if (value === undefined || value instanceof AbortSignal) return;
+  throw invalid(`signal must be an AbortSignal, not ${describe(value)}`, 'Take it from an AbortController.');
+}
+
+/** Throws unless `value` is a function. */
+export function checkFunction(value: unknown, name: string): void {
+  if (typeof value === 'function') return;
+  throw invalid(`${name} must be a function, not ${describe(value)}`, 'Pass the handler as the last argument.');
+}
+
+/** Throws unless `value` is an array of at most `max` items. */
+export function checkArray(value: unknown, name: string, max: number): asserts value is readonly unknown[] {
+  if (Array.isArray(value) && value.length <= max) return;
+  const have = Array.isArray(value) ? `one of ${value.length}` : describe(value);
+  throw invalid(`${name} must be an array of at most ${max}, not ${have}`, 'Split it into several calls.');
+}
+
+/** `value` in a few words, for the text of an error. */
+export function describe(value: unknown): string {
+  if (value === null || typeof value === 'boolean' || typeof value === 'number') return String(value);
+  if (typeof value === 'string') return quote(value);
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : typeof value;
+}
+
+/** True when there is a character of C0, DEL or C1 in `text`. */
+export function hasControlCharacter(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x20 || (unit >= 0x7f && unit < 0xa0)) return true;
+  }
+  return false;
+}
+
+function badNumber(value: unknown, name: string, range: NumberRange, kind: string): Error {
+  const infinity = range.infinity === true ? ', or Infinity' : '';
+  return invalid(
+    `${name} is illegal: ${describe(value)}`,
+    `Use a ${kind} from ${range.min} to ${range.max}${infinity}.`,
+  );
+}

@@ -1,0 +1,186 @@
+/** The operator's view of a transport: arguments checked, imports cut into batches. */
+
+import type { CallContext, Page } from '../backend.ts';
+import { requireFeature } from '../capabilities.ts';
+import {
+  checkArray,
+  checkDuration,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  describe,
+  MAX_DURATION_MS,
+} from '../checks.ts';
+import { invalid } from '../errors.ts';
+import { checkQueueName, quote } from '../names.ts';
+import type { Admin, CallOptions, ListOptions, StateRecord } from '../transport.ts';
+import type { Shared } from './shared.ts';
+import { checkId } from './stamp.ts';
+
+const CALL_KEYS = ['timeoutMs', 'signal'];
+const MAX_PAGE = 1000;
+const DEFAULT_BROWSE = 100;
+const IMPORT_BATCH = 500;
+const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'entry', 'revision'];
+
+/** The operator's view of the transport. */
+export function openAdmin(shared: Shared): Admin {
+  return { ...openInspection(shared), ...openOperations(shared) };
+}
+
+type Inspection = Pick<Admin, 'queues' | 'topics' | 'bindings' | 'browse' | 'exportState'>;
+
+function openInspection(shared: Shared): Inspection {
+  const { admin } = shared.backend;
+  const read = <T>(operation: string, options: CallOptions | undefined, work: (context: CallContext) => Promise<T>) => {
+    shared.assertOpen(operation);
+    return shared.underWay.run({ operation, whenAbandoned: 'failed' }, options, work);
+  };
+  return {
+    async queues(options) {
+      checkOptions(options, ['names', 'prefix', 'limit', 'after', ...CALL_KEYS], 'queues options');
+      const page = checkPage(options);
+      if (options?.names !== undefined) checkNames(options.names);
+      if (options?.prefix !== undefined && typeof options.prefix !== 'string') throw badText('prefix', options.prefix);
+      const filter = { ...page, names: options?.names && [...options.names], prefix: options?.prefix ?? '' };
+      return read('admin.queues', options, (context) => admin.queues(filter, context));
+    },
+    async topics(options) {
+      checkOptions(options, ['limit', 'after', ...CALL_KEYS], 'topics options');
+      const page = checkPage(options);
+      return read('admin.topics', options, (context) => admin.topics(page, context));
+    },
+    async bindings(options) {
+      checkOptions(options, CALL_KEYS, 'bindings options');
+      return read('admin.bindings', options, (context) => admin.bindings(context));
+    },
+    async browse(queue, options) {
+      checkQueueName(queue);
+      checkOptions(options, ['state', 'ids', 'limit', 'after', ...CALL_KEYS], 'browse options');
+      checkOneOf(options?.state, 'state', ['ready', 'delayed', 'leased', 'dead']);
+      const { limit, after } = checkPage(options);
+      const ids = checkIds(options?.ids);
+      const filter = {
+        state: options?.state,
+        ids,
+        limit: options?.limit === undefined ? DEFAULT_BROWSE : limit,
+        after,
+      };
+      return read('admin.browse', options, (context) => admin.browse(queue, filter, context));
+    },
+    exportState: (options) => exportAll(shared, options),
+  };
+}
+
+function openOperations(shared: Shared): Omit<Admin, keyof Inspection> {
+  const { admin, capabilities } = shared.backend;
+  const write = <T>(
+    operation: string,
+    options: CallOptions | undefined,
+    work: (context: CallContext) => Promise<T>,
+  ) => {
+    shared.assertOpen(operation);
+    return shared.underWay.run({ operation, whenAbandoned: 'unknown' }, options, work);
+  };
+  return {
+    async redrive(queue, options) {
+      checkQueueName(queue);
+      checkOptions(options, ['ids', 'limit', ...CALL_KEYS], 'redrive options');
+      const { limit } = checkPage(options);
+      const ids = checkIds(options?.ids);
+      return write('admin.redrive', options, (context) => admin.redrive(queue, ids, limit, context));
+    },
+    async purge(queue, options) {
+      checkQueueName(queue);
+      checkOptions(options, ['state', 'ids', ...CALL_KEYS], 'purge options');
+      checkOneOf(options?.state, 'state', ['ready', 'delayed', 'dead']);
+      const ids = checkIds(options?.ids);
+      return write('admin.purge', options, (context) => admin.purge(queue, options?.state ?? 'dead', ids, context));
+    },
+    async cancel(queue, ids, options) {
+      const own = checkPending(queue, ids, options, 'cancel options');
+      requireFeature(capabilities, 'cancel');
+      return write('admin.cancel', options, (context) => admin.cancel(queue, own, context));
+    },
+    async reschedule(queue, ids, delayMs, options) {
+      const own = checkPending(queue, ids, options, 'reschedule options');
+      checkDuration(delayMs ?? Number.NaN, 'delayMs', { min: 0, max: MAX_DURATION_MS });
+      requireFeature(capabilities, 'cancel');
+      return write('admin.reschedule', options, (context) => admin.reschedule(queue, own, delayMs, context));
+    },
+    async deleteQueue(queue, options) {
+      checkQueueName(queue);
+      checkOptions(options, CALL_KEYS, 'deleteQueue options');
+      return write('admin.deleteQueue', options, (context) => admin.deleteQueue(queue, context));
+    },
+    async importState(records, options) {
+      checkOptions(options, CALL_KEYS, 'importState options');
+      requireFeature(capabilities, 'exportState');
+      let added = 0;
+      for await (const batch of batches(records)) {
+        added += await write('admin.importState', options, (context) => admin.importState(batch, context));
+      }
+      return added;
+    },
+  };
+}
+
+async function* exportAll(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
+  checkOptions(options, CALL_KEYS, 'exportState options');
+  shared.assertOpen('admin.exportState');
+  requireFeature(shared.backend.capabilities, 'exportState');
+  const controller = new AbortController();
+  const signal =
+    options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
+  try {
+    for await (const record of shared.backend.admin.exportState({ signal, deadline: Number.POSITIVE_INFINITY })) {
+      shared.assertOpen('admin.exportState');
+      yield record;
+    }
+  } finally {
+    controller.abort();
+  }
+}
+
+async function* batches(records: AsyncIterable<StateRecord> | Iterable<StateRecord>): AsyncIterable<StateRecord[]> {
+  let batch: StateRecord[] = [];
+  for await (const record of records) {
+    if (!KINDS.includes(record?.kind))
+      throw invalid(`illegal record ${describe(record)}`, 'Import what exportState gave.');
+    batch.push(record);
+    if (batch.length < IMPORT_BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function checkPage(options: ListOptions | undefined): Page {
+  checkInteger(options?.limit, 'limit', { min: 1, max: MAX_PAGE });
+  if (options?.after !== undefined && (typeof options.after !== 'string' || options.after.length > 1024)) {
+    throw badText('after', options.after);
+  }
+  return { limit: options?.limit ?? MAX_PAGE, after: options?.after };
+}
+
+function checkPending(queue: string, ids: unknown, options: CallOptions | undefined, what: string): readonly string[] {
+  checkQueueName(queue);
+  checkOptions(options, CALL_KEYS, what);
+  return checkIds(ids ?? null) ?? [];
+}
+
+function checkIds(ids: unknown): readonly string[] | undefined {
+  if (ids === undefined) return undefined;
+  checkArray(ids, 'ids', MAX_PAGE);
+  for (const id of ids) checkId(id ?? null, 'id');
+  return [...(ids as readonly string[])];
+}
+
+function checkNames(names: unknown): void {
+  checkArray(names, 'names', MAX_PAGE);
+  for (const name of names) checkQueueName(name);
+}
+
+function badText(name: string, value: unknown): Error {
+  return invalid(`illegal ${name} ${quote(value)}`, 'Use what an earlier call gave.');
+}

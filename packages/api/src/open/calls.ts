@@ -1,0 +1,128 @@
+/** The fast path of requests: arguments checked, time-outs kept, replies credited. */
+
+import type { CallBackend, CallContext } from '../backend.ts';
+import { checkDuration, checkFunction, checkInteger, checkOptions, checkSignal, MAX_TIMER_MS } from '../checks.ts';
+import { BusbarError, toBusbarError } from '../errors.ts';
+import type { Message, MessageInput } from '../message.ts';
+import { checkQueueName } from '../names.ts';
+import type { CallOptions, Calls, Service } from '../transport.ts';
+import { DEFAULT_TIMEOUT_MS } from './calls-under-way.ts';
+import type { Shared } from './shared.ts';
+import { stamp } from './stamp.ts';
+
+const DEFAULT_MAX = 16;
+
+/** The fast path over `backend`. */
+export function openCalls(shared: Shared, backend: CallBackend): Calls {
+  return {
+    async serve(address, options, handler) {
+      shared.assertOpen('calls.serve');
+      checkQueueName(address);
+      checkOptions(options, ['max'], 'serve options');
+      checkInteger(options?.max, 'max', { min: 1, max: 10_000 });
+      checkFunction(handler, 'handler');
+      const plan = { operation: 'calls.serve', whenAbandoned: 'failed' } as const;
+      const service = await shared.underWay.run(plan, undefined, (context) =>
+        backend.serve(address, options?.max ?? DEFAULT_MAX, handler, context),
+      );
+      return leadService(service, shared);
+    },
+    call: (address, message, options) => call(shared, backend, address, message, options ?? {}),
+  };
+}
+
+async function* call(
+  shared: Shared,
+  backend: CallBackend,
+  address: string,
+  message: MessageInput,
+  options: CallOptions,
+): AsyncGenerator<Message> {
+  shared.assertOpen('calls.call');
+  checkQueueName(address);
+  checkOptions(options, ['timeoutMs', 'signal'], 'call options');
+  checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+  checkSignal(options.signal);
+  const stamped = stamp(message, undefined, shared.backend.capabilities.maxBodyBytes);
+  const bounds = new CallBounds(options);
+  shared.closables.add(bounds);
+  try {
+    const replies = backend.call(address, stamped, bounds)[Symbol.asyncIterator]();
+    try {
+      while (true) {
+        const next = await Promise.race([replies.next(), bounds.over]);
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      bounds.end(new BusbarError('ABORTED', 'the caller left'));
+      void Promise.resolve(replies.return?.()).catch(() => undefined);
+    }
+  } catch (error) {
+    throw toBusbarError(error).at('calls.call', shared.backend.name);
+  } finally {
+    shared.closables.delete(bounds);
+  }
+}
+
+/** The bounds of one call on the fast path: it is over when its time is up, its signal fires, or the transport closes. */
+class CallBounds implements CallContext {
+  readonly deadline: number;
+  readonly over: Promise<never>;
+  readonly #controller = new AbortController();
+  readonly #fail: (error: BusbarError) => void;
+  readonly #free: () => void;
+
+  constructor({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions) {
+    this.deadline = performance.now() + timeoutMs;
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    this.over = promise;
+    this.#fail = reject;
+    const onAbort = (): void =>
+      this.end(
+        new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
+      );
+    const onTime = (): void =>
+      this.end(
+        new BusbarError('TIMEOUT', 'no reply came in time', {
+          outcome: 'unknown',
+          hint: 'Raise timeoutMs, or look at the responder.',
+        }),
+      );
+    const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTime, timeoutMs);
+    this.#free = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(error: BusbarError): void {
+    this.#free();
+    this.#fail(error);
+    this.#controller.abort(error);
+  }
+
+  /** The transport closes. */
+  async close(): Promise<void> {
+    this.end(new BusbarError('CLOSED', 'the transport was closed', { outcome: 'unknown' }));
+  }
+}
+
+function leadService(service: Service, shared: Shared): Service {
+  const led: Service = {
+    close: async () => {
+      shared.closables.delete(led);
+      await service.close();
+    },
+    [Symbol.asyncDispose]: () => led.close(),
+  };
+  shared.closables.add(led);
+  return led;
+}

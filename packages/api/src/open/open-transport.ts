@@ -1,0 +1,145 @@
+/** Makes a transport of a backend: leads its life, and lends its facets what they share. */
+
+import type { Backend } from '../backend.ts';
+import type { Capabilities } from '../capabilities.ts';
+import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../checks.ts';
+import { BusbarError } from '../errors.ts';
+import type {
+  Admin,
+  Calls,
+  CloseOptions,
+  Entries,
+  Queues,
+  StateChange,
+  Topics,
+  Transport,
+  TransportState,
+} from '../transport.ts';
+import { openAdmin } from './admin.ts';
+import { openCalls } from './calls.ts';
+import { CallsUnderWay } from './calls-under-way.ts';
+import { openEntries } from './entries.ts';
+import { HeldLeases } from './held-leases.ts';
+import { openQueues } from './queues.ts';
+import type { Closable, Shared } from './shared.ts';
+import { openTopics } from './topics.ts';
+
+/** The transport over `backend`. Authors of backends call it last in their opener. */
+export function openTransport(backend: Backend): Transport {
+  return new OpenTransport(backend);
+}
+
+class OpenTransport implements Transport {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly queues: Queues;
+  readonly topics: Topics;
+  readonly entries: Entries;
+  readonly admin: Admin;
+  readonly calls?: Calls;
+  readonly #backend: Backend;
+  readonly #underWay: CallsUnderWay;
+  readonly #leases = new HeldLeases();
+  readonly #closables = new Set<Closable>();
+  readonly #listeners = new Set<(change: StateChange) => void>();
+  #state: TransportState = 'open';
+  #closed: Promise<void> | undefined;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.name = backend.name;
+    this.capabilities = deepFreeze(backend.capabilities);
+    this.#underWay = new CallsUnderWay(backend.name, () => this.#state === 'reconnecting');
+    const shared: Shared = {
+      backend,
+      underWay: this.#underWay,
+      leases: this.#leases,
+      closables: this.#closables,
+      assertOpen: (operation, whileClosing) => this.#assertOpen(operation, whileClosing ?? false),
+    };
+    this.queues = openQueues(shared);
+    this.topics = openTopics(shared);
+    this.entries = openEntries(shared);
+    this.admin = openAdmin(shared);
+    if (backend.calls !== undefined) this.calls = openCalls(shared, backend.calls);
+    backend.onState?.((change) => {
+      if (this.#closed === undefined) this.#change(change);
+    });
+  }
+
+  get state(): TransportState {
+    return this.#state;
+  }
+
+  onState(listener: (change: StateChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    checkOptions(options, ['drainMs', 'leases'], 'close options');
+    checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
+    checkOneOf(options?.leases, 'leases', ['release', 'keep']);
+    this.#closed ??= this.#close(options ?? {});
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close({ drainMs = 0, leases = 'release' }: CloseOptions): Promise<void> {
+    this.#change({ state: 'closing' });
+    const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
+    this.#underWay.giveUpWaits(closedError(this.name));
+    if (leases === 'release') await this.#drain(drainMs);
+    await endings;
+    await this.#underWay.whenIdle(Math.max(drainMs, FINISH_MS));
+    this.#change({ state: 'closed' });
+    await this.#backend.close();
+    this.#listeners.clear();
+  }
+
+  /** Waits for held leases to be settled, then gives back the rest. A server that is away is not waited for. */
+  async #drain(drainMs: number): Promise<void> {
+    await this.#leases.whenNone(drainMs);
+    const receipts = this.#leases.receipts();
+    if (receipts.length === 0) return;
+    const release = receipts.map((receipt) => ({ receipt, action: 'release' as const }));
+    await this.queues.settle(release, { timeoutMs: RELEASE_MS }).catch(() => undefined);
+  }
+
+  #assertOpen(operation: string, whileClosing: boolean): void {
+    if (this.#state === 'closed' || (this.#state === 'closing' && !whileClosing)) {
+      throw closedError(this.name).at(operation, this.name);
+    }
+  }
+
+  #change(change: StateChange): void {
+    if (change.state === this.#state) return;
+    this.#state = change.state;
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** How long closing waits at least for calls that are under way. */
+const FINISH_MS = 5_000;
+/** How long closing tries to give leases back; they end by themselves otherwise. */
+const RELEASE_MS = 2_000;
+
+function closedError(name: string): BusbarError {
+  return new BusbarError('CLOSED', 'the transport is closed', { transport: name, hint: 'Open a new one.' });
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,133 @@
+/** The queues of a transport: arguments checked, leases counted, what came too late given back. */
+
+import type { CallContext, Wanted } from '../backend.ts';
+import {
+  checkArray,
+  checkBoolean,
+  checkDuration,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkText,
+  describe,
+  MAX_DURATION_MS,
+} from '../checks.ts';
+import { invalid } from '../errors.ts';
+import type { Delivery } from '../message.ts';
+import { checkQueueName } from '../names.ts';
+import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement, SettleResult } from '../transport.ts';
+import type { Shared } from './shared.ts';
+import { MAX_BATCH, stampAll } from './stamp.ts';
+
+const CALL_KEYS = ['timeoutMs', 'signal'];
+const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
+const MAX_REASON = 4096;
+const MAX_COUNT = 2_147_483_647;
+
+/** The queues of the transport. */
+export function openQueues(shared: Shared): Queues {
+  const { backend, underWay, leases } = shared;
+  const settle = (settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> =>
+    backend.queues.settle(settlements, context);
+  return {
+    async send(queue, messages, options) {
+      shared.assertOpen('queues.send');
+      checkQueueName(queue);
+      checkSendOptions(options);
+      const stamped = stampAll(messages, undefined, backend.capabilities.maxBodyBytes);
+      const plan = { operation: 'queues.send', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) =>
+        backend.queues.send(queue, stamped, options?.create ?? true, context),
+      );
+    },
+    async receive(queue, options) {
+      shared.assertOpen('queues.receive');
+      checkQueueName(queue);
+      const wanted = checkReceiveOptions(options);
+      const release = (deliveries: Delivery[]): void => {
+        const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
+        const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
+        underWay.run(plan, undefined, (context) => settle(back, context)).catch(() => undefined);
+      };
+      const plan = {
+        operation: 'queues.receive',
+        whenAbandoned: 'failed',
+        isWait: true,
+        onLate: release,
+      } as const;
+      const bounds = { timeoutMs: Number.POSITIVE_INFINITY, ...(options?.signal && { signal: options.signal }) };
+      const deliveries = await underWay.run(plan, bounds, (context) => backend.queues.receive(queue, wanted, context));
+      leases.add(deliveries);
+      return deliveries;
+    },
+    async settle(settlements, options) {
+      shared.assertOpen('queues.settle', true);
+      checkOptions(options, CALL_KEYS, 'settle options');
+      checkSettlements(settlements);
+      const own = settlements.map((settlement) => ({ ...settlement }));
+      const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
+      const results = await underWay.run(plan, options, (context) => settle(own, context));
+      leases.settled(own, results);
+      return results;
+    },
+    async configure(queue, settings, options) {
+      shared.assertOpen('queues.configure');
+      checkQueueName(queue);
+      checkSettings(settings);
+      checkOptions(options, CALL_KEYS, 'configure options');
+      const plan = { operation: 'queues.configure', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.queues.configure(queue, { ...settings }, context));
+    },
+  };
+}
+
+function checkSendOptions(options: SendOptions | undefined): void {
+  checkOptions(options, ['create', ...CALL_KEYS], 'send options');
+  checkBoolean(options?.create, 'create');
+}
+
+function checkReceiveOptions(options: ReceiveOptions | undefined): Wanted {
+  checkOptions(options, ['max', 'waitMs', 'consumer', 'signal'], 'receive options');
+  checkInteger(options?.max, 'max', { min: 1, max: 1000 });
+  checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
+  checkText(options?.consumer, 'consumer', 255);
+  return { max: options?.max ?? 1, waitMs: options?.waitMs ?? 0, consumer: options?.consumer };
+}
+
+/** Throws unless `settings` are legal settings of a queue. */
+export function checkSettings(settings: QueueSettings | undefined): void {
+  const keys = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'deadTtlMs'];
+  checkOptions(settings, keys, 'queue settings');
+  checkDuration(settings?.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
+  checkInteger(settings?.maxLength, 'maxLength', { min: 1, max: MAX_COUNT });
+  checkInteger(settings?.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
+  checkDuration(settings?.dedupeMs, 'dedupeMs', { min: 120_000, max: 604_800_000 });
+  checkDuration(settings?.expireIdleMs, 'expireIdleMs', { min: 1000, max: MAX_DURATION_MS, infinity: true });
+  checkDuration(settings?.deadTtlMs, 'deadTtlMs', { min: 1000, max: MAX_DURATION_MS, infinity: true });
+  checkBoolean(settings?.frozen, 'frozen');
+}
+
+function checkSettlements(settlements: readonly Settlement[]): void {
+  checkArray(settlements, 'settlements', MAX_BATCH);
+  for (const settlement of settlements) checkSettlement(settlement);
+}
+
+function checkSettlement(settlement: Settlement): void {
+  checkOptions(settlement, ['receipt', 'action', 'delayMs', 'reason'], 'settlement');
+  if (settlement?.action === undefined)
+    throw invalid('a settlement needs an action', `Use one of ${ACTIONS.join(', ')}.`);
+  checkOneOf(settlement.action, 'action', ACTIONS);
+  checkReceipt(settlement.receipt);
+  if ('delayMs' in settlement) checkDuration(settlement.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
+  if ('reason' in settlement && settlement.reason !== undefined) checkReason(settlement.reason);
+}
+
+function checkReceipt(receipt: unknown): void {
+  if (typeof receipt === 'string' && receipt.length >= 1 && receipt.length <= 512) return;
+  throw invalid(`illegal receipt: ${describe(receipt)}`, 'Use the receipt of a delivery as it was.');
+}
+
+function checkReason(reason: unknown): void {
+  if (typeof reason === 'string' && reason.isWellFormed() && reason.length <= MAX_REASON) return;
+  throw invalid(`illegal reason: ${describe(reason)}`, `Use at most ${MAX_REASON} characters of well-formed Unicode.`);
+}

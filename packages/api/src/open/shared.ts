@@ -1,0 +1,20 @@
+/** What the facets of one transport share. */
+
+import type { Backend } from '../backend.ts';
+import type { CallsUnderWay } from './calls-under-way.ts';
+import type { HeldLeases } from './held-leases.ts';
+
+/** Something that ends with the transport: a subscription, a watch, a server of calls. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+/** What the facets of one transport share. */
+export interface Shared {
+  readonly backend: Backend;
+  readonly underWay: CallsUnderWay;
+  readonly leases: HeldLeases;
+  readonly closables: Set<Closable>;
+  /** Throws CLOSED unless the transport is open; with `whileClosing` also while it closes. */
+  assertOpen(operation: string, whileClosing?: boolean): void;
+}
