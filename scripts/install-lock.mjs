@@ -6,21 +6,27 @@ import { paths } from './paths.mjs';
 
 const BEAT_MS = 1_000;
 const STALE_MS = 15_000;
+const ORPHAN_MS = 300_000;
 
-/** @param {(text: string) => void} say @param {() => Promise<void>} work */
+/** @typedef {{ isDoneBy(pid: number): void }} Work names the process that outlives a killed holder */
+/** @typedef {{ pid: number, worker?: number, host: string, token: string }} Holder */
+
+/** @param {(text: string) => void} say @param {(work: Work) => Promise<void>} work */
 export async function withInstallLock(say, work) {
-  const release = await acquire(say);
+  const holder = { pid: process.pid, host: hostname(), token: crypto.randomUUID() };
+  await acquire(holder, say);
+  const release = hold();
   try {
-    await work();
+    await work({ isDoneBy: (worker) => writeFileSync(paths.installLock, JSON.stringify({ ...holder, worker })) });
   } finally {
     release();
   }
 }
 
-/** @param {(text: string) => void} say */
-async function acquire(say) {
+/** @param {Holder} self @param {(text: string) => void} say */
+async function acquire(self, say) {
   for (let told = false; ; told = true) {
-    if (create(paths.installLock)) return hold();
+    if (create(paths.installLock, self)) return;
     const holder = readHolder();
     if (holder && isStale(holder)) {
       takeOver(holder);
@@ -36,22 +42,16 @@ function hold() {
     const now = new Date();
     utimesSync(paths.installLock, now, now);
   }, BEAT_MS);
-  const release = () => {
+  return () => {
     clearInterval(beat);
     rmSync(paths.installLock, { force: true });
-    process.off('exit', release);
   };
-  process.on('exit', release);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
-  return release;
 }
 
-/** @param {string} file */
-function create(file) {
+/** @param {string} file @param {Holder | undefined} content */
+function create(file, content) {
   try {
-    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), token: crypto.randomUUID() }), {
-      flag: 'wx',
-    });
+    writeFileSync(file, JSON.stringify(content ?? {}), { flag: 'wx' });
     return true;
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return false;
@@ -59,29 +59,46 @@ function create(file) {
   }
 }
 
-/** @typedef {{ pid: number, host: string, token: string, beatMs: number }} Holder */
-
-/** @returns {Holder | undefined} */
+/** @returns {(Holder & { beatMs: number }) | undefined} */
 function readHolder() {
   try {
     const beatMs = statSync(paths.installLock).mtimeMs;
-    const text = readFileSync(paths.installLock, 'utf8');
-    // Empty between creation and writing, or for ever when its writer died there.
-    return text ? { ...JSON.parse(text), beatMs } : { pid: 0, host: '', token: 'empty', beatMs };
+    return { ...parseHolder(readFileSync(paths.installLock, 'utf8')), beatMs };
   } catch {
     return undefined;
   }
 }
 
-/** @param {Holder} holder */
-function isStale({ pid, host, beatMs }) {
-  if (Date.now() - beatMs > STALE_MS) return true;
-  if (host !== hostname() || pid <= 0) return false;
+/** @param {string} text @returns {Holder} */
+function parseHolder(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Between creation and writing, or for ever when its writer died there: only the beat says which.
+    return { pid: 0, host: '', token: 'unwritten' };
+  }
+}
+
+/**
+ * A killed holder leaves an npm behind that goes on replacing files: its end is awaited, too. The beat decides
+ * where process ids say nothing: on another host, or when an id was given to a stranger.
+ * @param {Holder & { beatMs: number }} holder
+ */
+function isStale({ pid, worker, host, beatMs }) {
+  const silentMs = Date.now() - beatMs;
+  if (host !== hostname()) return silentMs > STALE_MS;
+  if (isAlive(pid)) return silentMs > STALE_MS;
+  return !isAlive(worker) || silentMs > ORPHAN_MS;
+}
+
+/** @param {number | undefined} pid */
+function isAlive(pid) {
+  if (!pid) return false;
   try {
     process.kill(pid, 0);
-    return false;
+    return true;
   } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH';
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
   }
 }
 
@@ -92,7 +109,7 @@ function isStale({ pid, host, beatMs }) {
  */
 function takeOver(holder) {
   const marker = `${paths.installLock}.${holder.token}`;
-  if (!create(marker)) return;
+  if (!create(marker, undefined)) return;
   try {
     if (readHolder()?.token === holder.token) rmSync(paths.installLock, { force: true });
   } finally {

@@ -8,11 +8,11 @@ import { paths } from './paths.mjs';
 /** Installs when something is missing or of another version; two commands at once install once. */
 export async function ensureInstalled() {
   if (!reasonToInstall()) return;
-  await withInstallLock(say, async () => {
+  await withInstallLock(say, async (work) => {
     const reason = reasonToInstall();
     if (!reason) return;
     say(`installing dependencies with npm ci, because ${reason} (about 15 seconds, needed once)`);
-    await npmCi();
+    await npmCi(work);
     const left = reasonToInstall();
     if (left) throw new Error(`npm ci ended well, but ${left}. Delete node_modules and run \`npm ci\` to see more`);
   });
@@ -65,24 +65,45 @@ function pinnedNodeRuns() {
   return spawnSync(paths.node, ['--version'], { stdio: 'ignore', env: withoutNodeOptions() }).status === 0;
 }
 
-/** Runs npm quietly; what it said is shown when it fails. */
-async function npmCi() {
+/**
+ * Scripts are left out and then run for the one package that needs its own: npm 10 knows no `allowScripts`, and
+ * would look for a compiler to build what comes prebuilt.
+ * @param {import('./install-lock.mjs').Work} work
+ */
+async function npmCi(work) {
+  await npm(work, 'ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund');
+  await npm(work, 'rebuild', 'node', '--ignore-scripts=false');
+}
+
+/**
+ * Runs npm quietly; what it said is shown when it fails.
+ * @param {import('./install-lock.mjs').Work} work
+ * @param {string[]} args
+ */
+async function npm(work, ...args) {
   const [file, ...first] = npmCommand();
-  const args = [...first, 'ci', '--include=dev', '--no-audit', '--no-fund'];
-  const child = spawn(file, args, { cwd: paths.root, env: npmEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, [...first, ...args], {
+    cwd: paths.root,
+    env: npmEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (child.pid) work.isDoneBy(child.pid);
+  // The lock stays behind: it names npm, so that the next command waits until npm has ended.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => child.kill() && process.exit(1));
   let output = '';
-  child.stdout.on('data', (chunk) => (output += chunk));
-  child.stderr.on('data', (chunk) => (output += chunk));
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   const code = await new Promise((resolve, reject) => {
     child.on('close', resolve);
-    child.on('error', (error) =>
-      reject(new Error(`npm cannot be started (${error.message}); install Node 20 or newer with npm`)),
+    child.on('error', ({ message }) =>
+      reject(new Error(`npm cannot be started (${message}); install Node 20 or newer with npm`)),
     );
   });
   if (code === 0) return;
-  const lines = output.split('\n').filter((line) => line && !line.includes('EBADENGINE'));
+  const lines = output.split('\n').filter((line) => line && !line.startsWith('npm warn'));
   process.stderr.write(`${lines.slice(-30).join('\n')}\n`);
-  throw new Error('npm ci failed, see above. The npm registry must be reachable; then run the command again');
+  throw new Error(
+    `npm ${args[0]} failed, see above. Mend that (most often: the npm registry cannot be reached), then run the command again`,
+  );
 }
 
 /** The npm that started us, else the one on the PATH. */
