@@ -1,0 +1,70 @@
+/** Assertions of a case: counted, with a text that says what was expected. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { type ErrorCode, isBusbarError } from '@busbar/api';
+
+/** An assertion that did not hold. */
+export class CheckFailed extends Error {
+  override readonly name = 'CheckFailed';
+}
+
+/** Counts what it checks; throws {@link CheckFailed}. */
+export class Check {
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** `condition` is truthy. */
+  ok(condition: unknown, what: string): void {
+    this.#count += 1;
+    if (!condition) throw new CheckFailed(what);
+  }
+
+  /** Deeply and strictly equal. */
+  equal<T>(actual: T, expected: T, what: string): void {
+    this.#count += 1;
+    if (!isDeepStrictEqual(actual, expected)) {
+      throw new CheckFailed(`${what}: expected ${show(expected)}, got ${show(actual)}`);
+    }
+  }
+
+  /** `min <= actual <= max`. */
+  between(actual: number, min: number, max: number, what: string): void {
+    this.#count += 1;
+    if (!(actual >= min && actual <= max)) {
+      throw new CheckFailed(`${what}: expected ${min} to ${max}, got ${actual}`);
+    }
+  }
+
+  /** Rejects with an error of Busbar that has this code (or one of these), and returns it. */
+  async rejects(
+    work: Promise<unknown> | (() => unknown),
+    code: ErrorCode | readonly ErrorCode[],
+    what: string,
+  ): Promise<import('@busbar/api').BusbarError> {
+    this.#count += 1;
+    const codes = typeof code === 'string' ? [code] : code;
+    try {
+      await (typeof work === 'function' ? work() : work);
+    } catch (error) {
+      if (isBusbarError(error) && codes.includes(error.code)) return error;
+      throw new CheckFailed(`${what}: expected ${codes.join(' or ')}, got ${show(error)}`);
+    }
+    throw new CheckFailed(`${what}: expected ${codes.join(' or ')}, but it succeeded`);
+  }
+
+  /** Fails. */
+  fail(what: string): never {
+    this.#count += 1;
+    throw new CheckFailed(what);
+  }
+}
+
+function show(value: unknown): string {
+  if (isBusbarError(value)) return `${value.code} (${value.message})`;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  const text = JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value);
+  return text.length > 300 ? `${text.slice(0, 297)}...` : text;
+}

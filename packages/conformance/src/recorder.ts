@@ -1,0 +1,70 @@
+/** Deliveries as a multiset: every one is kept, with who got it and when, and judged afterwards. */
+
+import type { Delivery } from '@busbar/api/transport';
+
+/** One delivery that was seen. */
+export interface Seen {
+  readonly id: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly receipt: string;
+  readonly consumer: string;
+  readonly pid: number;
+  /** On the clock of `performance.timeOrigin + performance.now()`. */
+  readonly at: number;
+}
+
+/** The deliveries of one case. */
+export class Recorder {
+  readonly #seen: Seen[] = [];
+
+  add(deliveries: readonly Delivery[], consumer = '', pid: number = process.pid): void {
+    const at = performance.timeOrigin + performance.now();
+    for (const { id, queue, attempt, receipt } of deliveries) {
+      this.#seen.push({ id, queue, attempt, receipt, consumer, pid, at });
+    }
+  }
+
+  /** Takes what another process saw. */
+  merge(seen: readonly Seen[]): void {
+    this.#seen.push(...seen);
+  }
+
+  get all(): readonly Seen[] {
+    return this.#seen;
+  }
+
+  /** Ids that were sent and never delivered. */
+  lost(sent: Iterable<string>): string[] {
+    const delivered = new Set(this.#seen.map(({ id }) => id));
+    return [...sent].filter((id) => !delivered.has(id));
+  }
+
+  /** Ids that were delivered and never sent. */
+  unexpected(sent: Iterable<string>): string[] {
+    const known = new Set(sent);
+    return [...new Set(this.#seen.map(({ id }) => id))].filter((id) => !known.has(id));
+  }
+
+  /** Deliveries with a number that was seen before for the same message: each needs an attempt of its own. */
+  repeated(): Seen[] {
+    const known = new Set<string>();
+    return this.#seen.filter(({ queue, id, attempt }) => {
+      const key = `${queue} ${id} ${attempt}`;
+      if (known.has(key)) return true;
+      known.add(key);
+      return false;
+    });
+  }
+
+  /** Deliveries beyond the first of each message. */
+  duplicates(): Seen[] {
+    const known = new Set<string>();
+    return this.#seen.filter(({ queue, id }) => {
+      const key = `${queue} ${id}`;
+      if (known.has(key)) return true;
+      known.add(key);
+      return false;
+    });
+  }
+}
