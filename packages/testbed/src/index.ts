@@ -1,2 +1,11 @@
-// What tests and benchmarks share: children, proxies, throw-away folders.
-export {};
+// What tests, benchmarks and the demonstration share. It runs from source only.
+export { Child, type ChildOptions, type ExitStatus, type NextOptions, spawnChild } from './child.ts';
+export { freePort } from './free-port.ts';
+export { isAlive } from './is-alive.ts';
+export { describeMachine, type Machine } from './machine.ts';
+export { onParentMessage, sendToParent } from './parent.ts';
+export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy.ts';
+export type { Direction } from './proxy-faults.ts';
+export { type Outcome, type RunOptions, runNode } from './run-node.ts';
+export { type TempDir, tempDir } from './temp-dir.ts';
+export { type WaitOptions, waitFor } from './wait-for.ts';

@@ -1,0 +1,189 @@
+// Child processes to talk to, kill, pause and restart.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { Mailbox } from './mailbox.ts';
+import { waitFor } from './wait-for.ts';
+
+/** What to start. */
+export interface ChildOptions {
+  /** A TypeScript or JavaScript file. */
+  readonly file: string | URL;
+  readonly args?: readonly string[];
+  /** Added to this process's environment; undefined removes. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+/** How a process ended: one of the two is null. */
+export interface ExitStatus {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** How long {@link Child.next} waits. */
+export interface NextOptions {
+  /** Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+const OUTPUT_LIMIT = 1_048_576;
+const PIPES_MS = 250;
+const guard = new URL('./orphan-guard.ts', import.meta.url).href;
+const running = new Set<ChildProcess>();
+
+/** Starts a file with the Node and the conditions of this process. It dies with this process, however that ends. */
+export function spawnChild(options: ChildOptions): Child {
+  return new Child(options);
+}
+
+/** One life of a program. */
+interface Life {
+  readonly process: ChildProcess;
+  readonly exited: Promise<ExitStatus>;
+  readonly messages: unknown[];
+  stdout: string;
+  stderr: string;
+}
+
+/** A running program; disposing of it kills it. */
+export class Child implements AsyncDisposable {
+  readonly #options: ChildOptions;
+  readonly #mailbox = new Mailbox();
+  #life: Life;
+
+  /** @internal use {@link spawnChild} */
+  constructor(options: ChildOptions) {
+    this.#options = options;
+    this.#life = this.#start();
+  }
+
+  get pid(): number {
+    return this.#life.process.pid ?? -1;
+  }
+
+  get stdin(): Writable | null {
+    return this.#life.process.stdin;
+  }
+
+  /** The last mebibyte the program wrote. */
+  get stdout(): string {
+    return this.#life.stdout;
+  }
+
+  /** The last mebibyte the program wrote as errors. */
+  get stderr(): string {
+    return this.#life.stderr;
+  }
+
+  /** Everything the program has sent since its last start. */
+  get messages(): readonly unknown[] {
+    return this.#life.messages;
+  }
+
+  /** Resolves when the current process has ended and its output was read. */
+  get exited(): Promise<ExitStatus> {
+    return this.#life.exited;
+  }
+
+  /** Sends to the program. One that is gone does not get it. */
+  send(message: object | string | number | boolean): void {
+    // The callback takes the error of a channel that closed meanwhile.
+    const { process } = this.#life;
+    if (process.connected) process.send(message, () => undefined);
+  }
+
+  /** Takes the first message that matches, already here or to come; rejects with the program's errors if it ends first. */
+  async next<T = unknown>(matches: (message: T) => boolean = () => true, options: NextOptions = {}): Promise<T> {
+    const { timeoutMs = 10_000 } = options;
+    const late = (): Error => this.#failure(`sent nothing that matches within ${timeoutMs} ms`);
+    return (await this.#mailbox.take((message) => matches(message as T), timeoutMs, late)) as T;
+  }
+
+  /** Sends a signal, SIGKILL unless told; resolves when the process has ended. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<ExitStatus> {
+    this.#life.process.kill(signal);
+    return this.#life.exited;
+  }
+
+  /** Pauses the process; resolves once it stands still. */
+  async stop(): Promise<void> {
+    this.#life.process.kill('SIGSTOP');
+    const status = `/proc/${this.pid}/stat`;
+    if (existsSync(status))
+      await waitFor(() => / [Tt] /.test(readFileSync(status, 'utf8')), { what: 'the child to stop' });
+  }
+
+  /** Lets a paused process go on. */
+  cont(): void {
+    this.#life.process.kill('SIGCONT');
+  }
+
+  /** Kills the process and starts the program again, with the same arguments and without its old messages. */
+  async restart(): Promise<void> {
+    await this.kill();
+    this.#mailbox.clear();
+    this.#life = this.#start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  #start(): Life {
+    const child = start(this.#options);
+    const { promise: exited, resolve } = Promise.withResolvers<ExitStatus>();
+    const life: Life = { process: child, exited, messages: [], stdout: '', stderr: '' };
+    child.stdout?.setEncoding('utf8').on('data', (text) => (life.stdout = (life.stdout + text).slice(-OUTPUT_LIMIT)));
+    child.stderr?.setEncoding('utf8').on('data', (text) => (life.stderr = (life.stderr + text).slice(-OUTPUT_LIMIT)));
+    child.on('message', (message) => {
+      life.messages.push(message);
+      this.#mailbox.put(message);
+    });
+    onceEnded(child, life, (status) => {
+      this.#mailbox.fail(this.#failure(status.signal ? `was killed by ${status.signal}` : `ended with ${status.code}`));
+      resolve(status);
+    });
+    return life;
+  }
+
+  #failure(what: string): Error {
+    const output = this.#life.stderr.trim() || '(nothing on stderr)';
+    return new Error(`child ${this.#options.file} ${what}\n${output}`);
+  }
+}
+
+function start({ file, args = [], env, cwd }: ChildOptions): ChildProcess {
+  const path = file instanceof URL ? fileURLToPath(file) : file;
+  const child = spawn(process.execPath, ['--conditions=@busbar/source', `--import=${guard}`, path, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  });
+  // Writing to a program that has ended is no failure of the test.
+  child.stdin?.on('error', () => undefined);
+  if (running.size === 0) process.on('exit', killAll);
+  running.add(child);
+  return child;
+}
+
+function onceEnded(child: ChildProcess, life: Life, listener: (status: ExitStatus) => void): void {
+  const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+    if (!running.delete(child)) return;
+    if (running.size === 0) process.off('exit', killAll);
+    listener({ code, signal });
+  };
+  child.on('close', end);
+  // Where a grandchild keeps the pipes open, `close` does not come.
+  child.on('exit', (code, signal) => setTimeout(end, PIPES_MS, code, signal).unref());
+  child.on('error', (error) => {
+    life.stderr += error.message;
+    if (child.pid === undefined) end(-1, null);
+  });
+}
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL');
+}

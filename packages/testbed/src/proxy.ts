@@ -1,0 +1,145 @@
+// A proxy that breaks connections in all the ways networks do.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type Direction, directions, ProxyFaults } from './proxy-faults.ts';
+import { ProxyLane } from './proxy-lane.ts';
+
+/** A TCP address or the path of a Unix socket. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Where to forward to, and where to listen. */
+export interface ProxyOptions {
+  readonly target: Endpoint;
+  /** Default: a free port of 127.0.0.1. */
+  readonly listen?: Endpoint;
+}
+
+/** Listens, and forwards each connection to the target until told otherwise. */
+export async function openProxy(options: ProxyOptions): Promise<FaultProxy> {
+  const server = createServer({ allowHalfOpen: true });
+  const proxy = new FaultProxy(server, options.target);
+  server.listen(options.listen ?? { host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  return proxy;
+}
+
+interface Pair {
+  readonly sockets: readonly [Socket, Socket];
+  readonly lanes: readonly ProxyLane[];
+}
+
+/** Faults hold for present and new connections until {@link FaultProxy.heal}. */
+export class FaultProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #target: Endpoint;
+  readonly #faults = new ProxyFaults();
+  readonly #pairs = new Set<Pair>();
+
+  /** @internal use {@link openProxy} */
+  constructor(server: Server, target: Endpoint) {
+    this.#server = server;
+    this.#target = target;
+    server.on('connection', (client) => this.#connect(client));
+  }
+
+  /** Where clients connect. */
+  get endpoint(): Endpoint {
+    const address = this.#server.address() as AddressInfo | string;
+    return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port };
+  }
+
+  /** The port clients connect to; a Unix socket has none. */
+  get port(): number {
+    const { endpoint } = this;
+    if ('port' in endpoint) return endpoint.port;
+    throw new TypeError('this proxy listens on a Unix socket');
+  }
+
+  /** Connections now open. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** Resets all connections; new ones are served. */
+  cut(): void {
+    for (const { sockets } of this.#pairs) sockets.forEach(reset);
+  }
+
+  /** Resets all connections, and each new one at once. */
+  block(): void {
+    this.#faults.blocked = true;
+    this.cut();
+  }
+
+  /** Moves nothing any more, in one direction or both, and tells nobody: neither end sees a close. */
+  halfOpen(direction?: Direction): void {
+    for (const held of direction ? [direction] : directions) this.#faults.held.add(held);
+    this.#apply();
+  }
+
+  /** Everything arrives this much later, in order, in both directions. */
+  delay(delayMs: number): void {
+    this.#faults.delayMs = delayMs;
+  }
+
+  /** Ends the connection that carries the N-th byte from now, right after that byte. */
+  cutAfter(bytes: number, direction: Direction = 'toTarget'): void {
+    this.#faults.budget[direction] = bytes;
+  }
+
+  /** Removes all faults; what was held arrives. */
+  heal(): void {
+    this.#faults.clear();
+    this.#apply();
+    for (const { sockets } of this.#pairs) if (sockets.some((socket) => socket.destroyed)) sockets.forEach(reset);
+  }
+
+  /** Resets all connections and stops listening. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.block();
+    await closed;
+  }
+
+  #apply(): void {
+    for (const { lanes } of this.#pairs) for (const lane of lanes) lane.apply();
+  }
+
+  #connect(client: Socket): void {
+    client.on('error', () => undefined);
+    if (this.#faults.blocked) reset(client);
+    else this.#forward(client);
+  }
+
+  #forward(client: Socket): void {
+    const target = connect({ ...this.#target, allowHalfOpen: true });
+    const lane = (from: Socket, to: Socket, direction: Direction): ProxyLane =>
+      new ProxyLane({ from, to, direction, faults: this.#faults });
+    const pair: Pair = {
+      sockets: [client, target],
+      lanes: [lane(client, target, 'toTarget'), lane(target, client, 'toClient')],
+    };
+    this.#pairs.add(pair);
+    client.on('close', () => this.#oneClosed(pair, target));
+    target.on('close', () => this.#oneClosed(pair, client));
+    target.on('error', () => undefined);
+    for (const each of pair.lanes) each.apply();
+  }
+
+  /** A socket that died takes the other with it, unless the network is down: then the other end must not learn. */
+  #oneClosed(pair: Pair, other: Socket): void {
+    if (other.destroyed) this.#pairs.delete(pair);
+    else if (this.#faults.held.size === 0 && !other.writableEnded) reset(other);
+  }
+}
+
+/** An RST where there is such a thing; a Unix socket just closes. */
+function reset(socket: Socket): void {
+  if (socket.destroyed) return;
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,29 @@
+import { createServer } from 'node:net';
+import { describeMachine, freePort, waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+
+test('waits until the answer is truthy and gives it back', async () => {
+  let asked = 0;
+  expect(await waitFor(() => ++asked === 3 && 'third', { what: 'the third' })).toBe('third');
+});
+
+test('a failure says what was awaited and what was seen last', async () => {
+  const never = waitFor(() => 0, { what: 'the bus', timeoutMs: 10 });
+  await expect(never).rejects.toThrow('waited 10 ms for the bus; last answer: 0');
+  const throws = waitFor(() => Promise.reject(new Error('flat tyre')), { what: 'the bus', timeoutMs: 10 });
+  await expect(throws).rejects.toMatchObject({ cause: { message: 'flat tyre' } });
+});
+
+test('a free port can be listened on', async () => {
+  const server = createServer();
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  server.close();
+});
+
+test('the machine is described in words and numbers', () => {
+  const machine = describeMachine();
+  expect(machine.cpu).not.toBe('');
+  expect(Math.min(machine.cores, machine.memoryGiB)).toBeGreaterThan(0);
+  expect(machine.node).toBe(process.versions.node);
+});
