@@ -1,0 +1,149 @@
+/** What `openTransport` does for every backend, held against a backend that does almost nothing. */
+
+import { type Backend, type Capabilities, type Delivery, openTransport, type Transport } from '@busbar/api/transport';
+import { expect, test } from 'vitest';
+
+const capabilities: Capabilities = {
+  durability: 'none',
+  reach: 'process',
+  features: {
+    calls: false,
+    orderingKeys: true,
+    portableReceipts: true,
+    staleSettleRefused: true,
+    atomicMove: true,
+    exactLimit: true,
+    retryKeepsPlace: true,
+    dedupeSurvivesRestart: true,
+    comparablePositions: true,
+    monotonicClock: true,
+    cancel: false,
+    exportState: false,
+  },
+  reasons: { cancel: 'it is a stub' },
+  lease: 'timed',
+  priorityLevels: 10,
+  attemptLossMs: 0,
+  settleLossMs: 0,
+  granularityMs: 1,
+  reclaimMs: 1000,
+  maxBodyBytes: 524_288,
+  retention: { maxAgeMs: 1, maxEvents: 1, maxBytes: 1 },
+};
+
+function open(overrides: { queues?: Partial<Backend['queues']>; close?: () => Promise<void> }): Transport {
+  const backend = {
+    name: 'stub',
+    capabilities,
+    topics: {},
+    entries: {},
+    admin: {},
+    close: async () => {},
+    ...overrides,
+  };
+  return openTransport(backend as unknown as Backend);
+}
+
+const delivery = { receipt: 'r1', leaseLeftMs: 60_000 } as Delivery;
+
+test('a call that takes too long rejects with TIMEOUT, its outcome unknown', async () => {
+  await using transport = open({
+    queues: {
+      send: (_queue, _messages, _create, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    },
+  });
+  const error = await transport.queues.send('q', [{ body: new Uint8Array() }], { timeoutMs: 10 }).catch((e) => e);
+  expect(error).toMatchObject({ code: 'TIMEOUT', outcome: 'unknown', operation: 'queues.send', transport: 'stub' });
+});
+
+test('an aborted receive gives back what it had claimed', async () => {
+  const settled: unknown[] = [];
+  const claimed = Promise.withResolvers<Delivery[]>();
+  const transport = open({
+    queues: {
+      receive: () => claimed.promise,
+      settle: async (settlements) => {
+        settled.push(...settlements);
+        return settlements.map(({ receipt }) => ({ receipt, status: 'done' as const }));
+      },
+    },
+  });
+  const controller = new AbortController();
+  const received = transport.queues.receive('q', { waitMs: Number.POSITIVE_INFINITY, signal: controller.signal });
+  controller.abort();
+  await expect(received).rejects.toMatchObject({ code: 'ABORTED' });
+  claimed.resolve([delivery]);
+  await transport.close();
+  expect(settled).toEqual([{ receipt: 'r1', action: 'release' }]);
+});
+
+test('closing ends waits with CLOSED, releases leases once, and is idempotent', async () => {
+  let closes = 0;
+  const released: string[] = [];
+  const transport = open({
+    queues: {
+      receive: (_queue, { waitMs }, context) =>
+        waitMs === 0
+          ? Promise.resolve([delivery])
+          : new Promise((resolve) => context.signal.addEventListener('abort', () => resolve([]))),
+      settle: async (settlements) => {
+        released.push(...settlements.map(({ action }) => action));
+        return settlements.map(({ receipt }) => ({ receipt, status: 'done' as const }));
+      },
+    },
+    close: async () => {
+      closes += 1;
+    },
+  });
+  await transport.queues.receive('q');
+  const waiting = transport.queues.receive('q', { waitMs: Number.POSITIVE_INFINITY });
+  const states: string[] = [];
+  transport.onState(({ state }) => states.push(state));
+  const first = transport.close();
+  expect(transport.close()).toBe(first);
+  await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' });
+  await first;
+  expect({ closes, released, states, state: transport.state }).toEqual({
+    closes: 1,
+    released: ['release'],
+    states: ['closing', 'closed'],
+    state: 'closed',
+  });
+  await expect(transport.queues.receive('q')).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('a batch is checked before any effect, and owned', async () => {
+  const bodies: number[][] = [];
+  await using transport = open({
+    queues: {
+      send: async (_queue, messages) => {
+        await Promise.resolve();
+        bodies.push(...messages.map(({ body }) => [...body]));
+        return messages.map(({ id }) => ({ id, status: 'stored' as const }));
+      },
+    },
+  });
+  const body = new Uint8Array([1, 2]);
+  const bad = { body, priority: 11 };
+  await expect(transport.queues.send('q', [{ body }, bad])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  const sent = transport.queues.send('q', [{ body }]);
+  body.fill(9);
+  await sent;
+  expect(bodies).toEqual([[1, 2]]);
+});
+
+test('what is declared missing is refused, with the reason as the hint', async () => {
+  await using transport = open({});
+  await expect(transport.admin.cancel('q', ['x'])).rejects.toMatchObject({ code: 'UNSUPPORTED', hint: 'it is a stub' });
+  expect(transport.calls).toBeUndefined();
+});
+
+test('unknown options are refused, with the legal ones in the hint', async () => {
+  await using transport = open({});
+  const options = { maxx: 1 } as object;
+  await expect(transport.queues.receive('q', options)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    hint: expect.stringContaining('max'),
+  });
+});
