@@ -1,0 +1,73 @@
+/** All cases, in the order of the catalogue's groups. */
+
+import type { ConformanceCase } from './case.ts';
+import { cases as ack } from './cases/ack.ts';
+import { cases as backpressure } from './cases/backpressure.ts';
+import { cases as concurrency } from './cases/concurrency.ts';
+import { cases as deadLetters } from './cases/dead-letters.ts';
+import { cases as dedupe } from './cases/dedupe.ts';
+import { cases as delay } from './cases/delay.ts';
+import { cases as errors } from './cases/errors.ts';
+import { cases as faults } from './cases/faults.ts';
+import { cases as groups } from './cases/groups.ts';
+import { cases as headers } from './cases/headers.ts';
+import { cases as lifecycle } from './cases/lifecycle.ts';
+import { cases as locks } from './cases/locks.ts';
+import { cases as multiProcess } from './cases/multi-process.ts';
+import { cases as ordering } from './cases/ordering.ts';
+import { cases as payload } from './cases/payload.ts';
+import { cases as persistence } from './cases/persistence.ts';
+import { cases as pointToPoint } from './cases/point-to-point.ts';
+import { cases as priority } from './cases/priority.ts';
+import { cases as reconnect } from './cases/reconnect.ts';
+import { cases as registry } from './cases/registry.ts';
+import { cases as replay } from './cases/replay.ts';
+import { cases as requests } from './cases/requests.ts';
+import { cases as security } from './cases/security.ts';
+import { cases as stateTransfer } from './cases/state-transfer.ts';
+import { cases as topics } from './cases/topics.ts';
+import { cases as ttl } from './cases/ttl.ts';
+import { groupOf } from './catalogue.ts';
+
+/** Throws unless every id is there once, known to the catalogue, and in its group. */
+export function checkCases(cases: readonly ConformanceCase[]): readonly ConformanceCase[] {
+  const ids = new Set<string>();
+  for (const { id, group } of cases) {
+    if (ids.has(id)) throw new Error(`there are two cases ${id}`);
+    ids.add(id);
+    const expected = groupOf(id);
+    if (expected === undefined) throw new Error(`case ${id} is not in the catalogue`);
+    if (expected !== group) throw new Error(`case ${id} belongs to the group ${expected}, not ${group}`);
+  }
+  return cases;
+}
+
+/** Every case there is. */
+export const SUITE: readonly ConformanceCase[] = checkCases([
+  ...pointToPoint,
+  ...ordering,
+  ...priority,
+  ...requests,
+  ...topics,
+  ...groups,
+  ...ack,
+  ...deadLetters,
+  ...delay,
+  ...ttl,
+  ...dedupe,
+  ...replay,
+  ...persistence,
+  ...reconnect,
+  ...backpressure,
+  ...concurrency,
+  ...payload,
+  ...headers,
+  ...errors,
+  ...lifecycle,
+  ...registry,
+  ...locks,
+  ...multiProcess,
+  ...faults,
+  ...security,
+  ...stateTransfer,
+]);
