@@ -155,6 +155,8 @@ export interface AdminBackend {
   cancel(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
   reschedule(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
   deleteQueue(queue: string, context: CallContext): Promise<boolean>;
+  /** Deletes everything in this transport's namespace, counters of revisions excepted. */
+  clear(context: CallContext): Promise<void>;
   exportState(context: CallContext): AsyncIterable<StateRecord>;
   /** One bounded batch of an import, in the order of the export. */
   importState(records: readonly StateRecord[], context: CallContext): Promise<number>;

@@ -344,6 +344,8 @@ export interface Admin {
   reschedule(queue: string, ids: readonly string[], delayMs: number, options?: CallOptions): Promise<PendingResult[]>;
   /** Deletes a queue with its messages, dead letters, settings and bindings. False where there was none. Leases on it are lost. */
   deleteQueue(queue: string, options?: CallOptions): Promise<boolean>;
+  /** Deletes everything in the namespace of this transport: for tests and throw-away namespaces. Leases and waits go on as if nothing had ever been. */
+  clear(options?: CallOptions): Promise<void>;
   /** Everything there is, as records (rule RA7): a consistent cut where the backend can make one. */
   exportState(options?: CallOptions): AsyncIterable<StateRecord>;
   /** Takes records in. Idempotent: what is there already, by id, key or name, stays as it is. Resolves with how many were new. */

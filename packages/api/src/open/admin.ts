@@ -113,6 +113,10 @@ function openOperations(shared: Shared): Omit<Admin, keyof Inspection> {
       checkOptions(options, CALL_KEYS, 'deleteQueue options');
       return write('admin.deleteQueue', options, (context) => admin.deleteQueue(queue, context));
     },
+    async clear(options) {
+      checkOptions(options, CALL_KEYS, 'clear options');
+      return write('admin.clear', options, (context) => admin.clear(context));
+    },
     async importState(records, options) {
       checkOptions(options, CALL_KEYS, 'importState options');
       requireFeature(capabilities, 'exportState');
