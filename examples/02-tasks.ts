@@ -1,0 +1,21 @@
+/** Work shared out: each task to one worker at a time, retried when it fails, its result kept for whoever asks. */
+
+import { connect, RejectError } from 'busbar';
+
+await using bus = await connect();
+
+const workers = await bus.process<number, number>('square', { concurrency: 4 }, async (task, ctx) => {
+  if (task.body < 0) throw new RejectError('negative numbers are for another worker'); // straight to the dead letters
+  ctx.progress(0.5);
+  return task.body ** 2;
+});
+
+const tickets = [];
+for (const number of [1, 2, 3]) tickets.push(await bus.enqueue<number, number>('square', number, { priority: 9 }));
+console.log(await Promise.all(tickets.map((ticket) => ticket.result({ timeoutMs: 5_000 })))); // [ 1, 4, 9 ]
+
+const bad = await bus.enqueue<number, number>('square', -1);
+console.log(await bad.result({ timeoutMs: 5_000 }).catch((error) => error.code)); // HANDLER_FAILED
+console.log((await bus.deadLetters('square').browse()).messages.length); // 1
+await bus.deadLetters('square').purge();
+await workers.close();

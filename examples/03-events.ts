@@ -1,0 +1,19 @@
+/** Events: to everyone who listens, to a durable subscriber that was away, and again from the start. */
+
+import { connect } from 'busbar';
+
+await using bus = await connect();
+
+await bus.publish('user.login', { userId: 1 });
+
+const seen: number[] = [];
+const { promise: both, resolve } = Promise.withResolvers<void>();
+await bus.subscribe<{ userId: number }>('user.*', { durable: 'analytics', from: 'start' }, async (event) => {
+  seen.push(event.body.userId); // acked when this resolves, tried again when it throws
+  if (seen.length === 2) resolve();
+});
+await bus.publish('user.login', { userId: 2 });
+await both;
+console.log(seen); // [ 1, 2 ]
+
+for await (const event of bus.history('user.>', { from: 'start' })) console.log(event.topic, event.body);
