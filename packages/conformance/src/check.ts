@@ -65,6 +65,7 @@ export class Check {
 function show(value: unknown): string {
   if (isBusbarError(value)) return `${value.code} (${value.message})`;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
-  const text = JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value);
+  const text =
+    JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value);
   return text.length > 300 ? `${text.slice(0, 297)}...` : text;
 }

@@ -1,2 +1,20 @@
-// The conformance suite as data, and a runner without a framework.
-export {};
+/** Entry `@busbar/conformance`: the suite as data, and a runner without a framework. */
+
+export {
+  type CaseResult,
+  type ConformanceCase,
+  GROUPS,
+  type Group,
+  type Level,
+  type Power,
+  type Status,
+} from './case.ts';
+export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
+export { Check, CheckFailed } from './check.ts';
+export type { Harness, HarnessStore, Opener } from './harness.ts';
+export type { Lab } from './lab.ts';
+export type { Load, ProcessOptions, RemoteClient } from './processes/remote-client.ts';
+export { Recorder, type Seen } from './recorder.ts';
+export { type Profile, type RunOptions, runSuite, type SuiteRun } from './run.ts';
+export { runCase } from './run-case.ts';
+export { checkCases, SUITE } from './suite.ts';

@@ -1,10 +1,10 @@
 /** What a case works with: clients of its own store, assertions that are counted, recorded deliveries, processes. */
 
-import type { AgentOptions, Agent, Bus, BusOptions } from '@busbar/api';
+import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
 import type { Check } from './check.ts';
+import type { ProcessOptions, RemoteClient } from './processes/remote-client.ts';
 import type { Recorder } from './recorder.ts';
-import type { RemoteClient } from './processes/remote-client.ts';
 
 /** Made anew for each case, in a namespace that no other case sees; closes and removes all it made. */
 export interface Lab {
@@ -25,8 +25,10 @@ export interface Lab {
   agent(name: string, options?: AgentOptions): Promise<Agent>;
   /** Closes every client and opens the store anew. Needs the power `reopen`. */
   reopen(): Promise<Transport>;
+  /** Closes every client that this lab opened here; those in other processes stay. */
+  closeAll(): Promise<void>;
   /** A client in a process of its own. Needs the power `processes`. */
-  process(): Promise<RemoteClient>;
+  process(options?: ProcessOptions): Promise<RemoteClient>;
   /** Folder of the store. Needs the power `files`. */
   readonly folder: string;
   /** Opens the store behind `folder` again after it was damaged; rejects as the opener does. Needs `files`. */

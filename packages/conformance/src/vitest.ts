@@ -1,2 +1,35 @@
-// testTransport(harness): the suite as vitest tests.
-export {};
+/** Entry `@busbar/conformance/vitest`: the suite as tests of vitest. */
+
+import { describe, test } from 'vitest';
+import type { ConformanceCase } from './case.ts';
+import type { Harness } from './harness.ts';
+import { newSeed, type Profile, selectCases } from './run.ts';
+import { runCase } from './run-case.ts';
+
+/** What to run. */
+export interface TestOptions {
+  /** Default `full`. */
+  readonly profile?: Profile;
+  /** Default: a new one, told by each case that fails. */
+  readonly seed?: number;
+  /** Default: the whole suite. */
+  readonly cases?: readonly ConformanceCase[];
+}
+
+/** How long a case may take to be cleared away after its own time-out. */
+const CLEARING_MS = 40_000;
+
+/** Declares one test per case. They run concurrently, each on a store of its own; what does not apply is skipped with its reason. */
+export function testTransport(harness: Harness, options: TestOptions = {}): void {
+  const { seed = newSeed() } = options;
+  describe.concurrent(`conformance of ${harness.name}`, () => {
+    for (const subject of selectCases(options)) {
+      const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
+      test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
+        const { status, reason } = await runCase(harness, subject, seed);
+        if (status === 'failed') throw new Error(`${reason} (seed ${seed})`);
+        if (status !== 'passed') skip(`${status}: ${reason}`);
+      });
+    }
+  });
+}

@@ -11,6 +11,14 @@ import type {
   SettleResult,
 } from '@busbar/api/transport';
 import type { Seen } from '../recorder.ts';
+import type { DiskLimit } from './limited-disk.ts';
+import type { ConsumeOptions, ProduceOptions } from './loads.ts';
+
+/** How to start a process. */
+export interface ProcessOptions {
+  /** A folder that is a small disk of its own for this process. Needs the power `disk`. */
+  readonly disk?: DiskLimit;
+}
 
 /** A client in a process of its own. Errors arrive with their code. */
 export interface RemoteClient {
@@ -22,11 +30,16 @@ export interface RemoteClient {
   put(key: string, text: string, options?: { ttlMs?: number; ifRevision?: number }): Promise<PutResult>;
   get(key: string): Promise<Entry | undefined>;
   /**
+   * Calls the export `name` of `module` (a URL) over there with the transport and `argument`, and gives what it returns.
+   * What travels is what structured clone carries.
+   */
+  run<T>(module: string, name: string, argument?: unknown): Promise<T>;
+  /**
    * Starts a load that goes on by itself: `produce` sends messages with ids `prefix-0`, `prefix-1`, …, `consume` receives
    * and acks. `stop` ends it and gives what was acknowledged and what was seen; what a killed one had told is kept.
    */
-  produce(queue: string, options: { prefix: string; count?: number; batch?: number }): Promise<Load>;
-  consume(queue: string, options?: { max?: number; ack?: boolean }): Promise<Load>;
+  produce(queue: string, options: ProduceOptions): Promise<Load>;
+  consume(queue: string, options?: ConsumeOptions): Promise<Load>;
   /** Blocks its event loop for `ms`; resolves when it is free again. */
   block(ms: number): Promise<void>;
   /** Sets its wall clock off by `ms` (Date only). */
@@ -50,7 +63,7 @@ export interface Load {
   readonly seen: readonly Seen[];
   /** The slowest call so far, in milliseconds. */
   readonly slowestMs: number;
-  /** Resolves when it has nothing left to do or was stopped. */
+  /** Resolves when it has nothing left to do, was stopped, or its process is gone; rejects when a call failed. */
   readonly over: Promise<void>;
   stop(): Promise<void>;
 }

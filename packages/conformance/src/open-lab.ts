@@ -1,0 +1,156 @@
+/** The lab of one case: a store of its own, every client and process that the case opens, and their end. */
+
+import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
+import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
+import { Check } from './check.ts';
+import type { Harness, HarnessStore } from './harness.ts';
+import type { Lab } from './lab.ts';
+import type { ProcessOptions, RemoteClient } from './processes/remote-client.ts';
+import { spawnClient } from './processes/spawn-client.ts';
+import { QueueSteps } from './queue-steps.ts';
+import { seededRandom } from './random.ts';
+import { Recorder } from './recorder.ts';
+import { until, within } from './until.ts';
+
+/** How long one client may take to close after the case. */
+const CLOSE_MS = 8_000;
+
+/** A lab and its end. */
+export interface OpenedLab extends Lab {
+  /** Ends all that the case left, whatever became of it. Resolves with what did not end well. */
+  end(): Promise<readonly string[]>;
+}
+
+/** Makes a store and opens its first client. */
+export async function openLab(harness: Harness, seed: number): Promise<OpenedLab> {
+  const store = await harness.store();
+  try {
+    return new CaseLab(store, await store.open(), seed);
+  } catch (error) {
+    await store.remove();
+    throw error;
+  }
+}
+
+class CaseLab implements OpenedLab {
+  readonly capabilities: Capabilities;
+  readonly check = new Check();
+  readonly recorder = new Recorder();
+  readonly random: () => number;
+  readonly until = until;
+  readonly #store: HarnessStore;
+  readonly #steps = new QueueSteps(this.check, this.recorder);
+  readonly #deferred: (() => void | Promise<void>)[] = [];
+  readonly #buses: Bus[] = [];
+  readonly #processes: RemoteClient[] = [];
+  #transports: Transport[];
+  #first: Transport | undefined;
+
+  constructor(store: HarnessStore, first: Transport, seed: number) {
+    this.#store = store;
+    this.#first = first;
+    this.#transports = [first];
+    this.capabilities = first.capabilities;
+    this.random = seededRandom(seed);
+  }
+
+  get folder(): string {
+    if (this.#store.folder === undefined) throw new Error('the case needs the power `files`');
+    return this.#store.folder;
+  }
+
+  async open(): Promise<Transport> {
+    const transport = await this.#store.open();
+    this.#transports.push(transport);
+    return transport;
+  }
+
+  async transport(): Promise<Transport> {
+    this.#first ??= await this.open();
+    return this.#first;
+  }
+
+  openFiles(): Promise<Transport> {
+    return this.open();
+  }
+
+  async reopen(): Promise<Transport> {
+    await this.closeAll();
+    return this.transport();
+  }
+
+  async bus(options?: BusOptions): Promise<Bus> {
+    const { openBus } = await import('@busbar/api');
+    const bus = openBus(await this.open(), options);
+    this.#buses.push(bus);
+    return bus;
+  }
+
+  async agent(name: string, options?: AgentOptions): Promise<Agent> {
+    const bus = await this.bus();
+    return bus.agent(name, options);
+  }
+
+  async process(options?: ProcessOptions): Promise<RemoteClient> {
+    if (this.#store.opener === undefined) throw new Error('the case needs the power `processes`');
+    const client = await spawnClient(this.#store.opener, options);
+    this.#processes.push(client);
+    return client;
+  }
+
+  async closeAll(): Promise<void> {
+    const buses = this.#buses.splice(0);
+    const transports = this.#transports.splice(0);
+    this.#first = undefined;
+    await Promise.all(buses.map((bus) => bus.close()));
+    await Promise.all(transports.map((transport) => transport.close()));
+  }
+
+  messages(count: number, fields?: Partial<MessageInput>, prefix?: string): MessageInput[] {
+    return this.#steps.messages(count, fields, prefix);
+  }
+
+  send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]> {
+    return this.#steps.send(transport, queue, messages);
+  }
+
+  receive(transport: Transport, queue: string, count: number, withinMs?: number): Promise<Delivery[]> {
+    return this.#steps.receive(transport, queue, count, withinMs);
+  }
+
+  nothing(transport: Transport, queue: string, ms: number): Promise<void> {
+    return this.#steps.nothing(transport, queue, ms);
+  }
+
+  ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void> {
+    return this.#steps.ack(transport, deliveries);
+  }
+
+  text(message: { readonly body: Uint8Array }): string {
+    return this.#steps.text(message);
+  }
+
+  beyond(ms: number): number {
+    return ms + this.capabilities.granularityMs;
+  }
+
+  defer(work: () => void | Promise<void>): void {
+    this.#deferred.push(work);
+  }
+
+  async end(): Promise<readonly string[]> {
+    const problems: string[] = [];
+    const step = async (what: string, work: () => unknown): Promise<void> => {
+      try {
+        await within(CLOSE_MS, `not within ${CLOSE_MS} ms`, Promise.resolve(work()));
+      } catch (error) {
+        problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    };
+    for (const work of this.#deferred.reverse()) await step('a deferred step after the case', work);
+    await Promise.all(this.#processes.map((client) => step('killing a process after the case', () => client.kill())));
+    await step('closing the clients after the case', () => this.closeAll());
+    await step('removing the store after the case', () => this.#store.remove());
+    return problems;
+  }
+}

@@ -1,0 +1,87 @@
+/** Loads that go on by themselves in a client's process, and tell its parent what they have done. */
+
+import type { Transport } from '@busbar/api/transport';
+import { Recorder } from '../recorder.ts';
+import { type LoadNews, packError } from './protocol.ts';
+
+/** What to send; without a count until it is stopped. */
+export interface ProduceOptions {
+  readonly prefix: string;
+  readonly count?: number;
+  /** Messages in one call. Default 1. */
+  readonly batch?: number;
+}
+
+/** What to receive. */
+export interface ConsumeOptions {
+  readonly max?: number;
+  /** Default true. */
+  readonly ack?: boolean;
+  /** How long each batch is worked on before it is acked. Default 0. */
+  readonly workMs?: number;
+}
+
+/** Takes the news of a load. */
+export type Tell = (news: Omit<LoadNews, 'kind' | 'load'>) => void;
+
+const encoder = new TextEncoder();
+
+/** Runs `work` until it ends or `signal` fires, and tells how it ended. */
+export async function runLoad(work: Promise<void>, signal: AbortSignal, tell: Tell): Promise<void> {
+  try {
+    await work;
+    tell({ over: true });
+  } catch (error) {
+    tell(signal.aborted ? { over: true } : { over: true, error: packError(error) });
+  }
+}
+
+/** Sends messages with the ids `prefix-0`, `prefix-1`, …, one call after the other. */
+export async function produce(
+  transport: Transport,
+  queue: string,
+  { prefix, count = Number.POSITIVE_INFINITY, batch = 1 }: ProduceOptions,
+  signal: AbortSignal,
+  tell: Tell,
+): Promise<void> {
+  for (let next = 0; next < count && !signal.aborted; next += batch) {
+    const ids = Array.from({ length: Math.min(batch, count - next) }, (_, index) => `${prefix}-${next + index}`);
+    const began = performance.now();
+    const results = await transport.queues.send(
+      queue,
+      ids.map((id) => ({ id, body: encoder.encode(id) })),
+    );
+    const slowestMs = performance.now() - began;
+    tell({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
+    await new Promise(setImmediate);
+  }
+}
+
+/** Receives and acks, one call after the other. */
+export async function consume(
+  transport: Transport,
+  queue: string,
+  { max = 1, ack = true, workMs = 0 }: ConsumeOptions,
+  signal: AbortSignal,
+  tell: Tell,
+): Promise<void> {
+  const consumer = `process-${process.pid}`;
+  while (!signal.aborted) {
+    const deliveries = await transport.queues.receive(queue, {
+      max,
+      waitMs: Number.POSITIVE_INFINITY,
+      consumer,
+      signal,
+    });
+    const recorder = new Recorder();
+    recorder.add(deliveries, consumer);
+    tell({ seen: recorder.all });
+    if (workMs > 0) await new Promise((resolve) => setTimeout(resolve, workMs));
+    if (!ack) continue;
+    const began = performance.now();
+    const results = await transport.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+    const slowestMs = performance.now() - began;
+    const acked = deliveries.filter((_, index) => results[index]?.status === 'done').map(({ id }) => id);
+    tell({ slowestMs, acked });
+  }
+}

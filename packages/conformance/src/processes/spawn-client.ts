@@ -1,0 +1,173 @@
+/** Starts clients in processes of their own; they die with this one, however a case ends. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Delivery, Entry, PutResult, SendResult, SettleResult } from '@busbar/api/transport';
+import type { Opener } from '../harness.ts';
+import { type DiskLimit, limitedCommand } from './limited-disk.ts';
+import { type FromClient, type LoadNews, type Method, type ToClient, unpackError, unpackResults } from './protocol.ts';
+import type { Load, ProcessOptions, RemoteClient } from './remote-client.ts';
+import { RemoteLoad } from './remote-load.ts';
+
+const isSource = import.meta.url.endsWith('.ts');
+const program = fileURLToPath(new URL(isSource ? './client-program.ts' : './client-program.js', import.meta.url));
+const running = new Set<ChildProcess>();
+
+/** Starts a client; rejects as the opener does. */
+export async function spawnClient(opener: Opener, options: ProcessOptions = {}): Promise<RemoteClient> {
+  const client = new SpawnedClient(start(options.disk));
+  try {
+    await client.open(opener);
+    return client;
+  } catch (error) {
+    await client.kill();
+    throw error;
+  }
+}
+
+function start(disk: DiskLimit | undefined): ChildProcess {
+  const command = [process.execPath, ...(isSource ? ['--conditions=@busbar/source'] : []), program];
+  const [file = '', ...args] = disk === undefined ? command : limitedCommand(disk, command);
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
+  if (running.size === 0) process.on('exit', killAll);
+  running.add(child);
+  child.once('close', () => {
+    running.delete(child);
+    if (running.size === 0) process.off('exit', killAll);
+  });
+  return child;
+}
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+class SpawnedClient implements RemoteClient {
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #started: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #gone: Promise<number | null>;
+  readonly #pending = new Map<number, Pending>();
+  readonly #loads = new Map<number, RemoteLoad>();
+  /** News of a load may overtake the reply that gives its number. */
+  readonly #early: LoadNews[] = [];
+  #calls = 0;
+  #stderr = '';
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.pid = child.pid ?? -1;
+    this.#started.promise.catch(() => undefined);
+    child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (this.#stderr = (this.#stderr + text).slice(-4_000)));
+    child.on('message', (message) => this.#take(message as FromClient));
+    child.on('error', (error) => this.#end(error.message));
+    this.#gone = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.#end(signal ?? `exit code ${code}`);
+        resolve(code);
+      });
+    });
+  }
+
+  async open(opener: Opener): Promise<void> {
+    this.#tell({ kind: 'start', opener });
+    await this.#started.promise;
+  }
+
+  send: RemoteClient['send'] = (...args) => this.#call<SendResult[]>('send', args);
+  receive: RemoteClient['receive'] = (...args) => this.#call<Delivery[]>('receive', args);
+  settle: RemoteClient['settle'] = (...args) => this.#call<SettleResult[]>('settle', args);
+  publish: RemoteClient['publish'] = (...args) => this.#call<SendResult[]>('publish', args);
+  put: RemoteClient['put'] = (...args) => this.#call<PutResult>('put', args);
+  get: RemoteClient['get'] = (...args) => this.#call<Entry | undefined>('get', args);
+  produce: RemoteClient['produce'] = (...args) => this.#load('produce', args);
+  consume: RemoteClient['consume'] = (...args) => this.#load('consume', args);
+  block: RemoteClient['block'] = (ms) => this.#call<void>('block', [ms]);
+  shiftClock: RemoteClient['shiftClock'] = (ms) => this.#call<void>('shiftClock', [ms]);
+
+  run<T>(module: string, name: string, argument?: unknown): Promise<T> {
+    return this.#call<T>('run', [module, name, argument]);
+  }
+
+  async close(): Promise<number | null> {
+    await this.#call('close', []);
+    return this.#gone;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#gone;
+  }
+
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async #load(method: 'produce' | 'consume', args: readonly unknown[]): Promise<Load> {
+    const number = await this.#call<number>(method, args);
+    const load = new RemoteLoad(() => this.#call('stopLoad', [number]));
+    this.#loads.set(number, load);
+    for (const news of this.#early) if (news.load === number) load.take(news);
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) load.end();
+    return load;
+  }
+
+  #call<T>(method: Method, args: readonly unknown[]): Promise<T> {
+    this.#calls += 1;
+    const id = this.#calls;
+    const result = new Promise<unknown>((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    // Who kills a process does not have to await what it was at.
+    result.catch(() => undefined);
+    if (!this.#tell({ kind: 'call', id, method, args })) this.#settle(id)?.reject(this.#goneError('already ended'));
+    return result as Promise<T>;
+  }
+
+  #tell(message: ToClient): boolean {
+    if (!this.#child.connected) return false;
+    this.#child.send(message, () => undefined);
+    return true;
+  }
+
+  #take(message: FromClient): void {
+    if (message.kind === 'started') this.#started.resolve();
+    else if (message.kind === 'refused') this.#started.reject(unpackError(message.error));
+    else if (message.kind === 'reply') this.#settle(message.id)?.resolve(unpackResults(message.value));
+    else if (message.kind === 'error') this.#settle(message.id)?.reject(unpackError(message.error));
+    else this.#takeNews(message);
+  }
+
+  #takeNews(news: LoadNews): void {
+    const load = this.#loads.get(news.load);
+    if (load === undefined) this.#early.push(news);
+    else load.take(news);
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #end(how: string): void {
+    const error = this.#goneError(how);
+    this.#started.reject(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    for (const load of this.#loads.values()) load.end();
+  }
+
+  #goneError(how: string): Error {
+    return new Error(`the process of a client ended: ${how}${this.#stderr === '' ? '' : `\n${this.#stderr}`}`);
+  }
+}

@@ -1,0 +1,72 @@
+/** The steps that most cases take on a queue: each asserts, and what is delivered is recorded. */
+
+import type { Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
+import { type Check, CheckFailed } from './check.ts';
+import type { Recorder } from './recorder.ts';
+
+const MAX_RECEIVE = 1_000;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The queue steps of a lab. */
+export class QueueSteps {
+  readonly #check: Check;
+  readonly #recorder: Recorder;
+
+  constructor(check: Check, recorder: Recorder) {
+    this.#check = check;
+    this.#recorder = recorder;
+  }
+
+  messages(count: number, fields: Partial<MessageInput> = {}, prefix = 'm'): MessageInput[] {
+    return Array.from({ length: count }, (_, index) => ({ ...fields, body: encoder.encode(`${prefix}${index}`) }));
+  }
+
+  async send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]> {
+    const results = await transport.queues.send(queue, messages);
+    const bad = results.filter(({ status }) => status !== 'stored');
+    this.#check.equal(results.length, messages.length, `results of a send to ${queue}`);
+    this.#check.equal(bad, [], `messages to ${queue} that were not stored`);
+    return results;
+  }
+
+  async receive(transport: Transport, queue: string, count: number, withinMs = 5_000): Promise<Delivery[]> {
+    const deadline = performance.now() + withinMs;
+    const deliveries: Delivery[] = [];
+    while (deliveries.length < count) {
+      const waitMs = deadline - performance.now();
+      if (waitMs <= 0) {
+        throw new CheckFailed(`received ${deliveries.length} of ${count} from ${queue} within ${withinMs} ms`);
+      }
+      const max = Math.min(count - deliveries.length, MAX_RECEIVE);
+      const got = await transport.queues.receive(queue, { max, waitMs });
+      this.#recorder.add(got);
+      this.#check.ok(got.length <= max, `a receive of at most ${max} from ${queue} gave ${got.length}`);
+      deliveries.push(...got);
+    }
+    return deliveries;
+  }
+
+  async nothing(transport: Transport, queue: string, ms: number): Promise<void> {
+    const got = await transport.queues.receive(queue, { max: MAX_RECEIVE, waitMs: ms });
+    this.#recorder.add(got);
+    const what = got.map(({ id, attempt }) => `${id} (attempt ${attempt})`);
+    this.#check.equal(what, [], `deliveries from ${queue} within ${ms} ms`);
+  }
+
+  async ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void> {
+    for (let from = 0; from < deliveries.length; from += MAX_RECEIVE) {
+      const batch = deliveries.slice(from, from + MAX_RECEIVE);
+      const results = await transport.queues.settle(batch.map(({ receipt }) => ({ receipt, action: 'ack' })));
+      this.#check.equal(
+        results.map(({ status }) => status),
+        batch.map(() => 'done'),
+        `acks of ${batch.length} deliveries`,
+      );
+    }
+  }
+
+  text(message: { readonly body: Uint8Array }): string {
+    return decoder.decode(message.body);
+  }
+}

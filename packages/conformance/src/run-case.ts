@@ -1,0 +1,129 @@
+/** Runs one case and says what became of it. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { isBusbarError } from '@busbar/api';
+import type { CaseResult, ConformanceCase, Power, Status } from './case.ts';
+import type { Harness } from './harness.ts';
+import { type OpenedLab, openLab } from './open-lab.ts';
+import { whyNoLimitedDisk } from './processes/limited-disk.ts';
+import { seedFor } from './random.ts';
+import { within } from './until.ts';
+
+const DEFAULT_TIMEOUT_MS = 20_000;
+
+/** Status and reason, before they are a result. */
+interface Verdict {
+  readonly status: Status;
+  readonly reason?: string;
+}
+
+/** What rejected unhandled while a case ran; each in its own asynchronous context. */
+const running = new AsyncLocalStorage<unknown[]>();
+let watchers = 0;
+
+/** Runs `subject` in a lab of its own. Never rejects. */
+export async function runCase(harness: Harness, subject: ConformanceCase, seed: number): Promise<CaseResult> {
+  const began = performance.now();
+  const unhandled: unknown[] = [];
+  watch();
+  const { verdict, assertions } = await running.run(unhandled, () => attempt(harness, subject, seed));
+  // Rejections are reported a turn after they were left.
+  await new Promise(setImmediate);
+  unwatch();
+  const { id, group, title, level } = subject;
+  const final =
+    unhandled.length > 0 && verdict.status !== 'failed'
+      ? { status: 'failed' as const, reason: `a rejection was left unhandled: ${describe(unhandled[0])}` }
+      : verdict;
+  return { id, group, title, level, ...final, assertions, ms: Math.round(performance.now() - began) };
+}
+
+async function attempt(
+  harness: Harness,
+  subject: ConformanceCase,
+  seed: number,
+): Promise<{ verdict: Verdict; assertions: number }> {
+  let lab: OpenedLab;
+  try {
+    lab = await openLab(harness, seedFor(seed, subject.id));
+  } catch (error) {
+    return { verdict: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
+  }
+  const verdict = await judge(harness, subject, lab);
+  const problems = await lab.end();
+  const assertions = lab.check.count;
+  if (verdict.status === 'failed' || problems.length === 0) return { verdict, assertions };
+  return { verdict: { status: 'failed', reason: problems.join('; ') }, assertions };
+}
+
+async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab): Promise<Verdict> {
+  const { capabilities } = lab;
+  const excuse = subject.notApplicable?.(capabilities);
+  if (excuse !== undefined) return { status: 'not-applicable', reason: excuse };
+  const missing = subject.needs?.find((feature) => !capabilities.features[feature]);
+  if (missing !== undefined) {
+    const reason = capabilities.reasons[missing] ?? 'no reason is declared';
+    return proveRefused(subject, lab, `${missing}: ${reason}`);
+  }
+  const unpowered = whyUnpowered(harness, subject.powers ?? []);
+  if (unpowered !== undefined) return { status: 'not-tested', reason: unpowered };
+  return perform(lab, subject, () => subject.run(lab));
+}
+
+/** What is declared missing must be refused; a case that works nevertheless is a wrong declaration. */
+async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: string): Promise<Verdict> {
+  if (subject.refused === undefined) {
+    const verdict = await perform(lab, subject, () => subject.run(lab));
+    return verdict.status === 'passed'
+      ? { status: 'failed', reason: `declared unsupported but works (${reason})` }
+      : { status: 'unsupported', reason };
+  }
+  const verdict = await perform(lab, subject, () => subject.refused?.(lab));
+  return verdict.status === 'passed' ? { status: 'unsupported', reason } : verdict;
+}
+
+function whyUnpowered(harness: Harness, powers: readonly Power[]): string | undefined {
+  for (const power of powers) {
+    const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoLimitedDisk() : undefined);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+async function perform(lab: OpenedLab, subject: ConformanceCase, work: () => unknown): Promise<Verdict> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = subject;
+  try {
+    await within(timeoutMs, `the case did not end within ${timeoutMs} ms`, Promise.resolve().then(work));
+    if (lab.check.count > 0) return { status: 'passed' };
+    return { status: 'failed', reason: 'the case made no assertion' };
+  } catch (error) {
+    return { status: 'failed', reason: describe(error) };
+  }
+}
+
+function describe(error: unknown): string {
+  if (isBusbarError(error)) return `${error.code}: ${error.message}${error.operation ? ` (${error.operation})` : ''}`;
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'CheckFailed' ? error.message : `${error.name}: ${error.message}${place(error)}`;
+}
+
+/** Where an error arose that no assertion made. */
+function place(error: Error): string {
+  const line = error.stack?.split('\n').find((text) => text.trimStart().startsWith('at '));
+  return line === undefined ? '' : ` ${line.trim()}`;
+}
+
+function watch(): void {
+  watchers += 1;
+  if (watchers === 1) process.on('unhandledRejection', note);
+}
+
+function unwatch(): void {
+  watchers -= 1;
+  if (watchers === 0) process.off('unhandledRejection', note);
+}
+
+/** Blames the case in whose context the promise was made. */
+function note(reason: unknown): void {
+  running.getStore()?.push(reason);
+}

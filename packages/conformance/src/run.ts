@@ -1,0 +1,111 @@
+/** Runs the suite on one backend without any test framework. */
+
+import type { Capabilities } from '@busbar/api/transport';
+import type { CaseResult, ConformanceCase, Group } from './case.ts';
+import { CATALOGUE } from './catalogue.ts';
+import type { Harness } from './harness.ts';
+import { whyOutside } from './outside.ts';
+import { runCase } from './run-case.ts';
+import { SUITE } from './suite.ts';
+
+/** `smoke` is the short selection, `full` all there is. */
+export type Profile = 'smoke' | 'full';
+
+/** What to run, and how. */
+export interface RunOptions {
+  /** Default `full`. */
+  readonly profile?: Profile;
+  /** Only the cases with these ids. */
+  readonly only?: readonly string[];
+  /** Only the cases of this group. */
+  readonly group?: Group;
+  /** How many cases run at a time, each on a store of its own. Default 4. */
+  readonly parallel?: number;
+  /** Where the numbers of {@link import('./lab.ts').Lab.random} come from. Default: a new one, told in the run. */
+  readonly seed?: number;
+  /** Default: the whole suite. */
+  readonly cases?: readonly ConformanceCase[];
+  /** Called with each result as it comes. */
+  readonly onResult?: (result: CaseResult) => void;
+}
+
+/** What became of the suite on one backend. */
+export interface SuiteRun {
+  /** The name of the harness. */
+  readonly transport: string;
+  readonly profile: Profile;
+  readonly seed: number;
+  readonly capabilities: Capabilities;
+  /** One for each case that ran, and in a full run one for each id of the catalogue, in its order. */
+  readonly results: readonly CaseResult[];
+  readonly ms: number;
+}
+
+/** Runs cases and resolves with what became of each; rejects only when the backend cannot be opened at all. */
+export async function runSuite(harness: Harness, options: RunOptions = {}): Promise<SuiteRun> {
+  const { profile = 'full', parallel = 4, seed = newSeed(), onResult } = options;
+  const began = performance.now();
+  const capabilities = await readCapabilities(harness);
+  const waiting = [...selectCases(options)];
+  const results = new Map<string, CaseResult>();
+  const work = async (): Promise<void> => {
+    for (let subject = waiting.shift(); subject !== undefined; subject = waiting.shift()) {
+      const result = await runCase(harness, subject, seed);
+      results.set(result.id, result);
+      onResult?.(result);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, work));
+  if (isWhole(options)) for (const result of outside(results)) results.set(result.id, result);
+  const ms = Math.round(performance.now() - began);
+  return { transport: harness.name, profile, seed, capabilities, results: inOrder(results), ms };
+}
+
+/** The cases that `options` select. */
+export function selectCases({ profile = 'full', only, group, cases = SUITE }: RunOptions): readonly ConformanceCase[] {
+  return cases.filter(
+    (subject) =>
+      (only === undefined || only.includes(subject.id)) &&
+      (group === undefined || subject.group === group) &&
+      (only !== undefined || profile === 'full' || subject.smoke === true),
+  );
+}
+
+/** A seed for a run that was given none. */
+export function newSeed(): number {
+  return Math.floor(Math.random() * 0x1_0000_0000);
+}
+
+async function readCapabilities(harness: Harness): Promise<Capabilities> {
+  const store = await harness.store();
+  try {
+    const transport = await store.open();
+    await transport.close();
+    return transport.capabilities;
+  } finally {
+    await store.remove();
+  }
+}
+
+function isWhole({ profile = 'full', only, group, cases }: RunOptions): boolean {
+  return profile === 'full' && only === undefined && group === undefined && cases === undefined;
+}
+
+/** Results for the ids that no case covers. */
+function outside(results: ReadonlyMap<string, CaseResult>): CaseResult[] {
+  return CATALOGUE.filter(({ id }) => !results.has(id)).map(({ id, group }) => ({
+    id,
+    group,
+    title: '',
+    level: 'MUST',
+    ...whyOutside(id),
+    assertions: 0,
+    ms: 0,
+  }));
+}
+
+function inOrder(results: ReadonlyMap<string, CaseResult>): readonly CaseResult[] {
+  const places = new Map(CATALOGUE.map(({ id }, place) => [id, place]));
+  const place = ({ id }: CaseResult): number => places.get(id) ?? CATALOGUE.length + Number(id.slice(1));
+  return [...results.values()].sort((one, other) => place(one) - place(other));
+}

@@ -1,0 +1,34 @@
+/** Waiting for conditions and within bounds, without fixed sleeps. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { CheckFailed } from './check.ts';
+
+const POLL_MS = 10;
+
+/** Resolves when `condition` gives a truthy value, and with it; fails after `withinMs` and says `what`. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  withinMs = 5_000,
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (performance.now() > deadline) throw new CheckFailed(`not within ${withinMs} ms: ${what}`);
+    await pause(POLL_MS);
+  }
+}
+
+/** What `work` resolves with; an error with `text` when it takes longer than `ms`. */
+export async function within<T>(ms: number, text: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new CheckFailed(text)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
