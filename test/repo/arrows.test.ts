@@ -1,0 +1,98 @@
+// Who may import whom: arrows only go down.
+import { describe, expect, test } from 'vitest';
+import { type Import, importsIn, importsOf, packageOf, targetOf } from './imports.ts';
+import { manifests } from './manifests.ts';
+
+/** Siblings that each room's source may import; a room that is not listed is a transport and knows the api only. */
+const siblings: Record<string, readonly string[]> = {
+  'packages/api': [],
+  'packages/testbed': [],
+  'packages/busbar': ['@busbar/api', '@busbar/conformance', '@busbar/compose', '@busbar/transport-*'],
+  bench: ['*'],
+  demo: ['@busbar/api', '@busbar/testbed', 'busbar'],
+};
+
+/** Files of the api that may import parts of Node, each with its reason. All others run anywhere. */
+const apiFilesOnNode: Record<string, string> = {};
+
+const rooms = manifests().filter(({ folder }) => folder !== '.');
+
+describe.each(rooms.map(({ folder }) => folder))('%s', (folder) => {
+  const imports = importsIn(`${folder}/src/`);
+
+  test('imports only the siblings below it', () => {
+    const allowed = siblings[folder] ?? ['@busbar/api'];
+    expect(
+      wrong(imports, ({ specifier }) => !isSibling(specifier) || allowed.some((each) => fits(each, specifier))),
+    ).toEqual([]);
+  });
+
+  test('declares what it imports', () => {
+    const manifest = rooms.find((room) => room.folder === folder)!;
+    const declared = [
+      ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
+      ...manifest.devOfPrivate,
+    ];
+    expect(wrong(imports, ({ specifier }) => [undefined, ...declared].includes(packageOf(specifier)))).toEqual([]);
+  });
+
+  test('reaches into no other room, and nobody inside imports its index', () => {
+    const relative = imports.filter(({ specifier }) => specifier.startsWith('.'));
+    expect(wrong(relative, (each) => targetOf(each).startsWith(`${folder}/src/`))).toEqual([]);
+    expect(wrong(relative, (each) => targetOf(each) !== `${folder}/src/index.ts`)).toEqual([]);
+  });
+});
+
+test('the api runs anywhere: it imports nothing of Node', () => {
+  const imports = importsIn('packages/api/src/').filter(({ specifier }) => specifier.startsWith('node:'));
+  expect(wrong(imports, ({ file, type }) => type || file in apiFilesOnNode)).toEqual([]);
+});
+
+test('the front door loads backends when they are asked for, in one file', () => {
+  const backends = importsIn('packages/busbar/src/').filter(({ specifier }) => fits('@busbar/transport-*', specifier));
+  expect(wrong(backends, ({ type, dynamic, file }) => type || (dynamic && file.endsWith('/schemes.ts')))).toEqual([]);
+  const suite = importsIn('packages/busbar/src/').filter(({ specifier }) => fits('@busbar/conformance', specifier));
+  expect(wrong(suite, ({ type, dynamic }) => type || dynamic)).toEqual([]);
+});
+
+test('tests of one transport know no other', () => {
+  const transports = importsIn('packages/transport-').filter(({ file }) => file.includes('/test/'));
+  const own = (file: string): string => `@busbar/${file.split('/')[1]}`;
+  const foreign = ({ file, specifier }: Import): boolean =>
+    fits('@busbar/transport-*', specifier) && !fits(own(file), specifier);
+  expect(wrong(transports, (each) => !foreign(each))).toEqual([]);
+});
+
+test('imports are found in every form', () => {
+  const text = [
+    `import type { A } from 'a';`,
+    `import {\n  b,\n} from '@scope/b/c';`,
+    `export * from './d.ts';`,
+    `import 'e';`,
+    `const f = await import('f');`,
+    `/** import { no } from 'comment'; */`,
+    ` * {@link import('no')}`,
+  ].join('\n');
+  const found = importsOf('x.ts', text).map(({ specifier, type, dynamic }) => [specifier, type, dynamic]);
+  expect(found).toEqual([
+    ['a', true, false],
+    ['@scope/b/c', false, false],
+    ['./d.ts', false, false],
+    ['e', false, false],
+    ['f', false, true],
+  ]);
+});
+
+function isSibling(specifier: string): boolean {
+  const name = packageOf(specifier) ?? '';
+  return name === 'busbar' || name.startsWith('@busbar/');
+}
+
+function fits(pattern: string, specifier: string): boolean {
+  const name = packageOf(specifier) ?? '';
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function wrong(imports: readonly Import[], isRight: (each: Import) => boolean): string[] {
+  return imports.filter((each) => !isRight(each)).map(({ file, specifier }) => `${file} imports ${specifier}`);
+}

@@ -1,0 +1,67 @@
+// What the packages depend on. Who adds a dependency writes down why, in docs/adr/ and here.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { manifests } from './manifests.ts';
+import { root } from './sources.ts';
+
+/** What users install with each package, besides siblings. */
+const allowed: Record<string, Record<string, string>> = {
+  '@busbar/transport-sqlite': { 'better-sqlite3': 'synchronous, prebuilt, brings its own SQLite' },
+  '@busbar/conformance': { vitest: 'optional peer: only its own entry loads it' },
+};
+
+const all = manifests();
+const rooms = all.filter(({ folder }) => folder !== '.');
+const published = rooms.filter((room) => !room.private);
+const version = all.find(({ folder }) => folder === '.')!.version;
+
+test('published packages depend on nothing that is not on the list', () => {
+  const found = published.flatMap(({ name, dependencies, peerDependencies }) =>
+    Object.keys({ ...dependencies, ...peerDependencies })
+      .filter((dependency) => !isOurs(dependency) && !(dependency in (allowed[name] ?? {})))
+      .map((dependency) => `${name} → ${dependency}`),
+  );
+  expect(found).toEqual([]);
+});
+
+test('the api depends on nothing', () => {
+  expect(all.find(({ name }) => name === '@busbar/api')!.dependencies).toEqual({});
+});
+
+test('all packages have one version, and name each other by it', () => {
+  expect(rooms.filter((room) => room.version !== version).map(({ name }) => name)).toEqual([]);
+  const loose = rooms.flatMap(({ name, dependencies, devDependencies }) =>
+    Object.entries({ ...dependencies, ...devDependencies })
+      .filter(([dependency, range]) => isOurs(dependency) && range !== version)
+      .map(([dependency, range]) => `${name} → ${dependency}@${range}`),
+  );
+  expect(loose).toEqual([]);
+});
+
+test('published packages depend on no private one', () => {
+  const hidden = rooms.filter((room) => room.private).map(({ name }) => name);
+  const found = published.filter(({ dependencies }) => hidden.some((name) => name in dependencies));
+  expect(found.map(({ name }) => name)).toEqual([]);
+});
+
+test('tools are pinned to exact versions, at the root only', () => {
+  const { devDependencies } = all.find(({ folder }) => folder === '.')!;
+  expect(Object.entries(devDependencies).filter(([, range]) => !/^\d+\.\d+\.\d+$/.test(range))).toEqual([]);
+  expect(published.filter((room) => Object.keys(room.devDependencies).length > 0).map(({ name }) => name)).toEqual([]);
+});
+
+test.each(published)('$name says what it is and where its entries are', (room) => {
+  expect(room).toMatchObject({ license: 'MIT', type: 'module', engines: { node: '>=22.18' } });
+  for (const [entry, target] of Object.entries(room.exports)) {
+    const source = target['@busbar/source'] ?? '';
+    expect(Object.keys(target), `conditions of ${entry}`).toEqual(['@busbar/source', 'types', 'default']);
+    expect(existsSync(join(root, room.folder, source)), `${room.folder}/${source}`).toBe(true);
+    const built = source.replace('./src/', './dist/').replace(/\.ts$/, '');
+    expect([target['types'], target['default']]).toEqual([`${built}.d.ts`, `${built}.js`]);
+  }
+});
+
+function isOurs(name: string): boolean {
+  return name === 'busbar' || name.startsWith('@busbar/');
+}
