@@ -1,0 +1,67 @@
+/** Ids that follow from other ids: name-based UUIDs, version 5 of RFC 9562. */
+
+// The namespace of Busbar, as bytes: 4b9f0b8e-3c1f-5d56-9a34-62757362a172.
+const NAMESPACE = [0x4b, 0x9f, 0x0b, 0x8e, 0x3c, 0x1f, 0x5d, 0x56, 0x9a, 0x34, 0x62, 0x75, 0x73, 0x62, 0xa1, 0x72];
+const encoder = new TextEncoder();
+const words = new Int32Array(80);
+
+/** The id that `name` always has: the same on every machine, another for every other name. */
+export function deriveId(name: string): string {
+  const [a, b, c, d] = sha1(pad(encoder.encode(name)));
+  const hex = [a, (b & 0xffff0fff) | 0x5000, (c & 0x3fffffff) | 0x80000000, d].map(toHex).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** Namespace and name as SHA-1 wants them: a 1 bit, zeros, and the length in bits, in blocks of 64 bytes. */
+function pad(name: Uint8Array): DataView {
+  const length = NAMESPACE.length + name.length;
+  const bytes = new Uint8Array(Math.ceil((length + 9) / 64) * 64);
+  bytes.set(NAMESPACE);
+  bytes.set(name, NAMESPACE.length);
+  bytes[length] = 0x80;
+  const view = new DataView(bytes.buffer);
+  view.setUint32(bytes.length - 4, length * 8);
+  return view;
+}
+
+// The platform's own digest is asynchronous, which would lose the order of sends that are not awaited.
+function sha1(view: DataView): [number, number, number, number] {
+  let [h0, h1, h2, h3, h4] = [0x67452301, 0xefcdab89 | 0, 0x98badcfe | 0, 0x10325476, 0xc3d2e1f0 | 0];
+  for (let block = 0; block < view.byteLength; block += 64) {
+    for (let i = 0; i < 80; i += 1) words[i] = i < 16 ? view.getInt32(block + i * 4) : rotate(mixed(i), 1);
+    let [a, b, c, d, e] = [h0, h1, h2, h3, h4];
+    for (let i = 0; i < 80; i += 1) {
+      const next = (rotate(a, 5) + round(i, b, c, d) + e + (words[i] ?? 0)) | 0;
+      e = d;
+      d = c;
+      c = rotate(b, 30);
+      b = a;
+      a = next;
+    }
+    h0 = (h0 + a) | 0;
+    h1 = (h1 + b) | 0;
+    h2 = (h2 + c) | 0;
+    h3 = (h3 + d) | 0;
+    h4 = (h4 + e) | 0;
+  }
+  return [h0, h1, h2, h3];
+}
+
+function mixed(i: number): number {
+  return (words[i - 3] ?? 0) ^ (words[i - 8] ?? 0) ^ (words[i - 14] ?? 0) ^ (words[i - 16] ?? 0);
+}
+
+function round(i: number, b: number, c: number, d: number): number {
+  if (i < 20) return ((b & c) | (~b & d)) + 0x5a827999;
+  if (i < 40) return (b ^ c ^ d) + 0x6ed9eba1;
+  if (i < 60) return ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
+  return (b ^ c ^ d) + 0xca62c1d6;
+}
+
+function rotate(word: number, by: number): number {
+  return (word << by) | (word >>> (32 - by));
+}
+
+function toHex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
+}

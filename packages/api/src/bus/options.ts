@@ -1,0 +1,83 @@
+/** The options of a bus, with their defaults. */
+
+import {
+  checkArray,
+  checkBoolean,
+  checkDuration,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkText,
+} from '../checks.ts';
+import { type BusbarError, invalid } from '../errors.ts';
+import type { Codec } from './codec.ts';
+import type { Middleware } from './middleware.ts';
+
+/** What `openBus` takes. */
+export interface BusOptions {
+  /** What bodies are written with. Default JSON. */
+  readonly codec?: Codec;
+  /** What bodies are read with beside it. JSON is always read. */
+  readonly codecs?: readonly Codec[];
+  /** Runs around what is sent and handled; the first is the outermost. */
+  readonly middleware?: readonly Middleware[];
+  /** Gets every failure that no caller waits for, and where it arose. What it throws is ignored. Default: nothing is done. */
+  readonly onError?: ErrorListener;
+  /** How long an agent counts as online after its last sign of life, 100 to 3,600,000. Default 10,000; beats come three times as often. */
+  readonly presenceTtlMs?: number;
+  /** Who runs the bus, for operators. Default: the pid of the process where there is one. */
+  readonly identity?: Identity;
+  /** Whether closing the bus closes the transport. Default true. */
+  readonly ownsTransport?: boolean;
+}
+
+/** Gets failures in the background: the error, and where it arose, such as `inbox @service.auth`. */
+export type ErrorListener = (error: BusbarError, where: string) => void;
+
+/** The process behind a bus. */
+export interface Identity {
+  readonly pid?: number;
+  readonly host?: string;
+}
+
+/** The options, checked and complete. */
+export interface BusSettings {
+  readonly onError: ErrorListener | undefined;
+  readonly presenceTtlMs: number;
+  readonly identity: { readonly pid: number | undefined; readonly host: string | undefined };
+  readonly ownsTransport: boolean;
+}
+
+const KEYS = ['codec', 'codecs', 'middleware', 'onError', 'presenceTtlMs', 'identity', 'ownsTransport'];
+/** The bounds of every presence TTL. */
+export const PRESENCE_RANGE = { min: 100, max: 3_600_000 };
+
+/** Checks options and fills in defaults. Codecs and middleware are checked where they are used. */
+export function checkBusOptions(options: BusOptions): BusSettings {
+  checkOptions(options, KEYS, 'bus options');
+  if (options.onError !== undefined) checkFunction(options.onError, 'onError');
+  checkDuration(options.presenceTtlMs, 'presenceTtlMs', PRESENCE_RANGE);
+  checkBoolean(options.ownsTransport, 'ownsTransport');
+  checkArray(options.middleware ?? [], 'middleware', 1000);
+  return Object.freeze({
+    onError: options.onError,
+    presenceTtlMs: options.presenceTtlMs ?? 10_000,
+    identity: checkIdentity(options.identity),
+    ownsTransport: options.ownsTransport ?? true,
+  });
+}
+
+function checkIdentity(identity: Identity | undefined): BusSettings['identity'] {
+  checkOptions(identity, ['pid', 'host'], 'identity');
+  checkInteger(identity?.pid, 'identity.pid', { min: 0, max: Number.MAX_SAFE_INTEGER });
+  checkText(identity?.host, 'identity.host', 255);
+  return Object.freeze({ pid: identity?.pid ?? globalThis.process?.pid, host: identity?.host });
+}
+
+/** Throws INVALID_ARGUMENT unless `transport` looks like a transport. */
+export function checkTransport(transport: unknown): void {
+  const isTransport =
+    typeof transport === 'object' && transport !== null && 'queues' in transport && 'capabilities' in transport;
+  if (!isTransport)
+    throw invalid('openBus needs a transport', 'Open one first, such as openMemory(), or use connect().');
+}
