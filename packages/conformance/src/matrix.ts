@@ -1,0 +1,150 @@
+/** The matrix as Markdown: what backends declare, what was observed, case by case. */
+
+import type { Feature } from '@busbar/api';
+import { type CaseResult, type ConformanceCase, GROUPS, type Status } from './case.ts';
+import { countOf } from './report.ts';
+import type { SuiteRun } from './run.ts';
+import { SUITE } from './suite.ts';
+
+const BEGIN = '<!-- matrix:begin -->';
+const END = '<!-- matrix:end -->';
+
+const STATUSES: readonly Status[] = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'];
+const MARKS: Readonly<Record<Status, string>> = {
+  passed: '✓',
+  failed: '✗',
+  unsupported: '–',
+  'not-applicable': 'n/a',
+  'not-tested': '?',
+};
+
+/** `text` with the matrix of `runs` between its markers; throws where there are none. */
+export function withMatrix(text: string, runs: readonly SuiteRun[]): string {
+  const begin = text.indexOf(BEGIN);
+  const end = text.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`the markers ${BEGIN} and ${END} are missing`);
+  return `${text.slice(0, begin + BEGIN.length)}\n${toMarkdown(runs)}${text.slice(end)}`;
+}
+
+/** The matrix of `runs`, one column each. */
+export function toMarkdown(runs: readonly SuiteRun[]): string {
+  const parts = [
+    ['### What is declared', declared(runs)],
+    ['### Groups', 'Passed of what applies.', groups(runs)],
+    ['### Cases', legend(), cases(runs)],
+    ['### Why not', ...runs.map(reasons)],
+  ];
+  return `${parts.flat().join('\n\n')}\n`;
+}
+
+function declared(runs: readonly SuiteRun[]): string {
+  const features = Object.keys(runs[0]?.capabilities.features ?? {}) as Feature[];
+  const rows = [
+    row(
+      'durability',
+      runs.map(({ capabilities }) => capabilities.durability),
+    ),
+    row(
+      'reach',
+      runs.map(({ capabilities }) => capabilities.reach),
+    ),
+    row(
+      'priority levels',
+      runs.map(({ capabilities }) => String(capabilities.priorityLevels)),
+    ),
+    row(
+      'granularity',
+      runs.map(({ capabilities }) => `${capabilities.granularityMs} ms`),
+    ),
+    row(
+      'largest body',
+      runs.map(({ capabilities }) => `${capabilities.maxBodyBytes} bytes`),
+    ),
+    ...features.map((feature) =>
+      row(
+        `\`${feature}\``,
+        runs.map((run) => observed(run, feature)),
+      ),
+    ),
+  ];
+  return [...head('declared', runs), ...rows].join('\n');
+}
+
+/** What is declared of a feature, and which cases showed it. */
+function observed({ capabilities, results }: SuiteRun, feature: Feature): string {
+  const about = new Set(SUITE.filter(({ needs }) => needs?.includes(feature)).map(({ id }) => id));
+  const seen = results.filter(({ id, status }) => about.has(id) && (status === 'passed' || status === 'unsupported'));
+  const ids = seen.length > 4 ? `${seen.length} cases` : seen.map(({ id }) => id).join(', ');
+  const shown = ids === '' ? 'not observed' : `${capabilities.features[feature] ? 'works' : 'refused'}: ${ids}`;
+  return `${capabilities.features[feature] ? 'yes' : 'no'} (${shown})`;
+}
+
+function groups(runs: readonly SuiteRun[]): string {
+  const rows = GROUPS.map((group) =>
+    row(
+      group,
+      runs.map(({ results }) => tally(results.filter((result) => result.group === group))),
+    ),
+  );
+  const totals = STATUSES.map((status) =>
+    row(
+      `all: ${status}`,
+      runs.map(({ results }) => String(countOf(results, status))),
+    ),
+  );
+  return [...head('group', runs), ...rows, ...totals].join('\n');
+}
+
+function tally(results: readonly CaseResult[]): string {
+  const applies = results.length - countOf(results, 'not-applicable');
+  return applies === 0 ? 'n/a' : `${countOf(results, 'passed')} / ${applies}`;
+}
+
+function cases(runs: readonly SuiteRun[]): string {
+  const known = new Map<string, ConformanceCase>(SUITE.map((subject) => [subject.id, subject]));
+  const ids = new Set(runs.flatMap(({ results }) => results.map(({ id }) => id)));
+  const rows = [...ids].map((id) => {
+    const subject = known.get(id);
+    const what = subject === undefined ? '' : `${subject.title} (${[subject.level, ...subject.rules].join(', ')})`;
+    const marks = runs.map(({ results }) => {
+      const result = results.find((candidate) => candidate.id === id);
+      return result === undefined ? '' : MARKS[result.status];
+    });
+    return row(`${id} | ${escaped(what)}`, marks);
+  });
+  const [names = '', rule = ''] = head('id | what holds', runs);
+  return [names, `| --- ${rule}`, ...rows].join('\n');
+}
+
+function reasons({ transport, results }: SuiteRun): string {
+  const byReason = new Map<string, string[]>();
+  for (const { id, status, reason = '' } of results) {
+    if (status === 'passed') continue;
+    const key = `${status}: ${reason}`;
+    byReason.set(key, [...(byReason.get(key) ?? []), id]);
+  }
+  const lines = [...byReason].map(([reason, ids]) => `- ${ids.join(', ')} ${reason}`);
+  return [`**${transport}**`, lines.length === 0 ? 'Everything passed.' : lines.join('\n')].join('\n\n');
+}
+
+function legend(): string {
+  return `${STATUSES.map((status) => `${MARKS[status]} ${status}`).join(', ')}.`;
+}
+
+function head(first: string, runs: readonly SuiteRun[]): string[] {
+  return [
+    row(
+      first,
+      runs.map(({ transport }) => transport),
+    ),
+    `| --- ${runs.map(() => '| --- ').join('')}|`,
+  ];
+}
+
+function row(first: string, cells: readonly string[]): string {
+  return `| ${[first, ...cells].join(' | ')} |`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('|', '\\|');
+}

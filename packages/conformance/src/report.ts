@@ -1,0 +1,39 @@
+/** Results as plain JSON and in short. */
+
+import type { CaseResult, Status } from './case.ts';
+import type { SuiteRun } from './run.ts';
+
+/** What became of a suite, for programs. */
+export interface Report {
+  readonly transport: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly unsupported: number;
+  readonly notApplicable: number;
+  readonly notTested: number;
+  readonly profile: string;
+  readonly seed: number;
+  readonly ms: number;
+  readonly cases: readonly { readonly id: string; readonly status: Status; readonly reason?: string }[];
+}
+
+/** The report of a run. */
+export function toReport({ transport, profile, seed, ms, results }: SuiteRun): Report {
+  return {
+    transport,
+    passed: countOf(results, 'passed'),
+    failed: countOf(results, 'failed'),
+    unsupported: countOf(results, 'unsupported'),
+    notApplicable: countOf(results, 'not-applicable'),
+    notTested: countOf(results, 'not-tested'),
+    profile,
+    seed,
+    ms,
+    cases: results.map(({ id, status, reason }) => ({ id, status, ...(reason !== undefined && { reason }) })),
+  };
+}
+
+/** How many results have this status. */
+export function countOf(results: readonly CaseResult[], status: Status): number {
+  return results.filter((result) => result.status === status).length;
+}

@@ -1,0 +1,86 @@
+/** A harness for whatever a URL names: each case gets a store of its own there. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Capabilities, Transport } from '@busbar/api/transport';
+import type { Power } from './case.ts';
+import type { Harness, HarnessStore } from './harness.ts';
+
+/** How to open a URL, here and in other processes. */
+export interface UrlHarnessOptions {
+  /** Default: the scheme. */
+  readonly name?: string;
+  open(url: string): Promise<Transport>;
+  /** The module (a URL) and its export that open a URL in another process. Default: the cases that need it are not tested. */
+  readonly opener?: { readonly module: string; readonly name: string };
+  /**
+   * What keeps cases apart. `namespace`: the parameter `ns`. `file`: a file of the same name and parameters in a
+   * throw-away folder beside the one that the URL names, so that a file in use is never touched.
+   */
+  readonly apart: 'namespace' | 'file';
+}
+
+/** Makes the harness; opens a client once to see what the transport declares. */
+export async function urlHarness(url: string, options: UrlHarnessOptions): Promise<Harness> {
+  const name = options.name ?? url.slice(0, url.indexOf(':'));
+  const store = options.apart === 'file' ? () => fileStore(url, options) : () => namespaceStore(url, options);
+  return { name, store, missing: missingPowers(await readCapabilities(store), options) };
+}
+
+async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Capabilities> {
+  const { open, remove } = await store();
+  try {
+    await using transport = await open();
+    return transport.capabilities;
+  } finally {
+    await remove();
+  }
+}
+
+function missingPowers(capabilities: Capabilities, { apart, opener }: UrlHarnessOptions): Harness['missing'] {
+  const missing: Partial<Record<Power, string>> = { server: 'No server is started for a URL.' };
+  if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
+  if (opener === undefined) missing.processes = 'It was not said how another process opens the URL.';
+  if (capabilities.reach === 'process') {
+    missing.processes = 'It lives in one process.';
+    missing.reopen = 'It lives no longer than its clients.';
+  }
+  return missing;
+}
+
+async function fileStore(url: string, options: UrlHarnessOptions): Promise<HarnessStore> {
+  const [, scheme = '', path = '', query = ''] = /^([^:]*):([^?#]*)(.*)$/s.exec(url) ?? [];
+  const file = decodeURIComponent(path);
+  const folder = await mkdtemp(join(dirname(file), `.${basename(file)}-conformance-`));
+  const own = join(folder, basename(file)).replaceAll(/[%?#]/g, encodeURIComponent);
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  return { ...storeAt(`${scheme}:${own}${query}`, options), folder, remove };
+}
+
+async function namespaceStore(url: string, options: UrlHarnessOptions): Promise<HarnessStore> {
+  const ns = `conformance-${crypto.randomUUID().slice(0, 13)}`;
+  const own = `${url}${url.includes('?') ? '&' : '?'}ns=${ns}`;
+  const remove = async (): Promise<void> => {
+    await using transport = await options.open(own);
+    await clear(transport);
+  };
+  return { ...storeAt(own, options), remove };
+}
+
+function storeAt(url: string, { open, opener }: UrlHarnessOptions): Pick<HarnessStore, 'open' | 'opener'> {
+  return { open: () => open(url), ...(opener && { opener: { ...opener, argument: url } }) };
+}
+
+/** Deletes what can be deleted; retention takes the history of topics. */
+async function clear({ admin, entries }: Transport): Promise<void> {
+  for (;;) {
+    const queues = await admin.queues();
+    if (queues.length === 0) break;
+    await Promise.all(queues.map(({ name }) => admin.deleteQueue(name)));
+  }
+  for (;;) {
+    const page = await entries.list('');
+    if (page.length === 0) return;
+    await Promise.all(page.map(({ key }) => entries.delete(key)));
+  }
+}
