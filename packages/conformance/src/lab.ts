@@ -5,6 +5,7 @@ import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from
 import type { Check } from './check.ts';
 import type { ProcessOptions, RemoteClient } from './processes/remote-client.ts';
 import type { Recorder } from './recorder.ts';
+import type { Truthy } from './until.ts';
 
 /** Made anew for each case, in a namespace that no other case sees; closes and removes all it made. */
 export interface Lab {
@@ -45,7 +46,7 @@ export interface Lab {
   /** Acks, and asserts that each is done. */
   ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void>;
   /** Resolves when `condition` gives a truthy value, and with it; fails after `withinMs` (default 5,000) and says `what`. */
-  until<T>(what: string, condition: () => T | Promise<T>, withinMs?: number): Promise<NonNullable<T>>;
+  until<T>(what: string, condition: () => T | Promise<T>, withinMs?: number): Promise<Truthy<T>>;
   /** The body of a message as text. */
   text(message: { readonly body: Uint8Array }): string;
   /** Time for the negative side of a wait: `ms` plus the declared granularity. */

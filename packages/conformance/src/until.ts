@@ -3,18 +3,17 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CheckFailed } from './check.ts';
 
+/** What is left of a type when a value of it is truthy. */
+export type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
+
 const POLL_MS = 10;
 
 /** Resolves when `condition` gives a truthy value, and with it; fails after `withinMs` and says `what`. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  withinMs = 5_000,
-): Promise<NonNullable<T>> {
+export async function until<T>(what: string, condition: () => T | Promise<T>, withinMs = 5_000): Promise<Truthy<T>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     const value = await condition();
-    if (value) return value;
+    if (value) return value as Truthy<T>;
     if (performance.now() > deadline) throw new CheckFailed(`not within ${withinMs} ms: ${what}`);
     await pause(POLL_MS);
   }

@@ -37,7 +37,10 @@ async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Cap
   }
 }
 
-function missingPowers(capabilities: Capabilities, { apart, opener }: UrlHarnessOptions): Harness['missing'] {
+function missingPowers(
+  capabilities: Capabilities,
+  { apart, opener }: UrlHarnessOptions,
+): Partial<Record<Power, string>> {
   const missing: Partial<Record<Power, string>> = { server: 'No server is started for a URL.' };
   if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
   if (opener === undefined) missing.processes = 'It was not said how another process opens the URL.';
