@@ -1,0 +1,69 @@
+/** What the demonstration is asked to do. */
+
+import { parseArgs } from 'node:util';
+
+/** The command line, checked. */
+export interface DemoOptions {
+  /** Where to look for source files; undefined: this repository. */
+  readonly path: string | undefined;
+  readonly workers: number;
+  /** SIGKILL a worker that holds a lease, at one third and at two thirds of the files. */
+  readonly kill: boolean;
+  /** SIGKILL the server at half time, and start it again on the same data. */
+  readonly killServer: boolean;
+}
+
+/** A command line, a folder or a bus that will not do: told without a stack, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const MAX_WORKERS = 64;
+
+export const USAGE = `npm run demo [-- PATH] [--workers N] [--kill] [--kill-server]
+
+Agents audit the source files under PATH (this repository when not given) over the bus that MESSAGE_BUS
+names (SQLite in a throw-away folder when unset).
+
+  --workers N     worker processes, 1 to ${MAX_WORKERS} (default 2)
+  --kill          SIGKILL a worker that holds a lease, at one third and at two thirds of the files
+  --kill-server   SIGKILL the server at half time and start it again (for backends with a server)
+
+The report goes to stdout and into a file, the live display to stderr. Exit code 0: every file has exactly one result.`;
+
+/** Reads the command line; 'help' when that is asked for. Throws {@link UsageError}. */
+export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
+  const { values, positionals } = parse(argv);
+  if (values.help === true) return 'help';
+  if (positionals.length > 1) throw new UsageError(`one PATH at most, not ${positionals.length}`);
+  return {
+    path: positionals[0],
+    workers: parseWorkers(values.workers),
+    kill: values.kill ?? false,
+    killServer: values['kill-server'] ?? false,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        workers: { type: 'string' },
+        kill: { type: 'boolean' },
+        'kill-server': { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('. ')[0] ?? 'bad arguments');
+  }
+}
+
+function parseWorkers(text: string | undefined): number {
+  if (text === undefined) return 2;
+  const workers = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (workers >= 1 && workers <= MAX_WORKERS) return workers;
+  throw new UsageError(`--workers ${JSON.stringify(text.slice(0, 40))} is no whole number from 1 to ${MAX_WORKERS}`);
+}
