@@ -20,7 +20,7 @@ export class UsageError extends Error {
 
 const MAX_WORKERS = 64;
 
-export const USAGE = `npm run demo [-- PATH] [--workers N] [--kill] [--kill-server]
+export const USAGE: string = `npm run demo [-- PATH] [--workers N] [--kill] [--kill-server]
 
 Agents audit the source files under PATH (this repository when not given) over the bus that MESSAGE_BUS
 names (SQLite in a throw-away folder when unset).

@@ -1,0 +1,57 @@
+/** What the processes of the demonstration tell the one that started them. */
+
+import type { Audit } from './audit.ts';
+
+/** One piece of news. `ids` are ids of events that were published. */
+export type News =
+  | { readonly kind: 'ready' }
+  | {
+      readonly kind: 'found';
+      readonly files: number;
+      readonly problems: readonly Problem[];
+      readonly ids: readonly string[];
+    }
+  | { readonly kind: 'audited'; readonly id: string; readonly attempt: number; readonly event: string }
+  | { readonly kind: 'asked' }
+  | { readonly kind: 'answered' }
+  | {
+      readonly kind: 'merged';
+      readonly results: number;
+      readonly attempts: readonly number[];
+      readonly lock: LockUse;
+      readonly ids: readonly string[];
+    }
+  | { readonly kind: 'seen'; readonly events: number }
+  | { readonly kind: 'replayed'; readonly events: number }
+  | { readonly kind: 'trouble'; readonly text: string };
+
+/** Something that was found and could not be read as a source file. */
+export interface Problem {
+  readonly path: string;
+  readonly problem: string;
+}
+
+/** How a lock was got. */
+export interface LockUse {
+  readonly waitedMs: number;
+  /** False when it was free at once. */
+  readonly waited: boolean;
+}
+
+/** What is asked of a process. */
+export type Order = { readonly kind: 'finish'; readonly events: number };
+
+/** A task: audit one file. */
+export interface AuditTask {
+  readonly file: string;
+  readonly index: number;
+}
+
+/** A result on its way to an editor. `id` is the message id of the task: it counts once, however often it was delivered. */
+export interface AuditResult {
+  readonly id: string;
+  readonly worker: string;
+  readonly audit: Audit;
+  /** What the expert said, where it was asked. */
+  readonly grade: string | undefined;
+}
