@@ -68,7 +68,8 @@ export interface ConformanceCase {
 /**
  * What a harness can do beyond opening clients. `processes`: open the same store from other processes. `reopen`: the
  * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
- * `server`: kill, restart and pause the server behind it. `disk`: give a process a disk of limited size; the kit finds out itself whether this machine can.
+ * `server`: kill, restart and pause the server behind it. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
+ * this machine can.
  */
 export type Power = 'processes' | 'reopen' | 'files' | 'server' | 'disk';
 

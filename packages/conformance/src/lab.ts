@@ -3,7 +3,8 @@
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
 import type { Check } from './check.ts';
-import type { ProcessOptions, RemoteClient } from './processes/remote-client.ts';
+import type { Confinement } from './processes/confinement.ts';
+import type { RemoteClient } from './processes/remote-client.ts';
 import type { Recorder } from './recorder.ts';
 import type { Truthy } from './until.ts';
 
@@ -29,7 +30,7 @@ export interface Lab {
   /** Closes every client that this lab opened here; those in other processes stay. */
   closeAll(): Promise<void>;
   /** A client in a process of its own. Needs the power `processes`. */
-  process(options?: ProcessOptions): Promise<RemoteClient>;
+  process(confinement?: Confinement): Promise<RemoteClient>;
   /** Folder of the store. Needs the power `files`. */
   readonly folder: string;
   /** Opens the store behind `folder` again after it was damaged; rejects as the opener does. Needs `files`. */

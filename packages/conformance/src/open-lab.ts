@@ -5,7 +5,8 @@ import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from
 import { Check } from './check.ts';
 import type { Harness, HarnessStore } from './harness.ts';
 import type { Lab } from './lab.ts';
-import type { ProcessOptions, RemoteClient } from './processes/remote-client.ts';
+import type { Confinement } from './processes/confinement.ts';
+import type { RemoteClient } from './processes/remote-client.ts';
 import { spawnClient } from './processes/spawn-client.ts';
 import { QueueSteps } from './queue-steps.ts';
 import { seededRandom } from './random.ts';
@@ -91,9 +92,9 @@ class CaseLab implements OpenedLab {
     return bus.agent(name, options);
   }
 
-  async process(options?: ProcessOptions): Promise<RemoteClient> {
+  async process(confinement?: Confinement): Promise<RemoteClient> {
     if (this.#store.opener === undefined) throw new Error('the case needs the power `processes`');
-    const client = await spawnClient(this.#store.opener, options);
+    const client = await spawnClient(this.#store.opener, confinement);
     this.#processes.push(client);
     return client;
   }

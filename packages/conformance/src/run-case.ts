@@ -5,7 +5,7 @@ import { isBusbarError } from '@busbar/api';
 import type { CaseResult, ConformanceCase, Power, Status } from './case.ts';
 import type { Harness } from './harness.ts';
 import { type OpenedLab, openLab } from './open-lab.ts';
-import { whyNoLimitedDisk } from './processes/limited-disk.ts';
+import { whyNoDisks } from './processes/confinement.ts';
 import { seedFor } from './random.ts';
 import { within } from './until.ts';
 
@@ -84,7 +84,7 @@ async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: st
 
 function whyUnpowered(harness: Harness, powers: readonly Power[]): string | undefined {
   for (const power of powers) {
-    const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoLimitedDisk() : undefined);
+    const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
     if (reason !== undefined) return reason;
   }
   return undefined;

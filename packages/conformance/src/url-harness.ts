@@ -65,25 +65,11 @@ async function namespaceStore(url: string, options: UrlHarnessOptions): Promise<
   const own = `${url}${url.includes('?') ? '&' : '?'}ns=${ns}`;
   const remove = async (): Promise<void> => {
     await using transport = await options.open(own);
-    await clear(transport);
+    await transport.admin.clear();
   };
   return { ...storeAt(own, options), remove };
 }
 
 function storeAt(url: string, { open, opener }: UrlHarnessOptions): Pick<HarnessStore, 'open' | 'opener'> {
   return { open: () => open(url), ...(opener && { opener: { ...opener, argument: url } }) };
-}
-
-/** Deletes what can be deleted; retention takes the history of topics. */
-async function clear({ admin, entries }: Transport): Promise<void> {
-  for (;;) {
-    const queues = await admin.queues();
-    if (queues.length === 0) break;
-    await Promise.all(queues.map(({ name }) => admin.deleteQueue(name)));
-  }
-  for (;;) {
-    const page = await entries.list('');
-    if (page.length === 0) return;
-    await Promise.all(page.map(({ key }) => entries.delete(key)));
-  }
 }

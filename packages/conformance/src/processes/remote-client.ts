@@ -11,14 +11,7 @@ import type {
   SettleResult,
 } from '@busbar/api/transport';
 import type { Seen } from '../recorder.ts';
-import type { DiskLimit } from './limited-disk.ts';
 import type { ConsumeOptions, ProduceOptions } from './loads.ts';
-
-/** How to start a process. */
-export interface ProcessOptions {
-  /** A folder that is a small disk of its own for this process. Needs the power `disk`. */
-  readonly disk?: DiskLimit;
-}
 
 /** A client in a process of its own. Errors arrive with their code. */
 export interface RemoteClient {

@@ -4,9 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Delivery, Entry, PutResult, SendResult, SettleResult } from '@busbar/api/transport';
 import type { Opener } from '../harness.ts';
-import { type DiskLimit, limitedCommand } from './limited-disk.ts';
+import { type Confinement, confinedCommand } from './confinement.ts';
 import { type FromClient, type LoadNews, type Method, type ToClient, unpackError, unpackResults } from './protocol.ts';
-import type { Load, ProcessOptions, RemoteClient } from './remote-client.ts';
+import type { Load, RemoteClient } from './remote-client.ts';
 import { RemoteLoad } from './remote-load.ts';
 
 const isSource = import.meta.url.endsWith('.ts');
@@ -14,8 +14,8 @@ const program = fileURLToPath(new URL(isSource ? './client-program.ts' : './clie
 const running = new Set<ChildProcess>();
 
 /** Starts a client; rejects as the opener does. */
-export async function spawnClient(opener: Opener, options: ProcessOptions = {}): Promise<RemoteClient> {
-  const client = new SpawnedClient(start(options.disk));
+export async function spawnClient(opener: Opener, confinement: Confinement = {}): Promise<RemoteClient> {
+  const client = new SpawnedClient(start(confinement));
   try {
     await client.open(opener);
     return client;
@@ -25,9 +25,9 @@ export async function spawnClient(opener: Opener, options: ProcessOptions = {}):
   }
 }
 
-function start(disk: DiskLimit | undefined): ChildProcess {
+function start(confinement: Confinement): ChildProcess {
   const command = [process.execPath, ...(isSource ? ['--conditions=@busbar/source'] : []), program];
-  const [file = '', ...args] = disk === undefined ? command : limitedCommand(disk, command);
+  const [file = '', ...args] = confinedCommand(confinement, command);
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
   if (running.size === 0) process.on('exit', killAll);
   running.add(child);
