@@ -1,11 +1,12 @@
 /** The verbs that a bus, an agent and a handler's context share, each in its own name. */
 
 import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefinition } from './definitions.ts';
+import type { EnqueueOptions } from './enqueue-options.ts';
 import type { BusKernel } from './kernel.ts';
 import type { EventOptions, MailOptions } from './message-options.ts';
 import type { Origin } from './origin.ts';
 import type { ReplyStream, RequestOptions } from './request.ts';
-import type { EnqueueOptions, Ticket } from './ticket.ts';
+import type { Ticket } from './ticket.ts';
 import type { AnyMessage, AnyQueue, AnyRequest, AnyTopic, Published, Recipient, Sent } from './verbs.ts';
 
 /** Somebody who sends. What is sent without being awaited keeps its order. */

@@ -1,18 +1,151 @@
-/** A task that was put in, as the one who put it in sees it. */
+/** A ticket: a task that was put in, as anybody who knows its id sees it, from any process, also after a restart. */
 
-import type { MailOptions } from './message-options.ts';
+import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } from '../checks.ts';
+import { BusbarError, invalid } from '../errors.ts';
+import type { CallOptions } from '../transport.ts';
+import type { EncodedBody } from './bodies.ts';
+import { Latest } from './latest.ts';
+import { Patience } from './patience.ts';
+import type { TaskGround } from './task-ground.ts';
+import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
+import { resultBody, TaskTrail } from './task-trail.ts';
 
-/** What may be said of a task. */
-export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'hold'> {
-  /** Not started before this time. */
-  readonly runAt?: Date;
-  /** Within the dedupe window one key is put in once. */
-  readonly dedupeKey?: string;
+/**
+ * Where a task is. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it: it
+ * expired, was purged, is done and its result is not kept any longer, or never was.
+ */
+export type TaskStatus = 'queued' | 'delayed' | 'running' | 'done' | 'dead' | 'cancelled' | 'unknown';
+
+/** How long to wait for a result. */
+export interface ResultOptions {
+  /** 1 or more, Infinity for ever. Default 30,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
 }
 
-/** A task that was put in. */
-export interface Ticket<R> {
+const DEFAULT_TIMEOUT_MS = 30_000;
+const BOUNDS = ['timeoutMs', 'signal'];
+
+/** One task. Its id is all there is to it: `bus.task(id)` makes another ticket of the same task. */
+export class Ticket<R = unknown> {
+  /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
   readonly id: string;
   readonly queue: string;
-  result(options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<R>;
+  /** Whether the task was there already when it was put in, so that nothing was stored. */
+  readonly isDuplicate: boolean;
+  readonly #ground: TaskGround<R>;
+
+  /** Made by the bus. */
+  constructor(ground: TaskGround<R>, id: string, isDuplicate = false) {
+    this.#ground = ground;
+    this.id = id;
+    this.queue = queueOfTask(id);
+    this.isDuplicate = isDuplicate;
+  }
+
+  /** Where the task is now. */
+  async status(options?: CallOptions): Promise<TaskStatus> {
+    checkOptions(options, BOUNDS, 'status options');
+    const { admin, entries } = this.#ground.transport;
+    const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
+    const place = messages.find((message) => message.state !== 'dead') ?? messages[0];
+    if (place?.state === 'ready') return 'queued';
+    if (place !== undefined) return place.state === 'leased' ? 'running' : place.state;
+    const entry = await entries.get(taskKey(this.id), options);
+    const state = entry && decodeRecord(entry.value).state;
+    return state === 'done' || state === 'cancelled' ? state : 'unknown';
+  }
+
+  /**
+   * The newest progress that the handler told, and each after that, until the task ended, however it ended. One who
+   * reads slowly gets the newest, not all.
+   */
+  async *progress(options?: { readonly signal?: AbortSignal }): AsyncGenerator<unknown, void, void> {
+    checkOptions(options, ['signal'], 'progress options');
+    checkSignal(options?.signal);
+    const news = new Latest<EncodedBody>();
+    const trail = new TaskTrail(this.#ground.watch(this.queue), this.id, (body) => news.put(body));
+    void trail.ended.then(
+      () => news.end(),
+      (error) => news.fail(error),
+    );
+    const patience = this.#patience({ ...options, timeoutMs: Number.POSITIVE_INFINITY });
+    try {
+      for (;;) {
+        const next = await patience.wait(news.next());
+        if (next === undefined) return;
+        yield this.#ground.bodies.decode(next);
+      }
+    } finally {
+      patience.end();
+      trail.leave();
+    }
+  }
+
+  /**
+   * Waits for the task to end, and gives what its handler returned. Rejects with HANDLER_FAILED (the error of its last
+   * attempt in `cause`) when it is a dead letter, ABORTED when it was cancelled, TIMEOUT, NOT_FOUND where there is no trace
+   * of it, PAYLOAD_TOO_LARGE where its result was too large to be kept (60 KiB).
+   */
+  async result(options?: ResultOptions): Promise<R> {
+    checkOptions(options, BOUNDS, 'result options');
+    checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
+    checkSignal(options?.signal);
+    const trail = new TaskTrail(this.#ground.watch(this.queue), this.id);
+    const patience = this.#patience(options);
+    try {
+      const body = resultBody(this.id, await patience.wait(trail.ended));
+      return await this.#ground.toResult(this.#ground.bodies.decode(body));
+    } finally {
+      patience.end();
+      trail.leave();
+    }
+  }
+
+  /**
+   * Takes the task back where no worker has it. False where it was started, is over, or is not there. Rejects with
+   * UNSUPPORTED where the transport lacks the feature `cancel`.
+   */
+  async cancel(options?: CallOptions): Promise<boolean> {
+    const { admin, entries } = this.#ground.transport;
+    const [outcome] = await admin.cancel(this.queue, [this.id], options);
+    if (outcome?.status !== 'done') return false;
+    const record = encodeRecord({ state: 'cancelled' });
+    await entries.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
+    return true;
+  }
+
+  /**
+   * Sets when the task may start: after so many milliseconds from now, or at a time; one that is past is now. False
+   * where it was started, is over, or is not there. Rejects with UNSUPPORTED where the transport lacks the feature `cancel`.
+   */
+  async reschedule(when: number | Date, options?: CallOptions): Promise<boolean> {
+    const delayMs = delayOf(when, 'when');
+    const [outcome] = await this.#ground.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
+    return outcome?.status === 'done';
+  }
+
+  #patience({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): Patience {
+    const late = (): BusbarError =>
+      new BusbarError('TIMEOUT', `the task ${JSON.stringify(this.id)} did not end in time`, {
+        hint: 'Wait longer with timeoutMs, or see whether a worker processes its queue.',
+      });
+    return new Patience({ waitMs, signal, late });
+  }
+}
+
+/** The queue in the id of a task. Throws INVALID_ARGUMENT where there is none. */
+export function queueOfTask(id: unknown): string {
+  const end = typeof id === 'string' ? id.indexOf('#') : -1;
+  if (typeof id === 'string' && end > 0 && end < id.length - 1) return id.slice(0, end);
+  throw invalid(`illegal task id: ${describe(id)}`, 'Use the id of a ticket: the queue, #, and a key.');
+}
+
+/** How long until `when`. Throws INVALID_ARGUMENT for what is neither a duration nor a valid date. */
+export function delayOf(when: number | Date, name: string): number {
+  if (when instanceof Date && !Number.isNaN(when.getTime())) return Math.max(0, when.getTime() - Date.now());
+  if (when instanceof Date || when === undefined)
+    throw invalid(`${name} is not a time`, 'Pass milliseconds or a Date.');
+  checkDuration(when, name, { min: 0, max: MAX_DURATION_MS });
+  return when;
 }

@@ -1,10 +1,11 @@
 /** What can be done in somebody's name: the verbs of a bus as its parts carry them out, an origin in front. */
 
 import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefinition } from './definitions.ts';
+import type { EnqueueOptions } from './enqueue-options.ts';
 import type { EventOptions, MailOptions } from './message-options.ts';
 import type { Origin } from './origin.ts';
 import type { ReplyStream, RequestOptions } from './request.ts';
-import type { EnqueueOptions, Ticket } from './ticket.ts';
+import type { Ticket } from './ticket.ts';
 
 /** Any definition of a request. */
 export type AnyRequest = RequestDefinition<unknown, unknown, unknown, unknown, unknown, unknown>;
