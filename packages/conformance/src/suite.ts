@@ -13,6 +13,7 @@ import { cases as groups } from './cases/groups.ts';
 import { cases as headers } from './cases/headers.ts';
 import { cases as lifecycle } from './cases/lifecycle.ts';
 import { cases as locks } from './cases/locks.ts';
+import { cases as mailboxes } from './cases/mailboxes.ts';
 import { cases as multiProcess } from './cases/multi-process.ts';
 import { cases as ordering } from './cases/ordering.ts';
 import { cases as payload } from './cases/payload.ts';
@@ -25,8 +26,10 @@ import { cases as replay } from './cases/replay.ts';
 import { cases as requests } from './cases/requests.ts';
 import { cases as security } from './cases/security.ts';
 import { cases as stateTransfer } from './cases/state-transfer.ts';
+import { cases as subscribers } from './cases/subscribers.ts';
 import { cases as topics } from './cases/topics.ts';
 import { cases as ttl } from './cases/ttl.ts';
+import { cases as wildcards } from './cases/wildcards.ts';
 import { groupOf } from './catalogue.ts';
 
 /** Throws unless every id is there once, known to the catalogue, and in its group. */
@@ -45,10 +48,13 @@ export function checkCases(cases: readonly ConformanceCase[]): readonly Conforma
 /** Every case there is. */
 export const SUITE: readonly ConformanceCase[] = checkCases([
   ...pointToPoint,
+  ...mailboxes,
   ...ordering,
   ...priority,
   ...requests,
   ...topics,
+  ...subscribers,
+  ...wildcards,
   ...groups,
   ...ack,
   ...deadLetters,

@@ -1,5 +1,219 @@
-/** Cases of the group that the file is named after. */
+/** Point-to-point: one sender, one mailbox, one receiver. */
 
+import type { Message, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, onceEach, receiveOne, texts } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Point-to-point';
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'P1',
+    group,
+    title: 'every field of a message arrives as it was sent, its body bit for bit',
+    level: 'MUST',
+    rules: ['RQ1', 'RA5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const sent = fullMessage();
+      const before = Date.now();
+      await lab.send(transport, 'inbox', [sent]);
+      const got = await receiveOne(lab, await lab.open(), 'inbox');
+      const fields = Object.keys(sent).filter((name) => name !== 'body' && name !== 'headers');
+      for (const field of fields as (keyof Message & keyof MessageInput)[])
+        lab.check.equal(got[field], sent[field], field);
+      lab.check.equal(new Uint8Array(got.body), sent.body, 'body');
+      lab.check.equal({ ...got.headers }, { ...sent.headers }, 'headers');
+      lab.check.equal([got.queue, got.attempt], ['inbox', 1], 'queue and attempt');
+      lab.check.equal(
+        [got.topic, got.orderingKey, got.ttlLeftMs],
+        [undefined, undefined, undefined],
+        'what was not given',
+      );
+      lab.check.between(got.sentAt, before, Date.now(), 'sentAt');
+    },
+  },
+  {
+    id: 'P2',
+    group,
+    title: 'a client that only sends needs nothing else, and closing it right after loses nothing',
+    level: 'MUST',
+    rules: ['RD1', 'RQ1', 'RA3'],
+    async run(lab) {
+      const receiver = await lab.transport();
+      const sender = await lab.open();
+      const sends = [
+        lab.send(sender, 'inbox', lab.messages(3, {}, 'a')),
+        lab.send(sender, 'inbox', lab.messages(2, {}, 'b')),
+      ];
+      const closed = sender.close();
+      const results = (await Promise.all(sends)).flat();
+      await closed;
+      const got = await consume(lab, receiver, 'inbox', 5);
+      lab.check.equal(texts(lab, got), ['a0', 'a1', 'a2', 'b0', 'b1'], 'what arrived');
+      onceEach(lab, idsOf(results));
+    },
+  },
+  {
+    id: 'P3',
+    group,
+    title: 'a message wakes and reaches its own mailbox only',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ2'],
+    smoke: true,
+    async run(lab) {
+      const sender = await lab.transport();
+      const others = ['inbox', 'inbox.anna', 'inbox.ann.x', 'inbox.an', 'Inbox.ann'];
+      await sender.queues.configure('inbox.anna');
+      const silent = await Promise.all(others.map(async (name) => ({ name, client: await lab.open() })));
+      const silence = Promise.all(silent.map(({ name, client }) => lab.nothing(client, name, 150)));
+      await Promise.all([silence, lab.send(sender, 'inbox.ann', lab.messages(3))]);
+      const got = await consume(lab, sender, 'inbox.ann', 3);
+      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'what the mailbox got');
+    },
+  },
+  {
+    id: 'P4',
+    group,
+    title: 'what was sent before any receiver existed is kept, in order',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ4', 'RQ9'],
+    smoke: true,
+    async run(lab) {
+      const sender = await lab.transport();
+      const sent = lab.messages(20);
+      for (const message of sent) await lab.send(sender, 'not.configured', [message]);
+      const receiver = await lab.open();
+      const got = await consume(lab, receiver, 'not.configured', 20, 6);
+      lab.check.equal(texts(lab, got), texts(lab, sent), 'what was kept');
+      lab.check.ok(
+        got.every(({ attempt }) => attempt === 1),
+        'a message that waited had its first attempt',
+      );
+    },
+  },
+  {
+    id: 'P5',
+    group,
+    title: 'a receive waits as long as it was told to, wakes for the first message, and creates no queue',
+    level: 'MUST',
+    rules: ['RQ8', 'RQ9'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      lab.check.between(await emptyReceive(lab, transport, 0), 0, 1_000, 'an empty receive that does not wait took');
+      lab.check.between(await emptyReceive(lab, transport, 150), 145, 2_000, 'an empty receive of 150 ms took');
+      lab.check.equal(await transport.admin.queues(), [], 'queues that naming one has made');
+      const began = performance.now();
+      const waiting = transport.queues.receive('inbox', { max: 10, waitMs: 10_000 });
+      await lab.send(await lab.open(), 'inbox', lab.messages(1));
+      const got = await waiting;
+      lab.check.equal(texts(lab, got), ['m0'], 'what woke the receive');
+      lab.check.between(performance.now() - began, 0, 4_000, 'a receive that was woken took');
+    },
+  },
+  {
+    id: 'P6',
+    group,
+    title: 'ids and receipts are unique over clients; a given id and the address are kept',
+    level: 'MUST',
+    rules: ['RQ3', 'RQ7'],
+    async run(lab) {
+      const [one, two] = [await lab.transport(), await lab.open()];
+      const batches = [one, two, one, two].map((client) => lab.send(client, 'inbox', lab.messages(50, { to: '@ann' })));
+      const results = (await Promise.all(batches)).flat();
+      const [own] = await lab.send(one, 'inbox', lab.messages(1, { id: 'order/7 é#1' }));
+      lab.check.equal(own?.id, 'order/7 é#1', 'the id in the result');
+      const got = await lab.receive(two, 'inbox', 201);
+      lab.check.equal(new Set(idsOf(got)).size, 201, 'different ids');
+      lab.check.equal(new Set(got.map(({ receipt }) => receipt)).size, 201, 'different receipts');
+      lab.check.ok(
+        results.every(({ id }) => UUID_V7.test(id)),
+        'an id that was not given is a UUIDv7',
+      );
+      lab.check.ok(
+        got.every(({ receipt }) => Buffer.byteLength(receipt) <= 512),
+        'receipts have at most 512 bytes',
+      );
+      lab.check.ok(
+        got.every(({ queue }) => queue === 'inbox'),
+        'each names its queue',
+      );
+      onceEach(lab, [...idsOf(results), 'order/7 é#1']);
+    },
+  },
+  {
+    id: 'P8',
+    group,
+    title: 'while the receiver is away exactly what is sent is parked, in order',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ4'],
+    async run(lab) {
+      const sender = await lab.transport();
+      const first = await lab.open();
+      const results = await lab.send(sender, 'inbox', lab.messages(3, {}, 'early'));
+      await consume(lab, first, 'inbox', 2, 1);
+      await first.close();
+      for (let batch = 0; batch < 5; batch += 1)
+        results.push(...(await lab.send(sender, 'inbox', lab.messages(10, {}, `${batch}.`))));
+      const second = await lab.open();
+      const got = await consume(lab, second, 'inbox', 51, 20);
+      const expected = [
+        'early2',
+        ...Array.from({ length: 50 }, (_, index) => `${Math.floor(index / 10)}.${index % 10}`),
+      ];
+      lab.check.equal(texts(lab, got), expected, 'what was parked');
+      await lab.nothing(second, 'inbox', 100);
+      onceEach(lab, idsOf(results));
+    },
+  },
+  {
+    id: 'P9',
+    group,
+    title: 'a client can send to itself while it waits',
+    level: 'MUST',
+    rules: ['RQ8'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const waiting = transport.queues.receive('self', { waitMs: 10_000 });
+      const further = transport.queues.receive('self', { waitMs: 10_000 });
+      const [sent] = await lab.send(transport, 'self', lab.messages(1, { from: 'self', to: 'self' }, 'first'));
+      const got = await Promise.race([waiting, further]);
+      lab.recorder.add(got);
+      lab.check.equal(
+        got.map(({ id, from, to }) => [id, from, to]),
+        [[sent?.id, 'self', 'self']],
+        'the first to itself',
+      );
+      await lab.send(transport, 'self', lab.messages(1, {}, 'second'));
+      const both = texts(lab, (await Promise.all([waiting, further])).flat());
+      lab.check.equal(both.sort(), ['first0', 'second0'], 'what both waits got');
+    },
+  },
+];
+
+function fullMessage(): MessageInput & { readonly body: Uint8Array } {
+  return {
+    id: 'p1',
+    body: Uint8Array.of(0, 1, 10, 34, 127, 128, 192, 254, 255),
+    contentType: 'application/x-test; v="1"',
+    headers: { trace: '00-Ä€😀-\n"quoted"', empty: '', 'x-1': ' blanks kept ' },
+    type: 'order placed',
+    from: '@sender',
+    to: '@receiver',
+    priority: 7,
+    correlationId: 'correlation 1',
+    causationId: 'cause#1',
+    hops: 3,
+    replyTo: 'replies.p1',
+  };
+}
+
+async function emptyReceive(lab: Lab, transport: Transport, waitMs: number): Promise<number> {
+  const began = performance.now();
+  lab.check.equal(await transport.queues.receive('never.sent', { max: 5, waitMs }), [], 'an empty receive');
+  return performance.now() - began;
+}

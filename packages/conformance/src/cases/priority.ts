@@ -1,5 +1,178 @@
-/** Cases of the group that the file is named after. */
+/** Priority: strictly by it, higher first, then first in first out. */
 
+import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, receiveOne, settle, texts } from '../consuming.ts';
+import { publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { deadLetters } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Priority';
+const ALL = [3, 9, 0, 5, 4, 8, 1, 7, 2, 6];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'Q1',
+    group,
+    title: 'the highest priority that is ready comes first',
+    level: 'MUST',
+    rules: ['RQ4'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const priorities = lab.capabilities.priorityLevels === 10 ? ALL : [4, 9, 0];
+      for (const priority of priorities) await lab.send(transport, 'line', [graded(priority)]);
+      const sorted = [...priorities].sort((one, other) => other - one);
+      const half = Math.ceil(priorities.length / 2);
+      const first = await consume(lab, transport, 'line', half, 1);
+      await lab.send(transport, 'line', [graded(9)]);
+      const rest = await consume(lab, await lab.open(), 'line', priorities.length - half + 1);
+      lab.check.equal(
+        first.map(({ priority }) => priority),
+        sorted.slice(0, half),
+        'priorities, one at a time',
+      );
+      lab.check.equal(
+        rest.map(({ priority }) => priority),
+        [9, ...sorted.slice(half)],
+        'priorities, in one batch',
+      );
+    },
+  },
+  {
+    id: 'Q2',
+    group,
+    title: 'messages of one priority come first in, first out',
+    level: 'MUST',
+    rules: ['RQ4'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const sent = lab.messages(90).map((message, index) => ({ ...message, priority: [4, 0, 9][index % 3] ?? 4 }));
+      for (let from = 0; from < sent.length; from += 10) await lab.send(transport, 'line', sent.slice(from, from + 10));
+      const got = await consume(lab, transport, 'line', sent.length, 8);
+      const of = (wanted: number): string[] =>
+        texts(
+          lab,
+          sent.filter(({ priority }) => priority === wanted),
+        );
+      lab.check.equal(texts(lab, got), [...of(9), ...of(4), ...of(0)], 'the order');
+    },
+  },
+  {
+    id: 'Q3',
+    group,
+    title: 'a message keeps its priority when it comes back, by retry, release, delay, lease end or redrive',
+    level: 'MUST',
+    rules: ['RQ4', 'RQ5'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('line', { leaseMs: 400 });
+      await lab.send(transport, 'line', [graded(4), graded(9)]);
+      const next = async (how: string): ReturnType<typeof receiveOne> => {
+        const delivery = await receiveOne(lab, transport, 'line');
+        lab.check.equal(delivery.priority, 9, `the priority first ${how}`);
+        return delivery;
+      };
+      await settle(lab, transport, [await next('at the start')], { action: 'retry' });
+      await settle(lab, transport, [await next('after a retry')], { action: 'release' });
+      await settle(lab, transport, [await next('after a release')], { action: 'retry', delayMs: 50 });
+      await readyAgain(lab, transport);
+      await next('after a delay, and is left to its lease');
+      await readyAgain(lab, transport);
+      await settle(lab, transport, [await next('after its lease')], { action: 'reject' });
+      await deadLetters(lab, transport, 'line', 1);
+      lab.check.equal(await transport.admin.redrive('line'), 1, 'redriven');
+      await next('after a redrive');
+    },
+  },
+  {
+    id: 'Q4',
+    group,
+    title: 'a priority outside 0 to 9 is refused before anything of the batch is stored',
+    level: 'MUST',
+    rules: ['RD2', 'RA1'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const bad: unknown[] = [-1, 10, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, 5n];
+      for (const priority of bad) {
+        const batch = [...lab.messages(2), { ...graded(4), priority } as MessageInput];
+        const error = await lab.check.rejects(
+          () => transport.queues.send('line', batch),
+          'INVALID_ARGUMENT',
+          `priority ${String(priority)}`,
+        );
+        lab.check.equal(error.outcome, 'failed', `outcome of priority ${String(priority)}`);
+      }
+      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+    },
+  },
+  {
+    id: 'Q5',
+    group,
+    title: '9 is the highest, 0 the lowest, 4 what a message has that says none; also in bound queues',
+    level: 'MUST',
+    rules: ['RQ4', 'RT5'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const near = lab.capabilities.priorityLevels === 10 ? [graded(3), graded(5)] : [];
+      const batch: MessageInput[] = [graded(0), ...near, { body: Buffer.from('none') }, graded(9)];
+      await transport.topics.bind('bound', 'news');
+      await lab.send(transport, 'line', batch);
+      await publish(lab, transport, 'news', batch);
+      const expected = near.length > 0 ? [9, 5, 4, 3, 0] : [9, 4, 0];
+      const sent = await lab.receive(transport, 'line', batch.length);
+      lab.check.equal(
+        sent.map(({ priority }) => priority),
+        expected,
+        'priorities of what was sent',
+      );
+      await lab.until('all events are in the bound queue', async () => {
+        const [info] = await transport.admin.queues({ names: ['bound'] });
+        return info?.ready === batch.length;
+      });
+      const bound = await lab.receive(transport, 'bound', batch.length);
+      lab.check.equal(
+        bound.map(({ priority }) => priority),
+        expected,
+        'priorities of what was published',
+      );
+    },
+  },
+  {
+    id: 'Q6',
+    group,
+    title: 'a low priority waits for what is ready above it, and for nothing else',
+    level: 'MUST',
+    rules: ['RQ4'],
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      await lab.send(transport, 'line', [graded(0, 'low')]);
+      await lab.send(transport, 'line', lab.messages(20, { priority: 9 }, 'high'));
+      await lab.send(transport, 'line', lab.messages(3, { priority: 9, delayMs: 3_600_000 }, 'delayed'));
+      const high = await lab.receive(other, 'line', 20);
+      lab.check.ok(
+        high.every(({ priority }) => priority === 9),
+        'what is ready above comes first',
+      );
+      const began = performance.now();
+      lab.check.equal(
+        lab.text(await receiveOne(lab, transport, 'line')),
+        'low',
+        'what comes beside held and delayed ones',
+      );
+      lab.check.between(performance.now() - began, 0, 2_000, 'the wait of the low one');
+    },
+  },
+];
+
+function graded(priority: number, text = `p${priority}`): MessageInput {
+  return { priority, body: Buffer.from(text) };
+}
+
+/** Waits until both messages are ready, so that their order and not their time decides. */
+async function readyAgain(lab: Lab, transport: Transport): Promise<void> {
+  await lab.until('both messages are ready', async () => {
+    const [info] = await transport.admin.queues({ names: ['line'] });
+    return info?.ready === 2;
+  });
+}

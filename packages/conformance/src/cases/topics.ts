@@ -1,5 +1,231 @@
-/** Cases of the group that the file is named after. */
+/** Publish and subscribe: who gets an event, and from when on. */
 
+import type { EntryChange, TopicEvent } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, texts } from '../consuming.ts';
+import { follow, publish, publishTexts } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Pub/sub';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'S1',
+    group,
+    title: 'every subscriber gets every event once, complete and in order',
+    level: 'MUST',
+    rules: ['RT1', 'RT5'],
+    smoke: true,
+    async run(lab) {
+      const publisher = await lab.transport();
+      const clients = [publisher, publisher, await lab.open(), await lab.open()];
+      const logs = await Promise.all(clients.map((client) => follow(lab, client, 'user.login')));
+      await publisher.topics.bind('audit', 'user.login');
+      const fields = { headers: { trace: 'é' }, type: 'login', from: 'gate', correlationId: 'c', hops: 2 };
+      const sent = lab.messages(30, fields);
+      const results = await publish(lab, publisher, 'user.login', sent.slice(0, 7));
+      for (const event of sent.slice(7)) results.push(...(await publish(lab, publisher, 'user.login', [event])));
+      for (const log of logs) {
+        await log.has(texts(lab, sent), 'what a subscriber got');
+        lab.check.equal(idsOf(log.events), idsOf(results), 'ids');
+        lab.check.equal(
+          log.events.map(({ position }) => position),
+          results.map(({ position }) => position),
+          'positions',
+        );
+        for (const event of log.events) assertFields(lab, event, { ...fields, topic: 'user.login' });
+      }
+      const queued = await consume(lab, publisher, 'audit', 30);
+      lab.check.equal(texts(lab, queued), texts(lab, sent), 'what the bound queue got');
+      lab.check.ok(
+        queued.every(({ topic }) => topic === 'user.login'),
+        'a queued event says its topic',
+      );
+    },
+  },
+  {
+    id: 'S2',
+    group,
+    title: 'closing a subscription waits for its handler, and nothing comes after it',
+    level: 'MUST',
+    rules: ['RT1', 'RA3'],
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const gate = Promise.withResolvers<void>();
+      const seen: string[] = [];
+      const leaving = await client.topics.subscribe('news', { max: 1 }, async (events) => {
+        seen.push(...texts(lab, events));
+        await gate.promise;
+      });
+      const staying = await follow(lab, client, 'news');
+      const before = await publishTexts(lab, publisher, 'news', 3, 'before');
+      await lab.until('the handler is at work', () => seen.length > 0);
+      let isClosed = false;
+      const closed = leaving.close().then(() => {
+        isClosed = true;
+      });
+      await staying.has(before, 'what the other got');
+      lab.check.ok(!isClosed, 'close waits for the last call of the handler');
+      gate.resolve();
+      await closed;
+      const after = await publishTexts(lab, publisher, 'news', 3, 'after');
+      await staying.has([...before, ...after], 'what the other got in all');
+      lab.check.equal(seen, ['before0'], 'what the closed one got');
+      lab.check.equal(await leaving.ended, undefined, 'how it ended');
+    },
+  },
+  {
+    id: 'S3',
+    group,
+    title: 'who subscribes late from new gets what comes, from start also what was',
+    level: 'MUST',
+    rules: ['RT3', 'RT1'],
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const before = await publishTexts(lab, publisher, 'news', 5, 'before');
+      const fresh = await follow(lab, client, 'news');
+      const whole = await follow(lab, client, 'news', { from: 'start' });
+      await publisher.topics.bind('fresh', 'news');
+      await publisher.topics.bind('whole', 'news', { from: 'start' });
+      const after = await publishTexts(lab, publisher, 'news', 5, 'after');
+      await whole.has([...before, ...after], 'from start');
+      await fresh.has(after, 'from new');
+      lab.check.equal(texts(lab, await consume(lab, client, 'whole', 10)), [...before, ...after], 'queue from start');
+      lab.check.equal(texts(lab, await consume(lab, client, 'fresh', 5)), after, 'queue from new');
+      await lab.nothing(client, 'fresh', 100);
+    },
+  },
+  {
+    id: 'S4',
+    group,
+    title: 'a bound queue gathers events while nobody is there, until it is unbound',
+    level: 'MUST',
+    rules: ['RT5', 'RD1'],
+    smoke: true,
+    async run(lab) {
+      const [publisher, binder] = [await lab.transport(), await lab.open()];
+      await binder.topics.bind('mine', 'user.*');
+      await binder.close();
+      const login = await publishTexts(lab, publisher, 'user.login', 10, 'in');
+      const logout = await publishTexts(lab, publisher, 'user.logout', 10, 'out');
+      const consumer = await lab.open();
+      const got = texts(lab, await consume(lab, consumer, 'mine', 15, 4));
+      await consumer.topics.unbind('mine', 'user.*');
+      await publishTexts(lab, publisher, 'user.login', 5, 'unseen');
+      got.push(...texts(lab, await consume(lab, consumer, 'mine', 5, 4)));
+      lab.check.equal(
+        got.filter((text) => text.startsWith('in')),
+        login,
+        'events of the first topic',
+      );
+      lab.check.equal(
+        got.filter((text) => text.startsWith('out')),
+        logout,
+        'events of the second topic',
+      );
+      await lab.nothing(consumer, 'mine', 100);
+    },
+  },
+  {
+    id: 'S11',
+    group,
+    title: 'binding again changes nothing: no second copy, no second history, one unbind ends it',
+    level: 'MUST',
+    rules: ['RT5'],
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      const history = await publishTexts(lab, transport, 'news', 3, 'history');
+      await transport.topics.bind('mine', 'news', { from: 'start' });
+      lab.check.equal(texts(lab, await consume(lab, other, 'mine', 3)), history, 'history');
+      await Promise.all([other, transport].map((client) => client.topics.bind('mine', 'news', { from: 'start' })));
+      lab.check.equal(await transport.admin.bindings(), [{ queue: 'mine', pattern: 'news' }], 'bindings');
+      const live = await publishTexts(lab, transport, 'news', 3, 'live');
+      lab.check.equal(texts(lab, await consume(lab, other, 'mine', 3)), live, 'live events');
+      await other.topics.unbind('mine', 'news');
+      await other.topics.unbind('mine', 'news');
+      lab.check.equal(await transport.admin.bindings(), [], 'bindings at the end');
+      await publishTexts(lab, transport, 'news', 3, 'late');
+      await lab.nothing(other, 'mine', 100);
+    },
+  },
+  {
+    id: 'S12',
+    group,
+    title: 'the newest value of a key is what a late watcher gets first, then each change',
+    level: 'MUST',
+    rules: ['RE2', 'RE1'],
+    async run(lab) {
+      const [writer, reader] = [await lab.transport(), await lab.open()];
+      for (const value of ['cold', 'warm', 'hot']) await writer.entries.put('state.oven', Buffer.from(value));
+      await writer.entries.put('state.gone', Buffer.from('x'));
+      await writer.entries.delete('state.gone');
+      await writer.entries.put('other', Buffer.from('y'));
+      const told: string[] = [];
+      await reader.entries.watch('state.', (changes) => {
+        told.push(...changes.map((change) => describe(lab, change)));
+      });
+      await lab.until('the watcher is told all', () => told.includes('synced'));
+      lab.check.equal(told, ['state.oven = hot', 'synced'], 'what a late watcher is told');
+      await writer.entries.put('state.oven', Buffer.from('off'));
+      await lab.until('the change is told', () => told.length > 2);
+      await writer.entries.delete('state.oven');
+      await lab.until('the end is told', () => told.length > 3);
+      lab.check.equal(told.slice(2), ['state.oven = off', 'state.oven deleted'], 'what it is told then');
+    },
+  },
+  {
+    id: 'S13',
+    group,
+    title: 'a publisher that subscribes gets its own events too, and can tell them by their sender',
+    level: 'MUST',
+    rules: ['RT1', 'RA1'],
+    async run(lab) {
+      const [one, two] = [await lab.transport(), await lab.open()];
+      const [ofOne, ofTwo] = [await follow(lab, one, 'chat'), await follow(lab, two, 'chat')];
+      await publish(lab, one, 'chat', lab.messages(2, { from: '@one' }, 'one'));
+      await publish(lab, two, 'chat', lab.messages(2, { from: '@two' }, 'two'));
+      for (const log of [ofOne, ofTwo]) {
+        await log.has(['one0', 'one1', 'two0', 'two1'], 'what a member of the chat gets');
+        const own = log.events.filter(({ from }) => from === '@one');
+        lab.check.equal(texts(lab, own), ['one0', 'one1'], 'events of the first, told by their sender');
+      }
+    },
+  },
+  {
+    id: 'S14',
+    group,
+    title: 'once subscribe or bind has resolved, the very next publish of anybody is seen',
+    level: 'MUST',
+    rules: ['RT1', 'RT5'],
+    smoke: true,
+    async run(lab) {
+      const [publisher, subscriber] = [await lab.transport(), await lab.open()];
+      for (let round = 0; round < 20; round += 1) {
+        const topic = `round.${round}`;
+        const log = await follow(lab, subscriber, round % 2 === 0 ? topic : 'round.*');
+        await publish(lab, publisher, topic, lab.messages(1, {}, `stored${round}.`));
+        await publisher.topics.publish(topic, lab.messages(1, {}, `passing${round}.`), { ephemeral: true });
+        await lab.until(`both events of round ${round}`, () => log.events.length === 2);
+        lab.check.equal(log.texts.sort(), [`passing${round}.0`, `stored${round}.0`], `events of round ${round}`);
+        await log.subscription.close();
+        await subscriber.topics.bind(`queue.${round}`, topic);
+        await publish(lab, publisher, topic, lab.messages(1, {}, 'bound'));
+        lab.check.equal(texts(lab, await lab.receive(subscriber, `queue.${round}`, 1)), ['bound0'], 'what was bound');
+      }
+    },
+  },
+];
+
+function assertFields(lab: Lab, event: TopicEvent, fields: Partial<TopicEvent>): void {
+  for (const [name, value] of Object.entries(fields)) {
+    const actual: unknown = event[name as keyof TopicEvent];
+    const isHeaders = name === 'headers';
+    lab.check.equal(isHeaders ? { ...event.headers } : actual, value, name);
+  }
+}
+
+function describe(lab: Lab, change: EntryChange): string {
+  if (change.kind === 'synced') return 'synced';
+  if (change.kind === 'put') return `${change.entry.key} = ${lab.text({ body: change.entry.value })}`;
+  return `${change.key} ${change.kind}`;
+}

@@ -1,0 +1,127 @@
+/** Point-to-point: which mailboxes there are, by name and by number. */
+
+import type { Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { consume, texts } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
+import { queueInfo } from '../queue-view.ts';
+
+const group = 'Point-to-point';
+const MAILBOXES = 10_000;
+
+/** Names that a careless encoding, a case-blind store or a shared separator would mix up. */
+const LOOKALIKES = [
+  ...['a.b', 'a:b', 'a/b', 'a_b', 'a-b', 'a@b', 'a+b', 'a~b', 'ab', 'A.b', 'a.B', 'A.B', 'a', 'A', 'b', 'a.b.c'],
+  ...['a_2Eb', 'a~2Eb', 'a-2Eb', 'a:2eb', 'a+2E+b', 'a_dot_b', 'a//b', 'a.-.b', 'a__b', 'a-_b'],
+];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'P7',
+    group,
+    title: 'a send that must not create its queue is NOT_FOUND, and leaves nothing behind',
+    level: 'MUST',
+    rules: ['RQ9'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const strict = (): Promise<unknown> => transport.queues.send('no.such', lab.messages(2), { create: false });
+      const error = await lab.check.rejects(strict, 'NOT_FOUND', 'a send to an unknown queue');
+      lab.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
+      lab.check.equal(await transport.admin.queues(), [], 'queues after the refused send');
+      await lab.send(transport, 'no.such', lab.messages(1, {}, 'created'));
+      await strict();
+      const got = await consume(lab, transport, 'no.such', 3);
+      lab.check.equal(texts(lab, got), ['created0', 'm0', 'm1'], 'what the queue got');
+      lab.check.equal(await transport.admin.deleteQueue('no.such'), true, 'the queue was there');
+      await lab.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
+    },
+  },
+  {
+    id: 'P10',
+    group,
+    title: 'names that look alike after escaping or folding are separate mailboxes',
+    level: 'MUST',
+    rules: ['RA4'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const names = [...new Set(LOOKALIKES)];
+      await Promise.all(names.map((name) => lab.send(transport, name, [{ id: 'same', body: Buffer.from(name) }])));
+      const receiver = await lab.open();
+      for (const name of names) {
+        const got = await receiver.queues.receive(name, { max: 10, waitMs: 2_000 });
+        lab.check.equal(
+          got.map((one) => [one.queue, lab.text(one)]),
+          [[name, name]],
+          `what ${name} holds`,
+        );
+      }
+      const listed = (await transport.admin.queues()).map(({ name }) => name);
+      lab.check.equal(listed.sort(), names.sort(), 'the queues there are');
+      await lab.check.rejects(transport.queues.send('a ', lab.messages(1)), 'INVALID_ARGUMENT', 'a name with a blank');
+    },
+  },
+  {
+    id: 'P11',
+    group,
+    title: 'ten thousand mailboxes hold their own mail, and ten thousand waits wake for their own',
+    level: 'MUST',
+    rules: ['RQ8', 'RQ9'],
+    timeoutMs: 60_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await fill(lab, transport);
+      lab.check.equal(await countQueues(transport, 'box.'), MAILBOXES, 'mailboxes listed');
+      for (let index = 0; index < MAILBOXES; index += 331) {
+        const got = await transport.queues.receive(`box.${index}`, { max: 5, waitMs: 2_000 });
+        lab.check.equal(texts(lab, got), [`for ${index}`], `mail in mailbox ${index}`);
+      }
+      lab.check.equal((await queueInfo(transport, 'box.1')).ready, 1, 'mail in a mailbox that was left alone');
+      await wakeSome(lab, transport);
+    },
+  },
+];
+
+async function fill(lab: Lab, transport: Transport): Promise<void> {
+  for (let from = 0; from < MAILBOXES; from += 1_000) {
+    const sends = Array.from({ length: 1_000 }, (_, step) =>
+      transport.queues.send(`box.${from + step}`, [{ body: Buffer.from(`for ${from + step}`) }]),
+    );
+    const statuses = (await Promise.all(sends)).map(([result]) => result?.status);
+    lab.check.ok(
+      statuses.every((status) => status === 'stored'),
+      'every send is stored',
+    );
+  }
+}
+
+async function countQueues(transport: Transport, prefix: string): Promise<number> {
+  let count = 0;
+  let after: string | undefined;
+  do {
+    const page = await transport.admin.queues({ prefix, ...(after !== undefined && { after }) });
+    count += page.length;
+    after = page.at(-1)?.name;
+  } while (after !== undefined);
+  return count;
+}
+
+/** Waits at ten thousand further mailboxes and wakes a few of them. */
+async function wakeSome(lab: Lab, transport: Transport): Promise<void> {
+  const enough = new AbortController();
+  const waits = Array.from({ length: MAILBOXES }, (_, index) =>
+    transport.queues
+      .receive(`idle.${index}`, { waitMs: Number.POSITIVE_INFINITY, signal: enough.signal })
+      .catch(() => []),
+  );
+  const sender = await lab.open();
+  for (let index = 7; index < MAILBOXES; index += 997) {
+    await lab.send(sender, `idle.${index}`, [{ body: Buffer.from(`wake ${index}`) }]);
+    const got = (await waits[index]) ?? [];
+    lab.check.equal(texts(lab, got), [`wake ${index}`], `what woke mailbox ${index}`);
+  }
+  enough.abort();
+  const woken = (await Promise.all(waits)).filter((got) => got.length > 0);
+  lab.check.equal(woken.length, Math.ceil((MAILBOXES - 7) / 997), 'waits that were woken');
+}

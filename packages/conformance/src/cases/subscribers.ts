@@ -1,0 +1,114 @@
+/** Publish and subscribe: subscribers that are slow, careless or broken, and the others. */
+
+import type { TopicEvent } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { EventLog, follow, publish, publishTexts } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+
+const group = 'Pub/sub';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'S15',
+    group,
+    title: 'a slow subscriber delays neither publisher nor others, and catches up without loss',
+    level: 'MUST',
+    rules: ['RT4', 'RT1'],
+    smoke: true,
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const gate = Promise.withResolvers<void>();
+      const events: TopicEvent[] = [];
+      const subscription = await client.topics.subscribe('news', { max: 10 }, async (batch) => {
+        lab.check.ok(batch.length <= 10, 'a batch has at most what was asked for');
+        events.push(...batch);
+        await gate.promise;
+      });
+      const slow = new EventLog(lab, subscription, events);
+      const quick = [await follow(lab, client, 'news'), await follow(lab, publisher, 'news')];
+      const sent: string[] = [];
+      for (let round = 0; round < 40; round += 1)
+        sent.push(...(await publishTexts(lab, publisher, 'news', 10, `${round}.`)));
+      for (const log of quick) await log.has(sent, 'what a quick subscriber got meanwhile');
+      lab.check.ok(events.length <= 10, 'the slow one is given nothing while it is at work');
+      gate.resolve();
+      await slow.has(sent, 'what the slow one got in the end');
+    },
+  },
+  {
+    id: 'S16',
+    group,
+    title: 'what one subscriber does to an event no other sees, nor does the publisher change it afterwards',
+    level: 'MUST',
+    rules: ['RA5', 'RT1'],
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const spoil = (batch: readonly TopicEvent[]): void => {
+        for (const event of batch) spoilEvent(event);
+      };
+      await client.topics.subscribe('news', {}, spoil);
+      const log = await follow(lab, client, 'news');
+      await client.topics.subscribe('news', {}, spoil);
+      const sent = { body: Buffer.from('original'), headers: { kind: 'original' } };
+      const published = publish(lab, publisher, 'news', [sent]);
+      sent.body.fill(0);
+      sent.headers.kind = 'spoiled';
+      await published;
+      await log.has(['original'], 'what the next subscriber got');
+      const late = await follow(lab, client, 'news', { from: 'start' });
+      await late.has(['original'], 'what a late one got');
+      lab.check.equal(
+        [log, late].map(({ events }) => events[0]?.headers['kind']),
+        ['original', 'original'],
+        'headers',
+      );
+    },
+  },
+  {
+    id: 'S17',
+    group,
+    title: 'a subscriber that throws ends or goes on alone: the others miss nothing',
+    level: 'MUST',
+    rules: ['RT1', 'RA1'],
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const cause = new Error('handler broke');
+      const broken = await client.topics.subscribe('news', {}, () => Promise.reject(cause));
+      const sudden = await client.topics.subscribe('news', {}, () => {
+        throw cause;
+      });
+      const log = await follow(lab, client, 'news');
+      const sent = await publishTexts(lab, publisher, 'news', 3, 'a');
+      sent.push(...(await publishTexts(lab, publisher, 'news', 3, 'b')));
+      await log.has(sent, 'what the healthy subscriber got');
+      for (const subscription of [broken, sudden]) {
+        const error = await subscription.ended;
+        lab.check.equal([error?.code, error?.cause], ['INTERNAL', cause], 'what ended the one that throws');
+      }
+      await goesOnAfterThrowing(lab);
+    },
+  },
+];
+
+function spoilEvent(event: TopicEvent): void {
+  event.body.fill(0);
+  try {
+    (event.headers as Record<string, string>)['kind'] = 'spoiled';
+  } catch {
+    // Frozen headers are as good as copied ones.
+  }
+}
+
+/** A handler of a bus that throws at every event is given the next one all the same. */
+async function goesOnAfterThrowing(lab: Lab): Promise<void> {
+  const errors: unknown[] = [];
+  const bus = await lab.bus({ onError: (error) => errors.push(error) });
+  const handled: unknown[] = [];
+  await bus.subscribe('reports', {}, (event) => {
+    handled.push(event.body);
+    throw new Error('handler broke');
+  });
+  for (const number of [1, 2, 3]) await bus.publish('reports', number);
+  await lab.until('three events are handled', () => handled.length >= 3 && errors.length >= 3);
+  lab.check.equal([handled, errors.length], [[1, 2, 3], 3], 'what was handled, and how many errors were told');
+}

@@ -1,0 +1,106 @@
+/** How cases consume: one delivery, a verdict on several, and several members that share a queue. */
+
+import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
+import { CheckFailed } from './check.ts';
+import type { Lab } from './lab.ts';
+
+/** What a consumer says of a delivery, without its receipt. */
+export type Verdict = WithoutReceipt<Settlement>;
+
+type WithoutReceipt<One> = One extends Settlement ? Omit<One, 'receipt'> : never;
+
+/** How much clocks that count whole milliseconds may differ about one moment. */
+export const ROUNDING_MS = 2;
+
+/** The bodies as text. */
+export function texts(lab: Lab, messages: readonly { readonly body: Uint8Array }[]): string[] {
+  return messages.map((message) => lab.text(message));
+}
+
+/** The ids of messages or results. */
+export function idsOf(things: readonly { readonly id: string }[]): string[] {
+  return things.map(({ id }) => id);
+}
+
+/** Receives the one message that is there, or comes within `withinMs`. */
+export async function receiveOne(lab: Lab, transport: Transport, queue: string, withinMs?: number): Promise<Delivery> {
+  const [delivery] = await lab.receive(transport, queue, 1, withinMs);
+  if (delivery === undefined) throw new CheckFailed(`nothing came from ${queue}`);
+  return delivery;
+}
+
+/** Settles `deliveries` with one verdict, and gives what became of each. */
+export async function verdicts(
+  transport: Transport,
+  deliveries: readonly Pick<Delivery, 'receipt'>[],
+  verdict: Verdict,
+): Promise<string[]> {
+  const settlements = deliveries.map(({ receipt }) => ({ ...verdict, receipt }) as Settlement);
+  const results = await transport.queues.settle(settlements);
+  return results.map(({ status }) => status);
+}
+
+/** Settles `deliveries` with one verdict, and asserts that each is done. */
+export async function settle(
+  lab: Lab,
+  transport: Transport,
+  deliveries: readonly Pick<Delivery, 'receipt'>[],
+  verdict: Verdict,
+): Promise<void> {
+  const statuses = await verdicts(transport, deliveries, verdict);
+  lab.check.equal(
+    statuses,
+    deliveries.map(() => 'done'),
+    `${verdict.action} of ${deliveries.length} deliveries`,
+  );
+}
+
+/** Receives and acks in batches of up to `max` until `count` deliveries were acked, and gives them in order. */
+export async function consume(
+  lab: Lab,
+  transport: Transport,
+  queue: string,
+  count: number,
+  max = 1_000,
+): Promise<Delivery[]> {
+  const deliveries: Delivery[] = [];
+  while (deliveries.length < count) {
+    const got = await transport.queues.receive(queue, { max, waitMs: 5_000 });
+    lab.recorder.add(got);
+    lab.check.ok(got.length > 0, `received ${deliveries.length} of ${count} from ${queue}, then nothing for 5 s`);
+    lab.check.ok(got.length <= max, `a receive of at most ${max} from ${queue} gave ${got.length}`);
+    await lab.ack(transport, got);
+    deliveries.push(...got);
+  }
+  return deliveries;
+}
+
+/** Receives and acks with all `members` at once until `count` were acked together; gives how many each had. */
+export async function share(lab: Lab, members: readonly Transport[], queue: string, count: number): Promise<number[]> {
+  const deadline = performance.now() + 10_000;
+  let left = count;
+  const work = async (member: Transport, index: number): Promise<number> => {
+    let own = 0;
+    while (left > 0 && performance.now() < deadline) {
+      const got = await member.queues.receive(queue, { max: 5, waitMs: 50 });
+      lab.recorder.add(got, `member-${index}`);
+      if (got.length > 0) await lab.ack(member, got);
+      own += got.length;
+      left -= got.length;
+    }
+    return own;
+  };
+  return Promise.all(members.map(work));
+}
+
+/** Asserts that the recorder saw each of `ids` once, and nothing else. */
+export function onceEach(lab: Lab, ids: readonly string[]): void {
+  lab.check.equal(lab.recorder.lost(ids), [], 'lost');
+  lab.check.equal(lab.recorder.unexpected(ids), [], 'delivered, but never sent');
+  lab.check.equal(lab.recorder.duplicates(), [], 'delivered more than once');
+}
+
+/** Resolves when the clock of `performance.now()` has reached `at`. */
+export function reached(lab: Lab, at: number): Promise<boolean> {
+  return lab.until('the time to come', () => performance.now() >= at, Number.POSITIVE_INFINITY);
+}

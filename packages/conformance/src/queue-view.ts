@@ -1,0 +1,47 @@
+/** What an operator sees of a queue, as cases ask for it. */
+
+import type { BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
+import { CheckFailed } from './check.ts';
+import type { Lab } from './lab.ts';
+
+/** How many messages of each state a queue holds. */
+export type Counts = Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead'>;
+
+/** The queue as it is now; fails when there is none. */
+export async function queueInfo(transport: Transport, queue: string): Promise<QueueInfo> {
+  const [info] = await transport.admin.queues({ names: [queue] });
+  if (info === undefined) throw new CheckFailed(`there is no queue ${queue}`);
+  return info;
+}
+
+/** Waits until the queue holds what `expected` says, and asserts it. */
+export async function holds(lab: Lab, transport: Transport, queue: string, expected: Partial<Counts>): Promise<void> {
+  const states = Object.keys(expected) as (keyof Counts)[];
+  const deadline = performance.now() + 5_000;
+  await lab.until(`what ${queue} holds is told`, async () => {
+    const info = await queueInfo(transport, queue);
+    const isSo = states.every((state) => info[state] === expected[state]);
+    if (!isSo && performance.now() < deadline) return false;
+    lab.check.equal(
+      Object.fromEntries(states.map((state) => [state, info[state]])),
+      { ...expected },
+      `held by ${queue}`,
+    );
+    return true;
+  });
+}
+
+/** The dead letters of the queue, oldest first, once there are `count`; fails when there are more. */
+export async function deadLetters(
+  lab: Lab,
+  transport: Transport,
+  queue: string,
+  count: number,
+): Promise<readonly BrowsedMessage[]> {
+  const letters = await lab.until(`${count} dead letters in ${queue}`, async () => {
+    const { messages } = await transport.admin.browse(queue, { state: 'dead', limit: 1_000 });
+    return messages.length >= count && messages;
+  });
+  lab.check.equal(letters.length, count, `dead letters in ${queue}`);
+  return letters;
+}
