@@ -57,6 +57,8 @@ export interface ConformanceCase {
   readonly notApplicable?: (capabilities: Capabilities) => string | undefined;
   /** True for the short selection (`--profile smoke`). */
   readonly smoke?: boolean;
+  /** True for a case about time or load that shall not share the machine: no other runs meanwhile. */
+  readonly alone?: boolean;
   /** Default 20,000. A case that takes longer has failed. */
   readonly timeoutMs?: number;
   /** Asserts with `lab.check`; at least once, or it has failed. */
@@ -71,7 +73,13 @@ export interface ConformanceCase {
  * `server`: kill, restart and pause the server behind it. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
  * this machine can.
  */
-export type Power = 'processes' | 'reopen' | 'files' | 'server' | 'disk';
+export type Power = (typeof POWERS)[number];
+
+/** All powers. */
+export const POWERS = ['processes', 'reopen', 'files', 'server', 'disk'] as const;
+
+/** `smoke` is the short selection, `full` all there is. */
+export type Profile = 'smoke' | 'full';
 
 /** What became of a case. */
 export type Status = 'passed' | 'failed' | 'unsupported' | 'not-applicable' | 'not-tested';

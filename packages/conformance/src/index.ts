@@ -7,6 +7,7 @@ export {
   type Group,
   type Level,
   type Power,
+  type Profile,
   type Status,
 } from './case.ts';
 export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
@@ -18,7 +19,7 @@ export type { Confinement } from './processes/confinement.ts';
 export type { Load, RemoteClient } from './processes/remote-client.ts';
 export { Recorder, type Seen } from './recorder.ts';
 export { type Report, toReport } from './report.ts';
-export { type Profile, type RunOptions, runSuite, type SuiteRun } from './run.ts';
-export { runCase } from './run-case.ts';
+export { type RunOptions, runSuite, type SuiteRun } from './run.ts';
+export { type RunCaseOptions, runCase } from './run-case.ts';
 export { checkCases, SUITE } from './suite.ts';
 export { type UrlHarnessOptions, urlHarness } from './url-harness.ts';

@@ -2,6 +2,7 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
+import type { Power, Profile } from './case.ts';
 import type { Check } from './check.ts';
 import type { Confinement } from './processes/confinement.ts';
 import type { RemoteClient } from './processes/remote-client.ts';
@@ -11,6 +12,10 @@ import type { Truthy } from './until.ts';
 /** Made anew for each case, in a namespace that no other case sees; closes and removes all it made. */
 export interface Lab {
   readonly capabilities: Capabilities;
+  /** What the harness can do here. */
+  readonly powers: ReadonlySet<Power>;
+  /** Whether it is the short selection or all there is; a case may do more in the latter. */
+  readonly profile: Profile;
   /** Assertions; each is counted. */
   readonly check: Check;
   /** Every delivery that the case saw, as a multiset, to be judged afterwards. */

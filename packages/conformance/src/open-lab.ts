@@ -2,6 +2,7 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
+import { POWERS, type Power, type Profile } from './case.ts';
 import { Check } from './check.ts';
 import type { Harness, HarnessStore } from './harness.ts';
 import type { Lab } from './lab.ts';
@@ -22,19 +23,31 @@ export interface OpenedLab extends Lab {
   end(): Promise<readonly string[]>;
 }
 
+/** How a case is run. */
+export interface LabOptions {
+  readonly seed: number;
+  readonly profile: Profile;
+}
+
 /** Makes a store and opens its first client. */
-export async function openLab(harness: Harness, seed: number): Promise<OpenedLab> {
+export async function openLab(harness: Harness, { seed, profile }: LabOptions): Promise<OpenedLab> {
   const store = await harness.store();
   try {
-    return new CaseLab(store, await store.open(), seed);
+    return new CaseLab(store, await store.open(), { random: seededRandom(seed), profile, powers: powersOf(harness) });
   } catch (error) {
     await store.remove();
     throw error;
   }
 }
 
+function powersOf({ missing = {} }: Harness): ReadonlySet<Power> {
+  return new Set(POWERS.filter((power) => missing[power] === undefined));
+}
+
 class CaseLab implements OpenedLab {
   readonly capabilities: Capabilities;
+  readonly powers: ReadonlySet<Power>;
+  readonly profile: Profile;
   readonly check = new Check();
   readonly recorder = new Recorder();
   readonly random: () => number;
@@ -47,12 +60,14 @@ class CaseLab implements OpenedLab {
   #transports: Transport[];
   #first: Transport | undefined;
 
-  constructor(store: HarnessStore, first: Transport, seed: number) {
+  constructor(store: HarnessStore, first: Transport, setting: Pick<Lab, 'random' | 'profile' | 'powers'>) {
     this.#store = store;
     this.#first = first;
     this.#transports = [first];
     this.capabilities = first.capabilities;
-    this.random = seededRandom(seed);
+    this.random = setting.random;
+    this.profile = setting.profile;
+    this.powers = setting.powers;
   }
 
   get folder(): string {

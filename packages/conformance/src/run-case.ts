@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
-import type { CaseResult, ConformanceCase, Power, Status } from './case.ts';
+import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
 import type { Harness } from './harness.ts';
 import { type OpenedLab, openLab } from './open-lab.ts';
 import { whyNoDisks } from './processes/confinement.ts';
@@ -10,6 +10,14 @@ import { seedFor } from './random.ts';
 import { within } from './until.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
+
+/** How a case is run. */
+export interface RunCaseOptions {
+  /** Default 0. */
+  readonly seed?: number;
+  /** Default `full`. */
+  readonly profile?: Profile;
+}
 
 /** Status and reason, before they are a result. */
 interface Verdict {
@@ -22,11 +30,15 @@ const running = new AsyncLocalStorage<unknown[]>();
 let watchers = 0;
 
 /** Runs `subject` in a lab of its own. Never rejects. */
-export async function runCase(harness: Harness, subject: ConformanceCase, seed: number): Promise<CaseResult> {
+export async function runCase(
+  harness: Harness,
+  subject: ConformanceCase,
+  options: RunCaseOptions = {},
+): Promise<CaseResult> {
   const began = performance.now();
   const unhandled: unknown[] = [];
   watch();
-  const { verdict, assertions } = await running.run(unhandled, () => attempt(harness, subject, seed));
+  const { verdict, assertions } = await running.run(unhandled, () => attempt(harness, subject, options));
   // Rejections are reported a turn after they were left.
   await new Promise(setImmediate);
   unwatch();
@@ -41,11 +53,11 @@ export async function runCase(harness: Harness, subject: ConformanceCase, seed: 
 async function attempt(
   harness: Harness,
   subject: ConformanceCase,
-  seed: number,
+  { seed = 0, profile = 'full' }: RunCaseOptions,
 ): Promise<{ verdict: Verdict; assertions: number }> {
   let lab: OpenedLab;
   try {
-    lab = await openLab(harness, seedFor(seed, subject.id));
+    lab = await openLab(harness, { seed: seedFor(seed, subject.id), profile });
   } catch (error) {
     return { verdict: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
   }

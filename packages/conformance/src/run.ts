@@ -1,15 +1,12 @@
 /** Runs the suite on one backend without any test framework. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Group } from './case.ts';
+import type { CaseResult, ConformanceCase, Group, Profile } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
 import type { Harness } from './harness.ts';
 import { whyOutside } from './outside.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
-
-/** `smoke` is the short selection, `full` all there is. */
-export type Profile = 'smoke' | 'full';
 
 /** What to run, and how. */
 export interface RunOptions {
@@ -46,19 +43,34 @@ export async function runSuite(harness: Harness, options: RunOptions = {}): Prom
   const { profile = 'full', parallel = 4, seed = newSeed(), onResult } = options;
   const began = performance.now();
   const capabilities = await readCapabilities(harness);
-  const waiting = [...selectCases(options)];
+  const selected = selectCases(options);
   const results = new Map<string, CaseResult>();
-  const work = async (): Promise<void> => {
-    for (let subject = waiting.shift(); subject !== undefined; subject = waiting.shift()) {
-      const result = await runCase(harness, subject, seed);
-      results.set(result.id, result);
-      onResult?.(result);
-    }
+  const runOne = async (subject: ConformanceCase): Promise<void> => {
+    const result = await runCase(harness, subject, { seed, profile });
+    results.set(result.id, result);
+    onResult?.(result);
   };
-  await Promise.all(Array.from({ length: parallel }, work));
+  await inParallel(
+    parallel,
+    selected.filter(({ alone }) => !alone),
+    runOne,
+  );
+  await inParallel(
+    1,
+    selected.filter(({ alone }) => alone),
+    runOne,
+  );
   if (isWhole(options)) for (const result of outside(results)) results.set(result.id, result);
   const ms = Math.round(performance.now() - began);
   return { transport: harness.name, profile, seed, capabilities, results: inOrder(results), ms };
+}
+
+async function inParallel<T>(most: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: most }, worker));
 }
 
 /** The cases that `options` select. */

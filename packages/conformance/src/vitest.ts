@@ -1,9 +1,9 @@
 /** Entry `@busbar/conformance/vitest`: the suite as tests of vitest. */
 
 import { describe, test } from 'vitest';
-import type { ConformanceCase } from './case.ts';
+import type { ConformanceCase, Profile } from './case.ts';
 import type { Harness } from './harness.ts';
-import { newSeed, type Profile, selectCases } from './run.ts';
+import { newSeed, selectCases } from './run.ts';
 import { runCase } from './run-case.ts';
 
 /** What to run. */
@@ -19,17 +19,23 @@ export interface TestOptions {
 /** How long a case may take to be cleared away after its own time-out. */
 const CLEARING_MS = 40_000;
 
-/** Declares one test per case. They run concurrently, each on a store of its own; what does not apply is skipped with its reason. */
+/**
+ * Declares one test per case. They run concurrently, each on a store of its own, then those that want the machine for
+ * themselves; what does not apply is skipped with its reason.
+ */
 export function testTransport(harness: Harness, options: TestOptions = {}): void {
-  const { seed = newSeed() } = options;
-  describe.concurrent(`conformance of ${harness.name}`, () => {
-    for (const subject of selectCases(options)) {
-      const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
-      test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
-        const { status, reason } = await runCase(harness, subject, seed);
-        if (status === 'failed') throw new Error(`${reason} (seed ${seed})`);
-        if (status !== 'passed') skip(`${status}: ${reason}`);
-      });
-    }
+  const { seed = newSeed(), profile = 'full' } = options;
+  const declare = (subject: ConformanceCase): void => {
+    const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
+    test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
+      const { status, reason } = await runCase(harness, subject, { seed, profile });
+      if (status === 'failed') throw new Error(`${reason} (seed ${seed})`);
+      if (status !== 'passed') skip(`${status}: ${reason}`);
+    });
+  };
+  const cases = selectCases(options);
+  describe(`conformance of ${harness.name}`, () => {
+    describe.concurrent('side by side', () => cases.filter(({ alone }) => !alone).forEach(declare));
+    describe('alone', () => cases.filter(({ alone }) => alone).forEach(declare));
   });
 }

@@ -10,6 +10,8 @@ export interface ProduceOptions {
   readonly count?: number;
   /** Messages in one call. Default 1. */
   readonly batch?: number;
+  /** Bodies are the id, filled up with dots to this length. Default: the id alone. */
+  readonly bodyBytes?: number;
 }
 
 /** What to receive. */
@@ -40,7 +42,7 @@ export async function runLoad(work: Promise<void>, signal: AbortSignal, tell: Te
 export async function produce(
   transport: Transport,
   queue: string,
-  { prefix, count = Number.POSITIVE_INFINITY, batch = 1 }: ProduceOptions,
+  { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0 }: ProduceOptions,
   signal: AbortSignal,
   tell: Tell,
 ): Promise<void> {
@@ -49,7 +51,7 @@ export async function produce(
     const began = performance.now();
     const results = await transport.queues.send(
       queue,
-      ids.map((id) => ({ id, body: encoder.encode(id) })),
+      ids.map((id) => ({ id, body: encoder.encode(id.padEnd(bodyBytes, '.')) })),
     );
     const slowestMs = performance.now() - began;
     tell({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });

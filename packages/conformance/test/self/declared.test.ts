@@ -10,7 +10,7 @@ test('what is declared missing and refused is unsupported, with the declared rea
     needs: ['calls'],
     refused: ({ check }) => voided(check.rejects(refusing, 'UNSUPPORTED', 'call')),
   });
-  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, 1);
+  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'unsupported', reason: 'calls: The stub has none.', assertions: 1 });
 });
 
@@ -19,43 +19,43 @@ test('what is declared missing and not refused fails', async () => {
     needs: ['calls'],
     refused: ({ check }) => voided(check.rejects(async () => 'done', 'UNSUPPORTED', 'call')),
   });
-  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, 1);
+  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'failed', reason: 'call: expected UNSUPPORTED, but it succeeded' });
 });
 
 test('a refusal that asserts nothing fails', async () => {
   const subject = stubCase({ needs: ['calls'], refused: async () => undefined });
-  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, 1);
+  const result = await runCase(stubHarness({ lacks: 'calls' }), subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'failed', reason: 'the case made no assertion' });
 });
 
 test('a case that works where its feature is declared missing fails', async () => {
-  const result = await runCase(stubHarness({ lacks: 'calls' }), stubCase({ needs: ['calls'] }), 1);
+  const result = await runCase(stubHarness({ lacks: 'calls' }), stubCase({ needs: ['calls'] }), { seed: 1 });
   expect(result.status).toBe('failed');
   expect(result.reason).toContain('declared unsupported but works');
 });
 
 test('a case that does not work where its feature is declared missing is unsupported', async () => {
   const subject = stubCase({ needs: ['orderingKeys'], run: async ({ check }) => check.fail('out of order') });
-  const result = await runCase(stubHarness({ lacks: 'orderingKeys' }), subject, 1);
+  const result = await runCase(stubHarness({ lacks: 'orderingKeys' }), subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'unsupported', reason: 'orderingKeys: The stub has none.' });
 });
 
 test('a case whose feature is there runs', async () => {
   const subject = stubCase({ needs: ['calls', 'cancel'] });
-  expect(await runCase(stubHarness(), subject, 1)).toMatchObject({ status: 'passed' });
+  expect(await runCase(stubHarness(), subject, { seed: 1 })).toMatchObject({ status: 'passed' });
 });
 
 test('a missing power means not tested, with the reason of the harness', async () => {
   const stub = stubHarness({ missing: { reopen: 'It forgets.' } });
-  const result = await runCase(stub, stubCase({ powers: ['reopen'] }), 1);
+  const result = await runCase(stub, stubCase({ powers: ['reopen'] }), { seed: 1 });
   expect(result).toMatchObject({ status: 'not-tested', reason: 'It forgets.' });
 });
 
 test('a case that cannot apply says so before anything else', async () => {
   const stub = stubHarness({ missing: { processes: 'It is one process.' } });
   const subject = stubCase({ powers: ['processes'], notApplicable: ({ reach }) => `It reaches one ${reach}.` });
-  const result = await runCase(stub, subject, 1);
+  const result = await runCase(stub, subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'not-applicable', reason: 'It reaches one process.' });
 });
 

@@ -5,19 +5,19 @@ import { stubCase, stubHarness } from './stub-harness.ts';
 const never = new Promise<never>(() => undefined);
 
 test('a case that asserts and ends passes', async () => {
-  const result = await runCase(stubHarness(), stubCase(), 1);
+  const result = await runCase(stubHarness(), stubCase(), { seed: 1 });
   expect(result).toMatchObject({ id: 'P1', status: 'passed', assertions: 1 });
   expect(result.reason).toBeUndefined();
 });
 
 test('a case without an assertion fails', async () => {
-  const result = await runCase(stubHarness(), stubCase({ run: async () => undefined }), 1);
+  const result = await runCase(stubHarness(), stubCase({ run: async () => undefined }), { seed: 1 });
   expect(result).toMatchObject({ status: 'failed', reason: 'the case made no assertion' });
 });
 
 test('an assertion that does not hold fails with its text', async () => {
   const run = stubCase({ run: async ({ check }) => check.equal([1], [2], 'the list') });
-  expect(await runCase(stubHarness(), run, 1)).toMatchObject({
+  expect(await runCase(stubHarness(), run, { seed: 1 })).toMatchObject({
     status: 'failed',
     reason: 'the list: expected [2], got [1]',
   });
@@ -25,7 +25,7 @@ test('an assertion that does not hold fails with its text', async () => {
 
 test('a case that takes too long fails, and is cleared away', async () => {
   const stub = stubHarness();
-  const result = await runCase(stub, stubCase({ timeoutMs: 50, run: () => never }), 1);
+  const result = await runCase(stub, stubCase({ timeoutMs: 50, run: () => never }), { seed: 1 });
   expect(result).toMatchObject({ status: 'failed', reason: 'the case did not end within 50 ms' });
   expect(stub).toMatchObject({ opened: 1, closed: 1, removed: 1 });
 });
@@ -41,7 +41,7 @@ test('what a case left open is closed, and its store removed', async () => {
       lab.check.fail('on purpose');
     },
   });
-  expect(await runCase(stub, run, 1)).toMatchObject({ status: 'failed', reason: 'on purpose' });
+  expect(await runCase(stub, run, { seed: 1 })).toMatchObject({ status: 'failed', reason: 'on purpose' });
   expect(stub).toMatchObject({ opened: 3, closed: 3, removed: 1 });
   expect(steps).toEqual(['deferred, 0 closed']);
 });
@@ -53,7 +53,7 @@ test('a deferred step that fails makes the case fail', async () => {
       lab.defer(() => Promise.reject(new Error('stuck')));
     },
   });
-  expect(await runCase(stubHarness(), run, 1)).toMatchObject({
+  expect(await runCase(stubHarness(), run, { seed: 1 })).toMatchObject({
     status: 'failed',
     reason: 'a deferred step after the case: stuck',
   });
@@ -76,7 +76,9 @@ test('a rejection that nobody handles fails the case that left it, and no other'
   const listeners = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection');
   try {
-    const [one, other] = await Promise.all([guilty, innocent].map((subject) => runCase(stubHarness(), subject, 1)));
+    const [one, other] = await Promise.all(
+      [guilty, innocent].map((subject) => runCase(stubHarness(), subject, { seed: 1 })),
+    );
     expect(one).toMatchObject({ status: 'failed' });
     expect(one?.reason).toContain('forgotten');
     expect(other).toMatchObject({ status: 'passed' });
@@ -88,7 +90,7 @@ test('a rejection that nobody handles fails the case that left it, and no other'
 
 test('a store that does not open fails the case', async () => {
   const broken = { ...stubHarness(), store: () => Promise.reject(new Error('no room')) };
-  const { status, reason } = await runCase(broken, stubCase(), 1);
+  const { status, reason } = await runCase(broken, stubCase(), { seed: 1 });
   expect(status).toBe('failed');
   expect(reason).toContain('no room');
 });
@@ -101,9 +103,9 @@ test('the same seed gives the same numbers, another case others', async () => {
       lab.check.ok(true, 'holds');
     },
   });
-  await runCase(stubHarness(), subject, 7);
-  await runCase(stubHarness(), subject, 7);
-  await runCase(stubHarness(), { ...subject, id: 'P2' }, 7);
+  await runCase(stubHarness(), subject, { seed: 7 });
+  await runCase(stubHarness(), subject, { seed: 7 });
+  await runCase(stubHarness(), { ...subject, id: 'P2' }, { seed: 7 });
   expect(numbers[0]).toBe(numbers[1]);
   expect(numbers[2]).not.toBe(numbers[0]);
 });

@@ -1,0 +1,73 @@
+/** Many processes at once on one queue, some of them killed at random. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { drainFully } from './draining.ts';
+import type { Lab } from './lab.ts';
+import type { Load, RemoteClient } from './processes/remote-client.ts';
+import { queueInfo } from './queue-view.ts';
+
+/** How many, and how much each sends. */
+export interface Crowd {
+  readonly producers: number;
+  readonly consumers: number;
+  readonly each: number;
+  readonly kills: number;
+}
+
+/** What they did. */
+export interface CrowdWork {
+  readonly producing: readonly Load[];
+  readonly consuming: readonly Load[];
+}
+
+const LEASE_MS = 1_000;
+
+/** Lets them work, kills some, and waits until all was sent that could be, and all was acked that is left. */
+export async function crowd(lab: Lab, queue: string, plan: Crowd): Promise<CrowdWork> {
+  const transport = await lab.transport();
+  await transport.queues.configure(queue, { leaseMs: LEASE_MS, maxAttempts: 100 });
+  const total = plan.producers + plan.consumers;
+  const clients = await Promise.all(Array.from({ length: total }, () => lab.process()));
+  const consumers = clients.slice(plan.producers);
+  const consuming = await Promise.all(consumers.map((client) => client.consume(queue, { max: 4 })));
+  const producing = await Promise.all(
+    clients
+      .slice(0, plan.producers)
+      .map((client, index) => client.produce(queue, { prefix: `p${index}`, count: plan.each })),
+  );
+  await killSome(lab, clients, plan.kills);
+  await Promise.all(producing.map(({ over }) => over));
+  await lab.until('the queue is empty', () => isEmpty(lab, queue), 30_000);
+  await Promise.all(consuming.map((load) => load.stop().catch(() => undefined)));
+  return { producing, consuming };
+}
+
+/** Asserts that nothing was lost, and nothing delivered again after its ack. */
+export async function judgeCrowd(lab: Lab, queue: string, { producing, consuming }: CrowdWork): Promise<void> {
+  for (const { seen } of consuming) lab.recorder.merge(seen);
+  const sent = producing.flatMap((load) => load.sent);
+  const acked = consuming.flatMap((load) => load.acked);
+  const left = await drainFully(lab, await lab.transport(), queue);
+  lab.check.equal(left.length, 0, 'left in the queue');
+  lab.check.ok(sent.length > 0, 'something was sent');
+  lab.check.equal(lab.recorder.lost(sent), [], 'acknowledged and never delivered');
+  lab.check.equal(acked.length, new Set(acked).size, 'acks of one message');
+  lab.check.equal(lab.recorder.repeated(), [], 'deliveries with the attempt number of an earlier one');
+  const { dead, totals } = await queueInfo(await lab.transport(), queue);
+  lab.check.equal(dead, 0, 'dead letters');
+  lab.check.ok(totals.done >= acked.length, `${totals.done} counted as done, ${acked.length} acked`);
+}
+
+async function killSome(lab: Lab, clients: readonly RemoteClient[], kills: number): Promise<void> {
+  const alive = [...clients];
+  for (let kill = 0; kill < kills; kill += 1) {
+    await pause(20 + lab.random() * 30);
+    const [victim] = alive.splice(Math.floor(lab.random() * alive.length), 1);
+    await victim?.kill();
+  }
+}
+
+async function isEmpty(lab: Lab, queue: string): Promise<boolean> {
+  const { ready, leased, delayed } = await queueInfo(await lab.transport(), queue);
+  return ready + leased + delayed === 0;
+}

@@ -1,0 +1,73 @@
+/** Damage to the files of a store, and whether it is noticed. */
+
+import { writeFile } from 'node:fs/promises';
+import { isBusbarError } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
+import type { Lab } from './lab.ts';
+import { Snapshot } from './store-files.ts';
+
+/** What happens to a file. */
+interface Damage {
+  readonly what: string;
+  readonly apply: (content: Buffer, random: () => number) => Buffer;
+}
+
+const FLIPS = 12;
+
+/** What a disk, a copy or a careless tool does to a file. */
+export const DAMAGES: readonly Damage[] = [
+  { what: 'cut to half', apply: (content) => content.subarray(0, content.length >> 1) },
+  { what: 'cut by a few bytes', apply: (content) => content.subarray(0, content.length - 100) },
+  { what: 'with another beginning', apply: (content) => content.fill(0x5a, 0, 100) },
+  { what: 'with zeros in its middle', apply: (content) => content.fill(0, content.length >> 2, content.length >> 1) },
+  ...Array.from({ length: FLIPS }, (_, index) => ({ what: `with flipped bits (${index + 1})`, apply: flip })),
+];
+
+/** Damages the store behind the lab in every way, and asserts that what is lost is said. The lab's clients are closed. */
+export async function assertNoticed(lab: Lab, queue: string, bodies: readonly string[]): Promise<void> {
+  await lab.closeAll();
+  const sound = await Snapshot.of(lab.folder);
+  for (const { what, apply } of DAMAGES) {
+    const { path, content } = sound.largest;
+    await writeFile(path, apply(content, lab.random));
+    const found = await readStore(lab, queue);
+    if (found !== 'refused') lab.check.equal(found, bodies, `messages in a store ${what}`);
+    else lab.check.ok(true, `a store ${what} is refused`);
+    await sound.restore();
+  }
+  lab.check.equal(await readStore(lab, queue), bodies, 'messages in the sound store');
+}
+
+/** The bodies, or `refused` where an error said that something is wrong. */
+async function readStore(lab: Lab, queue: string): Promise<readonly string[] | 'refused'> {
+  let transport: Transport | undefined;
+  try {
+    transport = await lab.openFiles();
+    return await readBodies(lab, transport, queue);
+  } catch (error) {
+    lab.check.ok(isBusbarError(error), `what a damaged store rejects with is an error of Busbar: ${String(error)}`);
+    return 'refused';
+  } finally {
+    await transport?.close().catch(() => undefined);
+  }
+}
+
+/** Takes everything; the files are put back afterwards. */
+async function readBodies(lab: Lab, transport: Transport, queue: string): Promise<string[]> {
+  const bodies: string[] = [];
+  for (;;) {
+    const got = await transport.queues.receive(queue, { max: 1_000 });
+    if (got.length === 0) return bodies;
+    bodies.push(...got.map((delivery) => lab.text(delivery)));
+    await transport.queues.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
+  }
+}
+
+/** Flips one bit in each of a few bytes that follow each other, anywhere behind the beginning. */
+function flip(content: Buffer, random: () => number): Buffer {
+  const place = 100 + Math.floor(random() * (content.length - 108));
+  for (let index = place; index < place + 8; index += 1) {
+    content[index] = (content[index] ?? 0) ^ (1 << Math.floor(random() * 8));
+  }
+  return content;
+}

@@ -1,0 +1,36 @@
+/** Emptying a queue, whoever holds what is in it. */
+
+import type { Delivery, Transport } from '@busbar/api/transport';
+import type { Lab } from './lab.ts';
+
+/** Receives and acks what is there now, and gives it in order. */
+export async function drain(lab: Lab, transport: Transport, queue: string): Promise<Delivery[]> {
+  const all: Delivery[] = [];
+  for (;;) {
+    const got = await transport.queues.receive(queue, { max: 1_000 });
+    if (got.length === 0) return all;
+    lab.recorder.add(got);
+    await lab.ack(transport, got);
+    all.push(...got);
+  }
+}
+
+/** Drains until nothing is ready, delayed or leased any more, also by those who are gone. */
+export async function drainFully(
+  lab: Lab,
+  transport: Transport,
+  queue: string,
+  withinMs = 10_000,
+): Promise<Delivery[]> {
+  const all: Delivery[] = [];
+  await lab.until(
+    `${queue} is empty`,
+    async () => {
+      all.push(...(await drain(lab, transport, queue)));
+      const [info] = await transport.admin.queues({ names: [queue] });
+      return info === undefined || info.ready + info.delayed + info.leased === 0;
+    },
+    withinMs,
+  );
+  return all;
+}
