@@ -20,7 +20,6 @@ import { cases as payload } from './cases/payload.ts';
 import { cases as persistence } from './cases/persistence.ts';
 import { cases as pointToPoint } from './cases/point-to-point.ts';
 import { cases as priority } from './cases/priority.ts';
-import { cases as reconnect } from './cases/reconnect.ts';
 import { cases as registry } from './cases/registry.ts';
 import { cases as replay } from './cases/replay.ts';
 import { cases as requests } from './cases/requests.ts';
@@ -63,7 +62,6 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...dedupe,
   ...replay,
   ...persistence,
-  ...reconnect,
   ...backpressure,
   ...concurrency,
   ...payload,

@@ -1,5 +1,140 @@
-/** Cases of the group that the file is named after. */
+/** Fault injection: calls that fail, a wall clock that is set, no free file descriptor; the rest in files of its own. */
 
+import type { Transport } from '@busbar/api/transport';
+import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
+import { idsOf, receiveOne } from '../consuming.ts';
+import { drainFully } from '../draining.ts';
+import { faulty } from '../faulty.ts';
+import type { Lab } from '../lab.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
+import { queueInfo } from '../queue-view.ts';
+import { cases as killed } from './killed.ts';
+import { cases as lateHolders } from './late-holders.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Fault injection';
+const LEASE_MS = 250;
+const HOUR_MS = 3_600_000;
+const TASKS = new URL(`../processes/tasks${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'I3',
+    group,
+    title: 'calls that are late, fail, or lose their answer cost repetitions, never a message',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ3', 'RQ7', 'RD2'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: LEASE_MS, maxAttempts: 100 });
+      const shaky = faulty(transport.queues, lab.random);
+      const ids = Array.from({ length: 60 }, (_, index) => `m-${index}`);
+      const sending = Promise.all(
+        ids.map((id) => persistently(() => shaky.send('work', [{ id, body: new Uint8Array(1) }]))),
+      );
+      await lab.until(
+        'everything is done',
+        async () => {
+          const got = await persistently(() => shaky.receive('work', { max: 5, waitMs: 20 }));
+          lab.recorder.add(got);
+          if (got.length > 0)
+            await shaky.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' }))).catch(() => undefined);
+          const { ready, leased, totals } = await queueInfo(transport, 'work');
+          return totals.sent === ids.length && ready + leased === 0;
+        },
+        15_000,
+      );
+      await sending;
+      lab.check.equal(lab.recorder.lost(ids), [], 'lost');
+      lab.check.equal(lab.recorder.unexpected(ids), [], 'delivered, but never sent');
+      lab.check.equal(lab.recorder.repeated(), [], 'deliveries with the attempt number of an earlier one');
+      const { totals, dead } = await queueInfo(transport, 'work');
+      lab.check.equal([totals.sent, totals.done, dead], [ids.length, ids.length, 0], 'sent, done, dead');
+    },
+  },
+  ...killed,
+  ...lateHolders,
+  {
+    id: 'I8',
+    group,
+    title: 'setting the wall clock of a process moves no delay, no lease and no time to live',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ2'],
+    needs: ['monotonicClock'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('leased', { leaseMs: 2_000 });
+      const [ahead, behind] = await Promise.all([lab.process(), lab.process()]);
+      await Promise.all([ahead.shiftClock(HOUR_MS), behind.shiftClock(-HOUR_MS)]);
+      for (const client of [ahead, behind]) await assertDelay(lab, client, transport);
+      await lab.send(transport, 'leased', lab.messages(1));
+      await receiveOne(lab, transport, 'leased');
+      for (const client of [ahead, behind]) {
+        lab.check.equal(await client.receive('leased'), [], 'a message that another holds');
+        await client.send('mortal', [{ id: `mortal-${client.pid}`, body: new Uint8Array(1), ttlMs: 60_000 }]);
+      }
+      const got = await lab.receive(transport, 'mortal', 2);
+      for (const { ttlLeftMs } of got) lab.check.between(ttlLeftMs ?? 0, 40_000, 60_000, 'milliseconds left to live');
+    },
+  },
+  {
+    id: 'I9',
+    group,
+    title: 'without a free file descriptor calls work or fail with an error, and what they acknowledge is kept',
+    level: 'MUST',
+    rules: ['RD1', 'RD2', 'RA1'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    async run(lab) {
+      const client = await lab.process({ maxFiles: 100 });
+      const starved = await client.run<StarvedWork>(TASKS, 'sendWithoutFiles', 'work');
+      lab.check.ok(starved.opened > 0, 'no descriptor was free to begin with');
+      lab.check.equal(starved.strange, [], 'errors that are not of Busbar');
+      const [after] = await client.send('work', [{ id: 'after', body: new Uint8Array(1) }]);
+      lab.check.equal(after?.status, 'stored', 'a send once there are descriptors again');
+      const got = await drainFully(lab, await lab.transport(), 'work');
+      lab.check.equal(lab.recorder.lost([...starved.stored, 'after']), [], 'acknowledged and lost');
+      lab.check.equal(
+        lab.recorder.unexpected([...starved.stored, ...starved.unknown, 'after']),
+        [],
+        'refused, and yet delivered',
+      );
+      lab.check.equal(got.length, new Set(idsOf(got)).size, 'deliveries of one message');
+    },
+  },
+];
+
+/** What a process did without free descriptors. */
+interface StarvedWork {
+  readonly opened: number;
+  readonly stored: readonly string[];
+  readonly unknown: readonly string[];
+  readonly strange: readonly string[];
+}
+
+async function assertDelay(lab: Lab, client: RemoteClient, transport: Transport): Promise<void> {
+  const queue = `delayed-${client.pid}`;
+  const began = performance.now();
+  await client.send(queue, [{ body: new Uint8Array(1), delayMs: 300 }]);
+  lab.check.equal(
+    await client.receive(queue, { waitMs: 150 }),
+    [],
+    'a delayed message before its time, at the shifted clock',
+  );
+  await receiveOne(lab, transport, queue);
+  lab.check.between(performance.now() - began, 299, 299 + lab.beyond(2_000), 'milliseconds until it came');
+}
+
+/** Again until it works; the ids make that safe. */
+async function persistently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 50) throw error;
+    }
+  }
+}

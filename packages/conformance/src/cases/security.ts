@@ -1,5 +1,166 @@
-/** Cases of the group that the file is named after. */
+/** Security: what messages say stays in them, names lead nowhere else, files are their owner's. */
 
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { inspect } from 'node:util';
+import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, texts } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
+import { listFiles } from '../store-files.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Security';
+const SECRET = 'hunter2-not-for-logs';
+const encoder = new TextEncoder();
+
+/** Legal names that mean something to file systems, shells, SQL, globs and key patterns. */
+const HOSTILE_QUEUES = ['/etc/passwd', '~/.ssh', '-rf', '--', 'C:/x', 'a:b', 'a/b', 'a+b', '@@', 'NULL', 'con'];
+const HOSTILE_KEYS = [
+  '../../escape',
+  '%',
+  '_',
+  '*',
+  '?',
+  '[a-z]*',
+  'a%b',
+  "'; DROP TABLE messages; --",
+  '" OR 1=1 --',
+  '\\',
+  'a\nb',
+  '{tag}',
+  '$(touch escape)',
+  'ключ',
+];
+const ILLEGAL_QUEUES = [
+  '',
+  '.',
+  '..',
+  '../x',
+  'a..b',
+  'a*',
+  'a.>',
+  'a b',
+  'a\u0000b',
+  "a'b",
+  'a"b',
+  'a;b',
+  'a%b',
+  'a\\b',
+  'ä',
+  '*',
+  '>',
+];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'N4',
+    group,
+    title: 'no error says what a body, a header or an entry holds',
+    level: 'MUST',
+    rules: ['RA6'],
+    async run(lab) {
+      const transport = await lab.transport();
+      for (const [what, attempt] of refusedCalls(transport)) {
+        const error = await attempt().then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        lab.check.ok(error !== undefined, `${what} is refused`);
+        const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
+        lab.check.ok(!shown.includes(SECRET), `the error of ${what} shows what was sent`);
+      }
+    },
+  },
+  {
+    id: 'N5',
+    group,
+    title: 'names that mean something to a file system, SQL, a glob or a key pattern are names, or refused',
+    level: 'MUST',
+    rules: ['RA4'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const around = await surroundings(lab);
+      for (const queue of HOSTILE_QUEUES) await lab.send(transport, queue, lab.messages(1, {}, `${queue}#`));
+      for (const queue of HOSTILE_QUEUES) {
+        lab.check.equal(texts(lab, await consume(lab, transport, queue, 1)), [`${queue}#0`], `what ${queue} got`);
+      }
+      for (const queue of ILLEGAL_QUEUES) {
+        await lab.check.rejects(
+          () => transport.queues.send(queue, lab.messages(1)),
+          'INVALID_ARGUMENT',
+          `a send to ${JSON.stringify(queue)}`,
+        );
+      }
+      await hostileKeys(lab, transport);
+      lab.check.equal(await surroundings(lab), around, 'what lies around the store');
+    },
+  },
+  {
+    id: 'N6',
+    group,
+    title: 'files and sockets of a store are for their owner only',
+    level: 'MUST',
+    rules: ['RA6'],
+    powers: ['files'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(3));
+      await transport.topics.publish('news', lab.messages(1));
+      const waiting = transport.queues.receive('empty', { waitMs: 50 });
+      const open = (await listFiles(lab.folder)).filter(({ mode }) => (mode & 0o077) !== 0);
+      lab.check.equal(
+        open.map(({ path, mode }) => `${path} ${mode.toString(8)}`),
+        [],
+        'files that others may touch',
+      );
+      await waiting;
+    },
+  },
+];
+
+/** Calls that cannot succeed, each with something secret in it. */
+function refusedCalls(transport: Transport): [string, () => Promise<unknown>][] {
+  const body = encoder.encode(SECRET);
+  const huge = new Uint8Array(transport.capabilities.maxBodyBytes + 1);
+  huge.set(body);
+  const send = (fields: Partial<MessageInput>) => () => transport.queues.send('work', [{ body, ...fields }]);
+  return [
+    ['a body that is too large', send({ body: huge })],
+    ['an illegal header name', send({ headers: { 'Not Legal': SECRET } })],
+    ['a header value that is too long', send({ headers: { token: SECRET.repeat(2_000) } })],
+    ['a header value that is no string', send({ headers: { token: { SECRET } as unknown as string } })],
+    ['an illegal priority', send({ headers: { token: SECRET }, priority: 11 })],
+    ['a body that is text', send({ body: SECRET as unknown as Uint8Array })],
+    ['a value that is too large', () => transport.entries.put('key', huge)],
+    ['a value that is text', () => transport.entries.put('key', SECRET as unknown as Uint8Array)],
+    [
+      'an unknown queue',
+      () =>
+        transport.queues.send('nobody', [{ body, headers: { token: SECRET } }], { create: false }).then(refuseFailed),
+    ],
+  ];
+}
+
+function refuseFailed(results: readonly { readonly error?: unknown }[]): void {
+  for (const { error } of results) if (error !== undefined) throw error;
+}
+
+async function hostileKeys(lab: Lab, transport: Transport): Promise<void> {
+  const { entries } = transport;
+  for (const key of HOSTILE_KEYS) await entries.put(key, encoder.encode(key));
+  for (const key of HOSTILE_KEYS) {
+    const entry = await entries.get(key);
+    lab.check.equal(entry && lab.text({ body: entry.value }), key, `the entry ${JSON.stringify(key)}`);
+    const listed = (await entries.list(key)).map((found) => found.key);
+    const expected = HOSTILE_KEYS.filter((other) => other.startsWith(key));
+    lab.check.equal(listed.sort(), expected.sort(), `entries that begin with ${JSON.stringify(key)}`);
+  }
+}
+
+/** What lies beside the store, where it is files. */
+async function surroundings(lab: Lab): Promise<string[]> {
+  if (!lab.powers.has('files')) return [];
+  const names = await readdir(dirname(lab.folder));
+  return names.filter((name) => name.includes('escape')).sort();
+}

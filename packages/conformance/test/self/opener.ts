@@ -14,7 +14,11 @@ export function addTo(transport: Transport, argument: unknown): string {
 }
 
 export function clocks(): { date: number; now: number; monotonic: number } {
-  return { date: new Date().valueOf(), now: Date.now(), monotonic: performance.timeOrigin + performance.now() };
+  return {
+    date: Date.parse(new Date().toISOString()),
+    now: Date.now(),
+    monotonic: performance.timeOrigin + performance.now(),
+  };
 }
 
 export async function leaveTimer(): Promise<void> {

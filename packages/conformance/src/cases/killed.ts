@@ -1,0 +1,87 @@
+/** Fault injection: processes that are killed while they consume or produce. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { unlessManyProcesses } from '../applicability.ts';
+import type { ConformanceCase } from '../case.ts';
+import { idsOf, receiveOne, texts } from '../consuming.ts';
+import { drainFully } from '../draining.ts';
+
+const group = 'Fault injection';
+const LEASE_MS = 250;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'I4',
+    group,
+    title: 'what a killed consumer held comes to another, with the next attempt, once its lease is over',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ2'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: LEASE_MS });
+      await lab.send(transport, 'work', lab.messages(3));
+      const victim = await lab.process();
+      const held = await victim.receive('work', { max: 2, waitMs: 5_000 });
+      const since = performance.now();
+      lab.check.equal(
+        held.map(({ attempt }) => attempt),
+        [1, 1],
+        'attempts of the killed consumer',
+      );
+      await victim.kill();
+      const rest = await receiveOne(lab, transport, 'work');
+      lab.check.equal([lab.text(rest), rest.attempt], ['m2', 1], 'what the killed consumer did not hold');
+      const again = await lab.receive(transport, 'work', 2);
+      const waited = performance.now() - since;
+      lab.check.equal(texts(lab, again).sort(), ['m0', 'm1'], 'what it held');
+      lab.check.equal(
+        again.map(({ attempt }) => attempt),
+        [2, 2],
+        'attempts after the kill',
+      );
+      if (lab.capabilities.lease === 'timed')
+        lab.check.between(waited, LEASE_MS - 60, 5_000, 'milliseconds until then');
+      await lab.ack(transport, [rest, ...again]);
+      await lab.nothing(transport, 'work', lab.beyond(LEASE_MS));
+    },
+  },
+  {
+    id: 'I5',
+    group,
+    title: 'sending all again after a producer was killed stores each message and event once',
+    level: 'MUST',
+    rules: ['RD1', 'RD2', 'RQ7'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.topics.bind('events', 'news');
+      const victim = await lab.process();
+      const load = await victim.produce('work', { prefix: 'm', batch: 5 });
+      const event = victim.publish('news', [{ id: 'e-0', body: new Uint8Array(1) }]).catch(() => undefined);
+      await lab.until('it has sent', () => load.sent.length >= 20);
+      await pause(lab.random() * 10);
+      await victim.kill();
+      await event;
+      const ids = Array.from({ length: load.sent.length + 10 }, (_, index) => `m-${index}`);
+      const results = await transport.queues.send(
+        'work',
+        ids.map((id) => ({ id, body: new Uint8Array(1) })),
+      );
+      const stored = new Set(idsOf(results.filter(({ status }) => status === 'stored')));
+      lab.check.equal(
+        load.sent.filter((id) => stored.has(id)),
+        [],
+        'acknowledged, and yet stored again',
+      );
+      await transport.topics.publish('news', [{ id: 'e-0', body: new Uint8Array(1) }]);
+      const got = [...(await drainFully(lab, transport, 'work')), ...(await drainFully(lab, transport, 'events'))];
+      lab.check.equal(lab.recorder.lost([...ids, 'e-0']), [], 'lost');
+      lab.check.equal(lab.recorder.duplicates(), [], 'stored twice');
+      lab.check.equal(got.length, ids.length + 1, 'deliveries');
+    },
+  },
+];

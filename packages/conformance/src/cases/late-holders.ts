@@ -1,0 +1,96 @@
+/** Fault injection: holders that come back after their lease, paused or blocked meanwhile. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Delivery, Transport } from '@busbar/api/transport';
+import { unlessManyProcesses } from '../applicability.ts';
+import type { ConformanceCase } from '../case.ts';
+import { receiveOne } from '../consuming.ts';
+import { drainFully } from '../draining.ts';
+import type { Lab } from '../lab.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
+import { queueInfo } from '../queue-view.ts';
+
+const group = 'Fault injection';
+const LEASE_MS = 250;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'I6',
+    group,
+    title: 'a consumer paused beyond its lease settles nothing; a paused writer holds nobody up for good',
+    level: 'MUST',
+    rules: ['RQ2', 'RQ3'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: LEASE_MS });
+      await lab.send(transport, 'work', lab.messages(1));
+      const paused = await lab.process();
+      const [held] = await paused.receive('work', { waitMs: 5_000 });
+      paused.pause();
+      const next = await receiveOne(lab, transport, 'work');
+      lab.check.equal(next.attempt, 2, 'attempt of the next holder');
+      paused.resume();
+      await assertFenced(lab, paused, held, next, transport);
+      await pauseWriters(lab, transport);
+    },
+  },
+  {
+    id: 'I10',
+    group,
+    title: 'a holder whose event loop was blocked beyond its lease has no effect any more',
+    level: 'MUST',
+    rules: ['RQ2', 'RQ3'],
+    powers: ['processes'],
+    notApplicable: unlessManyProcesses,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: LEASE_MS });
+      await lab.send(transport, 'work', lab.messages(1));
+      const blocked = await lab.process();
+      const [held] = await blocked.receive('work', { waitMs: 5_000 });
+      const free = blocked.block(LEASE_MS * 3);
+      const next = await receiveOne(lab, transport, 'work');
+      lab.check.equal(next.attempt, 2, 'attempt of the next holder');
+      await transport.queues.settle([{ receipt: next.receipt, action: 'extend' }]);
+      await free;
+      await assertFenced(lab, blocked, held, next, transport);
+    },
+  },
+];
+
+/** The late holder's ack, retry and extend change nothing; the holder of now settles. */
+async function assertFenced(
+  lab: Lab,
+  late: RemoteClient,
+  held: Delivery | undefined,
+  next: Delivery,
+  transport: Transport,
+): Promise<void> {
+  const receipt = held?.receipt ?? '';
+  for (const action of ['ack', 'retry', 'reject', 'extend', 'release'] as const) {
+    const [result] = await late.settle([{ receipt, action }]);
+    lab.check.equal(result?.status, 'lease-lost', `${action} with a receipt whose lease is lost`);
+  }
+  await lab.ack(transport, [next]);
+  const { ready, leased, dead } = await queueInfo(transport, next.queue);
+  lab.check.equal([ready, leased, dead], [0, 0, 0], 'ready, leased and dead afterwards');
+}
+
+/** Writers are stopped wherever they are, also in the middle of a write. */
+async function pauseWriters(lab: Lab, transport: Transport): Promise<void> {
+  const writer = await lab.process();
+  const load = await writer.produce('load', { prefix: 'w', batch: 10 });
+  for (let round = 0; round < 4; round += 1) {
+    await pause(lab.random() * 20);
+    writer.pause();
+    const sending = lab.send(transport, 'load', [{ id: `own-${round}`, body: new Uint8Array(1) }]);
+    await pause(50);
+    writer.resume();
+    await sending;
+  }
+  await load.stop();
+  await drainFully(lab, transport, 'load');
+  lab.check.equal(lab.recorder.lost([...load.sent, 'own-0', 'own-1', 'own-2', 'own-3']), [], 'lost by the pauses');
+}

@@ -1,0 +1,35 @@
+/** What cases let another process do beyond the calls of a client. */
+
+import { closeSync, openSync } from 'node:fs';
+import { isBusbarError } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
+
+/** Sends while no file can be opened; tells what became of each message, and how many files it took. */
+export async function sendWithoutFiles(transport: Transport, queue: string): Promise<Record<string, unknown>> {
+  const files = takeFiles();
+  const stored: string[] = [];
+  const unknown: string[] = [];
+  const strange: string[] = [];
+  for (let index = 0; index < 5; index += 1) {
+    const id = `starved-${index}`;
+    try {
+      const [result] = await transport.queues.send(queue, [{ id, body: new Uint8Array(10) }]);
+      if (result?.status === 'stored') stored.push(id);
+      if (result?.status === 'unknown') unknown.push(id);
+    } catch (error) {
+      if (!isBusbarError(error)) strange.push(String(error));
+      else if (error.outcome === 'unknown') unknown.push(id);
+    }
+  }
+  for (const file of files) closeSync(file);
+  return { opened: files.length, stored, unknown, strange };
+}
+
+function takeFiles(): number[] {
+  const files: number[] = [];
+  try {
+    for (;;) files.push(openSync('/dev/null', 'r'));
+  } catch {
+    return files;
+  }
+}
