@@ -1,12 +1,29 @@
 /** The bus: one object over any transport, whose verbs are carried out by its parts. */
 
-import { checkDuration, checkOptions, MAX_TIMER_MS } from '../checks.ts';
-import type { Transport } from '../transport.ts';
+import { checkDuration, checkFunction, checkOptions, MAX_TIMER_MS } from '../checks.ts';
+import { BusbarError } from '../errors.ts';
+import type { CallOptions, Transport } from '../transport.ts';
+import type { BusSubscription } from './bus-subscription.ts';
+import { DeadLetters } from './dead-letters.ts';
+import type { QueueDefinition, TopicDefinition } from './definitions.ts';
+import { publishEvent } from './events.ts';
+import { type HistoryOptions, readHistory } from './history.ts';
 import { BusKernel } from './kernel.ts';
+import type { Lock } from './lock.ts';
+import type { LockHolder } from './lock-holder.ts';
+import type { LockOptions } from './lock-options.ts';
+import { Locks } from './locks.ts';
 import type { Middleware } from './middleware.ts';
 import type { BusOptions } from './options.ts';
 import { NO_ORIGIN } from './origin.ts';
+import type { ProcessOptions, Processor } from './processor.ts';
+import type { Received } from './received.ts';
+import type { SemaphoreOptions } from './semaphore.ts';
 import { Sender } from './sender.ts';
+import { type BusSubscribeOptions, type EventHandler, subscribe, unsubscribe } from './subscriptions.ts';
+import { type EnqueueAllOptions, type TaskHandler, Tasks } from './tasks.ts';
+import type { Ticket } from './ticket.ts';
+import type { AnyQueue, AnyTopic } from './verbs.ts';
 
 /** How to end a bus. */
 export interface CloseBusOptions {
@@ -21,6 +38,8 @@ export class Bus extends Sender implements AsyncDisposable {
   /** What carries it; open to all that the bus does not do. */
   readonly transport: Transport;
   readonly #kernel: BusKernel;
+  readonly #tasks: Tasks;
+  readonly #locks: Locks;
   #closed: Promise<void> | undefined;
 
   /** Use {@link openBus}. */
@@ -28,7 +47,141 @@ export class Bus extends Sender implements AsyncDisposable {
     super(kernel, NO_ORIGIN);
     this.#kernel = kernel;
     this.transport = kernel.transport;
+    this.#tasks = new Tasks(kernel);
+    this.#locks = new Locks(kernel);
+    kernel.verbs = {
+      send: missing,
+      request: missing,
+      requestStream: missing,
+      publish: (...args) => publishEvent(kernel, ...args),
+      enqueue: (...args) => this.#tasks.enqueue(...args),
+    };
   }
+
+  // -------------------------------------------------------------------------------------------------------- events
+
+  /**
+   * Hands every event that matches to `handler`. Live: from when this resolves (or from `from` on), in order, one at a
+   * time; what the handler throws goes to `onError`. Durable: queue rules, at least once, `concurrency` at a time.
+   */
+  subscribe<In, Out>(
+    topic: TopicDefinition<In, Out>,
+    options: BusSubscribeOptions,
+    handler: EventHandler<Out>,
+  ): Promise<BusSubscription>;
+  subscribe<In, Out>(topic: TopicDefinition<In, Out>, handler: EventHandler<Out>): Promise<BusSubscription>;
+  subscribe<T = unknown>(
+    pattern: string,
+    options: BusSubscribeOptions,
+    handler: EventHandler<T>,
+  ): Promise<BusSubscription>;
+  subscribe<T = unknown>(pattern: string, handler: EventHandler<T>): Promise<BusSubscription>;
+  async subscribe(
+    pattern: string | AnyTopic,
+    options: BusSubscribeOptions | EventHandler<never>,
+    handler?: EventHandler<never>,
+  ): Promise<BusSubscription> {
+    const [given, run] = split<BusSubscribeOptions, EventHandler<never>>(options, handler);
+    return subscribe(this.#kernel, pattern, given, run);
+  }
+
+  /** Ends the durable subscription of that name, with the events nobody has handled and its dead letters. False where there was none. */
+  async unsubscribe(durable: string, options?: CallOptions): Promise<boolean> {
+    return unsubscribe(this.#kernel, durable, options);
+  }
+
+  /** Reads the events that match and are there now, oldest first, and ends. What comes meanwhile is not among them. */
+  history<T = unknown>(pattern: string, options?: HistoryOptions): AsyncGenerator<Received<T>, void, void> {
+    return readHistory(this.#kernel, pattern, options) as AsyncGenerator<Received<T>, void, void>;
+  }
+
+  // --------------------------------------------------------------------------------------------------------- tasks
+
+  /** Puts many tasks in with one call of the transport. Rejects where any was not stored, and says how many. */
+  enqueueAll<TaskIn, TaskOut, ResultIn, ResultOut>(
+    queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
+    bodies: readonly TaskIn[],
+    options?: EnqueueAllOptions<TaskIn>,
+  ): Promise<Ticket<ResultOut>[]>;
+  enqueueAll<T = unknown, R = unknown>(
+    queue: string,
+    bodies: readonly T[],
+    options?: EnqueueAllOptions<T>,
+  ): Promise<Ticket<R>[]>;
+  async enqueueAll(
+    queue: string | AnyQueue,
+    bodies: readonly unknown[],
+    options?: EnqueueAllOptions<never>,
+  ): Promise<Ticket<unknown>[]> {
+    return this.#tasks.enqueueAll(NO_ORIGIN, queue, bodies, options);
+  }
+
+  /**
+   * Takes tasks from a queue, each by one worker at a time. A handler that resolves acks, and what it returns is the
+   * task's result; one that throws is tried again with back-off, a RejectError not.
+   */
+  process<TaskIn, TaskOut, ResultIn, ResultOut>(
+    queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
+    options: ProcessOptions,
+    handler: TaskHandler<TaskOut, ResultIn>,
+  ): Promise<Processor>;
+  process<TaskIn, TaskOut, ResultIn, ResultOut>(
+    queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
+    handler: TaskHandler<TaskOut, ResultIn>,
+  ): Promise<Processor>;
+  process<T = unknown, R = unknown>(
+    queue: string,
+    options: ProcessOptions,
+    handler: TaskHandler<T, R>,
+  ): Promise<Processor>;
+  process<T = unknown, R = unknown>(queue: string, handler: TaskHandler<T, R>): Promise<Processor>;
+  async process(
+    queue: string | AnyQueue,
+    options: ProcessOptions | TaskHandler<never, unknown>,
+    handler?: TaskHandler<never, unknown>,
+  ): Promise<Processor> {
+    const [given, run] = split<ProcessOptions, TaskHandler<never, unknown>>(options, handler);
+    return this.#tasks.process(queue, given, run);
+  }
+
+  /** The ticket of a task that somebody put in, by its id. Throws INVALID_ARGUMENT for what is no id of a task. */
+  task<R = unknown>(id: string): Ticket<R> {
+    return this.#tasks.ticket(id) as Ticket<R>;
+  }
+
+  /** The dead letters of a queue, or of an agent's mailbox where the name is an agent's (`@…`). */
+  deadLetters(name: string): DeadLetters {
+    return new DeadLetters(this.transport, this.#kernel.bodies, name);
+  }
+
+  // --------------------------------------------------------------------------------------------------------- locks
+
+  /**
+   * Takes a lock: one holder at a time among all processes. It renews itself until it is released; with `work` it is
+   * released when that is over. Not re-entrant: who holds it and asks again waits for itself. Rejects with TIMEOUT when
+   * `waitMs` is over, CONFLICT at once where that is 0, ABORTED; with `work`, LEASE_LOST when it was lost before `work` was over.
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock>;
+  lock<T>(name: string, options: LockOptions, work: (lock: Lock) => T | Promise<T>): Promise<T>;
+  lock<T>(name: string, work: (lock: Lock) => T | Promise<T>): Promise<T>;
+  async lock(name: string, options?: LockOptions | Work, work?: Work): Promise<unknown> {
+    if (typeof options === 'function') return this.#locks.lock(name, undefined, options);
+    return this.#locks.lock(name, options, work);
+  }
+
+  /** Takes one of `permits` slots, which `permits` holders may have at once; otherwise like {@link Bus.lock}. */
+  semaphore(name: string, options: SemaphoreOptions): Promise<Lock>;
+  semaphore<T>(name: string, options: SemaphoreOptions, work: (lock: Lock) => T | Promise<T>): Promise<T>;
+  async semaphore(name: string, options: SemaphoreOptions, work?: Work): Promise<unknown> {
+    return this.#locks.semaphore(name, options, work);
+  }
+
+  /** Who holds the lock of that name; undefined when nobody does. */
+  async holder(name: string): Promise<LockHolder | undefined> {
+    return this.#locks.holder(name);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- life
 
   /** Adds middleware inside of what is there. It runs around what begins from now on. */
   use(middleware: Middleware): this {
@@ -59,6 +212,21 @@ export class Bus extends Sender implements AsyncDisposable {
     leases.close();
     if (settings.ownsTransport) await transport.close();
   }
+}
+
+function missing(): never {
+  throw new BusbarError('UNSUPPORTED', 'agents are yet to come');
+}
+
+type Work = (lock: Lock) => unknown;
+
+type Handler = (first: never, second: never) => unknown;
+
+/** Options may be left out before a handler. */
+function split<O extends object, H extends Handler>(options: O | H | undefined, handler: H | undefined): [O, H] {
+  const [given, run] = typeof options === 'function' ? [undefined, options] : [options, handler];
+  checkFunction(run, 'handler');
+  return [given ?? ({} as O), run as H];
 }
 
 /** A bus over `transport`, which it owns from now on (unless `ownsTransport` is false). Throws INVALID_ARGUMENT. */

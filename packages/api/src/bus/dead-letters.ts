@@ -6,7 +6,7 @@ import type { AttemptRecord } from '../message.ts';
 import { checkQueueName } from '../names.ts';
 import type { BrowsedMessage, CallOptions, Transport } from '../transport.ts';
 import type { Bodies } from './bodies.ts';
-import { type Received, toReceived } from './received.ts';
+import { type Received, toReadable } from './received.ts';
 
 /** A message that was given up. `attempt` counts the attempts it had; a body that cannot be decoded is its bytes. */
 export interface DeadLetter extends Received {
@@ -130,17 +130,13 @@ export class DeadLetters {
 
   #toLetter({ message, attempts, dead, history }: BrowsedMessage): DeadLetter {
     const { reason = '', at = 0 } = dead ?? {};
-    return { ...this.#decode(message, attempts), queue: this.queue, reason, diedAt: at, history };
-  }
-
-  /** A body that no codec can read may be why it died: it is shown as it is. */
-  #decode(message: BrowsedMessage['message'], attempt: number): Received {
-    try {
-      return toReceived(this.#bodies, { ...message, attempt });
-    } catch {
-      const bytes = { ...message, contentType: 'application/octet-stream' };
-      return { ...toReceived(this.#bodies, { ...bytes, attempt }), contentType: message.contentType };
-    }
+    return {
+      ...toReadable(this.#bodies, { ...message, attempt: attempts }),
+      queue: this.queue,
+      reason,
+      diedAt: at,
+      history,
+    };
   }
 }
 

@@ -28,6 +28,8 @@ export interface Draft {
   readonly internal?: Readonly<Record<string, string>>;
 }
 
+const DEFAULT_MAX_ATTEMPTS = 5;
+
 /** What all parts of one bus share. */
 export class BusKernel {
   readonly transport: Transport;
@@ -109,6 +111,12 @@ export class BusKernel {
       ...(headers === undefined && internal === undefined ? {} : { headers: { ...headers, ...internal } }),
       ...fields,
     };
+  }
+
+  /** The attempts that messages of a queue have which do not say it themselves. */
+  async maxAttemptsOf(queue: string): Promise<number> {
+    const [info] = await this.transport.admin.queues({ names: [queue] });
+    return info?.settings.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
   }
 
   /** Sends one message to a queue; what failed is thrown. */

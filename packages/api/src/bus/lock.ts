@@ -13,8 +13,10 @@ export interface LockGround {
   readonly renew: boolean;
   readonly entries: Entries;
   readonly renewals: Renewals;
-  /** Called once, when it is held no more. */
-  readonly onEnd: (lock: Lock) => void;
+  /** Fires when the bus closes, which lets go of all locks. */
+  readonly closing: AbortSignal;
+  /** Called when it is held no more. */
+  readonly onEnd: () => void;
 }
 
 /**
@@ -32,6 +34,7 @@ export class Lock implements AsyncDisposable {
   readonly #ground: LockGround;
   readonly #held: Held;
   readonly #controller = new AbortController();
+  #signal: AbortSignal | undefined;
   #released: Promise<void> | undefined;
 
   /** Made by the bus. */
@@ -45,10 +48,11 @@ export class Lock implements AsyncDisposable {
     renewals.keep(this.#held);
   }
 
-  /** Fires with LEASE_LOST when the lock is lost. It does not fire on release. */
+  /** Fires with LEASE_LOST when the lock is lost, or CLOSED when the bus closes and lets go of it. Not on release. */
   get signal(): AbortSignal {
     this.#notice();
-    return this.#controller.signal;
+    this.#signal ??= AbortSignal.any([this.#controller.signal, this.#ground.closing]);
+    return this.#signal;
   }
 
   /** Whether it was lost before it was released. */
@@ -77,7 +81,7 @@ export class Lock implements AsyncDisposable {
     this.#notice();
     const { entries, renewals, won, onEnd } = this.#ground;
     renewals.drop(this.#held);
-    onEnd(this);
+    onEnd();
     // Also when it seems lost: our clock is stricter than the store's, and the entry may still be there.
     await entries.delete(won.key, { ifRevision: won.revision });
   }
@@ -92,7 +96,7 @@ export class Lock implements AsyncDisposable {
     const { renewals, onEnd } = this.#ground;
     renewals.drop(this.#held);
     this.#controller.abort(lockLost(this.name));
-    onEnd(this);
+    onEnd();
   }
 }
 

@@ -8,8 +8,8 @@ export interface PatienceBounds {
   /** Infinity for never. */
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Makes the error of a wait whose time is up. */
-  readonly late: () => BusbarError;
+  /** Makes the error of a wait whose time is up. Default TIMEOUT. */
+  readonly late?: () => BusbarError;
 }
 
 /** One wait of bounded length. End it in a `finally`: it holds a timer and a listener until then. */
@@ -96,7 +96,7 @@ export class Patience {
       return;
     }
     this.#isLate = true;
-    this.#late.reject(this.#bounds.late());
+    this.#late.reject(this.#bounds.late?.() ?? new BusbarError('TIMEOUT', 'the wait did not end in time'));
   }
 }
 

@@ -36,7 +36,6 @@ export const CONSUME_KEYS: readonly string[] = [
 ];
 
 const DEFAULT_DRAIN_MS = 5_000;
-const DEFAULT_MAX_ATTEMPTS = 5;
 
 /** Takes tasks until it is closed. Leases are extended while handlers run. */
 export class Processor implements AsyncDisposable {
@@ -132,7 +131,7 @@ export async function startConsumer(
     ...(maxAttempts !== undefined && { maxAttempts }),
   };
   if (Object.keys(settings).length > 0) await kernel.transport.queues.configure(queue, settings, bounds);
-  const [info] = await kernel.transport.admin.queues({ ...bounds, names: [queue] });
+  const attempts = maxAttempts ?? (await kernel.maxAttemptsOf(queue));
   kernel.assertOpen();
   return new Consumer(kernel, {
     ...plan,
@@ -140,6 +139,6 @@ export async function startConsumer(
     concurrency,
     consumer: kernel.instance,
     retry: checkRetry(retry),
-    maxAttempts: info?.settings.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+    maxAttempts: attempts,
   });
 }

@@ -1,7 +1,7 @@
 /** What a handler gets: a message with its body decoded. */
 
 import type { Headers, Message } from '../message.ts';
-import type { Bodies } from './bodies.ts';
+import { type Bodies, OCTETS } from './bodies.ts';
 import { userHeaders } from './message-options.ts';
 
 /** A message, an event or a task as a handler sees it. */
@@ -53,4 +53,14 @@ export function toReceived(
     attempt: message.attempt ?? 1,
     position: message.position,
   };
+}
+
+/** Like {@link toReceived}, for who looks at messages of any kind: a body that cannot be decoded is its bytes. */
+export function toReadable(bodies: Bodies, message: Parameters<typeof toReceived>[1]): Received {
+  try {
+    return toReceived(bodies, message);
+  } catch {
+    const { contentType } = message;
+    return { ...toReceived(bodies, { ...message, contentType: OCTETS }), contentType };
+  }
 }

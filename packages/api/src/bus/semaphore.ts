@@ -2,7 +2,7 @@
 
 import { checkInteger, checkOptions } from '../checks.ts';
 import { invalid } from '../errors.ts';
-import { checkLockName, checkLockValues, LOCK_KEYS, type LockOptions, type Wanted } from './locks.ts';
+import { checkLockName, checkLockValues, LOCK_KEYS, type LockOptions, type LockWanted } from './lock-options.ts';
 
 /** How to take one permit of a semaphore. */
 export interface SemaphoreOptions extends LockOptions {
@@ -13,7 +13,7 @@ export interface SemaphoreOptions extends LockOptions {
 const MAX_PERMITS = 1000;
 
 /** The entries of a semaphore, one a permit. Throws INVALID_ARGUMENT for a bad name or bad options. */
-export function semaphoreWanted(name: string, options: SemaphoreOptions): Wanted {
+export function semaphoreWanted(name: string, options: SemaphoreOptions): LockWanted {
   checkLockName(name, 'semaphore name');
   checkOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
   const permits = options?.permits;

@@ -1,0 +1,82 @@
+/** Reads stored events one by one, at the pace of the reader, until none has come for a while. */
+
+import { BusbarError } from '../errors.ts';
+import type { TopicEvent } from '../message.ts';
+import type { CallOptions, From, Subscription, Transport } from '../transport.ts';
+import { toBounds } from './message-options.ts';
+import { Patience } from './patience.ts';
+
+/** So many ticks without an event mean the end. Ticks, since one timer would also run out while the process is stopped. */
+const QUIET_TICKS = 6;
+const TICK_MS = 50;
+
+/** A reader of events. */
+export class EventReader implements AsyncDisposable {
+  readonly #patience: Patience;
+  #subscription: Subscription | undefined;
+  #batch: TopicEvent[] = [];
+  /** Gives the subscription its credit: the batch was read. */
+  #credit: (() => void) | undefined;
+  #wake: (() => void) | undefined;
+  #error: BusbarError | undefined;
+  #isClosed = false;
+
+  private constructor(patience: Patience) {
+    this.#patience = patience;
+  }
+
+  /** Begins to read. */
+  static async open(transport: Transport, pattern: string, from: From, options: CallOptions): Promise<EventReader> {
+    const { signal } = options;
+    const reader = new EventReader(new Patience({ waitMs: Number.POSITIVE_INFINITY, signal }));
+    const onEvents = (events: readonly TopicEvent[]): Promise<void> => reader.#take(events);
+    try {
+      reader.#subscription = await transport.topics.subscribe(pattern, { from, ...toBounds(options) }, onEvents);
+    } catch (error) {
+      reader.#patience.end();
+      throw error;
+    }
+    void reader.#subscription.ended.then((error) => reader.#end(error));
+    return reader;
+  }
+
+  /** The next event; undefined when none came for a while. Rejects with what ended the subscription. */
+  async next(): Promise<TopicEvent | undefined> {
+    for (let quiet = 0; this.#batch.length === 0; ) {
+      this.#credit?.();
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#isClosed || quiet === QUIET_TICKS) return undefined;
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      if (await this.#patience.waitAtMost(woken, TICK_MS)) quiet += 1;
+      else quiet = 0;
+    }
+    return this.#batch.shift();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#patience.end();
+    this.#isClosed = true;
+    this.#credit?.();
+    await this.#subscription?.close();
+  }
+
+  async #take(events: readonly TopicEvent[]): Promise<void> {
+    // Ephemeral events are no history.
+    this.#batch = events.filter((event) => event.position !== undefined);
+    if (this.#batch.length === 0 || this.#isClosed) return;
+    this.#wake?.();
+    await new Promise<void>((resolve) => {
+      this.#credit = resolve;
+    });
+    this.#credit = undefined;
+  }
+
+  /** An end that was not asked for is not the end of the history. */
+  #end(error: BusbarError | undefined): void {
+    if (this.#isClosed) return;
+    this.#error = error ?? new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });
+    this.#wake?.();
+  }
+}
