@@ -1,2 +1,12 @@
-// The reference backend: openMemory and its options.
-export {};
+/** The memory transport: a bus within one process, and the reference that other backends are held against. */
+
+import { openTransport, type Transport } from '@busbar/api/transport';
+import { MemoryBackend } from './memory-backend.ts';
+import { type MemoryOptions, parseMemoryUrl, parseOptions } from './options.ts';
+
+export { type MemoryOptions, parseMemoryUrl };
+
+/** Opens a transport over a store in this process. Throws INVALID_ARGUMENT for bad options. */
+export async function openMemory(options?: MemoryOptions): Promise<Transport> {
+  return openTransport(new MemoryBackend(parseOptions(options)));
+}

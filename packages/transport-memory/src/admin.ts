@@ -1,0 +1,106 @@
+/** The operator's view of one namespace. */
+
+import type { AdminBackend, BrowseFilter, BrowsePage, MessageState, Page, PendingResult } from '@busbar/api/transport';
+import type { Item } from './item.ts';
+import type { Namespace } from './namespace.ts';
+import { compareDelivery, type Queue } from './queue.ts';
+import { exportNamespace, importRecord } from './transfer.ts';
+
+const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
+
+/** The operator's view of `namespace`. */
+export function openAdmin(namespace: Namespace): AdminBackend {
+  const existing = (name: string): Queue | undefined => {
+    namespace.agenda.ringDue();
+    return namespace.existing(name);
+  };
+  return {
+    async queues({ names, prefix, ...page }) {
+      namespace.agenda.ringDue();
+      const known = [...namespace.queues.values()].filter(({ exists }) => exists);
+      const chosen = known.filter(({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true));
+      return pageOf(chosen, page).map((queue) => queue.info());
+    },
+    async topics(page) {
+      const patterns = [...namespace.listBindings()].map(({ pattern }) => pattern).filter((one) => !/[*>]/.test(one));
+      const names = new Set([...namespace.log.counts.keys(), ...patterns]);
+      const topics = [...names].map((name) => ({ name, events: namespace.log.counts.get(name) ?? 0 }));
+      return pageOf(topics, page);
+    },
+    bindings: async () => [...namespace.listBindings()],
+    browse: async (name, filter) => browse(existing(name), filter),
+    redrive: async (name, ids, limit) => redrive(existing(name), ids, limit),
+    purge: async (name, state, ids) => purge(existing(name), state, ids),
+    cancel: async (name, ids) => pending(existing(name), ids, (queue, item) => queue.remove(item)),
+    async reschedule(name, ids, delayMs) {
+      const queue = existing(name);
+      const results = pending(queue, ids, (queue, item) => queue.reschedule(item, delayMs));
+      queue?.dispatch();
+      return results;
+    },
+    deleteQueue: async (name) => namespace.deleteQueue(name),
+    clear: async () => namespace.clear(),
+    exportState: () => exportNamespace(namespace),
+    async importState(records) {
+      namespace.agenda.ringDue();
+      return records.filter((record) => importRecord(namespace, record)).length;
+    },
+  };
+}
+
+function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: Page): T[] {
+  const sorted = [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return sorted.filter(({ name }) => after === undefined || name > after).slice(0, limit);
+}
+
+function browse(queue: Queue | undefined, { state, ids, limit, after }: BrowseFilter): BrowsePage {
+  if (queue === undefined) return { messages: [], next: undefined };
+  const states = state === undefined ? STATES : [state];
+  const wanted = ids && new Set(ids);
+  const all = states.flatMap((one) => inState(queue, one)).filter((item) => wanted?.has(item.message.id) ?? true);
+  const from = after === undefined ? 0 : all.findIndex((item) => cursorOf(item) === after) + 1;
+  const page = all.slice(from, from + limit);
+  const last = page.at(-1);
+  const next = from + limit < all.length && last !== undefined ? cursorOf(last) : undefined;
+  return { messages: page.map((item) => item.toBrowsed()), next };
+}
+
+function cursorOf({ state, place }: Item): string {
+  return `${state}.${place}`;
+}
+
+/** The messages of one state, in the order in which they are or would be delivered; dead letters oldest first. */
+function inState(queue: Queue, state: MessageState): Item[] {
+  if (state === 'dead') return [...queue.dead];
+  const items = [...queue.live].filter((item) => item.state === state);
+  return items.sort(state === 'ready' ? compareDelivery : (a, b) => a.due.at - b.due.at);
+}
+
+function redrive(queue: Queue | undefined, ids: readonly string[] | undefined, limit: number): number {
+  const items = [...(queue?.dead ?? [])].filter(({ message }) => ids?.includes(message.id) ?? true).slice(0, limit);
+  for (const item of items) queue?.redrive(item);
+  queue?.dispatch();
+  return items.length;
+}
+
+function purge(queue: Queue | undefined, state: MessageState, ids: readonly string[] | undefined): number {
+  if (queue === undefined) return 0;
+  const items = inState(queue, state).filter(({ message }) => ids?.includes(message.id) ?? true);
+  for (const item of items) queue.remove(item);
+  return items.length;
+}
+
+/** Acts on messages that nobody has started. */
+function pending(
+  queue: Queue | undefined,
+  ids: readonly string[],
+  act: (queue: Queue, item: Item) => void,
+): PendingResult[] {
+  return ids.map((id) => {
+    const item = queue?.find(id);
+    if (queue === undefined || item === undefined) return { id, status: 'not-found' };
+    if (item.state === 'leased' || item.state === 'dead') return { id, status: 'started' };
+    act(queue, item);
+    return { id, status: 'done' };
+  });
+}

@@ -1,0 +1,117 @@
+/** The entries of one namespace: values with revisions and times to live. */
+
+import type { DeleteResult, Entry, Page, PutCondition, PutResult, Touch, TouchResult } from '@busbar/api/transport';
+import { type Agenda, Alarm } from './agenda.ts';
+import { EntryWatch } from './entry-watch.ts';
+
+interface Row {
+  readonly key: string;
+  value: Uint8Array;
+  revision: number;
+  readonly createRevision: number;
+  readonly end: Alarm;
+}
+
+/** The entries of one namespace. */
+export class EntryTable {
+  readonly #agenda: Agenda;
+  readonly #rows = new Map<string, Row>();
+  readonly #watches = new Set<EntryWatch>();
+  /** The highest revision ever given: one counter for all keys, which is more than the rules ask. */
+  revision = 0;
+
+  constructor(agenda: Agenda) {
+    this.#agenda = agenda;
+  }
+
+  get(key: string): Entry | undefined {
+    const row = this.#rows.get(key);
+    return row && toEntry(row);
+  }
+
+  put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): PutResult {
+    const present = this.#rows.get(key);
+    if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
+      return { status: 'conflict', current: present && toEntry(present) };
+    }
+    this.revision += 1;
+    const row = this.#set(key, value, this.revision, present?.createRevision ?? this.revision, ttlMs);
+    return { status: 'stored', revision: row.revision, createRevision: row.createRevision };
+  }
+
+  /** Takes an entry as it was elsewhere; false where the key is there already. */
+  restore({ key, value, revision, createRevision, ttlLeftMs }: Entry): boolean {
+    this.revision = Math.max(this.revision, revision);
+    if (this.#rows.has(key)) return false;
+    this.#set(key, value, revision, createRevision, ttlLeftMs);
+    return true;
+  }
+
+  touch({ key, ttlMs, createRevision }: Touch): TouchResult {
+    const row = this.#rows.get(key);
+    if (row === undefined || (createRevision !== undefined && createRevision !== row.createRevision)) {
+      return { key, status: 'lost' };
+    }
+    this.#agenda.set(row.end, ttlMs);
+    return { key, status: 'touched' };
+  }
+
+  delete(key: string, ifRevision: number | undefined): DeleteResult {
+    const row = this.#rows.get(key);
+    if (row === undefined) return { status: 'absent' };
+    if (ifRevision !== undefined && ifRevision !== row.revision) return { status: 'conflict' };
+    this.#remove(row, 'deleted');
+    return { status: 'deleted' };
+  }
+
+  list(prefix: string, { limit, after }: Page): Entry[] {
+    const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix)).sort(compareBytes);
+    const from = after === undefined ? 0 : keys.findIndex((key) => compareBytes(key, after) > 0);
+    if (from < 0) return [];
+    return keys.slice(from, from + limit).flatMap((key) => this.get(key) ?? []);
+  }
+
+  watch(prefix: string): EntryWatch {
+    const present = [...this.#rows.values()].filter(({ key }) => key.startsWith(prefix)).map(toEntry);
+    const watch = new EntryWatch(prefix, present, () => this.#watches.delete(watch));
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  clear(): void {
+    for (const row of this.#rows.values()) this.#remove(row, 'deleted');
+  }
+
+  #set(key: string, value: Uint8Array, revision: number, createRevision: number, ttlMs: number | undefined): Row {
+    const end = this.#rows.get(key)?.end ?? new Alarm(() => this.#expire(key));
+    const row = { key, value, revision, createRevision, end };
+    this.#rows.set(key, row);
+    this.#agenda.cancel(end);
+    end.at = Number.POSITIVE_INFINITY;
+    if (ttlMs !== undefined) this.#agenda.set(end, ttlMs);
+    for (const watch of this.#watches) watch.changed({ kind: 'put', entry: toEntry(row) });
+    return row;
+  }
+
+  #expire(key: string): void {
+    const row = this.#rows.get(key);
+    if (row !== undefined) this.#remove(row, 'expired');
+  }
+
+  #remove(row: Row, kind: 'deleted' | 'expired'): void {
+    this.revision += 1;
+    this.#rows.delete(row.key);
+    this.#agenda.cancel(row.end);
+    for (const watch of this.#watches) watch.changed({ kind, key: row.key, revision: this.revision });
+  }
+}
+
+function toEntry({ key, value, revision, createRevision, end }: Row): Entry {
+  const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : end.leftMs;
+  return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
+}
+
+/** The order of keys: that of their UTF-8 bytes. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,83 @@
+/** A reader of the log: history, then what comes, with ephemeral events in between. */
+
+import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
+import { type EventLog, type LogEvent, positionExpired } from './event-log.ts';
+import { toMessage } from './item.ts';
+
+const MAX_BUFFERED = 1024;
+
+/** A reader of the log. */
+export class EventCursor implements Cursor {
+  readonly start: string;
+  dropped = 0;
+  readonly #log: EventLog;
+  readonly #matches: (topic: string) => boolean;
+  /** Ephemeral events, each with the number of the log's event that it came before. */
+  readonly #ephemeral: { readonly before: number; readonly topic: string; readonly message: StampedMessage }[] = [];
+  #seq: number;
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(log: EventLog, pattern: string, seq: number) {
+    this.#log = log;
+    this.#matches = (topic) => matchTopic(pattern, topic);
+    this.#seq = seq;
+    this.start = log.position(seq - 1);
+    log.cursors.add(this);
+  }
+
+  async next(max: number): Promise<readonly TopicEvent[]> {
+    while (!this.#isClosed) {
+      const events = this.#take(max);
+      if (events.length > 0) return events;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return [];
+  }
+
+  /** Something was appended to the log. */
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** An ephemeral event goes by. */
+  pass(topic: string, message: StampedMessage): void {
+    if (!this.#matches(topic)) return;
+    if (this.#ephemeral.length >= MAX_BUFFERED) this.dropped += 1;
+    else this.#ephemeral.push({ before: this.#log.next, topic, message });
+    this.wake();
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#log.cursors.delete(this);
+    this.wake();
+    return Promise.resolve();
+  }
+
+  #take(max: number): TopicEvent[] {
+    if (this.#seq < this.#log.first) throw positionExpired();
+    const taken: TopicEvent[] = [];
+    while (taken.length < max) {
+      const passing = this.#ephemeral[0];
+      const { events, next } = this.#log.read(this.#seq, passing === undefined ? max - taken.length : 1, this.#matches);
+      const event = events[0];
+      if (passing !== undefined && (event === undefined || passing.before <= event.seq)) {
+        this.#ephemeral.shift();
+        taken.push({ ...toMessage(passing.message), topic: passing.topic, position: undefined });
+        continue;
+      }
+      this.#seq = next;
+      taken.push(...events.map((event) => this.#toEvent(event)));
+      if (event === undefined) break;
+    }
+    return taken;
+  }
+
+  #toEvent({ message, topic, seq }: LogEvent): TopicEvent {
+    return { ...toMessage(message), topic, position: this.#log.position(seq) };
+  }
+}

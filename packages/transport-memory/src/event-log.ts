@@ -1,0 +1,151 @@
+/** The log of events of one namespace: bounded, with positions. */
+
+import { BusbarError, type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
+import { type Agenda, Alarm } from './agenda.ts';
+import { DedupeMemory } from './dedupe-memory.ts';
+import type { EventCursor } from './event-cursor.ts';
+import type { MemorySettings } from './options.ts';
+
+/** An event in the log. */
+export interface LogEvent {
+  readonly seq: number;
+  readonly topic: string;
+  readonly message: StampedMessage;
+  /** When it was published, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+const TOPIC_DEDUPE_MS = 120_000;
+const POSITION_DIGITS = 16;
+
+/** The events of one namespace, oldest first. */
+export class EventLog {
+  readonly cursors: Set<EventCursor> = new Set();
+  readonly counts: Map<string, number> = new Map();
+  readonly #storeId: string;
+  readonly #settings: MemorySettings;
+  readonly #agenda: Agenda;
+  readonly #dedupe = new DedupeMemory<string>();
+  readonly #ageing: Alarm = new Alarm(() => this.#trim());
+  #events: LogEvent[] = [];
+  /** Events before this index are gone; they are cut off in large pieces. */
+  #start = 0;
+  #bytes = 0;
+  #next = 1;
+
+  constructor(storeId: string, settings: MemorySettings, agenda: Agenda) {
+    this.#storeId = storeId;
+    this.#settings = settings;
+    this.#agenda = agenda;
+  }
+
+  /** The number of the next event. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The number of the oldest event that is kept; {@link next} when none is. */
+  get first(): number {
+    return this.#events[this.#start]?.seq ?? this.#next;
+  }
+
+  /** Appends one event; `stored` is called where it is not a duplicate. */
+  append(topic: string, message: StampedMessage, stored: (event: LogEvent) => void): PublishResult {
+    const key = `${topic} ${message.id}`;
+    const known = this.#dedupe.get(key);
+    if (known !== undefined) return { id: message.id, status: 'duplicate', position: known };
+    const event = { seq: this.#next, topic, message, at: Date.now() };
+    this.#next += 1;
+    this.#events.push(event);
+    this.#bytes += message.body.byteLength;
+    this.counts.set(topic, (this.counts.get(topic) ?? 0) + 1);
+    const position = this.position(event.seq);
+    this.#dedupe.remember(key, position, TOPIC_DEDUPE_MS);
+    this.#trim();
+    stored(event);
+    return { id: message.id, status: 'stored', position };
+  }
+
+  /** Up to `max` events from number `seq` on that `matches` takes, and where to go on. */
+  read(seq: number, max: number, matches: (topic: string) => boolean): { events: LogEvent[]; next: number } {
+    const events: LogEvent[] = [];
+    let index = this.#start + (seq - this.first);
+    for (; index < this.#events.length && events.length < max; index += 1) {
+      const event = this.#events[index];
+      if (event !== undefined && matches(event.topic)) events.push(event);
+    }
+    return { events, next: this.first + (index - this.#start) };
+  }
+
+  /** The number at which reading from `from` begins. */
+  resolve(from: From): number {
+    if (from === 'new') return this.#next;
+    if (from === 'start') return this.first;
+    if ('time' in from) return this.#firstSince(from.time);
+    const seq = this.#parse(from.after);
+    if (seq + 1 < this.first) throw positionExpired();
+    return seq + 1;
+  }
+
+  position(seq: number): string {
+    return `${this.#storeId}.${seq.toString().padStart(POSITION_DIGITS, '0')}`;
+  }
+
+  clear(): void {
+    this.#events = [];
+    this.#start = 0;
+    this.#bytes = 0;
+    this.counts.clear();
+    this.#agenda.cancel(this.#ageing);
+  }
+
+  #firstSince(time: number): number {
+    let low = this.#start;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#events[middle]?.at ?? 0) < time) low = middle + 1;
+      else high = middle;
+    }
+    return this.#events[low]?.seq ?? this.#next;
+  }
+
+  #parse(position: string): number {
+    const [store, digits, ...rest] = position.split('.');
+    const seq = Number(digits);
+    const known = store === this.#storeId && rest.length === 0 && /^\d{16}$/.test(digits ?? '') && seq < this.#next;
+    if (!known)
+      throw invalid(`${quote(position)} is no position of this store`, 'Use a position that this store gave.');
+    return seq;
+  }
+
+  #trim(): void {
+    const { maxEvents, maxEventBytes, maxEventAgeMs } = this.#settings;
+    const oldest = Date.now() - maxEventAgeMs;
+    for (let event = this.#events[this.#start]; event !== undefined; event = this.#events[this.#start]) {
+      const isOver = this.#events.length - this.#start > maxEvents || this.#bytes > maxEventBytes || event.at < oldest;
+      if (!isOver) break;
+      this.#drop(event);
+    }
+    if (this.#start > 1024 && this.#start * 2 > this.#events.length) {
+      this.#events = this.#events.slice(this.#start);
+      this.#start = 0;
+    }
+    if (this.#events.length > this.#start && this.#ageing.slot < 0) this.#agenda.set(this.#ageing, maxEventAgeMs / 4);
+  }
+
+  #drop({ topic, message }: LogEvent): void {
+    this.#start += 1;
+    this.#bytes -= message.body.byteLength;
+    const left = (this.counts.get(topic) ?? 1) - 1;
+    if (left > 0) this.counts.set(topic, left);
+    else this.counts.delete(topic);
+  }
+}
+
+/** Retention has overtaken a reader. */
+export function positionExpired(): BusbarError {
+  return new BusbarError('POSITION_EXPIRED', 'the events at this position are no longer kept', {
+    hint: "Go on from 'start', and know that there is a gap.",
+  });
+}

@@ -1,0 +1,135 @@
+/** The backend over a store in this process: each facet rings what is due, then acts in one step. */
+
+import type {
+  AdminBackend,
+  Backend,
+  CallBackend,
+  Capabilities,
+  EntryBackend,
+  QueueBackend,
+  TopicBackend,
+} from '@busbar/api/transport';
+import { openAdmin } from './admin.ts';
+import { EventCursor } from './event-cursor.ts';
+import { type Namespace, unknownQueue } from './namespace.ts';
+import type { MemorySettings } from './options.ts';
+import { Store } from './store.ts';
+
+/** The backend over a store in this process. */
+export class MemoryBackend implements Backend {
+  readonly name = 'memory';
+  readonly capabilities: Capabilities;
+  readonly queues: QueueBackend;
+  readonly topics: TopicBackend;
+  readonly entries: EntryBackend;
+  readonly admin: AdminBackend;
+  readonly calls: CallBackend;
+  readonly #store: Store;
+
+  constructor(settings: MemorySettings) {
+    this.#store = Store.open(settings.name);
+    const namespace = this.#store.namespace(settings);
+    this.capabilities = declare(settings);
+    this.queues = openQueues(namespace);
+    this.topics = openTopics(namespace);
+    this.entries = openEntries(namespace);
+    this.admin = openAdmin(namespace);
+    this.calls = {
+      serve: async (address, max, handler) => namespace.calls.serve(address, max, handler),
+      call: (address, message, context) => namespace.calls.call(address, message, context.signal),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#store.leave();
+  }
+}
+
+function openQueues(namespace: Namespace): QueueBackend {
+  return {
+    async send(name, messages, create) {
+      namespace.agenda.ringDue();
+      if (!create && namespace.existing(name) === undefined) throw unknownQueue(name);
+      return namespace.queue(name).send(messages);
+    },
+    async receive(name, wanted, context) {
+      namespace.agenda.ringDue();
+      return namespace.queue(name).receive(wanted, () => context.signal);
+    },
+    async settle(settlements) {
+      namespace.agenda.ringDue();
+      return settlements.map((settlement) => {
+        const queue = namespace.existing(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
+        return queue?.settle(settlement) ?? { receipt: settlement.receipt, status: 'lease-lost' };
+      });
+    },
+    async configure(name, settings) {
+      namespace.queue(name).configure(settings);
+    },
+  };
+}
+
+function openTopics(namespace: Namespace): TopicBackend {
+  return {
+    async publish(topic, messages, ephemeral) {
+      namespace.agenda.ringDue();
+      return messages.map((message) =>
+        ephemeral ? namespace.pass(topic, message) : namespace.publish(topic, message),
+      );
+    },
+    async open(pattern, from) {
+      return new EventCursor(namespace.log, pattern, namespace.log.resolve(from));
+    },
+    async bind(queue, pattern, from) {
+      namespace.bind(queue, pattern, from);
+    },
+    async unbind(queue, pattern) {
+      namespace.unbind(queue, pattern);
+    },
+  };
+}
+
+function openEntries({ agenda, entries }: Namespace): EntryBackend {
+  const due = <T>(act: () => T): Promise<T> => {
+    agenda.ringDue();
+    return Promise.resolve(act());
+  };
+  return {
+    get: (key) => due(() => entries.get(key)),
+    put: (key, value, condition) => due(() => entries.put(key, value, condition)),
+    touch: (touches) => due(() => touches.map((touch) => entries.touch(touch))),
+    delete: (key, ifRevision) => due(() => entries.delete(key, ifRevision)),
+    list: (prefix, page) => due(() => entries.list(prefix, page)),
+    watch: (prefix) => due(() => entries.watch(prefix)),
+  };
+}
+
+function declare({ maxBodyBytes, maxEventAgeMs, maxEvents, maxEventBytes }: MemorySettings): Capabilities {
+  return {
+    durability: 'none',
+    reach: 'process',
+    features: {
+      calls: true,
+      orderingKeys: true,
+      portableReceipts: true,
+      staleSettleRefused: true,
+      atomicMove: true,
+      exactLimit: true,
+      retryKeepsPlace: true,
+      dedupeSurvivesRestart: false,
+      comparablePositions: true,
+      monotonicClock: true,
+      cancel: true,
+      exportState: true,
+    },
+    reasons: { dedupeSurvivesRestart: 'Nothing survives the process that holds it.' },
+    lease: 'timed',
+    priorityLevels: 10,
+    attemptLossMs: 0,
+    settleLossMs: 0,
+    granularityMs: 2,
+    reclaimMs: 1000,
+    maxBodyBytes,
+    retention: { maxAgeMs: maxEventAgeMs, maxEvents, maxBytes: maxEventBytes },
+  };
+}

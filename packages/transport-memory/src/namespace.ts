@@ -1,0 +1,133 @@
+/** One namespace of a store: its queues, log, entries and calls. */
+
+import {
+  type Binding,
+  BusbarError,
+  type From,
+  matchTopic,
+  type PublishResult,
+  type StampedMessage,
+} from '@busbar/api/transport';
+import { Agenda } from './agenda.ts';
+import { CallTable } from './call-table.ts';
+import { EntryTable } from './entry-table.ts';
+import { EventLog, type LogEvent } from './event-log.ts';
+import type { MemorySettings } from './options.ts';
+import { defaultSettings, Queue, type QueueGround } from './queue.ts';
+
+/** A binding covers the events from this number on. */
+type Patterns = Map<string, number>;
+
+/** One namespace of a store. */
+export class Namespace {
+  readonly agenda: Agenda = new Agenda();
+  readonly queues: Map<string, Queue> = new Map();
+  readonly bindings: Map<string, Patterns> = new Map();
+  readonly entries: EntryTable = new EntryTable(this.agenda);
+  readonly calls: CallTable = new CallTable();
+  readonly log: EventLog;
+  readonly #ground: QueueGround;
+  #counter = 0;
+
+  constructor(storeId: string, settings: MemorySettings) {
+    this.log = new EventLog(storeId, settings, this.agenda);
+    this.#ground = {
+      agenda: this.agenda,
+      defaults: defaultSettings(settings.maxLength),
+      next: () => ++this.#counter,
+      expire: (queue) => this.deleteQueue(queue.name),
+    };
+  }
+
+  /** The queue of this name: as a mere name where it is not there. */
+  queue(name: string): Queue {
+    let queue = this.queues.get(name);
+    if (queue === undefined) {
+      this.#sweepNames();
+      queue = new Queue(name, this.#ground);
+      this.queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** The queue of this name, if it was created. */
+  existing(name: string): Queue | undefined {
+    const queue = this.queues.get(name);
+    return queue?.exists === true ? queue : undefined;
+  }
+
+  publish(topic: string, message: StampedMessage): PublishResult {
+    return this.log.append(topic, message, (event) => this.#fanOut(event));
+  }
+
+  /** Hands an event to those who listen now. */
+  pass(topic: string, message: StampedMessage): PublishResult {
+    for (const cursor of this.log.cursors) cursor.pass(topic, message);
+    return { id: message.id, status: 'stored' };
+  }
+
+  /** Feeds `name` with what matches from `from` on. History comes at once: a log in memory is short enough. */
+  bind(name: string, pattern: string, from: From): void {
+    const patterns: Patterns = this.bindings.get(name) ?? new Map();
+    if (patterns.has(pattern)) return;
+    const queue = this.queue(name);
+    queue.exists = true;
+    const since = this.log.resolve(from);
+    const { events } = this.log.read(since, Number.POSITIVE_INFINITY, (topic) => matchTopic(pattern, topic));
+    for (const event of events) if (!covers(patterns, event)) queue.offer(event.message);
+    this.bindings.set(name, patterns.set(pattern, since));
+    queue.dispatch();
+  }
+
+  unbind(name: string, pattern: string): void {
+    const patterns = this.bindings.get(name);
+    patterns?.delete(pattern);
+    if (patterns?.size === 0) this.bindings.delete(name);
+  }
+
+  *listBindings(): Iterable<Binding> {
+    for (const [queue, patterns] of this.bindings) for (const pattern of patterns.keys()) yield { queue, pattern };
+  }
+
+  deleteQueue(name: string): boolean {
+    const queue = this.existing(name);
+    if (queue === undefined) return false;
+    this.bindings.delete(name);
+    queue.clear();
+    if (!queue.isWaitedOn) this.queues.delete(name);
+    return true;
+  }
+
+  clear(): void {
+    for (const name of [...this.queues.keys()]) this.deleteQueue(name);
+    this.bindings.clear();
+    this.log.clear();
+    this.entries.clear();
+  }
+
+  #fanOut(event: LogEvent): void {
+    for (const [name, patterns] of this.bindings) {
+      if (!covers(patterns, event)) continue;
+      const queue = this.queue(name);
+      queue.offer(event.message);
+      queue.dispatch();
+    }
+    for (const cursor of this.log.cursors) cursor.wake();
+  }
+
+  /** Forgets names that nobody waits on any more, so that asking for ever new ones does not fill the store. */
+  #sweepNames(): void {
+    if (this.queues.size < 1024 || (this.queues.size & (this.queues.size - 1)) !== 0) return;
+    for (const [name, queue] of this.queues) if (!queue.exists && !queue.isWaitedOn) this.queues.delete(name);
+  }
+}
+
+function covers(patterns: Patterns, { topic, seq }: LogEvent): boolean {
+  for (const [pattern, since] of patterns) if (seq >= since && matchTopic(pattern, topic)) return true;
+  return false;
+}
+
+/** NOT_FOUND for a queue. */
+export function unknownQueue(name: string): BusbarError {
+  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, { hint: 'Look at the name, or create it first.' });
+}

@@ -1,0 +1,361 @@
+/** One queue: messages that are ready, delayed, leased or dead, and the consumers that wait for them. */
+
+import {
+  BusbarError,
+  type Delivery,
+  type QueueInfo,
+  type QueueSettings,
+  type SendResult,
+  type Settlement,
+  type SettleResult,
+  type StampedMessage,
+  type Wanted,
+} from '@busbar/api/transport';
+import { type Agenda, Alarm, now } from './agenda.ts';
+import { DedupeMemory } from './dedupe-memory.ts';
+import { Heap } from './heap.ts';
+import { Item } from './item.ts';
+import { OrderingKeys } from './ordering-keys.ts';
+import { Waiters } from './waiters.ts';
+
+/** What a queue takes from its namespace. */
+export interface QueueGround {
+  readonly agenda: Agenda;
+  readonly defaults: Required<QueueSettings>;
+  /** A number higher than all before. */
+  next(): number;
+  /** The queue has been idle for too long. */
+  expire(queue: Queue): void;
+}
+
+/** One queue. It may be only a name that somebody waits on: {@link Queue.exists} tells. */
+export class Queue {
+  readonly name: string;
+  settings: Required<QueueSettings>;
+  exists = false;
+  readonly dead: Set<Item> = new Set();
+  /** Messages that are not dead, in the order in which they came. */
+  readonly live: Set<Item> = new Set();
+  readonly dedupe: DedupeMemory<true> = new DedupeMemory();
+  readonly totals: { sent: number; done: number; dead: number; expired: number } = {
+    sent: 0,
+    done: 0,
+    dead: 0,
+    expired: 0,
+  };
+  readonly #ground: QueueGround;
+  readonly #waiters: Waiters;
+  readonly #keys = new OrderingKeys();
+  readonly #leases = new Map<string, Item>();
+  readonly #byId = new Map<string, Item>();
+  /** Those that may be delivered now. */
+  readonly #ready = new Heap<Item>((a, b) => compareDelivery(a, b) < 0);
+  readonly #idle: Alarm;
+
+  constructor(name: string, ground: QueueGround) {
+    this.name = name;
+    this.settings = ground.defaults;
+    this.#ground = ground;
+    this.#waiters = new Waiters(ground.agenda);
+    this.#idle = new Alarm(() => (this.#waiters.size > 0 ? this.touch() : ground.expire(this)));
+  }
+
+  get isWaitedOn(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  find(id: string): Item | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Puts off the end of an idle queue. */
+  touch(): void {
+    if (this.settings.expireIdleMs !== Number.POSITIVE_INFINITY) {
+      this.#ground.agenda.set(this.#idle, this.settings.expireIdleMs);
+    }
+  }
+
+  configure(settings: QueueSettings): void {
+    this.exists = true;
+    this.settings = { ...this.settings, ...settings };
+    this.#ground.agenda.cancel(this.#idle);
+    this.touch();
+  }
+
+  send(messages: readonly StampedMessage[]): SendResult[] {
+    if (this.settings.frozen) {
+      throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
+    }
+    this.exists = true;
+    this.touch();
+    const results = messages.map((message) => this.#accept(message));
+    this.dispatch();
+    return results;
+  }
+
+  /** Takes an event of a bound topic: never refused for the queue's length. */
+  offer(event: StampedMessage): void {
+    this.exists = true;
+    this.totals.sent += 1;
+    this.add(event);
+  }
+
+  /** Adds a message as it is: ready, or delayed where it says so. */
+  add(message: StampedMessage): Item {
+    const item = this.#admit(message);
+    if (message.delayMs > 0) this.#delay(item, message.delayMs);
+    else this.#makeReady(item);
+    return item;
+  }
+
+  /** Adds a message with a past: for imports. */
+  restore(message: StampedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
+    this.exists = true;
+    const item = this.add(message);
+    item.attempts = past.attempts;
+    item.history = past.history;
+    if (past.dead !== undefined) this.#lay(item, past.dead);
+  }
+
+  receive(wanted: Wanted, signal: () => AbortSignal): Promise<Delivery[]> {
+    this.touch();
+    const now = this.#waiters.size === 0 ? this.#claim(wanted) : [];
+    if (now.length > 0 || wanted.waitMs === 0) return Promise.resolve(now);
+    return this.#waiters.add(wanted, signal());
+  }
+
+  /** Hands what is ready to those who wait, the longest waiting first. */
+  dispatch(): void {
+    this.#waiters.serve((wanted) => this.#claim(wanted));
+  }
+
+  settle(settlement: Settlement): SettleResult {
+    const { receipt } = settlement;
+    const item = this.#leases.get(receipt);
+    if (item === undefined) return { receipt, status: 'lease-lost' };
+    if (settlement.action === 'extend') {
+      this.#ground.agenda.set(item.due, this.settings.leaseMs);
+      return { receipt, status: 'done', leaseLeftMs: item.due.leftMs };
+    }
+    this.#end(item, settlement);
+    return { receipt, status: 'done' };
+  }
+
+  /** Removes a message that is not leased, whatever its state. */
+  remove(item: Item): void {
+    this.#ready.remove(item);
+    this.#forget(item);
+  }
+
+  /** Sets when a message that nobody has comes due. */
+  reschedule(item: Item, delayMs: number): void {
+    this.#ready.remove(item);
+    this.#ground.agenda.cancel(item.due);
+    if (delayMs > 0) this.#delay(item, delayMs);
+    else this.#makeReady(item);
+  }
+
+  /** Puts a dead letter back, with fresh attempts and its whole time to live. */
+  redrive(item: Item): void {
+    this.#forget(item);
+    this.add({ ...item.message, delayMs: 0 }).history = item.history;
+  }
+
+  /** Drops everything; leases are lost. It is a mere name then, and those who wait go on waiting. */
+  clear(): void {
+    for (const item of [...this.live, ...this.dead]) this.remove(item);
+    this.#ground.agenda.cancel(this.#idle);
+    this.settings = this.#ground.defaults;
+    this.exists = false;
+    this.dedupe.clear();
+    Object.assign(this.totals, { sent: 0, done: 0, dead: 0, expired: 0 });
+  }
+
+  info(): QueueInfo {
+    const count = { ready: 0, delayed: 0, leased: 0, dead: this.dead.size };
+    let oldest: Item | undefined;
+    for (const item of this.live) {
+      count[item.state] += 1;
+      if (item.state === 'ready') oldest ??= item;
+    }
+    const oldestAgeMs = oldest === undefined ? 0 : now() - oldest.readySince;
+    return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
+  }
+
+  #accept(message: StampedMessage): SendResult {
+    const { id } = message;
+    if (this.dedupe.get(id)) return { id, status: 'duplicate' };
+    if (this.live.size >= this.settings.maxLength) return { id, status: 'failed', error: fullError(this) };
+    this.dedupe.remember(id, true, this.settings.dedupeMs);
+    this.totals.sent += 1;
+    this.add(message);
+    return { id, status: 'stored' };
+  }
+
+  #admit(message: StampedMessage): Item {
+    const item = new Item(
+      message,
+      this.#ground.next(),
+      (due) => this.#onDue(due),
+      (expired) => this.#onExpired(expired),
+    );
+    this.live.add(item);
+    this.#byId.set(message.id, item);
+    this.#keys.add(item);
+    if (message.ttlMs !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs);
+    return item;
+  }
+
+  #makeReady(item: Item): void {
+    item.state = 'ready';
+    item.readySince = now();
+    if (this.#keys.isFirst(item)) this.#ready.add(item);
+  }
+
+  #delay(item: Item, ms: number): void {
+    item.state = 'delayed';
+    this.#ground.agenda.set(item.due, ms);
+  }
+
+  #claim({ max, consumer }: Wanted): Delivery[] {
+    const deliveries: Delivery[] = [];
+    for (let item = this.#ready.first; item !== undefined && deliveries.length < max; item = this.#ready.first) {
+      this.#ready.remove(item);
+      if (this.#isLastAttempt(item)) this.#bury(item, 'attempts used up');
+      else deliveries.push(this.#lease(item, consumer));
+    }
+    return deliveries;
+  }
+
+  #lease(item: Item, consumer: string | undefined): Delivery {
+    item.state = 'leased';
+    item.attempts += 1;
+    item.lease = { receipt: `${this.name}#${this.#ground.next().toString(36)}`, consumer };
+    this.#leases.set(item.lease.receipt, item);
+    this.#ground.agenda.set(item.due, this.settings.leaseMs);
+    return item.toDelivery(this.name);
+  }
+
+  #end(item: Item, settlement: Exclude<Settlement, { action: 'extend' }>): void {
+    switch (settlement.action) {
+      case 'ack':
+        this.totals.done += 1;
+        this.#forget(item);
+        break;
+      case 'release':
+        item.attempts -= 1;
+        this.#back(item, 0);
+        break;
+      case 'retry':
+        item.record('retry', settlement.reason);
+        if (this.#isLastAttempt(item)) this.#bury(item, settlement.reason ?? 'attempts used up');
+        else this.#back(item, settlement.delayMs ?? 0);
+        break;
+      case 'reject':
+        item.record('reject', settlement.reason);
+        this.#bury(item, settlement.reason ?? 'rejected');
+    }
+  }
+
+  /** A lease is over and the message stays. */
+  #back(item: Item, delayMs: number): void {
+    this.#unlease(item);
+    if (item.isExpired) this.#expire(item);
+    else if (delayMs > 0) this.#delay(item, delayMs);
+    else this.#makeReady(item);
+    this.dispatch();
+  }
+
+  #onDue(item: Item): void {
+    if (item.state === 'dead') this.remove(item);
+    else if (item.state === 'leased') this.#onLeaseEnd(item);
+    else {
+      item.place = this.#ground.next();
+      this.#makeReady(item);
+      this.dispatch();
+    }
+  }
+
+  #onLeaseEnd(item: Item): void {
+    item.record('expired', undefined);
+    if (this.#isLastAttempt(item)) this.#bury(item, 'the lease of the last attempt ended');
+    else this.#back(item, 0);
+  }
+
+  #onExpired(item: Item): void {
+    if (item.state === 'leased') item.isExpired = true;
+    else this.#expire(item);
+  }
+
+  #expire(item: Item): void {
+    this.totals.expired += 1;
+    this.remove(item);
+  }
+
+  #bury(item: Item, reason: string): void {
+    if (item.isExpired) {
+      this.#expire(item);
+      return;
+    }
+    this.totals.dead += 1;
+    this.#lay(item, { reason, at: Date.now() });
+  }
+
+  /** Lays a message among the dead; the next of its key has its turn. */
+  #lay(item: Item, dead: Item['dead']): void {
+    this.#forget(item);
+    item.state = 'dead';
+    item.dead = dead;
+    this.dead.add(item);
+    this.#byId.set(item.message.id, item);
+    this.#ground.agenda.set(item.due, this.settings.deadTtlMs);
+  }
+
+  #unlease(item: Item): void {
+    if (item.lease !== undefined) this.#leases.delete(item.lease.receipt);
+    item.lease = undefined;
+    this.#ground.agenda.cancel(item.due);
+  }
+
+  #forget(item: Item): void {
+    this.#unlease(item);
+    this.#ready.remove(item);
+    this.#ground.agenda.cancel(item.ttl);
+    this.live.delete(item);
+    this.dead.delete(item);
+    if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);
+    const next = this.#keys.remove(item);
+    if (next?.state !== 'ready' || next.slot >= 0) return;
+    this.#ready.add(next);
+    this.dispatch();
+  }
+
+  /** No attempt is left after the ones it had. */
+  #isLastAttempt({ attempts, message }: Item): boolean {
+    return attempts >= (message.maxAttempts ?? this.settings.maxAttempts);
+  }
+}
+
+/** Settings of a queue that nobody configured. */
+export function defaultSettings(maxLength: number): Required<QueueSettings> {
+  return {
+    leaseMs: 30_000,
+    maxLength,
+    maxAttempts: 5,
+    dedupeMs: 120_000,
+    expireIdleMs: Number.POSITIVE_INFINITY,
+    frozen: false,
+    deadTtlMs: 2_592_000_000,
+  };
+}
+
+function fullError({ name, settings }: Queue): BusbarError {
+  return new BusbarError('BACKPRESSURE', `queue ${name} is full: it holds ${settings.maxLength} messages`, {
+    hint: 'Slow down, consume faster, or raise maxLength.',
+  });
+}
+
+/** The order of delivery: by priority, then by place. */
+export function compareDelivery(a: Item, b: Item): number {
+  return b.message.priority - a.message.priority || a.place - b.place;
+}

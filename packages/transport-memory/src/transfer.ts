@@ -1,0 +1,118 @@
+/** Export and import of one namespace, record by record (rule RA7). */
+
+import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
+import { type Item, toMessage } from './item.ts';
+import type { Namespace } from './namespace.ts';
+
+/** Everything in the namespace. What is leased is exported as ready, its attempt counted. */
+export async function* exportNamespace(namespace: Namespace): AsyncIterable<StateRecord> {
+  yield* snapshot(namespace);
+}
+
+/** Taken in one step, so that it is a consistent cut. */
+function snapshot(namespace: Namespace): StateRecord[] {
+  namespace.agenda.ringDue();
+  const records: StateRecord[] = [{ kind: 'revision', highest: namespace.entries.revision }];
+  for (const entry of namespace.entries.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
+    const { value, ...rest } = entry;
+    records.push({ kind: 'entry', ...rest, valueBase64: toBase64(value) });
+  }
+  for (const event of namespace.log.read(namespace.log.first, Number.POSITIVE_INFINITY, () => true).events) {
+    records.push({ kind: 'event', topic: event.topic, message: exportMessage(event.message) });
+  }
+  for (const queue of namespace.queues.values()) {
+    if (!queue.exists) continue;
+    records.push({ kind: 'queue', name: queue.name, settings: queue.settings });
+    for (const { id, leftMs } of queue.dedupe.entries())
+      records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
+    const items = [...queue.live].sort((a, b) => a.place - b.place);
+    for (const item of [...items, ...queue.dead]) {
+      records.push({ kind: 'message', queue: queue.name, message: exportItem(item) });
+    }
+  }
+  for (const binding of namespace.listBindings()) records.push({ kind: 'binding', ...binding });
+  return records;
+}
+
+/** Takes one record in; false where it is there already. */
+export function importRecord(namespace: Namespace, record: StateRecord): boolean {
+  switch (record.kind) {
+    case 'revision':
+      namespace.entries.revision = Math.max(namespace.entries.revision, record.highest);
+      return false;
+    case 'entry':
+      return namespace.entries.restore({ ...record, value: fromBase64(record.valueBase64) });
+    case 'event':
+      return namespace.log.append(record.topic, toStamped(record.message), () => undefined).status === 'stored';
+    case 'queue': {
+      const queue = namespace.queue(record.name);
+      if (queue.exists) return false;
+      queue.configure(record.settings);
+      return true;
+    }
+    case 'dedupe':
+      return remember(namespace, record.queue, record.id, record.leftMs);
+    case 'message':
+      return restore(namespace, record.queue, record.message);
+    case 'binding': {
+      const known = namespace.bindings.get(record.queue)?.has(record.pattern) ?? false;
+      namespace.bind(record.queue, record.pattern, 'new');
+      return !known;
+    }
+  }
+}
+
+function remember(namespace: Namespace, name: string, id: string, leftMs: number): boolean {
+  const queue = namespace.queue(name);
+  if (queue.dedupe.get(id)) return false;
+  queue.dedupe.remember(id, true, leftMs);
+  return true;
+}
+
+function restore(namespace: Namespace, name: string, exported: ExportedMessage): boolean {
+  const queue = namespace.queue(name);
+  if (queue.find(exported.message.id) !== undefined) return false;
+  queue.restore(toStamped(exported), exported);
+  queue.dispatch();
+  return true;
+}
+
+function exportItem(item: Item): ExportedMessage {
+  const { message, leaseLeftMs, consumer, ...past } = item.toBrowsed();
+  const { body, ...head } = message;
+  const state = past.state === 'leased' ? 'ready' : past.state;
+  return { ...past, state, message: head, bodyBase64: toBase64(body), maxAttempts: item.message.maxAttempts };
+}
+
+function exportMessage(message: StampedMessage): ExportedMessage {
+  const { body, ...head } = toMessage(message);
+  return {
+    message: head,
+    bodyBase64: toBase64(body),
+    maxAttempts: message.maxAttempts,
+    state: 'ready',
+    attempts: 0,
+    delayLeftMs: message.delayMs,
+    ttlLeftMs: message.ttlMs,
+    history: [],
+    dead: undefined,
+  };
+}
+
+function toStamped(exported: ExportedMessage): StampedMessage {
+  const message: Message = { ...exported.message, body: fromBase64(exported.bodyBase64) };
+  return {
+    ...message,
+    delayMs: exported.delayLeftMs ?? 0,
+    ttlMs: exported.ttlLeftMs,
+    maxAttempts: exported.maxAttempts,
+  };
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function fromBase64(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}

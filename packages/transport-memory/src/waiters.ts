@@ -1,0 +1,55 @@
+/** Consumers that wait for a message, the longest waiting first. */
+
+import type { Delivery, Wanted } from '@busbar/api/transport';
+import { type Agenda, Alarm } from './agenda.ts';
+
+interface Waiter {
+  readonly wanted: Wanted;
+  finish(deliveries: Delivery[]): void;
+}
+
+/** The consumers that wait on one queue. */
+export class Waiters {
+  readonly #agenda: Agenda;
+  readonly #waiting = new Set<Waiter>();
+
+  constructor(agenda: Agenda) {
+    this.#agenda = agenda;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Resolves with what comes, or with nothing when its time is up or `signal` fires. */
+  add(wanted: Wanted, signal: AbortSignal): Promise<Delivery[]> {
+    return new Promise((resolve) => {
+      const alarm = new Alarm(() => waiter.finish([]));
+      const onAbort = (): void => waiter.finish([]);
+      const waiter: Waiter = {
+        wanted,
+        finish: (deliveries) => {
+          if (!this.#waiting.delete(waiter)) return;
+          this.#agenda.cancel(alarm);
+          this.#agenda.wait(-1);
+          signal.removeEventListener('abort', onAbort);
+          resolve(deliveries);
+        },
+      };
+      this.#waiting.add(waiter);
+      this.#agenda.wait(1);
+      this.#agenda.set(alarm, wanted.waitMs);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** Gives to each in turn what `claim` brings for it, until it brings nothing. */
+  serve(claim: (wanted: Wanted) => Delivery[]): void {
+    for (const waiter of this.#waiting) {
+      const deliveries = claim(waiter.wanted);
+      if (deliveries.length === 0) return;
+      waiter.finish(deliveries);
+    }
+  }
+}
