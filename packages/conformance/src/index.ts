@@ -22,4 +22,5 @@ export { type Report, toReport } from './report.ts';
 export { type RunOptions, runSuite, type SuiteRun } from './run.ts';
 export { type RunCaseOptions, runCase } from './run-case.ts';
 export { checkCases, SUITE } from './suite.ts';
+export { summarize } from './summary.ts';
 export { type UrlHarnessOptions, urlHarness } from './url-harness.ts';

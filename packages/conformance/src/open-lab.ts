@@ -1,6 +1,6 @@
 /** The lab of one case: a store of its own, every client and process that the case opens, and their end. */
 
-import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
+import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
 import { POWERS, type Power, type Profile } from './case.ts';
 import { Check } from './check.ts';
@@ -96,7 +96,6 @@ class CaseLab implements OpenedLab {
   }
 
   async bus(options?: BusOptions): Promise<Bus> {
-    const { openBus } = await import('@busbar/api');
     const bus = openBus(await this.open(), options);
     this.#buses.push(bus);
     return bus;

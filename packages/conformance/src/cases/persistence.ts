@@ -59,6 +59,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'reopen'],
+    notApplicable: unlessDurable,
     async run(lab) {
       const transport = await lab.transport();
       const messages = lab.messages(300, {}, 'x'.repeat(200));
@@ -74,6 +75,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RQ10'],
     powers: ['files', 'processes', 'disk'],
+    notApplicable: unlessDurable,
     async run(lab) {
       const { folder } = lab;
       await lab.closeAll();
@@ -93,6 +95,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'processes', 'disk', 'reopen'],
+    notApplicable: unlessDurable,
     async run(lab) {
       await lab.send(await lab.transport(), 'work', lab.messages(3));
       await lab.closeAll();
@@ -112,6 +115,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RT6'],
     powers: ['files'],
+    notApplicable: unlessDurable,
     async run(lab) {
       const transport = await lab.transport();
       for (let burst = 0; burst < 6; burst += 1) await passBurst(lab, transport);

@@ -1,0 +1,17 @@
+// What the conformance suite needs to know of the memory transport.
+import type { Harness } from '@busbar/conformance';
+import { openMemory } from '../src/index.ts';
+
+export const harness: Harness = {
+  name: 'memory',
+  missing: {
+    processes: 'It lives in one process.',
+    reopen: 'It lives no longer than its last client.',
+    files: 'It has no files.',
+    server: 'It has no server.',
+  },
+  async store() {
+    const name = crypto.randomUUID();
+    return { open: () => openMemory({ name }), remove: async () => undefined };
+  },
+};

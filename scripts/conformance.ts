@@ -1,0 +1,109 @@
+// Runs the conformance suite on every backend of this repository, and prints the matrix.
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import {
+  type CaseResult,
+  GROUPS,
+  type Group,
+  type Harness,
+  type RunOptions,
+  runSuite,
+  type SuiteRun,
+  summarize,
+  toReport,
+  withMatrix,
+} from '../packages/conformance/src/index.ts';
+import { paths } from './paths.mjs';
+
+const USAGE = `npm run conformance -- [BACKEND…] [options]
+
+  BACKEND              such as memory or sqlite; all of this repository unless given
+  --profile smoke      the short selection
+  --only A6,K2         these cases
+  --group Ordering     one group
+  --parallel N         cases at a time (4)
+  --seed N             the random numbers of an earlier run
+  --json FILE          the results as JSON
+  --write-docs         writes the matrix into docs/semantics.md
+  --verbose            each case as it ends
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    profile: { type: 'string', default: 'full' },
+    only: { type: 'string' },
+    group: { type: 'string' },
+    parallel: { type: 'string', default: '4' },
+    seed: { type: 'string' },
+    json: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) process.stdout.write(USAGE);
+else await main();
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  const runs: SuiteRun[] = [];
+  for (const harness of await findHarnesses()) {
+    process.stderr.write(`conformance of ${harness.name}\n`);
+    runs.push(await runSuite(harness, options));
+  }
+  process.stdout.write(`${summarize(runs)}\n`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(runs.map(toReport), null, 2)}\n`);
+  if (values['write-docs']) {
+    const file = join(paths.root, 'docs', 'semantics.md');
+    writeFileSync(file, withMatrix(readFileSync(file, 'utf8'), runs));
+  }
+  if (runs.some(({ results }) => results.some(({ status }) => status === 'failed'))) process.exitCode = 1;
+}
+
+/** Each backend names its harness in `test/harness.ts`. */
+async function findHarnesses(): Promise<Harness[]> {
+  const files = globSync('packages/*/test/*harness.ts', { cwd: paths.root }).sort();
+  const harnesses: Harness[] = [];
+  for (const file of files.filter((name) => !name.startsWith('packages/conformance'))) {
+    const { harness } = (await import(pathToFileURL(join(paths.root, file)).href)) as { harness: Harness };
+    harnesses.push(harness);
+  }
+  const unknown = positionals.filter((name) => !harnesses.some((harness) => harness.name === name));
+  if (unknown.length > 0)
+    fail(`no backend ${unknown.join(', ')}; there are ${harnesses.map(({ name }) => name).join(', ')}`);
+  return harnesses.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+}
+
+function readOptions(): RunOptions {
+  const { profile, only, group, parallel, seed, verbose } = values;
+  if (profile !== 'smoke' && profile !== 'full') fail(`--profile is smoke or full, not ${profile}`);
+  if (group !== undefined && !(GROUPS as readonly string[]).includes(group))
+    fail(`--group is one of ${GROUPS.join(', ')}`);
+  return {
+    profile,
+    parallel: toNumber('--parallel', parallel),
+    ...(only !== undefined && { only: only.split(',') }),
+    ...(group !== undefined && { group: group as Group }),
+    ...(seed !== undefined && { seed: toNumber('--seed', seed) }),
+    onResult: (result) => tell(result, verbose),
+  };
+}
+
+function tell({ id, status, title, reason, ms }: CaseResult, verbose: boolean): void {
+  if (!verbose && status !== 'failed') return;
+  process.stderr.write(`  ${id} ${status} ${ms} ms  ${title}${reason === undefined ? '' : `\n      ${reason}`}\n`);
+}
+
+function toNumber(name: string, text: string): number {
+  if (!/^\d{1,10}$/.test(text)) fail(`${name} takes a number, not ${text}`);
+  return Number(text);
+}
+
+function fail(message: string): never {
+  process.stderr.write(`conformance: ${message}\n\n${USAGE}`);
+  process.exit(2);
+}
