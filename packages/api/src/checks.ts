@@ -93,6 +93,12 @@ export function checkArray(value: unknown, name: string, max: number): asserts v
 export function describe(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return String(value);
   if (typeof value === 'string') return quote(value);
+  return kindOf(value);
+}
+
+/** What kind of thing `value` is: for what may be a secret. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' ? 'an object' : typeof value;
 }

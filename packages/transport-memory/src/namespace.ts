@@ -70,9 +70,9 @@ export class Namespace {
   bind(name: string, pattern: string, from: From): void {
     const patterns: Patterns = this.bindings.get(name) ?? new Map();
     if (patterns.has(pattern)) return;
+    const since = this.log.resolve(from);
     const queue = this.queue(name);
     queue.exists = true;
-    const since = this.log.resolve(from);
     const { events } = this.log.read(since, Number.POSITIVE_INFINITY, (topic) => matchTopic(pattern, topic));
     for (const event of events) if (!covers(patterns, event)) queue.offer(event.message);
     this.bindings.set(name, patterns.set(pattern, since));

@@ -8,12 +8,14 @@ import {
   checkInteger,
   checkOneOf,
   checkOptions,
+  checkSignal,
   describe,
   MAX_DURATION_MS,
 } from '../checks.ts';
-import { invalid } from '../errors.ts';
+import { invalid, toBusbarError } from '../errors.ts';
 import { checkQueueName, quote } from '../names.ts';
 import type { Admin, CallOptions, ListOptions, StateRecord } from '../transport.ts';
+import { abortedBy } from './calls-under-way.ts';
 import type { Shared } from './shared.ts';
 import { checkId } from './stamp.ts';
 
@@ -23,12 +25,17 @@ const DEFAULT_BROWSE = 100;
 const IMPORT_BATCH = 500;
 const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'entry', 'revision'];
 
-/** The operator's view of the transport. */
-export function openAdmin(shared: Shared): Admin {
-  return { ...openInspection(shared), ...openOperations(shared) };
+/** The operator's view of the transport, without the export, which is no promise. */
+export function openOperations(shared: Shared): Omit<Admin, 'exportState'> {
+  return { ...openInspection(shared), ...openChanges(shared) };
 }
 
-type Inspection = Pick<Admin, 'queues' | 'topics' | 'bindings' | 'browse' | 'exportState'>;
+/** The export of the whole state. */
+export function openExport(shared: Shared): Pick<Admin, 'exportState'> {
+  return { exportState: (options) => exportAll(shared, options) };
+}
+
+type Inspection = Pick<Admin, 'queues' | 'topics' | 'bindings' | 'browse'>;
 
 function openInspection(shared: Shared): Inspection {
   const { admin } = shared.backend;
@@ -68,11 +75,10 @@ function openInspection(shared: Shared): Inspection {
       };
       return read('admin.browse', options, (context) => admin.browse(queue, filter, context));
     },
-    exportState: (options) => exportAll(shared, options),
   };
 }
 
-function openOperations(shared: Shared): Omit<Admin, keyof Inspection> {
+function openChanges(shared: Shared): Omit<Admin, keyof Inspection | 'exportState'> {
   const { admin, capabilities } = shared.backend;
   const write = <T>(
     operation: string,
@@ -119,6 +125,7 @@ function openOperations(shared: Shared): Omit<Admin, keyof Inspection> {
     },
     async importState(records, options) {
       checkOptions(options, CALL_KEYS, 'importState options');
+      shared.assertOpen('admin.importState');
       requireFeature(capabilities, 'exportState');
       let added = 0;
       for await (const batch of batches(records)) {
@@ -130,7 +137,17 @@ function openOperations(shared: Shared): Omit<Admin, keyof Inspection> {
 }
 
 async function* exportAll(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
+  try {
+    yield* exportRecords(shared, options);
+  } catch (error) {
+    throw toBusbarError(error).at('admin.exportState', shared.backend.name);
+  }
+}
+
+async function* exportRecords(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
   checkOptions(options, CALL_KEYS, 'exportState options');
+  checkSignal(options?.signal);
+  if (options?.signal?.aborted === true) throw abortedBy(options.signal, 'failed');
   shared.assertOpen('admin.exportState');
   requireFeature(shared.backend.capabilities, 'exportState');
   const controller = new AbortController();
@@ -138,6 +155,7 @@ async function* exportAll(shared: Shared, options: CallOptions | undefined): Asy
     options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
   try {
     for await (const record of shared.backend.admin.exportState({ signal, deadline: Number.POSITIVE_INFINITY })) {
+      if (options?.signal?.aborted === true) throw abortedBy(options.signal, 'failed');
       shared.assertOpen('admin.exportState');
       yield record;
     }

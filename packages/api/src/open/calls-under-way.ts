@@ -41,11 +41,11 @@ export class CallsUnderWay {
     const timeoutMs = checkBounds(options);
     const signal = options?.signal;
     if (signal?.aborted === true)
-      return Promise.reject(this.#aborted(signal, 'failed').at(plan.operation, this.#transport));
+      return Promise.reject(abortedBy(signal, 'failed').at(plan.operation, this.#transport));
     return new Promise<T>((resolve, reject) => {
       const fail = (error: BusbarError): void => reject(error.at(plan.operation, this.#transport));
       const call = new Call(performance.now() + timeoutMs, plan.whenAbandoned, plan.isWait ?? false, fail);
-      const onAbort = signal && (() => this.#giveUp(call, this.#aborted(signal, plan.whenAbandoned)));
+      const onAbort = signal && (() => this.#giveUp(call, abortedBy(signal, plan.whenAbandoned)));
       if (onAbort) signal.addEventListener('abort', onAbort, { once: true });
       this.#begin(call);
       const end = (): boolean => {
@@ -116,10 +116,6 @@ export class CallsUnderWay {
     call.abandon(error);
   }
 
-  #aborted(signal: AbortSignal, outcome: Outcome): BusbarError {
-    return new BusbarError('ABORTED', 'the call was aborted by its signal', { outcome, cause: signal.reason });
-  }
-
   #arm(at: number): void {
     clearTimeout(this.#timer);
     this.#timerAt = at;
@@ -158,6 +154,11 @@ export class CallsUnderWay {
       hint: 'See that the server runs; the transport reconnects by itself.',
     });
   }
+}
+
+/** ABORTED, with the signal's reason as its cause. */
+export function abortedBy(signal: AbortSignal, outcome: Outcome): BusbarError {
+  return new BusbarError('ABORTED', 'the call was aborted by its signal', { outcome, cause: signal.reason });
 }
 
 /** One call, and the context its backend sees. */

@@ -7,7 +7,7 @@ import {
   checkFunction,
   checkInteger,
   checkOptions,
-  describe,
+  kindOf,
   MAX_DURATION_MS,
 } from '../checks.ts';
 import { BusbarError, invalid } from '../errors.ts';
@@ -125,7 +125,7 @@ function checkTouches(touches: unknown): Touch[] {
 
 function ownValue(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array)) {
-    throw invalid(`an entry's value must be a Uint8Array, not ${describe(value)}`, 'Encode it first.');
+    throw invalid(`an entry's value must be a Uint8Array, not ${kindOf(value)}`, 'Encode it first.');
   }
   if (value.byteLength <= MAX_VALUE_BYTES) return new Uint8Array(value);
   throw new BusbarError(

@@ -3,7 +3,7 @@
 import type { Backend } from '../backend.ts';
 import type { Capabilities } from '../capabilities.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../checks.ts';
-import { BusbarError } from '../errors.ts';
+import { BusbarError, toBusbarError } from '../errors.ts';
 import type {
   Admin,
   Calls,
@@ -15,11 +15,12 @@ import type {
   Transport,
   TransportState,
 } from '../transport.ts';
-import { openAdmin } from './admin.ts';
+import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { CallsUnderWay } from './calls-under-way.ts';
 import { openEntries } from './entries.ts';
 import { HeldLeases } from './held-leases.ts';
+import { locate } from './locate.ts';
 import { openQueues } from './queues.ts';
 import type { Closable, Shared } from './shared.ts';
 import { openTopics } from './topics.ts';
@@ -55,12 +56,13 @@ class OpenTransport implements Transport {
       underWay: this.#underWay,
       leases: this.#leases,
       closables: this.#closables,
+      isOpen: () => this.#closed === undefined,
       assertOpen: (operation, whileClosing) => this.#assertOpen(operation, whileClosing ?? false),
     };
-    this.queues = openQueues(shared);
-    this.topics = openTopics(shared);
-    this.entries = openEntries(shared);
-    this.admin = openAdmin(shared);
+    this.queues = locate(openQueues(shared), 'queues', this.name);
+    this.topics = locate(openTopics(shared), 'topics', this.name);
+    this.entries = locate(openEntries(shared), 'entries', this.name);
+    this.admin = { ...locate(openOperations(shared), 'admin', this.name), ...openExport(shared) };
     if (backend.calls !== undefined) this.calls = openCalls(shared, backend.calls);
     backend.onState?.((change) => {
       if (this.#closed === undefined) this.#change(change);
@@ -77,9 +79,11 @@ class OpenTransport implements Transport {
   }
 
   close(options?: CloseOptions): Promise<void> {
-    checkOptions(options, ['drainMs', 'leases'], 'close options');
-    checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
-    checkOneOf(options?.leases, 'leases', ['release', 'keep']);
+    try {
+      checkClose(options);
+    } catch (error) {
+      return Promise.reject(toBusbarError(error).at('close', this.name));
+    }
     this.#closed ??= this.#close(options ?? {});
     return this.#closed;
   }
@@ -128,6 +132,12 @@ class OpenTransport implements Transport {
       }
     }
   }
+}
+
+function checkClose(options: CloseOptions | undefined): void {
+  checkOptions(options, ['drainMs', 'leases'], 'close options');
+  checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
+  checkOneOf(options?.leases, 'leases', ['release', 'keep']);
 }
 
 /** How long closing waits at least for calls that are under way. */

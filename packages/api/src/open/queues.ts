@@ -16,6 +16,7 @@ import { invalid } from '../errors.ts';
 import type { Delivery } from '../message.ts';
 import { checkQueueName } from '../names.ts';
 import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement, SettleResult } from '../transport.ts';
+import { locateResults } from './locate.ts';
 import type { Shared } from './shared.ts';
 import { MAX_BATCH, stampAll } from './stamp.ts';
 
@@ -36,9 +37,10 @@ export function openQueues(shared: Shared): Queues {
       checkSendOptions(options);
       const stamped = stampAll(messages, undefined, backend.capabilities.maxBodyBytes);
       const plan = { operation: 'queues.send', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) =>
+      const results = await underWay.run(plan, options, (context) =>
         backend.queues.send(queue, stamped, options?.create ?? true, context),
       );
+      return locateResults(results, 'queues.send', backend.name);
     },
     async receive(queue, options) {
       shared.assertOpen('queues.receive');
@@ -55,7 +57,8 @@ export function openQueues(shared: Shared): Queues {
         isWait: true,
         onLate: release,
       } as const;
-      const bounds = { timeoutMs: Number.POSITIVE_INFINITY, ...(options?.signal && { signal: options.signal }) };
+      const signal = options?.signal;
+      const bounds = { timeoutMs: Number.POSITIVE_INFINITY, ...(signal !== undefined && { signal }) };
       const deliveries = await underWay.run(plan, bounds, (context) => backend.queues.receive(queue, wanted, context));
       leases.add(deliveries);
       return deliveries;

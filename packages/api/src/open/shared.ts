@@ -15,6 +15,8 @@ export interface Shared {
   readonly underWay: CallsUnderWay;
   readonly leases: HeldLeases;
   readonly closables: Set<Closable>;
+  /** False once closing began. */
+  isOpen(): boolean;
   /** Throws CLOSED unless the transport is open; with `whileClosing` also while it closes. */
   assertOpen(operation: string, whileClosing?: boolean): void;
 }

@@ -8,6 +8,7 @@ import {
   checkText,
   describe,
   hasControlCharacter,
+  kindOf,
   MAX_DURATION_MS,
 } from '../checks.ts';
 import { BusbarError, invalid } from '../errors.ts';
@@ -37,7 +38,7 @@ export function stampAll(inputs: unknown, topic: string | undefined, maxBodyByte
 /** Stamps one message: checks every field, fills in what is missing, copies the body and the headers. */
 export function stamp(input: MessageInput, topic: string | undefined, maxBodyBytes: number): StampedMessage {
   if (typeof input !== 'object' || input === null) {
-    throw invalid(`a message must be an object, not ${describe(input)}`, 'Give it at least a body.');
+    throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
   }
   checkFields(input);
   return {
@@ -90,7 +91,7 @@ export function checkId(id: unknown, what: string): void {
 
 function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
   if (!(body instanceof Uint8Array)) {
-    throw invalid(`body must be a Uint8Array, not ${describe(body)}`, 'Encode it first; a Bus does that for you.');
+    throw invalid(`body must be a Uint8Array, not ${kindOf(body)}`, 'Encode it first; a Bus does that for you.');
   }
   if (body.byteLength > maxBodyBytes) {
     throw new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${body.byteLength} bytes, the limit is ${maxBodyBytes}`, {
@@ -103,7 +104,7 @@ function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
 function ownHeaders(headers: unknown): Headers {
   if (headers === undefined) return NO_HEADERS;
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
-    throw invalid(`headers must be an object, not ${describe(headers)}`, 'Map names to strings.');
+    throw invalid(`headers must be an object, not ${kindOf(headers)}`, 'Map names to strings.');
   }
   let bytes = 0;
   const own: [string, string][] = [];

@@ -14,6 +14,7 @@ import { invalid } from '../errors.ts';
 import type { TopicEvent } from '../message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../names.ts';
 import type { From, OnEvents, Subscription, Topics } from '../transport.ts';
+import { locateResults } from './locate.ts';
 import { Pump } from './pump.ts';
 import type { Shared } from './shared.ts';
 import { stampAll } from './stamp.ts';
@@ -32,9 +33,10 @@ export function openTopics(shared: Shared): Topics {
       checkBoolean(options?.ephemeral, 'ephemeral');
       const stamped = stampAll(messages, topic, backend.capabilities.maxBodyBytes);
       const plan = { operation: 'topics.publish', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) =>
+      const results = await underWay.run(plan, options, (context) =>
         backend.topics.publish(topic, stamped, options?.ephemeral ?? false, context),
       );
+      return locateResults(results, 'topics.publish', backend.name);
     },
     async subscribe(pattern, options, onEvents) {
       shared.assertOpen('topics.subscribe');
@@ -71,13 +73,14 @@ export function openTopics(shared: Shared): Topics {
   };
 }
 
-/** Registers something live so that it ends with the transport, and forgets it once it is over. */
+/** Registers something live so that it ends with the transport, also one that ended meanwhile; forgets it once it is over. */
 export function lead<T extends { close(): Promise<void>; readonly ended: Promise<unknown> }>(
   live: T,
   shared: Shared,
 ): T {
   shared.closables.add(live);
   void live.ended.then(() => shared.closables.delete(live));
+  if (!shared.isOpen()) void live.close();
   return live;
 }
 
