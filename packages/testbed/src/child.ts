@@ -14,6 +14,8 @@ export interface ChildOptions {
   /** Added to this process's environment; undefined removes. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** Gets every message instead of {@link Child.messages} and {@link Child.next}: for programs that send without end. */
+  readonly onMessage?: (message: unknown) => void;
 }
 
 /** How a process ended: one of the two is null. */
@@ -137,15 +139,17 @@ export class Child implements AsyncDisposable {
     const life: Life = { process: child, exited, messages: [], stdout: '', stderr: '' };
     child.stdout?.setEncoding('utf8').on('data', (text) => (life.stdout = (life.stdout + text).slice(-OUTPUT_LIMIT)));
     child.stderr?.setEncoding('utf8').on('data', (text) => (life.stderr = (life.stderr + text).slice(-OUTPUT_LIMIT)));
-    child.on('message', (message) => {
-      life.messages.push(message);
-      this.#mailbox.put(message);
-    });
+    child.on('message', this.#options.onMessage ?? ((message) => this.#keep(life, message)));
     onceEnded(child, life, (status) => {
       this.#mailbox.fail(this.#failure(status.signal ? `was killed by ${status.signal}` : `ended with ${status.code}`));
       resolve(status);
     });
     return life;
+  }
+
+  #keep(life: Life, message: unknown): void {
+    life.messages.push(message);
+    this.#mailbox.put(message);
   }
 
   #failure(what: string): Error {

@@ -21,6 +21,15 @@ test('next takes the first that matches and leaves the others', async () => {
   await expect(child.next(() => false, { timeoutMs: 10 })).rejects.toThrow(/nothing that matches within 10 ms/);
 });
 
+test('a listener gets every message, and none is kept', async () => {
+  const heard: unknown[] = [];
+  await using child = spawnChild({ file: program('echo'), onMessage: (message) => heard.push(message) });
+  child.send({ n: 1 });
+  await waitFor(() => heard.length === 2, { what: 'the answer' });
+  expect(heard[1]).toEqual({ echo: { n: 1 } });
+  expect(child.messages).toEqual([]);
+});
+
 test('a child that fails takes the waiters with it and shows its errors', async () => {
   await using child = spawnChild({ file: program('echo') });
   child.send({ fail: 'out of paper' });
