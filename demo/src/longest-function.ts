@@ -15,59 +15,95 @@ const BEFORE_BRACE =
   /(?:([A-Za-z_$][\w$]*)\s*(?:<[^<>]*>)?\s*\([^()]*\)|=>|\))\s*(?:(?::|->)[^={};]*)?(?:const|noexcept|throws [\w., ]+|where .*)?\s*$/;
 const ARROW_NAME = /([A-Za-z_$][\w$]*)\s*(?::[^=]*)?=\s*(?:async\s*)?(?:\([^)]*\)|[\w$]+)[^=]*=>\s*$/;
 const PYTHON_DEF = /^(\s*)(?:async\s+)?def\s+(\w+)/;
+/** A brace behind one of these opens an object or a block, never a function. */
+const OPENS_NO_FUNCTION = new Set('=(,[{;?&|+:'.split(''));
 /** Longer lines are machine-made: looking back through them would cost the square of their length. */
-const MAX_LOOKBACK = 400;
+const MAX_LOOKBACK = 200;
 
-/** The longest function in `code`, which is free of comments and strings; undefined when there is none. */
-export function measureFunctions(code: readonly string[], language: Language): LongFunction | undefined {
-  if (language.bodies === 'braces') return longest(byBraces(code));
-  return language.bodies === 'indent' ? longest(byIndent(code)) : undefined;
+/** Looks at the lines of one file in their order; free of comments and strings. */
+export interface FunctionMeter {
+  add(code: string): void;
+  /** The longest function so far, those that are still open at the end included where indentation ends them. */
+  longest(): LongFunction | undefined;
 }
 
-function longest(functions: Iterable<LongFunction>): LongFunction | undefined {
-  let best: LongFunction | undefined;
-  for (const candidate of functions) if (best === undefined || candidate.lines > best.lines) best = candidate;
-  return best;
+/** A meter for a language; one that finds nothing where functions cannot be told. */
+export function openFunctionMeter({ bodies }: Language): FunctionMeter {
+  if (bodies === 'braces') return new BraceMeter();
+  return bodies === 'indent' ? new IndentMeter() : { add: () => undefined, longest: () => undefined };
 }
 
-function* byBraces(code: readonly string[]): Iterable<LongFunction> {
-  const open: ({ name: string; line: number } | undefined)[] = [];
-  for (const [index, text] of code.entries()) {
-    for (let column = 0; column < text.length; column += 1) {
-      const char = text.charAt(column);
-      if (char === '{') {
-        const name = functionName(text.slice(Math.max(0, column - MAX_LOOKBACK), column));
-        open.push(name === undefined ? undefined : { name, line: index + 1 });
-      } else if (char === '}') {
-        const begun = open.pop();
-        if (begun !== undefined) yield { ...begun, lines: index + 2 - begun.line };
-      }
+class BraceMeter implements FunctionMeter {
+  readonly #open: ({ readonly name: string; readonly line: number } | undefined)[] = [];
+  #line = 0;
+  #longest: LongFunction | undefined;
+
+  add(code: string): void {
+    this.#line += 1;
+    for (const { 0: brace, index } of code.matchAll(/[{}]/g)) {
+      if (brace === '{') this.#begin(code.slice(Math.max(0, index - MAX_LOOKBACK), index));
+      else this.#end();
+    }
+  }
+
+  longest(): LongFunction | undefined {
+    return this.#longest;
+  }
+
+  #begin(before: string): void {
+    const name = functionName(before);
+    this.#open.push(name === undefined ? undefined : { name, line: this.#line });
+  }
+
+  #end(): void {
+    const begun = this.#open.pop();
+    if (begun !== undefined) this.#longest = longer(this.#longest, { ...begun, lines: this.#line + 1 - begun.line });
+  }
+}
+
+class IndentMeter implements FunctionMeter {
+  readonly #open: { readonly name: string; readonly line: number; readonly indent: number }[] = [];
+  #line = 0;
+  /** The last line that was not blank. */
+  #last = 0;
+  #longest: LongFunction | undefined;
+
+  add(code: string): void {
+    this.#line += 1;
+    const text = code.trimStart();
+    if (text === '') return;
+    const indent = code.length - text.length;
+    this.#endFrom(indent);
+    const name = PYTHON_DEF.exec(code)?.[2];
+    if (name !== undefined) this.#open.push({ name, line: this.#line, indent });
+    this.#last = this.#line;
+  }
+
+  longest(): LongFunction | undefined {
+    this.#endFrom(0);
+    return this.#longest;
+  }
+
+  #endFrom(indent: number): void {
+    for (let begun = this.#open.at(-1); begun !== undefined && indent <= begun.indent; begun = this.#open.at(-1)) {
+      this.#open.pop();
+      const { name, line } = begun;
+      this.#longest = longer(this.#longest, { name, line, lines: this.#last + 1 - line });
     }
   }
 }
 
+function longer(best: LongFunction | undefined, other: LongFunction): LongFunction {
+  return best === undefined || other.lines > best.lines ? other : best;
+}
+
 /** The name of the function whose body opens behind `before`; undefined when none does. */
 function functionName(before: string): string | undefined {
+  if (OPENS_NO_FUNCTION.has(before.trimEnd().at(-1) ?? '')) return undefined;
   const match = BEFORE_BRACE.exec(before);
   if (match === null) return undefined;
   const name = match[1];
   if (name !== undefined) return NOT_A_FUNCTION.test(name) ? undefined : name;
   if (/\b(?:if|for|while|switch|catch)\s*\(/.test(before)) return undefined;
   return ARROW_NAME.exec(before)?.[1] ?? '(anonymous)';
-}
-
-function* byIndent(code: readonly string[]): Iterable<LongFunction> {
-  const open: { name: string; line: number; indent: number }[] = [];
-  let last = 0;
-  for (const [index, text] of [...code, 'end'].entries()) {
-    if (text.trim() === '') continue;
-    const indent = text.length - text.trimStart().length;
-    for (let begun = open.at(-1); begun !== undefined && indent <= begun.indent; begun = open.at(-1)) {
-      open.pop();
-      yield { name: begun.name, line: begun.line, lines: last + 2 - begun.line };
-    }
-    const name = PYTHON_DEF.exec(text)?.[2];
-    if (name !== undefined) open.push({ name, line: index + 1, indent });
-    last = index;
-  }
 }

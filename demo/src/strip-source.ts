@@ -1,66 +1,97 @@
-/** Takes source text apart into code and comments, line by line in place, strings blanked. */
+/** Takes lines of source apart into code and comments; the inside of strings is in neither. */
 
 import type { Language } from './language.ts';
 
-/** The two halves: both have the line breaks of the source. */
-export interface Stripped {
+/** The two halves of a line. */
+export interface StrippedLine {
   readonly code: string;
-  readonly comments: string;
+  readonly comment: string;
 }
 
-interface Ending {
-  readonly text: string;
-  readonly into: 'comment' | 'string';
+/** What was opened, and what closes it. */
+interface Span {
+  readonly kind: 'comment' | 'string';
+  /** Ends a comment; undefined where the end of the line does. */
+  readonly close: string | undefined;
+  /** Finds the end of a string, or what an escape hides. */
+  readonly scan: RegExp | undefined;
+  readonly endsWithLine: boolean;
 }
 
-/** Separates comments from code; the inside of strings is in neither. One pass, whatever the text is. */
-export function stripSource(text: string, language: Language): Stripped {
-  const code: string[] = [];
-  const comments: string[] = [];
-  let ending: Ending | undefined;
-  let index = 0;
-  while (index < text.length) {
-    const char = text.charAt(index);
-    if (char === '\n') {
-      code.push('\n');
-      comments.push('\n');
-      if (ending !== undefined && endsWithLine(ending)) ending = undefined;
-      index += 1;
-    } else if (ending !== undefined) {
-      const step = inside(text, index, ending);
-      if (ending.into === 'comment') comments.push(text.slice(index, index + step.length));
-      if (step.ends) ending = undefined;
-      index += step.length;
-    } else {
-      ending = opening(text, index, language);
-      const length = ending === undefined ? 1 : openingLength(text, index, language);
-      if (ending === undefined) code.push(char);
-      index += length;
-    }
+/** Takes the lines of one file apart, in their order: comments and strings may go over several. */
+export class SourceStripper {
+  readonly #spans: ReadonlyMap<string, Span>;
+  readonly #openings: RegExp;
+  #open: Span | undefined;
+
+  constructor(language: Language) {
+    this.#spans = spansOf(language);
+    this.#openings = new RegExp([...this.#spans.keys()].map(escapeMark).join('|'), 'g');
   }
-  return { code: code.join(''), comments: comments.join('') };
+
+  strip(line: string): StrippedLine {
+    let code = '';
+    let comment = '';
+    for (let at = 0; at < line.length; ) {
+      const begin = at;
+      if (this.#open === undefined) at = this.#findOpening(line, at);
+      if (this.#open === undefined) code += line.slice(begin);
+      else {
+        code += line.slice(begin, at);
+        const { kind } = this.#open;
+        const end = this.#findEnd(line, Math.max(at, this.#openings.lastIndex), this.#open);
+        if (kind === 'comment') comment += line.slice(at, end);
+        at = end;
+      }
+    }
+    this.#openings.lastIndex = 0;
+    if (this.#open?.endsWithLine === true) this.#open = undefined;
+    return { code, comment };
+  }
+
+  /** Where the next span opens; the search goes on behind its mark. */
+  #findOpening(line: string, from: number): number {
+    this.#openings.lastIndex = from;
+    const mark = this.#openings.exec(line);
+    if (mark !== null) this.#open = this.#spans.get(mark[0]);
+    return mark?.index ?? line.length;
+  }
+
+  /** Where the open span is over, or the line is. */
+  #findEnd(line: string, from: number, { close, scan }: Span): number {
+    if (scan !== undefined) {
+      scan.lastIndex = from;
+      for (let found = scan.exec(line); found !== null; found = scan.exec(line)) {
+        if (!found[0].startsWith('\\')) return this.#end(scan.lastIndex);
+      }
+    } else if (close !== undefined) {
+      const at = line.indexOf(close, from);
+      if (at >= 0) return this.#end(at + close.length);
+    }
+    return line.length;
+  }
+
+  #end(at: number): number {
+    this.#open = undefined;
+    return at;
+  }
 }
 
-/** A comment to the end of the line, and a string that a careless line left open. */
-function endsWithLine({ text, into }: Ending): boolean {
-  return text === '\n' || (into === 'string' && (text === '"' || text === "'"));
+function spansOf({ line, block, quotes }: Language): Map<string, Span> {
+  const spans = new Map<string, Span>();
+  for (const mark of line) spans.set(mark, { kind: 'comment', close: undefined, scan: undefined, endsWithLine: true });
+  for (const [begin, close] of block) {
+    spans.set(begin, { kind: 'comment', close, scan: undefined, endsWithLine: false });
+  }
+  for (const quote of quotes) {
+    const scan = new RegExp(`\\\\[^]|${escapeMark(quote)}`, 'g');
+    // A careless line may leave one open: only those that are meant to go on do.
+    const endsWithLine = quote === '"' || quote === "'";
+    spans.set(quote, { kind: 'string', close: undefined, scan, endsWithLine });
+  }
+  return spans;
 }
 
-function inside(text: string, index: number, ending: Ending): { length: number; ends: boolean } {
-  if (text.startsWith(ending.text, index)) return { length: ending.text.length, ends: true };
-  const escapes = ending.into === 'string' && text.charAt(index) === '\\' && text.charAt(index + 1) !== '\n';
-  return { length: escapes ? 2 : 1, ends: false };
-}
-
-function opening(text: string, index: number, language: Language): Ending | undefined {
-  if (language.line.some((mark) => text.startsWith(mark, index))) return { text: '\n', into: 'comment' };
-  const block = language.block.find(([begin]) => text.startsWith(begin, index));
-  if (block !== undefined) return { text: block[1], into: 'comment' };
-  const quote = language.quotes.find((mark) => text.startsWith(mark, index));
-  return quote === undefined ? undefined : { text: quote, into: 'string' };
-}
-
-function openingLength(text: string, index: number, language: Language): number {
-  const marks = [...language.line, ...language.block.map(([begin]) => begin), ...language.quotes];
-  return marks.find((mark) => text.startsWith(mark, index))?.length ?? 1;
+function escapeMark(mark: string): string {
+  return mark.replace(/[*/]/g, '\\$&');
 }

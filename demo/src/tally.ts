@@ -37,11 +37,13 @@ export class Tally {
       case 'found':
         this.files = news.files;
         this.problems.push(...news.problems);
-        return this.#publishedAll(news.ids);
+        this.#publishedAll(news.ids);
+        return;
       case 'audited':
         this.#audited.add(news.id);
         this.#delivered([news.attempt]);
-        return this.#publishedAll([news.event]);
+        this.#publishedAll([news.event]);
+        return;
       case 'asked':
         this.asked += 1;
         return;
@@ -54,7 +56,8 @@ export class Tally {
         this.lockWaits += news.lock.waited ? 1 : 0;
         this.longestLockWaitMs = Math.max(this.longestLockWaitMs, news.lock.waitedMs);
         this.#delivered(news.attempts);
-        return this.#publishedAll(news.ids);
+        this.#publishedAll(news.ids);
+        return;
       case 'seen':
         this.received = news.events;
         return;
