@@ -15,7 +15,7 @@ import {
 import { invalid, toBusbarError } from '../errors.ts';
 import { checkQueueName, quote } from '../names.ts';
 import type { Admin, CallOptions, ListOptions, StateRecord } from '../transport.ts';
-import { abortedBy } from './calls-under-way.ts';
+import { assertNotAborted } from './calls-under-way.ts';
 import type { Shared } from './shared.ts';
 import { checkId } from './stamp.ts';
 
@@ -147,7 +147,7 @@ async function* exportAll(shared: Shared, options: CallOptions | undefined): Asy
 async function* exportRecords(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
   checkOptions(options, CALL_KEYS, 'exportState options');
   checkSignal(options?.signal);
-  if (options?.signal?.aborted === true) throw abortedBy(options.signal, 'failed');
+  assertNotAborted(options?.signal);
   shared.assertOpen('admin.exportState');
   requireFeature(shared.backend.capabilities, 'exportState');
   const controller = new AbortController();
@@ -155,7 +155,7 @@ async function* exportRecords(shared: Shared, options: CallOptions | undefined):
     options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
   try {
     for await (const record of shared.backend.admin.exportState({ signal, deadline: Number.POSITIVE_INFINITY })) {
-      if (options?.signal?.aborted === true) throw abortedBy(options.signal, 'failed');
+      assertNotAborted(options?.signal);
       shared.assertOpen('admin.exportState');
       yield record;
     }

@@ -157,8 +157,13 @@ export class CallsUnderWay {
 }
 
 /** ABORTED, with the signal's reason as its cause. */
-export function abortedBy(signal: AbortSignal, outcome: Outcome): BusbarError {
+function abortedBy(signal: AbortSignal, outcome: Outcome): BusbarError {
   return new BusbarError('ABORTED', 'the call was aborted by its signal', { outcome, cause: signal.reason });
+}
+
+/** Throws ABORTED when `signal` has fired. */
+export function assertNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortedBy(signal, 'failed');
 }
 
 /** One call, and the context its backend sees. */

@@ -1,0 +1,30 @@
+/** The heap, held against sorting. */
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Heap, type Slotted } from '../src/heap.ts';
+
+interface Numbered extends Slotted {
+  readonly value: number;
+}
+
+test('gives the least first, whatever was taken out of its middle', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.boolean())), (steps) => {
+      const heap = new Heap<Numbered>((a, b) => a.value < b.value);
+      const items = steps.map(([value]) => ({ value, slot: -1 }));
+      for (const item of items) heap.add(item);
+      const kept = items.filter((item, index) => {
+        if (steps[index]?.[1] === true) heap.remove(item);
+        return item.slot >= 0;
+      });
+      const got: number[] = [];
+      for (let first = heap.first; first !== undefined; first = heap.first) {
+        got.push(first.value);
+        heap.remove(first);
+      }
+      expect(got).toEqual(kept.map(({ value }) => value).sort((a, b) => a - b));
+      expect(heap.size).toBe(0);
+    }),
+  );
+});
