@@ -125,6 +125,8 @@ function openChanges(shared: Shared): Omit<Admin, keyof Inspection | 'exportStat
     },
     async importState(records, options) {
       checkOptions(options, CALL_KEYS, 'importState options');
+      checkSignal(options?.signal);
+      assertNotAborted(options?.signal);
       shared.assertOpen('admin.importState');
       requireFeature(capabilities, 'exportState');
       let added = 0;

@@ -15,6 +15,7 @@ import { BusbarError, invalid } from '../errors.ts';
 import { newId } from '../id.ts';
 import type { Headers, MessageInput, StampedMessage } from '../message.ts';
 import { checkQueueName, quote, utf8Length } from '../names.ts';
+import { ownBytes } from './own-bytes.ts';
 
 /** The most messages that one call takes. */
 export const MAX_BATCH = 10_000;
@@ -98,7 +99,7 @@ function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
       hint: 'Store large data elsewhere and send where it is.',
     });
   }
-  return new Uint8Array(body);
+  return ownBytes(body);
 }
 
 function ownHeaders(headers: unknown): Headers {
