@@ -1,11 +1,11 @@
 // A test that writes to the console fails: libraries are silent, and noise hides failures.
-import { afterEach, beforeEach, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, vi } from 'vitest';
 
 const methods = ['log', 'info', 'warn', 'error', 'debug', 'trace'] as const;
 let written: string[] = [];
 
+// Concurrent tests share the console: spying again changes nothing, and all is restored once the file is over.
 beforeEach(() => {
-  written = [];
   for (const method of methods) {
     vi.spyOn(console, method).mockImplementation((...args: unknown[]) => {
       written.push(`console.${method}: ${args.map(String).join(' ')}`);
@@ -14,6 +14,11 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const method of methods) vi.mocked(console[method]).mockRestore();
-  if (written.length > 0) throw new Error(`the test wrote to the console:\n${written.join('\n')}`);
+  const noise = written;
+  written = [];
+  if (noise.length > 0) throw new Error(`the test wrote to the console:\n${noise.join('\n')}`);
+});
+
+afterAll(() => {
+  vi.restoreAllMocks();
 });
