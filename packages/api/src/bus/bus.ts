@@ -1,34 +1,48 @@
 /** The bus: one object over any transport, whose verbs are carried out by its parts. */
 
-import { checkDuration, checkFunction, checkOptions, MAX_TIMER_MS } from '../checks.ts';
-import { BusbarError } from '../errors.ts';
-import type { CallOptions, Transport } from '../transport.ts';
+import { checkDuration, checkFunction, checkOneOf, checkOptions, MAX_TIMER_MS } from '../checks.ts';
+import type { CallOptions, Transport, Watch } from '../transport.ts';
+import { type Agent, openAgent } from './agent.ts';
+import type { AgentInfo } from './agent-info.ts';
+import { type LogLine, readLogs } from './agent-log.ts';
+import type { AgentOptions } from './agent-options.ts';
 import type { BusSubscription } from './bus-subscription.ts';
+import { CallsOverQueues } from './calls-over-queues.ts';
+import { AgentChooser } from './choose-agent.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { QueueDefinition, TopicDefinition } from './definitions.ts';
 import { publishEvent } from './events.ts';
+import { Heartbeats } from './heartbeats.ts';
 import { type HistoryOptions, readHistory } from './history.ts';
 import { BusKernel } from './kernel.ts';
 import type { Lock } from './lock.ts';
 import type { LockHolder } from './lock-holder.ts';
 import type { LockOptions } from './lock-options.ts';
 import { Locks } from './locks.ts';
+import { Mail } from './mail.ts';
 import type { Middleware } from './middleware.ts';
 import type { BusOptions } from './options.ts';
 import { NO_ORIGIN } from './origin.ts';
+import type { AgentParts } from './parts.ts';
+import { type OnPresence, watchPresence } from './presence-watch.ts';
 import type { ProcessOptions, Processor } from './processor.ts';
 import type { Received } from './received.ts';
+import { type AgentFilter, type ForgetOptions, Registry } from './registry.ts';
+import { Requests } from './requests.ts';
 import type { SemaphoreOptions } from './semaphore.ts';
 import { Sender } from './sender.ts';
 import { type BusSubscribeOptions, type EventHandler, subscribe, unsubscribe } from './subscriptions.ts';
 import { type EnqueueAllOptions, type TaskHandler, Tasks } from './tasks.ts';
 import type { Ticket } from './ticket.ts';
 import type { AnyQueue, AnyTopic } from './verbs.ts';
+import { within } from './within.ts';
 
 /** How to end a bus. */
 export interface CloseBusOptions {
   /** How long handlers that run may go on, 0 to 2^31-1. Then their signal fires and their messages are given back. Default 5,000. */
   readonly drainMs?: number;
+  /** `release` (default): give back what is still leased. `keep`: leave it to its lease, for another process to settle. */
+  readonly leases?: 'release' | 'keep';
 }
 
 const DEFAULT_DRAIN_MS = 5000;
@@ -40,6 +54,9 @@ export class Bus extends Sender implements AsyncDisposable {
   readonly #kernel: BusKernel;
   readonly #tasks: Tasks;
   readonly #locks: Locks;
+  readonly #registry: Registry;
+  readonly #requests: Requests;
+  readonly #parts: AgentParts;
   #closed: Promise<void> | undefined;
 
   /** Use {@link openBus}. */
@@ -49,13 +66,53 @@ export class Bus extends Sender implements AsyncDisposable {
     this.transport = kernel.transport;
     this.#tasks = new Tasks(kernel);
     this.#locks = new Locks(kernel);
+    this.#registry = new Registry(kernel);
+    const chooser = new AgentChooser(kernel, this.#registry);
+    const mail = new Mail(kernel, this.#registry, chooser);
+    const heartbeats = new Heartbeats(kernel);
+    const calls = kernel.transport.calls ?? new CallsOverQueues(kernel, heartbeats);
+    this.#requests = new Requests(kernel, this.#registry, chooser, calls);
+    this.#parts = { registry: this.#registry, heartbeats, mail, calls };
     kernel.verbs = {
-      send: missing,
-      request: missing,
-      requestStream: missing,
+      send: (...args) => mail.send(...args),
+      request: (...args) => this.#requests.request(...args),
+      requestStream: (...args) => this.#requests.requestStream(...args),
       publish: (...args) => publishEvent(kernel, ...args),
       enqueue: (...args) => this.#tasks.enqueue(...args),
     };
+  }
+
+  // -------------------------------------------------------------------------------------------------------- agents
+
+  /**
+   * Opens an agent: its mailbox is there and it is online when this resolves. Many instances of one name, in any process,
+   * share its mail and its requests. Rejects with INVALID_ARGUMENT for a bad name or option.
+   */
+  async agent(name: string, options?: AgentOptions): Promise<Agent> {
+    return openAgent(this.#kernel, this.#parts, name, options);
+  }
+
+  /** Agents that are registered or online, in order of name. */
+  async agents(filter?: AgentFilter): Promise<AgentInfo[]> {
+    return this.#registry.list(filter);
+  }
+
+  /** Tells who is online, then each change of an agent once: online, offline, changed. Resolves when the first are told. */
+  async watchAgents(onChange: OnPresence): Promise<Watch> {
+    return watchPresence(this.#kernel, onChange);
+  }
+
+  /**
+   * Deletes an agent: identity, mailbox with all mail, log. False where there was none. Rejects with CONFLICT while it is
+   * online, unless `force`.
+   */
+  async forgetAgent(name: string, options?: ForgetOptions): Promise<boolean> {
+    return this.#registry.forget(name, options);
+  }
+
+  /** The last 100 lines of an agent's log, oldest first. */
+  async logs(agent: string): Promise<LogLine[]> {
+    return readLogs(this.#registry, agent);
   }
 
   // -------------------------------------------------------------------------------------------------------- events
@@ -189,16 +246,24 @@ export class Bus extends Sender implements AsyncDisposable {
     return this;
   }
 
-  /** Takes nothing new (mail, requests, events, tasks); resolves when what is handled is over. Sending goes on. */
-  async drain(): Promise<void> {
-    await this.#kernel.lifetime.drain();
+  /**
+   * Takes nothing new (mail, requests, events, tasks) and lets agents go offline; sending goes on. Resolves when what is
+   * handled is over, with false when that was not so within `timeoutMs` (default: for ever).
+   */
+  async drain(timeoutMs?: number): Promise<boolean> {
+    checkDuration(timeoutMs, 'timeoutMs', { min: 0, max: MAX_TIMER_MS });
+    const drained = this.#kernel.lifetime.drain();
+    if (timeoutMs !== undefined) return within(drained, timeoutMs);
+    await drained;
+    return true;
   }
 
   /** Ends the bus and its transport: handlers finish, agents go offline, locks are released. Idempotent. */
   close(options?: CloseBusOptions): Promise<void> {
-    checkOptions(options, ['drainMs'], 'close options');
+    checkOptions(options, ['drainMs', 'leases'], 'close options');
     checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
-    this.#closed ??= this.#close(options?.drainMs ?? DEFAULT_DRAIN_MS);
+    checkOneOf(options?.leases, 'leases', ['release', 'keep']);
+    this.#closed ??= this.#close(options?.drainMs ?? DEFAULT_DRAIN_MS, options?.leases ?? 'release');
     return this.#closed;
   }
 
@@ -206,16 +271,12 @@ export class Bus extends Sender implements AsyncDisposable {
     return this.close();
   }
 
-  async #close(drainMs: number): Promise<void> {
+  async #close(drainMs: number, held: 'release' | 'keep'): Promise<void> {
     const { lifetime, leases, settings, transport } = this.#kernel;
     await lifetime.close(drainMs, (error) => this.#kernel.report(error, 'close'));
     leases.close();
-    if (settings.ownsTransport) await transport.close();
+    if (settings.ownsTransport) await transport.close({ leases: held });
   }
-}
-
-function missing(): never {
-  throw new BusbarError('UNSUPPORTED', 'agents are yet to come');
 }
 
 type Work = (lock: Lock) => unknown;

@@ -9,6 +9,7 @@ import { type Failure, toFailure } from './handler-failure.ts';
 import type { BusKernel } from './kernel.ts';
 import type { HeldLease } from './leases.ts';
 import type { Part } from './lifetime.ts';
+import { within } from './within.ts';
 
 /** What a consumer does. */
 export interface ConsumerPlan {
@@ -22,6 +23,8 @@ export interface ConsumerPlan {
   readonly maxAttempts: number;
   /** What stands in reports, such as `inbox @service.auth`. */
   readonly where: string;
+  /** Acks before the handler runs: what is handled is never handled again, whatever becomes of it. Default false. */
+  readonly ackFirst?: boolean;
   /** Handles one delivery. Resolved: acked. Rejected: tried again by `retry`, or at once a dead letter for a `RejectError`. */
   readonly handle: (delivery: Delivery, lease: HeldLease) => Promise<unknown>;
   /** Runs with what `handle` gave before the ack, where the lease is still held. A rejection counts as a failed attempt. */
@@ -107,14 +110,7 @@ export class Consumer implements Part {
   /** Ends it. Handlers that still run after `drainMs` see their signal fire, and their messages are given back. */
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
     this.#forget();
-    const drained = this.drain();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const isLate = new Promise<true>((resolve) => {
-      timer = setTimeout(resolve, drainMs, true);
-    });
-    const isOver = await Promise.race([drained.then(() => false), isLate]);
-    clearTimeout(timer);
-    if (isOver) await this.#giveUp();
+    if (!(await within(this.drain(), drainMs))) await this.#giveUp();
   }
 
   async #giveUp(): Promise<void> {
@@ -176,15 +172,17 @@ export class Consumer implements Part {
   #begin(delivery: Delivery): void {
     const isUnwanted = this.#isStopped || this.#isPaused || this.#running.size >= this.#concurrency;
     if (isUnwanted) {
-      this.#track(this.#kernel.leases.release(delivery.receipt));
+      this.#track(this.#kernel.leases.settleNow({ receipt: delivery.receipt, action: 'release' }));
       return;
     }
     const lease = this.#kernel.leases.hold(delivery);
     this.#running.add(lease);
+    if (this.#plan.ackFirst === true)
+      this.#track(this.#settle(delivery, lease, { receipt: delivery.receipt, action: 'ack' }));
     void this.#handle(delivery, lease).then((settlement) => {
       this.#running.delete(lease);
-      if (lease.over) this.#noteLost(lease, delivery);
-      else this.#track(this.#settle(delivery, lease, settlement));
+      if (!lease.over) this.#track(this.#settle(delivery, lease, settlement));
+      else if (this.#plan.ackFirst !== true) this.#noteLost(lease, delivery);
       this.#wake?.();
       this.#noteIdle();
     });

@@ -22,6 +22,8 @@ export interface Draft {
   readonly body: unknown;
   /** The user's options, checked: fields of the message and its headers are taken from them. */
   readonly options?: (Partial<MessageInput> & object) | undefined;
+  /** Whether it has a new id also inside of a handler. Default: one that follows from what is handled. */
+  readonly isFresh?: boolean;
   /** Fields that the bus itself sets; they win. */
   readonly fields?: Partial<MessageInput>;
   /** Headers of the bus itself, all with `bus-` in front. */
@@ -96,11 +98,12 @@ export class BusKernel {
   /** The message of a draft: encoded, with its id, its origin and the bus's own headers. */
   toInput(
     { from, cause }: Origin,
-    { kind, target, type, options, fields, internal }: Draft,
+    { kind, target, type, options, isFresh, fields, internal }: Draft,
     body: unknown,
     headers: Readonly<Record<string, string>> | undefined,
   ): MessageInput {
-    const derived = cause && options?.id === undefined ? cause.nextId(kind, target, type) : undefined;
+    const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
+    const derived = isDerived ? cause.nextId(kind, target, type) : undefined;
     return {
       ...this.bodies.encode(body),
       ...toFields(options),

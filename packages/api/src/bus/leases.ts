@@ -3,6 +3,7 @@
 import { BusbarError, toBusbarError } from '../errors.ts';
 import type { Delivery } from '../message.ts';
 import type { Queues, Settlement, SettleResult } from '../transport.ts';
+import { WorkSignal } from './work-signal.ts';
 
 /** What became of a settlement. */
 export type SettleStatus = SettleResult['status'];
@@ -15,8 +16,8 @@ interface Pending {
 const MAX_SETTLEMENTS = 1000;
 const FOREVER = Number.POSITIVE_INFINITY;
 
-/** One delivery that is being handled. */
-export class HeldLease {
+/** One delivery that is being handled. Its signal fires when the lease is lost or the work is given up. */
+export class HeldLease extends WorkSignal {
   readonly receipt: string;
   /** When the lease ends unless renewed, on the clock of `performance.now()`. */
   endsAt: number;
@@ -28,28 +29,12 @@ export class HeldLease {
   over = false;
   /** Whether it was lost: another consumer may have the message. */
   lost = false;
-  #controller: AbortController | undefined;
-  #reason: BusbarError | undefined;
 
   constructor(delivery: Delivery, now: number) {
+    super();
     this.receipt = delivery.receipt;
     this.endsAt = now + delivery.leaseLeftMs;
     this.renewAt = now + delivery.leaseLeftMs / 3;
-  }
-
-  /** Fires when the lease is lost or the work is given up. Made when first asked for. */
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
-    }
-    return this.#controller.signal;
-  }
-
-  /** Fires the signal. */
-  abort(reason: BusbarError): void {
-    this.#reason = reason;
-    this.#controller?.abort(reason);
   }
 }
 
@@ -87,9 +72,9 @@ export class Leases {
     });
   }
 
-  /** Gives back a delivery that was not started. */
-  release(receipt: string): Promise<SettleStatus> {
-    return new Promise((resolve) => this.#push({ receipt, action: 'release' }, resolve));
+  /** Settles a delivery whose lease is not held here. Never rejects. */
+  settleNow(settlement: Settlement): Promise<SettleStatus> {
+    return new Promise((resolve) => this.#push(settlement, resolve));
   }
 
   /** Renews a lease now. Rejects with LEASE_LOST where it is not held any more. */

@@ -1,0 +1,111 @@
+/** Durable requests: through the inbox of the responder and a queue of their own for the replies. */
+
+import { BusbarError, invalid } from '../errors.ts';
+import { newId } from '../id.ts';
+import type { Delivery, Message, MessageInput } from '../message.ts';
+import type { CallOptions } from '../transport.ts';
+import { inboxOf } from './agent-names.ts';
+import { deriveId } from './derived-id.ts';
+import type { BusKernel } from './kernel.ts';
+import { isPart } from './replies.ts';
+
+/** One durable request. */
+export interface DurableAsk {
+  /** The agent in whose name it is asked. */
+  readonly asker: string | undefined;
+  /** The agent that shall answer. */
+  readonly responder: string;
+  readonly input: MessageInput;
+  /** Whether it may have been asked before, since the user gave its id. */
+  readonly mayBeKnown: boolean;
+  readonly timeoutMs: number;
+  readonly ttlMs: number | undefined;
+  readonly bounds: CallOptions;
+}
+
+const MIN_KEPT_MS = 60_000;
+const MAX_KEPT_MS = 604_800_000;
+/** How long a restarted asker waits for a reply that the one before had taken. */
+const REPLY_LEASE_MS = 5000;
+const MAX_REPLIES = 64;
+
+/** Asks. Yields replies, the last one is the answer. Leaving before that keeps the request and its replies. */
+export async function* askDurably(kernel: BusKernel, ask: DurableAsk): AsyncGenerator<Message> {
+  const { input, timeoutMs } = ask;
+  const deadline = performance.now() + timeoutMs;
+  const id = input.id ?? newId();
+  const queue = replyQueueOf(ask.asker, id);
+  await openReplyQueue(kernel, queue, ask);
+  let isOver = false;
+  try {
+    let replies = ask.mayBeKnown ? await take(kernel, queue, ask, 0) : [];
+    if (replies.length === 0) await sendOnce(kernel, ask, { ...input, id, replyTo: queue });
+    while (true) {
+      for (const reply of replies) {
+        isOver = !isPart(reply);
+        yield reply;
+        if (isOver) return;
+        void kernel.leases.settleNow({ receipt: reply.receipt, action: 'ack' });
+      }
+      const left = deadline - performance.now();
+      if (left <= 0) throw timedOut();
+      replies = await take(kernel, queue, ask, left);
+    }
+  } catch (error) {
+    if (error instanceof BusbarError && error.code === 'NOT_FOUND') isOver = true;
+    throw error;
+  } finally {
+    if (isOver) kernel.transport.admin.deleteQueue(queue).catch((error: unknown) => kernel.report(error, 'request'));
+  }
+}
+
+/** The queue of the replies: each request has its own, the same after a restart, so that nobody takes another's. */
+function replyQueueOf(asker: string | undefined, id: string): string {
+  if (asker !== undefined) return `$reply.${deriveId(`${asker}\n${id}`)}`;
+  throw invalid('a durable request needs an asker', 'Ask in the name of an agent: (await bus.agent(name)).request(…).');
+}
+
+async function openReplyQueue(kernel: BusKernel, queue: string, { timeoutMs, ttlMs }: DurableAsk): Promise<void> {
+  const expireIdleMs = Math.min(MAX_KEPT_MS, Math.max(MIN_KEPT_MS, ttlMs ?? timeoutMs));
+  const settings = { expireIdleMs, leaseMs: REPLY_LEASE_MS, maxAttempts: 1000, deadTtlMs: 1000 };
+  await kernel.transport.queues.configure(queue, settings);
+}
+
+/** Sends the request unless it waits in the inbox already. */
+async function sendOnce(kernel: BusKernel, ask: DurableAsk, input: MessageInput & { id: string }): Promise<void> {
+  const { responder, timeoutMs, bounds } = ask;
+  const inbox = inboxOf(responder);
+  if (ask.mayBeKnown && (await waits(kernel, inbox, input.id, bounds))) return;
+  const ttlMs = ask.ttlMs ?? (timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs);
+  const request = { ...input, ...(ttlMs === undefined ? {} : { ttlMs }) };
+  await kernel.sendTo(inbox, request, { ...bounds, create: false });
+}
+
+/** Whether the request is in the inbox. Throws HANDLER_FAILED where it died there. */
+async function waits(kernel: BusKernel, inbox: string, id: string, bounds: CallOptions): Promise<boolean> {
+  const { messages } = await kernel.transport.admin.browse(inbox, { ids: [id], ...bounds });
+  const found = messages[0];
+  if (found?.dead === undefined) return found !== undefined;
+  throw new BusbarError('HANDLER_FAILED', `the request is a dead letter: ${found.dead.reason}`, {
+    hint: 'Redrive it, or ask with another id.',
+    outcome: 'unknown',
+  });
+}
+
+async function take(
+  kernel: BusKernel,
+  queue: string,
+  { asker, bounds }: DurableAsk,
+  waitMs: number,
+): Promise<Delivery[]> {
+  const { signal } = bounds;
+  const wanted = { max: MAX_REPLIES, waitMs, ...(asker === undefined ? {} : { consumer: asker }) };
+  return kernel.transport.queues.receive(queue, signal === undefined ? wanted : { ...wanted, signal });
+}
+
+function timedOut(): BusbarError {
+  return new BusbarError('TIMEOUT', 'no reply came in time', {
+    outcome: 'unknown',
+    hint: 'Ask again with the same id to go on waiting, or look at the responder.',
+  });
+}
