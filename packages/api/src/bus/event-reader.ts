@@ -42,6 +42,7 @@ export class EventReader implements AsyncDisposable {
 
   /** The next event; undefined when none came for a while. Rejects with what ended the subscription. */
   async next(): Promise<TopicEvent | undefined> {
+    this.#patience.throwIfCut();
     for (let quiet = 0; this.#batch.length === 0; ) {
       this.#credit?.();
       if (this.#error !== undefined) throw this.#error;
