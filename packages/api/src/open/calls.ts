@@ -6,7 +6,7 @@ import { BusbarError, toBusbarError } from '../errors.ts';
 import type { Message, MessageInput } from '../message.ts';
 import { checkQueueName } from '../names.ts';
 import type { CallOptions, Calls, Service } from '../transport.ts';
-import { DEFAULT_TIMEOUT_MS } from './calls-under-way.ts';
+import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './calls-under-way.ts';
 import type { Shared } from './shared.ts';
 import { stamp } from './stamp.ts';
 
@@ -27,7 +27,7 @@ export function openCalls(shared: Shared, backend: CallBackend): Calls {
       );
       return leadService(service, shared);
     },
-    call: (address, message, options) => call(shared, backend, address, message, options ?? {}),
+    call: (address, message, options) => located(shared, call(shared, backend, address, message, options ?? {})),
   };
 }
 
@@ -43,6 +43,7 @@ async function* call(
   checkOptions(options, ['timeoutMs', 'signal'], 'call options');
   checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
   checkSignal(options.signal);
+  assertNotAborted(options.signal);
   const stamped = stamp(message, undefined, shared.backend.capabilities.maxBodyBytes);
   const bounds = new CallBounds(options);
   shared.closables.add(bounds);
@@ -58,10 +59,17 @@ async function* call(
       bounds.end(new BusbarError('ABORTED', 'the caller left'));
       void Promise.resolve(replies.return?.()).catch(() => undefined);
     }
-  } catch (error) {
-    throw toBusbarError(error).at('calls.call', shared.backend.name);
   } finally {
     shared.closables.delete(bounds);
+  }
+}
+
+/** The same replies; an error says where it arose. */
+async function* located(shared: Shared, replies: AsyncIterable<Message>): AsyncGenerator<Message> {
+  try {
+    yield* replies;
+  } catch (error) {
+    throw toBusbarError(error).at('calls.call', shared.backend.name);
   }
 }
 
