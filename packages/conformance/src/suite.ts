@@ -3,14 +3,18 @@
 import type { ConformanceCase } from './case.ts';
 import { cases as ack } from './cases/ack.ts';
 import { cases as backpressure } from './cases/backpressure.ts';
+import { cases as closing } from './cases/closing.ts';
 import { cases as concurrency } from './cases/concurrency.ts';
 import { cases as deadLetters } from './cases/dead-letters.ts';
 import { cases as dedupe } from './cases/dedupe.ts';
 import { cases as delay } from './cases/delay.ts';
 import { cases as errors } from './cases/errors.ts';
+import { cases as failures } from './cases/failures.ts';
 import { cases as faults } from './cases/faults.ts';
 import { cases as groups } from './cases/groups.ts';
+import { cases as handlers } from './cases/handlers.ts';
 import { cases as headers } from './cases/headers.ts';
+import { cases as leases } from './cases/leases.ts';
 import { cases as lifecycle } from './cases/lifecycle.ts';
 import { cases as locks } from './cases/locks.ts';
 import { cases as mailboxes } from './cases/mailboxes.ts';
@@ -19,10 +23,13 @@ import { cases as ordering } from './cases/ordering.ts';
 import { cases as payload } from './cases/payload.ts';
 import { cases as persistence } from './cases/persistence.ts';
 import { cases as pointToPoint } from './cases/point-to-point.ts';
+import { cases as poison } from './cases/poison.ts';
 import { cases as priority } from './cases/priority.ts';
+import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
 import { cases as replay } from './cases/replay.ts';
 import { cases as requests } from './cases/requests.ts';
+import { cases as retention } from './cases/retention.ts';
 import { cases as security } from './cases/security.ts';
 import { cases as stateTransfer } from './cases/state-transfer.ts';
 import { cases as subscribers } from './cases/subscribers.ts';
@@ -56,18 +63,25 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...wildcards,
   ...groups,
   ...ack,
+  ...redelivery,
+  ...leases,
+  ...handlers,
   ...deadLetters,
+  ...poison,
   ...delay,
   ...ttl,
   ...dedupe,
   ...replay,
+  ...retention,
   ...persistence,
   ...backpressure,
   ...concurrency,
   ...payload,
   ...headers,
   ...errors,
+  ...failures,
   ...lifecycle,
+  ...closing,
   ...registry,
   ...locks,
   ...multiProcess,

@@ -1,5 +1,235 @@
-/** Cases of the group that the file is named after. */
+/** Lifecycle: opening, being idle, and what a transport says of itself. */
 
+import { extname } from 'node:path';
+import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, onceEach, reached, receiveOne } from '../consuming.ts';
+import { follow, publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { lookingForLeftovers } from '../left-behind.ts';
+import { leaveOpen } from '../processes/left-open.ts';
+import { holds } from '../queue-view.ts';
+import { within } from '../until.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Lifecycle';
+/** The module of {@link leaveOpen}, for other processes. */
+const leftOpen = new URL(`../processes/left-open${extname(import.meta.url)}`, import.meta.url).href;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'F1',
+    group,
+    title: 'clients of one store are independent; closing twice is closing once, and is told once',
+    level: 'MUST',
+    rules: ['RA3'],
+    smoke: true,
+    async run(lab) {
+      const [stays, leaves] = [await lab.transport(), await lab.open()];
+      const changes: StateChange[] = [];
+      leaves.onState((change) => changes.push(change));
+      lab.check.equal([stays.state, leaves.state], ['open', 'open'], 'states of open clients');
+      lab.check.equal(stays.name, leaves.name, 'names of both');
+      const [first, second] = [leaves.close(), leaves.close({ drainMs: 5 })];
+      lab.check.equal(first === second, true, 'a second close gives the promise of the first');
+      lab.check.equal(leaves.state, 'closing', 'state once close was called');
+      await Promise.all([first, second, leaves[Symbol.asyncDispose]()]);
+      await leaves.close();
+      lab.check.equal(leaves.state, 'closed', 'state afterwards');
+      lab.check.equal(
+        changes.map(({ state }) => state),
+        ['closing', 'closed'],
+        'changes told',
+      );
+      lab.check.equal(stays.state, 'open', 'state of the other client');
+      await lab.send(stays, 'inbox', lab.messages(2));
+      await consume(lab, stays, 'inbox', 2);
+    },
+  },
+  {
+    id: 'F3',
+    group,
+    title: 'a transport is open from the moment it is there, also when many open at once',
+    level: 'MUST',
+    rules: ['RA3', 'RQ4'],
+    smoke: true,
+    async run(lab) {
+      const begin = async (index: number): Promise<string | undefined> => {
+        const client = await lab.open();
+        const sent = client.queues.send('inbox', lab.messages(2, { id: `first-${index}` }));
+        lab.check.equal(client.state, 'open', 'state as soon as it is there');
+        const [stored, duplicate] = await sent;
+        lab.check.equal([stored?.status, duplicate?.status], ['stored', 'duplicate'], 'its first send');
+        return stored?.id;
+      };
+      const ids = await Promise.all(Array.from({ length: 8 }, (_, index) => begin(index)));
+      await consume(lab, await lab.transport(), 'inbox', 8);
+      onceEach(
+        lab,
+        ids.map((id) => id ?? 'none'),
+      );
+    },
+  },
+  {
+    id: 'F4',
+    group,
+    title: 'who opens again finds everything, and goes on from where it was',
+    level: 'MUST',
+    rules: ['RD1', 'RT3', 'RQ2'],
+    async run(lab) {
+      const stays = await lab.transport();
+      await stays.queues.configure('inbox', { leaseMs: 60_000, maxAttempts: 7 });
+      let position: string | undefined;
+      for (let round = 0; round < 5; round += 1) {
+        const client = await lab.open();
+        const from = position === undefined ? 'start' : { after: position };
+        const log = await follow(lab, client, 'news', { from });
+        await publish(lab, client, 'news', lab.messages(2, {}, `${round}.`));
+        await log.has([`${round}.0`, `${round}.1`], 'events of one round');
+        await lab.send(client, 'inbox', lab.messages(2, {}, `${round}.`));
+        const [oldest] = await lab.receive(client, 'inbox', 1);
+        lab.check.equal(
+          oldest && [lab.text(oldest), oldest.attempt],
+          [`${Math.floor(round / 2)}.${round % 2}`, 1],
+          'the oldest',
+        );
+        if (oldest) await lab.ack(client, [oldest]);
+        await log.subscription.close();
+        position = log.subscription.position;
+        await client.close();
+      }
+      const [info] = await stays.admin.queues({ names: ['inbox'] });
+      lab.check.equal([info?.settings.leaseMs, info?.settings.maxAttempts, info?.ready], [60_000, 7, 5], 'the queue');
+    },
+  },
+  {
+    id: 'F10',
+    group,
+    title: 'a client, a subscription and a watch that did nothing end at once',
+    level: 'MUST',
+    rules: ['RA3'],
+    async run(lab) {
+      const began = performance.now();
+      const unused = await lab.open();
+      await unused.close();
+      const client = await lab.open();
+      const subscription = await client.topics.subscribe('news', {}, () => lab.check.fail('nothing was published'));
+      await Promise.all([subscription.close(), subscription.close()]);
+      lab.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'how the subscription ended');
+      const watch = await client.entries.watch('', () => undefined);
+      await Promise.all([watch.close(), watch[Symbol.asyncDispose]()]);
+      lab.check.equal(await watch.ended, undefined, 'how the watch ended');
+      const opening = client.topics.subscribe('news', {}, () => undefined).catch(() => undefined);
+      await client.close();
+      const late = await opening;
+      lab.check.equal(await late?.ended, undefined, 'how a subscription ended that was being opened');
+      lab.check.between(performance.now() - began, 0, 5_000, 'ending all that took');
+    },
+  },
+  {
+    id: 'F11',
+    group,
+    title: 'nothing is leased or delivered before somebody asks for it',
+    level: 'MUST',
+    rules: ['RQ2', 'RQ8', 'RT1'],
+    smoke: true,
+    async run(lab) {
+      const [sender, idle] = [await lab.transport(), await lab.open()];
+      await idle.topics.bind('bound', 'news');
+      await idle.queues.configure('inbox', { leaseMs: 100, maxAttempts: 1 });
+      await lab.send(sender, 'inbox', lab.messages(3));
+      await publish(lab, sender, 'news', lab.messages(2));
+      await reached(lab, performance.now() + lab.beyond(250));
+      await holds(lab, sender, 'inbox', { ready: 3, leased: 0, dead: 0 });
+      await holds(lab, sender, 'bound', { ready: 2, leased: 0, dead: 0 });
+      const { messages } = await sender.admin.browse('inbox');
+      lab.check.equal(
+        messages.map(({ attempts }) => attempts),
+        [0, 0, 0],
+        'attempts before any receive',
+      );
+      lab.check.equal((await receiveOne(lab, idle, 'inbox')).attempt, 1, 'the first attempt');
+    },
+  },
+  {
+    id: 'F13',
+    group,
+    title: 'after closing in the midst of everything no timer, socket or file is left, and the process ends by itself',
+    level: 'MUST',
+    rules: ['RA3'],
+    smoke: true,
+    async run(lab) {
+      if (lab.powers.has('processes')) await endsByItself(lab);
+      await lookingForLeftovers(
+        async () => {
+          await leaveOpen(await lab.open());
+          await lab.closeAll();
+        },
+        async (leftovers) => {
+          const deadline = performance.now() + 2_000;
+          await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
+          lab.check.equal(leftovers(), [], 'what is left behind');
+        },
+      );
+    },
+  },
+  {
+    id: 'F14',
+    group,
+    title: 'capabilities are complete, plausible, frozen, and the same for every client',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    async run(lab) {
+      const [one, other] = [await lab.transport(), await lab.open()];
+      plausible(lab, one.capabilities);
+      lab.check.equal(other.capabilities, one.capabilities, 'what another client declares');
+      lab.check.ok(/^[a-z][a-z0-9+-]*$/.test(one.name), `a name such as sqlite: ${one.name}`);
+      const before = structuredClone(one.capabilities);
+      for (const part of [one.capabilities, ...Object.values(one.capabilities)]) {
+        if (typeof part === 'object') lab.check.ok(Object.isFrozen(part), 'every part is frozen');
+      }
+      lab.check.ok(!Reflect.set(one.capabilities.features, 'cancel', !before.features.cancel), 'a change is refused');
+      await useALittle(lab, other);
+      await other.close();
+      lab.check.equal(other.capabilities, before, 'what it declares once it is closed');
+    },
+  },
+];
+
+/** Asserts that a process in which a client was closed has nothing to stay for. */
+async function endsByItself(lab: Lab): Promise<void> {
+  await lab.send(await lab.transport(), 'inbox', lab.messages(10));
+  for (const what of ['leaveOpen', 'leaveNothing'] as const) {
+    const client = await lab.process();
+    lab.check.equal(await client.run<string>(leftOpen, what), what, 'the other process is in the midst of it');
+    const end = client.close();
+    const code = await within(10_000, `the process did not end by itself after ${what}`, end);
+    lab.check.equal(code, 0, `exit code after ${what}`);
+  }
+  await holds(lab, await lab.transport(), 'inbox', { ready: 10, leased: 0 });
+}
+
+async function useALittle(lab: Lab, transport: Transport): Promise<void> {
+  await lab.send(transport, 'used', lab.messages(1));
+  await consume(lab, transport, 'used', 1);
+}
+
+function plausible({ check }: Lab, declared: Capabilities): void {
+  const { durability, reach, features, lease, priorityLevels, retention } = declared;
+  check.ok(['none', 'process', 'power'].includes(durability), `durability ${durability}`);
+  check.ok(['process', 'host', 'network'].includes(reach), `reach ${reach}`);
+  check.ok(['timed', 'connection'].includes(lease), `lease ${lease}`);
+  check.between(priorityLevels, 3, 10, 'priority levels');
+  check.between(declared.maxBodyBytes, 524_288, Number.MAX_SAFE_INTEGER, 'the largest body');
+  for (const name of ['attemptLossMs', 'settleLossMs', 'granularityMs', 'reclaimMs'] as const)
+    check.between(declared[name], 0, Number.MAX_SAFE_INTEGER, name);
+  for (const [name, bound] of Object.entries(retention)) check.ok(bound > 0, `retention has ${name}`);
+  check.equal(Object.keys(retention).toSorted(), ['maxAgeMs', 'maxBytes', 'maxEvents'], 'bounds of retention');
+  for (const [name, isThere] of Object.entries(features)) check.equal(typeof isThere, 'boolean', `feature ${name}`);
+  check.equal(Object.keys(features).toSorted(), FEATURES, 'features');
+}
+
+const FEATURES = [
+  ...['atomicMove', 'calls', 'cancel', 'comparablePositions', 'dedupeSurvivesRestart', 'exactLimit', 'exportState'],
+  ...['monotonicClock', 'orderingKeys', 'portableReceipts', 'retryKeepsPlace', 'staleSettleRefused'],
+];

@@ -1,0 +1,137 @@
+/** Arguments of the wrong kind: messages, options, handlers, receipts, positions. */
+
+import type { CallOptions, Transport } from '@busbar/api/transport';
+import { type BadInput, shown, unchecked } from './bad-inputs.ts';
+import { OPERATED, OPERATIONS } from './operations.ts';
+
+const body = Uint8Array.of(1);
+const { queue, topic, key } = OPERATED;
+const control = 'a\u0001';
+
+/** Illegal as any text of a message, though of the right kind; and what is no text at all. */
+const NO_TEXTS: readonly unknown[] = ['', control, 'a\u009f', '\ud800', null, 5, {}, ['a']];
+
+const FIELDS: readonly (readonly [field: string, values: readonly unknown[]])[] = [
+  [
+    'body',
+    [undefined, null, 'text', 5, [1], {}, new ArrayBuffer(1), new DataView(new ArrayBuffer(1)), [Uint8Array.of(1)]],
+  ],
+  ['id', [...NO_TEXTS, 'x'.repeat(513), 'é'.repeat(257)]],
+  ['correlationId', [...NO_TEXTS, 'x'.repeat(513)]],
+  ['causationId', [...NO_TEXTS, 'x'.repeat(513)]],
+  ['contentType', [...NO_TEXTS, 'x'.repeat(256)]],
+  ['type', [...NO_TEXTS, 'x'.repeat(256)]],
+  ['from', [...NO_TEXTS, 'x'.repeat(256)]],
+  ['to', [...NO_TEXTS, 'x'.repeat(256)]],
+  ['orderingKey', [...NO_TEXTS, 'x'.repeat(256)]],
+  ['prio', [1]],
+  ['topic', ['a']],
+];
+
+/** No list of messages, or not one of messages. */
+const NO_MESSAGES: readonly unknown[] = [
+  ...[undefined, null, 'text', 5, {}, { body }, new Set([{ body }])],
+  ...[[null], [undefined], [5], ['text'], [[]], [{}], [{ body }, null], Array(10_001).fill({ body })],
+];
+
+const NO_OPTIONS: readonly unknown[] = [null, 'text', 5, [], { unknownOption: 1 }, () => undefined];
+const NO_SIGNALS: readonly unknown[] = [null, 'text', {}, new AbortController()];
+const NO_FUNCTIONS: readonly unknown[] = [undefined, null, 'text', {}];
+const NO_FROMS: readonly unknown[] = [
+  null,
+  'old',
+  '',
+  5,
+  {},
+  { after: '' },
+  { after: 5 },
+  { time: '1' },
+  { after: 'x', time: 1 },
+];
+const NO_RECEIPTS: readonly unknown[] = [undefined, null, '', 5, 'x'.repeat(513)];
+const NO_SETTLEMENTS: readonly unknown[] = [
+  ...[undefined, null, 'ack', {}, [null], ['ack'], [{}], [{ receipt: 'r' }], [{ action: 'ack' }]],
+  ...[
+    [{ receipt: 'r', action: 'nack' }],
+    [{ receipt: 'r', action: 'ack', more: 1 }],
+    Array(10_001).fill({ receipt: 'r', action: 'ack' }),
+  ],
+  ...[4_097, 5_000].map((length) => [{ receipt: 'r', action: 'reject', reason: 'x'.repeat(length) }]),
+  ...['\ud800', 5, null].map((reason) => [{ receipt: 'r', action: 'retry', reason }]),
+];
+const NO_IDS: readonly unknown[] = ['id', {}, [''], [null], [5], Array(1_001).fill('id')];
+
+const OF_CALLS: readonly BadInput[] = [
+  ...tried('a signal for send', NO_SIGNALS, ({ queues }, signal) => queues.send(queue, [{ body }], { signal })),
+  ...tried('a signal for receive', NO_SIGNALS, ({ queues }, signal) => queues.receive(queue, { signal })),
+  ...tried('`create`', ['no', 0, null], ({ queues }, create) => queues.send(queue, [{ body }], { create })),
+  ...tried('`ephemeral`', ['no', 0, null], ({ topics }, ephemeral) => topics.publish(topic, [{ body }], { ephemeral })),
+  ...tried('`frozen`', ['no', 0, null], ({ queues }, frozen) => queues.configure(queue, { frozen })),
+  ...tried('a consumer', ['', control, 5, null, 'x'.repeat(256)], ({ queues }, consumer) =>
+    queues.receive(queue, { consumer }),
+  ),
+  ...tried('a handler', NO_FUNCTIONS, ({ topics }, handler) => topics.subscribe(topic, {}, handler)),
+  ...tried('a watcher', NO_FUNCTIONS, ({ entries }, watcher) => entries.watch('', watcher)),
+  ...tried('`from` of a subscription', NO_FROMS, ({ topics }, from) =>
+    topics.subscribe(topic, { from }, () => undefined),
+  ),
+  ...tried('`from` of a binding', NO_FROMS, ({ topics }, from) => topics.bind(queue, topic, { from })),
+  ...tried('a receipt', NO_RECEIPTS, ({ queues }, receipt) => queues.settle([{ receipt, action: 'ack' }])),
+  ...tried('settlements', NO_SETTLEMENTS, ({ queues }, settlements) => queues.settle(settlements)),
+  ...tried('a value', [undefined, null, 'text', 5, [1], new ArrayBuffer(1)], ({ entries }, value) =>
+    entries.put(key, value),
+  ),
+  ...tried('touches', [undefined, null, {}, [null], [{}], [{ key }]], ({ entries }, touches) => entries.touch(touches)),
+  ...tried('`after` of a list', ['', 5, 'a\0'], ({ entries }, after) => entries.list('', { after })),
+  ...tried('a prefix of queues', [5, null, {}], ({ admin }, prefix) => admin.queues({ prefix })),
+  ...tried('names of queues', ['a', {}, null], ({ admin }, names) => admin.queues({ names })),
+  ...tried('a state to browse', ['gone', 5, null], ({ admin }, state) => admin.browse(queue, { state })),
+  ...tried('a state to purge', ['leased', 'gone', 5], ({ admin }, state) => admin.purge(queue, { state })),
+  ...tried('ids to browse', NO_IDS, ({ admin }, ids) => admin.browse(queue, { ids })),
+  ...tried('ids to redrive', NO_IDS, ({ admin }, ids) => admin.redrive(queue, { ids })),
+  ...tried('ids to purge', NO_IDS, ({ admin }, ids) => admin.purge(queue, { ids })),
+  ...tried('ids to cancel', [...NO_IDS, undefined, null], ({ admin }, ids) => admin.cancel(queue, ids)),
+  ...tried('ids to reschedule', [...NO_IDS, undefined, null], ({ admin }, ids) => admin.reschedule(queue, ids, 0)),
+  ...tried('`leases` of a close', ['lose', 5, null], (transport, leases) => transport.close({ leases })),
+];
+
+/** Each bad argument with each operation that takes one. */
+export const BAD_ARGUMENTS: readonly BadInput[] = [
+  ...FIELDS.flatMap(([field, values]) => [
+    ...tried(`\`${field}\` of a message`, values.filter(isGiven(field)), ({ queues }, value) =>
+      queues.send(queue, [{ body, [field]: value }]),
+    ),
+    ...tried(`\`${field}\` of an event`, values.filter(isGiven(field)), ({ topics }, value) =>
+      topics.publish(topic, [{ body, [field]: value }]),
+    ),
+  ]),
+  ...tried('messages', NO_MESSAGES, ({ queues }, messages) => queues.send(queue, messages)),
+  ...tried('events', NO_MESSAGES, ({ topics }, messages) => topics.publish(topic, messages)),
+  ...OF_CALLS,
+  ...OPERATIONS.flatMap(({ name, call }) =>
+    name === 'queues.receive' || name === 'topics.subscribe'
+      ? []
+      : tried(`options of ${name}`, NO_OPTIONS, (transport, options: CallOptions) => call(transport, options)),
+  ),
+  ...tried('options of queues.receive', NO_OPTIONS, ({ queues }, options) => queues.receive(queue, options)),
+  ...tried('options of topics.subscribe', NO_OPTIONS, ({ topics }, options) =>
+    topics.subscribe(topic, options, () => undefined),
+  ),
+  ...tried('options of a close', NO_OPTIONS, (transport, options) => transport.close(options)),
+];
+
+/** Only the body has to be there. */
+function isGiven(field: string): (value: unknown) => boolean {
+  return (value) => value !== undefined || field === 'body';
+}
+
+function tried(
+  what: string,
+  values: readonly unknown[],
+  call: (transport: Transport, value: never) => unknown,
+): BadInput[] {
+  return values.map((value) => ({
+    what: `${what}: ${shown(value)}`,
+    call: (transport: Transport) => call(transport, unchecked(value)),
+  }));
+}

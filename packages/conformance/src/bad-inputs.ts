@@ -1,0 +1,45 @@
+/** Bad input and what becomes of it: the same on every backend. */
+
+import type { ErrorCode } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
+import { CheckFailed } from './check.ts';
+import type { Lab } from './lab.ts';
+
+/** A call that must be refused, and the code it is refused with. */
+export interface BadInput {
+  readonly what: string;
+  /** Default INVALID_ARGUMENT. */
+  readonly code?: ErrorCode;
+  call(transport: Transport): unknown;
+}
+
+/** Asserts that each call rejects (it does not throw) with its code, and says that it had no effect. */
+export async function refuseAll(lab: Lab, transport: Transport, inputs: readonly BadInput[]): Promise<void> {
+  for (const { what, code = 'INVALID_ARGUMENT', call } of inputs) {
+    const error = await lab.check.rejects(
+      started(what, () => call(transport)),
+      code,
+      what,
+    );
+    lab.check.equal(error.outcome, 'failed', `outcome of ${what}`);
+  }
+}
+
+function started(what: string, call: () => unknown): Promise<unknown> {
+  try {
+    return Promise.resolve(call());
+  } catch (error) {
+    throw new CheckFailed(`${what}: it threw ${String(error)} where it must reject`);
+  }
+}
+
+/** Values as they come from code that no compiler has seen. */
+export function unchecked(value: unknown): never {
+  return value as never;
+}
+
+/** A value in a few characters. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 24 ? `${text.slice(0, 21)}...` : text;
+}

@@ -1,0 +1,99 @@
+/** Illegal names, and every operation that takes one. */
+
+import type { Transport } from '@busbar/api/transport';
+import { type BadInput, shown, unchecked } from './bad-inputs.ts';
+
+const body = Uint8Array.of(1);
+
+/** Illegal as the name of a queue, a topic and in a pattern. */
+const ILLEGAL: readonly unknown[] = [
+  ...['', '.', '.a', 'a.', 'a..b', '..', '../a', '$', '$.a', 'a.$b', 'a$', '$$a'],
+  ...[
+    'a b',
+    ' a',
+    'a ',
+    'a\tb',
+    'a\nb',
+    'a\0b',
+    '\0',
+    'a\u007f',
+    'ä',
+    'é'.normalize('NFD'),
+    '😀',
+    '\ud800',
+    'a\u200bb',
+  ],
+  ...['a*b', 'a.b*', 'a>', 'a%b', 'a?b', 'a#b', 'a[b]', 'a,b', 'a;b', "a'b", 'a"b', 'a`b', 'a\\b', 'a|b', 'a&b', 'a=b'],
+  ...['a{b}', 'a(b)', 'a<b', 'a!b', 'a^b'],
+  ...['x'.repeat(65), 'x'.repeat(256), `${'x'.repeat(63)}.`.repeat(4), Array(17).fill('a').join('.')],
+  ...[undefined, null, 5, true, {}, ['a'], Symbol('a'), new String('a')],
+];
+
+/** Illegal as a name; wildcards of patterns. */
+const WILDCARDS: readonly unknown[] = ['*', 'a.*', '*.a', '>', 'a.>'];
+
+/** Illegal as a pattern. */
+const ILLEGAL_PATTERNS: readonly unknown[] = ['>.a', 'a.>.b', '**', 'a.**', '>>', 'a.>>', 'a*', '*a', '$>x'];
+
+/** Illegal as the key of an entry and as a prefix. */
+const ILLEGAL_KEYS: readonly unknown[] = [
+  ...['a\0', '\0', 'x'.repeat(513), 'é'.repeat(257), '\ud800', 'a\udc00b'],
+  ...[undefined, null, 5, {}, ['a'], Symbol('a')],
+];
+
+type Named = readonly [operation: string, call: (transport: Transport, name: never) => unknown];
+
+const BY_NAME: readonly Named[] = [
+  ['queues.send', ({ queues }, name) => queues.send(name, [{ body }])],
+  ['queues.receive', ({ queues }, name) => queues.receive(name)],
+  ['queues.configure', ({ queues }, name) => queues.configure(name, { leaseMs: 1_000 })],
+  ['topics.publish', ({ topics }, name) => topics.publish(name, [{ body }])],
+  ['topics.bind of the queue', ({ topics }, name) => topics.bind(name, 'topic')],
+  ['topics.unbind of the queue', ({ topics }, name) => topics.unbind(name, 'topic')],
+  ['admin.queues', ({ admin }, name) => admin.queues({ names: [name] })],
+  ['admin.browse', ({ admin }, name) => admin.browse(name)],
+  ['admin.redrive', ({ admin }, name) => admin.redrive(name)],
+  ['admin.purge', ({ admin }, name) => admin.purge(name)],
+  ['admin.cancel', ({ admin }, name) => admin.cancel(name, ['id'])],
+  ['admin.reschedule', ({ admin }, name) => admin.reschedule(name, ['id'], 0)],
+  ['admin.deleteQueue', ({ admin }, name) => admin.deleteQueue(name)],
+];
+
+const BY_PATTERN: readonly Named[] = [
+  ['topics.subscribe', ({ topics }, pattern) => topics.subscribe(pattern, {}, () => undefined)],
+  ['topics.bind of the pattern', ({ topics }, pattern) => topics.bind('queue', pattern)],
+  ['topics.unbind of the pattern', ({ topics }, pattern) => topics.unbind('queue', pattern)],
+];
+
+const BY_KEY: readonly Named[] = [
+  ['entries.get', ({ entries }, key) => entries.get(key)],
+  ['entries.put', ({ entries }, key) => entries.put(key, body)],
+  ['entries.touch', ({ entries }, key) => entries.touch([{ key, ttlMs: 1_000 }])],
+  ['entries.delete', ({ entries }, key) => entries.delete(key)],
+];
+
+const BY_PREFIX: readonly Named[] = [
+  ['entries.list', ({ entries }, prefix) => entries.list(prefix)],
+  ['entries.watch', ({ entries }, prefix) => entries.watch(prefix, () => undefined)],
+];
+
+/** Each illegal name with each operation that takes one. */
+export const BAD_NAMES: readonly BadInput[] = [
+  ...cross(BY_NAME, [...ILLEGAL, ...WILDCARDS]),
+  ...cross(
+    [['a reply queue', ({ queues }, replyTo) => queues.send('queue', [{ body, replyTo }])]],
+    [...ILLEGAL, ...WILDCARDS].filter((name) => name !== undefined),
+  ),
+  ...cross(BY_PATTERN, [...ILLEGAL, ...ILLEGAL_PATTERNS]),
+  ...cross(BY_KEY, [...ILLEGAL_KEYS, '']),
+  ...cross(BY_PREFIX, ILLEGAL_KEYS),
+];
+
+function cross(calls: readonly Named[], names: readonly unknown[]): BadInput[] {
+  return calls.flatMap(([operation, call]) =>
+    names.map((name) => ({
+      what: `${operation} with the name ${shown(name)}`,
+      call: (transport: Transport) => call(transport, unchecked(name)),
+    })),
+  );
+}

@@ -1,0 +1,191 @@
+/** Lifecycle: closing while work is under way, held, or waited for. */
+
+import type { Delivery, Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { onceEach, reached, receiveOne, settle, verdicts } from '../consuming.ts';
+import { publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { operationsOf } from '../operations.ts';
+import { holds } from '../queue-view.ts';
+
+const group = 'Lifecycle';
+const FOREVER = Number.POSITIVE_INFINITY;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'F2',
+    group,
+    title: 'every operation is CLOSED once closing began; settling goes on until it ended',
+    level: 'MUST',
+    rules: ['RA3'],
+    smoke: true,
+    async run(lab) {
+      const [stays, client] = [await lab.transport(), await lab.open()];
+      await lab.send(stays, 'held', lab.messages(2));
+      const [first, second] = await lab.receive(client, 'held', 2);
+      const closed = client.close({ drainMs: 15_000 });
+      lab.check.equal(client.state, 'closing', 'state while a delivery is held');
+      const operations = operationsOf(client);
+      for (const { name, call, whileClosing } of operations)
+        if (!whileClosing) await lab.check.rejects(call(client), 'CLOSED', `${name} while closing`);
+      for (const held of [first, second]) if (held) await lab.ack(client, [held]);
+      await closed;
+      for (const { name, call } of operations) await lab.check.rejects(call(client), 'CLOSED', `${name} once closed`);
+      lab.check.equal(
+        (await stays.admin.queues()).map(({ name, ready }) => [name, ready]),
+        [['held', 0]],
+        'queues of the store',
+      );
+      lab.check.equal(await stays.entries.list(''), [], 'entries of the store');
+    },
+  },
+  {
+    id: 'F5',
+    group,
+    title: 'closing waits for calls under way and for the handler that runs',
+    level: 'MUST',
+    rules: ['RA3', 'RD1'],
+    smoke: true,
+    async run(lab) {
+      const [stays, client] = [await lab.transport(), await lab.open()];
+      const gate = Promise.withResolvers<void>();
+      let handled = 0;
+      await client.topics.subscribe('news', {}, async (events) => {
+        await gate.promise;
+        handled += events.length;
+      });
+      await publish(lab, stays, 'news', lab.messages(1));
+      const sends = lab.messages(30, {}, 'sent').map((message) => lab.send(client, 'inbox', [message]));
+      const put = client.entries.put('key', Uint8Array.of(1));
+      let isOver = false;
+      const closed = client.close().then(() => (isOver = true));
+      const results = (await Promise.all(sends)).flat();
+      lab.check.equal((await put).status, 'stored', 'a put that was under way');
+      await holds(lab, stays, 'inbox', { ready: results.length });
+      lab.check.equal([isOver, handled], [false, 0], 'closing waits for the handler');
+      gate.resolve();
+      await closed;
+      lab.check.equal(handled, 1, 'events handled when it was closed');
+    },
+  },
+  {
+    id: 'F6',
+    group,
+    title: 'closing takes no longer than it may: then what is held goes to others, uncounted',
+    level: 'MUST',
+    rules: ['RA3', 'RQ2'],
+    smoke: true,
+    async run(lab) {
+      const [stays, client] = [await lab.transport(), await lab.open()];
+      await lab.send(stays, 'inbox', lab.messages(3));
+      const held = await lab.receive(client, 'inbox', 3);
+      const began = performance.now();
+      const closed = client.close({ drainMs: 300 });
+      await lab.nothing(stays, 'inbox', 150);
+      await closed;
+      lab.check.between(performance.now() - began, 295, 4_000, 'closing with 300 ms to drain took');
+      const again = await lab.receive(stays, 'inbox', 3, 2_000);
+      lab.check.equal(
+        again.map(({ id, attempt }) => [id, attempt]),
+        held.map(({ id }) => [id, 1]),
+        'what was given back',
+      );
+      if (!lab.capabilities.features.portableReceipts) return;
+      lab.check.equal(await verdicts(stays, held, { action: 'ack' }), Array(3).fill('lease-lost'), 'the old receipts');
+      await lab.ack(stays, again);
+    },
+  },
+  {
+    id: 'F7',
+    group,
+    title: 'what closing cuts short did not fail: waits are CLOSED, subscriptions and watches end without an error',
+    level: 'MUST',
+    rules: ['RA3'],
+    smoke: true,
+    async run(lab) {
+      const client = await lab.open();
+      const waits = ['one', 'two', 'two'].map((queue) => client.queues.receive(queue, { waitMs: FOREVER }));
+      const refusals = waits.map((wait) => lab.check.rejects(wait, 'CLOSED', 'a wait that closing cut short'));
+      const handle = (): void => undefined;
+      const subscriptions = [
+        await client.topics.subscribe('news.*', {}, handle),
+        await client.topics.subscribe('>', { from: 'start' }, handle),
+      ];
+      const watch = await client.entries.watch('', handle);
+      await client.close();
+      for (const { retryable, outcome } of await Promise.all(refusals))
+        lab.check.equal([retryable, outcome], [false, 'failed'], 'what the wait was told');
+      for (const live of [...subscriptions, watch]) {
+        lab.check.equal(await live.ended, undefined, 'the error that ended something live');
+        await live.close();
+      }
+    },
+  },
+  {
+    id: 'F8',
+    group,
+    title: 'closing lets a batch be settled bit by bit, takes nothing new, and ends with the last of it',
+    level: 'MUST',
+    rules: ['RA3', 'RQ1'],
+    async run(lab) {
+      const [stays, client] = [await lab.transport(), await lab.open()];
+      await client.queues.configure('inbox', { leaseMs: 400 });
+      const sent = await lab.send(stays, 'inbox', lab.messages(30));
+      const held = await lab.receive(client, 'inbox', 20);
+      const began = performance.now();
+      const closed = client.close({ drainMs: 15_000 });
+      while (performance.now() - began < 600) {
+        await settle(lab, client, held, { action: 'extend' });
+        await reached(lab, performance.now() + 100);
+      }
+      for (let from = 0; from < 20; from += 5) {
+        await settle(lab, client, held.slice(from, from + 5), { action: 'ack' });
+        if (from < 15) lab.check.equal(client.state, 'closing', 'state while something is held');
+      }
+      await closed;
+      lab.check.between(performance.now() - began, 600, 8_000, 'closing took');
+      await lab.ack(stays, await lab.receive(stays, 'inbox', 10));
+      await holds(lab, stays, 'inbox', { ready: 0, leased: 0 });
+      onceEach(
+        lab,
+        sent.map(({ id }) => id),
+      );
+    },
+  },
+  {
+    id: 'F9',
+    group,
+    title: 'what was not settled at close goes back at once; with `keep` it stays with its lease',
+    level: 'MUST',
+    rules: ['RA3', 'RQ2', 'RQ3'],
+    smoke: true,
+    async run(lab) {
+      const stays = await lab.transport();
+      const [releases, keeps] = [await lab.open(), await lab.open()];
+      for (const queue of ['released', 'kept'])
+        await stays.queues.configure(queue, { leaseMs: queue === 'kept' ? 1_500 : 60_000 });
+      await lab.send(stays, 'released', lab.messages(3));
+      await lab.send(stays, 'kept', lab.messages(1));
+      await lab.receive(releases, 'released', 2);
+      const held = await receiveOne(lab, keeps, 'kept');
+      await Promise.all([releases.close(), keeps.close({ leases: 'keep' })]);
+      const back = await lab.receive(stays, 'released', 3, 2_000);
+      const texts = back.map((one) => `${lab.text(one)} ${one.attempt}`);
+      if (!lab.capabilities.features.retryKeepsPlace) texts.sort();
+      lab.check.equal(texts, ['m0 1', 'm1 1', 'm2 1'], 'what was given back');
+      if (lab.capabilities.lease === 'connection') return;
+      await holds(lab, stays, 'kept', { ready: 0, leased: 1 });
+      await keptLease(lab, stays, held);
+    },
+  },
+];
+
+/** A lease that its client kept over its end: others wait for it, or settle it with the receipt. */
+async function keptLease(lab: Lab, stays: Transport, held: Delivery): Promise<void> {
+  if (lab.capabilities.features.portableReceipts) {
+    await settle(lab, stays, [held], { action: 'ack' });
+    return holds(lab, stays, 'kept', { ready: 0, leased: 0, dead: 0 });
+  }
+  const again = await receiveOne(lab, stays, 'kept');
+  lab.check.equal([again.id, again.attempt], [held.id, 2], 'what came back when the lease ended');
+}

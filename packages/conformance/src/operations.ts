@@ -1,0 +1,101 @@
+/** Every operation of a transport, each as a call with good arguments. */
+
+import type { CallOptions, Feature, Transport } from '@busbar/api/transport';
+
+/** One operation. */
+export interface Operation {
+  /** As errors name it. */
+  readonly name: string;
+  /** The feature without which it is refused. */
+  readonly feature?: Feature;
+  /** It is there while the transport closes: to settle and to let go. */
+  readonly whileClosing?: boolean;
+  /** It has no time-out of its own. */
+  readonly untimed?: boolean;
+  call(transport: Transport, bounds?: CallOptions): Promise<unknown>;
+}
+
+/** What the operations name. */
+export const OPERATED = { queue: 'operated', topic: 'operated.on', key: 'operated/key' } as const;
+
+const { queue, topic, key } = OPERATED;
+const value = Uint8Array.of(1);
+const message = { body: value };
+
+/** All operations but `close`. */
+export const OPERATIONS: readonly Operation[] = [
+  { name: 'queues.send', call: ({ queues }, bounds) => queues.send(queue, [message], bounds) },
+  { name: 'queues.receive', untimed: true, call: ({ queues }, bounds) => queues.receive(queue, signalOf(bounds)) },
+  {
+    name: 'queues.settle',
+    whileClosing: true,
+    call: ({ queues }, bounds) => queues.settle([{ receipt: 'unknown', action: 'ack' }], bounds),
+  },
+  { name: 'queues.configure', call: ({ queues }, bounds) => queues.configure(queue, {}, bounds) },
+  { name: 'topics.publish', call: ({ topics }, bounds) => topics.publish(topic, [message], bounds) },
+  { name: 'topics.subscribe', call: ({ topics }, bounds = {}) => topics.subscribe(topic, bounds, () => undefined) },
+  { name: 'topics.bind', call: ({ topics }, bounds) => topics.bind(queue, topic, bounds) },
+  { name: 'topics.unbind', call: ({ topics }, bounds) => topics.unbind(queue, topic, bounds) },
+  { name: 'entries.get', call: ({ entries }, bounds) => entries.get(key, bounds) },
+  { name: 'entries.put', call: ({ entries }, bounds) => entries.put(key, value, bounds) },
+  {
+    name: 'entries.touch',
+    whileClosing: true,
+    call: ({ entries }, bounds) => entries.touch([{ key, ttlMs: 60_000 }], bounds),
+  },
+  { name: 'entries.delete', whileClosing: true, call: ({ entries }, bounds) => entries.delete(key, bounds) },
+  { name: 'entries.list', call: ({ entries }, bounds) => entries.list('', bounds) },
+  { name: 'entries.watch', call: ({ entries }, bounds) => entries.watch('', () => undefined, bounds) },
+  { name: 'admin.queues', call: ({ admin }, bounds) => admin.queues(bounds) },
+  { name: 'admin.topics', call: ({ admin }, bounds) => admin.topics(bounds) },
+  { name: 'admin.bindings', call: ({ admin }, bounds) => admin.bindings(bounds) },
+  { name: 'admin.browse', call: ({ admin }, bounds) => admin.browse(queue, bounds) },
+  { name: 'admin.redrive', call: ({ admin }, bounds) => admin.redrive(queue, bounds) },
+  { name: 'admin.purge', call: ({ admin }, bounds) => admin.purge(queue, bounds) },
+  { name: 'admin.cancel', feature: 'cancel', call: ({ admin }, bounds) => admin.cancel(queue, ['unknown'], bounds) },
+  {
+    name: 'admin.reschedule',
+    feature: 'cancel',
+    call: ({ admin }, bounds) => admin.reschedule(queue, ['unknown'], 0, bounds),
+  },
+  { name: 'admin.deleteQueue', call: ({ admin }, bounds) => admin.deleteQueue(queue, bounds) },
+  { name: 'admin.clear', call: ({ admin }, bounds) => admin.clear(bounds) },
+  {
+    name: 'admin.exportState',
+    feature: 'exportState',
+    untimed: true,
+    call: ({ admin }, bounds) => collect(admin.exportState(bounds)),
+  },
+  { name: 'admin.importState', feature: 'exportState', call: ({ admin }, bounds) => admin.importState([], bounds) },
+];
+
+/** The operations of the fast path, where the transport has one. */
+export const CALL_OPERATIONS: readonly Operation[] = [
+  {
+    name: 'calls.serve',
+    feature: 'calls',
+    untimed: true,
+    call: async ({ calls }) => calls?.serve(queue, {}, async function* () {}),
+  },
+  {
+    name: 'calls.call',
+    feature: 'calls',
+    call: async ({ calls }, bounds) => calls && collect(calls.call(queue, message, bounds)),
+  },
+];
+
+/** The operations that `transport` does not declare missing. */
+export function operationsOf({ capabilities: { features } }: Transport): readonly Operation[] {
+  return [...OPERATIONS, ...CALL_OPERATIONS].filter(({ feature }) => feature === undefined || features[feature]);
+}
+
+/** Everything that `items` brings. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+function signalOf({ signal }: CallOptions = {}): CallOptions {
+  return signal === undefined ? {} : { signal };
+}

@@ -1,0 +1,35 @@
+/** What a client can be in the midst of when it is closed. Run in a process of its own. */
+
+import type { Transport } from '@busbar/api/transport';
+
+const FOREVER = Number.POSITIVE_INFINITY;
+const body = Uint8Array.of(1);
+
+/** Leaves waits, leases, subscriptions, watches, bindings and unanswered calls open; `close` has to end them. */
+export async function leaveOpen(transport: Transport): Promise<string> {
+  const { queues, topics, entries, calls } = transport;
+  for (const queue of ['empty', 'also.empty']) ignore(queues.receive(queue, { waitMs: FOREVER }));
+  await queues.receive('inbox', { max: 3 });
+  await topics.subscribe('>', { from: 'start' }, () => undefined);
+  await topics.publish('news', [{ body }]);
+  await topics.bind('bound', '>');
+  await entries.put('kept', body, { ttlMs: 60_000 });
+  await entries.watch('', () => undefined);
+  const delayed = { body, delayMs: 60_000, ttlMs: 120_000 };
+  await queues.send('later', [delayed]);
+  await calls?.serve('answering', {}, async function* (_message, signal) {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    yield { body };
+  });
+  if (calls) ignore(calls.call('answering', { body }, { timeoutMs: 60_000 })[Symbol.asyncIterator]().next());
+  return 'leaveOpen';
+}
+
+/** A client that did nothing at all. */
+export function leaveNothing(): string {
+  return 'leaveNothing';
+}
+
+function ignore(promise: Promise<unknown>): void {
+  promise.catch(() => undefined);
+}
