@@ -1,5 +1,267 @@
-/** Cases of the group that the file is named after. */
+/** Backpressure: nobody gets more than asked for, and nothing grows without a bound or goes without a word. */
 
+import { isBusbarError } from '@busbar/api';
+import type { EntryChange, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, onceEach } from '../consuming.ts';
+import { follow, publish, publishTexts } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { holds, queueInfo } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Backpressure';
+/** More than any bounded buffer may hold. */
+const FLOOD = 30_000;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'B1',
+    group,
+    title: 'nobody gets, and nobody leases, more than was asked for',
+    level: 'MUST',
+    rules: ['RQ8', 'RT1'],
+    smoke: true,
+    async run(lab) {
+      const [transport, sender] = [await lab.transport(), await lab.open()];
+      const waits = [1, 2, 3].map((max) => transport.queues.receive('inbox', { max, waitMs: 10_000 }));
+      await lab.send(sender, 'inbox', lab.messages(50));
+      const got = await Promise.all(waits);
+      for (const [index, batch] of got.entries()) lab.check.between(batch.length, 1, index + 1, 'what a wait got');
+      await holds(lab, transport, 'inbox', { leased: got.flat().length, ready: 50 - got.flat().length });
+      const more = await transport.queues.receive('inbox', { max: 7 });
+      lab.check.between(more.length, 1, 7, 'what a receive of at most 7 got');
+      await holds(lab, transport, 'inbox', { leased: got.flat().length + more.length });
+      let atWork = 0;
+      const sizes: number[] = [];
+      await transport.topics.subscribe('news', { max: 4 }, async (events) => {
+        atWork += 1;
+        sizes.push(atWork === 1 ? events.length : Number.NaN);
+        await new Promise(setImmediate);
+        atWork -= 1;
+      });
+      await publish(lab, sender, 'news', lab.messages(50));
+      await lab.until('all events', () => sum(sizes) === 50 || sizes.some((size) => !(size <= 4)));
+      for (const size of sizes) lab.check.between(size, 1, 4, 'a batch of at most 4, one at a time');
+    },
+  },
+  {
+    id: 'B2',
+    group,
+    title: 'each kind of overflow does what it says: the log keeps, ephemeral drops and counts, a watch merges',
+    level: 'MUST',
+    rules: ['RT4', 'RE2'],
+    timeoutMs: 30_000,
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      const gate = Promise.withResolvers<void>();
+      const watched: EntryChange[] = [];
+      await client.entries.watch('key', async (changes) => {
+        watched.push(...changes);
+        await gate.promise;
+      });
+      let handled = 0;
+      const flooded = await client.topics.subscribe('flood', {}, async (events) => {
+        await gate.promise;
+        handled += events.length;
+      });
+      const log = await follow(lab, client, 'kept', { from: 'start' });
+      const kept = await publishTexts(lab, publisher, 'kept', 500);
+      await flood(publisher, 'flood');
+      for (let turn = 1; turn <= 200; turn += 1) await publisher.entries.put('key', Buffer.from(`v${turn}`));
+      gate.resolve();
+      await log.has(kept, 'what the log kept');
+      await lab.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
+      lab.check.between(handled, 1, FLOOD - 1, `ephemeral events handled, ${flooded.dropped} dropped`);
+      await lab.until('the newest value', () => valuesOf(watched).includes('v200'));
+      lab.check.between(valuesOf(watched).length, 1, 20, 'changes of one key that a slow watcher got');
+      lab.check.equal(valuesOf(watched).at(-1), 'v200', 'the last of them');
+    },
+  },
+  {
+    id: 'B3',
+    group,
+    title: 'waiting receives are the credit: what is beyond them stays for others',
+    level: 'MUST',
+    rules: ['RQ8', 'RQ2'],
+    smoke: true,
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      const receive = () => transport.queues.receive('inbox', { waitMs: 10_000 });
+      const window = [receive(), receive(), receive(), receive()];
+      const sent = await lab.send(other, 'inbox', lab.messages(12));
+      const held = (await Promise.all(window)).flat();
+      lab.recorder.add(held);
+      lab.check.equal(held.length, 4, 'deliveries to four waiting receives');
+      await holds(lab, transport, 'inbox', { leased: 4, ready: 8 });
+      const next = receive();
+      const [fifth] = await next;
+      lab.recorder.add(await next);
+      await lab.ack(transport, fifth ? [...held, fifth] : held);
+      await holds(lab, transport, 'inbox', { leased: 0, ready: 7 });
+      await consume(lab, other, 'inbox', 7);
+      onceEach(
+        lab,
+        sent.map(({ id }) => id),
+      );
+    },
+  },
+  {
+    id: 'B4',
+    group,
+    title: 'a full queue refuses what does not fit, counts all it holds, and drops nothing',
+    level: 'MUST',
+    rules: ['RQ10', 'RD2'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('inbox', { maxLength: 10 });
+      const before = await lab.send(transport, 'inbox', [
+        ...lab.messages(3),
+        ...lab.messages(3, { delayMs: 200 }, 'd'),
+      ]);
+      await lab.receive(transport, 'inbox', 2);
+      const clients = await Promise.all([lab.open(), lab.open(), lab.open()]);
+      const races = [transport, ...clients].map((client, index) =>
+        client.queues.send('inbox', lab.messages(5, {}, `${index}.`)),
+      );
+      const results = (await Promise.all(races)).flat();
+      const stored = results.filter(({ status }) => status === 'stored');
+      const most = lab.capabilities.features.exactLimit ? 4 : 4 + 4 * 5;
+      lab.check.between(stored.length, 4, most, 'stored where four fit');
+      judgeRefused(lab, results);
+      await holds(lab, transport, 'inbox', { leased: 2 });
+      await drainAll(lab, transport, [...before, ...stored]);
+      await lab.send(transport, 'inbox', lab.messages(10, {}, 'again'));
+    },
+  },
+  {
+    id: 'B6',
+    group,
+    title: 'pausing and resuming loses nothing, repeats nothing and counts no attempt',
+    level: 'MUST',
+    rules: ['RQ8', 'RQ2', 'RT1'],
+    async run(lab) {
+      const [consumer, sender] = [await lab.transport(), await lab.open()];
+      const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
+      const events: string[] = [];
+      await consumer.topics.subscribe('news', { max: 20 }, async (batch) => {
+        events.push(...batch.map((event) => lab.text(event)));
+        await gates[Math.floor(events.length / 50)]?.promise;
+      });
+      const sent: SendResult[] = [];
+      const published: string[] = [];
+      for (let round = 0; round < 40; round += 1) {
+        const pause = new AbortController();
+        const taking = takeUntil(lab, consumer, pause.signal);
+        const sending = lab.send(sender, 'inbox', lab.messages(5, {}, `${round}.`));
+        if (round % 2 === 0) await sending;
+        pause.abort();
+        sent.push(...(await sending));
+        await taking;
+        published.push(...(await publishTexts(lab, sender, 'news', 6, `${round}.`)));
+        gates[Math.floor(round / 8)]?.resolve();
+      }
+      await consumeRest(lab, consumer, sent);
+      await lab.until('all events', () => events.length >= published.length);
+      lab.check.equal(events, published, 'events over five pauses');
+    },
+  },
+  {
+    id: 'B7',
+    group,
+    title: 'what is over the limit is refused at the sender, the whole batch with it',
+    level: 'MUST',
+    rules: ['RA5', 'RD2'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const { queues, topics, entries, capabilities } = transport;
+      const over = { body: new Uint8Array(capabilities.maxBodyBytes + 1) };
+      const small = lab.messages(2, {}, 'beside');
+      const sends = [
+        () => queues.send('inbox', [over]),
+        () => queues.send('inbox', [...small, over]),
+        () => topics.publish('news', [over, ...small]),
+        () => topics.publish('news', [over], { ephemeral: true }),
+        () => entries.put('key', new Uint8Array(65_537)),
+      ];
+      const log = await follow(lab, transport, 'news');
+      for (const [index, send] of sends.entries()) {
+        const error = await lab.check.rejects(send, 'PAYLOAD_TOO_LARGE', `over the limit, call ${index}`);
+        lab.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
+      }
+      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      lab.check.equal(await entries.get('key'), undefined, 'the entry');
+      await lab.send(transport, 'inbox', lab.messages(1));
+      await publish(lab, transport, 'news', lab.messages(1));
+      await log.has(['m0'], 'events');
+      await consume(lab, transport, 'inbox', 1);
+      await lab.nothing(transport, 'inbox', 50);
+    },
+  },
+];
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+async function flood(publisher: Transport, topic: string): Promise<void> {
+  const batch = Array.from({ length: 1_000 }, () => ({ body: new Uint8Array(100) }));
+  for (let sent = 0; sent < FLOOD; sent += batch.length) {
+    await publisher.topics.publish(topic, batch, { ephemeral: true });
+  }
+}
+
+function valuesOf(changes: readonly EntryChange[]): string[] {
+  return changes.flatMap((change) => (change.kind === 'put' ? [Buffer.from(change.entry.value).toString()] : []));
+}
+
+/** Each message that was not stored says so, and that it may be sent again. */
+function judgeRefused(lab: Lab, results: readonly SendResult[]): void {
+  for (const { status, error } of results.filter((result) => result.status !== 'stored')) {
+    lab.check.equal(status, 'failed', 'status of a message that did not fit');
+    const { code, retryable, outcome } = error ?? {};
+    lab.check.equal([code, retryable, outcome], ['BACKPRESSURE', true, 'failed'], 'its error');
+  }
+}
+
+/** Acks what is leased by its receipts, the rest as it comes; nothing may be missing. */
+async function drainAll(lab: Lab, transport: Transport, stored: readonly SendResult[]): Promise<void> {
+  const known = lab.recorder.all.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
+  const results = await transport.queues.settle(known);
+  lab.check.ok(
+    results.every(({ status }) => status === 'done'),
+    'what was leased is acked',
+  );
+  await consume(lab, transport, 'inbox', stored.length - known.length);
+  await holds(lab, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+  onceEach(
+    lab,
+    stored.map(({ id }) => id),
+  );
+}
+
+/** Receives and acks a few, unless `pause` fires first. */
+async function takeUntil(lab: Lab, transport: Transport, pause: AbortSignal): Promise<void> {
+  const wait = transport.queues.receive('inbox', { max: 3, waitMs: 10_000, signal: pause });
+  const got = await wait.catch((error: unknown) => {
+    if (isBusbarError(error) && error.code === 'ABORTED') return [];
+    throw error;
+  });
+  lab.recorder.add(got);
+  await lab.ack(transport, got);
+}
+
+async function consumeRest(lab: Lab, transport: Transport, sent: readonly SendResult[]): Promise<void> {
+  await lab.until('given back what was claimed too late', async () => {
+    return (await queueInfo(transport, 'inbox')).leased === 0;
+  });
+  await consume(lab, transport, 'inbox', sent.length - lab.recorder.all.length);
+  onceEach(
+    lab,
+    sent.map(({ id }) => id),
+  );
+  lab.check.ok(
+    lab.recorder.all.every(({ attempt }) => attempt === 1),
+    'no attempt was counted',
+  );
+}
