@@ -1,0 +1,44 @@
+// Random histories give the same on SQLite and on memory.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openMemory } from '@busbar/transport-memory';
+import { openSqlite } from '@busbar/transport-sqlite';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { everything, type Operation, operation } from './operations.ts';
+import { outcome, System } from './system.ts';
+
+const RUNS = process.env['BUSBAR_FULL'] === '1' ? 400 : 60;
+const HOUR_MS = 3_600_000;
+
+test('random histories give the same on SQLite and on memory', { timeout: 300_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'busbar-model-'));
+  const compare = async (operations: readonly Operation[]): Promise<void> => {
+    const name = crypto.randomUUID();
+    const memory = await System.open(() => openMemory({ name }));
+    const sqlite = await System.open(() => openSqlite({ file: join(folder, `${name}.db`) }));
+    try {
+      await play(operations, memory, sqlite);
+    } finally {
+      await Promise.all([memory.transport.close(), sqlite.transport.close()]);
+    }
+  };
+  try {
+    await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 60 }), compare), { numRuns: RUNS });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+/** Leases outlast the test, so that none ends in the middle of it. */
+async function play(operations: readonly Operation[], model: System, real: System): Promise<void> {
+  for (const system of [model, real]) {
+    for (const queue of ['one', 'two']) await system.transport.queues.configure(queue, { leaseMs: 12 * HOUR_MS });
+  }
+  for (const { what, run } of operations) {
+    const expected = await outcome(() => run(model));
+    expect(await outcome(() => run(real)), what).toEqual(expected);
+  }
+  expect(await everything(real), 'all there is').toEqual(await everything(model));
+}

@@ -1,0 +1,72 @@
+// Mutants of entries, and with them of locks and the registry.
+import { type Mutant, replace } from './mutant.ts';
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'begins revisions anew for every holder',
+    killedBy: 'W6',
+    mutate(transport) {
+      return replace(transport, {
+        entries: {
+          async put(key, value, options) {
+            const result = await transport.entries.put(key, value, options);
+            return result.status === 'stored' && result.revision === result.createRevision
+              ? { ...result, createRevision: 1 }
+              : result;
+          },
+          async get(key, options) {
+            const entry = await transport.entries.get(key, options);
+            return entry && { ...entry, createRevision: 1 };
+          },
+        },
+      });
+    },
+  },
+  {
+    name: 'writes whatever the revision is',
+    killedBy: 'K6',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: {
+          put: (key, value, { ttlMs } = {}) => transport.entries.put(key, value, ttlMs === undefined ? {} : { ttlMs }),
+        },
+      }),
+  },
+  {
+    name: 'lets entries live for ever',
+    killedBy: 'Z6',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: {
+          put: (key, value, { ifRevision } = {}) =>
+            transport.entries.put(key, value, ifRevision === undefined ? {} : { ifRevision }),
+        },
+      }),
+  },
+  {
+    name: 'tells watchers each change twice',
+    killedBy: 'Z4',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: {
+          watch: (prefix, onChanges, options) =>
+            transport.entries.watch(
+              prefix,
+              async (changes) => {
+                await onChanges(changes);
+                await onChanges(changes.filter(({ kind }) => kind !== 'synced'));
+              },
+              options,
+            ),
+        },
+      }),
+  },
+  {
+    name: 'takes a prefix for a pattern',
+    killedBy: 'N5',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: { list: (prefix, options) => transport.entries.list(prefix.replace(/[%_*].*$/, ''), options) },
+      }),
+  },
+];

@@ -1,0 +1,59 @@
+// What a mutant is: a correct transport with one behaviour broken, and the case that must notice.
+import type { MessageInput, Transport } from '@busbar/api/transport';
+
+export interface Mutant {
+  /** What it does wrong, in a few words. */
+  readonly name: string;
+  /** The id of the case that fails on it; on the unbroken transport the same case passes. */
+  readonly killedBy: string;
+  mutate(transport: Transport): Transport;
+}
+
+/** The facets that a mutant replaces; what it leaves out stays as it is. */
+export interface Replacement {
+  readonly queues?: Partial<Transport['queues']>;
+  readonly topics?: Partial<Transport['topics']>;
+  readonly entries?: Partial<Transport['entries']>;
+  readonly admin?: Partial<Transport['admin']>;
+  readonly close?: Transport['close'];
+}
+
+/** The transport with some of its methods replaced. */
+export function replace(transport: Transport, by: Replacement): Transport {
+  const close = by.close ?? ((options) => transport.close(options));
+  return {
+    name: transport.name,
+    capabilities: transport.capabilities,
+    get state() {
+      return transport.state;
+    },
+    onState: (listener) => transport.onState(listener),
+    queues: { ...transport.queues, ...by.queues },
+    topics: { ...transport.topics, ...by.topics },
+    entries: { ...transport.entries, ...by.entries },
+    admin: { ...transport.admin, ...by.admin },
+    ...(transport.calls && { calls: transport.calls }),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/** The transport with what is sent changed on its way. */
+export function resending(
+  transport: Transport,
+  change: (message: MessageInput, index: number) => MessageInput,
+): Transport {
+  return replace(transport, {
+    queues: {
+      send: (queue, messages, options) =>
+        transport.queues.send(queue, Array.isArray(messages) ? messages.map(change) : messages, options),
+    },
+  });
+}
+
+/** `message` without some of its fields. */
+export function without<T extends object, K extends keyof T>(value: T, ...keys: readonly K[]): T {
+  const copy = { ...value };
+  for (const key of keys) delete copy[key];
+  return copy;
+}

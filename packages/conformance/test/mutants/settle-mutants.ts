@@ -1,0 +1,148 @@
+// Mutants of leases, settlements, dead letters and limits.
+import type { Settlement, SettleResult, Transport } from '@busbar/api/transport';
+import { type Mutant, replace } from './mutant.ts';
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'says that it acked, and does not',
+    killedBy: 'A2',
+    mutate: (transport) =>
+      onSettle(transport, ({ receipt, action }) => (action === 'ack' ? { receipt, status: 'done' } : undefined)),
+  },
+  {
+    name: 'says that a stale receipt acked',
+    killedBy: 'A6',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          settle: async (...args) =>
+            (await transport.queues.settle(...args)).map((result) => ({ ...result, status: 'done' as const })),
+        },
+      }),
+  },
+  {
+    name: 'does not count attempts',
+    killedBy: 'A9',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          receive: async (...args) =>
+            (await transport.queues.receive(...args)).map((delivery) => ({ ...delivery, attempt: 1 })),
+        },
+      }),
+  },
+  {
+    name: 'counts a release as an attempt',
+    killedBy: 'F9',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          settle: (settlements, options) =>
+            transport.queues.settle(
+              settlements.map((settlement) =>
+                settlement.action === 'release' ? { receipt: settlement.receipt, action: 'retry' } : settlement,
+              ),
+              options,
+            ),
+        },
+        close: async (options) => transport.close({ ...options, leases: 'keep' }),
+      }),
+  },
+  {
+    name: 'keeps leases when it closes',
+    killedBy: 'F9',
+    mutate: (transport) => replace(transport, { close: (options) => transport.close({ ...options, leases: 'keep' }) }),
+  },
+  {
+    name: 'does not extend leases',
+    killedBy: 'A8',
+    mutate: (transport) =>
+      onSettle(transport, ({ receipt, action }) =>
+        action === 'extend' ? { receipt, status: 'done', leaseLeftMs: 100 } : undefined,
+      ),
+  },
+  {
+    name: 'ignores the delay of a retry',
+    killedBy: 'A14',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          settle: (settlements, options) =>
+            transport.queues.settle(
+              settlements.map((settlement) =>
+                settlement.action === 'retry' ? { receipt: settlement.receipt, action: 'retry' } : settlement,
+              ),
+              options,
+            ),
+        },
+      }),
+  },
+  {
+    name: 'drops rejected messages instead of keeping them as dead letters',
+    killedBy: 'D2',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          settle: (settlements, options) =>
+            transport.queues.settle(
+              settlements.map((settlement) =>
+                settlement.action === 'reject' ? { receipt: settlement.receipt, action: 'ack' } : settlement,
+              ),
+              options,
+            ),
+        },
+      }),
+  },
+  {
+    name: 'forgets why a message died',
+    killedBy: 'D3',
+    mutate: (transport) =>
+      replace(transport, {
+        admin: {
+          async browse(queue, options) {
+            const page = await transport.admin.browse(queue, options);
+            return { ...page, messages: page.messages.map((message) => ({ ...message, history: [] })) };
+          },
+        },
+      }),
+  },
+  {
+    name: 'gives more than was asked for',
+    killedBy: 'B1',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          receive: (queue, options) =>
+            transport.queues.receive(
+              queue,
+              options?.max === undefined ? options : { ...options, max: options.max + 1 },
+            ),
+        },
+      }),
+  },
+  {
+    name: 'knows no limit',
+    killedBy: 'B4',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          configure: (queue, settings, options) =>
+            transport.queues.configure(queue, { ...settings, maxLength: 1_000_000 }, options),
+        },
+      }),
+  },
+];
+
+/** Answers some settlements itself. */
+function onSettle(transport: Transport, answer: (settlement: Settlement) => SettleResult | undefined): Transport {
+  return replace(transport, {
+    queues: {
+      async settle(settlements, options) {
+        const answers = settlements.map(answer);
+        const left = settlements.filter((_, index) => answers[index] === undefined);
+        const results = left.length === 0 ? [] : await transport.queues.settle(left, options);
+        return answers.map((own) => own ?? results.shift()!);
+      },
+    },
+  });
+}
