@@ -1,0 +1,174 @@
+/** Acknowledging by handlers of a bus: back-off, concurrency, what they send, and those that never end. */
+
+import type { ConformanceCase } from '../case.ts';
+import { consume, ROUNDING_MS, receiveOne } from '../consuming.ts';
+import { deadLetters, holds } from '../queue-view.ts';
+
+const group = 'Ack/nack/visibility';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'A12',
+    group,
+    title: 'the waits between retries grow as the policy says: none shorter, none much longer',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ5'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      const began: number[] = [];
+      const retry = { baseMs: 100, factor: 2, maxMs: 300, jitter: 'none' } as const;
+      await bus.process('jobs', { retry }, () => {
+        began.push(performance.now());
+        throw new Error('still broken');
+      });
+      await bus.enqueue('jobs', 'x', { maxAttempts: 5 });
+      const [letter] = await deadLetters(lab, transport, 'jobs', 1);
+      lab.check.equal([began.length, letter?.attempts], [5, 5], 'attempts');
+      for (const [index, wanted] of [100, 200, 300, 300].entries()) {
+        const waited = (began[index + 1] ?? 0) - (began[index] ?? 0);
+        lab.check.between(
+          waited,
+          wanted - ROUNDING_MS,
+          lab.beyond(wanted) + 3_000,
+          `the wait before retry ${index + 1}`,
+        );
+      }
+    },
+  },
+  {
+    id: 'A17',
+    group,
+    title: 'as many handlers run as were asked for, never more, and nothing is leased beyond them',
+    level: 'MUST',
+    rules: ['RQ8'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      await bus.enqueueAll(
+        'jobs',
+        lab.messages(30).map((message) => lab.text(message)),
+      );
+      const crew = new Crew();
+      const processor = await bus.process('jobs', { concurrency: 4 }, () => crew.work());
+      await lab.until('four handlers run', () => crew.running === 4);
+      await holds(lab, transport, 'jobs', { leased: 4, ready: 26 });
+      lab.check.equal(processor.running, 4, 'handlers that the processor counts');
+      while (crew.done < 30) {
+        crew.letGo(1);
+        await new Promise(setImmediate);
+      }
+      lab.check.equal([crew.most, crew.begun], [4, 30], 'most handlers at a time, and handlers in all');
+      await holds(lab, transport, 'jobs', { leased: 0, ready: 0 });
+    },
+  },
+  {
+    id: 'A18',
+    group,
+    title: 'the concurrency of a processor can be raised and lowered while it works',
+    level: 'MUST',
+    rules: ['RQ8'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      await bus.enqueueAll(
+        'jobs',
+        lab.messages(12).map((message) => lab.text(message)),
+      );
+      const crew = new Crew();
+      const processor = await bus.process('jobs', { concurrency: 1 }, () => crew.work());
+      await holds(lab, transport, 'jobs', { leased: 1, ready: 11 });
+      processor.concurrency = 5;
+      await holds(lab, transport, 'jobs', { leased: 5, ready: 7 });
+      await lab.until('five handlers run', () => crew.running === 5);
+      processor.concurrency = 2;
+      crew.letGo(3);
+      await holds(lab, transport, 'jobs', { leased: 2, ready: 7 });
+      crew.letGo(1);
+      await holds(lab, transport, 'jobs', { leased: 2, ready: 6 });
+      lab.check.equal(crew.most, 5, 'most handlers at a time');
+      while (crew.done < 12) {
+        crew.letGo(1);
+        await new Promise(setImmediate);
+      }
+      await holds(lab, transport, 'jobs', { leased: 0, ready: 0 });
+    },
+  },
+  {
+    id: 'A20',
+    group,
+    title: 'what a handler sent before it failed is stored once, though it sends it again at the next attempt',
+    level: 'MUST',
+    rules: ['RQ7', 'RQ1'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      await transport.topics.bind('told', 'done.*');
+      const attempts: number[] = [];
+      await bus.process('in', { retry: { baseMs: 0 } }, async (task, context) => {
+        attempts.push(context.attempt);
+        await context.enqueue('out', { made: task.body });
+        await context.publish('done.x', { made: task.body });
+        if (context.attempt < 3) throw new Error('after sending, before the ack');
+      });
+      await bus.enqueueAll('in', ['a', 'b']);
+      await lab.until('both tasks are done', () => attempts.filter((attempt) => attempt === 3).length === 2);
+      await holds(lab, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      for (const queue of ['out', 'told']) {
+        const got = await consume(lab, transport, queue, 2);
+        lab.check.equal(got.map((one) => lab.text(one)).sort(), ['{"made":"a"}', '{"made":"b"}'], `what ${queue} got`);
+        await lab.nothing(transport, queue, 50);
+      }
+    },
+  },
+  {
+    id: 'A21',
+    group,
+    title: 'a handler that never ends keeps its lease while it lives; closing gives the message back in time',
+    level: 'MUST',
+    rules: ['RQ2', 'RA3'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      const signals: AbortSignal[] = [];
+      const processor = await bus.process('jobs', { leaseMs: 400 }, (_task, context) => {
+        signals.push(context.signal);
+        return new Promise<never>(() => undefined);
+      });
+      const { id } = await bus.enqueue('jobs', 'x');
+      await lab.until('the handler runs', () => signals.length === 1);
+      await lab.nothing(transport, 'jobs', lab.beyond(900));
+      lab.check.equal(
+        signals.map(({ aborted }) => aborted),
+        [false],
+        'whether the signal has fired',
+      );
+      const began = performance.now();
+      await processor.close({ drainMs: 50 });
+      lab.check.between(performance.now() - began, 0, 4_000, 'the time that closing took');
+      lab.check.equal(
+        signals.map(({ aborted }) => aborted),
+        [true],
+        'whether the signal has fired after closing',
+      );
+      lab.check.equal((await receiveOne(lab, transport, 'jobs')).id, id, 'what was given back');
+    },
+  },
+];
+
+/** Handlers that run until they are let go. */
+class Crew {
+  begun = 0;
+  done = 0;
+  running = 0;
+  most = 0;
+  readonly #gates: (() => void)[] = [];
+
+  async work(): Promise<void> {
+    this.begun += 1;
+    this.running += 1;
+    this.most = Math.max(this.most, this.running);
+    await new Promise<void>((resolve) => this.#gates.push(resolve));
+    this.running -= 1;
+    this.done += 1;
+  }
+
+  letGo(count: number): void {
+    for (const open of this.#gates.splice(0, count)) open();
+  }
+}

@@ -1,0 +1,171 @@
+/** Acknowledging: what comes again, as which attempt, and in what shape. */
+
+import type { Delivery, Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts } from '../consuming.ts';
+import { deadLetters, holds } from '../queue-view.ts';
+
+const group = 'Ack/nack/visibility';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'A9',
+    group,
+    title: 'attempts count 1, 2, 3 by retry and lease end, and a release counts nothing',
+    level: 'MUST',
+    rules: ['RQ2'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: 300 });
+      await lab.send(transport, 'work', lab.messages(1));
+      const seen: number[] = [];
+      const next = async (): Promise<Delivery[]> => {
+        const delivery = await receiveOne(lab, transport, 'work');
+        seen.push(delivery.attempt);
+        return [delivery];
+      };
+      await settle(lab, transport, await next(), { action: 'release' });
+      await settle(lab, transport, await next(), { action: 'retry' });
+      await next();
+      const afterLease = await next();
+      await settle(lab, transport, afterLease, { action: 'extend' });
+      await settle(lab, transport, afterLease, { action: 'release' });
+      await settle(lab, transport, await next(), { action: 'retry', delayMs: 20 });
+      await lab.ack(transport, await next());
+      lab.check.equal(seen, [1, 1, 2, 3, 3, 4], 'attempts');
+    },
+  },
+  {
+    id: 'A11',
+    group,
+    title: 'the attempt tells which messages were delivered before: exactly those that were',
+    level: 'MUST',
+    rules: ['RQ2'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(10));
+      const held = await lab.receive(transport, 'work', 8);
+      await settle(lab, transport, [held[1], held[4], held[6]].filter(isThere), { action: 'retry' });
+      await settle(lab, transport, [held[0], held[2], held[3], held[5], held[7]].filter(isThere), {
+        action: 'release',
+      });
+      const got = await lab.receive(await lab.open(), 'work', 10);
+      const again = got.filter(({ attempt }) => attempt > 1);
+      lab.check.equal(texts(lab, again).sort(), ['m1', 'm4', 'm6'], 'delivered before');
+      lab.check.ok(
+        got.every(({ attempt }) => attempt <= 2),
+        'none has more than two attempts',
+      );
+    },
+  },
+  {
+    id: 'A13',
+    group,
+    title: 'a delayed retry goes on counting: the attempts are used up all the same',
+    level: 'MUST',
+    rules: ['RQ2', 'RQ5'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(1, { maxAttempts: 3 }));
+      for (const attempt of [1, 2, 3]) {
+        const delivery = await receiveOne(lab, transport, 'work');
+        lab.check.equal(delivery.attempt, attempt, 'attempt');
+        await settle(lab, transport, [delivery], { action: 'retry', delayMs: 40, reason: `failure ${attempt}` });
+      }
+      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const expected = [1, 2, 3].map((attempt) => [attempt, 'retry', `failure ${attempt}`]);
+      const history = letter?.history.map(({ attempt, outcome, reason }) => [attempt, outcome, reason]);
+      lab.check.equal(history, expected, 'its history');
+      await lab.nothing(transport, 'work', lab.beyond(150));
+    },
+  },
+  {
+    id: 'A14',
+    group,
+    title: 'a retry with a delay comes back not before it and not much after; others pass it',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ4'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(2));
+      const first = await receiveOne(lab, transport, 'work');
+      const began = performance.now();
+      await settle(lab, transport, [first], { action: 'retry', delayMs: 300 });
+      lab.check.equal(lab.text(await receiveOne(lab, transport, 'work')), 'm1', 'what passes it');
+      await holds(lab, transport, 'work', { delayed: 1, ready: 0 });
+      const again = await receiveOne(lab, await lab.open(), 'work');
+      const tookMs = performance.now() - began;
+      lab.check.between(tookMs, 300 - ROUNDING_MS, lab.beyond(300) + 3_000, 'the way back');
+      lab.check.equal([lab.text(again), again.attempt], ['m0', 2], 'what came back');
+    },
+  },
+  {
+    id: 'A15',
+    group,
+    title: 'hundreds of failures lose and double nothing',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ2'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const ids = idsOf(await lab.send(transport, 'work', lab.messages(200)));
+      const members = [transport, await lab.open(), await lab.open()];
+      let left = ids.length;
+      const work = async (member: Transport): Promise<void> => {
+        while (left > 0) {
+          const got = await member.queues.receive('work', { max: 10, waitMs: 50 });
+          lab.recorder.add(got);
+          const good = got.filter(({ attempt }) => attempt === 3);
+          left -= good.length;
+          await settle(
+            lab,
+            member,
+            got.filter((one) => !good.includes(one)),
+            { action: 'retry' },
+          );
+          await settle(lab, member, good, { action: 'ack' });
+        }
+      };
+      await Promise.all(members.map(work));
+      lab.check.equal(lab.recorder.repeated(), [], 'attempts that were delivered twice');
+      lab.check.equal([lab.recorder.lost(ids), lab.recorder.all.length], [[], 600], 'lost, and deliveries in all');
+      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'A19',
+    group,
+    title: 'what a consumer does to a message it got is undone when it comes again',
+    level: 'MUST',
+    rules: ['RA5', 'RQ1'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', [{ body: Buffer.from('original'), headers: { kind: 'original' } }]);
+      for (let round = 1; round <= 3; round += 1) {
+        const delivery = await receiveOne(lab, transport, 'work');
+        lab.check.equal([lab.text(delivery), delivery.headers['kind']], ['original', 'original'], `attempt ${round}`);
+        delivery.body.fill(0);
+        spoilHeaders(delivery);
+        await settle(lab, transport, [delivery], { action: round === 3 ? 'reject' : 'retry' });
+      }
+      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      letter?.message.body.fill(0);
+      await transport.admin.redrive('work');
+      const [redriven] = await consume(lab, transport, 'work', 1);
+      lab.check.equal(redriven && [lab.text(redriven), redriven.headers['kind']], ['original', 'original'], 'redriven');
+    },
+  },
+];
+
+function isThere<T>(value: T | undefined): value is T {
+  return value !== undefined;
+}
+
+function spoilHeaders(delivery: Delivery): void {
+  try {
+    (delivery.headers as Record<string, string>)['kind'] = 'spoiled';
+  } catch {
+    // Frozen headers are as good as copied ones.
+  }
+}
