@@ -6,10 +6,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 export interface WallClock {
   /** How far it is off. */
   offsetMs: number;
+  /** Runs `work` outside of it, where the wall clock is right. */
+  outside<T>(work: () => T): T;
 }
 
 const RealDate = Date;
-const clocks = new AsyncLocalStorage<WallClock>();
+const clocks = new AsyncLocalStorage<WallClock | undefined>();
 let users = 0;
 
 const now = (): number => RealDate.now() + (clocks.getStore()?.offsetMs ?? 0);
@@ -20,7 +22,7 @@ const ShiftedDate = new Proxy(RealDate, {
 
 /** Runs `work` in a context with a wall clock of its own. Clients opened in it live by that clock. */
 export async function withWallClock<T>(offsetMs: number, work: (clock: WallClock) => Promise<T>): Promise<T> {
-  const clock = { offsetMs };
+  const clock: WallClock = { offsetMs, outside: (inner) => clocks.run(undefined, inner) };
   users += 1;
   globalThis.Date = ShiftedDate;
   try {

@@ -1,5 +1,239 @@
-/** Cases of the group that the file is named after. */
+/** Dead letters: what becomes one, what it keeps, and how it comes back. */
 
+import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, receiveOne, settle, texts } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
+import { deadLetters, holds, queueInfo } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Dead letters';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'D1',
+    group,
+    title: 'after its last attempt a message is a dead letter: the message decides how many, else the queue, else 5',
+    level: 'MUST',
+    rules: ['RQ5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('two', { maxAttempts: 2 });
+      const wanted: readonly (readonly [string, number, number | undefined])[] = [
+        ['plain', 5, undefined],
+        ['two', 2, undefined],
+        ['two', 3, 3],
+        ['plain', 1, 1],
+      ];
+      for (const [queue, attempts, maxAttempts] of wanted) {
+        await lab.send(transport, queue, lab.messages(1, maxAttempts === undefined ? {} : { maxAttempts }));
+        for (let attempt = 1; attempt <= attempts; attempt += 1) {
+          const delivery = await receiveOne(lab, transport, queue);
+          lab.check.equal(delivery.attempt, attempt, `attempt of ${attempts}`);
+          await settle(lab, transport, [delivery], { action: 'retry', reason: `failure ${attempt}` });
+        }
+        await lab.nothing(transport, queue, 30);
+        await assertLast(lab, transport, queue, attempts);
+      }
+    },
+  },
+  {
+    id: 'D3',
+    group,
+    title: 'a dead letter keeps the whole message and its attempts: who, when, how, why',
+    level: 'MUST',
+    rules: ['RQ5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: 300 });
+      const fields = { headers: { trace: 'ä' }, type: 'order', from: '@a', to: '@b', priority: 7, correlationId: 'c' };
+      const more = { contentType: 'text/plain', causationId: 'cause', hops: 2, replyTo: 'replies' };
+      await lab.send(transport, 'work', [{ ...fields, ...more, id: 'dead-1', body: Uint8Array.of(0, 255, 7) }]);
+      const before = Date.now();
+      const [first] = await transport.queues.receive('work', { consumer: 'worker one', waitMs: 5_000 });
+      if (first !== undefined) await settle(lab, transport, [first], { action: 'retry', reason: 'Zeit über 日本' });
+      await transport.queues.receive('work', { consumer: 'worker two', waitMs: 5_000 });
+      const [last] = await transport.queues.receive('work', { consumer: 'worker three', waitMs: 5_000 });
+      if (last !== undefined) await settle(lab, transport, [last], { action: 'reject', reason: 'unreadable' });
+      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const { body, headers, ...rest } = letter?.message ?? { body: new Uint8Array(), headers: {} };
+      lab.check.equal(
+        [new Uint8Array(body), { ...headers }],
+        [Uint8Array.of(0, 255, 7), fields.headers],
+        'body, headers',
+      );
+      const kept = Object.fromEntries(Object.entries(rest).filter(([name]) => name in fields || name in more));
+      lab.check.equal({ ...kept, headers: fields.headers }, { ...fields, ...more }, 'fields of the message');
+      assertHistory(lab, letter, before);
+      await keepsTheLast(lab, transport);
+    },
+  },
+  {
+    id: 'D4',
+    group,
+    title: 'redriving puts dead letters back into their queue: those named, or all, oldest first, up to a limit',
+    level: 'MUST',
+    rules: ['RQ5', 'RQ7'],
+    smoke: true,
+    async run(lab) {
+      const [transport, operator] = [await lab.transport(), await lab.open()];
+      const ids = await bury(lab, transport, 10);
+      const named = [ids[7], ids[2], 'no-such-id'].filter((id) => id !== undefined);
+      lab.check.equal(await operator.admin.redrive('work', { ids: named }), 2, 'redriven by id');
+      lab.check.equal(idsOf(await consume(lab, transport, 'work', 2)).sort(), [ids[2], ids[7]].sort(), 'by id');
+      lab.check.equal(await operator.admin.redrive('work', { limit: 3 }), 3, 'redriven up to a limit');
+      const oldest = idsOf(await consume(lab, transport, 'work', 3));
+      lab.check.equal(oldest.sort(), [ids[0], ids[1], ids[3]].sort(), 'the oldest');
+      lab.check.equal(await operator.admin.redrive('work'), 5, 'redriven at last');
+      const rest = await consume(lab, transport, 'work', 5);
+      lab.check.equal(texts(lab, rest).sort(), ['m4', 'm5', 'm6', 'm8', 'm9'], 'the rest, with their bodies');
+      lab.check.equal(await operator.admin.redrive('work'), 0, 'redriven when none is left');
+      await holds(lab, transport, 'work', { ready: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'D5',
+    group,
+    title: 'dead letters are listed in pages, oldest first, and discarded by id or all',
+    level: 'MUST',
+    rules: ['RQ5'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const ids = await bury(lab, transport, 25);
+      await lab.send(transport, 'work', lab.messages(3, {}, 'alive'));
+      const pages = await browseDead(transport, 10);
+      lab.check.equal(
+        pages.map((page) => page.length),
+        [10, 10, 5],
+        'sizes of the pages',
+      );
+      lab.check.equal(pages.flat(), ids, 'dead letters in their order');
+      const some = await transport.admin.browse('work', { state: 'dead', ids: ids.slice(3, 5) });
+      lab.check.equal(
+        idsOf(some.messages.map(({ message }) => message)).sort(),
+        ids.slice(3, 5).sort(),
+        'looked at by id',
+      );
+      lab.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
+      lab.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'what is left');
+      lab.check.equal(await transport.admin.purge('work'), 20, 'discarded at last');
+      await holds(lab, transport, 'work', { ready: 3, dead: 0 });
+      const alive = await consume(lab, transport, 'work', 3);
+      lab.check.equal(texts(lab, alive), ['alive0', 'alive1', 'alive2'], 'what is alive');
+    },
+  },
+  {
+    id: 'D6',
+    group,
+    title: 'a message whose attempts are used up is terminal: no hot loop, no further delivery',
+    level: 'MUST',
+    rules: ['RQ5'],
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      await transport.queues.configure('work', { leaseMs: 150, maxAttempts: 1 });
+      await lab.send(transport, 'work', lab.messages(2));
+      const silence = (): Promise<void> => lab.nothing(other, 'work', lab.beyond(400));
+      const [first] = await lab.receive(transport, 'work', 2);
+      if (first !== undefined) await settle(lab, transport, [first], { action: 'retry', delayMs: 20 });
+      await silence();
+      const letters = await deadLetters(lab, transport, 'work', 2);
+      const outcomes = letters.map(({ history }) => history.map(({ outcome }) => outcome));
+      lab.check.equal(outcomes.sort(), [['expired'], ['retry']], 'how they ended');
+      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 2 });
+      lab.check.equal((await queueInfo(transport, 'work')).totals.dead, 2, 'dead letters counted');
+      lab.check.equal(lab.recorder.all.length, 2, 'deliveries in all');
+    },
+  },
+  {
+    id: 'D9',
+    group,
+    title: 'a redriven message has its old id and fresh attempts, and may die again',
+    level: 'MUST',
+    rules: ['RQ5', 'RQ7'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(1, { id: 'again', maxAttempts: 2 }));
+      for (let life = 1; life <= 3; life += 1) {
+        for (const attempt of [1, 2]) {
+          const delivery = await receiveOne(lab, transport, 'work');
+          lab.check.equal([delivery.id, delivery.attempt], ['again', attempt], `life ${life}`);
+          await settle(lab, transport, [delivery], { action: 'retry', reason: `life ${life}` });
+        }
+        const [letter] = await deadLetters(lab, transport, 'work', 1);
+        lab.check.equal(letter?.dead?.reason, `life ${life}`, 'why it died');
+        lab.check.equal(await transport.admin.redrive('work'), 1, 'redriven');
+      }
+      const [result] = await transport.queues.send('work', lab.messages(1, { id: 'again' }));
+      lab.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
+      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['again'], 'what is handled in the end');
+      await lab.nothing(transport, 'work', 50);
+    },
+  },
+];
+
+async function assertLast(lab: Lab, transport: Transport, queue: string, attempts: number): Promise<void> {
+  const { messages } = await transport.admin.browse(queue, { state: 'dead' });
+  const letter = messages.at(-1);
+  lab.check.equal([letter?.attempts, letter?.state], [attempts, 'dead'], 'the youngest dead letter');
+  lab.check.equal(letter?.dead?.reason, `failure ${attempts}`, 'its reason');
+}
+
+function assertHistory(
+  lab: Lab,
+  letter: Awaited<ReturnType<typeof deadLetters>>[number] | undefined,
+  before: number,
+): void {
+  const { history = [], dead, state, attempts } = letter ?? {};
+  lab.check.equal([state, attempts, dead?.reason], ['dead', 3, 'unreadable'], 'state, attempts, reason');
+  const expected = [
+    [1, 'retry', 'Zeit über 日本', 'worker one'],
+    [2, 'expired', 'worker two'],
+    [3, 'reject', 'unreadable', 'worker three'],
+  ];
+  const told = history.map(({ attempt, outcome, reason, consumer }) =>
+    outcome === 'expired' ? [attempt, outcome, consumer] : [attempt, outcome, reason, consumer],
+  );
+  lab.check.equal(told, expected, 'its attempts');
+  const times = [before, ...history.map(({ endedAt }) => endedAt), dead?.at ?? 0, Date.now()];
+  lab.check.ok(
+    times.every((time, at) => at === 0 || time >= (times[at - 1] ?? 0) - 5),
+    `times in order: ${times}`,
+  );
+}
+
+/** The history has the last 20 attempts, each with up to 4 KiB of reason. */
+async function keepsTheLast(lab: Lab, transport: Transport): Promise<void> {
+  await lab.send(transport, 'stubborn', lab.messages(1, { maxAttempts: 23 }));
+  const reasons = Array.from({ length: 23 }, (_, at) => `${at + 1} ${'x'.repeat(4_090)}`);
+  for (const reason of reasons) {
+    await settle(lab, transport, [await receiveOne(lab, transport, 'stubborn')], { action: 'retry', reason });
+  }
+  const [letter] = await deadLetters(lab, transport, 'stubborn', 1);
+  lab.check.equal(
+    letter?.history.map(({ reason }) => reason),
+    reasons.slice(3),
+    'the last 20 reasons',
+  );
+  lab.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first attempt that is kept');
+}
+
+/** Sends `count` messages and rejects each; gives their ids, in the order in which they died. */
+async function bury(lab: Lab, transport: Transport, count: number): Promise<string[]> {
+  const ids = idsOf(await lab.send(transport, 'work', lab.messages(count)));
+  const held: Delivery[] = await lab.receive(transport, 'work', count);
+  for (const delivery of held) await settle(lab, transport, [delivery], { action: 'reject', reason: 'buried' });
+  await deadLetters(lab, transport, 'work', count);
+  return ids;
+}
+
+async function browseDead(transport: Transport, limit: number): Promise<string[][]> {
+  const pages: string[][] = [];
+  let after: string | undefined;
+  do {
+    const page = await transport.admin.browse('work', { state: 'dead', limit, ...(after !== undefined && { after }) });
+    pages.push(idsOf(page.messages.map(({ message }) => message)));
+    after = page.next;
+  } while (after !== undefined);
+  return pages;
+}

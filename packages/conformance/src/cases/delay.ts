@@ -1,5 +1,268 @@
-/** Cases of the group that the file is named after. */
+/** Delay: never early, hardly late, and whoever sets the clock moves nothing. */
 
+import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
+import { holds } from '../queue-view.ts';
+import { withWallClock } from '../wall-clock.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Delay';
+const HOUR_MS = 3_600_000;
+/** How late a loaded machine may make what its granularity does not explain. */
+const SLACK_MS = 3_000;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'L1',
+    group,
+    title: 'a delayed message comes when it is due: not before, not much after, also to who waits already',
+    level: 'MUST',
+    rules: ['RQ6'],
+    smoke: true,
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      for (const delayMs of [60, 250, 500]) {
+        const waiting = receiveOne(lab, other, 'work');
+        const began = performance.now();
+        await lab.send(transport, 'work', lab.messages(1, { delayMs }));
+        await lab.ack(other, [await waiting]);
+        const tookMs = performance.now() - began;
+        lab.check.between(
+          tookMs,
+          delayMs - ROUNDING_MS,
+          lab.beyond(delayMs) + SLACK_MS,
+          `a delay of ${delayMs} ms took`,
+        );
+      }
+      await lab.send(transport, 'work', [...lab.messages(1, { delayMs: HOUR_MS }), ...lab.messages(1, {}, 'now')]);
+      lab.check.equal(lab.text(await receiveOne(lab, other, 'work')), 'now0', 'what passes a delayed message');
+      await lab.nothing(other, 'work', 100);
+      await holds(lab, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
+    },
+  },
+  {
+    id: 'L2',
+    group,
+    title: 'no delay and a time that is past mean now; a negative delay is refused',
+    level: 'MUST',
+    rules: ['RQ6', 'RD2'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      await lab.send(transport, 'work', lab.messages(1, { delayMs: 0 }));
+      const got = await transport.queues.receive('work', { waitMs: 0 });
+      lab.check.equal(texts(lab, got), ['m0'], 'what is there at once');
+      for (const delayMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const bad = [...lab.messages(1), ...lab.messages(1, { delayMs })];
+        await lab.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a delay of ${delayMs}`);
+      }
+      const { id } = await bus.enqueue('work', 'late', { runAt: new Date(Date.now() - HOUR_MS) });
+      const [late] = await transport.queues.receive('work', { max: 10, waitMs: 2_000 });
+      lab.check.equal(late?.id, id, 'a task whose time is past');
+      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 2 });
+    },
+  },
+  {
+    id: 'L3',
+    group,
+    title: 'delayed messages come in the order in which they are due',
+    level: 'MUST',
+    rules: ['RQ4', 'RQ6'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const step = 60 + 2 * lab.capabilities.granularityMs;
+      const places = [4, 1, 3, 0, 5, 2];
+      const sent = places.map(
+        (place): MessageInput => ({ body: Buffer.from(`${place}`), delayMs: step * (place + 2) }),
+      );
+      await lab.send(transport, 'work', sent);
+      const got = await consume(lab, await lab.open(), 'work', 3, 1);
+      await reached(lab, performance.now() + lab.beyond(step * 4));
+      got.push(...(await consume(lab, transport, 'work', 3)));
+      lab.check.equal(texts(lab, got), ['0', '1', '2', '3', '4', '5'], 'the order');
+    },
+  },
+  {
+    id: 'L4',
+    group,
+    title: 'a delay goes on over a restart: nothing is lost, early, or due anew',
+    level: 'MUST',
+    rules: ['RQ6', 'RD1'],
+    powers: ['reopen'],
+    async run(lab) {
+      const before = await lab.transport();
+      const began = performance.now();
+      await lab.send(before, 'work', lab.messages(1, { delayMs: 1_500 }, 'soon'));
+      await lab.send(before, 'work', lab.messages(1, { delayMs: HOUR_MS }, 'later'));
+      const after = await lab.reopen();
+      const got = await receiveOne(lab, after, 'work', lab.beyond(1_500) + SLACK_MS);
+      const tookMs = performance.now() - began;
+      lab.check.between(tookMs, 1_500 - ROUNDING_MS, lab.beyond(1_500) + SLACK_MS, 'the delay');
+      lab.check.equal(lab.text(got), 'soon0', 'what is due');
+      const { messages } = await after.admin.browse('work', { state: 'delayed' });
+      const left = messages.map(({ delayLeftMs }) => delayLeftMs ?? 0);
+      lab.check.between(left[0] ?? 0, HOUR_MS - 60_000, HOUR_MS - 1_000, 'what is left of the long delay');
+    },
+  },
+  {
+    id: 'L5',
+    group,
+    title: 'what was not started can be cancelled and rescheduled; what was started cannot',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ7'],
+    needs: ['cancel'],
+    async run(lab) {
+      const [transport, operator] = [await lab.transport(), await lab.open()];
+      const named = (id: string, delayMs: number): MessageInput => ({ id, delayMs, body: Buffer.from(id) });
+      const delays = { taken: 0, ready: 0, delayed: HOUR_MS, sooner: HOUR_MS, later: 200, parked: HOUR_MS };
+      for (const [id, delayMs] of Object.entries(delays)) {
+        await lab.send(transport, 'work', [named(id, delayMs)]);
+        if (id === 'taken') await receiveOne(lab, transport, 'work');
+      }
+      const cancelled = await operator.admin.cancel('work', ['ready', 'delayed', 'taken', 'no-such-id']);
+      const statuses = cancelled.map(({ id, status }) => `${id} ${status}`);
+      lab.check.equal(statuses, ['ready done', 'delayed done', 'taken started', 'no-such-id not-found'], 'cancelled');
+      const [later] = await operator.admin.reschedule('work', ['later', 'parked'], HOUR_MS);
+      const sooner = await operator.admin.reschedule('work', ['sooner', 'taken', 'ready'], 0);
+      lab.check.equal(
+        [later, ...sooner].map((one) => one?.status),
+        ['done', 'done', 'started', 'not-found'],
+        'moved',
+      );
+      lab.check.equal(lab.text(await receiveOne(lab, transport, 'work')), 'sooner', 'what is ready now');
+      await lab.nothing(transport, 'work', lab.beyond(300));
+      await holds(lab, transport, 'work', { ready: 0, delayed: 2, leased: 2, dead: 0 });
+      const [again] = await transport.queues.send('work', [named('ready', 0)]);
+      lab.check.equal(again?.status, 'duplicate', 'the id of what was cancelled is known to dedupe');
+    },
+    async refused(lab) {
+      const { admin, queues } = await lab.transport();
+      await queues.send('work', lab.messages(1, { id: 'x', delayMs: HOUR_MS }));
+      await lab.check.rejects(admin.cancel('work', ['x']), 'UNSUPPORTED', 'cancel');
+      await lab.check.rejects(admin.reschedule('work', ['x'], 0), 'UNSUPPORTED', 'reschedule');
+      await holds(lab, await lab.transport(), 'work', { delayed: 1, ready: 0 });
+    },
+  },
+  {
+    id: 'L6',
+    group,
+    title: 'setting the wall clock forth or back moves no delay, lease or time to live, nor do wrong clocks of clients',
+    level: 'MUST',
+    rules: ['RQ6'],
+    needs: ['monotonicClock'],
+    async run(lab) {
+      const right = await lab.open();
+      await withWallClock(0, async (clock) => {
+        const wrong = await lab.open();
+        await wrong.entries.put('held', Buffer.from('x'), { ttlMs: 60_000 });
+        await lab.send(wrong, 'held', lab.messages(1, { ttlMs: 60_000 }));
+        await receiveOne(lab, wrong, 'held');
+        for (const offsetMs of [HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
+          const began = performance.now();
+          await lab.send(wrong, 'work', lab.messages(1, { delayMs: 400 }, 'sent before'));
+          clock.offsetMs = offsetMs;
+          await clock.outside(() => lab.send(right, 'work', lab.messages(1, { delayMs: 400 }, 'sent after')));
+          await assertDue(lab, wrong, began, 400);
+          await clock.outside(() => assertDue(lab, right, began, 400));
+        }
+        await clock.outside(() => lab.nothing(right, 'held', 50));
+        lab.check.ok(
+          await wrong.entries.get('held'),
+          'an entry of a minute is there for the client with the wrong clock',
+        );
+      });
+      if (lab.powers.has('processes')) await assertOtherProcess(lab, right);
+    },
+    async refused(lab) {
+      lab.check.ok(lab.capabilities.reasons.monotonicClock, 'the reason why the wall clock moves delays');
+    },
+  },
+  {
+    id: 'L7',
+    group,
+    title: 'what comes due while every consumer is away is there for the next, in order',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ4'],
+    async run(lab) {
+      const [sender, consumer] = [await lab.transport(), await lab.open()];
+      const step = 40 + 2 * lab.capabilities.granularityMs;
+      const sent = [2, 0, 1].map((place) => ({ body: Buffer.from(`${place}`), delayMs: 100 + step * place }));
+      const results = await lab.send(sender, 'work', sent);
+      const dueAt = performance.now() + lab.beyond(100 + step * 2);
+      await consumer.close();
+      await reached(lab, dueAt + ROUNDING_MS);
+      const next = await lab.open();
+      const got = await next.queues.receive('work', { max: 10, waitMs: SLACK_MS });
+      lab.recorder.add(got);
+      if (got.length < 3) got.push(...(await lab.receive(next, 'work', 3 - got.length)));
+      lab.check.equal(texts(lab, got), ['0', '1', '2'], 'the order');
+      onceEach(lab, idsOf(results));
+    },
+  },
+  {
+    id: 'L8',
+    group,
+    title: 'ten thousand delayed messages make none early, and none later than the bound',
+    level: 'MUST',
+    rules: ['RQ6'],
+    timeoutMs: 60_000,
+    alone: true,
+    async run(lab) {
+      const [transport, consumer] = [await lab.transport(), await lab.open()];
+      for (let batch = 0; batch < 9; batch += 1) {
+        await lab.send(transport, 'work', lab.messages(1_000, { delayMs: HOUR_MS + batch }, 'far'));
+      }
+      const began = performance.now();
+      const near = lab.messages(1_000).map((message, at) => ({ ...message, delayMs: 800 + at }));
+      const ids = idsOf(await lab.send(transport, 'work', near));
+      const sentAt = performance.now();
+      let got = 0;
+      while (got < near.length) {
+        const deliveries = await consumer.queues.receive('work', { max: 1_000, waitMs: SLACK_MS });
+        const now = performance.now();
+        lab.check.ok(deliveries.length > 0, `${got} of ${near.length} are here, then nothing for ${SLACK_MS} ms`);
+        for (const delivery of deliveries) {
+          const delayMs = 800 + Number(lab.text(delivery).slice(1));
+          lab.check.between(
+            now,
+            began + delayMs - ROUNDING_MS,
+            sentAt + lab.beyond(delayMs) + SLACK_MS,
+            'the time it came',
+          );
+        }
+        lab.recorder.add(deliveries);
+        got += deliveries.length;
+        await lab.ack(consumer, deliveries);
+      }
+      onceEach(lab, ids);
+      await holds(lab, transport, 'work', { delayed: 9_000, ready: 0, leased: 0 });
+    },
+  },
+];
+
+async function assertDue(lab: Lab, receiver: Transport, began: number, delayMs: number): Promise<void> {
+  await lab.ack(receiver, [await receiveOne(lab, receiver, 'work', lab.beyond(delayMs) + SLACK_MS)]);
+  const tookMs = performance.now() - began;
+  lab.check.between(
+    tookMs,
+    delayMs - ROUNDING_MS,
+    lab.beyond(delayMs) + 2 * SLACK_MS,
+    'a delay while clocks are wrong',
+  );
+}
+
+/** The same from a process whose clock is wrong from the start. */
+async function assertOtherProcess(lab: Lab, right: Transport): Promise<void> {
+  const other = await lab.process();
+  for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
+    await other.shiftClock(offsetMs);
+    const began = performance.now();
+    await other.send('work', lab.messages(1, { delayMs: 400 }));
+    await assertDue(lab, right, began, 400);
+    await lab.send(right, 'work', lab.messages(1, { delayMs: 300 }, 'from here'));
+    const sentAt = performance.now();
+    const [early] = await other.receive('work', { waitMs: 150 });
+    lab.check.ok(early === undefined || performance.now() - sentAt >= 300 - ROUNDING_MS, 'nothing is early over there');
+    if (early === undefined) await lab.ack(right, [await receiveOne(lab, right, 'work')]);
+  }
+}

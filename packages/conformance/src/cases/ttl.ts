@@ -1,5 +1,180 @@
-/** Cases of the group that the file is named after. */
+/** Time to live: delivered before it is over, never after, and gone from the store. */
 
+import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts, verdicts } from '../consuming.ts';
+import { publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { holds, queueInfo } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'TTL';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'T1',
+    group,
+    title: 'an expired message is never delivered and is no dead letter; it is counted as expired',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ1'],
+    smoke: true,
+    timeoutMs: 90_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.topics.bind('bound', 'news');
+      await lab.send(transport, 'work', [...lab.messages(3, { ttlMs: 150 }, 'short'), ...lab.messages(2, {}, 'long')]);
+      await publish(lab, transport, 'news', lab.messages(1, { ttlMs: 150 }));
+      await reached(lab, performance.now() + 150 + ROUNDING_MS);
+      const got = await consume(lab, await lab.open(), 'work', 2);
+      lab.check.equal(texts(lab, got), ['long0', 'long1'], 'what is delivered');
+      for (const queue of ['work', 'bound']) {
+        await lab.nothing(transport, queue, 50);
+        await expired(lab, transport, queue, queue === 'work' ? 3 : 1);
+        await holds(lab, transport, queue, { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      }
+    },
+  },
+  {
+    id: 'T2',
+    group,
+    title: 'a message that has little time left is delivered, and says how much',
+    level: 'MUST',
+    rules: ['RQ6'],
+    async run(lab) {
+      const transport = await lab.transport();
+      const began = performance.now();
+      await lab.send(transport, 'work', lab.messages(2, { ttlMs: 3_000 }));
+      const sentAt = performance.now();
+      const first = await receiveOne(lab, transport, 'work');
+      lab.check.between(first.ttlLeftMs ?? -1, 1, 3_000, 'time left at first');
+      await reached(lab, began + 1_500);
+      const askedAt = performance.now();
+      const second = await receiveOne(lab, transport, 'work', 1_000);
+      const [least, most] = [3_000 - (performance.now() - began), 3_000 - (askedAt - sentAt)];
+      lab.check.between(second.ttlLeftMs ?? -1, least - ROUNDING_MS, most + ROUNDING_MS, 'time left after half of it');
+      await settle(lab, transport, [first, second], { action: 'ack' });
+    },
+  },
+  {
+    id: 'T3',
+    group,
+    title: 'a time to live that is no time is refused; one that ends before the message is due ends it',
+    level: 'MUST',
+    rules: ['RQ6', 'RD2'],
+    timeoutMs: 90_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      for (const ttlMs of [0, -5, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const bad = [...lab.messages(1), ...lab.messages(1, { ttlMs })];
+        await lab.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a time to live of ${ttlMs}`);
+      }
+      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      await lab.send(transport, 'work', lab.messages(1, { delayMs: 250, ttlMs: 100 }));
+      await lab.nothing(transport, 'work', lab.beyond(500));
+      await expired(lab, transport, 'work', 1);
+      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'T4',
+    group,
+    title: 'each message lives for its own time, whatever stands before it and whatever its queue is set to',
+    level: 'MUST',
+    rules: ['RQ6'],
+    timeoutMs: 90_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { deadTtlMs: 1_000, leaseMs: 200 });
+      const sent = [
+        ...lab.messages(1, {}, 'forever'),
+        ...lab.messages(1, { ttlMs: 3_600_000, priority: 9 }, 'hour'),
+        ...lab.messages(2, { ttlMs: 120 }, 'short'),
+        ...lab.messages(1, { ttlMs: 60_000, priority: 0 }, 'minute'),
+      ];
+      await lab.send(transport, 'work', sent);
+      await reached(lab, performance.now() + 1_200);
+      await expired(lab, transport, 'work', 2);
+      await holds(lab, transport, 'work', { ready: 3 });
+      const got = await consume(lab, transport, 'work', 3);
+      lab.check.equal(texts(lab, got), ['hour0', 'forever0', 'minute0'], 'what lives on');
+      const lefts = got.map(({ ttlLeftMs }) => ttlLeftMs !== undefined);
+      lab.check.equal(lefts, [true, false, true], 'which have a time left');
+    },
+  },
+  {
+    id: 'T5',
+    group,
+    title: 'times to live are kept to the millisecond, late by no more than the declared granularity',
+    level: 'MUST',
+    rules: ['RQ6', 'RE2'],
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      const { granularityMs } = lab.capabilities;
+      lab.check.between(granularityMs, 0, 1_000, 'the declared granularity');
+      for (const ttlMs of [40, 150, 333]) {
+        const key = `entry.${ttlMs}`;
+        const began = performance.now();
+        await transport.entries.put(key, Buffer.from('x'), { ttlMs });
+        const putAt = performance.now();
+        const goneAt = await lab.until(`${key} to go`, async () => {
+          const askedAt = performance.now();
+          if ((await other.entries.get(key)) === undefined) return performance.now();
+          const isLate = askedAt > putAt + ttlMs + granularityMs + ROUNDING_MS;
+          lab.check.ok(!isLate, `${key} is there ${askedAt - putAt} ms after its put`);
+          return undefined;
+        });
+        lab.check.ok(goneAt >= began + ttlMs - ROUNDING_MS, `${key} is gone after ${goneAt - began} ms`);
+      }
+    },
+  },
+  {
+    id: 'T6',
+    group,
+    title: 'a message that expires while it is held may be acked; one that is given back then is gone',
+    level: 'MUST',
+    rules: ['RQ6', 'RQ3'],
+    timeoutMs: 90_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'work', lab.messages(3, { ttlMs: 400 }));
+      const held = await lab.receive(transport, 'work', 3);
+      await reached(lab, performance.now() + lab.beyond(400) + ROUNDING_MS);
+      lab.check.equal(await verdicts(transport, held.slice(0, 1), { action: 'ack' }), ['done'], 'a late ack');
+      lab.check.equal(await verdicts(transport, held.slice(1, 2), { action: 'retry' }), ['done'], 'a late retry');
+      lab.check.equal(await verdicts(transport, held.slice(2), { action: 'release' }), ['done'], 'a late release');
+      await lab.nothing(await lab.open(), 'work', 150);
+      await expired(lab, transport, 'work', 2);
+      const { totals } = await queueInfo(transport, 'work');
+      lab.check.equal(totals, { sent: 3, done: 1, dead: 0, expired: 2 }, 'totals');
+      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'T7',
+    group,
+    title: 'what expired is reclaimed within the declared time though nobody receives',
+    level: 'MUST',
+    rules: ['RQ6'],
+    timeoutMs: 120_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      lab.check.between(lab.capabilities.reclaimMs, 0, 60_000, 'the declared time');
+      const body = Buffer.alloc(4_096, 'x');
+      const sent = lab.messages(300, { ttlMs: 200 }).map((message) => ({ ...message, body }));
+      const ids = idsOf(await lab.send(transport, 'work', sent));
+      await lab.send(transport, 'work', lab.messages(5, {}, 'lasting'));
+      await expired(lab, transport, 'work', 300);
+      const { messages } = await transport.admin.browse('work', { ids, limit: 1_000 });
+      lab.check.equal(messages.length, 0, 'expired messages that are still there');
+      await holds(lab, transport, 'work', { ready: 5, delayed: 0, leased: 0, dead: 0 });
+      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 5)).at(0), 'lasting0', 'what lives on');
+    },
+  },
+];
+
+/** Waits until as many messages are counted as expired, within the declared time, and asserts it. */
+async function expired(lab: Lab, transport: Transport, queue: string, count: number): Promise<void> {
+  const withinMs = lab.capabilities.reclaimMs + 10_000;
+  const isCounted = async (): Promise<boolean> => (await queueInfo(transport, queue)).totals.expired >= count;
+  await lab.until(`${count} messages of ${queue} are counted as expired`, isCounted, withinMs);
+  lab.check.equal((await queueInfo(transport, queue)).totals.expired, count, `expired messages of ${queue}`);
+}

@@ -1,0 +1,109 @@
+/** Dead letters: handlers that give up, consumers that die of a message, crashes in mid-move. */
+
+import { RejectError } from '@busbar/api';
+import type { Delivery, Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { idsOf } from '../consuming.ts';
+import type { Lab } from '../lab.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
+import { deadLetters, holds } from '../queue-view.ts';
+
+const group = 'Dead letters';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'D2',
+    group,
+    title: 'a handler that throws RejectError makes a dead letter at once, any other error a retry',
+    level: 'MUST',
+    rules: ['RQ5'],
+    async run(lab) {
+      const [bus, transport] = [await lab.bus(), await lab.transport()];
+      const attempts: string[] = [];
+      await bus.process('jobs', { retry: { baseMs: 0 } }, (task, context) => {
+        attempts.push(`${task.body} ${context.attempt}`);
+        if (task.body === 'hopeless') throw new RejectError('no such customer');
+        if (context.attempt === 1) throw new Error('try again');
+      });
+      await bus.enqueueAll('jobs', ['hopeless', 'hopeful']);
+      await lab.until('the hopeful one is handled', () => attempts.includes('hopeful 2'));
+      const [letter] = await deadLetters(lab, transport, 'jobs', 1);
+      lab.check.equal([letter?.attempts, letter?.dead?.reason], [1, 'no such customer'], 'attempts and reason');
+      lab.check.equal(letter && lab.text(letter.message), '"hopeless"', 'its body');
+      await holds(lab, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 1 });
+      lab.check.equal(attempts.sort(), ['hopeful 1', 'hopeful 2', 'hopeless 1'], 'attempts of both');
+    },
+  },
+  {
+    id: 'D7',
+    group,
+    title: 'a message that kills each of its consumers is put aside when its attempts are used up',
+    level: 'MUST',
+    rules: ['RQ5', 'RQ2'],
+    powers: ['processes'],
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('work', { leaseMs: 300, maxAttempts: 2 });
+      const [poison] = await lab.send(transport, 'work', lab.messages(1, {}, 'poison'));
+      for (const attempt of [1, 2]) {
+        const victim = await lab.process();
+        const [delivery] = await victim.receive('work', { waitMs: 10_000, consumer: `victim ${attempt}` });
+        await victim.kill();
+        lab.check.equal([delivery?.id, delivery?.attempt], [poison?.id, attempt], `what victim ${attempt} got`);
+      }
+      const [next] = await lab.send(transport, 'work', lab.messages(1, {}, 'next'));
+      const got = await lab.receive(transport, 'work', 1);
+      await lab.ack(transport, got);
+      lab.check.equal(idsOf(got), [next?.id], 'what the next consumer gets');
+      await lab.nothing(transport, 'work', lab.beyond(500));
+      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const history = letter?.history.map(({ outcome, consumer }) => `${outcome} ${consumer}`);
+      lab.check.equal(history, ['expired victim 1', 'expired victim 2'], 'its attempts');
+      lab.check.equal(letter?.message.id, poison?.id, 'the dead letter');
+    },
+  },
+  {
+    id: 'D8',
+    group,
+    title: 'a crash in the middle of dead-lettering leaves every message exactly once',
+    level: 'MUST',
+    rules: ['RQ5', 'RQ1'],
+    powers: ['processes'],
+    timeoutMs: 60_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      for (let round = 0; round < 3; round += 1) {
+        const queue = `work.${round}`;
+        await transport.queues.configure(queue, { leaseMs: 400, maxAttempts: 1 });
+        const ids = idsOf(await lab.send(transport, queue, lab.messages(120)));
+        await rejectAndCrash(lab, await lab.process(), queue);
+        await lab.until('all are dead letters', async () => {
+          await lab.nothing(transport, queue, 20);
+          return (await deadIds(transport, queue)).length >= ids.length;
+        });
+        const dead = await deadIds(transport, queue);
+        const found = lab.capabilities.features.atomicMove ? dead : [...new Set(dead)];
+        lab.check.equal(found.sort(), ids.sort(), `dead letters of round ${round}`);
+        await holds(lab, transport, queue, { ready: 0, delayed: 0, leased: 0 });
+      }
+    },
+  },
+];
+
+/** Rejects many messages in small batches that are under way when the process is killed. */
+async function rejectAndCrash(lab: Lab, client: RemoteClient, queue: string): Promise<void> {
+  const held: Delivery[] = [];
+  while (held.length < 120) held.push(...(await client.receive(queue, { max: 120 - held.length, waitMs: 2_000 })));
+  const settling = Array.from({ length: 30 }, (_, at) => {
+    const batch = held.slice(at * 4, at * 4 + 4).map(({ receipt }) => ({ receipt, action: 'reject' as const }));
+    return client.settle(batch).catch(() => undefined);
+  });
+  await settling[Math.floor(lab.random() * 20)];
+  await client.kill();
+  await Promise.all(settling);
+}
+
+async function deadIds(transport: Transport, queue: string): Promise<string[]> {
+  const { messages } = await transport.admin.browse(queue, { state: 'dead', limit: 1_000 });
+  return idsOf(messages.map(({ message }) => message));
+}
