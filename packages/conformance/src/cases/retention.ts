@@ -1,0 +1,103 @@
+/** Replay: what retention has taken is told, never skipped. */
+
+import { type ErrorCode, isBusbarError } from '@busbar/api';
+import type { Capabilities, MessageInput, OnEvents, Subscription, Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { consume, texts } from '../consuming.ts';
+import { follow, publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+
+const BODY_BYTES = 524_288;
+const MOST_BODIES = 1_000;
+const MOST_EVENTS = 120_000;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'Y5',
+    group: 'Replay/offset',
+    title: 'a position that retention overtook is an explicit error, and what a queue still holds is kept for it',
+    level: 'MUST',
+    rules: ['RT4', 'RT6', 'RT3'],
+    timeoutMs: 90_000,
+    alone: true,
+    notApplicable: ({ retention }) =>
+      isReachable(retention) ? undefined : 'Its history is longer than what the case can write in reasonable time.',
+    async run(lab) {
+      const [publisher, client] = [await lab.transport(), await lab.open()];
+      await publisher.topics.bind('mine', 'news');
+      const results = await publish(lab, publisher, 'news', lab.messages(6));
+      const [first] = results;
+      const gate = Promise.withResolvers<void>();
+      const seen: string[] = [];
+      const slow = await subscribeSlowly(client, async (events) => {
+        seen.push(...texts(lab, events));
+        await gate.promise;
+      });
+      await lab.until('the slow one is at work', () => seen.length === 1);
+      await overflow(lab, publisher);
+      const after = first?.position ?? '';
+      const withinMs = lab.capabilities.reclaimMs + 10_000;
+      await lab.until(
+        'the position is expired',
+        async () => (await codeOf(lab, client, after)) === 'POSITION_EXPIRED',
+        withinMs,
+      );
+      gate.resolve();
+      await endsWithoutGap(lab, slow, seen);
+      const kept = texts(lab, await consume(lab, client, 'mine', 6));
+      lab.check.equal(kept, texts(lab, lab.messages(6)), 'what the bound queue had not settled');
+      const oldest = await follow(lab, client, '>', { from: 'start', max: 1 });
+      await lab.until('the oldest that is kept', () => oldest.events.length > 0);
+      lab.check.equal(oldest.events[0]?.topic, 'bulk', 'the topic of the oldest that is kept');
+      lab.check.equal(await codeOf(lab, client, 'no position of this store'), 'INVALID_ARGUMENT', 'a foreign position');
+    },
+  },
+];
+
+function isReachable({ maxBytes, maxEvents }: Capabilities['retention']): boolean {
+  return maxBytes <= BODY_BYTES * MOST_BODIES || maxEvents <= MOST_EVENTS;
+}
+
+/** Publishes more than is kept, by bytes or by number, whichever is less work. */
+async function overflow(lab: Lab, publisher: Transport): Promise<void> {
+  const { maxBytes, maxEvents } = lab.capabilities.retention;
+  const bodies = Math.ceil(maxBytes / BODY_BYTES) + 8;
+  const isByBytes = bodies <= MOST_BODIES && (bodies * 100 < maxEvents || maxEvents > MOST_EVENTS);
+  const [count, batch] = isByBytes ? [bodies, 8] : [maxEvents + 1_000, 1_000];
+  const event: MessageInput = { body: Buffer.alloc(isByBytes ? BODY_BYTES : 16, 'x') };
+  for (let sent = 0; sent < count; sent += batch) {
+    const events = Array.from({ length: batch }, () => event);
+    const results = await publisher.topics.publish('bulk', events);
+    lab.check.ok(
+      results.every(({ status }) => status === 'stored'),
+      'every event is stored',
+    );
+  }
+}
+
+function subscribeSlowly(client: Transport, onEvents: OnEvents): Promise<Subscription> {
+  return client.topics.subscribe('news', { from: 'start', max: 1 }, onEvents);
+}
+
+/** The code with which subscribing after a position is refused. */
+async function codeOf(lab: Lab, client: Transport, after: string): Promise<ErrorCode | undefined> {
+  try {
+    const { subscription } = await follow(lab, client, 'news', { from: { after } });
+    await subscription.close();
+    return undefined;
+  } catch (error) {
+    if (isBusbarError(error)) return error.code;
+    throw error;
+  }
+}
+
+/** A subscriber that was overtaken ends with an error after a part without gap, or had all at hand. */
+async function endsWithoutGap(lab: Lab, subscription: Subscription, seen: readonly string[]): Promise<void> {
+  let code: string | undefined;
+  void subscription.ended.then((error) => {
+    code = error?.code;
+  });
+  await lab.until('the slow one ends or has all', () => code !== undefined || seen.length === 6, 10_000);
+  if (seen.length < 6) lab.check.equal(code, 'POSITION_EXPIRED', 'what ended the slow one');
+  lab.check.equal(seen, texts(lab, lab.messages(6)).slice(0, seen.length), 'what it got until then');
+}
