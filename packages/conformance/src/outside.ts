@@ -1,4 +1,4 @@
-/** Ids of the catalogue that no case covers, each with the reason. */
+/** Ids of the catalogue that no case covers, each with the reason (docs/adr/0009-outside-the-suite.md). */
 
 import type { Status } from './case.ts';
 
@@ -8,33 +8,26 @@ export interface Outside {
   readonly reason: string;
 }
 
-const SERVER = 'It is about a server, and no backend of this repository has one yet.';
+const SERVER = 'It is about losing or refusing a server, and no backend of this repository has one yet.';
 
-const REASONS: Readonly<Record<string, string>> = {
-  X2: SERVER,
-  X3: SERVER,
-  C1: SERVER,
-  C3: SERVER,
-  C5: SERVER,
-  C6: SERVER,
-  C7: SERVER,
-  C9: SERVER,
-  C10: SERVER,
-  C11: SERVER,
-  F12: SERVER,
-  B5: SERVER,
-  I1: SERVER,
-  I2: SERVER,
-  I7: SERVER,
-  N1: SERVER,
-  N2: SERVER,
-  N3: SERVER,
-  N7: SERVER,
+const NOT_APPLICABLE: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['X2', 'X3', 'C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8', 'C9', 'C10', 'C11'].map((id) => [id, SERVER]),
+  ),
+  ...Object.fromEntries(['B5', 'F12', 'I1', 'I2', 'I7', 'N1', 'N2', 'N3', 'N7'].map((id) => [id, SERVER])),
+  M4: 'The layout of a store is its backend’s own; other languages use the command line.',
+  N8: 'Whoever can open a store without a server can write into it what he likes; a hub will set the sender.',
+};
+
+const NOT_TESTED: Readonly<Record<string, string>> = {
+  X5: 'Signals cannot show a loss of power; what `power` rests on is that the file is synced before the answer.',
+  X9: 'There is one format on disk so far.',
+  X11: 'There is one version of the library so far.',
 };
 
 /** Status and reason of an id without a case. */
 export function whyOutside(id: string): Outside {
-  const reason = REASONS[id];
+  const reason = NOT_APPLICABLE[id];
   if (reason !== undefined) return { status: 'not-applicable', reason };
-  return { status: 'not-tested', reason: 'There is no case for it yet.' };
+  return { status: 'not-tested', reason: NOT_TESTED[id] ?? 'There is no case for it yet.' };
 }
