@@ -39,6 +39,7 @@ export { RejectError } from './bus/reject-error.ts';
 export type { ReplyStream, RequestOptions } from './bus/request.ts';
 export type { SemaphoreOptions } from './bus/semaphore.ts';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './bus/standard-schema.ts';
+export type { AgentStats, BusStats, QueueRates, QueueStats, StatsOptions } from './bus/stats.ts';
 export type { BusSubscribeOptions, EventHandler } from './bus/subscriptions.ts';
 export type { EnqueueAllOptions, TaskHandler } from './bus/tasks.ts';
 export type { ResultOptions, TaskStatus, Ticket } from './bus/ticket.ts';

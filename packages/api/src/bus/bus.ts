@@ -31,6 +31,7 @@ import { type AgentFilter, type ForgetOptions, Registry } from './registry.ts';
 import { Requests } from './requests.ts';
 import type { SemaphoreOptions } from './semaphore.ts';
 import { Sender } from './sender.ts';
+import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
 import { type BusSubscribeOptions, type EventHandler, subscribe, unsubscribe } from './subscriptions.ts';
 import { type EnqueueAllOptions, type TaskHandler, Tasks } from './tasks.ts';
 import type { Ticket } from './ticket.ts';
@@ -57,6 +58,7 @@ export class Bus extends Sender implements AsyncDisposable {
   readonly #registry: Registry;
   readonly #requests: Requests;
   readonly #parts: AgentParts;
+  readonly #statistics: Statistics;
   #closed: Promise<void> | undefined;
 
   /** Use {@link openBus}. */
@@ -67,6 +69,7 @@ export class Bus extends Sender implements AsyncDisposable {
     this.#tasks = new Tasks(kernel);
     this.#locks = new Locks(kernel);
     this.#registry = new Registry(kernel);
+    this.#statistics = new Statistics(kernel, this.#registry);
     const chooser = new AgentChooser(kernel, this.#registry);
     const mail = new Mail(kernel, this.#registry, chooser);
     const heartbeats = new Heartbeats(kernel);
@@ -239,6 +242,11 @@ export class Bus extends Sender implements AsyncDisposable {
   }
 
   // ---------------------------------------------------------------------------------------------------------- life
+
+  /** What the queues hold, how fast they move, how long requests take, and who has how much to do. */
+  async stats(options?: StatsOptions): Promise<BusStats> {
+    return this.#statistics.measure(options);
+  }
 
   /** Adds middleware inside of what is there. It runs around what begins from now on. */
   use(middleware: Middleware): this {

@@ -11,6 +11,7 @@ import type { BusKernel } from './kernel.ts';
 import { Cause } from './origin.ts';
 import { toReceived } from './received.ts';
 import { validate } from './standard-schema.ts';
+import { within } from './within.ts';
 
 /** Hands events to a handler. What that throws is reported, and the next event follows. */
 export class LiveSubscription implements SubscriptionEngine {
@@ -70,13 +71,7 @@ export class LiveSubscription implements SubscriptionEngine {
   }
 
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
-    const drained = this.drain();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, drainMs);
-    });
-    await Promise.race([drained, late]);
-    clearTimeout(timer);
+    await within(this.drain(), drainMs);
     this.#controller.abort(new BusbarError('CLOSED', 'the subscription was closed'));
     this.#end(undefined);
   }

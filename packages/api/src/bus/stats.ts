@@ -1,0 +1,159 @@
+/** Statistics: what the queues hold, how fast they move, how long requests take, and who has how much to do. */
+
+import { checkDuration, checkOptions } from '../checks.ts';
+import type { CallOptions, QueueInfo, TransportState } from '../transport.ts';
+import type { AgentInfo } from './agent-info.ts';
+import type { Timing } from './histogram.ts';
+import type { BusKernel } from './kernel.ts';
+import { toBounds } from './message-options.ts';
+import { Patience } from './patience.ts';
+import type { Registry } from './registry.ts';
+
+/** What to measure. */
+export interface StatsOptions extends CallOptions {
+  /** Measures rates over this time, 10 to 60,000, and takes as long. Default: since the last `stats` of this bus. */
+  readonly sampleMs?: number;
+}
+
+/** Things per second. */
+export interface QueueRates {
+  readonly sent: number;
+  /** Acked. */
+  readonly done: number;
+  /** Became dead letters. */
+  readonly dead: number;
+  /** Expired. */
+  readonly expired: number;
+  /** Over which time this was measured. */
+  readonly overMs: number;
+}
+
+/** One queue at one moment: also mailboxes (`$inbox.<agent>`) and durable subscriptions (`$sub.<name>`). */
+export interface QueueStats
+  extends Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead' | 'oldestAgeMs' | 'totals'> {
+  readonly name: string;
+  /** Undefined where there is nothing to compare with yet: in the first `stats` without `sampleMs`. */
+  readonly rates: QueueRates | undefined;
+}
+
+/** An agent that is online. */
+export interface AgentStats extends Pick<AgentInfo, 'name' | 'load' | 'limit'> {
+  /** How many instances of it there are. */
+  readonly instances: number;
+}
+
+/** A bus at one moment. */
+export interface BusStats {
+  /** When, in milliseconds since 1970. */
+  readonly at: number;
+  readonly transport: { readonly name: string; readonly state: TransportState };
+  /** In order of name. */
+  readonly queues: readonly QueueStats[];
+  /**
+   * How long handlers of agents that are online took, by type, as of their last signs of life. Merged from all instances:
+   * `p50` weighted by count, `p99` the highest.
+   */
+  readonly requests: Readonly<Record<string, Timing>>;
+  /** Agents that are online, in order of name. */
+  readonly agents: readonly AgentStats[];
+  /** Failures of this bus that no caller waited for, since it was opened; `onError` got them. */
+  readonly errors: number;
+}
+
+interface Sample {
+  readonly at: number;
+  readonly totals: ReadonlyMap<string, QueueInfo['totals']>;
+}
+
+const PAGE = 1000;
+
+/** Measures one bus. */
+export class Statistics {
+  readonly #kernel: BusKernel;
+  readonly #registry: Registry;
+  #last: Sample | undefined;
+
+  constructor(kernel: BusKernel, registry: Registry) {
+    this.#kernel = kernel;
+    this.#registry = registry;
+  }
+
+  /** Measures now. */
+  async measure(options: StatsOptions = {}): Promise<BusStats> {
+    checkOptions(options, ['sampleMs', 'timeoutMs', 'signal'], 'stats options');
+    checkDuration(options.sampleMs, 'sampleMs', { min: 10, max: 60_000 });
+    const { transport } = this.#kernel;
+    const before = await this.#before(options);
+    const [queues, agents] = await Promise.all([this.#queues(options), this.#registry.list({ online: true })]);
+    const now = toSample(queues);
+    this.#last = now;
+    return {
+      at: Date.now(),
+      transport: { name: transport.name, state: transport.state },
+      queues: queues.map((queue) => toQueueStats(queue, before, now)),
+      requests: mergeTimings(agents),
+      agents: agents.map(({ name, load, limit, instances }) => ({ name, load, limit, instances: instances.length })),
+      errors: this.#kernel.errors,
+    };
+  }
+
+  async #before({ sampleMs, ...options }: StatsOptions): Promise<Sample | undefined> {
+    if (sampleMs === undefined) return this.#last;
+    const sample = toSample(await this.#queues(options));
+    const patience = new Patience({ waitMs: Number.POSITIVE_INFINITY, signal: options.signal });
+    try {
+      await patience.pause(sampleMs);
+    } finally {
+      patience.end();
+    }
+    return sample;
+  }
+
+  async #queues(options: CallOptions): Promise<QueueInfo[]> {
+    const all: QueueInfo[] = [];
+    let page: QueueInfo[];
+    do {
+      const after = all.at(-1)?.name;
+      const query = { ...toBounds(options), limit: PAGE, ...(after !== undefined && { after }) };
+      page = await this.#kernel.transport.admin.queues(query);
+      all.push(...page);
+    } while (page.length === PAGE);
+    return all;
+  }
+}
+
+function toSample(queues: readonly QueueInfo[]): Sample {
+  return { at: performance.now(), totals: new Map(queues.map(({ name, totals }) => [name, totals])) };
+}
+
+function toQueueStats(queue: QueueInfo, before: Sample | undefined, now: Sample): QueueStats {
+  const { name, ready, delayed, leased, dead, oldestAgeMs, totals } = queue;
+  const rates = before && ratesOf(totals, before.totals.get(name), now.at - before.at);
+  return { name, ready, delayed, leased, dead, oldestAgeMs, totals, rates };
+}
+
+/** A queue that was not there before, or came to be anew, counted from zero. */
+function ratesOf(now: QueueInfo['totals'], before: QueueInfo['totals'] | undefined, overMs: number): QueueRates {
+  const rate = (key: keyof QueueInfo['totals']): number => {
+    const past = before?.[key] ?? 0;
+    return ((now[key] - (now[key] >= past ? past : 0)) * 1000) / Math.max(1, overMs);
+  };
+  return { sent: rate('sent'), done: rate('done'), dead: rate('dead'), expired: rate('expired'), overMs };
+}
+
+function mergeTimings(agents: readonly AgentInfo[]): Record<string, Timing> {
+  const merged = new Map<string, Timing>();
+  for (const { instances } of agents) {
+    for (const { requests } of instances) {
+      for (const [type, timing] of Object.entries(requests)) merged.set(type, mergeTiming(merged.get(type), timing));
+    }
+  }
+  return Object.fromEntries(merged);
+}
+
+function mergeTiming(one: Timing | undefined, other: Timing): Timing {
+  if (one === undefined) return other;
+  const count = one.count + other.count;
+  const p50 = count === 0 ? 0 : (one.p50 * one.count + other.p50 * other.count) / count;
+  return { count, p50, p99: Math.max(one.p99, other.p99) };
+}
