@@ -1,5 +1,299 @@
-/** Cases of the group that the file is named after. */
+/** Payload: bodies arrive bit for bit. */
 
+import { createHash } from 'node:crypto';
 import type { ConformanceCase } from '../case.ts';
+import { consume, receiveOne, settle } from '../consuming.ts';
+import { follow, publish } from '../event-log.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Payload';
+const encoder = new TextEncoder();
+
+/** Bytes that a store of text, a C string or a base64 of its own would change. */
+const AWKWARD: readonly Uint8Array[] = [
+  Uint8Array.from({ length: 256 }, (_, byte) => byte),
+  ...[[0], [0, 0, 65, 0], [10], [13, 10, 13], [0xef, 0xbb, 0xbf, 65], [0xff, 0xfe, 65, 0], [0x80], [0xc0, 0x80]],
+  ...[[0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82], [0x1a], [0x5c, 0x30], [34, 39, 96, 37, 59]],
+].map((bytes) => Uint8Array.from(bytes));
+
+/** Text that a wrong idea of characters would change. */
+const TEXTS: readonly string[] = [
+  ...[
+    'ä',
+    'a\u0308',
+    '\u212b\u00c5',
+    'ß',
+    'İi',
+    '中文',
+    'עברית',
+    '👩‍👩‍👧‍👦',
+    '🏳️‍🌈',
+    '\u{10ffff}',
+    '\u2028\u2029',
+    '\ufeffBOM',
+    '\ufffd',
+  ],
+  ...['{"json":"true"}', 'null', '"quoted"', "'; DROP TABLE messages; --", '%s %d \\u0041 \\x00', ' \t\r\n ', '\u0000'],
+];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'V2',
+    group,
+    title: 'arbitrary bytes arrive bit for bit, whatever the content type says',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const random = Uint8Array.from({ length: 5_000 }, () => Math.floor(lab.random() * 256));
+      const contentTypes = ['application/octet-stream', 'application/json', 'text/plain; charset=utf-8', 'x'];
+      const messages = contentTypes.flatMap((contentType) =>
+        [...AWKWARD, random].map((body) => ({ contentType, body })),
+      );
+      await lab.send(transport, 'inbox', messages);
+      const got = await consume(lab, await lab.open(), 'inbox', messages.length);
+      for (const [index, { contentType, body }] of messages.entries()) {
+        const one = got[index];
+        lab.check.equal(one?.contentType, contentType, 'content type');
+        lab.check.equal(plain(one?.body), plain(body), `bytes sent as ${contentType}`);
+      }
+      for (const [index, bytes] of AWKWARD.entries()) await transport.entries.put(`awkward/${index}`, bytes);
+      const entries = await (await lab.open()).entries.list('awkward/');
+      for (const { key, value } of entries) {
+        lab.check.equal(plain(value), plain(AWKWARD[Number(key.slice(8))]), `the value of ${key}`);
+      }
+      lab.check.equal(entries.length, AWKWARD.length, 'entries');
+    },
+  },
+  {
+    id: 'V3',
+    group,
+    title: 'an empty body arrives as one, in queues, topics, dead letters and entries',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const empty = { body: new Uint8Array(0), contentType: 'application/json' };
+      const bodies: (Uint8Array | undefined)[] = [];
+      const log = await follow(lab, transport, 'news');
+      await publish(lab, transport, 'news', [empty]);
+      await log.has([''], 'an empty event');
+      await lab.send(transport, 'inbox', [empty, { ...empty, contentType: 'text/plain' }]);
+      const [first] = await lab.receive(transport, 'inbox', 2);
+      if (first) await settle(lab, transport, [first], { action: 'reject' });
+      const [letter] = (await transport.admin.browse('inbox', { state: 'dead' })).messages;
+      await transport.entries.put('empty', empty.body);
+      const entry = await transport.entries.get('empty');
+      bodies.push(log.events[0]?.body, first?.body, letter?.message.body, entry?.value);
+      for (const body of bodies) lab.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'no bytes at all');
+    },
+  },
+  {
+    id: 'V4',
+    group,
+    title: 'text of any script arrives as it was, in bodies and in every field that is text',
+    level: 'MUST',
+    rules: ['RA5', 'RA4'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const log = await follow(lab, transport, 'news');
+      const messages = TEXTS.map((text, index) => {
+        const field = Array.from(text.replaceAll(/\p{Cc}/gu, '.'))
+          .slice(0, 20)
+          .join('');
+        const { id, causationId } = { id: `${field}-${index}`, causationId: field };
+        return {
+          id,
+          type: field,
+          from: field,
+          to: field,
+          correlationId: field,
+          causationId,
+          body: encoder.encode(text),
+        };
+      });
+      await lab.send(transport, 'inbox', messages);
+      await publish(lab, transport, 'news', messages);
+      await lab.until('all events', () => log.events.length === messages.length);
+      const got = await consume(lab, await lab.open(), 'inbox', messages.length);
+      for (const [index, { body, ...fields }] of messages.entries()) {
+        for (const one of [got[index], log.events[index]]) {
+          const { id, type, from, to, correlationId, causationId } = one ?? {};
+          lab.check.equal({ id, type, from, to, correlationId, causationId }, fields, 'fields');
+          lab.check.equal(plain(one?.body), plain(body), `the body of ${fields.id}`);
+        }
+      }
+    },
+  },
+  {
+    id: 'V5',
+    group,
+    title: 'bodies of every size up to the limit arrive; one byte more is refused',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const [transport, reader] = [await lab.transport(), await lab.open()];
+      const { maxBodyBytes } = transport.capabilities;
+      const sizes = [1, 127, 128, 255, 256, 1_023, 4_095, 4_096, 8_193, 65_535, 65_536, 131_073, 262_144];
+      const log = await follow(lab, reader, 'news', { max: 1 });
+      for (const size of [...sizes, maxBodyBytes - 1, maxBodyBytes]) {
+        const body = pattern(size);
+        await lab.send(transport, 'inbox', [{ body }]);
+        const [got] = await consume(lab, reader, 'inbox', 1);
+        lab.check.equal(got?.body.byteLength, size, 'size of a body');
+        lab.check.ok(got !== undefined && Buffer.compare(got.body, body) === 0, `${size} bytes of a body`);
+        if (size < maxBodyBytes - 1) continue;
+        await publish(lab, transport, 'news', [{ body }]);
+        const event = await lab.until(`an event of ${size} bytes`, () => log.events[size - maxBodyBytes + 1]);
+        lab.check.ok(Buffer.compare(event.body, body) === 0, `${size} bytes of an event`);
+      }
+      const over = [{ body: new Uint8Array(maxBodyBytes + 1) }];
+      await lab.check.rejects(transport.queues.send('inbox', over), 'PAYLOAD_TOO_LARGE', 'one byte more');
+      await lab.check.rejects(transport.topics.publish('news', over), 'PAYLOAD_TOO_LARGE', 'one byte more of an event');
+      await transport.entries.put('large', pattern(65_536));
+      const entry = await reader.entries.get('large');
+      lab.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of an entry');
+      await lab.nothing(reader, 'inbox', 20);
+    },
+  },
+  {
+    id: 'V9',
+    group,
+    title: 'what the caller changes after the call, and the receiver after the delivery, changes nothing',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const { queues, topics, entries } = transport;
+      const log = await follow(lab, transport, 'news');
+      for (const what of ['small', 'x'.repeat(20_000)]) {
+        const [message, event] = [spoilable(what), spoilable(what)];
+        const [batch, value] = [[message], encoder.encode(what)];
+        const calls = [queues.send('inbox', batch), topics.publish('news', [event]), entries.put('key', value)];
+        batch.push(spoilable('added'));
+        for (const spoiled of [message, event]) spoil(spoiled);
+        value.fill(0);
+        await Promise.all(calls);
+        const got = await receiveOne(lab, transport, 'inbox');
+        lab.check.equal([lab.text(got), got.headers['kind']], [what, 'original'], 'what was sent');
+        got.body.fill(0);
+        await settle(lab, transport, [got], { action: 'release' });
+        const [again] = await consume(lab, transport, 'inbox', 1);
+        lab.check.equal(again && lab.text(again), what, 'what is delivered again');
+        (await entries.get('key'))?.value.fill(0);
+        lab.check.equal(
+          Buffer.from((await entries.get('key'))?.value ?? []).toString(),
+          what,
+          'the value of the entry',
+        );
+      }
+      await log.has(['small', 'x'.repeat(20_000)], 'events');
+      await lab.nothing(transport, 'inbox', 20);
+    },
+  },
+  {
+    id: 'V10',
+    group,
+    title: 'of a view into a larger buffer exactly its bytes are sent',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const whole = Uint8Array.from({ length: 64 }, (_, index) => index);
+      const shared = new Uint8Array(new SharedArrayBuffer(8), 1, 3).fill(7);
+      const views = [
+        ...[whole.subarray(5, 9), whole.subarray(63), whole.subarray(10, 10), new Uint8Array(whole.buffer, 33, 7)],
+        ...[Buffer.from('pooled'), Buffer.from('also pooled').subarray(5), shared, new Shout([1, 2, 3])],
+      ];
+      await lab.send(
+        transport,
+        'inbox',
+        views.map((body) => ({ body })),
+      );
+      const got = await consume(lab, await lab.open(), 'inbox', views.length);
+      const log = await follow(lab, transport, 'news', { from: 'start' });
+      await publish(
+        lab,
+        transport,
+        'news',
+        views.map((body) => ({ body })),
+      );
+      await lab.until('the events', () => log.events.length === views.length);
+      for (const [index, view] of views.entries()) {
+        lab.check.equal(plain(got[index]?.body), plain(view), `message ${index}`);
+        lab.check.equal(plain(log.events[index]?.body), plain(view), `event ${index}`);
+        await transport.entries.put('view', view);
+        lab.check.equal(plain((await transport.entries.get('view'))?.value), plain(view), `entry ${index}`);
+      }
+    },
+  },
+  {
+    id: 'V11',
+    group,
+    title: 'a stream of chunks has the same hash at the other end of a queue and of a topic',
+    level: 'MUST',
+    rules: ['RA5', 'RQ4', 'RT1'],
+    async run(lab) {
+      const [sender, receiver] = [await lab.transport(), await lab.open()];
+      const chunks = Array.from({ length: 120 }, () => pattern(Math.floor(lab.random() * 60_000), lab.random()));
+      const events: Uint8Array[] = [];
+      await receiver.topics.subscribe('stream', {}, (batch) => {
+        events.push(...batch.map(({ body }) => body));
+      });
+      const sends = chunks.map((body) => lab.send(sender, 'stream', [{ body }]));
+      const publishes = chunks.map((body) => publish(lab, sender, 'stream', [{ body }]));
+      const got = await consume(lab, receiver, 'stream', chunks.length, 7);
+      await Promise.all([...sends, ...publishes]);
+      await lab.until('all events', () => events.length >= chunks.length);
+      const expected = hashOf(chunks);
+      lab.check.equal(hashOf(got.map(({ body }) => body)), expected, 'hash of what the queue carried');
+      lab.check.equal(hashOf(events), expected, 'hash of what the topic carried');
+    },
+  },
+];
+
+/** A Uint8Array by descent, as some libraries have them. */
+class Shout extends Uint8Array {}
+
+interface Spoilable {
+  body: Uint8Array;
+  headers: { kind: string };
+  priority: number;
+}
+
+function spoilable(text: string): Spoilable {
+  return { body: encoder.encode(text), headers: { kind: 'original' }, priority: 4 };
+}
+
+function spoil(message: Spoilable): void {
+  message.body.fill(0);
+  message.headers.kind = 'spoiled';
+  message.priority = 9;
+  message.body = new Uint8Array(1);
+}
+
+/** Bytes as a plain array, so that what kind of view they are does not count. */
+function plain(bytes: Uint8Array | undefined): number[] | undefined {
+  return bytes && Array.from(bytes);
+}
+
+function pattern(size: number, seed = 0.5): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let state = Math.floor(seed * 0x7fffffff) | 1;
+  for (let index = 0; index < size; index += 1) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0;
+    bytes[index] = state >>> 16;
+  }
+  return bytes;
+}
+
+function hashOf(chunks: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
+}
