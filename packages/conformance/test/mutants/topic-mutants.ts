@@ -107,8 +107,8 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'goes on at the position instead of behind it',
-    killedBy: 'Y2',
+    name: 'goes on from the start instead of behind a position',
+    killedBy: 'Y1',
     mutate: (transport) =>
       replace(transport, {
         topics: {
