@@ -64,18 +64,18 @@ async function main(): Promise<void> {
   if (runs.some(({ results }) => results.some(({ status }) => status === 'failed'))) process.exitCode = 1;
 }
 
-/** Each backend names its harness in `test/harness.ts`. */
+/** Each backend has its harness in `test/harness.ts`, or one for each of its links in `test/NAME-harness.ts`. */
 async function findHarnesses(): Promise<Harness[]> {
-  const files = globSync('packages/*/test/*harness.ts', { cwd: paths.root }).sort();
+  const files = globSync('packages/{transport-*,compose}/test/*harness.ts', { cwd: paths.root }).sort();
+  const wanted = files.filter((file) => positionals.length === 0 || positionals.some((name) => file.includes(name)));
   const harnesses: Harness[] = [];
-  for (const file of files.filter((name) => !name.startsWith('packages/conformance'))) {
+  for (const file of wanted) {
     const { harness } = (await import(pathToFileURL(join(paths.root, file)).href)) as { harness: Harness };
     harnesses.push(harness);
   }
   const unknown = positionals.filter((name) => !harnesses.some((harness) => harness.name === name));
-  if (unknown.length > 0)
-    fail(`no backend ${unknown.join(', ')}; there are ${harnesses.map(({ name }) => name).join(', ')}`);
-  return harnesses.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  if (unknown.length > 0) fail(`no backend ${unknown.join(', ')} among ${files.join(', ')}`);
+  return harnesses;
 }
 
 function readOptions(): RunOptions {

@@ -53,7 +53,12 @@ function stubTransport(lacks: Feature | undefined, onClose: () => void): Transpo
     if (!closed) onClose();
     closed = true;
   };
-  return { name: 'stub', capabilities: stubCapabilities(lacks), close, [Symbol.asyncDispose]: close } as unknown as Transport;
+  return {
+    name: 'stub',
+    capabilities: stubCapabilities(lacks),
+    close,
+    [Symbol.asyncDispose]: close,
+  } as unknown as Transport;
 }
 
 function stubCapabilities(lacks: Feature | undefined): Capabilities {
