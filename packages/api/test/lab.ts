@@ -29,11 +29,35 @@ async function sqliteStore(): Promise<Store> {
   };
 }
 
+/** Memory, with its fast path of requests hidden: the bus emulates it over queues. */
+async function memoryStoreWithoutCalls(): Promise<Store> {
+  const store = await memoryStore();
+  return {
+    open: async () => withoutCalls(await store.open()),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+function withoutCalls(transport: Transport): Transport {
+  return new Proxy(transport, {
+    get: (target, key) => {
+      if (key === 'calls') return undefined;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 const openers: Record<string, () => Promise<Store>> = { memory: memoryStore };
 if ('openSqlite' in sqlite) openers['sqlite'] = sqliteStore;
 
 /** The names of the backends that are here. */
 export const backends: readonly string[] = Object.keys(openers);
+
+const HIDDEN = 'memory without calls';
+openers[HIDDEN] = memoryStoreWithoutCalls;
+/** The same, and one whose requests go over queues. */
+export const requestBackends: readonly string[] = [...backends, HIDDEN];
 
 /** One store with buses over it, and what they reported. */
 export class Lab implements AsyncDisposable {

@@ -11,3 +11,17 @@ export function schemaOf<T>(what: string, is: (value: unknown) => boolean): Stan
 
 export const stringSchema: StandardSchema<string> = schemaOf('string', (value) => typeof value === 'string');
 export const numberSchema: StandardSchema<number> = schemaOf('number', (value) => typeof value === 'number');
+
+/** A schema of an object with these fields; an issue for each that is not as it should be. */
+export function objectSchema<T extends object>(fields: { [K in keyof T]: StandardSchema<T[K]> }): StandardSchema<T> {
+  const validate = (value: unknown) => {
+    if (typeof value !== 'object' || value === null) return { issues: [{ message: 'expected an object' }] };
+    const issues = Object.entries(fields).flatMap(([key, schema]) => {
+      const result = (schema as StandardSchema)['~standard'].validate((value as Record<string, unknown>)[key]);
+      if (result instanceof Promise || result.issues === undefined) return [];
+      return result.issues.map(({ message }) => ({ message, path: [key] }));
+    });
+    return issues.length === 0 ? { value: value as T } : { issues };
+  };
+  return { '~standard': { version: 1, vendor: 'test', validate } };
+}

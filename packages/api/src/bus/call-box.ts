@@ -22,7 +22,7 @@ export class CallBox {
   readonly #end = new AbortController();
   #opened: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
-  #usedAt = 0;
+  #usedAt = Number.NEGATIVE_INFINITY;
   #keeper: ReturnType<typeof setInterval> | undefined;
 
   /** `onStray` gets what is about no request that is listened for. */
