@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
+import type { Capabilities } from '@busbar/api/transport';
 import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
 import type { Harness } from './harness.ts';
 import { type OpenedLab, openLab } from './open-lab.ts';
@@ -77,8 +78,8 @@ async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab)
     const reason = capabilities.reasons[missing] ?? 'no reason is declared';
     return proveRefused(subject, lab, `${missing}: ${reason}`);
   }
-  const unpowered = whyUnpowered(harness, subject.powers ?? []);
-  if (unpowered !== undefined) return { status: 'not-tested', reason: unpowered };
+  const unpowered = whyUnpowered(harness, subject.powers ?? [], capabilities);
+  if (unpowered !== undefined) return unpowered;
   return perform(lab, subject, () => subject.run(lab));
 }
 
@@ -94,10 +95,22 @@ async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: st
   return verdict.status === 'passed' ? { status: 'unsupported', reason } : verdict;
 }
 
-function whyUnpowered(harness: Harness, powers: readonly Power[]): string | undefined {
+/** A power that is missing because of what the transport declares to be is no gap of the tests. */
+function whyUnpowered(
+  harness: Harness,
+  powers: readonly Power[],
+  { reach, durability }: Capabilities,
+): Verdict | undefined {
   for (const power of powers) {
     const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
-    if (reason !== undefined) return reason;
+    if (reason === undefined) continue;
+    if (power === 'reopen' && durability === 'none') {
+      return { status: 'not-applicable', reason: 'It declares that it keeps nothing.' };
+    }
+    if (power !== 'server' && reach === 'process') {
+      return { status: 'not-applicable', reason: 'It declares that it reaches no further than its process.' };
+    }
+    return { status: 'not-tested', reason };
   }
   return undefined;
 }

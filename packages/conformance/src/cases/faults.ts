@@ -1,7 +1,6 @@
 /** Fault injection: calls that fail, a wall clock that is set, no free file descriptor; the rest in files of its own. */
 
 import type { Transport } from '@busbar/api/transport';
-import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { idsOf, receiveOne } from '../consuming.ts';
 import { drainFully } from '../draining.ts';
@@ -63,7 +62,6 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ6', 'RQ2'],
     needs: ['monotonicClock'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const transport = await lab.transport();
       await transport.queues.configure('leased', { leaseMs: 2_000 });
@@ -87,7 +85,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RA1'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const client = await lab.process({ maxFiles: 100 });
       const starved = await client.run<StarvedWork>(TASKS, 'sendWithoutFiles', 'work');

@@ -1,7 +1,6 @@
 /** Fault injection: processes that are killed while they consume or produce. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { idsOf, receiveOne, texts } from '../consuming.ts';
 import { drainFully } from '../draining.ts';
@@ -17,7 +16,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     smoke: true,
     async run(lab) {
       const transport = await lab.transport();
@@ -55,7 +53,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RQ7'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const transport = await lab.transport();
       await transport.topics.bind('events', 'news');

@@ -2,7 +2,6 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery, Transport } from '@busbar/api/transport';
-import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { receiveOne } from '../consuming.ts';
 import { drainFully } from '../draining.ts';
@@ -21,7 +20,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const transport = await lab.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
@@ -43,7 +41,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const transport = await lab.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS });

@@ -1,7 +1,6 @@
 /** Several processes on one store. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { consume, receiveOne, texts } from '../consuming.ts';
 import { type Crowd, crowd, judgeCrowd } from '../crowd.ts';
@@ -22,7 +21,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RT1', 'RE1'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     smoke: true,
     async run(lab) {
       const here = await lab.transport();
@@ -54,7 +52,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RQ1', 'RQ2'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     smoke: true,
     alone: true,
     timeoutMs: 60_000,
@@ -72,7 +69,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'SHOULD',
     rules: ['RQ8'],
     powers: ['processes'],
-    notApplicable: unlessManyProcesses,
     alone: true,
     async run(lab) {
       const here = await lab.transport();

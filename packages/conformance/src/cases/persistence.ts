@@ -2,7 +2,6 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessageInput, Transport } from '@busbar/api/transport';
-import { unlessDurable, unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { consume, texts } from '../consuming.ts';
 import { assertNoticed } from '../damage.ts';
@@ -24,7 +23,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1'],
     powers: ['reopen'],
-    notApplicable: unlessDurable,
     smoke: true,
     async run(lab) {
       const before = await lab.transport();
@@ -39,7 +37,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RD2'],
     powers: ['processes'],
-    notApplicable: (capabilities) => unlessManyProcesses(capabilities) ?? unlessDurable(capabilities),
     async run(lab) {
       const acknowledged: string[] = [];
       for (const round of [0, 1, 2, 3]) acknowledged.push(...(await killWriter(lab, `r${round}`)));
@@ -59,7 +56,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'reopen'],
-    notApplicable: unlessDurable,
     async run(lab) {
       const transport = await lab.transport();
       const messages = lab.messages(300, {}, 'x'.repeat(200));
@@ -75,7 +71,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RQ10'],
     powers: ['files', 'processes', 'disk'],
-    notApplicable: unlessDurable,
     async run(lab) {
       const { folder } = lab;
       await lab.closeAll();
@@ -95,7 +90,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'processes', 'disk', 'reopen'],
-    notApplicable: unlessDurable,
     async run(lab) {
       await lab.send(await lab.transport(), 'work', lab.messages(3));
       await lab.closeAll();
@@ -115,7 +109,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RT6'],
     powers: ['files'],
-    notApplicable: unlessDurable,
     async run(lab) {
       const transport = await lab.transport();
       for (let burst = 0; burst < 6; burst += 1) await passBurst(lab, transport);

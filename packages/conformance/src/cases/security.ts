@@ -4,7 +4,6 @@ import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import type { MessageInput, Transport } from '@busbar/api/transport';
-import { unlessManyProcesses } from '../applicability.ts';
 import type { ConformanceCase } from '../case.ts';
 import { consume, texts } from '../consuming.ts';
 import type { Lab } from '../lab.ts';
@@ -104,7 +103,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA6'],
     powers: ['files'],
-    notApplicable: unlessManyProcesses,
     async run(lab) {
       const transport = await lab.transport();
       await lab.send(transport, 'work', lab.messages(3));
