@@ -20,7 +20,7 @@ describe.each(backends)('on %s', (backend) => {
   test('a task runs once, and its result reaches every ticket of it', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const ticket = await a.enqueue<number>('square', 7, { priority: 9 });
+    const ticket = await a.enqueue<number, number>('square', 7, { priority: 9 });
     expect(ticket.id).toMatch(/^square#[0-9a-f-]{36}$/);
     expect(ticket).toMatchObject({ queue: 'square', isDuplicate: false });
     expect(await ticket.status()).toBe('queued');

@@ -43,7 +43,7 @@ export abstract class Sender {
     body: TaskIn,
     options?: EnqueueOptions,
   ): Promise<Ticket<ResultOut>>;
-  enqueue<R = unknown>(queue: string, body?: unknown, options?: EnqueueOptions): Promise<Ticket<R>>;
+  enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<Ticket<R>>;
   async enqueue(queue: string | AnyQueue, body?: unknown, options?: EnqueueOptions): Promise<Ticket<unknown>> {
     return this.#kernel.verbs.enqueue(this.#origin, queue, body, options);
   }
