@@ -282,6 +282,7 @@ test('bad input is refused', async () => {
     { durable: '' },
     { concurrency: 2 },
     { retry: {} },
+    { consumer: 'c' },
     { durable: 'd', concurrency: 0 },
     { nope: 1 },
     5,

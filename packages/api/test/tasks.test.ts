@@ -45,6 +45,19 @@ describe.each(backends)('on %s', (backend) => {
     expect(await Promise.all(tickets.map((ticket) => ticket.result()))).toEqual(results);
   });
 
+  test('operators see who has a task', async () => {
+    await using lab = await open();
+    const bus = await lab.bus();
+    const over = gate();
+    await bus.enqueueAll('shown', [1, 2]);
+    await bus.process('shown', { consumer: '@worker.7' }, () => over.promise);
+    const leased = async () => (await bus.transport.admin.browse('shown', { state: 'leased' })).messages;
+    expect(await waitFor(async () => (await leased())[0], { what: 'a lease' })).toMatchObject({
+      consumer: '@worker.7',
+    });
+    over.resolve();
+  });
+
   test('64 at a time, thousands of tasks, each once, in few calls', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
@@ -491,7 +504,15 @@ test('bad input is refused before any effect', async () => {
   await refuse(bus.enqueueAll('q', 'abc' as never));
   await refuse(bus.enqueueAll('q', [1], { dedupeKey: 'x' }));
   await refuse(bus.enqueueAll('q', [1], () => ({ nope: 1 }) as object));
-  for (const options of [{ concurrency: 0 }, { concurrency: 1.5 }, { leaseMs: 10 }, { resultTtlMs: -1 }, { x: 1 }, 5]) {
+  for (const options of [
+    { concurrency: 0 },
+    { concurrency: 1.5 },
+    { leaseMs: 10 },
+    { resultTtlMs: -1 },
+    { consumer: '' },
+    { x: 1 },
+    5,
+  ]) {
     await refuse(bus.process('q', options as object, () => 1));
   }
   await refuse(bus.process('q', { retry: { baseMs: -1 } }, () => 1));

@@ -1,6 +1,6 @@
 /** A processor: takes tasks of one queue and runs a handler for each, several at a time. */
 
-import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS, MAX_TIMER_MS } from '../checks.ts';
+import { checkDuration, checkInteger, checkOptions, checkText, MAX_DURATION_MS, MAX_TIMER_MS } from '../checks.ts';
 import type { CallOptions, QueueSettings } from '../transport.ts';
 import { checkRetry, type RetryPolicy } from './backoff.ts';
 import { Consumer, type ConsumerPlan } from './consumer.ts';
@@ -16,6 +16,8 @@ export interface ConsumeOptions extends CallOptions {
   readonly maxAttempts?: number;
   /** When a failed handler is tried again. Default: after 1 s, doubling to 60 s, with jitter. */
   readonly retry?: RetryPolicy;
+  /** Who takes the messages, as operators and the history of a dead letter show it. 1 to 255 characters. Default: an id of this bus. */
+  readonly consumer?: string;
 }
 
 /** How tasks are processed. */
@@ -32,7 +34,7 @@ export interface CloseConsumerOptions {
 
 /** The keys of {@link ConsumeOptions}. */
 export const CONSUME_KEYS: readonly string[] = [
-  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'timeoutMs', 'signal'],
+  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'signal'],
 ];
 
 const DEFAULT_DRAIN_MS = 5_000;
@@ -102,6 +104,7 @@ export function checkConsumeOptions(options: ConsumeOptions): void {
   checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
   checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
   checkRetry(options.retry);
+  checkText(options.consumer, 'consumer', 255);
 }
 
 /** Throws INVALID_ARGUMENT unless `options` are legal. */
@@ -122,7 +125,7 @@ export function checkClose(options: CloseConsumerOptions | undefined): number {
 export async function startConsumer(
   kernel: BusKernel,
   queue: string,
-  { concurrency = 1, leaseMs, maxAttempts, retry, timeoutMs, signal }: ConsumeOptions,
+  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = kernel.instance, timeoutMs, signal }: ConsumeOptions,
   plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
 ): Promise<Consumer> {
   const bounds = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
@@ -137,7 +140,7 @@ export async function startConsumer(
     ...plan,
     queue,
     concurrency,
-    consumer: kernel.instance,
+    consumer,
     retry: checkRetry(retry),
     maxAttempts: attempts,
   });

@@ -34,7 +34,7 @@ export interface BusSubscribeOptions extends ConsumeOptions {
 export type EventHandler<T> = (event: Received<T>, context: Context) => unknown;
 
 const KEYS = ['durable', 'from', ...CONSUME_KEYS];
-const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry'] as const;
+const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer'] as const;
 
 /** Listens to a pattern. */
 export async function subscribe(
