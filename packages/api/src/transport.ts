@@ -436,7 +436,10 @@ export interface PendingResult {
   readonly status: 'done' | 'started' | 'not-found';
 }
 
-/** One piece of exported state. Bytes are base64; the rest is plain JSON, so that a record is a line of a file. */
+/**
+ * One piece of exported state. Bytes are base64, the rest is plain JSON, so that a record is a line of a file: an import
+ * reads what became of it there, such as the null of a duration that was Infinity. What is leased is exported as ready.
+ */
 export type StateRecord =
   | { readonly kind: 'queue'; readonly name: string; readonly settings: Required<QueueSettings> }
   | { readonly kind: 'message'; readonly queue: string; readonly message: ExportedMessage }

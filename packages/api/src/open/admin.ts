@@ -167,16 +167,33 @@ async function* exportRecords(shared: Shared, options: CallOptions | undefined):
 }
 
 async function* batches(records: AsyncIterable<StateRecord> | Iterable<StateRecord>): AsyncIterable<StateRecord[]> {
+  checkIterable(records);
   let batch: StateRecord[] = [];
   for await (const record of records) {
     if (!KINDS.includes(record?.kind))
       throw invalid(`illegal record ${describe(record)}`, 'Import what exportState gave.');
-    batch.push(record);
+    batch.push(unfolded(record));
     if (batch.length < IMPORT_BATCH) continue;
     yield batch;
     batch = [];
   }
   if (batch.length > 0) yield batch;
+}
+
+function checkIterable(records: unknown): void {
+  const isIterable =
+    typeof records === 'object' && records !== null && (Symbol.asyncIterator in records || Symbol.iterator in records);
+  if (!isIterable) throw invalid(`records must be iterable, not ${describe(records)}`, 'Import what exportState gave.');
+}
+
+/** JSON has no Infinity and makes null of it: the durations that may be infinite are so again. */
+function unfolded(record: StateRecord): StateRecord {
+  if (record.kind !== 'queue') return record;
+  const { expireIdleMs, deadTtlMs } = record.settings;
+  if (expireIdleMs !== null && deadTtlMs !== null) return record;
+  const forever = Number.POSITIVE_INFINITY;
+  const settings = { ...record.settings, expireIdleMs: expireIdleMs ?? forever, deadTtlMs: deadTtlMs ?? forever };
+  return { ...record, settings };
 }
 
 function checkPage(options: ListOptions | undefined): Page {
