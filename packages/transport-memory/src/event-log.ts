@@ -96,6 +96,7 @@ export class EventLog {
     this.#start = 0;
     this.#bytes = 0;
     this.counts.clear();
+    this.#dedupe.clear();
     this.#agenda.cancel(this.#ageing);
   }
 
