@@ -18,6 +18,7 @@ import { cases as leases } from './cases/leases.ts';
 import { cases as lifecycle } from './cases/lifecycle.ts';
 import { cases as locks } from './cases/locks.ts';
 import { cases as mailboxes } from './cases/mailboxes.ts';
+import { cases as movedStores } from './cases/moved-stores.ts';
 import { cases as multiProcess } from './cases/multi-process.ts';
 import { cases as ordering } from './cases/ordering.ts';
 import { cases as payload } from './cases/payload.ts';
@@ -88,4 +89,5 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...faults,
   ...security,
   ...stateTransfer,
+  ...movedStores,
 ]);

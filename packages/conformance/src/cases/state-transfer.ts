@@ -1,5 +1,254 @@
-/** Cases of the group that the file is named after. */
+/** State transfer: a queue and all that belongs to it moves, is moved once, and can be cleared away. */
 
+import type { BrowsedMessage, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
+import { consume, receiveOne, settle } from '../consuming.ts';
+import { exported, move, refusedMove } from '../moving.ts';
+import { deadLetters, holds, queueInfo } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'State transfer';
+const needs = ['exportState'] as const;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'J1',
+    group,
+    title: 'queues move with their settings, messages with every field and in their order',
+    level: 'MUST',
+    rules: ['RA7', 'RQ4'],
+    needs,
+    refused: refusedMove,
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      const settings = { leaseMs: 45_000, maxLength: 77, maxAttempts: 3, dedupeMs: 300_000, expireIdleMs: 600_000 };
+      await transport.queues.configure('set', { ...settings, frozen: true, deadTtlMs: 900_000 });
+      await transport.queues.configure('default');
+      const first = { ...fullMessage(), headers: { kind: 'ä' } };
+      const low = lab.messages(3, { priority: 1 }, 'low');
+      await lab.send(transport, 'inbox', [
+        ...low,
+        first,
+        ...lab.messages(3),
+        ...lab.messages(2, { priority: 9 }, 'high'),
+      ]);
+      const [queues, browsed] = [await transport.admin.queues(), await transport.admin.browse('inbox')];
+      await move(lab, transport);
+      const after = await transport.admin.queues();
+      lab.check.equal(
+        after.map(({ name, settings }) => [name, settings]),
+        queues.map(({ name, settings }) => [name, settings]),
+        'queues',
+      );
+      const { messages } = await transport.admin.browse('inbox');
+      lab.check.equal(messages.map(essence), browsed.messages.map(essence), 'messages');
+      const got = await consume(lab, transport, 'inbox', 9);
+      lab.check.equal(
+        got.map(({ id, attempt }) => [id, attempt]),
+        messages.map(({ message }) => [message.id, 1]),
+        'order',
+      );
+    },
+  },
+  {
+    id: 'J2',
+    group,
+    title: 'importing again adds nothing and changes nothing',
+    level: 'MUST',
+    rules: ['RA7', 'RQ7'],
+    needs,
+    refused: refusedMove,
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'inbox', lab.messages(4));
+      const [taken] = await lab.receive(transport, 'inbox', 1);
+      await settle(lab, transport, taken ? [taken] : [], { action: 'reject' });
+      await transport.topics.bind('bound', 'news');
+      await transport.topics.publish('news', lab.messages(2));
+      await transport.entries.put('key', Uint8Array.of(1));
+      const records = await move(lab, transport);
+      const before = await shape(transport);
+      lab.check.equal(await transport.admin.importState(records), 0, 'new when imported again');
+      lab.check.equal(await transport.admin.importState(records.slice(0, 5)), 0, 'new when imported in part');
+      lab.check.equal(await shape(transport), before, 'the state after importing again');
+      await lab.ack(transport, await lab.receive(transport, 'inbox', 3));
+      lab.check.equal(await transport.admin.importState(await exported(transport)), 0, 'new of what it has itself');
+      await holds(lab, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
+    },
+  },
+  {
+    id: 'J3',
+    group,
+    title: 'attempts and their history move; what is leased arrives as ready, its attempt counted',
+    level: 'MUST',
+    rules: ['RA7', 'RQ2', 'RQ5'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'inbox', lab.messages(2, { maxAttempts: 3 }));
+      for (const reason of ['first', 'second']) {
+        const got = await lab.receive(transport, 'inbox', 2);
+        if (reason === 'first') await settle(lab, transport, got, { action: 'retry', reason });
+        else await settle(lab, transport, got.slice(0, 1), { action: 'retry', reason });
+      }
+      await move(lab, transport);
+      await holds(lab, transport, 'inbox', { ready: 2, leased: 0, dead: 0 });
+      const { messages } = await transport.admin.browse('inbox');
+      const histories = messages.map(({ message, history }) => [
+        lab.text(message),
+        history.map(({ attempt, outcome, reason }) => `${attempt} ${outcome} ${reason}`),
+      ]);
+      const said = Object.fromEntries(histories) as Record<string, string[]>;
+      lab.check.equal(said['m0'], ['1 retry first', '2 retry second'], 'history of the one that was retried twice');
+      lab.check.equal(said['m1']?.[0], '1 retry first', 'history of the one that was leased');
+      const last = await lab.receive(transport, 'inbox', 2);
+      lab.check.equal(
+        last.map(({ attempt }) => attempt),
+        [3, 3],
+        'the next attempt of both',
+      );
+      await settle(lab, transport, last, { action: 'retry', reason: 'third' });
+      const dead = await deadLetters(lab, transport, 'inbox', 2);
+      lab.check.equal(
+        dead.map(({ attempts }) => attempts),
+        [3, 3],
+        'attempts of the dead',
+      );
+    },
+  },
+  {
+    id: 'J4',
+    group,
+    title: 'delays and times to live go on where they were',
+    level: 'MUST',
+    rules: ['RA7', 'RQ6'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      const began = performance.now();
+      await lab.send(transport, 'inbox', [
+        ...lab.messages(1, { delayMs: 900 }, 'later'),
+        ...lab.messages(1, { delayMs: 700 }, 'sooner'),
+        ...lab.messages(1, { ttlMs: 500 }, 'short'),
+        ...lab.messages(1, { ttlMs: 60_000, delayMs: 60_000 }, 'long'),
+      ]);
+      await lab.until('some of the time to pass', () => performance.now() - began > 200);
+      await move(lab, transport);
+      const long = (await transport.admin.browse('inbox', { state: 'delayed' })).messages.at(-1);
+      lab.check.between(long?.delayLeftMs ?? 0, 50_000, 59_802, 'the delay that is left');
+      lab.check.between(long?.ttlLeftMs ?? 0, 50_000, 59_802, 'the time to live that is left');
+      await lab.until('the short one to expire', async () => (await queueInfo(transport, 'inbox')).ready === 0);
+      lab.check.between(performance.now() - began, 495, 4_000, 'the short one lived for');
+      for (const [text, delay] of [
+        ['sooner0', 700],
+        ['later0', 900],
+      ] as const) {
+        const got = await receiveOne(lab, transport, 'inbox');
+        lab.check.between(performance.now() - began, delay - 3, delay + 4_000, `${text} came after`);
+        lab.check.equal(lab.text(got), text, 'what came');
+      }
+    },
+  },
+  {
+    id: 'J5',
+    group,
+    title: 'dead letters move with reason, time and history, and can be redriven there',
+    level: 'MUST',
+    rules: ['RA7', 'RQ5'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      await transport.queues.configure('inbox', { maxAttempts: 2 });
+      await lab.send(transport, 'inbox', [{ ...fullMessage(), id: 'poison' }, ...lab.messages(1)]);
+      for (const reason of ['broke', 'broke again']) {
+        const got = await lab.receive(transport, 'inbox', 1);
+        await settle(lab, transport, got, { action: 'retry', reason });
+      }
+      await settle(lab, transport, [await receiveOne(lab, transport, 'inbox')], {
+        action: 'reject',
+        reason: 'unwanted',
+      });
+      const before = (await deadLetters(lab, transport, 'inbox', 2)).map(essence);
+      await move(lab, transport);
+      lab.check.equal((await deadLetters(lab, transport, 'inbox', 2)).map(essence), before, 'dead letters');
+      lab.check.equal(await transport.admin.redrive('inbox', { ids: ['poison'] }), 1, 'redriven');
+      const again = await receiveOne(lab, transport, 'inbox');
+      lab.check.equal([again.id, again.attempt], ['poison', 1], 'the one that was redriven');
+      await holds(lab, transport, 'inbox', { dead: 1, ready: 0 });
+    },
+  },
+  {
+    id: 'J6',
+    group,
+    title: 'ids stay known: what was sent before the move is a duplicate after it, consumed or not',
+    level: 'MUST',
+    rules: ['RA7', 'RQ7'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      const sent = ['done', 'waiting', 'dead'].map((id) => ({
+        id,
+        body: Buffer.from(id),
+        priority: id === 'waiting' ? 1 : 4,
+      }));
+      await lab.send(transport, 'inbox', sent);
+      const [done, dead] = await lab.receive(transport, 'inbox', 2);
+      if (done && dead) {
+        await lab.ack(transport, [done]);
+        await settle(lab, transport, [dead], { action: 'reject' });
+      }
+      await move(lab, transport);
+      const results = await transport.queues.send('inbox', [...sent, { id: 'new', body: Buffer.from('new') }]);
+      lab.check.equal(
+        results.map(({ id, status }) => [id, status]),
+        [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']],
+        'sends after the move',
+      );
+      const got = await consume(lab, transport, 'inbox', 2);
+      lab.check.equal(
+        got.map(({ id }) => id),
+        ['new', 'waiting'],
+        'what is delivered',
+      );
+      await holds(lab, transport, 'inbox', { ready: 0, dead: 1 });
+    },
+  },
+];
+
+function fullMessage() {
+  return {
+    ...{
+      id: 'full',
+      body: Uint8Array.of(0, 255, 34),
+      contentType: 'application/x-test',
+      type: 'kind',
+      from: '@a',
+      to: '@b',
+    },
+    ...{ priority: 5, correlationId: 'correlation', causationId: 'cause', hops: 2, replyTo: 'replies' },
+  };
+}
+
+/** A message without what depends on the moment, and without what is undefined. */
+function essence({ message, leaseLeftMs, delayLeftMs, ttlLeftMs, ...rest }: BrowsedMessage): unknown {
+  const { body, ...fields } = message;
+  return JSON.parse(JSON.stringify({ ...fields, ...rest, body: Array.from(body) }));
+}
+
+/** What a store holds, in numbers and names. */
+async function shape({ admin, entries }: Transport): Promise<unknown> {
+  const queues = (await admin.queues()).map(({ name, ready, delayed, leased, dead }) => [
+    name,
+    ready,
+    delayed,
+    leased,
+    dead,
+  ]);
+  const revisions = (await entries.list('')).map(({ key, revision }) => [key, revision]);
+  return { queues, revisions, topics: await admin.topics(), bindings: await admin.bindings() };
+}

@@ -1,0 +1,277 @@
+/** State transfer: topics, bindings and entries, large stores, stores that are not empty; and clearing one. */
+
+import type { StateRecord, Transport } from '@busbar/api/transport';
+import { type BadInput, refuseAll, shown, unchecked } from '../bad-inputs.ts';
+import type { ConformanceCase } from '../case.ts';
+import { consume, receiveOne } from '../consuming.ts';
+import { follow, publish, publishTexts } from '../event-log.ts';
+import { exported, move, refusedMove } from '../moving.ts';
+import { holds, queueInfo } from '../queue-view.ts';
+
+const group = 'State transfer';
+const needs = ['exportState'] as const;
+const body = Uint8Array.of(1);
+
+const NO_RECORDS: readonly unknown[] = [
+  null,
+  undefined,
+  'record',
+  5,
+  {},
+  { kind: 'unknown' },
+  { kind: 'toString' },
+  [],
+];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'J7',
+    group,
+    title: 'history and bindings move, and no event enters a queue twice by it',
+    level: 'MUST',
+    rules: ['RA7', 'RT3', 'RT5'],
+    needs,
+    refused: refusedMove,
+    smoke: true,
+    async run(lab) {
+      const transport = await lab.transport();
+      for (const pattern of ['news.*', '>']) await transport.topics.bind('bound', pattern);
+      await publishTexts(lab, transport, 'news.a', 3, 'a');
+      await publish(lab, transport, 'news.b', [
+        { id: 'b', body: Buffer.from('b0'), headers: { kind: 'b' }, type: 't' },
+      ]);
+      await consume(lab, transport, 'bound', 1);
+      const bindings = await transport.admin.bindings();
+      await move(lab, transport);
+      lab.check.equal((await transport.admin.bindings()).toSorted(byPattern), bindings.toSorted(byPattern), 'bindings');
+      await holds(lab, transport, 'bound', { ready: 3 });
+      const log = await follow(lab, transport, 'news.>', { from: 'start' });
+      await log.has(['a0', 'a1', 'a2', 'b0'], 'history');
+      const { id, topic, type, headers } = log.events[3] ?? {};
+      lab.check.equal([id, topic, type, headers?.['kind']], ['b', 'news.b', 't', 'b'], 'fields of an event');
+      const again = await transport.topics.publish('news.b', [{ id: 'b', body }]);
+      lab.check.equal(again[0]?.status, 'duplicate', 'an event that was published before the move');
+      await publishTexts(lab, transport, 'news.c', 1, 'c');
+      await log.has(['a0', 'a1', 'a2', 'b0', 'c0'], 'history and what follows');
+      const got = await consume(lab, transport, 'bound', 4);
+      lab.check.equal(
+        got.map((one) => lab.text(one)),
+        ['a1', 'a2', 'b0', 'c0'],
+        'the bound queue',
+      );
+      const after = log.events[2]?.position ?? '';
+      const rest = await follow(lab, transport, 'news.*', { from: { after } });
+      await rest.has(['b0', 'c0'], 'what follows a position after the move');
+    },
+  },
+  {
+    id: 'J8',
+    group,
+    title: 'entries move with their revisions and times to live, and revisions go on rising above them',
+    level: 'MUST',
+    rules: ['RA7', 'RE1', 'RE2'],
+    needs,
+    refused: refusedMove,
+    smoke: true,
+    async run(lab) {
+      const { entries, admin } = await lab.transport();
+      for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
+        await entries.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
+      }
+      await entries.delete('deleted');
+      await entries.delete('renewed');
+      await entries.put('renewed', Uint8Array.of(0, 255));
+      const gone = await entries.put('gone', body);
+      await entries.delete('gone');
+      const before = await entries.list('');
+      await move(lab, await lab.transport());
+      const after = await entries.list('');
+      lab.check.equal(after.map(lasting), before.map(lasting), 'entries');
+      const short = after.find(({ key }) => key === 'short');
+      lab.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'the time to live that is left');
+      const highest = gone.status === 'stored' ? gone.revision : 0;
+      const next = await entries.put('gone', body);
+      lab.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
+      lab.check.ok(next.status === 'stored' && next.createRevision > highest, 'and so do fencing tokens');
+      await admin.importState([{ kind: 'revision', highest: highest + 1_000_000 }]);
+      const far = await entries.put('kept', body);
+      lab.check.ok(far.status === 'stored' && far.revision > highest + 1_000_000, 'and over those of another store');
+    },
+  },
+  {
+    id: 'J9',
+    group,
+    title: 'what a store has stays as it is when others are imported into it',
+    level: 'MUST',
+    rules: ['RA7'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      const { queues, entries, topics, admin } = transport;
+      await queues.configure('inbox', { maxAttempts: 2 });
+      await lab.send(transport, 'inbox', [...lab.messages(1, { id: 'both' }, 'old'), ...lab.messages(1, {}, 'moved')]);
+      await entries.put('both', Buffer.from('old'));
+      await entries.put('moved', Buffer.from('moved'));
+      await topics.bind('bound', 'old.*');
+      const records = await exported(transport);
+      await admin.clear();
+      await queues.configure('inbox', { maxAttempts: 9 });
+      await lab.send(transport, 'inbox', lab.messages(1, { id: 'both' }, 'own'));
+      await entries.put('both', Buffer.from('own'));
+      await topics.bind('bound', 'own.*');
+      lab.check.ok((await admin.importState(records)) > 0, 'something was new');
+      const texts = (await consume(lab, transport, 'inbox', 2)).map((one) => lab.text(one));
+      lab.check.equal(texts.toSorted(), ['moved0', 'own0'], 'messages');
+      lab.check.equal((await queueInfo(transport, 'inbox')).settings.maxAttempts, 9, 'the setting of the queue');
+      const values = (await entries.list('')).map(({ key, value }) => `${key}: ${Buffer.from(value)}`);
+      lab.check.equal(values, ['both: own', 'moved: moved'], 'entries');
+      const patterns = (await admin.bindings()).map(({ pattern }) => pattern);
+      lab.check.equal(patterns.toSorted(), ['old.*', 'own.*'], 'bindings');
+      await lab.nothing(transport, 'inbox', 20);
+    },
+  },
+  {
+    id: 'J10',
+    group,
+    title: 'clear takes everything away, for all clients, and waits, subscriptions and revisions go on',
+    level: 'MUST',
+    rules: ['RA7', 'RE1', 'RQ3'],
+    smoke: true,
+    async run(lab) {
+      const [transport, other] = [await lab.transport(), await lab.open()];
+      const held = await fill(transport);
+      const put = await transport.entries.put('key', body);
+      const wait = other.queues.receive('waited.for', { waitMs: 10_000 });
+      const log = await follow(lab, other, '>');
+      await transport.admin.clear();
+      for (const { admin, entries, topics } of [transport, other]) {
+        lab.check.equal([await admin.queues(), await admin.bindings(), await admin.topics()], [[], [], []], 'left');
+        lab.check.equal([await entries.list(''), await entries.get('key')], [[], undefined], 'entries left');
+        const history = await topics.subscribe('>', { from: 'start' }, () => lab.check.fail('an event was left'));
+        await history.close();
+      }
+      const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
+      lab.check.equal(late?.status, 'lease-lost', 'what became of a lease');
+      const [again] = await transport.queues.send('full', [{ id: 'known', body }]);
+      lab.check.equal(again?.status, 'stored', 'an id that was known');
+      const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
+      lab.check.equal(event?.status, 'stored', 'an event that was known');
+      const next = await other.entries.put('key', body, { ifRevision: 0 });
+      const [before, after] = [put, next].map((result) => (result.status === 'stored' ? result.createRevision : -1));
+      lab.check.ok((after ?? 0) > (before ?? 0), 'revisions rise over a clearing');
+      await log.has([lab.text({ body })], 'the subscription goes on');
+      await lab.send(transport, 'waited.for', lab.messages(1));
+      lab.check.equal(
+        (await wait).map((one) => lab.text(one)),
+        ['m0'],
+        'the wait goes on',
+      );
+      await holds(lab, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'J11',
+    group,
+    title: "a store of thousands of things moves whole, in order; an export that is left early is in nobody's way",
+    level: 'MUST',
+    rules: ['RA7', 'RQ4'],
+    needs,
+    refused: refusedMove,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await lab.send(transport, 'inbox', lab.messages(3_000));
+      await publishTexts(lab, transport, 'news', 2_000);
+      const keys = Array.from({ length: 1_500 }, (_, index) => `key/${index}`);
+      await Promise.all(keys.map((key) => transport.entries.put(key, body)));
+      for await (const record of transport.admin.exportState()) if (record.kind === 'message') break;
+      await lab.send(transport, 'other', lab.messages(1));
+      const records = await move(lab, transport);
+      lab.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
+      lab.check.equal(
+        [countOf(records, 'event'), countOf(records, 'entry')],
+        [2_000, 1_500],
+        'events and entries in it',
+      );
+      const texts = (await consume(lab, transport, 'inbox', 3_000)).map((one) => lab.text(one));
+      lab.check.equal(
+        texts,
+        lab.messages(3_000).map((one) => lab.text(one)),
+        'messages in their order',
+      );
+      const log = await follow(lab, transport, 'news', { from: 'start' });
+      await log.has(
+        lab.messages(2_000).map((one) => lab.text(one)),
+        'events in their order',
+      );
+      const page = await transport.entries.list('key/');
+      const listed = [...page, ...(await transport.entries.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
+      lab.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');
+      lab.check.equal((await receiveOne(lab, transport, 'other')).attempt, 1, 'the other queue');
+    },
+  },
+  {
+    id: 'J12',
+    group,
+    title: 'what is no record is refused, and where records come from may fail',
+    level: 'MUST',
+    rules: ['RA7', 'RA1'],
+    needs,
+    refused: refusedMove,
+    async run(lab) {
+      const transport = await lab.transport();
+      const inputs: BadInput[] = [...NO_RECORDS.map((record) => [record]), ...[null, undefined, 5, {}]].map(
+        (given) => ({
+          what: `an import of ${shown(JSON.stringify(given))}`,
+          call: ({ admin }) => admin.importState(unchecked(given)),
+        }),
+      );
+      await refuseAll(lab, transport, inputs);
+      const failing = async function* (): AsyncIterable<StateRecord> {
+        yield { kind: 'entry', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5, ttlLeftMs: undefined };
+        throw new Error('the file is torn');
+      };
+      const error = await lab.check.rejects(transport.admin.importState(failing()), 'INTERNAL', 'a source that fails');
+      lab.check.ok(String(error.cause).includes('torn') || error.message.includes('torn'), 'the error says why');
+      lab.check.equal(await transport.admin.queues(), [], 'queues of bad records');
+      await lab.send(transport, 'inbox', lab.messages(1));
+      await consume(lab, transport, 'inbox', 1);
+    },
+  },
+];
+
+/** Something of every kind; gives the receipt of a lease. */
+async function fill({ queues, topics, entries }: Transport): Promise<string> {
+  await topics.bind('bound', 'full.*');
+  await topics.publish('full.on', [{ id: 'known', body }, { body }]);
+  await entries.put('lasting', body);
+  await entries.put('short', body, { ttlMs: 60_000 });
+  await queues.configure('empty', { maxAttempts: 2 });
+  await queues.send('full', [{ id: 'known', body }, { body }, { body, delayMs: 60_000 }, { body }]);
+  const [held, dead] = await queues.receive('full', { max: 2 });
+  if (dead) await queues.settle([{ receipt: dead.receipt, action: 'reject' }]);
+  return held?.receipt ?? '';
+}
+
+function countOf(records: readonly StateRecord[], kind: StateRecord['kind']): number {
+  return records.filter((record) => record.kind === kind).length;
+}
+
+function lasting({
+  key,
+  value,
+  revision,
+  createRevision,
+}: {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly createRevision: number;
+}): unknown {
+  return { key, value: Array.from(value), revision, createRevision };
+}
+
+function byPattern(one: { readonly pattern: string }, other: { readonly pattern: string }): number {
+  return one.pattern < other.pattern ? -1 : 1;
+}

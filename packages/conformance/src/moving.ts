@@ -1,0 +1,28 @@
+/** Moving the whole state of a store: out, away, and in again. */
+
+import type { StateRecord, Transport } from '@busbar/api/transport';
+import type { Lab } from './lab.ts';
+import { collect } from './operations.ts';
+
+/** Everything there is, as it comes back from the lines of a file. */
+export async function exported(transport: Transport): Promise<StateRecord[]> {
+  const records = await collect(transport.admin.exportState());
+  return records.map((record) => JSON.parse(JSON.stringify(record)) as StateRecord);
+}
+
+/** Exports everything, clears the store, and imports it again; gives the records. */
+export async function move(lab: Lab, transport: Transport): Promise<StateRecord[]> {
+  const records = await exported(transport);
+  await transport.admin.clear();
+  lab.check.equal(await transport.admin.queues(), [], 'queues of the cleared store');
+  const added = await transport.admin.importState(records);
+  lab.check.between(added, 1, records.length, 'records that were new');
+  return records;
+}
+
+/** What is not supported is refused, in both directions. */
+export async function refusedMove(lab: Lab): Promise<void> {
+  const { admin } = await lab.transport();
+  await lab.check.rejects(collect(admin.exportState()), 'UNSUPPORTED', 'an export');
+  await lab.check.rejects(admin.importState([]), 'UNSUPPORTED', 'an import');
+}
