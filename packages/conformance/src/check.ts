@@ -2,6 +2,10 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, isBusbarError } from '@busbar/api';
+import { firstDifference } from './difference.ts';
+
+/** A text that can be taken in at a glance. */
+const SHORT = 160;
 
 /** An assertion that did not hold. */
 export class CheckFailed extends Error {
@@ -26,7 +30,7 @@ export class Check {
   equal<T>(actual: T, expected: T, what: string): void {
     this.#count += 1;
     if (!isDeepStrictEqual(actual, expected)) {
-      throw new CheckFailed(`${what}: expected ${show(expected)}, got ${show(actual)}`);
+      throw new CheckFailed(`${what}: ${describe(actual, expected)}`);
     }
   }
 
@@ -60,6 +64,14 @@ export class Check {
     this.#count += 1;
     throw new CheckFailed(what);
   }
+}
+
+/** Both in full where that is short, else where they differ first. */
+function describe(actual: unknown, expected: unknown): string {
+  const inFull = `expected ${show(expected)}, got ${show(actual)}`;
+  if (inFull.length < SHORT) return inFull;
+  const first = firstDifference(actual, expected);
+  return `expected ${show(first.expected)}, got ${show(first.actual)}${first.path === '' ? '' : ` at ${first.path}`}`;
 }
 
 function show(value: unknown): string {

@@ -1,0 +1,34 @@
+/** Where two values differ first: what a failed comparison of large things has to say. */
+
+import { isDeepStrictEqual } from 'node:util';
+
+/** Two values that differ, and the way to them. */
+export interface Difference {
+  /** Such as `[0].history[1].reason`; empty for the values themselves. */
+  readonly path: string;
+  readonly actual: unknown;
+  readonly expected: unknown;
+}
+
+/** The first place where `actual` is not `expected`, which differ. */
+export function firstDifference(actual: unknown, expected: unknown, path = ''): Difference {
+  if (Array.isArray(actual) && Array.isArray(expected)) return inArrays(actual, expected, path);
+  if (!isPlain(actual) || !isPlain(expected)) return { path, actual, expected };
+  for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
+    if (isDeepStrictEqual(actual[key], expected[key]) && key in actual === key in expected) continue;
+    return firstDifference(actual[key], expected[key], `${path}.${key}`);
+  }
+  return { path, actual, expected };
+}
+
+function inArrays(actual: readonly unknown[], expected: readonly unknown[], path: string): Difference {
+  const index = expected.findIndex((item, place) => !isDeepStrictEqual(actual[place], item));
+  if (index >= 0 && index < actual.length) return firstDifference(actual[index], expected[index], `${path}[${index}]`);
+  return { path: `${path}.length`, actual: actual.length, expected: expected.length };
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
