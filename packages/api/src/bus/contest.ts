@@ -68,10 +68,10 @@ export class Contest {
     const watch = await this.#openWatch();
     const ended = watch.ended.then((error) => Promise.reject(error ?? closed()));
     ended.catch(() => undefined);
+    while (!this.#isSynced) await this.#patience.waitUncounted(Promise.race([this.#news(), ended]));
     while (true) {
-      const won = this.#isSynced ? await this.#attempt() : undefined;
-      if (won !== undefined) return won;
-      if (this.#patience.isLate && this.#isSynced) return undefined;
+      const won = await this.#attempt();
+      if (won !== undefined || this.#patience.isLate) return won;
       await this.#nextChance(ended);
     }
   }
@@ -146,14 +146,18 @@ export class Contest {
 
   /** Waits until something became free; then holds back a little. */
   async #nextChance(ended: Promise<never>): Promise<void> {
-    while (!this.#isSynced || this.#free.size === 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const waiting = Promise.race([promise, ended]);
-      if (!this.#isSynced) await this.#patience.waitUncounted(waiting);
-      else if (await this.#patience.waitAtMost(waiting, RECHECK_MS)) this.#recheck();
+    while (this.#free.size === 0) {
+      const waiting = Promise.race([this.#news(), ended]);
+      if (await this.#patience.waitAtMost(waiting, RECHECK_MS)) this.#recheck();
     }
     if (this.#spreadMs > 1) await this.#patience.pause(Math.random() * this.#spreadMs);
+  }
+
+  /** Resolves when the watch tells something. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   #recheck(): void {

@@ -79,7 +79,7 @@ export class Locks {
       if (waitMs > 0) pass = await this.#turns.take(wanted.prefix, patience);
       contest = new Contest(this.#entries, this.#prize(wanted, options), patience);
       const won = await contest.win();
-      if (won === undefined) throw taken('CONFLICT', wanted, contest.rival);
+      if (won === undefined) throw taken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', wanted, contest.rival);
       return this.#hold(wanted, won, options);
     } finally {
       patience.end();
