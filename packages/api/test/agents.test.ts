@@ -282,15 +282,15 @@ describe.each(backends)('agents over %s', (backend) => {
   it('counts as online while it lives, and learns that it was evicted (Z6, Z8)', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
-    let evictions = 0;
-    const agent = await bus.agent('agent', { ttlMs: 200, onEvicted: () => void (evictions += 1) });
+    const evictions: string[] = [];
+    const agent = await bus.agent('agent', { ttlMs: 200, onEvicted: () => void evictions.push(agent.state) });
     const online = async (): Promise<AgentInfo[]> => bus.agents({ online: true });
     for (let n = 0; n < 5; n += 1) {
       await new Promise((resolve) => setTimeout(resolve, 100));
       expect(await online()).toHaveLength(1);
     }
     await bus.transport.entries.delete(`$live/agent/${agent.instance}`);
-    await expect.poll(() => evictions).toBe(1);
+    await expect.poll(() => evictions).toEqual(['evicted']);
     expect(await online()).toHaveLength(1);
     expect(agent.state).toBe('online');
     expect(lab.errors.map(({ code }) => code)).toEqual(['LEASE_LOST']);

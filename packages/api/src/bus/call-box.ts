@@ -1,6 +1,7 @@
 /** The mailbox of one bus for emulated calls: what comes is handed to the calls it is about. */
 
 import { isBusbarError } from '../errors.ts';
+import { newId } from '../id.ts';
 import type { Delivery, MessageInput } from '../message.ts';
 import { backoffMs } from './backoff.ts';
 import { BOX_FRESH_MS, BOX_QUEUE, noteOf, toNote } from './call-wire.ts';
@@ -71,6 +72,21 @@ export class CallBox {
   /** Sends a note that may get lost. */
   note(queue: string, message: MessageInput): void {
     this.send(queue, message).catch((error: unknown) => this.#kernel.report(error, 'call'));
+  }
+
+  /** Resolves when all that is in the queue now was handed out. */
+  async flush(): Promise<void> {
+    const id = newId();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = this.listen('server', id, () => resolve());
+    try {
+      // The lowest priority: it comes behind every reply.
+      const isSent = await this.send(this.queue, { ...toNote('credit', id), priority: 0 });
+      if (isSent) await promise;
+    } catch (error) {
+      this.#kernel.report(error, 'call');
+    }
+    stop();
   }
 
   async #configure(): Promise<void> {

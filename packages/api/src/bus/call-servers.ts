@@ -68,6 +68,7 @@ export class CallServers {
       record.closing = true;
       await pulse.refresh().catch((error: unknown) => this.#kernel.report(error, 'call'));
       await consumer.drain();
+      await consumer.close({ drainMs: 0 });
       await pulse.stop().catch((error: unknown) => this.#kernel.report(error, 'call'));
     };
     let ended: Promise<void> | undefined;

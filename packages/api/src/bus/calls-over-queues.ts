@@ -101,12 +101,17 @@ export class CallsOverQueues implements Calls {
     }
   }
 
+  /** Fails what waits for a responder that has gone, once the replies that it had sent before are read. */
   #serverGone(address: string, box: string, isLast: boolean): void {
-    for (const pending of this.#pending) {
-      if (pending.address !== address) continue;
-      if (pending.server === box) pending.fail(responderGone());
-      else if (pending.server === undefined && isLast && pending.wasSent) pending.fail(noResponder(address, 'unknown'));
-    }
+    const waiting = [...this.#pending].filter((pending) => pending.address === address && pending.wasSent);
+    const gone = waiting.filter(({ server }) => server === box || (server === undefined && isLast));
+    if (gone.length === 0) return;
+    void this.#box.flush().then(() => {
+      for (const pending of gone) {
+        if (pending.server === box) pending.fail(responderGone());
+        else if (pending.server === undefined) pending.fail(noResponder(address, 'unknown'));
+      }
+    });
   }
 
   async #close(): Promise<void> {

@@ -23,7 +23,8 @@ export interface DurableAsk {
   readonly bounds: CallOptions;
 }
 
-const MIN_KEPT_MS = 60_000;
+/** Longer than the shortest dedupe memory: who asks again while the request counts as a duplicate finds its answer. */
+const MIN_KEPT_MS = 150_000;
 const MAX_KEPT_MS = 604_800_000;
 /** How long a restarted asker waits for a reply that the one before had taken. */
 const REPLY_LEASE_MS = 5000;
@@ -36,15 +37,16 @@ export async function* askDurably(kernel: BusKernel, ask: DurableAsk): AsyncGene
   const id = input.id ?? newId();
   const queue = replyQueueOf(ask.asker, id);
   await openReplyQueue(kernel, queue, ask);
-  let isOver = false;
+  let isUnknown = false;
+  let answer: Delivery | undefined;
   try {
     let replies = ask.mayBeKnown ? await take(kernel, queue, ask, 0) : [];
     if (replies.length === 0) await sendOnce(kernel, ask, { ...input, id, replyTo: queue });
     while (true) {
       for (const reply of replies) {
-        isOver = !isPart(reply);
+        if (!isPart(reply)) answer = reply;
         yield reply;
-        if (isOver) return;
+        if (answer !== undefined) return;
         void kernel.leases.settleNow({ receipt: reply.receipt, action: 'ack' });
       }
       const left = deadline - performance.now();
@@ -52,10 +54,15 @@ export async function* askDurably(kernel: BusKernel, ask: DurableAsk): AsyncGene
       replies = await take(kernel, queue, ask, left);
     }
   } catch (error) {
-    if (error instanceof BusbarError && error.code === 'NOT_FOUND') isOver = true;
+    if (error instanceof BusbarError && error.code === 'NOT_FOUND') isUnknown = true;
     throw error;
   } finally {
-    if (isOver) kernel.transport.admin.deleteQueue(queue).catch((error: unknown) => kernel.report(error, 'request'));
+    if (answer !== undefined && ask.mayBeKnown) {
+      // Left there until the queue expires, for who asks again: a handler that runs once more, a process that restarted.
+      void kernel.leases.settleNow({ receipt: answer.receipt, action: 'release' });
+    } else if (answer !== undefined || isUnknown) {
+      kernel.transport.admin.deleteQueue(queue).catch((error: unknown) => kernel.report(error, 'request'));
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { newId } from '../id.ts';
 import type { MessageInput } from '../message.ts';
 import type { CallOptions, SendResult, Transport } from '../transport.ts';
 import { Bodies } from './bodies.ts';
+import { Timings } from './histogram.ts';
 import { Leases } from './leases.ts';
 import { Lifetime } from './lifetime.ts';
 import { toFields } from './message-options.ts';
@@ -42,6 +43,8 @@ export class BusKernel {
   readonly middleware: MiddlewareChain = new MiddlewareChain();
   readonly lifetime: Lifetime = new Lifetime();
   readonly leases: Leases;
+  /** How long the answers to requests of this bus took, by type. */
+  readonly timings: Timings = new Timings();
   /** How many failures were reported so far. */
   errors = 0;
   #verbs: Verbs | undefined;

@@ -14,6 +14,8 @@ interface Pending {
 }
 
 const MAX_SETTLEMENTS = 1000;
+/** How long the answer is awaited of a renewal that was begun too late. */
+const GRACE_MS = 1000;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** One delivery that is being handled. Its signal fires when the lease is lost or the work is given up. */
@@ -178,7 +180,7 @@ export class Leases {
 
   /** Renews a lease whose turn it is. One that ends before the answer is there counts as lost. */
   #due(lease: HeldLease, now: number): void {
-    lease.renewAt = Math.max(lease.endsAt, now + 1000);
+    lease.renewAt = lease.endsAt > now ? lease.endsAt : now + GRACE_MS;
     if (!lease.renewing) void this.#renew(lease);
     else if (now >= lease.endsAt) this.#lose(lease);
   }

@@ -8,7 +8,6 @@ import { addressOf } from './agent-names.ts';
 import type { AgentChooser } from './choose-agent.ts';
 import { checkMessageType } from './definitions.ts';
 import { askDurably } from './durable-requests.ts';
-import { Timings } from './histogram.ts';
 import type { BusKernel } from './kernel.ts';
 import { checkRecipient } from './mail.ts';
 import { toBounds } from './message-options.ts';
@@ -33,8 +32,6 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Asks in somebody's name. */
 export class Requests {
-  /** How long answers took, by type. */
-  readonly timings: Timings = new Timings();
   readonly #kernel: BusKernel;
   readonly #registry: Registry;
   readonly #chooser: AgentChooser;
@@ -118,7 +115,7 @@ export class Requests {
         ? this.#durably(origin, to, input, options)
         : this.#calls.call(addressOf(to), input, this.#bounds(options));
       const answer = await this.#collect(replies, to, question);
-      this.timings.add(type, performance.now() - startedAt);
+      this.#kernel.timings.add(type, performance.now() - startedAt);
       return this.#read(answer, to, question);
     });
   }
