@@ -1,4 +1,4 @@
 import { testTransport } from '@busbar/conformance/vitest';
-import { harness } from './harness.ts';
+import { sqliteHarness } from './harness.ts';
 
-testTransport(harness);
+testTransport(sqliteHarness());

@@ -1,27 +1,25 @@
 // What the conformance suite needs to know of the SQLite transport.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Transport } from '@busbar/api/transport';
 import type { Harness } from '@busbar/conformance';
+import { tempDir } from '@busbar/testbed';
 import { openSqlite } from '../src/index.ts';
 
-export const harness: Harness = {
-  name: 'sqlite',
-  missing: { server: 'It has no server.' },
-  async store() {
-    const folder = await mkdtemp(join(tmpdir(), 'busbar-sqlite-'));
-    const file = join(folder, 'bus.db');
-    return {
-      folder,
-      open: () => openSqlite({ file }),
-      opener: { module: import.meta.url, name: 'openFile', argument: file },
-      remove: () => rm(folder, { recursive: true, force: true }),
-    };
-  },
-};
-
-/** What other processes call. */
-export function openFile(file: string): Promise<Transport> {
-  return openSqlite({ file });
+/** Stores in files of their own, in throw-away folders. */
+export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harness {
+  return {
+    name: durability === 'process' ? 'sqlite' : `sqlite (${durability})`,
+    missing: { server: 'It has no server.' },
+    async store() {
+      const folder = tempDir('busbar-sqlite');
+      const options = { file: folder.join('bus.db'), durability };
+      return {
+        open: () => openSqlite(options),
+        opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
+        folder: folder.path,
+        remove: () => folder[Symbol.asyncDispose](),
+      };
+    },
+  };
 }
+
+/** As it is opened by default: what the matrix shows. */
+export const harness: Harness = sqliteHarness();

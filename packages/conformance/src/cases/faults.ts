@@ -7,6 +7,7 @@ import { drainFully } from '../draining.ts';
 import { faulty } from '../faulty.ts';
 import type { Lab } from '../lab.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
+import { TASKS } from '../processes/tasks.ts';
 import { queueInfo } from '../queue-view.ts';
 import { cases as killed } from './killed.ts';
 import { cases as lateHolders } from './late-holders.ts';
@@ -14,7 +15,6 @@ import { cases as lateHolders } from './late-holders.ts';
 const group = 'Fault injection';
 const LEASE_MS = 250;
 const HOUR_MS = 3_600_000;
-const TASKS = new URL(`../processes/tasks${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href;
 
 export const cases: readonly ConformanceCase[] = [
   {

@@ -50,8 +50,7 @@ export const cases: readonly ConformanceCase[] = [
       const free = blocked.block(LEASE_MS * 3);
       const next = await receiveOne(lab, transport, 'work');
       lab.check.equal(next.attempt, 2, 'attempt of the next holder');
-      await transport.queues.settle([{ receipt: next.receipt, action: 'extend' }]);
-      await free;
+      await keepUntil(lab, transport, next, free);
       await assertFenced(lab, blocked, held, next, transport);
     },
   },
@@ -67,12 +66,25 @@ async function assertFenced(
 ): Promise<void> {
   const receipt = held?.receipt ?? '';
   for (const action of ['ack', 'retry', 'reject', 'extend', 'release'] as const) {
+    await transport.queues.settle([{ receipt: next.receipt, action: 'extend' }]);
     const [result] = await late.settle([{ receipt, action }]);
     lab.check.equal(result?.status, 'lease-lost', `${action} with a receipt whose lease is lost`);
   }
   await lab.ack(transport, [next]);
   const { ready, leased, dead } = await queueInfo(transport, next.queue);
   lab.check.equal([ready, leased, dead], [0, 0, 0], 'ready, leased and dead afterwards');
+}
+
+/** Renews a lease until `over` resolves. */
+async function keepUntil(lab: Lab, transport: Transport, held: Delivery, over: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  void over.then(() => {
+    isOver = true;
+  });
+  await lab.until('the other is free', async () => {
+    await transport.queues.settle([{ receipt: held.receipt, action: 'extend' }]);
+    return isOver;
+  });
 }
 
 /** Writers are stopped wherever they are, also in the middle of a write. */

@@ -1,5 +1,6 @@
 /** Persistence: what was acknowledged outlives clients, kills, damage and full disks. */
 
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -9,6 +10,7 @@ import { drain, drainFully } from '../draining.ts';
 import { follow, publishTexts } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
+import { TASKS } from '../processes/tasks.ts';
 import { queueInfo } from '../queue-view.ts';
 import { bytesIn } from '../store-files.ts';
 
@@ -75,9 +77,12 @@ export const cases: readonly ConformanceCase[] = [
       const { folder } = lab;
       await lab.closeAll();
       const client = await lab.process({ disk: { folder, bytes: 12 * MEBIBYTE } });
+      const ballast = join(folder, 'ballast');
+      await client.run(TASKS, 'writeFile', { path: ballast, bytes: 3 * MEBIBYTE });
       const { ids, refusals } = await fillDisk(client, lab);
       lab.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the disk was full`);
       lab.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
+      await client.run(TASKS, 'removeFile', ballast);
       lab.check.equal(await takeAll(lab, client), ids, 'what came out of the full disk');
       const again = await client.send('work', [{ body: new Uint8Array(1_000) }]);
       lab.check.equal(again[0]?.status, 'stored', 'a send once there is room');

@@ -1,8 +1,20 @@
 /** What cases let another process do beyond the calls of a client. */
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
+
+/** This module: what {@link import('./remote-client.ts').RemoteClient.run} is given. */
+export const TASKS: string = import.meta.url;
+
+/** Writes a file that only takes room; with zeros a file system might save it. */
+export function writeFile(_transport: Transport, { path, bytes }: { path: string; bytes: number }): void {
+  writeFileSync(path, Buffer.alloc(bytes, 'ballast'));
+}
+
+export function removeFile(_transport: Transport, path: string): void {
+  rmSync(path);
+}
 
 /** Sends while no file can be opened; tells what became of each message, and how many files it took. */
 export async function sendWithoutFiles(transport: Transport, queue: string): Promise<Record<string, unknown>> {
