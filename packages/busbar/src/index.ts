@@ -1,2 +1,4 @@
-// The front door: connect and the public names of the api.
-export {};
+/** Entry `busbar`: the front door, and all that its users need of the api. */
+
+export * from '@busbar/api';
+export { type ConnectOptions, connect, connectTransport } from './connect.ts';

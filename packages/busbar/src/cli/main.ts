@@ -1,8 +1,123 @@
-// The command line: the only file that touches arguments and exit codes.
+/** The command line: the only file that touches arguments and exit codes. */
+
+import { invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { type Environment, environment } from '../config.ts';
+import { didYouMean } from '../nearest.ts';
+import { type Command, readCommandLine } from './command.ts';
+import { DONE, USAGE } from './exit-codes.ts';
+import type { FlagTable } from './flag-values.ts';
+import { parseFlags } from './flags.ts';
+import { GLOBAL_FLAGS } from './global-flags.ts';
+import { Interruption } from './interruption.ts';
+import { Output, ReaderGone } from './output.ts';
+import { Session } from './session.ts';
+import { VERBS } from './verbs.ts';
 
 /** Runs one command and resolves to the exit status. */
-export async function main(argv: string[]): Promise<number> {
-  const help = argv.length === 0 || argv.includes('--help');
-  process.stdout.write('usage: busbar <command> [arguments]\n');
-  return help ? 0 : 2;
+export async function main(argv: readonly string[]): Promise<number> {
+  const env = environment();
+  const { verb, rest } = splitVerb(argv);
+  const out = earlyOutput(argv, env);
+  let hasRecipient = false;
+  using interruption = new Interruption();
+  try {
+    if (verb === undefined || verb === 'help') return await general(argv, rest, out);
+    const known = VERBS.get(verb);
+    if (known === undefined) throw unknownVerb(verb);
+    const command = await known.load();
+    hasRecipient = command.hasRecipient === true;
+    if (asksForHelp(rest)) return await showVerb(verb, known.summary, command, out);
+    return await run(command, rest, { env, out, interruption });
+  } catch (error) {
+    if (error instanceof ReaderGone) return DONE;
+    if (interruption.exitCode !== undefined && isBusbarError(error) && error.code === 'ABORTED')
+      return interruption.exitCode;
+    const { reportFailure } = await import('./failure.ts');
+    return reportFailure(error, out, env, hasRecipient);
+  }
+}
+
+interface Surroundings {
+  readonly env: Environment;
+  readonly out: Output;
+  readonly interruption: Interruption;
+}
+
+async function run(
+  command: Command,
+  rest: readonly string[],
+  { env, out, interruption }: Surroundings,
+): Promise<number> {
+  const { flags, args } = readCommandLine(command, rest);
+  await using session = new Session({ flags, out, env, signal: interruption.signal });
+  const code = await command.run({ args, flags, session });
+  return interruption.exitCode ?? code;
+}
+
+/** What stands without a verb: help and version. */
+async function general(argv: readonly string[], rest: readonly string[], out: Output): Promise<number> {
+  const { overview, TOPICS, verbHelp, version } = await import('./help.ts');
+  if (rest.includes('--version')) {
+    const number = version();
+    await (out.json ? out.jsonLines([{ version: number, node: process.versions.node }]) : out.lines([number]));
+    return DONE;
+  }
+  const { args, flags } = parseFlags(rest, GLOBAL_FLAGS, ['TOPIC?']);
+  const [topic] = args;
+  if (topic === undefined) {
+    if (!flags.help && !argv.includes('help')) {
+      out.errorLines(overview(out));
+      return USAGE;
+    }
+    await out.lines(overview(out));
+    return DONE;
+  }
+  const text = TOPICS[topic];
+  const known = VERBS.get(topic);
+  if (text === undefined && known === undefined) throw unknownVerb(topic);
+  await out.lines(text?.() ?? (known ? verbHelp(topic, known.summary, await known.load(), out) : []));
+  return DONE;
+}
+
+async function showVerb(verb: string, summary: string, command: Command, out: Output): Promise<number> {
+  const { verbHelp } = await import('./help.ts');
+  await out.lines(verbHelp(verb, summary, command, out));
+  return DONE;
+}
+
+/** The verb is the first word that is neither a flag of every verb nor the value of one. */
+function splitVerb(argv: readonly string[]): { verb: string | undefined; rest: readonly string[] } {
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = argv[index] ?? '';
+    if (word === '--') break;
+    if (!word.startsWith('-')) return { verb: word, rest: argv.toSpliced(index, 1) };
+    const spec = (GLOBAL_FLAGS as FlagTable)[word.slice(2)];
+    if (spec !== undefined && spec.kind !== 'switch') index += 1;
+  }
+  return { verb: undefined, rest: argv };
+}
+
+/** How to write while the flags are not read yet: their own errors obey them too. */
+function earlyOutput(argv: readonly string[], env: Environment): Output {
+  const end = argv.indexOf('--');
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  return new Output({
+    json: flags.includes('--json'),
+    quiet: flags.includes('--quiet') || flags.includes('-q'),
+    color: flags.includes('--no-color') ? false : undefined,
+    env,
+  });
+}
+
+function asksForHelp(rest: readonly string[]): boolean {
+  const end = rest.indexOf('--');
+  const flags = end === -1 ? rest : rest.slice(0, end);
+  return flags.includes('--help') || flags.includes('-h');
+}
+
+function unknownVerb(verb: string): Error {
+  return invalid(
+    `unknown verb ${quote(verb)}`,
+    `${didYouMean(verb, [...VERBS.keys(), 'help'])}busbar help lists them.`,
+  );
 }

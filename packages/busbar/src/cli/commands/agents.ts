@@ -1,0 +1,75 @@
+/** `busbar agents`: who is registered, who is online, and what waits for them. */
+
+import type { AgentInfo } from '@busbar/api';
+import type { QueueInfo } from '@busbar/api/transport';
+import { type Command, defineCommand } from '../command.ts';
+import { formatDuration } from '../durations.ts';
+import { DONE } from '../exit-codes.ts';
+import { mailboxes } from '../mailbox.ts';
+import type { Output } from '../output.ts';
+import { tableLines } from '../table.ts';
+
+export const agents: Command = defineCommand({
+  args: [],
+  flags: {
+    capability: { kind: 'text', value: 'NAME', max: 255, help: 'only those that have it' },
+    online: { kind: 'switch', help: 'only those that are online' },
+  },
+  examples: [
+    ['busbar agents', 'all that are registered or online'],
+    ['busbar agents --online --capability review --json', 'who can review now'],
+  ],
+  notes: ['WAITING counts messages in the inbox, HELD those received and not acked yet, DEAD the dead letters.'],
+  run: async ({ flags, session }) => {
+    const { out } = session;
+    const bus = await session.bus();
+    const [infos, boxes] = await Promise.all([
+      bus.agents({
+        ...(flags.capability === undefined ? {} : { capability: flags.capability }),
+        ...(flags.online ? { online: true } : {}),
+      }),
+      mailboxes(bus.transport, session),
+    ]);
+    if (out.json) await out.jsonLines(infos.map((info) => toJson(info, boxes.get(info.name))));
+    else if (infos.length > 0) await out.lines(toTable(infos, boxes, out));
+    if (infos.length === 0) out.note('busbar: no agents; make one with busbar register NAME');
+    return DONE;
+  },
+});
+
+function toJson({ registeredAt, instances, ...info }: AgentInfo, box: QueueInfo | undefined): unknown {
+  return {
+    ...info,
+    registeredAt: registeredAt === undefined ? null : new Date(registeredAt).toISOString(),
+    inbox:
+      box === undefined
+        ? null
+        : {
+            ready: box.ready,
+            delayed: box.delayed,
+            leased: box.leased,
+            dead: box.dead,
+            oldestAgeMs: Math.round(box.oldestAgeMs),
+          },
+    instances: instances.map((instance) => ({ ...instance, since: new Date(instance.since).toISOString() })),
+  };
+}
+
+function toTable(infos: readonly AgentInfo[], boxes: ReadonlyMap<string, QueueInfo>, out: Output): string[] {
+  const rows = infos.map((info) => {
+    const { name, online, load, limit, capabilities, note = '' } = info;
+    const box = boxes.get(name);
+    const oldest = box === undefined || box.ready === 0 ? '' : formatDuration(box.oldestAgeMs);
+    const counts = [box?.ready, box?.leased, box?.dead].map((count) => (count === undefined ? '-' : String(count)));
+    return [
+      name,
+      online ? 'online' : 'away',
+      online ? `${load}/${limit}` : '-',
+      ...counts,
+      oldest,
+      capabilities.join(','),
+      note,
+    ];
+  });
+  return tableLines(['AGENT', 'STATE', '#LOAD', '#WAITING', '#HELD', '#DEAD', '#OLDEST', 'CAN', 'NOTE'], rows, out);
+}

@@ -1,0 +1,69 @@
+/** `busbar doctor`: looks at everything between a shell and its bus, and says what is wrong. */
+
+import { isBusbarError } from '@busbar/api/transport';
+import { type Command, defineCommand } from '../command.ts';
+import { type Finding, failWith } from '../doctor/finding.ts';
+import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/probe.ts';
+import { checkStoreFiles } from '../doctor/store-files.ts';
+import { checkLocation, checkNode, checkVariables } from '../doctor/surroundings.ts';
+import { formatDuration } from '../durations.ts';
+import { DONE, UNEXPECTED, USAGE } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { printable } from '../printable.ts';
+import type { Session } from '../session.ts';
+
+const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
+
+export const doctor: Command = defineCommand({
+  args: [],
+  flags: {},
+  examples: [
+    ['busbar doctor', 'each line is ok, warn or fail'],
+    ['MESSAGE_BUS=sqlite:./bus.db busbar doctor --json', 'one JSON object'],
+  ],
+  notes: [
+    'Opens the bus, and sends one message to a queue of its own, which it removes. Secrets do not show. Exit 1 if a line is fail; 2 where what names the bus means nothing.',
+  ],
+  run: async ({ session }) => {
+    const { out } = session;
+    const findings: Finding[] = [];
+    let code = DONE;
+    for await (const finding of examine(session, (error) => (code = isUsage(error) ? USAGE : UNEXPECTED))) {
+      findings.push(finding);
+      if (finding.status === 'fail' && code === DONE) code = UNEXPECTED;
+      if (!out.json) await out.lines(toLines(finding, out));
+    }
+    if (out.json) await out.jsonLines([{ ok: code === DONE, checks: findings }]);
+    return code;
+  },
+});
+
+/** Looks at one thing after the other; the first that does not work ends it. */
+async function* examine(session: Session, onError: (error: unknown) => void): AsyncGenerator<Finding> {
+  yield checkNode();
+  yield* checkVariables(session);
+  try {
+    const located = session.locate();
+    yield checkLocation(located);
+    const began = performance.now();
+    const transport = await session.transport();
+    const opened = formatDuration(performance.now() - began);
+    yield { check: 'open', status: 'ok', detail: `in ${opened}` };
+    yield* checkStoreFiles(located.url);
+    yield* checkCapabilities(transport);
+    yield* await checkRoundTrip(transport, session);
+    yield* await checkMail(transport, session);
+  } catch (error) {
+    onError(error);
+    yield failWith('bus', error);
+  }
+}
+
+function isUsage(error: unknown): boolean {
+  return isBusbarError(error) && error.code === 'INVALID_ARGUMENT';
+}
+
+function toLines({ check, status, detail, hint }: Finding, out: Output): string[] {
+  const line = `${out.paint(STYLES[status], status.padEnd(4))}  ${check.padEnd(10)}  ${printable(detail)}`;
+  return hint === undefined ? [line] : [line, `${' '.repeat(18)}${out.paint('dim', `hint: ${printable(hint)}`)}`];
+}

@@ -1,0 +1,40 @@
+/** `busbar logs`: the last lines of an agent's log. */
+
+import { type Command, defineCommand } from '../command.ts';
+import { DONE } from '../exit-codes.ts';
+import { findMailbox, requireMailbox } from '../mailbox.ts';
+import { timeOf } from '../message-view.ts';
+import type { Output } from '../output.ts';
+import { printable } from '../printable.ts';
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const STYLES = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
+
+type Line = { readonly at: number; readonly level: (typeof LEVELS)[number]; readonly text: string };
+
+export const logs: Command = defineCommand({
+  args: ['AGENT'],
+  flags: {
+    level: { kind: 'choice', choices: LEVELS, help: 'only lines of this level or worse' },
+    lines: { kind: 'integer', min: 1, max: 100, help: 'at most so many (default 100: all that are kept)' },
+  },
+  examples: [
+    ['busbar logs @worker', 'its last 100 lines'],
+    ['busbar logs @worker --level warn --json', 'what went wrong, as JSON lines'],
+  ],
+  run: async ({ args: [agent = ''], flags, session }) => {
+    const { out } = session;
+    const all = await (await session.bus()).logs(agent);
+    if (all.length === 0 && (await findMailbox(agent, session)) === undefined) await requireMailbox(agent, session);
+    const least = LEVELS.indexOf((flags.level ?? 'debug') as Line['level']);
+    const lines = all.filter(({ level }) => LEVELS.indexOf(level) >= least).slice(-(flags.lines ?? 100));
+    if (out.json) await out.jsonLines(lines.map((line) => ({ ...line, at: new Date(line.at).toISOString() })));
+    else await out.lines(lines.map((line) => toText(line, out)));
+    if (lines.length === 0) out.note('busbar: no lines');
+    return DONE;
+  },
+});
+
+function toText({ at, level, text }: Line, out: Output): string {
+  return `${out.paint('dim', timeOf(at))} ${out.paint(STYLES[level] ?? 'dim', level.padEnd(5))} ${printable(text)}`;
+}

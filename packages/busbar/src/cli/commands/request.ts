@@ -1,0 +1,96 @@
+/** `busbar request`: ask an agent, and wait for its answer. */
+
+import type { Recipient, RequestOptions } from '@busbar/api';
+import { BusbarError, invalid, isBusbarError, newId } from '@busbar/api/transport';
+import { BODY_NOTE, readBody } from '../body.ts';
+import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { DONE } from '../exit-codes.ts';
+import { unknownAgent } from '../mailbox.ts';
+import { showValue, valueText } from '../message-view.ts';
+import { printable } from '../printable.ts';
+
+const FLAGS = {
+  type: { kind: 'text', value: 'NAME', max: 255, help: 'what is asked (default request)' },
+  capability: { kind: 'text', value: 'NAME', max: 255, help: 'any agent that is online and has it, instead of TO' },
+  wait: { kind: 'duration', min: 1, help: 'how long to wait for the answer (default 45s)' },
+  live: { kind: 'switch', help: 'only an agent that is online now, by the fast path; else exit 5 at once' },
+  key: { kind: 'text', value: 'ID', max: 512, help: 'its id: asking again with it picks up the answer' },
+  priority: { kind: 'integer', min: 0, max: 9, help: '0 to 9, higher goes first (default 4)' },
+  header: { kind: 'pairs', short: 'H', value: 'NAME=VALUE', help: 'a header; may be repeated' },
+  correlation: { kind: 'text', value: 'ID', max: 512, help: 'ties messages together' },
+  text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
+} as const;
+
+type Use = Invocation<typeof FLAGS>;
+
+const DEFAULT_WAIT_MS = 45_000;
+
+export const request: Command = defineCommand({
+  args: ['TO?', 'BODY?'],
+  flags: FLAGS,
+  hasRecipient: true,
+  examples: [
+    [`busbar request @auth '{"token":"x"}' --type validate_token`, 'prints the answer'],
+    ['busbar request @auth ping --live', 'only if it is online'],
+    ['busbar request --capability review @diff.txt --wait 10m', 'any agent that can'],
+  ],
+  notes: [
+    'The request goes through the inbox of the agent, which may come online later, or answer from a shell with reply.',
+    'It carries its time: nobody works for an asker who has gone. Exit 4: no answer in time. Exit 1: the handler failed.',
+    BODY_NOTE,
+  ],
+  run: async (use) => {
+    const { flags, session } = use;
+    const { out, signal } = session;
+    const [to, argument] = readRecipient(use);
+    const optional = flags.type !== undefined;
+    const body = await readBody(argument, { text: flags.text, optional, signal, out });
+    const id = flags.key ?? newId();
+    const speaker = await session.speaker();
+    const answering = speaker.request(to, flags.type ?? 'request', body, { id, ...toOptions(use) });
+    const answer = await answering.catch(async (error: unknown) => {
+      throw await explain(error, to, id, use);
+    });
+    await (out.json ? out.jsonLines([{ id, body: showValue(answer) }]) : out.lines([printable(valueText(answer))]));
+    return DONE;
+  },
+});
+
+function toOptions({ flags, session }: Use): RequestOptions {
+  const { wait, live, priority, header, correlation } = flags;
+  return {
+    durable: !live,
+    timeoutMs: wait ?? session.timeoutMs ?? DEFAULT_WAIT_MS,
+    signal: session.signal,
+    headers: header,
+    ...(priority === undefined ? {} : { priority }),
+    ...(correlation === undefined ? {} : { correlationId: correlation }),
+  };
+}
+
+function readRecipient({ args: [first, second], flags: { capability } }: Use): [Recipient, string | undefined] {
+  if (capability === undefined) {
+    if (first === undefined)
+      throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
+    return [first, second];
+  }
+  if (second !== undefined) throw invalid('TO and --capability exclude each other', 'Leave one of them out.');
+  return [{ capability }, first];
+}
+
+/** The same error, with a hint that names commands and flags instead of functions. */
+async function explain(error: unknown, to: Recipient, id: string, { flags, session }: Use): Promise<unknown> {
+  if (!isBusbarError(error)) return error;
+  const { code, outcome, message, cause } = error;
+  if (code === 'NOT_FOUND' && typeof to === 'string') return unknownAgent(to, session, error);
+  const hint = hintFor(code, id, flags.live);
+  return hint === undefined ? error : new BusbarError(code, message, { hint, outcome, cause });
+}
+
+function hintFor(code: string, id: string, live: boolean): string | undefined {
+  if (code === 'NO_RESPONDER')
+    return live ? 'Without --live the request waits in its inbox.' : 'busbar agents lists who is there.';
+  if (code === 'TIMEOUT' && !live)
+    return `Where it is still worked on, asking again with --key ${id} picks up the answer.`;
+  return undefined;
+}

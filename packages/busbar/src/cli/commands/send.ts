@@ -1,0 +1,83 @@
+/** `busbar send`: a message into the inbox of an agent. */
+
+import type { Recipient, Sent } from '@busbar/api';
+import { invalid } from '@busbar/api/transport';
+import { BODY_NOTE, readBody } from '../body.ts';
+import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { sendDirectly, toFields } from '../direct.ts';
+import { DONE } from '../exit-codes.ts';
+import { MAIL_FLAGS, toMailOptions } from '../mail-flags.ts';
+
+const FLAGS = {
+  type: { kind: 'text', value: 'NAME', max: 255, help: 'what kind of message it is (default message)' },
+  capability: { kind: 'text', value: 'NAME', max: 255, help: 'to one agent that is online and has it, instead of TO' },
+  ...MAIL_FLAGS,
+  hold: { kind: 'switch', help: 'park it for an agent that is to come, instead of exit 5' },
+  text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
+  jsonl: { kind: 'switch', help: 'send many: each line of stdin is { "to", "type"?, "body"?, … }' },
+} as const;
+
+type Use = Invocation<typeof FLAGS>;
+
+export const send: Command = defineCommand({
+  args: ['TO?', 'BODY?'],
+  flags: FLAGS,
+  hasRecipient: true,
+  examples: [
+    [`busbar send @reviewer '{"file":"a.ts"}' --type review`, 'prints the id of the message'],
+    ['git diff | busbar send @reviewer --type diff --text', 'the body from a pipe'],
+    ['busbar send --capability review "please look" --ttl 1h', 'to any agent that can'],
+    ['busbar send --jsonl < messages.jsonl', 'thousands: prints one id a line'],
+  ],
+  notes: [
+    BODY_NOTE,
+    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, hold; the flags hold for lines that do not say it. A bad line is named by its number, the others are sent, and the exit code is 2.',
+    'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 5: nobody of that name.',
+  ],
+  run: (invocation) => (invocation.flags.jsonl ? sendMany(invocation) : sendOne(invocation)),
+});
+
+async function sendOne(use: Use): Promise<number> {
+  const { args, flags, session } = use;
+  const { out, signal } = session;
+  const [to, argument] = readRecipient(args, flags.capability);
+  const optional = flags.type !== undefined;
+  const body = await readBody(argument, { text: flags.text, optional, signal, out });
+  const sent = await sendTo(to, body, use);
+  await (out.json ? out.jsonLines([sent]) : out.lines([sent.id]));
+  if (sent.status === 'duplicate') out.note('busbar: a duplicate: it was sent before, nothing was stored now');
+  return DONE;
+}
+
+async function sendTo(to: Recipient, body: unknown, { flags, session }: Use): Promise<Sent> {
+  const { key, hold, type = 'message' } = flags;
+  if (typeof to === 'string' && flags.attempts === undefined) {
+    return sendDirectly(session, to, body, { ...toFields(flags), type, hold });
+  }
+  const { toShellError } = await import('../recipient.ts');
+  const options = { ...session.call, ...toMailOptions(flags), ...(key === undefined ? {} : { id: key }), hold };
+  return (await session.speaker()).send(to, type, body, options).catch((error: unknown) => {
+    throw toShellError(error);
+  });
+}
+
+async function sendMany({ args, flags, session }: Use): Promise<number> {
+  if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line says its own.');
+  if (flags.key !== undefined) throw invalid('--key means nothing with --jsonl', 'Give the lines ids.');
+  const { capability, hold } = flags;
+  const defaults = { type: flags.type ?? 'message', capability, options: { ...toMailOptions(flags), hold } };
+  const { sendLines } = await import('../send-lines.ts');
+  return sendLines(session, defaults);
+}
+
+/** TO and BODY; with --capability the only argument is BODY. */
+function readRecipient(args: readonly string[], capability: string | undefined): [Recipient, string | undefined] {
+  const [first, second] = args;
+  if (capability === undefined) {
+    if (first === undefined)
+      throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
+    return [first, second];
+  }
+  if (second !== undefined) throw invalid('TO and --capability exclude each other', 'Leave one of them out.');
+  return [{ capability }, first];
+}

@@ -1,0 +1,142 @@
+/** `busbar tail`: events as they come, or as they came. */
+
+import type { From, Transport } from '@busbar/api/transport';
+import { invalid, quote } from '@busbar/api/transport';
+import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { isDuration, parseDuration } from '../durations.ts';
+import { DONE } from '../exit-codes.ts';
+import { decodeBody, detailsOf, type Shown, showValue, timeOf, valueText } from '../message-view.ts';
+import type { Output } from '../output.ts';
+import { printableLine } from '../printable.ts';
+import type { Session } from '../session.ts';
+
+const FLAGS = {
+  from: { kind: 'text', value: 'start|now|TIME', help: 'where to begin: 10m (ago), or a date and time (default now)' },
+  after: { kind: 'text', value: 'POSITION', help: 'behind an event, by its position in --json' },
+  count: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, help: 'end after so many events' },
+  'stop-at-end': { kind: 'switch', help: 'end when what is there was printed' },
+  raw: { kind: 'switch', help: 'bodies only' },
+  plain: { kind: 'switch', help: 'one line an event, without colours' },
+} as const;
+
+/** How many events of the history are written at a time. */
+const PAGE = 256;
+const TEN_YEARS_MS = 315_360_000_000;
+
+type Flags = Invocation<typeof FLAGS>['flags'];
+
+export const tail: Command = defineCommand({
+  args: ['PATTERN?'],
+  flags: FLAGS,
+  examples: [
+    ['busbar tail', 'all events from now on'],
+    [`busbar tail 'user.*' --from start --json`, 'all there were, and all to come, as JSON lines'],
+    ['busbar tail --from 10m --stop-at-end', 'the last ten minutes'],
+    ['busbar tail build.done --count 1 --raw', 'wait for one'],
+  ],
+  notes: [
+    'In PATTERN, * is one token and >, last, one or more. Quote it. Default: >.',
+    'tail takes nothing from anybody: it reads the log beside the other subscribers.',
+  ],
+  run: async ({ args: [pattern = '>'], flags, session }) => {
+    checkFormats(flags);
+    const from = readFrom(flags);
+    if (flags['stop-at-end']) await printHistory(pattern, from, flags, session);
+    else {
+      const transport = await session.transport();
+      const most = flags.count ?? Number.POSITIVE_INFINITY;
+      await follow(transport, pattern, { from, most, signal: session.signal }, (events) =>
+        print(events, flags, session.out),
+      );
+    }
+    return DONE;
+  },
+});
+
+/** Prints what is there. */
+async function printHistory(pattern: string, from: From, flags: Flags, session: Session): Promise<void> {
+  if (from === 'new') return;
+  const bus = await session.bus();
+  const limit = flags.count === undefined ? {} : { limit: flags.count };
+  let page: Shown[] = [];
+  for await (const event of bus.history(pattern, { ...session.call, from, ...limit })) {
+    page.push({ ...event, body: showValue(event.body) });
+    if (page.length < PAGE) continue;
+    await print(page, flags, session.out);
+    page = [];
+  }
+  await print(page, flags, session.out);
+}
+
+interface Following {
+  readonly from: From;
+  /** How many events to take. */
+  readonly most: number;
+  readonly signal: AbortSignal;
+}
+
+/** Gives events to `print` as they come, until there were enough or it is interrupted. */
+async function follow(
+  transport: Transport,
+  pattern: string,
+  { from, most, signal }: Following,
+  print: (events: readonly Shown[]) => Promise<void>,
+): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => over.resolve(), { once: true });
+  let left = most;
+  const subscription = await transport.topics.subscribe(pattern, { from, signal }, async (events) => {
+    const wanted = events.slice(0, left);
+    left -= wanted.length;
+    if (wanted.length > 0) await print(wanted.map((event) => ({ ...event, body: decodeBody(event) })));
+    if (left === 0) over.resolve();
+  });
+  const ended = subscription.ended.then((error) => {
+    if (error !== undefined) throw causeOf(error);
+  });
+  // It is closed with the transport: its last call of the handler, in here still, must not be waited for.
+  await Promise.race([over.promise, ended]);
+}
+
+/** What made the handler fail, such as a reader that left, rather than the subscription's word for it. */
+function causeOf(error: Error): unknown {
+  return error.cause ?? error;
+}
+
+async function print(events: readonly Shown[], flags: Flags, out: Output): Promise<void> {
+  if (flags.json) return out.jsonLines(events.map(toJson));
+  if (flags.raw) return out.lines(events.map((event) => valueText(event.body)));
+  return out.lines(events.map((event) => toLine(event, flags.plain ? undefined : out)));
+}
+
+function toJson(event: Shown): Record<string, unknown> {
+  const { id, topic, from, type, position } = event;
+  return { id, topic, from, type, body: event.body, position, ...detailsOf(event) };
+}
+
+function toLine(event: Shown, out: Output | undefined): string {
+  const { sentAt, from } = event;
+  const topic = printableLine(event.topic ?? '');
+  const body = printableLine(valueText(event.body));
+  const sender = from === undefined ? '' : ` ${printableLine(from)}`;
+  if (out === undefined) return `${timeOf(sentAt)} ${topic}${sender} ${body}`;
+  return `${out.paint('dim', timeOf(sentAt))} ${out.paint('cyan', topic)}${out.paint('dim', sender)} ${body}`;
+}
+
+function checkFormats({ json, raw, plain, from, after }: Flags): void {
+  if ([json, raw, plain].filter(Boolean).length > 1) {
+    throw invalid('--json, --raw and --plain exclude each other', 'Use one of them.');
+  }
+  if (from !== undefined && after !== undefined)
+    throw invalid('--from and --after exclude each other', 'Use one of them.');
+}
+
+function readFrom({ from, after }: Flags): From {
+  if (after !== undefined) return { after };
+  if (from === undefined || from === 'now') return 'new';
+  if (from === 'start') return 'start';
+  if (isDuration(from)) return { time: Date.now() - parseDuration(from, '--from', 0, TEN_YEARS_MS) };
+  const time = /^\d{4}-\d\d/.test(from) ? Date.parse(from) : Number.NaN;
+  if (!Number.isNaN(time)) return { time };
+  throw invalid(`--from is illegal: ${quote(from)}`, 'Use start, now, 10m (ago), or a date like 2026-11-21T09:30.');
+}

@@ -1,0 +1,170 @@
+/** `busbar task`: tasks in queues, and what became of them. */
+
+import type { Ticket } from '@busbar/api';
+import type { BrowsedMessage } from '@busbar/api/transport';
+import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { didYouMean } from '../../nearest.ts';
+import { BODY_NOTE, readBody } from '../body.ts';
+import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { formatDuration } from '../durations.ts';
+import { CONFLICT, DONE } from '../exit-codes.ts';
+import { MAIL_FLAGS, toMailOptions } from '../mail-flags.ts';
+import { bodyLine, decodeBody, showValue, timeOf, valueText } from '../message-view.ts';
+import { printable } from '../printable.ts';
+import { notFound } from '../session.ts';
+import { tableLines } from '../table.ts';
+
+const FLAGS = {
+  ...MAIL_FLAGS,
+  text: { kind: 'switch', help: 'add: BODY is text, also where it parses as JSON' },
+  wait: { kind: 'wait', help: 'add, result: wait for the result, for ever or for TIME' },
+  state: { kind: 'choice', choices: ['ready', 'delayed', 'leased', 'dead'], help: 'list: only tasks in this state' },
+  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most so many (default 100)' },
+} as const;
+
+type Use = Invocation<typeof FLAGS>;
+
+/** How long reading a result that is there may take. */
+const READ_MS = 5_000;
+
+const ACTIONS: Readonly<Record<string, (use: Use) => Promise<number>>> = { add, status, result, cancel, list };
+
+export const task: Command = defineCommand({
+  args: ['ACTION', 'QUEUE|ID?', 'BODY?'],
+  flags: FLAGS,
+  examples: [
+    [`busbar task add build '{"target":"all"}'`, 'prints the id of the task'],
+    ['busbar task status ID', 'queued, delayed, running, done, dead or cancelled'],
+    ['busbar task result ID --wait=5m', 'what its handler returned'],
+    ['busbar task cancel ID', 'takes it back where no worker has it'],
+    ['busbar task list build', 'what waits, runs or died there'],
+  ],
+  notes: [BODY_NOTE, 'result without --wait does not wait: exit 4 where the task is not over. A dead task is exit 1.'],
+  run: async (use) => {
+    const [action = ''] = use.args;
+    const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (run !== undefined) return run(use);
+    const names = Object.keys(ACTIONS);
+    throw invalid(
+      `unknown action ${quote(action)}`,
+      `${didYouMean(action, names)}The actions are ${names.join(', ')}.`,
+    );
+  },
+});
+
+async function add({ args: [, queue, argument], flags, session }: Use): Promise<number> {
+  const { out, signal } = session;
+  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
+  const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
+  const key = flags.key === undefined ? {} : { dedupeKey: flags.key };
+  const options = { ...session.call, ...toMailOptions(flags), ...key };
+  const ticket = await (await session.speaker()).enqueue(queue, body, options);
+  if (flags.wait !== undefined) {
+    out.note(ticket.id);
+    return printResult(ticket, flags.wait, session);
+  }
+  await (out.json ? out.jsonLines([{ id: ticket.id, queue, status: statusOf(ticket) }]) : out.lines([ticket.id]));
+  if (ticket.isDuplicate) out.note('busbar: a duplicate: it was added before, nothing was stored now');
+  return DONE;
+}
+
+async function status(use: Use): Promise<number> {
+  const { out, call } = use.session;
+  const ticket = await ticketOf(use, 'status');
+  const state = await ticket.status(call);
+  if (state === 'unknown') throw noTrace(ticket.id);
+  await (out.json ? out.jsonLines([{ id: ticket.id, queue: ticket.queue, status: state }]) : out.lines([state]));
+  return DONE;
+}
+
+async function result(use: Use): Promise<number> {
+  const { flags, session } = use;
+  const ticket = await ticketOf(use, 'result');
+  if (flags.wait !== undefined) return printResult(ticket, flags.wait, session);
+  const state = await ticket.status(session.call);
+  if (state === 'queued' || state === 'delayed' || state === 'running') {
+    const hint = '--wait waits for it, --wait=5m for so long.';
+    throw new BusbarError('TIMEOUT', `the task is not over: it is ${state}`, { hint });
+  }
+  return printResult(ticket, READ_MS, session);
+}
+
+async function cancel(use: Use): Promise<number> {
+  const { out, call } = use.session;
+  const ticket = await ticketOf(use, 'cancel');
+  const cancelled = await ticket.cancel(call);
+  const state = cancelled ? 'cancelled' : await ticket.status(call);
+  if (out.json) await out.jsonLines([{ id: ticket.id, cancelled, status: state }]);
+  if (cancelled) return DONE;
+  if (state === 'unknown') throw noTrace(ticket.id);
+  out.warn(`too late: the task is ${state}`);
+  return CONFLICT;
+}
+
+async function list({ args: [, queue, extra], flags, session }: Use): Promise<number> {
+  const { out, call } = session;
+  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
+  if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
+  const { admin } = await session.transport();
+  const known = await admin.queues({ names: [queue], ...call });
+  if (known.length === 0)
+    throw notFound('queue', queue, 'It comes to be by its first task. busbar stats lists the queues.');
+  const state = flags.state === undefined ? {} : { state: flags.state as BrowsedMessage['state'] };
+  const { messages, next } = await admin.browse(queue, { limit: flags.limit ?? 100, ...state, ...call });
+  if (out.json) await out.jsonLines(messages.map(toJson));
+  else if (messages.length > 0)
+    await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));
+  if (next !== undefined) out.note(`busbar: there are more than ${messages.length}; --limit shows more`);
+  return DONE;
+}
+
+async function printResult(ticket: Ticket, waitMs: number, { out, signal }: Use['session']): Promise<number> {
+  const value = await ticket.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
+    throw isBusbarError(error) && error.code === 'TIMEOUT' ? late(error) : error;
+  });
+  await (out.json
+    ? out.jsonLines([{ id: ticket.id, status: 'done', result: showValue(value) }])
+    : out.lines([printable(valueText(value))]));
+  return DONE;
+}
+
+async function ticketOf({ args: [, id, extra], session }: Use, action: string): Promise<Ticket> {
+  if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
+  if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
+  return (await session.bus()).task(id);
+}
+
+function statusOf({ isDuplicate }: Ticket): string {
+  return isDuplicate ? 'duplicate' : 'stored';
+}
+
+function toJson({ message, state, attempts, delayLeftMs, leaseLeftMs, consumer, dead }: BrowsedMessage): unknown {
+  const { id, from, priority, sentAt } = message;
+  return {
+    id,
+    state,
+    attempts,
+    from,
+    priority,
+    sentAt: new Date(sentAt).toISOString(),
+    body: decodeBody(message),
+    ...{ delayLeftMs, leaseLeftMs, consumer },
+    ...(dead === undefined ? {} : { dead: { reason: dead.reason, at: new Date(dead.at).toISOString() } }),
+  };
+}
+
+function toRow({ message, state, attempts, delayLeftMs, dead }: BrowsedMessage): string[] {
+  const shown = delayLeftMs === undefined ? state : `${state} ${formatDuration(delayLeftMs)}`;
+  const body = dead === undefined ? bodyLine(message, 200) : `${dead.reason} — ${bodyLine(message, 200)}`;
+  return [shown, String(attempts), timeOf(message.sentAt), message.id, body];
+}
+
+/** The same error, with a hint that names flags instead of options. */
+function late({ message, cause }: BusbarError): BusbarError {
+  const hint = 'Wait longer with --wait=TIME, or see with busbar stats whether a worker takes tasks of its queue.';
+  return new BusbarError('TIMEOUT', message, { hint, cause });
+}
+
+function noTrace(id: string): Error {
+  return notFound('trace of the task', id, 'It expired, was purged, or its result is not kept any longer.');
+}

@@ -1,0 +1,95 @@
+/** What the doctor finds of a bus that is open: what it declares, a message that goes round, and what piles up. */
+
+import type { Capabilities, Transport } from '@busbar/api/transport';
+import { newId } from '@busbar/api/transport';
+import { formatDuration } from '../durations.ts';
+import { mailboxes } from '../mailbox.ts';
+import type { Session } from '../session.ts';
+import { count } from '../table.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+
+const SLOW_MS = 250;
+const OLD_MS = 3_600_000;
+const PROBE_MS = 5_000;
+
+/** What the transport declares of itself. */
+export function checkCapabilities({ name, capabilities }: Transport): Finding[] {
+  const { durability, reach, features } = capabilities;
+  const missing = Object.entries(features).filter(([, has]) => !has);
+  const lacks = missing.length === 0 ? '' : `; without ${missing.map(([feature]) => feature).join(', ')}`;
+  const findings = [ok('transport', `${name}: ${SURVIVES[durability]}, ${REACHES[reach]}${lacks}`)];
+  if (reach !== 'process') return findings;
+  return [
+    ...findings,
+    warn('reach', 'other processes do not see this bus', 'Use sqlite, or a server, to talk to them.'),
+  ];
+}
+
+const SURVIVES: Readonly<Record<Capabilities['durability'], string>> = {
+  none: 'messages are lost with the process',
+  process: 'messages survive killed processes',
+  power: 'messages survive loss of power',
+};
+const REACHES: Readonly<Record<Capabilities['reach'], string>> = {
+  process: 'within one process',
+  host: 'within this machine',
+  network: 'over the network',
+};
+
+/** Sends a message to a queue of its own, to somebody who waits for it already, and acks it. */
+export async function checkRoundTrip({ queues, admin }: Transport, { call }: Session): Promise<Finding[]> {
+  const queue = `$doctor.${newId()}`;
+  await queues.configure(queue, { expireIdleMs: 60_000 }, call);
+  try {
+    const receiving = queues.receive(queue, { waitMs: PROBE_MS });
+    const began = performance.now();
+    await queues.send(queue, [{ body: new TextEncoder().encode('"probe"'), contentType: 'application/json' }], call);
+    const sent = performance.now();
+    const [delivery] = await receiving;
+    const received = performance.now();
+    if (delivery === undefined) {
+      return [
+        fail(
+          'round trip',
+          `a message did not arrive within ${formatDuration(PROBE_MS)}`,
+          'See whether its disk or server is overloaded.',
+        ),
+      ];
+    }
+    await queues.settle([{ receipt: delivery.receipt, action: 'ack' }], call);
+    return [timing(sent - began, received - began, performance.now() - received)];
+  } finally {
+    await admin.deleteQueue(queue, call).catch(() => undefined);
+  }
+}
+
+function timing(sendMs: number, arriveMs: number, ackMs: number): Finding {
+  const [send, arrive, ack] = [sendMs, arriveMs, ackMs].map(formatDuration);
+  const detail = `sent in ${send}, arrived after ${arrive}, acked in ${ack}`;
+  if (Math.max(sendMs, arriveMs, ackMs) < SLOW_MS) return ok('round trip', detail);
+  return warn('round trip', `slow: ${detail}`, 'See whether its disk or server is overloaded.');
+}
+
+/** Mail that nobody takes, dead letters, and whether the agent acted for has a mailbox. */
+export async function checkMail(transport: Transport, session: Session): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const boxes = await mailboxes(transport, session);
+  const agent = session.agentName;
+  if (agent !== undefined && !boxes.has(agent)) {
+    findings.push(warn('agent', `${agent} has no mailbox`, `busbar register ${agent}`));
+  }
+  for (const [name, { ready, dead, oldestAgeMs }] of boxes) {
+    if (oldestAgeMs > OLD_MS) {
+      findings.push(
+        warn(
+          'mail',
+          `${name} has ${count(ready, 'message')} waiting for up to ${formatDuration(oldestAgeMs)}`,
+          `busbar recv ${name}`,
+        ),
+      );
+    }
+    if (dead > 0)
+      findings.push(warn('mail', `${name} has ${count(dead, 'dead letter')}`, `busbar stats shows all queues.`));
+  }
+  return findings.length > 0 ? findings : [ok('mail', `${count(boxes.size, 'mailbox')}, nothing piles up`)];
+}

@@ -1,0 +1,70 @@
+/** What people and programs see of an error: a code, a message, a hint, and never a stack unless they ask. */
+
+import { type BusbarError, isBusbarError } from '@busbar/api/transport';
+import type { Environment } from '../config.ts';
+import { maskUrl } from '../secrets.ts';
+import { exitCodeOf } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import { printable, toJsonLine } from './printable.ts';
+
+const FAULT = 'This looks like a fault of busbar. BUSBAR_DEBUG=1 shows where it arose.';
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+}
+
+/** Writes `error` to stderr and returns the exit code. */
+export function reportFailure(error: unknown, out: Output, env: Environment, hasRecipient: boolean): number {
+  const { code, message, hint, exitCode } = toFailure(error, hasRecipient);
+  if (out.json) out.errorLines([toJsonLine({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })]);
+  else {
+    const lines = [`${out.paintError('red', 'busbar:')} ${printable(message)}`];
+    if (hint !== undefined) lines.push(`${out.paintError('dim', 'hint:')} ${printable(hint)}`);
+    out.errorLines(lines);
+  }
+  if (isDebugging(env)) out.errorLines([stackOf(error)]);
+  return exitCode;
+}
+
+function toFailure(error: unknown, hasRecipient: boolean): Failure {
+  if (isBusbarError(error)) {
+    const cause = error.code === 'HANDLER_FAILED' ? causeOf(error.cause, error.message) : undefined;
+    return {
+      code: error.code,
+      message: maskUrl(cause === undefined ? error.message : `${error.message}: ${cause}`),
+      hint: hintOf(error),
+      exitCode: exitCodeOf(error.code, hasRecipient),
+    };
+  }
+  return {
+    code: 'INTERNAL',
+    message: maskUrl(error instanceof Error ? error.message : String(error)),
+    hint: FAULT,
+    exitCode: exitCodeOf('INTERNAL'),
+  };
+}
+
+function hintOf({ code, hint }: BusbarError): string | undefined {
+  if (hint !== undefined) return maskUrl(hint);
+  return code === 'INTERNAL' ? FAULT : undefined;
+}
+
+/** What the handler at the other side said, in one line, where the message does not say it already. */
+function causeOf(cause: unknown, message: string): string | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const [line = ''] = cause.message.split('\n');
+  return line === '' || message.includes(line) ? undefined : line;
+}
+
+function isDebugging(env: Environment): boolean {
+  return env.BUSBAR_DEBUG !== undefined && env.BUSBAR_DEBUG !== '' && env.BUSBAR_DEBUG !== '0';
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? error.message;
+  return maskUrl(error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`);
+}

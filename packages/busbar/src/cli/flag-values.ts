@@ -1,0 +1,99 @@
+/** What a flag may be worth, and how its text becomes that. */
+
+import { checkOneOf, checkText, invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { parseDuration } from './durations.ts';
+
+interface Described {
+  /** Half a sentence for the help. */
+  readonly help: string;
+  /** One letter. */
+  readonly short?: string;
+  /** Placeholder of the value in the help. */
+  readonly value?: string;
+}
+
+/** A flag of a verb. */
+export type FlagSpec =
+  | (Described & { readonly kind: 'switch' })
+  | (Described & { readonly kind: 'text'; readonly max?: number })
+  | (Described & { readonly kind: 'list' })
+  /** `name=value`, or `name: value`, any number of times. */
+  | (Described & { readonly kind: 'pairs' })
+  | (Described & { readonly kind: 'integer'; readonly min: number; readonly max: number })
+  | (Described & { readonly kind: 'duration'; readonly min?: number; readonly max?: number })
+  /** A duration that may be left out, which means for ever. */
+  | (Described & { readonly kind: 'wait' })
+  | (Described & { readonly kind: 'choice'; readonly choices: readonly string[] });
+
+/** The flags of a verb by name. */
+export type FlagTable = Readonly<Record<string, FlagSpec>>;
+
+/** What a flag is worth once read. */
+export type FlagValue<S extends FlagSpec> = S['kind'] extends 'switch'
+  ? boolean
+  : S['kind'] extends 'list'
+    ? readonly string[]
+    : S['kind'] extends 'pairs'
+      ? Readonly<Record<string, string>>
+      : S['kind'] extends 'text' | 'choice'
+        ? string | undefined
+        : number | undefined;
+
+/** All flags of a table, read. */
+export type FlagValues<T extends FlagTable> = { readonly [K in keyof T]: FlagValue<T[K]> };
+
+const MAX_TEXT = 4_096;
+
+/** Whether a flag has a value behind it. */
+export function takesValue(spec: FlagSpec): 'never' | 'perhaps' | 'always' {
+  if (spec.kind === 'switch') return 'never';
+  return spec.kind === 'wait' ? 'perhaps' : 'always';
+}
+
+/** The value of flag `name`; `given` holds the texts behind it, undefined where it was not used. The last one counts. */
+export function toFlagValue(name: string, spec: FlagSpec, given: readonly string[] | undefined): unknown {
+  const last = given?.at(-1);
+  switch (spec.kind) {
+    case 'switch':
+      return given !== undefined;
+    case 'list':
+      return (given ?? []).map((text) => toText(name, text, MAX_TEXT));
+    case 'pairs':
+      return Object.fromEntries((given ?? []).map((text) => toPair(name, text)));
+    default:
+      return last === undefined ? undefined : toOne(name, spec, last);
+  }
+}
+
+function toOne(name: string, spec: Exclude<FlagSpec, { kind: 'switch' | 'list' | 'pairs' }>, text: string): unknown {
+  switch (spec.kind) {
+    case 'text':
+      return toText(name, text, spec.max ?? MAX_TEXT);
+    case 'integer':
+      return toInteger(name, text, spec.min, spec.max);
+    case 'duration':
+      return parseDuration(text, name, spec.min ?? 0, spec.max ?? MAX_TIMER_MS);
+    case 'wait':
+      return text === '' ? Number.POSITIVE_INFINITY : parseDuration(text, name, 0, MAX_TIMER_MS);
+    case 'choice':
+      checkOneOf(text, name, spec.choices);
+      return text;
+  }
+}
+
+function toText(name: string, text: string, max: number): string {
+  checkText(text, name, max);
+  return text;
+}
+
+function toInteger(name: string, text: string, min: number, max: number): number {
+  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw invalid(`${name} is illegal: ${quote(text)}`, `Use a whole number from ${min} to ${max}.`);
+}
+
+function toPair(name: string, text: string): [key: string, value: string] {
+  const [, key, value] = /^([^=:\s]+)(?:=|:\s*)(.*)$/s.exec(text) ?? [];
+  if (key !== undefined && value !== undefined && key !== '__proto__') return [key.toLowerCase(), value];
+  throw invalid(`${name} is no pair: ${quote(text)}`, `Write ${name} name=value.`);
+}

@@ -1,0 +1,118 @@
+/** Flags: how a verb declares them, and how a command line is read by that table. */
+
+import { parseArgs } from 'node:util';
+import { type BusbarError, invalid, quote } from '@busbar/api/transport';
+import { didYouMean } from '../nearest.ts';
+import { isDuration } from './durations.ts';
+import { type FlagSpec, type FlagTable, type FlagValues, takesValue, toFlagValue } from './flag-values.ts';
+
+/** A positional argument: `?` behind the name of one that may be left out, `...` of one that may be repeated. */
+export type ArgumentName = string;
+
+/** A command line, read. */
+export interface Parsed<T extends FlagTable> {
+  readonly flags: FlagValues<T>;
+  readonly args: readonly string[];
+}
+
+interface Token {
+  readonly kind: 'option' | 'positional' | 'option-terminator';
+  readonly index: number;
+  readonly name?: string;
+  readonly rawName?: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+/** Reads `argv` by `table`; throws INVALID_ARGUMENT at the first thing that does not fit. */
+export function parseFlags<T extends FlagTable>(
+  argv: readonly string[],
+  table: T,
+  names: readonly ArgumentName[],
+): Parsed<T> {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: toNodeOptions(table),
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  const given = new Map<string, string[]>();
+  const args: string[] = [];
+  for (const token of joinOptionalValues(tokens as readonly Token[], table)) {
+    if (token.kind === 'positional') args.push(token.value ?? '');
+    if (token.kind === 'option') collect(token, table, given);
+  }
+  checkArguments(args, names);
+  const values: Record<string, unknown> = {};
+  for (const [name, spec] of Object.entries(table)) values[name] = toFlagValue(`--${name}`, spec, given.get(name));
+  return { flags: values as FlagValues<T>, args };
+}
+
+function toNodeOptions(table: FlagTable): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+  const entries = Object.entries(table).map(([name, spec]) => {
+    const type = takesValue(spec) === 'always' ? ('string' as const) : ('boolean' as const);
+    return [name, spec.short === undefined ? { type } : { type, short: spec.short }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** `--wait 30s` means `--wait=30s`: nobody is called 30s. */
+function* joinOptionalValues(tokens: readonly Token[], table: FlagTable): Generator<Token> {
+  for (let index = 0; index < tokens.length; index += 1) {
+    const token = tokens[index];
+    const next = tokens[index + 1];
+    if (token === undefined) return;
+    const spec = token.kind === 'option' ? ownSpec(table, token.name) : undefined;
+    const open = spec !== undefined && takesValue(spec) === 'perhaps' && token.value === undefined;
+    if (open && next?.kind === 'positional' && isDuration(next.value ?? '')) {
+      index += 1;
+      yield { ...token, value: next.value, inlineValue: true };
+    } else yield token;
+  }
+}
+
+function collect(token: Token, table: FlagTable, given: Map<string, string[]>): void {
+  const { name = '', rawName = '', value, inlineValue } = token;
+  const spec = ownSpec(table, name);
+  if (spec === undefined) throw unknownFlag(rawName, table);
+  const wants = takesValue(spec);
+  if (wants === 'never' && value !== undefined) throw invalid(`${rawName} takes no value`, `Write ${rawName} alone.`);
+  if (wants === 'always') checkValue(rawName, spec, value, inlineValue === true);
+  given.set(name, [...(given.get(name) ?? []), value ?? '']);
+}
+
+function checkValue(rawName: string, spec: FlagSpec, value: string | undefined, inline: boolean): void {
+  if (value === undefined) throw invalid(`${rawName} needs a value`, `Write ${rawName} ${spec.value ?? 'VALUE'}.`);
+  if (!inline && /^-./.test(value)) {
+    throw invalid(
+      `${rawName} needs a value, and ${quote(value)} looks like a flag`,
+      `Write ${rawName}=${value} if it is one.`,
+    );
+  }
+}
+
+function checkArguments(args: readonly string[], names: readonly ArgumentName[]): void {
+  const required = names.filter((name) => !name.endsWith('?') && !name.endsWith('...'));
+  const endless = names.some((name) => name.endsWith('...') || name.endsWith('...?'));
+  const missing = required[args.length];
+  if (missing !== undefined) throw invalid(`${missing} is missing`, usageHint(names));
+  const extra = args[names.length];
+  if (extra !== undefined && !endless) throw invalid(`${quote(extra)} is one argument too many`, usageHint(names));
+}
+
+function usageHint(names: readonly ArgumentName[]): string {
+  if (names.length === 0) return 'This command takes flags only.';
+  const list = names.map((name) => (name.endsWith('?') ? `[${name.slice(0, -1)}]` : name)).join(' ');
+  return `The arguments are ${list}. One with spaces needs quotes, one with - in front a -- before it.`;
+}
+
+function unknownFlag(rawName: string, table: FlagTable): BusbarError {
+  const flags = Object.keys(table).map((name) => `--${name}`);
+  const guess = didYouMean(rawName, flags);
+  return invalid(`unknown flag ${quote(rawName)}`, `${guess}The flags are ${flags.join(' ')}.`);
+}
+
+function ownSpec(table: FlagTable, name: string | undefined): FlagSpec | undefined {
+  return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}

@@ -1,0 +1,124 @@
+/** Help texts, made of what the verbs say of themselves: examples first. */
+
+import { readFileSync } from 'node:fs';
+import { VARIABLES } from '../config.ts';
+import type { Command } from './command.ts';
+import { EXIT_CODES } from './exit-codes.ts';
+import type { FlagSpec, FlagTable } from './flag-values.ts';
+import { GLOBAL_FLAGS } from './global-flags.ts';
+import type { Output } from './output.ts';
+import { VERB_GROUPS } from './verbs.ts';
+
+/** What is longer is not aligned to. */
+const MAX_LEFT = 62;
+const MAX_LINE = 100;
+
+type Rows = readonly (readonly [left: string, right: string])[];
+
+/** The help of the whole command. */
+export function overview(out: Output): string[] {
+  const heading = (text: string): string => out.paint('bold', text);
+  return [
+    'busbar: one message bus for agents and processes, over any backend',
+    '',
+    ...columns([
+      ['busbar register @reviewer', 'a lasting mailbox'],
+      [`busbar send @reviewer '{"file":"a.ts"}'`, 'prints the id of the message'],
+      ['busbar recv @reviewer --wait --json', 'prints the message with its receipt'],
+      ['busbar ack RECEIPT', 'handled: it is gone'],
+    ]),
+    ...Object.entries(VERB_GROUPS).flatMap(([title, verbs]) => [
+      '',
+      heading(title),
+      ...columns(Object.entries(verbs).map(([name, { summary }]) => [name, summary])),
+    ]),
+    '',
+    heading('Flags of every verb'),
+    ...flagLines(GLOBAL_FLAGS),
+    '',
+    'busbar VERB --help says more, with examples. busbar help exit-codes, busbar help environment.',
+  ];
+}
+
+/** The help of one verb. */
+export function verbHelp(name: string, summary: string, command: Command, out: Output): string[] {
+  const heading = (text: string): string => out.paint('bold', text);
+  const hasFlags = Object.keys(command.flags).length > 0;
+  const lines = [`busbar ${name}: ${summary}`, '', ...columns(command.examples)];
+  lines.push(
+    '',
+    `${heading('Usage')}  busbar ${[name, ...command.args.map(toUsage)].join(' ')}${hasFlags ? ' [flags]' : ''}`,
+  );
+  if (hasFlags) lines.push('', heading('Flags'), ...flagLines(command.flags));
+  for (const note of command.notes ?? []) lines.push('', ...wrap(note));
+  lines.push(
+    '',
+    `Every verb has ${Object.keys(GLOBAL_FLAGS)
+      .map((flag) => `--${flag}`)
+      .join(' ')}: busbar help.`,
+  );
+  return lines;
+}
+
+/** `busbar help exit-codes` and `busbar help environment`. */
+export const TOPICS: Readonly<Record<string, () => string[]>> = {
+  'exit-codes': () => ['What the exit code of a command says, with and without --json:', '', ...columns(EXIT_CODES)],
+  environment: () => [
+    'A flag goes before a variable, a variable before busbar.config.json, that before the default:',
+    "a SQLite file in the project's .busbar folder.",
+    '',
+    ...columns([
+      ...Object.entries(VARIABLES),
+      ['NO_COLOR', 'no colours'],
+      ['FORCE_COLOR', 'colours, also without a terminal'],
+    ]),
+  ],
+};
+
+/** The version of this package. */
+export function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+function flagLines(flags: FlagTable): string[] {
+  return columns(Object.entries(flags).map(([name, spec]) => [`--${name}${placeholder(spec)}`, describe(spec)]));
+}
+
+function describe({ help, short }: FlagSpec): string {
+  return short === undefined ? help : `${help} (-${short})`;
+}
+
+function placeholder(spec: FlagSpec): string {
+  if (spec.kind === 'switch') return '';
+  if (spec.kind === 'wait') return '[=TIME]';
+  if (spec.kind === 'choice') return ` ${spec.choices.join('|')}`;
+  return ` ${spec.value ?? (spec.kind === 'integer' ? 'N' : spec.kind === 'duration' ? 'TIME' : 'TEXT')}`;
+}
+
+function toUsage(name: string): string {
+  if (name.endsWith('?')) return `[${name.slice(0, -1)}]`;
+  return name.endsWith('...') ? `[${name}]` : name;
+}
+
+/** A paragraph in lines of at most 100 characters. */
+function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > MAX_LINE) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** Two columns; what stands right of something long goes below it. */
+function columns(rows: Rows): string[] {
+  const lefts = rows.map(([left]) => left.length).filter((length) => length <= MAX_LEFT);
+  const width = Math.max(0, ...lefts);
+  return rows.flatMap(([left, right]) =>
+    left.length <= MAX_LEFT ? [`  ${left.padEnd(width)}  ${right}`] : [`  ${left}`, `  ${' '.repeat(width)}  ${right}`],
+  );
+}

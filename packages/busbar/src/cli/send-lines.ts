@@ -1,0 +1,123 @@
+/** `busbar send --jsonl`: many messages from stdin, as many at a time as came together. */
+
+import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
+import { invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { DONE, exitCodeOf, REFUSED, USAGE } from './exit-codes.ts';
+import { readLines } from './lines.ts';
+import type { Output } from './output.ts';
+import { printable, toJsonLine } from './printable.ts';
+import { toShellError } from './recipient.ts';
+import type { Session } from './session.ts';
+
+/** What holds for lines that do not say it themselves. */
+export interface LineDefaults {
+  readonly type: string;
+  readonly capability: string | undefined;
+  readonly options: MailOptions;
+}
+
+interface Mail {
+  readonly to: Recipient;
+  readonly type: string;
+  readonly body: unknown;
+  readonly options: MailOptions;
+}
+
+type Settled = { readonly sent: Sent } | { readonly error: unknown };
+
+const OPTION_KEYS: readonly (keyof MailOptions)[] = [
+  ...(['id', 'headers', 'priority', 'delayMs', 'ttlMs', 'orderingKey'] as const),
+  ...(['maxAttempts', 'correlationId', 'hold'] as const),
+];
+const KEYS: readonly string[] = ['to', 'capability', 'type', 'body', ...OPTION_KEYS];
+
+/** Sends what stdin holds, prints an id for each line, and resolves with the exit code: 2 if a line was bad. */
+export async function sendLines(session: Session, defaults: LineDefaults): Promise<number> {
+  const { out, signal } = session;
+  const speaker = await session.speaker();
+  let code = DONE;
+  let number = 0;
+  for await (const lines of readLines(signal)) {
+    // Sends of one turn share a transaction.
+    const sending = lines.map((line) => (line.trim() === '' ? undefined : sendLine(speaker, line, defaults, session)));
+    const settled = await Promise.all(sending);
+    const first = number + 1;
+    number += lines.length;
+    await printAll(out, settled, first);
+    for (const [index, one] of settled.entries()) {
+      if (one !== undefined && 'error' in one) code = worse(code, reportLine(out, first + index, one.error));
+    }
+  }
+  return code;
+}
+
+async function sendLine(speaker: Agent, line: string, defaults: LineDefaults, { call }: Session): Promise<Settled> {
+  try {
+    const { to, type, body, options } = toMail(line, defaults);
+    return { sent: await speaker.send(to, type, body, { ...call, ...options }) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function toMail(line: string, defaults: LineDefaults): Mail {
+  const fields = parseLine(line);
+  for (const key of Object.keys(fields)) {
+    if (!KEYS.includes(key)) throw invalid(`unknown key ${quote(key)}`, `The keys are ${KEYS.join(', ')}.`);
+  }
+  const given = Object.fromEntries(
+    Object.entries(fields).filter(([key]) => OPTION_KEYS.includes(key as keyof MailOptions)),
+  );
+  return {
+    to: toRecipient(
+      fields['to'],
+      fields['capability'] ?? (fields['to'] === undefined ? defaults.capability : undefined),
+    ),
+    type: (fields['type'] ?? defaults.type) as string,
+    body: fields['body'],
+    options: { ...defaults.options, ...given },
+  };
+}
+
+function parseLine(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw invalid(`no JSON: ${(error as Error).message}`, 'Each line is one JSON object.');
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw invalid('no JSON object', 'Such as {"to":"@reviewer","body":"hello"}.');
+}
+
+function toRecipient(to: unknown, capability: unknown): Recipient {
+  if (to !== undefined && capability !== undefined) throw invalid('both to and capability', 'Say one of them.');
+  if (capability !== undefined) return { capability: capability as string };
+  if (to === undefined) throw invalid('to is missing', 'Name the agent: {"to":"@reviewer", …}.');
+  return to as string;
+}
+
+function printAll(out: Output, settled: readonly (Settled | undefined)[], first: number): Promise<void> {
+  if (!out.json) return out.lines(settled.flatMap((one) => (one !== undefined && 'sent' in one ? [one.sent.id] : [])));
+  return out.jsonLines(
+    settled.flatMap((one, index) => (one !== undefined && 'sent' in one ? [{ line: first + index, ...one.sent }] : [])),
+  );
+}
+
+/** Names a line that was not sent. What is not the line's fault ends the command. */
+function reportLine(out: Output, line: number, thrown: unknown): number {
+  const error = toShellError(thrown);
+  if (!isBusbarError(error)) throw error;
+  const code = exitCodeOf(error.code, true);
+  if (code !== USAGE && code !== REFUSED) throw error;
+  const { message, hint } = error;
+  if (out.json) out.errorLines([toJsonLine({ error: { code: error.code, message, hint, line } })]);
+  else out.warn(printable(`line ${line}: ${message}${hint === undefined ? '' : ` (${hint})`}`));
+  // A full inbox is no fault of the line.
+  return error.code === 'BACKPRESSURE' ? REFUSED : USAGE;
+}
+
+/** A bad line is what counts most. */
+function worse(one: number, other: number): number {
+  return one === USAGE || other === USAGE ? USAGE : Math.max(one, other);
+}

@@ -1,0 +1,61 @@
+/** Settling deliveries by their receipts: what ack, nack and extend share. */
+
+import { BusbarError, invalid, MAX_BATCH, type Settlement, type SettleResult } from '@busbar/api/transport';
+import { isPiped, readStdin } from './body.ts';
+import { CONFLICT, DONE, UNAVAILABLE } from './exit-codes.ts';
+import { printableLine } from './printable.ts';
+import type { Session } from './session.ts';
+
+/** For the notes of verbs that take receipts. */
+export const RECEIPT_NOTE =
+  'Receipts come as arguments, or one a line from a pipe, as they are or as the lines of recv --json.';
+
+/** What to do with each receipt. */
+export type Action = Settlement extends infer S ? (S extends Settlement ? Omit<S, 'receipt'> : never) : never;
+
+/** Settles what `args` or stdin name, says of which the lease was lost, and resolves with the exit code. */
+export async function settleAll(session: Session, args: readonly string[], action: Action): Promise<number> {
+  const receipts = await readReceipts(args, session);
+  const { queues } = await session.transport();
+  let code = DONE;
+  for (let start = 0; start < receipts.length; start += MAX_BATCH) {
+    const batch = receipts.slice(start, start + MAX_BATCH).map((receipt) => ({ ...action, receipt }) as Settlement);
+    for (const result of await queues.settle(batch, session.call)) code = Math.max(code, await report(session, result));
+  }
+  return code;
+}
+
+async function report({ out }: Session, { receipt, status, leaseLeftMs }: SettleResult): Promise<number> {
+  if (out.json) await out.jsonLines([{ receipt, status, ...(leaseLeftMs === undefined ? {} : { leaseLeftMs }) }]);
+  if (status === 'done') return DONE;
+  const shown = printableLine(receipt, 80);
+  if (status === 'lease-lost') {
+    out.warn(`lease lost: ${shown}. The message is another's by now, or was settled before`);
+    return CONFLICT;
+  }
+  out.warn(`outcome unknown: ${shown}. It may have been settled; see whether the message comes again`);
+  return UNAVAILABLE;
+}
+
+async function readReceipts(args: readonly string[], session: Session): Promise<string[]> {
+  const fromStdin = args.length === 0 ? isPiped() : args.length === 1 && args[0] === '-';
+  const words = fromStdin ? (await readStdin(session)).split('\n').map(toReceipt) : args;
+  const receipts = words.filter((word) => word !== '');
+  if (receipts.length > 0) return receipts;
+  throw invalid('RECEIPT is missing', 'recv prints it. Give it as an argument, or pipe it in.');
+}
+
+function toReceipt(line: string, index: number): string {
+  const text = line.trim();
+  if (!text.startsWith('{')) return text;
+  try {
+    const { receipt } = JSON.parse(text) as { receipt?: unknown };
+    if (typeof receipt === 'string') return receipt;
+  } catch (error) {
+    throw new BusbarError('INVALID_ARGUMENT', `line ${index + 1} of stdin is no JSON`, {
+      hint: RECEIPT_NOTE,
+      cause: error,
+    });
+  }
+  throw invalid(`line ${index + 1} of stdin has no receipt`, RECEIPT_NOTE);
+}

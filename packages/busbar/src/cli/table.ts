@@ -1,0 +1,31 @@
+/** Tables for people: aligned columns, no borders. */
+
+import type { Output } from './output.ts';
+import { printableLine } from './printable.ts';
+
+const GAP = '  ';
+
+/** Rows under headings, as lines. A column whose heading begins with `#` stands right; the last one is cut to the terminal. */
+export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[], out: Output): string[] {
+  const cells = rows.map((row) => row.map((cell) => printableLine(cell)));
+  const names = headings.map((heading) => heading.replace(/^#/, ''));
+  const widths = names.map((name, column) =>
+    Math.max(...[names, ...cells].map((row) => (row[column] ?? '').length), name.length),
+  );
+  const align = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => pad(cell, widths[column] ?? 0, headings[column]?.startsWith('#') === true))
+      .join(GAP)
+      .trimEnd();
+  const cut = (line: string): string => printableLine(line, out.width);
+  return [out.paint('bold', cut(align(names))), ...cells.map((row) => cut(align(row)))];
+}
+
+/** `1 message`, `2 messages`. */
+export function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : noun.endsWith('x') ? 'es' : 's'}`;
+}
+
+function pad(text: string, width: number, right: boolean): string {
+  return right ? text.padStart(width) : text.padEnd(width);
+}

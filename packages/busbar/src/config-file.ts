@@ -1,0 +1,135 @@
+/** `busbar.config.json`: names of buses, and which one is meant when nothing is said. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BusbarError, invalid, quote } from '@busbar/api/transport';
+import { didYouMean } from './nearest.ts';
+import { upwards } from './project-folder.ts';
+import { isSchemeName } from './schemes.ts';
+
+/** What a config file says. */
+export interface ConfigFile {
+  readonly path: string;
+  /** What `connect()` means here: a name of `buses`, a short name or a URL. */
+  readonly bus: string | undefined;
+  readonly buses: ReadonlyMap<string, ConfiguredBus>;
+}
+
+/** One bus of a config file. */
+export interface ConfiguredBus {
+  readonly url: string;
+  /** A namespace of its own on that server or file. */
+  readonly ns: string | undefined;
+}
+
+const FILE = 'busbar.config.json';
+const KEYS = ['bus', 'buses'];
+const BUS_KEYS = ['url', 'ns'];
+const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{1,64}$/;
+
+/** Reads the nearest config file at or above `cwd`; undefined where there is none. Throws INVALID_ARGUMENT where it is bad. */
+export function readConfigFile(cwd: string): ConfigFile | undefined {
+  for (const folder of upwards(cwd)) {
+    const path = join(folder, FILE);
+    const text = readIfThere(path);
+    if (text !== undefined) return parseConfig(text, path);
+  }
+  return undefined;
+}
+
+/** Checks the text of a config file. */
+export function parseConfig(text: string, path: string): ConfigFile {
+  const root = asObject(parseJson(text.replace(/^\uFEFF/, ''), path), path, KEYS);
+  const buses = new Map<string, ConfiguredBus>();
+  const listed = root['buses'] === undefined ? {} : asObject(root['buses'], `${path}: buses`);
+  for (const [name, value] of Object.entries(listed)) {
+    if (!NAME.test(name))
+      throw bad(`${path}: illegal name of a bus ${quote(name)}`, `Use ${NAME.source.slice(1, -1)}.`);
+    if (isSchemeName(name))
+      throw bad(`${path}: a bus cannot be called ${quote(name)}`, 'That is a short name already.');
+    buses.set(name, readBus(value, `${path}: buses.${name}`));
+  }
+  return { path, bus: root['bus'] === undefined ? undefined : asText(root['bus'], `${path}: bus`), buses };
+}
+
+function readBus(value: unknown, what: string): ConfiguredBus {
+  if (typeof value === 'string') return { url: asText(value, what), ns: undefined };
+  const { url, ns } = asObject(value, what, BUS_KEYS);
+  if (url === undefined) throw bad(`${what} has no url`, `Its keys may be ${BUS_KEYS.join(', ')}.`);
+  if (ns !== undefined && (typeof ns !== 'string' || !NAMESPACE.test(ns))) {
+    throw bad(`${what}.ns is illegal: ${show(ns)}`, 'Use 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
+  }
+  return { url: asText(url, `${what}.url`), ns: ns as string | undefined };
+}
+
+function asText(value: unknown, what: string): string {
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  throw bad(`${what} must be a string that names a bus, not ${show(value)}`, 'Such as "sqlite:./bus.db".');
+}
+
+function asObject(value: unknown, what: string, keys?: readonly string[]): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const hint = keys === undefined ? 'It maps names to URLs.' : `Its keys may be ${keys.join(', ')}.`;
+    throw bad(`${what} must be an object, not ${show(value)}`, hint);
+  }
+  for (const key of Object.keys(value)) {
+    if (keys === undefined || keys.includes(key)) continue;
+    throw bad(
+      `${what} has the unknown key ${quote(key)}`,
+      `${didYouMean(key, keys)}Its keys may be ${keys.join(', ')}.`,
+    );
+  }
+  return value as Record<string, unknown>;
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const reason = (error as Error).message.replace(/,? (in JSON )?(at position|\.\.\.|").*$/s, '');
+    throw bad(
+      `${path}:${lineOfFault(text)} is no JSON: ${reason}`,
+      'Mind commas, quotes and comments, which JSON has not.',
+    );
+  }
+}
+
+/** The first line after which no continuation can make the text legal. V8 does not always say where it stopped. */
+function lineOfFault(text: string): number {
+  const lines = text.split('\n');
+  for (let count = 1; count < lines.length; count += 1) {
+    if (isFaulty(`${lines.slice(0, count).join('\n')}\n`)) return count;
+  }
+  return lines.length;
+}
+
+function isFaulty(start: string): boolean {
+  try {
+    JSON.parse(start);
+    return false;
+  } catch (error) {
+    const { message } = error as Error;
+    const [, position] = /at position (\d+)/.exec(message) ?? [];
+    return !/end of JSON|Unterminated/.test(message) && Number(position ?? -1) < start.length;
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw bad(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
+  }
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : quote(value);
+}
+
+function bad(message: string, hint: string): BusbarError {
+  return invalid(message, hint);
+}

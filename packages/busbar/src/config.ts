@@ -1,0 +1,138 @@
+/** Which bus is meant, and what else the environment says: the only reader of `process.env`. */
+
+import { dirname, isAbsolute, join } from 'node:path';
+import { invalid, quote } from '@busbar/api/transport';
+import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
+import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
+import { type Named, readBusName, requireScheme, unknownBus } from './schemes.ts';
+
+/** Where a bus is, and who said so. */
+export interface Located {
+  readonly url: string;
+  /** Such as `--url`, `MESSAGE_BUS`, the path of a config file, or `default`. */
+  readonly origin: string;
+  /** The project's folder, where the bus lives in it. */
+  readonly folder?: ProjectFolder;
+}
+
+/** What of the environment the front door goes by. */
+export interface Environment {
+  readonly MESSAGE_BUS?: string | undefined;
+  /** Name of the agent that a command acts for. */
+  readonly BUSBAR_AGENT?: string | undefined;
+  /** Anything but nothing and 0: errors show their stack. */
+  readonly BUSBAR_DEBUG?: string | undefined;
+  /** Default of `--timeout`. */
+  readonly BUSBAR_TIMEOUT?: string | undefined;
+  readonly NO_COLOR?: string | undefined;
+  readonly FORCE_COLOR?: string | undefined;
+  readonly TERM?: string | undefined;
+  readonly [name: string]: string | undefined;
+}
+
+/** Every variable of this product, with what it means. */
+export const VARIABLES: Readonly<Record<string, string>> = {
+  MESSAGE_BUS: 'the bus: a short name, a URL, or a name in busbar.config.json',
+  BUSBAR_AGENT: 'the agent that commands act for, like --as',
+  BUSBAR_TIMEOUT: 'bound of each call, like --timeout',
+  BUSBAR_DEBUG: '1 shows the stack of an error',
+};
+
+/** The environment of this process. */
+export function environment(): Environment {
+  return process.env;
+}
+
+/**
+ * Finds the bus: `named` (given by `origin`), else `MESSAGE_BUS`, else the config file's `bus`, else the SQLite file in the
+ * project's folder. Writes nothing. Throws INVALID_ARGUMENT for a name that means nothing.
+ */
+export function locateBus(
+  named?: string,
+  origin = 'the URL',
+  env: Environment = environment(),
+  cwd: string = process.cwd(),
+): Located {
+  if (named !== undefined) return locate(named, origin, cwd);
+  if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
+  const file = readConfigFile(cwd);
+  if (file?.bus !== undefined) return locateInFile(file.bus, file);
+  return { ...defaultFile(cwd), origin: 'default' };
+}
+
+/** Makes what a located bus needs around it: the project's folder, where that is its place. */
+export function prepare({ folder }: Located): void {
+  if (folder !== undefined) makeProjectFolder(folder);
+}
+
+function locate(value: string, what: string, cwd: string): Located {
+  const named = readBusName(value, what);
+  if (named.kind !== 'word') return { ...place(named, cwd, cwd, what), origin: what };
+  const file = readConfigFile(cwd);
+  const bus = file?.buses.get(named.word);
+  if (file === undefined || bus === undefined) throw unknownBus(named.word, what, [...(file?.buses.keys() ?? [])]);
+  return { ...placeConfigured(bus, named.word, file, cwd), origin: `${what}, ${file.path}` };
+}
+
+function locateInFile(value: string, file: ConfigFile): Located {
+  const what = `${file.path}: bus`;
+  const folder = dirname(file.path);
+  const named = readBusName(value, what);
+  if (named.kind !== 'word') return { ...place(named, folder, folder, what), origin: file.path };
+  const bus = file.buses.get(named.word);
+  if (bus === undefined) throw unknownBus(named.word, what, [...file.buses.keys()]);
+  return { ...placeConfigured(bus, named.word, file, folder), origin: file.path };
+}
+
+function placeConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, cwd: string): Omit<Located, 'origin'> {
+  const what = `${file.path}: buses.${name}`;
+  const named = readBusName(bus.url, what);
+  if (named.kind === 'word') throw unknownBus(named.word, what, []);
+  const located = place(named, dirname(file.path), cwd, what);
+  return bus.ns === undefined ? located : { ...located, url: withNamespace(located.url, bus.ns, what) };
+}
+
+/** `base` is what relative paths of files start from. */
+function place(
+  named: Exclude<Named, { kind: 'word' }>,
+  base: string,
+  cwd: string,
+  what: string,
+): Omit<Located, 'origin'> {
+  if (named.kind === 'url')
+    return named.scheme === 'sqlite' ? placeFile(named.url, base, cwd, what) : { url: named.url };
+  requireScheme(named.scheme);
+  return named.scheme === 'sqlite' ? defaultFile(cwd) : { url: `${named.scheme}:` };
+}
+
+function placeFile(url: string, base: string, cwd: string, what: string): Omit<Located, 'origin'> {
+  const [, path = '', query = ''] = /^sqlite:([^?#]*)(.*)$/s.exec(url) ?? [];
+  if (path === '') {
+    const located = defaultFile(cwd);
+    return { ...located, url: located.url + query };
+  }
+  return { url: isAbsolute(path) ? url : fileUrl(join(base, decode(path, what))) + query };
+}
+
+function defaultFile(cwd: string): { url: string; folder: ProjectFolder } {
+  const folder = findProjectFolder(cwd);
+  return { url: fileUrl(join(folder.path, 'bus.db')), folder };
+}
+
+/** A path may hold what means something in a URL. */
+function fileUrl(path: string): string {
+  return `sqlite:${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
+}
+
+function decode(path: string, what: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw invalid(`${what} has a bad escape: ${quote(path)}`, 'Write a percent sign in a path as %25.');
+  }
+}
+
+function withNamespace(url: string, ns: string, what: string): string {
+  if (/[?&]ns=/.test(url)) throw invalid(`${what} has ns twice`, 'Say it in the URL, or beside it.');
+  return `${url}${url.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`;
+}

@@ -1,0 +1,61 @@
+/** The `.busbar` folder of a project: where the default SQLite file lives. */
+
+import { existsSync, mkdirSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { BusbarError } from '@busbar/api/transport';
+
+const FOLDER = '.busbar';
+
+/** Where the project's folder is, or is to be made. Nothing is written yet. */
+export interface ProjectFolder {
+  readonly path: string;
+  readonly exists: boolean;
+}
+
+/** The nearest `.busbar` at or above `cwd`; else the place for one: beside `.git`, or in `cwd` where there is none. */
+export function findProjectFolder(cwd: string): ProjectFolder {
+  let repository: string | undefined;
+  for (const folder of upwards(cwd)) {
+    const path = join(folder, FOLDER);
+    if (isOwnFolder(path)) return { path, exists: true };
+    if (repository === undefined && existsSync(join(folder, '.git'))) repository = folder;
+  }
+  return { path: join(repository ?? cwd, FOLDER), exists: false };
+}
+
+/** Makes the folder where it is not there: for its owner only (0700), and ignored by git. */
+export function makeProjectFolder({ path, exists }: ProjectFolder): void {
+  if (exists) return;
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    writeFileSync(join(path, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    // Another process makes it at the same moment.
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isOwnFolder(path)) return;
+    throw cannotMake(path, error as NodeJS.ErrnoException);
+  }
+}
+
+/** `from` and all folders above it. */
+export function* upwards(from: string): Generator<string> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    yield folder;
+    if (dirname(folder) === folder) return;
+  }
+}
+
+/** One that somebody else planted above ours, in a shared /tmp for example, is not the project's. */
+function isOwnFolder(path: string): boolean {
+  const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || !stats.isDirectory()) return false;
+  const user = process.getuid?.();
+  return user === undefined || user === 0 || stats.uid === user;
+}
+
+function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
+  const denied = error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'EROFS';
+  return new BusbarError(denied ? 'PERMISSION_DENIED' : 'UNAVAILABLE', `cannot make ${path}: ${error.code}`, {
+    hint: 'Set MESSAGE_BUS to a bus that can be reached from here, such as sqlite:/tmp/bus.db.',
+    cause: error,
+  });
+}

@@ -1,0 +1,164 @@
+/** Schemes and short names, each with the package that opens it: the only importer of backends. */
+
+import { BusbarError, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
+import type { UrlHarnessOptions } from '@busbar/conformance';
+import { didYouMean } from './nearest.ts';
+import { maskUrl } from './secrets.ts';
+
+/** Opens a transport at a URL. */
+export type Opener = (url: string) => Promise<Transport>;
+
+interface Scheme {
+  /** Schemes of URLs that it opens; the first is its name. */
+  readonly names: readonly string[];
+  readonly package: string;
+  /** What the bare name means, in a few words. */
+  readonly bare: string;
+  /** What keeps the cases of the conformance suite apart there. Default: namespaces. */
+  readonly apart?: 'file';
+  /** Absent while the package is still to come. */
+  readonly load?: () => Promise<Opener>;
+}
+
+const SCHEMES: readonly Scheme[] = [
+  {
+    names: ['memory'],
+    package: '@busbar/transport-memory',
+    bare: 'this process only',
+    load: async () => {
+      const { openMemory, parseMemoryUrl } = await import('@busbar/transport-memory');
+      return (url) => openMemory(parseMemoryUrl(url));
+    },
+  },
+  {
+    names: ['sqlite'],
+    package: '@busbar/transport-sqlite',
+    bare: "a file in the project's .busbar folder",
+    apart: 'file',
+    load: async () => {
+      const { openSqlite, parseSqliteUrl } = await import('@busbar/transport-sqlite');
+      return (url) => openSqlite(parseSqliteUrl(url));
+    },
+  },
+  { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'redis://127.0.0.1:6379' },
+  { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'nats://127.0.0.1:4222' },
+  { names: ['unix'], package: '@busbar/transport-socket', bare: "a socket in the project's .busbar folder" },
+  { names: ['zmq', 'zeromq'], package: '@busbar/transport-socket', bare: 'zmq:tcp://127.0.0.1:7400' },
+  { names: ['ws', 'websocket', 'wss'], package: '@busbar/transport-socket', bare: 'ws://127.0.0.1:7401' },
+];
+
+const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
+const MAX_URL = 4_096;
+
+/** What a value that names a bus turns out to be: a URL of a known scheme, a short name, or another word. */
+export type Named =
+  | { readonly kind: 'url'; readonly scheme: string; readonly url: string }
+  | { readonly kind: 'scheme'; readonly scheme: string }
+  | { readonly kind: 'word'; readonly word: string };
+
+/** Tells what `value` names; throws INVALID_ARGUMENT, listing what is legal, where it can be nothing. */
+export function readBusName(value: unknown, what: string): Named {
+  if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${quote(value)}`, validNames());
+  if (value.trim() === '') throw invalid(`${what} is empty`, validNames());
+  if (value.length > MAX_URL) throw invalid(`${what} is longer than ${MAX_URL} characters`, validNames());
+  const [, scheme] = URL_FORM.exec(value) ?? [];
+  if (scheme === undefined) return readWord(value, what);
+  const known = findScheme(scheme.toLowerCase());
+  if (known === undefined) {
+    throw invalid(
+      `${what} has the unknown scheme ${quote(scheme)}`,
+      `${didYouMean(scheme, allNames())}${validNames()}`,
+    );
+  }
+  return { kind: 'url', scheme: known.names[0] ?? scheme, url: `${scheme.toLowerCase()}${value.slice(scheme.length)}` };
+}
+
+/** The error for a word that names no bus. */
+export function unknownBus(word: string, what: string, configured: readonly string[]): BusbarError {
+  const names = configured.length === 0 ? '' : ` Configured: ${configured.join(', ')}.`;
+  return invalid(
+    `${what} names no bus: ${quote(maskUrl(word))}`,
+    `${didYouMean(word, [...allNames(), ...configured])}${validNames()}${names}`,
+  );
+}
+
+/** True for the name of a scheme, which no bus of a config file may have. */
+export function isSchemeName(name: string): boolean {
+  return findScheme(name.toLowerCase()) !== undefined;
+}
+
+/** Opens the transport that `url` names. */
+export async function openUrl(url: string): Promise<Transport> {
+  const name = url.slice(0, Math.max(0, url.indexOf(':')));
+  const scheme = findScheme(name);
+  if (scheme === undefined) throw unknownBus(url, 'the URL', []);
+  if (scheme.load === undefined) throw notYet(name, scheme);
+  const open = await loadPackage(scheme.package, scheme.load);
+  return open(url);
+}
+
+/** What the conformance suite needs to test the transport at `url`, also from other processes. */
+export function harnessOptions(url: string): UrlHarnessOptions {
+  const scheme = findScheme(url.slice(0, url.indexOf(':')));
+  return {
+    name: scheme?.names[0] ?? url,
+    open: openUrl,
+    opener: { module: import.meta.url, name: 'openUrl' },
+    apart: scheme?.apart ?? 'namespace',
+  };
+}
+
+/** Checks that the scheme of a bare name can be opened, before a place is made for it. */
+export function requireScheme(name: string): void {
+  const scheme = findScheme(name);
+  if (scheme !== undefined && scheme.load === undefined) throw notYet(name, scheme);
+}
+
+/** One sentence that lists the names and URLs which are legal now. */
+export function validNames(): string {
+  const [open, coming] = [SCHEMES.filter(({ load }) => load), SCHEMES.filter(({ load }) => !load)];
+  const list = (schemes: readonly Scheme[]): string => schemes.map(({ names }) => names[0]).join(', ');
+  const later = coming.length === 0 ? '' : `; ${list(coming)} are to come`;
+  return `Use one of ${list(open)}, a URL such as sqlite:./bus.db, or a name in busbar.config.json${later}.`;
+}
+
+async function loadPackage(name: string, load: () => Promise<Opener>): Promise<Opener> {
+  try {
+    return await load();
+  } catch (error) {
+    if (isBusbarError(error)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    // The package itself, or something that it needs and that was not installed with it.
+    const missing = /'((?:@[^/']+\/)?[^/'.][^/']*)'/.exec(message)?.[1] ?? name;
+    throw new BusbarError('UNAVAILABLE', `the package ${missing} is not installed`, {
+      hint: `npm install ${missing}`,
+      retryable: false,
+      cause: error,
+    });
+  }
+}
+
+function readWord(value: string, what: string): Named {
+  const scheme = findScheme(value.toLowerCase());
+  if (scheme !== undefined) return { kind: 'scheme', scheme: value.toLowerCase() };
+  if (/[/\\]|\.(db|sqlite3?)$/.test(value)) {
+    const shown = maskUrl(value);
+    throw invalid(`${what} is a path: ${quote(shown)}`, `A SQLite file is named sqlite:${shown}`);
+  }
+  return { kind: 'word', word: value };
+}
+
+function findScheme(name: string): Scheme | undefined {
+  return SCHEMES.find(({ names }) => names.includes(name));
+}
+
+function allNames(): string[] {
+  return SCHEMES.flatMap(({ names }) => names);
+}
+
+function notYet(name: string, scheme: Scheme): BusbarError {
+  return new BusbarError('UNSUPPORTED', `${name} comes with ${scheme.package}, which is not in this version`, {
+    hint: validNames(),
+  });
+}

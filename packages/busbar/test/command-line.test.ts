@@ -1,0 +1,188 @@
+// What holds for every verb: help, usage, errors, streams, exit codes of bad input.
+import { describe, expect, test } from 'vitest';
+import { VERBS } from '../src/cli/verbs.ts';
+import { type Ending, shell } from './shell.ts';
+
+const verbs = [...VERBS.keys()];
+const STACK = /\n\s+at /;
+
+/** One error, one hint, no stack, nothing on stdout. */
+function expectRefusal({ code, stdout, stderr }: Ending, exit: number, message: RegExp): void {
+  expect(stderr).toMatch(message);
+  expect(stderr).not.toMatch(STACK);
+  expect(stderr.match(/^busbar: /gm)).toHaveLength(1);
+  expect(stderr.match(/^hint: ./gm)).toHaveLength(1);
+  expect(stdout).toBe('');
+  expect(code).toBe(exit);
+}
+
+describe('help', () => {
+  test('is an answer where it is asked for, and a refusal where nothing was said', async () => {
+    await using sh = shell();
+    const asked = await sh.run('--help');
+    expect(asked).toMatchObject({ code: 0, stderr: '' });
+    for (const verb of verbs) expect(asked.stdout).toContain(`\n  ${verb} `);
+    expect(await sh.run('help')).toMatchObject({ code: 0, stdout: asked.stdout });
+    expect(await sh.run()).toMatchObject({ code: 2, stdout: '', stderr: asked.stdout });
+  });
+
+  test.concurrent.each(verbs)('%s --help begins with what it does, and examples', async (verb) => {
+    await using sh = shell();
+    const { code, stdout, stderr } = await sh.run(verb, '--help');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(new RegExp(`^busbar ${verb}: .+`));
+    expect(lines[2]).toMatch(/busbar /);
+    expect(stdout).toContain(`Usage  busbar ${verb}`);
+    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(120);
+    expect(await sh.run('help', verb)).toMatchObject({ code: 0, stdout });
+  });
+
+  test('has topics', async () => {
+    await using sh = shell();
+    expect(await sh.out('help', 'exit-codes')).toMatch(/69 +backend unavailable/);
+    expect(await sh.out('help', 'environment')).toMatch(/MESSAGE_BUS/);
+    expectRefusal(await sh.run('help', 'sned'), 2, /unknown verb "sned"/);
+  });
+
+  test('--version', async () => {
+    await using sh = shell();
+    expect(await sh.out('--version')).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(await sh.json('--version')).toEqual([{ version: expect.any(String), node: process.versions.node }]);
+  });
+});
+
+describe('a command line that is wrong', () => {
+  test.concurrent.each([
+    [['sned', '@a', 'x'], /unknown verb "sned"\nhint: Did you mean send\?/],
+    [['__proto__'], /unknown verb "__proto__"/],
+    [['\u001b[2J'], /unknown verb "\\u001b\[2J"/],
+    [['--frobnicate'], /unknown flag "--frobnicate"/],
+    [['send'], /TO is missing/],
+    [['send', '@a'], /there is no body/],
+    [['send', '@a', 'x', 'y'], /"y" is one argument too many/],
+    [['send', '@a', 'x', '--proirity', '1'], /unknown flag "--proirity"\nhint: Did you mean --priority\?/],
+    [['send', '@a', 'x', '--priority', 'urgent'], /--priority is illegal: "urgent"/],
+    [['send', '@a', 'x', '--priority', '10'], /--priority is illegal: "10"/],
+    [['send', '@a', 'x', '--delay', 'soon'], /--delay is no duration/],
+    [['send', '@a', 'x', '--ttl', '0'], /--ttl is out of bounds/],
+    [['send', '@a', 'x', '--attempts', '0'], /--attempts is illegal/],
+    [['send', '@a', 'x', '--header', 'x'], /--header is no pair/],
+    [['send', '@a', 'x', '--type', ''], /--type is illegal/],
+    [['send', '@a', 'x', '--type', 'y'.repeat(256)], /--type is illegal/],
+    [['send', '@a', 'x', '--key', 'y'.repeat(241)], /--key is illegal/],
+    [['send', '@a', '{"x":'], /begins like JSON and is none/],
+    [['send', '@a', 'x', '--capability', 'c'], /TO and --capability exclude each other/],
+    [['send', '@a', 'x', '--jsonl'], /--jsonl takes no TO/],
+    [['send', '@a', 'x', '--timeout', '0'], /--timeout is out of bounds/],
+    [['recv'], /whose inbox\?/],
+    [['recv', '@a', '--max', '0'], /--max is illegal/],
+    [['recv', '@a', '--max', '1001'], /--max is illegal/],
+    [['recv', '@a', '--wait=later'], /--wait is no duration/],
+    [['recv', '@a', '--lease', '13h'], /--lease is out of bounds/],
+    [['recv', '@a', '--ack', 'yes'], /--ack is illegal/],
+    [['ack'], /RECEIPT is missing/],
+    [['nack', 'r', '--reject', '--release'], /--reject and --release exclude each other/],
+    [['nack', 'r', '--reject', '--delay', '1s'], /--delay means nothing with --reject/],
+    [['nack', 'r', '--delay', '5'], /--delay is no duration/],
+    [['nack', 'r', '--reason', 'x'.repeat(4097)], /--reason is illegal/],
+    [['extend'], /RECEIPT is missing/],
+    [['register'], /whose inbox\?/],
+    [['register', '@a', '--lease', '1ms'], /--lease is out of bounds/],
+    [['register', '@a', '--note', 'x'.repeat(1001)], /--note is illegal/],
+    [['request', '@a', 'x', '--wait', 'long'], /--wait is no duration/],
+    [['request'], /TO is missing/],
+    [['reply'], /ID is missing/],
+    [['reply', 'id', 'x'], /whose inbox\?/],
+    [['publish'], /TOPIC is missing/],
+    [['tail', 'a', 'b'], /"b" is one argument too many/],
+    [['tail', '--from', 'yesterday'], /--from is illegal: "yesterday"/],
+    [['tail', '--from', 'start', '--after', 'x'], /--from and --after exclude each other/],
+    [['tail', '--raw', '--plain'], /exclude each other/],
+    [['tail', '--count', '0'], /--count is illegal/],
+    [['task'], /ACTION is missing/],
+    [['task', 'ad', 'q'], /unknown action "ad"\nhint: Did you mean add\?/],
+    [['task', 'constructor'], /unknown action "constructor"/],
+    [['task', 'status'], /ID is missing/],
+    [['logs'], /AGENT is missing/],
+    [['logs', '@a', '--level', 'loud'], /--level is illegal/],
+    [['stats', '--sample', '1'], /--sample is no duration/],
+    [['agents', 'x'], /"x" is one argument too many/],
+    [['conformance', 'memory:', '--profile', 'all'], /--profile is illegal/],
+    [['conformance', 'memory:', '--only', 'Z99'], /there is no case Z99/],
+    [
+      ['conformance', 'memory:', '--group', 'Priorities'],
+      /there is no group "Priorities"\nhint: Did you mean "Priority"\?/,
+    ],
+  ])('%j', async (args, message) => {
+    await using sh = shell();
+    expectRefusal(await sh.run(...args), 2, message);
+  });
+
+  test('says so as JSON too', async () => {
+    await using sh = shell();
+    const { code, stdout, stderr } = await sh.run('send', '@a', 'x', '--priority', '99', '--json');
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    const { error } = JSON.parse(stderr) as { error: Record<string, unknown> };
+    expect(error).toEqual({
+      code: 'INVALID_ARGUMENT',
+      message: '--priority is illegal: "99"',
+      hint: 'Use a whole number from 0 to 9.',
+    });
+  });
+});
+
+describe('a bus that is named wrongly', () => {
+  const list = /hint: .*Use one of memory, sqlite/;
+
+  test.concurrent.each([
+    ['', /--url is illegal: ""/],
+    ['sqlit', /--url names no bus: "sqlit"/],
+    ['mysql://h', /--url has the unknown scheme "mysql"/],
+    ['./bus.db', /--url is a path/],
+    ['sqlite:./x.db?durable=power', /has no parameter "durable"/],
+    ['sqlite:./x.db?durability=much', /durability is illegal/],
+    ['sqlite:./x.db?ns=a b', /ns is illegal/],
+    ['sqlite:./x.db?maxEvents=many', /maxEvents/],
+    ['sqlite:%zz', /bad escape/],
+    ['memory:?maxLength=0', /maxLength is illegal/],
+    [`memory:${'x'.repeat(4096)}`, /--url is illegal/],
+  ])('--url %j', async (url, message) => {
+    await using sh = shell();
+    expectRefusal(await sh.run('agents', `--url=${url}`), 2, message);
+  });
+
+  test.concurrent.each([
+    ['', /MESSAGE_BUS is empty/],
+    ['postgres', /MESSAGE_BUS names no bus: "postgres"/],
+    ['redis://user:hunter2@h', /redis comes with @busbar\/transport-redis, which is not in this version/],
+  ])('MESSAGE_BUS=%j', async (MESSAGE_BUS, message) => {
+    await using sh = shell();
+    const ending = await sh.use({ args: ['agents'], env: { MESSAGE_BUS } });
+    expectRefusal(ending, 2, message);
+    expect(ending.stderr).toMatch(list);
+    expect(ending.stderr).not.toContain('hunter2');
+  });
+
+  test('BUSBAR_AGENT and BUSBAR_TIMEOUT', async () => {
+    await using sh = shell();
+    expectRefusal(await sh.use({ args: ['recv'], env: { BUSBAR_AGENT: '' } }), 2, /BUSBAR_AGENT is empty/);
+    expectRefusal(await sh.use({ args: ['recv'], env: { BUSBAR_AGENT: 'a b' } }), 2, /illegal agent name "a b"/);
+    expectRefusal(await sh.use({ args: ['agents'], env: { BUSBAR_TIMEOUT: 'x' } }), 2, /BUSBAR_TIMEOUT is no duration/);
+  });
+
+  test('in a config file', async () => {
+    await using sh = shell();
+    const { writeFileSync } = await import('node:fs');
+    writeFileSync(sh.dir.join('busbar.config.json'), '{\n  "bus": "sqlite",\n  "busses": {}\n}');
+    expectRefusal(
+      await sh.run('agents'),
+      2,
+      /busbar\.config\.json has the unknown key "busses"\nhint: Did you mean buses\?/,
+    );
+    writeFileSync(sh.dir.join('busbar.config.json'), '{\n  "bus": "sqlite",\n}');
+    expectRefusal(await sh.run('agents'), 2, /busbar\.config\.json:3 is no JSON/);
+  });
+});

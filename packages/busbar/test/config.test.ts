@@ -1,0 +1,186 @@
+// Which bus is meant: precedence, names, the config file, the project's folder; and what bad input says.
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isBusbarError } from '@busbar/api';
+import { tempDir } from '@busbar/testbed';
+import { describe, expect, test } from 'vitest';
+import { type Environment, locateBus, prepare } from '../src/config.ts';
+import { parseConfig } from '../src/config-file.ts';
+
+const locateIn = (cwd: string, named?: string, env: Environment = {}): ReturnType<typeof locateBus> =>
+  locateBus(named, '--url', env, cwd);
+
+/** The one error of bad input: its message and its hint. */
+function refusal(run: () => unknown): { message: string; hint: string } {
+  try {
+    run();
+  } catch (error) {
+    if (!isBusbarError(error)) throw error;
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.hint, 'has a hint').toBeTruthy();
+    return { message: error.message, hint: error.hint ?? '' };
+  }
+  throw new Error('it was not refused');
+}
+
+describe('which bus is meant', () => {
+  test('a flag goes before the environment, that before the config file, that before the default', async () => {
+    await using dir = tempDir();
+    const env = { MESSAGE_BUS: 'sqlite:/env.db' };
+    expect(locateIn(dir.path)).toMatchObject({ origin: 'default', url: `sqlite:${dir.join('.busbar/bus.db')}` });
+    writeFileSync(dir.join('busbar.config.json'), '{"bus":"sqlite:/file.db"}');
+    expect(locateIn(dir.path)).toMatchObject({ origin: dir.join('busbar.config.json'), url: 'sqlite:/file.db' });
+    expect(locateIn(dir.path, undefined, env)).toEqual({ origin: 'MESSAGE_BUS', url: 'sqlite:/env.db' });
+    expect(locateIn(dir.path, 'memory', env)).toEqual({ origin: '--url', url: 'memory:' });
+  });
+
+  test('a name of the nearest config file, with a namespace and a path from there', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('a/b'), { recursive: true });
+    const buses = { team: 'sqlite:./x.db', local: { url: 'sqlite:y.db?durability=power', ns: 'a' }, mem: 'memory' };
+    writeFileSync(dir.join('busbar.config.json'), JSON.stringify({ bus: 'team', buses }));
+    const at = (name?: string): string => locateIn(dir.join('a/b'), name).url;
+    expect(at()).toBe(`sqlite:${dir.join('x.db')}`);
+    expect(at('local')).toBe(`sqlite:${dir.join('y.db')}?durability=power&ns=a`);
+    expect(at('mem')).toBe('memory:');
+  });
+
+  test('a path on the command line is relative to where one is', async () => {
+    await using dir = tempDir();
+    expect(locateIn(dir.path, 'sqlite:./t.db?ns=a').url).toBe(`sqlite:${dir.join('t.db')}?ns=a`);
+    expect(locateIn(dir.path, 'SQLITE:/t.db').url).toBe('sqlite:/t.db');
+  });
+
+  test('folders may be called anything', async () => {
+    await using dir = tempDir();
+    const odd = dir.join('50% off? #1');
+    mkdirSync(odd);
+    expect(locateIn(odd, 'sqlite:t.db').url).toBe(`sqlite:${dir.path}/50%25 off%3F %231/t.db`);
+  });
+});
+
+describe('the folder of the project', () => {
+  test('is the nearest .busbar above', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('.busbar'));
+    mkdirSync(dir.join('a/.git'), { recursive: true });
+    expect(locateIn(dir.join('a')).folder).toEqual({ path: dir.join('.busbar'), exists: true });
+  });
+
+  test('is made beside .git, for its owner only, and ignores itself', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('.git'));
+    mkdirSync(dir.join('src/deep'), { recursive: true });
+    const located = locateIn(dir.join('src/deep'), 'sqlite');
+    expect(located.folder).toEqual({ path: dir.join('.busbar'), exists: false });
+    expect(existsSync(dir.join('.busbar'))).toBe(false);
+    prepare(located);
+    prepare(located);
+    expect(statSync(dir.join('.busbar')).mode & 0o777).toBe(0o700);
+    expect(readFileSync(dir.join('.busbar/.gitignore'), 'utf8')).toBe('*\n');
+  });
+
+  test('is made here where there is no .git, also beside a file of that name', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('a'));
+    writeFileSync(dir.join('.busbar'), '');
+    expect(locateIn(dir.join('a')).folder).toEqual({ path: join(dir.path, 'a/.busbar'), exists: false });
+  });
+});
+
+describe('a bad name of a bus', () => {
+  const list = 'Use one of memory, sqlite, a URL such as sqlite:./bus.db, or a name in busbar.config.json';
+
+  test.each([
+    ['', '--url is empty', list],
+    ['  ', '--url is empty', list],
+    ['sqlit', '--url names no bus: "sqlit"', `Did you mean sqlite? ${list}`],
+    ['mysql://localhost', '--url has the unknown scheme "mysql"', list],
+    ['postgres', '--url names no bus: "postgres"', list],
+    ['./bus.db', '--url is a path: "./bus.db"', 'A SQLite file is named sqlite:./bus.db'],
+    [`sqlite:${'x'.repeat(5000)}`, '--url is longer than 4096 characters', list],
+    ['sqlite:./%zz', '--url has a bad escape: "./%zz"', 'Write a percent sign in a path as %25.'],
+    ['__proto__', '--url names no bus: "__proto__"', list],
+    ['$(reboot)', '--url names no bus: "$(reboot)"', list],
+    ['x\u001b[2J', '--url names no bus: "x\\u001b[2J"', list],
+  ])('%j', (name, message, hint) => {
+    const found = refusal(() => locateIn('/nowhere', name));
+    expect(found.message).toBe(message);
+    expect(found.hint).toContain(hint);
+  });
+
+  test.each([1, null, {}, []])('%j from a program', (name) => {
+    expect(refusal(() => locateIn('/', name as unknown as string)).message).toMatch(/must be a string/);
+  });
+
+  test('an empty MESSAGE_BUS is refused too', () => {
+    expect(refusal(() => locateIn('/', undefined, { MESSAGE_BUS: '' })).message).toBe('MESSAGE_BUS is empty');
+  });
+
+  test('a secret in it does not show', () => {
+    const found = refusal(() => locateIn('/nowhere', 'rediss-//user:hunter2@h?password=hunter2'));
+    expect(`${found.message} ${found.hint}`).not.toContain('hunter2');
+  });
+
+  test.each(['redis', 'redis://h', 'nats', 'unix', 'zmq', 'zeromq', 'ws', 'websocket'])(
+    '%s says where it comes from',
+    async (name) => {
+      const { openUrl } = await import('../src/schemes.ts');
+      const open = async (): Promise<unknown> => openUrl(locateIn('/', name).url);
+      await expect(open()).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(/comes with @busbar\/transport-/),
+      });
+    },
+  );
+});
+
+describe('a bad config file', () => {
+  test.each([
+    ['{\n  "bus": "sqlite"\n  "buses": {}\n}', /busbar\.config\.json:3 is no JSON/],
+    ['{\n\n"bus": x }', /busbar\.config\.json:3 is no JSON/],
+    ['{ "bus": "sqlite", }', /busbar\.config\.json:1 is no JSON/],
+    ['', /busbar\.config\.json:1 is no JSON/],
+    ['{\n"bus":\n"sqlite"', /busbar\.config\.json:3 is no JSON/],
+    ['// here\n{}', /busbar\.config\.json:1 is no JSON/],
+    ['[]', /must be an object, not an array/],
+    ['null', /must be an object, not null/],
+    ['"sqlite"', /must be an object, not "sqlite"/],
+    ['{"bus":1}', /bus must be a string that names a bus, not number/],
+    ['{"bus":""}', /bus must be a string that names a bus, not ""/],
+    ['{"Bus":"sqlite"}', /has the unknown key "Bus"/],
+    ['{"buses":[]}', /buses must be an object, not an array/],
+    ['{"buses":{"a":1}}', /buses\.a must be an object, not number/],
+    ['{"buses":{"a":{}}}', /buses\.a has no url/],
+    ['{"buses":{"a":{"url":1}}}', /buses\.a\.url must be a string that names a bus, not number/],
+    ['{"buses":{"a":{"url":"sqlite:x","nss":"y"}}}', /buses\.a has the unknown key "nss"/],
+    ['{"buses":{"a":{"url":"sqlite:x","ns":"a b"}}}', /buses\.a\.ns is illegal: "a b"/],
+    ['{"buses":{"a":{"url":"sqlite:x","ns":7}}}', /buses\.a\.ns is illegal: number/],
+    ['{"buses":{"a b":"sqlite:x"}}', /illegal name of a bus "a b"/],
+    ['{"buses":{"__proto__":"sqlite:x"}}', /illegal name of a bus "__proto__"/],
+    [`{"buses":{"${'a'.repeat(65)}":"sqlite:x"}}`, /illegal name of a bus/],
+    ['{"buses":{"redis":"redis://prod"}}', /a bus cannot be called "redis"/],
+  ])('%s', (text, message) => {
+    expect(refusal(() => parseConfig(text, '/p/busbar.config.json')).message).toMatch(message);
+  });
+
+  test.each([
+    [{ bus: 'teem', buses: { team: 'memory' } }, /names no bus: "teem"/, /Did you mean team\?.*Configured: team/],
+    [{ bus: 'a', buses: { a: 'b', b: 'memory' } }, /buses\.a names no bus: "b"/, /Use one of/],
+    [{ bus: 'a', buses: { a: 'mysql://x' } }, /buses\.a has the unknown scheme "mysql"/, /Use one of/],
+    [{ bus: 'a', buses: { a: { url: 'memory:?ns=x', ns: 'y' } } }, /buses\.a has ns twice/, /./],
+  ])('%j', async (content, message, hint) => {
+    await using dir = tempDir();
+    writeFileSync(dir.join('busbar.config.json'), JSON.stringify(content));
+    const found = refusal(() => locateIn(dir.path));
+    expect(found.message).toMatch(message);
+    expect(found.hint).toMatch(hint);
+  });
+
+  test('is not read where the bus is named by a URL', async () => {
+    await using dir = tempDir();
+    writeFileSync(dir.join('busbar.config.json'), 'broken');
+    expect(locateIn(dir.path, 'memory:').url).toBe('memory:');
+    expect(refusal(() => locateIn(dir.path, 'team')).message).toMatch(/is no JSON/);
+  });
+});

@@ -1,0 +1,183 @@
+// Tasks, logs, statistics and the doctor, from a shell.
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'busbar';
+import { describe, expect, test } from 'vitest';
+import { shell } from './shell.ts';
+
+describe('task', () => {
+  test('is added, listed, done, and its result is there', async () => {
+    await using sh = shell();
+    const id = await sh.out('task', 'add', 'build', '{"target":"all"}', '--priority', '7');
+    expect(id).toMatch(/^build#/);
+    expect(await sh.out('task', 'status', id)).toBe('queued');
+    expect(await sh.run('task', 'result', id)).toMatchObject({ code: 4, stdout: '' });
+    expect(await sh.json('task', 'list', 'build')).toMatchObject([{ id, state: 'ready', body: { target: 'all' } }]);
+    expect(await sh.out('task', 'list', 'build')).toMatch(/^STATE +ATTEMPT +SINCE +ID +BODY\nready/);
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
+    await bus.process('build', async ({ body }) => ({ built: body }));
+    expect(await sh.out('task', 'result', id, '--wait=10s')).toBe('{"built":{"target":"all"}}');
+    expect(await sh.json('task', 'result', id)).toEqual([{ id, status: 'done', result: { built: { target: 'all' } } }]);
+    expect(await sh.json('task', 'status', id)).toEqual([{ id, queue: 'build', status: 'done' }]);
+    expect(await sh.run('task', 'cancel', id)).toMatchObject({ code: 6, stdout: '' });
+    expect(await sh.out('task', 'add', 'build', 'x', '--wait=10s', '-q')).toBe('{"built":"x"}');
+  });
+
+  test('is cancelled, or dead', async () => {
+    await using sh = shell();
+    const id = await sh.out('task', 'add', 'q', '1', '--delay', '1h');
+    expect(await sh.out('task', 'status', id)).toBe('delayed');
+    expect(await sh.json('task', 'cancel', id)).toEqual([{ id, cancelled: true, status: 'cancelled' }]);
+    expect(await sh.out('task', 'status', id)).toBe('cancelled');
+    expect(await sh.run('task', 'result', id, '--wait=5s')).toMatchObject({ code: 1, stdout: '' });
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
+    await bus.process('q', { maxAttempts: 1 }, async () => {
+      throw new Error('it broke');
+    });
+    const dead = await sh.run('task', 'add', 'q', '2', '--wait=10s');
+    expect(dead).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/it broke/) });
+  });
+
+  test('of one key is added once', async () => {
+    await using sh = shell();
+    expect(await sh.out('task', 'add', 'q', '1', '--key', 'nightly')).toBe('q#nightly');
+    expect(await sh.json('task', 'add', 'q', '1', '--key', 'nightly')).toEqual([
+      { id: 'q#nightly', queue: 'q', status: 'duplicate' },
+    ]);
+    expect(await sh.json('task', 'list', 'q')).toHaveLength(1);
+  });
+
+  test('that is not there', async () => {
+    await using sh = shell();
+    expect(await sh.run('task', 'status', 'q#none')).toMatchObject({ code: 3, stdout: '' });
+    expect(await sh.run('task', 'result', 'q#none')).toMatchObject({ code: expect.toBeOneOf([3, 4]), stdout: '' });
+    expect(await sh.run('task', 'cancel', 'q#none')).toMatchObject({ code: 3, stdout: '' });
+    expect(await sh.run('task', 'list', 'none')).toMatchObject({ code: 3, stdout: '' });
+    expect(await sh.run('task', 'status', 'no-id')).toMatchObject({ code: 2, stdout: '' });
+    expect(await sh.run('task', 'add', '$x', '1')).toMatchObject({ code: 2, stdout: '' });
+  });
+});
+
+describe('logs, agents, stats', () => {
+  test('show what goes on', async () => {
+    await using sh = shell();
+    await sh.out('register', '@idle', '--note', 'waits');
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
+    const agent = await bus.agent('@busy', { capabilities: ['x'] });
+    agent.handle('ping', () => 'pong');
+    agent.log('begun');
+    agent.log('odd \u001b[2J', 'warn');
+    await expect
+      .poll(() => sh.out('logs', '@busy'), { timeout: 5000 })
+      .toMatch(/info +begun\n.* warn +odd \\u001b\[2J$/);
+    expect(await sh.json('logs', '@busy', '--level', 'warn')).toEqual([
+      { at: expect.any(String), level: 'warn', text: 'odd \u001b[2J' },
+    ]);
+    expect(await sh.run('logs', '@idle')).toMatchObject({ code: 0, stdout: '', stderr: 'busbar: no lines\n' });
+    expect(await sh.run('logs', '@nobody')).toMatchObject({ code: 3 });
+
+    await sh.out('send', '@idle', 'x');
+    const table = (await sh.out('agents')).split('\n');
+    expect(table[0]).toMatch(/^AGENT +STATE +LOAD +WAITING +HELD +DEAD +OLDEST +CAN +NOTE$/);
+    expect(table[1]).toMatch(/^@busy +online +0\/16 +0 +0 +0 +x$/);
+    expect(table[2]).toMatch(/^@idle +(online|away) +\S+ +1 +0 +0 +\S+ +waits$/);
+    expect((await sh.json('agents', '--capability', 'x')).map(({ name }) => name)).toEqual(['@busy']);
+
+    await sh.out('task', 'add', 'q', '1');
+    const [stats] = await sh.json('stats', '--sample', '50ms');
+    expect(stats).toMatchObject({ transport: { name: 'sqlite', state: 'open' }, queues: expect.any(Array) });
+    const text = await sh.out('stats', '--sample', '50ms');
+    expect(text).toMatch(/^sqlite, open: 3 queues/);
+    expect(text).toMatch(/\nq +tasks +1 +0 +0 +0 +\S+ +1 +0 +0 +0\n/);
+    expect(text).toMatch(/\n@idle +inbox +1 /);
+  });
+
+  test('of an empty bus', async () => {
+    await using sh = shell();
+    expect(await sh.run('agents')).toMatchObject({ code: 0, stdout: '', stderr: expect.stringMatching(/no agents/) });
+    expect(await sh.json('agents')).toEqual([]);
+    expect(await sh.out('stats')).toBe('sqlite, open: 0 queues, 0 agents online');
+  });
+});
+
+describe('doctor', () => {
+  test('says what it found, line by line', async () => {
+    await using sh = shell();
+    const { code, stdout } = await sh.use({ args: ['doctor'], env: { BUSBAR_AGNET: '@a', BUSBAR_AGENT: '@me' } });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok {4}node +v/);
+    expect(stdout).toMatch(
+      /warn +variables +BUSBAR_AGNET means nothing to busbar\n +hint: Did you mean BUSBAR_AGENT\?/,
+    );
+    expect(stdout).toMatch(/ok +bus +sqlite:\S+bus\.db \(the default/);
+    expect(stdout).toMatch(/ok +transport +sqlite: messages survive killed processes, within this machine/);
+    expect(stdout).toMatch(/ok +round trip +sent in/);
+    expect(stdout).toMatch(/warn +agent +@me has no mailbox\n +hint: busbar register @me/);
+    expect(await sh.json('stats', '--all')).toMatchObject([{ queues: [] }]);
+  });
+
+  test('finds folders that are open to others, and stores that are not stores', async () => {
+    await using sh = shell();
+    mkdirSync(sh.dir.join('.busbar'), { mode: 0o777 });
+    chmodSync(sh.dir.join('.busbar'), 0o777);
+    expect((await sh.run('doctor')).stdout).toMatch(/warn +folder +others may write to/);
+    writeFileSync(sh.dir.join('bad.db'), 'this is no database, but long enough to be looked at as if it were one');
+    const { code, stdout } = await sh.run('doctor', '--url', 'sqlite:bad.db', '--json');
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false });
+    const usage = await sh.run('doctor', '--url', 'mysql:');
+    expect(usage).toMatchObject({ code: 2, stderr: '' });
+    expect(usage.stdout).toMatch(/fail +bus +--url has the unknown scheme/);
+  });
+});
+
+describe('the default bus', () => {
+  test('is a file in the project, for its owner only', async () => {
+    await using sh = shell();
+    mkdirSync(sh.dir.join('.git'));
+    mkdirSync(sh.dir.join('deep/er'), { recursive: true });
+    expect(await sh.use({ args: ['register', '@a'], cwd: sh.dir.join('deep/er') })).toMatchObject({ code: 0 });
+    expect(existsSync(sh.dir.join('.busbar/bus.db'))).toBe(true);
+    expect(statSync(sh.dir.join('.busbar')).mode & 0o777).toBe(0o700);
+    expect(statSync(sh.dir.join('.busbar/bus.db')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(sh.dir.join('.busbar/.gitignore'), 'utf8')).toBe('*\n');
+    expect((await sh.json('agents')).map(({ name }) => name)).toEqual(['@a']);
+  });
+
+  test('a bad command makes none', async () => {
+    await using sh = shell();
+    await sh.run('send', '@a', 'x', '--priority', '99');
+    await sh.run('recv');
+    expect(existsSync(sh.dir.join('.busbar'))).toBe(false);
+  });
+
+  test('names of a config file keep buses apart', async () => {
+    await using sh = shell();
+    const buses = { one: { url: 'sqlite:./both.db', ns: 'one' }, two: { url: 'sqlite:./both.db', ns: 'two' } };
+    writeFileSync(sh.dir.join('busbar.config.json'), JSON.stringify({ bus: 'one', buses }));
+    await sh.out('register', '@a');
+    expect(await sh.json('agents')).toHaveLength(1);
+    expect(await sh.json('agents', '--url', 'two')).toEqual([]);
+    expect(await sh.use({ args: ['agents', '--json'], env: { MESSAGE_BUS: 'two' } })).toMatchObject({
+      code: 0,
+      stdout: '',
+    });
+  });
+});
+
+describe('conformance', () => {
+  test('prints a report, and exits with 0 when nothing failed', async () => {
+    await using sh = shell();
+    const [report] = await sh.json<{ cases: unknown[] }>('conformance', 'memory:', '--only', 'Q1,A4');
+    expect(report).toMatchObject({ transport: 'memory', passed: 2, failed: 0, unsupported: 0 });
+    expect(report!.cases).toEqual([
+      { id: 'Q1', status: 'passed' },
+      { id: 'A4', status: 'passed' },
+    ]);
+    const { code, stdout, stderr } = await sh.run('conformance', 'sqlite:./t.db', '--only', 'Q1');
+    expect({ code, stdout: stdout.replace(/\(.*/s, '') }).toEqual({
+      code: 0,
+      stdout: 'sqlite: 1 passed, 0 failed, 0 unsupported, 0 not applicable, 0 not tested ',
+    });
+    expect(stderr).toMatch(/^passed +Q1/);
+  });
+});
