@@ -35,8 +35,7 @@ const message: fc.Arbitrary<MessageInput> = fc.record(
   { requiredKeys: ['body'] },
 );
 
-/** One random operation. */
-export const operation: fc.Arbitrary<Operation> = fc.oneof(
+const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(queue, fc.array(message, { minLength: 1, maxLength: 4 }), fc.boolean()).map(send) },
   { weight: 6, arbitrary: fc.tuple(queue, fc.integer({ min: 1, max: 3 })).map(receive) },
   { weight: 6, arbitrary: fc.tuple(back, settlement()).map(settle) },
@@ -62,6 +61,13 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: queue.map(deleteQueue) },
   { weight: 1, arbitrary: fc.constant({ what: 'another client', run: (system: System) => system.changeClient() }) },
 );
+
+/** One random operation; shown by what it does. */
+export const operation: fc.Arbitrary<Operation> = anyOperation.map(({ what, run }) => ({
+  what,
+  run,
+  [fc.toStringMethod]: () => what,
+}));
 
 /** Everything that can be seen of a system, read at the end of a history. */
 export async function everything({ transport }: System): Promise<unknown> {
@@ -95,14 +101,14 @@ function settlement(): fc.Arbitrary<Omit<Settlement, 'receipt'>> {
 
 function send([to, messages, create]: [string, MessageInput[], boolean]): Operation {
   return {
-    what: `send ${messages.length} to ${to}`,
+    what: `send to ${to}${create ? '' : ', not creating it,'} ${messages.map(shown).join(' ')}`,
     run: async ({ transport }) => statuses(await transport.queues.send(to, messages, { create }), messages),
   };
 }
 
 function publish([on, messages]: [string, MessageInput[]]): Operation {
   return {
-    what: `publish ${messages.length} on ${on}`,
+    what: `publish on ${on} ${messages.map(shown).join(' ')}`,
     run: async ({ transport }) => statuses(await transport.topics.publish(on, messages), messages),
   };
 }
@@ -131,7 +137,7 @@ function receive([from, max]: [string, number]): Operation {
 
 function settle([which, verdict]: [number, Omit<Settlement, 'receipt'>]): Operation {
   return {
-    what: `${verdict.action} delivery ${which} from the end`,
+    what: `${JSON.stringify(verdict)} delivery ${which} from the end`,
     async run(system) {
       const receipt = system.delivery(which)?.receipt ?? 'none';
       const [result] = await system.transport.queues.settle([{ ...verdict, receipt } as Settlement]);
@@ -267,6 +273,10 @@ function reschedule([name, ids, delayMs]: [string, string[], number]): Operation
 
 function deleteQueue(name: string): Operation {
   return { what: `delete ${name}`, run: ({ transport }) => transport.admin.deleteQueue(name) };
+}
+
+function shown({ body: _, ...fields }: MessageInput): string {
+  return JSON.stringify(fields);
 }
 
 /** What of a message must be the same on both sides. */

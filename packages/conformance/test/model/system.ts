@@ -50,7 +50,7 @@ export async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
     return await work();
   } catch (error) {
-    if (isBusbarError(error)) return { error: error.code };
+    if (isBusbarError(error) && error.code !== 'INTERNAL') return { error: error.code };
     throw error;
   }
 }
