@@ -7,7 +7,7 @@ export type { AgentOptions } from './bus/agent-options.ts';
 export type { RetryPolicy } from './bus/backoff.ts';
 export { type Bus, type CloseBusOptions, openBus } from './bus/bus.ts';
 export type { BusSubscription } from './bus/bus-subscription.ts';
-export type { Codec } from './bus/codec.ts';
+export { type Codec, jsonCodec } from './bus/codec.ts';
 export type { Context, LogLevel } from './bus/context.ts';
 export type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetters, RedriveOptions } from './bus/dead-letters.ts';
 export {

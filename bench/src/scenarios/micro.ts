@@ -1,0 +1,32 @@
+/** What do the small parts cost that every message passes? */
+
+import { jsonCodec, matchTopic } from '@busbar/api';
+import { newId } from '@busbar/api/transport';
+import { openMemory } from '@busbar/transport-memory';
+import { Bench } from 'tinybench';
+import type { Scenario } from '../scenarios.ts';
+
+export const micro: Scenario = {
+  question: 'Small parts: time of each (tinybench)',
+  alone: true,
+  async run() {
+    await using transport = await openMemory();
+    const body = jsonCodec.encode({ index: 1, text: 'x'.repeat(230) });
+    const bench = new Bench({ time: 300, warmupTime: 100 })
+      .add('newId', () => void newId())
+      .add('matchTopic', () => void matchTopic('a.*.c.>', 'a.b.c.d.e'))
+      .add('JSON both ways', () => void jsonCodec.decode(jsonCodec.encode({ index: 1, text: 'x'.repeat(230) })))
+      .add('memory send+receive+ack', async () => {
+        await transport.queues.send('q', [{ body }]);
+        const [delivery] = await transport.queues.receive('q');
+        if (delivery) await transport.queues.settle([{ receipt: delivery.receipt, action: 'ack' }]);
+      });
+    await bench.run();
+    return bench.tasks.map(({ name, result }) => ({
+      name,
+      unit: 'µs',
+      better: 'down',
+      values: 'latency' in result ? [result.latency.p50 * 1000] : [],
+    }));
+  },
+};

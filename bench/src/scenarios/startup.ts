@@ -1,0 +1,39 @@
+/** What does one `busbar send` from a shell cost above starting Node? */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Figure, median } from '../figures.ts';
+import type { Scenario } from '../scenarios.ts';
+
+const BIN = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
+const ROUNDS = 15;
+
+export const startup: Scenario = {
+  question: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
+  alone: true,
+  async run(_subject, { folder }) {
+    if (!existsSync(BIN)) return undefined;
+    const env = { ...process.env, MESSAGE_BUS: `sqlite:${folder}/bus.db` };
+    const run = (args: readonly string[]): number => timed([BIN, ...args], env);
+    run(['register', '@bench']);
+    const empty: number[] = [];
+    const send: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      empty.push(timed(['-e', '0'], env));
+      send.push(run(['send', '@bench', 'hello']));
+    }
+    return [ms('node -e 0', median(empty)), ms('busbar send', median(send)), ms('above', median(send) - median(empty))];
+  },
+};
+
+function timed(args: readonly string[], env: NodeJS.ProcessEnv): number {
+  const began = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
+  return performance.now() - began;
+}
+
+function ms(name: string, value: number): Figure {
+  return { name, unit: 'ms', better: 'down', values: [value] };
+}

@@ -1,0 +1,37 @@
+/** Versions of what is measured. */
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import Database from 'better-sqlite3';
+
+const require = createRequire(import.meta.url);
+
+/** Versions of Busbar, its client libraries, and the peers. */
+export function readVersions(): Record<string, string> {
+  using database = open();
+  return {
+    busbar: version('busbar'),
+    'better-sqlite3': version('better-sqlite3'),
+    SQLite: String(database.handle.prepare('SELECT sqlite_version()').pluck().get()),
+    plainjob: version('plainjob'),
+  };
+}
+
+function open(): { handle: Database.Database } & Disposable {
+  const handle = new Database(':memory:');
+  return { handle, [Symbol.dispose]: () => void handle.close() };
+}
+
+/** Reads the package.json that lies above the entry: not every package exports it. */
+function version(name: string): string {
+  const roots = require.resolve.paths(name) ?? [];
+  for (const root of roots) {
+    try {
+      const { version } = JSON.parse(readFileSync(`${root}/${name}/package.json`, 'utf8')) as { version: string };
+      return version;
+    } catch {
+      // Not in this folder of modules; the next one up may have it.
+    }
+  }
+  return 'unknown';
+}
