@@ -54,7 +54,8 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X6',
     group,
-    title: 'a damaged store is refused with an error, or gives every message as it was: none is skipped in silence',
+    title:
+      'a store that was cut or overwritten is refused with an error or gives every message: none is skipped in silence',
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'reopen'],
