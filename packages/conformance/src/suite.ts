@@ -29,6 +29,7 @@ import { cases as priority } from './cases/priority.ts';
 import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
 import { cases as replay } from './cases/replay.ts';
+import { cases as replies } from './cases/replies.ts';
 import { cases as requests } from './cases/requests.ts';
 import { cases as retention } from './cases/retention.ts';
 import { cases as security } from './cases/security.ts';
@@ -59,6 +60,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...ordering,
   ...priority,
   ...requests,
+  ...replies,
   ...topics,
   ...subscribers,
   ...wildcards,

@@ -49,12 +49,14 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const [stays, client] = [await lab.transport(), await lab.open()];
       const gate = Promise.withResolvers<void>();
-      let handled = 0;
+      let [begun, handled] = [0, 0];
       await client.topics.subscribe('news', {}, async (events) => {
+        begun += 1;
         await gate.promise;
         handled += events.length;
       });
       await publish(lab, stays, 'news', lab.messages(1));
+      await lab.until('the handler runs', () => begun === 1);
       const sends = lab.messages(30, {}, 'sent').map((message) => lab.send(client, 'inbox', [message]));
       const put = client.entries.put('key', Uint8Array.of(1));
       let isOver = false;

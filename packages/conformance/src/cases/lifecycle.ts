@@ -1,6 +1,5 @@
 /** Lifecycle: opening, being idle, and what a transport says of itself. */
 
-import { extname } from 'node:path';
 import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, onceEach, reached, receiveOne } from '../consuming.ts';
@@ -8,12 +7,13 @@ import { follow, publish } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { lookingForLeftovers } from '../left-behind.ts';
 import { leaveOpen } from '../processes/left-open.ts';
+import { moduleOf } from '../processes/module-of.ts';
 import { holds } from '../queue-view.ts';
 import { within } from '../until.ts';
 
 const group = 'Lifecycle';
 /** The module of {@link leaveOpen}, for other processes. */
-const leftOpen = new URL(`../processes/left-open${extname(import.meta.url)}`, import.meta.url).href;
+const leftOpen = moduleOf('left-open');
 
 export const cases: readonly ConformanceCase[] = [
   {

@@ -1,5 +1,244 @@
-/** Cases of the group that the file is named after. */
+/** Request and reply: one question, one outcome. */
 
+import { BusbarError, type Context, RejectError } from '@busbar/api';
+import { LONG, pair, untilFired } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Request/reply';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'R1',
+    group,
+    title: 'each request gets its own answer, from the handler of its type, who sees who asked',
+    level: 'MUST',
+    rules: ['RA1', 'RQ9'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      service.handle<{ n: number }>('double', ({ body }) => ({ twice: body.n * 2 }));
+      service.handle('who', ({ id, type, from, to, headers, correlationId, hops }) => {
+        return { id: typeof id, type, from, to, headers, correlationId, hops };
+      });
+      service.handle('nothing', () => undefined);
+      const numbers = Array.from({ length: 20 }, (_, n) => n);
+      const answers = numbers.map((n) => asker.request('@service', 'double', { n }, LONG));
+      lab.check.equal(
+        await Promise.all(answers),
+        numbers.map((n) => ({ twice: n * 2 })),
+        'answers',
+      );
+      const options = { ...LONG, correlationId: 'order-7', headers: { trace: 'abc' } };
+      lab.check.equal(
+        await asker.request('@service', 'who', null, options),
+        { id: 'string', type: 'who', from: '@asker', to: '@service', ...withoutTime(options), hops: 0 },
+        'what the handler saw',
+      );
+      lab.check.equal(await asker.request('@service', 'nothing', undefined, LONG), undefined, 'an answer of nothing');
+    },
+  },
+  {
+    id: 'R2',
+    group,
+    title: 'a thousand requests at once, answered in any order, are never crossed',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const service = await lab.agent('@service', { maxConcurrent: 200 });
+      const turns = Array.from({ length: 97 }, () => Math.floor(lab.random() * 8));
+      let handled = 0;
+      service.handle<string>('echo', async ({ body, from }) => {
+        handled += 1;
+        for (let turn = turns[handled % turns.length] ?? 0; turn > 0; turn -= 1) await new Promise(setImmediate);
+        return `${from} ${body}`;
+      });
+      const askers = await Promise.all(['@one', '@two', '@three', '@four'].map((name) => lab.agent(name)));
+      const asked = Array.from({ length: 1_000 }, (_, index) => ({ asker: askers[index % 4], index }));
+      const answers = await Promise.all(
+        asked.map(({ asker, index }) => asker?.request('@service', 'echo', `${index}`, { timeoutMs: 35_000 })),
+      );
+      lab.check.equal(
+        answers,
+        asked.map(({ asker, index }) => `${asker?.name} ${index}`),
+        'answers',
+      );
+      lab.check.equal(handled, 1_000, 'requests handled');
+    },
+  },
+  {
+    id: 'R3',
+    group,
+    title: 'a request that is not answered in time is a TIMEOUT, ends the work, and leaves nothing behind',
+    level: 'MUST',
+    rules: ['RA1', 'RA3'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      let [begun, ended] = [0, 0];
+      service.handle('slow', async (_message, { signal }) => {
+        begun += 1;
+        await untilFired(signal);
+        ended += 1;
+      });
+      service.handle('quick', () => 'here');
+      const began = performance.now();
+      const request = asker.request('@service', 'slow', null, { timeoutMs: 300 });
+      const error = await lab.check.rejects(request, 'TIMEOUT', 'an answer that does not come');
+      lab.check.between(performance.now() - began, 295, 4_000, 'the time-out came after');
+      lab.check.equal([error.retryable, error.outcome], [true, 'unknown'], 'retryable and outcome');
+      await lab.until('the handler learns that nobody waits', () => begun === 1 && ended === 1);
+      const queues = await replyQueues(lab);
+      const more = Array.from({ length: 20 }, () => asker.request('@service', 'slow', null, { timeoutMs: 100 }));
+      const codes = await Promise.all(more.map((one) => one.catch(({ code }: BusbarError) => code)));
+      lab.check.equal(new Set(codes), new Set(['TIMEOUT']), 'what became of twenty more');
+      await lab.until('their handlers too', () => begun === ended);
+      lab.check.between((await replyQueues(lab)).length, 0, queues.length, 'queues for replies after twenty more');
+      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next answer');
+    },
+  },
+  {
+    id: 'R4',
+    group,
+    title: 'where nobody answers a request fails at once, not after its time-out',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      const gone = await lab.agent('@gone');
+      await gone.close();
+      await lab.agent('@silent', { presence: false });
+      service.handle('known', () => true);
+      await asker.request('@service', 'known', null, LONG);
+      const began = performance.now();
+      for (const [what, to, type] of [
+        ['an agent that never was', '@nobody', 'any'],
+        ['an agent that went', '@gone', 'any'],
+        ['an agent that only has a mailbox', '@silent', 'any'],
+        ['a type that nobody handles', '@service', 'unknown'],
+        ['a capability that nobody has', { capability: 'none' }, 'any'],
+      ] as const) {
+        const error = await lab.check.rejects(asker.request(to, type, null, LONG), 'NO_RESPONDER', what);
+        lab.check.equal(error.outcome, 'failed', `outcome for ${what}`);
+      }
+      lab.check.between(performance.now() - began, 0, 8_000, 'five answers that nobody is there took');
+    },
+  },
+  {
+    id: 'R5',
+    group,
+    title: 'the error of a handler comes back as HANDLER_FAILED, with what it was as the cause',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      for (const [type, thrown] of Object.entries(THROWN)) {
+        service.handle(type, () => {
+          throw thrown;
+        });
+      }
+      service.handle('stream', async function* () {
+        yield 'a part';
+        throw new TypeError('torn');
+      });
+      for (const [type, name, message] of [
+        ['error', 'Error', 'broke'],
+        ['type-error', 'TypeError', 'of undefined'],
+        ['rejected', 'RejectError', 'unwanted'],
+        ['own', 'BusbarError', 'twice'],
+        ['text', 'Error', 'just text'],
+        ['nothing', 'Error', 'undefined'],
+        ['stream', 'TypeError', 'torn'],
+      ] as const) {
+        const error = await lab.check.rejects(asker.request('@service', type, null, LONG), 'HANDLER_FAILED', type);
+        const { cause } = error as { cause?: unknown };
+        lab.check.ok(cause instanceof Error, `the cause of ${type} is an error`);
+        const { name: had, message: said } = cause as Error;
+        lab.check.equal(type === 'rejected' ? name : had, name, `name of what ${type} threw`);
+        lab.check.ok(said.includes(message), `${type} says ${message}: ${said}`);
+        if (type === 'own') lab.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of an error of Busbar');
+      }
+    },
+  },
+  {
+    id: 'R6',
+    group,
+    title: 'a late reply is dropped, never given to the next request',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      const gates = new Map<string, PromiseWithResolvers<void>>();
+      let answered = 0;
+      service.handle<string>('hold', async ({ body }) => {
+        await gates.get(body)?.promise;
+        answered += 1;
+        return body;
+      });
+      for (let round = 0; round < 5; round += 1) {
+        const [late, next] = [`late ${round}`, `next ${round}`];
+        for (const body of [late, next]) gates.set(body, Promise.withResolvers());
+        const first = asker.request('@service', 'hold', late, { timeoutMs: 150 });
+        await lab.check.rejects(first, 'TIMEOUT', 'an answer that is held back');
+        const second = asker.request('@service', 'hold', next, LONG);
+        gates.get(late)?.resolve();
+        await lab.until('the late answer was given', () => answered === 2 * round + 1);
+        gates.get(next)?.resolve();
+        lab.check.equal(await second, next, 'the answer to the next request');
+      }
+    },
+  },
+  {
+    id: 'R8',
+    group,
+    title: 'a signal ends a request at once, and the work for it; one that fired before asks nobody',
+    level: 'MUST',
+    rules: ['RA1'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      const contexts: Context[] = [];
+      service.handle('slow', async (_message, context) => {
+        contexts.push(context);
+        await untilFired(context.signal);
+      });
+      service.handle('quick', () => 'here');
+      const abort = new AbortController();
+      const began = performance.now();
+      const request = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
+      const refusal = lab.check.rejects(request, 'ABORTED', 'a request whose signal fired');
+      await lab.until('the handler is at work', () => contexts.length === 1);
+      abort.abort(new Error('enough'));
+      await refusal;
+      lab.check.between(performance.now() - began, 0, 5_000, 'the abort took');
+      await lab.until('the handler learns of it', () => contexts[0]?.signal.aborted);
+      const late = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
+      const error = await lab.check.rejects(late, 'ABORTED', 'a request whose signal had fired');
+      lab.check.equal(error.outcome, 'failed', 'outcome of what was never asked');
+      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next answer');
+      lab.check.equal(contexts.length, 1, 'requests that reached the handler');
+    },
+  },
+];
+
+const THROWN: Readonly<Record<string, unknown>> = {
+  error: new Error('broke'),
+  'type-error': new TypeError('of undefined'),
+  rejected: new RejectError('unwanted'),
+  own: new BusbarError('CONFLICT', 'twice', { hint: 'Do it once.' }),
+  text: 'just text',
+  nothing: undefined,
+};
+
+function withoutTime({ timeoutMs, ...rest }: { readonly timeoutMs: number }): object {
+  return rest;
+}
+
+async function replyQueues(lab: Lab): Promise<readonly unknown[]> {
+  return (await lab.transport()).admin.queues({ prefix: '$reply.' });
+}

@@ -1,0 +1,187 @@
+/** Request and reply: many replies, replies that come twice, and parties that go away. */
+
+import type { RequestOptions } from '@busbar/api';
+import { LONG, pair, untilFired } from '../asking.ts';
+import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
+import { moduleOf } from '../processes/module-of.ts';
+
+const group = 'Request/reply';
+/** What may be on its way to a slow reader: 64 of credit, and what its own side has buffered. */
+const MOST_AHEAD = 100;
+/** Who asks whom goes away in midst of it is told so by one of these. */
+const GONE = ['CLOSED', 'NO_RESPONDER', 'HANDLER_FAILED', 'UNAVAILABLE', 'TIMEOUT'] as const;
+const serving = moduleOf('serving');
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'R7',
+    group,
+    title: 'replies stream in order, no faster than they are read, to their end or until the reader leaves',
+    level: 'MUST',
+    rules: ['RA1', 'RT1'],
+    smoke: true,
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      let given = 0;
+      const left = new Set<number>();
+      service.handle<number>('count', async function* ({ body }, { signal }) {
+        signal.addEventListener('abort', () => left.add(body));
+        for (given = 0; given < body; given += 1) yield given;
+        return `counted to ${body}`;
+      });
+      const stream = asker.requestStream<number, string>('@service', 'count', 400, LONG);
+      const parts: number[] = [];
+      for await (const part of stream) {
+        parts.push(part);
+        if (parts.length !== 5) continue;
+        await standsStill(lab, () => given);
+        lab.check.between(given, 5, 5 + MOST_AHEAD, 'given to a reader that has read five');
+      }
+      lab.check.equal(
+        parts,
+        Array.from({ length: 400 }, (_, index) => index),
+        'parts',
+      );
+      lab.check.equal(await stream.result, 'counted to 400', 'the end');
+      for await (const part of asker.requestStream('@service', 'count', 100_000, LONG)) if (part === 3) break;
+      await lab.until('the handler learns that its reader left', () => left.has(100_000));
+      lab.check.between(given, 3, 3 + MOST_AHEAD, 'given to a reader that left');
+      lab.check.equal(
+        await asker.request('@service', 'count', 3, LONG),
+        'counted to 3',
+        'the answer without its parts',
+      );
+    },
+  },
+  {
+    id: 'R9',
+    group,
+    title: 'a bus that closes ends the requests it made and those it answers, within its time',
+    level: 'MUST',
+    rules: ['RA3', 'RA1'],
+    smoke: true,
+    async run(lab) {
+      const [asking, answering] = [await lab.bus(), await lab.bus()];
+      const [first, other] = [await asking.agent('@asker'), await lab.agent('@other')];
+      const service = await answering.agent('@service');
+      let atWork = 0;
+      service.handle('slow', async (_message, { signal }) => {
+        atWork += 1;
+        await untilFired(signal);
+        return 'too late';
+      });
+      const began = performance.now();
+      const pending = [first, first, other].map((asker) => asker.request('@service', 'slow', null, LONG));
+      const [one, two, third] = pending.map((request) => request.catch((error: unknown) => error));
+      await lab.until('all are handled', () => atWork === 3);
+      await asking.close();
+      for (const ended of [one, two]) {
+        await lab.check.rejects(Promise.reject(await ended), 'CLOSED', 'a request of the bus that closed');
+      }
+      await lab.check.rejects(first.request('@service', 'slow', null, LONG), 'CLOSED', 'a request after that');
+      await answering.close({ drainMs: 0 });
+      const late = await third;
+      if (late !== 'too late') await lab.check.rejects(Promise.reject(late), GONE, 'a request to the bus that closed');
+      lab.check.between(performance.now() - began, 0, 10_000, 'ending all that took');
+    },
+  },
+  {
+    id: 'R10',
+    group,
+    title: 'of a responder that is killed the asker hears within a bound; a durable request goes to another instance',
+    level: 'MUST',
+    rules: ['RQ1', 'RQ2', 'RA1'],
+    powers: ['processes'],
+    smoke: true,
+    async run(lab) {
+      const asker = await lab.agent('@asker');
+      const doomed = await lab.process();
+      await doomed.run(serving, 'serveForEver', '@service');
+      const ask = (options: RequestOptions): Promise<unknown> =>
+        asker.request('@service', 'work', null, options).catch((error: unknown) => error);
+      const [request, durable] = [ask({ timeoutMs: 5_000 }), ask({ ...LONG, durable: true })];
+      await lab.until('both are handled', async () => (await doomed.run<number>(serving, 'atWork')) === 2);
+      const began = performance.now();
+      await doomed.kill();
+      const bus = await lab.bus();
+      const second = await bus.agent('@service', { leaseMs: 500 });
+      second.handle('work', ({ type }) => `done: ${type}`);
+      lab.check.equal(await durable, 'done: work', 'the answer of the other instance');
+      const error = await request;
+      await lab.check.rejects(Promise.reject(error), GONE, 'the request that is not durable');
+      lab.check.between(performance.now() - began, 0, 10_000, 'hearing of it took');
+    },
+  },
+  {
+    id: 'R11',
+    group,
+    title: 'of two answers to one request the first counts, and the second reaches nobody else',
+    level: 'MUST',
+    rules: ['RQ7', 'RA1'],
+    async run(lab) {
+      const { asker, service } = await pair(lab);
+      const ask = (body: string) => asker.request('@service', 'by hand', body, { ...LONG, durable: true });
+      for (let round = 0; round < 5; round += 1) {
+        const first = ask(`first ${round}`);
+        const [taken] = await service.receive<string>({ waitMs: 10_000 });
+        await taken?.reply(`one: ${taken.body}`);
+        await taken?.reply(`two: ${taken.body}`);
+        await taken?.nack({ delayMs: 0 });
+        const second = ask(`second ${round}`);
+        const again = await service.receive<string>({ max: 2, waitMs: 10_000 });
+        for (const message of [
+          ...again,
+          ...(again.length < 2 ? await service.receive<string>({ waitMs: 10_000 }) : []),
+        ]) {
+          await message.reply(`again: ${message.body}`);
+          await message.ack();
+        }
+        lab.check.equal(await first, `one: first ${round}`, 'the answer that came first');
+        lab.check.equal(await second, `again: second ${round}`, 'the answer to the next request');
+      }
+      const { admin } = await lab.transport();
+      await lab.until('no reply is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
+    },
+  },
+  {
+    id: 'R12',
+    group,
+    title: 'what an asker that died leaves behind goes by itself, and who answers it is not hurt',
+    level: 'MUST',
+    rules: ['RQ9', 'RA3'],
+    async run(lab) {
+      const [dying, service, transport] = [await lab.bus(), await lab.agent('@service'), await lab.transport()];
+      const asker = await dying.agent('@asker', { ttlMs: 500 });
+      service.handle('quick', () => 'here');
+      await asker.request('@service', 'quick', null, LONG);
+      const lost = asker.request('@service', 'by hand', 'last', { ...LONG, durable: true }).catch(() => 'lost');
+      const [question] = await service.receive({ waitMs: 10_000 });
+      await dying.transport.close();
+      lab.check.equal(await lost, 'lost', 'what became of the request here');
+      const left = await transport.admin.queues({ prefix: '$reply.' });
+      lab.check.ok(left.length > 0, 'the queue for its replies is still there');
+      for (const { name, settings } of left) {
+        lab.check.between(settings.expireIdleMs, 1_000, 604_800_000, `${name} goes when idle for`);
+        await transport.queues.configure(name, { expireIdleMs: 1_000 });
+      }
+      const gone = async () => (await transport.admin.queues({ prefix: '$reply.' })).length === 0;
+      await lab.until('they are gone', gone, lab.beyond(4_000) + lab.capabilities.reclaimMs);
+      await question?.reply('nobody waits');
+      await question?.ack();
+      lab.check.ok(await gone(), 'an answer brings no queue back');
+      const offline = async () =>
+        (await (await lab.bus()).agents({ online: true })).every(({ name }) => name !== '@asker');
+      await lab.until('it counts as offline', offline);
+    },
+  },
+];
+
+/** Resolves when a number has not changed for a while. */
+async function standsStill(lab: Lab, number: () => number): Promise<void> {
+  let [seen, since] = [number(), performance.now()];
+  await lab.until('it stands still', () => {
+    if (number() !== seen) [seen, since] = [number(), performance.now()];
+    return performance.now() - since > 150;
+  });
+}
