@@ -1,2 +1,16 @@
-// The SQLite backend: openSqlite and its options.
-export {};
+/** The SQLite backend: many processes over one file. */
+
+import { openTransport, type Transport } from '@busbar/api/transport';
+import { openDatabase } from './database.ts';
+import { type SqliteOptions, toSettings } from './options.ts';
+import { SqliteBackend } from './sqlite-backend.ts';
+import { Store } from './store.ts';
+
+export type { RetentionOptions, SqliteOptions } from './options.ts';
+export { parseSqliteUrl } from './url.ts';
+
+/** Opens the store in a SQLite file, which is created where it is not there. */
+export async function openSqlite(options: SqliteOptions): Promise<Transport> {
+  const settings = toSettings(options);
+  return openTransport(new SqliteBackend(new Store(await openDatabase(settings), settings)));
+}

@@ -1,0 +1,278 @@
+/** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
+
+import { BusbarError, type CallContext, isBusbarError } from '@busbar/api/transport';
+import { isBusy, toStoreError } from './errors.ts';
+import type { Store } from './store.ts';
+import { Transaction } from './transaction.ts';
+
+/** Something to do within a transaction. */
+export interface Operation {
+  readonly writes: boolean;
+  readonly context: CallContext | undefined;
+  /**
+   * Does a bounded part of its work, and says whether that was the last. It changes nothing but the database: it is run
+   * again when the transaction does not come to be. It throws only before it has written anything.
+   */
+  step(transaction: Transaction): boolean;
+  /** What it did since the last time is stored. */
+  committed(): void;
+  /** It cannot be done: nothing since the last commit is stored, or `error` says that this is not known. */
+  failed(error: BusbarError): void;
+}
+
+/** Who is told of transactions. */
+export interface Witness {
+  /** All is written; the last moment to read what the commit will need. */
+  beforeCommit(transaction: Transaction): void;
+  committed(transaction: Transaction): void;
+  rolledBack(): void;
+}
+
+/** A transaction ends after so many rows or milliseconds, so that the event loop and other processes get their turn. */
+const MAX_ROWS = 500;
+const MAX_MS = 5;
+/** Having met another writer, pause this long after each commit for a while: no process starves (worst wait 1.5-4 s without). */
+const PAUSE_MS = 1;
+const CONTENDED_FOR_MS = 100;
+/** How long before its deadline a call that never began is told so; after it nobody knows whether it began. */
+const MARGIN_MS = 4;
+const LOOK_AT_SIGNALS_AFTER_MS = 50;
+
+export class Batcher {
+  readonly #store: Store;
+  readonly #witness: Witness;
+  /** How many operations were ever added: who added the last one can tell whether it still is the last. */
+  added = 0;
+  #operations: Operation[] = [];
+  /** How many of the next operations get a transaction of their own, since one of them broke the shared one. */
+  #alone = 0;
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #contendedUntil = 0;
+  #notBefore = 0;
+  #blockedSince = 0;
+  #isClosed = false;
+
+  constructor(store: Store, witness: Witness) {
+    this.#store = store;
+    this.#witness = witness;
+  }
+
+  /** Does `work`, which may write, in the next transaction. */
+  write<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
+    return new Promise((resolve, reject) => this.add(new Call(true, work, context, resolve, reject)));
+  }
+
+  /** Does `work`, which only reads, in the next transaction. */
+  read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
+    return new Promise((resolve, reject) => this.add(new Call(false, work, context, resolve, reject)));
+  }
+
+  add(operation: Operation): void {
+    if (this.#isClosed) {
+      operation.failed(closed());
+      return;
+    }
+    this.added += 1;
+    this.#operations.push(operation);
+    this.#schedule();
+  }
+
+  /** Ends it: nothing more is done. */
+  close(): void {
+    this.#isClosed = true;
+    clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
+    for (const operation of this.#operations.splice(0)) operation.failed(closed());
+  }
+
+  #schedule(): void {
+    if (this.#immediate !== undefined || this.#timer !== undefined || this.#operations.length === 0) return;
+    if (this.#notBefore > 0 && this.#notBefore > performance.now()) this.#after(PAUSE_MS);
+    else this.#immediate = setImmediate(() => this.#turn());
+  }
+
+  #after(ms: number): void {
+    this.#timer = setTimeout(() => this.#turn(), ms);
+  }
+
+  #turn(): void {
+    this.#immediate = undefined;
+    this.#timer = undefined;
+    const writes = this.#operations.some((operation) => operation.writes);
+    try {
+      this.#begin(writes);
+    } catch (error) {
+      this.#notBegun(error, writes);
+      return;
+    }
+    this.#blockedSince = 0;
+    this.#run(writes);
+    this.#schedule();
+  }
+
+  #begin(writes: boolean): void {
+    this.#store.sql(writes ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
+  }
+
+  /** The lock is another's: reads go ahead, the rest comes again. */
+  #notBegun(error: unknown, writes: boolean): void {
+    if (!isBusy(error)) {
+      this.#fail(this.#operations.splice(0), error);
+      return;
+    }
+    const now = performance.now();
+    this.#contendedUntil = now + CONTENDED_FOR_MS;
+    this.#blockedSince ||= now;
+    if (writes && !this.#operations[0]?.writes) this.#readAhead();
+    this.#giveUpLate(now);
+    // Random, so that several processes do not meet again and again.
+    if (this.#operations.length > 0) this.#after(Math.random() * 2);
+  }
+
+  #readAhead(): void {
+    const count = this.#operations.findIndex((operation) => operation.writes);
+    const rest = this.#operations.splice(count);
+    try {
+      this.#begin(false);
+      this.#run(false);
+    } catch (error) {
+      if (!isBusy(error)) this.#fail(this.#operations.splice(0), error);
+    }
+    this.#operations.push(...rest);
+  }
+
+  #giveUpLate(now: number): void {
+    const looksAtSignals = now - this.#blockedSince > LOOK_AT_SIGNALS_AFTER_MS;
+    const kept: Operation[] = [];
+    for (const operation of this.#operations) {
+      const { context } = operation;
+      if (context === undefined) kept.push(operation);
+      else if (context.deadline - MARGIN_MS <= now) operation.failed(locked());
+      else if (looksAtSignals && context.signal.aborted) operation.failed(locked());
+      else kept.push(operation);
+    }
+    this.#operations = kept;
+  }
+
+  /** Runs operations in order until the transaction is full, and commits. */
+  #run(writes: boolean): void {
+    const transaction = new Transaction(this.#store);
+    const begun: Operation[] = [];
+    const done: Operation[] = [];
+    try {
+      this.#step(transaction, begun, done);
+      if (writes) {
+        transaction.flush();
+        this.#witness.beforeCommit(transaction);
+      }
+      this.#store.sql('COMMIT').run();
+    } catch (error) {
+      this.#rollBack();
+      this.#broken(begun, error);
+      return;
+    }
+    this.#operations.splice(0, done.length);
+    if (this.#alone > 0) this.#alone -= Math.min(this.#alone, Math.max(1, done.length));
+    const now = performance.now();
+    this.#notBefore = writes && now < this.#contendedUntil ? now + PAUSE_MS : 0;
+    transaction.committed();
+    for (const operation of begun) operation.committed();
+    if (writes) this.#witness.committed(transaction);
+  }
+
+  #step(transaction: Transaction, begun: Operation[], done: Operation[]): void {
+    const until = performance.now() + MAX_MS;
+    for (const operation of this.#operations) {
+      begun.push(operation);
+      if (!operation.step(transaction)) return;
+      done.push(operation);
+      if (this.#alone > 0 || transaction.work >= MAX_ROWS || performance.now() >= until) return;
+    }
+  }
+
+  /**
+   * The transaction did not come to be. Nothing was told to anybody yet, so all of it is done again, each operation
+   * alone: none fails for another's fault, and one that fails alone has failed.
+   */
+  #broken(begun: Operation[], error: unknown): void {
+    if (begun.length === 1 || isBusbarError(error)) {
+      if (isBusy(error)) return;
+      const culprit = begun.at(-1);
+      this.#operations = this.#operations.filter((operation) => operation !== culprit);
+      culprit?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
+      if (isBusbarError(error)) return;
+    }
+    this.#alone = Math.max(this.#alone, begun.length);
+  }
+
+  #rollBack(): void {
+    if (this.#store.db.inTransaction) this.#store.sql('ROLLBACK').run();
+    this.#witness.rolledBack();
+  }
+
+  #fail(operations: Operation[], error: unknown): void {
+    for (const operation of operations) operation.failed(toStoreError(error));
+  }
+}
+
+/** A single piece of work with a promise. */
+class Call<T> implements Operation {
+  readonly writes: boolean;
+  readonly context: CallContext | undefined;
+  readonly #work: (transaction: Transaction) => T;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: BusbarError) => void;
+  #value: T | undefined;
+  #error: BusbarError | undefined;
+
+  constructor(
+    writes: boolean,
+    work: (transaction: Transaction) => T,
+    context: CallContext | undefined,
+    resolve: (value: T) => void,
+    reject: (error: BusbarError) => void,
+  ) {
+    this.writes = writes;
+    this.context = context;
+    this.#work = work;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  step(transaction: Transaction): boolean {
+    try {
+      this.#value = this.#work(transaction);
+      this.#error = undefined;
+    } catch (error) {
+      // Our own refusals come before any effect; what SQLite throws may come in the middle and breaks the transaction.
+      if (!isBusbarError(error)) throw error;
+      this.#error = error;
+    }
+    return true;
+  }
+
+  committed(): void {
+    if (this.#error === undefined) this.#resolve(this.#value as T);
+    else this.#reject(this.#error);
+  }
+
+  failed(error: BusbarError): void {
+    this.#reject(error);
+  }
+}
+
+/** A sync that failed may have reached the disk in part. */
+function isUncertain(error: unknown): boolean {
+  return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_IOERR');
+}
+
+function locked(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the time was up', {
+    hint: 'Look for a process that is stopped or stuck while it writes; the call is safe to repeat.',
+  });
+}
+
+function closed(): BusbarError {
+  return new BusbarError('CLOSED', 'the transport is closed', { hint: 'Open a new one.' });
+}

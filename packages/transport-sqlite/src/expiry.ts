@@ -1,0 +1,27 @@
+/** Messages whose time to live is over, taken out though nobody receives. */
+
+import { expire } from './attempts.ts';
+import { displace } from './jobs.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Messages of one step. */
+const STEP = 200;
+
+/** Drops what has expired and is not leased. True when there is more. */
+export function expireJobs(transaction: Transaction): boolean {
+  const { store, now } = transaction;
+  const over = store
+    .sql<[number, number, number, number]>(
+      `SELECT job.seq, job.queue_id, at, priority FROM job JOIN queue ON queue.id = job.queue_id AND queue.ns=?
+       WHERE expires IS NOT NULL AND expires<=? AND NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = job.seq)
+       ORDER BY expires LIMIT ${STEP}`,
+    )
+    .all(store.ns, now);
+  for (const [seq, queueId, at, priority] of over) {
+    const queue = transaction.queueById(queueId);
+    if (queue === undefined || !displace(transaction, queue, { seq, at, priority })) continue;
+    expire(transaction, queue, seq);
+  }
+  transaction.work += over.length;
+  return over.length === STEP;
+}

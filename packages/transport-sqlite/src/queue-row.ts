@@ -1,0 +1,140 @@
+/** A row of the table of queues: settings, counters, and what of them has changed. */
+
+import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
+import type { Store } from './store.ts';
+
+const COLUMNS =
+  'id, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, dead, total_sent, total_done, total_dead, total_expired, used_at';
+
+/** What a queue does that nobody configured. */
+export const DEFAULT_SETTINGS: Required<QueueSettings> = {
+  leaseMs: 30_000,
+  maxLength: 1_000_000,
+  maxAttempts: 5,
+  dedupeMs: 120_000,
+  expireIdleMs: Number.POSITIVE_INFINITY,
+  frozen: false,
+  deadTtlMs: 2_592_000_000,
+};
+
+type Raw = readonly [number, string, ...(number | null)[]];
+
+/** A queue as one transaction sees and changes it. Written back once, by the transaction. */
+export class QueueRow {
+  readonly id: number;
+  readonly name: string;
+  settings: Required<QueueSettings>;
+  ready: number;
+  delayed: number;
+  leased: number;
+  blocked: number;
+  dead: number;
+  sent: number;
+  done: number;
+  died: number;
+  expired: number;
+  usedAt: number;
+  /** How many were ready when the transaction began: from none to some is what wakes waiting consumers. */
+  readonly readyBefore: number;
+  /** The queue has a delayed message that comes due before any it had. */
+  hasEarlierDue = false;
+  isChanged = false;
+
+  constructor(raw: Raw) {
+    const [id, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, deadTtl, ...counts] = raw;
+    this.id = id;
+    this.name = name;
+    this.settings = {
+      leaseMs: lease ?? 0,
+      maxLength: maxLength ?? 0,
+      maxAttempts: maxAttempts ?? 0,
+      dedupeMs: dedupe ?? 0,
+      expireIdleMs: idle ?? Number.POSITIVE_INFINITY,
+      frozen: frozen === 1,
+      deadTtlMs: deadTtl ?? Number.POSITIVE_INFINITY,
+    };
+    const count = (index: number): number => counts[index] ?? 0;
+    this.ready = count(0);
+    this.delayed = count(1);
+    this.leased = count(2);
+    this.blocked = count(3);
+    this.dead = count(4);
+    this.sent = count(5);
+    this.done = count(6);
+    this.died = count(7);
+    this.expired = count(8);
+    this.usedAt = count(9);
+    this.readyBefore = this.ready;
+  }
+
+  /** Messages that count towards `maxLength`. */
+  get length(): number {
+    return this.ready + this.delayed + this.leased + this.blocked;
+  }
+
+  /** Somebody sent, received or settled. */
+  use(now: number): void {
+    this.usedAt = Math.max(this.usedAt, now);
+    this.isChanged = true;
+  }
+
+  save(store: Store): void {
+    store
+      .sql(
+        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
+      )
+      .run(
+        this.ready,
+        this.delayed,
+        this.leased,
+        this.blocked,
+        this.dead,
+        this.sent,
+        this.done,
+        this.died,
+        this.expired,
+        this.usedAt,
+        this.id,
+      );
+  }
+}
+
+/** The queue of this name in the namespace of the store. */
+export function findQueue(store: Store, name: string): QueueRow | undefined {
+  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE ns=? AND name=?`).get(store.ns, name);
+  return raw && new QueueRow(raw);
+}
+
+/** The queue of this id, when it is there and belongs to the namespace of the store. */
+export function findQueueById(store: Store, id: number): QueueRow | undefined {
+  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns=?`).get(id, store.ns);
+  return raw && new QueueRow(raw);
+}
+
+/** Makes a queue. There must be none of this name. */
+export function insertQueue(store: Store, name: string, settings: Required<QueueSettings>, now: number): number {
+  const result = store
+    .sql(
+      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,?)',
+    )
+    .run(store.ns, name, ...toColumns(settings), now);
+  return Number(result.lastInsertRowid);
+}
+
+/** Sets the settings of a queue. */
+export function saveSettings(store: Store, id: number, settings: Required<QueueSettings>): void {
+  store
+    .sql(
+      'UPDATE queue SET lease_ms=?, max_length=?, max_attempts=?, dedupe_ms=?, expire_idle_ms=?, frozen=?, dead_ttl_ms=? WHERE id=?',
+    )
+    .run(...toColumns(settings), id);
+}
+
+function toColumns(settings: Required<QueueSettings>): (number | null)[] {
+  const { leaseMs, maxLength, maxAttempts, dedupeMs, expireIdleMs, frozen, deadTtlMs } = settings;
+  return [leaseMs, maxLength, maxAttempts, dedupeMs, orNull(expireIdleMs), frozen ? 1 : 0, orNull(deadTtlMs)];
+}
+
+function orNull(ms: number): number | null {
+  return ms > MAX_DURATION_MS ? null : ms;
+}

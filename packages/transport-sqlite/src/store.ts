@@ -1,0 +1,46 @@
+/** The one connection of a transport, its prepared statements and what is constant about its store. */
+
+import type Database from 'better-sqlite3';
+import type { Clock } from './clock.ts';
+import type { OpenedDatabase } from './database.ts';
+import type { Settings } from './options.ts';
+
+/** A prepared statement; one that returns rows gives them as arrays, without names. */
+export type Statement<Row = unknown[]> = Database.Statement<unknown[], Row>;
+
+export class Store {
+  readonly db: Database.Database;
+  readonly path: string;
+  readonly storeId: string;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly #statements = new Map<string, Statement>();
+
+  constructor(opened: OpenedDatabase, settings: Settings) {
+    this.db = opened.db;
+    this.path = opened.path;
+    this.storeId = opened.storeId;
+    this.clock = opened.clock;
+    this.settings = settings;
+  }
+
+  get ns(): string {
+    return this.settings.ns;
+  }
+
+  /** The statement of this text, prepared once. */
+  sql<Row = unknown[]>(text: string): Statement<Row> {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.db.prepare<unknown[], unknown[]>(text);
+      if (statement.reader) statement.raw(true);
+      this.#statements.set(text, statement);
+    }
+    return statement as unknown as Statement<Row>;
+  }
+
+  /** The first column of the first row that `text` gives. */
+  value(text: string, ...parameters: unknown[]): unknown {
+    return this.sql(text).get(...parameters)?.[0];
+  }
+}

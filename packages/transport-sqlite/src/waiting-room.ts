@@ -1,0 +1,238 @@
+/** Consumers that wait: all of a process share one bell and one timer. */
+
+import type { BusbarError, CallContext, Delivery, Wanted } from '@busbar/api/transport';
+import type { Batcher, Operation } from './batcher.ts';
+import { claim } from './claim.ts';
+import { Deadlines } from './deadlines.ts';
+import { hasHistory } from './history.ts';
+import type { Listeners } from './listeners.ts';
+import type { QueueRow } from './queue-row.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Messages that one claim leases at most, for however many consumers. */
+const MAX_CLAIM = 1000;
+
+/** A receive that has nothing yet. */
+interface Waiter {
+  readonly queue: string;
+  readonly wanted: Wanted;
+  readonly context: CallContext;
+  readonly resolve: (deliveries: Delivery[]) => void;
+  readonly reject: (error: BusbarError) => void;
+  readonly deadline: number;
+  /** It was told that there is nothing, and waits for what comes. */
+  isWaiting: boolean;
+  isOver: boolean;
+}
+
+export class WaitingRoom {
+  readonly #batcher: Batcher;
+  readonly #listeners: Listeners;
+  readonly #onChange: () => void;
+  readonly #queues = new Map<string, Set<Waiter>>();
+  readonly #deadlines = new Deadlines<Waiter>((waiter) => this.#leave(waiter, []));
+  /** The last operation that looks for messages of a queue, and how many had been added with it. */
+  readonly #looking = new Map<string, number>();
+  /** Queues that had more than was asked for: looking whether there is something can be saved. */
+  readonly #full = new Set<string>();
+  #size = 0;
+
+  constructor(batcher: Batcher, listeners: Listeners, onChange: () => void) {
+    this.#batcher = batcher;
+    this.#listeners = listeners;
+    this.#onChange = onChange;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The queues that somebody waits for. */
+  get queues(): ReadonlyMap<string, ReadonlySet<unknown>> {
+    return this.#queues;
+  }
+
+  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
+    return new Promise((resolve, reject) => {
+      const deadline = performance.now() + wanted.waitMs;
+      const waiter: Waiter = { queue, wanted, context, resolve, reject, deadline, isWaiting: false, isOver: false };
+      this.#enter(waiter);
+      this.look(queue);
+    });
+  }
+
+  /** There may be something in `queue`. */
+  look(queue: string): void {
+    if (!this.#queues.has(queue) || this.#looking.get(queue) === this.#batcher.added) return;
+    if (this.#full.has(queue) || !this.#listeners.has('queue', queue)) this.#claim(queue);
+    else this.#peek(queue);
+    this.#looking.set(queue, this.#batcher.added);
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    for (const waiters of this.#queues.values()) for (const waiter of waiters) this.#leave(waiter, []);
+    this.#deadlines.clear();
+  }
+
+  /** Those who wait for `queue`, first come first. Whoever is not waited for any more leaves. */
+  waiters(queue: string): Waiter[] {
+    return [...(this.#queues.get(queue) ?? [])];
+  }
+
+  /** What a claim has brought: hands it out, and sends those away who do not want to wait. */
+  settle(queue: string, served: ReadonlyMap<Waiter, Delivery[]>, hasMore: boolean): void {
+    if (hasMore) this.#full.add(queue);
+    else this.#full.delete(queue);
+    for (const [waiter, deliveries] of served) {
+      if (deliveries.length > 0 || waiter.wanted.waitMs === 0) this.#leave(waiter, deliveries);
+      else this.#wait(waiter);
+    }
+    this.#looking.delete(queue);
+    if (hasMore) this.look(queue);
+  }
+
+  fail(queue: string, error: BusbarError): void {
+    for (const waiter of this.waiters(queue)) {
+      this.#leave(waiter, undefined);
+      waiter.reject(error);
+    }
+  }
+
+  #claim(queue: string): void {
+    this.#batcher.add(new ClaimOperation(queue, this, this.#listeners));
+  }
+
+  /** Looks without taking the lock of the writers: 10,000 idle consumers write nothing. */
+  #peek(queue: string): void {
+    const waiters = this.waiters(queue);
+    this.#batcher
+      .read((transaction) => hasSomething(transaction, queue))
+      .then(
+        (isThere) => {
+          this.#looking.delete(queue);
+          if (isThere) this.#claimNow(queue);
+          else this.settle(queue, new Map(waiters.filter(isNew).map((waiter) => [waiter, []])), false);
+        },
+        (error: BusbarError) => this.fail(queue, error),
+      );
+  }
+
+  #claimNow(queue: string): void {
+    if (!this.#queues.has(queue)) return;
+    this.#claim(queue);
+    this.#looking.set(queue, this.#batcher.added);
+  }
+
+  #enter(waiter: Waiter): void {
+    const waiters = this.#queues.get(waiter.queue);
+    if (waiters === undefined) this.#queues.set(waiter.queue, new Set([waiter]));
+    else waiters.add(waiter);
+    this.#size += 1;
+  }
+
+  /** Begins to wait in earnest, having found nothing. */
+  #wait(waiter: Waiter): void {
+    if (waiter.isOver || waiter.isWaiting) return;
+    waiter.isWaiting = true;
+    this.#deadlines.add(waiter, waiter.deadline);
+    waiter.context.signal.addEventListener('abort', () => this.#leave(waiter, []), { once: true });
+    if (waiter.context.signal.aborted) this.#leave(waiter, []);
+    this.#onChange();
+  }
+
+  #leave(waiter: Waiter, deliveries: Delivery[] | undefined): void {
+    if (waiter.isOver) return;
+    waiter.isOver = true;
+    const waiters = this.#queues.get(waiter.queue);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) this.#queues.delete(waiter.queue);
+    this.#size -= 1;
+    if (deliveries !== undefined) waiter.resolve(deliveries);
+    if (this.#size === 0) this.#onChange();
+  }
+}
+
+/** Claims messages of one queue for all who wait for it. */
+class ClaimOperation implements Operation {
+  readonly writes = true;
+  readonly context = undefined;
+  readonly #queue: string;
+  readonly #room: WaitingRoom;
+  readonly #listeners: Listeners;
+  #served = new Map<Waiter, Delivery[]>();
+  #hasMore = false;
+
+  constructor(queue: string, room: WaitingRoom, listeners: Listeners) {
+    this.#queue = queue;
+    this.#room = room;
+    this.#listeners = listeners;
+  }
+
+  step(transaction: Transaction): boolean {
+    this.#served = new Map();
+    this.#hasMore = false;
+    const waiters = this.#room.waiters(this.#queue);
+    const queue = transaction.queue(this.#queue);
+    for (const waiter of waiters) if (!waiter.isWaiting) this.#served.set(waiter, []);
+    for (let from = 0; from < waiters.length && queue !== undefined; ) {
+      const group = sameConsumer(waiters, from);
+      from += group.length;
+      if (this.#serve(transaction, queue, group) < group.length) break;
+    }
+    if (queue !== undefined) {
+      this.#hasMore = queue.ready > 0;
+      if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.use(transaction.now);
+    }
+    const isLeftWaiting = waiters.some((waiter) => waiter.wanted.waitMs > 0 && !this.#served.get(waiter)?.length);
+    if (isLeftWaiting) this.#listeners.add(transaction, 'queue', this.#queue);
+    return true;
+  }
+
+  committed(): void {
+    this.#room.settle(this.#queue, this.#served, this.#hasMore);
+  }
+
+  failed(error: BusbarError): void {
+    this.#room.fail(this.#queue, error);
+  }
+
+  /** How many of the group got something. */
+  #serve(transaction: Transaction, queue: QueueRow, group: readonly Waiter[]): number {
+    const max = group.reduce((sum, { wanted }) => sum + wanted.max, 0);
+    const deliveries = claim(transaction, queue, Math.min(max, MAX_CLAIM), group[0]?.wanted.consumer);
+    let from = 0;
+    for (const [index, waiter] of group.entries()) {
+      if (from >= deliveries.length) return index;
+      this.#served.set(waiter, deliveries.slice(from, from + waiter.wanted.max));
+      from += waiter.wanted.max;
+    }
+    return group.length;
+  }
+}
+
+function isNew(waiter: Waiter): boolean {
+  return !waiter.isOver && !waiter.isWaiting;
+}
+
+function sameConsumer(waiters: readonly Waiter[], from: number): Waiter[] {
+  const consumer = waiters[from]?.wanted.consumer;
+  const end = waiters.findIndex((waiter, index) => index > from && waiter.wanted.consumer !== consumer);
+  return waiters.slice(from, end < 0 ? undefined : end);
+}
+
+/** Whether a claim would find something, or something to bring up to date. */
+function hasSomething(transaction: Transaction, name: string): boolean {
+  const queue = transaction.queue(name);
+  if (queue === undefined) return false;
+  const { store, now } = transaction;
+  if (queue.ready > 0 || hasHistory(transaction, queue)) return true;
+  if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
+  if (
+    queue.delayed > 0 &&
+    store.value('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now) !== undefined
+  )
+    return true;
+  return queue.leased > 0 && store.value('SELECT 1 FROM leased WHERE until<=?', now) !== undefined;
+}
