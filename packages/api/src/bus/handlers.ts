@@ -68,17 +68,16 @@ export class Handlers {
   async run(message: Message, origin: Origin, parts: ContextParts): Promise<unknown> {
     const entry = this.#find(message.type);
     if (entry === undefined) throw noHandler(message.type, this.types);
-    const received = await this.#read(message, entry);
+    const read = this.#read(message, entry);
+    const received = read instanceof Promise ? await read : read;
     const checked = checkParts(parts, entry);
     const context = new HandlerContext(this.#kernel, origin, checked);
-    const handle = async (): Promise<unknown> => {
-      const result = await entry.handler(received, context);
-      return isStream(result) ? drainStream(result, context) : result;
-    };
     const { middleware } = this.#kernel;
-    const result = await (middleware.has('handle') ? middleware.handle(received, context, handle) : handle());
+    const result = middleware.has('handle')
+      ? await middleware.handle(received, context, () => handle(entry, received, context))
+      : await handle(entry, received, context);
     const { definition } = entry;
-    if (definition?.kind !== 'request') return result;
+    if (definition?.kind !== 'request' || definition.response === undefined) return result;
     await validate(definition.response, result, `the answer to ${definition.type}`);
     return result;
   }
@@ -87,16 +86,33 @@ export class Handlers {
     return (type === undefined ? undefined : this.#byType.get(type)) ?? this.#byType.get('*');
   }
 
-  async #read(message: Message, { definition }: HandlerEntry): Promise<Received> {
+  /** A promise only where there is a schema. */
+  #read(message: Message, { definition }: HandlerEntry): Received | Promise<Received> {
     try {
       const received = toReceived(this.#kernel.bodies, message);
-      if (definition === undefined) return received;
-      const schema = definition.kind === 'request' ? definition.request : definition.schema;
-      return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
+      return definition === undefined ? received : checkBody(received, definition);
     } catch (error) {
-      throw error instanceof BusbarError ? new BadMessage(error) : error;
+      throw toBadMessage(error);
     }
   }
+}
+
+async function handle(entry: HandlerEntry, received: Received, context: Context): Promise<unknown> {
+  const result = await entry.handler(received, context);
+  return isStream(result) ? drainStream(result, context) : result;
+}
+
+async function checkBody(received: Received, definition: AnyRequest | AnyMessage): Promise<Received> {
+  const schema = definition.kind === 'request' ? definition.request : definition.schema;
+  try {
+    return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
+  } catch (error) {
+    throw toBadMessage(error);
+  }
+}
+
+function toBadMessage(error: unknown): unknown {
+  return error instanceof BusbarError ? new BadMessage(error) : error;
 }
 
 /** Lets what a handler streams pass the schema of its parts first. */

@@ -86,9 +86,9 @@ export class BusKernel {
 
   /**
    * Makes a message of a draft, middleware around it, and lets `deliver` carry it. Without middleware `deliver` is called
-   * in the same turn, so that what is not awaited keeps its order.
+   * in the same turn, so that what is not awaited keeps its order. What cannot be a message is thrown at once.
    */
-  async sendOut<R>(origin: Origin, draft: Draft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
+  sendOut<R>(origin: Origin, draft: Draft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
     const headers = draft.options?.headers;
     if (!this.middleware.has(draft.kind)) return deliver(this.toInput(origin, draft, draft.body, headers));
     const { kind, target, type } = draft;

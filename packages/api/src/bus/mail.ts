@@ -59,8 +59,15 @@ export class Mail {
       const checked = validate(type.schema, body, `the body of ${name}`);
       if (checked instanceof Promise) await checked;
     }
-    const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
-    return this.#sendToFirst(origin, targets, name, body, options);
+    const [first = '', ...others] = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
+    try {
+      return await this.#sendTo(origin, first, name, body, options);
+    } catch (error) {
+      if (!isBusbarError(error) || error.code !== 'NOT_FOUND') throw error;
+      const next = others[0];
+      if (next === undefined) throw await this.#unknownAgent(first, error);
+      return this.send(origin, next, type, body, options);
+    }
   }
 
   async broadcast(
@@ -90,23 +97,6 @@ export class Mail {
       ),
     );
     return { id, to: sent.flatMap((one) => one?.to ?? []) };
-  }
-
-  /** To the first that still has a mailbox. */
-  async #sendToFirst(
-    origin: Origin,
-    [first = '', ...others]: readonly string[],
-    type: string,
-    body: unknown,
-    options: MailOptions | undefined,
-  ): Promise<Sent> {
-    try {
-      return await this.#sendTo(origin, first, type, body, options);
-    } catch (error) {
-      if (!isBusbarError(error) || error.code !== 'NOT_FOUND') throw error;
-      if (others.length > 0) return this.#sendToFirst(origin, others, type, body, options);
-      throw await this.#unknownAgent(first, error);
-    }
   }
 
   #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {

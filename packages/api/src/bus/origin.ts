@@ -20,7 +20,7 @@ export class Cause {
   readonly id: string;
   readonly #hops: number;
   readonly #scope: string | undefined;
-  readonly #ordinals = new Map<string, number>();
+  #ordinals: Map<string, number> | undefined;
 
   /**
    * `scope` names who handles the message, such as its queue, where it may be handled again: what is sent then has ids
@@ -45,6 +45,7 @@ export class Cause {
     if (this.#scope === undefined) return undefined;
     // Counted per target and type, so that sends that race to different targets keep their ids.
     const stream = `${kind}\n${target}\n${type ?? ''}`;
+    this.#ordinals ??= new Map();
     const ordinal = this.#ordinals.get(stream) ?? 0;
     this.#ordinals.set(stream, ordinal + 1);
     return deriveId(`${this.id}\n${this.#scope}\n${stream}\n${ordinal}`);

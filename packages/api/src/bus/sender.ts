@@ -26,14 +26,14 @@ export abstract class Sender {
    */
   send<In, Out>(to: Recipient, type: MessageDefinition<In, Out>, body: In, options?: MailOptions): Promise<Sent>;
   send(to: Recipient, type: string, body?: unknown, options?: MailOptions): Promise<Sent>;
-  async send(to: Recipient, type: string | AnyMessage, body?: unknown, options?: MailOptions): Promise<Sent> {
+  send(to: Recipient, type: string | AnyMessage, body?: unknown, options?: MailOptions): Promise<Sent> {
     return this.#kernel.verbs.send(this.#origin, to, type, body, options);
   }
 
   /** Publishes an event; nobody needs to listen. */
   publish<In, Out>(topic: TopicDefinition<In, Out>, body: In, options?: EventOptions): Promise<Published>;
   publish(topic: string, body?: unknown, options?: EventOptions): Promise<Published>;
-  async publish(topic: string | AnyTopic, body?: unknown, options?: EventOptions): Promise<Published> {
+  publish(topic: string | AnyTopic, body?: unknown, options?: EventOptions): Promise<Published> {
     return this.#kernel.verbs.publish(this.#origin, topic, body, options);
   }
 
@@ -44,7 +44,7 @@ export abstract class Sender {
     options?: EnqueueOptions,
   ): Promise<Ticket<ResultOut>>;
   enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<Ticket<R>>;
-  async enqueue(queue: string | AnyQueue, body?: unknown, options?: EnqueueOptions): Promise<Ticket<unknown>> {
+  enqueue(queue: string | AnyQueue, body?: unknown, options?: EnqueueOptions): Promise<Ticket<unknown>> {
     return this.#kernel.verbs.enqueue(this.#origin, queue, body, options);
   }
 
@@ -60,7 +60,7 @@ export abstract class Sender {
     options?: RequestOptions,
   ): Promise<ResponseOut>;
   request<R = unknown>(to: Recipient, type: string, body?: unknown, options?: RequestOptions): Promise<R>;
-  async request(to: Recipient, type: string | AnyRequest, body?: unknown, options?: RequestOptions): Promise<unknown> {
+  request(to: Recipient, type: string | AnyRequest, body?: unknown, options?: RequestOptions): Promise<unknown> {
     return this.#kernel.verbs.request(this.#origin, to, type, body, options);
   }
 
