@@ -4,6 +4,7 @@ import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@bus
 import { knownSeq, noteId, place } from './jobs.ts';
 import { append, ensureTopic } from './log.ts';
 import { CONTENT_COLUMNS, pushContent, toStored } from './message-row.ts';
+import { rememberEvent } from './publish.ts';
 import type { QueueRow } from './queue-row.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
@@ -158,6 +159,7 @@ function importEvent(transaction: Transaction, { topic, message }: RecordOf<'eve
   if (ids.has(message.message.id)) return false;
   const counter = transaction.counter();
   counter.logHead += 1;
+  rememberEvent(transaction, topicId, message.message.id, counter.logHead);
   append(transaction, topicId, [toMessage(message)], [counter.logHead]);
   transaction.topics.add(topic);
   transaction.afterCommit(() => ids.add(message.message.id));

@@ -57,6 +57,7 @@ function queueNames(transaction: Transaction, filter: QueueFilter): string[] {
 function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   const { store, now } = transaction;
   const count = (text: string): number => store.value(text, queue.id, now) as number;
+  const over = countExpired(transaction, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
   const held =
     queue.blocked > 0
@@ -65,13 +66,30 @@ function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   return {
     name: queue.name,
     settings: { ...queue.settings },
-    ready: queue.ready + due + queue.blocked - held,
-    delayed: queue.delayed - due + held,
+    ready: queue.ready + due + queue.blocked - held - over.ready,
+    delayed: queue.delayed - due + held - over.delayed,
     leased: queue.leased,
     dead: queue.dead,
     oldestAgeMs: oldestAge(transaction, queue),
-    totals: { sent: queue.sent, done: queue.done, dead: queue.died, expired: queue.expired },
+    totals: {
+      sent: queue.sent,
+      done: queue.done,
+      dead: queue.died,
+      expired: queue.expired + over.ready + over.delayed,
+    },
   };
+}
+
+/** Messages whose time to live is over though nobody has taken them out yet. */
+function countExpired({ store, now }: Transaction, queue: QueueRow): { ready: number; delayed: number } {
+  const rows = store
+    .sql<[number, number]>(
+      `SELECT at > ?, count(*) FROM job WHERE expires IS NOT NULL AND expires<=? AND queue_id=?
+       AND NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = job.seq) GROUP BY 1`,
+    )
+    .all(now, now, queue.id);
+  const counts = new Map(rows);
+  return { ready: counts.get(0) ?? 0, delayed: counts.get(1) ?? 0 };
 }
 
 function oldestAge(transaction: Transaction, queue: QueueRow): number {

@@ -20,7 +20,7 @@ export function publishAll(
   const fresh: StampedMessage[] = [];
   const numbers: number[] = [];
   const results = messages.map((message): PublishResult => {
-    const known = remember(transaction, topicId, message.id, counter.logHead + 1);
+    const known = rememberEvent(transaction, topicId, message.id, counter.logHead + 1);
     if (known !== undefined) return { id: message.id, status: 'duplicate', position: toPosition(store.storeId, known) };
     counter.logHead += 1;
     fresh.push(message);
@@ -39,7 +39,7 @@ export function publishAll(
 }
 
 /** Notes the id of an event. The number of the first event with it, when it is known. */
-function remember(transaction: Transaction, topicId: number, id: string, seq: number): number | undefined {
+export function rememberEvent(transaction: Transaction, topicId: number, id: string, seq: number): number | undefined {
   const { store, now } = transaction;
   const until = now + store.settings.topicDedupeMs;
   const noted = store
