@@ -1,0 +1,26 @@
+/** A process that works: `worker.ts FILE`. It says what it begins, and does what it is told. */
+
+import { openBus } from '@busbar/api';
+import { onParentMessage, sendToParent } from '@busbar/testbed';
+import { openSqlite } from '@busbar/transport-sqlite';
+
+const [file = ''] = process.argv.slice(2);
+const bus = openBus(await openSqlite({ file }), { onError: () => undefined });
+
+onParentMessage(async (order) => {
+  if (order === 'pause') {
+    // By its own hand, where no transaction is open: one that is would keep all others from writing.
+    process.kill(process.pid, 'SIGSTOP');
+  } else if (order === 'lock') {
+    const lock = await bus.lock('file', { ttlMs: 300, owner: '@child' });
+    lock.signal.addEventListener('abort', () => sendToParent({ lost: lock.token }));
+    sendToParent({ token: lock.token });
+  } else {
+    await bus.process<number>('work', { leaseMs: 300, concurrency: 4 }, async (task, ctx) => {
+      sendToParent({ began: task.body, attempt: ctx.attempt });
+      if (order === 'hang') await new Promise(() => undefined);
+      return { by: process.pid, attempt: ctx.attempt };
+    });
+  }
+});
+sendToParent('ready');
