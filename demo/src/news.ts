@@ -1,27 +1,18 @@
-/** What the processes of the demonstration tell the one that started them. */
+/** What the processes of the demonstration and the one that started them tell each other. */
 
 import type { Audit } from './audit.ts';
 
-/** One piece of news. `ids` are ids of events that were published. */
+/** One piece of news from a process. An `event` is the id of an event that it published. */
 export type News =
   | { readonly kind: 'ready' }
-  | {
-      readonly kind: 'found';
-      readonly files: number;
-      readonly problems: readonly Problem[];
-      readonly ids: readonly string[];
-    }
+  | { readonly kind: 'finding'; readonly files: number }
+  | { readonly kind: 'found'; readonly files: number; readonly problems: readonly Problem[] }
+  | { readonly kind: 'enqueued'; readonly event: string }
   | { readonly kind: 'audited'; readonly id: string; readonly attempt: number; readonly event: string }
   | { readonly kind: 'asked' }
   | { readonly kind: 'answered' }
-  | {
-      readonly kind: 'merged';
-      readonly results: number;
-      readonly attempts: readonly number[];
-      readonly lock: LockUse;
-      readonly ids: readonly string[];
-    }
-  | { readonly kind: 'seen'; readonly events: number }
+  | { readonly kind: 'merged'; readonly attempts: readonly number[]; readonly lock: LockUse; readonly event: string }
+  | { readonly kind: 'received'; readonly events: number }
   | { readonly kind: 'replayed'; readonly events: number }
   | { readonly kind: 'trouble'; readonly text: string };
 
@@ -38,13 +29,18 @@ export interface LockUse {
   readonly waited: boolean;
 }
 
-/** What is asked of a process. */
-export type Order = { readonly kind: 'finish'; readonly events: number };
+/** What is asked of a process: to begin, to say `ready` once all its news are out, or to count events. */
+export type Order =
+  | { readonly kind: 'begin' }
+  | { readonly kind: 'report' }
+  | { readonly kind: 'count'; readonly events: number };
 
 /** A task: audit one file. */
 export interface AuditTask {
   readonly file: string;
   readonly index: number;
+  /** The worker takes at least so long over it. */
+  readonly takesMs: number;
 }
 
 /** A result on its way to an editor. `id` is the message id of the task: it counts once, however often it was delivered. */

@@ -19,6 +19,7 @@ export class UsageError extends Error {
 }
 
 const MAX_WORKERS = 64;
+const MAX_PATH = 4_096;
 
 export const USAGE: string = `npm run demo [-- PATH] [--workers N] [--kill] [--kill-server]
 
@@ -37,7 +38,7 @@ export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
   if (values.help === true) return 'help';
   if (positionals.length > 1) throw new UsageError(`one PATH at most, not ${positionals.length}`);
   return {
-    path: positionals[0],
+    path: checkPath(positionals[0]),
     workers: parseWorkers(values.workers),
     kill: values.kill ?? false,
     killServer: values['kill-server'] ?? false,
@@ -57,8 +58,14 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError((error as Error).message.split('. ')[0] ?? 'bad arguments');
+    throw new UsageError((error as Error).message.split(/\. |\n/)[0] ?? 'bad arguments');
   }
+}
+
+function checkPath(path: string | undefined): string | undefined {
+  if (path === '') throw new UsageError('PATH is empty');
+  if (path === undefined || (path.length <= MAX_PATH && !path.includes('\0'))) return path;
+  throw new UsageError(`PATH ${JSON.stringify(path.slice(0, 40))} is too long or holds a NUL`);
 }
 
 function parseWorkers(text: string | undefined): number {

@@ -1,6 +1,6 @@
 /** The file that editors merge results into, guarded by fencing tokens. */
 
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, open } from 'node:fs/promises';
 import type { AuditResult } from './news.ts';
 
 /** One line of the file. */
@@ -26,22 +26,23 @@ export interface Merged {
  */
 export async function appendResults(path: string, token: number, results: readonly AuditResult[]): Promise<void> {
   const line: Line = { token, results };
-  await appendFile(path, `${JSON.stringify(line)}\n`);
+  // The break in front ends what a writer left that was killed in the middle of a line.
+  await appendFile(path, `\n${JSON.stringify(line)}\n`);
 }
 
-/** Reads what was merged. */
+/** Reads what was merged; nothing where there is no file. */
 export async function readResults(path: string): Promise<Merged> {
   const results = new Map<string, AuditResult>();
   let highest = 0;
   let again = 0;
   let stale = 0;
-  for (const line of parse(await readFile(path, 'utf8'))) {
-    if (line.token < highest) {
+  for await (const { token, results: merged } of readLines(path)) {
+    if (token < highest) {
       stale += 1;
       continue;
     }
-    highest = line.token;
-    for (const result of line.results) {
+    highest = token;
+    for (const result of merged) {
       if (results.has(result.id)) again += 1;
       else results.set(result.id, result);
     }
@@ -49,13 +50,19 @@ export async function readResults(path: string): Promise<Merged> {
   return { results, again, stale };
 }
 
-/** The whole lines; the last one may be half of what a killed editor wrote, and was not acked then. */
-function* parse(text: string): Iterable<Line> {
-  for (const line of text.split('\n').filter((line) => line !== '')) {
-    try {
-      yield JSON.parse(line) as Line;
-    } catch {
-      // Half a line: its results come again.
-    }
+async function* readLines(path: string): AsyncIterable<Line> {
+  await using file = await open(path, 'a+');
+  for await (const text of file.readLines()) {
+    const line = text === '' ? undefined : parse(text);
+    if (line !== undefined) yield line;
+  }
+}
+
+/** The line; undefined for half a line, whose results were not acked and came again. */
+function parse(text: string): Line | undefined {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    return undefined;
   }
 }

@@ -20,6 +20,17 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
+/** A share of a whole. */
+export function percent(part: number, whole: number): string {
+  return `${whole === 0 ? '0.0' : ((part / whole) * 100).toFixed(1)} %`;
+}
+
+/** A number of bytes. */
+export function size(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 /** Text of others without what a terminal would obey. */
 export function hidden(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�');

@@ -1,0 +1,162 @@
+/** Leads a run through its parts: gather, audit and merge, kill meanwhile, count in the end. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Crew } from './crew.ts';
+import type { Display } from './display.ts';
+import { type Kill, killWorkerAtWork } from './kill-worker.ts';
+import { AUDITS, RESULTS } from './names.ts';
+import type { AuditResult, AuditTask, Problem } from './news.ts';
+import { type DemoOptions, UsageError } from './options.ts';
+import type { Outcome } from './outcome.ts';
+import type { Place } from './place.ts';
+import { readResults } from './results-file.ts';
+import { count } from './table.ts';
+import type { Tally } from './tally.ts';
+import type { Watch } from './watch.ts';
+
+/** All that a run is made of. */
+export interface RunParts {
+  readonly options: DemoOptions;
+  readonly root: string;
+  readonly place: Place;
+  readonly crew: Crew;
+  readonly tally: Tally;
+  readonly watch: Watch;
+  readonly display: Display;
+}
+
+/** Something violent, once a share of the files is audited. */
+interface Strike {
+  readonly share: number;
+  readonly strike: () => Promise<void>;
+}
+
+const EDITORS = 2;
+const LOOK_EVERY_MS = 25;
+
+/** Leads one run. */
+export class Conductor {
+  readonly #parts: RunParts;
+  readonly #kills: Kill[] = [];
+  #workers = 0;
+  #serversKilled = 0;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+  }
+
+  async perform(): Promise<Outcome> {
+    const { crew, tally, watch, place } = this.#parts;
+    await this.#gather();
+    await this.#begin();
+    watch.begin();
+    await Promise.all([this.#strikeAll(), this.#untilMerged()]);
+    const { seconds } = watch;
+    await crew.settle();
+    crew.order('historian', { kind: 'count', events: tally.published });
+    await tally.when(() => tally.replayed !== undefined);
+    const dead = await this.#deadLetters();
+    await crew.leave();
+    return this.#outcome(seconds, dead, await readResults(place.folder.join('results.jsonl')));
+  }
+
+  /** Starts all but the coordinator: the historian is to see every event. */
+  async #gather(): Promise<void> {
+    const { crew, options } = this.#parts;
+    const editors = Array.from({ length: EDITORS }, (_, index) => crew.start('editor', index + 1));
+    const workers = Array.from({ length: options.workers }, () => this.#startWorker());
+    const others = (['historian', 'expert', 'coordinator'] as const).map((role) => crew.start(role));
+    await Promise.all([...others, ...editors, ...workers]);
+  }
+
+  async #begin(): Promise<void> {
+    const { crew, tally, display, root, options, place } = this.#parts;
+    crew.order('coordinator', { kind: 'begin' });
+    await tally.when(() => tally.isFound);
+    if (tally.files === 0) throw new UsageError(`no source files under ${root}${firstProblem(tally)}`);
+    const files = `${count(tally.files)} source file${tally.files === 1 ? '' : 's'}`;
+    display.say(`${files} under ${root}`);
+    display.say(`${options.workers} workers, ${EDITORS} editors, an expert and a historian on ${place.description}`);
+  }
+
+  #startWorker(): Promise<void> {
+    this.#workers += 1;
+    return this.#parts.crew.start('worker', this.#workers);
+  }
+
+  /** Every task was handled and every result merged, or given up. */
+  async #untilMerged(): Promise<void> {
+    const { tally, place } = this.#parts;
+    await tally.when(() => tally.isEnqueued);
+    for (const name of [AUDITS, RESULTS]) {
+      while (!(await isEmpty(place, name))) await sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  async #strikeAll(): Promise<void> {
+    const { options, place, tally } = this.#parts;
+    const killWorker = (): Promise<void> => this.#killWorker();
+    const strikes: Strike[] = [
+      ...(options.kill ? [1 / 3, 2 / 3].map((share) => ({ share, strike: killWorker })) : []),
+      ...(place.server ? [{ share: 1 / 2, strike: () => this.#killServer() }] : []),
+    ];
+    for (const { share, strike } of strikes.sort((a, b) => a.share - b.share)) {
+      await tally.when(() => tally.audited >= Math.floor(tally.files * share));
+      await strike();
+    }
+  }
+
+  async #killWorker(): Promise<void> {
+    const { place, crew, tally, display } = this.#parts;
+    const isOver = (): boolean => tally.audited >= tally.files;
+    const kill = await killWorkerAtWork(place.bus, crew, isOver);
+    if (kill === undefined) return;
+    this.#kills.push(kill);
+    const tasks = kill.held.length === 1 ? 'a task' : `${kill.held.length} tasks`;
+    display.say(`killed ${kill.worker} while it held ${tasks}; another worker takes its place`);
+    await this.#startWorker();
+  }
+
+  async #killServer(): Promise<void> {
+    const { place, display } = this.#parts;
+    if (place.server === undefined) return;
+    await place.server.kill();
+    this.#serversKilled += 1;
+    display.say('killed the server; it starts again on the same data');
+    await place.server.restart();
+  }
+
+  async #deadLetters(): Promise<Problem[]> {
+    const { bus } = this.#parts.place;
+    const [audits, results] = await Promise.all([AUDITS, RESULTS].map((name) => bus.deadLetters(name).browse()));
+    return [
+      ...(audits?.messages ?? []).map(({ body, reason }) => ({ path: (body as AuditTask).file, problem: reason })),
+      ...(results?.messages ?? []).map(({ body, reason }) => ({
+        path: (body as AuditResult).audit.file,
+        problem: reason,
+      })),
+    ];
+  }
+
+  #outcome(seconds: number, dead: readonly Problem[], merged: Outcome['merged']): Outcome {
+    const { options, root, place, tally } = this.#parts;
+    return {
+      ...{ root, seconds, tally, merged, dead },
+      place: place.description,
+      workers: options.workers,
+      kills: this.#kills,
+      killsWanted: options.kill ? 2 : 0,
+      serversKilled: this.#serversKilled,
+    };
+  }
+}
+
+async function isEmpty({ bus }: Place, name: string): Promise<boolean> {
+  const [queue] = await bus.transport.admin.queues({ names: [name] });
+  return queue === undefined || queue.ready + queue.delayed + queue.leased === 0;
+}
+
+function firstProblem({ problems }: Tally): string {
+  const [first] = problems;
+  return first === undefined ? '' : `; ${first.path}: ${first.problem}`;
+}

@@ -1,0 +1,24 @@
+/** A run that came to its end, as verdict and report see it. */
+
+import type { Kill } from './kill-worker.ts';
+import type { Problem } from './news.ts';
+import type { Merged } from './results-file.ts';
+import type { Tally } from './tally.ts';
+
+/** A run that came to its end. */
+export interface Outcome {
+  readonly root: string;
+  /** What bus it took place on. */
+  readonly place: string;
+  readonly workers: number;
+  /** From the first task to the last result. */
+  readonly seconds: number;
+  readonly tally: Tally;
+  readonly merged: Merged;
+  readonly kills: readonly Kill[];
+  /** How many workers were to be killed. */
+  readonly killsWanted: number;
+  readonly serversKilled: number;
+  /** Tasks that were given up, and why. */
+  readonly dead: readonly Problem[];
+}

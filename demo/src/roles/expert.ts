@@ -1,0 +1,11 @@
+/** The expert: says what it thinks of an audit when it is asked. */
+
+import type { Audit } from '../audit.ts';
+import { gradeAudit } from '../grade.ts';
+import { REVIEW } from '../names.ts';
+import { playRole } from './play-role.ts';
+
+await playRole(async ({ brief, bus }) => {
+  const expert = await bus.agent(brief.name, { capabilities: ['review'] });
+  expert.handle(REVIEW, (request: { readonly body: Audit }) => gradeAudit(request.body));
+});

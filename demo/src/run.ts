@@ -1,0 +1,59 @@
+/** One run: the bus, the processes and the watch over them, from the first to the last. */
+
+import type { RunBrief } from './brief.ts';
+import { Conductor } from './conductor.ts';
+import { Crew } from './crew.ts';
+import type { Display } from './display.ts';
+import type { DemoOptions } from './options.ts';
+import type { Outcome } from './outcome.ts';
+import { openPlace, type Place } from './place.ts';
+import { Tally } from './tally.ts';
+import { Watch } from './watch.ts';
+
+/** What a run needs beside its options. */
+export interface Surroundings {
+  /** The folder to audit. */
+  readonly root: string;
+  readonly messageBus: string | undefined;
+  readonly display: Display;
+  /** Ends the run with its reason. */
+  readonly signal: AbortSignal;
+}
+
+const CONCURRENCY = 4;
+const LEASE_MS = 10_000;
+const LEASE_WITH_KILLS_MS = 2_000;
+
+/** Runs the demonstration to its end. Throws `UsageError` where there is nothing to run it on or with. */
+export async function runDemo(options: DemoOptions, surroundings: Surroundings): Promise<Outcome> {
+  const { root, messageBus, display, signal } = surroundings;
+  await using place = await openPlace({ messageBus, killServer: options.killServer });
+  signal.throwIfAborted();
+  const failure = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => failure.reject(signal.reason), { once: true });
+  const tally = new Tally();
+  const onStall = (text: string): void => failure.reject(new Error(text));
+  using watch = new Watch({ bus: place.bus, tally, display, onStall });
+  await using crew = new Crew(toBrief(options, root, place), {
+    onNews: (news) => {
+      watch.heard();
+      tally.add(news);
+      if (news.kind === 'trouble') display.say(news.text);
+    },
+    onLoss: failure.reject,
+  });
+  const conductor = new Conductor({ options, root, place, crew, tally, watch, display });
+  return await Promise.race([conductor.perform(), failure.promise]);
+}
+
+function toBrief({ workers, kill }: DemoOptions, root: string, { address, folder }: Place): RunBrief {
+  return {
+    ...address,
+    root,
+    results: folder.join('results.jsonl'),
+    leaseMs: kill ? LEASE_WITH_KILLS_MS : LEASE_MS,
+    concurrency: CONCURRENCY,
+    slots: CONCURRENCY * workers,
+    kill,
+  };
+}

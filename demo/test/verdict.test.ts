@@ -1,0 +1,56 @@
+/** What counts in the end: the last line, and what is wrong. */
+
+import { expect, test } from 'vitest';
+import { Tally } from '../src/tally.ts';
+import { findFaults, lastLine } from '../src/verdict.ts';
+import { audit, outcome, resultsOf } from './outcome.ts';
+
+const three = [audit('a.ts'), audit('b.ts'), audit('c.ts')];
+
+test('all is well', () => {
+  expect(lastLine(outcome(three))).toBe('demo: 3 files, 3 results, 0 lost, 0 duplicated, 0 killed');
+  expect(findFaults(outcome(three))).toEqual([]);
+});
+
+test('a file without a result is lost, and the dead letter says why', () => {
+  const results = resultsOf(three);
+  results.delete('audits#1');
+  const dead = [{ path: 'b.ts\x1b[2J', problem: 'out of paper' }];
+  const lossy = outcome(three, { merged: { results, again: 0, stale: 0 }, dead });
+  expect(lastLine(lossy)).toBe('demo: 3 files, 2 results, 1 lost, 0 duplicated, 0 killed');
+  expect(findFaults(lossy)).toEqual(['1 of 3 files have no result', 'gave up on b.ts�[2J: out of paper']);
+});
+
+test('two results of one file are a duplicate', () => {
+  const results = resultsOf([...three, audit('a.ts')]);
+  const twice = outcome(three, { merged: { results, again: 0, stale: 0 } });
+  expect(lastLine(twice)).toBe('demo: 3 files, 4 results, 0 lost, 1 duplicated, 0 killed');
+  expect(findFaults(twice)).toEqual(['1 results were counted twice']);
+});
+
+test('events must agree', () => {
+  const run = outcome(three);
+  run.tally.add({ kind: 'replayed', events: 4 });
+  expect(findFaults(run)).toEqual(['events do not agree: 5 published, 5 received, 4 replayed']);
+  expect(findFaults({ ...run, tally: new Tally() })).toContain(
+    'events do not agree: 0 published, 0 received, 0 replayed',
+  );
+});
+
+test('every kill shows in a redelivery', () => {
+  const kills = [
+    { worker: '@demo.worker-1', held: ['audits#0', 'audits#2'] },
+    { worker: '@demo.worker-2', held: ['audits#1'] },
+  ];
+  const run = outcome(three, { kills, killsWanted: 2 });
+  run.tally.add({ kind: 'audited', id: 'audits#2', attempt: 2, event: 'audited 2' });
+  expect(lastLine(run)).toBe('demo: 3 files, 3 results, 0 lost, 0 duplicated, 2 killed');
+  expect(findFaults(run)).toEqual(['nothing that @demo.worker-2 held when it was killed was delivered again']);
+  expect(findFaults(outcome(three, { killsWanted: 2 }))).toEqual([
+    '2 of 2 workers could not be killed: all work was done before',
+  ]);
+});
+
+test('a server that was killed stands at the end', () => {
+  expect(lastLine(outcome(three, { serversKilled: 1 }))).toMatch(/, 0 killed, 1 server killed$/);
+});
