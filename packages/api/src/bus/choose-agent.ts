@@ -53,9 +53,14 @@ export class AgentChooser {
     return agents.filter(({ registeredAt }) => registeredAt !== undefined).map(({ name }) => name);
   }
 
+  /** The newest look. Those who choose at the same moment share it, so that they do not all choose the same. */
   async #look(capability: string): Promise<Look> {
-    const known = await this.#looks.get(capability);
-    if (known !== undefined && performance.now() - known.at < TRUSTED_MS) return known;
+    const known = this.#looks.get(capability);
+    if (known !== undefined) {
+      const look = await known;
+      if (performance.now() - look.at < TRUSTED_MS) return look;
+      if (this.#looks.get(capability) !== known) return this.#look(capability);
+    }
     const look = this.#lookAnew(capability);
     this.#looks.set(capability, look);
     look.catch(() => this.#looks.delete(capability));
