@@ -25,6 +25,7 @@ import { cases as payload } from './cases/payload.ts';
 import { cases as persistence } from './cases/persistence.ts';
 import { cases as pointToPoint } from './cases/point-to-point.ts';
 import { cases as poison } from './cases/poison.ts';
+import { cases as presence } from './cases/presence.ts';
 import { cases as priority } from './cases/priority.ts';
 import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
@@ -86,6 +87,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...lifecycle,
   ...closing,
   ...registry,
+  ...presence,
   ...locks,
   ...multiProcess,
   ...faults,

@@ -1,5 +1,252 @@
-/** Cases of the group that the file is named after. */
+/** Registry: who is there, who can do what, and what is known of those who go. */
 
+import type { Agent, AgentInfo, Bus } from '@busbar/api';
+import { LONG } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
+import { reached } from '../consuming.ts';
+import { outlives } from '../outlives.ts';
+import { withWallClock } from '../wall-clock.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Registry/heartbeat';
+const HOUR_MS = 3_600_000;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'Z1',
+    group,
+    title: 'agents register, are listed with what they said of themselves, go offline, and are forgotten',
+    level: 'MUST',
+    rules: ['RE1', 'RQ9'],
+    smoke: true,
+    async run(lab) {
+      const [bus, other] = [await lab.bus(), await lab.bus()];
+      const before = Date.now();
+      const options = { capabilities: ['review', 'build'], maxConcurrent: 7, note: 'first of its kind' };
+      const agent = await bus.agent('@worker.one', options);
+      await bus.agent('@worker.two');
+      const [one, two, ...more] = await other.agents();
+      lab.check.equal([one?.name, two?.name, more], ['@worker.one', '@worker.two', []], 'names');
+      const { online, capabilities, limit, note, instances } = one ?? ({} as AgentInfo);
+      lab.check.equal(
+        { online, capabilities, limit, note },
+        { online: true, capabilities: ['build', 'review'], limit: 7, note: options.note },
+        'what it said',
+      );
+      lab.check.equal(
+        instances.map(({ instance }) => instance),
+        [agent.instance],
+        'instances',
+      );
+      lab.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
+      await lab.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting who is online');
+      await agent.close();
+      lab.check.equal(
+        (await other.agents({ online: true })).map(({ name }) => name),
+        ['@worker.two'],
+        'online',
+      );
+      const [offline] = await other.agents({ online: false });
+      lab.check.equal([offline?.name, offline?.limit, offline?.instances], ['@worker.one', 0, []], 'offline');
+      lab.check.equal(await other.forgetAgent('@worker.one'), true, 'forgotten');
+      lab.check.equal(await other.forgetAgent('@worker.one'), false, 'forgotten once');
+      lab.check.equal(
+        (await bus.agents()).map(({ name }) => name),
+        ['@worker.two'],
+        'who is left',
+      );
+      await lab.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to who was forgotten');
+    },
+  },
+  {
+    id: 'Z2',
+    group,
+    title: 'who registers again is the same agent: its mail, its dead letters and its age are there',
+    level: 'MUST',
+    rules: ['RE1', 'RQ1'],
+    smoke: true,
+    async run(lab) {
+      const [bus, sender] = [await lab.bus(), await lab.bus()];
+      const first = await bus.agent('@worker', { capabilities: ['old'] });
+      const [before] = await sender.agents();
+      await first.close();
+      await sender.send('@worker', 'parked', 'while away');
+      await lab.until('a later time', () => Date.now() > (before?.registeredAt ?? 0));
+      const second = await (await lab.bus()).agent('@worker', { capabilities: ['new'] });
+      const [after] = await sender.agents();
+      lab.check.equal([after?.name, after?.registeredAt], [before?.name, before?.registeredAt], 'identity');
+      lab.check.equal([after?.capabilities, after?.online], [['new'], true], 'what changed');
+      lab.check.ok(second.instance !== first.instance, 'the instance is another');
+      const third = await (await lab.bus()).agent('@worker', { capabilities: ['more'] });
+      const [both] = await sender.agents();
+      lab.check.equal(
+        [both?.instances.length, both?.capabilities, both?.registeredAt],
+        [2, ['more', 'new'], before?.registeredAt],
+        'two instances of one agent',
+      );
+      const mail = [...(await second.receive()), ...(await third.receive())];
+      lab.check.equal(
+        mail.map(({ type, body }) => [type, body]),
+        [['parked', 'while away']],
+        'its mail',
+      );
+    },
+  },
+  {
+    id: 'Z4',
+    group,
+    title: 'each coming and going is told exactly once, to every watcher, whatever beats in between',
+    level: 'MUST',
+    rules: ['RE2'],
+    smoke: true,
+    async run(lab) {
+      const [bus, one, two] = [await lab.bus({ presenceTtlMs: 240 }), await lab.bus(), await lab.bus()];
+      await bus.agent('@early');
+      const told: [string[], string[]] = [[], []];
+      for (const [index, watching] of [one, two].entries())
+        await watching.watchAgents(({ kind, agent }) => void told[index]?.push(`${agent.name} ${kind}`));
+      lab.check.equal(told[0], ['@early online'], 'told about who was there');
+      const expected = ['@early online'];
+      for (let round = 0; round < 3; round += 1) {
+        const agents = await Promise.all(['@a', '@b'].map((name) => bus.agent(`${name}.${round}`)));
+        expected.push(...agents.map(({ name }) => `${name} online`));
+        await reached(lab, performance.now() + 300);
+        await Promise.all(agents.map((agent) => agent.close()));
+        expected.push(...agents.map(({ name }) => `${name} offline`));
+      }
+      await lab.until('all is told', () => told.every((list) => list.length >= expected.length));
+      await reached(lab, performance.now() + 300);
+      for (const list of told) lab.check.equal(list.toSorted(), expected.toSorted(), 'what a watcher was told');
+      for (const list of told) lab.check.ok(inTurn(list), `coming before going: ${list.join(', ')}`);
+    },
+  },
+  {
+    id: 'Z7',
+    group,
+    title: 'who can do something is found by it, and of several the one with the least to do',
+    level: 'MUST',
+    rules: ['RE2'],
+    smoke: true,
+    async run(lab) {
+      const bus = await lab.bus();
+      const agents = await Promise.all(
+        [
+          ['@ts', ['ts', 'js']],
+          ['@js', ['js']],
+          ['@go', ['go']],
+          ['@gone', ['js', 'rust']],
+        ].map(([name, capabilities]) =>
+          bus.agent(String(name), { capabilities: [...(capabilities ?? [])], maxConcurrent: 1 }),
+        ),
+      );
+      await agents[3]?.close();
+      const named = async (capability: string): Promise<string[]> =>
+        (await bus.agents({ capability, online: true })).map(({ name }) => name);
+      lab.check.equal(
+        [await named('js'), await named('ts'), await named('rust')],
+        [['@js', '@ts'], ['@ts'], []],
+        'found',
+      );
+      lab.check.equal(
+        (await bus.agents({ capability: 'rust' })).map(({ name }) => name),
+        ['@gone'],
+        'found offline',
+      );
+      lab.check.equal(await named('j'), [], 'a capability is no prefix');
+      const sent = await Promise.all(Array.from({ length: 8 }, () => bus.send({ capability: 'js' }, 'job')));
+      const counts = ['@js', '@ts'].map((name) => sent.filter(({ to }) => to === name).length);
+      lab.check.equal(counts, [4, 4], 'jobs for each of two');
+      for (const agent of agents.slice(0, 3)) agent.handle('who', () => agent.name);
+      lab.check.equal(
+        await (agents[0] as Agent).request({ capability: 'go' }, 'who', null, LONG),
+        '@go',
+        'who answers',
+      );
+      await lab.check.rejects(bus.send({ capability: 'rust' }, 'job'), 'NO_RESPONDER', 'a job nobody can do');
+    },
+  },
+  {
+    id: 'Z9',
+    group,
+    title: 'agents whose wall clocks are hours off live, see each other and answer like all others',
+    level: 'MUST',
+    rules: ['RQ6', 'RE2'],
+    notApplicable: ({ features, reasons }) => (features.monotonicClock ? undefined : reasons.monotonicClock),
+    async run(lab) {
+      const right = await lab.agent('@right', { ttlMs: 600 });
+      right.handle('who', () => '@right');
+      const buses: Bus[] = [await lab.bus()];
+      const agents: Agent[] = [right];
+      for (const offset of [5 * HOUR_MS, -5 * HOUR_MS]) {
+        await withWallClock(offset, async () => {
+          const bus = await lab.bus();
+          const name = offset > 0 ? '@ahead' : '@behind';
+          const agent = await bus.agent(name, { ttlMs: 600 });
+          agent.handle('who', () => name);
+          buses.push(bus);
+          agents.push(agent);
+        });
+      }
+      const all = ['@ahead', '@behind', '@right'];
+      await outlives(lab, () => everybodySees(buses, all), performance.now() + 1_000);
+      for (const agent of agents) {
+        const answers = all.map((name) => agent.request(name, 'who', null, LONG));
+        lab.check.equal(await Promise.all(answers), all, `who answers ${agent.name}`);
+      }
+      await Promise.all(agents.map((agent) => agent.close()));
+      lab.check.ok(await everybodySees(buses, []), 'all see that nobody is online');
+    },
+  },
+  {
+    id: 'Z10',
+    group,
+    title: 'a thousand agents register, are all seen, get their own mail, and go',
+    level: 'MUST',
+    rules: ['RE1', 'RE2', 'RQ9'],
+    timeoutMs: 60_000,
+    async run(lab) {
+      const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus({ presenceTtlMs: 30_000 })));
+      const names = Array.from({ length: 1_000 }, (_, index) => `@crowd.${String(index).padStart(4, '0')}`);
+      const [first = await lab.bus()] = buses;
+      const agents = await Promise.all(names.map((name, index) => (buses[index % 4] ?? first).agent(name)));
+      lab.check.equal(
+        (await first.agents({ online: true })).map(({ name }) => name),
+        names,
+        'who is online',
+      );
+      for (let index = 0; index < 1_000; index += 97) await first.send(names[index] ?? '', 'mail', index);
+      for (const [index, agent] of agents.entries()) {
+        if (index % 97 !== 0 && index % 101 !== 0) continue;
+        const mail = await agent.receive({ max: 5 });
+        lab.check.equal(
+          mail.map(({ body }) => body),
+          index % 97 === 0 ? [index] : [],
+          `mail of ${agent.name}`,
+        );
+        await mail[0]?.ack();
+      }
+      await Promise.all(agents.slice(0, 900).map((agent) => agent.close()));
+      lab.check.equal(
+        (await first.agents({ online: true })).map(({ name }) => name),
+        names.slice(900),
+        'who stayed',
+      );
+    },
+  },
+];
+
+async function everybodySees(buses: readonly Bus[], names: readonly string[]): Promise<boolean> {
+  const seen = await Promise.all(buses.map((bus) => bus.agents({ online: true })));
+  return seen.every((agents) => agents.map(({ name }) => name).join() === names.join());
+}
+
+/** Whether each comes before it goes, and is never told to come or go twice in a row. */
+function inTurn(told: readonly string[]): boolean {
+  const online = new Set<string>();
+  return told.every((one) => {
+    const [name = '', kind] = one.split(' ');
+    const isInTurn = online.has(name) === (kind === 'offline');
+    if (kind === 'online') online.add(name);
+    else online.delete(name);
+    return isInTurn;
+  });
+}

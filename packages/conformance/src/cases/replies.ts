@@ -100,7 +100,7 @@ export const cases: readonly ConformanceCase[] = [
       await doomed.run(serving, 'serveForEver', '@service');
       const ask = (options: RequestOptions): Promise<unknown> =>
         asker.request('@service', 'work', null, options).catch((error: unknown) => error);
-      const [request, durable] = [ask({ timeoutMs: 5_000 }), ask({ ...LONG, durable: true })];
+      const [request, durable] = [ask({ timeoutMs: 3_000 }), ask({ ...LONG, durable: true })];
       await lab.until('both are handled', async () => (await doomed.run<number>(serving, 'atWork')) === 2);
       const began = performance.now();
       await doomed.kill();

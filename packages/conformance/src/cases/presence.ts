@@ -1,0 +1,161 @@
+/** Registry: signs of life, of those who die, pause, and take over. */
+
+import type { Bus, Lock, PresenceChange } from '@busbar/api';
+import { LONG } from '../asking.ts';
+import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
+import { outlives } from '../outlives.ts';
+import { moduleOf } from '../processes/module-of.ts';
+
+const group = 'Registry/heartbeat';
+const module = moduleOf('registering');
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'Z3',
+    group,
+    title: 'one that died is offline within its time to live, for lists, watchers, requests and capabilities',
+    level: 'MUST',
+    rules: ['RE2'],
+    smoke: true,
+    async run(lab) {
+      const [dying, bus] = [await lab.bus({ presenceTtlMs: 400 }), await lab.bus()];
+      await dying.agent('@dying', { capabilities: ['die'] });
+      const changes: PresenceChange[] = [];
+      await bus.watchAgents((change) => void changes.push(change));
+      lab.check.equal((await bus.agents({ capability: 'die', online: true })).length, 1, 'who is online');
+      const died = performance.now();
+      await dying.transport.close();
+      const offline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 0;
+      await lab.until('it is offline', offline, lab.beyond(400) + 3_000);
+      await lab.until('watchers are told', () => changes.at(-1)?.kind === 'offline', 3_000);
+      lab.check.between(performance.now() - died, 100, lab.beyond(400) + 4_000, 'it was offline after');
+      lab.check.equal(
+        changes.map(({ kind, agent }) => `${agent.name} ${kind}`),
+        ['@dying online', '@dying offline'],
+        'told',
+      );
+      lab.check.equal(
+        (await bus.agents()).map(({ name, online }) => [name, online]),
+        [['@dying', false]],
+        'still known',
+      );
+      const asker = await bus.agent('@asker');
+      for (const to of ['@dying', { capability: 'die' }] as const)
+        await lab.check.rejects(asker.request(to, 'any', null, LONG), 'NO_RESPONDER', 'a request to who died');
+      lab.check.equal((await bus.send('@dying', 'mail')).status, 'stored', 'its mailbox takes mail');
+    },
+  },
+  {
+    id: 'Z5',
+    group,
+    title: 'of many who want to lead one does; when it dies another takes over, and never do two lead',
+    level: 'MUST',
+    rules: ['RE1', 'RE2'],
+    smoke: true,
+    async run(lab) {
+      const terms: Term[] = [];
+      const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus()));
+      const candidates = buses.map(async (bus) => {
+        const lock = await bus.lock('leader', { ttlMs: 500, waitMs: Number.POSITIVE_INFINITY });
+        const rivals = terms.filter((term) => !term.lock.lost && !term.isOver);
+        terms.push({ bus, lock, at: performance.now(), rivals: rivals.length, isOver: false });
+      });
+      const ended = Promise.allSettled(candidates);
+      for (let term = 0; term < 3; term += 1) {
+        const leader = await lab.until(`term ${term} to begin`, () => terms[term], lab.beyond(500) + 5_000);
+        await outlives(lab, async () => terms.length === term + 1 && !leader.lock.lost, performance.now() + 700);
+        const died = performance.now();
+        // The last gives up its lock; the others die without a word.
+        if (term === 2) await leader.lock.release();
+        else await leader.bus.transport.close();
+        leader.isOver = term === 2;
+        await lab.until('the next to lead', () => terms.length === term + 2, lab.beyond(500) + 5_000);
+        const after = (terms[term + 1]?.at ?? 0) - died;
+        lab.check.between(after, 0, term === 2 ? 4_000 : lab.beyond(500) + 4_000, 'the next led after');
+      }
+      await ended;
+      lab.check.equal(
+        terms.map(({ rivals }) => rivals),
+        [0, 0, 0, 0],
+        'others who led when one began',
+      );
+      const tokens = terms.map(({ lock }) => lock.token);
+      lab.check.equal(
+        tokens,
+        [...new Set(tokens)].toSorted((one, other) => one - other),
+        'tokens rise',
+      );
+    },
+  },
+  {
+    id: 'Z6',
+    group,
+    title: 'one that lives is never offline, and one that died not before its time and soon after',
+    level: 'MUST',
+    rules: ['RE2'],
+    smoke: true,
+    async run(lab) {
+      const [living, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+      await transport.entries.put('timed', Uint8Array.of(1), { ttlMs: 400 });
+      const written = performance.now();
+      await outlives(lab, async () => (await transport.entries.get('timed')) !== undefined, written + 395);
+      const gone = async (): Promise<boolean> => (await transport.entries.get('timed')) === undefined;
+      await lab.until('the entry is gone', gone, lab.beyond(2_000));
+      await living.agent('@living', { ttlMs: 1_200 });
+      const isOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 1;
+      await outlives(lab, isOnline, performance.now() + 1_800);
+      const died = performance.now();
+      await living.transport.close();
+      await outlives(lab, isOnline, died + 600);
+      await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(1_200) + 3_000);
+      lab.check.between(performance.now() - died, 600, lab.beyond(1_200) + 3_000, 'offline after');
+    },
+  },
+  {
+    id: 'Z8',
+    group,
+    title: 'one that was paused for too long is offline meanwhile, comes back, and learns of it',
+    level: 'MUST',
+    rules: ['RE2', 'RE1'],
+    async run(lab) {
+      const [own, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+      let evictions = 0;
+      const agent = await own.agent('@evicted', { ttlMs: 300, onEvicted: () => (evictions += 1) });
+      const [live] = await transport.entries.list('$live/@evicted/');
+      lab.check.ok(live !== undefined, 'its sign of life');
+      await transport.entries.delete(live?.key ?? '');
+      await lab.until('it learns that it counted as offline', () => evictions === 1);
+      const back = async (): Promise<string | undefined> =>
+        (await bus.agents({ online: true }))[0]?.instances[0]?.instance;
+      lab.check.equal([await back(), agent.state], [agent.instance, 'online'], 'the same instance is back');
+      await agent.close();
+      if (lab.powers.has('processes')) await pausedProcess(lab, bus);
+    },
+  },
+];
+
+interface Term {
+  readonly bus: Bus;
+  readonly lock: Lock;
+  readonly at: number;
+  /** Others who still believed that they lead when this one began. */
+  readonly rivals: number;
+  isOver: boolean;
+}
+
+/** An agent whose process stands still for longer than it may be silent. */
+async function pausedProcess(lab: Lab, bus: Bus): Promise<void> {
+  const process = await lab.process();
+  await process.run(module, 'registerAgent', '@paused');
+  const isOnline = async (): Promise<boolean> =>
+    (await bus.agents({ online: true })).some(({ name }) => name === '@paused');
+  lab.check.ok(await isOnline(), 'it is online');
+  process.pause();
+  await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(400) + 5_000);
+  lab.check.equal((await bus.send('@paused', 'meanwhile')).status, 'stored', 'mail meanwhile');
+  process.resume();
+  await lab.until('it is online again', isOnline);
+  await lab.until('it learns of it', async () => (await process.run<number>(module, 'evictions')) === 1);
+  await lab.until('it gets its mail', async () => (await process.run<number>(module, 'mailHandled')) === 1);
+}
