@@ -1,0 +1,372 @@
+// Messages between agents, from a shell: register, send, recv, ack, nack, extend, agents.
+import { describe, expect, test } from 'vitest';
+import { shell } from './shell.ts';
+
+interface Received {
+  readonly id: string;
+  readonly from: string | null;
+  readonly type: string | null;
+  readonly body: unknown;
+  readonly attempt: number;
+  readonly receipt: string;
+  readonly [key: string]: unknown;
+}
+
+describe('register', () => {
+  test('makes a mailbox that lasts, and may be repeated', async () => {
+    await using sh = shell();
+    expect(await sh.run('register', '@a', '--capability', 'x', '--capability', 'y', '--note', 'first')).toMatchObject({
+      code: 0,
+      stdout: '@a\n',
+      stderr: expect.stringContaining('registered'),
+    });
+    await sh.out('send', '@a', 'hello');
+    expect(await sh.json('register', '@a', '--capability', 'x')).toMatchObject([{ name: '@a', created: false }]);
+    const [agent] = await sh.json('agents');
+    expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, leased: 0, dead: 0 } });
+  });
+
+  test('takes its name from --as or BUSBAR_AGENT too', async () => {
+    await using sh = shell();
+    expect(await sh.out('register', '--as', '@a')).toBe('@a');
+    expect(await sh.use({ args: ['register', '-q'], env: { BUSBAR_AGENT: '@b' } })).toMatchObject({
+      stdout: '@b\n',
+      stderr: '',
+    });
+    expect((await sh.json('agents')).map(({ name }) => name)).toEqual(['@a', '@b']);
+  });
+
+  test.each(['', 'a b', '$a', 'x'.repeat(241), '../x y', '@a\n'])('refuses the name %j', async (name) => {
+    await using sh = shell();
+    const { code, stderr } = await sh.run('register', name);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/agent name|illegal token/);
+  });
+});
+
+describe('send and recv', () => {
+  test('a message goes from a shell to a shell, and is gone once acked', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const id = await sh.out(
+      'send',
+      '@a',
+      '{"file":"a.ts"}',
+      '--type',
+      'review',
+      '--as',
+      '@b',
+      '--header',
+      'x-y=z',
+      '--correlation',
+      'c1',
+    );
+    const [message] = await sh.json<Received>('recv', '@a');
+    expect(message).toMatchObject({
+      id,
+      from: '@b',
+      type: 'review',
+      body: { file: 'a.ts' },
+      attempt: 1,
+      receipt: expect.any(String),
+      wantsReply: false,
+      to: '@a',
+      priority: 4,
+      correlationId: 'c1',
+      headers: { 'x-y': 'z' },
+    });
+    expect(Object.keys(message!).slice(0, 6)).toEqual(['id', 'from', 'type', 'body', 'attempt', 'receipt']);
+    expect(await sh.run('recv', '@a', '--json')).toMatchObject({ code: 4, stdout: '', stderr: '' });
+    expect(await sh.run('ack', message!.receipt)).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await sh.run('ack', message!.receipt)).toMatchObject({
+      code: 6,
+      stdout: '',
+      stderr: expect.stringMatching(/^busbar: lease lost/),
+    });
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0, dead: 0 } });
+  });
+
+  test.each([
+    ['{"a":[1,null]}', [], { a: [1, null] }],
+    ['[1]', [], [1]],
+    ['42', [], 42],
+    ['42', ['--text'], '42'],
+    ['"42"', [], '42'],
+    ['true', [], true],
+    ['null', [], null],
+    ['hello world', [], 'hello world'],
+    ['[done] it works', [], '[done] it works'],
+    ['{not json', ['--text'], '{not json'],
+    ['ümläut 👩‍💻 \u001b[31m', [], 'ümläut 👩‍💻 \u001b[31m'],
+  ])('the body %s %j', async (argument, flags, body) => {
+    await using sh = shell();
+    await sh.out('send', '@a', argument, '--hold', ...flags);
+    expect(await sh.json('recv', '@a')).toMatchObject([{ body }]);
+  });
+
+  test.each([
+    ['piped text\n', [], 'piped text'],
+    ['{"x":1}\n', [], { x: 1 }],
+    ['line\n', ['--text'], 'line\n'],
+    ['two\nlines', ['-'], 'two\nlines'],
+  ])('the body %j from a pipe, with %j', async (input, args, body) => {
+    await using sh = shell();
+    const sent = await sh.use({ args: ['send', '@a', '--hold', ...args], input });
+    expect(sent).toMatchObject({ code: 0, stderr: '' });
+    expect(await sh.json('recv', '@a')).toMatchObject([{ body }]);
+  });
+
+  test('a message of a type alone has no body', async () => {
+    await using sh = shell();
+    await sh.out('send', '@a', '--hold', '--type', 'ping');
+    expect(await sh.json('recv', '@a')).toMatchObject([{ type: 'ping', body: null }]);
+  });
+
+  test('bytes that are no UTF-8 are refused', async () => {
+    await using sh = shell();
+    const { code, stderr } = await sh.use({
+      args: ['send', '@a', '--hold'],
+      input: new Uint8Array([0xff, 0xfe, 0x00]),
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/no UTF-8/);
+  });
+
+  test('a body over the limit is refused', async () => {
+    await using sh = shell();
+    const { code, stderr } = await sh.use({
+      args: ['send', '@a', '--hold', '--json'],
+      input: 'x'.repeat(17 * 1024 * 1024),
+    });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'PAYLOAD_TOO_LARGE' } });
+    expect(code).toBe(2);
+  });
+
+  test('an unknown recipient is refused, with whom may have been meant', async () => {
+    await using sh = shell();
+    await sh.out('register', '@reviewer');
+    const { code, stdout, stderr } = await sh.run('send', '@reveiwer', 'x');
+    expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+    expect(stderr).toBe(
+      'busbar: there is no agent @reveiwer\nhint: Did you mean @reviewer? busbar agents lists who is there; --hold parks it for one to come.\n',
+    );
+    const json = await sh.run('send', '@reveiwer', 'x', '--json');
+    expect(json.code).toBe(5);
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      error: { code: 'NOT_FOUND', message: 'there is no agent @reveiwer' },
+    });
+  });
+
+  test('priority, delay, time to live, key, attempts', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a', '--lease', '50ms');
+    await sh.out('send', '@a', 'late', '--delay', '1h');
+    await sh.out('send', '@a', 'short', '--ttl', '1ms');
+    await sh.out('send', '@a', 'normal');
+    await sh.out('send', '@a', 'urgent', '--priority', '9');
+    expect(await sh.run('send', '@a', 'once', '--key', 'k', '--attempts', '1')).toMatchObject({
+      stdout: 'k\n',
+      stderr: '',
+    });
+    expect(await sh.run('send', '@a', 'once', '--key', 'k')).toMatchObject({
+      code: 0,
+      stdout: 'k\n',
+      stderr: expect.stringMatching(/duplicate/),
+    });
+    const got = await sh.json<Received>('recv', '@a', '--max', '10', '--ack', 'auto');
+    expect(got.map(({ body }) => body)).toEqual(['urgent', 'normal', 'once']);
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1, leased: 0 } });
+  });
+
+  test('any agent that can', async () => {
+    await using sh = shell();
+    expect((await sh.run('send', '--capability', 'review', 'x')).code).toBe(5);
+    await sh.out('register', '@a', '--capability', 'review');
+    expect(await sh.json('send', '--capability', 'review', 'x')).toMatchObject([{ to: '@a', status: 'stored' }]);
+  });
+
+  test('--wait wakes for a message of another process; --wait=TIME ends', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
+    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    await sh.out('send', '@a', 'hello');
+    expect(await waiting.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('"hello"') });
+    const began = performance.now();
+    expect(await sh.run('recv', '@a', '--wait=300ms')).toMatchObject({
+      code: 4,
+      stdout: '',
+      stderr: 'busbar: nothing to receive\n',
+    });
+    expect(performance.now() - began).toBeGreaterThan(300);
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s while waiting ends with %d and takes nothing', async (signal, exit) => {
+    await using sh = shell();
+    await sh.out('register', '@a', '--lease', '1h');
+    const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
+    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    waiting.child.kill(signal);
+    expect(await waiting.ended).toMatchObject({ code: exit, signal: null, stdout: '', stderr: '' });
+    await sh.out('send', '@a', 'still here');
+    expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'still here', attempt: 1 }]);
+  });
+
+  test('what nobody reads is given back', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a', '--lease', '1h');
+    const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
+    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    waiting.child.stdout?.destroy();
+    await sh.out('send', '@a', 'hello');
+    expect(await waiting.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'hello', attempt: 1 }]);
+  });
+
+  test('an inbox that is not there is not waited for', async () => {
+    await using sh = shell();
+    await sh.out('register', '@worker');
+    const { code, stderr } = await sh.run('recv', '@wroker', '--wait');
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/no mailbox of @wroker\nhint: Did you mean @worker\?/);
+  });
+
+  test('for people: what it is, the body, and what to do next', async () => {
+    await using sh = shell();
+    await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--hold', '--as', '@b');
+    const { stdout } = await sh.run('recv', '@a');
+    expect(stdout).toMatch(
+      /^message from @b, \d\d:\d\d:\d\d\nline one\nline \\u001b\[2J\\u202etwo\ndone: {3}busbar ack \S+ {3}\(within \S+\)\n$/,
+    );
+  });
+});
+
+describe('send --jsonl', () => {
+  test('sends thousands, and prints an id for each', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const lines = Array.from({ length: 3000 }, (_, n) =>
+      JSON.stringify({ to: '@a', type: 'n', body: { n }, id: `id-${n}` }),
+    );
+    const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl'], input: lines.join('\n') });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.trim().split('\n')).toEqual(lines.map((_, n) => `id-${n}`));
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 3000 } });
+    const first = await sh.json<Received>('recv', '@a', '--max', '3');
+    expect(first.map(({ body }) => body)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
+  });
+
+  test('names each bad line, sends the others, and exits with 2', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const input = [
+      '{"to":"@a","body":1,"id":"one"}',
+      'not json',
+      '',
+      '[]',
+      '{"body":1}',
+      '{"to":"@a","bdoy":1}',
+      '{"to":"@nobody","body":1}',
+      '{"to":"@a","body":1,"priority":99}',
+      '{"to":"@a","type":7}',
+      '{"to":7}',
+      '{"to":"@a","body":2,"id":"two","priority":9,"ttlMs":60000,"headers":{"a":"b"}}',
+    ].join('\n');
+    const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl'], input });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: 'one\ntwo\n' });
+    const named = stderr.trim().split('\n');
+    expect(named.map((line) => /^busbar: line (\d+): /.exec(line)?.[1])).toEqual([
+      '2',
+      '4',
+      '5',
+      '6',
+      '7',
+      '8',
+      '9',
+      '10',
+    ]);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(await sh.json('recv', '@a', '--max', '9')).toMatchObject([
+      { id: 'two', headers: { a: 'b' } },
+      { id: 'one' },
+    ]);
+  });
+
+  test('the same as JSON', async () => {
+    await using sh = shell();
+    const input = '{"to":"@a"}\nx\n';
+    const { code, stdout, stderr } = await sh.use({
+      args: ['send', '--jsonl', '--json', '--hold', '--type', 't'],
+      input,
+    });
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ line: 1, to: '@a', status: 'stored' });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'INVALID_ARGUMENT', line: 2 } });
+    expect(await sh.json('recv', '@a')).toMatchObject([{ type: 't' }]);
+  });
+});
+
+describe('settling', () => {
+  test('nack: again at once, later, or never; the reason is kept', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    await sh.out('send', '@a', 'x');
+    const take = async (): Promise<Received> => (await sh.json<Received>('recv', '@a'))[0]!;
+    const first = await take();
+    expect(await sh.run('nack', first.receipt, '--reason', 'no time')).toMatchObject({ code: 0, stdout: '' });
+    const second = await take();
+    expect(second).toMatchObject({ id: first.id, attempt: 2 });
+    expect(await sh.run('nack', first.receipt)).toMatchObject({ code: 6 });
+    await sh.out('nack', second.receipt, '--release');
+    const third = await take();
+    expect(third.attempt).toBe(2);
+    await sh.out('nack', third.receipt, '--delay', '1h');
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1 } });
+    await sh.out('send', '@a', 'y');
+    await sh.out('nack', (await take()).receipt, '--reject', '--reason', 'bad');
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { dead: 1 } });
+  });
+
+  test('extend renews a lease; a lost one is lost', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a', '--lease', '2s');
+    await sh.out('send', '@a', 'x');
+    const [message] = await sh.json<Received>('recv', '@a');
+    expect(await sh.json('extend', message!.receipt)).toMatchObject([
+      { status: 'done', leaseLeftMs: expect.any(Number) },
+    ]);
+    await sh.json('recv', '@a', '--lease', '50ms', '--wait=5s');
+    const { code, stderr } = await sh.run('extend', message!.receipt, '--json');
+    expect(code).toBe(6);
+    expect(stderr).toMatch(/lease lost/);
+  });
+
+  test('receipts from a pipe, as recv printed them', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    for (const body of ['1', '2', '3']) await sh.out('send', '@a', body);
+    const { stdout } = await sh.run('recv', '@a', '--max', '2', '--json');
+    expect(await sh.use({ args: ['ack'], input: stdout })).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    const [last] = await sh.json<Received>('recv', '@a');
+    const mixed = await sh.use({ args: ['ack', '-', '--json'], input: `${last!.receipt}\nnonsense\n` });
+    expect(mixed.code).toBe(6);
+    expect(
+      mixed.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).status),
+    ).toEqual(['done', 'lease-lost']);
+  });
+
+  test.each(['nonsense', 'x'.repeat(600), '\u001b[2J'])('the receipt %j settles nothing', async (receipt) => {
+    await using sh = shell();
+    const { code, stdout, stderr } = await sh.run('ack', receipt);
+    expect([2, 6]).toContain(code);
+    expect(stdout).toBe('');
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(stderr).not.toContain('\u001b');
+  });
+});
