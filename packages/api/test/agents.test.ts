@@ -56,7 +56,8 @@ describe.each(backends)('agents over %s', (backend) => {
     const bus = await lab.bus();
     const agent = await bus.agent('@service.auth');
     const error = await agent.send('@service.auht', 'note').catch((thrown: BusbarError) => thrown);
-    expect(error).toMatchObject({ code: 'NOT_FOUND', hint: 'Did you mean @service.auth?' });
+    expect(error).toMatchObject({ code: 'NOT_FOUND', hint: 'Did you mean @service.auth?', operation: 'send' });
+    expect((error as BusbarError).transport).toBe(bus.transport.name);
     await agent.send('@to.come', 'note', 1, { hold: true });
     const late = await bus.agent('@to.come');
     expect((await late.receive()).map(({ body }) => body)).toEqual([1]);
@@ -395,5 +396,44 @@ describe.each(backends)('agents over %s', (backend) => {
     for (const options of [{ hold: 1 }, { delay: 5 }, { priority: 10 }, { headers: { 'bus-x': '1' } }, { ttlMs: 0 }]) {
       await expect(bus.send('agent', 'x', 1, options as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
+  });
+});
+
+describe('closing a bus', () => {
+  it('lets handlers that finish send and ask', async () => {
+    await using lab = await Lab.open('memory');
+    const [one, two] = [await lab.bus(), await lab.bus()];
+    const other = await two.agent('other');
+    other.handle('ask', () => 'answer').handle('note', () => undefined);
+    const agent = await one.agent('agent');
+    const gate = Promise.withResolvers<void>();
+    const answers: unknown[] = [];
+    agent.handle('x', async (_, ctx) => {
+      await gate.promise;
+      answers.push(await ctx.request('other', 'ask'), await agent.send('other', 'note'));
+    });
+    await one.send('agent', 'x');
+    await expect.poll(() => agent.load).toBe(1);
+    const closed = one.close();
+    await expect(one.agent('late')).rejects.toMatchObject({ code: 'CLOSED' });
+    gate.resolve();
+    await closed;
+    expect(answers).toMatchObject(['answer', { status: 'stored' }]);
+    expect(lab.errors).toEqual([]);
+    await expect(one.send('other', 'x')).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  it('ends within its time, with handlers that never do', async () => {
+    await using lab = await Lab.open('memory');
+    const bus = await lab.bus();
+    const agent = await bus.agent('agent');
+    agent.handle('x', () => new Promise(() => undefined));
+    await bus.send('agent', 'x');
+    void bus.request('agent', 'x').catch(() => undefined);
+    await expect.poll(() => agent.load).toBe(2);
+    expect(await bus.drain(10)).toBe(false);
+    const startedAt = performance.now();
+    await bus.close({ drainMs: 50 });
+    expect(performance.now() - startedAt).toBeLessThan(4000);
   });
 });

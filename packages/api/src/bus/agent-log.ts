@@ -6,7 +6,9 @@ import { readObject } from './agent-info.ts';
 import { checkAgentName, logPrefix } from './agent-names.ts';
 import type { LogLevel } from './context.ts';
 import type { BusKernel } from './kernel.ts';
+import { TIDY_MS } from './lifetime.ts';
 import type { Registry } from './registry.ts';
+import { within } from './within.ts';
 
 /** One line of a log. */
 export interface LogLine {
@@ -53,7 +55,7 @@ export class AgentLog {
   /** Writes what is not written yet. */
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#flush();
-    await this.#writing;
+    await within(this.#writing, TIDY_MS);
   }
 
   #flush(): void {

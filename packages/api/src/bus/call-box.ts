@@ -6,6 +6,7 @@ import type { Delivery, MessageInput } from '../message.ts';
 import { backoffMs } from './backoff.ts';
 import { BOX_FRESH_MS, BOX_QUEUE, noteOf, toNote } from './call-wire.ts';
 import type { BusKernel } from './kernel.ts';
+import { TIDY_MS } from './lifetime.ts';
 
 /** Gets what came about one request. */
 export type OnCallMessage = (message: Delivery) => void;
@@ -134,6 +135,6 @@ export class CallBox {
     this.#end.abort();
     if (this.#loop === undefined) return;
     await this.#loop;
-    await this.#kernel.transport.admin.deleteQueue(this.queue, { timeoutMs: 2000 }).catch(() => undefined);
+    await this.#kernel.transport.admin.deleteQueue(this.queue, { timeoutMs: TIDY_MS }).catch(() => undefined);
   }
 }

@@ -11,7 +11,9 @@ import { CALL_QUEUE, CREDIT, ID_HEADER, noteOf, SEQ_HEADER, type ServeRecord, se
 import { Consumer } from './consumer.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { BusKernel } from './kernel.ts';
+import { TIDY_MS } from './lifetime.ts';
 import { isPart, toFailedReply } from './replies.ts';
+import { within } from './within.ts';
 import { WorkSignal } from './work-signal.ts';
 
 /** A responder that takes longer than this says where it is, so that the asker can leave it or miss it. */
@@ -66,7 +68,7 @@ export class CallServers {
     const pulse = await this.#heartbeats.start({ key, ttlMs, value: () => JSON.stringify(record) });
     const end = async (): Promise<void> => {
       record.closing = true;
-      await pulse.refresh().catch((error: unknown) => this.#kernel.report(error, 'call'));
+      await within(pulse.refresh(), TIDY_MS);
       await consumer.drain();
       await consumer.close({ drainMs: 0 });
       await pulse.stop().catch((error: unknown) => this.#kernel.report(error, 'call'));

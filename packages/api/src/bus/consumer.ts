@@ -8,7 +8,7 @@ import { backoffMs, type RetryPolicy } from './backoff.ts';
 import { type Failure, toFailure } from './handler-failure.ts';
 import type { BusKernel } from './kernel.ts';
 import type { HeldLease } from './leases.ts';
-import type { Part } from './lifetime.ts';
+import { type Part, TIDY_MS } from './lifetime.ts';
 import { within } from './within.ts';
 
 /** What a consumer does. */
@@ -117,9 +117,10 @@ export class Consumer implements Part {
     const reason = new BusbarError('CLOSED', 'the bus closes', { hint: 'The message is given back.' });
     const leases = [...this.#running];
     for (const lease of leases) lease.abort(reason);
-    await Promise.all(
-      leases.map((lease) => this.#kernel.leases.settle(lease, { receipt: lease.receipt, action: 'release' })),
+    const released = leases.map((lease) =>
+      this.#kernel.leases.settle(lease, { receipt: lease.receipt, action: 'release' }),
     );
+    await within(Promise.all(released), TIDY_MS);
   }
 
   /** Lets the loop look at what changed; with `anew` it also gives up the receive that waits. */

@@ -20,7 +20,7 @@ export async function publishEvent(
   body: unknown,
   options: EventOptions = {},
 ): Promise<Published> {
-  kernel.assertOpen();
+  kernel.assertSending();
   const { topic: target, schema } = toTopicPlan(topic);
   checkUserName(target, 'topic');
   checkMessageOptions(options, EVENT_KEYS, 'publish options');

@@ -2,6 +2,8 @@
 
 import type { Touch } from '../transport.ts';
 import type { BusKernel } from './kernel.ts';
+import { TIDY_MS } from './lifetime.ts';
+import { within } from './within.ts';
 
 /** What is to be kept alive. */
 export interface Beat {
@@ -145,8 +147,8 @@ class Living {
 
   async end(): Promise<void> {
     this.#isOver = true;
-    await this.#writing.catch(() => undefined);
-    await this.#kernel.transport.entries.delete(this.#beat.key);
+    await within(this.#writing, TIDY_MS);
+    await this.#kernel.transport.entries.delete(this.#beat.key, { timeoutMs: TIDY_MS });
   }
 
   async #write(): Promise<void> {

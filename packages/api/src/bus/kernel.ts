@@ -1,6 +1,6 @@
 /** What all parts of one bus share. */
 
-import { BusbarError, toBusbarError } from '../errors.ts';
+import { BusbarError, isBusbarError, toBusbarError } from '../errors.ts';
 import { newId } from '../id.ts';
 import type { MessageInput } from '../message.ts';
 import type { CallOptions, SendResult, Transport } from '../transport.ts';
@@ -68,10 +68,19 @@ export class BusKernel {
     this.#verbs = verbs;
   }
 
-  /** Throws CLOSED once the bus began to close. */
+  /** Throws CLOSED once the bus began to close: what takes work in is not opened any more. */
   assertOpen(): void {
-    if (!this.lifetime.isClosing) return;
-    throw new BusbarError('CLOSED', 'the bus is closed', { transport: this.transport.name, hint: 'Open a new one.' });
+    if (this.lifetime.isClosing) throw this.#closed();
+  }
+
+  /** Throws CLOSED once the last handler is over: until then handlers that finish may send and ask. */
+  assertSending(): void {
+    if (this.lifetime.isDrained) throw this.#closed();
+  }
+
+  /** An error of Busbar with the verb and the transport it arose on; any other as it is. */
+  locate(error: unknown, operation: string): unknown {
+    return isBusbarError(error) ? error.at(operation, this.transport.name) : error;
   }
 
   /** Reports a failure that no caller waits for. Never throws. */
@@ -132,6 +141,10 @@ export class BusKernel {
     options?: CallOptions & { readonly create?: boolean },
   ): Promise<{ id: string; status: 'stored' | 'duplicate' }> {
     return toStored((await this.transport.queues.send(queue, [input], options))[0]);
+  }
+
+  #closed(): BusbarError {
+    return new BusbarError('CLOSED', 'the bus is closed', { transport: this.transport.name, hint: 'Open a new one.' });
   }
 }
 

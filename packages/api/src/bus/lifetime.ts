@@ -1,5 +1,8 @@
 /** What ends with a bus, and in which order. */
 
+import { MAX_TIMER_MS } from '../checks.ts';
+import { within } from './within.ts';
+
 /** Something that a bus ends. */
 export interface Part {
   /** Takes nothing new; resolves when what is handled is over. Parts that take nothing leave it out. */
@@ -14,16 +17,27 @@ export interface Part {
  */
 export type Phase = 'intake' | 'holdings' | 'foundation';
 
+/** How long one call of the transport may take that tidies up: what it leaves goes by its TTL. */
+export const TIDY_MS = 2000;
+/** How long a phase may take beyond its handlers. */
+const FINISH_MS = 5000;
+
 const PHASES: readonly Phase[] = ['intake', 'holdings', 'foundation'];
 
 /** The parts of one bus that are alive. */
 export class Lifetime {
   readonly #parts: Record<Phase, Set<Part>> = { intake: new Set(), holdings: new Set(), foundation: new Set() };
   #closing = false;
+  #drained = false;
 
-  /** True once the end began: nothing new is opened. */
+  /** True once the end began: nothing new takes work in. */
   get isClosing(): boolean {
     return this.#closing;
+  }
+
+  /** True once all handlers are over: nothing more is sent. */
+  get isDrained(): boolean {
+    return this.#drained;
   }
 
   /** Lets `part` end with the bus. Returns what forgets it, for a part that ended by itself. */
@@ -39,13 +53,15 @@ export class Lifetime {
     await Promise.all(parts.map((part) => part.drain?.()));
   }
 
-  /** Ends all parts, phase by phase. `onError` gets what fails on the way. */
+  /** Ends all parts, phase by phase, each within bounds also while the server is away. `onError` gets what fails on the way. */
   async close(drainMs: number, onError: (error: unknown) => void): Promise<void> {
     this.#closing = true;
     for (const phase of PHASES) {
       const parts = [...this.#parts[phase]];
       this.#parts[phase].clear();
-      await Promise.all(parts.map((part) => part.close({ drainMs }).catch(onError)));
+      const closed = Promise.all(parts.map((part) => part.close({ drainMs }).catch(onError)));
+      await within(closed, Math.min(MAX_TIMER_MS, (phase === 'intake' ? drainMs : 0) + FINISH_MS));
+      if (phase === 'intake') this.#drained = true;
     }
   }
 }

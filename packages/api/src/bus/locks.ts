@@ -61,7 +61,7 @@ export class Locks {
   }
 
   async #takeFor(wanted: LockWanted, options: LockOptions = {}, work: LockWork | undefined): Promise<unknown> {
-    this.#kernel.assertOpen();
+    this.#kernel.assertSending();
     if (work !== undefined) checkFunction(work, 'work');
     const lock = await this.#take(wanted, options);
     return work === undefined ? lock : this.#during(lock, work);

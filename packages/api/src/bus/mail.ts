@@ -50,23 +50,22 @@ export class Mail {
     body: unknown,
     options?: MailOptions,
   ): Promise<Sent> {
-    this.#kernel.assertOpen();
-    checkMessageOptions(options, MAIL_KEYS, 'send options');
-    const name = typeof type === 'string' ? type : checkMessage(type);
-    checkMessageType(name);
-    checkRecipient(to);
-    if (typeof type !== 'string') {
-      const checked = validate(type.schema, body, `the body of ${name}`);
-      if (checked instanceof Promise) await checked;
-    }
-    const [first = '', ...others] = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
     try {
-      return await this.#sendTo(origin, first, name, body, options);
+      this.#kernel.assertSending();
+      checkMessageOptions(options, MAIL_KEYS, 'send options');
+      const name = typeof type === 'string' ? type : checkMessage(type);
+      checkMessageType(name);
+      checkRecipient(to);
+      if (typeof type !== 'string') {
+        const checked = validate(type.schema, body, `the body of ${name}`);
+        if (checked instanceof Promise) await checked;
+      }
+      if (typeof to === 'string') return await this.#sendTo(origin, to, name, body, options);
+      const targets = await this.#chooser.choose(to.capability);
+      return await this.#sendToFirst(origin, targets, name, body, options);
     } catch (error) {
-      if (!isBusbarError(error) || error.code !== 'NOT_FOUND') throw error;
-      const next = others[0];
-      if (next === undefined) throw await this.#unknownAgent(first, error);
-      return this.send(origin, next, type, body, options);
+      if (!isBusbarError(error)) throw error;
+      throw error.code === 'NOT_FOUND' ? await this.#unknownAgent(to, error) : this.#kernel.locate(error, 'send');
     }
   }
 
@@ -76,7 +75,7 @@ export class Mail {
     body: unknown,
     options: BroadcastOptions = {},
   ): Promise<BroadcastResult> {
-    this.#kernel.assertOpen();
+    this.#kernel.assertSending();
     checkMessageOptions(
       options,
       [...MAIL_KEYS.filter((key) => key !== 'hold'), 'capability', 'includeSelf'],
@@ -99,6 +98,22 @@ export class Mail {
     return { id, to: sent.flatMap((one) => one?.to ?? []) };
   }
 
+  /** To the first that still has a mailbox. */
+  async #sendToFirst(
+    origin: Origin,
+    [first = '', ...others]: readonly string[],
+    type: string,
+    body: unknown,
+    options: MailOptions | undefined,
+  ): Promise<Sent> {
+    try {
+      return await this.#sendTo(origin, first, type, body, options);
+    } catch (error) {
+      if (!isBusbarError(error) || error.code !== 'NOT_FOUND' || others.length === 0) throw error;
+      return this.#sendToFirst(origin, others, type, body, options);
+    }
+  }
+
   #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {
     const internal = attemptsHeader(options?.maxAttempts);
     const draft = { kind: 'send', target: to, type, body, options, fields: { to }, ...internal } as const;
@@ -108,7 +123,8 @@ export class Mail {
     });
   }
 
-  async #unknownAgent(name: string, cause: BusbarError): Promise<BusbarError> {
+  async #unknownAgent(to: Recipient, cause: BusbarError): Promise<BusbarError> {
+    const name = typeof to === 'string' ? to : `with the capability ${to.capability}`;
     const nearest = await this.#registry.nearest(name);
     return new BusbarError('NOT_FOUND', `there is no agent ${name}`, {
       hint: nearest === undefined ? 'Use hold: true to park mail for one that is to come.' : `Did you mean ${nearest}?`,

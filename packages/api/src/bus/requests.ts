@@ -56,19 +56,23 @@ export class Requests {
     options?: RequestOptions,
     onPart?: PartSink,
   ): Promise<unknown> {
-    this.#kernel.assertOpen();
-    checkRequestOptions(options);
-    checkRecipient(to);
-    const definition = typeof type === 'string' ? undefined : checkRequest(type);
-    const name = definition?.type ?? type;
-    checkMessageType(name);
-    if (definition?.request !== undefined) {
-      const checked = validate(definition.request, body, `the body of ${name}`);
-      if (checked instanceof Promise) await checked;
+    try {
+      this.#kernel.assertSending();
+      checkRequestOptions(options);
+      checkRecipient(to);
+      const definition = typeof type === 'string' ? undefined : checkRequest(type);
+      const name = definition?.type ?? type;
+      checkMessageType(name);
+      if (definition?.request !== undefined) {
+        const checked = validate(definition.request, body, `the body of ${name}`);
+        if (checked instanceof Promise) await checked;
+      }
+      const question = { type: name, definition, body, options: options ?? {}, onPart };
+      const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
+      return await this.#askFirst(origin, targets, question);
+    } catch (error) {
+      throw this.#kernel.locate(error, 'request');
     }
-    const question = { type: name, definition, body, options: options ?? {}, onPart };
-    const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
-    return this.#askFirst(origin, targets, question);
   }
 
   requestStream(

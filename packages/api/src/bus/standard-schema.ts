@@ -44,8 +44,25 @@ export function validate<Output>(
   what: string,
 ): Output | Promise<Output> {
   if (schema === undefined) return value as Output;
-  const result = schema['~standard'].validate(value);
-  return result instanceof Promise ? result.then((late) => take(late, what)) : take(result, what);
+  try {
+    const result = schema['~standard'].validate(value);
+    if (!(result instanceof Promise)) return take(result, what);
+    return result.then(
+      (late) => take(late, what),
+      (error: unknown) => {
+        throw unchecked(error, what);
+      },
+    );
+  } catch (error) {
+    throw unchecked(error, what);
+  }
+}
+
+/** A schema that throws instead of telling issues. */
+function unchecked(error: unknown, what: string): BusbarError {
+  if (error instanceof BusbarError) return error;
+  const hint = error instanceof Error ? error.message : String(error);
+  return new BusbarError('INVALID_ARGUMENT', `${what} could not be checked: its schema failed`, { hint, cause: error });
 }
 
 function take<Output>(result: SchemaResult<Output>, what: string): Output {

@@ -126,7 +126,7 @@ export class Tasks {
     options: EnqueueOptions,
     send: (input: MessageInput) => Promise<Pick<SendResult, 'id' | 'status'>>,
   ): Promise<Ticket<unknown>> {
-    this.#kernel.assertOpen();
+    this.#kernel.assertSending();
     const { queue, task } = definition;
     const checked = validate(task, body, `the task of ${queue}`);
     if (checked instanceof Promise) await checked;
