@@ -11,6 +11,7 @@ import { cases as delay } from './cases/delay.ts';
 import { cases as errors } from './cases/errors.ts';
 import { cases as failures } from './cases/failures.ts';
 import { cases as faults } from './cases/faults.ts';
+import { cases as fencing } from './cases/fencing.ts';
 import { cases as groups } from './cases/groups.ts';
 import { cases as handlers } from './cases/handlers.ts';
 import { cases as headers } from './cases/headers.ts';
@@ -89,6 +90,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...registry,
   ...presence,
   ...locks,
+  ...fencing,
   ...multiProcess,
   ...faults,
   ...security,

@@ -1,5 +1,184 @@
-/** Cases of the group that the file is named after. */
+/** Locks: one holder at a time, for as long as it holds. */
 
+import type { Bus, Lock } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
+import { reached } from '../consuming.ts';
+import { outlives } from '../outlives.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Locks/fencing';
+const AT_ONCE = { waitMs: 0 } as const;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'W1',
+    group,
+    title: 'a lock is taken, busy for all others, and free again when it is released',
+    level: 'MUST',
+    rules: ['RE1'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      const before = Date.now();
+      const lock = await one.lock('agents.md', { owner: '@editor' });
+      const holder = await two.holder('agents.md');
+      lab.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'who holds it');
+      lab.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
+      lab.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'the time it has left');
+      for (const bus of [two, one]) {
+        const error = await lab.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
+        lab.check.ok(error.message.includes('@editor') && error.retryable, `who is in the way: ${error.message}`);
+      }
+      await lab.check.rejects(two.lock('agents.md', { waitMs: 100 }), 'TIMEOUT', 'waiting for a lock that is held');
+      await (await two.lock('agents', AT_ONCE)).release();
+      await (await two.lock('agents.md/2', AT_ONCE)).release();
+      await lock.release();
+      lab.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'once it is released');
+      const answer = await two.lock('agents.md', async (held) => {
+        await lab.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that work is done under');
+        return held.name;
+      });
+      lab.check.equal([answer, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
+    },
+  },
+  {
+    id: 'W2',
+    group,
+    title: 'who does not hold a lock any more, or never did, changes nothing',
+    level: 'MUST',
+    rules: ['RE1'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      lab.check.equal(await one.holder('unknown'), undefined, 'who holds an unknown lock');
+      const first = await one.lock('door', AT_ONCE);
+      await first.release();
+      await first.release();
+      const second = await two.lock('door', AT_ONCE);
+      await lab.check.rejects(first.extend(), 'LEASE_LOST', 'extending what was released');
+      await first.release();
+      lab.check.equal((await one.holder('door'))?.token, second.token, 'who holds it after that');
+      await lab.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
+      const { entries } = await lab.transport();
+      const [entry] = await entries.list('$lock/door');
+      const revision = entry?.revision ?? 0;
+      const [touched] = await entries.touch([{ key: '$lock/door', ttlMs: 60_000, createRevision: first.token }]);
+      lab.check.equal(touched?.status, 'lost', 'renewing it with the token of the former holder');
+      const deleted = await entries.delete('$lock/door', { ifRevision: first.token });
+      lab.check.equal(deleted.status, 'conflict', 'releasing it with that of the former holder');
+      lab.check.equal((await entries.get('$lock/door'))?.revision, revision, 'the lock is as it was');
+      await second.extend();
+      await second.release();
+      for (const name of ['', 'a\0b', 'x'.repeat(481)])
+        await lab.check.rejects(one.lock(name, AT_ONCE), 'INVALID_ARGUMENT', 'an illegal name of a lock');
+    },
+  },
+  {
+    id: 'W3',
+    group,
+    title: 'a lock that is not renewed ends with its time: its holder learns of it, and a waiter gets it',
+    level: 'MUST',
+    rules: ['RE2', 'RE1'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      const first = await one.lock('door', { ttlMs: 400, renew: false });
+      const taken = performance.now();
+      let lostAt = 0;
+      first.signal.addEventListener('abort', () => (lostAt = performance.now()));
+      const second = await two.lock('door', { waitMs: 10_000 });
+      lab.check.between(performance.now() - taken, 390, lab.beyond(400) + 4_000, 'the waiter got it after');
+      lab.check.ok(first.lost, 'the former holder knows by then');
+      await lab.until('its signal', () => lostAt > 0);
+      const { reason } = first.signal as { reason: { code?: string } };
+      lab.check.equal(reason.code, 'LEASE_LOST', 'what the signal says');
+      lab.check.ok(second.token > first.token, 'the token of the new holder is higher');
+      await first.release();
+      lab.check.equal((await one.holder('door'))?.token, second.token, 'letting go of what is lost lets nothing go');
+      const work = one.lock('other', { ttlMs: 60, renew: false }, async ({ signal }) => {
+        await lab.until('it is lost', () => signal.aborted);
+      });
+      await lab.check.rejects(work, 'LEASE_LOST', 'work whose lock was lost');
+    },
+  },
+  {
+    id: 'W4',
+    group,
+    title: 'a lock renews itself for as long as it is held, and extending one that was lost fails',
+    level: 'MUST',
+    rules: ['RE1', 'RE2'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      const renewed = await one.lock('renewed', { ttlMs: 300 });
+      const extended = await one.lock('extended', { ttlMs: 400, renew: false });
+      const busy = async (): Promise<boolean> => {
+        const tries = ['renewed', 'extended'].map((name) => two.lock(name, AT_ONCE).catch(() => undefined));
+        await extended.extend();
+        return (await Promise.all(tries)).every((lock) => lock === undefined);
+      };
+      await outlives(lab, busy, performance.now() + 1_000);
+      lab.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its time');
+      const tokens = [(await two.holder('renewed'))?.token, (await two.holder('extended'))?.token];
+      lab.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
+      await reached(lab, performance.now() + lab.beyond(410));
+      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what was lost');
+      const next = await two.lock('extended', { waitMs: 5_000 });
+      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what another holds');
+      lab.check.ok(next.token > extended.token && !next.lost, 'the new holder is not hurt');
+    },
+  },
+  {
+    id: 'W5',
+    group,
+    title: 'a lock is not re-entrant: its holder waits for it like anybody',
+    level: 'MUST',
+    rules: ['RE1'],
+    async run(lab) {
+      const bus = await lab.bus();
+      const order: string[] = [];
+      await bus.lock('door', { owner: '@me' }, async () => {
+        const again = { ...AT_ONCE, owner: '@me' };
+        await lab.check.rejects(bus.lock('door', again), 'CONFLICT', 'the holder asks again');
+        await lab.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
+        await bus.lock('other', AT_ONCE, () => order.push('another lock inside'));
+      });
+      await bus.lock('door', AT_ONCE, () => order.push('the same lock after'));
+      lab.check.equal(order, ['another lock inside', 'the same lock after'], 'what was done');
+    },
+  },
+  {
+    id: 'W8',
+    group,
+    title: 'fifty who read, wait and write under a lock lose no write, and are never two at a time',
+    level: 'MUST',
+    rules: ['RE1'],
+    smoke: true,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const { entries } = await lab.transport();
+      const buses = await Promise.all(Array.from({ length: 5 }, () => lab.bus()));
+      let [inside, most] = [0, 0];
+      const add = async ({ lost }: Lock): Promise<void> => {
+        inside += 1;
+        most = Math.max(most, inside);
+        const value = Number(lab.text({ body: (await entries.get('counter'))?.value ?? Buffer.from('0') }));
+        if (lab.random() < 0.3) await new Promise(setImmediate);
+        await entries.put('counter', Buffer.from(`${value + 1}`));
+        inside -= 1;
+        if (lost) lab.check.fail('a lock was lost');
+      };
+      const work = Array.from({ length: 50 }, (_, index) => {
+        const bus = buses[index % 5] as Bus;
+        return bus.lock('counter', { waitMs: 30_000 }, add);
+      });
+      await Promise.all(work);
+      lab.check.equal(
+        lab.text({ body: (await entries.get('counter'))?.value ?? Buffer.from('') }),
+        '50',
+        'the counter',
+      );
+      lab.check.equal(most, 1, 'holders at a time');
+      lab.check.equal(await entries.list('$lock/'), [], 'locks left');
+    },
+  },
+];

@@ -1,0 +1,202 @@
+/** Locks: tokens that fence off late holders, waiters, and those who stop waiting. */
+
+import type { Lock } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import { reached } from '../consuming.ts';
+import { moduleOf } from '../processes/module-of.ts';
+
+const group = 'Locks/fencing';
+const AT_ONCE = { waitMs: 0 } as const;
+const module = moduleOf('locking');
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'W6',
+    group,
+    title: 'the token rises from holder to holder, over releases, ends, deaths and restarts',
+    level: 'MUST',
+    rules: ['RE1'],
+    smoke: true,
+    async run(lab) {
+      const tokens: number[] = [];
+      const hold = async (end: 'release' | 'expire' | 'die'): Promise<void> => {
+        const bus = await lab.bus();
+        const lock = await bus.lock('door', { ttlMs: 80, renew: end !== 'expire', waitMs: 10_000 });
+        tokens.push(lock.token);
+        if (end === 'release') await lock.release();
+        if (end === 'die') await bus.transport.close();
+        if (end === 'expire') await lab.until('it ends', () => lock.lost);
+      };
+      for (let round = 0; round < 3; round += 1)
+        for (const end of ['release', 'expire', 'die'] as const) await hold(end);
+      if (lab.powers.has('reopen') && lab.capabilities.durability !== 'none') await lab.reopen();
+      await hold('release');
+      const { entries } = await lab.transport();
+      await entries.put('$lock/door', Uint8Array.of(1));
+      await entries.delete('$lock/door');
+      await hold('release');
+      lab.check.equal(tokens.length, 11, 'holders');
+      lab.check.equal(
+        tokens,
+        [...new Set(tokens)].toSorted((one, other) => one - other),
+        'tokens, from holder to holder',
+      );
+      lab.check.ok(
+        tokens.every((token) => Number.isSafeInteger(token) && token > 0),
+        'tokens are whole numbers',
+      );
+    },
+  },
+  {
+    id: 'W7',
+    group,
+    title: 'a store that refuses lower tokens is safe from a holder that slept past its time',
+    level: 'MUST',
+    rules: ['RE1'],
+    smoke: true,
+    async run(lab) {
+      const store = await lab.transport();
+      const [slow, quick] = [await lab.bus(), await lab.bus()];
+      const sleeper = await slow.lock('file', { ttlMs: 80, renew: false });
+      lab.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
+      const next = await quick.lock('file', { waitMs: 10_000 });
+      lab.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
+      lab.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the one that slept writes');
+      lab.check.equal(await readFenced(store), `${next.token} by the next`, 'what is stored');
+      const races = Array.from({ length: 10 }, (_, index) =>
+        writeFenced(store, index % 2 ? sleeper : next, `race ${index}`),
+      );
+      const outcomes = await Promise.all(races);
+      lab.check.ok(
+        outcomes.every((isWritten, index) => !isWritten || index % 2 === 0),
+        'writes of the one that slept',
+      );
+      lab.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the token that is stored');
+      await next.release();
+      const third = await slow.lock('file', AT_ONCE);
+      lab.check.ok(await writeFenced(store, third, 'by the third'), 'the third holder writes');
+      lab.check.equal(await writeFenced(store, next, 'late'), false, 'one that let go writes');
+    },
+  },
+  {
+    id: 'W9',
+    group,
+    title: 'a holder whose process stands still past its time loses the lock, knows it, and can do no harm',
+    level: 'MUST',
+    rules: ['RE1', 'RE2'],
+    powers: ['processes'],
+    smoke: true,
+    async run(lab) {
+      const [process, bus, store] = [await lab.process(), await lab.bus(), await lab.transport()];
+      const token = await process.run<number>(module, 'takeLock', { name: 'file', ttlMs: 500 });
+      await lab.check.rejects(bus.lock('file', { waitMs: 900 }), 'TIMEOUT', 'the lock while its holder lives');
+      process.pause();
+      const paused = performance.now();
+      const lock = await bus.lock('file', { waitMs: 10_000 });
+      lab.check.between(performance.now() - paused, 0, lab.beyond(500) + 5_000, 'it was free after');
+      lab.check.ok(lock.token > token, 'the token of the new holder is higher');
+      lab.check.ok(await writeFenced(store, lock, 'by the new holder'), 'the new holder writes');
+      process.resume();
+      await lab.until('the other learns of it', async () => (await process.run(module, 'wasLost')) === true);
+      lab.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it over there');
+      await process.run(module, 'releaseLock');
+      lab.check.equal((await bus.holder('file'))?.token, lock.token, 'who holds it');
+      lab.check.equal([lock.lost, await writeFenced(store, { token }, 'late')], [false, false], 'harm that was done');
+      await process.close();
+    },
+  },
+  {
+    id: 'W10',
+    group,
+    title: 'a waiter is woken at once; who is woken first is not promised, but all are in the end',
+    level: 'MUST',
+    rules: ['RE2'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      const waits: number[] = [];
+      for (let round = 0; round < 15; round += 1) {
+        const lock = await one.lock('door', { waitMs: 5_000 });
+        const next = two.lock('door', { waitMs: 20_000 }).then((got) => ({ got, at: performance.now() }));
+        await reached(lab, performance.now() + 20);
+        const released = performance.now();
+        await lock.release();
+        const { got, at } = await next;
+        waits.push(at - released);
+        await got.release();
+      }
+      const median = waits.toSorted((a, b) => a - b)[7] ?? Number.NaN;
+      lab.check.between(median, 0, lab.beyond(500), `a waiter was woken after (${waits.map(Math.round).join(', ')})`);
+      const buses = [one, two, await lab.bus()];
+      const served: number[] = [];
+      const holder = await one.lock('door');
+      const many = Array.from({ length: 24 }, (_, index) =>
+        (buses[index % 3] ?? one).lock('door', { waitMs: 15_000 }, () => served.push(index)),
+      );
+      await holder.release();
+      await Promise.all(many);
+      lab.check.equal(new Set(served).size, 24, 'waiters served');
+    },
+  },
+  {
+    id: 'W11',
+    group,
+    title: 'who stops waiting leaves nothing behind: no lock that nobody holds, no place in a line',
+    level: 'MUST',
+    rules: ['RE1', 'RA3'],
+    smoke: true,
+    async run(lab) {
+      const [one, two] = [await lab.bus(), await lab.bus()];
+      const { entries } = await lab.transport();
+      for (let round = 0; round < 10; round += 1) {
+        const lock = await one.lock('door', { waitMs: 5_000 });
+        const aborts = Array.from({ length: 6 }, () => new AbortController());
+        const waiters = aborts.map(({ signal }, index) =>
+          (index % 2 ? one : two).lock('door', { signal, waitMs: 20_000 }).then(letGo, ({ code }) => code as string),
+        );
+        // Some stop waiting before, some in the very moment in which the lock becomes free.
+        for (const abort of aborts.slice(0, 4)) abort.abort();
+        const released = lock.release();
+        for (const abort of aborts.slice(4)) abort.abort();
+        const codes = await Promise.all(waiters);
+        await released;
+        lab.check.ok(
+          codes.every((code) => code === 'ABORTED' || code === 'taken'),
+          `waiters: ${codes.join(', ')}`,
+        );
+        lab.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'those that stopped before');
+        await (await two.lock('door', { waitMs: 5_000, ttlMs: 60_000 })).release();
+      }
+      const already = two.lock('door', { signal: AbortSignal.abort() });
+      await lab.check.rejects(already, 'ABORTED', 'one whose signal had fired');
+      const clean = async (): Promise<boolean> => (await entries.list('$lock/')).length === 0;
+      await lab.until('no lock is left', clean);
+    },
+  },
+];
+
+/** Writes where no higher token has written; what a guarded store does. */
+async function writeFenced(store: Transport, { token }: Pick<Lock, 'token'>, text: string): Promise<boolean> {
+  for (;;) {
+    const entry = await store.entries.get('guarded');
+    const highest = Number(
+      Buffer.from(entry?.value ?? [])
+        .toString()
+        .split(' ')[0] ?? 0,
+    );
+    if (token < highest) return false;
+    const value = Buffer.from(`${token} ${text}`);
+    const result = await store.entries.put('guarded', value, { ifRevision: entry?.revision ?? 0 });
+    if (result.status === 'stored') return true;
+  }
+}
+
+async function readFenced(store: Transport): Promise<string> {
+  return Buffer.from((await store.entries.get('guarded'))?.value ?? []).toString();
+}
+
+async function letGo(lock: Lock): Promise<string> {
+  await lock.release();
+  return 'taken';
+}
