@@ -1,5 +1,6 @@
 /** Which bus is meant, and what else the environment says: the only reader of `process.env`. */
 
+import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { invalid, quote } from '@busbar/api/transport';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
@@ -111,7 +112,10 @@ function placeFile(url: string, base: string, cwd: string, what: string): Omit<L
     const located = defaultFile(cwd);
     return { ...located, url: located.url + query };
   }
-  return { url: isAbsolute(path) ? url : fileUrl(join(base, decode(path, what))) + query };
+  if (isAbsolute(path)) return { url };
+  const file = decode(path, what);
+  // A shell expands ~ only at the beginning of a word.
+  return { url: fileUrl(file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file)) + query };
 }
 
 function defaultFile(cwd: string): { url: string; folder: ProjectFolder } {

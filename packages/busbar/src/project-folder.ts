@@ -55,7 +55,7 @@ function isOwnFolder(path: string): boolean {
 function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
   const denied = error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'EROFS';
   return new BusbarError(denied ? 'PERMISSION_DENIED' : 'UNAVAILABLE', `cannot make ${path}: ${error.code}`, {
-    hint: 'Set MESSAGE_BUS to a bus that can be reached from here, such as sqlite:/tmp/bus.db.',
+    hint: 'Set MESSAGE_BUS to a bus that can be reached from here, such as sqlite:~/bus.db.',
     cause: error,
   });
 }

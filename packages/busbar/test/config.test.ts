@@ -1,5 +1,6 @@
 // Which bus is meant: precedence, names, the config file, the project's folder; and what bad input says.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
@@ -49,6 +50,7 @@ describe('which bus is meant', () => {
     await using dir = tempDir();
     expect(locateIn(dir.path, 'sqlite:./t.db?ns=a').url).toBe(`sqlite:${dir.join('t.db')}?ns=a`);
     expect(locateIn(dir.path, 'SQLITE:/t.db').url).toBe('sqlite:/t.db');
+    expect(locateIn(dir.path, 'sqlite:~/t.db').url).toBe(`sqlite:${homedir()}/t.db`);
   });
 
   test('folders may be called anything', async () => {

@@ -1,0 +1,77 @@
+// Outcomes that are nobody's slip: a store that is locked, denied, missing, or of no use; and what start-up loads.
+import { chmodSync, mkdirSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { shell } from './shell.ts';
+
+const preload = (name: string): { NODE_OPTIONS: string } => ({
+  NODE_OPTIONS: `--import=${new URL(`./programs/${name}.ts`, import.meta.url).href}`,
+});
+
+test('a store that another process keeps locked is unavailable (69)', async () => {
+  await using sh = shell();
+  await sh.out('register', '@a');
+  using other = new DatabaseSync(sh.dir.join('.busbar/bus.db'));
+  other.exec('BEGIN EXCLUSIVE');
+  const { code, stdout, stderr } = await sh.run('send', '@a', 'x', '--timeout', '300ms', '--json');
+  expect({ code, stdout }).toEqual({ code: 69, stdout: '' });
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UNAVAILABLE', hint: expect.any(String) } });
+});
+
+test('a backend that is not installed is named with the command that installs it (69)', async () => {
+  await using sh = shell();
+  const { code, stderr } = await sh.use({ args: ['agents', '--url', 'sqlite:x.db'], env: preload('without-sqlite') });
+  expect(code).toBe(69);
+  expect(stderr).toBe(
+    'busbar: the package @busbar/transport-sqlite is not installed\nhint: npm install @busbar/transport-sqlite\n',
+  );
+});
+
+test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denied (7)', async () => {
+  await using sh = shell();
+  mkdirSync(sh.dir.join('locked'));
+  chmodSync(sh.dir.join('locked'), 0o500);
+  const { code, stderr } = await sh.use({ args: ['agents'], cwd: sh.dir.join('locked') });
+  chmodSync(sh.dir.join('locked'), 0o700);
+  expect(code).toBe(7);
+  expect(stderr).toMatch(/cannot make .*: EACCES\nhint: /);
+});
+
+test('an inbox that is full refuses (5)', async () => {
+  await using sh = shell();
+  const url = 'memory:?maxLength=1';
+  const input = '{"to":"@a","hold":true}\n{"to":"@a","hold":true}\n';
+  const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl', '--url', url], input });
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  expect(stderr).toMatch(/^busbar: line 2: /);
+  expect(code).toBe(5);
+});
+
+test('a stack trace shows for those who debug, and for nobody else', async () => {
+  await using sh = shell();
+  expect((await sh.run('logs', '@nobody')).stderr).not.toMatch(/\n\s+at /);
+  const { stderr } = await sh.use({ args: ['logs', '@nobody'], env: { BUSBAR_DEBUG: '1' } });
+  expect(stderr).toMatch(/^busbar: there is no mailbox of @nobody\nhint: .*\nBusbarError: .*\n\s+at /);
+});
+
+test('colours: none in a pipe, unless they are asked for', async () => {
+  await using sh = shell();
+  await sh.out('register', '@a');
+  expect(await sh.out('agents')).not.toContain('\u001b');
+  const forced = await sh.use({ args: ['agents'], env: { FORCE_COLOR: '1' } });
+  expect(forced.stdout).toContain('\u001b[1m');
+  const refused = await sh.use({ args: ['agents', '--no-color'], env: { FORCE_COLOR: '1' } });
+  expect(refused.stdout).not.toContain('\u001b');
+});
+
+test('sending one message loads no more than it needs', async () => {
+  await using sh = shell();
+  await sh.out('register', '@a');
+  const { code, stderr } = await sh.use({ args: ['send', '@a', 'x'], env: preload('count-modules') });
+  expect(code).toBe(0);
+  const loaded = JSON.parse(stderr) as string[];
+  // Each module costs about half a millisecond before anything is done.
+  expect(loaded.filter((name) => name.startsWith('api/src/bus/'))).toEqual([]);
+  expect(loaded.filter((name) => /^busbar\/src\/cli\/(help|failure|commands\/(?!send))/.test(name))).toEqual([]);
+  expect(loaded.filter((name) => name.startsWith('busbar/')).length).toBeLessThanOrEqual(24);
+});

@@ -1,0 +1,11 @@
+// Preloaded: says at the end which modules of this repository were loaded, on stderr.
+import { registerHooks } from 'node:module';
+
+const loaded: string[] = [];
+registerHooks({
+  load: (url, context, next) => {
+    if (url.includes('/packages/')) loaded.push(url.replace(/^.*\/packages\//, ''));
+    return next(url, context);
+  },
+});
+process.on('exit', () => process.stderr.write(`${JSON.stringify(loaded)}\n`));
