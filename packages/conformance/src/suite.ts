@@ -3,6 +3,7 @@
 import type { ConformanceCase } from './case.ts';
 import { cases as ack } from './cases/ack.ts';
 import { cases as backpressure } from './cases/backpressure.ts';
+import { cases as bodies } from './cases/bodies.ts';
 import { cases as closing } from './cases/closing.ts';
 import { cases as concurrency } from './cases/concurrency.ts';
 import { cases as deadLetters } from './cases/dead-letters.ts';
@@ -82,6 +83,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...backpressure,
   ...concurrency,
   ...payload,
+  ...bodies,
   ...headers,
   ...errors,
   ...failures,

@@ -1,0 +1,144 @@
+/** Payload: values that a bus carries, and values that it refuses. */
+
+import { Carrier, VERBS, type Verb } from '../carrying.ts';
+import type { ConformanceCase } from '../case.ts';
+import { consume } from '../consuming.ts';
+
+const group = 'Payload';
+const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';
+/** Answers and results are given by a handler, so that it is the handler that fails. */
+const GIVEN: readonly Verb[] = ['answer', 'result'];
+
+const JSON_VALUES: readonly unknown[] = [
+  { text: 'ä😀"\\\n\u2028', list: [1, [2, [3]]], nested: { a: { b: null } }, empty: {}, none: [], '': 'no name' },
+  [[], {}, '', 0, false, null],
+  'just text',
+  42.5,
+  true,
+  { large: 'x'.repeat(40_000), many: Array.from({ length: 2_000 }, (_, index) => index) },
+];
+
+/** What JSON cannot carry, alone and inside of something. */
+const REFUSED: readonly (readonly [name: string, value: unknown])[] = [
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+  ['a BigInt', 1n],
+  ['a Map', new Map([['a', 1]])],
+  ['a Set', new Set([1])],
+  ['a function', () => undefined],
+  ['a symbol', Symbol('a')],
+  ['a lone surrogate', 'a\ud800'],
+  ['a circle', circle()],
+];
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'V1',
+    group,
+    title: 'JSON arrives equal by every verb, and stands in the store as JSON',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const carrier = await Carrier.open(lab);
+      for (const verb of VERBS)
+        for (const value of JSON_VALUES) lab.check.equal(await carrier.carry(verb, value), value, `by ${verb}`);
+      const bus = await lab.bus();
+      for (const value of JSON_VALUES) await bus.enqueue('raw', value);
+      const raw = await consume(lab, await lab.transport(), 'raw', JSON_VALUES.length);
+      for (const [index, message] of raw.entries()) {
+        lab.check.equal(message.contentType, 'application/json', 'content type');
+        lab.check.equal(JSON.parse(lab.text(message)) as unknown, JSON_VALUES[index], 'what others read');
+      }
+    },
+  },
+  {
+    id: 'V6',
+    group,
+    title: 'values that are falsy or empty arrive as they are, and nothing as nothing',
+    level: 'MUST',
+    rules: ['RA5'],
+    smoke: true,
+    async run(lab) {
+      const carrier = await Carrier.open(lab);
+      for (const verb of VERBS) {
+        for (const value of [0, '', false, null, [], {}, undefined, [null], { a: null, b: 0, c: '', d: false }])
+          lab.check.equal(await carrier.carry(verb, value), value, `${JSON.stringify(value)} by ${verb}`);
+        const bytes = await carrier.carry(verb, new Uint8Array(0));
+        lab.check.ok(bytes instanceof Uint8Array && bytes.byteLength === 0, `no bytes by ${verb}`);
+      }
+    },
+  },
+  {
+    id: 'V7',
+    group,
+    title: 'what JSON cannot carry is refused by every verb, never changed without a word',
+    level: 'MUST',
+    rules: ['RA1', 'RD2'],
+    smoke: true,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const carrier = await Carrier.open(lab);
+      for (const verb of VERBS) {
+        const expected = GIVEN.includes(verb) ? 'HANDLER_FAILED' : 'INVALID_ARGUMENT';
+        for (const [name, value] of REFUSED)
+          for (const body of [value, { inside: [value] }])
+            lab.check.equal(await carrier.refusal(verb, body), expected, `${name} by ${verb}`);
+        const date = new Date(1_700_000_000_000);
+        lab.check.equal(await carrier.carry(verb, { date }), { date: date.toISOString() }, `a date by ${verb}`);
+        lab.check.equal(await carrier.carry(verb, { gone: undefined, a: 1 }), { a: 1 }, `undefined inside, by ${verb}`);
+        const bytes = await carrier.carry(verb, Uint8Array.of(0, 255));
+        lab.check.equal(Array.from(bytes as Uint8Array), [0, 255], `bytes by ${verb}`);
+        if (!GIVEN.includes(verb)) lab.check.equal(carrier.arrived(verb), 3, `values that arrived by ${verb}`);
+      }
+    },
+  },
+  {
+    id: 'V8',
+    group,
+    title: 'names like __proto__, deep nesting and the edges of numbers and strings arrive, and pollute nothing',
+    level: 'MUST',
+    rules: ['RA5', 'RA1'],
+    smoke: true,
+    async run(lab) {
+      const carrier = await Carrier.open(lab);
+      const numbers = [
+        2 ** 53 - 1,
+        2 ** 53,
+        2 ** 53 + 1,
+        -(2 ** 53),
+        5e-324,
+        1.797_693_134_862_315_7e308,
+        0.1 + 0.2,
+        1e21,
+      ];
+      const texts = ['\ud83d\ude00', '\u0000', '\ufeff', '\u2028\u2029', '\u007f', '</script>', '\\u0000'];
+      for (const verb of VERBS) {
+        const polluting = (await carrier.carry(verb, JSON.parse(POLLUTING) as unknown)) as object;
+        lab.check.equal(JSON.stringify(polluting), POLLUTING, `own names by ${verb}`);
+        lab.check.equal(Object.getPrototypeOf(polluting), Object.prototype, `the prototype by ${verb}`);
+        lab.check.equal('polluted' in {}, false, 'other objects');
+        lab.check.equal(await carrier.carry(verb, numbers), numbers, `numbers by ${verb}`);
+        lab.check.equal(Object.is(await carrier.carry(verb, -0), 0), true, `-0 by ${verb}, which is 0 in JSON`);
+        lab.check.equal(await carrier.carry(verb, texts), texts, `texts by ${verb}`);
+        lab.check.equal(await carrier.carry(verb, nested(1_000)), nested(1_000), `a thousand levels by ${verb}`);
+      }
+      const deepest = await carrier.refusal('mail', nested(200_000));
+      lab.check.ok(['carried', 'INVALID_ARGUMENT'].includes(deepest), `what became of 200,000 levels: ${deepest}`);
+      lab.check.equal(await carrier.carry('mail', 'after'), 'after', 'mail after that');
+    },
+  },
+];
+
+function circle(): unknown {
+  const one: Record<string, unknown> = {};
+  one['self'] = { one };
+  return one;
+}
+
+function nested(levels: number): unknown {
+  let value: unknown = 'core';
+  for (let level = 0; level < levels; level += 1) value = level % 2 ? [value] : { value };
+  return value;
+}
