@@ -22,6 +22,8 @@ interface Waiter {
   readonly deadline: number;
   /** It was told that there is nothing, and waits for what comes. */
   isWaiting: boolean;
+  /** The transaction that decided it: a second claim in the same one must not lease more for it. */
+  decidedIn: Transaction | undefined;
   isOver: boolean;
 }
 
@@ -56,7 +58,8 @@ export class WaitingRoom {
   receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + wanted.waitMs;
-      const waiter: Waiter = { queue, wanted, context, resolve, reject, deadline, isWaiting: false, isOver: false };
+      const states = { isWaiting: false, decidedIn: undefined, isOver: false };
+      const waiter: Waiter = { queue, wanted, context, resolve, reject, deadline, ...states };
       this.#enter(waiter);
       this.look(queue);
     });
@@ -173,7 +176,7 @@ class ClaimOperation implements Operation {
   step(transaction: Transaction): boolean {
     this.#served = new Map();
     this.#hasMore = false;
-    const waiters = this.#room.waiters(this.#queue);
+    const waiters = this.#room.waiters(this.#queue).filter(({ decidedIn }) => decidedIn !== transaction);
     const queue = transaction.queue(this.#queue);
     for (const waiter of waiters) if (!waiter.isWaiting) this.#served.set(waiter, []);
     for (let from = 0; from < waiters.length && queue !== undefined; ) {
@@ -184,6 +187,9 @@ class ClaimOperation implements Operation {
     if (queue !== undefined) {
       this.#hasMore = queue.ready > 0;
       if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.use(transaction.now);
+    }
+    for (const [waiter, deliveries] of this.#served) {
+      if (deliveries.length > 0 || waiter.wanted.waitMs === 0) waiter.decidedIn = transaction;
     }
     const isLeftWaiting = waiters.some((waiter) => waiter.wanted.waitMs > 0 && !this.#served.get(waiter)?.length);
     if (isLeftWaiting) this.#listeners.add(transaction, 'queue', this.#queue);
