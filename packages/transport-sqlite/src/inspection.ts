@@ -59,6 +59,7 @@ function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   const count = (text: string): number => store.value(text, queue.id, now) as number;
   const over = countExpired(transaction, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
+  const ended = queue.leased > 0 ? count('SELECT count(*) FROM leased WHERE queue_id=? AND until<=?') : 0;
   const held =
     queue.blocked > 0
       ? count('SELECT count(*) FROM blocked JOIN job USING (seq) WHERE blocked.queue_id=? AND at>?')
@@ -66,9 +67,9 @@ function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   return {
     name: queue.name,
     settings: { ...queue.settings },
-    ready: queue.ready + due + queue.blocked - held - over.ready,
+    ready: queue.ready + due + ended + queue.blocked - held - over.ready,
     delayed: queue.delayed - due + held - over.delayed,
-    leased: queue.leased,
+    leased: queue.leased - ended,
     dead: queue.dead,
     oldestAgeMs: oldestAge(transaction, queue),
     totals: {
