@@ -34,6 +34,8 @@ export const cases: readonly ConformanceCase[] = [
       }
       await lab.ack(next, [held]);
       await reached(lab, leasesEnd + ROUNDING_MS);
+      const { ready, leased } = await queueInfo(late, 'work');
+      lab.check.equal([ready, leased], [1, 0], 'ready and leased when both leases are over');
       lab.check.equal(
         await verdicts(late, stale.slice(1), { action: 'ack' }),
         ['lease-lost'],

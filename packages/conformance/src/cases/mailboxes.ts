@@ -35,6 +35,13 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(texts(lab, got), ['created0', 'm0', 'm1'], 'what the queue got');
       lab.check.equal(await transport.admin.deleteQueue('no.such'), true, 'the queue was there');
       await lab.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
+      await transport.queues.configure('no.such');
+      await strict();
+      lab.check.equal(
+        texts(lab, await consume(lab, transport, 'no.such', 2)),
+        ['m0', 'm1'],
+        'what a configured one got',
+      );
     },
   },
   {
@@ -69,6 +76,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     timeoutMs: 60_000,
+    alone: true,
     async run(lab) {
       const transport = await lab.transport();
       await fill(lab, transport);
