@@ -13,6 +13,8 @@ export interface LogEvent {
   readonly message: StampedMessage;
   /** When it was published, in milliseconds since 1970. */
   readonly at: number;
+  /** The same on the clock of `performance.now()`, which nobody sets. */
+  readonly since: number;
 }
 
 const TOPIC_DEDUPE_MS = 120_000;
@@ -54,7 +56,7 @@ export class EventLog {
     const key = `${topic} ${message.id}`;
     const known = this.#dedupe.get(key);
     if (known !== undefined) return { id: message.id, status: 'duplicate', position: known };
-    const event = { seq: this.#next, topic, message, at: Date.now() };
+    const event = { seq: this.#next, topic, message, at: Date.now(), since: performance.now() };
     this.#next += 1;
     this.#events.push(event);
     this.#bytes += message.body.byteLength;

@@ -74,7 +74,10 @@ export class Namespace {
     const queue = this.queue(name);
     queue.exists = true;
     const { events } = this.log.read(since, Number.POSITIVE_INFINITY, (topic) => matchTopic(pattern, topic));
-    for (const event of events) if (!covers(patterns, event)) queue.offer(event.message);
+    for (const event of events) {
+      const message = covers(patterns, event) ? undefined : aged(event);
+      if (message !== undefined) queue.offer(message);
+    }
     this.bindings.set(name, patterns.set(pattern, since));
     queue.dispatch();
   }
@@ -125,6 +128,14 @@ export class Namespace {
 function covers(patterns: Patterns, { topic, seq }: LogEvent): boolean {
   for (const [pattern, since] of patterns) if (seq >= since && matchTopic(pattern, topic)) return true;
   return false;
+}
+
+/** The message with what is left of its delay and its time to live; undefined where that is over. */
+function aged({ message, since }: LogEvent): StampedMessage | undefined {
+  const age = performance.now() - since;
+  const delayMs = Math.max(0, message.delayMs - age);
+  if (message.ttlMs === undefined) return { ...message, delayMs };
+  return message.ttlMs > age ? { ...message, delayMs, ttlMs: message.ttlMs - age } : undefined;
 }
 
 /** NOT_FOUND for a queue. */
