@@ -6,7 +6,8 @@ import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { everything, type Operation, operation } from './operations.ts';
+import { until } from '../../src/until.ts';
+import { counts, everything, type Operation, operation } from './operations.ts';
 import { outcome, System } from './system.ts';
 
 const RUNS = process.env['BUSBAR_FULL'] === '1' ? 400 : 60;
@@ -16,7 +17,7 @@ test('random histories give the same on SQLite and on memory', { timeout: 300_00
   const folder = await mkdtemp(join(tmpdir(), 'busbar-model-'));
   const compare = async (operations: readonly Operation[]): Promise<void> => {
     const name = crypto.randomUUID();
-    const memory = await System.open(() => openMemory({ name }));
+    const memory = await System.open(() => openMemory({ name, maxLength: 1_000_000 }));
     const sqlite = await System.open(() => openSqlite({ file: join(folder, `${name}.db`) }));
     try {
       await play(operations, memory, sqlite);
@@ -36,9 +37,10 @@ async function play(operations: readonly Operation[], model: System, real: Syste
   for (const system of [model, real]) {
     for (const queue of ['one', 'two']) await system.transport.queues.configure(queue, { leaseMs: 12 * HOUR_MS });
   }
-  for (const { what, run } of operations) {
+  for (const { what, run, inSteps } of operations) {
     const expected = await outcome(() => run(model));
     expect(await outcome(() => run(real)), what).toEqual(expected);
+    if (inSteps) await until(what, async () => (await counts(real)) === (await counts(model)));
   }
   expect(await everything(real), 'all there is').toEqual(await everything(model));
 }

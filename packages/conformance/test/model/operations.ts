@@ -6,6 +6,8 @@ import type { System } from './system.ts';
 /** Something to do, and how to read what came of it. */
 export interface Operation {
   readonly what: string;
+  /** Its effect comes in steps after it resolved: to be awaited before the next one. */
+  readonly inSteps?: boolean;
   run(system: System): Promise<unknown>;
 }
 
@@ -63,11 +65,16 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 /** One random operation; shown by what it does. */
-export const operation: fc.Arbitrary<Operation> = anyOperation.map(({ what, run }) => ({
-  what,
-  run,
-  [fc.toStringMethod]: () => what,
+export const operation: fc.Arbitrary<Operation> = anyOperation.map((any) => ({
+  ...any,
+  [fc.toStringMethod]: () => any.what,
 }));
+
+/** How much each queue holds. */
+export async function counts({ transport }: System): Promise<string> {
+  const queues = await transport.admin.queues();
+  return queues.map(({ name, ready, delayed, leased }) => `${name} ${ready} ${delayed} ${leased}`).join();
+}
 
 /** Everything that can be seen of a system, read at the end of a history. */
 export async function everything({ transport }: System): Promise<unknown> {
@@ -156,6 +163,7 @@ function configure([name, to]: [string, Record<string, unknown>]): Operation {
 function bind([name, on, fromStart]: [string, string, boolean]): Operation {
   return {
     what: `bind ${name} to ${on}${fromStart ? ' from the start' : ''}`,
+    inSteps: fromStart,
     run: ({ transport }) => transport.topics.bind(name, on, { from: fromStart ? 'start' : 'new' }),
   };
 }
@@ -238,13 +246,22 @@ function browse([name, state]: [string, string | undefined]): Operation {
     what: `browse ${name} ${state ?? ''}`,
     async run({ transport }) {
       const { messages } = await transport.admin.browse(name, state === undefined ? {} : ({ state } as object));
-      return messages.map(({ message: stored, state: is, attempts, dead, history: ended }) => ({
+      const all = messages.map(({ message: stored, state: is, attempts, dead, history: ended }) => ({
         message: seen(stored),
         is,
         attempts,
         dead: dead?.reason,
         history: ended.map(({ attempt, outcome, reason }) => [attempt, outcome, reason]),
       }));
+      // Of what a key holds back, what is leased and what comes due together nobody promises an order.
+      const inOrder = messages.map(({ message: { orderingKey }, state: is }) => !orderingKey && /ready|dead/.test(is));
+      return {
+        ordered: all.filter((_, index) => inOrder[index]),
+        others: all
+          .filter((_, index) => !inOrder[index])
+          .map((entry) => JSON.stringify(entry))
+          .sort(),
+      };
     },
   };
 }
