@@ -10,7 +10,8 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
     missing: { server: 'It has no server.' },
     async store() {
       const folder = tempDir('busbar-sqlite');
-      const options = { file: folder.join('bus.db'), durability };
+      // A history that a case can overflow; the rest is as it is by default.
+      const options = { file: folder.join('bus.db'), durability, retention: { maxEvents: 20_000 } };
       return {
         open: () => openSqlite(options),
         opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
