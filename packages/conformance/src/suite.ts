@@ -4,6 +4,7 @@ import type { ConformanceCase } from './case.ts';
 import { cases as ack } from './cases/ack.ts';
 import { cases as backpressure } from './cases/backpressure.ts';
 import { cases as bodies } from './cases/bodies.ts';
+import { cases as carriedHeaders } from './cases/carried-headers.ts';
 import { cases as closing } from './cases/closing.ts';
 import { cases as concurrency } from './cases/concurrency.ts';
 import { cases as deadLetters } from './cases/dead-letters.ts';
@@ -85,6 +86,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...payload,
   ...bodies,
   ...headers,
+  ...carriedHeaders,
   ...errors,
   ...failures,
   ...lifecycle,

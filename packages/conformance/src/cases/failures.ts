@@ -1,5 +1,116 @@
 /** Errors: handlers that throw, and the quiet of what goes well. */
 
+import { type Bus, type BusbarError, RejectError } from '@busbar/api';
+import { LONG } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
+import { consume } from '../consuming.ts';
+import { follow, publish } from '../event-log.ts';
+import type { Lab } from '../lab.ts';
+import { writtenBy } from '../output.ts';
+import { deadLetters } from '../queue-view.ts';
 
-export const cases: readonly ConformanceCase[] = [];
+const group = 'Errors/bad input';
+const body = Uint8Array.of(1);
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'E7',
+    group,
+    title: 'what a handler throws goes to those whom it concerns, never to nobody',
+    level: 'MUST',
+    rules: ['RT1', 'RA1'],
+    smoke: true,
+    async run(lab) {
+      const reported: string[] = [];
+      const onError = ({ message, cause }: BusbarError, where: string): void => {
+        reported.push(`${where}: ${message} ${String(cause)}`);
+        throw new Error('so does who listens to errors');
+      };
+      const [bus, transport] = [await lab.bus({ onError }), await lab.transport()];
+      const unhandled: unknown[] = [];
+      const note = (reason: unknown): void => void (isOurs(reason) && unhandled.push(reason));
+      process.on('unhandledRejection', note);
+      lab.defer(() => void process.off('unhandledRejection', note));
+      await throwEverywhere(lab, bus);
+      const whats = ['mail', 'ask', 'event', 'watcher', 'task', 'rejected'].map((what) => thrown(what).message);
+      await lab.until('all is reported', () => whats.every((what) => reported.some((one) => one.includes(what))));
+      await deadLetters(lab, transport, 'thrown', 3);
+      await deadLetters(lab, transport, '$inbox.@thrower', 1);
+      const subscription = await transport.topics.subscribe('raw', {}, () => Promise.reject(thrown('raw')));
+      const watch = await transport.entries.watch('raw', () => {
+        throw thrown('watch');
+      });
+      await transport.topics.publish('raw', [{ body }]);
+      lab.check.ok(String((await subscription.ended)?.cause).includes('raw'), 'a subscription ends with the error');
+      lab.check.ok(String((await watch.ended)?.cause).includes('watch'), 'a watch ends with the error');
+      await new Promise(setImmediate);
+      lab.check.equal(unhandled.map(String), [], 'rejections that nobody handled');
+    },
+  },
+  {
+    id: 'E8',
+    group,
+    title: 'what goes well is quiet: nothing is written to the console, and no warning is given',
+    level: 'MUST',
+    rules: ['RA1', 'RA6'],
+    smoke: true,
+    async run(lab) {
+      const lines = await writtenBy(async () => {
+        const [one, other] = [await lab.open(), await lab.open()];
+        const log = await follow(lab, other, 'news');
+        await publish(lab, one, 'news', lab.messages(20));
+        await log.has(
+          lab.messages(20).map((message) => lab.text(message)),
+          'events',
+        );
+        await lab.send(one, 'inbox', lab.messages(50));
+        await consume(lab, other, 'inbox', 50, 7);
+        const waits = Array.from({ length: 30 }, (_, index) => other.queues.receive(`wait.${index}`, { waitMs: 50 }));
+        await Promise.all(waits);
+        const bus = await lab.bus();
+        const agent = await bus.agent('@quiet');
+        agent.handle('ask', () => 'answer');
+        lab.check.equal(await agent.request('@quiet', 'ask', null, LONG), 'answer', 'the answer');
+        await bus.lock('door', { ttlMs: 100 }, () => undefined);
+        await bus.close();
+        await Promise.all([one.close(), other.close()]);
+      });
+      lab.check.equal(lines, [], 'lines that were written');
+    },
+  },
+];
+
+/** An error that this case throws, so that it is known again. */
+function thrown(what: string): Error {
+  return new Error(`thrown by a handler: ${what}`);
+}
+
+function isOurs(reason: unknown): boolean {
+  return (
+    reason === undefined || String(reason).includes('thrown by a handler') || String(reason).includes('so does who')
+  );
+}
+
+/** Lets handlers of every kind throw, each in another way. */
+async function throwEverywhere(lab: Lab, bus: Bus): Promise<void> {
+  const agent = await bus.agent('@thrower', { maxAttempts: 1 });
+  agent.handle('mail', () => {
+    throw thrown('mail');
+  });
+  agent.handle('ask', () => Promise.reject(thrown('ask')));
+  await bus.subscribe('thrown', async () => {
+    await Promise.resolve();
+    throw thrown('event');
+  });
+  await bus.watchAgents(() => Promise.reject(thrown('watcher')));
+  await bus.process('thrown', { maxAttempts: 1, concurrency: 3 }, ({ body: how }) => {
+    if (how === 'sync') throw thrown('task');
+    if (how === 'reject') throw new RejectError('thrown by a handler: rejected');
+    return Promise.reject();
+  });
+  const other = await lab.agent('@other');
+  await other.send('@thrower', 'mail');
+  await lab.check.rejects(other.request('@thrower', 'ask', null, LONG), 'HANDLER_FAILED', 'a request');
+  await other.publish('thrown', null);
+  for (const how of ['sync', 'reject', 'nothing']) await other.enqueue('thrown', how);
+}

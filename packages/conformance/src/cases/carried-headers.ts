@@ -1,0 +1,123 @@
+/** Headers: what a bus adds for itself, and what it carries from message to message. */
+
+import type { Bus, Headers, Middleware, Received } from '@busbar/api';
+import { LONG } from '../asking.ts';
+import type { ConformanceCase } from '../case.ts';
+import { receiveOne } from '../consuming.ts';
+
+const group = 'Headers';
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'H6',
+    group,
+    title: 'headers of the bus and of the backend never show, and nobody can set them',
+    level: 'MUST',
+    rules: ['RA4', 'RA1'],
+    smoke: true,
+    async run(lab) {
+      const [bus, other, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+      const seen = await seeHeaders(other);
+      const sender = await bus.agent('@sender');
+      const verbs = verbsOf(bus, sender);
+      for (const headers of [{ trace: 'abc' }, undefined]) {
+        seen.clear();
+        for (const send of Object.values(verbs)) await send(headers);
+        await lab.until('all to arrive', () => seen.size === 6);
+        for (const [verb, got] of seen) lab.check.equal({ ...got }, { ...headers }, `headers of ${verb}`);
+      }
+      for (const [verb, send] of Object.entries(verbs))
+        for (const name of ['bus-seq', 'bus-kind', 'bus-anything'])
+          await lab.check.rejects(send({ [name]: '1' }), 'INVALID_ARGUMENT', `${name} by ${verb}`);
+      const letters = async () => (await bus.deadLetters('doomed').browse()).messages.at(-1);
+      const dead = await lab.until('the dead letter', letters);
+      lab.check.equal({ ...dead.headers }, {}, 'headers of a dead letter');
+      await lab.send(transport, 'raw', [{ body: Uint8Array.of(1), headers: { own: 'x' } }]);
+      lab.check.equal({ ...(await receiveOne(lab, transport, 'raw')).headers }, { own: 'x' }, 'headers of the backend');
+    },
+  },
+  {
+    id: 'H7',
+    group,
+    title: 'causes, hops, correlation ids and the headers of tracing are carried through handlers',
+    level: 'MUST',
+    rules: ['RA4'],
+    smoke: true,
+    async run(lab) {
+      const steps: Received[] = [];
+      const tracing = traced(steps);
+      const open = async (name: string) => (await lab.bus({ middleware: [tracing] })).agent(name);
+      const [first, second, third] = [await open('@first'), await open('@second'), await open('@third')];
+      second.handle('relay', async ({ correlationId = '' }, context) => {
+        await context.send('@third', 'mail', 'on', { correlationId });
+        await context.enqueue('tasks', 'on', { correlationId });
+        return context.request('@third', 'ask', 'on', { ...LONG, correlationId });
+      });
+      third.handle('mail', () => undefined).handle('ask', () => 'answered');
+      const worker = await lab.bus({ middleware: [tracing] });
+      await worker.process('tasks', () => undefined);
+      const options = { ...LONG, correlationId: 'order-7', headers: { traceparent: '00-trace-1' } };
+      lab.check.equal(await first.request('@second', 'relay', 'go', options), 'answered', 'the answer');
+      await lab.until('all steps', () => steps.length === 4);
+      const [relay, ...rest] = steps;
+      for (const step of steps) {
+        lab.check.equal(step.correlationId, 'order-7', `correlation id of ${step.type ?? 'the task'}`);
+        lab.check.equal(step.headers['traceparent'], '00-trace-1', `trace of ${step.type ?? 'the task'}`);
+      }
+      lab.check.equal([relay?.hops, relay?.causationId, relay?.from], [0, undefined, '@first'], 'the first step');
+      for (const { hops, causationId } of rest) lab.check.equal([hops, causationId], [1, relay?.id], 'further steps');
+    },
+  },
+];
+
+/** Writes down the headers that the handlers of `bus` see, by how they came. */
+async function seeHeaders(bus: Bus): Promise<Map<string, Headers>> {
+  const seen = new Map<string, Headers>();
+  const see = (verb: string) => (received: { readonly headers: Headers }) => void seen.set(verb, received.headers);
+  const receiver = await bus.agent('@receiver');
+  receiver.handle('mail', see('mail')).handle('request', see('request')).handle('durable', see('durable request'));
+  await bus.subscribe('live', see('event'));
+  await bus.subscribe('kept', { durable: 'kept' }, see('durable event'));
+  await bus.process('tasks', see('task'));
+  await bus.process('doomed', { maxAttempts: 1 }, () => {
+    throw new Error('doomed');
+  });
+  return seen;
+}
+
+type Send = (headers: Headers | undefined) => Promise<unknown>;
+
+/** One way to send for each kind of handler, with options that make the bus add headers of its own. */
+function verbsOf(bus: Bus, sender: Awaited<ReturnType<Bus['agent']>>): Readonly<Record<string, Send>> {
+  const given = (headers: Headers | undefined) => (headers === undefined ? {} : { headers });
+  return {
+    mail: (headers) => sender.send('@receiver', 'mail', 1, { ...given(headers), maxAttempts: 3 }),
+    request: (headers) => sender.request('@receiver', 'request', 1, { ...LONG, ...given(headers) }),
+    'durable request': (headers) =>
+      sender.request('@receiver', 'durable', 1, { ...LONG, ...given(headers), durable: true }),
+    event: (headers) => bus.publish('live', 1, given(headers)),
+    'durable event': (headers) => bus.publish('kept', 1, given(headers)),
+    task: (headers) => bus.enqueue('tasks', 1, { ...given(headers), maxAttempts: 3 }),
+    'doomed task': (headers) => bus.enqueue('doomed', 1, { ...given(headers), maxAttempts: 1 }),
+  };
+}
+
+/** Middleware that notes what is handled, and gives its trace to what is sent meanwhile. */
+function traced(steps: Received[]): Middleware {
+  let trace: string | undefined;
+  const add: NonNullable<Middleware['send']> = (outgoing, next) => {
+    if (trace !== undefined) outgoing.headers['traceparent'] = trace;
+    return next();
+  };
+  return {
+    name: 'trace',
+    send: add,
+    enqueue: add,
+    request: add,
+    handle: (received, _context, next) => {
+      steps.push(received);
+      trace = received.headers['traceparent'];
+      return next();
+    },
+  };
+}

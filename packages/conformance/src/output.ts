@@ -1,0 +1,47 @@
+/** What code writes to the console while a case runs, as far as it runs in the context of the case. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** What was written. */
+type Lines = string[];
+
+const scope = new AsyncLocalStorage<Lines>();
+let users = 0;
+let restore: () => void = () => undefined;
+
+/** Runs `work`; gives what it, and what it set going, wrote to console, standard output, standard error and warnings. */
+export async function writtenBy(work: () => Promise<void>): Promise<readonly string[]> {
+  const lines: Lines = [];
+  users += 1;
+  if (users === 1) restore = listen();
+  try {
+    await scope.run(lines, work);
+    // Warnings come a turn later.
+    await new Promise(setImmediate);
+    return lines;
+  } finally {
+    users -= 1;
+    if (users === 0) restore();
+  }
+}
+
+function listen(): () => void {
+  const restores = [wrap(process.stdout, 'write'), wrap(process.stderr, 'write'), wrap(process, 'emitWarning')];
+  for (const method of ['log', 'info', 'debug', 'warn', 'error', 'trace'] as const)
+    restores.push(wrap(globalThis.console, method));
+  return () => {
+    for (const one of restores) one();
+  };
+}
+
+/** Notes calls of one method in the context of a case; they go through all the same. */
+function wrap<K extends string>(owner: Record<K, (...args: never[]) => unknown>, method: K): () => void {
+  const original = owner[method];
+  owner[method] = function (this: unknown, ...args: never[]) {
+    scope.getStore()?.push(`${method}: ${args.map(String).join(' ')}`);
+    return original.apply(this ?? owner, args);
+  };
+  return () => {
+    owner[method] = original;
+  };
+}
