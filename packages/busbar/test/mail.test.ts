@@ -86,34 +86,44 @@ describe('send and recv', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0, dead: 0 } });
   });
 
-  test.each([
-    ['{"a":[1,null]}', [], { a: [1, null] }],
-    ['[1]', [], [1]],
-    ['42', [], 42],
-    ['42', ['--text'], '42'],
-    ['"42"', [], '42'],
-    ['true', [], true],
-    ['null', [], null],
-    ['hello world', [], 'hello world'],
-    ['[done] it works', [], '[done] it works'],
-    ['{not json', ['--text'], '{not json'],
-    ['ümläut 👩‍💻 \u001b[31m', [], 'ümläut 👩‍💻 \u001b[31m'],
-  ])('the body %s %j', async (argument, flags, body) => {
+  test('a body is JSON where it parses, else text', async () => {
     await using sh = shell();
-    await sh.out('send', '@a', argument, '--hold', ...flags);
-    expect(await sh.json('recv', '@a')).toMatchObject([{ body }]);
+    await sh.out('register', '@a');
+    const cases: [argument: string, flags: string[], body: unknown][] = [
+      ['{"a":[1,null]}', [], { a: [1, null] }],
+      ['[1]', [], [1]],
+      ['42', [], 42],
+      ['42', ['--text'], '42'],
+      ['"42"', [], '42'],
+      ['true', [], true],
+      ['null', [], null],
+      ['hello world', [], 'hello world'],
+      ['[done] it works', [], '[done] it works'],
+      ['{not json', ['--text'], '{not json'],
+      ['ümläut 👩‍💻 \u001b[31m', [], 'ümläut 👩‍💻 \u001b[31m'],
+    ];
+    await Promise.all(cases.map(([body, flags], n) => sh.out('send', '@a', body, '--key', String(n), ...flags)));
+    const got = new Map((await sh.json<Received>('recv', '@a', '--max', '99')).map(({ id, body }) => [id, body]));
+    for (const [n, [argument, flags, body]] of cases.entries()) {
+      expect(got.get(String(n)), `${argument} ${flags}`).toEqual(body);
+    }
   });
 
-  test.each([
-    ['piped text\n', [], 'piped text'],
-    ['{"x":1}\n', [], { x: 1 }],
-    ['line\n', ['--text'], 'line\n'],
-    ['two\nlines', ['-'], 'two\nlines'],
-  ])('the body %j from a pipe, with %j', async (input, args, body) => {
+  test('a body comes from a pipe', async () => {
     await using sh = shell();
-    const sent = await sh.use({ args: ['send', '@a', '--hold', ...args], input });
-    expect(sent).toMatchObject({ code: 0, stderr: '' });
-    expect(await sh.json('recv', '@a')).toMatchObject([{ body }]);
+    await sh.out('register', '@a');
+    const cases: [input: string, args: string[], body: unknown][] = [
+      ['piped text\n', [], 'piped text'],
+      ['{"x":1}\n', [], { x: 1 }],
+      ['line\n', ['--text'], 'line\n'],
+      ['two\nlines', ['-'], 'two\nlines'],
+    ];
+    for (const [input, args] of cases) {
+      expect(await sh.use({ args: ['send', '@a', ...args], input })).toMatchObject({ code: 0, stderr: '' });
+    }
+    expect((await sh.json('recv', '@a', '--max', '9')).map(({ body }) => body)).toEqual(
+      cases.map(([, , body]) => body),
+    );
   });
 
   test('a message of a type alone has no body', async () => {

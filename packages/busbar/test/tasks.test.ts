@@ -82,6 +82,7 @@ describe('logs, agents, stats', () => {
     expect(table[2]).toMatch(/^@idle +(online|away) +\S+ +1 +0 +0 +\S+ +waits$/);
     expect((await sh.json('agents', '--capability', 'x')).map(({ name }) => name)).toEqual(['@busy']);
 
+    expect(await sh.json('task', 'list', '@idle')).toMatchObject([{ state: 'ready', body: 'x' }]);
     await sh.out('task', 'add', 'q', '1');
     const [stats] = await sh.json('stats', '--sample', '50ms');
     expect(stats).toMatchObject({ transport: { name: 'sqlite', state: 'open' }, queues: expect.any(Array) });

@@ -82,11 +82,14 @@ export function version(): string {
 }
 
 function flagLines(flags: FlagTable): string[] {
-  return columns(Object.entries(flags).map(([name, spec]) => [`--${name}${placeholder(spec)}`, describe(spec)]));
+  const rows = Object.entries(flags).map(
+    ([name, spec]) => [`${letterOf(spec)}--${name}${placeholder(spec)}`, spec.help] as const,
+  );
+  return columns(rows);
 }
 
-function describe({ help, short }: FlagSpec): string {
-  return short === undefined ? help : `${help} (-${short})`;
+function letterOf({ short }: FlagSpec): string {
+  return short === undefined ? '' : `-${short}, `;
 }
 
 function placeholder(spec: FlagSpec): string {

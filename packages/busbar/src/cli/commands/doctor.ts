@@ -2,7 +2,7 @@
 
 import { isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
-import { type Finding, failWith } from '../doctor/finding.ts';
+import { type Finding, failWith, ok } from '../doctor/finding.ts';
 import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/probe.ts';
 import { checkStoreFiles } from '../doctor/store-files.ts';
 import { checkLocation, checkNode, checkVariables } from '../doctor/surroundings.ts';
@@ -42,20 +42,23 @@ export const doctor: Command = defineCommand({
 async function* examine(session: Session, onError: (error: unknown) => void): AsyncGenerator<Finding> {
   yield checkNode();
   yield* checkVariables(session);
+  let check = 'bus';
   try {
     const located = session.locate();
     yield checkLocation(located);
+    check = 'open';
     const began = performance.now();
     const transport = await session.transport();
     const opened = formatDuration(performance.now() - began);
-    yield { check: 'open', status: 'ok', detail: `in ${opened}` };
+    yield ok(check, `in ${opened}`);
+    check = 'probe';
     yield* checkStoreFiles(located.url);
     yield* checkCapabilities(transport);
     yield* await checkRoundTrip(transport, session);
     yield* await checkMail(transport, session);
   } catch (error) {
     onError(error);
-    yield failWith('bus', error);
+    yield failWith(check, error);
   }
 }
 

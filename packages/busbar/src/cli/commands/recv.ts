@@ -89,10 +89,8 @@ function toBlock(delivery: Delivery, isAcked: boolean, out: Session['out']): str
   const { id, from = 'nobody', type = 'message', attempt, sentAt, receipt, replyTo, leaseLeftMs } = delivery;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
   const dim = (text: string): string => out.paint('dim', text);
-  const lines = [
-    `${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`,
-    printable(valueText(decodeBody(delivery))),
-  ];
+  const lines = [`${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`];
+  if (delivery.body.byteLength > 0) lines.push(printable(valueText(decodeBody(delivery))));
   if (replyTo !== undefined) lines.push(dim(`answer: busbar reply ${quoteForShell(id)} BODY`));
   if (!isAcked)
     lines.push(dim(`done:   busbar ack ${quoteForShell(receipt)}   (within ${formatDuration(leaseLeftMs)})`));

@@ -32,7 +32,7 @@ export const request: Command = defineCommand({
   examples: [
     [`busbar request @auth '{"token":"x"}' --type validate_token`, 'prints the answer'],
     ['busbar request @auth ping --live', 'only if it is online'],
-    ['busbar request --capability review @diff.txt --wait 10m', 'any agent that can'],
+    ['busbar request --capability review "look at 7f3a" --wait 10m', 'any agent that can'],
   ],
   notes: [
     'The request goes through the inbox of the agent, which may come online later, or answer from a shell with reply.',

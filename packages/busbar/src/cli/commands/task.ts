@@ -9,6 +9,7 @@ import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../durations.ts';
 import { CONFLICT, DONE } from '../exit-codes.ts';
 import { MAIL_FLAGS, toMailOptions } from '../mail-flags.ts';
+import { inboxOf } from '../mailbox.ts';
 import { bodyLine, decodeBody, showValue, timeOf, valueText } from '../message-view.ts';
 import { printable } from '../printable.ts';
 import { notFound } from '../session.ts';
@@ -38,6 +39,7 @@ export const task: Command = defineCommand({
     ['busbar task result ID --wait=5m', 'what its handler returned'],
     ['busbar task cancel ID', 'takes it back where no worker has it'],
     ['busbar task list build', 'what waits, runs or died there'],
+    ['busbar task list @worker --state dead', 'the same of an inbox'],
   ],
   notes: [BODY_NOTE, 'result without --wait does not wait: exit 4 where the task is not over. A dead task is exit 1.'],
   run: async (use) => {
@@ -106,11 +108,12 @@ async function list({ args: [, queue, extra], flags, session }: Use): Promise<nu
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
   if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
   const { admin } = await session.transport();
-  const known = await admin.queues({ names: [queue], ...call });
+  const name = queue.startsWith('@') ? inboxOf(queue) : queue;
+  const known = await admin.queues({ names: [name], ...call });
   if (known.length === 0)
     throw notFound('queue', queue, 'It comes to be by its first task. busbar stats lists the queues.');
   const state = flags.state === undefined ? {} : { state: flags.state as BrowsedMessage['state'] };
-  const { messages, next } = await admin.browse(queue, { limit: flags.limit ?? 100, ...state, ...call });
+  const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, ...state, ...call });
   if (out.json) await out.jsonLines(messages.map(toJson));
   else if (messages.length > 0)
     await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));

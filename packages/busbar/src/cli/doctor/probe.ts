@@ -89,7 +89,7 @@ export async function checkMail(transport: Transport, session: Session): Promise
       );
     }
     if (dead > 0)
-      findings.push(warn('mail', `${name} has ${count(dead, 'dead letter')}`, `busbar stats shows all queues.`));
+      findings.push(warn('mail', `${name} has ${count(dead, 'dead letter')}`, `busbar task list ${name} --state dead`));
   }
   return findings.length > 0 ? findings : [ok('mail', `${count(boxes.size, 'mailbox')}, nothing piles up`)];
 }

@@ -22,7 +22,8 @@ function checkFile(file: string): Finding[] {
   if (!existsSync(file)) return [warn('file', `${file} is not there yet`, 'Opening the bus makes it.')];
   const { size, mode } = statSync(file);
   accessSync(file, constants.R_OK | constants.W_OK);
-  const log = existsSync(`${file}-wal`) ? ` and ${toMiB(statSync(`${file}-wal`).size)} of log` : '';
+  const logBytes = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const log = logBytes === 0 ? '' : ` and ${toMiB(logBytes)} of log`;
   if ((mode & 0o077) === 0) return [ok('file', `${basename(file)}, ${toMiB(size)}${log}, for its owner only`)];
   return [warn('file', `others may read ${file} (mode ${toOctal(mode)})`, `chmod 600 ${file}*`)];
 }
