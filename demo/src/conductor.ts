@@ -32,6 +32,8 @@ interface Strike {
 }
 
 const EDITORS = 2;
+/** Roles that one process plays. */
+const SINGLE = ['historian', 'expert', 'coordinator'] as const;
 const LOOK_EVERY_MS = 25;
 
 /** Leads one run. */
@@ -65,7 +67,7 @@ export class Conductor {
     const { crew, options } = this.#parts;
     const editors = Array.from({ length: EDITORS }, (_, index) => crew.start('editor', index + 1));
     const workers = Array.from({ length: options.workers }, () => this.#startWorker());
-    const others = (['historian', 'expert', 'coordinator'] as const).map((role) => crew.start(role));
+    const others = SINGLE.map((role) => crew.start(role));
     await Promise.all([...others, ...editors, ...workers]);
   }
 
@@ -149,6 +151,11 @@ export class Conductor {
       serversKilled: this.#serversKilled,
     };
   }
+}
+
+/** How many processes a run has. */
+export function processesOf({ workers }: DemoOptions): number {
+  return workers + EDITORS + SINGLE.length;
 }
 
 async function isEmpty({ bus }: Place, name: string): Promise<boolean> {

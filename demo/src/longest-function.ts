@@ -15,6 +15,7 @@ const BEFORE_BRACE =
   /(?:([A-Za-z_$][\w$]*)\s*(?:<[^<>]*>)?\s*\([^()]*\)|=>|\))\s*(?:(?::|->)[^={};]*)?(?:const|noexcept|throws [\w., ]+|where .*)?\s*$/;
 const ARROW_NAME = /([A-Za-z_$][\w$]*)\s*(?::[^=]*)?=\s*(?:async\s*)?(?:\([^)]*\)|[\w$]+)[^=]*=>\s*$/;
 const PYTHON_DEF = /^(\s*)(?:async\s+)?def\s+(\w+)/;
+const DIRECTIVE = /^\s*#\s*(if|else|elif|endif)/;
 /** A brace behind one of these opens an object or a block, never a function. */
 const OPENS_NO_FUNCTION = new Set('=(,[{;?&|+:'.split(''));
 /** Longer lines are machine-made: looking back through them would cost the square of their length. */
@@ -33,21 +34,38 @@ export function openFunctionMeter({ bodies }: Language): FunctionMeter {
   return bodies === 'indent' ? new IndentMeter() : { add: () => undefined, longest: () => undefined };
 }
 
+/** Where the body of a function begins; undefined for any other brace. */
+type Opening = { readonly name: string; readonly line: number } | undefined;
+
 class BraceMeter implements FunctionMeter {
-  readonly #open: ({ readonly name: string; readonly line: number } | undefined)[] = [];
+  #open: Opening[] = [];
+  /** What was open at each `#if` around: its branches all begin with that, and often open the same brace again. */
+  readonly #branches: Opening[][] = [];
+  /** The end of the lines before: parameters may stand on several. */
+  #before = '';
   #line = 0;
   #longest: LongFunction | undefined;
 
   add(code: string): void {
     this.#line += 1;
+    const directive = DIRECTIVE.exec(code)?.[1];
+    if (directive !== undefined) this.#branch(directive);
     for (const { 0: brace, index } of code.matchAll(/[{}]/g)) {
-      if (brace === '{') this.#begin(code.slice(Math.max(0, index - MAX_LOOKBACK), index));
-      else this.#end();
+      if (brace === '}') this.#end();
+      else if (index < MAX_LOOKBACK) this.#begin(this.#before.slice(index - MAX_LOOKBACK) + code.slice(0, index));
+      else this.#begin(code.slice(index - MAX_LOOKBACK, index));
     }
+    this.#before = `${this.#before}${code.slice(-MAX_LOOKBACK)}\n`.slice(-MAX_LOOKBACK);
   }
 
   longest(): LongFunction | undefined {
     return this.#longest;
+  }
+
+  #branch(directive: string): void {
+    if (directive === 'if') this.#branches.push([...this.#open]);
+    else if (directive === 'endif') this.#branches.pop();
+    else this.#open = [...(this.#branches.at(-1) ?? this.#open)];
   }
 
   #begin(before: string): void {
@@ -103,6 +121,7 @@ function functionName(before: string): string | undefined {
   const match = BEFORE_BRACE.exec(before);
   if (match === null) return undefined;
   const name = match[1];
+  if (name === 'function') return '(anonymous)';
   if (name !== undefined) return NOT_A_FUNCTION.test(name) ? undefined : name;
   if (/\b(?:if|for|while|switch|catch)\s*\(/.test(before)) return undefined;
   return ARROW_NAME.exec(before)?.[1] ?? '(anonymous)';

@@ -84,7 +84,7 @@ function conclude(outcome: Outcome): number {
 }
 
 function explain(error: unknown): number {
-  display.end();
+  display.clear();
   if (error instanceof Interruption) return error.exitCode;
   if (error instanceof UsageError) {
     process.stderr.write(`demo: ${error.message}\nusage: ${USAGE.split('\n')[0]}; more with --help\n`);

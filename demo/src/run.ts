@@ -1,7 +1,7 @@
 /** One run: the bus, the processes and the watch over them, from the first to the last. */
 
 import type { RunBrief } from './brief.ts';
-import { Conductor } from './conductor.ts';
+import { Conductor, processesOf } from './conductor.ts';
 import { Crew } from './crew.ts';
 import type { Display } from './display.ts';
 import type { DemoOptions } from './options.ts';
@@ -33,7 +33,8 @@ export async function runDemo(options: DemoOptions, surroundings: Surroundings):
   signal.addEventListener('abort', () => failure.reject(signal.reason), { once: true });
   const tally = new Tally();
   const onStall = (text: string): void => failure.reject(new Error(text));
-  using watch = new Watch({ bus: place.bus, tally, display, onStall });
+  const processes = processesOf(options);
+  using watch = new Watch({ bus: place.bus, tally, display, processes, onStall });
   await using crew = new Crew(toBrief(options, root, place), {
     onNews: (news) => {
       watch.heard();

@@ -1,8 +1,9 @@
 /** Watches a run: shows it a few times a second, and notices when nothing happens any more. */
 
-import type { Bus } from 'busbar';
-import type { Display } from './display.ts';
+import type { Bus, BusStats } from 'busbar';
+import type { Display, Frame } from './display.ts';
 import { AUDITS, RESULTS } from './names.ts';
+import { count } from './table.ts';
 import type { Tally } from './tally.ts';
 
 /** What is watched, and where it is shown. */
@@ -10,6 +11,8 @@ export interface WatchPlan {
   readonly bus: Bus;
   readonly tally: Tally;
   readonly display: Display;
+  /** How many processes there are to be. */
+  readonly processes: number;
   /** Nothing was heard for too long. */
   onStall(text: string): void;
 }
@@ -20,8 +23,8 @@ const STALL_MS = 60_000;
 /** Watches until it is disposed of. */
 export class Watch implements Disposable {
   readonly #plan: WatchPlan;
+  readonly #stop = new AbortController();
   #timer: NodeJS.Timeout;
-  #isOver = false;
   #heardAt = performance.now();
   #begunAt: number | undefined;
 
@@ -46,31 +49,43 @@ export class Watch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
+    this.#stop.abort();
     clearTimeout(this.#timer);
+    this.#plan.display.clear();
   }
 
   async #look(): Promise<void> {
-    const { bus, tally, display, onStall } = this.#plan;
+    const { bus, display, onStall } = this.#plan;
+    const { signal } = this.#stop;
     try {
-      const [queues, agents] = await Promise.all([
-        bus.transport.admin.queues({ names: [AUDITS, RESULTS] }),
-        bus.agents({ online: true }),
-      ]);
-      if (this.#isOver) return;
-      display.show({
-        phase: tally.isFound ? 'audited' : 'found',
-        done: tally.isFound ? Math.min(tally.merged, tally.files) : tally.files,
-        files: tally.files,
-        seconds: this.seconds,
-        agents: agents.length,
-        queues: queues.map(({ name, ready, delayed, leased }) => [name, ready + delayed + leased]),
-      });
+      const stats = await bus.stats({ signal });
+      if (!signal.aborted) display.show(this.#frame(stats));
     } catch (error) {
-      if (this.#isOver) return;
-      display.say(`demo: cannot look at the bus: ${(error as Error).message}`);
+      // A look that fails is made up for by the next one; whether the bus is of use the processes will say.
+      if (!signal.aborted) display.show({ text: `cannot look at the bus: ${(error as Error).message}` });
     }
+    if (signal.aborted) return;
     if (performance.now() - this.#heardAt > STALL_MS) onStall(`nothing happened for ${STALL_MS / 1000} s`);
     this.#timer = setTimeout(() => void this.#look(), LOOK_EVERY_MS);
+  }
+
+  #frame({ agents, queues }: BusStats): Frame {
+    const { tally, processes } = this.#plan;
+    const online = agents.reduce((sum, { instances }) => sum + instances, 0);
+    if (this.#begunAt === undefined) {
+      const found = tally.files > 0 ? `found ${count(tally.files)} files so far` : 'starting';
+      return { text: `${found} · ${online} of ${processes} agents online` };
+    }
+    const done = Math.min(tally.merged, tally.files);
+    const depths = queues
+      .filter(({ name }) => name === AUDITS || name === RESULTS)
+      .map(({ name, ready, delayed, leased }) => `${name} ${count(ready + delayed + leased)}`);
+    const parts = [
+      `${count(done)}/${count(tally.files)} files`,
+      `${count(done / this.seconds)}/s`,
+      `${online} agents online`,
+      `queued: ${depths.join(', ')}`,
+    ];
+    return { share: done / tally.files, text: parts.join(' · ') };
   }
 }

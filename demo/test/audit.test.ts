@@ -24,6 +24,19 @@ test('finds the longest function by braces', async () => {
   expect((await audit('a.ts', text)).longestFunction).toEqual({ name: 'longer', line: 3, lines: 6 });
 });
 
+test('parameters may stand on several lines', async () => {
+  const text = 'export async function wide(\n  a: Map<string, number>,\n  b = f(1),\n): Promise<void> {\n  g();\n}\n';
+  expect((await audit('a.ts', text)).longestFunction).toMatchObject({ line: 4, lines: 3 });
+  const plain = 'static int narrow(\n  int a,\n  int b\n){\n  return a;\n}\nif (a)\n{\n  b();\n  c();\n}\n';
+  expect((await audit('a.c', plain)).longestFunction).toEqual({ name: 'narrow', line: 4, lines: 3 });
+});
+
+test('branches of a preprocessor open a function once', async () => {
+  const text =
+    'int f(int a) {\n#if A\n  if (a) {\n#else\n  if (!a) {\n#endif\n    g();\n  }\n}\nint h(void) { return 1; }\n';
+  expect((await audit('a.c', text)).longestFunction).toEqual({ name: 'f', line: 1, lines: 9 });
+});
+
 test('finds the longest function by indentation', async () => {
   const text = 'def a():\n    return 1\n\nclass B:\n    def b(self):\n        x = 1\n\n        return x\n\nprint(1)\n';
   expect((await audit('a.py', text)).longestFunction).toEqual({ name: 'b', line: 5, lines: 4 });

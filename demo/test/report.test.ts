@@ -2,7 +2,7 @@
 
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { Display, type Frame } from '../src/display.ts';
+import { Display } from '../src/display.ts';
 import { describeOutcome } from '../src/report.ts';
 import { toMarkdown, toText } from '../src/sections.ts';
 import { table } from '../src/table.ts';
@@ -85,37 +85,26 @@ test('numbers stand to the right, the last column is never padded', () => {
 });
 
 describe('the display', () => {
-  const frame: Frame = {
-    ...{ phase: 'audited', done: 500, files: 2000, seconds: 2, agents: 9 },
-    queues: [
-      ['audits', 1400],
-      ['results', 12],
-    ],
-  };
-
   test('on a terminal is one line, repainted, no wider than it', () => {
-    const { out, text } = screen({ isTTY: true, columns: 60 });
+    const { out, text } = screen({ isTTY: true, columns: 24 });
     const display = new Display(out);
-    display.show(frame);
+    display.show({ text: 'starting' });
+    display.show({ text: '500/2,000 files', share: 0.25 });
     display.say('killed somebody');
-    display.show({ ...frame, done: 2000 });
-    display.end();
-    const [first = '', second = ''] = text().split('\n');
-    expect(first.split('\r').map((line) => line.replace('\x1b[2K', ''))).toEqual([
-      '',
-      '██████░░░░░░░░░░░░░░░░░░ 500/2,000 files audited, 250/s · 9',
-      'killed somebody',
-    ]);
-    expect(second).toContain(`${'█'.repeat(24)} 2,000/2,000`);
-    expect(text().endsWith('\n')).toBe(true);
+    display.show({ text: '2,000/2,000 files', share: 1.1 });
+    display.clear();
+    expect(text().replaceAll('\x1b[2K', '')).toBe(
+      '\rstarting\r████░░░░░░░░░░░░ 500/2,\rkilled somebody\n\r████████████████ 2,000/\r',
+    );
   });
 
-  test('elsewhere is a line a second', () => {
+  test('elsewhere is a line a second, and none twice', () => {
     const { out, text } = screen({ isTTY: false });
     const display = new Display(out);
-    for (let n = 0; n < 5; n += 1) display.show(frame);
-    display.end();
-    expect(text()).toBe('500/2,000 files audited, 250/s · 9 agents online · queued: 1,400 audits, 12 results\n');
+    for (let n = 0; n < 5; n += 1) display.show({ text: '500/2,000 files', share: 0.25 });
+    display.say('killed somebody');
+    display.clear();
+    expect(text()).toBe('500/2,000 files\nkilled somebody\n');
   });
 });
 

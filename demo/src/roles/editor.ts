@@ -31,7 +31,7 @@ await playRole(async ({ brief, bus, tell }) => {
     const event = await editor.publish(TOPICS.merged, { results: items.length, by: brief.name }, { id });
     await tell({ kind: 'merged', attempts: items.map(({ attempt }) => attempt), lock: use, event: event.id });
   });
-  const options = { concurrency: BATCH, leaseMs: brief.leaseMs, resultTtlMs: 0 };
+  const options = { consumer: brief.name, concurrency: BATCH, leaseMs: brief.leaseMs, resultTtlMs: 0 };
   await bus.process<AuditResult>(RESULTS, options, (task) => batcher.add({ result: task.body, attempt: task.attempt }));
 });
 

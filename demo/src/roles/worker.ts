@@ -13,7 +13,8 @@ const ANSWER_WITHIN_MS = 10_000;
 
 await playRole(async ({ brief, bus, tell }) => {
   await bus.agent(brief.name, { capabilities: ['audit'], ttlMs: 3 * brief.leaseMs });
-  const options = { concurrency: brief.concurrency, leaseMs: brief.leaseMs, resultTtlMs: 0 };
+  const { name: consumer, concurrency, leaseMs } = brief;
+  const options = { consumer, concurrency, leaseMs, resultTtlMs: 0 };
   await bus.process<AuditTask>(AUDITS, options, async (task, context) => {
     const { file, index, takesMs } = task.body;
     const [audit] = await Promise.all([auditFile(join(brief.root, file), file), sleep(takesMs)]);
