@@ -175,17 +175,10 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal([...acked].sort(), ids.filter((_, at) => at % 4 === 0).sort(), 'acked');
       const dead = idsOf(letters.map(({ message }) => message));
       lab.check.equal(dead.sort(), ids.filter((_, at) => at % 4 === 1 || at % 4 === 2).sort(), 'dead');
-      const withinMs = lab.capabilities.reclaimMs + 10_000;
-      await lab.until(
-        '20 are expired',
-        async () => (await queueInfo(transport, 'work')).totals.expired >= 20,
-        withinMs,
-      );
-      lab.check.equal(
-        (await queueInfo(transport, 'work')).totals,
-        { sent: 80, done: 20, dead: 40, expired: 20 },
-        'totals',
-      );
+      const isOver = async (): Promise<boolean> => (await queueInfo(transport, 'work')).totals.expired >= 20;
+      await lab.until('20 are expired', isOver, lab.capabilities.reclaimMs + 10_000);
+      const { totals } = await queueInfo(transport, 'work');
+      lab.check.equal(totals, { sent: 80, done: 20, dead: 40, expired: 20 }, 'totals');
       await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 40 });
       await lab.nothing(transport, 'work', 50);
       lab.check.equal(lab.recorder.repeated(), [], 'attempts that were delivered twice');
