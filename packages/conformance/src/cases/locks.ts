@@ -106,6 +106,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a lock renews itself for as long as it is held, and extending one that was lost fails',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
+    alone: true,
     smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];

@@ -52,6 +52,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'of many who want to lead one does; when it dies another takes over, and never do two lead',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
+    alone: true,
     smoke: true,
     async run(lab) {
       const terms: Term[] = [];
@@ -94,12 +95,13 @@ export const cases: readonly ConformanceCase[] = [
     title: 'one that lives is never offline, and one that died not before its time and soon after',
     level: 'MUST',
     rules: ['RE2'],
+    alone: true,
     smoke: true,
     async run(lab) {
       const [living, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+      const writing = performance.now();
       await transport.entries.put('timed', Uint8Array.of(1), { ttlMs: 400 });
-      const written = performance.now();
-      await outlives(lab, async () => (await transport.entries.get('timed')) !== undefined, written + 395);
+      await outlives(lab, async () => (await transport.entries.get('timed')) !== undefined, writing + 395);
       const gone = async (): Promise<boolean> => (await transport.entries.get('timed')) === undefined;
       await lab.until('the entry is gone', gone, lab.beyond(2_000));
       await living.agent('@living', { ttlMs: 1_200 });
@@ -107,9 +109,9 @@ export const cases: readonly ConformanceCase[] = [
       await outlives(lab, isOnline, performance.now() + 1_800);
       const died = performance.now();
       await living.transport.close();
-      await outlives(lab, isOnline, died + 600);
+      await outlives(lab, isOnline, died + 500);
       await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(1_200) + 3_000);
-      lab.check.between(performance.now() - died, 600, lab.beyond(1_200) + 3_000, 'offline after');
+      lab.check.between(performance.now() - died, 500, lab.beyond(1_200) + 3_000, 'offline after');
     },
   },
   {
@@ -125,7 +127,7 @@ export const cases: readonly ConformanceCase[] = [
       const [live] = await transport.entries.list('$live/@evicted/');
       lab.check.ok(live !== undefined, 'its sign of life');
       await transport.entries.delete(live?.key ?? '');
-      await lab.until('it learns that it counted as offline', () => evictions === 1);
+      await lab.until('it learns that it counted as offline', () => evictions >= 1);
       const back = async (): Promise<string | undefined> =>
         (await bus.agents({ online: true }))[0]?.instances[0]?.instance;
       lab.check.equal([await back(), agent.state], [agent.instance, 'online'], 'the same instance is back');
@@ -156,6 +158,6 @@ async function pausedProcess(lab: Lab, bus: Bus): Promise<void> {
   lab.check.equal((await bus.send('@paused', 'meanwhile')).status, 'stored', 'mail meanwhile');
   process.resume();
   await lab.until('it is online again', isOnline);
-  await lab.until('it learns of it', async () => (await process.run<number>(module, 'evictions')) === 1);
+  await lab.until('it learns of it', async () => (await process.run<number>(module, 'evictions')) >= 1);
   await lab.until('it gets its mail', async () => (await process.run<number>(module, 'mailHandled')) === 1);
 }
