@@ -39,6 +39,9 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(lab.text(await receiveOne(lab, other, 'work')), 'now0', 'what passes a delayed message');
       await lab.nothing(other, 'work', 100);
       await holds(lab, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
+      const { messages } = await other.admin.browse('work', { state: 'delayed' });
+      lab.check.equal(messages.length, 1, 'delayed messages that are shown');
+      lab.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'what is left of its delay');
     },
   },
   {

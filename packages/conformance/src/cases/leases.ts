@@ -87,7 +87,9 @@ export const cases: readonly ConformanceCase[] = [
       const [holder, other] = [await lab.transport(), await lab.open()];
       await holder.queues.configure('work', { leaseMs: 800 });
       await lab.send(holder, 'work', lab.messages(1));
-      const held = await receiveOne(lab, holder, 'work');
+      const [held] = await holder.queues.receive('work', { consumer: 'holder', waitMs: 5_000 });
+      if (held === undefined) return lab.check.fail('nothing came');
+      await assertShown(lab, other, held);
       let extendedAt = 0;
       for (let round = 0; round < 3; round += 1) {
         await lab.nothing(other, 'work', 400);
@@ -185,6 +187,14 @@ export const cases: readonly ConformanceCase[] = [
     },
   },
 ];
+
+/** Operators see who holds the message, and for how long. */
+async function assertShown(lab: Lab, operator: Transport, held: Delivery): Promise<void> {
+  const { messages } = await operator.admin.browse('work', { state: 'leased' });
+  const shown = messages.map(({ message, state, attempts, consumer }) => [message.id, state, attempts, consumer]);
+  lab.check.equal(shown, [[held.id, 'leased', 1, 'holder']], 'what is shown of the lease');
+  lab.check.between(messages[0]?.leaseLeftMs ?? 0, 1, 800, 'what is left of it');
+}
 
 /** Gives every message the end that its type says; resolves with the ids that were acked, once nothing is ready. */
 async function meetFates(lab: Lab, members: readonly Transport[]): Promise<string[]> {
