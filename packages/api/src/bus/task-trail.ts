@@ -4,7 +4,7 @@ import { BusbarError } from '../errors.ts';
 import type { EncodedBody } from './bodies.ts';
 import { type FailureRecord, fromFailureRecord } from './failure.ts';
 import type { TaskRecord } from './task-record.ts';
-import type { TaskNews, TaskWatch } from './task-watch.ts';
+import type { Followed, TaskNews, TaskWatch } from './task-watch.ts';
 
 /** How a task ended. */
 export type TaskEnd =
@@ -27,11 +27,11 @@ export class TaskTrail {
   #absentSince: number | undefined;
   #isOver = false;
 
-  constructor(watch: TaskWatch, id: string, onProgress: (body: EncodedBody) => void = () => undefined) {
+  constructor(watch: TaskWatch, task: Followed, onProgress: (body: EncodedBody) => void) {
     this.ended = this.#ending.promise;
     this.ended.catch(() => undefined);
     this.#onProgress = onProgress;
-    this.#unfollow = watch.follow(id, (news) => this.#hear(news));
+    this.#unfollow = watch.follow(task, (news) => this.#hear(news));
   }
 
   /** Follows it no more. `ended` stays as it is. */

@@ -30,7 +30,7 @@ import type { AnyQueue } from './verbs.ts';
 /** Handles one task. What it returns is the task's result. */
 export type TaskHandler<T, R> = (task: Received<T>, context: Context) => R | Promise<R>;
 
-/** Options of many tasks: the same for all, or made for each. */
+/** Options of many tasks: the same for all, or made for each. `timeoutMs` and `signal` of the first bound the whole call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
 
 const MAX_TASKS = 1_000_000;
@@ -86,7 +86,7 @@ export class Tasks {
   ticket(id: string, queue?: AnyQueue): Ticket<unknown> {
     const name = queueOfTask(id);
     checkTaskQueue(name);
-    return this.#ticket(id, queue ?? toDefinition(name), false);
+    return this.#ticket(id, queue ?? toDefinition(name), 'id');
   }
 
   /** Begins to take tasks. */
@@ -144,7 +144,7 @@ export class Tasks {
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
       const { status } = await send({ ...input, id });
       if (status === 'stored') await clear?.();
-      return this.#ticket(id, definition, status === 'duplicate');
+      return this.#ticket(id, definition, status === 'duplicate' ? 'duplicate' : 'new');
     });
   }
 
@@ -162,10 +162,10 @@ export class Tasks {
     };
   }
 
-  #ticket(id: string, { result }: AnyQueue, isDuplicate: boolean): Ticket<unknown> {
+  #ticket(id: string, { result }: AnyQueue, source: 'new' | 'duplicate' | 'id'): Ticket<unknown> {
     const { transport, bodies } = this.#kernel;
     const toResult = (value: unknown): unknown => validate(result, value, `the result of ${id}`);
-    return new Ticket({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, isDuplicate);
+    return new Ticket({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
   }
 }
 

@@ -34,13 +34,15 @@ export class Ticket<R = unknown> {
   /** Whether the task was there already when it was put in, so that nothing was stored. */
   readonly isDuplicate: boolean;
   readonly #ground: TaskGround<R>;
+  readonly #isNew: boolean;
 
-  /** Made by the bus. */
-  constructor(ground: TaskGround<R>, id: string, isDuplicate = false) {
+  /** Made by the bus. `source` says whether the task is new by this ticket, was there before, or is looked for by its id. */
+  constructor(ground: TaskGround<R>, id: string, source: 'new' | 'duplicate' | 'id') {
     this.#ground = ground;
     this.id = id;
     this.queue = queueOfTask(id);
-    this.isDuplicate = isDuplicate;
+    this.isDuplicate = source === 'duplicate';
+    this.#isNew = source === 'new';
   }
 
   /** Where the task is now. */
@@ -64,7 +66,7 @@ export class Ticket<R = unknown> {
     checkOptions(options, ['signal'], 'progress options');
     checkSignal(options?.signal);
     const news = new Latest<EncodedBody>();
-    const trail = new TaskTrail(this.#ground.watch(this.queue), this.id, (body) => news.put(body));
+    const trail = this.#follow((body) => news.put(body));
     void trail.ended.then(
       () => news.end(),
       (error) => news.fail(error),
@@ -91,7 +93,7 @@ export class Ticket<R = unknown> {
     checkOptions(options, BOUNDS, 'result options');
     checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
     checkSignal(options?.signal);
-    const trail = new TaskTrail(this.#ground.watch(this.queue), this.id);
+    const trail = this.#follow(() => undefined);
     const patience = this.#patience(options);
     try {
       const body = resultBody(this.id, await patience.wait(trail.ended));
@@ -123,6 +125,10 @@ export class Ticket<R = unknown> {
     const delayMs = delayOf(when, 'when');
     const [outcome] = await this.#ground.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
     return outcome?.status === 'done';
+  }
+
+  #follow(onProgress: (body: EncodedBody) => void): TaskTrail {
+    return new TaskTrail(this.#ground.watch(this.queue), { id: this.id, isNew: this.#isNew }, onProgress);
   }
 
   #patience({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): Patience {
