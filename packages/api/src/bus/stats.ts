@@ -54,6 +54,8 @@ export interface BusStats {
    * `p50` weighted by count, `p99` the highest.
    */
   readonly requests: Readonly<Record<string, Timing>>;
+  /** How long the answers to requests of this bus took, by type, since it was opened. */
+  readonly answers: Readonly<Record<string, Timing>>;
   /** Agents that are online, in order of name. */
   readonly agents: readonly AgentStats[];
   /** Failures of this bus that no caller waited for, since it was opened; `onError` got them. */
@@ -92,6 +94,7 @@ export class Statistics {
       transport: { name: transport.name, state: transport.state },
       queues: queues.map((queue) => toQueueStats(queue, before, now)),
       requests: mergeTimings(agents),
+      answers: this.#kernel.timings.toJSON(),
       agents: agents.map(({ name, load, limit, instances }) => ({ name, load, limit, instances: instances.length })),
       errors: this.#kernel.errors,
     };
