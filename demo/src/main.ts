@@ -4,7 +4,7 @@ import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BusbarError } from 'busbar';
+import { isBusbarError } from 'busbar';
 import { Display } from './display.ts';
 import { type DemoOptions, parseOptions, USAGE, UsageError } from './options.ts';
 import type { Outcome } from './outcome.ts';
@@ -86,18 +86,13 @@ function conclude(outcome: Outcome): number {
 function explain(error: unknown): number {
   display.clear();
   if (error instanceof Interruption) return error.exitCode;
-  if (error instanceof UsageError) {
-    process.stderr.write(`demo: ${error.message}\nusage: ${USAGE.split('\n')[0]}; more with --help\n`);
-    return 2;
-  }
   // Leaving went wrong as well: why it was left is what matters, and is said first.
   if (error instanceof SuppressedError) {
     const exitCode = explain(error.suppressed);
     explain(error.error);
     return exitCode;
   }
-  const hint = error instanceof BusbarError && error.hint ? `\n${error.hint}` : '';
-  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
-  const isUsage = error instanceof BusbarError && (error.code === 'INVALID_ARGUMENT' || error.code === 'UNSUPPORTED');
-  return isUsage ? 2 : 1;
+  const hint = error instanceof UsageError || isBusbarError(error) ? error.hint : undefined;
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n${hint ? `${hint}\n` : ''}`);
+  return error instanceof UsageError ? 2 : 1;
 }

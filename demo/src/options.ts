@@ -16,7 +16,15 @@ export interface DemoOptions {
 /** A command line, a folder or a bus that will not do: told without a stack, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
+
+const HINT = 'npm run demo -- --help tells what it takes';
 
 const MAX_WORKERS = 64;
 const MAX_PATH = 4_096;
@@ -36,7 +44,7 @@ The report goes to stdout and into a file, the live display to stderr. Exit code
 export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
   const { values, positionals } = parse(argv);
   if (values.help === true) return 'help';
-  if (positionals.length > 1) throw new UsageError(`one PATH at most, not ${positionals.length}`);
+  if (positionals.length > 1) throw new UsageError(`one PATH at most, not ${positionals.length}`, HINT);
   return {
     path: checkPath(positionals[0]),
     workers: parseWorkers(values.workers),
@@ -58,7 +66,7 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError((error as Error).message.split(/\. |\n/)[0] ?? 'bad arguments');
+    throw new UsageError((error as Error).message.split(/\. |\n/)[0] ?? 'bad arguments', HINT);
   }
 }
 
@@ -72,5 +80,8 @@ function parseWorkers(text: string | undefined): number {
   if (text === undefined) return 2;
   const workers = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (workers >= 1 && workers <= MAX_WORKERS) return workers;
-  throw new UsageError(`--workers ${JSON.stringify(text.slice(0, 40))} is no whole number from 1 to ${MAX_WORKERS}`);
+  throw new UsageError(
+    `--workers ${JSON.stringify(text.slice(0, 40))} is no whole number from 1 to ${MAX_WORKERS}`,
+    HINT,
+  );
 }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { type TempDir, tempDir } from '@busbar/testbed';
-import { type Bus, connect } from 'busbar';
+import { type Bus, connect, isBusbarError } from 'busbar';
 import { UsageError } from './options.ts';
 import { type Server, startServer } from './server.ts';
 
@@ -31,17 +31,31 @@ export async function openPlace({ messageBus, killServer }: PlaceOptions): Promi
   const file = `sqlite:${encodeURI(folder.join('bus.db'))}`;
   const server = killServer ? stack.use(await startServer(messageBus ?? file, folder.path)) : undefined;
   const address = { bus: server?.url ?? messageBus ?? file, ns: `demo-${randomUUID().slice(0, 8)}` };
-  const bus = stack.use(await connect(address.bus, { ns: address.ns }));
-  stack.defer(() => bus.transport.admin.clear());
+  // Where it is MESSAGE_BUS that names the bus, errors are to say so.
+  const isCallers = server === undefined && messageBus !== undefined;
+  const bus = stack.use(await open(isCallers ? undefined : address.bus, address.ns));
+  if (isCallers) stack.defer(() => bus.transport.admin.clear());
   const { name, capabilities } = bus.transport;
   if (capabilities.reach === 'process') {
-    throw new UsageError(`${name} lives in one process, and the demonstration starts several. Try sqlite`);
+    throw new UsageError(
+      `${name} lives in one process, and the demonstration starts several`,
+      'MESSAGE_BUS=sqlite will do',
+    );
   }
-  const where = server || messageBus === undefined ? 'to throw away' : `namespace ${address.ns}, removed at the end`;
+  const where = isCallers ? `namespace ${address.ns}, removed at the end` : 'to throw away';
   const kept = stack.move();
   return {
     ...{ bus, address, folder, server },
     description: `${name}, ${where} (durability ${capabilities.durability}, reach ${capabilities.reach})`,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+async function open(url: string | undefined, ns: string): Promise<Bus> {
+  try {
+    return await connect(url, { ns });
+  } catch (error) {
+    const isUsage = isBusbarError(error) && (error.code === 'INVALID_ARGUMENT' || error.code === 'UNSUPPORTED');
+    throw isUsage ? new UsageError(error.message, error.hint) : error;
+  }
 }
