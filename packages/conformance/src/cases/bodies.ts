@@ -39,6 +39,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'JSON arrives equal by every verb, and stands in the store as JSON',
     level: 'MUST',
     rules: ['RA5'],
+    timeoutMs: 40_000,
     smoke: true,
     async run(lab) {
       const carrier = await Carrier.open(lab);
@@ -59,6 +60,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'values that are falsy or empty arrive as they are, and nothing as nothing',
     level: 'MUST',
     rules: ['RA5'],
+    timeoutMs: 40_000,
     smoke: true,
     async run(lab) {
       const carrier = await Carrier.open(lab);

@@ -129,14 +129,15 @@ export const cases: readonly ConformanceCase[] = [
     title: 'closing lets a batch be settled bit by bit, takes nothing new, and ends with the last of it',
     level: 'MUST',
     rules: ['RA3', 'RQ1'],
+    alone: true,
     async run(lab) {
       const [stays, client] = [await lab.transport(), await lab.open()];
-      await client.queues.configure('inbox', { leaseMs: 400 });
+      await client.queues.configure('inbox', { leaseMs: 1_000 });
       const sent = await lab.send(stays, 'inbox', lab.messages(30));
       const held = await lab.receive(client, 'inbox', 20);
       const began = performance.now();
       const closed = client.close({ drainMs: 15_000 });
-      while (performance.now() - began < 600) {
+      while (performance.now() - began < 1_300) {
         await settle(lab, client, held, { action: 'extend' });
         await reached(lab, performance.now() + 100);
       }
@@ -145,7 +146,7 @@ export const cases: readonly ConformanceCase[] = [
         if (from < 15) lab.check.equal(client.state, 'closing', 'state while something is held');
       }
       await closed;
-      lab.check.between(performance.now() - began, 600, 8_000, 'closing took');
+      lab.check.between(performance.now() - began, 1_300, 10_000, 'closing took');
       await lab.ack(stays, await lab.receive(stays, 'inbox', 10));
       await holds(lab, stays, 'inbox', { ready: 0, leased: 0 });
       onceEach(

@@ -73,6 +73,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'of many who claim one task at once exactly one gets it, 200 times over',
     level: 'MUST',
     rules: ['RQ2', 'RQ8'],
+    timeoutMs: 40_000,
     smoke: true,
     async run(lab) {
       const sender = await lab.transport();

@@ -1,9 +1,11 @@
 /** Locks: one holder at a time, for as long as it holds. */
 
 import type { Bus, Lock } from '@busbar/api';
+import { untilFired } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
 import { reached } from '../consuming.ts';
 import { outlives } from '../outlives.ts';
+import { within } from '../until.ts';
 
 const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;
@@ -83,12 +85,11 @@ export const cases: readonly ConformanceCase[] = [
       const [one, two] = [await lab.bus(), await lab.bus()];
       const first = await one.lock('door', { ttlMs: 400, renew: false });
       const taken = performance.now();
-      let lostAt = 0;
-      first.signal.addEventListener('abort', () => (lostAt = performance.now()));
+      const lost = untilFired(first.signal);
       const second = await two.lock('door', { waitMs: 10_000 });
       lab.check.between(performance.now() - taken, 390, lab.beyond(400) + 4_000, 'the waiter got it after');
       lab.check.ok(first.lost, 'the former holder knows by then');
-      await lab.until('its signal', () => lostAt > 0);
+      await within(5_000, 'the signal of a lock that was lost did not fire', lost);
       const { reason } = first.signal as { reason: { code?: string } };
       lab.check.equal(reason.code, 'LEASE_LOST', 'what the signal says');
       lab.check.ok(second.token > first.token, 'the token of the new holder is higher');

@@ -20,6 +20,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'replies stream in order, no faster than they are read, to their end or until the reader leaves',
     level: 'MUST',
     rules: ['RA1', 'RT1'],
+    timeoutMs: 40_000,
     smoke: true,
     async run(lab) {
       const { asker, service } = await pair(lab);
