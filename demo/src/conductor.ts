@@ -77,8 +77,10 @@ export class Conductor {
     await tally.when(() => tally.isFound);
     if (tally.files === 0) throw new UsageError(`no source files under ${root}${firstProblem(tally)}`);
     const files = `${count(tally.files)} source file${tally.files === 1 ? '' : 's'}`;
+    const workers = `${options.workers} worker${options.workers === 1 ? '' : 's'}`;
     display.say(`${files} under ${root}`);
-    display.say(`${options.workers} workers, ${EDITORS} editors, an expert and a historian on ${place.description}`);
+    display.say(`${workers}, ${EDITORS} editors, an expert, a historian and a coordinator`);
+    display.say(`bus: ${place.description}`);
   }
 
   #startWorker(): Promise<void> {
@@ -144,7 +146,7 @@ export class Conductor {
     const { options, root, place, tally } = this.#parts;
     return {
       ...{ root, seconds, tally, merged, dead },
-      place: place.description,
+      place: `${place.description} (${place.promises})`,
       workers: options.workers,
       kills: this.#kills,
       killsWanted: options.kill ? 2 : 0,

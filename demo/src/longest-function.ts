@@ -13,7 +13,7 @@ export interface LongFunction {
 const NOT_A_FUNCTION = /^(?:if|for|while|switch|catch|else|do|try|with|using|lock|synchronized|match|select)$/;
 const BEFORE_BRACE =
   /(?:([A-Za-z_$][\w$]*)\s*(?:<[^<>]*>)?\s*\([^()]*\)|=>|\))\s*(?:(?::|->)[^={};]*)?(?:const|noexcept|throws [\w., ]+|where .*)?\s*$/;
-const ARROW_NAME = /([A-Za-z_$][\w$]*)\s*(?::[^=]*)?=\s*(?:async\s*)?(?:\([^)]*\)|[\w$]+)[^=]*=>\s*$/;
+const ARROW_NAME = /([A-Za-z_$][\w$]*)\s*(?::[^=;{}]*)?=\s*(?:async\s*)?(?:\([^()]*\)|[\w$]+)\s*(?::[^=(){};]*)?=>\s*$/;
 const PYTHON_DEF = /^(\s*)(?:async\s+)?def\s+(\w+)/;
 const DIRECTIVE = /^\s*#\s*(if|else|elif|endif)/;
 /** A brace behind one of these opens an object or a block, never a function. */

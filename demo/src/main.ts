@@ -3,7 +3,6 @@
 import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isBusbarError } from 'busbar';
 import { Display } from './display.ts';
 import { type DemoOptions, parseOptions, USAGE, UsageError } from './options.ts';
@@ -24,7 +23,7 @@ class Interruption extends Error {
 }
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const REPOSITORY = resolve(import.meta.dirname, '../..');
 
 // Whoever reads may have seen enough.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

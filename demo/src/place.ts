@@ -13,8 +13,9 @@ export interface Place extends AsyncDisposable {
   readonly address: { readonly bus: string; readonly ns: string };
   /** Folder for files of the run. */
   readonly folder: TempDir;
-  /** What it is, for people. */
+  /** What it is and what it promises, for people. */
   readonly description: string;
+  readonly promises: string;
   readonly server: Server | undefined;
 }
 
@@ -46,7 +47,8 @@ export async function openPlace({ messageBus, killServer }: PlaceOptions): Promi
   const kept = stack.move();
   return {
     ...{ bus, address, folder, server },
-    description: `${name}, ${where} (durability ${capabilities.durability}, reach ${capabilities.reach})`,
+    description: `${name}, ${where}`,
+    promises: `durability ${capabilities.durability}, reach ${capabilities.reach}`,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -18,7 +18,7 @@ function onTheBus(outcome: Outcome): string[][] {
     ['bus', place],
     ['workers', `${outcome.workers} at a time; results of each: ${sharesOf(results)}`],
     ['requests', `${count(tally.asked)} asked, ${count(tally.answered)} answered; grades: ${gradesOf(results)}`],
-    ['lock', `taken ${count(tally.locks)} times, waited for ${waitsOf(outcome)}`],
+    ['lock', `taken ${count(tally.locks)} ×, ${waitsOf(outcome)}`],
     ['events', eventsOf(outcome)],
     ['deliveries', `${count(tally.deliveries)} handled, ${count(tally.redeliveries)} of them with attempt ≥ 2`],
     ['merged again', `${count(merged.again)}, counted once`],
@@ -43,7 +43,8 @@ function gradesOf(results: readonly AuditResult[]): string {
 }
 
 function waitsOf({ tally: { lockWaits, longestLockWaitMs } }: Outcome): string {
-  return lockWaits === 0 ? '0 times' : `${count(lockWaits)} times, ${longestLockWaitMs.toFixed(1)} ms at the longest`;
+  const longest = lockWaits === 0 ? '' : `, ${longestLockWaitMs.toFixed(1)} ms at the longest`;
+  return `${count(lockWaits)} × after a wait${longest}`;
 }
 
 function eventsOf({ tally: { published, received, replayed } }: Outcome): string {

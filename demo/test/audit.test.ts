@@ -24,6 +24,11 @@ test('finds the longest function by braces', async () => {
   expect((await audit('a.ts', text)).longestFunction).toEqual({ name: 'longer', line: 3, lines: 6 });
 });
 
+test('a callback has no name of its own', async () => {
+  const text = 'const fast = { baseMs: 1 };\nconst all = list(a)\n  .map((one) => {\n    b();\n    c();\n  });\n';
+  expect((await audit('a.ts', text)).longestFunction).toEqual({ name: '(anonymous)', line: 3, lines: 4 });
+});
+
 test('parameters may stand on several lines', async () => {
   const text = 'export async function wide(\n  a: Map<string, number>,\n  b = f(1),\n): Promise<void> {\n  g();\n}\n';
   expect((await audit('a.ts', text)).longestFunction).toMatchObject({ line: 4, lines: 3 });

@@ -46,7 +46,7 @@ test('the report on a terminal', () => {
     bus           sqlite, to throw away
     workers       2 at a time; results of each: 2 + 2
     requests      0 asked, 0 answered; grades: 2 × A
-    lock          taken 1 times, waited for 0 times
+    lock          taken 1 ×, 0 × after a wait
     events        6 published, 6 received, 6 replayed
     deliveries    8 handled, 0 of them with attempt ≥ 2
     merged again  0, counted once
