@@ -156,7 +156,10 @@ test.each([
   ['nats://token@a:4222,b:4222', 'nats://***@a:4222,b:4222'],
   ['redis://u:p@ss@h/1', 'redis://***@h/1'],
   ['wss://h/bus?access_token=abc&ns=x', 'wss://h/bus?access_token=***&ns=x'],
+  ['redis://:p/a#s?s@h/1', 'redis://***@h/1'],
   ['sqlite:/a@b/c.db?ns=x', 'sqlite:/a@b/c.db?ns=x'],
+  ['sqlite:///a@b/c.db', 'sqlite:///a@b/c.db'],
+  ['no nats://u:p@a,nats://u:p@b and ws://h?token=x y', 'no nats://***@b and ws://h?token=*** y'],
 ])('%s is shown as %s', (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });

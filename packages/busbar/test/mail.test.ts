@@ -26,6 +26,13 @@ describe('register', () => {
     expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, leased: 0, dead: 0 } });
   });
 
+  test('takes over what was parked, and holds it as long as shells need', async () => {
+    await using sh = shell();
+    await sh.out('send', '@a', 'early', '--hold');
+    expect(await sh.json('register', '@a')).toMatchObject([{ created: true, leaseMs: 600_000 }]);
+    expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'early', leaseLeftMs: 600_000 }]);
+  });
+
   test('takes its name from --as or BUSBAR_AGENT too', async () => {
     await using sh = shell();
     expect(await sh.out('register', '--as', '@a')).toBe('@a');
@@ -169,7 +176,7 @@ describe('send and recv', () => {
 
   test('priority, delay, time to live, key, attempts', async () => {
     await using sh = shell();
-    await sh.out('register', '@a', '--lease', '50ms');
+    await sh.out('register', '@a');
     await sh.out('send', '@a', 'late', '--delay', '1h');
     await sh.out('send', '@a', 'short', '--ttl', '1ms');
     await sh.out('send', '@a', 'normal');

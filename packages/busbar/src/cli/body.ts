@@ -63,13 +63,14 @@ export function isPiped(): boolean {
 export async function readStdin({ signal, out }: Pick<BodyOptions, 'signal' | 'out'>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const hint = setTimeout(() => out.note('busbar: waiting for stdin to end (give BODY, or < /dev/null)'), PATIENCE_MS);
+  const hint = setTimeout(() => {
+    if (bytes === 0) out.note('busbar: waiting for something on stdin; end it with Ctrl-D, or add < /dev/null');
+  }, PATIENCE_MS);
   try {
     for await (const chunk of stdinChunks(signal)) {
       chunks.push(chunk);
       bytes += chunk.byteLength;
       if (bytes > MAX_STDIN_BYTES) throw tooLarge();
-      hint.refresh();
     }
   } finally {
     clearTimeout(hint);

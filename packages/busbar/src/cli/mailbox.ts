@@ -64,6 +64,25 @@ export function checkAgent(name: string): void {
   }
 }
 
+/** What was said when `agent` was registered; undefined where it was not, also where mail is parked for it. */
+export async function findIdentity(
+  agent: string,
+  { entries }: Transport,
+): Promise<{ capabilities?: unknown } | undefined> {
+  const entry = await entries.get(`$agent/${agent}`);
+  return entry === undefined ? undefined : (parseObject(entry.value) ?? {});
+}
+
+/** The object that bytes of JSON hold; undefined where they hold none. */
+export function parseObject(value: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const data = JSON.parse(new TextDecoder().decode(value)) as unknown;
+    return typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** All mailboxes by agent. */
 export async function mailboxes({ admin }: Transport, { call }: Session): Promise<Map<string, QueueInfo>> {
   const found = new Map<string, QueueInfo>();

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import type { Transport } from '@busbar/api/transport';
+import { findIdentity, parseObject } from './mailbox.ts';
 
 /** How long a sign of life counts. */
 const TTL_MS = 10_000;
@@ -17,18 +18,13 @@ export async function announce(
   ttlMs: number = TTL_MS,
 ): Promise<void> {
   const { entries } = transport;
-  const identity = await entries.get(`$agent/${agent}`);
-  const { capabilities = [] } = identity === undefined ? {} : readObject(identity.value);
-  const presence = {
-    instance: INSTANCE,
-    pid: process.pid,
-    host: hostname(),
-    capabilities,
-    load: isBusy ? 1 : 0,
-    limit: 1,
-  };
-  const value = new TextEncoder().encode(JSON.stringify({ ...presence, since: Date.now(), requests: {} }));
-  await entries.put(keyOf(agent), value, { ttlMs: Math.max(TTL_MS, ttlMs) });
+  const key = keyOf(agent);
+  const [identity, before] = await Promise.all([findIdentity(agent, transport), entries.get(key)]);
+  const { capabilities = [] } = identity ?? {};
+  const { since = Date.now() } = before === undefined ? {} : (parseObject(before.value) ?? {});
+  const load = isBusy ? 1 : 0;
+  const value = { instance: INSTANCE, host: hostname(), capabilities, load, limit: 1, since, requests: {} };
+  await entries.put(key, new TextEncoder().encode(JSON.stringify(value)), { ttlMs: Math.max(TTL_MS, ttlMs) });
 }
 
 /** Keeps `agent` online while `work` runs. */
@@ -36,7 +32,7 @@ export async function whileOnline<T>(transport: Transport, agent: string, work: 
   await announce(transport, agent);
   const timer = setInterval(() => {
     // A beat that is missed is made up for by the next.
-    announce(transport, agent).catch(() => undefined);
+    renew(transport, agent).catch(() => undefined);
   }, TTL_MS / BEATS_PER_TTL);
   try {
     return await work();
@@ -45,14 +41,12 @@ export async function whileOnline<T>(transport: Transport, agent: string, work: 
   }
 }
 
-function keyOf(agent: string): string {
-  return `$live/${agent}/${INSTANCE}`;
+/** Watchers do not see it, unless it had gone. */
+async function renew(transport: Transport, agent: string): Promise<void> {
+  const [result] = await transport.entries.touch([{ key: keyOf(agent), ttlMs: TTL_MS }]);
+  if (result?.status === 'lost') await announce(transport, agent);
 }
 
-function readObject(value: Uint8Array): { capabilities?: unknown } {
-  try {
-    return JSON.parse(new TextDecoder().decode(value)) as { capabilities?: unknown };
-  } catch {
-    return {};
-  }
+function keyOf(agent: string): string {
+  return `$live/${agent}/${INSTANCE}`;
 }

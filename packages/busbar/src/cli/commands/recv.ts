@@ -3,7 +3,7 @@
 import type { Delivery, Transport } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../durations.ts';
-import { DONE, NOTHING } from '../exit-codes.ts';
+import { CONFLICT, DONE, NOTHING } from '../exit-codes.ts';
 import { inboxOf, requireMailbox } from '../mailbox.ts';
 import { decodeBody, detailsOf, timeOf, valueText } from '../message-view.ts';
 import { announce, whileOnline } from '../presence.ts';
@@ -46,11 +46,9 @@ export const recv: Command = defineCommand({
     }
     // Until they are printed nobody knows the receipts: what cannot be printed is given back when the session ends.
     await print(deliveries, flags, session);
-    if (flags.ack === 'auto') await ackAll(transport, deliveries);
-    else {
-      session.keepLeases();
-      await announce(transport, agent, true, first.leaseLeftMs);
-    }
+    if (flags.ack === 'auto') return ackAll(transport, deliveries, session);
+    session.keepLeases();
+    await announce(transport, agent, true, first.leaseLeftMs);
     return DONE;
   },
 });
@@ -103,6 +101,10 @@ function quoteForShell(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }
 
-async function ackAll({ queues }: Transport, deliveries: readonly Delivery[]): Promise<void> {
-  await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' as const })));
+async function ackAll({ queues }: Transport, deliveries: readonly Delivery[], { out }: Session): Promise<number> {
+  const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' as const })));
+  const lost = results.filter(({ status }) => status !== 'done').length;
+  if (lost === 0) return DONE;
+  out.warn(`lease lost: ${lost} of ${results.length} came too late to be acked, and will come again`);
+  return CONFLICT;
 }

@@ -3,7 +3,7 @@
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../durations.ts';
 import { DONE } from '../exit-codes.ts';
-import { findMailbox } from '../mailbox.ts';
+import { checkAgent, findIdentity } from '../mailbox.ts';
 import { announce } from '../presence.ts';
 
 /** People and models work longer on a message than programs do. */
@@ -27,7 +27,8 @@ export const register: Command = defineCommand({
     const { out } = session;
     const name = session.inboxOwner(args[0]);
     const bus = await session.bus();
-    const isNew = (await findMailbox(name, session)) === undefined;
+    checkAgent(name);
+    const isNew = (await findIdentity(name, bus.transport)) === undefined;
     const leaseMs = flags.lease ?? (isNew ? SHELL_LEASE_MS : undefined);
     await bus.agent(name, {
       capabilities: flags.capability,
