@@ -11,6 +11,8 @@ import { seedFor } from './random.ts';
 import { within } from './until.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
+/** How long a store may take to open. */
+const OPEN_MS = 20_000;
 
 /** How a case is run. */
 export interface RunCaseOptions {
@@ -58,7 +60,8 @@ async function attempt(
 ): Promise<{ verdict: Verdict; assertions: number }> {
   let lab: OpenedLab;
   try {
-    lab = await openLab(harness, { seed: seedFor(seed, subject.id), profile });
+    const opening = openLab(harness, { seed: seedFor(seed, subject.id), profile });
+    lab = await within(OPEN_MS, `not within ${OPEN_MS} ms`, opening);
   } catch (error) {
     return { verdict: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
   }

@@ -4,15 +4,16 @@ import type { Seen } from '../recorder.ts';
 import { type LoadNews, unpackError } from './protocol.ts';
 import type { Load } from './remote-client.ts';
 
-/** Collects the news of one load. */
+/** Collects the news of one load. What it did can be read as long as no call of it has failed. */
 export class RemoteLoad implements Load {
-  readonly sent: string[] = [];
-  readonly acked: string[] = [];
-  readonly seen: Seen[] = [];
-  slowestMs = 0;
   readonly over: Promise<void>;
+  readonly #sent: string[] = [];
+  readonly #acked: string[] = [];
+  readonly #seen: Seen[] = [];
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #stop: () => Promise<unknown>;
+  #slowestMs = 0;
+  #error: Error | undefined;
 
   constructor(stop: () => Promise<unknown>) {
     this.#stop = stop;
@@ -20,12 +21,31 @@ export class RemoteLoad implements Load {
     this.over.catch(() => undefined);
   }
 
+  get sent(): readonly string[] {
+    return this.#sound(this.#sent);
+  }
+
+  get acked(): readonly string[] {
+    return this.#sound(this.#acked);
+  }
+
+  get seen(): readonly Seen[] {
+    return this.#sound(this.#seen);
+  }
+
+  get slowestMs(): number {
+    return this.#sound(this.#slowestMs);
+  }
+
   take({ sent = [], acked = [], seen = [], slowestMs = 0, over, error }: LoadNews): void {
-    this.sent.push(...sent);
-    this.acked.push(...acked);
-    this.seen.push(...seen);
-    this.slowestMs = Math.max(this.slowestMs, slowestMs);
-    if (error !== undefined) this.#end.reject(unpackError(error));
+    this.#sent.push(...sent);
+    this.#acked.push(...acked);
+    this.#seen.push(...seen);
+    this.#slowestMs = Math.max(this.#slowestMs, slowestMs);
+    if (error !== undefined) {
+      this.#error = unpackError(error);
+      this.#end.reject(this.#error);
+    }
     if (over) this.#end.resolve();
   }
 
@@ -37,5 +57,10 @@ export class RemoteLoad implements Load {
   async stop(): Promise<void> {
     await this.#stop();
     await this.over;
+  }
+
+  #sound<T>(value: T): T {
+    if (this.#error !== undefined) throw this.#error;
+    return value;
   }
 }
