@@ -1,6 +1,8 @@
 /** Which queues a topic feeds: read once, and again only when the store says that a binding has changed. */
 
 import { matchTopic } from '@busbar/api/transport';
+import { endCopy } from './history.ts';
+import type { QueueRow } from './queue-row.ts';
 import type { Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -40,4 +42,29 @@ export class Bindings {
     this.#byTopic.clear();
     this.#version = version;
   }
+}
+
+/** Binds a queue to what comes after event `since`; history follows step by step. False when it is bound already. */
+export function bind(transaction: Transaction, queue: QueueRow, pattern: string, since: number): boolean {
+  const { store } = transaction;
+  const counter = transaction.counter();
+  const next = since < counter.logHead ? since + 1 : null;
+  const { changes } = store
+    .sql('INSERT OR IGNORE INTO binding (ns, queue_id, pattern, since, next, last) VALUES (?,?,?,?,?,?)')
+    .run(store.ns, queue.id, pattern, since, next, counter.logHead);
+  if (changes === 0) return false;
+  counter.bindings += 1;
+  if (next !== null) queue.copying += 1;
+  queue.isChanged = true;
+  return true;
+}
+
+/** Ends a binding. What is in the queue stays. */
+export function unbind(transaction: Transaction, queue: QueueRow, pattern: string): void {
+  const gone = transaction.store
+    .sql<[number | null]>('DELETE FROM binding WHERE queue_id=? AND pattern=? RETURNING next')
+    .get(queue.id, pattern);
+  if (gone === undefined) return;
+  transaction.counter().bindings += 1;
+  if (gone[0] !== null) endCopy(queue);
 }

@@ -1,30 +1,30 @@
 /** Claiming: leases the first messages of a queue to a consumer. */
 
 import { randomInt } from 'node:crypto';
-import type { Delivery } from '@busbar/api/transport';
+import { BusbarError, type Delivery, quote } from '@busbar/api/transport';
 import { bury, expire } from './attempts.ts';
 import { promoteDue } from './due.ts';
 import { copyHistory } from './history.ts';
 import { displace } from './jobs.ts';
+import { addLease } from './leased.ts';
 import { requeueExpired } from './leases.ts';
 import { readContent } from './message-row.ts';
 import type { QueueRow } from './queue-row.ts';
-import { toReceipt } from './receipt.ts';
+import { takeFront } from './ready.ts';
+import { receiptFront } from './receipt.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
-/** seq, at, attempts, expires, then the content. */
-type Claimed = readonly [number, number, number, number | null, ...unknown[]];
+/** Of its run: rank, at, first, last. Then seq, at, attempts, expires, and the content. */
+type Claimed = readonly [number, number, number, number, number, number, number, number | null, ...unknown[]];
 
-const CONTENT_FROM = 4;
+const CONTENT_FROM = 8;
 const PRIORITY = CONTENT_FROM + 6;
 const MAX_ATTEMPTS = CONTENT_FROM + 16;
-const SELECT_FIRST = `SELECT job.seq, job.at, attempts, expires, ${CONTENT}
-  FROM ready JOIN job ON job.seq = ready.seq WHERE ready.queue_id=?
+const SEQ = 4;
+const SELECT_FIRST = `SELECT ready.rank, ready.at, ready.seq, ready.last, job.seq, job.at, attempts, expires, ${CONTENT}
+  FROM ready CROSS JOIN job ON job.seq BETWEEN ready.seq AND ready.last WHERE ready.queue_id=?
   ORDER BY ready.rank, ready.at, ready.seq LIMIT ?`;
-/** What is claimed is always a front part of the ready ones of a priority: two statements move it, however long it is. */
-const FRONT = 'FROM ready WHERE queue_id=? AND rank=? AND (at, seq) <= (?, ?)';
-const LEASE_FRONT = `INSERT INTO leased (seq, queue_id, until, token, consumer) SELECT seq, queue_id, ?, ?, ? ${FRONT}`;
 /** Bounds the search when everything in front is over already. */
 const MAX_ROUNDS = 20;
 
@@ -36,18 +36,18 @@ export function claim(
   consumer: string | undefined,
 ): Delivery[] {
   prepare(transaction, queue);
-  for (let round = 0; round < MAX_ROUNDS && queue.ready > 0; round += 1) {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const rows = transaction.store.sql<Claimed>(SELECT_FIRST).all(queue.id, max);
+    if (rows.length !== Math.min(max, queue.ready)) throw damaged(queue);
     if (rows.length === 0) return [];
-    if (dropOver(transaction, queue, rows) > 0) continue;
-    return lease(transaction, queue, rows, consumer);
+    if (dropOver(transaction, queue, rows) === 0) return lease(transaction, queue, rows, consumer);
   }
   return [];
 }
 
 /** Brings up to date what decides what is ready. */
-export function prepare(transaction: Transaction, queue: QueueRow): void {
-  copyHistory(transaction, queue);
+function prepare(transaction: Transaction, queue: QueueRow): void {
+  if (queue.copying > 0) copyHistory(transaction, queue);
   if (queue.delayed > 0) promoteDue(transaction, queue);
   if (queue.leased > 0) requeueExpired(transaction);
 }
@@ -56,11 +56,13 @@ export function prepare(transaction: Transaction, queue: QueueRow): void {
 function dropOver(transaction: Transaction, queue: QueueRow, rows: readonly Claimed[]): number {
   let dropped = 0;
   for (const row of rows) {
-    const [seq, at, attempts, expires] = row;
-    const maxAttempts = row[MAX_ATTEMPTS] as number | null;
+    const [rank, runAt, , , seq, at, attempts, expires] = row;
+    const priority = row[PRIORITY] as number;
+    if (rank !== 9 - priority || runAt !== at) throw damaged(queue);
+    const maxAttempts = (row[MAX_ATTEMPTS] as number | null) ?? queue.settings.maxAttempts;
     const isExpired = expires !== null && expires <= transaction.now;
-    if (!isExpired && attempts < (maxAttempts ?? queue.settings.maxAttempts)) continue;
-    displace(transaction, queue, { seq, at, priority: row[PRIORITY] as number });
+    if (!isExpired && attempts < maxAttempts) continue;
+    displace(transaction, queue, { seq, at, priority });
     if (isExpired) expire(transaction, queue, seq);
     else bury(transaction, queue, seq, 'attempts used up');
     dropped += 1;
@@ -74,31 +76,44 @@ function lease(
   rows: readonly Claimed[],
   consumer: string | undefined,
 ): Delivery[] {
-  const { store, now } = transaction;
+  const { now } = transaction;
   const token = randomInt(2 ** 48 - 1);
+  const front = receiptFront(queue.id, token);
+  const deliveries = rows.map((row) => toDelivery(row, queue, front, now));
   const until = Math.ceil(now + queue.settings.leaseMs);
+  let first = rows[0]?.[SEQ] ?? 0;
   for (const [index, row] of rows.entries()) {
-    const priority = row[PRIORITY] as number;
-    if (rows[index + 1]?.[PRIORITY] === priority) continue;
-    const front = [queue.id, 9 - priority, row[1], row[0]];
-    store.sql(LEASE_FRONT).run(until, token, consumer, ...front);
-    store.sql(`DELETE ${FRONT}`).run(...front);
+    const next = rows[index + 1];
+    const seq = row[SEQ];
+    if (next?.[SEQ] !== seq + 1) {
+      addLease(transaction, { first, last: seq, queueId: queue.id, until, token, consumer: consumer ?? null });
+      first = next?.[SEQ] ?? 0;
+    }
+    const [rank, at, runFirst, runLast] = row;
+    if (next?.[0] !== rank) takeFront(transaction, queue, { rank, at, first: runFirst, last: runLast }, seq);
   }
   queue.ready -= rows.length;
   queue.leased += rows.length;
   queue.use(now);
   transaction.work += rows.length;
-  return rows.map((row) => toDelivery(row, queue, token, now));
+  return deliveries;
 }
 
-function toDelivery(row: Claimed, queue: QueueRow, token: number, now: number): Delivery {
-  const [seq, , attempts, expires] = row;
+function toDelivery(row: Claimed, queue: QueueRow, front: string, now: number): Delivery {
+  const [, , , , seq, , attempts, expires] = row;
   return {
     ...readContent(row, CONTENT_FROM),
     queue: queue.name,
-    receipt: toReceipt(queue.id, seq, token),
+    receipt: front + seq.toString(36),
     attempt: attempts + 1,
     leaseLeftMs: queue.settings.leaseMs,
     ttlLeftMs: expires === null ? undefined : expires - now,
   };
+}
+
+/** What the queue says it holds is not what is there: better to say so than to pass messages over. */
+function damaged(queue: QueueRow): BusbarError {
+  return new BusbarError('INTERNAL', `queue ${quote(queue.name)} is damaged: its messages do not add up`, {
+    hint: 'Look at the disk. Stop every process that uses the store, keep a copy, and try `sqlite3 copy.db .recover`.',
+  });
 }

@@ -1,5 +1,6 @@
 /** Emptying a namespace, step by step. Revisions go on where they were. */
 
+import { forgetScope } from './dedupe.ts';
 import { deleteEntries } from './entries.ts';
 import { sweepGoneQueues } from './gone-queues.ts';
 import { loadSpace, saveSpace } from './log.ts';
@@ -29,15 +30,13 @@ function deleteLog(transaction: Transaction): boolean {
       `DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE topic_id=? LIMIT ${STEP}) RETURNING seq, bytes`,
     )
     .all(id);
-  const known = store
-    .sql(`DELETE FROM dedupe WHERE scope=? AND id IN (SELECT id FROM dedupe WHERE scope=? LIMIT ${STEP})`)
-    .run(-id, -id);
+  const known = forgetScope(transaction, -id);
   const space = loadSpace(store);
   space.events -= rows.length;
   for (const [, bytes] of rows) space.bytes -= bytes;
   space.trimmed = transaction.counter().logHead;
   saveSpace(store, space);
-  if (rows.length + known.changes === 0) store.sql('DELETE FROM topic WHERE id=?').run(id);
-  transaction.work += rows.length + known.changes;
+  if (rows.length + known === 0) store.sql('DELETE FROM topic WHERE id=?').run(id);
+  transaction.work += rows.length + known;
   return true;
 }

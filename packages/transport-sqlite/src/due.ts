@@ -1,6 +1,7 @@
 /** Delayed messages whose time has come. */
 
 import type { QueueRow } from './queue-row.ts';
+import { addReady } from './ready.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Messages that one claim or sweep brings forward at most. */
@@ -17,12 +18,10 @@ export function promoteDue(transaction: Transaction, queue: QueueRow): boolean {
     .all(queue.id, now);
   for (const [seq, at, priority] of due) {
     store.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq);
-    store.sql('INSERT INTO ready VALUES (?,?,?,?)').run(queue.id, 9 - priority, at, seq);
+    addReady(transaction, queue, { rank: 9 - priority, at, first: seq, last: seq });
   }
   if (due.length === 0) return false;
   queue.delayed -= due.length;
-  queue.ready += due.length;
-  queue.isChanged = true;
   transaction.work += due.length;
   return due.length === STEP;
 }

@@ -2,6 +2,7 @@
 
 import { expire } from './attempts.ts';
 import { displace } from './jobs.ts';
+import { IS_LEASED } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Messages of one step. */
@@ -13,7 +14,7 @@ export function expireJobs(transaction: Transaction): boolean {
   const over = store
     .sql<[number, number, number, number]>(
       `SELECT job.seq, job.queue_id, at, priority FROM job JOIN queue ON queue.id = job.queue_id AND queue.ns=?
-       WHERE expires IS NOT NULL AND expires<=? AND NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = job.seq)
+       WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
        ORDER BY expires LIMIT ${STEP}`,
     )
     .all(store.ns, now);

@@ -1,12 +1,13 @@
 /** The whole state of a namespace as records: read page by page over a connection of its own, so that it is one cut. */
 
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
-import { type Found, find } from './browse.ts';
+import { find } from './browse.ts';
 import { openReader } from './database.ts';
 import { listBindings } from './inspection.ts';
 import { readContent, toBytes } from './message-row.ts';
 import { findQueue, type QueueRow } from './queue-row.ts';
 import { CONTENT } from './schema.ts';
+import type { Found } from './shelves.ts';
 import { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
 

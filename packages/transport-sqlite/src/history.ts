@@ -38,12 +38,14 @@ export function copyHistory(transaction: Transaction, queue: QueueRow): boolean 
   const seen = events.length < STEP ? last : (events.at(-1)?.[0] ?? last);
   const rest = seen >= last ? null : seen + 1;
   transaction.store.sql('UPDATE binding SET next=? WHERE id=?').run(rest, id);
-  return rest !== null || hasHistory(transaction, queue);
+  if (rest === null) endCopy(queue);
+  return queue.copying > 0;
 }
 
-/** Whether something is still to be copied into a queue. */
-export function hasHistory(transaction: Transaction, queue: QueueRow): boolean {
-  return transaction.store.value('SELECT 1 FROM binding WHERE queue_id=? AND next IS NOT NULL', queue.id) !== undefined;
+/** A binding of the queue has nothing more to copy. */
+export function endCopy(queue: QueueRow): void {
+  queue.copying -= 1;
+  queue.isChanged = true;
 }
 
 /** pattern, since of the bindings of a queue that were there before. */

@@ -1,5 +1,6 @@
 /** Keeping the store small: what is over is removed, free pages go back to the disk, the WAL into the file. */
 
+import { sweepDedupe } from './dedupe.ts';
 import { sweepTombstones } from './entries.ts';
 import { sweepEphemeral } from './ephemeral.ts';
 import { sweepGoneQueues } from './gone-queues.ts';
@@ -114,25 +115,6 @@ function takeTurn({ store, now }: Transaction): boolean {
   store.sql("INSERT OR REPLACE INTO meta VALUES ('time', ?)").run(now);
   return true;
 }
-
-/** An id is kept as long as its message: it is how the message is found. */
-function sweepDedupe(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const over = store
-    .sql<[number, string, number]>(
-      `SELECT scope, id, EXISTS (SELECT 1 FROM job WHERE job.seq = dedupe.seq AND job.queue_id = scope AND job.id = dedupe.id)
-       FROM dedupe WHERE sweep_at<=? ORDER BY sweep_at LIMIT ${STEP}`,
-    )
-    .all(now);
-  for (const [scope, id, isThere] of over) {
-    if (isThere === 0) store.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
-    else store.sql('UPDATE dedupe SET sweep_at=? WHERE scope=? AND id=?').run(now + KEPT_LOOK_MS, scope, id);
-  }
-  return over.length === STEP;
-}
-
-/** When to look again whether a message that outlived its dedupe window is still there. */
-const KEPT_LOOK_MS = 600_000;
 
 function sweepDead(transaction: Transaction): boolean {
   const { store, now } = transaction;

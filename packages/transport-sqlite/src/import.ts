@@ -1,10 +1,11 @@
 /** Records of an export, taken in. What is there already, by id, key or name, stays as it is. */
 
 import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
-import { knownSeq, noteId, place } from './jobs.ts';
+import { bind } from './bindings.ts';
+import { adopt, knownSeq, note, remember } from './dedupe.ts';
+import { place } from './jobs.ts';
 import { append, ensureTopic } from './log.ts';
 import { CONTENT_COLUMNS, pushContent, toStored } from './message-row.ts';
-import { rememberEvent } from './publish.ts';
 import type { QueueRow } from './queue-row.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
@@ -121,35 +122,16 @@ function importPending(transaction: Transaction, queue: QueueRow, exported: Expo
       `INSERT INTO job (seq, queue_id, at, attempts, expires, history, ${CONTENT}) VALUES (${marks(6 + CONTENT_COLUMNS)})`,
     )
     .run(parameters);
-  noteId(transaction, queue, message.id, seq);
+  note(transaction, { scope: queue.id, ids: [message.id], first: seq });
   place(transaction, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
 
 function importDedupe(transaction: Transaction, { queue, id, leftMs }: RecordOf<'dedupe'>): boolean {
-  const { store, now } = transaction;
-  const until = Math.ceil(now + leftMs);
-  const { changes } = store
-    .sql(
-      'INSERT INTO dedupe (scope, id, until, seq, sweep_at) VALUES (?,?,?,0,?) ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until, sweep_at=excluded.sweep_at WHERE until <= ?',
-    )
-    .run(transaction.ensureQueue(queue).id, id, until, until, now);
-  return changes > 0;
+  return adopt(transaction, transaction.ensureQueue(queue).id, id, leftMs);
 }
 
 function importBinding(transaction: Transaction, { queue, pattern }: RecordOf<'binding'>): boolean {
-  return addBinding(transaction, transaction.ensureQueue(queue), pattern, transaction.counter().logHead);
-}
-
-/** Binds a queue to what comes after event `since`. False when it is bound already. */
-export function addBinding(transaction: Transaction, queue: QueueRow, pattern: string, since: number): boolean {
-  const { store } = transaction;
-  const counter = transaction.counter();
-  const next = since < counter.logHead ? since + 1 : null;
-  const { changes } = store
-    .sql('INSERT OR IGNORE INTO binding (ns, queue_id, pattern, since, next, last) VALUES (?,?,?,?,?,?)')
-    .run(store.ns, queue.id, pattern, since, next, counter.logHead);
-  if (changes > 0) counter.bindings += 1;
-  return changes > 0;
+  return bind(transaction, transaction.ensureQueue(queue), pattern, transaction.counter().logHead);
 }
 
 /** What a bound queue holds of it is a record of its own: no queue gets it from here. */
@@ -159,7 +141,8 @@ function importEvent(transaction: Transaction, { topic, message }: RecordOf<'eve
   if (ids.has(message.message.id)) return false;
   const counter = transaction.counter();
   counter.logHead += 1;
-  rememberEvent(transaction, topicId, message.message.id, counter.logHead);
+  const incoming = { scope: -topicId, ids: [message.message.id], first: counter.logHead };
+  remember(transaction, { ...incoming, windowMs: transaction.store.settings.topicDedupeMs });
   append(transaction, topicId, [toMessage(message)], [counter.logHead]);
   transaction.topics.add(topic);
   transaction.afterCommit(() => ids.add(message.message.id));

@@ -3,6 +3,7 @@
 import type { Binding, Page, QueueFilter, QueueInfo, TopicInfo } from '@busbar/api/transport';
 import { endOf } from './entries.ts';
 import type { QueueRow } from './queue-row.ts';
+import { IS_LEASED } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
 /** The queues of a filter, in order of name. */
@@ -86,7 +87,7 @@ function countExpired({ store, now }: Transaction, queue: QueueRow): { ready: nu
   const rows = store
     .sql<[number, number]>(
       `SELECT at > ?, count(*) FROM job WHERE expires IS NOT NULL AND expires<=? AND queue_id=?
-       AND NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = job.seq) GROUP BY 1`,
+       AND NOT ${IS_LEASED} GROUP BY 1`,
     )
     .all(now, now, queue.id);
   const counts = new Map(rows);

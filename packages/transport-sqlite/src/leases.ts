@@ -2,43 +2,27 @@
 
 import { bury, endAttempt, expire, type JobState, loadState, maxAttemptsOf } from './attempts.ts';
 import { place } from './jobs.ts';
+import { carve, overdue } from './leased.ts';
 import type { QueueRow } from './queue-row.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Leases that one claim or sweep ends at most. */
+/** Messages that one claim or sweep takes leases from at most. */
 const STEP = 100;
 
 /** Ends leases that have run out, of whatever queue. True when there are more. */
 export function requeueExpired(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const expired = store
-    .sql<[number, number, string | null]>(
-      `SELECT leased.seq, queue_id, consumer FROM leased JOIN queue ON queue.id = queue_id AND queue.ns = ?
-       WHERE until <= ? ORDER BY until LIMIT ${STEP}`,
-    )
-    .all(store.ns, now);
-  for (const [seq, queueId, consumer] of expired) {
-    const queue = transaction.queueById(queueId);
+  let left = STEP;
+  for (const run of overdue(transaction, STEP)) {
+    const queue = transaction.queueById(run.queueId);
     if (queue === undefined) continue;
-    unlease(transaction, queue, seq);
-    const job = loadState(transaction, seq);
-    if (job === undefined) continue;
-    const ended = endAttempt(transaction, job, {
-      outcome: 'expired',
-      reason: undefined,
-      consumer: consumer ?? undefined,
-    });
-    putBack(transaction, queue, ended, 'its last lease ran out');
+    const to = Math.min(run.last, run.first + left - 1);
+    carve(transaction, run, run.first, to);
+    for (let seq = run.first; seq <= to; seq += 1) lose(transaction, queue, seq, run.consumer);
+    left -= to - run.first + 1;
+    if (left === 0) break;
   }
-  transaction.work += expired.length;
-  return expired.length === STEP;
-}
-
-/** Takes the lease from a message. */
-export function unlease(transaction: Transaction, queue: QueueRow, seq: number): void {
-  transaction.store.sql('DELETE FROM leased WHERE seq=?').run(seq);
-  queue.leased -= 1;
-  queue.isChanged = true;
+  transaction.work += STEP - left;
+  return left === 0;
 }
 
 /** Puts a message whose attempt was counted back to its place, or away when it is over. */
@@ -53,4 +37,13 @@ export function giveBack(transaction: Transaction, queue: QueueRow, job: JobStat
   if (job.expires !== null && job.expires <= transaction.now) expire(transaction, queue, seq);
   // It is the first of its ordering key as long as it is there: nothing it would have to wait for.
   else place(transaction, queue, { seq, at, priority, orderingKey: undefined });
+}
+
+function lose(transaction: Transaction, queue: QueueRow, seq: number, consumer: string | null): void {
+  queue.leased -= 1;
+  queue.isChanged = true;
+  const job = loadState(transaction, seq);
+  if (job === undefined) return;
+  const record = { outcome: 'expired', reason: undefined, consumer: consumer ?? undefined } as const;
+  putBack(transaction, queue, endAttempt(transaction, job, record), 'the lease of the last attempt ended');
 }

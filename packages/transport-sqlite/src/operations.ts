@@ -1,7 +1,9 @@
 /** What operators do to messages and queues. Each does a bounded step; callers go on while there is more. */
 
 import type { MessageState, PendingResult, QueueSettings } from '@busbar/api/transport';
-import { displace, knownSeq, noteId, place, removeJob } from './jobs.ts';
+import { knownSeq, note } from './dedupe.ts';
+import { displace, place, removeJob } from './jobs.ts';
+import { findLease } from './leased.ts';
 import { DEFAULT_SETTINGS, type QueueRow, saveSettings } from './queue-row.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
@@ -47,7 +49,7 @@ export function redrive(
     const [id, priority, key] = store
       .sql<[string, number, string | null]>('DELETE FROM dead WHERE seq=? RETURNING id, priority, ordering_key')
       .get(seq) as [string, number, string | null];
-    noteId(transaction, queue, id, fresh);
+    note(transaction, { scope: queue.id, ids: [id], first: fresh });
     place(transaction, queue, { seq: fresh, at: now, priority, orderingKey: key ?? undefined });
   }
   queue.dead -= dead.length;
@@ -134,7 +136,7 @@ function locate(transaction: Transaction, queue: QueueRow, id: string): Located 
       ? undefined
       : 'started';
   }
-  if (store.value('SELECT 1 FROM leased WHERE seq=?', known) !== undefined) return 'started';
+  if (findLease(transaction, known) !== undefined) return 'started';
   const [at, priority, orderingKey] = job;
   return { seq: known, at, priority, orderingKey: orderingKey ?? undefined };
 }
@@ -184,17 +186,24 @@ function purgePending(
 }
 
 function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): Located[] {
-  const { now } = transaction;
+  const { store, now } = transaction;
+  const select = (from: string, condition: string): Located[] =>
+    store
+      .sql<[number, number, number, string | null]>(
+        `SELECT job.seq, job.at, priority, ordering_key FROM ${from} WHERE ${condition} LIMIT ${STEP}`,
+      )
+      .all({ queue: queue.id, now })
+      .map(([seq, at, priority, key]) => ({ seq, at, priority, orderingKey: key ?? undefined }));
+  const due = state === 'ready' ? '<=' : '>';
+  const delayed = select('delayed CROSS JOIN job USING (seq)', `delayed.queue_id=@queue AND due ${due} @now`);
+  if (delayed.length > 0) return delayed;
   // What stands behind another of its ordering key is ready or delayed by its own time.
-  const rows = transaction.store
-    .sql<[number, number, number, string | null]>(
-      `SELECT seq, at, priority, ordering_key FROM job WHERE seq IN (
-         SELECT seq FROM ready WHERE queue_id=? UNION ALL SELECT seq FROM delayed WHERE queue_id=?
-         UNION ALL SELECT seq FROM blocked WHERE queue_id=?
-       ) AND (at > ?) = ? LIMIT ${STEP}`,
-    )
-    .all(queue.id, queue.id, queue.id, now, state === 'delayed' ? 1 : 0);
-  return rows.map(([seq, at, priority, key]) => ({ seq, at, priority, orderingKey: key ?? undefined }));
+  const blocked = select('blocked CROSS JOIN job USING (seq)', `blocked.queue_id=@queue AND at ${due} @now`);
+  if (blocked.length > 0 || state === 'delayed') return blocked;
+  return select(
+    'ready CROSS JOIN job ON job.seq BETWEEN ready.seq AND ready.last',
+    'ready.queue_id=@queue AND @now > 0',
+  );
 }
 
 function locateAll(

@@ -2,6 +2,7 @@
 
 import type { PublishResult, StampedMessage } from '@busbar/api/transport';
 import type { Bindings } from './bindings.ts';
+import { knownSeq, remember } from './dedupe.ts';
 import { insertJobs } from './jobs.ts';
 import { append, ensureTopic } from './log.ts';
 import { toPosition } from './position.ts';
@@ -17,15 +18,22 @@ export function publishAll(
   const { store } = transaction;
   const topicId = ensureTopic(store, topic);
   const counter = transaction.counter();
+  const first = counter.logHead + 1;
+  counter.logHead += messages.length;
+  const ids = messages.map(({ id }) => id);
+  const scope = -topicId;
+  const statuses = remember(transaction, { scope, ids, first, windowMs: store.settings.topicDedupeMs });
   const fresh: StampedMessage[] = [];
   const numbers: number[] = [];
-  const results = messages.map((message): PublishResult => {
-    const known = rememberEvent(transaction, topicId, message.id, counter.logHead + 1);
-    if (known !== undefined) return { id: message.id, status: 'duplicate', position: toPosition(store.storeId, known) };
-    counter.logHead += 1;
+  const results = messages.map((message, index): PublishResult => {
+    const { id } = message;
+    const isKnown = statuses[index] === 'duplicate';
+    const seq = isKnown ? (knownSeq(transaction, scope, id) ?? 0) : first + index;
+    const position = toPosition(store.storeId, seq);
+    if (isKnown) return { id, status: 'duplicate', position };
     fresh.push(message);
-    numbers.push(counter.logHead);
-    return { id: message.id, status: 'stored', position: toPosition(store.storeId, counter.logHead) };
+    numbers.push(seq);
+    return { id, status: 'stored', position };
   });
   if (fresh.length === 0) return results;
   append(transaction, topicId, fresh, numbers);
@@ -36,17 +44,4 @@ export function publishAll(
   transaction.topics.add(topic);
   transaction.work += fresh.length;
   return results;
-}
-
-/** Notes the id of an event. The number of the first event with it, when it is known. */
-export function rememberEvent(transaction: Transaction, topicId: number, id: string, seq: number): number | undefined {
-  const { store, now } = transaction;
-  const until = now + store.settings.topicDedupeMs;
-  const noted = store
-    .sql(
-      'INSERT INTO dedupe (scope, id, until, seq, sweep_at) VALUES (?,?,?,?,?) ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until, seq=excluded.seq, sweep_at=excluded.sweep_at WHERE until <= ?',
-    )
-    .run(-topicId, id, until, seq, until, now);
-  if (noted.changes > 0) return undefined;
-  return store.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', -topicId, id) as number;
 }

@@ -4,7 +4,7 @@ import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
 import type { Store } from './store.ts';
 
 const COLUMNS =
-  'id, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, dead, total_sent, total_done, total_dead, total_expired, used_at';
+  'id, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at';
 
 /** What a queue does that nobody configured. */
 export const DEFAULT_SETTINGS: Required<QueueSettings> = {
@@ -28,6 +28,8 @@ export class QueueRow {
   delayed: number;
   leased: number;
   blocked: number;
+  /** Bindings whose history is still to be copied. */
+  copying: number;
   dead: number;
   sent: number;
   done: number;
@@ -58,12 +60,13 @@ export class QueueRow {
     this.delayed = count(1);
     this.leased = count(2);
     this.blocked = count(3);
-    this.dead = count(4);
-    this.sent = count(5);
-    this.done = count(6);
-    this.died = count(7);
-    this.expired = count(8);
-    this.usedAt = count(9);
+    this.copying = count(4);
+    this.dead = count(5);
+    this.sent = count(6);
+    this.done = count(7);
+    this.died = count(8);
+    this.expired = count(9);
+    this.usedAt = count(10);
     this.readyBefore = this.ready;
   }
 
@@ -81,13 +84,14 @@ export class QueueRow {
   save(store: Store): void {
     store
       .sql(
-        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
+        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, copying=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
       )
       .run(
         this.ready,
         this.delayed,
         this.leased,
         this.blocked,
+        this.copying,
         this.dead,
         this.sent,
         this.done,
@@ -115,7 +119,7 @@ export function findQueueById(store: Store, id: number): QueueRow | undefined {
 export function insertQueue(store: Store, name: string, settings: Required<QueueSettings>, now: number): number {
   const result = store
     .sql(
-      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,?)',
+      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,0,?)',
     )
     .run(store.ns, name, ...toColumns(settings), now);
   return Number(result.lastInsertRowid);

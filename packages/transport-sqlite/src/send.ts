@@ -2,6 +2,7 @@
 
 import { BusbarError, type CallContext, quote, type SendResult, type StampedMessage } from '@busbar/api/transport';
 import type { Batcher, Operation } from './batcher.ts';
+import type { InsertStatus } from './dedupe.ts';
 import { insertJobs } from './jobs.ts';
 import type { QueueRow } from './queue-row.ts';
 import type { Transaction } from './transaction.ts';
@@ -29,10 +30,11 @@ export class Sender {
     context: CallContext,
   ): Promise<SendResult[]> {
     return new Promise((resolve, reject) => {
-      const call = new SendCall(messages, create, resolve, reject);
+      const call: SendCall = { messages, create, resolve, reject, results: [], fresh: [], refusal: undefined };
       if (this.#batcher.added !== this.#added) this.#open.clear();
       if (this.#open.get(queue)?.join(call, context)) return;
-      const operation = new SendOperation(queue, call, context);
+      const operation = new SendOperation(queue, context);
+      operation.join(call, context);
       this.#open.set(queue, operation);
       this.#batcher.add(operation);
       this.#added = this.#batcher.added;
@@ -41,89 +43,65 @@ export class Sender {
 }
 
 /** One call of `send`. */
-class SendCall {
+interface SendCall {
   readonly messages: readonly StampedMessage[];
   readonly create: boolean;
   readonly resolve: (results: SendResult[]) => void;
   readonly reject: (error: BusbarError) => void;
-  readonly results: SendResult[] = [];
-
-  constructor(
-    messages: readonly StampedMessage[],
-    create: boolean,
-    resolve: (results: SendResult[]) => void,
-    reject: (error: BusbarError) => void,
-  ) {
-    this.messages = messages;
-    this.create = create;
-    this.resolve = resolve;
-    this.reject = reject;
-  }
-}
-
-/** What one step did for one call. */
-interface Progress {
-  readonly call: SendCall;
-  readonly results: readonly SendResult[];
-  readonly refusal: BusbarError | undefined;
+  /** What is stored. */
+  readonly results: SendResult[];
+  /** What the present step has brought, or why the call is refused. */
+  fresh: readonly SendResult[];
+  refusal: BusbarError | undefined;
 }
 
 class SendOperation implements Operation {
   readonly writes = true;
-  context: CallContext | undefined;
+  readonly context: CallContext;
   readonly #queue: string;
-  #calls: SendCall[];
+  #calls: SendCall[] = [];
   #begun = false;
-  #progress: Progress[] = [];
+  /** How many calls the present step has looked at. */
+  #reached = 0;
 
-  constructor(queue: string, call: SendCall, context: CallContext) {
+  constructor(queue: string, context: CallContext) {
     this.#queue = queue;
-    this.#calls = [call];
     this.context = context;
   }
 
-  /** Takes another call in. False when it is too late, or when its time ends at another moment. */
+  /** Takes a call in. False when it is too late, or when its time ends at another moment. */
   join(call: SendCall, context: CallContext): boolean {
-    if (this.#begun) return false;
-    if (this.context !== undefined && Math.abs(this.context.deadline - context.deadline) > 1000) return false;
+    if (this.#begun || Math.abs(this.context.deadline - context.deadline) > 1000) return false;
     this.#calls.push(call);
     return true;
   }
 
   step(transaction: Transaction): boolean {
     this.#begun = true;
-    this.#progress = [];
-    let room = STEP_ROWS;
-    let batch: StampedMessage[] = [];
-    const parts: { call: SendCall; count: number }[] = [];
+    const batch: StampedMessage[] = [];
+    let reached = 0;
     for (const call of this.#calls) {
-      const refusal = this.#refusal(transaction, call);
-      if (refusal !== undefined) {
-        this.#progress.push({ call, results: [], refusal });
-        continue;
-      }
-      const from = call.results.length;
-      const part = from === 0 && call.messages.length <= room ? call.messages : call.messages.slice(from, from + room);
-      batch = batch.length === 0 ? [...part] : batch.concat(part);
-      parts.push({ call, count: part.length });
-      room -= part.length;
-      if (room <= 0) break;
+      if (batch.length >= STEP_ROWS) break;
+      reached += 1;
+      call.fresh = [];
+      call.refusal = this.#refusal(transaction, call);
+      if (call.refusal === undefined) addPart(batch, call);
     }
-    this.#store(transaction, batch, parts);
-    return this.#isLast();
+    this.#reached = reached;
+    if (batch.length > 0) this.#store(transaction, batch);
+    return this.#calls.every((call, index) => index < reached && isOver(call));
   }
 
   committed(): void {
-    const over = new Set<SendCall>();
-    for (const { call, results, refusal } of this.#progress) {
-      if (refusal === undefined) call.results.push(...results);
-      if (refusal === undefined && call.results.length < call.messages.length) continue;
-      over.add(call);
-      if (refusal === undefined) call.resolve(call.results);
-      else call.reject(refusal);
+    for (const call of this.#calls.slice(0, this.#reached)) {
+      if (call.refusal !== undefined) call.reject(call.refusal);
+      else {
+        for (const result of call.fresh) call.results.push(result);
+        if (call.results.length === call.messages.length) call.resolve(call.results);
+      }
+      call.fresh = [];
     }
-    this.#progress = [];
-    this.#calls = this.#calls.filter((call) => !over.has(call));
+    this.#calls = this.#calls.filter((call, index) => index >= this.#reached || !isOver(call));
   }
 
   failed(error: BusbarError): void {
@@ -131,14 +109,17 @@ class SendOperation implements Operation {
     this.#calls = [];
   }
 
-  #store(transaction: Transaction, batch: StampedMessage[], parts: { call: SendCall; count: number }[]): void {
-    if (parts.length === 0) return;
-    const queue = batch.length === 0 ? undefined : transaction.ensureQueue(this.#queue);
-    const results = queue === undefined ? [] : sendTo(transaction, queue, batch);
+  #store(transaction: Transaction, batch: readonly StampedMessage[]): void {
+    const queue = transaction.ensureQueue(this.#queue);
+    const statuses = insertJobs(transaction, queue, batch, { areEvents: false });
+    queue.use(transaction.now);
+    transaction.work += batch.length;
     let from = 0;
-    for (const { call, count } of parts) {
-      this.#progress.push({ call, results: results.slice(from, from + count), refusal: undefined });
-      from += count;
+    for (const call of this.#calls.slice(0, this.#reached)) {
+      if (call.refusal !== undefined) continue;
+      const to = Math.min(batch.length, from + call.messages.length - call.results.length);
+      call.fresh = toResults(queue, batch, statuses, from, to);
+      from = to;
     }
   }
 
@@ -154,24 +135,34 @@ class SendOperation implements Operation {
       hint: 'Check its name, or send without create: false.',
     });
   }
+}
 
-  #isLast(): boolean {
-    const refusedOrDone = this.#progress.filter(
-      ({ call, results, refusal }) =>
-        refusal !== undefined || call.results.length + results.length === call.messages.length,
-    );
-    return refusedOrDone.length === this.#calls.length;
+/** Adds what of a call is still to be stored and has room in this step. */
+function addPart(batch: StampedMessage[], { messages, results }: SendCall): void {
+  for (let index = results.length; index < messages.length && batch.length < STEP_ROWS; index += 1) {
+    const message = messages[index];
+    if (message !== undefined) batch.push(message);
   }
 }
 
-function sendTo(transaction: Transaction, queue: QueueRow, messages: readonly StampedMessage[]): SendResult[] {
-  const statuses = insertJobs(transaction, queue, messages, { areEvents: false });
-  queue.use(transaction.now);
-  transaction.work += messages.length;
-  return messages.map(({ id }, index) => {
+function isOver({ messages, results, fresh, refusal }: SendCall): boolean {
+  return refusal !== undefined || results.length + fresh.length >= messages.length;
+}
+
+function toResults(
+  queue: QueueRow,
+  batch: readonly StampedMessage[],
+  statuses: readonly InsertStatus[],
+  from: number,
+  to: number,
+): SendResult[] {
+  const results: SendResult[] = [];
+  for (let index = from; index < to; index += 1) {
+    const id = batch[index]?.id ?? '';
     const status = statuses[index] ?? 'stored';
-    return status === 'failed' ? { id, status, error: full(queue) } : { id, status };
-  });
+    results.push(status === 'failed' ? { id, status, error: full(queue) } : { id, status });
+  }
+  return results;
 }
 
 function full(queue: QueueRow): BusbarError {

@@ -3,73 +3,65 @@
 import type { Settlement, SettleResult } from '@busbar/api/transport';
 import { bury, endAttempt, loadState, maxAttemptsOf } from './attempts.ts';
 import { unblock } from './jobs.ts';
-import { giveBack, unlease } from './leases.ts';
+import { addLease, carve, findLease, type LeaseRun } from './leased.ts';
+import { giveBack } from './leases.ts';
 import type { QueueRow } from './queue-row.ts';
-import { type Lease, parseReceipt } from './receipt.ts';
+import { type Lease, ReceiptReader } from './receipt.ts';
 import type { Transaction } from './transaction.ts';
-
-type Unfinished = Exclude<Settlement, { action: 'ack' }>;
 
 /** Settles in order; one result each. */
 export function settleAll(transaction: Transaction, settlements: readonly Settlement[]): SettleResult[] {
+  const reader = new ReceiptReader();
   const results: SettleResult[] = [];
-  let index = 0;
-  while (index < settlements.length) {
-    const run = ackRun(settlements, index);
-    if (run.length > 0) results.push(...ackAll(transaction, run));
-    else results.push(settleOne(transaction, settlements[index] as Unfinished));
-    index += Math.max(1, run.length);
+  let leases: Lease[] = [];
+  const ackThese = (): void => {
+    if (leases.length > 0) ackRun(transaction, leases, results);
+    leases = [];
+  };
+  for (const settlement of settlements) {
+    const { receipt } = settlement;
+    const lease = reader.read(receipt);
+    const before = leases.at(-1);
+    if (before !== undefined && (settlement.action !== 'ack' || !follows(lease, before))) ackThese();
+    results.push({ receipt, status: 'lease-lost' });
+    if (lease === undefined) continue;
+    if (settlement.action === 'ack') leases.push(lease);
+    else results[results.length - 1] = settleOne(transaction, settlement, lease);
   }
+  ackThese();
   transaction.work += settlements.length;
   return results;
 }
 
-interface Ack {
-  readonly receipt: string;
-  readonly lease: Lease;
+/** Whether two messages stand one after the other in the table and were claimed together. */
+function follows(lease: Lease | undefined, before: Lease): boolean {
+  return lease?.seq === before.seq + 1 && lease.token === before.token && lease.queueId === before.queueId;
 }
 
-/** The acks from `from` on that follow each other in the table and were claimed together: they go with two statements. */
-function ackRun(settlements: readonly Settlement[], from: number): Ack[] {
-  const run: Ack[] = [];
-  for (let index = from; index < settlements.length; index += 1) {
-    const settlement = settlements[index];
-    if (settlement?.action !== 'ack') break;
-    const lease = parseReceipt(settlement.receipt);
-    if (lease === undefined) break;
-    const before = run.at(-1)?.lease;
-    if (before !== undefined && !follows(lease, before)) break;
-    run.push({ receipt: settlement.receipt, lease });
+/** Acks messages that follow each other, the last of `results`: they go with two statements, however many they are. */
+function ackRun(transaction: Transaction, leases: readonly Lease[], results: SettleResult[]): void {
+  const begin = results.length - leases.length;
+  for (let index = 0; index < leases.length; ) {
+    const lease = leases[index] as Lease;
+    const held = findHeld(transaction, lease);
+    if (held === undefined) {
+      index += 1;
+      continue;
+    }
+    const { run, queue } = held;
+    const count = Math.min(leases.length - index, run.last - lease.seq + 1);
+    const to = lease.seq + count - 1;
+    carve(transaction, run, lease.seq, to);
+    removeJobs(transaction, queue, lease.seq, to);
+    queue.leased -= count;
+    queue.done += count;
+    for (const end = index + count; index < end; index += 1) {
+      results[begin + index] = { receipt: results[begin + index]?.receipt ?? '', status: 'done' };
+    }
   }
-  return run;
 }
 
-function follows(lease: Lease, before: Lease): boolean {
-  return lease.seq === before.seq + 1 && lease.token === before.token && lease.queueId === before.queueId;
-}
-
-function ackAll(transaction: Transaction, run: readonly Ack[]): SettleResult[] {
-  const first = run[0]?.lease;
-  const last = run.at(-1)?.lease;
-  if (first === undefined || last === undefined) return [];
-  const queue = transaction.queueById(first.queueId);
-  if (queue === undefined) return run.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
-  const ended = transaction.store
-    .sql<[number]>(
-      'DELETE FROM leased WHERE seq BETWEEN ? AND ? AND token=? AND queue_id=? AND until > ? RETURNING seq',
-    )
-    .all(first.seq, last.seq, first.token, first.queueId, transaction.now);
-  if (ended.length === run.length) removeRange(transaction, queue, first.seq, last.seq);
-  else for (const [seq] of ended) removeRange(transaction, queue, seq, seq);
-  queue.leased -= ended.length;
-  queue.done += ended.length;
-  queue.use(transaction.now);
-  if (ended.length === run.length) return run.map(({ receipt }) => ({ receipt, status: 'done' }));
-  const settled = new Set(ended.map(([seq]) => seq));
-  return run.map(({ receipt, lease }) => ({ receipt, status: settled.has(lease.seq) ? 'done' : 'lease-lost' }));
-}
-
-function removeRange(transaction: Transaction, queue: QueueRow, first: number, last: number): void {
+function removeJobs(transaction: Transaction, queue: QueueRow, first: number, last: number): void {
   const { store } = transaction;
   if (queue.blocked === 0) {
     store.sql('DELETE FROM job WHERE seq BETWEEN ? AND ?').run(first, last);
@@ -81,46 +73,55 @@ function removeRange(transaction: Transaction, queue: QueueRow, first: number, l
   for (const [key] of keys) unblock(transaction, queue, key);
 }
 
-function settleOne(transaction: Transaction, settlement: Unfinished | Settlement): SettleResult {
-  const { receipt } = settlement;
-  const lease = parseReceipt(receipt);
-  const queue = lease && transaction.queueById(lease.queueId);
-  if (lease === undefined || queue === undefined) return { receipt, status: 'lease-lost' };
-  const held = transaction.store
-    .sql<[string | null]>('SELECT consumer FROM leased WHERE seq=? AND token=? AND queue_id=? AND until > ?')
-    .get(lease.seq, lease.token, lease.queueId, transaction.now);
-  if (held === undefined) return { receipt, status: 'lease-lost' };
+/** The run that a lease still holds its message in, undefined when it is lost. */
+function findHeld(transaction: Transaction, lease: Lease): { run: LeaseRun; queue: QueueRow } | undefined {
+  const run = findLease(transaction, lease.seq);
+  if (run?.token !== lease.token || run.queueId !== lease.queueId || run.until <= transaction.now) return undefined;
+  const queue = transaction.queueById(lease.queueId);
+  if (queue === undefined) return undefined;
   queue.use(transaction.now);
-  if (settlement.action === 'extend') return extend(transaction, queue, lease.seq, receipt);
-  unlease(transaction, queue, lease.seq);
-  end(transaction, queue, lease.seq, settlement, held[0] ?? undefined);
-  return { receipt, status: 'done' };
+  return { run, queue };
 }
 
-function extend(transaction: Transaction, queue: QueueRow, seq: number, receipt: string): SettleResult {
-  const { leaseMs } = queue.settings;
-  transaction.store.sql('UPDATE leased SET until=? WHERE seq=?').run(Math.ceil(transaction.now + leaseMs), seq);
-  return { receipt, status: 'done', leaseLeftMs: leaseMs };
+type Other = Exclude<Settlement, { action: 'ack' }>;
+
+function settleOne(transaction: Transaction, settlement: Other, lease: Lease): SettleResult {
+  const { receipt } = settlement;
+  const held = findHeld(transaction, lease);
+  if (held === undefined) return { receipt, status: 'lease-lost' };
+  const { run, queue } = held;
+  carve(transaction, run, lease.seq, lease.seq);
+  if (settlement.action === 'extend') {
+    const { leaseMs } = queue.settings;
+    const until = Math.ceil(transaction.now + leaseMs);
+    addLease(transaction, { ...run, first: lease.seq, last: lease.seq, until });
+    return { receipt, status: 'done', leaseLeftMs: leaseMs };
+  }
+  queue.leased -= 1;
+  end(transaction, queue, lease.seq, settlement, run.consumer ?? undefined);
+  return { receipt, status: 'done' };
 }
 
 function end(
   transaction: Transaction,
   queue: QueueRow,
   seq: number,
-  settlement: Settlement,
+  settlement: Exclude<Other, { action: 'extend' }>,
   consumer: string | undefined,
 ): void {
   const job = loadState(transaction, seq);
   if (job === undefined) return;
-  if (settlement.action === 'release') giveBack(transaction, queue, job, job.at);
-  if (settlement.action !== 'retry' && settlement.action !== 'reject') return;
+  if (settlement.action === 'release') {
+    giveBack(transaction, queue, job, job.at);
+    return;
+  }
   const { action: outcome, reason } = settlement;
   const ended = endAttempt(transaction, job, { outcome, reason, consumer });
   if (outcome === 'reject' || ended.attempts >= maxAttemptsOf(queue, ended)) {
     bury(transaction, queue, seq, reason ?? (outcome === 'reject' ? 'rejected' : 'attempts used up'));
     return;
   }
-  const delayMs = settlement.action === 'retry' ? (settlement.delayMs ?? 0) : 0;
+  const { delayMs = 0 } = settlement;
   const at = delayMs > 0 ? Math.ceil(transaction.now + delayMs) : job.at;
   if (at !== job.at) transaction.store.sql('UPDATE job SET at=? WHERE seq=?').run(at, seq);
   giveBack(transaction, queue, ended, at);

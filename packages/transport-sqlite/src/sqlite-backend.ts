@@ -12,7 +12,7 @@ import type {
 } from '@busbar/api/transport';
 import { Batcher } from './batcher.ts';
 import { Bell } from './bell.ts';
-import { Bindings } from './bindings.ts';
+import { Bindings, bind, unbind } from './bindings.ts';
 import { browse } from './browse.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { clearStep } from './clear.ts';
@@ -21,13 +21,13 @@ import { deleteEntry, getEntry, listEntries, putEntry, touchEntries } from './en
 import { EntryWatches } from './entry-watch.ts';
 import { exportState } from './export.ts';
 import { copyHistory } from './history.ts';
-import { addBinding, ImportedTopics, importRecord } from './import.ts';
+import { ImportedTopics, importRecord } from './import.ts';
 import { listBindings, listQueues, listTopics } from './inspection.ts';
 import { Listeners } from './listeners.ts';
-import { cancel, configure, deleteQueue, purge, redrive, reschedule, STEP } from './operations.ts';
+import { cancel, configure, deleteQueue, purge, redrive, reschedule } from './operations.ts';
 import { publishAll } from './publish.ts';
 import { Sender } from './send.ts';
-import { settleAll } from './settle.ts';
+import { Settler } from './settler.ts';
 import { Signals, type Sleepers } from './signals.ts';
 import type { Store } from './store.ts';
 import { Sweeper } from './sweep.ts';
@@ -96,10 +96,11 @@ export class SqliteBackend implements Backend {
   #openQueues(): QueueBackend {
     const { batcher, waiting } = this.#sleepers;
     const sender = new Sender(batcher);
+    const settler = new Settler(batcher);
     return {
       send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
       receive: (queue, wanted, context) => waiting.receive(queue, wanted, context),
-      settle: (settlements, context) => batcher.write((transaction) => settleAll(transaction, settlements), context),
+      settle: (settlements, context) => settler.settle(settlements, context),
       configure: (queue, settings, context) =>
         batcher.write((transaction) => configure(transaction, queue, settings), context),
     };
@@ -116,18 +117,14 @@ export class SqliteBackend implements Backend {
       bind: async (queue, pattern, from, context) => {
         await batcher.write((transaction) => {
           const since = findPlace(transaction, pattern, from);
-          addBinding(transaction, transaction.ensureQueue(queue), pattern, since);
+          bind(transaction, transaction.ensureQueue(queue), pattern, since);
         }, context);
         void this.#copy(queue).catch(() => undefined);
       },
       unbind: (queue, pattern, context) =>
         batcher.write((transaction) => {
           const found = transaction.queue(queue);
-          if (found === undefined) return;
-          const gone = transaction.store
-            .sql('DELETE FROM binding WHERE queue_id=? AND pattern=?')
-            .run(found.id, pattern);
-          if (gone.changes > 0) transaction.counter().bindings += 1;
+          if (found !== undefined) unbind(transaction, found, pattern);
         }, context),
     };
   }
@@ -191,12 +188,12 @@ export class SqliteBackend implements Backend {
     }, context).then(() => limit - left);
   }
 
-  /** Repeats a step until it does less than it could. The sum of what it did. */
+  /** Repeats a step until it finds nothing more to do. The sum of what it did. */
   async #repeat(step: (transaction: Transaction) => number, context: CallContext): Promise<number> {
     for (let sum = 0; ; ) {
       const count = await this.#sleepers.batcher.write(step, context);
       sum += count;
-      if (count < STEP) return sum;
+      if (count === 0) return sum;
     }
   }
 

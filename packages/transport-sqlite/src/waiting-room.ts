@@ -4,7 +4,6 @@ import type { BusbarError, CallContext, Delivery, Wanted } from '@busbar/api/tra
 import type { Batcher, Operation } from './batcher.ts';
 import { claim } from './claim.ts';
 import { Deadlines } from './deadlines.ts';
-import { hasHistory } from './history.ts';
 import type { Listeners } from './listeners.ts';
 import type { QueueRow } from './queue-row.ts';
 import type { Transaction } from './transaction.ts';
@@ -233,7 +232,7 @@ function hasSomething(transaction: Transaction, name: string): boolean {
   const queue = transaction.queue(name);
   if (queue === undefined) return false;
   const { store, now } = transaction;
-  if (queue.ready > 0 || hasHistory(transaction, queue)) return true;
+  if (queue.ready > 0 || queue.copying > 0) return true;
   if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
   if (
     queue.delayed > 0 &&
