@@ -111,18 +111,18 @@ export const cases: readonly ConformanceCase[] = [
     smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
-      const renewed = await one.lock('renewed', { ttlMs: 300 });
-      const extended = await one.lock('extended', { ttlMs: 400, renew: false });
+      const renewed = await one.lock('renewed', { ttlMs: 600 });
+      const extended = await one.lock('extended', { ttlMs: 800, renew: false });
       const busy = async (): Promise<boolean> => {
         const tries = ['renewed', 'extended'].map((name) => two.lock(name, AT_ONCE).catch(() => undefined));
         await extended.extend();
         return (await Promise.all(tries)).every((lock) => lock === undefined);
       };
-      await outlives(lab, busy, performance.now() + 1_000);
+      await outlives(lab, busy, performance.now() + 1_600);
       lab.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its time');
       const tokens = [(await two.holder('renewed'))?.token, (await two.holder('extended'))?.token];
       lab.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
-      await reached(lab, performance.now() + lab.beyond(410));
+      await reached(lab, performance.now() + lab.beyond(810));
       await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what was lost');
       const next = await two.lock('extended', { waitMs: 5_000 });
       await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what another holds');

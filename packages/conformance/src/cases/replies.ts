@@ -31,7 +31,7 @@ export const cases: readonly ConformanceCase[] = [
         for (given = 0; given < body; given += 1) yield given;
         return `counted to ${body}`;
       });
-      const stream = asker.requestStream<number, string>('@service', 'count', 400, LONG);
+      const stream = asker.requestStream<number, string>('@service', 'count', 400, { timeoutMs: 35_000 });
       const parts: number[] = [];
       for await (const part of stream) {
         parts.push(part);
