@@ -10,7 +10,7 @@ import { type DemoOptions, UsageError } from './options.ts';
 import type { Outcome } from './outcome.ts';
 import type { Place } from './place.ts';
 import { readResults } from './results-file.ts';
-import { count } from './table.ts';
+import { count, hidden } from './table.ts';
 import type { Tally } from './tally.ts';
 import type { Watch } from './watch.ts';
 
@@ -78,7 +78,7 @@ export class Conductor {
     if (tally.files === 0) throw new UsageError(`no source files under ${root}${firstProblem(tally)}`);
     const files = `${count(tally.files)} source file${tally.files === 1 ? '' : 's'}`;
     const workers = `${options.workers} worker${options.workers === 1 ? '' : 's'}`;
-    display.say(`${files} under ${root}`);
+    display.say(`${files} under ${hidden(root)}`);
     display.say(`${workers}, ${EDITORS} editors, an expert, a historian and a coordinator`);
     display.say(`bus: ${place.description}`);
   }
@@ -95,6 +95,7 @@ export class Conductor {
     for (const name of [AUDITS, RESULTS]) {
       while (!(await isEmpty(place, name))) await sleep(LOOK_EVERY_MS);
     }
+    tally.end();
   }
 
   async #strikeAll(): Promise<void> {
@@ -105,15 +106,14 @@ export class Conductor {
       ...(place.server ? [{ share: 1 / 2, strike: () => this.#killServer() }] : []),
     ];
     for (const { share, strike } of strikes.sort((a, b) => a.share - b.share)) {
-      await tally.when(() => tally.audited >= Math.floor(tally.files * share));
-      await strike();
+      await tally.when(() => tally.isOver || tally.audited >= Math.floor(tally.files * share));
+      if (!tally.isOver) await strike();
     }
   }
 
   async #killWorker(): Promise<void> {
     const { place, crew, tally, display } = this.#parts;
-    const isOver = (): boolean => tally.audited >= tally.files;
-    const kill = await killWorkerAtWork(place.bus, crew, isOver);
+    const kill = await killWorkerAtWork(place.bus, crew, () => tally.isOver);
     if (kill === undefined) return;
     this.#kills.push(kill);
     const tasks = kill.held.length === 1 ? 'a task' : `${kill.held.length} tasks`;

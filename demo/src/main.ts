@@ -10,6 +10,7 @@ import type { Outcome } from './outcome.ts';
 import { describeOutcome } from './report.ts';
 import { runDemo } from './run.ts';
 import { toMarkdown, toText } from './sections.ts';
+import { hidden } from './table.ts';
 import { findFaults, lastLine } from './verdict.ts';
 
 /** Somebody wants the run to end. */
@@ -92,6 +93,7 @@ function explain(error: unknown): number {
     return exitCode;
   }
   const hint = error instanceof UsageError || isBusbarError(error) ? error.hint : undefined;
-  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n${hint ? `${hint}\n` : ''}`);
+  const lines = [`demo: ${error instanceof Error ? error.message : String(error)}`, ...(hint ? [hint] : [])];
+  for (const line of lines.join('\n').split('\n')) process.stderr.write(`${hidden(line)}\n`);
   return error instanceof UsageError ? 2 : 1;
 }

@@ -7,6 +7,7 @@ import type { Display } from './display.ts';
 import type { DemoOptions } from './options.ts';
 import type { Outcome } from './outcome.ts';
 import { openPlace, type Place } from './place.ts';
+import { hidden } from './table.ts';
 import { Tally } from './tally.ts';
 import { Watch } from './watch.ts';
 
@@ -39,7 +40,7 @@ export async function runDemo(options: DemoOptions, surroundings: Surroundings):
     onNews: (news) => {
       watch.heard();
       tally.add(news);
-      if (news.kind === 'trouble') display.say(news.text);
+      if (news.kind === 'trouble') display.say(hidden(news.text));
     },
     onLoss: failure.reject,
   });

@@ -8,6 +8,7 @@ export class Tally {
   files = 0;
   isFound = false;
   isEnqueued = false;
+  #isOver = false;
   readonly problems: Problem[] = [];
   asked = 0;
   answered = 0;
@@ -21,7 +22,6 @@ export class Tally {
   redeliveries = 0;
   received: number | undefined;
   replayed: number | undefined;
-  readonly trouble: string[] = [];
   readonly #audited = new Map<string, number>();
   readonly #events = new Set<string>();
   readonly #waiting = new Set<{ readonly isTrue: () => boolean; readonly resolve: () => void }>();
@@ -41,6 +41,17 @@ export class Tally {
     return this.#audited.get(task) ?? 0;
   }
 
+  /** Whether there is nothing left to do. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** There is nothing left to do: whoever waits for more may look again. */
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
   /** Resolves as soon as news make the condition true. */
   async when(isTrue: () => boolean): Promise<void> {
     if (!isTrue()) await new Promise<void>((resolve) => this.#waiting.add({ isTrue, resolve }));
@@ -48,6 +59,10 @@ export class Tally {
 
   add(news: News): void {
     this.#count(news);
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const waiter of this.#waiting) {
       if (!waiter.isTrue()) continue;
       this.#waiting.delete(waiter);
@@ -65,7 +80,6 @@ export class Tally {
     else if (news.kind === 'merged') this.#mergedAll(news.attempts, news.lock);
     else if (news.kind === 'received') this.received = news.events;
     else if (news.kind === 'replayed') this.replayed = news.events;
-    else if (news.kind === 'trouble') this.trouble.push(news.text);
     if ('event' in news) this.#events.add(news.event);
   }
 

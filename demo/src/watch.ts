@@ -13,8 +13,9 @@ export interface WatchPlan {
   readonly display: Display;
   /** How many processes there are to be. */
   readonly processes: number;
-  /** Nothing was heard for too long. */
+  /** Nothing was heard for `stallMs` (default 60,000). */
   onStall(text: string): void;
+  readonly stallMs?: number;
 }
 
 const LOOK_EVERY_MS = 250;
@@ -55,7 +56,7 @@ export class Watch implements Disposable {
   }
 
   async #look(): Promise<void> {
-    const { bus, display, onStall } = this.#plan;
+    const { bus, display, onStall, stallMs = STALL_MS } = this.#plan;
     const { signal } = this.#stop;
     try {
       const stats = await bus.stats({ signal });
@@ -65,7 +66,7 @@ export class Watch implements Disposable {
       if (!signal.aborted) display.show({ text: `cannot look at the bus: ${(error as Error).message}` });
     }
     if (signal.aborted) return;
-    if (performance.now() - this.#heardAt > STALL_MS) onStall(`nothing happened for ${STALL_MS / 1000} s`);
+    if (performance.now() - this.#heardAt > stallMs) onStall(`nothing happened for ${stallMs / 1000} s`);
     this.#timer = setTimeout(() => void this.#look(), LOOK_EVERY_MS);
   }
 
