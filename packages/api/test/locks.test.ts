@@ -65,8 +65,8 @@ describe.each(backends)('on %s', (backend) => {
   test('it renews itself beyond its TTL; without renewal it is lost, and the fence is higher then', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const kept = await a.lock('kept', { ttlMs: 150 });
-    const left = await a.lock('left', { ttlMs: 150, renew: false });
+    const kept = await a.lock('kept', { ttlMs: 900 });
+    const left = await a.lock('left', { ttlMs: 1000, renew: false });
     const taken = await b.lock('left', { waitMs: 5000 });
     expect(taken.token).toBeGreaterThan(left.token);
     expect(left.lost).toBe(true);

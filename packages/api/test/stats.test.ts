@@ -10,7 +10,7 @@ const code = (wanted: string) => expect.objectContaining({ code: wanted });
 describe.each(backends)('on %s', (backend) => {
   test('queues, rates, agents and their handlers', async () => {
     await using lab = await Lab.open(backend);
-    const [a, b] = [await lab.bus({ presenceTtlMs: 100 }), await lab.bus({ presenceTtlMs: 100 })];
+    const [a, b] = [await lab.bus({ presenceTtlMs: 1000 }), await lab.bus({ presenceTtlMs: 1000 })];
     await a.enqueueAll('work', [1, 2, 3, -1]);
     await a.enqueue('work', 4, { delayMs: 60_000 });
     const first = await a.stats();

@@ -143,7 +143,7 @@ describe.each(backends)('on %s', (backend) => {
   test('a worker that dies: the task runs elsewhere when the lease ends', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    await a.transport.queues.configure('work', { leaseMs: 100 });
+    await a.transport.queues.configure('work', { leaseMs: 500 });
     const ticket = await a.enqueue('work', 'x');
     // As a killed worker leaves it: leased, and nobody extends.
     const [dead] = await a.transport.queues.receive('work', { waitMs: 5000 });
@@ -171,10 +171,10 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     let runs = 0;
-    await bus.process('long', { leaseMs: 100, concurrency: 2 }, async (_, ctx) => {
+    await bus.process('long', { leaseMs: 600, concurrency: 2 }, async (_, ctx) => {
       runs += 1;
       const begin = performance.now();
-      await waitFor(() => performance.now() - begin > 350, { what: 'several leases' });
+      await waitFor(() => performance.now() - begin > 1400, { what: 'several leases' });
       expect(ctx.signal.aborted).toBe(false);
       return 'done';
     });

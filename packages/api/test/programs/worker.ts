@@ -12,11 +12,11 @@ onParentMessage(async (order) => {
     // By its own hand, where no transaction is open: one that is would keep all others from writing.
     process.kill(process.pid, 'SIGSTOP');
   } else if (order === 'lock') {
-    const lock = await bus.lock('file', { ttlMs: 300, owner: '@child' });
+    const lock = await bus.lock('file', { ttlMs: 1000, owner: '@child' });
     lock.signal.addEventListener('abort', () => sendToParent({ lost: lock.token }));
     sendToParent({ token: lock.token });
   } else {
-    await bus.process<number>('work', { leaseMs: 300, concurrency: 4 }, async (task, ctx) => {
+    await bus.process<number>('work', { leaseMs: 1000, concurrency: 4 }, async (task, ctx) => {
       sendToParent({ began: task.body, attempt: ctx.attempt });
       if (order === 'hang') await new Promise(() => undefined);
       return { by: process.pid, attempt: ctx.attempt };
