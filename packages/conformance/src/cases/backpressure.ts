@@ -82,7 +82,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'waiting receives are the credit: what is beyond them stays for others',
     level: 'MUST',
     rules: ['RQ8', 'RQ2'],
-    smoke: true,
     async run(lab) {
       const [transport, other] = [await lab.transport(), await lab.open()];
       const receive = () => transport.queues.receive('inbox', { waitMs: 10_000 });

@@ -40,7 +40,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
-    smoke: true,
     async run(lab) {
       const carrier = await Carrier.open(lab);
       for (const verb of VERBS)
@@ -61,7 +60,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
-    smoke: true,
     async run(lab) {
       const carrier = await Carrier.open(lab);
       for (const verb of VERBS) {
@@ -102,7 +100,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'names like __proto__, deep nesting and the edges of numbers and strings arrive, and pollute nothing',
     level: 'MUST',
     rules: ['RA5', 'RA1'],
-    smoke: true,
     async run(lab) {
       const carrier = await Carrier.open(lab);
       const numbers = [

@@ -43,7 +43,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'causes, hops, correlation ids and the headers of tracing are carried through handlers',
     level: 'MUST',
     rules: ['RA4'],
-    smoke: true,
     async run(lab) {
       const steps: Received[] = [];
       const tracing = traced(steps);

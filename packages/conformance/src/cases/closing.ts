@@ -45,7 +45,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'closing waits for calls under way and for the handler that runs',
     level: 'MUST',
     rules: ['RA3', 'RD1'],
-    smoke: true,
     async run(lab) {
       const [stays, client] = [await lab.transport(), await lab.open()];
       const gate = Promise.withResolvers<void>();
@@ -103,7 +102,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what closing cuts short did not fail: waits are CLOSED, subscriptions and watches end without an error',
     level: 'MUST',
     rules: ['RA3'],
-    smoke: true,
     async run(lab) {
       const client = await lab.open();
       const waits = ['one', 'two', 'two'].map((queue) => client.queues.receive(queue, { waitMs: FOREVER }));

@@ -20,7 +20,6 @@ export const cases: readonly ConformanceCase[] = [
     title: '50 publishers at once lose and repeat nothing, and each keeps its order',
     level: 'MUST',
     rules: ['RT1', 'RT5', 'RQ1'],
-    smoke: true,
     async run(lab) {
       const clients = await Promise.all([lab.transport(), lab.open(), lab.open(), lab.open()]);
       const [reader = await lab.open()] = clients;
@@ -74,7 +73,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ8'],
     timeoutMs: 40_000,
-    smoke: true,
     async run(lab) {
       const sender = await lab.transport();
       const clients = [sender, await lab.open(), await lab.open()];

@@ -110,7 +110,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'NaN, negative and other illegal numbers are refused by every option that takes a number',
     level: 'MUST',
     rules: ['RA1', 'RD2'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       await refuseAll(lab, transport, BAD_NUMBERS);
@@ -123,7 +122,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what is declared missing has a reason and is refused with UNSUPPORTED; what is declared works',
     level: 'MUST',
     rules: ['RA1'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       const { features, reasons } = transport.capabilities;
@@ -201,7 +199,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an error says its code, operation, transport, outcome, and whether to try again, as plain JSON too',
     level: 'MUST',
     rules: ['RA1', 'RA6'],
-    smoke: true,
     async run(lab) {
       const client = await lab.open();
       const retryable = ['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE', 'NO_RESPONDER'];

@@ -19,7 +19,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what a handler throws goes to those whom it concerns, never to nobody',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
-    smoke: true,
     async run(lab) {
       const reported: string[] = [];
       const onError = ({ message, cause }: BusbarError, where: string): void => {
@@ -53,7 +52,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what goes well is quiet: nothing is written to the console, and no warning is given',
     level: 'MUST',
     rules: ['RA1', 'RA6'],
-    smoke: true,
     async run(lab) {
       const lines = await writtenBy(async () => {
         const [one, other] = [await lab.open(), await lab.open()];

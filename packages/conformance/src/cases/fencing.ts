@@ -86,7 +86,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     powers: ['processes'],
-    smoke: true,
     async run(lab) {
       const [process, bus, store] = [await lab.process(), await lab.bus(), await lab.transport()];
       const token = await process.run<number>(module, 'takeLock', { name: 'file', ttlMs: 500 });
@@ -112,7 +111,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a waiter is woken at once; who is woken first is not promised, but all are in the end',
     level: 'MUST',
     rules: ['RE2'],
-    smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
       const waits: number[] = [];
@@ -145,7 +143,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'who stops waiting leaves nothing behind: no lock that nobody holds, no place in a line',
     level: 'MUST',
     rules: ['RE1', 'RA3'],
-    smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
       const { entries } = await lab.transport();

@@ -121,7 +121,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'illegal headers are refused, and the batch with them',
     level: 'MUST',
     rules: ['RA4', 'RD2'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       const illegal = [

@@ -51,7 +51,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a transport is open from the moment it is there, also when many open at once',
     level: 'MUST',
     rules: ['RA3', 'RQ4'],
-    smoke: true,
     async run(lab) {
       const begin = async (index: number): Promise<string | undefined> => {
         const client = await lab.open();
@@ -131,7 +130,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'nothing is leased or delivered before somebody asks for it',
     level: 'MUST',
     rules: ['RQ2', 'RQ8', 'RT1'],
-    smoke: true,
     async run(lab) {
       const [sender, idle] = [await lab.transport(), await lab.open()];
       await idle.topics.bind('bound', 'news');
@@ -178,7 +176,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'capabilities are complete, plausible, frozen, and the same for every client',
     level: 'MUST',
     rules: ['RA1'],
-    smoke: true,
     async run(lab) {
       const [one, other] = [await lab.transport(), await lab.open()];
       plausible(lab, one.capabilities);

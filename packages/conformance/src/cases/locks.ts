@@ -48,7 +48,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'who does not hold a lock any more, or never did, changes nothing',
     level: 'MUST',
     rules: ['RE1'],
-    smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
       lab.check.equal(await one.holder('unknown'), undefined, 'who holds an unknown lock');
@@ -108,7 +107,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
-    smoke: true,
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
       const renewed = await one.lock('renewed', { ttlMs: 600 });
@@ -154,7 +152,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'fifty who read, wait and write under a lock lose no write, and are never two at a time',
     level: 'MUST',
     rules: ['RE1'],
-    smoke: true,
     timeoutMs: 40_000,
     async run(lab) {
       const { entries } = await lab.transport();

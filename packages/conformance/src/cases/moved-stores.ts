@@ -72,7 +72,6 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA7', 'RE1', 'RE2'],
     needs,
     refused: refusedMove,
-    smoke: true,
     async run(lab) {
       const { entries, admin } = await lab.transport();
       for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
@@ -137,7 +136,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'clear takes everything away, for all clients, and waits, subscriptions and revisions go on',
     level: 'MUST',
     rules: ['RA7', 'RE1', 'RQ3'],
-    smoke: true,
     async run(lab) {
       const [transport, other] = [await lab.transport(), await lab.open()];
       const held = await fill(transport);

@@ -71,7 +71,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an empty body arrives as one, in queues, topics, dead letters and entries',
     level: 'MUST',
     rules: ['RA5'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       const empty = { body: new Uint8Array(0), contentType: 'application/json' };
@@ -95,7 +94,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'text of any script arrives as it was, in bodies and in every field that is text',
     level: 'MUST',
     rules: ['RA5', 'RA4'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       const log = await follow(lab, transport, 'news');
@@ -201,7 +199,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'of a view into a larger buffer exactly its bytes are sent',
     level: 'MUST',
     rules: ['RA5'],
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       const whole = Uint8Array.from({ length: 64 }, (_, index) => index);

@@ -53,7 +53,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
-    smoke: true,
     async run(lab) {
       const terms: Term[] = [];
       const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus()));
@@ -96,7 +95,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
-    smoke: true,
     async run(lab) {
       const [living, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
       const writing = performance.now();

@@ -63,7 +63,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'who registers again is the same agent: its mail, its dead letters and its age are there',
     level: 'MUST',
     rules: ['RE1', 'RQ1'],
-    smoke: true,
     async run(lab) {
       const [bus, sender] = [await lab.bus(), await lab.bus()];
       const first = await bus.agent('@worker', { capabilities: ['old'] });
@@ -98,7 +97,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
-    smoke: true,
     async run(lab) {
       const [bus, one, two] = [await lab.bus({ presenceTtlMs: 450 }), await lab.bus(), await lab.bus()];
       await bus.agent('@early');
@@ -126,7 +124,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'who can do something is found by it, and of several the one with the least to do',
     level: 'MUST',
     rules: ['RE2'],
-    smoke: true,
     async run(lab) {
       const bus = await lab.bus();
       const agents = await Promise.all(

@@ -61,7 +61,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a bus that closes ends the requests it made and those it answers, within its time',
     level: 'MUST',
     rules: ['RA3', 'RA1'],
-    smoke: true,
     async run(lab) {
       const [asking, answering] = [await lab.bus(), await lab.bus()];
       const [first, other] = [await asking.agent('@asker'), await lab.agent('@other')];
@@ -94,7 +93,6 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RA1'],
     powers: ['processes'],
-    smoke: true,
     async run(lab) {
       const asker = await lab.agent('@asker');
       const doomed = await lab.process();

@@ -44,7 +44,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a thousand requests at once, answered in any order, are never crossed',
     level: 'MUST',
     rules: ['RA1'],
-    smoke: true,
     timeoutMs: 40_000,
     async run(lab) {
       const service = await lab.agent('@service', { maxConcurrent: 200 });
@@ -74,7 +73,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a request that is not answered in time is a TIMEOUT, ends the work, and leaves nothing behind',
     level: 'MUST',
     rules: ['RA1', 'RA3'],
-    smoke: true,
     async run(lab) {
       const { asker, service } = await pair(lab);
       let [begun, ended] = [0, 0];
@@ -170,7 +168,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a late reply is dropped, never given to the next request',
     level: 'MUST',
     rules: ['RA1'],
-    smoke: true,
     async run(lab) {
       const { asker, service } = await pair(lab);
       const gates = new Map<string, PromiseWithResolvers<void>>();
@@ -205,7 +202,6 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a signal ends a request at once, and the work for it; one that fired before asks nobody',
     level: 'MUST',
     rules: ['RA1'],
-    smoke: true,
     async run(lab) {
       const { asker, service } = await pair(lab);
       const contexts: Context[] = [];

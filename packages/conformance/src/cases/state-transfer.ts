@@ -58,7 +58,6 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA7', 'RQ7'],
     needs,
     refused: refusedMove,
-    smoke: true,
     async run(lab) {
       const transport = await lab.transport();
       await lab.send(transport, 'inbox', lab.messages(4));
