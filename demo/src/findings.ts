@@ -13,7 +13,7 @@ const LONG = 200;
 
 /** What was found out about the files. */
 export function describeFindings({ root, tally, merged, seconds }: Outcome): Section[] {
-  const audits = [...merged.results.values()].map(({ audit }) => audit);
+  const audits = [...merged.results.values()].map(({ audit }) => audit).sort((a, b) => (a.file < b.file ? -1 : 1));
   const audited = audits.filter((audit) => audit.status === 'audited');
   const skipped = audits.filter((audit) => audit.status === 'skipped');
   const problems = [...tally.problems, ...skipped.map(({ file, reason }) => ({ path: file, problem: reason }))];

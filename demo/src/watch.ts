@@ -75,7 +75,7 @@ export class Watch implements Disposable {
     const online = agents.reduce((sum, { instances }) => sum + instances, 0);
     if (this.#begunAt === undefined) {
       const found = tally.files > 0 ? `found ${count(tally.files)} files so far` : 'starting';
-      return { text: `${found} · ${online} of ${processes} agents online` };
+      return { text: `${found} · agents online: ${online} of ${processes}` };
     }
     const done = Math.min(tally.merged, tally.files);
     const depths = queues
@@ -84,7 +84,7 @@ export class Watch implements Disposable {
     const parts = [
       `${count(done)}/${count(tally.files)} files`,
       `${count(done / this.seconds)}/s`,
-      `${online} agents online`,
+      `agents online: ${online}`,
       `queued: ${depths.join(', ')}`,
     ];
     return { share: done / tally.files, text: parts.join(' · ') };

@@ -28,14 +28,14 @@ test('shows what goes on, from the start to the end, and a stall', async () => {
       onStall: (stall) => stalls.push(stall),
     });
     await bus.agent('@demo.expert');
-    await shown('starting · 1 of 7 agents online');
+    await shown('starting · agents online: 1 of 7');
     tally.add({ kind: 'finding', files: 1200 });
-    await shown('found 1,200 files so far · 1 of 7 agents online');
+    await shown('found 1,200 files so far · agents online: 1 of 7');
     tally.add({ kind: 'found', files: 2000, problems: [] });
     await bus.enqueueAll(AUDITS, [1, 2, 3]);
     watch.begin();
     watch.heard();
-    await shown('░░░░ 0/2,000 files · 0/s · 1 agents online · queued: audits 3');
+    await shown('░░░░ 0/2,000 files · 0/s · agents online: 1 · queued: audits 3');
     expect(stalls).toEqual([]);
     await waitFor(() => stalls[0], { what: 'a stall' });
   }
