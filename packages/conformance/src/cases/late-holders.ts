@@ -10,7 +10,7 @@ import type { RemoteClient } from '../processes/remote-client.ts';
 import { queueInfo } from '../queue-view.ts';
 
 const group = 'Fault injection';
-const LEASE_MS = 250;
+const LEASE_MS = 500;
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -47,7 +47,7 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'work', lab.messages(1));
       const blocked = await lab.process();
       const [held] = await blocked.receive('work', { waitMs: 5_000 });
-      const free = blocked.block(LEASE_MS * 3);
+      const free = blocked.block(LEASE_MS * 2);
       const next = await receiveOne(lab, transport, 'work');
       lab.check.equal(next.attempt, 2, 'attempt of the next holder');
       await keepUntil(lab, transport, next, free);

@@ -39,6 +39,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD1', 'RD2'],
     powers: ['processes'],
+    timeoutMs: 40_000,
     async run(lab) {
       const acknowledged: string[] = [];
       for (const round of [0, 1, 2, 3]) acknowledged.push(...(await killWriter(lab, `r${round}`)));
