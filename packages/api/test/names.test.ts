@@ -68,7 +68,8 @@ describe('names', () => {
     undefined,
     {},
   ])('%s is refused', (name) => {
-    for (const check of [checkQueueName, checkTopic]) {
+    const checks: ((name: unknown) => void)[] = [checkQueueName, checkTopic];
+    for (const check of checks) {
       try {
         check(name);
       } catch (error) {
