@@ -23,8 +23,6 @@ export interface OutputOptions {
   /** False: never. Undefined: as the environment and the terminal have it. */
   readonly color: boolean | undefined;
   readonly env: Environment;
-  readonly stdout?: Stream;
-  readonly stderr?: Stream;
 }
 
 /** Rejection of a write whose reader has gone. */
@@ -36,18 +34,21 @@ export class ReaderGone extends Error {
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
-  readonly #stdout: Stream;
-  readonly #stderr: Stream;
-  readonly #colors: ReadonlyMap<Stream, boolean>;
+  readonly #hasColor: (stream: Stream) => boolean;
 
-  constructor({ json, quiet, color, env, stdout = process.stdout, stderr = process.stderr }: OutputOptions) {
+  constructor({ json, quiet, color, env }: OutputOptions) {
     this.json = json;
     this.quiet = quiet;
-    this.#stdout = stdout;
-    this.#stderr = stderr;
-    this.#colors = new Map([stdout, stderr].map((stream) => [stream, color ?? hasColor(stream, env)]));
-    // The write itself rejects; without a listener the process would end with a stack trace.
-    for (const stream of [stdout, stderr]) if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
+    this.#hasColor = (stream) => color ?? hasColor(stream, env);
+  }
+
+  // Node makes a stream when it is first asked for.
+  get #stdout(): Stream {
+    return tolerant(process.stdout);
+  }
+
+  get #stderr(): Stream {
+    return tolerant(process.stderr);
   }
 
   /** True where a person looks at stdout. */
@@ -102,7 +103,7 @@ export class Output {
 
   #paint(stream: Stream, style: Style, text: string): string {
     const [on, off] = STYLES[style];
-    return this.#colors.get(stream) === true ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+    return this.#hasColor(stream) ? `\u001b[${on}m${text}\u001b[${off}m` : text;
   }
 }
 
@@ -110,6 +111,12 @@ function hasColor(stream: Stream, env: Environment): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false;
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0';
   return stream.isTTY === true && env.TERM !== 'dumb';
+}
+
+/** The write itself rejects; without a listener the process would end with a stack trace besides. */
+function tolerant(stream: Stream): Stream {
+  if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
+  return stream;
 }
 
 function write(stream: Stream, data: Uint8Array | string): Promise<void> {
