@@ -63,6 +63,7 @@ export const cases: readonly ConformanceCase[] = [
       const results = (await Promise.all(sends)).flat();
       lab.check.equal((await put).status, 'stored', 'a put that was under way');
       await holds(lab, stays, 'inbox', { ready: results.length });
+      await reached(lab, performance.now() + 100);
       lab.check.equal([isOver, handled], [false, 0], 'closing waits for the handler');
       gate.resolve();
       await closed;
