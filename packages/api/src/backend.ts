@@ -90,8 +90,11 @@ export interface Cursor<T> {
 export interface EventCursor extends Cursor<TopicEvent> {
   /** Ephemeral events dropped so far because its bounded buffer was full. */
   readonly dropped: number;
-  /** Where the cursor stood when it was opened, so that one that has seen nothing yet can be resumed; if it is known. */
-  readonly start: string | undefined;
+  /**
+   * Where another cursor could go on with nothing missed: behind what was given before `next` was called last and, while
+   * that waits, behind all that does not match. Undefined where it is not known.
+   */
+  readonly position: string | undefined;
 }
 
 export interface TopicBackend {

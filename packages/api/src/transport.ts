@@ -203,7 +203,10 @@ export type OnEvents = (events: readonly TopicEvent[]) => void | Promise<void>;
 export interface Subscription extends AsyncDisposable {
   /** Resolves once it is over: with the error that ended it, or undefined after {@link Subscription.close}. Never rejects. */
   readonly ended: Promise<BusbarError | undefined>;
-  /** Where it stands: subscribing with `{ after: position }` goes on behind the last event handled. */
+  /**
+   * Where it stands: subscribing with `{ after: position }` goes on behind the last event handled. It moves on over events
+   * that do not match, so that a subscriber to rare ones is not overtaken by retention.
+   */
   readonly position: string | undefined;
   /** How many ephemeral events were dropped because the handler was slower than they came. */
   readonly dropped: number;

@@ -8,13 +8,14 @@ const MAX_BUFFERED = 1024;
 
 /** A reader of the log. */
 export class EventCursor implements Cursor {
-  readonly start: string;
   dropped = 0;
   readonly #log: EventLog;
   readonly #matches: (topic: string) => boolean;
   /** Ephemeral events, each with the number of the log's event that it came before. */
   readonly #ephemeral: { readonly before: number; readonly topic: string; readonly message: StampedMessage }[] = [];
   #seq: number;
+  /** What came before this number was handled, or does not match. */
+  #settled: number;
   #wake: (() => void) | undefined;
   #isClosed = false;
 
@@ -22,14 +23,20 @@ export class EventCursor implements Cursor {
     this.#log = log;
     this.#matches = (topic) => matchTopic(pattern, topic);
     this.#seq = seq;
-    this.start = log.position(seq - 1);
+    this.#settled = seq;
     log.cursors.add(this);
+  }
+
+  get position(): string {
+    return this.#log.position(this.#settled - 1);
   }
 
   async next(max: number): Promise<readonly TopicEvent[]> {
     while (!this.#isClosed) {
+      this.#settled = this.#seq;
       const events = this.#take(max);
       if (events.length > 0) return events;
+      this.#settled = this.#seq;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

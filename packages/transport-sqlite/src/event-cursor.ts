@@ -27,11 +27,13 @@ interface Pending {
 
 export class LogCursor implements EventCursor {
   readonly pattern: string;
-  readonly start: string;
   readonly #batcher: Batcher;
   readonly #topics: MatchingTopics;
   readonly #onClose: (cursor: LogCursor) => void;
+  readonly #storeId: string;
   #seq: number;
+  /** Up to this one all was handled, or does not match. */
+  #settled: number;
   #passing: Passing[] = [];
   #passingBytes = 0;
   #pending: Pending | undefined;
@@ -43,14 +45,20 @@ export class LogCursor implements EventCursor {
   constructor(pattern: string, seq: number, storeId: string, batcher: Batcher, onClose: (cursor: LogCursor) => void) {
     this.pattern = pattern;
     this.#seq = seq;
-    this.start = toPosition(storeId, seq);
+    this.#settled = seq;
+    this.#storeId = storeId;
     this.#batcher = batcher;
     this.#topics = new MatchingTopics(pattern);
     this.#onClose = onClose;
   }
 
+  get position(): string {
+    return toPosition(this.#storeId, this.#settled);
+  }
+
   next(max: number): Promise<readonly TopicEvent[]> {
     if (this.#isClosed) return Promise.resolve([]);
+    this.#settled = this.#seq;
     return new Promise((resolve, reject) => {
       this.#pending = { max, resolve, reject };
       if (this.#hasNews) this.#read();
@@ -107,6 +115,7 @@ export class LogCursor implements EventCursor {
     const pending = this.#pending;
     if (pending === undefined) return;
     if (events.length === 0) {
+      this.#settled = seq;
       if (this.#hasNews) this.#read();
       return;
     }

@@ -2,9 +2,7 @@
 
 import { checkInteger, checkOptions, checkSignal } from '../checks.ts';
 import { invalid } from '../errors.ts';
-import type { TopicEvent } from '../message.ts';
-import { matchTopic } from '../names.ts';
-import type { CallOptions, From, TopicInfo, Transport } from '../transport.ts';
+import type { CallOptions, From, Transport } from '../transport.ts';
 import { EventReader } from './event-reader.ts';
 import { toPatternPlan } from './events.ts';
 import type { BusKernel } from './kernel.ts';
@@ -20,19 +18,9 @@ export interface HistoryOptions extends CallOptions {
   readonly limit?: number;
 }
 
-/** What is known of the end of the history when reading begins. */
-interface PresentEnd {
-  /** The last position there was, where the transport says it. */
-  readonly position: string | undefined;
-  /** How many events there are to read, where that is known. */
-  readonly events: number | undefined;
-}
-
-const PAGE = 1000;
-
 /**
  * Reads the events that match `pattern` and are there now, in order, and ends. A body that cannot be decoded is its bytes.
- * Where the log cannot say that its end was reached, the end is taken for reached after 300 ms without an event.
+ * Where positions do not compare, the end is taken for reached after 300 ms without an event.
  */
 export function readHistory(
   kernel: BusKernel,
@@ -55,38 +43,18 @@ async function* read(
   options: HistoryOptions,
 ): AsyncGenerator<Received, void, void> {
   const { from = 'start', limit = Number.POSITIVE_INFINITY } = options;
-  const end = await presentEnd(transport, pattern, from, toBounds(options));
-  const isComparable = transport.capabilities.features.comparablePositions;
-  let left = Math.min(limit, end.events ?? Number.POSITIVE_INFINITY);
-  if (left === 0) return;
-  await using reader = await EventReader.open(transport, pattern, from, options);
-  for (;;) {
+  const end = await presentEnd(transport, pattern, toBounds(options));
+  await using reader = await EventReader.open(transport, pattern, from, { ...options, end });
+  for (let left = limit; left > 0; left -= 1) {
     const event = await reader.next();
-    if (event === undefined || isBeyond(event, end, isComparable)) return;
+    if (event === undefined) return;
     yield toReadable(bodies, event);
-    left -= 1;
-    if (left === 0 || event.position === end.position) return;
   }
 }
 
-async function presentEnd(transport: Transport, pattern: string, from: From, bounds: CallOptions): Promise<PresentEnd> {
-  const probe = await transport.topics.subscribe(pattern, { from: 'new', ...bounds }, () => undefined);
-  const { position } = probe;
-  await probe.close();
-  if (from !== 'start') return { position, events: undefined };
-  let events = 0;
-  let page: TopicInfo[];
-  let after: string | undefined;
-  do {
-    page = await transport.admin.topics({ limit: PAGE, ...(after !== undefined && { after }), ...bounds });
-    for (const topic of page) if (matchTopic(pattern, topic.name)) events += topic.events;
-    after = page.at(-1)?.name;
-  } while (page.length === PAGE);
-  return { position, events };
-}
-
-/** Whether an event came after reading began. */
-function isBeyond({ position }: TopicEvent, end: PresentEnd, isComparable: boolean): boolean {
-  if (!isComparable || position === undefined || end.position === undefined) return false;
-  return position > end.position;
+/** The position behind the last event there is; undefined where positions do not say which is the later. */
+async function presentEnd(transport: Transport, pattern: string, bounds: CallOptions): Promise<string | undefined> {
+  if (!transport.capabilities.features.comparablePositions) return undefined;
+  await using probe = await transport.topics.subscribe(pattern, { from: 'new', ...bounds }, () => undefined);
+  return probe.position;
 }

@@ -1,6 +1,6 @@
 /** The topics of a transport: arguments checked, subscriptions led. */
 
-import type { EventCursor } from '../backend.ts';
+import type { Cursor, EventCursor } from '../backend.ts';
 import {
   checkBoolean,
   checkDuration,
@@ -87,14 +87,22 @@ export function lead<T extends { close(): Promise<void>; readonly ended: Promise
 class OpenSubscription implements Subscription {
   readonly #pump: Pump<TopicEvent>;
   readonly #cursor: EventCursor;
-  #position: string | undefined;
+  /** The last event handled, until the cursor is asked for what follows and says so itself. */
+  #handled: string | undefined;
 
   constructor(cursor: EventCursor, max: number, onEvents: OnEvents) {
     this.#cursor = cursor;
-    this.#position = cursor.start;
-    this.#pump = new Pump(cursor, max, async (events) => {
+    const asked: Cursor<TopicEvent> = {
+      next: (most) => {
+        const events = cursor.next(most);
+        if (cursor.position !== undefined) this.#handled = undefined;
+        return events;
+      },
+      close: () => cursor.close(),
+    };
+    this.#pump = new Pump(asked, max, async (events) => {
       await onEvents(events);
-      this.#position = events.findLast((event) => event.position !== undefined)?.position ?? this.#position;
+      this.#handled = events.findLast((event) => event.position !== undefined)?.position ?? this.#handled;
     });
   }
 
@@ -103,7 +111,7 @@ class OpenSubscription implements Subscription {
   }
 
   get position(): string | undefined {
-    return this.#position;
+    return this.#handled ?? this.#cursor.position;
   }
 
   get dropped(): number {
