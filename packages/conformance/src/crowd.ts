@@ -1,5 +1,6 @@
 /** Many processes at once on one queue, some of them killed at random. */
 
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { drainFully } from './draining.ts';
 import type { Lab } from './lab.ts';
@@ -18,6 +19,8 @@ export interface Crowd {
 export interface CrowdWork {
   readonly producing: readonly Load[];
   readonly consuming: readonly Load[];
+  /** How long this process, which had next to nothing to do, had to wait for the machine at most. */
+  readonly lagMs: number;
 }
 
 const LEASE_MS = 1_000;
@@ -35,11 +38,14 @@ export async function crowd(lab: Lab, queue: string, plan: Crowd): Promise<Crowd
       .slice(0, plan.producers)
       .map((client, index) => client.produce(queue, { prefix: `p${index}`, count: plan.each })),
   );
+  const lag = monitorEventLoopDelay({ resolution: 5 });
+  lag.enable();
   await killSome(lab, clients, plan.kills);
   await Promise.all(producing.map(({ over }) => over));
+  lag.disable();
   await lab.until('the queue is empty', () => isEmpty(lab, queue), 30_000);
   await Promise.all(consuming.map((load) => load.stop().catch(() => undefined)));
-  return { producing, consuming };
+  return { producing, consuming, lagMs: lag.max / 1e6 };
 }
 
 /** Asserts that nothing was lost, and nothing delivered again after its ack. */

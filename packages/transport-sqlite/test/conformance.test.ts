@@ -1,4 +1,5 @@
 import { testTransport } from '@busbar/conformance/vitest';
 import { sqliteHarness } from './harness.ts';
 
-testTransport(sqliteHarness());
+// `npm run conformance` and `npm run test:full` run all of it.
+testTransport(sqliteHarness(), { profile: process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke' });

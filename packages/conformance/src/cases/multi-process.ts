@@ -10,7 +10,7 @@ const group = 'Multi-process';
 
 const SMALL: Crowd = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: Crowd = { producers: 10, consumers: 8, each: 150, kills: 2 };
-/** No send waits longer, whoever else writes. */
+/** No send waits longer for others; waiting for a busy machine comes on top. */
 const SLOWEST_SEND_MS = 250;
 
 export const cases: readonly ConformanceCase[] = [
@@ -59,7 +59,8 @@ export const cases: readonly ConformanceCase[] = [
       const work = await crowd(lab, 'work', lab.profile === 'full' ? LARGE : SMALL);
       await judgeCrowd(lab, 'work', work);
       const slowest = Math.max(...work.producing.map(({ slowestMs }) => slowestMs));
-      lab.check.between(Math.round(slowest), 0, SLOWEST_SEND_MS, 'milliseconds of the slowest send');
+      const bound = Math.round(SLOWEST_SEND_MS + work.lagMs);
+      lab.check.between(Math.round(slowest), 0, bound, 'milliseconds of the slowest send');
     },
   },
   {
