@@ -6,7 +6,7 @@ import { idsOf, receiveOne, texts } from '../consuming.ts';
 import { drainFully } from '../draining.ts';
 
 const group = 'Fault injection';
-const LEASE_MS = 250;
+const LEASE_MS = 500;
 
 export const cases: readonly ConformanceCase[] = [
   {

@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tells watchers each change twice',
-    killedBy: 'Z4',
+    killedBy: 'S12',
     mutate: (transport) =>
       replace(transport, {
         entries: {
@@ -56,6 +56,21 @@ export const mutants: readonly Mutant[] = [
                 await onChanges(changes);
                 await onChanges(changes.filter(({ kind }) => kind !== 'synced'));
               },
+              options,
+            ),
+        },
+      }),
+  },
+  {
+    name: 'tells watchers of nothing that ends',
+    killedBy: 'Z4',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: {
+          watch: (prefix, onChanges, options) =>
+            transport.entries.watch(
+              prefix,
+              (changes) => onChanges(changes.filter(({ kind }) => kind === 'put' || kind === 'synced')),
               options,
             ),
         },
