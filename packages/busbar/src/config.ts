@@ -52,7 +52,7 @@ export function locateBus(
   named?: string,
   origin = 'the URL',
   env: Environment = environment(),
-  cwd: string = process.cwd(),
+  cwd: string = workingFolder(),
 ): Located {
   if (named !== undefined) return locate(named, origin, cwd);
   if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
@@ -121,6 +121,14 @@ function placeFile(url: string, base: string, cwd: string, what: string): Omit<L
 function defaultFile(cwd: string): { url: string; folder: ProjectFolder } {
   const folder = findProjectFolder(cwd);
   return { url: fileUrl(join(folder.path, 'bus.db')), folder };
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw invalid('the working directory is gone', 'Change to one that is there.');
+  }
 }
 
 /** A path may hold what means something in a URL. */

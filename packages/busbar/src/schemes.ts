@@ -40,11 +40,11 @@ const SCHEMES: readonly Scheme[] = [
       return (url) => openSqlite(parseSqliteUrl(url));
     },
   },
-  { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'redis://127.0.0.1:6379' },
-  { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'nats://127.0.0.1:4222' },
+  { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'Redis on this machine' },
+  { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'NATS on this machine' },
   { names: ['unix'], package: '@busbar/transport-socket', bare: "a socket in the project's .busbar folder" },
-  { names: ['zmq', 'zeromq'], package: '@busbar/transport-socket', bare: 'zmq:tcp://127.0.0.1:7400' },
-  { names: ['ws', 'websocket', 'wss'], package: '@busbar/transport-socket', bare: 'ws://127.0.0.1:7401' },
+  { names: ['zmq', 'zeromq'], package: '@busbar/transport-socket', bare: 'ZeroMQ on this machine' },
+  { names: ['ws', 'websocket', 'wss'], package: '@busbar/transport-socket', bare: 'WebSocket on this machine' },
 ];
 
 const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
@@ -112,6 +112,11 @@ export function harnessOptions(url: string): UrlHarnessOptions {
 export function requireScheme(name: string): void {
   const scheme = findScheme(name);
   if (scheme !== undefined && scheme.load === undefined) throw notYet(name, scheme);
+}
+
+/** Every short name, with what it means alone. */
+export function describeSchemes(): (readonly [names: string, meaning: string])[] {
+  return SCHEMES.map(({ names, bare, load }) => [names.join(', '), load === undefined ? `${bare} (to come)` : bare]);
 }
 
 /** One sentence that lists the names and URLs which are legal now. */

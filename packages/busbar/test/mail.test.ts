@@ -276,6 +276,16 @@ describe('send --jsonl', () => {
     expect(first.map(({ body }) => body)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
   });
 
+  test('goes on where nobody reads the ids', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const lines = Array.from({ length: 2000 }, () => '{"to":"@a"}').join('\n');
+    const sending = sh.start({ args: ['send', '--jsonl'], input: lines });
+    sending.child.stdout?.destroy();
+    expect(await sending.ended).toMatchObject({ code: 0, stderr: '' });
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 2000 } });
+  });
+
   test('names each bad line, sends the others, and exits with 2', async () => {
     await using sh = shell();
     await sh.out('register', '@a');

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { VARIABLES } from '../config.ts';
+import { describeSchemes } from '../schemes.ts';
 import type { Command } from './command.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { FlagSpec, FlagTable } from './flag-values.ts';
@@ -36,7 +37,7 @@ export function overview(out: Output): string[] {
     heading('Flags of every verb'),
     ...flagLines(GLOBAL_FLAGS),
     '',
-    'busbar VERB --help says more, with examples. busbar help exit-codes, busbar help environment.',
+    'busbar VERB --help says more, with examples. busbar help buses, exit-codes, environment.',
   ];
 }
 
@@ -60,9 +61,22 @@ export function verbHelp(name: string, summary: string, command: Command, out: O
   return lines;
 }
 
-/** `busbar help exit-codes` and `busbar help environment`. */
+/** `busbar help exit-codes` and its like. */
 export const TOPICS: Readonly<Record<string, () => string[]>> = {
   'exit-codes': () => ['What the exit code of a command says, with and without --json:', '', ...columns(EXIT_CODES)],
+  buses: () => [
+    'A bus is a short name, a URL, or a name in busbar.config.json:',
+    '',
+    ...columns(describeSchemes()),
+    '',
+    ...columns([
+      [
+        'sqlite:./bus.db?durability=power&ns=a',
+        'a SQLite file, synced before anything is acknowledged, a namespace of its own',
+      ],
+      ['{ "bus": "team", "buses": { "team": "sqlite:./team.db" } }', 'busbar.config.json, here or above'],
+    ]),
+  ],
   environment: () => [
     'A flag goes before a variable, a variable before busbar.config.json, that before the default:',
     "a SQLite file in the project's .busbar folder.",

@@ -1,6 +1,7 @@
 /** Output: data on stdout, everything else on stderr, and nothing that a reader who left could trip over. */
 
 import type { WriteStream } from 'node:tty';
+import { BusbarError } from '@busbar/api/transport';
 import type { Environment } from '../config.ts';
 import { printable, toJsonLine } from './printable.ts';
 
@@ -28,6 +29,15 @@ export interface OutputOptions {
 /** Rejection of a write whose reader has gone. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
+}
+
+/** Lets `writing` be in vain where its reader has gone: what is being done matters more than what is printed of it. */
+export async function unlessReaderGone(writing: Promise<void>): Promise<void> {
+  try {
+    await writing;
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error;
+  }
 }
 
 /** The two streams of a command. */
@@ -123,7 +133,15 @@ function write(stream: Stream, data: Uint8Array | string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => {
       if (error == null) resolve();
-      else reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new ReaderGone() : error);
+      else reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new ReaderGone() : cannotWrite(error));
     });
+  });
+}
+
+function cannotWrite(error: Error): BusbarError {
+  const { code = 'unknown' } = error as NodeJS.ErrnoException;
+  return new BusbarError('INTERNAL', `cannot write the output: ${code}`, {
+    hint: 'See where stdout goes.',
+    cause: error,
   });
 }

@@ -20,6 +20,12 @@ export function toJsonLine(value: unknown): string {
   return (JSON.stringify(value) ?? 'null').replace(UNSAFE, toEscape);
 }
 
+/** A word as a shell must read it: as it is where it is harmless, else in quotes. */
+export function quoteForShell(word: string): string {
+  const shown = printableLine(word);
+  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
+}
+
 /** A body for people: text as it is, everything else as JSON. */
 export function bodyText(body: unknown): string {
   if (body === undefined) return '';

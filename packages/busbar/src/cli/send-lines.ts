@@ -4,7 +4,7 @@ import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { DONE, exitCodeOf, REFUSED, USAGE } from './exit-codes.ts';
 import { readLines } from './lines.ts';
-import type { Output } from './output.ts';
+import { type Output, unlessReaderGone } from './output.ts';
 import { printable, toJsonLine } from './printable.ts';
 import { toShellError } from './recipient.ts';
 import type { Session } from './session.ts';
@@ -43,7 +43,7 @@ export async function sendLines(session: Session, defaults: LineDefaults): Promi
     const settled = await Promise.all(sending);
     const first = number + 1;
     number += lines.length;
-    await printAll(out, settled, first);
+    await unlessReaderGone(printAll(out, settled, first));
     for (const [index, one] of settled.entries()) {
       if (one !== undefined && 'error' in one) code = worse(code, reportLine(out, first + index, one.error));
     }

@@ -3,6 +3,7 @@
 import { BusbarError, invalid, MAX_BATCH, type Settlement, type SettleResult } from '@busbar/api/transport';
 import { isPiped, readStdin } from './body.ts';
 import { CONFLICT, DONE, UNAVAILABLE } from './exit-codes.ts';
+import { unlessReaderGone } from './output.ts';
 import { printableLine } from './printable.ts';
 import type { Session } from './session.ts';
 
@@ -26,7 +27,10 @@ export async function settleAll(session: Session, args: readonly string[], actio
 }
 
 async function report({ out }: Session, { receipt, status, leaseLeftMs }: SettleResult): Promise<number> {
-  if (out.json) await out.jsonLines([{ receipt, status, ...(leaseLeftMs === undefined ? {} : { leaseLeftMs }) }]);
+  if (out.json) {
+    const line = { receipt, status, ...(leaseLeftMs === undefined ? {} : { leaseLeftMs }) };
+    await unlessReaderGone(out.jsonLines([line]));
+  }
   if (status === 'done') return DONE;
   const shown = printableLine(receipt, 80);
   if (status === 'lease-lost') {

@@ -1,13 +1,14 @@
 /** `busbar recv`: the next message of an inbox, held until it is acked. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
+import { maskUrl } from '../../secrets.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../durations.ts';
 import { CONFLICT, DONE, NOTHING } from '../exit-codes.ts';
 import { inboxOf, requireMailbox } from '../mailbox.ts';
 import { decodeBody, detailsOf, timeOf, valueText } from '../message-view.ts';
 import { announce, whileOnline } from '../presence.ts';
-import { printable, printableLine } from '../printable.ts';
+import { printable, printableLine, quoteForShell } from '../printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {
@@ -63,7 +64,7 @@ async function receive(transport: Transport, agent: string, flags: Flags, { sign
 
 async function print(deliveries: readonly Delivery[], flags: Flags, { out }: Session): Promise<void> {
   if (flags.json) return out.jsonLines(deliveries.map(toJson));
-  const blocks = deliveries.map((delivery) => toBlock(delivery, flags.ack === 'auto', out));
+  const blocks = deliveries.map((delivery) => toBlock(delivery, flags, out));
   return out.lines(blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block])));
 }
 
@@ -83,22 +84,21 @@ function toJson(delivery: Delivery): Record<string, unknown> {
   };
 }
 
-function toBlock(delivery: Delivery, isAcked: boolean, out: Session['out']): string[] {
-  const { id, from = 'nobody', type = 'message', attempt, sentAt, receipt, replyTo, leaseLeftMs } = delivery;
+function toBlock(delivery: Delivery, flags: Flags, out: Session['out']): string[] {
+  const { from = 'nobody', type = 'message', attempt, sentAt } = delivery;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
-  const dim = (text: string): string => out.paint('dim', text);
   const lines = [`${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`];
   if (delivery.body.byteLength > 0) lines.push(printable(valueText(decodeBody(delivery))));
-  if (replyTo !== undefined) lines.push(dim(`answer: busbar reply ${quoteForShell(id)} BODY`));
-  if (!isAcked)
-    lines.push(dim(`done:   busbar ack ${quoteForShell(receipt)}   (within ${formatDuration(leaseLeftMs)})`));
-  return lines;
+  return [...lines, ...nextSteps(delivery, flags).map((line) => out.paint('dim', line))];
 }
 
-/** A word as a shell must read it: as it is where it is harmless, else in quotes. */
-function quoteForShell(word: string): string {
-  const shown = printableLine(word);
-  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
+/** What to copy. */
+function nextSteps({ id, to, receipt, replyTo, leaseLeftMs }: Delivery, { url, ack }: Flags): string[] {
+  const sameBus = url === undefined ? '' : ` --url ${quoteForShell(maskUrl(url))}`;
+  const name = to === undefined ? '' : ` --as ${quoteForShell(to)}`;
+  const answer = `answer: busbar reply ${quoteForShell(id)} BODY${name}${sameBus}`;
+  const done = `done:   busbar ack ${quoteForShell(receipt)}${sameBus}   (within ${formatDuration(leaseLeftMs)})`;
+  return [...(replyTo === undefined ? [] : [answer]), ...(ack === 'auto' ? [] : [done])];
 }
 
 async function ackAll({ queues }: Transport, deliveries: readonly Delivery[], { out }: Session): Promise<number> {
