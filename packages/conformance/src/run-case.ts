@@ -77,12 +77,11 @@ async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab)
   const excuse = subject.notApplicable?.(capabilities);
   if (excuse !== undefined) return { status: 'not-applicable', reason: excuse };
   const missing = subject.needs?.find((feature) => !capabilities.features[feature]);
-  if (missing !== undefined) {
-    const reason = capabilities.reasons[missing] ?? 'no reason is declared';
-    return proveRefused(subject, lab, `${missing}: ${reason}`);
-  }
+  const lacking = missing && `${missing}: ${capabilities.reasons[missing] ?? 'no reason is declared'}`;
+  if (lacking !== undefined && subject.refused !== undefined) return proveRefused(subject, lab, lacking);
   const unpowered = whyUnpowered(harness, subject.powers ?? [], capabilities);
   if (unpowered !== undefined) return unpowered;
+  if (lacking !== undefined) return proveRefused(subject, lab, lacking);
   return perform(lab, subject, () => subject.run(lab));
 }
 
