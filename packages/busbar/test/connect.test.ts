@@ -1,8 +1,9 @@
-// Connecting: the namespace that is asked for goes before the one in the URL.
+// Connecting: which bus, in which namespace, and what is refused.
+import { existsSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
-import { expect, test } from 'vitest';
-import { connect } from '../src/index.ts';
+import { expect, test, vi } from 'vitest';
+import { type ConnectOptions, connect } from '../src/index.ts';
 
 test('a bus of its own in the same place, whatever the URL says', async () => {
   await using folder = tempDir();
@@ -22,4 +23,28 @@ test.each(['', 'a b', 'a&b=c', 'x'.repeat(65), 5, null])('the namespace %j is re
   const error = await opened.catch((failure: unknown) => failure);
   expect(isBusbarError(error) && error.code, String(error)).toBe('INVALID_ARGUMENT');
   expect(isBusbarError(error) && error.hint).toBeTruthy();
+});
+
+test('without a name it is the bus of the environment, else of the project', async () => {
+  await using folder = tempDir();
+  vi.spyOn(process, 'cwd').mockReturnValue(folder.path);
+  vi.stubEnv('MESSAGE_BUS', 'memory:front-door');
+  await using named = await connect();
+  vi.stubEnv('MESSAGE_BUS', undefined);
+  await using byDefault = await connect();
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+  expect([named.transport.name, byDefault.transport.name]).toEqual(['memory', 'sqlite']);
+  expect(existsSync(folder.join('.busbar/bus.db'))).toBe(true);
+});
+
+test.each([
+  ['mysql://h', {}, 'INVALID_ARGUMENT'],
+  ['redis', {}, 'UNSUPPORTED'],
+  ['memory', { presenceTtlMs: 1 }, 'INVALID_ARGUMENT'],
+  ['memory', { middlewares: [] }, 'INVALID_ARGUMENT'],
+  [7, {}, 'INVALID_ARGUMENT'],
+])('connect(%j, %j) rejects with %s', async (url, options, code) => {
+  const opened = connect(url as string, options as ConnectOptions);
+  await expect(opened).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
