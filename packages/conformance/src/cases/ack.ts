@@ -118,8 +118,11 @@ export const cases: readonly ConformanceCase[] = [
       await holds(lab, transport, 'retry', { ready: 1, delayed: 0, leased: 0, dead: 0 });
       await holds(lab, transport, 'reject', { ready: 0, delayed: 0, leased: 0, dead: 1 });
       await holds(lab, transport, 'release', { ready: 1, delayed: 0, leased: 0, dead: 0 });
-      lab.check.equal((await receiveOne(lab, transport, 'retry')).attempt, 2, 'attempt after the retry');
+      const held = await receiveOne(lab, transport, 'retry');
+      lab.check.equal(held.attempt, 2, 'attempt after the retry');
       lab.check.equal((await receiveOne(lab, transport, 'release')).attempt, 1, 'attempt after the release');
+      await transport.admin.deleteQueue('retry');
+      lab.check.equal(await verdicts(transport, [held], { action: 'ack' }), ['lease-lost'], 'in a deleted queue');
     },
   },
   {

@@ -98,6 +98,7 @@ export const cases: readonly ConformanceCase[] = [
       if (lab.capabilities.features.comparablePositions) {
         lab.check.equal([...order].sort(), order, 'positions, compared as strings');
       }
+      await assertFresh(lab, client);
       const held = await lab.receive(client, 'group', 12);
       for (const at of [9, 2, 5]) await settle(lab, client, held.slice(at, at + 1), { action: 'ack' });
       const late = held.filter((_, at) => ![9, 2, 5].includes(at));
@@ -207,6 +208,17 @@ async function readSome(lab: Lab, client: Transport, from: From, count: number):
   await over.promise;
   await subscription.close();
   return { texts: read, position: subscription.position };
+}
+
+/** A subscription that has seen nothing yet stands, where it says so, before what comes next. */
+async function assertFresh(lab: Lab, client: Transport): Promise<void> {
+  const { subscription } = await follow(lab, client, 'other');
+  const { position } = subscription;
+  await subscription.close();
+  const sent = await publishTexts(lab, client, 'other', 2);
+  if (position === undefined) return;
+  const log = await follow(lab, client, 'other', { from: { after: position } });
+  await log.has(sent, 'what came after a subscription that had seen nothing');
 }
 
 /** Where a subscription that gets one event at a time stands after each of `count`. */

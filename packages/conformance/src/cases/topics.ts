@@ -85,12 +85,13 @@ export const cases: readonly ConformanceCase[] = [
       const before = await publishTexts(lab, publisher, 'news', 5, 'before');
       const fresh = await follow(lab, client, 'news');
       const whole = await follow(lab, client, 'news', { from: 'start' });
+      const waiting = consume(lab, client, 'whole', 10);
       await publisher.topics.bind('fresh', 'news');
       await publisher.topics.bind('whole', 'news', { from: 'start' });
       const after = await publishTexts(lab, publisher, 'news', 5, 'after');
       await whole.has([...before, ...after], 'from start');
       await fresh.has(after, 'from new');
-      lab.check.equal(texts(lab, await consume(lab, client, 'whole', 10)), [...before, ...after], 'queue from start');
+      lab.check.equal(texts(lab, await waiting), [...before, ...after], 'queue from start');
       lab.check.equal(texts(lab, await consume(lab, client, 'fresh', 5)), after, 'queue from new');
       await lab.nothing(client, 'fresh', 100);
     },
@@ -144,6 +145,9 @@ export const cases: readonly ConformanceCase[] = [
       await other.topics.unbind('mine', 'news');
       await other.topics.unbind('mine', 'news');
       lab.check.equal(await transport.admin.bindings(), [], 'bindings at the end');
+      await other.topics.bind('mine', 'news');
+      lab.check.equal(await transport.admin.deleteQueue('mine'), true, 'whether the queue was there');
+      lab.check.equal(await transport.admin.bindings(), [], 'bindings of a deleted queue');
       await publishTexts(lab, transport, 'news', 3, 'late');
       await lab.nothing(other, 'mine', 100);
     },

@@ -114,6 +114,7 @@ export const cases: readonly ConformanceCase[] = [
       const rest = await publishTexts(lab, publisher, 'a.b', 5, 'rest');
       lab.check.equal(texts(lab, await consume(lab, client, 'mine', 5)), rest, 'what the last binding brings');
       await lab.nothing(client, 'mine', 100);
+      await bindsOverHistory(lab, client);
     },
   },
   {
@@ -169,6 +170,18 @@ export const cases: readonly ConformanceCase[] = [
     },
   },
 ];
+
+/** A further pattern with history adds the events that no earlier binding brought, and only these. */
+async function bindsOverHistory(lab: Lab, client: Transport): Promise<void> {
+  const before = await publishTexts(lab, client, 'log.x', 3, 'before');
+  await client.topics.bind('logs', 'log.*');
+  const between = await publishTexts(lab, client, 'log.x', 3, 'between');
+  await client.topics.bind('logs', 'log.>', { from: 'start' });
+  const after = await publishTexts(lab, client, 'log.x', 3, 'after');
+  const got = texts(lab, await consume(lab, client, 'logs', 9));
+  lab.check.equal(got.sort(), [...before, ...between, ...after].sort(), 'events of overlapping bindings');
+  await lab.nothing(client, 'logs', 50);
+}
 
 /** Publishes on all topics named, and on some that nothing may match, and asserts who got which. */
 async function matches(lab: Lab, table: Readonly<Record<string, readonly string[]>>): Promise<void> {
