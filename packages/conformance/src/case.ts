@@ -51,6 +51,8 @@ export interface ConformanceCase {
   readonly rules: readonly string[];
   /** Features it needs. Where one is declared missing, the case is `unsupported`, and {@link refused} proves it. */
   readonly needs?: readonly Feature[];
+  /** Features that it does not need, and shows where they are declared. */
+  readonly shows?: readonly Feature[];
   /** What the harness must be able to do. Where it cannot, the case is `not-tested`, with the reason. */
   readonly powers?: readonly Power[];
   /** The reason why the case cannot apply to such a transport; undefined where it applies. */

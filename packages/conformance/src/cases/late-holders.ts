@@ -19,6 +19,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a consumer paused beyond its lease settles nothing; a paused writer holds nobody up for good',
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
+    shows: ['staleSettleRefused'],
     powers: ['processes'],
     async run(lab) {
       const transport = await lab.transport();
@@ -40,6 +41,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a holder whose event loop was blocked beyond its lease has no effect any more',
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
+    shows: ['staleSettleRefused'],
     powers: ['processes'],
     async run(lab) {
       const transport = await lab.transport();

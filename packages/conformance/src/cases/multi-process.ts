@@ -20,6 +20,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'processes share queues, events, entries and receipts',
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RT1', 'RE1'],
+    shows: ['portableReceipts'],
     powers: ['processes'],
     smoke: true,
     async run(lab) {
