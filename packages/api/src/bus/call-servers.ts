@@ -17,7 +17,9 @@ import { within } from './within.ts';
 import { WorkSignal } from './work-signal.ts';
 
 /** A responder that takes longer than this says where it is, so that the asker can leave it or miss it. */
-const BEGUN_MS = 50;
+const BEGUN_MS = 200;
+/** How late the end of an asker's time may be noticed. */
+const TICK_MS = 50;
 const MAX_SERVED = 16;
 
 /** One request at work. */
@@ -156,7 +158,7 @@ export class CallServers {
       wake: undefined,
     };
     this.#jobs.add(job);
-    this.#ticker ??= setInterval(() => this.#tick(), BEGUN_MS);
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
     return job;
   }
 
