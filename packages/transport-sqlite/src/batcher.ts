@@ -1,7 +1,7 @@
 /** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
 
 import { BusbarError, type CallContext, isBusbarError } from '@busbar/api/transport';
-import { isBusy, toStoreError } from './errors.ts';
+import { isBusy, isFull, toStoreError } from './errors.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
 
@@ -37,12 +37,16 @@ const CONTENDED_FOR_MS = 100;
 /** How long before its deadline a call that never began is told so; after it nobody knows whether it began. */
 const MARGIN_MS = 4;
 const LOOK_AT_SIGNALS_AFTER_MS = 50;
+const RELIEVE_EVERY_MS = 1000;
 
 export class Batcher {
   readonly #store: Store;
   readonly #witness: Witness;
   /** How many operations were ever added: who added the last one can tell whether it still is the last. */
   added = 0;
+  /** How many transactions were written, and when the last one was. */
+  committed = 0;
+  committedAt = 0;
   #operations: Operation[] = [];
   /** How many of the next operations get a transaction of their own, since one of them broke the shared one. */
   #alone = 0;
@@ -51,6 +55,7 @@ export class Batcher {
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
+  #relievedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(store: Store, witness: Witness) {
@@ -66,6 +71,19 @@ export class Batcher {
   /** Does `work`, which only reads, in the next transaction. */
   read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
     return new Promise((resolve, reject) => this.add(new Call(false, work, context, resolve, reject)));
+  }
+
+  /**
+   * What `look` sees now, without waiting for a turn; undefined when something is to be done before. It must not write.
+   */
+  glance<T>(look: (transaction: Transaction) => T): T | undefined {
+    if (this.#isClosed || this.#operations.length > 0) return undefined;
+    try {
+      return look(new Transaction(this.#store));
+    } catch (error) {
+      if (isBusy(error)) return undefined;
+      throw error;
+    }
   }
 
   add(operation: Operation): void {
@@ -175,6 +193,10 @@ export class Batcher {
     this.#operations.splice(0, done.length);
     if (this.#alone > 0) this.#alone -= Math.min(this.#alone, Math.max(1, done.length));
     const now = performance.now();
+    if (writes) {
+      this.committed += 1;
+      this.committedAt = now;
+    }
     this.#notBefore = writes && now < this.#contendedUntil ? now + PAUSE_MS : 0;
     transaction.committed();
     for (const operation of begun) operation.committed();
@@ -196,6 +218,10 @@ export class Batcher {
    * alone: none fails for another's fault, and one that fails alone has failed.
    */
   #broken(begun: Operation[], error: unknown): void {
+    if (isFull(error) && this.#relieve()) {
+      this.#alone = Math.max(this.#alone, begun.length);
+      return;
+    }
     if (begun.length === 1 || isBusbarError(error)) {
       if (isBusy(error)) return;
       const culprit = begun.at(-1);
@@ -204,6 +230,19 @@ export class Batcher {
       if (isBusbarError(error)) return;
     }
     this.#alone = Math.max(this.#alone, begun.length);
+  }
+
+  /** A full disk may have room in the WAL: true when that was looked after, so that trying again may do. */
+  #relieve(): boolean {
+    const now = performance.now();
+    if (now - this.#relievedAt < RELIEVE_EVERY_MS) return false;
+    this.#relievedAt = now;
+    try {
+      this.#store.db.pragma('wal_checkpoint(TRUNCATE)');
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #rollBack(): void {

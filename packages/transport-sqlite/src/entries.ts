@@ -35,7 +35,8 @@ export function putEntry(transaction: Transaction, key: string, value: Uint8Arra
          create_revision=excluded.create_revision, expires=excluded.expires, change=excluded.change, gone=NULL, gone_at=NULL`,
     )
     .run(store.ns, key, toStored(value), revision, createRevision, expires, revision);
-  changed(transaction, key);
+  transaction.keys.add(key);
+  transaction.work += 1;
   return { status: 'stored', revision, createRevision };
 }
 
@@ -55,7 +56,7 @@ export function deleteEntry(transaction: Transaction, key: string, ifRevision: n
   const current = getEntry(transaction, key);
   if (current === undefined) return { status: 'absent' };
   if (ifRevision !== undefined && ifRevision !== current.revision) return { status: 'conflict' };
-  bury(transaction, key, 'deleted');
+  bury(transaction, transaction.store.ns, key, 'deleted');
   return { status: 'deleted' };
 }
 
@@ -67,23 +68,23 @@ export function listEntries(transaction: Transaction, prefix: string, page: Page
   return rows.map((row) => toEntry(row, now));
 }
 
-/** Ends entries whose time to live is over. True when there are more. */
+/** Ends entries, of whatever namespace, whose time to live is over. True when there are more. */
 export function expireEntries(transaction: Transaction): boolean {
   const { store, now } = transaction;
-  const keys = store
-    .sql<[string]>(
-      `SELECT key FROM entry WHERE expires IS NOT NULL AND expires<=? AND ns=? ORDER BY expires LIMIT ${STEP}`,
+  const over = store
+    .sql<[string, string]>(
+      `SELECT ns, key FROM entry WHERE expires IS NOT NULL AND expires<=? ORDER BY expires LIMIT ${STEP}`,
     )
-    .all(now, store.ns);
-  for (const [key] of keys) bury(transaction, key, 'expired');
-  return keys.length === STEP;
+    .all(now);
+  for (const [ns, key] of over) bury(transaction, ns, key, 'expired');
+  return over.length === STEP;
 }
 
 /** Deletes a step of all entries. True when there may be more. */
 export function deleteEntries(transaction: Transaction): boolean {
   const { store } = transaction;
   const keys = store.sql<[string]>(`SELECT key FROM entry WHERE ns=? AND gone IS NULL LIMIT ${STEP}`).all(store.ns);
-  for (const [key] of keys) bury(transaction, key, 'deleted');
+  for (const [key] of keys) bury(transaction, transaction.store.ns, key, 'deleted');
   return keys.length > 0;
 }
 
@@ -112,18 +113,15 @@ function toEntry([key, value, revision, createRevision, expires]: Raw, now: numb
   return { key, value: toBytes(value), revision, createRevision, ttlLeftMs };
 }
 
-function bury(transaction: Transaction, key: string, gone: 'deleted' | 'expired'): void {
+function bury(transaction: Transaction, ns: string, key: string, gone: 'deleted' | 'expired'): void {
   const { store, now } = transaction;
   const counter = transaction.counter();
   counter.revision += 1;
   const { revision } = counter;
   store
     .sql("UPDATE entry SET value='', revision=?, expires=NULL, change=?, gone=?, gone_at=? WHERE ns=? AND key=?")
-    .run(revision, revision, gone, now, store.ns, key);
-  changed(transaction, key);
-}
-
-function changed(transaction: Transaction, key: string): void {
-  transaction.keys.add(key);
+    .run(revision, revision, gone, now, ns, key);
   transaction.work += 1;
+  if (ns === store.ns) transaction.keys.add(key);
+  else transaction.foreignKeys.push([ns, key]);
 }

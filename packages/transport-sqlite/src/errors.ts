@@ -76,9 +76,9 @@ export function isBusy(value: unknown): boolean {
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED' || code === 'SQLITE_PROTOCOL';
 }
 
-/** Whether `value` came from SQLite or the file system, and not from our own checks. */
-export function isNative(value: unknown): boolean {
-  return !isBusbarError(value);
+/** Whether `value` says that the disk is full. */
+export function isFull(value: unknown): boolean {
+  return primary(nativeCode(value)) === 'SQLITE_FULL';
 }
 
 function nativeCode(value: unknown): string {

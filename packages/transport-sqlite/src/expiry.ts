@@ -8,16 +8,16 @@ import type { Transaction } from './transaction.ts';
 /** Messages of one step. */
 const STEP = 200;
 
-/** Drops what has expired and is not leased. True when there is more. */
+/** Drops what has expired and is not leased, of whatever queue. True when there is more. */
 export function expireJobs(transaction: Transaction): boolean {
   const { store, now } = transaction;
   const over = store
     .sql<[number, number, number, number]>(
-      `SELECT job.seq, job.queue_id, at, priority FROM job JOIN queue ON queue.id = job.queue_id AND queue.ns=?
+      `SELECT job.seq, job.queue_id, at, priority FROM job
        WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
        ORDER BY expires LIMIT ${STEP}`,
     )
-    .all(store.ns, now);
+    .all(now);
   for (const [seq, queueId, at, priority] of over) {
     const queue = transaction.queueById(queueId);
     if (queue === undefined || !displace(transaction, queue, { seq, at, priority })) continue;

@@ -6,7 +6,8 @@ import { openReader } from './database.ts';
 import { listBindings } from './inspection.ts';
 import { readContent, toBytes } from './message-row.ts';
 import { findQueue, type QueueRow } from './queue-row.ts';
-import { CONTENT } from './schema.ts';
+import { isFull, readBatch } from './row-batch.ts';
+import { contentOf } from './schema.ts';
 import type { Found } from './shelves.ts';
 import { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
@@ -86,15 +87,16 @@ function* dedupe({ store, now }: Transaction, queue: QueueRow): Iterable<StateRe
 function* events({ store }: Transaction): Iterable<StateRecord[]> {
   let after = 0;
   for (let isMore = true; isMore; ) {
-    const rows = store
-      .sql<[number, string, ...unknown[]]>(
-        `SELECT log.seq, topic.name, ${CONTENT.replace('id,', 'log.id,').replace('topic,', 'log.topic,')}
+    const rows = readBatch(
+      store.sql<[number, string, ...unknown[]]>(
+        `SELECT log.seq, topic.name, ${contentOf('log')}
          FROM log JOIN topic ON topic.id = topic_id AND topic.ns=? WHERE log.seq>? ORDER BY log.seq LIMIT ?`,
-      )
-      .all(store.ns, after, PAGE);
+      ),
+      [store.ns, after, PAGE],
+    );
     yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExportedEvent(row) }));
     after = rows.at(-1)?.[0] ?? after;
-    isMore = rows.length === PAGE;
+    isMore = rows.length === PAGE || isFull(rows);
   }
 }
 

@@ -4,7 +4,8 @@ import { matchTopic, type StampedMessage } from '@busbar/api/transport';
 import { insertJobs } from './jobs.ts';
 import { readStamped } from './message-row.ts';
 import type { QueueRow } from './queue-row.ts';
-import { CONTENT } from './schema.ts';
+import { isFull, readBatch } from './row-batch.ts';
+import { contentOf } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Events that one step looks at. */
@@ -22,12 +23,13 @@ export function copyHistory(transaction: Transaction, queue: QueueRow): boolean 
     .get(queue.id);
   if (binding === undefined) return false;
   const [id, , , next, last] = binding;
-  const events = transaction.store
-    .sql<[number, string, ...unknown[]]>(
-      `SELECT log.seq, topic.name, log.at, ${CONTENT.replace('id,', 'log.id,').replace('topic,', 'log.topic,')}
+  const events = readBatch(
+    transaction.store.sql<[number, string, ...unknown[]]>(
+      `SELECT log.seq, topic.name, log.at, ${contentOf('log')}
        FROM log JOIN topic ON topic.id = topic_id AND topic.ns = ? WHERE log.seq BETWEEN ? AND ? ORDER BY log.seq LIMIT ${STEP}`,
-    )
-    .all(transaction.store.ns, next, last);
+    ),
+    [queue.ns, next, last],
+  );
   const covered = earlierBindings(transaction, queue, id);
   const wanted = events.filter(([seq, topic]) => belongs(topic, seq, binding, covered));
   if (wanted.length > 0) {
@@ -35,7 +37,7 @@ export function copyHistory(transaction: Transaction, queue: QueueRow): boolean 
     queue.isChanged = true;
     transaction.work += wanted.length;
   }
-  const seen = events.length < STEP ? last : (events.at(-1)?.[0] ?? last);
+  const seen = events.length < STEP && !isFull(events) ? last : (events.at(-1)?.[0] ?? last);
   const rest = seen >= last ? null : seen + 1;
   transaction.store.sql('UPDATE binding SET next=? WHERE id=?').run(rest, id);
   if (rest === null) endCopy(queue);

@@ -4,34 +4,36 @@ import { sweepDedupe } from './dedupe.ts';
 import { sweepTombstones } from './entries.ts';
 import { sweepEphemeral } from './ephemeral.ts';
 import { sweepGoneQueues } from './gone-queues.ts';
-import { deleteQueue } from './operations.ts';
+import { sweepDead, sweepIdleQueues } from './outlived.ts';
 import { isOverBounds, trimLog } from './retention.ts';
 import type { Sleepers } from './signals.ts';
 import type { Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
 
-/** One process does it for all, this often. */
+/** How often it is looked whether there is something to do. One process does it for all. */
 const EVERY_MS = 5000;
 const EPHEMERAL_MS = 10_000;
 const TOMBSTONE_MS = 3_600_000;
 const TOUCH_BELL_MS = 60_000;
-/** Rows of one step. */
-const STEP = 500;
+/** Queues that nobody waits for any more are kept on the list for so long: mostly somebody does soon. */
+const FORGET_QUEUE_MS = 30_000;
 /** Pages given back in one step: 1 MiB. */
 const VACUUM_PAGES = 256;
 /** Free pages that are kept for what comes next: 4 MiB, or a quarter of the file. */
 const SPARE_PAGES = 1000;
-/** Steps in one go, so that calls get their turn between. */
+/** Steps of one kind in one go, so that the others get their turn. */
 const MAX_STEPS = 200;
 
+/** Does a bounded part of its work. True when there is more. */
 type Step = (transaction: Transaction) => boolean;
 
 export class Housekeeping {
   readonly #store: Store;
   readonly #sleepers: Sleepers;
-  #nextAt = 0;
-  #touchedAt = performance.now();
   readonly #steps: readonly Step[];
+  #nextAt = performance.now() + EVERY_MS;
+  #touchedAt = performance.now();
+  #checkpointed = -1;
 
   constructor(store: Store, sleepers: Sleepers) {
     this.#store = store;
@@ -43,27 +45,40 @@ export class Housekeeping {
       sweepDead,
       sweepIdleQueues,
       sweepGoneQueues,
-      (transaction) => sweepEphemeral(transaction, EPHEMERAL_MS) && false,
+      (transaction) => sweepEphemeral(transaction, EPHEMERAL_MS),
       (transaction) => sweepTombstones(transaction, TOMBSTONE_MS),
     ];
   }
 
-  /** Does what there is to do, when it is time and no other process has done it. */
+  /** Does what there is to do, when it is time. */
   async run(): Promise<void> {
     const now = performance.now();
     if (now < this.#nextAt) return;
     this.#nextAt = now + EVERY_MS;
     await this.#keepBell(now);
+    await this.#sleepers.waiting.forget(now - FORGET_QUEUE_MS);
+    // So that none falls behind the tombstones only because nothing it watches has changed.
     this.#sleepers.watches.look();
-    if (!(await this.#sleepers.batcher.write((transaction) => takeTurn(transaction)))) return;
-    for (const step of this.#steps) await this.#repeat(step);
-    await this.#giveBack();
+    if (await this.#isMyTurn()) {
+      for (const step of this.#steps) await this.#repeat(step);
+      await this.#giveBack();
+    }
+    this.#checkpoint();
   }
 
   async #repeat(step: Step): Promise<void> {
     for (let count = 0; count < MAX_STEPS; count += 1) {
       if (!(await this.#sleepers.batcher.write(step))) return;
     }
+  }
+
+  /** Whether there is something to do that no other process is at. An idle store is not written to. */
+  async #isMyTurn(): Promise<boolean> {
+    const { batcher } = this.#sleepers;
+    const { retention } = this.#store.settings;
+    if (!(await batcher.read((transaction) => isNeeded(transaction) || isOverBounds(transaction, retention))))
+      return false;
+    return batcher.write(takeTurn);
   }
 
   /** Shows that this process is alive, and forgets those that are not. */
@@ -91,56 +106,53 @@ export class Housekeeping {
       .catch(() => undefined);
   }
 
+  /** After a burst the file shrinks step by step. */
   async #giveBack(): Promise<void> {
-    const { store } = this;
-    for (let count = 0; count < MAX_STEPS; count += 1) {
-      const free = store.value('PRAGMA freelist_count') as number;
-      const all = store.value('PRAGMA page_count') as number;
-      if (free <= Math.max(SPARE_PAGES, all / 4)) return;
-      await this.#sleepers.batcher.write(() => {
+    for (let count = 0; count < MAX_STEPS && freePages(this.#store) > sparePages(this.#store); count += 1) {
+      await this.#sleepers.batcher.write(({ store }) => {
         store.db.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
       });
     }
   }
 
-  get store(): Store {
-    return this.#store;
+  /** Once writing has paused, what the WAL holds goes into the file: it is short when the store is opened next. */
+  #checkpoint(): void {
+    const written = this.#sleepers.batcher.committed;
+    const hasPaused = written !== this.#checkpointed && performance.now() - this.#sleepers.batcher.committedAt > 1000;
+    if (!hasPaused) return;
+    this.#checkpointed = written;
+    this.#store.db.pragma('wal_checkpoint(PASSIVE)');
   }
 }
 
-/** Whether it is this process's turn: none has had one lately. Keeps the store's time, too. */
+function freePages(store: Store): number {
+  return store.value('PRAGMA freelist_count') as number;
+}
+
+function sparePages(store: Store): number {
+  return Math.max(SPARE_PAGES, (store.value('PRAGMA page_count') as number) / 4);
+}
+
+function isNeeded({ store, now }: Transaction): boolean {
+  if (freePages(store) > sparePages(store)) return true;
+  const found = store
+    .sql(
+      `SELECT 1 WHERE EXISTS (SELECT 1 FROM dedupe_sweep WHERE n < @now * 4096)
+        OR EXISTS (SELECT 1 FROM queue WHERE ns IS NULL)
+        OR EXISTS (SELECT 1 FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= @now)
+        OR EXISTS (SELECT 1 FROM ephemeral WHERE at < @now - ${EPHEMERAL_MS})
+        OR EXISTS (SELECT 1 FROM entry WHERE gone IS NOT NULL AND gone_at < @now - ${TOMBSTONE_MS})
+        OR EXISTS (SELECT 1 FROM queue WHERE dead > 0 AND dead_ttl_ms IS NOT NULL AND (
+          SELECT died_at FROM dead WHERE dead.queue_id = queue.id ORDER BY dead.seq LIMIT 1) <= @now - dead_ttl_ms)`,
+    )
+    .get({ now });
+  return found !== undefined;
+}
+
+/** Whether no other process has had its turn lately. Keeps the store's time, too. */
 function takeTurn({ store, now }: Transaction): boolean {
   const last = store.value("SELECT value FROM meta WHERE key='time'");
   if (typeof last === 'number' && now - last < EVERY_MS / 2 && now >= last) return false;
   store.sql("INSERT OR REPLACE INTO meta VALUES ('time', ?)").run(now);
   return true;
-}
-
-function sweepDead(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const over = store
-    .sql<[number, number]>(
-      `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
-       WHERE queue.dead > 0 AND queue.ns=? AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${STEP}`,
-    )
-    .all(store.ns, now);
-  for (const [seq, queueId] of over) {
-    const queue = transaction.queueById(queueId);
-    if (queue === undefined) continue;
-    store.sql('DELETE FROM dead WHERE seq=?').run(seq);
-    queue.dead -= 1;
-    queue.isChanged = true;
-  }
-  return over.length === STEP;
-}
-
-function sweepIdleQueues(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const idle = store
-    .sql<[string]>(
-      'SELECT name FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? AND ns=? LIMIT 100',
-    )
-    .all(now, store.ns);
-  for (const [name] of idle) deleteQueue(transaction, name);
-  return idle.length === 100;
 }

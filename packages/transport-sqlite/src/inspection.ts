@@ -60,7 +60,7 @@ function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   const count = (text: string): number => store.value(text, queue.id, now) as number;
   const over = countExpired(transaction, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
-  const ended = queue.leased > 0 ? count('SELECT count(*) FROM leased WHERE queue_id=? AND until<=?') : 0;
+  const ended = queue.leased > 0 ? count('SELECT total(last - seq + 1) FROM leased WHERE queue_id=? AND until<=?') : 0;
   const held =
     queue.blocked > 0
       ? count('SELECT count(*) FROM blocked JOIN job USING (seq) WHERE blocked.queue_id=? AND at>?')

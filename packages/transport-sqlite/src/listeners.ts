@@ -70,10 +70,10 @@ export class Listeners {
   }
 
   /** Other processes that wait for messages of a queue. */
-  forQueue(transaction: Transaction, queue: string): string[] {
+  forQueue(transaction: Transaction, ns: string, queue: string): string[] {
     return transaction.store
       .sql<[string]>("SELECT process FROM listener WHERE kind='queue' AND ns=? AND name=?")
-      .all(transaction.store.ns, queue)
+      .all(ns, queue)
       .map(([process]) => process)
       .filter((process) => process !== this.#process);
   }
@@ -95,6 +95,15 @@ export class Listeners {
     this.#refresh(transaction);
     const matching = this.#others.filter(({ kind, name }) => kind === 'entry' && key.startsWith(name));
     return matching.map(({ process }) => process);
+  }
+
+  /** Processes that watch an entry of another namespace. */
+  forForeignEntry(transaction: Transaction, ns: string, key: string): string[] {
+    return transaction.store
+      .sql<[string, string]>("SELECT name, process FROM listener WHERE kind='entry' AND ns=?")
+      .all(ns)
+      .filter(([prefix]) => key.startsWith(prefix))
+      .map(([, process]) => process);
   }
 
   /** What was read may belong to a transaction that did not come to be. */

@@ -3,6 +3,7 @@
 import type { StampedMessage, TopicEvent } from '@busbar/api/transport';
 import { CONTENT_COLUMNS, pushContent, readContent, weigh } from './message-row.ts';
 import { toPosition } from './position.ts';
+import { isFull, readBatch } from './row-batch.ts';
 import { CONTENT } from './schema.ts';
 import type { Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
@@ -113,19 +114,24 @@ export function readLog(store: Store, stretch: Stretch): { events: Logged[]; see
   if (topics.length === 0) return { events: [], seenUpTo: upTo };
   const rows =
     topics.length === 1
-      ? store
-          .sql(`${SELECT} WHERE topic_id=? AND seq>? AND seq<=? ORDER BY seq LIMIT ?`)
-          .all(topics[0], after, end, max)
-      : store
-          .sql(
+      ? readBatch(store.sql(`${SELECT} WHERE topic_id=? AND seq>? AND seq<=? ORDER BY seq LIMIT ?`), [
+          topics[0],
+          after,
+          end,
+          max,
+        ])
+      : readBatch(
+          store.sql(
             `${SELECT} WHERE seq>? AND seq<=? AND +topic_id IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?`,
-          )
-          .all(after, end, JSON.stringify(topics), max);
+          ),
+          [after, end, JSON.stringify(topics), max],
+        );
   const events = rows.map((row) => {
     const seq = row[0] as number;
     return { seq, event: { ...readContent(row, 2), position: toPosition(store.storeId, seq) } as TopicEvent };
   });
-  return { events, seenUpTo: events.length === max ? (events.at(-1)?.seq ?? end) : end };
+  const isCut = events.length === max || isFull(rows);
+  return { events, seenUpTo: isCut ? (events.at(-1)?.seq ?? end) : end };
 }
 
 /** The number of the last event before wall time `time`: binary search, since the times of events never fall. */

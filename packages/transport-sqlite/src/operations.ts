@@ -24,6 +24,8 @@ export function configure(transaction: Transaction, name: string, settings: Queu
   }
   found.settings = merged;
   saveSettings(transaction.store, found.id, merged);
+  // Whoever waits looks anew: a shorter lease is to be watched more often.
+  found.hasEarlierDue = true;
   found.use(transaction.now);
 }
 
@@ -102,14 +104,11 @@ export function reschedule(
 }
 
 /** Deletes a queue: it is gone at once, what was in it is swept later. */
-export function deleteQueue(transaction: Transaction, name: string): boolean {
-  const queue = transaction.queue(name);
-  if (queue === undefined) return false;
+export function deleteQueue(transaction: Transaction, queue: QueueRow): void {
   const { store } = transaction;
   if (store.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) transaction.counter().bindings += 1;
   store.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE id=?').run(queue.id);
   transaction.forgetQueue(queue);
-  return true;
 }
 
 interface Located {

@@ -4,7 +4,7 @@ import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
 import type { Store } from './store.ts';
 
 const COLUMNS =
-  'id, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at';
+  'id, ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at';
 
 /** What a queue does that nobody configured. */
 export const DEFAULT_SETTINGS: Required<QueueSettings> = {
@@ -17,11 +17,12 @@ export const DEFAULT_SETTINGS: Required<QueueSettings> = {
   deadTtlMs: 2_592_000_000,
 };
 
-type Raw = readonly [number, string, ...(number | null)[]];
+type Raw = readonly [number, string, string, ...(number | null)[]];
 
 /** A queue as one transaction sees and changes it. Written back once, by the transaction. */
 export class QueueRow {
   readonly id: number;
+  readonly ns: string;
   readonly name: string;
   settings: Required<QueueSettings>;
   ready: number;
@@ -43,8 +44,9 @@ export class QueueRow {
   isChanged = false;
 
   constructor(raw: Raw) {
-    const [id, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, deadTtl, ...counts] = raw;
+    const [id, ns, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, deadTtl, ...counts] = raw;
     this.id = id;
+    this.ns = ns;
     this.name = name;
     this.settings = {
       leaseMs: lease ?? 0,
@@ -109,9 +111,9 @@ export function findQueue(store: Store, name: string): QueueRow | undefined {
   return raw && new QueueRow(raw);
 }
 
-/** The queue of this id, when it is there and belongs to the namespace of the store. */
+/** The queue of this id, of whatever namespace. */
 export function findQueueById(store: Store, id: number): QueueRow | undefined {
-  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns=?`).get(id, store.ns);
+  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns IS NOT NULL`).get(id);
   return raw && new QueueRow(raw);
 }
 

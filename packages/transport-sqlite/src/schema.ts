@@ -9,6 +9,13 @@ export const APPLICATION_ID = 0x42757342;
 export const CONTENT =
   'id, content_type, type, sender, recipient, topic, priority, ordering_key, correlation_id, causation_id, hops, reply_to, headers, sent_at, delay_ms, ttl_ms, max_attempts, crc, body';
 
+/** {@link CONTENT}, said of one table where several are read. */
+export function contentOf(table: string): string {
+  return CONTENT.split(', ')
+    .map((column) => `${table}.${column}`)
+    .join(', ');
+}
+
 /** Whether the message in a row of `job` is leased. */
 export const IS_LEASED =
   'coalesce((SELECT held.last >= job.seq FROM leased AS held WHERE held.seq <= job.seq ORDER BY held.seq DESC LIMIT 1), 0)';
@@ -83,6 +90,7 @@ CREATE INDEX queue_ready ON queue (ns, name) WHERE ready > 0;
 CREATE INDEX queue_dead ON queue (id) WHERE dead > 0;
 CREATE INDEX queue_idle ON queue (used_at + expire_idle_ms) WHERE expire_idle_ms IS NOT NULL;
 CREATE INDEX queue_gone ON queue (id) WHERE ns IS NULL;
+CREATE INDEX queue_copying ON queue (id) WHERE copying > 0;
 
 CREATE TABLE job (
   seq INTEGER PRIMARY KEY,

@@ -78,7 +78,7 @@ function findHeld(transaction: Transaction, lease: Lease): { run: LeaseRun; queu
   const run = findLease(transaction, lease.seq);
   if (run?.token !== lease.token || run.queueId !== lease.queueId || run.until <= transaction.now) return undefined;
   const queue = transaction.queueById(lease.queueId);
-  if (queue === undefined) return undefined;
+  if (queue?.ns !== transaction.store.ns) return undefined;
   queue.use(transaction.now);
   return { run, queue };
 }

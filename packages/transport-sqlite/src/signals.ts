@@ -18,6 +18,8 @@ export interface Sleepers {
   readonly waiting: WaitingRoom;
   readonly cursors: Cursors;
   readonly watches: EntryWatches;
+  /** When something comes due next may have changed. */
+  onComingDue(): void;
 }
 
 export class Signals implements Witness {
@@ -32,8 +34,12 @@ export class Signals implements Witness {
     const listeners = this.#sleepers?.listeners;
     if (listeners === undefined) return;
     const { rings } = transaction;
-    for (const queue of transaction.queuesWoken)
-      for (const bell of listeners.forQueue(transaction, queue)) rings.add(bell);
+    for (const { ns, name } of transaction.queuesWoken) {
+      for (const bell of listeners.forQueue(transaction, ns, name)) rings.add(bell);
+    }
+    for (const [ns, key] of transaction.foreignKeys) {
+      for (const bell of listeners.forForeignEntry(transaction, ns, key)) rings.add(bell);
+    }
     for (const topic of transaction.topics) for (const bell of listeners.forTopic(transaction, topic)) rings.add(bell);
     for (const key of transaction.keys) for (const bell of listeners.forEntry(transaction, key)) rings.add(bell);
   }
@@ -41,7 +47,8 @@ export class Signals implements Witness {
   committed(transaction: Transaction): void {
     const sleepers = this.#sleepers;
     if (sleepers === undefined) return;
-    for (const queue of transaction.queuesWoken) sleepers.waiting.look(queue);
+    for (const { ns, name } of transaction.queuesWoken) if (ns === transaction.store.ns) sleepers.waiting.look(name);
+    if (transaction.queuesWoken.size > 0) sleepers.onComingDue();
     if (transaction.topics.size > 0) sleepers.cursors.wake(transaction.topics);
     if (transaction.keys.size > 0) sleepers.watches.wake(transaction.keys);
     for (const name of transaction.rings) if (!sleepers.bell.ring(name)) this.#forget(sleepers, name);

@@ -62,6 +62,7 @@ export class SqliteBackend implements Backend {
       waiting: new WaitingRoom(batcher, listeners, onChange),
       cursors: new Cursors(batcher, listeners, bell.name, onChange),
       watches: new EntryWatches(batcher, listeners, onChange),
+      onComingDue: () => this.#sweeper.reschedule(),
     };
     signals.attach(this.#sleepers);
     this.#sweeper = new Sweeper(store, this.#sleepers);
@@ -78,7 +79,7 @@ export class SqliteBackend implements Backend {
     await cursors.close();
     await watches.close();
     // Should it fail, somebody finds the bell missing and forgets this process.
-    if (bell.isHeard)
+    if (bell.isHung)
       await batcher
         .write((transaction) => listeners.removeProcess(transaction, bell.name), soon())
         .catch(() => undefined);
@@ -164,7 +165,12 @@ export class SqliteBackend implements Backend {
         batcher.write((transaction) => cancel(transaction, transaction.queue(queue), ids), context),
       reschedule: (queue, ids, delayMs, context) =>
         batcher.write((transaction) => reschedule(transaction, transaction.queue(queue), ids, delayMs), context),
-      deleteQueue: (queue, context) => batcher.write((transaction) => deleteQueue(transaction, queue), context),
+      deleteQueue: (queue, context) =>
+        batcher.write((transaction) => {
+          const found = transaction.queue(queue);
+          if (found !== undefined) deleteQueue(transaction, found);
+          return found !== undefined;
+        }, context),
       clear: (context) => this.#clear(context),
       exportState: (context) => exportState(this.#store, context.signal),
       importState: (records, context) => this.#import(records, context),

@@ -22,11 +22,13 @@ export class Transaction {
   /** Rows written so far: what bounds the transaction. */
   work = 0;
   /** Queues that have something ready, or due earlier, where there was nothing. */
-  readonly queuesWoken: Set<string> = new Set();
+  readonly queuesWoken: Set<QueueRow> = new Set();
   /** Topics that have new events. */
   readonly topics: Set<string> = new Set();
   /** Keys of entries that changed. */
   readonly keys: Set<string> = new Set();
+  /** Entries of other namespaces changed, by sweeping. */
+  readonly foreignKeys: [ns: string, key: string][] = [];
   /** Bells of other processes to ring. */
   readonly rings: Set<string> = new Set();
   readonly #afterCommit: (() => void)[] = [];
@@ -45,11 +47,12 @@ export class Transaction {
     return this.#remember(name, findQueue(this.store, name));
   }
 
+  /** The queue of this id, of whatever namespace: sweeping is done for all. */
   queueById(id: number): QueueRow | undefined {
     if (this.#queuesById.has(id)) return this.#queuesById.get(id);
     const row = findQueueById(this.store, id);
     this.#queuesById.set(id, row);
-    if (row !== undefined) this.#queues.set(row.name, row);
+    if (row?.ns === this.store.ns) this.#queues.set(row.name, row);
     return row;
   }
 
@@ -63,7 +66,7 @@ export class Transaction {
 
   /** A queue is gone: nothing of it is written back. */
   forgetQueue(row: QueueRow): void {
-    this.#queues.set(row.name, undefined);
+    if (row.ns === this.store.ns) this.#queues.set(row.name, undefined);
     this.#queuesById.set(row.id, undefined);
     row.isChanged = false;
   }
@@ -84,10 +87,10 @@ export class Transaction {
 
   /** Writes back what changed: the last thing before the commit. */
   flush(): void {
-    for (const row of this.#queues.values()) {
+    for (const row of this.#queuesById.values()) {
       if (row === undefined || !row.isChanged) continue;
       row.save(this.store);
-      if ((row.readyBefore === 0 && row.ready > 0) || row.hasEarlierDue) this.queuesWoken.add(row.name);
+      if ((row.readyBefore === 0 && row.ready > 0) || row.hasEarlierDue) this.queuesWoken.add(row);
     }
     if (this.#counter === undefined || stamp(this.#counter) === this.#counterBefore) return;
     const { jobHead, logHead, revision, tombstones, ephemeral, bindings, listeners } = this.#counter;

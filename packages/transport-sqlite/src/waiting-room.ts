@@ -1,6 +1,6 @@
 /** Consumers that wait: all of a process share one bell and one timer. */
 
-import type { BusbarError, CallContext, Delivery, Wanted } from '@busbar/api/transport';
+import type { BusbarError, CallContext, Delivery, QueueSettings, Wanted } from '@busbar/api/transport';
 import type { Batcher, Operation } from './batcher.ts';
 import { claim } from './claim.ts';
 import { Deadlines } from './deadlines.ts';
@@ -36,6 +36,11 @@ export class WaitingRoom {
   readonly #looking = new Map<string, number>();
   /** Queues that had more than was asked for: looking whether there is something can be saved. */
   readonly #full = new Set<string>();
+  /** Queues that nobody waits for any more though the store was told so, since when. */
+  readonly #abandoned = new Map<string, number>();
+  /** Of queues that go when idle: when they are to be used next, since somebody waits for them. */
+  readonly #useAt = new Map<string, number>();
+  #shortestLeaseMs = Number.POSITIVE_INFINITY;
   #size = 0;
 
   constructor(batcher: Batcher, listeners: Listeners, onChange: () => void) {
@@ -54,6 +59,13 @@ export class WaitingRoom {
     return this.#queues;
   }
 
+  /** How often the store must be looked at: no lease that others take ends unnoticed, no queue goes as idle. */
+  get lookMs(): number {
+    let useAt = Number.POSITIVE_INFINITY;
+    for (const at of this.#useAt.values()) useAt = Math.min(useAt, at);
+    return Math.min(this.#shortestLeaseMs, Math.max(0, useAt - performance.now()));
+  }
+
   receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + wanted.waitMs;
@@ -69,7 +81,26 @@ export class WaitingRoom {
     if (!this.#queues.has(queue) || this.#looking.get(queue) === this.#batcher.added) return;
     if (this.#full.has(queue) || !this.#listeners.has('queue', queue)) this.#claim(queue);
     else this.#peek(queue);
-    this.#looking.set(queue, this.#batcher.added);
+  }
+
+  /** Uses the queues that would go as idle though somebody waits for them. */
+  useQueues(): void {
+    const now = performance.now();
+    for (const [queue, at] of this.#useAt) {
+      if (!this.#queues.has(queue)) this.#useAt.delete(queue);
+      else if (at <= now) this.#claim(queue);
+    }
+  }
+
+  /** Takes queues that nobody has waited for since `before` off the list of what this process listens for. */
+  async forget(before: number): Promise<void> {
+    const names = [...this.#abandoned].filter(([, since]) => since < before).map(([name]) => name);
+    if (names.length === 0) return;
+    await this.#batcher.write((transaction) => {
+      for (const name of names) if (!this.#queues.has(name)) this.#listeners.remove(transaction, 'queue', name);
+      transaction.work += names.length;
+    });
+    for (const name of names) this.#abandoned.delete(name);
   }
 
   /** Ends all waiting. */
@@ -95,6 +126,13 @@ export class WaitingRoom {
     if (hasMore) this.look(queue);
   }
 
+  /** What a claim has learned of how the queue is set. */
+  learn(queue: string, { leaseMs, expireIdleMs }: Required<QueueSettings>): void {
+    this.#shortestLeaseMs = Math.min(this.#shortestLeaseMs, leaseMs);
+    if (expireIdleMs < Number.POSITIVE_INFINITY) this.#useAt.set(queue, performance.now() + expireIdleMs / 4);
+    else this.#useAt.delete(queue);
+  }
+
   fail(queue: string, error: BusbarError): void {
     for (const waiter of this.waiters(queue)) {
       this.#leave(waiter, undefined);
@@ -103,32 +141,36 @@ export class WaitingRoom {
   }
 
   #claim(queue: string): void {
+    if (!this.#queues.has(queue)) return;
     this.#batcher.add(new ClaimOperation(queue, this, this.#listeners));
+    this.#looking.set(queue, this.#batcher.added);
   }
 
   /** Looks without taking the lock of the writers: 10,000 idle consumers write nothing. */
   #peek(queue: string): void {
-    const waiters = this.waiters(queue);
-    this.#batcher
-      .read((transaction) => hasSomething(transaction, queue))
-      .then(
-        (isThere) => {
-          this.#looking.delete(queue);
-          if (isThere) this.#claimNow(queue);
-          else this.settle(queue, new Map(waiters.filter(isNew).map((waiter) => [waiter, []])), false);
-        },
-        (error: BusbarError) => this.fail(queue, error),
-      );
+    const look = (transaction: Transaction): boolean => hasSomething(transaction, queue);
+    const waiters = this.waiters(queue).filter(isNew);
+    const isThere = waiters.length === 0 ? this.#batcher.glance(look) : undefined;
+    if (isThere === undefined) this.#peekInTurn(queue, waiters, look);
+    else if (isThere) this.#claim(queue);
   }
 
-  #claimNow(queue: string): void {
-    if (!this.#queues.has(queue)) return;
-    this.#claim(queue);
+  #peekInTurn(queue: string, waiters: readonly Waiter[], look: (transaction: Transaction) => boolean): void {
+    const found = this.#batcher.read(look);
     this.#looking.set(queue, this.#batcher.added);
+    found.then(
+      (isThere) => {
+        this.#looking.delete(queue);
+        if (isThere) this.#claim(queue);
+        else this.settle(queue, new Map(waiters.filter(isNew).map((waiter) => [waiter, []])), false);
+      },
+      (error: BusbarError) => this.fail(queue, error),
+    );
   }
 
   #enter(waiter: Waiter): void {
     const waiters = this.#queues.get(waiter.queue);
+    this.#abandoned.delete(waiter.queue);
     if (waiters === undefined) this.#queues.set(waiter.queue, new Set([waiter]));
     else waiters.add(waiter);
     this.#size += 1;
@@ -144,12 +186,18 @@ export class WaitingRoom {
     this.#onChange();
   }
 
+  #abandon(queue: string): void {
+    this.#queues.delete(queue);
+    if (this.#listeners.has('queue', queue)) this.#abandoned.set(queue, performance.now());
+    if (this.#queues.size === 0) this.#shortestLeaseMs = Number.POSITIVE_INFINITY;
+  }
+
   #leave(waiter: Waiter, deliveries: Delivery[] | undefined): void {
     if (waiter.isOver) return;
     waiter.isOver = true;
     const waiters = this.#queues.get(waiter.queue);
     waiters?.delete(waiter);
-    if (waiters?.size === 0) this.#queues.delete(waiter.queue);
+    if (waiters?.size === 0) this.#abandon(waiter.queue);
     this.#size -= 1;
     if (deliveries !== undefined) waiter.resolve(deliveries);
     if (this.#size === 0) this.#onChange();
@@ -165,6 +213,7 @@ class ClaimOperation implements Operation {
   readonly #listeners: Listeners;
   #served = new Map<Waiter, Delivery[]>();
   #hasMore = false;
+  #settings: Required<QueueSettings> | undefined;
 
   constructor(queue: string, room: WaitingRoom, listeners: Listeners) {
     this.#queue = queue;
@@ -185,6 +234,7 @@ class ClaimOperation implements Operation {
     }
     if (queue !== undefined) {
       this.#hasMore = queue.ready > 0;
+      this.#settings = queue.settings;
       if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.use(transaction.now);
     }
     for (const [waiter, deliveries] of this.#served) {
@@ -196,6 +246,7 @@ class ClaimOperation implements Operation {
   }
 
   committed(): void {
+    if (this.#settings !== undefined) this.#room.learn(this.#queue, this.#settings);
     this.#room.settle(this.#queue, this.#served, this.#hasMore);
   }
 
