@@ -79,6 +79,9 @@ export const cases: readonly ConformanceCase[] = [
         (place): MessageInput => ({ body: Buffer.from(`${place}`), delayMs: step * (place + 2) }),
       );
       await lab.send(transport, 'work', sent);
+      const { messages } = await transport.admin.browse('work', { state: 'delayed' });
+      const shown = messages.map(({ message }) => lab.text(message));
+      lab.check.equal(shown, [...shown].sort(), 'the order in which they are shown');
       const got = await consume(lab, await lab.open(), 'work', 3, 1);
       await reached(lab, performance.now() + lab.beyond(step * 4));
       got.push(...(await consume(lab, transport, 'work', 3)));
