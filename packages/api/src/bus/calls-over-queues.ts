@@ -63,6 +63,7 @@ export class CallsOverQueues implements Calls {
     const { address } = pending;
     if (!(await this.#directory.isServed(address))) throw noResponder(address);
     await this.#box.open();
+    if (pending.isOver) return;
     const request = {
       ...message,
       id,

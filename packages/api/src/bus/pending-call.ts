@@ -11,6 +11,8 @@ export class PendingCall {
   server: string | undefined;
   /** Whether the request may be with a responder. */
   wasSent = false;
+  /** Whether nobody waits for it any more. */
+  isOver = false;
   readonly #early = new Map<number, Message>();
   readonly #failed = Promise.withResolvers<never>();
   readonly #free: () => void;
@@ -66,12 +68,13 @@ export class PendingCall {
 
   /** It is over with this error. */
   fail(error: BusbarError): void {
-    this.#free();
+    this.end();
     this.#failed.reject(error);
   }
 
   /** Frees what it holds. */
   end(): void {
+    this.isOver = true;
     this.#free();
   }
 
