@@ -3,7 +3,7 @@
 import { isBusbarError } from '@busbar/api';
 import type { EntryChange, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, onceEach } from '../consuming.ts';
+import { consume, idsOf, onceEach, texts } from '../consuming.ts';
 import { follow, publish, publishTexts } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { holds, queueInfo } from '../queue-view.ts';
@@ -97,10 +97,7 @@ export const cases: readonly ConformanceCase[] = [
       await lab.ack(transport, fifth ? [...held, fifth] : held);
       await holds(lab, transport, 'inbox', { leased: 0, ready: 7 });
       await consume(lab, other, 'inbox', 7);
-      onceEach(
-        lab,
-        sent.map(({ id }) => id),
-      );
+      onceEach(lab, idsOf(sent));
     },
   },
   {
@@ -109,6 +106,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a full queue refuses what does not fit, counts all it holds, and drops nothing',
     level: 'MUST',
     rules: ['RQ10', 'RD2'],
+    shows: ['exactLimit'],
     smoke: true,
     async run(lab) {
       const transport = await lab.transport();
@@ -143,7 +141,7 @@ export const cases: readonly ConformanceCase[] = [
       const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
       const events: string[] = [];
       await consumer.topics.subscribe('news', { max: 20 }, async (batch) => {
-        events.push(...batch.map((event) => lab.text(event)));
+        events.push(...texts(lab, batch));
         await gates[Math.floor(events.length / 50)]?.promise;
       });
       const sent: SendResult[] = [];
@@ -233,10 +231,7 @@ async function drainAll(lab: Lab, transport: Transport, stored: readonly SendRes
   );
   await consume(lab, transport, 'inbox', stored.length - known.length);
   await holds(lab, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
-  onceEach(
-    lab,
-    stored.map(({ id }) => id),
-  );
+  onceEach(lab, idsOf(stored));
 }
 
 /** Receives and acks a few, unless `pause` fires first. */
@@ -255,10 +250,7 @@ async function consumeRest(lab: Lab, transport: Transport, sent: readonly SendRe
     return (await queueInfo(transport, 'inbox')).leased === 0;
   });
   await consume(lab, transport, 'inbox', sent.length - lab.recorder.all.length);
-  onceEach(
-    lab,
-    sent.map(({ id }) => id),
-  );
+  onceEach(lab, idsOf(sent));
   lab.check.ok(
     lab.recorder.all.every(({ attempt }) => attempt === 1),
     'no attempt was counted',

@@ -2,7 +2,7 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { onceEach, reached, receiveOne, settle, verdicts } from '../consuming.ts';
+import { idsOf, onceEach, reached, receiveOne, settle, verdicts } from '../consuming.ts';
 import { publish } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { operationsOf } from '../operations.ts';
@@ -148,10 +148,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.between(performance.now() - began, 1_300, 10_000, 'closing took');
       await lab.ack(stays, await lab.receive(stays, 'inbox', 10));
       await holds(lab, stays, 'inbox', { ready: 0, leased: 0 });
-      onceEach(
-        lab,
-        sent.map(({ id }) => id),
-      );
+      onceEach(lab, idsOf(sent));
     },
   },
   {
@@ -160,6 +157,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what was not settled at close goes back at once; with `keep` it stays with its lease',
     level: 'MUST',
     rules: ['RA3', 'RQ2', 'RQ3'],
+    shows: ['portableReceipts'],
     smoke: true,
     async run(lab) {
       const stays = await lab.transport();

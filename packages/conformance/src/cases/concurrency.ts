@@ -4,7 +4,7 @@ import { isBusbarError } from '@busbar/api';
 import type { SendResult, Subscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { stillHeld } from '../collected.ts';
-import { consume, onceEach, share } from '../consuming.ts';
+import { consume, idsOf, onceEach, share, texts } from '../consuming.ts';
 import { follow, publish } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { operationsOf } from '../operations.ts';
@@ -33,13 +33,13 @@ export const cases: readonly ConformanceCase[] = [
       await Promise.all(Array.from({ length: 50 }, (_, index) => publisher(index)));
       await lab.until('all events', () => log.events.length >= 1_000, 10_000);
       const bound = await consume(lab, reader, 'bound', 1_000);
-      for (const [what, texts] of [
+      for (const [what, came] of [
         ['the subscription', log.texts],
-        ['the bound queue', bound.map((one) => lab.text(one))],
+        ['the bound queue', texts(lab, bound)],
       ] as const) {
-        lab.check.equal(new Set(texts).size, 1_000, `different events of ${what}`);
-        lab.check.equal(texts.length, 1_000, `events of ${what}`);
-        for (let index = 0; index < 50; index += 1) lab.check.equal(turnsOf(texts, index), TURNS, `order in ${what}`);
+        lab.check.equal(new Set(came).size, 1_000, `different events of ${what}`);
+        lab.check.equal(came.length, 1_000, `events of ${what}`);
+        for (let index = 0; index < 50; index += 1) lab.check.equal(turnsOf(came, index), TURNS, `order in ${what}`);
       }
       await holds(lab, reader, 'bound', { ready: 0, leased: 0 });
     },
@@ -58,10 +58,7 @@ export const cases: readonly ConformanceCase[] = [
         Array.from({ length: 4 }, (_, index) => lab.send(sender, 'tasks', lab.messages(500, {}, `${index}.`))),
       );
       const [results] = await Promise.all([sending, share(lab, consumers, 'tasks', 2_000)]);
-      onceEach(
-        lab,
-        results.flat().map(({ id }) => id),
-      );
+      onceEach(lab, idsOf(results.flat()));
       await holds(lab, sender, 'tasks', { ready: 0, leased: 0, dead: 0 });
       lab.check.equal((await queueInfo(sender, 'tasks')).totals.done, 2_000, 'counted as done');
     },
@@ -198,10 +195,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(stored.length, 50, 'sends that had begun before the end');
       await lab.check.rejects(wait, 'CLOSED', 'the wait');
       await consume(lab, stays, 'inbox', 50);
-      onceEach(
-        lab,
-        stored.map(({ id }) => id),
-      );
+      onceEach(lab, idsOf(stored));
     },
   },
 ];

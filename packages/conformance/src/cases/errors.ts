@@ -7,7 +7,7 @@ import { type BadInput, refuseAll } from '../bad-inputs.ts';
 import { BAD_NAMES } from '../bad-names.ts';
 import { BAD_NUMBERS } from '../bad-numbers.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, onceEach } from '../consuming.ts';
+import { consume, idsOf, onceEach } from '../consuming.ts';
 import { follow, publish } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { collect, operationsOf } from '../operations.ts';
@@ -122,6 +122,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'what is declared missing has a reason and is refused with UNSUPPORTED; what is declared works',
     level: 'MUST',
     rules: ['RA1'],
+    shows: ['calls'],
     async run(lab) {
       const transport = await lab.transport();
       const { features, reasons } = transport.capabilities;
@@ -185,10 +186,7 @@ export const cases: readonly ConformanceCase[] = [
       const log = await follow(lab, transport, '>', { from: 'start' });
       await consume(lab, transport, 'inbox', ids.length);
       await lab.nothing(transport, 'inbox', 150);
-      onceEach(
-        lab,
-        ids.map(({ id }) => id),
-      );
+      onceEach(lab, idsOf(ids));
       await publish(lab, transport, 'news', lab.messages(1, {}, 'good'));
       await log.has(['good0'], 'events');
     },

@@ -3,7 +3,7 @@
 import { type Bus, type BusbarError, RejectError } from '@busbar/api';
 import { LONG } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume } from '../consuming.ts';
+import { consume, texts } from '../consuming.ts';
 import { follow, publish } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 import { writtenBy } from '../output.ts';
@@ -57,10 +57,7 @@ export const cases: readonly ConformanceCase[] = [
         const [one, other] = [await lab.open(), await lab.open()];
         const log = await follow(lab, other, 'news');
         await publish(lab, one, 'news', lab.messages(20));
-        await log.has(
-          lab.messages(20).map((message) => lab.text(message)),
-          'events',
-        );
+        await log.has(texts(lab, lab.messages(20)), 'events');
         await lab.send(one, 'inbox', lab.messages(50));
         await consume(lab, other, 'inbox', 50, 7);
         const waits = Array.from({ length: 30 }, (_, index) => other.queues.receive(`wait.${index}`, { waitMs: 50 }));

@@ -2,6 +2,7 @@
 
 import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
+import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
 import { reached } from '../consuming.ts';
 import { moduleOf } from '../processes/module-of.ts';
@@ -37,15 +38,8 @@ export const cases: readonly ConformanceCase[] = [
       await entries.delete('$lock/door');
       await hold('release');
       lab.check.equal(tokens.length, 11, 'holders');
-      lab.check.equal(
-        tokens,
-        [...new Set(tokens)].toSorted((one, other) => one - other),
-        'tokens, from holder to holder',
-      );
-      lab.check.ok(
-        tokens.every((token) => Number.isSafeInteger(token) && token > 0),
-        'tokens are whole numbers',
-      );
+      rises(lab, tokens, 'tokens, from holder to holder');
+      for (const token of tokens) lab.check.ok(Number.isSafeInteger(token) && token > 0, `a whole number: ${token}`);
     },
   },
   {

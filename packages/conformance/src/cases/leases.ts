@@ -16,6 +16,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a receipt whose lease has ended settles nothing, whether another holds the message or nobody does',
     level: 'MUST',
     rules: ['RQ3'],
+    shows: ['staleSettleRefused', 'portableReceipts'],
     smoke: true,
     async run(lab) {
       const [late, next, third] = [await lab.transport(), await lab.open(), await lab.open()];

@@ -1,9 +1,10 @@
 /** State transfer: topics, bindings and entries, large stores, stores that are not empty; and clearing one. */
 
-import type { StateRecord, Transport } from '@busbar/api/transport';
+import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
 import { type BadInput, refuseAll, shown, unchecked } from '../bad-inputs.ts';
+import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne } from '../consuming.ts';
+import { consume, receiveOne, texts } from '../consuming.ts';
 import { follow, publish, publishTexts } from '../event-log.ts';
 import { exported, move, refusedMove } from '../moving.ts';
 import { holds, queueInfo } from '../queue-view.ts';
@@ -37,9 +38,8 @@ export const cases: readonly ConformanceCase[] = [
       const transport = await lab.transport();
       for (const pattern of ['news.*', '>']) await transport.topics.bind('bound', pattern);
       await publishTexts(lab, transport, 'news.a', 3, 'a');
-      await publish(lab, transport, 'news.b', [
-        { id: 'b', body: Buffer.from('b0'), headers: { kind: 'b' }, type: 't' },
-      ]);
+      const full = { id: 'b', body: Buffer.from('b0'), headers: { kind: 'b' }, type: 't' };
+      await publish(lab, transport, 'news.b', [full]);
       await consume(lab, transport, 'bound', 1);
       const bindings = await transport.admin.bindings();
       await move(lab, transport);
@@ -54,11 +54,7 @@ export const cases: readonly ConformanceCase[] = [
       await publishTexts(lab, transport, 'news.c', 1, 'c');
       await log.has(['a0', 'a1', 'a2', 'b0', 'c0'], 'history and what follows');
       const got = await consume(lab, transport, 'bound', 4);
-      lab.check.equal(
-        got.map((one) => lab.text(one)),
-        ['a1', 'a2', 'b0', 'c0'],
-        'the bound queue',
-      );
+      lab.check.equal(texts(lab, got), ['a1', 'a2', 'b0', 'c0'], 'the bound queue');
       const after = log.events[2]?.position ?? '';
       const rest = await follow(lab, transport, 'news.*', { from: { after } });
       await rest.has(['b0', 'c0'], 'what follows a position after the move');
@@ -120,8 +116,8 @@ export const cases: readonly ConformanceCase[] = [
       await entries.put('both', Buffer.from('own'));
       await topics.bind('bound', 'own.*');
       lab.check.ok((await admin.importState(records)) > 0, 'something was new');
-      const texts = (await consume(lab, transport, 'inbox', 2)).map((one) => lab.text(one));
-      lab.check.equal(texts.toSorted(), ['moved0', 'own0'], 'messages');
+      const got = texts(lab, await consume(lab, transport, 'inbox', 2));
+      lab.check.equal(got.toSorted(), ['moved0', 'own0'], 'messages');
       lab.check.equal((await queueInfo(transport, 'inbox')).settings.maxAttempts, 9, 'the setting of the queue');
       const values = (await entries.list('')).map(({ key, value }) => `${key}: ${Buffer.from(value)}`);
       lab.check.equal(values, ['both: own', 'moved: moved'], 'entries');
@@ -143,12 +139,11 @@ export const cases: readonly ConformanceCase[] = [
       const wait = other.queues.receive('waited.for', { waitMs: 10_000 });
       const log = await follow(lab, other, '>');
       await transport.admin.clear();
-      for (const { admin, entries, topics } of [transport, other]) {
+      for (const { admin, entries } of [transport, other]) {
         lab.check.equal([await admin.queues(), await admin.bindings(), await admin.topics()], [[], [], []], 'left');
         lab.check.equal([await entries.list(''), await entries.get('key')], [[], undefined], 'entries left');
-        const history = await topics.subscribe('>', { from: 'start' }, () => lab.check.fail('an event was left'));
-        await history.close();
       }
+      const history = await follow(lab, other, '>', { from: 'start' });
       const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
       lab.check.equal(late?.status, 'lease-lost', 'what became of a lease');
       const [again] = await transport.queues.send('full', [{ id: 'known', body }]);
@@ -156,15 +151,10 @@ export const cases: readonly ConformanceCase[] = [
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
       lab.check.equal(event?.status, 'stored', 'an event that was known');
       const next = await other.entries.put('key', body, { ifRevision: 0 });
-      const [before, after] = [put, next].map((result) => (result.status === 'stored' ? result.createRevision : -1));
-      lab.check.ok((after ?? 0) > (before ?? 0), 'revisions rise over a clearing');
-      await log.has([lab.text({ body })], 'the subscription goes on');
+      rises(lab, [put, next].map(tokenOf), 'tokens over a clearing');
+      for (const events of [log, history]) await events.has([lab.text({ body })], 'events since');
       await lab.send(transport, 'waited.for', lab.messages(1));
-      lab.check.equal(
-        (await wait).map((one) => lab.text(one)),
-        ['m0'],
-        'the wait goes on',
-      );
+      lab.check.equal(texts(lab, await wait), ['m0'], 'the wait goes on');
       await holds(lab, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
     },
   },
@@ -187,22 +177,11 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'other', lab.messages(1));
       const records = await move(lab, transport);
       lab.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
-      lab.check.equal(
-        [countOf(records, 'event'), countOf(records, 'entry')],
-        [2_000, 1_500],
-        'events and entries in it',
-      );
-      const texts = (await consume(lab, transport, 'inbox', 3_000)).map((one) => lab.text(one));
-      lab.check.equal(
-        texts,
-        lab.messages(3_000).map((one) => lab.text(one)),
-        'messages in their order',
-      );
+      lab.check.equal([countOf(records, 'event'), countOf(records, 'entry')], [2_000, 1_500], 'events and entries');
+      const got = texts(lab, await consume(lab, transport, 'inbox', 3_000));
+      lab.check.equal(got, texts(lab, lab.messages(3_000)), 'messages in their order');
       const log = await follow(lab, transport, 'news', { from: 'start' });
-      await log.has(
-        lab.messages(2_000).map((one) => lab.text(one)),
-        'events in their order',
-      );
+      await log.has(texts(lab, lab.messages(2_000)), 'events in their order');
       const page = await transport.entries.list('key/');
       const listed = [...page, ...(await transport.entries.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
       lab.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');
@@ -250,6 +229,11 @@ async function fill({ queues, topics, entries }: Transport): Promise<string> {
   const [held, dead] = await queues.receive('full', { max: 2 });
   if (dead) await queues.settle([{ receipt: dead.receipt, action: 'reject' }]);
   return held?.receipt ?? '';
+}
+
+/** The fencing token of what was put. */
+function tokenOf(result: PutResult): number {
+  return result.status === 'stored' ? result.createRevision : -1;
 }
 
 function countOf(records: readonly StateRecord[], kind: StateRecord['kind']): number {

@@ -68,6 +68,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a crash in the middle of dead-lettering leaves every message exactly once',
     level: 'MUST',
     rules: ['RQ5', 'RQ1'],
+    shows: ['atomicMove'],
     powers: ['processes'],
     timeoutMs: 60_000,
     async run(lab) {

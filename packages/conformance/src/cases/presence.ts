@@ -2,6 +2,7 @@
 
 import type { Bus, Lock, PresenceChange } from '@busbar/api';
 import { LONG } from '../asking.ts';
+import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../lab.ts';
 import { outlives } from '../outlives.ts';
@@ -56,12 +57,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const terms: Term[] = [];
       const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus()));
-      const candidates = buses.map(async (bus) => {
-        const lock = await bus.lock('leader', { ttlMs: 500, waitMs: Number.POSITIVE_INFINITY });
-        const rivals = terms.filter((term) => !term.lock.lost && !term.isOver);
-        terms.push({ bus, lock, at: performance.now(), rivals: rivals.length, isOver: false });
-      });
-      const ended = Promise.allSettled(candidates);
+      const ended = Promise.allSettled(buses.map((bus) => lead(bus, terms)));
       for (let term = 0; term < 3; term += 1) {
         const leader = await lab.until(`term ${term} to begin`, () => terms[term], lab.beyond(500) + 5_000);
         await outlives(lab, async () => terms.length === term + 1 && !leader.lock.lost, performance.now() + 700);
@@ -75,16 +71,12 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.between(after, 0, term === 2 ? 4_000 : lab.beyond(500) + 4_000, 'the next led after');
       }
       await ended;
-      lab.check.equal(
-        terms.map(({ rivals }) => rivals),
-        [0, 0, 0, 0],
-        'others who led when one began',
-      );
-      const tokens = terms.map(({ lock }) => lock.token);
-      lab.check.equal(
-        tokens,
-        [...new Set(tokens)].toSorted((one, other) => one - other),
-        'tokens rise',
+      const rivals = terms.map((term) => term.rivals);
+      lab.check.equal(rivals, [0, 0, 0, 0], 'others who led when one began');
+      rises(
+        lab,
+        terms.map(({ lock }) => lock.token),
+        'tokens',
       );
     },
   },
@@ -142,6 +134,13 @@ interface Term {
   /** Others who still believed that they lead when this one began. */
   readonly rivals: number;
   isOver: boolean;
+}
+
+/** Waits to lead, and writes its term down. */
+async function lead(bus: Bus, terms: Term[]): Promise<void> {
+  const lock = await bus.lock('leader', { ttlMs: 500, waitMs: Number.POSITIVE_INFINITY });
+  const rivals = terms.filter((term) => !term.lock.lost && !term.isOver);
+  terms.push({ bus, lock, at: performance.now(), rivals: rivals.length, isOver: false });
 }
 
 /** An agent whose process stands still for longer than it may be silent. */

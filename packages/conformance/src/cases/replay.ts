@@ -88,6 +88,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the place of a reader only goes forward, whatever the order in which it is told',
     level: 'MUST',
     rules: ['RT3', 'RQ1'],
+    shows: ['comparablePositions'],
     async run(lab) {
       const [publisher, client] = [await lab.transport(), await lab.open()];
       await publisher.topics.bind('group', 'news');

@@ -1,6 +1,6 @@
 /** State transfer: a queue and all that belongs to it moves, is moved once, and can be cleared away. */
 
-import type { BrowsedMessage, Transport } from '@busbar/api/transport';
+import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, receiveOne, settle } from '../consuming.ts';
 import { exported, move, refusedMove } from '../moving.ts';
@@ -25,21 +25,12 @@ export const cases: readonly ConformanceCase[] = [
       await transport.queues.configure('set', { ...settings, frozen: true, deadTtlMs: 900_000 });
       await transport.queues.configure('default');
       const first = { ...fullMessage(), headers: { kind: 'ä' } };
-      const low = lab.messages(3, { priority: 1 }, 'low');
-      await lab.send(transport, 'inbox', [
-        ...low,
-        first,
-        ...lab.messages(3),
-        ...lab.messages(2, { priority: 9 }, 'high'),
-      ]);
+      const [low, high] = [lab.messages(3, { priority: 1 }, 'low'), lab.messages(2, { priority: 9 }, 'high')];
+      await lab.send(transport, 'inbox', [...low, first, ...lab.messages(3), ...high]);
       const [queues, browsed] = [await transport.admin.queues(), await transport.admin.browse('inbox')];
       await move(lab, transport);
       const after = await transport.admin.queues();
-      lab.check.equal(
-        after.map(({ name, settings }) => [name, settings]),
-        queues.map(({ name, settings }) => [name, settings]),
-        'queues',
-      );
+      lab.check.equal(after.map(constitution), queues.map(constitution), 'queues');
       const { messages } = await transport.admin.browse('inbox');
       lab.check.equal(messages.map(essence), browsed.messages.map(essence), 'messages');
       const got = await consume(lab, transport, 'inbox', 9);
@@ -95,26 +86,14 @@ export const cases: readonly ConformanceCase[] = [
       await move(lab, transport);
       await holds(lab, transport, 'inbox', { ready: 2, leased: 0, dead: 0 });
       const { messages } = await transport.admin.browse('inbox');
-      const histories = messages.map(({ message, history }) => [
-        lab.text(message),
-        history.map(({ attempt, outcome, reason }) => `${attempt} ${outcome} ${reason}`),
-      ]);
-      const said = Object.fromEntries(histories) as Record<string, string[]>;
-      lab.check.equal(said['m0'], ['1 retry first', '2 retry second'], 'history of the one that was retried twice');
-      lab.check.equal(said['m1']?.[0], '1 retry first', 'history of the one that was leased');
+      const said = new Map(messages.map(({ message, history }) => [lab.text(message), history.map(inWords)]));
+      lab.check.equal(said.get('m0'), ['1 retry first', '2 retry second'], 'history of the one that was retried twice');
+      lab.check.equal(said.get('m1')?.[0], '1 retry first', 'history of the one that was leased');
       const last = await lab.receive(transport, 'inbox', 2);
-      lab.check.equal(
-        last.map(({ attempt }) => attempt),
-        [3, 3],
-        'the next attempt of both',
-      );
+      lab.check.equal([last[0]?.attempt, last[1]?.attempt], [3, 3], 'the next attempt of both');
       await settle(lab, transport, last, { action: 'retry', reason: 'third' });
-      const dead = await deadLetters(lab, transport, 'inbox', 2);
-      lab.check.equal(
-        dead.map(({ attempts }) => attempts),
-        [3, 3],
-        'attempts of the dead',
-      );
+      const [one, other] = await deadLetters(lab, transport, 'inbox', 2);
+      lab.check.equal([one?.attempts, other?.attempts], [3, 3], 'attempts of the dead');
     },
   },
   {
@@ -190,11 +169,12 @@ export const cases: readonly ConformanceCase[] = [
     refused: refusedMove,
     async run(lab) {
       const transport = await lab.transport();
-      const sent = ['done', 'waiting', 'dead'].map((id) => ({
-        id,
-        body: Buffer.from(id),
-        priority: id === 'waiting' ? 1 : 4,
-      }));
+      const body = Uint8Array.of(1);
+      const sent = [
+        { id: 'done', body },
+        { id: 'dead', body },
+        { id: 'waiting', body },
+      ];
       await lab.send(transport, 'inbox', sent);
       const [done, dead] = await lab.receive(transport, 'inbox', 2);
       if (done && dead) {
@@ -202,22 +182,22 @@ export const cases: readonly ConformanceCase[] = [
         await settle(lab, transport, [dead], { action: 'reject' });
       }
       await move(lab, transport);
-      const results = await transport.queues.send('inbox', [...sent, { id: 'new', body: Buffer.from('new') }]);
+      const results = await transport.queues.send('inbox', [...sent, { id: 'new', body }]);
       lab.check.equal(
         results.map(({ id, status }) => [id, status]),
         [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']],
         'sends after the move',
       );
       const got = await consume(lab, transport, 'inbox', 2);
-      lab.check.equal(
-        got.map(({ id }) => id),
-        ['new', 'waiting'],
-        'what is delivered',
-      );
+      lab.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'what is delivered');
       await holds(lab, transport, 'inbox', { ready: 0, dead: 1 });
     },
   },
 ];
+
+function constitution({ name, settings }: QueueInfo): unknown {
+  return [name, settings];
+}
 
 function fullMessage() {
   return {
@@ -231,6 +211,10 @@ function fullMessage() {
     },
     ...{ priority: 5, correlationId: 'correlation', causationId: 'cause', hops: 2, replyTo: 'replies' },
   };
+}
+
+function inWords({ attempt, outcome, reason }: AttemptRecord): string {
+  return `${attempt} ${outcome} ${reason}`;
 }
 
 /** A message without what depends on the moment, and without what is undefined. */
