@@ -86,7 +86,8 @@ function checkName(name: unknown, what: string, wildcards: boolean): asserts nam
   if (tokens.length > MAX_TOKENS) throw badName(name, what, 'has more than 16 tokens');
   for (const [index, token] of tokens.entries()) {
     if (TOKEN.test(token)) continue;
-    if (wildcards && (token === '*' || (token === '>' && index === tokens.length - 1))) continue;
+    const isWildcard = token === '*' || (token === '>' && index === tokens.length - 1);
+    if (wildcards && isWildcard && !(index === 0 && name.startsWith('$'))) continue;
     throw badName(name, what, `has the illegal token ${quote(token)}`);
   }
 }

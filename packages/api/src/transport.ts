@@ -180,7 +180,7 @@ export interface PublishResult extends SendResult {
 
 /**
  * Where to begin in a log: with what comes next, with the oldest that is kept, after a position, or with the first event
- * of a time or later. A position that retention overtook rejects with POSITION_EXPIRED, a foreign one with INVALID_ARGUMENT.
+ * of a time or later (a time still to come is like `new`). A position that retention overtook rejects with POSITION_EXPIRED, a foreign one with INVALID_ARGUMENT.
  */
 export type From = 'new' | 'start' | { readonly after: string } | { readonly time: number };
 
@@ -337,7 +337,7 @@ export interface Admin {
   bindings(options?: CallOptions): Promise<Binding[]>;
   /** Looks at messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none. */
   browse(queue: string, options?: BrowseOptions): Promise<BrowsePage>;
-  /** Puts dead letters back, with the same id and fresh attempts. All, or those with `ids`, up to `limit` (default 1,000). */
+  /** Puts dead letters back, with the same id and fresh attempts. Oldest first: all, or those with `ids`, up to `limit` (default 1,000). */
   redrive(queue: string, options?: SelectOptions): Promise<number>;
   /** Discards messages of one state (default `dead`; `leased` is refused), all of them or those with `ids`. */
   purge(queue: string, options?: PurgeOptions): Promise<number>;

@@ -88,7 +88,7 @@ describe('names', () => {
   test.each(['*', '>', 'a.*.b', 'a.>', '$x.>'])('%s is a legal pattern', (name) =>
     expect(() => checkPattern(name)).not.toThrow(),
   );
-  test.each(['>.a', 'a.**', 'a.b*', '', 'a.>.b'])('%s is no pattern', (name) =>
+  test.each(['>.a', 'a.**', 'a.b*', '', 'a.>.b', '$*', '$>'])('%s is no pattern', (name) =>
     expect(() => checkPattern(name)).toThrow(),
   );
   test.each(['', 'a\0b', '\ud800', 'é'.repeat(257), 3])('%j is no key', (key) =>
