@@ -34,6 +34,9 @@ const MAX_MS = 5;
 /** Having met another writer, pause this long after each commit for a while: no process starves (worst wait 1.5-4 s without). */
 const PAUSE_MS = 1;
 const CONTENDED_FOR_MS = 100;
+/** The wait for a lock that is another's: at first, and at most when that other was stopped in the middle. */
+const RETRY_MS = 1.5;
+const MAX_RETRY_MS = 8;
 /** How long before its deadline a call that never began is told so; after it nobody knows whether it began. */
 const MARGIN_MS = 4;
 const LOOK_AT_SIGNALS_AFTER_MS = 50;
@@ -55,6 +58,7 @@ export class Batcher {
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
+  #tries = 0;
   #relievedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
@@ -125,6 +129,7 @@ export class Batcher {
       return;
     }
     this.#blockedSince = 0;
+    this.#tries = 0;
     this.#run(writes);
     this.#schedule();
   }
@@ -144,8 +149,9 @@ export class Batcher {
     this.#blockedSince ||= now;
     if (writes && !this.#operations[0]?.writes) this.#readAhead();
     this.#giveUpLate(now);
+    this.#tries += 1;
     // Random, so that several processes do not meet again and again.
-    if (this.#operations.length > 0) this.#after(Math.random() * 2);
+    if (this.#operations.length > 0) this.#after(Math.random() * Math.min(MAX_RETRY_MS, RETRY_MS * 1.5 ** this.#tries));
   }
 
   #readAhead(): void {
