@@ -25,7 +25,7 @@ export interface HarnessStore {
   /** Where its files are, where the power `files` is there. */
   readonly folder?: string;
   /** Removes it. Every client is closed by then. */
-  remove(): Promise<void>;
+  remove(): PromiseLike<void>;
 }
 
 /** How another process opens a client. */

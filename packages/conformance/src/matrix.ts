@@ -72,7 +72,9 @@ function declared(runs: readonly SuiteRun[]): string {
 
 /** What is declared of a feature, and which cases showed it. */
 function observed({ capabilities, results }: SuiteRun, feature: Feature): string {
-  const about = new Set(SUITE.filter(({ needs = [], shows = [] }) => [...needs, ...shows].includes(feature)).map(({ id }) => id));
+  const about = new Set(
+    SUITE.filter(({ needs = [], shows = [] }) => [...needs, ...shows].includes(feature)).map(({ id }) => id),
+  );
   const seen = results.filter(({ id, status }) => about.has(id) && (status === 'passed' || status === 'unsupported'));
   const ids = seen.length > 4 ? `${seen.length} cases` : seen.map(({ id }) => id).join(', ');
   const shown = ids === '' ? 'not observed' : `${capabilities.features[feature] ? 'works' : 'refused'}: ${ids}`;
