@@ -8,6 +8,7 @@ import { type BenchOptions, type Durability, parseOptions, USAGE, UsageError } f
 import { type Answer, makeReport, renderHeader, renderSubjects, renderTable } from './report.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 import type { SubjectName } from './subjects.ts';
+import { writeDocs } from './write-docs.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -25,7 +26,11 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function measure(options: BenchOptions): Promise<void> {
-  const print = (text: string): void => void process.stdout.write(`${text}\n\n`);
+  const printed: string[] = [];
+  const print = (text: string): void => {
+    printed.push(text);
+    process.stdout.write(`${text}\n\n`);
+  };
   print(renderHeader(makeReport(options, [])));
   print(renderSubjects(options.subjects));
   const answers: Answer[] = [];
@@ -37,6 +42,7 @@ async function measure(options: BenchOptions): Promise<void> {
       print(renderTable(scenario, durability, some));
     }
   }
+  if (options.writeDocs) writeDocs(printed);
   if (options.json === undefined) return;
   mkdirSync(dirname(options.json), { recursive: true });
   writeFileSync(options.json, `${JSON.stringify(makeReport(options, answers), null, 2)}\n`);

@@ -16,6 +16,8 @@ export interface BenchOptions {
   /** How often each is measured; the median is shown. */
   readonly runs: number;
   readonly json: string | undefined;
+  /** Whether the tables go into docs/benchmarks.md. */
+  readonly writeDocs: boolean;
 }
 
 export type Durability = 'process' | 'power';
@@ -36,7 +38,8 @@ Measures side by side in one run, producers and consumers in processes of their 
   --in-flight N       calls that are not awaited yet (default 64)
   --body BYTES        of each JSON body (default 256)
   --runs N            of each; the median is shown, with the least and the most (default 3)
-  --json FILE         writes the figures with machine and versions`;
+  --json FILE         writes the figures with machine and versions
+  --write-docs        puts the tables into docs/benchmarks.md`;
 
 /** Reads the command line; 'help' when that is asked for. Throws {@link UsageError}. */
 export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
@@ -51,6 +54,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
     bodyBytes: integer(values.body, 'body', 256, 64, 524_288),
     runs: integer(values.runs, 'runs', 3, 1, 100),
     json: values.json,
+    writeDocs: values['write-docs'] ?? false,
   };
 }
 
@@ -68,6 +72,7 @@ function parse(argv: readonly string[]) {
         body: text,
         runs: text,
         json: text,
+        'write-docs': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

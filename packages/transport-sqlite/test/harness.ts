@@ -16,11 +16,11 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
         open: () => openSqlite(options),
         opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
         folder: folder.path,
-        remove: () => folder[Symbol.asyncDispose](),
+        remove: async () => await folder[Symbol.asyncDispose](),
       };
     },
   };
 }
 
-/** As it is opened by default: what the matrix shows. */
+/** What the matrix shows. */
 export const harness: Harness = sqliteHarness();

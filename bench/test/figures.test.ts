@@ -1,0 +1,23 @@
+/** Medians, percentiles, merging. */
+
+import { expect, test } from 'vitest';
+import { type Figure, median, merge, percentile, show } from '../src/figures.ts';
+
+test('percentiles are by nearest rank', () => {
+  const values = [5, 1, 4, 2, 3];
+  expect([median(values), percentile(values, 0.99), percentile(values, 0), percentile([], 0.5)]).toEqual([
+    3,
+    5,
+    1,
+    Number.NaN,
+  ]);
+});
+
+test('runs are put together by name', () => {
+  const run = (value: number): Figure[] => [{ name: 'p50', unit: 'ms', better: 'down', values: [value] }];
+  expect(merge([run(1), run(2)])).toEqual([{ name: 'p50', unit: 'ms', better: 'down', values: [1, 2] }]);
+});
+
+test('numbers are shown for people', () => {
+  expect([12_345.6, 12.34, 0.1234, Number.NaN].map(show)).toEqual(['12,346', '12.3', '0.12', '-']);
+});
