@@ -43,6 +43,6 @@ function byFolder(a, b) {
 /** @param {string} path */
 function firstLine(path) {
   const head = readFileSync(path, 'utf8').slice(0, 600);
-  const comment = /^(?:#!.*\n)?(?:\/\*\*\s*(?:\n \* )?(.*?)(?:\*\/|\n)|\/\/ (.*)\n)/.exec(head);
+  const comment = /^(?:#!.*\n)?(?:\/\*\*\s*(?:\* )?(.*?)(?:\*\/|\n)|\/\/ (.*)\n)/.exec(head);
   return (comment?.[1] ?? comment?.[2] ?? '').trim();
 }
