@@ -2,14 +2,14 @@
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { MessageInput, Transport } from '@busbar/api/transport';
+import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, texts } from '../consuming.ts';
 import { assertNoticed } from '../damage.ts';
 import { drain, drainFully } from '../draining.ts';
 import { follow, publishTexts } from '../event-log.ts';
+import { fillDisk, takeAll } from '../full-disk.ts';
 import type { Lab } from '../lab.ts';
-import type { RemoteClient } from '../processes/remote-client.ts';
 import { TASKS } from '../processes/tasks.ts';
 import { queueInfo } from '../queue-view.ts';
 import { bytesIn } from '../store-files.ts';
@@ -172,40 +172,6 @@ async function killWriter(lab: Lab, prefix: string): Promise<readonly string[]> 
   await pause(lab.random() * 20);
   await writer.kill();
   return load.sent;
-}
-
-/** Sends until three sends in a row were refused. */
-async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: string[]; refusals: Set<string> }> {
-  const ids: string[] = [];
-  const refusals = new Set<string>();
-  for (let refused = 0, next = 0; refused < 3 && next < 1_000; next += 1) {
-    const message: MessageInput = { id: `m-${next}`, body: new Uint8Array(65_536).fill(next) };
-    try {
-      const [result] = await client.send('work', [message]);
-      lab.check.ok(result?.status !== 'unknown', 'the outcome of a refused send is known');
-      if (result?.status === 'stored') ids.push(message.id ?? '');
-      if (result?.error === undefined) continue;
-      refusals.add(result.error.code);
-    } catch (error) {
-      refusals.add((error as { code?: string }).code ?? String(error));
-    }
-    refused += 1;
-  }
-  return { ids, refusals };
-}
-
-async function takeAll(lab: Lab, client: RemoteClient): Promise<string[]> {
-  const ids: string[] = [];
-  for (;;) {
-    const got = await client.receive('work', { max: 10 });
-    if (got.length === 0) return ids;
-    const results = await client.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
-    lab.check.ok(
-      results.every(({ status }) => status === 'done'),
-      'acks on a full disk are done',
-    );
-    ids.push(...got.map(({ id }) => id));
-  }
 }
 
 /** Two mebibytes go through. */
