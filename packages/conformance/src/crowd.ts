@@ -1,7 +1,6 @@
 /** Many processes at once on one queue, some of them killed at random. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as pause } from 'node:timers/promises';
 import { drainFully } from './draining.ts';
 import type { Lab } from './lab.ts';
 import type { Load, RemoteClient } from './processes/remote-client.ts';
@@ -40,7 +39,7 @@ export async function crowd(lab: Lab, queue: string, plan: Crowd): Promise<Crowd
   );
   const lag = monitorEventLoopDelay({ resolution: 5 });
   lag.enable();
-  await killSome(lab, clients, plan.kills);
+  await killSome(lab, clients, producing, plan);
   await Promise.all(producing.map(({ over }) => over));
   lag.disable();
   await lab.until('the queue is empty', () => isEmpty(lab, queue), 30_000);
@@ -64,10 +63,18 @@ export async function judgeCrowd(lab: Lab, queue: string, { producing, consuming
   lab.check.ok(totals.done >= acked.length, `${totals.done} counted as done, ${acked.length} acked`);
 }
 
-async function killSome(lab: Lab, clients: readonly RemoteClient[], kills: number): Promise<void> {
+/** Each in the midst of the work, wherever it is then. */
+async function killSome(
+  lab: Lab,
+  clients: readonly RemoteClient[],
+  producing: readonly Load[],
+  plan: Crowd,
+): Promise<void> {
   const alive = [...clients];
-  for (let kill = 0; kill < kills; kill += 1) {
-    await pause(20 + lab.random() * 30);
+  const moments = Array.from({ length: plan.kills }, () => (0.1 + lab.random() * 0.6) * plan.producers * plan.each);
+  for (const moment of moments.sort((one, other) => one - other)) {
+    const sent = (): number => producing.reduce((sum, load) => sum + load.sent.length, 0);
+    await lab.until('enough is sent for a kill', () => sent() >= moment, 30_000);
     const [victim] = alive.splice(Math.floor(lab.random() * alive.length), 1);
     await victim?.kill();
   }
