@@ -148,6 +148,36 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect(got).toEqual([1, 1]);
   });
 
+  it('are asked anew by their id where they expired unread, as often as that is', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    await (await bus.agent('agent')).close();
+    const asker = await bus.agent('asker');
+    const ask = (timeoutMs: number) => asker.request('agent', 'x', 1, { durable: true, id: 'q', timeoutMs });
+    for (let n = 0; n < 3; n += 1) await expect(ask(40)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const agent = await bus.agent('agent');
+    let runs = 0;
+    const answer = Promise.all([ask(10_000), ask(10_000)]);
+    agent.handle('x', () => {
+      runs += 1;
+      return runs;
+    });
+    expect(await answer).toEqual([1, 1]);
+    expect(await ask(10_000)).toBe(1);
+  });
+
+  it('of two askers may have one id', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const agent = await bus.agent('agent');
+    const [one, two] = [await bus.agent('one'), await bus.agent('two')];
+    const options = { durable: true, id: 'same' };
+    const asked = [one.request('agent', 'who', 1, options), two.request('agent', 'who', 1, options)];
+    agent.handle('who', (msg) => msg.from);
+    expect(await Promise.all(asked)).toEqual(['one', 'two']);
+    expect(await one.request('agent', 'who', 1, options)).toBe('one');
+  });
+
   it('need an asker with a name, and an agent that is known', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();

@@ -6,6 +6,7 @@ import type { Delivery, Message, MessageInput } from '../message.ts';
 import type { CallOptions } from '../transport.ts';
 import { inboxOf } from './agent-names.ts';
 import { deriveId } from './derived-id.ts';
+import { hasExpired } from './expired.ts';
 import type { BusKernel } from './kernel.ts';
 import { isPart } from './replies.ts';
 
@@ -78,21 +79,43 @@ async function openReplyQueue(kernel: BusKernel, queue: string, { timeoutMs, ttl
   await kernel.transport.queues.configure(queue, settings);
 }
 
-/** Sends the request unless it waits in the inbox already. */
-async function sendOnce(kernel: BusKernel, ask: DurableAsk, input: MessageInput & { id: string }): Promise<void> {
-  const { responder, timeoutMs, bounds } = ask;
+/** A request under way: it has an id of its own, and names its queue of replies. */
+type RequestInput = MessageInput & { readonly id: string; readonly replyTo: string };
+
+/** Sends the request unless it waits in the inbox already, or was answered. */
+async function sendOnce(kernel: BusKernel, ask: DurableAsk, input: RequestInput): Promise<void> {
+  const { responder, timeoutMs, bounds, mayBeKnown } = ask;
   const inbox = inboxOf(responder);
-  if (ask.mayBeKnown && (await waits(kernel, inbox, input.id, bounds))) return;
   const ttlMs = ask.ttlMs ?? (timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs);
   const request = { ...input, ...(ttlMs === undefined ? {} : { ttlMs }) };
-  await kernel.sendTo(inbox, request, { ...bounds, create: false });
+  for (let round = 0; ; round += 1) {
+    // An id that is taken by a request that expired unread, or by another asker's, would be refused for ever.
+    const id = round === 0 ? input.id : deriveId(`${input.replyTo}\nasked again\n${round}`);
+    if (mayBeKnown && (await waits(kernel, inbox, { ...input, id }, bounds))) return;
+    const { status } = await kernel.sendTo(inbox, { ...request, id }, { ...bounds, create: false });
+    if (status === 'stored' || !mayBeKnown) return;
+    // In this order: who answers sends the answer before the request goes.
+    if (await waits(kernel, inbox, { ...input, id }, bounds)) return;
+    if (await isAnswered(kernel, input.replyTo, bounds)) return;
+  }
+}
+
+/** Whether the answer is there, be it that another asker looks at it just now. */
+async function isAnswered(kernel: BusKernel, queue: string, bounds: CallOptions): Promise<boolean> {
+  const { messages } = await kernel.transport.admin.browse(queue, { limit: 1000, ...bounds });
+  return messages.some(({ message }) => !isPart(message));
 }
 
 /** Whether the request is in the inbox. Throws HANDLER_FAILED where it died there. */
-async function waits(kernel: BusKernel, inbox: string, id: string, bounds: CallOptions): Promise<boolean> {
+async function waits(
+  kernel: BusKernel,
+  inbox: string,
+  { id, replyTo }: RequestInput,
+  bounds: CallOptions,
+): Promise<boolean> {
   const { messages } = await kernel.transport.admin.browse(inbox, { ids: [id], ...bounds });
-  const found = messages[0];
-  if (found?.dead === undefined) return found !== undefined;
+  const found = messages.find(({ message }) => message.replyTo === replyTo);
+  if (found?.dead === undefined) return found !== undefined && !hasExpired(found);
   throw new BusbarError('HANDLER_FAILED', `the request is a dead letter: ${found.dead.reason}`, {
     hint: 'Redrive it, or ask with another id.',
     outcome: 'unknown',

@@ -13,7 +13,8 @@ export interface RequestOptions extends MessageOptions {
   readonly timeoutMs?: number;
   /**
    * Through the inbox of the responder: the request waits for it, and survives restarts of both sides. It is handled at
-   * least once and answered once. Asking again with the same `id`, in the name of the same agent, picks up the answer.
+   * least once and answered once. Asking again with the same `id`, in the name of the same agent, picks up the answer,
+   * or asks anew where the first request expired unread.
    * Default false: at most once, NO_RESPONDER at once where no live instance is there.
    */
   readonly durable?: boolean;
