@@ -371,6 +371,8 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const ticket = await bus.enqueue('brief', 1, { ttlMs: 20 });
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect(await ticket.status()).toBe('unknown');
     await expect(ticket.result()).rejects.toEqual(code('NOT_FOUND'));
     expect(await ticket.status()).toBe('unknown');
   });

@@ -2,6 +2,7 @@
 
 import { type BusbarError, toBusbarError } from '../errors.ts';
 import type { BrowsedMessage, Transport } from '../transport.ts';
+import { hasExpired } from './expired.ts';
 import { decodeRecord, type TaskRecord, taskKey } from './task-record.ts';
 import type { TaskNews } from './task-watch.ts';
 
@@ -103,6 +104,7 @@ export class TaskLooks {
     const page = await transport.admin.browse(queue, { ids, limit: MAX_IDS * 2 });
     // A dead letter and a newer message may have one id: the newer one counts.
     for (const browsed of page.messages) {
+      if (hasExpired(browsed)) continue;
       const { id } = browsed.message;
       if (browsed.state !== 'dead' || !places.has(id)) places.set(id, browsed);
     }

@@ -4,6 +4,7 @@ import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } f
 import { BusbarError, invalid } from '../errors.ts';
 import type { CallOptions } from '../transport.ts';
 import type { EncodedBody } from './bodies.ts';
+import { hasExpired } from './expired.ts';
 import { Latest } from './latest.ts';
 import { Patience } from './patience.ts';
 import type { TaskGround } from './task-ground.ts';
@@ -50,7 +51,8 @@ export class Ticket<R = unknown> {
     checkOptions(options, BOUNDS, 'status options');
     const { admin, entries } = this.#ground.transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
-    const place = messages.find((message) => message.state !== 'dead') ?? messages[0];
+    const places = messages.filter((message) => !hasExpired(message));
+    const place = places.find((message) => message.state !== 'dead') ?? places[0];
     if (place?.state === 'ready') return 'queued';
     if (place !== undefined) return place.state === 'leased' ? 'running' : place.state;
     const entry = await entries.get(taskKey(this.id), options);
