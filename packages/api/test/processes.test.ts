@@ -44,6 +44,22 @@ test('a worker that was paused beyond its lease does no harm: what it settles la
   expect(await ticket.status()).toBe('done');
 });
 
+test('a worker that blocked its event loop beyond its lease does not write over the result of the next', async () => {
+  await using dir = tempDir();
+  const file = dir.join('bus.db');
+  await using bus = openBus(await openSqlite({ file }));
+  await using blocked = await worker(file, 'block');
+  const ticket = await bus.enqueue<number, { by: number; attempt: number }>('work', 7);
+  await blocked.next((message) => typeof message === 'object');
+  await using heir = await worker(file, 'work');
+  const result = { by: heir.pid, attempt: 2 };
+  expect(await ticket.result({ timeoutMs: 15_000 })).toEqual(result);
+  await blocked.next((message) => message === 'late');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await ticket.status()).toBe('done');
+  expect(await bus.task(ticket.id).result({ timeoutMs: 5000 })).toEqual(result);
+});
+
 test('a holder that slept past its TTL hears that it lost the lock, and its token is lower than the next', async () => {
   await using dir = tempDir();
   const file = dir.join('bus.db');

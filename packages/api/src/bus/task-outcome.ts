@@ -67,10 +67,19 @@ export class TaskOutcomes {
     const known = this.#progress.get(delivery);
     if (known !== undefined) return known;
     const writer = new TaskProgress(async (body) => {
-      if (!lease.over) await this.#put(delivery, { state: 'running', attempt: delivery.attempt, body });
+      if (await this.#isHeld(lease)) await this.#put(delivery, { state: 'running', attempt: delivery.attempt, body });
     });
     this.#progress.set(delivery, writer);
     return writer;
+  }
+
+  /** Who slept through the end of the lease must not write over the result of who has the task since then. */
+  async #isHeld(lease: HeldLease): Promise<boolean> {
+    if (lease.over) return false;
+    return this.#kernel.leases.ensure(lease).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #stop(delivery: Delivery): Promise<boolean> {

@@ -19,6 +19,11 @@ onParentMessage(async (order) => {
     await bus.process<number>('work', { leaseMs: 1000, concurrency: 4 }, async (task, ctx) => {
       sendToParent({ began: task.body, attempt: ctx.attempt });
       if (order === 'hang') await new Promise(() => undefined);
+      if (order === 'block') {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+        await ctx.progress('late');
+        sendToParent('late');
+      }
       return { by: process.pid, attempt: ctx.attempt };
     });
   }
