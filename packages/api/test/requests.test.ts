@@ -97,11 +97,20 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     agent.handle('throws', () => {
       throw new RangeError('too far');
     });
+    agent.handle('misses', () => {
+      throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+    });
+    agent.handle('pretends', () => {
+      throw Object.assign(new Error('mine'), { code: 'TIMEOUT' });
+    });
     const failed = await two.request('agent', 'throws').catch((error: BusbarError) => error);
     expect(failed).toMatchObject({ code: 'HANDLER_FAILED', retryable: false });
     const { cause } = failed as BusbarError;
     expect(cause).toMatchObject({ name: 'RangeError', message: 'too far' });
     expect(lab.errors.map(({ message }) => message)).toContain('too far');
+    const causeOf = (type: string) => two.request('agent', type).catch((error: BusbarError) => error.cause);
+    expect(await causeOf('misses')).toMatchObject({ name: 'Error', message: 'no such file', code: 'ENOENT' });
+    expect(await causeOf('pretends')).toMatchObject({ name: 'Error', code: 'TIMEOUT' });
   });
 
   it('streams parts and progress, in order, many, to a slow reader (R7)', async () => {

@@ -6,8 +6,8 @@ import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError } from '../erro
 export interface FailureRecord {
   readonly name: string;
   readonly message: string;
-  /** For an error of Busbar. */
-  readonly code?: ErrorCode;
+  /** The code of an error of Busbar, or of any other that has one, such as ENOENT. */
+  readonly code?: string;
   readonly hint?: string;
 }
 
@@ -17,19 +17,21 @@ const MAX_TEXT = 2000;
 export function toFailureRecord(thrown: unknown): FailureRecord {
   if (!(thrown instanceof Error)) return { name: 'Error', message: cut(String(thrown)) };
   const { name, message } = thrown;
-  if (!isBusbarError(thrown)) return { name: cut(name), message: cut(message) };
-  const { code, hint } = thrown;
-  return { name, message: cut(message), code, ...(hint === undefined ? {} : { hint: cut(hint) }) };
+  const { code, hint } = thrown as { readonly code?: unknown; readonly hint?: unknown };
+  return {
+    name: cut(name),
+    message: cut(message),
+    ...(typeof code === 'string' && { code: cut(code) }),
+    ...(isBusbarError(thrown) && typeof hint === 'string' && { hint: cut(hint) }),
+  };
 }
 
 /** The error that a record tells of: a BusbarError where it was one, else an Error of that name. */
 export function fromFailureRecord({ name, message, code, hint }: FailureRecord): Error {
-  if (code !== undefined && ERROR_CODES.includes(code)) {
-    return new BusbarError(code, message, hint === undefined ? {} : { hint });
+  if (name === 'BusbarError' && ERROR_CODES.includes(code as ErrorCode)) {
+    return new BusbarError(code as ErrorCode, message, hint === undefined ? {} : { hint });
   }
-  const error = new Error(message);
-  error.name = name;
-  return error;
+  return Object.assign(new Error(message), { name }, code !== undefined && { code });
 }
 
 function cut(text: string): string {

@@ -1,6 +1,6 @@
 /** Replies as they travel: parts, progress, the answer, a failure, a refusal. */
 
-import { BusbarError, ERROR_CODES, type ErrorCode } from '../errors.ts';
+import { BusbarError } from '../errors.ts';
 import type { Message, MessageInput } from '../message.ts';
 import { readObject } from './agent-info.ts';
 import type { Bodies } from './bodies.ts';
@@ -61,7 +61,7 @@ function readRecord(body: Uint8Array): FailureRecord {
   return {
     name: typeof name === 'string' ? name : 'Error',
     message: typeof message === 'string' ? message : 'unknown',
-    ...(ERROR_CODES.includes(code as ErrorCode) ? { code: code as ErrorCode } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
     ...(typeof hint === 'string' ? { hint } : {}),
   };
 }
