@@ -116,6 +116,19 @@ describe('leases', () => {
     leases.close();
   });
 
+  it('keep a process alive while there are any', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const { leases } = fake(() => 'done');
+    const before = timers();
+    const first = leases.hold(delivery('a', 10_000));
+    expect(timers()).toBe(before + 1);
+    await leases.settle(first, { receipt: 'a', action: 'ack' });
+    expect(timers()).toBe(before);
+    leases.hold(delivery('b', 10_000));
+    expect(timers()).toBe(before + 1);
+    leases.close();
+  });
+
   it('make their signal when it is asked for', () => {
     const lease = new HeldLease(delivery('a', 100), 0);
     lease.abort(new Error('first'));

@@ -57,6 +57,7 @@ export class Leases {
   /** Takes charge of a delivery's lease: it is renewed every third of its length until it is settled. */
   hold(delivery: Delivery): HeldLease {
     const lease = new HeldLease(delivery, performance.now());
+    if (this.#held.size === 0) this.#timer?.ref?.();
     this.#held.add(lease);
     if (lease.renewAt < this.#timerAt) this.#arm(lease.renewAt);
     return lease;
@@ -102,6 +103,7 @@ export class Leases {
   #letGo(lease: HeldLease): void {
     lease.over = true;
     this.#held.delete(lease);
+    if (this.#held.size === 0) this.#timer?.unref?.();
   }
 
   #lose(lease: HeldLease): void {
@@ -165,7 +167,8 @@ export class Leases {
     this.#timerAt = at;
     if (at === FOREVER) return;
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - performance.now()));
-    this.#timer.unref?.();
+    // A process at work does not end in the middle of it; one that only has an old timer may.
+    if (this.#held.size === 0) this.#timer.unref?.();
   }
 
   #tick(): void {
