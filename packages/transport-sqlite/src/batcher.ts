@@ -181,7 +181,7 @@ export class Batcher {
 
   /** Runs operations in order until the transaction is full, and commits. */
   #run(writes: boolean): void {
-    const transaction = new Transaction(this.#store);
+    const transaction = new Transaction(this.#store, writes);
     const begun: Operation[] = [];
     const done: Operation[] = [];
     try {

@@ -157,5 +157,5 @@ export function findPlace(transaction: Transaction, pattern: string, from: From)
 }
 
 function matching(store: Store, pattern: string): readonly number[] {
-  return new MatchingTopics(pattern).ids(store);
+  return new MatchingTopics(pattern).ids(store, Number.POSITIVE_INFINITY);
 }

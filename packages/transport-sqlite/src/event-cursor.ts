@@ -79,7 +79,7 @@ export class LogCursor implements EventCursor {
       this.dropped += 1;
       return;
     }
-    this.#passing.push({ after, event: { ...event, body: event.body.slice() } });
+    this.#passing.push({ after, event: copyOf(event) });
     this.#passingBytes += bytes;
     this.wake();
   }
@@ -154,13 +154,24 @@ export class LogCursor implements EventCursor {
 
   #readStretch(transaction: Transaction, after: number, upTo: number, max: number, events: TopicEvent[]): number {
     const { store } = transaction;
-    const topics = this.#topics.ids(store);
-    if (after < loadSpace(store).trimmed && hasLost(transaction, topics, after)) throw expired();
-    const read = readLog(store, { after, upTo, topics, max });
-    for (const { event } of read.events) events.push(event);
+    const newest = transaction.once('topic', () => (store.value('SELECT max(id) FROM topic') as number | null) ?? 0);
+    const topics = this.#topics.ids(store, newest);
+    const { trimmed } = transaction.once('space', () => loadSpace(store));
+    if (after < trimmed && hasLost(transaction, topics, after)) throw expired();
+    const read = transaction.once(`log ${after} ${upTo} ${max} ${this.pattern}`, () => ({
+      ...readLog(store, { after, upTo, topics, max }),
+      isGiven: false,
+    }));
+    for (const { event } of read.events) events.push(read.isGiven ? copyOf(event) : event);
+    read.isGiven = true;
     transaction.work += read.events.length;
     return read.seenUpTo;
   }
+}
+
+/** Every subscriber gets an event of its own: what one does to it no other sees. */
+function copyOf(event: TopicEvent): TopicEvent {
+  return { ...event, body: event.body.slice(), headers: { ...event.headers } };
 }
 
 /** Whether retention has taken an event of these topics after `seq`. */

@@ -7,13 +7,16 @@ export class MatchingTopics {
   readonly #pattern: string;
   readonly #ids: number[] = [];
   #lastId = 0;
+  #looked = 0;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
   }
 
-  /** Their ids, up to date. */
-  ids(store: Store): readonly number[] {
+  /** Their ids; `newest` is the highest that any topic has. */
+  ids(store: Store, newest: number): readonly number[] {
+    if (newest <= this.#looked) return this.#ids;
+    this.#looked = newest;
     const fresh = store
       .sql<[number, string]>('SELECT id, name FROM topic WHERE id > ? AND ns=? ORDER BY id')
       .all(this.#lastId, store.ns);

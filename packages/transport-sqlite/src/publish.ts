@@ -4,12 +4,18 @@ import type { PublishResult, StampedMessage } from '@busbar/api/transport';
 import type { Bindings } from './bindings.ts';
 import { knownSeq, remember } from './dedupe.ts';
 import { insertJobs } from './jobs.ts';
+import type { Kind } from './joined-calls.ts';
 import { append, ensureTopic } from './log.ts';
 import { toPosition } from './position.ts';
 import type { Transaction } from './transaction.ts';
 
+/** Publishes events on topics, with the bindings of their queues. */
+export function publishing(bindings: Bindings): Kind<StampedMessage, PublishResult> {
+  return { work: (transaction, on, messages) => publishAll(transaction, bindings, on, messages) };
+}
+
 /** Appends events to `topic`; those whose id it knows are duplicates and get the position of the first. */
-export function publishAll(
+function publishAll(
   transaction: Transaction,
   bindings: Bindings,
   topic: string,
@@ -42,6 +48,5 @@ export function publishAll(
     if (queue !== undefined) insertJobs(transaction, queue, fresh, { areEvents: true });
   }
   transaction.topics.add(topic);
-  transaction.work += fresh.length;
   return results;
 }

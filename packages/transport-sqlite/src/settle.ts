@@ -3,6 +3,7 @@
 import type { Settlement, SettleResult } from '@busbar/api/transport';
 import { bury, endAttempt, loadState, maxAttemptsOf } from './attempts.ts';
 import { unblock } from './jobs.ts';
+import type { Kind } from './joined-calls.ts';
 import { addLease, carve, findLease, type LeaseRun } from './leased.ts';
 import { giveBack } from './leases.ts';
 import type { QueueRow } from './queue-row.ts';
@@ -10,7 +11,11 @@ import { type Lease, ReceiptReader } from './receipt.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Settles in order; one result each. */
-export function settleAll(transaction: Transaction, settlements: readonly Settlement[]): SettleResult[] {
+export const SETTLE: Kind<Settlement, SettleResult> = {
+  work: (transaction, _on, settlements) => settleAll(transaction, settlements),
+};
+
+function settleAll(transaction: Transaction, settlements: readonly Settlement[]): SettleResult[] {
   const reader = new ReceiptReader();
   const results: SettleResult[] = [];
   let leases: Lease[] = [];
@@ -29,7 +34,6 @@ export function settleAll(transaction: Transaction, settlements: readonly Settle
     else results[results.length - 1] = settleOne(transaction, settlement, lease);
   }
   ackThese();
-  transaction.work += settlements.length;
   return results;
 }
 

@@ -23,11 +23,12 @@ import { exportState } from './export.ts';
 import { copyHistory } from './history.ts';
 import { ImportedTopics, importRecord } from './import.ts';
 import { listBindings, listQueues, listTopics } from './inspection.ts';
+import { JoinedCalls } from './joined-calls.ts';
 import { Listeners } from './listeners.ts';
 import { cancel, configure, deleteQueue, purge, redrive, reschedule } from './operations.ts';
-import { publishAll } from './publish.ts';
-import { Sender } from './send.ts';
-import { Settler } from './settler.ts';
+import { publishing } from './publish.ts';
+import { refuseSend, SEND } from './send.ts';
+import { SETTLE } from './settle.ts';
 import { Signals, type Sleepers } from './signals.ts';
 import type { Store } from './store.ts';
 import { Sweeper } from './sweep.ts';
@@ -45,6 +46,7 @@ export class SqliteBackend implements Backend {
   readonly #sleepers: Sleepers;
   readonly #sweeper: Sweeper;
   readonly #imported = new ImportedTopics();
+  readonly #joined: JoinedCalls;
 
   constructor(store: Store) {
     this.#store = store;
@@ -64,6 +66,7 @@ export class SqliteBackend implements Backend {
       watches: new EntryWatches(batcher, listeners, onChange),
       onComingDue: () => this.#sweeper.reschedule(),
     };
+    this.#joined = new JoinedCalls(batcher);
     signals.attach(this.#sleepers);
     this.#sweeper = new Sweeper(store, this.#sleepers);
     this.queues = this.#openQueues();
@@ -96,12 +99,13 @@ export class SqliteBackend implements Backend {
 
   #openQueues(): QueueBackend {
     const { batcher, waiting } = this.#sleepers;
-    const sender = new Sender(batcher);
-    const settler = new Settler(batcher);
+    const refuse = (queue: string, create: boolean) => (transaction: Transaction) =>
+      refuseSend(transaction, queue, create);
     return {
-      send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
+      send: (queue, messages, create, context) =>
+        this.#joined.run(SEND, { on: queue, items: messages, refuse: refuse(queue, create) }, context),
       receive: (queue, wanted, context) => waiting.receive(queue, wanted, context),
-      settle: (settlements, context) => settler.settle(settlements, context),
+      settle: (settlements, context) => this.#joined.run(SETTLE, { on: '', items: settlements }, context),
       configure: (queue, settings, context) =>
         batcher.write((transaction) => configure(transaction, queue, settings), context),
     };
@@ -109,11 +113,12 @@ export class SqliteBackend implements Backend {
 
   #openTopics(): TopicBackend {
     const { batcher, bindings, cursors } = this.#sleepers;
+    const publish = publishing(bindings);
     return {
       publish: (topic, messages, ephemeral, context) =>
         ephemeral
           ? cursors.publish(topic, messages, context)
-          : batcher.write((transaction) => publishAll(transaction, bindings, topic, messages), context),
+          : this.#joined.run(publish, { on: topic, items: messages }, context),
       open: (pattern, from, context) => cursors.open(pattern, from, context),
       bind: async (queue, pattern, from, context) => {
         await batcher.write((transaction) => {

@@ -31,14 +31,17 @@ export class Transaction {
   readonly foreignKeys: [ns: string, key: string][] = [];
   /** Bells of other processes to ring. */
   readonly rings: Set<string> = new Set();
+  readonly #writes: boolean;
+  readonly #memory = new Map<string, unknown>();
   readonly #afterCommit: (() => void)[] = [];
   readonly #queues = new Map<string, QueueRow | undefined>();
   readonly #queuesById = new Map<number, QueueRow | undefined>();
   #counter: Counter | undefined;
   #counterBefore = '';
 
-  constructor(store: Store) {
+  constructor(store: Store, writes = false) {
     this.store = store;
+    this.#writes = writes;
     this.now = store.clock.now();
   }
 
@@ -74,6 +77,13 @@ export class Transaction {
   counter(): Counter {
     this.#counter ??= this.#loadCounter();
     return this.#counter;
+  }
+
+  /** What `read` gives. Where nothing is written it is asked once: what many subscribers read alike is read once. */
+  once<T>(key: string, read: () => T): T {
+    if (this.#writes) return read();
+    if (!this.#memory.has(key)) this.#memory.set(key, read());
+    return this.#memory.get(key) as T;
   }
 
   /** Has `work` done once all of this is stored, before anybody is told. */
