@@ -6,6 +6,7 @@ import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
 import { reached } from '../consuming.ts';
 import { moduleOf } from '../processes/module-of.ts';
+import { standStill } from '../stand-still.ts';
 
 const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;
@@ -84,7 +85,7 @@ export const cases: readonly ConformanceCase[] = [
       const [process, bus, store] = [await lab.process(), await lab.bus(), await lab.transport()];
       const token = await process.run<number>(module, 'takeLock', { name: 'file', ttlMs: 500 });
       await lab.check.rejects(bus.lock('file', { waitMs: 900 }), 'TIMEOUT', 'the lock while its holder lives');
-      process.pause();
+      await standStill(process, store);
       const paused = performance.now();
       const lock = await bus.lock('file', { waitMs: 10_000 });
       lab.check.between(performance.now() - paused, 0, lab.beyond(500) + 5_000, 'it was free after');

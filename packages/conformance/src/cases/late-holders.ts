@@ -8,6 +8,7 @@ import { drainFully } from '../draining.ts';
 import type { Lab } from '../lab.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { queueInfo } from '../queue-view.ts';
+import { standStill } from '../stand-still.ts';
 
 const group = 'Fault injection';
 const LEASE_MS = 500;
@@ -27,7 +28,7 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'work', lab.messages(1));
       const paused = await lab.process();
       const [held] = await paused.receive('work', { waitMs: 5_000 });
-      paused.pause();
+      await standStill(paused, transport);
       const next = await receiveOne(lab, transport, 'work');
       lab.check.equal(next.attempt, 2, 'attempt of the next holder');
       paused.resume();

@@ -7,6 +7,7 @@ import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../lab.ts';
 import { outlives } from '../outlives.ts';
 import { moduleOf } from '../processes/module-of.ts';
+import { standStill } from '../stand-still.ts';
 
 const group = 'Registry/heartbeat';
 const module = moduleOf('registering');
@@ -151,7 +152,7 @@ async function pausedProcess(lab: Lab, bus: Bus): Promise<void> {
   const isOnline = async (): Promise<boolean> =>
     (await bus.agents({ online: true })).some(({ name }) => name === '@paused');
   lab.check.ok(await isOnline(), 'it is online');
-  process.pause();
+  await standStill(process, await lab.transport());
   await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(400) + 5_000);
   lab.check.equal((await bus.send('@paused', 'meanwhile')).status, 'stored', 'mail meanwhile');
   process.resume();
