@@ -55,6 +55,8 @@ export interface ConformanceCase {
   readonly shows?: readonly Feature[];
   /** What the harness must be able to do. Where it cannot, the case is `not-tested`, with the reason. */
   readonly powers?: readonly Power[];
+  /** True where never two of its processes have the store open: so it holds for a store of the reach `process` too. */
+  readonly takesTurns?: boolean;
   /** The reason why the case cannot apply to such a transport; undefined where it applies. */
   readonly notApplicable?: (capabilities: Capabilities) => string | undefined;
   /** True for the short selection (`--profile smoke`). */
@@ -70,7 +72,8 @@ export interface ConformanceCase {
 }
 
 /**
- * What a harness can do beyond opening clients. `processes`: open the same store from other processes. `reopen`: the
+ * What a harness can do beyond opening clients. `processes`: open the same store from other processes (where its reach is
+ * `process`: from one after the other). `reopen`: the
  * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
  * `server`: kill, restart and pause the server behind it. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
  * this machine can.

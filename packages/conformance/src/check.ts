@@ -77,7 +77,11 @@ function describe(actual: unknown, expected: unknown): string {
 function show(value: unknown): string {
   if (isBusbarError(value)) return `${value.code} (${value.message})`;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
-  const text =
-    JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value);
+  const text = JSON.stringify(value, (_key, part: unknown) => shorten(part)) ?? String(value);
   return text.length > 300 ? `${text.slice(0, 297)}...` : text;
+}
+
+function shorten(part: unknown): unknown {
+  if (typeof part === 'bigint') return `${part}n`;
+  return typeof part === 'string' && part.length > SHORT ? `${part.slice(0, 60)}... (${part.length} characters)` : part;
 }

@@ -10,9 +10,13 @@ export interface Difference {
   readonly expected: unknown;
 }
 
+/** How much of a long text is shown. */
+const EXCERPT = 40;
+
 /** The first place where `actual` is not `expected`, which differ. */
 export function firstDifference(actual: unknown, expected: unknown, path = ''): Difference {
   if (Array.isArray(actual) && Array.isArray(expected)) return inArrays(actual, expected, path);
+  if (isLong(actual) && isLong(expected)) return inTexts(actual, expected, path);
   if (!isPlain(actual) || !isPlain(expected)) return { path, actual, expected };
   for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
     if (isDeepStrictEqual(actual[key], expected[key]) && key in actual === key in expected) continue;
@@ -25,6 +29,18 @@ function inArrays(actual: readonly unknown[], expected: readonly unknown[], path
   const index = expected.findIndex((item, place) => !isDeepStrictEqual(actual[place], item));
   if (index >= 0 && index < actual.length) return firstDifference(actual[index], expected[index], `${path}[${index}]`);
   return { path: `${path}.length`, actual: actual.length, expected: expected.length };
+}
+
+/** What differs of two long texts, with a little of what follows. */
+function inTexts(actual: string, expected: string, path: string): Difference {
+  let at = 0;
+  while (at < actual.length && actual[at] === expected[at]) at += 1;
+  const rest = (text: string): string => text.slice(at, at + EXCERPT);
+  return { path: `${path}[${at}]`, actual: rest(actual), expected: rest(expected) };
+}
+
+function isLong(value: unknown): value is string {
+  return typeof value === 'string' && value.length > EXCERPT;
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

@@ -33,15 +33,19 @@ export interface LabOptions {
 export async function openLab(harness: Harness, { seed, profile }: LabOptions): Promise<OpenedLab> {
   const store = await harness.store();
   try {
-    return new CaseLab(store, await store.open(), { random: seededRandom(seed), profile, powers: powersOf(harness) });
+    const first = await store.open();
+    const powers = powersOf(harness, first.capabilities);
+    return new CaseLab(store, first, { random: seededRandom(seed), profile, powers });
   } catch (error) {
     await store.remove();
     throw error;
   }
 }
 
-function powersOf({ missing = {} }: Harness): ReadonlySet<Power> {
-  return new Set(POWERS.filter((power) => missing[power] === undefined));
+/** What a case may make use of: other processes beside this one only where the store reaches them. */
+function powersOf({ missing = {} }: Harness, { reach }: Capabilities): ReadonlySet<Power> {
+  const isThere = (power: Power): boolean => missing[power] === undefined;
+  return new Set(POWERS.filter((power) => isThere(power) && (power !== 'processes' || reach !== 'process')));
 }
 
 class CaseLab implements OpenedLab {

@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
+import type { CaseResult, ConformanceCase, Profile, Status } from './case.ts';
 import type { Harness } from './harness.ts';
 import { type OpenedLab, openLab } from './open-lab.ts';
 import { whyNoDisks } from './processes/confinement.ts';
@@ -79,7 +79,7 @@ async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab)
   const missing = subject.needs?.find((feature) => !capabilities.features[feature]);
   const lacking = missing && `${missing}: ${capabilities.reasons[missing] ?? 'no reason is declared'}`;
   if (lacking !== undefined && subject.refused !== undefined) return proveRefused(subject, lab, lacking);
-  const unpowered = whyUnpowered(harness, subject.powers ?? [], capabilities);
+  const unpowered = whyUnpowered(harness, subject, capabilities);
   if (unpowered !== undefined) return unpowered;
   if (lacking !== undefined) return proveRefused(subject, lab, lacking);
   return perform(lab, subject, () => subject.run(lab));
@@ -100,18 +100,21 @@ async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: st
 /** A power that is missing because of what the transport declares to be is no gap of the tests. */
 function whyUnpowered(
   harness: Harness,
-  powers: readonly Power[],
+  { powers = [], takesTurns = false }: ConformanceCase,
   { reach, durability }: Capabilities,
 ): Verdict | undefined {
+  const staysInside: Verdict = {
+    status: 'not-applicable',
+    reason: 'It declares that it reaches no further than its process.',
+  };
   for (const power of powers) {
+    if (power === 'processes' && reach === 'process' && !takesTurns) return staysInside;
     const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
     if (reason === undefined) continue;
     if (power === 'reopen' && durability === 'none') {
       return { status: 'not-applicable', reason: 'It declares that it keeps nothing.' };
     }
-    if (power !== 'server' && reach === 'process') {
-      return { status: 'not-applicable', reason: 'It declares that it reaches no further than its process.' };
-    }
+    if (power !== 'server' && reach === 'process' && durability === 'none') return staysInside;
     return { status: 'not-tested', reason };
   }
   return undefined;

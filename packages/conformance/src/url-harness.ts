@@ -18,6 +18,8 @@ export interface UrlHarnessOptions {
    * throw-away folder beside the one that the URL names, so that a file in use is never touched.
    */
   readonly apart: 'namespace' | 'file';
+  /** Why a power is missing, where that is not to be seen from the rest. */
+  readonly missing?: Harness['missing'];
 }
 
 /** Makes the harness; opens a client once to see what the transport declares. */
@@ -39,16 +41,16 @@ async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Cap
 
 function missingPowers(
   capabilities: Capabilities,
-  { apart, opener }: UrlHarnessOptions,
+  { apart, opener, missing: others }: UrlHarnessOptions,
 ): Partial<Record<Power, string>> {
   const missing: Partial<Record<Power, string>> = { server: 'No server is started for a URL.' };
   if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
   if (opener === undefined) missing.processes = 'It was not said how another process opens the URL.';
-  if (capabilities.reach === 'process') {
+  if (capabilities.reach === 'process' && capabilities.durability === 'none') {
     missing.processes = 'It lives in one process.';
     missing.reopen = 'It lives no longer than its clients.';
   }
-  return missing;
+  return { ...missing, ...others };
 }
 
 async function fileStore(url: string, options: UrlHarnessOptions): Promise<HarnessStore> {

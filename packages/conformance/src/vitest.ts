@@ -29,7 +29,7 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
     const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
     test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
       const { status, reason } = await runCase(harness, subject, { seed, profile });
-      if (status === 'failed') throw new Error(`${reason} (seed ${seed})`);
+      if (status === 'failed') throw failureOf(`${reason} (${subject.rules.join(', ')}; seed ${seed})`);
       if (status !== 'passed') skip(`${status}: ${reason}`);
     });
   };
@@ -38,4 +38,11 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
     describe.concurrent('side by side', () => cases.filter(({ alone }) => !alone).forEach(declare));
     describe('alone', () => cases.filter(({ alone }) => alone).forEach(declare));
   });
+}
+
+/** Without a stack, which would show this file for each case that fails: the message says what there is to know. */
+function failureOf(message: string): Error {
+  const failure = new Error(message);
+  failure.stack = `${failure.name}: ${message}`;
+  return failure;
 }
