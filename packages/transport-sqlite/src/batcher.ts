@@ -8,7 +8,8 @@ import { Transaction } from './transaction.ts';
 /** Something to do within a transaction. */
 export interface Operation {
   readonly writes: boolean;
-  readonly context: CallContext | undefined;
+  /** Whether it may be done while what was asked for before waits for a lock: streams do not wait for their owner. */
+  readonly overtakes?: boolean;
   /**
    * Does a bounded part of its work, and says whether that was the last. It changes nothing but the database: it is run
    * again when the transaction does not come to be. It throws only before it has written anything.
@@ -18,6 +19,10 @@ export interface Operation {
   committed(): void;
   /** It cannot be done: nothing since the last commit is stored, or `error` says that this is not known. */
   failed(error: BusbarError): void;
+  /** Fails what of it nobody waits for any more, or not much longer. True when nothing is left. */
+  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean;
+  /** What it is made of, so that one part does not fail for another's fault. */
+  split?(): Operation[];
 }
 
 /** Who is told of transactions. */
@@ -37,8 +42,8 @@ const CONTENDED_FOR_MS = 100;
 /** The wait for a lock that is another's: at first, and at most when that other was stopped in the middle. */
 const RETRY_MS = 1.5;
 const MAX_RETRY_MS = 8;
-/** How long before its deadline a call that never began is told so; after it nobody knows whether it began. */
-const MARGIN_MS = 4;
+/** How long before its deadline a call that never began is told so at least: after it, it counts as unknown. */
+const MARGIN_MS = 10;
 const LOOK_AT_SIGNALS_AFTER_MS = 50;
 const RELIEVE_EVERY_MS = 1000;
 
@@ -75,6 +80,11 @@ export class Batcher {
   /** Does `work`, which only reads, in the next transaction. */
   read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
     return new Promise((resolve, reject) => this.add(new Call(false, work, context, resolve, reject)));
+  }
+
+  /** The same, without waiting for what was asked for before when that waits for a lock. */
+  readAhead<T>(work: (transaction: Transaction) => T): Promise<T> {
+    return new Promise((resolve, reject) => this.add(new Call(false, work, undefined, resolve, reject, true)));
   }
 
   /**
@@ -147,16 +157,23 @@ export class Batcher {
     const now = performance.now();
     this.#contendedUntil = now + CONTENDED_FOR_MS;
     this.#blockedSince ||= now;
-    if (writes && !this.#operations[0]?.writes) this.#readAhead();
-    this.#giveUpLate(now);
+    if (writes) this.#runAhead();
     this.#tries += 1;
     // Random, so that several processes do not meet again and again.
-    if (this.#operations.length > 0) this.#after(Math.random() * Math.min(MAX_RETRY_MS, RETRY_MS * 1.5 ** this.#tries));
+    const pause = Math.random() * Math.min(MAX_RETRY_MS, RETRY_MS * 1.5 ** this.#tries);
+    this.#giveUpLate(now + pause + MARGIN_MS);
+    if (this.#operations.length > 0) this.#after(pause);
   }
 
-  #readAhead(): void {
-    const count = this.#operations.findIndex((operation) => operation.writes);
-    const rest = this.#operations.splice(count);
+  /** Runs what reads and does not have to wait for a write. */
+  #runAhead(): void {
+    const firstWrite = this.#operations.findIndex((operation) => operation.writes);
+    const isAhead = (operation: Operation, index: number): boolean =>
+      index < firstWrite || operation.overtakes === true;
+    const ahead = this.#operations.filter(isAhead);
+    if (ahead.length === 0) return;
+    const rest = this.#operations.filter((operation, index) => !isAhead(operation, index));
+    this.#operations = ahead;
     try {
       this.#begin(false);
       this.#run(false);
@@ -166,17 +183,10 @@ export class Batcher {
     this.#operations.push(...rest);
   }
 
-  #giveUpLate(now: number): void {
-    const looksAtSignals = now - this.#blockedSince > LOOK_AT_SIGNALS_AFTER_MS;
-    const kept: Operation[] = [];
-    for (const operation of this.#operations) {
-      const { context } = operation;
-      if (context === undefined) kept.push(operation);
-      else if (context.deadline - MARGIN_MS <= now) operation.failed(locked());
-      else if (looksAtSignals && context.signal.aborted) operation.failed(locked());
-      else kept.push(operation);
-    }
-    this.#operations = kept;
+  /** Fails what cannot be begun again before its time is up. */
+  #giveUpLate(next: number): void {
+    const looksAtSignals = next - this.#blockedSince > LOOK_AT_SIGNALS_AFTER_MS;
+    this.#operations = this.#operations.filter((operation) => !operation.giveUpLate(next, looksAtSignals, locked()));
   }
 
   /** Runs operations in order until the transaction is full, and commits. */
@@ -228,14 +238,17 @@ export class Batcher {
       this.#alone = Math.max(this.#alone, begun.length);
       return;
     }
-    if (begun.length === 1 || isBusbarError(error)) {
-      if (isBusy(error)) return;
-      const culprit = begun.at(-1);
-      this.#operations = this.#operations.filter((operation) => operation !== culprit);
-      culprit?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
-      if (isBusbarError(error)) return;
+    if (isBusy(error)) return;
+    if (begun.length > 1) {
+      this.#alone = Math.max(this.#alone, begun.length);
+      return;
     }
-    this.#alone = Math.max(this.#alone, begun.length);
+    const [culprit] = begun;
+    const rest = this.#operations.filter((operation) => operation !== culprit);
+    const parts = culprit?.split?.() ?? [];
+    this.#operations = parts.length > 1 ? [...parts, ...rest] : rest;
+    if (parts.length > 1) this.#alone += parts.length;
+    else culprit?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
   }
 
   /** A full disk may have room in the WAL: true when that was looked after, so that trying again may do. */
@@ -264,7 +277,8 @@ export class Batcher {
 /** A single piece of work with a promise. */
 class Call<T> implements Operation {
   readonly writes: boolean;
-  readonly context: CallContext | undefined;
+  readonly overtakes: boolean;
+  readonly #context: CallContext | undefined;
   readonly #work: (transaction: Transaction) => T;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: BusbarError) => void;
@@ -277,9 +291,11 @@ class Call<T> implements Operation {
     context: CallContext | undefined,
     resolve: (value: T) => void,
     reject: (error: BusbarError) => void,
+    overtakes = false,
   ) {
     this.writes = writes;
-    this.context = context;
+    this.overtakes = overtakes;
+    this.#context = context;
     this.#work = work;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -305,6 +321,17 @@ class Call<T> implements Operation {
   failed(error: BusbarError): void {
     this.#reject(error);
   }
+
+  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
+    if (this.#context === undefined || !isLate(this.#context, now, looksAtSignals)) return false;
+    this.#reject(error);
+    return true;
+  }
+}
+
+/** Whether nobody waits for a call any more, or not much longer. Asking for its signal makes one, so that is not done at once. */
+export function isLate(context: CallContext, now: number, looksAtSignals: boolean): boolean {
+  return context.deadline <= now || (looksAtSignals && context.signal.aborted);
 }
 
 /** A sync that failed may have reached the disk in part. */

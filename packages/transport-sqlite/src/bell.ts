@@ -108,7 +108,7 @@ export class Bell {
     const fd = this.#open.get(name);
     if (fd !== undefined) closeSync(fd);
     this.#open.delete(name);
-    rmSync(this.#path(name), { force: true });
+    this.#remove(name);
   }
 
   get isHung(): boolean {
@@ -119,7 +119,7 @@ export class Bell {
   take(): void {
     this.#isHung = false;
     this.#deafen();
-    rmSync(this.#path(this.name), { force: true });
+    this.#remove(this.name);
   }
 
   close(): void {
@@ -161,6 +161,14 @@ export class Bell {
     }
     this.#open.set(name, fd);
     return fd;
+  }
+
+  #remove(name: string): void {
+    try {
+      rmSync(this.#path(name), { force: true });
+    } catch {
+      // Where the folder could not be made there is nothing to remove.
+    }
   }
 
   #path(name: string): string {

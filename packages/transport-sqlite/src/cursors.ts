@@ -110,7 +110,9 @@ export class Cursors {
     this.#isFetching = true;
     try {
       for (let isMore = true; isMore && this.#cursors.size > 0; ) {
-        const fetched = await this.#batcher.read((transaction) => fetch(transaction, this.#process, this.#fetched));
+        const fetched = await this.#batcher.readAhead((transaction) =>
+          fetch(transaction, this.#process, this.#fetched),
+        );
         this.#fetched = fetched.upTo;
         isMore = fetched.isMore;
         for (const cursor of this.#cursors) {

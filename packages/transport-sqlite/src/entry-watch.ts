@@ -74,7 +74,7 @@ class EntryWatch implements Cursor<EntryChange> {
     this.#hasNews = false;
     const { max } = this.#pending;
     this.#batcher
-      .read((transaction) =>
+      .readAhead((transaction) =>
         this.#listedUpTo === undefined ? this.#follow(transaction, max) : this.#list(transaction, max),
       )
       .then(

@@ -26,6 +26,12 @@ const DAMAGED: Meaning = [
   'Stop every process that uses it, keep a copy, and restore a backup or try `sqlite3 copy.db .recover`.',
 ];
 
+const THROUGH_A_FILE: Meaning = [
+  'INVALID_ARGUMENT',
+  'the path of the store leads through a file',
+  'Name another file.',
+];
+
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   SQLITE_BUSY: LOCKED,
   SQLITE_LOCKED: LOCKED,
@@ -54,7 +60,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOSPC: FULL,
   EDQUOT: FULL,
   ENOENT: ['NOT_FOUND', 'the folder of the store is not there', 'Create it, or name another file.'],
-  ENOTDIR: ['INVALID_ARGUMENT', 'the path of the store leads through a file', 'Name another file.'],
+  ENOTDIR: THROUGH_A_FILE,
+  EEXIST: THROUGH_A_FILE,
   EMFILE: ['UNAVAILABLE', 'this process has too many files open', 'Raise `ulimit -n`.'],
   ENFILE: ['UNAVAILABLE', 'this machine has too many files open', 'Close some.'],
 };

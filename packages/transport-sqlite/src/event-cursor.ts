@@ -100,7 +100,7 @@ export class LogCursor implements EventCursor {
     this.#isReading = true;
     this.#hasNews = false;
     this.#batcher
-      .read((transaction) => this.#take(transaction))
+      .readAhead((transaction) => this.#take(transaction))
       .then(
         ({ events, seq, passed, isAll }) => this.#taken(events, seq, passed, isAll),
         (error: unknown) => this.#broken(error),

@@ -11,7 +11,10 @@ import type { Transaction } from './transaction.ts';
 
 /** Publishes events on topics, with the bindings of their queues. */
 export function publishing(bindings: Bindings): Kind<StampedMessage, PublishResult> {
-  return { work: (transaction, on, messages) => publishAll(transaction, bindings, on, messages) };
+  return {
+    work: (transaction, on, messages) => publishAll(transaction, bindings, on, messages),
+    fail: ({ id }, error) => ({ id, status: error.outcome, error }),
+  };
 }
 
 /** Appends events to `topic`; those whose id it knows are duplicates and get the position of the first. */

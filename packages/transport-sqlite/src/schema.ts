@@ -233,7 +233,15 @@ CREATE VIEW dead_letters AS
     datetime(dead.died_at_wall / 1000, 'unixepoch') AS died, dead.history, dead.headers, dead.body
   FROM dead JOIN queue ON queue.id = dead.queue_id AND queue.ns IS NOT NULL;
 CREATE VIEW entries AS
-  SELECT ns, key, value, revision, create_revision, expires FROM entry WHERE gone IS NULL;
+  SELECT ns, key, value, revision, create_revision, expires FROM entry
+  WHERE gone IS NULL AND (expires IS NULL OR expires > unixepoch('subsec') * 1000);
+-- An agent is the entry $agent/<name>; each of its instances that is online is $live/<name>/<instance>.
+CREATE VIEW agents AS
+  SELECT ns, name AS agent, identity, (
+    SELECT count(*) FROM entries AS live
+    WHERE live.ns = agent.ns AND live.key LIKE '$live/%' AND rtrim(live.key, replace(live.key, '/', '')) = '$live/' || name || '/'
+  ) AS online
+  FROM (SELECT ns, substr(key, 8) AS name, value AS identity FROM entries WHERE key LIKE '$agent/%') AS agent;
 `;
 
 /** What brings a store of the version before each to it. */

@@ -17,6 +17,7 @@ export const SEND: Kind<StampedMessage, SendResult> = {
       return status === 'failed' ? { id, status, error: full(queue) } : { id, status };
     });
   },
+  fail: ({ id }, error) => ({ id, status: error.outcome, error }),
 };
 
 /** Why nothing can be sent to a queue. */

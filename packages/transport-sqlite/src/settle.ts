@@ -13,6 +13,7 @@ import type { Transaction } from './transaction.ts';
 /** Settles in order; one result each. */
 export const SETTLE: Kind<Settlement, SettleResult> = {
   work: (transaction, _on, settlements) => settleAll(transaction, settlements),
+  fail: ({ receipt }) => ({ receipt, status: 'unknown' }),
 };
 
 function settleAll(transaction: Transaction, settlements: readonly Settlement[]): SettleResult[] {

@@ -10,6 +10,8 @@ import type { Transaction } from './transaction.ts';
 
 /** Messages that one claim leases at most, for however many consumers. */
 const MAX_CLAIM = 1000;
+/** How much longer than it wants to a receive waits when the store is locked. */
+const MAX_STUCK_MS = 30_000;
 
 /** A receive that has nothing yet. */
 interface Waiter {
@@ -133,6 +135,17 @@ export class WaitingRoom {
     else this.#useAt.delete(queue);
   }
 
+  /** The store is locked, so that nobody can look: who came anew does not wait for that without end. */
+  giveUpStuck(queue: string, now: number, looksAtSignals: boolean, error: BusbarError): void {
+    for (const waiter of this.waiters(queue).filter(isNew)) {
+      if (looksAtSignals && waiter.context.signal.aborted) this.#leave(waiter, []);
+      else if (waiter.deadline + MAX_STUCK_MS < now) {
+        this.#leave(waiter, undefined);
+        waiter.reject(error);
+      }
+    }
+  }
+
   fail(queue: string, error: BusbarError): void {
     for (const waiter of this.waiters(queue)) {
       this.#leave(waiter, undefined);
@@ -207,7 +220,6 @@ export class WaitingRoom {
 /** Claims messages of one queue for all who wait for it. */
 class ClaimOperation implements Operation {
   readonly writes = true;
-  readonly context = undefined;
   readonly #queue: string;
   readonly #room: WaitingRoom;
   readonly #listeners: Listeners;
@@ -252,6 +264,11 @@ class ClaimOperation implements Operation {
 
   failed(error: BusbarError): void {
     this.#room.fail(this.#queue, error);
+  }
+
+  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
+    this.#room.giveUpStuck(this.#queue, now, looksAtSignals, error);
+    return !this.#room.queues.has(this.#queue);
   }
 
   /** How many of the group got something. */

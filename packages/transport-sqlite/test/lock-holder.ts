@@ -1,0 +1,10 @@
+// A program that takes the lock of the writers of a store and keeps it until it is told, or stopped.
+import { onParentMessage, sendToParent } from '@busbar/testbed';
+import Database from 'better-sqlite3';
+
+const db = new Database(process.argv[2], { timeout: 5000 });
+onParentMessage<'lock' | 'unlock'>((message) => {
+  db.exec(message === 'lock' ? 'BEGIN IMMEDIATE' : 'ROLLBACK');
+  void sendToParent(message);
+});
+await sendToParent('ready');

@@ -1,0 +1,85 @@
+/** Options and URLs, bad ones above all. */
+
+import { isBusbarError } from '@busbar/api';
+import { tempDir } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { openSqlite, parseSqliteUrl, type SqliteOptions } from '../src/index.ts';
+
+test.each([
+  ['sqlite:./bus.db', { file: './bus.db' }],
+  ['sqlite:bus.db?durability=power', { file: 'bus.db', durability: 'power' }],
+  ['sqlite:/var/lib/bus.db', { file: '/var/lib/bus.db' }],
+  ['sqlite:///var/lib/bus.db', { file: '/var/lib/bus.db' }],
+  ['sqlite:a%20b%25c%3Fd%23.db?ns=team-a', { file: 'a b%c?d#.db', ns: 'team-a' }],
+  [
+    'SQLITE:bus.db?maxEvents=10&maxBytes=Infinity',
+    { file: 'bus.db', retention: { maxEvents: 10, maxBytes: Infinity } },
+  ],
+  [
+    'sqlite:bus.db?topicDedupeMs=120000&allowNetworkFileSystem=true',
+    { file: 'bus.db', topicDedupeMs: 120_000, allowNetworkFileSystem: true },
+  ],
+])('%s', (url, options) => {
+  expect(parseSqliteUrl(url)).toEqual(options);
+});
+
+test.each([
+  ['sqlite:', 'names no file'],
+  ['sqlite::memory:', 'memory:'],
+  ['sqlite://host/bus.db', 'three slashes'],
+  ['sqlite:bus.db#x', '%23'],
+  ['sqlite:%zz', '%25'],
+  [
+    'sqlite:bus.db?durable=power',
+    'durability, ns, maxAgeMs, maxEvents, maxBytes, topicDedupeMs, allowNetworkFileSystem',
+  ],
+  ['sqlite:bus.db?ns=a&ns=b', 'once'],
+  ['sqlite:bus.db?maxEvents=ten', 'digits'],
+  ['sqlite:bus.db?allowNetworkFileSystem=yes', 'true or false'],
+  ['redis://host', 'sqlite:'],
+])('%s is refused with a hint', (url, hint) => {
+  const error = caught(() => parseSqliteUrl(url));
+  expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(`${error.message} ${error.hint}`).toContain(hint);
+});
+
+test.each<[string, unknown]>([
+  ['nothing', undefined],
+  ['no file', {}],
+  ['an empty file', { file: '' }],
+  ['a file in memory', { file: ':memory:' }],
+  ['an unknown option', { file: 'bus.db', sync: true }],
+  ['an unknown durability', { file: 'bus.db', durability: 'fsync' }],
+  ['an illegal namespace', { file: 'bus.db', ns: 'a b' }],
+  ['an unknown bound', { file: 'bus.db', retention: { days: 3 } }],
+  ['a bound of nothing', { file: 'bus.db', retention: { maxEvents: 0 } }],
+])('%s is refused before a file is made', async (_, options) => {
+  await using folder = tempDir();
+  const here = process.cwd();
+  process.chdir(folder.path);
+  try {
+    await expect(openSqlite(options as SqliteOptions)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  } finally {
+    process.chdir(here);
+  }
+});
+
+test('what was asked for is declared', async () => {
+  await using folder = tempDir();
+  const options = { file: folder.join('bus.db'), durability: 'power', retention: { maxEvents: 5 } } as const;
+  await using transport = await openSqlite(options);
+  const { durability, retention, features, reasons } = transport.capabilities;
+  expect(durability).toBe('power');
+  expect(retention).toEqual({ maxAgeMs: 604_800_000, maxEvents: 5, maxBytes: 1_073_741_824 });
+  expect(features.calls).toBe(false);
+  expect(reasons.calls).toBeTypeOf('string');
+});
+
+function caught(work: () => unknown): { message: string; hint?: string | undefined } {
+  try {
+    work();
+  } catch (error) {
+    if (isBusbarError(error)) return error;
+  }
+  throw new Error('nothing was thrown');
+}
