@@ -33,6 +33,14 @@ describe('register', () => {
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'early', leaseLeftMs: 600_000 }]);
   });
 
+  test('says where nothing lasts', async () => {
+    await using sh = shell();
+    const { code, stderr } = await sh.run('register', '@a', '--url', 'memory');
+    expect(code).toBe(0);
+    expect(stderr).toContain('nothing of it outlives this command');
+    expect((await sh.run('register', '@a', '--url', 'memory', '-q')).stderr).toBe('');
+  });
+
   test('takes its name from --as or BUSBAR_AGENT too', async () => {
     await using sh = shell();
     expect(await sh.out('register', '--as', '@a')).toBe('@a');

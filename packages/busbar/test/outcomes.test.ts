@@ -43,7 +43,7 @@ test('an inbox that is full refuses (5)', async () => {
   const input = '{"to":"@a","hold":true}\n{"to":"@a","hold":true}\n';
   const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl', '--url', url], input });
   expect(stdout.trim().split('\n')).toHaveLength(1);
-  expect(stderr).toMatch(/^busbar: line 2: /);
+  expect(stderr).toMatch(/^busbar: line 2: /m);
   expect(code).toBe(5);
 });
 

@@ -102,7 +102,11 @@ export class Session implements AsyncDisposable {
   async #open(): Promise<Transport> {
     const located = this.locate();
     prepare(located);
-    return openUrl(located.url);
+    const transport = await openUrl(located.url);
+    if (transport.capabilities.reach === 'process') {
+      this.out.note(`busbar: ${transport.name} is a bus within one process: nothing of it outlives this command`);
+    }
+    return transport;
   }
 
   async #openBus(): Promise<Bus> {
