@@ -36,7 +36,11 @@ async function findRequest(agent: string, id: string, session: Session): Promise
   await requireMailbox(agent, session);
   const request = await findMail(agent, id, session);
   if (request === undefined) {
-    throw notFound(`message in the inbox of ${agent}`, id, 'Give the id (not the receipt), and reply before you ack.');
+    throw notFound(
+      `such message in the inbox of ${agent}:`,
+      id,
+      'Give the id (not the receipt), and reply before you ack.',
+    );
   }
   if (request.replyTo !== undefined) return request;
   const to = request.from === undefined ? 'its sender' : request.from;
