@@ -119,12 +119,16 @@ export class Locks {
 }
 
 function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: Entry | undefined): BusbarError {
-  const by = rival === undefined ? '' : ` by ${holderOf(rival).owner}`;
-  const text = what === 'lock' ? `is held${by}` : 'has no free slot';
+  const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,
-    hint: 'Wait longer with waitMs, or see who holds it.',
+    hint: `Wait longer with waitMs${what === 'lock' ? ', or see who holds it: bus.holder(name)' : ''}.`,
   });
+}
+
+function sayHolder(rival: Entry): string {
+  const { owner, pid } = holderOf(rival);
+  return pid === undefined ? owner : `${owner} (process ${pid})`;
 }
 
 function closed(): BusbarError {
