@@ -9,7 +9,14 @@ export { type Bus, type CloseBusOptions, openBus } from './bus/bus.ts';
 export type { BusSubscription } from './bus/bus-subscription.ts';
 export { type Codec, jsonCodec } from './bus/codec.ts';
 export type { Context, LogLevel } from './bus/context.ts';
-export type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetters, RedriveOptions } from './bus/dead-letters.ts';
+export type {
+  DeadLetter,
+  DeadLetterPage,
+  DeadLetterQuery,
+  DeadLetters,
+  PurgeLettersOptions,
+  RedriveOptions,
+} from './bus/dead-letters.ts';
 export {
   defineMessage,
   defineQueue,
@@ -17,7 +24,9 @@ export {
   defineTopic,
   type MessageDefinition,
   type QueueDefinition,
+  type QueueSchemas,
   type RequestDefinition,
+  type RequestSchemas,
   type TopicDefinition,
 } from './bus/definitions.ts';
 export type { EnqueueOptions } from './bus/enqueue-options.ts';
@@ -32,7 +41,7 @@ export type { EventOptions, MailOptions, MessageOptions } from './bus/message-op
 export type { Middleware, Outgoing, OutgoingStep } from './bus/middleware.ts';
 export type { BusOptions, ErrorListener, Identity } from './bus/options.ts';
 export type { OnPresence, PresenceChange } from './bus/presence-watch.ts';
-export type { CloseConsumerOptions, ProcessOptions, Processor } from './bus/processor.ts';
+export type { CloseConsumerOptions, ConsumeOptions, ProcessOptions, Processor } from './bus/processor.ts';
 export type { Received } from './bus/received.ts';
 export type { AgentFilter, ForgetOptions } from './bus/registry.ts';
 export { RejectError } from './bus/reject-error.ts';

@@ -22,7 +22,8 @@ export abstract class Sender {
 
   /**
    * Puts mail into the inbox of an agent, which need not be online. Rejects with NOT_FOUND where no agent has that name
-   * (unless `hold`) or no live one the capability, BACKPRESSURE where the inbox is full, INVALID_ARGUMENT for a bad body.
+   * (unless `hold`), NO_RESPONDER where none that is online has the capability, BACKPRESSURE where the inbox is full,
+   * INVALID_ARGUMENT for a bad body.
    */
   send<In, Out>(to: Recipient, type: MessageDefinition<In, Out>, body: In, options?: MailOptions): Promise<Sent>;
   send(to: Recipient, type: string, body?: unknown, options?: MailOptions): Promise<Sent>;
