@@ -46,6 +46,8 @@ const MAX_RETRY_MS = 8;
 const MARGIN_MS = 10;
 const LOOK_AT_SIGNALS_AFTER_MS = 50;
 const RELIEVE_EVERY_MS = 1000;
+/** Comparing files takes 3 µs. */
+const COMPARE_EVERY_MS = 500;
 
 export class Batcher {
   readonly #store: Store;
@@ -64,6 +66,7 @@ export class Batcher {
   #notBefore = 0;
   #blockedSince = 0;
   #tries = 0;
+  #comparedAt = performance.now();
   #relievedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
@@ -131,6 +134,10 @@ export class Batcher {
   #turn(): void {
     this.#immediate = undefined;
     this.#timer = undefined;
+    if (this.#isReplaced()) {
+      this.#fail(this.#operations.splice(0), replaced());
+      return;
+    }
     const writes = this.#operations.some((operation) => operation.writes);
     try {
       this.#begin(writes);
@@ -142,6 +149,15 @@ export class Batcher {
     this.#tries = 0;
     this.#run(writes);
     this.#schedule();
+  }
+
+  /** Whether another file is there by now: what is written to the one that went away would be lost. */
+  #isReplaced(): boolean {
+    const now = performance.now();
+    if (now - this.#comparedAt < COMPARE_EVERY_MS) return false;
+    const isSame = this.#store.isInPlace();
+    if (isSame) this.#comparedAt = now;
+    return !isSame;
   }
 
   #begin(writes: boolean): void {
@@ -342,6 +358,13 @@ function isUncertain(error: unknown): boolean {
 function locked(): BusbarError {
   return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the time was up', {
     hint: 'Look for a process that is stopped or stuck while it writes; the call is safe to repeat.',
+  });
+}
+
+function replaced(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'the file of the store was moved, deleted or replaced while it was open', {
+    hint: 'Put it back or open the store again; nothing of this call was stored.',
+    retryable: false,
   });
 }
 

@@ -1,4 +1,4 @@
-/** Many deadlines, one timer: a binary heap of what is to happen when. */
+/** Many deadlines, one timer: a binary heap of what is to happen when. What nobody waits for any more is weeded out. */
 
 import { MAX_TIMER_MS } from '@busbar/api/transport';
 
@@ -7,9 +7,13 @@ interface Due<T> {
   readonly item: T;
 }
 
-export class Deadlines<T> {
+/** As long as there are so few it is not looked which are over. */
+const WEED_AT_LEAST = 1024;
+
+export class Deadlines<T extends { readonly isOver: boolean }> {
   readonly #onDue: (item: T) => void;
-  readonly #heap: Due<T>[] = [];
+  #heap: Due<T>[] = [];
+  #weedAt = WEED_AT_LEAST;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
@@ -17,9 +21,10 @@ export class Deadlines<T> {
     this.#onDue = onDue;
   }
 
-  /** Has `item` come up at `at` on the clock of performance.now(). It comes up even when nobody cares any more. */
+  /** Has `item` come up at `at` on the clock of performance.now(), unless it is over by then. */
   add(item: T, at: number): void {
     if (at === Number.POSITIVE_INFINITY) return;
+    if (this.#heap.length >= this.#weedAt) this.#weed();
     const heap = this.#heap;
     heap.push({ at, item });
     for (let child = heap.length - 1; child > 0; ) {
@@ -37,6 +42,12 @@ export class Deadlines<T> {
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
+  /** A list in order is a heap. */
+  #weed(): void {
+    this.#heap = this.#heap.filter(({ item }) => !item.isOver).sort((left, right) => left.at - right.at);
+    this.#weedAt = Math.max(WEED_AT_LEAST, this.#heap.length * 2);
+  }
+
   #arm(): void {
     const at = this.#heap[0]?.at ?? Number.POSITIVE_INFINITY;
     if (at === this.#timerAt) return;
@@ -52,7 +63,7 @@ export class Deadlines<T> {
     const now = performance.now();
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
       this.#removeFirst();
-      this.#onDue(first.item);
+      if (!first.item.isOver) this.#onDue(first.item);
     }
     this.#arm();
   }

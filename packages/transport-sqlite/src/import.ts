@@ -143,7 +143,9 @@ function importEvent(transaction: Transaction, { topic, message }: RecordOf<'eve
   counter.logHead += 1;
   const incoming = { scope: -topicId, ids: [message.message.id], first: counter.logHead };
   remember(transaction, { ...incoming, windowMs: transaction.store.settings.topicDedupeMs });
-  append(transaction, topicId, [toMessage(message)], [counter.logHead]);
+  // When it was published is not known; when it was sent is near enough.
+  const at = Math.min(Date.now(), message.message.sentAt);
+  append(transaction, topicId, [toMessage(message)], [counter.logHead], at);
   transaction.topics.add(topic);
   transaction.afterCommit(() => ids.add(message.message.id));
   return true;

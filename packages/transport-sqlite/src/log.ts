@@ -59,16 +59,19 @@ export function ensureTopic(store: Store, name: string): number {
   return Number(lastInsertRowid);
 }
 
-/** Appends events, numbered from `first` on. */
+/** Appends events with their numbers, published at wall time `at`. */
 export function append(
   transaction: Transaction,
   topicId: number,
   messages: readonly StampedMessage[],
   numbers: readonly number[],
+  at: number = Date.now(),
 ): void {
   const { store } = transaction;
   const space = loadSpace(store);
-  space.lastAt = Math.max(space.lastAt, Date.now());
+  // Over all namespaces the times in the log never fall, though the wall clock may.
+  const lastAt = (store.value('SELECT at FROM log ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
+  space.lastAt = Math.max(space.lastAt, lastAt, Math.floor(at));
   let parameters: unknown[] = [];
   for (const [index, message] of messages.entries()) {
     const bytes = weigh(message);

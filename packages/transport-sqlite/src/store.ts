@@ -1,5 +1,6 @@
 /** The one connection of a transport, its prepared statements and what is constant about its store. */
 
+import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import type { Clock } from './clock.ts';
 import type { OpenedDatabase } from './database.ts';
@@ -14,6 +15,7 @@ export class Store {
   readonly storeId: string;
   readonly clock: Clock;
   readonly settings: Settings;
+  readonly #identity: string;
   readonly #statements = new Map<string, Statement>();
 
   constructor(opened: OpenedDatabase, settings: Settings) {
@@ -22,6 +24,12 @@ export class Store {
     this.storeId = opened.storeId;
     this.clock = opened.clock;
     this.settings = settings;
+    this.#identity = identify(opened.path);
+  }
+
+  /** Whether the path still leads to the file that was opened. */
+  isInPlace(): boolean {
+    return identify(this.path) === this.#identity;
   }
 
   get ns(): string {
@@ -43,4 +51,10 @@ export class Store {
   value(text: string, ...parameters: unknown[]): unknown {
     return this.sql(text).get(...parameters)?.[0];
   }
+}
+
+/** What tells a file from every other. Looked at from outside: opening and closing it would drop SQLite's locks. */
+function identify(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;
 }
