@@ -72,9 +72,10 @@ export interface Queues {
    */
   send(queue: string, messages: readonly MessageInput[], options?: SendOptions): Promise<SendResult[]>;
   /**
-   * Leases up to `max` messages to the caller: strictly by priority, then first in first out. Resolves as soon as one is
+   * Leases up to `max` messages to the caller: strictly by priority, then first in first out; what was delayed comes in
+   * when it is due, in the order in which it came due, whatever the order in which it was sent. Resolves as soon as one is
    * there, or with none after `waitMs`; it never waits to fill. A queue that does not exist yet is waited for like an
-   * empty one. A receive that is aborted has leased nothing when it rejects, or gives it back at once.
+   * empty one; a wait counts as use of the queue. A receive that is aborted has leased nothing when it rejects, or gives it back at once.
    */
   receive(queue: string, options?: ReceiveOptions): Promise<Delivery[]>;
   /** Settles deliveries, one result each, in order. Never repeated by a transport when its outcome is unknown (rule RQ3). */
@@ -113,7 +114,7 @@ export type Settlement =
   | { readonly receipt: string; readonly action: 'ack' }
   /** Try again after `delayMs` (default 0, which keeps its place); the last attempt makes a dead letter instead. */
   | { readonly receipt: string; readonly action: 'retry'; readonly delayMs?: number; readonly reason?: string }
-  /** Never try again: it becomes a dead letter. */
+  /** Never try again: it becomes a dead letter. {@link BrowsedMessage.dead} has `reason`; without one it says `rejected`. */
   | { readonly receipt: string; readonly action: 'reject'; readonly reason?: string }
   /** Not started: give it back at once, the attempt uncounted. */
   | { readonly receipt: string; readonly action: 'release' }
@@ -133,15 +134,21 @@ export interface SettleResult {
 export interface QueueSettings {
   /** How long a lease lasts, 50 to 43,200,000 (12 h). Default 30,000. */
   readonly leaseMs?: number;
-  /** How many messages (ready, delayed and leased) it holds at most, 1 to 2^31-1. Default 1,000,000 (memory: 100,000). */
+  /**
+   * How many messages (ready, delayed and leased) a send may fill it to, 1 to 2^31-1; events of its bindings and redriven
+   * messages enter a full queue. Default 1,000,000, or what the backend says (memory: 100,000).
+   */
   readonly maxLength?: number;
   /** Attempts of messages that do not say it themselves, 1 to 1,000. Default 5. */
   readonly maxAttempts?: number;
   /** How long an id is remembered, 120,000 (2 min) to 604,800,000 (7 d). Default 120,000. */
   readonly dedupeMs?: number;
-  /** The queue goes by itself when nobody sent or received for this long; 1,000 or more, Infinity (default) for never. */
+  /**
+   * The queue goes by itself, its bindings with it, when nobody sent, received or waited for this long; 1,000 or more,
+   * Infinity (default) for never. While somebody waits on it, it stays.
+   */
   readonly expireIdleMs?: number;
-  /** Sends reject with CONFLICT; receiving and settling go on. Default false. */
+  /** Sends reject with CONFLICT; events of its bindings, receiving and settling go on. Default false. */
   readonly frozen?: boolean;
   /** How long a dead letter is kept, 1,000 or more, Infinity for ever. Default 2,592,000,000 (30 d). */
   readonly deadTtlMs?: number;
@@ -153,7 +160,9 @@ export interface QueueSettings {
 export interface Topics {
   /**
    * Appends events to the log and to every bound queue, or, when `ephemeral`, hands them to whoever listens now.
-   * Resolves with one result each, in order. Priority, delay and time to live act only in bound queues.
+   * Resolves with one result each, in order. Priority, delay and time to live act only in bound queues. An id is stored
+   * once per topic within 2 minutes, unless the options of the backend say otherwise. A bound queue takes an event also
+   * when it is full or frozen.
    */
   publish(topic: string, messages: readonly MessageInput[], options?: PublishOptions): Promise<PublishResult[]>;
   /**
@@ -161,7 +170,10 @@ export interface Topics {
    * promise is the credit. Once resolved, the next publish is seen. Resumes by itself, with no gap and no duplicate.
    */
   subscribe(pattern: string, options: SubscribeOptions, onEvents: OnEvents): Promise<Subscription>;
-  /** Feeds `queue` (created where it is not there) with every event that matches, from when this resolves (rule RT5). */
+  /**
+   * Feeds `queue` (created where it is not there) with every event that matches, from when this resolves: each event once,
+   * however many bindings of the queue match it and however far back they begin (rule RT5).
+   */
   bind(queue: string, pattern: string, options?: BindOptions): Promise<void>;
   /** Ends a binding; what is in the queue stays. Nothing happens where there is none. */
   unbind(queue: string, pattern: string, options?: CallOptions): Promise<void>;
@@ -337,7 +349,10 @@ export interface Admin {
   bindings(options?: CallOptions): Promise<Binding[]>;
   /** Looks at messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none. */
   browse(queue: string, options?: BrowseOptions): Promise<BrowsePage>;
-  /** Puts dead letters back, with the same id and fresh attempts. Oldest first: all, or those with `ids`, up to `limit` (default 1,000). */
+  /**
+   * Puts dead letters back, also into a full queue: with the same id, their history, fresh attempts and the whole of their
+   * time to live. Oldest first: all, or those with `ids`, up to `limit` (default 1,000).
+   */
   redrive(queue: string, options?: SelectOptions): Promise<number>;
   /** Discards messages of one state (default `dead`; `leased` is refused), all of them or those with `ids`. */
   purge(queue: string, options?: PurgeOptions): Promise<number>;
@@ -347,7 +362,7 @@ export interface Admin {
   reschedule(queue: string, ids: readonly string[], delayMs: number, options?: CallOptions): Promise<PendingResult[]>;
   /** Deletes a queue with its messages, dead letters, settings and bindings. False where there was none. Leases on it are lost. */
   deleteQueue(queue: string, options?: CallOptions): Promise<boolean>;
-  /** Deletes everything in the namespace of this transport: for tests and throw-away namespaces. Leases and waits go on as if nothing had ever been. */
+  /** Deletes everything in the namespace of this transport: for tests and throw-away namespaces. Leases and waits go on as if nothing had ever been, watchers are told of each deletion. */
   clear(options?: CallOptions): Promise<void>;
   /** Everything there is, as records (rule RA7): a consistent cut where the backend can make one. */
   exportState(options?: CallOptions): AsyncIterable<StateRecord>;
@@ -401,7 +416,7 @@ export interface BrowseOptions extends CallOptions {
 
 export interface BrowsePage {
   readonly messages: readonly BrowsedMessage[];
-  /** Where the next page begins; undefined after the last. */
+  /** Where the next page begins, also when the messages of this one are gone by then; undefined after the last. */
   readonly next: string | undefined;
 }
 
@@ -419,7 +434,10 @@ export interface BrowsedMessage {
   readonly ttlLeftMs: number | undefined;
   /** The last 20 ended attempts, oldest first. */
   readonly history: readonly AttemptRecord[];
-  /** For a dead letter: why, and when it died (milliseconds since 1970). */
+  /**
+   * For a dead letter: why, and when it died (milliseconds since 1970). Without a `reason` of the consumer it is `rejected`,
+   * `attempts used up` or `the lease of the last attempt ended`.
+   */
   readonly dead: { readonly reason: string; readonly at: number } | undefined;
 }
 

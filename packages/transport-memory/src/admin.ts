@@ -1,12 +1,11 @@
 /** The operator's view of one namespace. */
 
-import type { AdminBackend, BrowseFilter, BrowsePage, MessageState, Page, PendingResult } from '@busbar/api/transport';
+import type { AdminBackend, MessageState, Page, PendingResult } from '@busbar/api/transport';
+import { browse, inState } from './browse.ts';
 import type { Item } from './item.ts';
 import type { Namespace } from './namespace.ts';
-import { compareDelivery, type Queue } from './queue.ts';
+import type { Queue } from './queue.ts';
 import { exportNamespace, importRecord } from './transfer.ts';
-
-const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
 /** The operator's view of `namespace`. */
 export function openAdmin(namespace: Namespace): AdminBackend {
@@ -51,29 +50,6 @@ export function openAdmin(namespace: Namespace): AdminBackend {
 function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: Page): T[] {
   const sorted = [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
   return sorted.filter(({ name }) => after === undefined || name > after).slice(0, limit);
-}
-
-function browse(queue: Queue | undefined, { state, ids, limit, after }: BrowseFilter): BrowsePage {
-  if (queue === undefined) return { messages: [], next: undefined };
-  const states = state === undefined ? STATES : [state];
-  const wanted = ids && new Set(ids);
-  const all = states.flatMap((one) => inState(queue, one)).filter((item) => wanted?.has(item.message.id) ?? true);
-  const from = after === undefined ? 0 : all.findIndex((item) => cursorOf(item) === after) + 1;
-  const page = all.slice(from, from + limit);
-  const last = page.at(-1);
-  const next = from + limit < all.length && last !== undefined ? cursorOf(last) : undefined;
-  return { messages: page.map((item) => item.toBrowsed()), next };
-}
-
-function cursorOf({ state, place }: Item): string {
-  return `${state}.${place}`;
-}
-
-/** The messages of one state, in the order in which they are or would be delivered; dead letters oldest first. */
-function inState(queue: Queue, state: MessageState): Item[] {
-  if (state === 'dead') return [...queue.dead];
-  const items = [...queue.live].filter((item) => item.state === state);
-  return items.sort(state === 'ready' ? compareDelivery : (a, b) => a.due.at - b.due.at);
 }
 
 function redrive(queue: Queue | undefined, ids: readonly string[] | undefined, limit: number): number {

@@ -304,6 +304,7 @@ export class Queue {
   /** Lays a message among the dead; the next of its key has its turn. */
   #lay(item: Item, dead: Item['dead']): void {
     this.#forget(item);
+    item.place = this.#ground.next();
     item.state = 'dead';
     item.dead = dead;
     this.dead.add(item);
@@ -356,6 +357,6 @@ function fullError({ name, settings }: Queue): BusbarError {
 }
 
 /** The order of delivery: by priority, then by place. */
-export function compareDelivery(a: Item, b: Item): number {
+function compareDelivery(a: Item, b: Item): number {
   return b.message.priority - a.message.priority || a.place - b.place;
 }

@@ -128,6 +128,7 @@ export const cases: readonly ConformanceCase[] = [
       await holds(lab, transport, 'inbox', { leased: 2 });
       await drainAll(lab, transport, [...before, ...stored]);
       await lab.send(transport, 'inbox', lab.messages(10, {}, 'again'));
+      await bindsSendsOnly(lab, transport);
     },
   },
   {
@@ -219,6 +220,18 @@ function judgeRefused(lab: Lab, results: readonly SendResult[]): void {
     const { code, retryable, outcome } = error ?? {};
     lab.check.equal([code, retryable, outcome], ['BACKPRESSURE', true, 'failed'], 'its error');
   }
+}
+
+/** An event enters a bound queue that is full or frozen all the same. */
+async function bindsSendsOnly(lab: Lab, transport: Transport): Promise<void> {
+  await transport.queues.configure('bound', { maxLength: 1, frozen: true });
+  await transport.topics.bind('bound', 'news');
+  await publishTexts(lab, transport, 'news', 3);
+  await lab.check.rejects(transport.queues.send('bound', lab.messages(1)), 'CONFLICT', 'a send to a frozen queue');
+  await transport.queues.configure('bound', { frozen: false });
+  const [late] = await transport.queues.send('bound', lab.messages(1));
+  lab.check.equal(late?.error?.code, 'BACKPRESSURE', 'a send to a queue that events have overfilled');
+  lab.check.equal(texts(lab, await consume(lab, transport, 'bound', 3)), ['m0', 'm1', 'm2'], 'events in a full queue');
 }
 
 /** Acks what is leased by its receipts, the rest as it comes; nothing may be missing. */

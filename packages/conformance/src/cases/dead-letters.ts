@@ -2,7 +2,7 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, receiveOne, settle, texts } from '../consuming.ts';
+import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts } from '../consuming.ts';
 import type { Lab } from '../lab.ts';
 import { deadLetters, holds, queueInfo } from '../queue-view.ts';
 
@@ -116,9 +116,15 @@ export const cases: readonly ConformanceCase[] = [
         ids.slice(3, 5).sort(),
         'looked at by id',
       );
+      const first = await transport.admin.browse('work', { state: 'dead', limit: 5 });
       lab.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
       lab.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'what is left');
-      lab.check.equal(await transport.admin.purge('work'), 20, 'discarded at last');
+      await transport.admin.purge('work', { ids: ids.slice(6, 7) });
+      const page = { state: 'dead', limit: 3, ...(first.next !== undefined && { after: first.next }) } as const;
+      const { messages } = await transport.admin.browse('work', page);
+      const further = [ids[5], ids[7], ids[8]];
+      lab.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'behind a page that is gone');
+      lab.check.equal(await transport.admin.purge('work'), 19, 'discarded at last');
       await holds(lab, transport, 'work', { ready: 3, dead: 0 });
       const alive = await consume(lab, transport, 'work', 3);
       lab.check.equal(texts(lab, alive), ['alive0', 'alive1', 'alive2'], 'what is alive');
@@ -141,6 +147,12 @@ export const cases: readonly ConformanceCase[] = [
       const letters = await deadLetters(lab, transport, 'work', 2);
       const outcomes = letters.map(({ history }) => history.map(({ outcome }) => outcome));
       lab.check.equal(outcomes.sort(), [['expired'], ['retry']], 'how they ended');
+      const reasons = letters.map(({ dead }) => dead?.reason).sort();
+      lab.check.equal(
+        reasons,
+        ['attempts used up', 'the lease of the last attempt ended'],
+        'why, where nobody said it',
+      );
       await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 2 });
       lab.check.equal((await queueInfo(transport, 'work')).totals.dead, 2, 'dead letters counted');
       lab.check.equal(lab.recorder.all.length, 2, 'deliveries in all');
@@ -164,14 +176,38 @@ export const cases: readonly ConformanceCase[] = [
         const [letter] = await deadLetters(lab, transport, 'work', 1);
         lab.check.equal(letter?.dead?.reason, `life ${life}`, 'why it died');
         lab.check.equal(await transport.admin.redrive('work'), 1, 'redriven');
+        const [back] = (await transport.admin.browse('work', { state: 'ready' })).messages;
+        const lives = [1, 2, 3].slice(0, life).flatMap((past) => [`life ${past}`, `life ${past}`]);
+        lab.check.equal(back?.attempts, 0, 'attempts of what is back');
+        lab.check.equal(
+          back?.history.map(({ reason }) => reason),
+          lives,
+          'its history, over all its lives',
+        );
       }
       const [result] = await transport.queues.send('work', lab.messages(1, { id: 'again' }));
       lab.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
       lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['again'], 'what is handled in the end');
       await lab.nothing(transport, 'work', 50);
+      await comesBackWhole(lab, transport);
     },
   },
 ];
+
+/** A redriven message lives its whole time again, and enters a queue that is full. */
+async function comesBackWhole(lab: Lab, transport: Transport): Promise<void> {
+  const ttlMs = 1_200;
+  await transport.queues.configure('full', { maxLength: 1 });
+  await lab.send(transport, 'full', lab.messages(1, { ttlMs }, 'brief'));
+  await settle(lab, transport, [await receiveOne(lab, transport, 'full')], { action: 'reject', reason: 'no' });
+  await lab.send(transport, 'full', lab.messages(1, { priority: 0 }, 'beside'));
+  await reached(lab, performance.now() + lab.beyond(ttlMs) + ROUNDING_MS);
+  lab.check.equal(await transport.admin.redrive('full'), 1, 'redriven into a full queue');
+  const [back] = await lab.receive(transport, 'full', 1);
+  lab.check.equal(back && lab.text(back), 'brief0', 'a message whose first time to live was over');
+  lab.check.between(back?.ttlLeftMs ?? 0, 1, lab.beyond(ttlMs) + ROUNDING_MS, 'what is left of its second one');
+  await holds(lab, transport, 'full', { ready: 1, leased: 1, dead: 0 });
+}
 
 async function assertLast(lab: Lab, transport: Transport, queue: string, attempts: number): Promise<void> {
   const { messages } = await transport.admin.browse(queue, { state: 'dead' });

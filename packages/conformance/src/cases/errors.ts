@@ -98,10 +98,12 @@ export const cases: readonly ConformanceCase[] = [
       const log = await follow(lab, transport, `${deep.slice(0, -1)}*`);
       await publish(lab, transport, deep, lab.messages(1));
       await log.has(['m0'], 'an event on a topic of 16 tokens');
-      const keys = ['x'.repeat(512), '😀'.repeat(128), ' \n*>%_\\\'"/../..', '\u0001'];
+      const keys = ['x'.repeat(512), '😀'.repeat(128), ' \n*>%_\\\'"/../..', '\u0001', '\uff5e', '\u{1f600}'];
       for (const key of keys) await transport.entries.put(key, body);
       const listed = (await transport.entries.list('')).map(({ key }) => key);
       lab.check.equal(listed, keys.toSorted(byBytes), 'keys that are legal');
+      const behind = (await transport.entries.list('', { after: '\uff5e' })).map(({ key }) => key);
+      lab.check.equal(behind, ['\u{1f600}', keys[1]], 'keys whose bytes are higher than those of U+FF5E');
     },
   },
   {

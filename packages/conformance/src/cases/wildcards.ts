@@ -3,6 +3,7 @@
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, texts } from '../consuming.ts';
+import { drain } from '../draining.ts';
 import { follow, publish, publishTexts } from '../event-log.ts';
 import type { Lab } from '../lab.ts';
 
@@ -181,6 +182,15 @@ async function bindsOverHistory(lab: Lab, client: Transport): Promise<void> {
   const got = texts(lab, await consume(lab, client, 'logs', 9));
   lab.check.equal(got.sort(), [...before, ...between, ...after].sort(), 'events of overlapping bindings');
   await lab.nothing(client, 'logs', 50);
+  await Promise.all(['log.*', '>', 'log.x'].map((one) => client.topics.bind('twice', one, { from: 'start' })));
+  const live = await publishTexts(lab, client, 'log.x', 3, 'live');
+  const all = [...before, ...between, ...after, ...live];
+  const logged = async (): Promise<number> =>
+    (await client.admin.browse('twice', { limit: 1_000 })).messages.filter(({ message }) => message.topic === 'log.x')
+      .length;
+  await lab.until('history is there', async () => (await logged()) >= all.length);
+  const twice = texts(lab, await drain(lab, client, 'twice')).filter((text) => all.includes(text));
+  lab.check.equal(twice.sort(), all.sort(), 'events that several bindings brought from the start');
 }
 
 /** Publishes on all topics named, and on some that nothing may match, and asserts who got which. */
