@@ -1,7 +1,7 @@
 /** The handle of a process that plays a part. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
-import type { Client, Place, Produced } from './client.ts';
+import type { Client, Heard, Ping, Place, Produced } from './client.ts';
 import type { Usage } from './role.ts';
 import type { SubjectName } from './subjects.ts';
 
@@ -40,15 +40,19 @@ export class Actor implements AsyncDisposable {
     return (await this.#tell('ask', [count, inFlight])) as number[];
   }
 
-  async heard(): Promise<readonly number[]> {
-    return (await this.#tell('heard', [])) as number[];
+  async ping(): Promise<Ping> {
+    return (await this.#tell('ping', [])) as Ping;
+  }
+
+  async heard(): Promise<readonly Heard[]> {
+    return (await this.#tell('heard', [])) as Heard[];
   }
 
   async usage(): Promise<Usage> {
     return (await this.#tell('usage', [])) as Usage;
   }
 
-  async do(verb: 'ping' | 'listen' | 'answer'): Promise<void> {
+  async do(verb: 'listen' | 'answer'): Promise<void> {
     await this.#tell(verb, []);
   }
 

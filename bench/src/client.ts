@@ -14,11 +14,11 @@ export interface Client {
   produce?(count: number, inFlight: number, bodyBytes: number): Promise<Produced>;
   /** Receives and settles `count` messages. Resolves when the last is settled. */
   consume?(count: number, inFlight: number): Promise<void>;
-  /** Sends one message that says when it was sent. */
-  ping?(): Promise<void>;
-  /** Waits for messages of {@link ping} and remembers how long each took, until {@link heard} takes them. */
+  /** Sends one message that says when that began. */
+  ping?(): Promise<Ping>;
+  /** Waits for messages of {@link ping} and remembers when each came, until {@link heard} takes them. */
   listen?(): Promise<void>;
-  heard?(): Promise<readonly number[]>;
+  heard?(): Promise<readonly Heard[]>;
   /** Answers requests from now on. */
   answer?(): Promise<void>;
   /** Asks `count` times, `inFlight` at a time; how long each took, in milliseconds. */
@@ -30,6 +30,18 @@ export interface Client {
 export interface Produced {
   /** The slowest send, in milliseconds. */
   readonly slowestMs: number;
+}
+
+/** A ping that was sent, on the shared clock. */
+export interface Ping {
+  readonly calledAt: number;
+  readonly storedAt: number;
+}
+
+/** A ping that came. */
+export interface Heard {
+  readonly calledAt: number;
+  readonly heardAt: number;
 }
 
 /** The clock that processes of one machine share, in milliseconds. */

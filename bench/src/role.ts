@@ -1,5 +1,7 @@
 /** A process that plays a part: opens a subject and does what it is told. */
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 import type { Client, Place } from './client.ts';
 import { SUBJECTS, type SubjectName } from './subjects.ts';
@@ -38,8 +40,14 @@ async function obey({ verb, args }: Command): Promise<unknown> {
   return value;
 }
 
+/** Collects what is no longer needed, as V8 does itself in an idle process, sooner or later. */
+const collectGarbage = ((): (() => void) => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+})();
+
 function usage(): Usage {
-  globalThis.gc?.();
+  collectGarbage();
   const { user, system } = process.cpuUsage();
   return { cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss() };
 }

@@ -14,9 +14,11 @@ export const startup: Scenario = {
   alone: true,
   async run(_subject, { folder }) {
     if (!existsSync(BIN)) return undefined;
-    const env = { ...process.env, MESSAGE_BUS: `sqlite:${folder}/bus.db` };
+    // What this program was started with is not what a shell has.
+    const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };
     const run = (args: readonly string[]): number => timed([BIN, ...args], env);
     run(['register', '@bench']);
+    run(['send', '@bench', 'hello']);
     const empty: number[] = [];
     const send: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {

@@ -2,7 +2,7 @@
 
 import Database from 'better-sqlite3';
 import { better, defineQueue, defineWorker, type Worker } from 'plainjob';
-import { type Client, makeBody, type Place, sharedNow } from '../client.ts';
+import { type Client, type Heard, makeBody, type Place, sharedNow } from '../client.ts';
 
 const quiet = { error() {}, warn() {}, info() {}, debug() {} };
 
@@ -10,7 +10,7 @@ export async function open({ folder, durability }: Place, adding: 'one' | 'many'
   const database = new Database(`${folder}/plainjob.db`, { timeout: 30_000 });
   const queue = defineQueue({ connection: better(database), logger: quiet });
   database.pragma(`synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
-  const latencies: number[] = [];
+  const heard: Heard[] = [];
   let worker: Worker | undefined;
   return {
     async produce(count, inFlight, bodyBytes) {
@@ -40,14 +40,17 @@ export async function open({ folder, durability }: Place, adding: 'one' | 'many'
       await worker.stop();
     },
     async ping() {
-      queue.add('ping', sharedNow());
+      const calledAt = sharedNow();
+      queue.add('ping', calledAt);
+      return { calledAt, storedAt: sharedNow() };
     },
     async listen() {
-      const hear = (job: { data: string }): void => void latencies.push(sharedNow() - Number(job.data));
+      const hear = (job: { data: string }): void =>
+        void heard.push({ calledAt: Number(job.data), heardAt: sharedNow() });
       worker = defineWorker('ping', hear, { queue, logger: quiet });
       void worker.start();
     },
-    heard: async () => latencies.splice(0),
+    heard: async () => heard.splice(0),
     async close() {
       await worker?.stop();
       queue.close();

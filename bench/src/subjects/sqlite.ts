@@ -3,7 +3,7 @@
 import { openBus } from '@busbar/api';
 import type { MessageInput } from '@busbar/api/transport';
 import { openSqlite } from '@busbar/transport-sqlite';
-import { type Client, makeBody, type Place, sharedNow } from '../client.ts';
+import { type Client, type Heard, makeBody, type Place, sharedNow } from '../client.ts';
 import { askMany } from './asking.ts';
 
 const encoder = new TextEncoder();
@@ -13,7 +13,7 @@ const decoder = new TextDecoder();
 export async function open({ folder, durability }: Place, sending: 'one' | 'many'): Promise<Client> {
   const transport = await openSqlite({ file: `${folder}/bus.db`, durability });
   const bus = openBus(transport);
-  const latencies: number[] = [];
+  const heard: Heard[] = [];
   const listening = new AbortController();
   return {
     async produce(count, inFlight, bodyBytes) {
@@ -43,7 +43,9 @@ export async function open({ folder, durability }: Place, sending: 'one' | 'many
       }
     },
     async ping() {
-      await transport.queues.send('ping', [{ body: encoder.encode(String(sharedNow())) }]);
+      const calledAt = sharedNow();
+      await transport.queues.send('ping', [{ body: encoder.encode(String(calledAt)) }]);
+      return { calledAt, storedAt: sharedNow() };
     },
     async listen() {
       const loop = async (): Promise<void> => {
@@ -51,13 +53,13 @@ export async function open({ folder, durability }: Place, sending: 'one' | 'many
           const options = { max: 1, waitMs: Number.POSITIVE_INFINITY, signal: listening.signal };
           const [delivery] = await transport.queues.receive('ping', options);
           if (delivery === undefined) continue;
-          latencies.push(sharedNow() - Number(decoder.decode(delivery.body)));
+          heard.push({ calledAt: Number(decoder.decode(delivery.body)), heardAt: sharedNow() });
           await transport.queues.settle([{ receipt: delivery.receipt, action: 'ack' }]);
         }
       };
       loop().catch(() => undefined);
     },
-    heard: async () => latencies.splice(0),
+    heard: async () => heard.splice(0),
     async answer() {
       const agent = await bus.agent('@responder', { maxConcurrent: 256 });
       agent.handle('double', (message) => (message.body as number) * 2);
