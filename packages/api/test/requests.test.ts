@@ -175,6 +175,22 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     await expect.poll(() => ended, { timeout: 5000 }).toEqual(['endless', 'waits']);
   });
 
+  it('ends what a handler asks others when its asker has gone', async () => {
+    await using lab = await Lab.open(backend);
+    const [one, two, three] = [await lab.bus(), await lab.bus(), await lab.bus()];
+    const [middle, last] = [await one.agent('middle'), await two.agent('last')];
+    const seen: unknown[] = [];
+    last.handle('waits', async (_, ctx) => {
+      await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve));
+      seen.push('last');
+    });
+    middle.handle('asks', (_, ctx) =>
+      ctx.request('last', 'waits', 1, { timeoutMs: 60_000 }).catch((error: BusbarError) => void seen.push(error.code)),
+    );
+    await expect(three.request('middle', 'asks', 1, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect.poll(() => seen.sort(), { timeout: 5000 }).toEqual(['ABORTED', 'last']);
+  });
+
   it('rejects what is pending when the bus closes (R9)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];

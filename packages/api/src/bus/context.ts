@@ -9,7 +9,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
  * What a handler gets beside the message. What is sent through it gets ids that follow from the message's id (per target
- * and type in order of sending), so that handling a message twice sends once; `hops` stops loops between agents.
+ * and type in order of sending), so that handling a message twice sends once; `hops` stops loops between agents. Requests
+ * made through it end when its signal fires, so that nobody works for an asker who has gone.
  */
 export interface Context extends Sender {
   /** Fires when the work is of no use any more: the lease was lost, the asker has gone, or the bus closes. */
@@ -42,7 +43,7 @@ export class HandlerContext extends Sender implements Context {
   readonly #parts: ContextParts;
 
   constructor(kernel: BusKernel, origin: Origin, parts: ContextParts) {
-    super(kernel, origin);
+    super(kernel, { ...origin, work: parts.signalOf });
     this.#parts = parts;
   }
 

@@ -13,6 +13,8 @@ export interface Origin {
   readonly from: string | undefined;
   /** What is being handled; undefined outside of handlers. */
   readonly cause: Cause | undefined;
+  /** The work it is part of: what is asked for it is of no use any more when its signal fires. */
+  readonly work?: { readonly signal: AbortSignal };
 }
 
 /** The message whose handling sends others. */

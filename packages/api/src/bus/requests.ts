@@ -117,7 +117,7 @@ export class Requests {
       const startedAt = performance.now();
       const replies = durable
         ? this.#durably(origin, to, input, options)
-        : this.#calls.call(addressOf(to), input, this.#bounds(options));
+        : this.#calls.call(addressOf(to), input, this.#bounds(origin, options));
       const answer = await this.#collect(replies, to, question);
       this.#kernel.timings.add(type, performance.now() - startedAt);
       return this.#read(answer, to, question);
@@ -126,7 +126,7 @@ export class Requests {
 
   #durably(origin: Origin, to: string, input: MessageInput, options: RequestOptions): AsyncIterable<Message> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, ttlMs, id } = options;
-    const { timeoutMs: _, ...bounds } = this.#bounds(options);
+    const { timeoutMs: _, ...bounds } = this.#bounds(origin, options);
     return askDurably(this.#kernel, {
       asker: origin.from,
       responder: to,
@@ -189,11 +189,12 @@ export class Requests {
     });
   }
 
-  #bounds(options: RequestOptions): CallOptions {
-    const bounds = toBounds(options);
-    if (this.#kernel.settings.ownsTransport) return bounds;
-    const { signal } = this.#end;
-    return { ...bounds, signal: bounds.signal === undefined ? signal : AbortSignal.any([signal, bounds.signal]) };
+  #bounds({ work }: Origin, options: RequestOptions): CallOptions {
+    const { signal, ...bounds } = toBounds(options);
+    const end = this.#kernel.settings.ownsTransport ? undefined : this.#end.signal;
+    const [first, ...others] = [signal, work?.signal, end].filter((one) => one !== undefined);
+    if (first === undefined) return bounds;
+    return { ...bounds, signal: others.length === 0 ? first : AbortSignal.any([first, ...others]) };
   }
 }
 
