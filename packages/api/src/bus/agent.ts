@@ -146,7 +146,7 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     await Promise.all([consumer?.drain(), this.#responder.drain()]);
   }
 
-  /** Ends it: it goes offline, handlers finish. Its mailbox stays. Idempotent. */
+  /** Ends it: it goes offline, handlers finish. Its mailbox stays. Idempotent. Not to be awaited inside of its own handlers. */
   close(options?: CloseAgentOptions): Promise<void> {
     checkOptions(options, ['drainMs'], 'close options');
     checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });

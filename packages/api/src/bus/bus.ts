@@ -266,7 +266,10 @@ export class Bus extends Sender implements AsyncDisposable {
     return true;
   }
 
-  /** Ends the bus and its transport: handlers finish, agents go offline, locks are released. Idempotent. */
+  /**
+   * Ends the bus and its transport: handlers finish, agents go offline, locks are released. Idempotent. Not to be awaited
+   * inside of its own handlers, for which it waits.
+   */
   close(options?: CloseBusOptions): Promise<void> {
     checkOptions(options, ['drainMs', 'leases'], 'close options');
     checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });

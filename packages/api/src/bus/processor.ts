@@ -8,6 +8,10 @@ import type { BusKernel } from './kernel.ts';
 
 /** How messages of one queue are taken and handled. */
 export interface ConsumeOptions extends CallOptions {
+  /** Bounds the opening only. */
+  readonly timeoutMs?: number;
+  /** Ends the opening only; what was opened goes on until it is closed. */
+  readonly signal?: AbortSignal;
   /** How many handlers run at a time in this process, 1 to 10,000. Default 1. */
   readonly concurrency?: number;
   /** How long a lease of the queue lasts from now on, 50 to 43,200,000. Default: as the queue has it, 30,000. */
