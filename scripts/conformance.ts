@@ -81,6 +81,12 @@ async function findHarnesses(): Promise<Harness[]> {
 function readOptions(): RunOptions {
   const { profile, only, group, parallel, seed, verbose } = values;
   if (profile !== 'smoke' && profile !== 'full') fail(`--profile is smoke or full, not ${profile}`);
+  if (
+    values['write-docs'] &&
+    (positionals.length > 0 || only !== undefined || group !== undefined || profile !== 'full')
+  ) {
+    fail('--write-docs needs all backends and the full profile');
+  }
   if (group !== undefined && !(GROUPS as readonly string[]).includes(group))
     fail(`--group is one of ${GROUPS.join(', ')}`);
   return {
