@@ -172,13 +172,14 @@ export class Requests {
   /** Says what to do where nobody is there. */
   async #explain(error: unknown, to: string): Promise<unknown> {
     if (!isBusbarError(error) || (error.code !== 'NO_RESPONDER' && error.code !== 'NOT_FOUND')) return error;
+    const { code, outcome } = error;
     const isThere = await this.#registry.isRegistered(to).catch(() => false);
     const nearest = isThere ? undefined : await this.#registry.nearest(to);
-    const missing = nearest === undefined ? `There is no agent ${to}.` : `Did you mean ${nearest}?`;
+    const unheard = code === 'NO_RESPONDER' ? `There is no agent ${to}.` : 'It has a mailbox once it was opened.';
+    const missing = nearest === undefined ? `${unheard} bus.agents() lists who is there.` : `Did you mean ${nearest}?`;
     const hint = isThere
       ? 'It is registered, and no instance is online: durable: true leaves the request in its inbox.'
       : missing;
-    const { code, outcome } = error;
     const text = code === 'NO_RESPONDER' ? `nobody answers requests to ${to}` : `there is no agent ${to}`;
     return new BusbarError(code, text, {
       hint,
