@@ -9,6 +9,7 @@ import { isBusy, toStoreError } from './errors.ts';
 import type { Settings } from './options.ts';
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 import { prepareFile } from './store-file.ts';
+import { boundLog } from './write-ahead-log.ts';
 
 /** A database that is ready for use. */
 export interface OpenedDatabase {
@@ -23,10 +24,6 @@ const OLDEST_SQLITE = '3.51.3';
 /** Stores of at most so many pages, 1 MiB, are checked when they are opened. */
 const CHECKED_PAGES = 256;
 const OPEN_WITHIN_MS = 10_000;
-/** Pages in the WAL at which a commit copies them into the file: 4 MiB. */
-const CHECKPOINT_PAGES = 1000;
-/** What of the WAL's file is kept after a checkpoint. */
-const WAL_KEPT_BYTES = 16_777_216;
 
 /** Opens the file of a store, made where it is not there. Waits a bounded time for processes that keep it locked. */
 export async function openDatabase(settings: Settings): Promise<OpenedDatabase> {
@@ -62,7 +59,7 @@ function tryOpen(path: string, settings: Settings): OpenedDatabase {
   try {
     checkLibrary(db);
     checkOwner(db, path);
-    configure(db, settings.durability);
+    configure(db, path, settings.durability);
     if (version(db) < SCHEMA_VERSION) migrate(db);
     else checkSmall(db);
     return { db, path, storeId: readMeta(db, 'store') as string, clock: openClock(db) };
@@ -112,7 +109,7 @@ function version(db: Database.Database): number {
   return db.pragma('user_version', { simple: true }) as number;
 }
 
-function configure(db: Database.Database, durability: Settings['durability']): void {
+function configure(db: Database.Database, path: string, durability: Settings['durability']): void {
   if (isEmpty(db)) db.pragma('auto_vacuum = INCREMENTAL');
   const mode = db.pragma('journal_mode = WAL', { simple: true });
   if (mode !== 'wal') {
@@ -123,8 +120,7 @@ function configure(db: Database.Database, durability: Settings['durability']): v
   db.pragma(`synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
   // A plain fsync of macOS leaves the data in the drive's cache.
   if (durability === 'power') db.pragma('fullfsync = 1');
-  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-  db.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`);
+  boundLog(db, path);
   db.pragma('temp_store = MEMORY');
   db.pragma('cache_size = -4096');
   db.pragma('foreign_keys = OFF');

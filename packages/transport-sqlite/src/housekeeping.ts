@@ -9,6 +9,7 @@ import { isOverBounds, trimLog } from './retention.ts';
 import type { Sleepers } from './signals.ts';
 import type { Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
+import { boundLog, emptyLog } from './write-ahead-log.ts';
 
 /** How often it is looked whether there is something to do. One process does it for all. */
 const EVERY_MS = 5000;
@@ -57,6 +58,7 @@ export class Housekeeping {
     const now = performance.now();
     if (now < this.#nextAt) return;
     this.#nextAt = now + EVERY_MS;
+    boundLog(this.#store.db, this.#store.path);
     await this.#keepBell(now);
     await this.#sleepers.waiting.forget(now - FORGET_QUEUE_MS);
     // So that none falls behind the tombstones only because nothing it watches has changed.
@@ -123,7 +125,7 @@ export class Housekeeping {
     const hasPaused = written !== this.#checkpointed && performance.now() - this.#sleepers.batcher.committedAt > 1000;
     if (!hasPaused) return;
     this.#checkpointed = written;
-    this.#store.db.pragma('wal_checkpoint(PASSIVE)');
+    emptyLog(this.#store.db, this.#store.path);
   }
 }
 

@@ -30,20 +30,14 @@ export function insertJobs(
   const first = counter.jobHead + 1;
   counter.jobHead += messages.length;
   const statuses = noteIds(transaction, queue, messages, first, options);
-  const rows: Row[] = [];
-  for (const [index, message] of messages.entries()) {
-    if (statuses[index] === 'stored') rows.push({ seq: first + index, message });
+  for (let from = 0; from < messages.length; ) {
+    let to = from;
+    while (to < messages.length && statuses[to] === 'stored') to += 1;
+    const run = from === 0 && to === messages.length ? messages : messages.slice(from, to);
+    insertRun(transaction, queue, run, first + from);
+    from = to + 1;
   }
-  write(transaction, queue, rows);
-  queue.sent += rows.length;
-  if (rows.every(isPlaced)) placeAll(transaction, queue, rows);
-  else for (const row of rows) place(transaction, queue, toPlacing(transaction, row));
   return statuses;
-}
-
-interface Row {
-  readonly seq: number;
-  readonly message: StampedMessage;
 }
 
 interface Insertion {
@@ -76,42 +70,42 @@ function noteIds(
   return room >= ids.length ? remember(transaction, incoming) : rememberSome(transaction, incoming, room);
 }
 
-function write(transaction: Transaction, queue: QueueRow, rows: readonly Row[]): void {
-  const { one, many, columns } = rows.every(({ message }) => isPlain(message)) ? PLAIN : FULL;
-  let parameters: unknown[] = [];
-  for (const row of rows) {
-    if (columns === PLAIN.columns) pushPlain(parameters, transaction, queue, row);
-    else pushFull(parameters, transaction, queue, row);
-    if (parameters.length < CHUNK * columns) continue;
-    transaction.store.sql(many).run(parameters);
-    parameters = [];
-  }
-  for (let from = 0; from < parameters.length; from += columns) {
-    transaction.store.sql(one).run(parameters.slice(from, from + columns));
+/** Writes messages with numbers that follow each other, and gives each its place. */
+function insertRun(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+  if (run.length === 0) return;
+  write(transaction, queue, run, first);
+  queue.sent += run.length;
+  if (run.every(isPlaced)) placeAll(transaction, queue, run, first);
+  else
+    for (const [index, message] of run.entries())
+      place(transaction, queue, toPlacing(transaction, message, first + index));
+}
+
+function write(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+  const { store, now } = transaction;
+  const kind = run.every(isPlain) ? PLAIN : FULL;
+  for (let from = 0; from < run.length; ) {
+    const count = run.length - from >= CHUNK ? CHUNK : 1;
+    const parameters: unknown[] = [];
+    for (let index = from; index < from + count; index += 1) {
+      const message = run[index] as StampedMessage;
+      if (kind === PLAIN) pushPlain(parameters, message, first + index, queue.id, now);
+      else pushFull(parameters, message, first + index, queue.id, now);
+    }
+    store.sql(count === 1 ? kind.one : kind.many).run(parameters);
+    from += count;
   }
 }
 
-function pushPlain(parameters: unknown[], { now }: Transaction, queue: QueueRow, { seq, message }: Row): void {
-  const { priority, hops, sentAt, id, contentType } = message;
-  const body = toStored(message.body);
-  parameters.push(
-    seq,
-    queue.id,
-    now,
-    0,
-    priority,
-    hops,
-    sentAt,
-    id,
-    contentType,
-    crcOf(message, null, message.body),
-    body,
-  );
+function pushPlain(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {
+  const { priority, hops, sentAt, id, contentType, body } = message;
+  const crc = crcOf(message, null, body);
+  parameters.push(seq, queueId, now, 0, priority, hops, sentAt, id, contentType, crc, toStored(body));
 }
 
-function pushFull(parameters: unknown[], { now }: Transaction, queue: QueueRow, { seq, message }: Row): void {
+function pushFull(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {
   const expires = message.ttlMs === undefined ? null : Math.ceil(now + message.ttlMs);
-  parameters.push(seq, queue.id, dueAt(message, now), 0, expires);
+  parameters.push(seq, queueId, dueAt(message, now), 0, expires);
   pushContent(parameters, message);
 }
 
@@ -120,27 +114,23 @@ function dueAt({ delayMs }: StampedMessage, now: number): number {
 }
 
 /** Whether it is ready as it comes. */
-function isPlaced({ message }: Row): boolean {
-  return message.delayMs === 0 && message.orderingKey === undefined;
+function isPlaced({ delayMs, orderingKey }: StampedMessage): boolean {
+  return delayMs === 0 && orderingKey === undefined;
 }
 
-function toPlacing({ now }: Transaction, { seq, message }: Row): Placing {
+function toPlacing({ now }: Transaction, message: StampedMessage, seq: number): Placing {
   const { priority, orderingKey } = message;
   return { seq, at: dueAt(message, now), priority, orderingKey };
 }
 
-/** Messages of one priority whose numbers follow each other stand together. */
-function placeAll(transaction: Transaction, queue: QueueRow, rows: readonly Row[]): void {
-  for (let from = 0; from < rows.length; ) {
-    const { seq, message } = rows[from] as Row;
+/** Messages of one priority stand together. */
+function placeAll(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+  const at = transaction.now;
+  for (let from = 0; from < run.length; ) {
+    const { priority } = run[from] as StampedMessage;
     let to = from + 1;
-    while (rows[to]?.seq === seq + to - from && rows[to]?.message.priority === message.priority) to += 1;
-    addReady(transaction, queue, {
-      rank: 9 - message.priority,
-      at: transaction.now,
-      first: seq,
-      last: seq + to - from - 1,
-    });
+    while (run[to]?.priority === priority) to += 1;
+    addReady(transaction, queue, { rank: 9 - priority, at, first: first + from, last: first + to - 1 });
     from = to;
   }
 }

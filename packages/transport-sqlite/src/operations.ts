@@ -1,10 +1,10 @@
 /** What operators do to messages and queues. Each does a bounded step; callers go on while there is more. */
 
-import type { MessageState, PendingResult, QueueSettings } from '@busbar/api/transport';
+import { type MessageState, type PendingResult, QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { knownSeq, note } from './dedupe.ts';
 import { displace, place, removeJob } from './jobs.ts';
 import { findLease } from './leased.ts';
-import { DEFAULT_SETTINGS, type QueueRow, saveSettings } from './queue-row.ts';
+import { type QueueRow, saveSettings } from './queue-row.ts';
 import { CONTENT } from './schema.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -17,7 +17,7 @@ type Removable = Exclude<MessageState, 'leased'>;
 export function configure(transaction: Transaction, name: string, settings: QueueSettings): void {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const found = transaction.queue(name);
-  const merged = { ...(found?.settings ?? DEFAULT_SETTINGS), ...given };
+  const merged = { ...(found?.settings ?? QUEUE_DEFAULTS), ...given };
   if (found === undefined) {
     transaction.ensureQueue(name, merged);
     return;

@@ -6,17 +6,6 @@ import type { Store } from './store.ts';
 const COLUMNS =
   'id, ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at';
 
-/** What a queue does that nobody configured. */
-export const DEFAULT_SETTINGS: Required<QueueSettings> = {
-  leaseMs: 30_000,
-  maxLength: 1_000_000,
-  maxAttempts: 5,
-  dedupeMs: 120_000,
-  expireIdleMs: Number.POSITIVE_INFINITY,
-  frozen: false,
-  deadTtlMs: 2_592_000_000,
-};
-
 type Raw = readonly [number, string, string, ...(number | null)[]];
 
 /** A queue as one transaction sees and changes it. Written back once, by the transaction. */

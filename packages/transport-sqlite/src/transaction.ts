@@ -1,7 +1,7 @@
 /** One transaction: the rows that it has loaded, what it changed, and what of that others wait for. */
 
-import type { QueueSettings } from '@busbar/api/transport';
-import { DEFAULT_SETTINGS, findQueue, findQueueById, insertQueue, type QueueRow } from './queue-row.ts';
+import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import { findQueue, findQueueById, insertQueue, type QueueRow } from './queue-row.ts';
 import type { Store } from './store.ts';
 
 /** Counters that never go back. */
@@ -60,7 +60,7 @@ export class Transaction {
   }
 
   /** The queue of this name, made with these settings where it is not there. */
-  ensureQueue(name: string, settings: Required<QueueSettings> = DEFAULT_SETTINGS): QueueRow {
+  ensureQueue(name: string, settings: Required<QueueSettings> = QUEUE_DEFAULTS): QueueRow {
     const found = this.queue(name);
     if (found !== undefined) return found;
     insertQueue(this.store, name, settings, this.now);
