@@ -37,10 +37,14 @@ export {
   checkPattern,
   checkQueueName,
   checkTopic,
+  compareUtf8,
   matchTopic,
   quote,
   utf8Length,
 } from './names.ts';
 export { openTransport } from './open/open-transport.ts';
+export { QUEUE_DEFAULTS } from './open/queues.ts';
 export { MAX_BATCH, NORMAL_PRIORITY } from './open/stamp.ts';
 export type * from './transport.ts';
+export { type FacetName, unsupportedFacet } from './unsupported-facet.ts';
+export { type KeyChange, WatchCursor } from './watch-cursor.ts';

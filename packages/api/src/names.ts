@@ -73,6 +73,21 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** The order of two texts by their UTF-8 bytes: that of code points, where `<` and `sort()` put U+FFFD after an emoji. */
+export function compareUtf8(one: string, other: string): number {
+  const shared = Math.min(one.length, other.length);
+  for (let index = 0; index < shared; index += 1) {
+    const difference = rankOfUnit(one.charCodeAt(index)) - rankOfUnit(other.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return one.length - other.length;
+}
+
+/** Surrogates stand for what is above all other units. */
+function rankOfUnit(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
 /** `value` as it may stand in a message for people: quoted, cut short, without control characters. */
 export function quote(value: unknown): string {
   if (typeof value !== 'string') return value === null ? 'null' : typeof value;

@@ -1,7 +1,14 @@
 /** The grammar of names and the one matcher, held against a reference written in another way. */
 
 import { isBusbarError, matchTopic } from '@busbar/api';
-import { checkEntryKey, checkPattern, checkQueueName, checkTopic, utf8Length } from '@busbar/api/transport';
+import {
+  checkEntryKey,
+  checkPattern,
+  checkQueueName,
+  checkTopic,
+  compareUtf8,
+  utf8Length,
+} from '@busbar/api/transport';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
@@ -100,6 +107,15 @@ test('the length in UTF-8 equals what an encoder gives', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       if (text.isWellFormed()) expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);
+    }),
+  );
+});
+
+test('texts are ordered by their UTF-8 bytes', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\ud7ff', '\ue000', '\uff5e', '\u{1f600}') });
+  fc.assert(
+    fc.property(text, text, (one, other) => {
+      expect(Math.sign(compareUtf8(one, other))).toBe(Buffer.compare(Buffer.from(one), Buffer.from(other)));
     }),
   );
 });

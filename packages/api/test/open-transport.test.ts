@@ -1,6 +1,14 @@
 /** What `openTransport` does for every backend, held against a backend that does almost nothing. */
 
-import { type Backend, type Capabilities, type Delivery, openTransport, type Transport } from '@busbar/api/transport';
+import {
+  type Backend,
+  type Capabilities,
+  type Delivery,
+  type Features,
+  openTransport,
+  type Transport,
+  unsupportedFacet,
+} from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
 const capabilities: Capabilities = {
@@ -31,7 +39,19 @@ const capabilities: Capabilities = {
   retention: { maxAgeMs: 1, maxEvents: 1, maxBytes: 1 },
 };
 
-function open(overrides: { queues?: Partial<Backend['queues']>; close?: () => Promise<void> }): Transport {
+interface Overrides {
+  readonly queues?: Partial<Backend['queues']>;
+  readonly topics?: Partial<Backend['topics']>;
+  readonly admin?: Partial<Backend['admin']>;
+  readonly capabilities?: Capabilities;
+  readonly close?: () => Promise<void>;
+}
+
+function declaring(features: Partial<Features>): Capabilities {
+  return { ...capabilities, features: { ...capabilities.features, ...features } };
+}
+
+function open(overrides: Overrides): Transport {
   const backend = {
     name: 'stub',
     capabilities,
@@ -146,4 +166,58 @@ test('unknown options are refused, with the legal ones in the hint', async () =>
     code: 'INVALID_ARGUMENT',
     hint: expect.stringContaining('max'),
   });
+});
+
+test('ordering keys are refused, and nothing is stored, where they are declared missing', async () => {
+  let calls = 0;
+  const stored = async (): Promise<[]> => {
+    calls += 1;
+    return [];
+  };
+  const lacking = { ...declaring({ orderingKeys: false }), reasons: { orderingKeys: 'one consumer only' } };
+  await using transport = open({ queues: { send: stored }, topics: { publish: stored }, capabilities: lacking });
+  const batch = [{ body: new Uint8Array() }, { body: new Uint8Array(), orderingKey: 'k' }];
+  const refusal = { code: 'UNSUPPORTED', hint: 'one consumer only' };
+  await expect(transport.queues.send('q', batch)).rejects.toMatchObject({ ...refusal, operation: 'queues.send' });
+  await expect(transport.topics.publish('t', batch)).rejects.toMatchObject({ ...refusal, operation: 'topics.publish' });
+  expect(calls).toBe(0);
+  await transport.queues.send('q', batch.slice(0, 1));
+  expect(calls).toBe(1);
+});
+
+test('methods of a feature that is declared missing need not be there, and are refused', async () => {
+  await using transport = open({});
+  const { admin } = transport;
+  await expect(admin.reschedule('q', ['x'], 0)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  await expect(admin.importState([])).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  await expect(admin.exportState()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+});
+
+test('a backend that declares what it does not have is a mistake of its author', () => {
+  expect(() => open({ capabilities: declaring({ cancel: true }) })).toThrow(
+    new TypeError('the backend stub declares cancel, and its admin has no method cancel'),
+  );
+  const admin = { exportState: async function* () {} };
+  expect(() => open({ admin, capabilities: declaring({ exportState: true }) })).toThrow(/no method importState/);
+  expect(() => open({ capabilities: declaring({ calls: true }) })).toThrow(/declares calls and has none/);
+});
+
+test('a facet that is still to be written refuses every method, but for those that are', async () => {
+  const backend: Backend = {
+    name: 'begun',
+    capabilities,
+    queues: { ...unsupportedFacet('queues'), send: async () => [] },
+    topics: unsupportedFacet('topics'),
+    entries: unsupportedFacet('entries'),
+    admin: unsupportedFacet('admin'),
+    close: async () => {},
+  };
+  await using transport = openTransport(backend);
+  const { queues, topics, entries, admin } = transport;
+  await expect(queues.send('q', [])).resolves.toEqual([]);
+  const refusal = { code: 'UNSUPPORTED', transport: 'begun', outcome: 'failed' };
+  await expect(queues.receive('q')).rejects.toMatchObject({ ...refusal, operation: 'queues.receive' });
+  await expect(topics.subscribe('t', {}, () => {})).rejects.toMatchObject(refusal);
+  await expect(entries.watch('', () => {})).rejects.toMatchObject({ ...refusal, operation: 'entries.watch' });
+  await expect(admin.clear()).rejects.toMatchObject({ ...refusal, operation: 'admin.clear' });
 });

@@ -1,8 +1,17 @@
 /** The entries of one namespace: values with revisions and times to live. */
 
-import type { DeleteResult, Entry, Page, PutCondition, PutResult, Touch, TouchResult } from '@busbar/api/transport';
+import {
+  compareUtf8,
+  type DeleteResult,
+  type Entry,
+  type Page,
+  type PutCondition,
+  type PutResult,
+  type Touch,
+  type TouchResult,
+  WatchCursor,
+} from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
-import { EntryWatch } from './entry-watch.ts';
 
 interface Row {
   readonly key: string;
@@ -16,7 +25,7 @@ interface Row {
 export class EntryTable {
   readonly #agenda: Agenda;
   readonly #rows = new Map<string, Row>();
-  readonly #watches = new Set<EntryWatch>();
+  readonly #watches = new Set<WatchCursor>();
   /** The highest revision ever given: one counter for all keys, which is more than the rules ask. */
   revision = 0;
 
@@ -65,16 +74,17 @@ export class EntryTable {
   }
 
   list(prefix: string, { limit, after }: Page): Entry[] {
-    const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix)).sort(compareBytes);
-    const from = after === undefined ? 0 : keys.findIndex((key) => compareBytes(key, after) > 0);
+    const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix)).sort(compareUtf8);
+    const from = after === undefined ? 0 : keys.findIndex((key) => compareUtf8(key, after) > 0);
     if (from < 0) return [];
     return keys.slice(from, from + limit).flatMap((key) => this.get(key) ?? []);
   }
 
-  watch(prefix: string): EntryWatch {
+  watch(prefix: string): WatchCursor {
     const present = [...this.#rows.values()].filter(({ key }) => key.startsWith(prefix)).map(toEntry);
-    const watch = new EntryWatch(prefix, present, () => this.#watches.delete(watch));
+    const watch = new WatchCursor(prefix, () => this.#watches.delete(watch));
     this.#watches.add(watch);
+    watch.begin(present);
     return watch;
   }
 
@@ -109,9 +119,4 @@ export class EntryTable {
 function toEntry({ key, value, revision, createRevision, end }: Row): Entry {
   const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : end.leftMs;
   return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
-}
-
-/** The order of keys: that of their UTF-8 bytes. */
-function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

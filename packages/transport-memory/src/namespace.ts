@@ -6,6 +6,7 @@ import {
   type From,
   matchTopic,
   type PublishResult,
+  QUEUE_DEFAULTS,
   type StampedMessage,
 } from '@busbar/api/transport';
 import { Agenda } from './agenda.ts';
@@ -13,7 +14,7 @@ import { CallTable } from './call-table.ts';
 import { EntryTable } from './entry-table.ts';
 import { EventLog, type LogEvent } from './event-log.ts';
 import type { MemorySettings } from './options.ts';
-import { defaultSettings, Queue, type QueueGround } from './queue.ts';
+import { Queue, type QueueGround } from './queue.ts';
 
 /** A binding covers the events from this number on. */
 type Patterns = Map<string, number>;
@@ -33,7 +34,7 @@ export class Namespace {
     this.log = new EventLog(storeId, settings, this.agenda);
     this.#ground = {
       agenda: this.agenda,
-      defaults: defaultSettings(settings.maxLength),
+      defaults: { ...QUEUE_DEFAULTS, maxLength: settings.maxLength },
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
     };

@@ -337,19 +337,6 @@ export class Queue {
   }
 }
 
-/** Settings of a queue that nobody configured. */
-export function defaultSettings(maxLength: number): Required<QueueSettings> {
-  return {
-    leaseMs: 30_000,
-    maxLength,
-    maxAttempts: 5,
-    dedupeMs: 120_000,
-    expireIdleMs: Number.POSITIVE_INFINITY,
-    frozen: false,
-    deadTtlMs: 2_592_000_000,
-  };
-}
-
 function fullError({ name, settings }: Queue): BusbarError {
   return new BusbarError('BACKPRESSURE', `queue ${name} is full: it holds ${settings.maxLength} messages`, {
     hint: 'Slow down, consume faster, or raise maxLength.',

@@ -16,6 +16,7 @@ import { invalid, toBusbarError } from '../errors.ts';
 import { checkQueueName, quote } from '../names.ts';
 import type { Admin, CallOptions, ListOptions, StateRecord } from '../transport.ts';
 import { assertNotAborted } from './calls-under-way.ts';
+import { declaredAdmin } from './declared.ts';
 import type { Shared } from './shared.ts';
 import { checkId } from './stamp.ts';
 
@@ -79,7 +80,8 @@ function openInspection(shared: Shared): Inspection {
 }
 
 function openChanges(shared: Shared): Omit<Admin, keyof Inspection | 'exportState'> {
-  const { admin, capabilities } = shared.backend;
+  const { capabilities } = shared.backend;
+  const admin = declaredAdmin(shared.backend);
   const write = <T>(
     operation: string,
     options: CallOptions | undefined,
@@ -156,7 +158,8 @@ async function* exportRecords(shared: Shared, options: CallOptions | undefined):
   const signal =
     options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
   try {
-    for await (const record of shared.backend.admin.exportState({ signal, deadline: Number.POSITIVE_INFINITY })) {
+    const records = declaredAdmin(shared.backend).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
+    for await (const record of records) {
       assertNotAborted(options?.signal);
       shared.assertOpen('admin.exportState');
       yield record;

@@ -18,6 +18,7 @@ import type {
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { CallsUnderWay } from './calls-under-way.ts';
+import { checkDeclared } from './declared.ts';
 import { openEntries } from './entries.ts';
 import { HeldLeases } from './held-leases.ts';
 import { locate } from './locate.ts';
@@ -25,8 +26,12 @@ import { openQueues } from './queues.ts';
 import type { Closable, Shared } from './shared.ts';
 import { openTopics } from './topics.ts';
 
-/** The transport over `backend`. Authors of backends call it last in their opener. */
+/**
+ * The transport over `backend`. Authors of backends call it last in their opener. A backend that declares what it does not
+ * have is a TypeError.
+ */
 export function openTransport(backend: Backend): Transport {
+  checkDeclared(backend);
   return new OpenTransport(backend);
 }
 

@@ -25,6 +25,17 @@ const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
 const MAX_REASON = 4096;
 const MAX_COUNT = 2_147_483_647;
 
+/** How a queue behaves that nobody configured; a backend may hold it to another `maxLength`. */
+export const QUEUE_DEFAULTS: Readonly<Required<QueueSettings>> = Object.freeze({
+  leaseMs: 30_000,
+  maxLength: 1_000_000,
+  maxAttempts: 5,
+  dedupeMs: 120_000,
+  expireIdleMs: Number.POSITIVE_INFINITY,
+  frozen: false,
+  deadTtlMs: 2_592_000_000,
+});
+
 /** The queues of the transport. */
 export function openQueues(shared: Shared): Queues {
   const { backend, underWay, leases } = shared;
@@ -35,7 +46,7 @@ export function openQueues(shared: Shared): Queues {
       shared.assertOpen('queues.send');
       checkQueueName(queue);
       checkSendOptions(options);
-      const stamped = stampAll(messages, undefined, backend.capabilities.maxBodyBytes);
+      const stamped = stampAll(messages, undefined, backend.capabilities);
       const plan = { operation: 'queues.send', whenAbandoned: 'unknown' } as const;
       const results = await underWay.run(plan, options, (context) =>
         backend.queues.send(queue, stamped, options?.create ?? true, context),

@@ -1,5 +1,6 @@
 /** Makes a complete, checked, owned message of what a sender gave. */
 
+import { type Capabilities, requireFeature } from '../capabilities.ts';
 import {
   checkArray,
   checkDuration,
@@ -31,9 +32,11 @@ const MAX_HEADER_BYTES = 16_384;
 const NO_HEADERS: Headers = Object.freeze({});
 
 /** Stamps a batch: throws for the first bad message, before any has an effect (rule RD2). */
-export function stampAll(inputs: unknown, topic: string | undefined, maxBodyBytes: number): StampedMessage[] {
+export function stampAll(inputs: unknown, topic: string | undefined, capabilities: Capabilities): StampedMessage[] {
   checkArray(inputs, 'messages', MAX_BATCH);
-  return inputs.map((input) => stamp(input as MessageInput, topic, maxBodyBytes));
+  const stamped = inputs.map((input) => stamp(input as MessageInput, topic, capabilities.maxBodyBytes));
+  if (stamped.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
+  return stamped;
 }
 
 /** Stamps one message: checks every field, fills in what is missing, copies the body and the headers. */

@@ -31,7 +31,7 @@ export function openTopics(shared: Shared): Topics {
       checkTopic(topic);
       checkOptions(options, ['ephemeral', ...CALL_KEYS], 'publish options');
       checkBoolean(options?.ephemeral, 'ephemeral');
-      const stamped = stampAll(messages, topic, backend.capabilities.maxBodyBytes);
+      const stamped = stampAll(messages, topic, backend.capabilities);
       const plan = { operation: 'topics.publish', whenAbandoned: 'unknown' } as const;
       const results = await underWay.run(plan, options, (context) =>
         backend.topics.publish(topic, stamped, options?.ephemeral ?? false, context),

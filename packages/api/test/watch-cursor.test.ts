@@ -1,0 +1,49 @@
+/** What a watch tells of changes that come before, while and after the present entries are read. */
+
+import { type Entry, type EntryChange, WatchCursor } from '@busbar/api/transport';
+import { expect, test } from 'vitest';
+
+function entry(key: string, revision: number): Entry {
+  return { key, value: new Uint8Array(), revision, createRevision: 1, ttlLeftMs: undefined };
+}
+
+function put(key: string, revision: number): EntryChange & { kind: 'put' } {
+  return { kind: 'put', entry: entry(key, revision) };
+}
+
+function brief(changes: readonly EntryChange[]): string[] {
+  return changes.map((change) => {
+    if (change.kind === 'synced') return 'synced';
+    return change.kind === 'put' ? `${change.entry.key} ${change.entry.revision}` : `${change.key} ${change.kind}`;
+  });
+}
+
+test('what came before the present was read is told once, and what came meanwhile after it', async () => {
+  const watch = new WatchCursor('a/', () => {});
+  const first = watch.next(10);
+  watch.changed(put('a/1', 5));
+  watch.changed(put('a/2', 6));
+  watch.begin([entry('a/1', 5), entry('a/2', 4)]);
+  expect(brief(await first)).toEqual(['a/1 5', 'a/2 4', 'synced']);
+  expect(brief(await watch.next(10))).toEqual(['a/2 6']);
+});
+
+test('changes of a key are merged into the newest, others are not told', async () => {
+  const watch = new WatchCursor('a/', () => {});
+  watch.begin([]);
+  for (const change of [put('a/1', 1), put('b/1', 2), put('a/2', 3), put('a/1', 4)]) watch.changed(change);
+  watch.changed({ kind: 'deleted', key: 'a/3', revision: 5 });
+  expect(brief(await watch.next(10))).toEqual(['synced']);
+  expect(brief(await watch.next(2))).toEqual(['a/2 3', 'a/1 4']);
+  expect(brief(await watch.next(2))).toEqual(['a/3 deleted']);
+});
+
+test('closing ends a wait with nothing', async () => {
+  let closes = 0;
+  const watch = new WatchCursor('', () => {
+    closes += 1;
+  });
+  const waiting = watch.next(1);
+  await watch.close();
+  expect([await waiting, await watch.next(1), closes]).toEqual([[], [], 1]);
+});
