@@ -1,29 +1,10 @@
 /** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
 
-import { BusbarError, type CallContext, isBusbarError } from '@busbar/api/transport';
+import { BusbarError, type CallContext } from '@busbar/api/transport';
 import { isBusy, isFull, toStoreError } from './errors.ts';
+import { type Operation, Work } from './operation.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
-
-/** Something to do within a transaction. */
-export interface Operation {
-  readonly writes: boolean;
-  /** Whether it may be done while what was asked for before waits for a lock: streams do not wait for their owner. */
-  readonly overtakes?: boolean;
-  /**
-   * Does a bounded part of its work, and says whether that was the last. It changes nothing but the database: it is run
-   * again when the transaction does not come to be. It throws only before it has written anything.
-   */
-  step(transaction: Transaction): boolean;
-  /** What it did since the last time is stored. */
-  committed(): void;
-  /** It cannot be done: nothing since the last commit is stored, or `error` says that this is not known. */
-  failed(error: BusbarError): void;
-  /** Fails what of it nobody waits for any more, or not much longer. True when nothing is left. */
-  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean;
-  /** What it is made of, so that one part does not fail for another's fault. */
-  split?(): Operation[];
-}
 
 /** Who is told of transactions. */
 export interface Witness {
@@ -77,17 +58,17 @@ export class Batcher {
 
   /** Does `work`, which may write, in the next transaction. */
   write<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Call(true, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new Work(true, work, context, resolve, reject)));
   }
 
   /** Does `work`, which only reads, in the next transaction. */
   read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Call(false, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new Work(false, work, context, resolve, reject)));
   }
 
   /** The same, without waiting for what was asked for before when that waits for a lock. */
   readAhead<T>(work: (transaction: Transaction) => T): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Call(false, work, undefined, resolve, reject, true)));
+    return new Promise((resolve, reject) => this.add(new Work(false, work, undefined, resolve, reject, true)));
   }
 
   /**
@@ -288,66 +269,6 @@ export class Batcher {
   #fail(operations: Operation[], error: unknown): void {
     for (const operation of operations) operation.failed(toStoreError(error));
   }
-}
-
-/** A single piece of work with a promise. */
-class Call<T> implements Operation {
-  readonly writes: boolean;
-  readonly overtakes: boolean;
-  readonly #context: CallContext | undefined;
-  readonly #work: (transaction: Transaction) => T;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: BusbarError) => void;
-  #value: T | undefined;
-  #error: BusbarError | undefined;
-
-  constructor(
-    writes: boolean,
-    work: (transaction: Transaction) => T,
-    context: CallContext | undefined,
-    resolve: (value: T) => void,
-    reject: (error: BusbarError) => void,
-    overtakes = false,
-  ) {
-    this.writes = writes;
-    this.overtakes = overtakes;
-    this.#context = context;
-    this.#work = work;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  step(transaction: Transaction): boolean {
-    try {
-      this.#value = this.#work(transaction);
-      this.#error = undefined;
-    } catch (error) {
-      // Our own refusals come before any effect; what SQLite throws may come in the middle and breaks the transaction.
-      if (!isBusbarError(error)) throw error;
-      this.#error = error;
-    }
-    return true;
-  }
-
-  committed(): void {
-    if (this.#error === undefined) this.#resolve(this.#value as T);
-    else this.#reject(this.#error);
-  }
-
-  failed(error: BusbarError): void {
-    this.#reject(error);
-  }
-
-  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
-    if (this.#context === undefined || !isLate(this.#context, now, looksAtSignals)) return false;
-    this.#reject(error);
-    return true;
-  }
-}
-
-/** Whether nobody waits for a call any more, or not much longer. Asking for its signal makes one, so that is not done at once. */
-export function isLate(context: CallContext, now: number, looksAtSignals: boolean): boolean {
-  return context.deadline <= now || (looksAtSignals && context.signal.aborted);
 }
 
 /** A sync that failed may have reached the disk in part. */

@@ -4,7 +4,8 @@
  */
 
 import type { BusbarError, CallContext } from '@busbar/api/transport';
-import { type Batcher, isLate, type Operation } from './batcher.ts';
+import type { Batcher } from './batcher.ts';
+import { isLate, type Operation } from './operation.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Items of one step. */

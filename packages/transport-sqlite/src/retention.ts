@@ -1,6 +1,6 @@
 /** Retention: takes the oldest events of a namespace in bounded steps, and remembers up to where. */
 
-import { loadSpace, saveSpace } from './log.ts';
+import { loadSpace, type Space, saveSpace } from './log.ts';
 import type { RetentionOptions } from './options.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -14,40 +14,43 @@ type Old = readonly [number, number, number, number];
 export function trimLog(transaction: Transaction, bounds: Required<RetentionOptions>): boolean {
   const { store } = transaction;
   const space = loadSpace(store);
-  const bornBefore = Date.now() - bounds.maxAgeMs;
+  const own = ownTopics(transaction);
   const floor = historyFloor(transaction);
-  const isOver = (seq: number, at: number): boolean =>
-    seq < floor && (space.events > bounds.maxEvents || space.bytes > bounds.maxBytes || at < bornBefore);
-  const own = new Set(
-    store
-      .sql<[number]>('SELECT id FROM topic WHERE ns=? AND events > 0')
-      .all(store.ns)
-      .map(([id]) => id),
-  );
+  const taken = new Map<number, { count: number; last: number }>();
   const rows = store
     .sql<Old>(`SELECT seq, topic_id, at, bytes FROM log WHERE seq >= ? ORDER BY seq LIMIT ${STEP}`)
     .all(space.first);
-  const taken = new Map<number, { count: number; last: number }>();
   let isMore = rows.length === STEP;
   for (const [seq, topicId, at, bytes] of rows) {
     if (own.has(topicId)) {
-      if (!isOver(seq, at)) {
-        isMore = false;
-        break;
-      }
-      store.sql('DELETE FROM log WHERE seq=?').run(seq);
-      space.events -= 1;
-      space.bytes -= bytes;
-      space.trimmed = seq;
+      isMore &&= seq < floor && isOver(space, at, bounds);
+      if (seq >= floor || !isOver(space, at, bounds)) break;
+      take(transaction, space, seq, bytes);
       taken.set(topicId, { count: (taken.get(topicId)?.count ?? 0) + 1, last: seq });
     }
     space.first = seq + 1;
   }
-  const noteTaken = store.sql('UPDATE topic SET events = events - ?, trimmed = ? WHERE id=?');
-  for (const [topicId, { count, last }] of taken) noteTaken.run(count, last, topicId);
+  const note = store.sql('UPDATE topic SET events = events - ?, trimmed = ? WHERE id=?');
+  for (const [topicId, { count, last }] of taken) note.run(count, last, topicId);
   saveSpace(store, space);
   transaction.work += rows.length;
   return isMore;
+}
+
+function isOver(space: Space, at: number, { maxEvents, maxBytes, maxAgeMs }: Required<RetentionOptions>): boolean {
+  return space.events > maxEvents || space.bytes > maxBytes || at < Date.now() - maxAgeMs;
+}
+
+function take({ store }: Transaction, space: Space, seq: number, bytes: number): void {
+  store.sql('DELETE FROM log WHERE seq=?').run(seq);
+  space.events -= 1;
+  space.bytes -= bytes;
+  space.trimmed = seq;
+}
+
+function ownTopics({ store }: Transaction): Set<number> {
+  const rows = store.sql<[number]>('SELECT id FROM topic WHERE ns=? AND events > 0').all(store.ns);
+  return new Set(rows.map(([id]) => id));
 }
 
 /** Whether retention has something to take: a look without a write. */

@@ -1,34 +1,17 @@
 /** Consumers that wait: all of a process share one bell and one timer. */
 
 import type { BusbarError, CallContext, Delivery, QueueSettings, Wanted } from '@busbar/api/transport';
-import type { Batcher, Operation } from './batcher.ts';
-import { claim } from './claim.ts';
+import type { Batcher } from './batcher.ts';
+import { type Claimants, Claiming, hasSomething } from './claiming.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Listeners } from './listeners.ts';
-import type { QueueRow } from './queue-row.ts';
 import type { Transaction } from './transaction.ts';
+import { isNew, type Waiter } from './waiter.ts';
 
-/** Messages that one claim leases at most, for however many consumers. */
-const MAX_CLAIM = 1000;
 /** How much longer than it wants to a receive waits when the store is locked. */
 const MAX_STUCK_MS = 30_000;
 
-/** A receive that has nothing yet. */
-interface Waiter {
-  readonly queue: string;
-  readonly wanted: Wanted;
-  readonly context: CallContext;
-  readonly resolve: (deliveries: Delivery[]) => void;
-  readonly reject: (error: BusbarError) => void;
-  readonly deadline: number;
-  /** It was told that there is nothing, and waits for what comes. */
-  isWaiting: boolean;
-  /** The transaction that decided it: a second claim in the same one must not lease more for it. */
-  decidedIn: Transaction | undefined;
-  isOver: boolean;
-}
-
-export class WaitingRoom {
+export class WaitingRoom implements Claimants {
   readonly #batcher: Batcher;
   readonly #listeners: Listeners;
   readonly #onChange: () => void;
@@ -136,7 +119,7 @@ export class WaitingRoom {
   }
 
   /** The store is locked, so that nobody can look: who came anew does not wait for that without end. */
-  giveUpStuck(queue: string, now: number, looksAtSignals: boolean, error: BusbarError): void {
+  giveUpStuck(queue: string, now: number, looksAtSignals: boolean, error: BusbarError): boolean {
     for (const waiter of this.waiters(queue).filter(isNew)) {
       if (looksAtSignals && waiter.context.signal.aborted) this.#leave(waiter, []);
       else if (waiter.deadline + MAX_STUCK_MS < now) {
@@ -144,6 +127,7 @@ export class WaitingRoom {
         waiter.reject(error);
       }
     }
+    return !this.#queues.has(queue);
   }
 
   fail(queue: string, error: BusbarError): void {
@@ -155,7 +139,7 @@ export class WaitingRoom {
 
   #claim(queue: string): void {
     if (!this.#queues.has(queue)) return;
-    this.#batcher.add(new ClaimOperation(queue, this, this.#listeners));
+    this.#batcher.add(new Claiming(queue, this, this.#listeners));
     this.#looking.set(queue, this.#batcher.added);
   }
 
@@ -215,97 +199,4 @@ export class WaitingRoom {
     if (deliveries !== undefined) waiter.resolve(deliveries);
     if (this.#size === 0) this.#onChange();
   }
-}
-
-/** Claims messages of one queue for all who wait for it. */
-class ClaimOperation implements Operation {
-  readonly writes = true;
-  readonly #queue: string;
-  readonly #room: WaitingRoom;
-  readonly #listeners: Listeners;
-  #served = new Map<Waiter, Delivery[]>();
-  #hasMore = false;
-  #settings: Required<QueueSettings> | undefined;
-
-  constructor(queue: string, room: WaitingRoom, listeners: Listeners) {
-    this.#queue = queue;
-    this.#room = room;
-    this.#listeners = listeners;
-  }
-
-  step(transaction: Transaction): boolean {
-    this.#served = new Map();
-    this.#hasMore = false;
-    const waiters = this.#room.waiters(this.#queue).filter(({ decidedIn }) => decidedIn !== transaction);
-    const queue = transaction.queue(this.#queue);
-    for (const waiter of waiters) if (!waiter.isWaiting) this.#served.set(waiter, []);
-    for (let from = 0; from < waiters.length && queue !== undefined; ) {
-      const group = sameConsumer(waiters, from);
-      from += group.length;
-      if (this.#serve(transaction, queue, group) < group.length) break;
-    }
-    if (queue !== undefined) {
-      this.#hasMore = queue.ready > 0;
-      this.#settings = queue.settings;
-      if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.use(transaction.now);
-    }
-    for (const [waiter, deliveries] of this.#served) {
-      if (deliveries.length > 0 || waiter.wanted.waitMs === 0) waiter.decidedIn = transaction;
-    }
-    const isLeftWaiting = waiters.some((waiter) => waiter.wanted.waitMs > 0 && !this.#served.get(waiter)?.length);
-    if (isLeftWaiting) this.#listeners.add(transaction, 'queue', this.#queue);
-    return true;
-  }
-
-  committed(): void {
-    if (this.#settings !== undefined) this.#room.learn(this.#queue, this.#settings);
-    this.#room.settle(this.#queue, this.#served, this.#hasMore);
-  }
-
-  failed(error: BusbarError): void {
-    this.#room.fail(this.#queue, error);
-  }
-
-  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
-    this.#room.giveUpStuck(this.#queue, now, looksAtSignals, error);
-    return !this.#room.queues.has(this.#queue);
-  }
-
-  /** How many of the group got something. */
-  #serve(transaction: Transaction, queue: QueueRow, group: readonly Waiter[]): number {
-    const max = group.reduce((sum, { wanted }) => sum + wanted.max, 0);
-    const deliveries = claim(transaction, queue, Math.min(max, MAX_CLAIM), group[0]?.wanted.consumer);
-    let from = 0;
-    for (const [index, waiter] of group.entries()) {
-      if (from >= deliveries.length) return index;
-      this.#served.set(waiter, deliveries.slice(from, from + waiter.wanted.max));
-      from += waiter.wanted.max;
-    }
-    return group.length;
-  }
-}
-
-function isNew(waiter: Waiter): boolean {
-  return !waiter.isOver && !waiter.isWaiting;
-}
-
-function sameConsumer(waiters: readonly Waiter[], from: number): Waiter[] {
-  const consumer = waiters[from]?.wanted.consumer;
-  const end = waiters.findIndex((waiter, index) => index > from && waiter.wanted.consumer !== consumer);
-  return waiters.slice(from, end < 0 ? undefined : end);
-}
-
-/** Whether a claim would find something, or something to bring up to date. */
-function hasSomething(transaction: Transaction, name: string): boolean {
-  const queue = transaction.queue(name);
-  if (queue === undefined) return false;
-  const { store, now } = transaction;
-  if (queue.ready > 0 || queue.copying > 0) return true;
-  if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
-  if (
-    queue.delayed > 0 &&
-    store.value('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now) !== undefined
-  )
-    return true;
-  return queue.leased > 0 && store.value('SELECT 1 FROM leased WHERE until<=?', now) !== undefined;
 }
