@@ -155,13 +155,13 @@ export interface AdminBackend {
     ids: readonly string[] | undefined,
     context: CallContext,
   ): Promise<number>;
-  /** This and {@link AdminBackend.reschedule} are there exactly where the feature `cancel` is declared. */
+  /** Needed, like {@link AdminBackend.reschedule}, where the feature `cancel` is declared; never called elsewhere. */
   cancel?(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
   reschedule?(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
   deleteQueue(queue: string, context: CallContext): Promise<boolean>;
   /** Deletes everything in this transport's namespace, counters of revisions excepted. */
   clear(context: CallContext): Promise<void>;
-  /** This and {@link AdminBackend.importState} are there exactly where the feature `exportState` is declared. */
+  /** Needed, like {@link AdminBackend.importState}, where the feature `exportState` is declared; never called elsewhere. */
   exportState?(context: CallContext): AsyncIterable<StateRecord>;
   /** One bounded batch of an import, in the order of the export. */
   importState?(records: readonly StateRecord[], context: CallContext): Promise<number>;

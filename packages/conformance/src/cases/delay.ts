@@ -179,6 +179,17 @@ export const cases: readonly ConformanceCase[] = [
     },
     async refused(lab) {
       lab.check.ok(lab.capabilities.reasons.monotonicClock, 'the reason why the wall clock moves delays');
+      await withWallClock(0, async (clock) => {
+        const client = await lab.open();
+        for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
+          await lab.send(client, 'work', lab.messages(1, { delayMs: 200 }));
+          clock.offsetMs = offsetMs;
+          await reached(lab, performance.now() + 50);
+          clock.offsetMs = 0;
+          await lab.ack(client, [await receiveOne(lab, client, 'work', lab.beyond(200) + SLACK_MS)]);
+        }
+        await lab.nothing(client, 'work', 50);
+      });
     },
   },
   {
