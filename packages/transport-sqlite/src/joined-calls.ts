@@ -88,23 +88,24 @@ class Part<Item, Result> {
     return isLate(this.#context, now, looksAtSignals);
   }
 
-  /** Adds what is still to be done of it, as far as the step has room. */
-  take(transaction: Transaction, batch: Item[]): void {
+  /** Adds what is still to be done of it, as far as the step has room. False when it is refused. */
+  take(transaction: Transaction, batch: Item[]): boolean {
     const { items, refuse } = this.call;
     this.count = 0;
     this.#refusal = refuse?.(transaction);
-    if (this.#refusal !== undefined) return;
+    if (this.#refusal !== undefined) return false;
     for (let index = this.#results.length; index < items.length && batch.length < STEP; index += 1) {
       batch.push(items[index] as Item);
       this.count += 1;
     }
+    return true;
   }
 
   /** Keeps what the step has brought, and tells the caller when that was the last. */
   keep(fresh: readonly Result[], from: number): void {
     for (let index = from; index < from + this.count; index += 1) this.#results.push(fresh[index] as Result);
     this.count = 0;
-    if (this.#refusal !== undefined) this.#reject(this.#refusal);
+    if (this.#refusal !== undefined) this.fail(this.#refusal);
     else if (this.isOver) this.#resolve(this.#results);
   }
 
@@ -150,7 +151,8 @@ class JoinedOperation<Item, Result> implements Operation {
     const batch: Item[] = [];
     for (const part of this.#parts) {
       if (batch.length >= STEP) break;
-      part.take(transaction, batch);
+      // What refuses it may be gone once the calls before it are done.
+      if (!part.take(transaction, batch) && batch.length > 0) break;
       this.#reached += 1;
     }
     this.#fresh = batch.length === 0 ? [] : this.#kind.work(transaction, this.#on, batch);

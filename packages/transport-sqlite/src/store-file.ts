@@ -1,6 +1,6 @@
 /** The file of a store before SQLite opens it: where it lies, whose it is, who may read it. */
 
-import { closeSync, constants, lstatSync, mkdirSync, openSync, type Stats, statfsSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, type Stats, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BusbarError, quote } from '@busbar/api/transport';
 import { toStoreError } from './errors.ts';
@@ -56,6 +56,18 @@ function create(path: string): void {
     closeSync(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** SQLite syncs the file, not that it is there. Some systems cannot sync a folder, and need not. */
+function syncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, constants.O_RDONLY);
+    fsyncSync(fd);
+    closeSync(fd);
+  } catch {
+    // Windows.
   }
 }
 

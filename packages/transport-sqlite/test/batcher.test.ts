@@ -51,6 +51,17 @@ test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goe
   expect(await transport.queues.send('work', [{ id: 'm99', body }])).toMatchObject([{ status: 'stored' }]);
 });
 
+test('sends of one turn take effect in their order, also where one creates what another needs', async () => {
+  await using folder = tempDir();
+  await using transport = openTransport(new SqliteBackend(await storeIn(folder)));
+  const send = (id: string, create: boolean): Promise<unknown> =>
+    transport.queues.send('work', [{ id, body: new Uint8Array(1) }], { create });
+  const results = await Promise.allSettled([send('0', false), send('1', true), send('2', false), send('3', true)]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled']);
+  const got = await transport.queues.receive('work', { max: 10 });
+  expect(got.map(({ id }) => id)).toEqual(['1', '2', '3']);
+});
+
 test('a large batch yields to the event loop and to other calls', async () => {
   await using folder = tempDir();
   await using transport = openTransport(new SqliteBackend(await storeIn(folder)));

@@ -1,5 +1,7 @@
+/** The whole suite on the SQLite transport; with every commit synced the telling cases, all of them in `npm run test:full`. */
+
 import { testTransport } from '@busbar/conformance/vitest';
 import { sqliteHarness } from './harness.ts';
 
-// `npm run conformance` and `npm run test:full` run all of it.
-testTransport(sqliteHarness(), { profile: process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke' });
+testTransport(sqliteHarness());
+testTransport(sqliteHarness('power'), { profile: process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke' });
