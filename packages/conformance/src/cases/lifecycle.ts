@@ -154,6 +154,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'after closing in the midst of everything no timer, socket or file is left, and the process ends by itself',
     level: 'MUST',
     rules: ['RA3'],
+    // It counts the timers of this process.
+    alone: true,
     smoke: true,
     async run(lab) {
       if (lab.powers.has('processes')) await endsByItself(lab);
