@@ -98,9 +98,9 @@ function write(transaction: Transaction, queue: QueueRow, run: readonly StampedM
 }
 
 function pushPlain(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {
-  const { priority, hops, sentAt, id, contentType, body } = message;
-  const crc = crcOf(message, null, body);
-  parameters.push(seq, queueId, now, 0, priority, hops, sentAt, id, contentType, crc, toStored(body));
+  const { priority, hops, sentAt, id, contentType } = message;
+  const body = toStored(message.body);
+  parameters.push(seq, queueId, now, 0, priority, hops, sentAt, id, contentType, crcOf(message, null, body), body);
 }
 
 function pushFull(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {

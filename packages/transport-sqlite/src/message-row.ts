@@ -17,6 +17,7 @@ const { utf8Slice } = Buffer.prototype as unknown as {
 /** Appends the columns of a message to the parameters of a statement. */
 export function pushContent(parameters: unknown[], message: StampedMessage): void {
   const headers = toHeaderText(message.headers);
+  const body = toStored(message.body);
   parameters.push(
     message.id,
     message.contentType,
@@ -35,8 +36,8 @@ export function pushContent(parameters: unknown[], message: StampedMessage): voi
     message.delayMs || null,
     message.ttlMs,
     message.maxAttempts,
-    crcOf(message, headers, message.body),
-    toStored(message.body),
+    crcOf(message, headers, body),
+    body,
   );
 }
 
@@ -91,7 +92,10 @@ export function crcOf(message: Message, headers: string | null, body: string | U
   if (topic !== undefined || orderingKey !== undefined) rest += `\0${topic}\0${orderingKey}`;
   if (correlationId !== undefined || causationId !== undefined) rest += `\0${correlationId}\0${causationId}`;
   if (replyTo !== undefined || headers !== null) rest += `\0${replyTo}\0${headers}`;
-  return crc32(id + rest, crc32(body));
+  const head = `${id}\0${rest}\0`;
+  // The same either way; one call takes half the time of two, unless the text is long.
+  if (typeof body === 'string' && body.length < 4096) return crc32(head + body);
+  return crc32(body, crc32(head));
 }
 
 /** The message in such a row, with the rules that its sender gave. */
