@@ -8,6 +8,16 @@ import { root } from './sources.ts';
 /** What users install with each package, besides siblings. */
 const allowed: Record<string, Record<string, string>> = {
   '@busbar/transport-sqlite': { 'better-sqlite3': 'synchronous, prebuilt, brings its own SQLite' },
+  '@busbar/transport-redis': { ioredis: 'the Redis client with Sentinel, Cluster and pipelining by itself' },
+  '@busbar/transport-nats': {
+    '@nats-io/transport-node': 'the maintained client; the package nats is its frozen predecessor',
+    '@nats-io/jetstream': 'its JetStream half',
+    '@nats-io/kv': 'its key-value half',
+  },
+  '@busbar/transport-socket': {
+    ws: 'WebSocket for Node, the one that others build on',
+    zeromq: 'ZeroMQ, prebuilt',
+  },
   '@busbar/conformance': { vitest: 'optional peer: only its own entry loads it' },
 };
 

@@ -12,7 +12,7 @@ export {
 } from './case.ts';
 export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
 export { Check, CheckFailed } from './check.ts';
-export type { Harness, HarnessStore, Opener } from './harness.ts';
+export type { Harness, HarnessServer, HarnessStore, Opener, StoreNeeds, Wire } from './harness.ts';
 export type { Lab } from './lab.ts';
 export { toMarkdown, withMatrix } from './matrix.ts';
 export type { Confinement } from './processes/confinement.ts';

@@ -1,0 +1,2 @@
+/** The NATS transport: to come. */
+export {};

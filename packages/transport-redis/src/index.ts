@@ -1,0 +1,2 @@
+/** The Redis transport: to come. */
+export {};

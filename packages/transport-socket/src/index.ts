@@ -1,0 +1,2 @@
+/** The socket transport: to come. */
+export {};
