@@ -30,6 +30,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
     tail: verb('print events as they come, or from any time', async () => (await import('./commands/tail.ts')).tail),
     task: verb('add tasks to queues, see what became of them', async () => (await import('./commands/task.ts')).task),
+    dead: verb('read, put back or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },
   'Looking at the bus': {
     agents: verb('list the agents, and who is online', async () => (await import('./commands/agents.ts')).agents),
