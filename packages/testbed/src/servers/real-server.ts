@@ -1,0 +1,128 @@
+// What a test can do to a real server, of whatever kind.
+import { type FaultProxy, openProxy } from '../proxy.ts';
+import { type TempDir, tempDir } from '../temp-dir.ts';
+import type { Certificates } from './certificates.ts';
+import { PortTakenError, type ServerCommand, ServerProcess } from './server-process.ts';
+
+/** What a server of any kind is made of. */
+export interface ServerParts {
+  readonly folder: TempDir;
+  readonly port: number;
+  readonly command: Omit<ServerCommand, 'folder'>;
+  /** Such as `redis`; with what belongs before the address. */
+  readonly scheme: string;
+  readonly credentials?: string | undefined;
+  readonly certificates?: Certificates | undefined;
+  /** A proxy before it; {@link RealServer.url} leads through it. */
+  readonly proxy?: FaultProxy | undefined;
+}
+
+/** A server on a port of 127.0.0.1 with data to throw away. Disposing of it kills it and removes its data. */
+export class RealServer implements AsyncDisposable {
+  /** Where it listens itself. */
+  readonly port: number;
+  /** Files of its TLS, where that was asked for. */
+  readonly certificates: Certificates | undefined;
+  readonly #parts: ServerParts;
+  readonly #process: ServerProcess;
+
+  /** @internal */
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    this.#process = new ServerProcess({ ...parts.command, folder: parts.folder.path });
+    this.port = parts.port;
+    this.certificates = parts.certificates;
+  }
+
+  /** Where clients connect: the proxy where there is one. Holds the password or token of the options. */
+  get url(): string {
+    return this.urlAs(this.#parts.credentials);
+  }
+
+  /** The same for other credentials: `user:password`, or a token; none when left out. */
+  urlAs(credentials?: string): string {
+    const { scheme, proxy, port } = this.#parts;
+    return `${scheme}://${credentials === undefined ? '' : `${credentials}@`}127.0.0.1:${proxy?.port ?? port}`;
+  }
+
+  /** Its data, its configuration and its log. */
+  get folder(): string {
+    return this.#parts.folder.path;
+  }
+
+  /** -1 while it does not run. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#process.isRunning;
+  }
+
+  /** All that it has written to its log. */
+  get log(): string {
+    return this.#process.log;
+  }
+
+  /** The proxy between it and its clients; throws where it was started without. */
+  get wire(): FaultProxy {
+    if (this.#parts.proxy) return this.#parts.proxy;
+    throw new TypeError('this server was started without { proxy: true }');
+  }
+
+  /** Ends it with a signal, SIGKILL unless told; resolves once it is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void> {
+    return this.#process.kill(signal);
+  }
+
+  /** Ends it in order; resolves once it is gone. */
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+
+  /** Starts it again at the same address with the same data; resolves once it serves. */
+  start(): Promise<void> {
+    return this.#process.start();
+  }
+
+  /** SIGSTOP: it lives and answers nothing. */
+  pause(): void {
+    this.#process.pause();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#process.resume();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.kill();
+    await this.#parts.proxy?.[Symbol.asyncDispose]();
+    await this.#parts.folder[Symbol.asyncDispose]();
+  }
+}
+
+const ATTEMPTS = 10;
+
+/** Starts what `make` makes of an empty folder; with another port when somebody else was faster. */
+export async function startOnFreePort<T extends RealServer>(
+  name: string,
+  make: (folder: TempDir) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const folder = tempDir(name);
+    const server = await make(folder);
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      if (!(error instanceof PortTakenError) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** A proxy before the port, where one is wanted. */
+export async function proxyFor(port: number, wanted = false): Promise<FaultProxy | undefined> {
+  return wanted ? openProxy({ target: { host: '127.0.0.1', port } }) : undefined;
+}
