@@ -1,19 +1,30 @@
-// The closing line of a test run, in a form that a script can read.
-import type { Reporter, TestModule } from 'vitest/node';
+// The closing lines of a test run, in a form that a script can read.
+import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-/** Prints `tests: N passed, N failed` as the last line; a file that cannot be loaded counts as one failure. */
+const NOT_TESTED = 'NOT TESTED: ';
+
+/**
+ * Prints `tests: N passed, N failed` as the last line; a file that cannot be loaded counts as one failure. Before it, a
+ * line for each thing that this machine lacks and tests were skipped for; with `CI` set that is a failure, too.
+ */
 export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    let passed = 0;
-    let failed = unhandled.length;
-    for (const module of modules) {
-      for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === 'passed') passed += 1;
-        if (state === 'failed') failed += 1;
-      }
-      failed += module.errors().length;
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const broken = modules.reduce((sum, module) => sum + module.errors().length, unhandled.length);
+    const lacking = tests.map(lackOf).filter((lack) => lack !== undefined);
+    const refused = process.env['CI'] ? lacking.length : 0;
+    if (refused > 0) process.exitCode = 1;
+    for (const [lack, { length }] of Map.groupBy(lacking, (text) => text)) {
+      process.stdout.write(`${NOT_TESTED}${lack} (${length} tests)\n`);
     }
-    process.stdout.write(`tests: ${passed} passed, ${failed} failed\n`);
+    const count = (state: string): number => tests.filter((test) => test.result().state === state).length;
+    process.stdout.write(`tests: ${count('passed')} passed, ${count('failed') + broken + refused} failed\n`);
   }
+}
+
+/** What a test was skipped for, where this machine lacks something. */
+function lackOf(test: TestCase): string | undefined {
+  const result = test.result();
+  const note = result.state === 'skipped' ? result.note : undefined;
+  return note?.startsWith(NOT_TESTED) ? note.slice(NOT_TESTED.length) : undefined;
 }

@@ -14,6 +14,8 @@ export interface Harness {
   store(needs?: StoreNeeds): Promise<HarnessStore>;
   /** Why a power is missing, one sentence each; a power without a reason here is there. */
   readonly missing?: Readonly<Partial<Record<Power, string>>>;
+  /** Why it cannot be tested here at all, such as a server that was not found. */
+  readonly notTested?: string | undefined;
 }
 
 /** What a case needs of its store. */

@@ -28,6 +28,7 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
   const declare = (subject: ConformanceCase): void => {
     const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
     test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
+      if (harness.notTested !== undefined) skip(`NOT TESTED: ${harness.notTested}`);
       const { status, reason } = await runCase(harness, subject, { seed, profile });
       if (status === 'failed') throw failureOf(`${reason} (${subject.rules.join(', ')}; seed ${seed})`);
       if (status !== 'passed') skip(`${status}: ${reason}`);

@@ -8,7 +8,7 @@ export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy
 export type { Direction } from './proxy-faults.ts';
 export { type Outcome, type RunOptions, runNode } from './run-node.ts';
 export type { Certificates } from './servers/certificates.ts';
-export { type FoundServer, findServer, type ServerProgram } from './servers/find-server.ts';
+export { type FoundServer, findServer, missingServer, needServer, type ServerProgram } from './servers/find-server.ts';
 export { type NatsOptions, NatsServer, type NatsUser, startNats } from './servers/nats.ts';
 export type { RealServer } from './servers/real-server.ts';
 export { type RedisOptions, RedisServer, startRedis } from './servers/redis.ts';

@@ -4,6 +4,7 @@ import {
   findServer,
   isAlive,
   type NatsServer,
+  needServer,
   type RealServer,
   type RedisServer,
   spawnChild,
@@ -11,7 +12,7 @@ import {
   startRedis,
   waitFor,
 } from '@busbar/testbed';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 
 const kinds = [
   { program: 'redis-server', start: startRedis, ask: (server: RealServer) => (server as RedisServer).call('PING') },
@@ -19,6 +20,8 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('$program', ({ program, start, ask }) => {
+  beforeEach(({ skip }) => needServer(program, skip));
+
   test.concurrent('is started, killed, started again and stopped, at one address', async () => {
     await using server: RealServer = await start();
     const { pid, url } = server;
@@ -58,7 +61,8 @@ describe.each(kinds)('$program', ({ program, start, ask }) => {
   });
 });
 
-test('no server outlives the process that started it, also when that is killed', async () => {
+test('no server outlives the process that started it, also when that is killed', async ({ skip }) => {
+  for (const { program } of kinds) needServer(program, skip);
   await using owner = spawnChild({ file: new URL('./programs/owns-servers.ts', import.meta.url) });
   const servers = await owner.next<{ pid: number; folder: string }[]>();
   expect(servers.map(({ pid }) => isAlive(pid))).toEqual([true, true]);

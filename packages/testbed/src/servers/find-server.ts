@@ -32,11 +32,26 @@ export function findServer(program: ServerProgram): FoundServer | undefined {
   return found.get(key);
 }
 
-/** As {@link findServer}; throws where there is none, and says how to get one. */
+/** Why nothing can be tested on a server here: it was not found. Undefined where it was. */
+export function missingServer(program: ServerProgram): string | undefined {
+  if (findServer(program)) return undefined;
+  return `${program} was not found; install it, or name it in ${VARIABLES[program]}`;
+}
+
+/**
+ * Skips a test that needs a server where there is none; the summary of the run then says NOT TESTED, and fails where `CI`
+ * is set: `beforeEach(({ skip }) => needServer('redis-server', skip))`.
+ */
+export function needServer(program: ServerProgram, skip: (note: string) => void): void {
+  const reason = missingServer(program);
+  if (reason !== undefined) skip(`NOT TESTED: ${reason}`);
+}
+
+/** As {@link findServer}; throws where there is none. */
 export function requireServer(program: ServerProgram): FoundServer {
   const server = findServer(program);
   if (server) return server;
-  throw new Error(`${program} was not found; install it, or name it in ${VARIABLES[program]}`);
+  throw new Error(missingServer(program));
 }
 
 function search(program: ServerProgram): FoundServer | undefined {
