@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { freePort } from '../free-port.ts';
-import type { TempDir } from '../temp-dir.ts';
+import { type TempDir, tempDir } from '../temp-dir.ts';
 import { type Certificates, writeCertificates } from './certificates.ts';
 import { requireServer } from './find-server.ts';
-import { proxyFor, RealServer, type ServerParts, startOnFreePort } from './real-server.ts';
+import { proxyFor, RealServer, type ServerParts } from './real-server.ts';
+import { startOnFreePort } from './server-group.ts';
 
 /** A user of a NATS server. */
 export type NatsUser =
@@ -46,19 +47,20 @@ export class NatsServer extends RealServer {
 }
 
 /** Starts a NATS server on a free port of 127.0.0.1; resolves once JetStream serves. It dies with this process. */
-export function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  return startOnFreePort('busbar-nats', async (folder) => makeNats(folder, await freePort(), options));
+export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
+  return startOnFreePort((port) => makeNats(port, options));
 }
 
-/** @internal A NATS server that is not started yet. */
-export async function makeNats(folder: TempDir, port: number, options: NatsOptions): Promise<NatsServer> {
+/** @internal A NATS server that is not started yet. One of a cluster serves before the others are there. */
+export async function makeNats(port: number, options: NatsOptions, alone = true): Promise<NatsServer> {
   const { path: file } = requireServer('nats-server');
+  const folder = tempDir('busbar-nats');
   const monitorPort = await freePort();
   const name = `testbed-${port}`;
   const certificates = options.tls ? writeCertificates(folder.path) : undefined;
   const lines = configLines({ folder, port, monitorPort, name, options, certificates });
   writeFileSync(folder.join('nats.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
-  const ready = (): Promise<void> => assertServes(name, port, monitorPort);
+  const ready = (): Promise<void> => assertServes({ name, port, monitorPort, alone });
   const command = { file, args: ['-c', folder.join('nats.conf')], ready };
   const parts = { folder, port, command, certificates, proxy: await proxyFor(port, options.proxy) };
   const credentials = options.token === undefined ? undefined : encodeURIComponent(options.token);
@@ -88,10 +90,18 @@ function configLines({ folder, port, monitorPort, name, options, certificates }:
   ];
 }
 
-/** Throws until this very server takes clients and has read back its streams. */
-async function assertServes(name: string, port: number, monitorPort: number): Promise<void> {
+interface Identity {
+  readonly name: string;
+  readonly port: number;
+  readonly monitorPort: number;
+  readonly alone: boolean;
+}
+
+/** Throws until this very server takes clients and, where it is alone, has read back its streams. */
+async function assertServes({ name, port, monitorPort, alone }: Identity): Promise<void> {
   const info = await readInfo(port);
   if (info.server_name !== name) throw new Error(`port ${port} belongs to ${info.server_name}`);
+  if (!alone) return;
   const { status, ...rest } = await readMonitor<{ status: string }>(monitorPort, 'healthz');
   if (status !== 'ok') throw new Error(JSON.stringify(rest));
 }

@@ -1,8 +1,8 @@
 // What a test can do to a real server, of whatever kind.
 import { type FaultProxy, openProxy } from '../proxy.ts';
-import { type TempDir, tempDir } from '../temp-dir.ts';
+import type { TempDir } from '../temp-dir.ts';
 import type { Certificates } from './certificates.ts';
-import { PortTakenError, type ServerCommand, ServerProcess } from './server-process.ts';
+import { type ServerCommand, ServerProcess } from './server-process.ts';
 
 /** What a server of any kind is made of. */
 export interface ServerParts {
@@ -99,26 +99,6 @@ export class RealServer implements AsyncDisposable {
     await this.#process.kill();
     await this.#parts.proxy?.[Symbol.asyncDispose]();
     await this.#parts.folder[Symbol.asyncDispose]();
-  }
-}
-
-const ATTEMPTS = 10;
-
-/** Starts what `make` makes of an empty folder; with another port when somebody else was faster. */
-export async function startOnFreePort<T extends RealServer>(
-  name: string,
-  make: (folder: TempDir) => Promise<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const folder = tempDir(name);
-    const server = await make(folder);
-    try {
-      await server.start();
-      return server;
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      if (!(error instanceof PortTakenError) || attempt === ATTEMPTS) throw error;
-    }
   }
 }
 

@@ -1,12 +1,12 @@
 // A real Redis to throw away.
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { freePort } from '../free-port.ts';
-import type { TempDir } from '../temp-dir.ts';
+import { type TempDir, tempDir } from '../temp-dir.ts';
 import { type Certificates, writeCertificates } from './certificates.ts';
 import { requireServer } from './find-server.ts';
-import { proxyFor, RealServer, type ServerParts, startOnFreePort } from './real-server.ts';
+import { proxyFor, RealServer, type ServerParts } from './real-server.ts';
 import { callRedis, type RedisReply } from './redis-call.ts';
+import { startOnFreePort } from './server-group.ts';
 
 /** How to start a Redis. */
 export interface RedisOptions {
@@ -39,14 +39,19 @@ export class RedisServer extends RealServer {
 }
 
 /** Starts a Redis on a free port of 127.0.0.1; resolves once it serves. It dies with this process, however that ends. */
-export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  return startOnFreePort('busbar-redis', async (folder) => makeRedis(folder, await freePort(), options));
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  return startOnFreePort((port) => makeRedis(port, options));
 }
 
-/** @internal A Redis that is not started yet. */
-export async function makeRedis(folder: TempDir, port: number, options: RedisOptions): Promise<RedisServer> {
+/** @internal A Redis that is not started yet, with further arguments of the program. */
+export async function makeRedis(
+  port: number,
+  options: RedisOptions,
+  args: readonly string[] = [],
+): Promise<RedisServer> {
   const { password, users, tls = false, proxy = false } = options;
   const { path: file } = requireServer('redis-server');
+  const folder = tempDir('busbar-redis');
   const certificates = tls ? writeCertificates(folder.path) : undefined;
   const administrator = password !== undefined || users !== undefined ? randomUUID() : undefined;
   const socket = folder.join('admin.sock');
@@ -55,7 +60,7 @@ export async function makeRedis(folder: TempDir, port: number, options: RedisOpt
   mkdirSync(folder.join('data'));
   const lines = configLines({ folder, port, socket, options, certificates, administrator });
   writeFileSync(folder.join('redis.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
-  const command = { file, args: [folder.join('redis.conf')], ready: async () => void (await call(['PING'])) };
+  const command = { file, args: [folder.join('redis.conf'), ...args], ready: async () => void (await call(['PING'])) };
   const parts = { folder, port, command, certificates, proxy: await proxyFor(port, proxy) };
   const credentials = password === undefined ? undefined : `:${encodeURIComponent(password)}`;
   return new RedisServer({ ...parts, scheme: tls ? 'rediss' : 'redis', credentials }, call);
@@ -81,7 +86,9 @@ function configLines({ folder, port, socket, options, certificates, administrato
     'save ""',
     'appendonly yes',
     'appendfsync always',
-    ...(password === undefined ? [] : [`requirepass ${JSON.stringify(password)}`]),
+    ...(password === undefined
+      ? []
+      : [`requirepass ${JSON.stringify(password)}`, `masterauth ${JSON.stringify(password)}`]),
     ...(users === undefined || users.some((user) => user.startsWith('default ')) ? [] : ['user default off']),
     ...(users ?? []).map((user) => `user ${user}`),
     ...(administrator === undefined ? [] : [`user testbed on >${administrator} ~* &* +@all`]),
