@@ -2,6 +2,7 @@
 import { ensureInstalled } from './install.mjs';
 import { paths } from './paths.mjs';
 import { runSteps } from './process.mjs';
+import { ensureServers, serversOf } from './servers.mjs';
 import { tasks } from './tasks.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -10,7 +11,10 @@ const task = tasks[name];
 try {
   if (!task) throw new Error(`unknown task "${name}"; there are: ${Object.keys(tasks).join(', ')}`);
   // A task started by a task finds everything in place.
-  if (process.env.BUSBAR_BOOTSTRAPPED !== paths.root) await ensureInstalled();
+  if (process.env.BUSBAR_BOOTSTRAPPED !== paths.root) {
+    await ensureInstalled();
+    await ensureServers(serversOf(name, args, process.env));
+  }
   await runSteps(task(args));
 } catch (error) {
   process.stderr.write(`busbar: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -1,7 +1,7 @@
 // A program that serves until it is killed, and never longer than the process that started it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,7 @@ exec "$@" 3<&-`;
 
 const READY_MS = 30_000;
 const STOP_MS = 15_000;
+const PAUSE_MS = 1_000;
 const ASK_AGAIN_MS = 10;
 const LOG_TAIL = 4_096;
 const TAKEN = /address already in use/i;
@@ -90,9 +91,11 @@ export class ServerProcess {
     if (performance.now() - begun >= STOP_MS) throw new Error(`${this.#command.file} did not end when it was told to`);
   }
 
-  /** SIGSTOP: it lives and answers nothing. */
+  /** SIGSTOP: it lives and answers nothing, from the moment that this returns. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
+    const deadline = performance.now() + PAUSE_MS;
+    while (!standsStill(this.pid) && performance.now() < deadline);
   }
 
   /** SIGCONT. */
@@ -135,5 +138,21 @@ export class ServerProcess {
       }
       await sleep(ASK_AGAIN_MS);
     }
+  }
+}
+
+/** Whether each thread has stopped, which takes them a moment. Known on Linux only. */
+function standsStill(pid: number): boolean {
+  const threads = `/proc/${pid}/task`;
+  if (!existsSync(threads)) return true;
+  return readdirSync(threads).every((thread) => isStopped(`${threads}/${thread}/stat`));
+}
+
+function isStopped(file: string): boolean {
+  try {
+    return / [TXZ] /.test(readFileSync(file, 'utf8'));
+  } catch {
+    // It ended between the two looks.
+    return true;
   }
 }
