@@ -1,21 +1,23 @@
 /** The handle of a process that plays a part. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
-import type { Client, Heard, Ping, Place, Produced } from './client.ts';
-import type { Usage } from './role.ts';
-import type { SubjectName } from './subjects.ts';
+import type { Place } from './client.ts';
+import type { Part } from './part.ts';
+import type { Reply } from './role.ts';
 
-const FOREVER_MS = 2_000_000_000;
+/** Only what hangs takes so long. */
+const HANGS_MS = 300_000;
+const CLOSE_MS = 5_000;
 
 /** A process that plays a part. */
 export class Actor implements AsyncDisposable {
   readonly #child: Child = spawnChild({ file: new URL('./role.ts', import.meta.url) });
   #calls = 0;
-  #verbs: ReadonlySet<string> = new Set();
 
-  static async start(subject: SubjectName, place: Place): Promise<Actor> {
+  /** A process that has opened `subject`. */
+  static async start(subject: string, place: Place): Promise<Actor> {
     const actor = new Actor();
-    actor.#verbs = new Set((await actor.#tell('open', [subject, place])) as string[]);
+    await actor.tell('open', subject, place);
     return actor;
   }
 
@@ -24,51 +26,21 @@ export class Actor implements AsyncDisposable {
     return new Actor();
   }
 
-  can(verb: keyof Client): boolean {
-    return this.#verbs.has(verb);
-  }
-
-  async produce(count: number, inFlight: number, bodyBytes: number): Promise<Produced> {
-    return (await this.#tell('produce', [count, inFlight, bodyBytes])) as Produced;
-  }
-
-  async consume(count: number, inFlight: number): Promise<void> {
-    await this.#tell('consume', [count, inFlight]);
-  }
-
-  async ask(count: number, inFlight: number): Promise<readonly number[]> {
-    return (await this.#tell('ask', [count, inFlight])) as number[];
-  }
-
-  async ping(): Promise<Ping> {
-    return (await this.#tell('ping', [])) as Ping;
-  }
-
-  async heard(): Promise<readonly Heard[]> {
-    return (await this.#tell('heard', [])) as Heard[];
-  }
-
-  async usage(): Promise<Usage> {
-    return (await this.#tell('usage', [])) as Usage;
-  }
-
-  async do(verb: 'listen' | 'answer'): Promise<void> {
-    await this.#tell(verb, []);
+  /** Calls a verb of its {@link Part}. */
+  tell<V extends keyof Part>(verb: V, ...args: Parameters<Part[V]>): ReturnType<Part[V]> {
+    return this.#tell(verb, args, HANGS_MS) as ReturnType<Part[V]>;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tell('close', []).catch(() => undefined);
+    await this.#tell('close', [], CLOSE_MS).catch(() => undefined);
     await this.#child[Symbol.asyncDispose]();
   }
 
-  async #tell(verb: string, args: readonly unknown[]): Promise<unknown> {
+  async #tell(verb: string, args: readonly unknown[], timeoutMs: number): Promise<unknown> {
     this.#calls += 1;
     const id = this.#calls;
     this.#child.send({ id, verb, args });
-    const matches = (message: { id: number }): boolean => message.id === id;
-    const reply = await this.#child.next<{ id: number; value?: unknown; error?: string }>(matches, {
-      timeoutMs: FOREVER_MS,
-    });
+    const reply = await this.#child.next<Reply>((message) => message.id === id, { timeoutMs });
     if (reply.error !== undefined) throw new Error(`${verb}: ${reply.error}`);
     return reply.value;
   }

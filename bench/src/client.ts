@@ -6,42 +6,42 @@ import type { Durability } from './options.ts';
 export interface Place {
   readonly folder: string;
   readonly durability: Durability;
+  /** Of the server that was started for it; empty where it needs none. */
+  readonly url: string;
+  /** A free port of the loopback interface, for those that listen themselves. */
+  readonly port: number;
 }
 
-/** A verb a subject lacks is left out, and shown as such. */
+/** What a message carries. */
+export interface Body {
+  readonly index: number;
+  readonly text: string;
+  /** When the call that sent it began, on the clock that the processes share. */
+  readonly calledAt?: number;
+}
+
+/** Gets each body that arrives. */
+export type Handle = (body: Body) => void;
+
+/** Takes no more; resolves once all that was handled is settled. */
+export type Stop = () => Promise<void>;
+
+/** A verb that a subject lacks is left out; what it can is said in {@link Subject.can}. */
 export interface Client {
-  /** Sends `count` messages with a JSON body of `bodyBytes`, at most `inFlight` at a time not yet acknowledged. */
-  produce?(count: number, inFlight: number, bodyBytes: number): Promise<Produced>;
-  /** Receives and settles `count` messages. Resolves when the last is settled. */
-  consume?(count: number, inFlight: number): Promise<void>;
-  /** Sends one message that says when that began. */
-  ping?(): Promise<Ping>;
-  /** Waits for messages of {@link ping} and remembers when each came, until {@link heard} takes them. */
-  listen?(): Promise<void>;
-  heard?(): Promise<readonly Heard[]>;
-  /** Answers requests from now on. */
+  /** Puts messages into the work queue; resolves once all are acknowledged. */
+  send?(bodies: readonly Body[]): Promise<void>;
+  /** Handles and settles messages of the work queue, up to `inFlight` at a time. */
+  work?(inFlight: number, handle: Handle): Promise<Stop>;
+  /** Answers requests with the double of what they ask, from when this resolves. */
   answer?(): Promise<void>;
-  /** Asks `count` times, `inFlight` at a time; how long each took, in milliseconds. */
-  ask?(count: number, inFlight: number): Promise<readonly number[]>;
+  ask?(value: number): Promise<unknown>;
+  /** Gives an event to every subscriber; resolves once it is acknowledged, where there is such a thing. */
+  publish?(body: Body): Promise<void>;
+  /** Gets every event that is published after this resolved. */
+  subscribe?(handle: Handle): Promise<void>;
+  /** Waits as something does that is ready for work, as its users would have it. */
+  attend?(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** What became of a production. */
-export interface Produced {
-  /** The slowest send, in milliseconds. */
-  readonly slowestMs: number;
-}
-
-/** A ping that was sent, on the shared clock. */
-export interface Ping {
-  readonly calledAt: number;
-  readonly storedAt: number;
-}
-
-/** A ping that came. */
-export interface Heard {
-  readonly calledAt: number;
-  readonly heardAt: number;
 }
 
 /** The clock that processes of one machine share, in milliseconds. */
@@ -49,7 +49,7 @@ export function sharedNow(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** A JSON body of about `bytes` bytes. */
-export function makeBody(index: number, bytes: number): { readonly index: number; readonly text: string } {
-  return { index, text: 'x'.repeat(Math.max(0, bytes - 24 - String(index).length)) };
+/** A body that is `bytes` bytes of JSON. */
+export function makeBody(index: number, bytes: number): Body {
+  return { index, text: 'x'.repeat(Math.max(0, bytes - 20 - String(index).length)) };
 }

@@ -2,16 +2,17 @@
 
 import { parseArgs } from 'node:util';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
-import { SUBJECTS, type SubjectName } from './subjects.ts';
+import { SUBJECTS } from './subjects.ts';
 
 /** The command line, checked. */
 export interface BenchOptions {
-  readonly subjects: readonly SubjectName[];
+  readonly subjects: readonly string[];
   readonly scenarios: readonly ScenarioName[];
   readonly durabilities: readonly Durability[];
-  /** Messages in a run of the queue scenario. */
+  /** Messages in a run at the most in flight; others have fewer. */
   readonly messages: number;
-  readonly inFlight: number;
+  /** Calls that are not awaited yet, each number in turn where a scenario asks at several. */
+  readonly inFlight: readonly number[];
   readonly bodyBytes: number;
   /** How often each is measured; the median is shown. */
   readonly runs: number;
@@ -20,39 +21,46 @@ export interface BenchOptions {
   readonly writeDocs: boolean;
 }
 
-export type Durability = 'process' | 'power';
+/** What acknowledged messages survive: nothing, kill -9 of every process, loss of power. */
+export type Durability = 'none' | 'process' | 'power';
 
 /** A command line that will not do: told without a stack, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+const DURABILITIES: readonly Durability[] = ['none', 'process', 'power'];
+const DEFAULTS = { durability: 'process,none', messages: '8000', 'in-flight': '1,8,64', body: '256', runs: '3' };
+const QUICK = { ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1' };
+
 export const USAGE: string = `npm run bench -- [--transports LIST] [--scenarios LIST] [options]
 
-Measures side by side in one run, producers and consumers in processes of their own.
+Measures side by side in one run, producers and consumers in processes of their own, servers of its own.
 
   --transports LIST   of ${Object.keys(SUBJECTS).join(', ')} (default: all)
   --scenarios LIST    of ${Object.keys(SCENARIOS).join(', ')} (default: all)
-  --durability LIST   of process, power (default: process)
-  --messages N        in a run of the queue scenario (default 20000)
-  --in-flight N       calls that are not awaited yet (default 64)
-  --body BYTES        of each JSON body (default 256)
-  --runs N            of each; the median is shown, with the least and the most (default 3)
+  --durability LIST   of ${DURABILITIES.join(', ')}: what acknowledged messages survive (default ${DEFAULTS.durability})
+  --messages N        in a run (default ${DEFAULTS.messages})
+  --in-flight LIST    calls that are not awaited yet (default ${DEFAULTS['in-flight']})
+  --body BYTES        of each JSON body (default ${DEFAULTS.body})
+  --runs N            of each; the median is shown, with the least and the most (default ${DEFAULTS.runs})
+  --quick             one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight, ${QUICK.durability} only, unless told otherwise
   --json FILE         writes the figures with machine and versions
   --write-docs        puts the tables into docs/benchmarks.md`;
 
 /** Reads the command line; 'help' when that is asked for. Throws {@link UsageError}. */
 export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
-  const values = parse(argv);
-  if (values.help === true) return 'help';
+  const given = parse(argv);
+  if (given.help === true) return 'help';
+  const values = { ...(given.quick === true ? QUICK : DEFAULTS), ...given };
   return {
-    subjects: list(values.transports, 'transports', Object.keys(SUBJECTS)) as SubjectName[],
+    subjects: list(values.transports, 'transports', Object.keys(SUBJECTS)),
     scenarios: list(values.scenarios, 'scenarios', Object.keys(SCENARIOS)) as ScenarioName[],
-    durabilities: list(values.durability ?? 'process', 'durability', ['process', 'power']) as Durability[],
-    messages: integer(values.messages, 'messages', 20_000, 100, 10_000_000),
-    inFlight: integer(values['in-flight'], 'in-flight', 64, 1, 1000),
-    bodyBytes: integer(values.body, 'body', 256, 64, 524_288),
-    runs: integer(values.runs, 'runs', 3, 1, 100),
+    durabilities: list(values.durability, 'durability', DURABILITIES) as Durability[],
+    messages: integer(values.messages, 'messages', 100, 10_000_000),
+    inFlight: values['in-flight'].split(',').map((item) => integer(item, 'in-flight', 1, 1000)),
+    bodyBytes: integer(values.body, 'body', 64, 524_288),
+    runs: integer(values.runs, 'runs', 1, 100),
     json: values.json,
     writeDocs: values['write-docs'] ?? false,
   };
@@ -72,6 +80,7 @@ function parse(argv: readonly string[]) {
         body: text,
         runs: text,
         json: text,
+        quick: { type: 'boolean' },
         'write-docs': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -91,8 +100,7 @@ function list(text: string | undefined, name: string, valid: readonly string[]):
   return chosen;
 }
 
-function integer(text: string | undefined, name: string, or: number, min: number, max: number): number {
-  if (text === undefined) return or;
+function integer(text: string, name: string, min: number, max: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw new UsageError(`--${name} ${JSON.stringify(text.slice(0, 40))} is no whole number from ${min} to ${max}`);

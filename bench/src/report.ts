@@ -1,21 +1,14 @@
 /** The report: a table per question, and the same as JSON. */
 
 import { describeMachine, type Machine } from '@busbar/testbed';
-import { type Figure, median, show } from './figures.ts';
+import type { Answer } from './answer.ts';
+import { holdBars } from './bars.ts';
+import { columns } from './columns.ts';
+import { type Figure, find, median, ratio, show } from './figures.ts';
 import type { BenchOptions, Durability } from './options.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
-import { SUBJECTS, type SubjectName } from './subjects.ts';
+import { missing, SUBJECTS } from './subjects.ts';
 import { readVersions } from './versions.ts';
-
-/** The answer of one subject to one question. */
-export interface Answer {
-  readonly scenario: ScenarioName;
-  readonly durability: Durability;
-  /** Undefined for a question that brings its own. */
-  readonly subject: SubjectName | undefined;
-  /** Undefined where the subject cannot answer. */
-  readonly figures: readonly Figure[] | undefined;
-}
 
 /** Everything a reader needs to judge the figures. */
 export interface Report {
@@ -34,45 +27,70 @@ export function makeReport(options: BenchOptions, answers: readonly Answer[]): R
 export function renderHeader({ machine, versions, options }: Pick<Report, 'machine' | 'versions' | 'options'>): string {
   const { cpu, cores, memoryGiB, kernel, node } = machine;
   const of = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const { messages, bodyBytes, inFlight, runs } = options;
   return [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, Node ${node}`,
     of.join(', '),
-    `${options.messages} messages, ${options.bodyBytes}-byte JSON bodies, ${options.inFlight} in flight, median of ${options.runs} runs (least to most)`,
+    `${messages} messages (fewer with fewer in flight), ${bodyBytes}-byte JSON bodies, ${inFlight.join(', ')} in flight,`,
+    `median of ${runs} runs (least to most), and how many times better that is than the peer in the last column`,
   ].join('\n');
 }
 
-/** The table of one question at one durability. */
-export function renderTable(scenario: ScenarioName, durability: Durability, answers: readonly Answer[]): string {
+/** What the subjects are, and which of them cannot be had here. */
+export function renderSubjects(subjects: readonly string[]): string {
+  return columns(subjects.map((name) => [name, missingNote(name) ?? SUBJECTS[name]?.about ?? '']));
+}
+
+/** The tables of one question at one durability: one for each of its circumstances. */
+export function renderTables(scenario: ScenarioName, durability: Durability, answers: readonly Answer[]): string {
   const { question, alone } = SCENARIOS[scenario];
-  const names = answers.find(({ figures }) => figures !== undefined)?.figures ?? [];
-  const header = ['', ...names.map(({ name, unit }) => `${name} ${unit}`)];
-  const rows = answers.map(({ subject, figures }) => [
-    subject ?? 'figure',
-    ...(figures === undefined ? ['cannot do that'] : figures.map(showFigure)),
-  ]);
-  const title = alone === true ? question : `${question} (${describeDurability(durability)})`;
-  return `${title}\n${columns([header, ...rows])}`;
+  const title = alone ? question : `${question} (${DESCRIPTIONS[durability]})`;
+  const all = answers.flatMap(({ figures }) => figures);
+  const tables = [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, answers));
+  const failures = answers.flatMap(({ subject, failure }) => (failure ? [`  ${subject} failed: ${failure}`] : []));
+  return [title, ...tables, ...failures].join('\n');
 }
 
-/** What the subjects are. */
-export function renderSubjects(subjects: readonly SubjectName[]): string {
-  return columns(subjects.map((name) => [name, SUBJECTS[name].about]));
+/** The bars that can be told from these answers. */
+export function renderBars(answers: readonly Answer[]): string | undefined {
+  const rows = holdBars(answers);
+  return rows.length === 0 ? undefined : `Bars\n${columns(rows)}`;
 }
 
-function describeDurability(durability: Durability): string {
-  return durability === 'power' ? 'synced before it is acknowledged' : 'survives kill -9';
+const DESCRIPTIONS: Readonly<Record<Durability, string>> = {
+  none: 'nothing need last: Redis without a log, JetStream and hubs in memory',
+  process: 'survives kill -9 of everything: SQLite NORMAL, Redis synced always, JetStream in files',
+  power: 'synced before it is acknowledged: SQLite FULL, Redis synced always',
+};
+
+function missingNote(name: string): string | undefined {
+  const why = missing(name);
+  return why === undefined ? undefined : `NOT TESTED: ${why}`;
 }
 
-function showFigure({ values }: Figure): string {
-  const middle = show(median(values));
-  return values.length < 2 ? middle : `${middle} (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
+function renderTable(at: string | undefined, answers: readonly Answer[]): string {
+  const isHere = (figure: Figure): boolean => figure.at === at;
+  const names = answers.find(({ figures }) => figures.some(isHere))?.figures.filter(isHere) ?? [];
+  const rows = answers
+    .filter(({ figures }) => figures.some(isHere))
+    .map((answer) => {
+      const peer = findPeer(answer, answers);
+      const cells = answer.figures.filter(isHere).map((figure) => showFigure(figure, peer));
+      return [answer.subject ?? 'figure', ...cells, peer?.subject === undefined ? '' : `× ${peer.subject}`];
+    });
+  return columns([[at ?? '', ...names.map(({ name, unit }) => `${name} ${unit}`)], ...rows]);
 }
 
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows)
-    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
-  return rows
-    .map((row) => `  ${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ')}`.trimEnd())
-    .join('\n');
+/** The first of the peers of a subject that answered too. */
+function findPeer({ subject }: Answer, answers: readonly Answer[]): Answer | undefined {
+  const { beside = [] } = (subject === undefined ? undefined : SUBJECTS[subject]) ?? {};
+  const answered = beside.map((name) => answers.find((other) => other.subject === name && other.figures.length > 0));
+  return answered.find((answer) => answer !== undefined);
+}
+
+function showFigure(figure: Figure, peer: Answer | undefined): string {
+  const { values } = figure;
+  const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
+  const other = peer && find(peer.figures, figure);
+  return `${show(median(values))}${range}${other === undefined ? '' : ` ${show(ratio(figure, other))}×`}`;
 }

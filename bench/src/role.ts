@@ -1,24 +1,23 @@
-/** A process that plays a part: opens a subject and does what it is told. */
+/** A process that plays a part: does what it is told and reports. */
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { onParentMessage, sendToParent } from '@busbar/testbed';
-import type { Client, Place } from './client.ts';
-import { SUBJECTS, type SubjectName } from './subjects.ts';
+import { Part } from './part.ts';
 
 /** What a process is told to do. */
-export type Command =
-  | { readonly id: number; readonly verb: 'open'; readonly args: readonly [SubjectName, Place] }
-  | { readonly id: number; readonly verb: 'usage'; readonly args: readonly [] }
-  | { readonly id: number; readonly verb: Exclude<keyof Client, 'open'>; readonly args: readonly unknown[] };
-
-/** What a process uses. */
-export interface Usage {
-  readonly cpuMs: number;
-  readonly rssBytes: number;
+export interface Command {
+  readonly id: number;
+  readonly verb: keyof Part;
+  readonly args: readonly unknown[];
 }
 
-let client: Client | undefined;
+/** What it says then. */
+export interface Reply {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+const part = new Part();
 
 onParentMessage<Command>((command) => {
   obey(command)
@@ -27,27 +26,8 @@ onParentMessage<Command>((command) => {
 });
 
 async function obey({ verb, args }: Command): Promise<unknown> {
-  if (verb === 'open') {
-    const [name, place] = args as [SubjectName, Place];
-    client = await SUBJECTS[name].open(place);
-    return Object.keys(client);
-  }
-  if (verb === 'usage') return usage();
-  const method = client?.[verb] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
-  if (method === undefined) throw new Error(`it cannot ${verb}`);
-  const value = await method.call(client, ...args);
+  const method = part[verb] as (...args: readonly unknown[]) => Promise<unknown>;
+  const value = await method.call(part, ...args);
   if (verb === 'close') setImmediate(() => process.exit(0));
   return value;
-}
-
-/** Collects what is no longer needed, as V8 does itself in an idle process, sooner or later. */
-const collectGarbage = ((): (() => void) => {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
-})();
-
-function usage(): Usage {
-  collectGarbage();
-  const { user, system } = process.cpuUsage();
-  return { cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss() };
 }

@@ -1,8 +1,9 @@
 /** Every question that is asked, by name. */
 
-import type { Place } from './client.ts';
 import type { Figure } from './figures.ts';
 import type { BenchOptions } from './options.ts';
+import { fanout } from './scenarios/fanout.ts';
+import { idle } from './scenarios/idle.ts';
 import { memory } from './scenarios/memory.ts';
 import { micro } from './scenarios/micro.ts';
 import { queue } from './scenarios/queue.ts';
@@ -10,26 +11,39 @@ import { request } from './scenarios/request.ts';
 import { startup } from './scenarios/startup.ts';
 import { wake } from './scenarios/wake.ts';
 import { writers } from './scenarios/writers.ts';
-import type { SubjectName } from './subjects.ts';
+import type { Setting } from './setting.ts';
 
 /** A question. */
 export interface Scenario {
   readonly question: string;
   /** Asked once, whatever the subjects are; it brings its own. */
-  readonly alone?: boolean;
-  /** Asks one subject once; undefined where it cannot answer. */
-  run(subject: SubjectName, place: Place, options: BenchOptions): Promise<readonly Figure[] | undefined>;
+  readonly alone?: true;
+  /** Asked at the first durability only: others would not answer otherwise. */
+  readonly once?: true;
+  /** Asks one subject once. */
+  run(setting: Setting, options: BenchOptions): Promise<readonly Figure[]>;
 }
+
+/** The name of one of {@link SCENARIOS}. */
+export type ScenarioName =
+  | 'queue'
+  | 'request'
+  | 'fanout'
+  | 'wake'
+  | 'idle'
+  | 'writers'
+  | 'memory'
+  | 'startup'
+  | 'micro';
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   queue,
   request,
+  fanout,
   wake,
+  idle,
   writers,
   memory,
   startup,
   micro,
 };
-
-/** The name of one of {@link SCENARIOS}. */
-export type ScenarioName = 'queue' | 'request' | 'wake' | 'writers' | 'memory' | 'startup' | 'micro';

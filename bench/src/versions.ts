@@ -2,18 +2,32 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { findServer } from '@busbar/testbed';
 import Database from 'better-sqlite3';
+
+const PACKAGES = [
+  'plainjob',
+  'ioredis',
+  'bullmq',
+  '@nats-io/transport-node',
+  'ws',
+  'zeromq',
+  'moleculer',
+  '@nestjs/microservices',
+] as const;
+const PROGRAMS = ['redis-server', 'nats-server'] as const;
 
 const require = createRequire(import.meta.url);
 
-/** Versions of Busbar, its client libraries, and the peers. */
+/** Versions of Busbar, its client libraries, the peers and the servers. */
 export function readVersions(): Record<string, string> {
   using database = open();
   return {
     busbar: version('busbar'),
     'better-sqlite3': version('better-sqlite3'),
     SQLite: String(database.handle.prepare('SELECT sqlite_version()').pluck().get()),
-    plainjob: version('plainjob'),
+    ...Object.fromEntries(PACKAGES.map((name) => [name, version(name)])),
+    ...Object.fromEntries(PROGRAMS.map((name) => [name, findServer(name)?.version ?? 'not found'])),
   };
 }
 

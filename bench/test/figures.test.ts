@@ -1,7 +1,7 @@
 /** Medians, percentiles, merging. */
 
 import { expect, test } from 'vitest';
-import { type Figure, median, merge, percentile, show } from '../src/figures.ts';
+import { cost, type Figure, median, merge, percentile, rate, ratio, show } from '../src/figures.ts';
 
 test('percentiles are by nearest rank', () => {
   const values = [5, 1, 4, 2, 3];
@@ -16,6 +16,11 @@ test('percentiles are by nearest rank', () => {
 test('runs are put together by name', () => {
   const run = (value: number): Figure[] => [{ name: 'p50', unit: 'ms', better: 'down', values: [value] }];
   expect(merge([run(1), run(2)])).toEqual([{ name: 'p50', unit: 'ms', better: 'down', values: [1, 2] }]);
+});
+
+test('a ratio above 1 is better, whichever way that is', () => {
+  expect(ratio(cost('p50', 'ms', 1), cost('p50', 'ms', 2))).toBe(2);
+  expect(ratio(rate('sent', 100, 1000), rate('sent', 200, 1000))).toBe(0.5);
 });
 
 test('numbers are shown for people', () => {

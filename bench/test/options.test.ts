@@ -8,22 +8,31 @@ test('the command of the README is read', () => {
   expect(parseOptions(argv)).toMatchObject({
     subjects: ['sqlite', 'plainjob', 'raw'],
     scenarios: ['queue', 'request', 'wake'],
-    durabilities: ['process'],
+    durabilities: ['process', 'none'],
     json: 'x.json',
-    inFlight: 64,
+    inFlight: [1, 8, 64],
     bodyBytes: 256,
   });
 });
 
+test('--quick changes what is not given', () => {
+  expect(parseOptions(['--quick', '--runs', '2'])).toMatchObject({
+    inFlight: [64],
+    durabilities: ['process'],
+    runs: 2,
+  });
+});
+
 test.each([
-  ['--transports', 'redis'],
+  ['--transports', 'carrier-pigeon'],
   ['--transports', ''],
   ['--scenarios', 'queue,'],
-  ['--durability', 'none'],
+  ['--durability', 'ever'],
   ['--messages', '0'],
   ['--messages', '1e9'],
   ['--in-flight', '1001'],
   ['--in-flight', '-1'],
+  ['--in-flight', '8,,64'],
   ['--body', 'big'],
   ['--runs', '1.5'],
   ['--colour'],

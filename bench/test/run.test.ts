@@ -1,24 +1,65 @@
-/** One small run of every scenario, as a process of its own: it ends well and its JSON has every figure. */
+/** Small runs, as processes of their own: they end well and their JSON has every figure. */
 
 import { readFileSync } from 'node:fs';
-import { runNode, tempDir } from '@busbar/testbed';
+import { needServer, runNode, tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import type { Report } from '../src/report.ts';
 
 const MAIN = new URL('../src/main.ts', import.meta.url);
 
-test('queue, request and wake on Busbar and its peers', { timeout: 120_000 }, async () => {
+async function bench(args: string): Promise<{ report: Report; stdout: string }> {
   await using folder = tempDir();
   const json = folder.join('deep/figures.json');
-  const args = `--transports sqlite,plainjob-many,raw --scenarios queue,request,wake --runs 1 --messages 200 --json ${json}`;
-  const { code, stdout } = await runNode({ file: MAIN, args: args.split(' '), timeoutMs: 110_000 });
-  expect(code).toBe(0);
+  const all = `--quick --messages 200 ${args} --json ${json}`.split(' ');
+  const { code, stdout, stderr } = await runNode({ file: MAIN, args: all, timeoutMs: 110_000 });
+  expect([code, stderr], stdout).toEqual([0, '']);
+  return { report: JSON.parse(readFileSync(json, 'utf8')) as Report, stdout };
+}
+
+/** Which subjects answered which scenario, each figure with a value. */
+function answered({ answers }: Report): string[] {
+  const isGood = (value: number | null): boolean => value !== null && value > -1;
+  const whole = answers.filter(({ figures }) =>
+    figures.every(({ values }) => values.length > 0 && values.every(isGood)),
+  );
+  return whole.map(({ scenario, subject }) => `${scenario} ${subject}`);
+}
+
+test('queue, request and wake on Busbar and its peers on SQLite', { timeout: 120_000 }, async () => {
+  const { report, stdout } = await bench('--transports sqlite,plainjob-many,raw --scenarios queue,request,wake');
   expect(stdout).toContain('consume+ack /s');
-  const { machine, versions, answers } = JSON.parse(readFileSync(json, 'utf8')) as Report;
-  expect([machine.cores > 0, versions['plainjob'] !== 'unknown']).toEqual([true, true]);
-  const all = answers.flatMap(({ figures = [] }) => figures.flatMap(({ values }) => values));
-  expect(all.length).toBeGreaterThan(12);
-  expect(all.every((value) => value >= 0)).toBe(true);
+  expect(answered(report)).toEqual([
+    'queue sqlite',
+    'queue plainjob-many',
+    'queue raw',
+    'request sqlite',
+    'wake sqlite',
+  ]);
+  expect([report.machine.cores > 0, report.versions['plainjob'] !== 'unknown']).toEqual([true, true]);
+});
+
+test('requests of peers that need no server', { timeout: 120_000 }, async () => {
+  const { report } = await bench('--transports moleculer,nestjs,bare-socket --scenarios request');
+  expect(answered(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
+});
+
+test('peers on Redis', { timeout: 120_000 }, async ({ skip }) => {
+  needServer('redis-server', skip);
+  const { report } = await bench('--transports bullmq,bullmq-many,ioredis --scenarios queue,fanout');
+  expect(answered(report)).toEqual(['queue bullmq', 'queue bullmq-many', 'queue ioredis', 'fanout ioredis']);
+});
+
+test('peers on NATS', { timeout: 120_000 }, async ({ skip }) => {
+  needServer('nats-server', skip);
+  const { report } = await bench('--transports jetstream,nats-core --scenarios queue,request,fanout');
+  expect(answered(report)).toEqual(['queue jetstream', 'request nats-core', 'fanout nats-core']);
+});
+
+test('what cannot be had is named and does no harm', { timeout: 120_000 }, async () => {
+  const env = { BUSBAR_REDIS_SERVER: '' };
+  const args = '--quick --transports bullmq,bare-socket --scenarios request --messages 100'.split(' ');
+  const { code, stdout } = await runNode({ file: MAIN, args, env, timeoutMs: 110_000 });
+  expect([code, stdout.includes('NOT TESTED: redis-server')]).toEqual([0, true]);
 });
 
 test('a bad command line ends with 2 and the usage', async () => {

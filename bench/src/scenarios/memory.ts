@@ -1,33 +1,21 @@
-/** What does a process that waits need, and what do 100,000 messages that wait for it add? */
+/** What do 100,000 messages that wait for a consumer add to it? */
 
-import { Actor } from '../actor.ts';
-import type { Figure } from '../figures.ts';
+import { cost } from '../figures.ts';
 import type { Scenario } from '../scenarios.ts';
 
 const PENDING = 100_000;
-const MB = 1e6;
 
 export const memory: Scenario = {
-  question: 'Memory: an idle consumer above bare Node, and above that once it has worked off 100,000 messages',
-  async run(subject, place, { inFlight, bodyBytes }) {
-    await using producer = await Actor.start(subject, place);
-    await using consumer = await Actor.start(subject, place);
-    if (consumer.can('listen')) await consumer.do('listen');
-    const idle = await consumer.usage();
-    await producer.produce(PENDING, inFlight, bodyBytes);
-    await consumer.consume(PENDING, inFlight);
-    const after = await consumer.usage();
-    const bare = await bareNode();
-    return [megabytes('idle', idle.rssBytes - bare), megabytes('100,000 messages', after.rssBytes - idle.rssBytes)];
+  question: 'Memory of a consumer above what it had before, once it has worked off 100,000 messages',
+  once: true,
+  async run(setting, { inFlight, bodyBytes }) {
+    const producer = await setting.actor();
+    const consumer = await setting.actor();
+    const most = Math.max(...inFlight);
+    const before = await consumer.tell('usage');
+    await producer.tell('produce', { count: PENDING, inFlight: most, bodyBytes });
+    await consumer.tell('consume', PENDING, most);
+    const after = await consumer.tell('usage');
+    return [cost('memory', 'MB', (after.rssBytes - before.rssBytes) / 1e6)];
   },
 };
-
-function megabytes(name: string, bytes: number): Figure {
-  return { name, unit: 'MB', better: 'down', values: [bytes / MB] };
-}
-
-/** What a process needs that plays no part: the same program, nothing opened. */
-async function bareNode(): Promise<number> {
-  await using nobody = Actor.idle();
-  return (await nobody.usage()).rssBytes;
-}

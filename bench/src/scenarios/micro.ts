@@ -4,6 +4,7 @@ import { jsonCodec, matchTopic } from '@busbar/api';
 import { newId } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { Bench } from 'tinybench';
+import { cost } from '../figures.ts';
 import type { Scenario } from '../scenarios.ts';
 
 export const micro: Scenario = {
@@ -22,11 +23,8 @@ export const micro: Scenario = {
         if (delivery) await transport.queues.settle([{ receipt: delivery.receipt, action: 'ack' }]);
       });
     await bench.run();
-    return bench.tasks.map(({ name, result }) => ({
-      name,
-      unit: 'µs',
-      better: 'down',
-      values: 'latency' in result ? [result.latency.p50 * 1000] : [],
-    }));
+    return bench.tasks.map(({ name, result }) =>
+      cost(name, 'µs', 'latency' in result ? result.latency.p50 * 1000 : Number.NaN),
+    );
   },
 };

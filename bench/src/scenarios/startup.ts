@@ -1,9 +1,8 @@
 /** What does one `busbar send` from a shell cost above starting Node? */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Figure, median } from '../figures.ts';
+import { cost, median } from '../figures.ts';
 import type { Scenario } from '../scenarios.ts';
 
 const BIN = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
@@ -12,8 +11,7 @@ const ROUNDS = 15;
 export const startup: Scenario = {
   question: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
   alone: true,
-  async run(_subject, { folder }) {
-    if (!existsSync(BIN)) return undefined;
+  async run({ place: { folder } }) {
     // What this program was started with is not what a shell has.
     const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };
     const run = (args: readonly string[]): number => timed([BIN, ...args], env);
@@ -25,7 +23,11 @@ export const startup: Scenario = {
       empty.push(timed(['-e', '0'], env));
       send.push(run(['send', '@bench', 'hello']));
     }
-    return [ms('node -e 0', median(empty)), ms('busbar send', median(send)), ms('above', median(send) - median(empty))];
+    return [
+      cost('node -e 0', 'ms', median(empty)),
+      cost('busbar send', 'ms', median(send)),
+      cost('above', 'ms', median(send) - median(empty)),
+    ];
   },
 };
 
@@ -34,8 +36,4 @@ function timed(args: readonly string[], env: NodeJS.ProcessEnv): number {
   const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
   return performance.now() - began;
-}
-
-function ms(name: string, value: number): Figure {
-  return { name, unit: 'ms', better: 'down', values: [value] };
 }

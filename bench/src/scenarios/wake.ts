@@ -1,10 +1,10 @@
-/** How soon does an idle consumer in another process get a message, and what does waiting cost? */
+/** How soon does an idle consumer in another process get a message? */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
-import { Actor } from '../actor.ts';
-import type { Heard, Ping } from '../client.ts';
-import { type Figure, percentile } from '../figures.ts';
+import type { Actor } from '../actor.ts';
+import { cost, percentile } from '../figures.ts';
+import type { Heard, Ping } from '../part.ts';
 import type { Scenario } from '../scenarios.ts';
 
 const PINGS = 200;
@@ -13,21 +13,22 @@ const IDLE_MS = 3000;
 export const wake: Scenario = {
   question:
     'Wake-up of an idle consumer in another process, from when the message is stored, and its CPU while it waits',
-  async run(subject, place) {
-    await using sender = await Actor.start(subject, place);
-    await using listener = await Actor.start(subject, place);
-    if (!listener.can('listen')) return undefined;
-    await listener.do('listen');
+  once: true,
+  async run(setting) {
+    const sender = await setting.actor();
+    const listener = await setting.actor();
+    await listener.tell('listen');
     await hear(sender, listener, 1);
-    const before = await listener.usage();
+    const before = await listener.tell('usage');
     await sleep(IDLE_MS);
-    const after = await listener.usage();
-    const times = await hear(sender, listener, PINGS);
+    const after = await listener.tell('usage');
+    const { sinceStored, sinceCalled } = await hear(sender, listener, PINGS);
     return [
-      figure('p50', times.sinceStored, 0.5),
-      figure('p99', times.sinceStored, 0.99),
-      figure('p50 since the call', times.sinceCalled, 0.5),
-      { name: 'idle CPU', unit: '%', better: 'down', values: [((after.cpuMs - before.cpuMs) / IDLE_MS) * 100] },
+      cost('p50', 'ms', percentile(sinceStored, 0.5)),
+      cost('p99', 'ms', percentile(sinceStored, 0.99)),
+      cost('p50 since the call', 'ms', percentile(sinceCalled, 0.5)),
+      cost('slowest since the call', 'ms', Math.max(...sinceCalled)),
+      cost('idle CPU', '%', ((after.cpuMs - before.cpuMs) / IDLE_MS) * 100),
     ];
   },
 };
@@ -37,19 +38,15 @@ interface Times {
   readonly sinceStored: readonly number[];
 }
 
-function figure(name: string, times: readonly number[], share: number): Figure {
-  return { name, unit: 'ms', better: 'down', values: [percentile(times, share)] };
-}
-
 /** Sends at intervals that no poll can be in step with, and resolves when all were heard. */
 async function hear(sender: Actor, listener: Actor, count: number): Promise<Times> {
   const pings: Ping[] = [];
   const heard: Heard[] = [];
   for (let index = 0; index < count; index += 1) {
-    pings.push(await sender.ping());
+    pings.push(await sender.tell('ping'));
     await sleep(5 + ((index * 7) % 13));
   }
-  const all = async (): Promise<boolean> => heard.push(...(await listener.heard())) >= count;
+  const all = async (): Promise<boolean> => heard.push(...(await listener.tell('heard'))) >= count;
   await waitFor(all, { what: 'all pings', timeoutMs: 30_000 });
   const heardAt = new Map(heard.map((one) => [one.calledAt, one.heardAt]));
   const since = (from: (ping: Ping) => number): number[] =>

@@ -1,30 +1,27 @@
-/** Does any of many saturating writers starve? */
+/** What do many saturating writers get through together, and does any of them starve? */
 
-import { Actor } from '../actor.ts';
+import { cost, rate } from '../figures.ts';
 import type { Scenario } from '../scenarios.ts';
 
-const WRITERS = 8;
+const WRITERS = [1, 4, 8];
+const IN_FLIGHT = 16;
 
 export const writers: Scenario = {
-  question: `${WRITERS} processes write into one store as fast as they can: the slowest send of all`,
-  async run(subject, place, { messages, bodyBytes }) {
-    const actors = await Promise.all(Array.from({ length: WRITERS }, () => Actor.start(subject, place)));
-    try {
-      const each = Math.ceil(messages / WRITERS);
+  question: `Processes that write into one queue as fast as they can, ${IN_FLIGHT} in flight each: all sends, and the slowest of them`,
+  async run(setting, { messages, bodyBytes }) {
+    const actors = await Promise.all(Array.from({ length: Math.max(...WRITERS) }, () => setting.actor()));
+    const figures = [];
+    for (const writers of WRITERS) {
+      const load = { count: Math.ceil(messages / writers), inFlight: IN_FLIGHT, bodyBytes };
       const began = performance.now();
-      const produced = await Promise.all(actors.map((actor) => actor.produce(each, 16, bodyBytes)));
-      const seconds = (performance.now() - began) / 1000;
-      return [
-        { name: 'together', unit: '/s', better: 'up', values: [(each * WRITERS) / seconds] },
-        {
-          name: 'slowest send',
-          unit: 'ms',
-          better: 'down',
-          values: [Math.max(...produced.map(({ slowestMs }) => slowestMs))],
-        },
-      ];
-    } finally {
-      await Promise.all(actors.map((actor) => actor[Symbol.asyncDispose]()));
+      const produced = await Promise.all(actors.slice(0, writers).map((actor) => actor.tell('produce', load)));
+      const ms = performance.now() - began;
+      const at = writers === 1 ? '1 process' : `${writers} processes`;
+      figures.push(
+        rate('together', load.count * writers, ms, at),
+        cost('slowest send', 'ms', Math.max(...produced.map(({ slowestMs }) => slowestMs)), at),
+      );
     }
+    return figures;
   },
 };

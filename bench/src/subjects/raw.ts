@@ -1,7 +1,9 @@
 /** Bare better-sqlite3: what a queue costs that promises nothing but the order. The measure of the waist. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import { type Client, makeBody, type Place } from '../client.ts';
+import type { Body, Client, Place } from '../client.ts';
+import { pull } from './pulling.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS job (
@@ -19,35 +21,25 @@ export async function open({ folder, durability }: Place): Promise<Client> {
     'UPDATE job SET state = 1 WHERE seq IN (SELECT seq FROM job WHERE state = 0 ORDER BY seq LIMIT ?) RETURNING seq, body',
   );
   const remove = database.prepare('DELETE FROM job WHERE seq = ?');
-  const insertAll = database.transaction((bodies: readonly string[]) => {
-    for (const body of bodies) insert.run(crypto.randomUUID(), body);
+  const insertAll = database.transaction((bodies: readonly Body[]) => {
+    for (const body of bodies) insert.run(crypto.randomUUID(), JSON.stringify(body));
   });
   const claimSome = database.transaction((most: number) => claim.all(most) as { seq: number; body: string }[]);
   const removeAll = database.transaction((jobs: readonly { seq: number }[]) => {
     for (const { seq } of jobs) remove.run(seq);
   });
   return {
-    async produce(count, inFlight, bodyBytes) {
-      let slowestMs = 0;
-      for (let next = 0; next < count; next += inFlight) {
-        const size = Math.min(inFlight, count - next);
-        const began = performance.now();
-        insertAll.immediate(
-          Array.from({ length: size }, (_, index) => JSON.stringify(makeBody(next + index, bodyBytes))),
-        );
-        slowestMs = Math.max(slowestMs, performance.now() - began);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      return { slowestMs };
+    async send(bodies) {
+      insertAll.immediate(bodies);
+      await nextTurn();
     },
-    async consume(count, inFlight) {
-      for (let done = 0; done < count; ) {
+    async work(inFlight, handle) {
+      return pull(async () => {
         const jobs = claimSome.immediate(inFlight);
-        for (const { body } of jobs) JSON.parse(body);
+        for (const { body } of jobs) handle(JSON.parse(body));
         removeAll.immediate(jobs);
-        done += jobs.length;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+        await nextTurn();
+      });
     },
     close: async () => void database.close(),
   };

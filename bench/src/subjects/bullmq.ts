@@ -1,0 +1,32 @@
+/** BullMQ, the job queue that most of Node uses on Redis, with its defaults but for finished jobs, which it would keep. */
+
+import { type ConnectionOptions, Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Body, Client, Place } from '../client.ts';
+
+const QUEUE = 'work';
+const OPTIONS = { removeOnComplete: true };
+
+export async function open({ url }: Place): Promise<Client> {
+  // Its worker demands that the client tries for ever.
+  const redis = new Redis(url, { maxRetriesPerRequest: null });
+  const connection = redis as unknown as ConnectionOptions;
+  const queue = new Queue<Body>(QUEUE, { connection });
+  await queue.waitUntilReady();
+  return {
+    async send(bodies) {
+      const [data] = bodies;
+      if (bodies.length === 1 && data) await queue.add('task', data, OPTIONS);
+      else await queue.addBulk(bodies.map((body) => ({ name: 'task', data: body, opts: OPTIONS })));
+    },
+    async work(concurrency, handle) {
+      const worker = new Worker<Body>(QUEUE, async ({ data }) => handle(data), { connection, concurrency });
+      await worker.waitUntilReady();
+      return () => worker.close();
+    },
+    async close() {
+      await queue.close();
+      redis.disconnect();
+    },
+  };
+}

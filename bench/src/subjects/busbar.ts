@@ -1,0 +1,75 @@
+/** Busbar's transport at any URL, without the Bus above it. */
+
+import { openBus } from '@busbar/api';
+import type { Calls, Message, MessageInput, Transport } from '@busbar/api/transport';
+import { connectTransport } from 'busbar';
+import type { Body, Client } from '../client.ts';
+import { requests } from './busbar-bus.ts';
+import { pull } from './pulling.ts';
+
+const QUEUE = 'work';
+const TOPIC = 'news';
+const ADDRESS = 'double';
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export async function open(url: string): Promise<Client> {
+  const transport = await connectTransport(url);
+  // A transport that has no fast path for requests has its Bus emulate it.
+  const asking = transport.calls ? calls(transport.calls) : requests(openBus(transport));
+  return { ...queue(transport), ...asking, ...topic(transport), close: () => transport.close() };
+}
+
+function queue({ queues }: Transport): Pick<Client, 'send' | 'work'> {
+  return {
+    async send(bodies) {
+      const results = await queues.send(QUEUE, bodies.map(toMessage));
+      if (results.some(({ status }) => status !== 'stored')) throw new Error('a message was not stored');
+    },
+    async work(inFlight, handle) {
+      return pull(async (signal) => {
+        const deliveries = await queues.receive(QUEUE, { max: inFlight, waitMs: Number.POSITIVE_INFINITY, signal });
+        for (const delivery of deliveries) handle(read(delivery) as Body);
+        const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+        if (results.some(({ status }) => status !== 'done')) throw new Error('a message was not settled');
+      });
+    },
+  };
+}
+
+function calls({ serve, call }: Calls): Pick<Client, 'answer' | 'ask'> {
+  return {
+    async answer() {
+      await serve(ADDRESS, { max: 256 }, async function* (message) {
+        yield toMessage((read(message) as number) * 2);
+      });
+    },
+    async ask(value) {
+      let answer: unknown;
+      for await (const reply of call(ADDRESS, toMessage(value))) answer = read(reply);
+      return answer;
+    },
+  };
+}
+
+function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe'> {
+  return {
+    async publish(body) {
+      const [result] = await topics.publish(TOPIC, [toMessage(body)]);
+      if (result?.status !== 'stored') throw new Error('an event was not stored');
+    },
+    async subscribe(handle) {
+      await topics.subscribe(TOPIC, {}, (events) => {
+        for (const event of events) handle(read(event) as Body);
+      });
+    },
+  };
+}
+
+function toMessage(value: unknown): MessageInput {
+  return { body: encoder.encode(JSON.stringify(value)), contentType: 'application/json' };
+}
+
+function read({ body }: Message): unknown {
+  return JSON.parse(decoder.decode(body));
+}

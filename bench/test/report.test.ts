@@ -1,0 +1,39 @@
+/** Tables: one for each circumstance, ratios, and what failed. */
+
+import { expect, test } from 'vitest';
+import type { Answer } from '../src/answer.ts';
+import { cost, merge, rate } from '../src/figures.ts';
+import { renderTables } from '../src/report.ts';
+
+test('a table has the range of the runs and how many times better than the peer that is', () => {
+  const answer = (subject: string, ms: number, perSecond: readonly number[]): Answer => ({
+    scenario: 'request',
+    durability: 'process',
+    subject,
+    figures: merge(perSecond.map((one) => [cost('p50', 'ms', ms), rate('asked', one, 1000)])),
+  });
+  const [, ...lines] = renderTables('request', 'process', [
+    answer('unix', 0.1, [300, 100, 200]),
+    answer('moleculer', 0.2, [100]),
+  ]).split('\n');
+  expect(lines).toEqual([
+    '             p50 ms                     asked /s',
+    '  unix       0.10 (0.10 to 0.10) 2.00×  200 (100 to 300) 2.00×  × moleculer',
+    '  moleculer  0.20                       100',
+  ]);
+});
+
+test('circumstances have tables of their own, failures a line', () => {
+  const figures = [rate('enqueue', 1, 1000, '1 in flight'), rate('enqueue', 8, 1000, '8 in flight')];
+  const text = renderTables('queue', 'process', [
+    { scenario: 'queue', durability: 'process', subject: 'raw', figures },
+    { scenario: 'queue', durability: 'process', subject: 'redis', figures: [], failure: 'it fell over' },
+  ]);
+  expect(text.split('\n').slice(1)).toEqual([
+    '  1 in flight  enqueue /s',
+    '  raw          1.00',
+    '  8 in flight  enqueue /s',
+    '  raw          8.00',
+    '  redis failed: it fell over',
+  ]);
+});
