@@ -8,6 +8,7 @@ import { AUDITS, RESULTS } from './names.ts';
 import type { AuditResult, AuditTask, Problem } from './news.ts';
 import { type DemoOptions, UsageError } from './options.ts';
 import type { Outcome } from './outcome.ts';
+import { patiently } from './patience.ts';
 import type { Place } from './place.ts';
 import { readResults } from './results-file.ts';
 import { count, hidden } from './table.ts';
@@ -124,10 +125,12 @@ export class Conductor {
   async #killServer(): Promise<void> {
     const { place, display } = this.#parts;
     if (place.server === undefined) return;
+    const begun = performance.now();
     await place.server.kill();
     this.#serversKilled += 1;
-    display.say('killed the server; it starts again on the same data');
-    await place.server.restart();
+    await place.server.start();
+    const seconds = ((performance.now() - begun) / 1_000).toFixed(2);
+    display.say(`killed the server; started again after ${seconds} s, on the same data`);
   }
 
   async #deadLetters(): Promise<Problem[]> {
@@ -161,7 +164,7 @@ export function processesOf({ workers }: DemoOptions): number {
 }
 
 async function isEmpty({ bus }: Place, name: string): Promise<boolean> {
-  const [queue] = await bus.transport.admin.queues({ names: [name] });
+  const [queue] = await patiently(() => bus.transport.admin.queues({ names: [name] }));
   return queue === undefined || queue.ready + queue.delayed + queue.leased === 0;
 }
 

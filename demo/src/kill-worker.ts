@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowsedMessage, Bus } from 'busbar';
 import type { Crew, Member } from './crew.ts';
 import { AUDITS } from './names.ts';
+import { patiently } from './patience.ts';
 
 /** A worker that was killed, and the ids of the tasks that it held. */
 export interface Kill {
@@ -41,6 +42,6 @@ async function killIfAtWork(bus: Bus, crew: Crew, worker: Member): Promise<Kill 
 }
 
 async function leasesByConsumer(bus: Bus): Promise<Map<string | undefined, BrowsedMessage[]>> {
-  const { messages } = await bus.transport.admin.browse(AUDITS, { state: 'leased', limit: PAGE });
+  const { messages } = await patiently(() => bus.transport.admin.browse(AUDITS, { state: 'leased', limit: PAGE }));
   return Map.groupBy(messages, ({ consumer }) => consumer);
 }

@@ -36,7 +36,7 @@ names (SQLite in a throw-away folder when unset).
 
   --workers N     worker processes, 1 to ${MAX_WORKERS} (default 2)
   --kill          SIGKILL a worker that holds a lease, at one third and at two thirds of the files
-  --kill-server   SIGKILL the server at half time and start it again (for backends with a server)
+  --kill-server   SIGKILL the server at half time and start it again: a server of its own, so MESSAGE_BUS is a bare name
 
 The report goes to stdout and into a file, the live display to stderr. Exit code 0: every file has exactly one result.`;
 

@@ -12,7 +12,7 @@ export function describeOutcome(outcome: Outcome): Section[] {
 }
 
 function onTheBus(outcome: Outcome): string[][] {
-  const { place, tally, merged, kills, dead } = outcome;
+  const { place, tally, merged, dead } = outcome;
   const results = [...merged.results.values()];
   return [
     ['bus', place],
@@ -24,8 +24,13 @@ function onTheBus(outcome: Outcome): string[][] {
     ['merged again', `${count(merged.again)}, counted once`],
     ['stale tokens', `${count(merged.stale)} writes refused`],
     ['dead letters', count(dead.length)],
-    ['killed', kills.map(({ worker, held }) => `${worker} while it held ${held.length}`).join(', ') || 'nobody'],
+    ['killed', killedOf(outcome)],
   ];
+}
+
+function killedOf({ kills, serversKilled }: Outcome): string {
+  const workers = kills.map(({ worker, held }) => `${worker} while it held ${held.length}`);
+  return [...workers, ...(serversKilled > 0 ? ['the server, at half time'] : [])].join(', ') || 'nobody';
 }
 
 function sharesOf(results: readonly AuditResult[]): string {

@@ -1,28 +1,47 @@
 /** Servers that the demonstration starts for itself, to kill them. */
 
+import { missingServer, type ServerProgram, startNats, startRedis } from '@busbar/testbed';
 import { UsageError } from './options.ts';
 
-/** A throw-away server of a backend. */
+/** A throw-away server of a backend. Disposing of it kills it and removes its data. */
 export interface Server extends AsyncDisposable {
   /** Where it is; the same after a restart. */
   readonly url: string;
   /** Ends it with SIGKILL. */
   kill(): Promise<void>;
-  /** Starts it again on the same data; resolves once it takes connections. */
-  restart(): Promise<void>;
+  /** Starts it again on the same data; resolves once it serves. */
+  start(): Promise<void>;
 }
 
-/** Starts a server whose data are in `folder`. */
-export type ServerStarter = (folder: string) => Promise<Server>;
+interface Kind {
+  /** The program that has to be there. */
+  readonly program?: ServerProgram;
+  readonly start: () => Promise<Server>;
+}
 
-/** Backends with a server of their own, by the scheme of their URLs. None in this version: each brings its row. */
-const STARTERS: Readonly<Record<string, ServerStarter>> = {};
+/** Backends with a server of their own, by the short names of their buses. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  redis: { program: 'redis-server', start: startRedis },
+  nats: { program: 'nats-server', start: startNats },
+};
 
-/** Starts a server of the kind that `bus` names, a URL or a short name. Throws {@link UsageError} where there is none. */
-export async function startServer(bus: string, folder: string): Promise<Server> {
+/** Starts a server of the kind that `bus` names. Throws {@link UsageError} where there is none to start. */
+export async function startServer(bus = 'sqlite'): Promise<Server> {
+  const kind = KINDS[bus];
+  if (kind === undefined) throw refuse(bus);
+  const missing = kind.program && missingServer(kind.program);
+  if (missing !== undefined) throw new UsageError(missing);
+  return kind.start();
+}
+
+function refuse(bus: string): UsageError {
+  const names = Object.keys(KINDS);
   const scheme = /^[^:]*/.exec(bus)?.[0] ?? '';
-  const start = STARTERS[scheme];
-  if (start !== undefined) return start(folder);
-  const names = Object.keys(STARTERS).join(', ') || 'none in this version';
-  throw new UsageError(`--kill-server: ${scheme} has no server to kill. Backends that have one: ${names}`);
+  if (bus === scheme || !names.includes(scheme)) {
+    return new UsageError(`--kill-server: ${scheme} has no server to kill`, `those that have one: ${names.join(', ')}`);
+  }
+  return new UsageError(
+    '--kill-server kills a server that it started itself, never one of yours',
+    `MESSAGE_BUS=${scheme}, without an address, has it start one`,
+  );
 }

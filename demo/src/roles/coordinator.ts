@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Brief } from '../brief.ts';
 import { AUDITS, TOPICS } from '../names.ts';
 import type { AuditTask, News, Problem } from '../news.ts';
+import { patiently } from '../patience.ts';
 import { findSourceFiles } from '../source-files.ts';
 import { playRole } from './play-role.ts';
 
@@ -28,7 +29,8 @@ await playRole(async ({ brief, bus, tell }) => {
         (file, index): AuditTask => ({ file, index, takesMs: takesMs(brief, files.length, index) }),
       );
       for (let begin = 0; begin < tasks.length; begin += BATCH) {
-        await bus.enqueueAll(AUDITS, tasks.slice(begin, begin + BATCH), ({ file }) => ({ dedupeKey: keyOf(file) }));
+        const batch = tasks.slice(begin, begin + BATCH);
+        await patiently(() => bus.enqueueAll(AUDITS, batch, ({ file }) => ({ dedupeKey: keyOf(file) })));
       }
       await tell({ kind: 'enqueued', event: event.id });
     },

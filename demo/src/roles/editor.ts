@@ -4,6 +4,7 @@ import { type Bus, isBusbarError, type Lock } from 'busbar';
 import { Batcher } from '../batcher.ts';
 import { REPORT_LOCK, RESULTS, TOPICS } from '../names.ts';
 import type { AuditResult, LockUse } from '../news.ts';
+import { patiently } from '../patience.ts';
 import { appendResults } from '../results-file.ts';
 import { playRole } from './play-role.ts';
 
@@ -26,9 +27,10 @@ await playRole(async ({ brief, bus, tell }) => {
     } finally {
       await lock.release();
     }
-    // A token is given once, and so is the id.
+    // A token is given once, and so is the id: published again, it is the same event.
     const id = `merged-${lock.token}`;
-    const event = await editor.publish(TOPICS.merged, { results: items.length, by: brief.name }, { id });
+    const news = { results: items.length, by: brief.name };
+    const event = await patiently(() => editor.publish(TOPICS.merged, news, { id }));
     await tell({ kind: 'merged', attempts: items.map(({ attempt }) => attempt), lock: use, event: event.id });
   });
   const options = { consumer: brief.name, concurrency: BATCH, leaseMs: brief.leaseMs, resultTtlMs: 0 };
