@@ -15,6 +15,7 @@ const allowed: Record<string, Record<string, string>> = {
     '@nats-io/kv': 'its key-value half',
   },
   '@busbar/transport-socket': {
+    'better-sqlite3': 'its file locks, which the kernel frees: they decide who is the hub',
     ws: 'WebSocket for Node, the one that others build on',
     zeromq: 'ZeroMQ, prebuilt',
   },

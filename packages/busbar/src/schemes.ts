@@ -1,9 +1,12 @@
 /** Schemes and short names, each with the package that opens it: the only importer of backends. */
 
+import { fileURLToPath } from 'node:url';
 import { BusbarError, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import { didYouMean } from './nearest.ts';
 import { maskUrl } from './secrets.ts';
+
+type Sockets = typeof import('@busbar/transport-socket');
 
 /** Opens a transport at a URL. */
 export type Opener = (url: string) => Promise<Transport>;
@@ -42,10 +45,26 @@ const SCHEMES: readonly Scheme[] = [
   },
   { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'Redis on this machine' },
   { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'NATS on this machine' },
-  { names: ['unix'], package: '@busbar/transport-socket', bare: "a socket in the project's .busbar folder" },
+  {
+    names: ['unix'],
+    package: '@busbar/transport-socket',
+    bare: "a socket in the project's .busbar folder",
+    load: async () => {
+      const sockets = await loadSockets();
+      return (url) => {
+        const { store: _, idleMs = 30_000, ...options } = sockets.parseUnixUrl(url);
+        const listen = `unix:${options.path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
+        const args = ['hub', '--store', storeUrlOf(url, sockets), '--listen', listen, '--idle', `${idleMs}ms`];
+        return sockets.openUnix({ ...options, start: { command: process.execPath, args: [PROGRAM, ...args] } });
+      };
+    },
+  },
   { names: ['zmq', 'zeromq'], package: '@busbar/transport-socket', bare: 'ZeroMQ on this machine' },
   { names: ['ws', 'websocket', 'wss'], package: '@busbar/transport-socket', bare: 'WebSocket on this machine' },
 ];
+
+/** The command of this package, which runs a hub in the background. */
+const PROGRAM = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
 
 const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
 const MAX_URL = 4_096;
@@ -125,6 +144,17 @@ export function validNames(): string {
   const list = (schemes: readonly Scheme[]): string => schemes.map(({ names }) => names[0]).join(', ');
   const later = coming.length === 0 ? '' : `; ${list(coming)} are to come`;
   return `Use one of ${list(open)}, a URL such as sqlite:./bus.db, or a name in busbar.config.json${later}.`;
+}
+
+/** The package behind the links to a hub. */
+export function loadSockets(): Promise<Sockets> {
+  return import('@busbar/transport-socket');
+}
+
+/** The URL of what a hub lends that listens at `url`: what `store` there says, else a file beside the socket. */
+export function storeUrlOf(url: string, { parseUnixUrl }: Sockets): string {
+  const { path, store } = parseUnixUrl(url);
+  return store ?? `sqlite:${path.replaceAll(/[%?#]/g, encodeURIComponent)}.db`;
 }
 
 async function loadPackage(name: string, load: () => Promise<Opener>): Promise<Opener> {

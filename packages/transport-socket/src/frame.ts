@@ -55,7 +55,7 @@ const NO_BODIES: readonly Uint8Array[] = Object.freeze([]);
 const EMPTY = Buffer.alloc(0);
 
 /** A frame without head and bodies unless they are given. */
-export function frame(type: FrameType, id = 0, head = NO_HEAD, bodies = NO_BODIES): Frame {
+export function frame(type: FrameType, id = 0, head: Head = NO_HEAD, bodies: readonly Uint8Array[] = NO_BODIES): Frame {
   return { type, id, head, bodies };
 }
 
@@ -158,7 +158,8 @@ export function decodeFrame(bytes: Buffer): Frame {
   const headBytes = bytes.readUInt32BE(5);
   const headStart = FIXED_BYTES - 4;
   if (headStart + headBytes > bytes.length) throw bad('the head of a frame is longer than the frame');
-  const head = headBytes === 2 ? NO_HEAD : parseHead(bytes.toString('utf8', headStart, headStart + headBytes));
+  const isEmpty = headBytes === 2 && bytes[headStart] === 0x7b;
+  const head = isEmpty ? NO_HEAD : parseHead(bytes.toString('utf8', headStart, headStart + headBytes));
   return { type: type as FrameType, id, head, bodies: splitBodies(bytes, headStart + headBytes) };
 }
 

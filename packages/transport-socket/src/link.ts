@@ -62,6 +62,8 @@ export interface PeerInfo {
   readonly address: string;
   /** The token that was given while connecting (in the upgrade of a WebSocket), where the link has one; else hello has it. */
   readonly token?: string;
+  /** The token that a link of this machine wants beside those of the hub: it opens the door to any agent. */
+  readonly expects?: string;
 }
 
 /** A link that listens. */

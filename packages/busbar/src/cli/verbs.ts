@@ -36,6 +36,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     agents: verb('list the agents, and who is online', async () => (await import('./commands/agents.ts')).agents),
     logs: verb('print the last log lines of an agent', async () => (await import('./commands/logs.ts')).logs),
     stats: verb('count what waits, runs, failed', async () => (await import('./commands/stats.ts')).stats),
+    hub: verb('lend a store over sockets; see and stop it', async () => (await import('./commands/hub.ts')).hub),
     doctor: verb('find out why something does not work', async () => (await import('./commands/doctor.ts')).doctor),
     conformance: verb(
       'hold a backend to the rules',

@@ -1,0 +1,114 @@
+/** `busbar hub`: lends a store to clients over sockets; most are started by their first client. */
+
+import { readFileSync } from 'node:fs';
+import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
+import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { formatDuration } from '../durations.ts';
+import { DONE, UNAVAILABLE } from '../exit-codes.ts';
+
+const FLAGS = {
+  store: {
+    kind: 'text',
+    value: 'URL',
+    help: 'what it lends: sqlite:FILE, memory:, … (default: a file beside the socket)',
+  },
+  listen: {
+    kind: 'list',
+    value: 'URL',
+    help: 'where clients connect; may be repeated (default: the bus that is configured)',
+  },
+  'token-file': {
+    kind: 'text',
+    value: 'FILE',
+    help: 'who may come in: a token a line, and behind it the only agent it is for',
+  },
+  idle: { kind: 'duration', min: 100, max: MAX_TIMER_MS, help: 'end after so long without a client (default: never)' },
+} as const;
+
+export const hub: Command = defineCommand({
+  args: ['ACTION?'],
+  flags: FLAGS,
+  examples: [
+    ['busbar hub --store sqlite:./bus.db --listen unix:./bus.sock', 'until Ctrl-C'],
+    ['busbar hub --store memory: --listen unix:./bus.sock', 'fast, and gone when it ends'],
+    ['busbar hub status --url unix:./bus.sock', 'how it is; exit 69 where none runs'],
+    ['busbar hub stop --url unix', 'ends it in order; nothing acknowledged is lost'],
+  ],
+  notes: ['unix:PATH starts one by itself, which ends when it is idle.'],
+  run: async (invocation) => {
+    const [action] = invocation.args;
+    if (action === undefined) return serve(invocation);
+    if (action === 'status') return status(invocation);
+    if (action === 'stop') return stop(invocation);
+    throw invalid(`hub has no ${quote(action)}`, 'Use status or stop, or nothing to run one.');
+  },
+});
+
+async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<number> {
+  const { out, signal } = session;
+  const sockets = await loadSockets();
+  const listen = flags.listen.length > 0 ? flags.listen.map((url) => session.locate(url).url) : [session.locate().url];
+  const store = flags.store === undefined ? storeUrlOf(listen[0] ?? '', sockets) : session.locate(flags.store).url;
+  const links = await Promise.all(listen.map((url) => sockets.hubLink(url)));
+  const running = await sockets.serveHub({
+    store: (ns) =>
+      openUrl(ns === '' ? store : `${store}${store.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`),
+    links,
+    tokens: flags['token-file'] === undefined ? [] : readTokens(flags['token-file']),
+    log: (line) => out.note(`busbar: refused ${line}`),
+    ...(flags.idle === undefined ? {} : { idleMs: flags.idle }),
+  });
+  const onInterrupt = (): void => void running.close();
+  signal.addEventListener('abort', onInterrupt, { once: true });
+  if (signal.aborted) onInterrupt();
+  const { addresses } = running;
+  if (out.json) await out.jsonLines([{ addresses }]);
+  else for (const address of addresses) out.note(`busbar: a hub listens at ${address}`);
+  await running.ended;
+  return DONE;
+}
+
+async function status({ session }: Invocation<typeof FLAGS>): Promise<number> {
+  const { out } = session;
+  const found = await (await loadSockets()).hubStatus(session.locate().url);
+  if (out.json) await out.jsonLines([found]);
+  else {
+    const { pid, store, addresses, clients, upMs } = found;
+    const since = formatDuration(upMs);
+    await out.lines([`process ${pid}, store ${store}, ${clients - 1} clients, up ${since}`, ...addresses]);
+  }
+  return DONE;
+}
+
+async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
+  const { out } = session;
+  const { url } = session.locate();
+  const wasRunning = await (await loadSockets()).stopHub(url);
+  if (out.json) await out.jsonLines([{ stopped: wasRunning }]);
+  else out.note(wasRunning ? 'busbar: the hub has ended' : 'busbar: no hub runs there');
+  return wasRunning ? DONE : UNAVAILABLE;
+}
+
+/** Lines of a token and, where it is for one agent only, the agent's name; `#` begins a remark. */
+function readTokens(file: string): { token: string; agent?: string }[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw invalid(
+      `cannot read --token-file ${quote(file)}: ${(error as NodeJS.ErrnoException).code}`,
+      'Name a file that you can read.',
+    );
+  }
+  const lines = text.split('\n').map((line) => line.trim());
+  const tokens = lines.filter((line) => line !== '' && !line.startsWith('#')).map(toToken);
+  if (tokens.length === 0) throw invalid(`there is no token in ${quote(file)}`, 'Put one on a line.');
+  return tokens;
+}
+
+function toToken(line: string): { token: string; agent?: string } {
+  const [token = '', agent, ...rest] = line.split(/\s+/);
+  if (rest.length > 0) throw invalid('a line of --token-file has more than two words', 'Write TOKEN, or TOKEN @agent.');
+  return agent === undefined ? { token } : { token, agent };
+}

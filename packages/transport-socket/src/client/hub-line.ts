@@ -1,0 +1,250 @@
+/** The line to a hub: one connection at a time, found again when it is lost, and the requests that go over it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
+import { FRAME, type Frame, frame, type Head } from '../frame.ts';
+import type { ClientLink, Connection } from '../link.ts';
+import type { Welcome } from '../protocol.ts';
+import { readError } from '../wire-error.ts';
+import { Conversation, type ConversationEvents, type Introduction } from './conversation.ts';
+import { Pending, type RequestPlan } from './pending.ts';
+
+/** What a line is made of. */
+export interface LineOptions {
+  readonly link: ClientLink;
+  readonly introduction: Introduction;
+  /** How long opening may take. */
+  readonly connectTimeoutMs: number;
+  /** Starts a hub where none listens; resolves when it may be tried again. */
+  readonly start?: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Who hears of a line. */
+export interface LineEvents {
+  /** There is a new connection: what was asked of the hub before must be asked again, now. */
+  onResumed(): void;
+  /** A frame of the hub that belongs to no request: a call to serve, or what concerns one. */
+  onCall(frame: Frame): void;
+  /** The connection is lost. */
+  onLost(): void;
+}
+
+const MAX_ID = 0xffff_ffff;
+/** Pauses between attempts grow from the first to the last, at random so that clients do not come all at once. */
+const FIRST_PAUSE_MS = 5;
+const LAST_PAUSE_MS = 250;
+
+/** The line to a hub. */
+export class HubLine {
+  readonly #options: LineOptions;
+  readonly #events: LineEvents;
+  readonly #pending = new Map<number, Pending>();
+  readonly #end = new AbortController();
+  #conversation: Conversation | undefined;
+  #welcome: Welcome | undefined;
+  #lastId = 0;
+  #onState: (change: StateChange) => void = () => undefined;
+  /** Rises with each connection. */
+  epoch = 0;
+
+  constructor(options: LineOptions, events: LineEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** What the hub said when it was first reached. */
+  get welcome(): Welcome {
+    if (this.#welcome === undefined) throw new TypeError('the line was not opened');
+    return this.#welcome;
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#onState = listener;
+  }
+
+  /** Reaches the hub for the first time. Rejects with what stands in the way once the time is up. */
+  async open(): Promise<void> {
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.#options.connectTimeoutMs)]);
+    await this.#connect(signal);
+  }
+
+  /** Makes a request; it waits for a connection where there is none. */
+  request(plan: RequestPlan): Promise<Frame> {
+    return this.track(plan).answer;
+  }
+
+  /** The same, for who wants to speak of it while it is under way. */
+  track(plan: RequestPlan): { readonly id: number; readonly answer: Promise<Frame>; readonly pending: Pending } {
+    const id = this.#nextId();
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
+    const pending = new Pending(id, plan, resolve, reject);
+    if (this.#end.signal.aborted) reject(closed());
+    else {
+      this.#pending.set(id, pending);
+      this.#conversation?.send(pending.toFrame());
+    }
+    return { id, answer: promise, pending };
+  }
+
+  /** Tells the hub that nobody waits for a request any more. One that was not sent is over at once. */
+  cancel(id: number): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    if (pending.sentAt !== undefined && this.#conversation !== undefined) {
+      this.#conversation.send(frame(FRAME.cancel, id));
+      return;
+    }
+    this.#pending.delete(id);
+    pending.reject(new BusbarError('ABORTED', 'nobody waits for it any more'));
+  }
+
+  /** Sends a frame that waits for no answer; without a connection it is lost. */
+  tell(type: Frame['type'], id: number, head?: Head, bodies?: readonly Uint8Array[]): void {
+    this.#conversation?.send(frame(type, id, head, bodies));
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort(closed());
+    const conversation = this.#conversation;
+    this.#conversation = undefined;
+    for (const pending of this.#takePending()) pending.reject(closed());
+    await conversation?.close();
+  }
+
+  #nextId(): number {
+    do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
+    while (this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  /** Tries until it is connected, a refusal says that trying is of no use, or `signal` fires. */
+  async #connect(signal: AbortSignal): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS;
+    let last: unknown;
+    while (!signal.aborted) {
+      try {
+        await this.#attempt(signal);
+        return;
+      } catch (error) {
+        last = error;
+        if (this.#isFatal(error)) throw error;
+      }
+      this.#dropLate();
+      await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+      pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2);
+    }
+    throw this.#end.signal.aborted ? closed() : unreachable(this.#options.link.address, last);
+  }
+
+  /** On a line that was open before, everything may come right again. */
+  #isFatal(error: unknown): boolean {
+    if (this.#welcome !== undefined) return false;
+    return !isBusbarError(error) || error.code !== 'UNAVAILABLE' || !error.retryable;
+  }
+
+  async #attempt(signal: AbortSignal): Promise<void> {
+    const { link, introduction, start } = this.#options;
+    try {
+      const conversation = await Conversation.begin(link, introduction, this.#hearing(), signal);
+      this.#took(conversation);
+    } catch (error) {
+      if (start === undefined || !isBusbarError(error) || error.code !== 'UNAVAILABLE' || signal.aborted) throw error;
+      await start(signal);
+      this.#took(await Conversation.begin(link, introduction, this.#hearing(), signal));
+    }
+  }
+
+  #hearing(): ConversationEvents {
+    return {
+      onFrame: (each) => this.#heard(each),
+      onEnd: (conversation, error) => this.#lost(conversation, error),
+    };
+  }
+
+  #took(conversation: Conversation): void {
+    const { welcome } = conversation;
+    if (this.#welcome !== undefined) assertNoLess(this.#welcome, welcome, conversation.connection);
+    this.#welcome ??= welcome;
+    this.#conversation = conversation;
+    this.epoch += 1;
+    this.#events.onResumed();
+    for (const pending of this.#pending.values()) conversation.send(pending.toFrame());
+    this.#onState({ state: 'open' });
+  }
+
+  #heard(each: Frame): void {
+    const { type, id } = each;
+    if (type === FRAME.call || type === FRAME.credit || type === FRAME.cancel) {
+      this.#events.onCall(each);
+      return;
+    }
+    const pending = this.#pending.get(id);
+    if (type === FRAME.part) pending?.plan.onPart?.(each);
+    if (type === FRAME.part || pending === undefined) return;
+    this.#pending.delete(id);
+    if (type === FRAME.answer) pending.resolve(each);
+    else pending.reject(readError(each.head));
+  }
+
+  #lost(conversation: Conversation, error: BusbarError): void {
+    if (this.#conversation !== conversation) return;
+    this.#conversation = undefined;
+    this.epoch += 1;
+    const now = performance.now();
+    for (const [id, pending] of this.#pending) {
+      const failure = pending.lost(now);
+      if (failure === undefined) continue;
+      this.#pending.delete(id);
+      pending.reject(failure);
+    }
+    this.#events.onLost();
+    this.#onState({ state: 'reconnecting', error });
+    void this.#reconnect();
+  }
+
+  async #reconnect(): Promise<void> {
+    await this.#connect(this.#end.signal).catch(() => undefined);
+  }
+
+  /** What waits for a connection longer than its time must not be sent afterwards. */
+  #dropLate(): void {
+    const now = performance.now();
+    for (const [id, { plan, sentAt, reject }] of this.#pending) {
+      if (plan.deadline > now) continue;
+      this.#pending.delete(id);
+      const outcome = sentAt === undefined ? 'failed' : 'unknown';
+      reject(new BusbarError('UNAVAILABLE', 'the hub did not come back in time', { outcome }));
+    }
+  }
+
+  #takePending(): Pending[] {
+    const all = [...this.#pending.values()];
+    this.#pending.clear();
+    return all;
+  }
+}
+
+/** A hub that came back with less than it had is as good as away (rule RA1). */
+function assertNoLess(before: Welcome, now: Welcome, connection: Connection): void {
+  const features = Object.entries(before.capabilities.features);
+  const lost = features.find(
+    ([name, had]) => had && !now.capabilities.features[name as keyof typeof now.capabilities.features],
+  );
+  if (lost === undefined) return;
+  connection.close();
+  throw new BusbarError('UNAVAILABLE', `the hub came back without ${lost[0]}`, {
+    hint: 'Start the hub with the store it had, or open the transport anew.',
+  });
+}
+
+function unreachable(address: string, error: unknown): BusbarError {
+  const { message, hint, cause } = toBusbarError(error ?? new Error('it did not answer in time'));
+  return new BusbarError('UNAVAILABLE', `no hub at ${address}: ${message}`, {
+    hint: hint ?? 'Start one with busbar hub.',
+    cause: cause ?? error,
+  });
+}
+
+function closed(): BusbarError {
+  return new BusbarError('CLOSED', 'the transport is closed', { outcome: 'unknown', hint: 'Open a new one.' });
+}

@@ -1,0 +1,245 @@
+/** The fast path of requests: the hub carries them from client to client, and stores nothing. */
+
+import {
+  BusbarError,
+  type CallBackend,
+  type CallContext,
+  isBusbarError,
+  type Message,
+  type MessageInput,
+  type Service,
+  type StampedMessage,
+} from '@busbar/api/transport';
+import { FRAME, type Frame, type Head } from '../frame.ts';
+import { CALL_CREDIT } from '../protocol.ts';
+import { toErrorHead } from '../wire-error.ts';
+import { readMessage, stampReply, toInputHead, toMessageHead } from '../wire-message.ts';
+import type { HubLine } from './hub-line.ts';
+import { ConnectionLost } from './pending.ts';
+
+type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
+
+/** What of the credit is given back at once: not with each reply. */
+const CREDIT_STEP = CALL_CREDIT / 2;
+
+/** Calls that this client makes and serves. */
+export class RemoteCalls implements CallBackend {
+  readonly #line: () => HubLine;
+  readonly #services = new Map<number, RemoteService>();
+  /** Calls that are served now, by the hub's number. */
+  readonly #served = new Map<number, ServedCall>();
+  #lastService = 0;
+
+  constructor(line: () => HubLine) {
+    this.#line = line;
+  }
+
+  async serve(address: string, max: number, handler: Handler, { deadline }: CallContext): Promise<Service> {
+    this.#lastService += 1;
+    const service = new RemoteService(this.#lastService, address, max, handler);
+    this.#services.set(service.number, service);
+    try {
+      await this.#line().request({ op: 'calls.serve', head: service.head, deadline, whenLost: 'repeat' });
+    } catch (error) {
+      this.#services.delete(service.number);
+      throw error;
+    }
+    service.isServing = true;
+    const close = (): Promise<void> => this.#closeService(service);
+    return { close, [Symbol.asyncDispose]: close };
+  }
+
+  async *call(address: string, message: StampedMessage, { deadline, signal }: CallContext): AsyncIterable<Message> {
+    const line = this.#line();
+    const replies = new ReplyQueue();
+    const { id, answer } = line.track({
+      op: 'calls.call',
+      head: { address, message: toInputHead(message) },
+      bodies: [message.body],
+      deadline,
+      whenLost: 'unknown',
+      onPart: (part) => replies.add(readMessage(part.head, part.bodies[0])),
+    });
+    const onAbort = (): void => line.cancel(id);
+    signal.addEventListener('abort', onAbort, { once: true });
+    let isOver = false;
+    const over = (error?: unknown): void => {
+      isOver = true;
+      replies.end(error);
+    };
+    answer.then(() => over(), over);
+    try {
+      for (let taken = 1; ; taken += 1) {
+        const reply = await replies.next();
+        if (reply === undefined) return;
+        if (taken % CREDIT_STEP === 0) line.tell(FRAME.credit, id, { count: CREDIT_STEP });
+        yield reply;
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      if (!isOver) line.cancel(id);
+    }
+  }
+
+  /** What the hub says of calls that are served here. */
+  heard(each: Frame): void {
+    if (each.type === FRAME.call) void this.#run(each);
+    else if (each.type === FRAME.cancel) this.#served.get(each.id)?.cancel();
+    else this.#served.get(each.id)?.credited(each.head['count']);
+  }
+
+  /** Services are registered anew, before anything else is asked of a new connection. */
+  resumed(): void {
+    for (const { head, isServing } of this.#services.values()) {
+      const plan = { op: 'calls.serve', head, deadline: Number.POSITIVE_INFINITY, whenLost: 'failed' } as const;
+      if (isServing)
+        this.#line()
+          .request(plan)
+          .catch(() => undefined);
+    }
+  }
+
+  /** Nobody takes the replies of what is served any more. */
+  lost(): void {
+    for (const served of this.#served.values()) served.cancel();
+    this.#served.clear();
+  }
+
+  async #run({ id, head, bodies }: Frame): Promise<void> {
+    const line = this.#line();
+    const { epoch } = line;
+    const service = this.#services.get(head['service'] as number);
+    if (service === undefined) return line.tell(FRAME.error, id, toErrorHead(nobody()));
+    const served = new ServedCall();
+    this.#served.set(id, served);
+    const tell = (type: Frame['type'], said: Head, body?: Uint8Array): void => {
+      if (line.epoch === epoch) line.tell(type, id, said, body === undefined ? [] : [body]);
+    };
+    service.running += 1;
+    try {
+      const message = readMessage(head['message'] as Head, bodies[0]);
+      for await (const reply of service.handler(message, served.signal)) {
+        await served.credit();
+        if (served.signal.aborted) break;
+        const stamped = stampReply(reply);
+        tell(FRAME.part, toMessageHead(stamped), stamped.body);
+      }
+      tell(FRAME.answer, {});
+    } catch (error) {
+      tell(FRAME.error, toErrorHead(toHandlerError(error)));
+    } finally {
+      if (this.#served.get(id) === served) this.#served.delete(id);
+      service.ended();
+    }
+  }
+
+  async #closeService(service: RemoteService): Promise<void> {
+    if (!this.#services.delete(service.number)) return service.idle();
+    const { number } = service;
+    const plan = { op: 'calls.unserve', head: { service: number }, deadline: Number.POSITIVE_INFINITY } as const;
+    // Calls that the hub sent before it heard of this are served first. Where the line is lost there are none.
+    await this.#line()
+      .request({ ...plan, whenLost: 'failed' })
+      .catch(() => undefined);
+    await service.idle();
+  }
+}
+
+/** An address that this client serves. */
+class RemoteService {
+  readonly number: number;
+  readonly head: Head;
+  readonly handler: Handler;
+  /** Whether the hub has confirmed it. */
+  isServing = false;
+  running = 0;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(number: number, address: string, max: number, handler: Handler) {
+    this.number = number;
+    this.head = { service: number, address, max };
+    this.handler = handler;
+  }
+
+  ended(): void {
+    this.running -= 1;
+    if (this.running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  async idle(): Promise<void> {
+    if (this.running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+}
+
+/** One call that is served here: what its caller still takes, and whether it waits at all. */
+class ServedCall {
+  readonly #gone = new AbortController();
+  #left = CALL_CREDIT;
+  #wake: (() => void) | undefined;
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** Resolves when one more reply may be sent, or nobody waits. */
+  async credit(): Promise<void> {
+    while (this.#left <= 0 && !this.#gone.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#left -= 1;
+  }
+
+  credited(count: unknown): void {
+    if (typeof count === 'number') this.#left += count;
+    this.#wake?.();
+  }
+
+  cancel(): void {
+    this.#gone.abort(new BusbarError('ABORTED', 'the caller has gone'));
+    this.#wake?.();
+  }
+}
+
+/** Replies that came and were not taken yet; the credit bounds them. */
+class ReplyQueue {
+  readonly #replies: Message[] = [];
+  #end: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+
+  add(reply: Message): void {
+    this.#replies.push(reply);
+    this.#wake?.();
+  }
+
+  end(error: unknown): void {
+    this.#end ??= { error };
+    this.#wake?.();
+  }
+
+  /** The next reply; undefined after the last. Rejects with what ended them. */
+  async next(): Promise<Message | undefined> {
+    for (;;) {
+      const reply = this.#replies.shift();
+      if (reply !== undefined) return reply;
+      if (this.#end !== undefined) {
+        if (this.#end.error !== undefined) throw this.#end.error;
+        return undefined;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+function nobody(): BusbarError {
+  return new BusbarError('NO_RESPONDER', 'nobody serves it any more', { hint: 'Start one, or ask with durable.' });
+}
+
+function toHandlerError(error: unknown): BusbarError {
+  if (isBusbarError(error) && !(error instanceof ConnectionLost)) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new BusbarError('HANDLER_FAILED', text, { cause: error });
+}

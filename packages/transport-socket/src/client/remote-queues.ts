@@ -1,0 +1,103 @@
+/** The queues of a hub's store, asked for over the line. */
+
+import type {
+  CallContext,
+  Delivery,
+  QueueBackend,
+  SendResult,
+  Settlement,
+  SettleResult,
+  StampedMessage,
+} from '@busbar/api/transport';
+import { isBusbarError } from '@busbar/api/transport';
+import type { Frame, Head } from '../frame.ts';
+import { readError } from '../wire-error.ts';
+import { readMessage, toInputHead } from '../wire-message.ts';
+import { batches } from './batches.ts';
+import type { HubLine } from './hub-line.ts';
+
+/** The queues of a hub's store. */
+export function remoteQueues(line: HubLine): QueueBackend {
+  return {
+    send: (queue, messages, create, context) =>
+      sendAll(line, messages, context, (heads) => ({
+        op: 'queues.send',
+        head: create ? { queue, messages: heads } : { queue, create, messages: heads },
+      })),
+    async receive(queue, { max, waitMs, consumer }, context) {
+      const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
+      const { id, answer } = line.track({
+        op: 'queues.receive',
+        head: { queue, max, waitMs: wait, consumer },
+        deadline: Number.POSITIVE_INFINITY,
+        whenLost: 'repeat',
+        isWait: true,
+      });
+      const { signal } = context;
+      const onAbort = (): void => line.cancel(id);
+      signal.addEventListener('abort', onAbort, { once: true });
+      try {
+        return readDeliveries(await answer, queue);
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+    },
+    settle: (settlements, context) => settle(line, settlements, context),
+    async configure(queue, settings, { deadline }) {
+      await line.request({ op: 'queues.configure', head: { queue, settings }, deadline, whenLost: 'repeat' });
+    },
+  };
+}
+
+/** Sends in frames of a bounded size; the ids make sure that a repetition stores nothing twice. */
+export async function sendAll<T extends SendResult>(
+  line: HubLine,
+  messages: readonly StampedMessage[],
+  { deadline }: CallContext,
+  plan: (heads: Head[]) => { op: string; head: Head },
+  whenLost: 'repeat' | 'unknown' = 'repeat',
+): Promise<T[]> {
+  const parts = batches(messages, ({ body }) => body.byteLength);
+  const results = await Promise.all(
+    parts.map(async (part) => {
+      const bodies = part.map(({ body }) => body);
+      const { answer, pending } = line.track({ ...plan(part.map(toInputHead)), bodies, deadline, whenLost });
+      return readResults<T>(await answer, pending.isRepeated);
+    }),
+  );
+  return results.length === 1 && results[0] !== undefined ? results[0] : results.flat();
+}
+
+/** After a repetition `duplicate` means that it was stored by the first try, as far as can be known. */
+function readResults<T extends SendResult>({ head }: Frame, isRepeated: boolean): T[] {
+  const results = head['results'] as (Omit<SendResult, 'error'> & { readonly error?: Head })[];
+  return results.map((result) => {
+    const status = isRepeated && result.status === 'duplicate' ? 'stored' : result.status;
+    const { error } = result;
+    return (error === undefined ? { ...result, status } : { ...result, status, error: readError(error) }) as T;
+  });
+}
+
+function readDeliveries({ head, bodies }: Frame, queue: string): Delivery[] {
+  const deliveries = head['deliveries'] as readonly Head[];
+  return deliveries.map((each, index) => {
+    const { receipt, attempt, leaseLeftMs, ttlLeftMs } = each as unknown as Delivery;
+    return { ...readMessage(each, bodies[index]), queue, receipt, attempt, leaseLeftMs, ttlLeftMs };
+  });
+}
+
+/** A settlement is never repeated: its receipt might be another's by then (rule RQ3). */
+async function settle(
+  line: HubLine,
+  settlements: readonly Settlement[],
+  { deadline }: CallContext,
+): Promise<SettleResult[]> {
+  const plan = { op: 'queues.settle', head: { settlements }, deadline, whenLost: 'unknown' } as const;
+  try {
+    const { head } = await line.request(plan);
+    return head['results'] as SettleResult[];
+  } catch (error) {
+    if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || error.outcome !== 'unknown') throw error;
+    return settlements.map(({ receipt }) => ({ receipt, status: 'unknown' }));
+  }
+}

@@ -1,0 +1,66 @@
+/** The backend of a client: every facet asks the hub. */
+
+import type {
+  AdminBackend,
+  Backend,
+  Capabilities,
+  EntryBackend,
+  QueueBackend,
+  StateChange,
+  TopicBackend,
+} from '@busbar/api/transport';
+import type { ClientLink } from '../link.ts';
+import { HubLine, type LineOptions } from './hub-line.ts';
+import { remoteAdmin } from './remote-admin.ts';
+import { RemoteCalls } from './remote-calls.ts';
+import { remoteEntries } from './remote-entries.ts';
+import { remoteQueues } from './remote-queues.ts';
+import { remoteTopics } from './remote-topics.ts';
+
+/** The backend of a client. */
+export class SocketBackend implements Backend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly queues: QueueBackend;
+  readonly topics: TopicBackend;
+  readonly entries: EntryBackend;
+  readonly admin: AdminBackend;
+  readonly calls: RemoteCalls;
+  readonly #line: HubLine;
+
+  private constructor({ name, reach }: ClientLink, line: HubLine, calls: RemoteCalls) {
+    this.name = name;
+    this.capabilities = { ...line.welcome.capabilities, reach };
+    this.queues = remoteQueues(line);
+    this.topics = remoteTopics(line);
+    this.entries = remoteEntries(line);
+    this.admin = remoteAdmin(line);
+    this.calls = calls;
+    this.#line = line;
+  }
+
+  /** Reaches the hub; rejects with what stands in the way. */
+  static async open(options: LineOptions): Promise<SocketBackend> {
+    const calls = new RemoteCalls(() => line);
+    const line = new HubLine(options, {
+      onResumed: () => calls.resumed(),
+      onCall: (each) => calls.heard(each),
+      onLost: () => calls.lost(),
+    });
+    try {
+      await line.open();
+      return new SocketBackend(options.link, line, calls);
+    } catch (error) {
+      await line.close();
+      throw error;
+    }
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#line.onState(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#line.close();
+  }
+}

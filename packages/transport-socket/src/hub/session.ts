@@ -1,0 +1,314 @@
+/** One client at the hub, from its hello to the end of its connection. */
+
+import { BusbarError, checkInteger, checkText, type Transport, toBusbarError } from '@busbar/api/transport';
+import { bad, FRAME, type Frame, frame, type Head, MAX_FRAME_BYTES } from '../frame.ts';
+import { Heartbeat } from '../heartbeat.ts';
+import type { Connection, ConnectionEvents, PeerInfo } from '../link.ts';
+import {
+  HEARTBEAT_MS,
+  HELLO_MS,
+  MAX_BODY_BYTES,
+  MAX_BUFFERED_BYTES,
+  PROTOCOL_VERSION,
+  type Welcome,
+} from '../protocol.ts';
+import { toErrorHead } from '../wire-error.ts';
+import { type CallRouter, ServedCalls } from './call-router.ts';
+import { Cursors } from './cursors.ts';
+import { findOperation } from './operations.ts';
+import type { QueueSizes } from './queue-sizes.ts';
+import type { Client, HubControl, Reply } from './reply.ts';
+import type { LentStore, Stores } from './stores.ts';
+import type { Tokens } from './tokens.ts';
+
+/** What the sessions of one hub share. */
+export interface HubShared {
+  /** Differs from one life of a hub to the next. */
+  readonly id: string;
+  readonly stores: Stores;
+  readonly tokens: Tokens;
+  readonly control: HubControl;
+  /** Tells why somebody was refused. */
+  refused(reason: string, address: string): void;
+  /** A session came to its end. */
+  ended(session: HubSession): void;
+}
+
+/** One request under way. */
+interface UnderWay {
+  readonly bytes: number;
+  abort?: AbortController;
+}
+
+/** Requests of one client that are under way; 10,000 waiting inboxes are normal. */
+const MAX_UNDER_WAY = 100_000;
+/** Above it a client is not read: what it asked for is done first. */
+const MAX_TAKEN_BYTES = MAX_BUFFERED_BYTES;
+/** Above it a client is not read: what it was told must leave first. */
+const PAUSE_AT_BYTES = 1_048_576;
+/** A client that takes nothing for so long while something waits for it is let go. */
+const STUCK_MS = 30_000;
+
+/** One client at the hub. */
+export class HubSession implements ConnectionEvents, Client {
+  readonly cursors: Cursors = new Cursors();
+  readonly served: ServedCalls = new ServedCalls();
+  readonly #hub: HubShared;
+  readonly #connection: Connection;
+  readonly #peer: PeerInfo;
+  readonly #underWay = new Map<number, UnderWay>();
+  readonly #helloTimer: NodeJS.Timeout;
+  #lent: LentStore | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #saidHello = false;
+  #takenBytes = 0;
+  #isPaused = false;
+  #stuckTimer: NodeJS.Timeout | undefined;
+  agent: string | undefined;
+  isGone = false;
+
+  constructor(hub: HubShared, connection: Connection, peer: PeerInfo) {
+    this.#hub = hub;
+    this.#connection = connection;
+    this.#peer = peer;
+    this.#helloTimer = setTimeout(() => this.#refuse(bad(`no hello within ${HELLO_MS} ms`)), HELLO_MS);
+  }
+
+  get store(): Transport {
+    return this.#lentStore().transport;
+  }
+
+  get router(): CallRouter {
+    return this.#lentStore().router;
+  }
+
+  get sizes(): QueueSizes {
+    return this.#lentStore().sizes;
+  }
+
+  get hub(): HubControl {
+    return this.#hub.control;
+  }
+
+  get maxBodyBytes(): number {
+    return Math.min(MAX_BODY_BYTES, this.store.capabilities.maxBodyBytes);
+  }
+
+  onFrames(frames: readonly Frame[]): void {
+    this.#heartbeat?.heard();
+    try {
+      for (const each of frames) this.#take(each);
+    } catch (error) {
+      this.#refuse(toBusbarError(error));
+    }
+  }
+
+  onDrain(): void {
+    this.#resume();
+  }
+
+  onClose(error: BusbarError | undefined): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#stuckTimer);
+    this.#heartbeat?.stop();
+    if (error?.code === 'INVALID_ARGUMENT') this.#hub.refused(error.message, this.#peer.address);
+    for (const { abort } of this.#underWay.values()) abort?.abort(new BusbarError('ABORTED', 'the client has gone'));
+    this.cursors.closeAll();
+    this.served.close();
+    this.#lent?.giveBack();
+    this.#hub.ended(this);
+  }
+
+  send(type: keyof typeof FRAME, id: number, head?: Head, bodies?: readonly Uint8Array[]): void {
+    if (this.isGone) return;
+    const { buffered } = this.#connection;
+    if (buffered > MAX_BUFFERED_BYTES) {
+      this.#hub.refused(`it takes nothing: ${buffered} bytes wait for it`, this.#peer.address);
+      this.#connection.destroy();
+      return;
+    }
+    this.#connection.send(frame(FRAME[type], id, head, bodies));
+    if (buffered > PAUSE_AT_BYTES) this.#pause();
+  }
+
+  /** Tells clients that wait how far their subscriptions came over what does not match. */
+  tellPositions(): void {
+    for (const [id, position] of this.cursors.moved()) this.send('part', id, { position });
+  }
+
+  /** Ends the connection in order. */
+  goodbye(reason: string): void {
+    this.#connection.send(frame(FRAME.goaway, 0, { reason }));
+    this.#connection.close();
+  }
+
+  #lentStore(): LentStore {
+    if (this.#lent === undefined) throw bad('a request before the welcome');
+    return this.#lent;
+  }
+
+  #take(each: Frame): void {
+    if (each.type === FRAME.hello) void this.#hello(each.head);
+    else if (each.type === FRAME.ping) this.#connection.send(frame(FRAME.pong));
+    else if (each.type === FRAME.goaway) this.#connection.close();
+    else if (each.type === FRAME.pong) return;
+    else if (this.#lent === undefined) throw bad('a frame before the welcome');
+    else if (each.type === FRAME.request) this.#request(each);
+    else if (each.type === FRAME.cancel) this.#underWay.get(each.id)?.abort?.abort(aborted());
+    else if (each.type === FRAME.credit) this.router.credited(this, each);
+    else if (each.type === FRAME.part || each.type === FRAME.answer || each.type === FRAME.error)
+      this.served.heard(each);
+    else throw bad(`a client does not send frames of type ${each.type}`);
+  }
+
+  async #hello(head: Head): Promise<void> {
+    if (this.#saidHello) return this.#refuse(bad('a second hello'));
+    this.#saidHello = true;
+    try {
+      const { ns, agent, token, heartbeatMs } = readHello(head);
+      this.agent = this.#hub.tokens.admit(this.#peer.token ?? token, agent, this.#peer.expects);
+      const lent = await this.#hub.stores.lend(ns);
+      if (this.isGone) return lent.giveBack();
+      this.#lent = lent;
+      clearTimeout(this.#helloTimer);
+      this.#connection.send(frame(FRAME.welcome, 0, this.#welcome()));
+      this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
+        this.#hub.refused('it went silent', this.#peer.address),
+      );
+    } catch (error) {
+      const failure = toBusbarError(error);
+      this.#connection.send(frame(FRAME.error, 0, toErrorHead(failure)));
+      this.#refuse(failure);
+    }
+  }
+
+  #welcome(): Head {
+    const { capabilities, name } = this.store;
+    const { calls: _, ...reasons } = capabilities.reasons;
+    const welcome: Welcome = {
+      version: PROTOCOL_VERSION,
+      hub: this.#hub.id,
+      store: name,
+      capabilities: {
+        ...capabilities,
+        features: { ...capabilities.features, calls: true },
+        reasons,
+        maxBodyBytes: this.maxBodyBytes,
+      },
+      maxFrameBytes: MAX_FRAME_BYTES,
+    };
+    return { ...welcome };
+  }
+
+  #request({ id, head, bodies }: Frame): void {
+    if (this.#underWay.has(id)) throw bad(`two requests under the id ${id}`);
+    if (this.#underWay.size >= MAX_UNDER_WAY) {
+      this.#fail(id, tooMany());
+      return;
+    }
+    const underWay: UnderWay = { bytes: bytesOf(bodies) };
+    this.#underWay.set(id, underWay);
+    this.#takenBytes += underWay.bytes;
+    if (this.#takenBytes > MAX_TAKEN_BYTES) this.#pause();
+    const client = this;
+    const request = {
+      id,
+      head,
+      bodies,
+      client,
+      get signal(): AbortSignal {
+        underWay.abort ??= new AbortController();
+        return underWay.abort.signal;
+      },
+    };
+    this.#start(request).then(
+      (reply) => {
+        this.#over(id, underWay);
+        this.send('answer', id, reply.head, reply.bodies);
+      },
+      (error: unknown) => {
+        this.#over(id, underWay);
+        this.#fail(id, toBusbarError(error));
+      },
+    );
+  }
+
+  async #start(request: Parameters<ReturnType<typeof findOperation>>[0]): Promise<Reply> {
+    return findOperation(request.head['op'])(request);
+  }
+
+  #over(id: number, { bytes }: UnderWay): void {
+    this.#underWay.delete(id);
+    this.#takenBytes -= bytes;
+    if (this.#isPaused) this.#resume();
+  }
+
+  #fail(id: number, error: BusbarError): void {
+    this.send('error', id, toErrorHead(error));
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#connection.pause();
+    this.#stuckTimer = setTimeout(() => {
+      this.#hub.refused(`it took nothing for ${STUCK_MS} ms`, this.#peer.address);
+      this.#connection.destroy();
+    }, STUCK_MS);
+  }
+
+  #resume(): void {
+    if (!this.#isPaused || this.#takenBytes > MAX_TAKEN_BYTES || this.#connection.buffered > PAUSE_AT_BYTES) return;
+    this.#isPaused = false;
+    clearTimeout(this.#stuckTimer);
+    this.#connection.resume();
+  }
+
+  #refuse(error: BusbarError): void {
+    if (this.isGone) return;
+    this.#hub.refused(error.message, this.#peer.address);
+    this.#connection.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
+    this.#connection.close();
+  }
+}
+
+function readHello(head: Head): { ns: string; agent?: string; token?: string; heartbeatMs: number } {
+  const { version, ns = '', agent, token, heartbeatMs = HEARTBEAT_MS } = head;
+  if (version !== PROTOCOL_VERSION) {
+    throw new BusbarError(
+      'UNSUPPORTED',
+      `the hub speaks version ${PROTOCOL_VERSION} of the protocol, not ${String(version).slice(0, 20)}`,
+      {
+        hint: 'Update the older of the two.',
+      },
+    );
+  }
+  if (typeof ns !== 'string') throw bad('ns in hello must be a string');
+  checkText(agent, 'agent', 255);
+  checkText(token, 'token', 512);
+  checkInteger(heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
+  return {
+    ns,
+    heartbeatMs: heartbeatMs as number,
+    ...(agent !== undefined && { agent: agent as string }),
+    ...(token !== undefined && { token: token as string }),
+  };
+}
+
+function bytesOf(bodies: readonly Uint8Array[]): number {
+  let bytes = 256;
+  for (const { byteLength } of bodies) bytes += byteLength;
+  return bytes;
+}
+
+function aborted(): BusbarError {
+  return new BusbarError('ABORTED', 'the client waits no more');
+}
+
+function tooMany(): BusbarError {
+  return new BusbarError('BACKPRESSURE', `${MAX_UNDER_WAY} requests of this client are under way`, {
+    hint: 'Await some.',
+  });
+}

@@ -1,0 +1,21 @@
+/** Where a hub listens, from URLs: one row for each kind of link. */
+
+import { invalid, quote } from '@busbar/api/transport';
+import type { HubLink } from './link.ts';
+import { unixHub } from './unix/unix-hub.ts';
+import { parseUnixUrl } from './url.ts';
+
+const LINKS: Readonly<Record<string, (url: string) => Promise<HubLink>>> = {
+  unix: async (url) => unixHub(parseUnixUrl(url).path),
+};
+
+/** The link that listens at `url`. Throws INVALID_ARGUMENT for one that no hub can listen at. */
+export async function hubLink(url: string): Promise<HubLink> {
+  const scheme = /^([a-z]+):/i.exec(url)?.[1]?.toLowerCase() ?? '';
+  const link = Object.hasOwn(LINKS, scheme) ? LINKS[scheme] : undefined;
+  if (link !== undefined) return link(url);
+  throw invalid(
+    `a hub cannot listen at ${quote(url)}`,
+    `Use a URL of ${Object.keys(LINKS).join(', ')}, such as unix:./bus.sock.`,
+  );
+}

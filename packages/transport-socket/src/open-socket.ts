@@ -1,0 +1,27 @@
+/** Opens a transport over a hub, whatever the link. */
+
+import { openTransport, type Transport } from '@busbar/api/transport';
+import { SocketBackend } from './client/socket-backend.ts';
+import type { ClientLink } from './link.ts';
+import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
+import { startHub } from './unix/start-hub.ts';
+import { unixClient } from './unix/unix-client.ts';
+
+/** Starts a hub where none listens; resolves when it may be tried again. */
+export type StartHub = (signal: AbortSignal) => Promise<void>;
+
+/** Opens a transport over the hub at the other end of `link`. */
+export async function openLink(link: ClientLink, settings: LinkSettings, start?: StartHub): Promise<Transport> {
+  const { ns, agent, connectTimeoutMs, heartbeatMs } = settings;
+  const introduction = { ns, heartbeatMs, ...(agent === undefined ? {} : { agent }) };
+  const options = { link, introduction, connectTimeoutMs, ...(start === undefined ? {} : { start }) };
+  return openTransport(await SocketBackend.open(options));
+}
+
+/** Opens a transport over the hub on a Unix socket, which is started first where `start` says how. */
+export async function openUnix(options: UnixOptions): Promise<Transport> {
+  const path = checkUnixOptions(options);
+  const { start: program } = options;
+  const start: StartHub | undefined = program && ((signal) => startHub(path, program, signal));
+  return openLink(unixClient(path), toLinkSettings(options), start);
+}

@@ -1,0 +1,91 @@
+/** The hub's side of a Unix socket: one hub for each path, whoever else wants to be it. */
+
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusbarError, quote } from '@busbar/api/transport';
+import { KernelLock } from '../kernel-lock.ts';
+import type { HubLink, Listener } from '../link.ts';
+import { StreamConnection } from '../stream-connection.ts';
+import { isSocketThere, prepareFolder, toSocketPath } from './socket-path.ts';
+import { ensureToken, removeToken } from './token-file.ts';
+import { isListening } from './unix-client.ts';
+
+/** A link, and the token that the file beside its socket holds once it listens. */
+export interface UnixHubLink extends HubLink {
+  readonly path: string;
+}
+
+/** How long a hub that is just ending may keep the lock. */
+const LOCK_WITHIN_MS = 10_000;
+const BACKLOG = 4_096;
+
+/**
+ * A link that listens on a Unix socket at `path`. Its clients must say the token of the file `PATH.token`, which is made
+ * where it is not there. Throws INVALID_ARGUMENT for a path that cannot be an address.
+ */
+export function unixHub(path: string): UnixHubLink {
+  const absolute = toSocketPath(path);
+  return {
+    path: absolute,
+    address: `unix:${absolute}`,
+    async listen(accept): Promise<Listener> {
+      prepareFolder(absolute);
+      const lock = await takeLock(absolute);
+      try {
+        if (isSocketThere(absolute)) rmSync(absolute);
+        const token = ensureToken(absolute);
+        const server = createServer((socket: Socket) => {
+          const connection = new StreamConnection(socket);
+          connection.begin(accept(connection, { address: 'unix', expects: token }));
+        });
+        await listenOn(server, absolute);
+        return { close: () => close(server, absolute, lock) };
+      } catch (error) {
+        lock.release();
+        throw error;
+      }
+    },
+  };
+}
+
+async function takeLock(path: string): Promise<KernelLock> {
+  const until = performance.now() + LOCK_WITHIN_MS;
+  for (;;) {
+    const lock = await KernelLock.tryTake(`${path}.lock`);
+    if (lock !== undefined) return lock;
+    if (performance.now() > until || (await isListening(path))) {
+      throw new BusbarError('CONFLICT', `another hub has ${quote(path)}`, {
+        hint: 'Connect to it, or stop it first: busbar hub stop.',
+      });
+    }
+    await sleep(5 + Math.random() * 15);
+  }
+}
+
+async function listenOn(server: Server, path: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  // The socket must never be open to others, not even between bind and chmod.
+  const umask = process.umask(0o177);
+  try {
+    server.listen({ path, backlog: BACKLOG }, resolve);
+  } finally {
+    process.umask(umask);
+  }
+  await promise;
+  server.off('error', reject);
+  // One connection that cannot be taken is its own trouble.
+  server.on('error', () => undefined);
+  chmodSync(path, 0o600);
+}
+
+async function close(server: Server, path: string, lock: KernelLock): Promise<void> {
+  await new Promise<void>((resolve) => {
+    // It removes the socket as it closes; connections that are still open are the hub's.
+    server.close();
+    setImmediate(resolve);
+  });
+  removeToken(path);
+  lock.release();
+}

@@ -1,0 +1,64 @@
+/** A URL such as `unix:./bus.sock?store=memory:` as options. */
+
+import { checkInteger, invalid, quote } from '@busbar/api/transport';
+import { LINK_KEYS, type LinkOptions, toLinkSettings, type UnixOptions } from './options.ts';
+import { toSocketPath } from './unix/socket-path.ts';
+
+/** What the URL of a link says of the hub that is started where none listens. */
+export interface HubWishes {
+  /** The URL of its store. Default: a SQLite file beside the socket, `PATH.db`. */
+  readonly store?: string;
+  /** How long it stays without a client, 100 to 2^31-1. Default 30,000. */
+  readonly idleMs?: number;
+}
+
+const FORM = 'Write unix:./bus.sock, unix:///absolute/path.sock or unix:path?store=memory:.';
+const HUB_KEYS = ['store', 'idleMs'];
+const NUMBERS = ['connectTimeoutMs', 'heartbeatMs', 'idleMs'];
+
+/**
+ * The options in a URL: `unix:` and a path, relative to the working directory or absolute, percent-encoded, with the
+ * parameters ns, agent, connectTimeoutMs, heartbeatMs, and store and idleMs for a hub that is to be started.
+ */
+export function parseUnixUrl(url: string): UnixOptions & HubWishes {
+  const [, path, query] = /^unix:([^?#]*)(?:\?([^#]*))?$/is.exec(String(url)) ?? [];
+  if (path === undefined) throw invalid(`${quote(url)} is no URL of a Unix socket`, FORM);
+  return { path: toSocketPath(toPath(path)), ...readParameters(query ?? '', [...LINK_KEYS, ...HUB_KEYS], 'unix') };
+}
+
+/** The parameters in a query; throws INVALID_ARGUMENT for those that are not `allowed`, given twice, or illegal. */
+export function readParameters(query: string, allowed: readonly string[], scheme: string): LinkOptions & HubWishes {
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!allowed.includes(name) || Object.hasOwn(options, name)) {
+      throw invalid(
+        `a ${scheme}: URL takes no parameter ${quote(name)} here`,
+        `Use each of ${allowed.join(', ')} once at most.`,
+      );
+    }
+    options[name] = NUMBERS.includes(name) ? toNumber(name, value) : value;
+  }
+  toLinkSettings(options);
+  checkInteger(options['idleMs'], 'idleMs', { min: 100, max: 2_147_483_647 });
+  if (options['store'] === '')
+    throw invalid('store is empty', 'Give the URL of a store, such as memory: or sqlite:./bus.db.');
+  return options;
+}
+
+function toPath(text: string): string {
+  let path: string;
+  try {
+    path = decodeURIComponent(text);
+  } catch {
+    throw invalid(`illegal percent-encoding in ${quote(text)}`, 'Write %25 for a percent sign.');
+  }
+  if (path === '') throw invalid('the URL names no socket', FORM);
+  if (!path.startsWith('//')) return path;
+  if (path.startsWith('///')) return path.slice(2);
+  throw invalid(`${quote(`unix:${text}`)} names a host`, 'A socket of this machine has three slashes: unix:///path.');
+}
+
+function toNumber(name: string, value: string): number {
+  if (/^\d{1,10}$/.test(value)) return Number(value);
+  throw invalid(`the parameter ${name} is not a number: ${quote(value)}`, 'Write digits.');
+}

@@ -1,0 +1,4 @@
+import { testTransport } from '@busbar/conformance/vitest';
+import { harness } from './harness.ts';
+
+testTransport(harness);
