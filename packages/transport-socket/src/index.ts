@@ -9,6 +9,6 @@ export type { HubLink } from './link.ts';
 export { hubLink } from './listen-url.ts';
 export { openUnix } from './open-socket.ts';
 export type { LinkOptions, UnixOptions } from './options.ts';
-export type { HubProgram } from './unix/start-hub.ts';
+export type { HubProgram } from './start-hub.ts';
 export { type UnixHubLink, unixHub } from './unix/unix-hub.ts';
 export { type HubWishes, parseUnixUrl } from './url.ts';

@@ -52,8 +52,16 @@ export interface ClientLink {
 export interface HubLink {
   /** The URL clients connect to; no secrets. */
   readonly address: string;
-  /** Listens; `accept` is called for each new connection and says who hears of it. Rejects where it cannot listen. */
-  listen(accept: (connection: Connection, peer: PeerInfo) => ConnectionEvents): Promise<Listener>;
+  /** Listens for `door`. Rejects where it cannot. */
+  listen(door: Door): Promise<Listener>;
+}
+
+/** What a hub does with who comes. */
+export interface Door {
+  /** Takes a new connection; says who hears of it. */
+  accept(connection: Connection, peer: PeerInfo): ConnectionEvents;
+  /** Whether a token lets somebody in: for links that can refuse before there is a connection. Constant in time. */
+  admits(token: string | undefined): boolean;
 }
 
 /** What a link knows of who connected. */

@@ -1,4 +1,4 @@
-/** Where a hub listens, from URLs: one row for each kind of link. */
+/** Where a hub listens, from URLs: one row for each kind of link, loaded when asked for. */
 
 import { invalid, quote } from '@busbar/api/transport';
 import type { HubLink } from './link.ts';

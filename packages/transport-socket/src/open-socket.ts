@@ -4,8 +4,8 @@ import { openTransport, type Transport } from '@busbar/api/transport';
 import { SocketBackend } from './client/socket-backend.ts';
 import type { ClientLink } from './link.ts';
 import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
-import { startHub } from './unix/start-hub.ts';
-import { unixClient } from './unix/unix-client.ts';
+import { startHub } from './start-hub.ts';
+import { isListening, unixClient } from './unix/unix-client.ts';
 
 /** Starts a hub where none listens; resolves when it may be tried again. */
 export type StartHub = (signal: AbortSignal) => Promise<void>;
@@ -22,6 +22,6 @@ export async function openLink(link: ClientLink, settings: LinkSettings, start?:
 export async function openUnix(options: UnixOptions): Promise<Transport> {
   const path = checkUnixOptions(options);
   const { start: program } = options;
-  const start: StartHub | undefined = program && ((signal) => startHub(path, program, signal));
+  const start: StartHub | undefined = program && ((signal) => startHub({ path, program, isListening }, signal));
   return openLink(unixClient(path), toLinkSettings(options), start);
 }

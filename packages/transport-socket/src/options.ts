@@ -2,8 +2,8 @@
 
 import { checkInteger, checkOptions, checkText, invalid, quote } from '@busbar/api/transport';
 import { HEARTBEAT_MS } from './protocol.ts';
+import type { HubProgram } from './start-hub.ts';
 import { toSocketPath } from './unix/socket-path.ts';
-import type { HubProgram } from './unix/start-hub.ts';
 
 /** What every link takes. */
 export interface LinkOptions {

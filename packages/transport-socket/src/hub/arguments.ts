@@ -4,6 +4,7 @@ import { BusbarError, type From, invalid, type MessageInput } from '@busbar/api/
 import type { Head } from '../frame.ts';
 import type { Client } from './reply.ts';
 
+const NO_BODY = new Uint8Array(0);
 const HINT = 'See docs/protocol.md.';
 
 /** The bound that a request carries: null is none, and what is missing has the default of 30 s. */
@@ -28,12 +29,12 @@ export function pick(head: Head, keys: readonly string[]): Record<string, unknow
 /** Messages with their bodies, from whom they are. */
 export function inputs({ messages }: Head, bodies: readonly Uint8Array[], { agent }: Client): MessageInput[] {
   if (!Array.isArray(messages)) throw invalid('messages must be an array', HINT);
-  if (messages.length !== bodies.length) {
+  if (messages.length < bodies.length) {
     throw invalid(`there are ${messages.length} messages and ${bodies.length} bodies`, HINT);
   }
   for (const [index, message] of messages.entries()) {
     if (typeof message !== 'object' || message === null) throw invalid('a message must be an object', HINT);
-    message.body = bodies[index];
+    message.body = bodies[index] ?? NO_BODY;
     if (agent !== undefined) speakFor(message, agent);
   }
   return messages;

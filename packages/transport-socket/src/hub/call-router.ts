@@ -1,15 +1,16 @@
 /** Calls between the clients of one namespace: who serves which address, and the calls under way. Nothing is stored. */
 
-import { BusbarError, checkInteger, checkQueueName } from '@busbar/api/transport';
+import { BusbarError, checkInteger, checkQueueName, newId } from '@busbar/api/transport';
 import { FRAME, type Frame, type Head } from '../frame.ts';
 import { CALL_CREDIT } from '../protocol.ts';
 import { readError } from '../wire-error.ts';
 import { checkPassing } from '../wire-message.ts';
-import { handleOf, onlyBody, speakFor, unbounded } from './arguments.ts';
+import { handleOf, speakFor, unbounded } from './arguments.ts';
 import type { Client, Reply, Request } from './reply.ts';
 
 /** Calls that may wait for one address while all its servers are busy. */
 const MAX_WAITING = 10_000;
+const NO_BODY = new Uint8Array(0);
 const MAX_SERVICES = 10_000;
 
 /** Who serves which address in one namespace. */
@@ -32,7 +33,7 @@ export class CallRouter {
   async call({ id, head, bodies, client, signal }: Request): Promise<Reply> {
     const { address, message } = head;
     checkQueueName(address);
-    const body = onlyBody(bodies);
+    const [body = NO_BODY] = bodies;
     checkPassing(message, body, client.maxBodyBytes);
     speakFor(message as { from?: unknown }, client.agent);
     const timeoutMs = head['timeoutMs'] === undefined ? 30_000 : unbounded(head['timeoutMs']);
@@ -42,7 +43,7 @@ export class CallRouter {
     if (best === undefined || servers === undefined) throw nobody(address);
     servers.delete(best);
     servers.add(best);
-    const question = { message: { ...message, sentAt: Date.now() }, body, timeoutMs };
+    const question = { message: { id: newId(), ...message, sentAt: Date.now() }, body, timeoutMs };
     const call = new RoutedCall(client, id, best, question);
     this.#begin(client, id, call);
     return call.run(signal).finally(() => this.#end(client, id));

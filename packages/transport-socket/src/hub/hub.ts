@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HubLink, Listener } from '../link.ts';
+import type { Door, HubLink, Listener } from '../link.ts';
 import type { HubStatus } from './reply.ts';
 import { HubSession, type HubShared } from './session.ts';
 import { type OpenStore, Stores } from './stores.ts';
@@ -82,11 +82,14 @@ class OpenHub implements Hub {
   }
 
   async open(links: readonly HubLink[]): Promise<void> {
+    const { tokens } = this.#shared;
+    const door: Door = {
+      accept: (connection, peer) => this.#accept(new HubSession(this.#shared, connection, peer)),
+      admits: (token) => tokens.admits(token),
+    };
     try {
       for (const link of links) {
-        this.#listeners.push(
-          await link.listen((connection, peer) => this.#accept(new HubSession(this.#shared, connection, peer))),
-        );
+        this.#listeners.push(await link.listen(door));
         this.addresses.push(link.address);
       }
       await this.#stores.lend('');

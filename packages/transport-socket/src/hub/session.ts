@@ -125,8 +125,7 @@ export class HubSession implements ConnectionEvents, Client {
     if (this.isGone) return;
     const { buffered } = this.#connection;
     if (buffered > MAX_BUFFERED_BYTES) {
-      this.#hub.refused(`it takes nothing: ${buffered} bytes wait for it`, this.#peer.address);
-      this.#connection.destroy();
+      this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes wait for it`));
       return;
     }
     this.#connection.send(frame(FRAME[type], id, head, bodies));

@@ -25,6 +25,16 @@ export class Tokens {
     });
   }
 
+  /** Whether a token lets anybody in. */
+  admits(token: string | undefined): boolean {
+    try {
+      this.admit(token, undefined);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /**
    * The agent whom a client may speak for, undefined for any. `expected` is a token of the link's own. Throws
    * PERMISSION_DENIED where it is not let in.

@@ -2,9 +2,8 @@
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { BusbarError, quote } from '@busbar/api/transport';
-import { KernelLock } from '../kernel-lock.ts';
+import { takeHubLock } from '../hub-lock.ts';
+import type { KernelLock } from '../kernel-lock.ts';
 import type { HubLink, Listener } from '../link.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import { isSocketThere, prepareFolder, toSocketPath } from './socket-path.ts';
@@ -16,8 +15,6 @@ export interface UnixHubLink extends HubLink {
   readonly path: string;
 }
 
-/** How long a hub that is just ending may keep the lock. */
-const LOCK_WITHIN_MS = 10_000;
 const BACKLOG = 4_096;
 
 /**
@@ -29,9 +26,9 @@ export function unixHub(path: string): UnixHubLink {
   return {
     path: absolute,
     address: `unix:${absolute}`,
-    async listen(accept): Promise<Listener> {
+    async listen({ accept }): Promise<Listener> {
       prepareFolder(absolute);
-      const lock = await takeLock(absolute);
+      const lock = await takeHubLock(absolute, isListening);
       try {
         if (isSocketThere(absolute)) rmSync(absolute);
         const token = ensureToken(absolute);
@@ -47,20 +44,6 @@ export function unixHub(path: string): UnixHubLink {
       }
     },
   };
-}
-
-async function takeLock(path: string): Promise<KernelLock> {
-  const until = performance.now() + LOCK_WITHIN_MS;
-  for (;;) {
-    const lock = await KernelLock.tryTake(`${path}.lock`);
-    if (lock !== undefined) return lock;
-    if (performance.now() > until || (await isListening(path))) {
-      throw new BusbarError('CONFLICT', `another hub has ${quote(path)}`, {
-        hint: 'Connect to it, or stop it first: busbar hub stop.',
-      });
-    }
-    await sleep(5 + Math.random() * 15);
-  }
 }
 
 async function listenOn(server: Server, path: string): Promise<void> {

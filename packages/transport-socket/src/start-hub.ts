@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
-import { KernelLock } from '../kernel-lock.ts';
-import { prepareFolder } from './socket-path.ts';
-import { isListening } from './unix-client.ts';
+import type { Probe } from './hub-lock.ts';
+import { KernelLock } from './kernel-lock.ts';
+import { prepareFolder } from './unix/socket-path.ts';
 
-/** A program that listens on the socket, and ends by itself when it is of no use. */
+/** A program that serves at a path, and ends by itself when it is of no use. */
 export interface HubProgram {
   readonly command: string;
   readonly args: readonly string[];
@@ -16,8 +16,15 @@ export interface HubProgram {
 const LOOK_EVERY_MS = 8;
 const MAX_SAID = 4_096;
 
-/** Resolves once somebody listens on the socket at `path`. Rejects with UNAVAILABLE where the program ends instead. */
-export async function startHub(path: string, program: HubProgram, signal: AbortSignal): Promise<void> {
+/** What is to be started, and where it shows that it serves. */
+export interface Start {
+  readonly path: string;
+  readonly program: HubProgram;
+  readonly isListening: Probe;
+}
+
+/** Resolves once somebody serves at the path. Rejects with UNAVAILABLE where the program ends instead. */
+export async function startHub({ path, program, isListening }: Start, signal: AbortSignal): Promise<void> {
   prepareFolder(path);
   while (!signal.aborted) {
     if (await isListening(path)) return;
@@ -26,7 +33,7 @@ export async function startHub(path: string, program: HubProgram, signal: AbortS
     if (lock === undefined) await sleep(LOOK_EVERY_MS * (1 + Math.random()));
     else {
       try {
-        if (!(await isListening(path))) await run(path, program, signal);
+        if (!(await isListening(path))) await run({ path, program, isListening }, signal);
         return;
       } finally {
         lock.release();
@@ -35,7 +42,7 @@ export async function startHub(path: string, program: HubProgram, signal: AbortS
   }
 }
 
-async function run(path: string, { command, args }: HubProgram, signal: AbortSignal): Promise<void> {
+async function run({ path, program: { command, args }, isListening }: Start, signal: AbortSignal): Promise<void> {
   // In the root, so that it keeps no folder of its first client from being removed.
   const child = spawn(command, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
   let said = '';
@@ -62,7 +69,7 @@ async function run(path: string, { command, args }: HubProgram, signal: AbortSig
 
 function notStarted(path: string, why: string): BusbarError {
   return new BusbarError('UNAVAILABLE', `the hub for ${quote(path)} could not be started: ${why}`, {
-    hint: `See what busbar hub --listen unix:${path} says.`,
+    hint: 'Run busbar hub there by hand to see what it says.',
     retryable: false,
   });
 }
