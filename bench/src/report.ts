@@ -92,5 +92,6 @@ function showFigure(figure: Figure, peer: Answer | undefined): string {
   const { values } = figure;
   const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
   const other = peer && find(peer.figures, figure);
-  return `${show(median(values))}${range}${other === undefined ? '' : ` ${show(ratio(figure, other))}×`}`;
+  const times = other === undefined ? Number.NaN : ratio(figure, other);
+  return `${show(median(values))}${range}${Number.isNaN(times) ? '' : ` ${show(times)}×`}`;
 }

@@ -89,7 +89,13 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
     about: 'bare JetStream: a work queue stream, publishes with ids, a pull consumer that does not wait for its acks',
     can: ['queue', 'wake', 'writers'],
     server: 'nats',
-    open: async (place) => (await import('./subjects/jetstream.ts')).open(place),
+    open: async (place) => (await import('./subjects/jetstream.ts')).open(place, 'told'),
+  },
+  'jetstream-asked': {
+    about: 'the same, but its consumer asks the server to confirm each ack, as Busbar does',
+    can: ['queue'],
+    server: 'nats',
+    open: async (place) => (await import('./subjects/jetstream.ts')).open(place, 'asked'),
   },
   'nats-core': {
     about: 'bare NATS: requests, and events that nobody stores',

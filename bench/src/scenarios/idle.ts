@@ -21,7 +21,7 @@ export const idle: Scenario = {
     return [
       cost('CPU', '%', ((after.cpuMs - before.cpuMs) / IDLE_MS) * 100),
       cost('CPU of the server', '%', ((serverAfter - server) / IDLE_MS) * 100),
-      cost('memory', 'MB', (after.rssBytes - (await bareNode())) / 1e6),
+      cost('above Node', 'MB', (after.rssBytes - (await bareNode())) / 1e6),
     ];
   },
 };

@@ -6,7 +6,7 @@ import type { Scenario } from '../scenarios.ts';
 const PENDING = 100_000;
 
 export const memory: Scenario = {
-  question: 'Memory of a consumer above what it had before, once it has worked off 100,000 messages',
+  question: 'Memory that a consumer has added once it has worked off 100,000 messages',
   once: true,
   async run(setting, { inFlight, bodyBytes }) {
     const producer = await setting.actor();
@@ -16,6 +16,6 @@ export const memory: Scenario = {
     await producer.tell('produce', { count: PENDING, inFlight: most, bodyBytes });
     await consumer.tell('consume', PENDING, most);
     const after = await consumer.tell('usage');
-    return [cost('memory', 'MB', (after.rssBytes - before.rssBytes) / 1e6)];
+    return [cost('added', 'MB', (after.rssBytes - before.rssBytes) / 1e6)];
   },
 };
