@@ -14,8 +14,8 @@ export interface RunBrief {
   /** How many tasks one worker handles at a time, and how many all of them do. */
   readonly concurrency: number;
   readonly slots: number;
-  /** Whether workers are going to be killed. */
-  readonly kill: boolean;
+  /** Whether workers or the server are going to be killed. */
+  readonly kills: boolean;
 }
 
 /** What one process is told. */

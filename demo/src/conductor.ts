@@ -154,6 +154,7 @@ export class Conductor {
       kills: this.#kills,
       killsWanted: options.kill ? 2 : 0,
       serversKilled: this.#serversKilled,
+      serverKillWanted: options.killServer,
     };
   }
 }

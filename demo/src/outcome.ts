@@ -19,6 +19,8 @@ export interface Outcome {
   /** How many workers were to be killed. */
   readonly killsWanted: number;
   readonly serversKilled: number;
+  /** Whether the server was to be killed. */
+  readonly serverKillWanted: boolean;
   /** Tasks that were given up, and why. */
   readonly dead: readonly Problem[];
 }

@@ -48,14 +48,15 @@ export async function runDemo(options: DemoOptions, surroundings: Surroundings):
   return await Promise.race([conductor.perform(), failure.promise]);
 }
 
-function toBrief({ workers, kill }: DemoOptions, root: string, { address, folder }: Place): RunBrief {
+function toBrief({ workers, kill, killServer }: DemoOptions, root: string, { address, folder }: Place): RunBrief {
+  const kills = kill || killServer;
   return {
     ...address,
     root,
     results: folder.join('results.jsonl'),
-    leaseMs: kill ? LEASE_WITH_KILLS_MS : LEASE_MS,
+    leaseMs: kills ? LEASE_WITH_KILLS_MS : LEASE_MS,
     concurrency: CONCURRENCY,
     slots: CONCURRENCY * workers,
-    kill,
+    kills,
   };
 }

@@ -54,11 +54,12 @@ function eventFaults({ tally: { published, received, replayed } }: Outcome): str
   return [`events do not agree: ${numbers}`];
 }
 
-function killFaults({ tally, kills, killsWanted }: Outcome): string[] {
+function killFaults({ tally, kills, killsWanted, serversKilled, serverKillWanted }: Outcome): string[] {
   const missed = killsWanted - kills.length;
   const idle = kills.filter(({ held }) => !held.some((task) => tally.attemptOf(task) >= 2));
   return [
     ...(missed > 0 ? [`${missed} of ${killsWanted} workers could not be killed: all work was done before`] : []),
+    ...(serverKillWanted && serversKilled === 0 ? ['the server was not killed: all work was done before'] : []),
     ...idle.map(({ worker }) => `nothing that ${worker} held when it was killed was delivered again`),
   ];
 }

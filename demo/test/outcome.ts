@@ -39,7 +39,7 @@ export function outcome(audits: readonly Audit[], changes: Partial<Outcome> = {}
   return {
     ...{ root: '/tree', place: 'sqlite, to throw away', workers: 2, seconds: 2, tally },
     ...{ merged: { results: resultsOf(audits), again: 0, stale: 0 }, kills: [], killsWanted: 0 },
-    ...{ serversKilled: 0, dead: [] },
+    ...{ serversKilled: 0, serverKillWanted: false, dead: [] },
     ...changes,
   };
 }

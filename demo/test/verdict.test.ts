@@ -51,6 +51,11 @@ test('every kill shows in a redelivery', () => {
   ]);
 });
 
-test('a server that was killed stands at the end', () => {
-  expect(lastLine(outcome(three, { serversKilled: 1 }))).toMatch(/, 0 killed, 1 server killed$/);
+test('a server that was killed stands at the end; one that was not, but should, is a fault', () => {
+  const killed = outcome(three, { serversKilled: 1, serverKillWanted: true });
+  expect(lastLine(killed)).toMatch(/, 0 killed, 1 server killed$/);
+  expect(findFaults(killed)).toEqual([]);
+  expect(findFaults(outcome(three, { serverKillWanted: true }))).toEqual([
+    'the server was not killed: all work was done before',
+  ]);
 });

@@ -12,7 +12,7 @@ const BATCH = 500;
 const TELL_EVERY_MS = 500;
 /** A key may have 240 bytes and no control characters; a path may have more of both. */
 const PLAIN_PATH = /^[\x20-\x7e]{1,200}$/;
-/** A worker that is to be killed has to be caught at work: a small tree is given this time. */
+/** What is to be killed has to be caught at work: a small tree is given this time. */
 const WHOLE_RUN_MS = 2_000;
 const MAX_TASK_MS = 200;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
@@ -55,8 +55,8 @@ async function findAll(
 }
 
 /** How long a task takes at least. Unequal times, so that some are under way whenever others end. */
-function takesMs({ kill, slots }: Brief, files: number, index: number): number {
-  if (!kill) return 0;
+function takesMs({ kills, slots }: Brief, files: number, index: number): number {
+  if (!kills) return 0;
   const mean = Math.min(MAX_TASK_MS, (WHOLE_RUN_MS * slots) / files);
   return Math.floor(mean * (0.5 + ((index * GOLDEN) % 1)));
 }
