@@ -133,6 +133,8 @@ export const cases: readonly ConformanceCase[] = [
       });
       await bus.enqueueAll('jobs', ['a', 'b', 'c', 'd']);
       await holds(lab, transport, 'jobs', { leased: 1, ready: 3 });
+      // What is leased may still be on its way to the handler.
+      await lab.until('a task is begun', () => begun.length > 0);
       lab.check.equal(begun, ['a'], 'begun while the first is under way');
       gate.resolve();
       await lab.until('all tasks are begun', () => begun.length === 4);

@@ -6,6 +6,7 @@ import { Heartbeat } from '../heartbeat.ts';
 import type { ClientLink, Connection } from '../link.ts';
 import { HELLO_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../protocol.ts';
 import { lost } from '../stream-connection.ts';
+import { TimeBound } from '../time-bound.ts';
 import { readError } from '../wire-error.ts';
 import { readCapabilities } from '../wire-values.ts';
 
@@ -40,12 +41,12 @@ export class Conversation {
     events: ConversationEvents,
     signal: AbortSignal,
   ): Promise<Conversation> {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(HELLO_MS)]);
+    using bound = new TimeBound(HELLO_MS, signal);
     const welcomed = Promise.withResolvers<Frame>();
     const ended = Promise.withResolvers<void>();
     welcomed.promise.catch(() => undefined);
     const giveUp = (): void => welcomed.reject(lost('the hub did not answer in time'));
-    bounded.addEventListener('abort', giveUp, { once: true });
+    bound.signal.addEventListener('abort', giveUp, { once: true });
     let conversation: Conversation | undefined;
     let goodbye: BusbarError | undefined;
     const heard = (each: Frame): void => {
@@ -69,7 +70,7 @@ export class Conversation {
           if (conversation !== undefined) events.onEnd(conversation, reason);
         },
       },
-      bounded,
+      bound.signal,
     );
     try {
       heartbeat = new Heartbeat(introduction.heartbeatMs, connection);
@@ -81,8 +82,6 @@ export class Conversation {
       heartbeat?.stop();
       connection.destroy();
       throw error;
-    } finally {
-      bounded.removeEventListener('abort', giveUp);
     }
   }
 

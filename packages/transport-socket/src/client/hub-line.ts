@@ -5,6 +5,7 @@ import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@bu
 import { FRAME, type Frame, frame, type Head } from '../frame.ts';
 import type { ClientLink, Connection } from '../link.ts';
 import type { Welcome } from '../protocol.ts';
+import { TimeBound } from '../time-bound.ts';
 import { readError } from '../wire-error.ts';
 import { Conversation, type ConversationEvents, type Introduction } from './conversation.ts';
 import { Pending, type RequestPlan } from './pending.ts';
@@ -64,8 +65,8 @@ export class HubLine {
 
   /** Reaches the hub for the first time. Rejects with what stands in the way once the time is up. */
   async open(): Promise<void> {
-    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.#options.connectTimeoutMs)]);
-    await this.#connect(signal);
+    using bound = new TimeBound(this.#options.connectTimeoutMs, this.#end.signal);
+    await this.#connect(bound.signal);
   }
 
   /** Makes a request; it waits for a connection where there is none. */

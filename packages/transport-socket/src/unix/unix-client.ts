@@ -4,11 +4,13 @@ import { connect, type Socket } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
 import type { ClientLink, Connection, ConnectionEvents } from '../link.ts';
 import { StreamConnection } from '../stream-connection.ts';
+import { TimeBound } from '../time-bound.ts';
 import { checkFolder, isSocketThere } from './socket-path.ts';
 import { readToken } from './token-file.ts';
 
 /** What a hub sends at most in one frame; it is trusted with more than a client is. */
 const MAX_FROM_HUB = 268_435_456;
+const PROBE_MS = 1_000;
 
 /** A link to the hub that listens on the socket at `path`, which {@link toSocketPath} has checked. */
 export function unixClient(path: string): ClientLink {
@@ -28,8 +30,9 @@ export function unixClient(path: string): ClientLink {
 
 /** Whether somebody listens on the socket at `path`. */
 export async function isListening(path: string): Promise<boolean> {
+  using bound = new TimeBound(PROBE_MS);
   try {
-    (await connectSocket(path, AbortSignal.timeout(1_000))).destroy();
+    (await connectSocket(path, bound.signal)).destroy();
     return true;
   } catch (error) {
     if (error instanceof BusbarError && error.code === 'UNAVAILABLE') return false;
