@@ -11,6 +11,8 @@ import type { Shared } from './shared.ts';
 import { stamp } from './stamp.ts';
 
 const DEFAULT_MAX = 16;
+/** One for all: making it with its stack was an eighth of what a call costs. */
+const LEFT = new BusbarError('ABORTED', 'the caller left');
 
 /** The fast path over `backend`. */
 export function openCalls(shared: Shared, backend: CallBackend): Calls {
@@ -27,10 +29,11 @@ export function openCalls(shared: Shared, backend: CallBackend): Calls {
       );
       return leadService(service, shared);
     },
-    call: (address, message, options) => located(shared, call(shared, backend, address, message, options ?? {})),
+    call: (address, message, options) => call(shared, backend, address, message, options ?? {}),
   };
 }
 
+/** The replies to one call; an error says where it arose. */
 async function* call(
   shared: Shared,
   backend: CallBackend,
@@ -38,36 +41,28 @@ async function* call(
   message: MessageInput,
   options: CallOptions,
 ): AsyncGenerator<Message> {
-  shared.assertOpen('calls.call');
-  checkQueueName(address);
-  checkOptions(options, ['timeoutMs', 'signal'], 'call options');
-  checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-  checkSignal(options.signal);
-  assertNotAborted(options.signal);
-  const stamped = stamp(message, undefined, shared.backend.capabilities.maxBodyBytes);
-  const bounds = new CallBounds(options);
-  shared.closables.add(bounds);
   try {
+    shared.assertOpen('calls.call');
+    checkQueueName(address);
+    checkOptions(options, ['timeoutMs', 'signal'], 'call options');
+    checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+    checkSignal(options.signal);
+    assertNotAborted(options.signal);
+    const stamped = stamp(message, undefined, shared.backend.capabilities.maxBodyBytes);
+    const bounds = new CallBounds(options);
+    shared.closables.add(bounds);
     const replies = backend.call(address, stamped, bounds)[Symbol.asyncIterator]();
     try {
       while (true) {
         const next = await Promise.race([replies.next(), bounds.over]);
-        if (next.done === true) return;
+        if (next.done === true) return bounds.done();
         yield next.value;
       }
     } finally {
-      bounds.end(new BusbarError('ABORTED', 'the caller left'));
+      shared.closables.delete(bounds);
+      if (!bounds.isOver) bounds.end(new BusbarError('ABORTED', 'the caller left'));
       void Promise.resolve(replies.return?.()).catch(() => undefined);
     }
-  } finally {
-    shared.closables.delete(bounds);
-  }
-}
-
-/** The same replies; an error says where it arose. */
-async function* located(shared: Shared, replies: AsyncIterable<Message>): AsyncGenerator<Message> {
-  try {
-    yield* replies;
   } catch (error) {
     throw toBusbarError(error).at('calls.call', shared.backend.name);
   }
@@ -77,7 +72,10 @@ async function* located(shared: Shared, replies: AsyncIterable<Message>): AsyncG
 class CallBounds implements CallContext {
   readonly deadline: number;
   readonly over: Promise<never>;
-  readonly #controller = new AbortController();
+  /** An error costs a stack and a signal an event: most calls end without either. */
+  #controller: AbortController | undefined;
+  #error: BusbarError | undefined;
+  #isOver = false;
   readonly #fail: (error: BusbarError) => void;
   readonly #free: () => void;
 
@@ -108,13 +106,27 @@ class CallBounds implements CallContext {
   }
 
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#error !== undefined) this.#controller.abort(this.#error);
     return this.#controller.signal;
   }
 
-  end(error: BusbarError): void {
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The last reply was read. */
+  done(): void {
+    this.#isOver = true;
     this.#free();
+  }
+
+  end(error: BusbarError): void {
+    if (this.#isOver) return;
+    this.done();
+    this.#error = error;
     this.#fail(error);
-    this.#controller.abort(error);
+    this.#controller?.abort(error);
   }
 
   /** The transport closes. */
