@@ -58,7 +58,7 @@ export function locateBus(
   if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
   const file = readConfigFile(cwd);
   if (file?.bus !== undefined) return locateInFile(file.bus, file);
-  return { ...defaultFile(cwd), origin: 'default' };
+  return { ...defaultFile('sqlite', cwd), origin: 'default' };
 }
 
 /** Makes what a located bus needs around it: the project's folder, where that is its place. */
@@ -100,27 +100,36 @@ function place(
   cwd: string,
   what: string,
 ): Omit<Located, 'origin'> {
-  if (named.kind === 'url')
-    return named.scheme === 'sqlite' ? placeFile(named.url, base, cwd, what) : { url: named.url };
+  const isPlaced = Object.hasOwn(FILES, named.scheme);
+  if (named.kind === 'url') return isPlaced ? placeFile(named, base, cwd, what) : { url: named.url };
   requireScheme(named.scheme);
-  return named.scheme === 'sqlite' ? defaultFile(cwd) : { url: `${named.scheme}:` };
+  return isPlaced ? defaultFile(named.scheme, cwd) : { url: `${named.scheme}:` };
 }
 
-function placeFile(url: string, base: string, cwd: string, what: string): Omit<Located, 'origin'> {
-  const [, path = '', query = ''] = /^sqlite:([^?#]*)(.*)$/s.exec(url) ?? [];
+/** Schemes of what lies in the file system, each with its name in the project's folder. */
+const FILES: Readonly<Record<string, string>> = { sqlite: 'bus.db', unix: 'bus.sock' };
+
+function placeFile(
+  { scheme, url }: { readonly scheme: string; readonly url: string },
+  base: string,
+  cwd: string,
+  what: string,
+): Omit<Located, 'origin'> {
+  const [, path = '', query = ''] = /^[^:]*:([^?#]*)(.*)$/s.exec(url) ?? [];
   if (path === '') {
-    const located = defaultFile(cwd);
+    const located = defaultFile(scheme, cwd);
     return { ...located, url: located.url + query };
   }
   if (isAbsolute(path)) return { url };
   const file = decode(path, what);
   // A shell expands ~ only at the beginning of a word.
-  return { url: fileUrl(file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file)) + query };
+  const placed = file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file);
+  return { url: fileUrl(scheme, placed) + query };
 }
 
-function defaultFile(cwd: string): { url: string; folder: ProjectFolder } {
+function defaultFile(scheme: string, cwd: string): { url: string; folder: ProjectFolder } {
   const folder = findProjectFolder(cwd);
-  return { url: fileUrl(join(folder.path, 'bus.db')), folder };
+  return { url: fileUrl(scheme, join(folder.path, FILES[scheme] ?? scheme)), folder };
 }
 
 function workingFolder(): string {
@@ -132,8 +141,8 @@ function workingFolder(): string {
 }
 
 /** A path may hold what means something in a URL. */
-function fileUrl(path: string): string {
-  return `sqlite:${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
+function fileUrl(scheme: string, path: string): string {
+  return `${scheme}:${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
 }
 
 function decode(path: string, what: string): string {
