@@ -11,8 +11,6 @@ import type { Shared } from './shared.ts';
 import { stamp } from './stamp.ts';
 
 const DEFAULT_MAX = 16;
-/** One for all: making it with its stack was an eighth of what a call costs. */
-const LEFT = new BusbarError('ABORTED', 'the caller left');
 
 /** The fast path over `backend`. */
 export function openCalls(shared: Shared, backend: CallBackend): Calls {
@@ -72,7 +70,7 @@ async function* call(
 class CallBounds implements CallContext {
   readonly deadline: number;
   readonly over: Promise<never>;
-  /** An error costs a stack and a signal an event: most calls end without either. */
+  /** An error costs a stack (an eighth of a call over a socket) and a signal an event: most calls end without either. */
   #controller: AbortController | undefined;
   #error: BusbarError | undefined;
   #isOver = false;
