@@ -2,6 +2,7 @@
 
 import { type Child, spawnChild } from '@busbar/testbed';
 import type { Place } from './client.ts';
+import { endOrderly } from './end-orderly.ts';
 import type { Part } from './part.ts';
 import type { Reply } from './role.ts';
 
@@ -33,7 +34,7 @@ export class Actor implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tell('close', [], CLOSE_MS).catch(() => undefined);
-    await this.#child[Symbol.asyncDispose]();
+    await endOrderly(this.#child);
   }
 
   async #tell(verb: string, args: readonly unknown[], timeoutMs: number): Promise<unknown> {

@@ -1,7 +1,7 @@
 /** Entry of the benchmarks: asks each question of each subject and reports. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type Answer, ask } from './answer.ts';
 import { type BenchOptions, parseOptions, USAGE, UsageError } from './options.ts';
 import { makeReport, renderBars, renderHeader, renderSubjects, renderTables } from './report.ts';
@@ -35,6 +35,7 @@ async function measure(options: BenchOptions): Promise<boolean> {
   };
   print(renderHeader(makeReport(options, [])));
   print(renderSubjects(options.subjects));
+  if (options.profile !== undefined) profileChildren(resolve(options.profile));
   const answers = await askAll(options, print);
   const bars = renderBars(answers);
   if (bars !== undefined) print(bars);
@@ -59,4 +60,9 @@ async function askAll(options: BenchOptions, print: (text: string) => void): Pro
     }
   }
   return answers;
+}
+
+/** All processes that are started from now on. */
+function profileChildren(folder: string): void {
+  process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --cpu-prof --cpu-prof-dir=${folder}`;
 }

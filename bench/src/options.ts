@@ -17,6 +17,8 @@ export interface BenchOptions {
   /** How often each is measured; the median is shown. */
   readonly runs: number;
   readonly json: string | undefined;
+  /** Where every process of ours leaves a profile of its CPU time. */
+  readonly profile: string | undefined;
   /** Whether the tables go into docs/benchmarks.md. */
   readonly writeDocs: boolean;
 }
@@ -46,6 +48,7 @@ Measures side by side in one run, producers and consumers in processes of their 
   --runs N            of each; the median is shown, with the least and the most (default ${DEFAULTS.runs})
   --quick             one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight, ${QUICK.durability} only, unless told otherwise
   --json FILE         writes the figures with machine and versions
+  --profile FOLDER    has every Node process leave a profile of its CPU time there
   --write-docs        puts the tables into docs/benchmarks.md`;
 
 /** Reads the command line; 'help' when that is asked for. Throws {@link UsageError}. */
@@ -62,6 +65,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
     bodyBytes: integer(values.body, 'body', 64, 524_288),
     runs: integer(values.runs, 'runs', 1, 100),
     json: values.json,
+    profile: values.profile,
     writeDocs: values['write-docs'] ?? false,
   };
 }
@@ -80,6 +84,7 @@ function parse(argv: readonly string[]) {
         body: text,
         runs: text,
         json: text,
+        profile: text,
         quick: { type: 'boolean' },
         'write-docs': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

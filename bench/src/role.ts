@@ -18,6 +18,7 @@ export interface Reply {
 }
 
 const part = new Part();
+process.once('SIGTERM', () => process.exit(0));
 
 onParentMessage<Command>((command) => {
   obey(command)
@@ -27,7 +28,5 @@ onParentMessage<Command>((command) => {
 
 async function obey({ verb, args }: Command): Promise<unknown> {
   const method = part[verb] as (...args: readonly unknown[]) => Promise<unknown>;
-  const value = await method.call(part, ...args);
-  if (verb === 'close') setImmediate(() => process.exit(0));
-  return value;
+  return method.call(part, ...args);
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type NetConnectOpts } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { findServer, freePort, spawnChild, startNats, startRedis, waitFor } from '@busbar/testbed';
+import { endOrderly } from './end-orderly.ts';
 import type { Durability } from './options.ts';
 
 /** A running server. */
@@ -71,7 +72,7 @@ function hub<A extends NetConnectOpts>(
         await child[Symbol.asyncDispose]();
         throw new Error(`the hub does not serve: ${child.stderr}`, { cause: error });
       }
-      return { url, pid: child.pid, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+      return { url, pid: child.pid, [Symbol.asyncDispose]: () => endOrderly(child) };
     },
   };
 }
