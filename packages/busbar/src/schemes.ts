@@ -8,6 +8,8 @@ import { maskUrl } from './secrets.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
+const SOCKETS = '@busbar/transport-socket';
+
 /** Opens a transport at a URL. */
 export type Opener = (url: string) => Promise<Transport>;
 
@@ -45,24 +47,10 @@ const SCHEMES: readonly Scheme[] = [
   },
   { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'Redis on this machine' },
   { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'NATS on this machine' },
-  {
-    names: ['unix'],
-    package: '@busbar/transport-socket',
-    bare: "a socket in the project's .busbar folder",
-    load: async () => {
-      const sockets = await loadSockets();
-      return (url) => {
-        const { store: _, idleMs = 30_000, ...options } = sockets.parseUnixUrl(url);
-        const listen = `unix:${options.path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
-        const args = ['hub', '--store', storeUrlOf(url, sockets), '--listen', listen, '--idle', `${idleMs}ms`];
-        return sockets.openUnix({ ...options, start: { command: process.execPath, args: [PROGRAM, ...args] } });
-      };
-    },
-  },
-  { names: ['zmq', 'zeromq'], package: '@busbar/transport-socket', bare: 'ZeroMQ on this machine' },
-  { names: ['ws', 'websocket', 'wss'], package: '@busbar/transport-socket', bare: 'WebSocket on this machine' },
+  { names: ['unix'], package: SOCKETS, bare: "a socket in the project's .busbar folder", load: loadHubClient },
+  { names: ['zmq', 'zeromq'], package: SOCKETS, bare: "ZeroMQ in the project's .busbar folder", load: loadHubClient },
+  { names: ['ws', 'websocket', 'wss'], package: SOCKETS, bare: 'WebSocket on this machine', load: loadHubClient },
 ];
-
 /** The command of this package, which runs a hub in the background. */
 const PROGRAM = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
 
@@ -152,9 +140,23 @@ export function loadSockets(): Promise<Sockets> {
 }
 
 /** The URL of what a hub lends that listens at `url`: what `store` there says, else a file beside the socket. */
-export function storeUrlOf(url: string, { parseUnixUrl }: Sockets): string {
-  const { path, store } = parseUnixUrl(url);
-  return store ?? `sqlite:${path.replaceAll(/[%?#]/g, encodeURIComponent)}.db`;
+export async function storeUrlOf(url: string): Promise<string> {
+  const { own } = await (await loadSockets()).readClientUrl(url);
+  if (own !== undefined) return own.store;
+  throw invalid(
+    `nothing says what the hub at ${quote(maskUrl(url))} lends`,
+    'Name it with --store sqlite:FILE or memory:.',
+  );
+}
+
+/** Opens a bus over a hub, which its first client starts where it belongs to a place of this machine. */
+async function loadHubClient(): Promise<Opener> {
+  const { openSocket } = await loadSockets();
+  return (url) =>
+    openSocket(url, ({ store, listen, idleMs }) => ({
+      command: process.execPath,
+      args: [PROGRAM, 'hub', '--store', store, '--listen', listen, '--idle', `${idleMs}ms`],
+    }));
 }
 
 async function loadPackage(name: string, load: () => Promise<Opener>): Promise<Opener> {

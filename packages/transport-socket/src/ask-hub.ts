@@ -3,24 +3,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError } from '@busbar/api/transport';
 import { HubLine } from './client/hub-line.ts';
+import { readClientUrl } from './client-url.ts';
 import type { HubStatus } from './hub/reply.ts';
 import type { ClientLink } from './link.ts';
 import { toLinkSettings } from './options.ts';
-import { toSocketPath } from './unix/socket-path.ts';
-import { unixClient } from './unix/unix-client.ts';
-import { parseUnixUrl } from './url.ts';
 
 const STOP_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 10;
 
 /** How the hub at `url` is. Rejects with UNAVAILABLE where none listens. */
 export async function hubStatus(url: string): Promise<HubStatus> {
-  return (await ask(clientLink(url), 'hub.status')) as HubStatus;
+  return (await ask((await readClientUrl(url)).link, 'hub.status')) as HubStatus;
 }
 
 /** Ends the hub at `url` in order; resolves once nobody listens there. False where nobody did. */
 export async function stopHub(url: string): Promise<boolean> {
-  const link = clientLink(url);
+  const { link } = await readClientUrl(url);
   try {
     const { hub } = (await ask(link, 'hub.stop')) as { hub: string };
     for (const until = performance.now() + STOP_WITHIN_MS; performance.now() < until; ) {
@@ -32,10 +30,6 @@ export async function stopHub(url: string): Promise<boolean> {
     throw error;
   }
   throw new BusbarError('TIMEOUT', 'the hub did not end in time', { hint: 'See what it is busy with, or kill it.' });
-}
-
-function clientLink(url: string): ClientLink {
-  return unixClient(toSocketPath(parseUnixUrl(url).path));
 }
 
 async function whoListens(link: ClientLink): Promise<unknown> {

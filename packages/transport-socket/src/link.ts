@@ -62,6 +62,8 @@ export interface Door {
   accept(connection: Connection, peer: PeerInfo): ConnectionEvents;
   /** Whether a token lets somebody in: for links that can refuse before there is a connection. Constant in time. */
   admits(token: string | undefined): boolean;
+  /** Logs why somebody was refused before there was a connection. */
+  refused(reason: string, address: string): void;
 }
 
 /** What a link knows of who connected. */

@@ -7,6 +7,11 @@ import { parseUnixUrl } from './url.ts';
 
 const LINKS: Readonly<Record<string, (url: string) => Promise<HubLink>>> = {
   unix: async (url) => unixHub(parseUnixUrl(url).path),
+  zmq: zmqHub,
+  zeromq: zmqHub,
+  ws: wsHub,
+  websocket: wsHub,
+  wss: wsHub,
 };
 
 /** The link that listens at `url`. Throws INVALID_ARGUMENT for one that no hub can listen at. */
@@ -18,4 +23,12 @@ export async function hubLink(url: string): Promise<HubLink> {
     `a hub cannot listen at ${quote(url)}`,
     `Use a URL of ${Object.keys(LINKS).join(', ')}, such as unix:./bus.sock.`,
   );
+}
+
+async function zmqHub(url: string): Promise<HubLink> {
+  return (await import('./zmq/zmq-url.ts')).zmqHubAt(url);
+}
+
+async function wsHub(url: string): Promise<HubLink> {
+  return (await import('./ws/ws-url.ts')).wsHubAt(url);
 }

@@ -2,9 +2,11 @@
 
 import { openTransport, type Transport } from '@busbar/api/transport';
 import { SocketBackend } from './client/socket-backend.ts';
+import type { OwnHub } from './client-plan.ts';
+import { readClientUrl } from './client-url.ts';
 import type { ClientLink } from './link.ts';
 import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
-import { startHub } from './start-hub.ts';
+import { type HubProgram, startHub } from './start-hub.ts';
 import { isListening, unixClient } from './unix/unix-client.ts';
 
 /** Starts a hub where none listens; resolves when it may be tried again. */
@@ -16,6 +18,17 @@ export async function openLink(link: ClientLink, settings: LinkSettings, start?:
   const introduction = { ns, heartbeatMs, ...(agent === undefined ? {} : { agent }) };
   const options = { link, introduction, connectTimeoutMs, ...(start === undefined ? {} : { start }) };
   return openTransport(await SocketBackend.open(options));
+}
+
+/**
+ * Opens a transport over the hub at `url`. Where none listens at the URL of a place of this machine, the program that
+ * `programFor` names is started first.
+ */
+export async function openSocket(url: string, programFor?: (hub: OwnHub) => HubProgram): Promise<Transport> {
+  const { link, settings, own } = await readClientUrl(url);
+  if (own === undefined || programFor === undefined) return openLink(link, settings);
+  const { path, isListening } = own;
+  return openLink(link, settings, (signal) => startHub({ path, isListening, program: programFor(own) }, signal));
 }
 
 /** Opens a transport over the hub on a Unix socket, which is started first where `start` says how. */

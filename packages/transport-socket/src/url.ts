@@ -13,7 +13,19 @@ export interface HubWishes {
 }
 
 const FORM = 'Write unix:./bus.sock, unix:///absolute/path.sock or unix:path?store=memory:.';
-const HUB_KEYS = ['store', 'idleMs'];
+/** What URLs of single links say beside the rest; names of files, most of them. */
+export interface LinkParameters {
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly host?: string;
+  readonly origin?: string;
+  readonly insecure?: string;
+}
+
+/** Keys of {@link HubWishes}. */
+export const HUB_KEYS: readonly string[] = ['store', 'idleMs'];
 const NUMBERS = ['connectTimeoutMs', 'heartbeatMs', 'idleMs'];
 
 /**
@@ -23,11 +35,18 @@ const NUMBERS = ['connectTimeoutMs', 'heartbeatMs', 'idleMs'];
 export function parseUnixUrl(url: string): UnixOptions & HubWishes {
   const [, path, query] = /^unix:([^?#]*)(?:\?([^#]*))?$/is.exec(String(url)) ?? [];
   if (path === undefined) throw invalid(`${quote(url)} is no URL of a Unix socket`, FORM);
-  return { path: toSocketPath(toPath(path)), ...readParameters(query ?? '', [...LINK_KEYS, ...HUB_KEYS], 'unix') };
+  return {
+    path: toSocketPath(toPath(path, 'unix:')),
+    ...readParameters(query ?? '', [...LINK_KEYS, ...HUB_KEYS], 'unix'),
+  };
 }
 
 /** The parameters in a query; throws INVALID_ARGUMENT for those that are not `allowed`, given twice, or illegal. */
-export function readParameters(query: string, allowed: readonly string[], scheme: string): LinkOptions & HubWishes {
+export function readParameters(
+  query: string,
+  allowed: readonly string[],
+  scheme: string,
+): LinkOptions & HubWishes & LinkParameters {
   const options: Record<string, unknown> = {};
   for (const [name, value] of new URLSearchParams(query)) {
     if (!allowed.includes(name) || Object.hasOwn(options, name)) {
@@ -45,17 +64,21 @@ export function readParameters(query: string, allowed: readonly string[], scheme
   return options;
 }
 
-function toPath(text: string): string {
+/** The path that stands behind `scheme` in a URL. */
+export function toPath(text: string, scheme: string): string {
   let path: string;
   try {
     path = decodeURIComponent(text);
   } catch {
     throw invalid(`illegal percent-encoding in ${quote(text)}`, 'Write %25 for a percent sign.');
   }
-  if (path === '') throw invalid('the URL names no socket', FORM);
+  if (path === '') throw invalid('the URL names no file', `Write ${scheme}./path or ${scheme}/absolute/path.`);
   if (!path.startsWith('//')) return path;
   if (path.startsWith('///')) return path.slice(2);
-  throw invalid(`${quote(`unix:${text}`)} names a host`, 'A socket of this machine has three slashes: unix:///path.');
+  throw invalid(
+    `${quote(`${scheme}${text}`)} names a host`,
+    `A path of this machine has three slashes: ${scheme}///path.`,
+  );
 }
 
 function toNumber(name: string, value: string): number {

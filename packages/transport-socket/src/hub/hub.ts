@@ -86,6 +86,7 @@ class OpenHub implements Hub {
     const door: Door = {
       accept: (connection, peer) => this.#accept(new HubSession(this.#shared, connection, peer)),
       admits: (token) => tokens.admits(token),
+      refused: this.#shared.refused,
     };
     try {
       for (const link of links) {

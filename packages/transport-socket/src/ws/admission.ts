@@ -3,7 +3,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
-import type { Tokens } from '../hub/tokens.ts';
 
 /** What an upgrade is measured by. */
 export interface AdmissionRules {
@@ -13,12 +12,8 @@ export interface AdmissionRules {
   readonly hosts: readonly string[];
   /** Web pages that may connect, such as `https://app.example`. */
   readonly origins: readonly string[];
-  readonly tokens: Tokens;
-}
-
-/** Who is let in. */
-export interface Admitted {
-  readonly token?: string;
+  /** Whether a token lets somebody in. */
+  admits(token: string | undefined): boolean;
 }
 
 /** An upgrade that is refused. */
@@ -36,35 +31,25 @@ export const SUBPROTOCOL = 'busbar';
 /** In front of a token among the subprotocols: all that a browser can say of itself. */
 const TOKEN_PROTOCOL = 'busbar.token.';
 
-/** Checks an upgrade. Throws a {@link Refusal}. */
-export function admit({ url = '', headers }: IncomingMessage, rules: AdmissionRules): Admitted {
+/** Checks an upgrade; gives the token that came with it. Throws a {@link Refusal}. */
+export function admit({ url = '', headers }: IncomingMessage, rules: AdmissionRules): string | undefined {
   const { host, origin, authorization } = headers;
   if (url !== rules.path) {
-    const hint = url.includes('?')
-      ? 'The URL takes no parameters here; a token is a header.'
-      : `The hub is at ${rules.path}.`;
+    const hint = url.includes('?') ? 'Give the token in a header, nothing in the URL.' : `It is at ${rules.path}.`;
     throw new Refusal(404, 'NOT_FOUND', 'there is no hub at this path', hint);
   }
   if (!isKnownHost(host, rules.hosts)) {
-    throw new Refusal(
-      403,
-      'PERMISSION_DENIED',
-      `the hub is not called ${quote(host)}`,
-      'Name it with ?host= where it listens.',
-    );
+    const hint = 'Add &host=NAME to the URL where the hub listens.';
+    throw new Refusal(403, 'PERMISSION_DENIED', `the hub does not know itself as ${quote(host ?? '')}`, hint);
   }
   if (origin !== undefined && !rules.origins.includes(origin)) {
-    const hint = 'Name it with ?origin= where the hub listens.';
+    const hint = 'Add &origin=ORIGIN to the URL where the hub listens.';
     throw new Refusal(403, 'PERMISSION_DENIED', `the web page ${quote(origin)} may not connect`, hint);
   }
   const token = readToken(authorization, headers['sec-websocket-protocol']);
-  try {
-    rules.tokens.admit(token, undefined);
-  } catch (error) {
-    const { code, message, hint } = error as BusbarError;
-    throw new Refusal(401, code, message, hint ?? '');
-  }
-  return token === undefined ? {} : { token };
+  if (rules.admits(token)) return token;
+  const problem = token === undefined ? 'the hub wants a token' : 'the hub does not know this token';
+  throw new Refusal(401, 'PERMISSION_DENIED', problem, 'Give it with ?tokenFile=FILE.');
 }
 
 /** A name that is not ours is a web page whose name was made to point here. */

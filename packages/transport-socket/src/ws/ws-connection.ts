@@ -31,6 +31,7 @@ type Form = 'binary' | 'text';
 /** A connection over `socket`. Call {@link WsConnection.begin} once somebody listens. */
 export class WsConnection implements Connection {
   readonly #socket: WebSocket;
+  readonly #maxFrameBytes: number | undefined;
   #form: Form | undefined;
   #outgoing: Frame[] = [];
   #events: ConnectionEvents | undefined;
@@ -42,9 +43,10 @@ export class WsConnection implements Connection {
   #closeReason = '';
 
   /** Without `form` the peer's first message decides. */
-  constructor(socket: WebSocket, form?: Form) {
+  constructor(socket: WebSocket, form?: Form, maxFrameBytes?: number) {
     this.#socket = socket;
     this.#form = form;
+    this.#maxFrameBytes = maxFrameBytes;
   }
 
   /** Tells `events` of all that comes. */
@@ -127,7 +129,9 @@ export class WsConnection implements Connection {
     try {
       if (form !== this.#form) throw bad(`a ${form} message, where the first one was ${this.#form}`);
       // The receiver of ws gives one Buffer, whatever its type says.
-      frames = isBinary ? readPacket(data as Buffer) : [decodeJsonFrame((data as Buffer).toString('utf8'))];
+      frames = isBinary
+        ? readPacket(data as Buffer, this.#maxFrameBytes)
+        : [decodeJsonFrame((data as Buffer).toString('utf8'))];
     } catch (error) {
       this.#refuse(toBusbarError(error));
       return;

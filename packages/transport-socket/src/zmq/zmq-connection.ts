@@ -26,7 +26,8 @@ export class ZmqConnection implements Connection {
   readonly #inbound = new Inbound();
   #outgoing: Frame[] = [];
   /** What came while it was paused. */
-  #held: (readonly Frame[])[] | undefined;
+  readonly #held: (readonly Frame[])[] = [];
+  #isPaused = false;
   #events: ConnectionEvents | undefined;
   #isClosing = false;
   #isOver = false;
@@ -53,19 +54,16 @@ export class ZmqConnection implements Connection {
   }
 
   pause(): void {
-    this.#held ??= [];
+    this.#isPaused = true;
   }
 
   resume(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    while (this.#held === undefined) {
-      const frames = held.shift();
+    this.#isPaused = false;
+    while (!this.#isPaused) {
+      const frames = this.#held.shift();
       if (frames === undefined) break;
       this.#hear(frames);
     }
-    // It was paused again in the midst of it.
-    if (this.#held !== undefined) this.#held.unshift(...held);
     this.#tellTaken();
   }
 
@@ -94,18 +92,22 @@ export class ZmqConnection implements Connection {
       if (frames.every(isCredit)) for (const each of frames) this.#credited(each);
       else this.#took(packet.length, frames);
     } catch (error) {
-      this.#refuse(toBusbarError(error));
+      this.refuse(toBusbarError(error));
     }
+  }
+
+  /** Ends it, and tells the peer why. */
+  refuse(error: BusbarError): void {
+    this.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
+    this.#flush();
+    this.#end(error);
   }
 
   #took(bytes: number, frames: readonly Frame[]): void {
     if (!this.#inbound.add(bytes)) throw bad('more is sent than there was credit for');
-    if (this.#held !== undefined) {
-      this.#held.push(frames);
-      return;
-    }
     this.#tellTaken();
-    this.#hear(frames);
+    if (this.#isPaused) this.#held.push(frames);
+    else this.#hear(frames);
   }
 
   #hear(frames: readonly Frame[]): void {
@@ -116,7 +118,7 @@ export class ZmqConnection implements Connection {
   }
 
   #tellTaken(): void {
-    const count = this.#held === undefined ? this.#inbound.told() : 0;
+    const count = this.#isPaused ? 0 : this.#inbound.told();
     if (count > 0) this.#post(encodeFrames([frame(FRAME.credit, 0, { count })]));
   }
 
@@ -146,12 +148,6 @@ export class ZmqConnection implements Connection {
     this.#outlet.post(packet).catch((error: NodeJS.ErrnoException) => {
       this.#end(lost(error.code === 'EAGAIN' ? 'the peer takes nothing' : `the peer has gone: ${error.code ?? error}`));
     });
-  }
-
-  #refuse(error: BusbarError): void {
-    this.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
-    this.#flush();
-    this.#end(error);
   }
 
   #end(error: BusbarError | undefined): void {

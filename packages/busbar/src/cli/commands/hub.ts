@@ -49,7 +49,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   const { out, signal } = session;
   const sockets = await loadSockets();
   const listen = flags.listen.length > 0 ? flags.listen.map((url) => session.locate(url).url) : [session.locate().url];
-  const store = flags.store === undefined ? storeUrlOf(listen[0] ?? '', sockets) : session.locate(flags.store).url;
+  const store = flags.store === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(flags.store).url;
   const links = await Promise.all(listen.map((url) => sockets.hubLink(url)));
   const running = await sockets.serveHub({
     store: (ns) =>

@@ -1,14 +1,11 @@
-/** The hub's side of ZeroMQ: one ROUTER for all clients. */
+/** The hub's end of ZeroMQ: one ROUTER, and the connections over it. */
 
-import { BusbarError } from '@busbar/api/transport';
 import { Router } from 'zeromq';
-import { encodeFrames, FRAME, frame } from '../frame.ts';
-import type { Connection, ConnectionEvents, HubLink, Listener, PeerInfo } from '../link.ts';
+import { bad, encodeFrames, FRAME, frame } from '../frame.ts';
+import type { Door, PeerInfo } from '../link.ts';
 import { lost } from '../stream-connection.ts';
 import { SOCKET_LIMITS } from './packet-window.ts';
 import { ZmqConnection } from './zmq-connection.ts';
-
-type Accept = (connection: Connection, peer: PeerInfo) => ConnectionEvents;
 
 /** Ids of connections that were ended here while their sockets live on. */
 const MAX_ENDED = 10_000;
@@ -35,10 +32,10 @@ export class Switchboard {
   readonly #router = new NotifyingRouter({ ...SOCKET_LIMITS, mandatory: true, handshakeInterval: 5_000 });
   readonly #connections = new Map<string, ZmqConnection>();
   readonly #ended = new Set<string>();
-  readonly #accept: Accept;
+  readonly #accept: Door['accept'];
   readonly #peer: PeerInfo;
 
-  constructor(accept: Accept, peer: PeerInfo) {
+  constructor(accept: Door['accept'], peer: PeerInfo) {
     this.#accept = accept;
     this.#peer = peer;
     this.#router.notifyDisconnects();
@@ -68,7 +65,11 @@ export class Switchboard {
       const key = id.toString('latin1');
       if (packet.length === 0 && more.length === 0) this.#gone(key);
       else if (this.#ended.has(key)) this.#router.send([id, OVER]).catch(() => undefined);
-      else (this.#connections.get(key) ?? this.#begin(id, key)).take(more.length === 0 ? packet : Buffer.alloc(4));
+      else {
+        const connection = this.#connections.get(key) ?? this.#begin(id, key);
+        if (more.length === 0) connection.take(packet);
+        else connection.refuse(bad('a message has one part, no more'));
+      }
     }
   }
 
