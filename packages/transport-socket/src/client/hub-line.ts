@@ -168,8 +168,10 @@ export class HubLine {
     this.#welcome ??= welcome;
     this.#conversation = conversation;
     this.epoch += 1;
+    // What is asked on resuming goes out at once, and must not go out again with what waited.
+    const waiting = [...this.#pending.values()];
     this.#events.onResumed();
-    for (const pending of this.#pending.values()) conversation.send(pending.toFrame());
+    for (const pending of waiting) conversation.send(pending.toFrame());
     this.#onState({ state: 'open' });
   }
 
