@@ -30,7 +30,7 @@ export async function openPlace({ messageBus, killServer }: PlaceOptions): Promi
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(tempDir('busbar-demo'));
   const file = `sqlite:${encodeURI(folder.join('bus.db'))}`;
-  const server = killServer ? stack.use(await startServer(messageBus)) : undefined;
+  const server = killServer ? stack.use(await startServer(folder, messageBus)) : undefined;
   const address = { bus: server?.url ?? messageBus ?? file, ns: `demo-${randomUUID().slice(0, 8)}` };
   // Where it is MESSAGE_BUS that names the bus, errors are to say so.
   const isCallers = server === undefined && messageBus !== undefined;

@@ -1,6 +1,7 @@
 /** Servers that the demonstration starts for itself, to kill them. */
 
-import { missingServer, type ServerProgram, startNats, startRedis } from '@busbar/testbed';
+import { missingServer, type ServerProgram, startNats, startRedis, type TempDir } from '@busbar/testbed';
+import { startHub } from './hub.ts';
 import { UsageError } from './options.ts';
 
 /** A throw-away server of a backend. Disposing of it kills it and removes its data. */
@@ -16,22 +17,27 @@ export interface Server extends AsyncDisposable {
 interface Kind {
   /** The program that has to be there. */
   readonly program?: ServerProgram;
-  readonly start: () => Promise<Server>;
+  /** `folder` is one to throw away. */
+  readonly start: (folder: TempDir) => Promise<Server>;
 }
+
+/** How long a hub outlives a run that was killed. */
+const IDLE_MS = 5_000;
 
 /** Backends with a server of their own, by the short names of their buses. */
 const KINDS: Readonly<Record<string, Kind>> = {
-  redis: { program: 'redis-server', start: startRedis },
-  nats: { program: 'nats-server', start: startNats },
+  redis: { program: 'redis-server', start: () => startRedis() },
+  nats: { program: 'nats-server', start: () => startNats() },
+  unix: { start: (folder) => startHub(`unix:${folder.join('bus.sock')}?idleMs=${IDLE_MS}`) },
 };
 
 /** Starts a server of the kind that `bus` names. Throws {@link UsageError} where there is none to start. */
-export async function startServer(bus = 'sqlite'): Promise<Server> {
+export async function startServer(folder: TempDir, bus = 'sqlite'): Promise<Server> {
   const kind = KINDS[bus];
   if (kind === undefined) throw refuse(bus);
   const missing = kind.program && missingServer(kind.program);
   if (missing !== undefined) throw new UsageError(missing);
-  return kind.start();
+  return kind.start(folder);
 }
 
 function refuse(bus: string): UsageError {
