@@ -29,6 +29,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   redis: { program: 'redis-server', start: () => startRedis() },
   nats: { program: 'nats-server', start: () => startNats() },
   unix: { start: (folder) => startHub(`unix:${folder.join('bus.sock')}?idleMs=${IDLE_MS}`) },
+  zmq: { start: (folder) => startHub(`zmq:ipc://${folder.join('bus.zmq')}?idleMs=${IDLE_MS}`) },
+  ws: { start: (folder) => startHub(`ws:${folder.join('bus.ws')}?idleMs=${IDLE_MS}`) },
 };
 
 /** Starts a server of the kind that `bus` names. Throws {@link UsageError} where there is none to start. */
