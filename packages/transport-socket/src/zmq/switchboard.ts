@@ -64,7 +64,7 @@ export class Switchboard {
       if (id === undefined || packet === undefined) continue;
       const key = id.toString('latin1');
       if (packet.length === 0 && more.length === 0) this.#gone(key);
-      else if (this.#ended.has(key)) this.#router.send([id, OVER]).catch(() => undefined);
+      else if (this.#ended.has(key)) this.#post(id, OVER).catch(() => undefined);
       else {
         const connection = this.#connections.get(key) ?? this.#begin(id, key);
         if (more.length === 0) connection.take(packet);
@@ -75,12 +75,17 @@ export class Switchboard {
 
   #begin(id: Buffer, key: string): ZmqConnection {
     const connection = new ZmqConnection({
-      post: (packet) => this.#router.send([id, packet]),
+      post: (packet) => this.#post(id, packet),
       release: () => this.#end(key),
     });
     this.#connections.set(key, connection);
     connection.begin(this.#accept(connection, this.#peer));
     return connection;
+  }
+
+  /** A socket that is closed throws instead of rejecting. */
+  async #post(id: Buffer, packet: Buffer): Promise<void> {
+    await this.#router.send([id, packet]);
   }
 
   #gone(key: string): void {

@@ -49,7 +49,8 @@ function connect(
   const dealer = new Dealer({ ...SOCKET_LIMITS, maxMessageSize: MAX_FROM_HUB, reconnectInterval: -1 });
   const connection = new ZmqConnection(
     {
-      post: (packet) => dealer.send(packet),
+      // A socket that is closed throws instead of rejecting.
+      post: async (packet) => dealer.send(packet),
       release: () => {
         dealer.linger = LINGER_MS;
         dealer.close();
@@ -78,15 +79,25 @@ function connect(
   return promise.finally(() => signal.removeEventListener('abort', onAbort));
 }
 
-function watch({ events }: Dealer, onConnected: () => void, onFailed: (why: string) => void): void {
+function watch(dealer: Dealer, onConnected: () => void, onFailed: (why: string) => void): void {
+  const { events } = dealer;
   events.on('handshake', onConnected);
   events.on('handshake:error:protocol', () => onFailed('what answers is no hub'));
   events.on('handshake:error:other', () => onFailed('what answers is no hub'));
-  events.on('disconnect', () => onFailed('it went away'));
+  events.on('disconnect', () => void whenRead(dealer).then(() => onFailed('it went away')));
   // Without a second attempt this is the end of the first.
   events.on('close', () => onFailed('nobody answers'));
 }
 
 async function read(dealer: Dealer, connection: ZmqConnection): Promise<void> {
-  for await (const [packet] of dealer) if (packet !== undefined) connection.take(packet);
+  try {
+    for await (const [packet] of dealer) if (packet !== undefined) connection.take(packet);
+  } catch (error) {
+    connection.broke(lost(`the connection broke: ${String(error)}`));
+  }
+}
+
+/** Resolves once all that came has been read: events overtake messages. */
+async function whenRead(dealer: Dealer): Promise<void> {
+  while (!dealer.closed && dealer.readable) await new Promise((resolve) => setImmediate(resolve));
 }
