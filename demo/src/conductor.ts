@@ -128,9 +128,10 @@ export class Conductor {
     const begun = performance.now();
     await place.server.kill();
     this.#serversKilled += 1;
+    display.say('killed the server');
     await place.server.start();
     const seconds = ((performance.now() - begun) / 1_000).toFixed(2);
-    display.say(`killed the server; started again after ${seconds} s, on the same data`);
+    display.say(`the server is back after ${seconds} s, on the same data`);
   }
 
   async #deadLetters(): Promise<Problem[]> {

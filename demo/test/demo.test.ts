@@ -135,7 +135,6 @@ describe('refused with one reason, exit code 2', () => {
     [['tree'], 'memory', 'memory lives in one process'],
     [['tree'], 'memory:x', 'memory lives in one process'],
     [['tree'], 'sqlit', 'MESSAGE_BUS names no bus: "sqlit"'],
-    [['tree'], 'redis', 'redis comes with'],
     [['tree'], 'sqlite:b.db?durability=no', 'durability is illegal'],
   ])('%j on %s', { timeout: LONG }, async (args, bus, reason) => {
     await using on = await stage(1);

@@ -34,6 +34,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #target: Endpoint;
   readonly #faults = new ProxyFaults();
   readonly #pairs = new Set<Pair>();
+  #accepted = 0;
 
   /** @internal use {@link openProxy} */
   constructor(server: Server, target: Endpoint) {
@@ -58,6 +59,11 @@ export class FaultProxy implements AsyncDisposable {
   /** Connections now open. */
   get connections(): number {
     return this.#pairs.size;
+  }
+
+  /** Connections that clients made so far, those included that were reset at once. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /** Resets all connections; new ones are served. */
@@ -107,6 +113,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #connect(client: Socket): void {
+    this.#accepted += 1;
     client.on('error', () => undefined);
     if (this.#faults.blocked) reset(client);
     else this.#forward(client);

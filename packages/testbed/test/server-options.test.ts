@@ -52,6 +52,12 @@ describe.concurrent('redis-server', () => {
     await expect(startRedis({ config: ['no-such-setting yes'] })).rejects.toThrow('no-such-setting');
   });
 
+  test('a port that somebody else has is noticed', async () => {
+    await using other = await startRedis();
+    await expect(startRedis({ config: [`port ${other.port}`] })).rejects.toThrow('Address already in use');
+    expect(await other.call('PING')).toBe('PONG');
+  });
+
   test('lets in those with the password, and testbed itself', async () => {
     await using server = await startRedis({ password: 'a "quoted" one/' });
     expect(await ping(server.url)).toBe('+PONG');
@@ -99,6 +105,12 @@ describe.concurrent('nats-server', () => {
     await server.kill();
     await server.start();
     expect(await server.monitor('jsz?streams=true')).toMatchObject({ streams: 1, messages: 1 });
+  });
+
+  test('a port that somebody else has is noticed', async () => {
+    await using other = await startNats();
+    const config = [`listen: "127.0.0.1:${other.port}"`];
+    await expect(startNats({ config })).rejects.toThrow('address already in use');
   });
 
   test('lets in those with the token', async () => {
