@@ -52,7 +52,7 @@ async function* call(
     const replies = backend.call(address, stamped, bounds)[Symbol.asyncIterator]();
     try {
       while (true) {
-        const next = await Promise.race([replies.next(), bounds.over]);
+        const next = await bounds.until(replies.next());
         if (next.done === true) return bounds.done();
         yield next.value;
       }
@@ -69,20 +69,16 @@ async function* call(
 /** The bounds of one call on the fast path: it is over when its time is up, its signal fires, or the transport closes. */
 class CallBounds implements CallContext {
   readonly deadline: number;
-  readonly over: Promise<never>;
   /** An error costs a stack (an eighth of a call over a socket) and a signal an event: most calls end without either. */
   #controller: AbortController | undefined;
   #error: BusbarError | undefined;
   #isOver = false;
-  readonly #fail: (error: BusbarError) => void;
+  /** Rejects what is waited for now. */
+  #fail: ((error: BusbarError) => void) | undefined;
   readonly #free: () => void;
 
   constructor({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions) {
     this.deadline = performance.now() + timeoutMs;
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => undefined);
-    this.over = promise;
-    this.#fail = reject;
     const onAbort = (): void =>
       this.end(
         new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
@@ -113,6 +109,15 @@ class CallBounds implements CallContext {
     return this.#isOver;
   }
 
+  /** What `work` brings, one at a time; rejects as soon as the call is over. Cheaper than a race against a promise that never comes. */
+  until<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
+      work.then(resolve, reject);
+      if (this.#error !== undefined) reject(this.#error);
+    });
+  }
+
   /** The last reply was read. */
   done(): void {
     this.#isOver = true;
@@ -123,7 +128,7 @@ class CallBounds implements CallContext {
     if (this.#isOver) return;
     this.done();
     this.#error = error;
-    this.#fail(error);
+    this.#fail?.(error);
     this.#controller?.abort(error);
   }
 
