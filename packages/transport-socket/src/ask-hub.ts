@@ -2,25 +2,30 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError } from '@busbar/api/transport';
-import { HubLine } from './client/hub-line.ts';
+import { Conversation } from './client/conversation.ts';
 import { readClientUrl } from './client-url.ts';
+import { FRAME, type Frame, frame, type Head } from './frame.ts';
 import type { HubStatus } from './hub/reply.ts';
 import type { ClientLink } from './link.ts';
-import { toLinkSettings } from './options.ts';
+import { HEARTBEAT_MS } from './protocol.ts';
+import { lost } from './stream-connection.ts';
+import { TimeBound } from './time-bound.ts';
+import { readError } from './wire-error.ts';
 
 const STOP_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 10;
+const ANSWER_MS = 5_000;
 
 /** How the hub at `url` is. Rejects with UNAVAILABLE where none listens. */
 export async function hubStatus(url: string): Promise<HubStatus> {
-  return (await ask((await readClientUrl(url)).link, 'hub.status')) as HubStatus;
+  return (await ask((await readClientUrl(url)).link, 'hub.status')) as unknown as HubStatus;
 }
 
 /** Ends the hub at `url` in order; resolves once nobody listens there. False where nobody did. */
 export async function stopHub(url: string): Promise<boolean> {
   const { link } = await readClientUrl(url);
   try {
-    const { hub } = (await ask(link, 'hub.stop')) as { hub: string };
+    const { hub } = await ask(link, 'hub.stop');
     for (const until = performance.now() + STOP_WITHIN_MS; performance.now() < until; ) {
       if ((await whoListens(link)) !== hub) return true;
       await sleep(LOOK_EVERY_MS);
@@ -34,21 +39,24 @@ export async function stopHub(url: string): Promise<boolean> {
 
 async function whoListens(link: ClientLink): Promise<unknown> {
   try {
-    return ((await ask(link, 'hub.status')) as HubStatus).hub;
+    return (await ask(link, 'hub.status'))['hub'];
   } catch {
     return undefined;
   }
 }
 
-async function ask(link: ClientLink, op: string): Promise<unknown> {
-  const { heartbeatMs } = toLinkSettings({});
-  const deaf = { onResumed: () => undefined, onCall: () => undefined, onLost: () => undefined };
-  const line = new HubLine({ link, introduction: { heartbeatMs }, connectTimeoutMs: 1_000 }, deaf);
+async function ask(link: ClientLink, op: string): Promise<Head> {
+  using bound = new TimeBound(ANSWER_MS);
+  const answer = Promise.withResolvers<Head>();
+  const hear = ({ type, head }: Frame): void =>
+    type === FRAME.answer ? answer.resolve(head) : answer.reject(readError(head));
+  const events = { onFrame: hear, onEnd: (_: unknown, error: BusbarError) => answer.reject(error) };
+  const conversation = await Conversation.begin(link, { heartbeatMs: HEARTBEAT_MS }, events, bound.signal);
+  bound.signal.addEventListener('abort', () => answer.reject(lost('the hub did not answer in time')), { once: true });
   try {
-    await line.open();
-    const { head } = await line.request({ op, head: {}, deadline: performance.now() + 5_000, whenLost: 'failed' });
-    return head;
+    conversation.send(frame(FRAME.request, 1, { op }));
+    return await answer.promise;
   } finally {
-    await line.close();
+    await conversation.close();
   }
 }

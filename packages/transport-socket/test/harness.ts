@@ -1,12 +1,13 @@
 // What the conformance suite needs to know of the Unix link: a hub in a process of its own.
+import { copyFile } from 'node:fs/promises';
 import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
-import { type Child, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
-import { hubStatus, openUnix, stopHub } from '../src/index.ts';
+import { openProxy, tempDir } from '@busbar/testbed';
+import { openUnix, stopHub } from '../src/index.ts';
+import { type RunningHub, startHub, whenServing } from './running-hub.ts';
 
-const PROGRAM = new URL('../../busbar/bin/busbar.js', import.meta.url);
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
 
-/** Hubs over the store at `store`, a URL in which `$` is a path in a throw-away folder. */
+/** Hubs over `store`, a URL in which `$` is the path of a file in a throw-away folder. */
 export function unixHarness(name: string, store: string): Harness {
   let shared: Promise<RunningHub> | undefined;
   return {
@@ -25,11 +26,6 @@ export function unixHarness(name: string, store: string): Harness {
 
 /** What the matrix shows. */
 export const harness: Harness = unixHarness('unix', 'sqlite:$');
-
-interface RunningHub {
-  readonly path: string;
-  readonly child: Child;
-}
 
 /** A namespace of its own in a hub that many cases share. */
 function namespaceOf({ path }: RunningHub): HarnessStore {
@@ -50,21 +46,21 @@ async function ownStore(store: string): Promise<HarnessStore> {
   const folder = tempDir('busbar-wire');
   const path = folder.join('wire.sock');
   const proxy = await openProxy({ target: { path: hub.path }, listen: { path } });
-  const { copyFile } = await import('node:fs/promises');
   await copyFile(`${hub.path}.token`, `${path}.token`);
+  const options = { path, heartbeatMs: 500 };
   return {
-    open: () => openUnix({ path }),
-    opener: { module: MODULE, name: 'openUnix', argument: { path } },
-    server: serverOf(hub, proxy),
+    open: () => openUnix(options),
+    opener: { module: MODULE, name: 'openUnix', argument: options },
+    server: serverOf(hub, proxy, `${path}.token`),
     remove: async () => {
       await proxy[Symbol.asyncDispose]();
-      await hub.child.kill();
+      await hub[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
   };
 }
 
-function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire']): HarnessServer {
+function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire'], token: string): HarnessServer {
   return {
     kill: async () => void (await child.kill()),
     stop: async () => {
@@ -74,22 +70,10 @@ function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire']): Har
     start: async () => {
       await child.restart();
       await whenServing(path);
+      await copyFile(`${path}.token`, token);
     },
     pause: () => void child.stop(),
     resume: () => child.cont(),
     wire,
   };
-}
-
-async function startHub(store: string): Promise<RunningHub> {
-  const folder = tempDir('busbar-hub');
-  const path = folder.join('hub.sock');
-  const url = store.replace('$', `${path}.db`);
-  const child = spawnChild({ file: PROGRAM, args: ['hub', '--store', url, '--listen', `unix:${path}`] });
-  await whenServing(path);
-  return { path, child };
-}
-
-async function whenServing(path: string): Promise<void> {
-  await waitFor(() => hubStatus(`unix:${path}`), { what: 'the hub to serve', timeoutMs: 15_000 });
 }

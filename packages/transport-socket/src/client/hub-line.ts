@@ -59,6 +59,10 @@ export class HubLine {
     return this.#welcome;
   }
 
+  get isConnected(): boolean {
+    return this.#conversation !== undefined;
+  }
+
   onState(listener: (change: StateChange) => void): void {
     this.#onState = listener;
   }

@@ -135,12 +135,11 @@ export class RemoteCalls implements CallBackend {
 
   async #closeService(service: RemoteService): Promise<void> {
     if (!this.#services.delete(service.number)) return service.idle();
+    const line = this.#line();
     const { number } = service;
     const plan = { op: 'calls.unserve', head: { service: number }, deadline: Number.POSITIVE_INFINITY } as const;
-    // Calls that the hub sent before it heard of this are served first. Where the line is lost there are none.
-    await this.#line()
-      .request({ ...plan, whenLost: 'failed' })
-      .catch(() => undefined);
+    // Calls that the hub sent before it heard of this are served first. Without a connection there are none.
+    if (line.isConnected) await line.request({ ...plan, whenLost: 'failed' }).catch(() => undefined);
     await service.idle();
   }
 }

@@ -35,9 +35,9 @@ export class RemoteCursor {
   async open(context?: CallContext): Promise<void> {
     const { op } = this.#source;
     const deadline = context?.deadline ?? Number.POSITIVE_INFINITY;
-    const { answer, pending } = this.#line.track({ op, head: this.#source.head(), deadline, whenLost: 'repeat' });
-    const opened = await answer;
-    this.#cursor = pending.id;
+    const { id, answer } = this.#line.track({ op, head: this.#source.head(), deadline, whenLost: 'repeat' });
+    const opened = await this.#await(id, answer);
+    this.#cursor = id;
     this.#epoch = this.#line.epoch;
     this.#source.opened?.(opened);
     if (this.isClosed) this.#release();
@@ -79,6 +79,11 @@ export class RemoteCursor {
       isWait: true,
       onPart: (part) => this.#source.moved?.(part),
     });
+    return this.#await(id, answer);
+  }
+
+  /** What is under way ends when the cursor is closed, also while there is no connection. */
+  async #await(id: number, answer: Promise<Frame>): Promise<Frame> {
     this.#underWay = id;
     try {
       return await answer;
