@@ -45,7 +45,15 @@ const SCHEMES: readonly Scheme[] = [
       return (url) => openSqlite(parseSqliteUrl(url));
     },
   },
-  { names: ['redis', 'rediss'], package: '@busbar/transport-redis', bare: 'Redis on this machine' },
+  {
+    names: ['redis', 'rediss'],
+    package: '@busbar/transport-redis',
+    bare: 'Redis on this machine, at 127.0.0.1:6379',
+    load: async () => {
+      const { openRedis, parseRedisUrl } = await import('@busbar/transport-redis');
+      return (url) => openRedis(parseRedisUrl(url));
+    },
+  },
   { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'NATS on this machine' },
   { names: ['unix'], package: SOCKETS, bare: "a socket in the project's .busbar folder", load: loadHubClient },
   { names: ['zmq', 'zeromq'], package: SOCKETS, bare: "ZeroMQ in the project's .busbar folder", load: loadHubClient },

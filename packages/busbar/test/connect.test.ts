@@ -40,7 +40,7 @@ test('without a name it is the bus of the environment, else of the project', asy
 
 test.each([
   ['mysql://h', {}, 'INVALID_ARGUMENT'],
-  ['redis', {}, 'UNSUPPORTED'],
+  ['nats', {}, 'UNSUPPORTED'],
   ['memory', { presenceTtlMs: 1 }, 'INVALID_ARGUMENT'],
   ['memory', { middlewares: [] }, 'INVALID_ARGUMENT'],
   [7, {}, 'INVALID_ARGUMENT'],

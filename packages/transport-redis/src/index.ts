@@ -1,2 +1,24 @@
-/** The Redis transport: to come. */
-export {};
+/** The Redis transport: agents on any number of machines over one server, or its cluster. */
+
+import { newId, openTransport, type Transport } from '@busbar/api/transport';
+import { Link } from './link.ts';
+import { type RedisOptions, toSettings } from './options.ts';
+import { RedisBackend } from './redis-backend.ts';
+import { SCRIPTS } from './scripts.ts';
+
+export type { RedisOptions, RetentionOptions, TlsOptions } from './options.ts';
+export { parseRedisUrl } from './url.ts';
+
+/** Opens a bus on a Redis server, 7.0 or newer. */
+export async function openRedis(options?: RedisOptions): Promise<Transport> {
+  const settings = toSettings(options);
+  const link = await Link.open(settings);
+  try {
+    const bounds = { deadline: performance.now() + settings.connectTimeoutMs, repeat: true };
+    const [store] = (await link.run(SCRIPTS.place, [newId().replaceAll('-', '')], bounds)) as Buffer[];
+    return openTransport(new RedisBackend(link, settings, String(store)));
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}

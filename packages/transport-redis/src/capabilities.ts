@@ -1,0 +1,41 @@
+/** What a bus on Redis can do. */
+
+import type { Capabilities } from '@busbar/api/transport';
+import type { Settings } from './options.ts';
+import type { ServerFacts } from './server.ts';
+
+export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Capabilities {
+  return {
+    durability: facts.durability,
+    reach: 'network',
+    features: {
+      calls: false,
+      orderingKeys: true,
+      portableReceipts: true,
+      staleSettleRefused: true,
+      atomicMove: true,
+      exactLimit: true,
+      retryKeepsPlace: true,
+      dedupeSurvivesRestart: facts.durability !== 'none',
+      comparablePositions: true,
+      monotonicClock: false,
+      cancel: true,
+      exportState: true,
+    },
+    reasons: {
+      calls: 'Requests travel over queues.',
+      monotonicClock: 'Times go by the clock of the server: setting that one moves them, those of clients do not.',
+      ...(facts.durability === 'none' && {
+        dedupeSurvivesRestart: 'What the server loses when it ends it does not know any more.',
+      }),
+    },
+    lease: 'timed',
+    priorityLevels: 10,
+    attemptLossMs: 0,
+    settleLossMs: 0,
+    granularityMs: 100,
+    reclaimMs: 15_000,
+    maxBodyBytes: facts.maxBodyBytes,
+    retention,
+  };
+}

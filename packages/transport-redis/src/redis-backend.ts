@@ -1,0 +1,114 @@
+/** The Redis backend: what a transport asks for, given to the rooms that do it. */
+
+import type {
+  AdminBackend,
+  Backend,
+  Capabilities,
+  EntryBackend,
+  QueueBackend,
+  StateChange,
+  TopicBackend,
+} from '@busbar/api/transport';
+import { openAdmin } from './admin.ts';
+import { Bindings } from './bindings.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { Cursors } from './cursors.ts';
+import { openEntries } from './entries.ts';
+import { EntryWatches } from './entry-watch.ts';
+import { History } from './history.ts';
+import { Keeper } from './keeper.ts';
+import type { Link } from './link.ts';
+import type { Settings } from './options.ts';
+import { Publisher } from './publish.ts';
+import { NEW_QUEUE, toFields } from './queue-settings.ts';
+import { SCRIPTS } from './scripts.ts';
+import { Sender } from './send.ts';
+import { Settler } from './settle.ts';
+import { Turn } from './turn.ts';
+import { WaitingRoom } from './waiting-room.ts';
+
+export class RedisBackend implements Backend {
+  readonly name = 'redis';
+  readonly capabilities: Capabilities;
+  readonly queues: QueueBackend;
+  readonly topics: TopicBackend;
+  readonly entries: EntryBackend;
+  readonly admin: AdminBackend;
+  readonly #link: Link;
+  readonly #keeper: Keeper;
+  readonly #waiting: WaitingRoom;
+  readonly #cursors: Cursors;
+  readonly #watches: EntryWatches;
+  readonly #history: History;
+
+  constructor(link: Link, settings: Settings, store: string) {
+    this.#link = link;
+    this.capabilities = capabilitiesOf(link.facts, settings);
+    const turn = new Turn(link);
+    const settler = new Settler(link, turn);
+    const bindings = new Bindings(link);
+    this.#history = new History(link, bindings);
+    const onCopying = (queue: string): void => this.#history.copy(queue);
+    this.#waiting = new WaitingRoom(link, turn, settler, onCopying);
+    this.#cursors = new Cursors(link, store);
+    this.#watches = new EntryWatches(link, (ms) => this.#keeper.reschedule(ms));
+    this.#keeper = new Keeper(link, settings, {
+      isWanted: () => !(this.#waiting.isEmpty && this.#watches.isEmpty && this.#cursors.isEmpty),
+      isWatching: () => !this.#watches.isEmpty,
+      onLog: (id) => this.#cursors.advance(id),
+      onCopying,
+    });
+    this.queues = this.#openQueues(new Sender(link, turn), settler);
+    this.topics = this.#openTopics(new Publisher(link, turn, bindings, settings, store));
+    this.entries = openEntries(link, this.#watches);
+    this.admin = openAdmin(link, bindings, settings);
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#link.onState(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#keeper.close();
+    this.#waiting.close();
+    await this.#cursors.close();
+    await this.#watches.close();
+    this.#link.close();
+  }
+
+  #openQueues(sender: Sender, settler: Settler): QueueBackend {
+    return {
+      send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
+      receive: (queue, wanted, context) => {
+        if (wanted.waitMs > 0) this.#keeper.reschedule();
+        return this.#waiting.receive(queue, wanted, context);
+      },
+      settle: (settlements, context) => settler.settle(settlements, context),
+      configure: async (queue, settings, { deadline }) => {
+        const args = [queue, NEW_QUEUE, ...toFields(settings).flat()];
+        await this.#link.run(SCRIPTS.configure, args, { deadline, repeat: true });
+      },
+    };
+  }
+
+  #openTopics(publisher: Publisher): TopicBackend {
+    return {
+      publish: (topic, messages, ephemeral, context) =>
+        ephemeral ? publisher.pass(topic, messages, context) : publisher.publish(topic, messages, context),
+      open: async (pattern, from, context) => {
+        const cursor = await this.#cursors.open(pattern, from, context);
+        this.#keeper.reschedule();
+        return cursor;
+      },
+      bind: async (queue, pattern, from, context) => {
+        const since = from === 'new' ? '' : await this.#cursors.resolve(from, context);
+        const args = [queue, pattern, NEW_QUEUE, since];
+        const follows = await this.#link.run(SCRIPTS.bind, args, { deadline: context.deadline, repeat: true });
+        if (follows === 1) this.#history.copy(queue);
+      },
+      unbind: async (queue, pattern, { deadline }) => {
+        await this.#link.run(SCRIPTS.unbind, [queue, pattern], { deadline, repeat: true });
+      },
+    };
+  }
+}

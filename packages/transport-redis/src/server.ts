@@ -1,0 +1,112 @@
+/** What a server is set to: what it declares follows from it, and what an operator should know. */
+
+import { BusbarError, type Capabilities } from '@busbar/api/transport';
+import type { Connection } from './connection.ts';
+import { firstWord } from './errors.ts';
+import type { Settings } from './options.ts';
+
+/** What was read of a server. */
+export interface ServerFacts {
+  readonly durability: Capabilities['durability'];
+  readonly maxBodyBytes: number;
+  /** What may lose messages, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+const RANK = { none: 0, process: 1, power: 2 } as const;
+/** A script sends a body together with others. */
+const ROOM_BYTES = 1_048_576;
+
+/** Reads the settings of the server. Throws UNSUPPORTED where it does not show the durability that was asked for. */
+export async function readServer(connection: Connection, settings: Settings): Promise<ServerFacts> {
+  const config = await readConfig(connection);
+  const notes: string[] = [];
+  const durability = judge(config, connection, settings, notes);
+  const wanted = settings.durability ?? 'none';
+  if (RANK[durability] < RANK[wanted]) {
+    throw new BusbarError('UNSUPPORTED', `the server does not show the durability ${wanted}, only ${durability}`, {
+      hint: notes[0] ?? 'Set appendonly yes and appendfsync always, or ask for less.',
+    });
+  }
+  const bulk = Number(config.get('proto-max-bulk-len') ?? 536_870_912);
+  const maxBodyBytes = Math.max(524_288, Math.min(settings.maxBodyBytes, bulk - ROOM_BYTES));
+  return { durability, maxBodyBytes, notes };
+}
+
+/** Throws UNAVAILABLE, naming what was lost, where the server offers less than was declared. */
+export function checkNotLess(facts: ServerFacts, declared: Pick<Capabilities, 'durability' | 'maxBodyBytes'>): void {
+  const lost: string[] = [];
+  if (RANK[facts.durability] < RANK[declared.durability]) {
+    lost.push(`durability ${declared.durability} (it is ${facts.durability} now)`);
+  }
+  if (facts.maxBodyBytes < declared.maxBodyBytes) lost.push(`bodies of ${declared.maxBodyBytes} bytes`);
+  if (lost.length === 0) return;
+  throw new BusbarError('UNAVAILABLE', `the server offers less than when it was opened: ${lost.join(', ')}`, {
+    hint: facts.notes[0] ?? 'Set the server as it was, or open the transport anew.',
+  });
+}
+
+function judge(
+  config: ReadonlyMap<string, string>,
+  { greeting: { mode } }: Connection,
+  { master }: Settings,
+  notes: string[],
+): Capabilities['durability'] {
+  const memory = Number(config.get('maxmemory') ?? 0);
+  const policy = config.get('maxmemory-policy') ?? 'noeviction';
+  const evicts = memory > 0 && policy !== 'noeviction';
+  if (evicts) {
+    notes.push(`The server drops messages when memory is short (maxmemory-policy ${policy}); set it to noeviction.`);
+  }
+  if (mode === 'cluster' || master !== undefined) {
+    notes.push('A failover may lose the last acknowledged writes, since replicas follow asynchronously.');
+    return 'none';
+  }
+  const sync = config.get('appendfsync');
+  if (config.get('appendonly') !== 'yes') {
+    notes.push('The server keeps no log of what is written (appendonly is not yes); messages are lost when it ends.');
+    return 'none';
+  }
+  if (sync === undefined) {
+    notes.push('This user may not read appendfsync (CONFIG GET), so no durability is declared.');
+    return 'none';
+  }
+  if (sync !== 'always') {
+    notes.push(`A crash may lose acknowledged writes (appendfsync ${sync}); set it to always.`);
+    return 'none';
+  }
+  return evicts ? 'none' : 'power';
+}
+
+const NAMES = ['appendonly', 'appendfsync', 'maxmemory', 'maxmemory-policy', 'proto-max-bulk-len'];
+
+/** CONFIG GET where this user may, else what INFO has of it. */
+async function readConfig(connection: Connection): Promise<ReadonlyMap<string, string>> {
+  const reply = await connection.send('CONFIG', ['GET', ...NAMES]).catch(unlessDenied);
+  if (Array.isArray(reply)) {
+    return new Map(pairs(reply.map(String)));
+  }
+  const info = String((await connection.send('INFO', ['everything']).catch(unlessDenied)) ?? '');
+  const config = new Map<string, string>();
+  const read = (field: string): string | undefined => new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  if (read('aof_enabled') === '1') config.set('appendonly', 'yes');
+  for (const [name, field] of [
+    ['maxmemory', 'maxmemory'],
+    ['maxmemory-policy', 'maxmemory_policy'],
+  ] as const) {
+    const value = read(field);
+    if (value !== undefined) config.set(name, value);
+  }
+  return config;
+}
+
+function* pairs(list: readonly string[]): Iterable<[string, string]> {
+  for (let index = 0; index + 1 < list.length; index += 2) yield [list[index] ?? '', list[index + 1] ?? ''];
+}
+
+/** Managed servers have no CONFIG at all, under any user. */
+function unlessDenied(error: unknown): undefined {
+  const word = firstWord(error);
+  if (word === 'NOPERM' || word === 'ERR') return undefined;
+  throw error;
+}
