@@ -16,6 +16,7 @@ import type {
   EntryChange,
   From,
   MessageState,
+  Note,
   PendingResult,
   PublishResult,
   PutResult,
@@ -44,6 +45,8 @@ export interface CallContext {
 export interface Backend {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** What {@link Transport.notes} says. A backend without anything to note leaves it out. */
+  readonly notes?: readonly Note[];
   readonly queues: QueueBackend;
   readonly topics: TopicBackend;
   readonly entries: EntryBackend;

@@ -28,6 +28,8 @@ export interface Transport extends AsyncDisposable {
   /** What kind it is, such as `sqlite`. */
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** What of the store's settings an operator should know, such as that messages may be lost; `busbar doctor` shows it. */
+  readonly notes?: readonly Note[];
   readonly state: TransportState;
   /** Calls `listener` at each change of state, in order. Returns what ends that. */
   onState(listener: (change: StateChange) => void): () => void;
@@ -42,6 +44,12 @@ export interface Transport extends AsyncDisposable {
    * may be settled for `drainMs` and are then released. Idempotent: a second call gets the promise of the first.
    */
   close(options?: CloseOptions): Promise<void>;
+}
+
+/** Something that an operator should know of a store, in one sentence, and what to do about it. */
+export interface Note {
+  readonly text: string;
+  readonly hint: string;
 }
 
 /** `reconnecting`: the server is away and is being looked for. */

@@ -5,6 +5,7 @@ import type {
   Backend,
   Capabilities,
   EntryBackend,
+  Note,
   QueueBackend,
   StateChange,
   TopicBackend,
@@ -30,6 +31,7 @@ import { WaitingRoom } from './waiting-room.ts';
 export class RedisBackend implements Backend {
   readonly name = 'redis';
   readonly capabilities: Capabilities;
+  readonly notes: readonly Note[];
   readonly queues: QueueBackend;
   readonly topics: TopicBackend;
   readonly entries: EntryBackend;
@@ -44,6 +46,7 @@ export class RedisBackend implements Backend {
   constructor(link: Link, settings: Settings, store: string) {
     this.#link = link;
     this.capabilities = capabilitiesOf(link.facts, settings);
+    this.notes = link.facts.notes;
     const turn = new Turn(link);
     const settler = new Settler(link, turn);
     const bindings = new Bindings(link);

@@ -1,6 +1,6 @@
 /** What a server is set to: what it declares follows from it, and what an operator should know. */
 
-import { BusbarError, type Capabilities } from '@busbar/api/transport';
+import { BusbarError, type Capabilities, type Note } from '@busbar/api/transport';
 import type { Connection } from './connection.ts';
 import { firstWord } from './errors.ts';
 import type { Settings } from './options.ts';
@@ -9,8 +9,8 @@ import type { Settings } from './options.ts';
 export interface ServerFacts {
   readonly durability: Capabilities['durability'];
   readonly maxBodyBytes: number;
-  /** What may lose messages, one sentence each. */
-  readonly notes: readonly string[];
+  /** What may lose messages. */
+  readonly notes: readonly Note[];
 }
 
 const RANK = { none: 0, process: 1, power: 2 } as const;
@@ -20,12 +20,12 @@ const ROOM_BYTES = 1_048_576;
 /** Reads the settings of the server. Throws UNSUPPORTED where it does not show the durability that was asked for. */
 export async function readServer(connection: Connection, settings: Settings): Promise<ServerFacts> {
   const config = await readConfig(connection);
-  const notes: string[] = [];
+  const notes: Note[] = [];
   const durability = judge(config, connection, settings, notes);
   const wanted = settings.durability ?? 'none';
   if (RANK[durability] < RANK[wanted]) {
     throw new BusbarError('UNSUPPORTED', `the server does not show the durability ${wanted}, only ${durability}`, {
-      hint: notes[0] ?? 'Set appendonly yes and appendfsync always, or ask for less.',
+      hint: notes[0]?.hint ?? 'Set appendonly yes and appendfsync always, or ask for less.',
     });
   }
   const bulk = Number(config.get('proto-max-bulk-len') ?? 536_870_912);
@@ -42,7 +42,7 @@ export function checkNotLess(facts: ServerFacts, declared: Pick<Capabilities, 'd
   if (facts.maxBodyBytes < declared.maxBodyBytes) lost.push(`bodies of ${declared.maxBodyBytes} bytes`);
   if (lost.length === 0) return;
   throw new BusbarError('UNAVAILABLE', `the server offers less than when it was opened: ${lost.join(', ')}`, {
-    hint: facts.notes[0] ?? 'Set the server as it was, or open the transport anew.',
+    hint: facts.notes[0]?.hint ?? 'Set the server as it was, or open the transport anew.',
   });
 }
 
@@ -50,32 +50,40 @@ function judge(
   config: ReadonlyMap<string, string>,
   { greeting: { mode } }: Connection,
   { master }: Settings,
-  notes: string[],
+  notes: Note[],
 ): Capabilities['durability'] {
   const memory = Number(config.get('maxmemory') ?? 0);
   const policy = config.get('maxmemory-policy') ?? 'noeviction';
   const evicts = memory > 0 && policy !== 'noeviction';
-  if (evicts) {
-    notes.push(`The server drops messages when memory is short (maxmemory-policy ${policy}); set it to noeviction.`);
-  }
+  if (evicts)
+    notes.push(note(`the server drops messages when its memory is short (maxmemory-policy ${policy})`, NO_EVICTION));
   if (mode === 'cluster' || master !== undefined) {
-    notes.push('A failover may lose the last acknowledged writes, since replicas follow asynchronously.');
+    notes.push(note('a failover may lose the last acknowledged writes: replicas follow later', FEWER_LOSSES));
     return 'none';
   }
   const sync = config.get('appendfsync');
   if (config.get('appendonly') !== 'yes') {
-    notes.push('The server keeps no log of what is written (appendonly is not yes); messages are lost when it ends.');
+    notes.push(note('what the server holds is lost when it ends (appendonly is not yes)', SYNC_ALWAYS));
     return 'none';
   }
   if (sync === undefined) {
-    notes.push('This user may not read appendfsync (CONFIG GET), so no durability is declared.');
+    notes.push(note('this user may not read how often the server syncs, so no durability is declared', MAY_READ));
     return 'none';
   }
   if (sync !== 'always') {
-    notes.push(`A crash may lose acknowledged writes (appendfsync ${sync}); set it to always.`);
+    notes.push(note(`a crash may lose acknowledged writes (appendfsync is ${sync})`, SYNC_ALWAYS));
     return 'none';
   }
   return evicts ? 'none' : 'power';
+}
+
+const NO_EVICTION = 'Set maxmemory-policy to noeviction: sends are refused with BACKPRESSURE then.';
+const FEWER_LOSSES = 'min-replicas-to-write makes fewer of them.';
+const SYNC_ALWAYS = 'Set appendonly yes and appendfsync always.';
+const MAY_READ = 'Allow it +config|get.';
+
+function note(text: string, hint: string): Note {
+  return { text, hint };
 }
 
 const NAMES = ['appendonly', 'appendfsync', 'maxmemory', 'maxmemory-policy', 'proto-max-bulk-len'];

@@ -9,6 +9,7 @@ import type {
   Calls,
   CloseOptions,
   Entries,
+  Note,
   Queues,
   StateChange,
   Topics,
@@ -38,6 +39,7 @@ export function openTransport(backend: Backend): Transport {
 class OpenTransport implements Transport {
   readonly name: string;
   readonly capabilities: Capabilities;
+  readonly notes?: readonly Note[];
   readonly queues: Queues;
   readonly topics: Topics;
   readonly entries: Entries;
@@ -55,6 +57,7 @@ class OpenTransport implements Transport {
     this.#backend = backend;
     this.name = backend.name;
     this.capabilities = deepFreeze(backend.capabilities);
+    if (backend.notes !== undefined) this.notes = deepFreeze([...backend.notes]);
     this.#underWay = new CallsUnderWay(backend.name, () => this.#state === 'reconnecting');
     const shared: Shared = {
       backend,
