@@ -7,7 +7,7 @@ export { onParentMessage, sendToParent } from './parent.ts';
 export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy.ts';
 export type { Direction } from './proxy-faults.ts';
 export { type Outcome, type RunOptions, runNode } from './run-node.ts';
-export type { Certificates } from './servers/certificates.ts';
+export { type Certificates, writeCertificates } from './servers/certificates.ts';
 export { type FoundServer, findServer, missingServer, needServer, type ServerProgram } from './servers/find-server.ts';
 export { type NatsOptions, NatsServer, type NatsUser, startNats } from './servers/nats.ts';
 export { NatsCluster, type NatsClusterOptions, startNatsCluster } from './servers/nats-cluster.ts';

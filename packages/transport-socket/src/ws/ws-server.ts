@@ -47,7 +47,7 @@ export async function serveWebSockets(options: WsServerOptions): Promise<WsServe
     }
   });
   server.on('request', ({ socket }) => refuse(options, socket, notWebSocket()));
-  server.on('clientError', (_error, socket) => refuse(options, socket, notWebSocket()));
+  server.on('clientError', (_error, socket) => refuse(options, socket, notHttp()));
   await listen(server, host, port);
   return { port: (server.address() as AddressInfo).port, close: () => close(server, handshakes) };
 }
@@ -95,6 +95,10 @@ function refuse({ onRefused }: WsServerOptions, socket: Duplex, error: unknown):
 function notWebSocket(): Refusal {
   const hint = 'Connect with a WebSocket client.';
   return new Refusal(426, 'INVALID_ARGUMENT', 'this is a hub, which speaks WebSocket only', hint);
+}
+
+function notHttp(): Refusal {
+  return new Refusal(400, 'INVALID_ARGUMENT', 'what came is no HTTP request', 'Connect with a WebSocket client.');
 }
 
 function addressOf(socket: Duplex): string {
