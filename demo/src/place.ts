@@ -2,9 +2,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { type TempDir, tempDir } from '@busbar/testbed';
-import { type Bus, connect, isBusbarError } from 'busbar';
+import { type Bus, BusbarError, connect, isBusbarError } from 'busbar';
 import { UsageError } from './options.ts';
-import { type Server, startServer } from './server.ts';
+import { hasServer, type Server, startServer } from './server.ts';
 
 /** Where a run takes place. Disposing of it leaves the caller's bus as it was found. */
 export interface Place extends AsyncDisposable {
@@ -25,6 +25,8 @@ export interface PlaceOptions {
   readonly killServer: boolean;
 }
 
+const OWN_SERVER = 'With --kill-server the demonstration starts a server of its own.';
+
 /** Opens the bus. Throws {@link UsageError} where a run cannot take place on it. */
 export async function openPlace({ messageBus, killServer }: PlaceOptions): Promise<Place> {
   await using stack = new AsyncDisposableStack();
@@ -34,7 +36,8 @@ export async function openPlace({ messageBus, killServer }: PlaceOptions): Promi
   const address = { bus: server?.url ?? messageBus ?? file, ns: `demo-${randomUUID().slice(0, 8)}` };
   // Where it is MESSAGE_BUS that names the bus, errors are to say so.
   const isCallers = server === undefined && messageBus !== undefined;
-  const bus = stack.use(await open(isCallers ? undefined : address.bus, address.ns));
+  const advice = isCallers && hasServer(messageBus) ? OWN_SERVER : undefined;
+  const bus = stack.use(await open(isCallers ? undefined : address.bus, address.ns, advice));
   if (isCallers) stack.defer(() => bus.transport.admin.clear());
   const { name, capabilities } = bus.transport;
   if (capabilities.reach === 'process') {
@@ -53,11 +56,15 @@ export async function openPlace({ messageBus, killServer }: PlaceOptions): Promi
   };
 }
 
-async function open(url: string | undefined, ns: string): Promise<Bus> {
+/** `advice` is for those whose bus is away. */
+async function open(url: string | undefined, ns: string, advice?: string): Promise<Bus> {
   try {
     return await connect(url, { ns });
   } catch (error) {
-    const isUsage = isBusbarError(error) && (error.code === 'INVALID_ARGUMENT' || error.code === 'UNSUPPORTED');
-    throw isUsage ? new UsageError(error.message, error.hint) : error;
+    if (!isBusbarError(error)) throw error;
+    const { code, message, hint } = error;
+    if (code === 'INVALID_ARGUMENT' || code === 'UNSUPPORTED') throw new UsageError(message, hint);
+    if (code !== 'UNAVAILABLE' || advice === undefined) throw error;
+    throw new BusbarError(code, message, { hint: [hint, advice].filter(Boolean).join('\n'), cause: error });
   }
 }

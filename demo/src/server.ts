@@ -33,9 +33,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
   ws: { start: (folder) => startHub(`ws:${folder.join('bus.ws')}?idleMs=${IDLE_MS}`) },
 };
 
+/** Whether `bus` names a kind of server that can be started here. */
+export function hasServer(bus: string): boolean {
+  return Object.hasOwn(KINDS, bus);
+}
+
 /** Starts a server of the kind that `bus` names. Throws {@link UsageError} where there is none to start. */
 export async function startServer(folder: TempDir, bus = 'sqlite'): Promise<Server> {
-  const kind = KINDS[bus];
+  const kind = hasServer(bus) ? KINDS[bus] : undefined;
   if (kind === undefined) throw refuse(bus);
   const missing = kind.program && missingServer(kind.program);
   if (missing !== undefined) throw new UsageError(missing);
