@@ -10,7 +10,8 @@ import { playRole } from './play-role.ts';
 
 /** How many results are merged with one write at most. */
 const BATCH = 128;
-const LOCK_TTL_MS = 5_000;
+/** How long the other waits where one lost the lock and does not know. */
+const LOCK_TTL_MS = 2_000;
 
 await playRole(async ({ brief, bus, tell }) => {
   const editor = await bus.agent(brief.name, { capabilities: ['edit'] });
