@@ -53,7 +53,7 @@ const KEYS = [
   'limit',
   'address',
 ];
-const VALUES = [
+const VALUES: readonly unknown[] = [
   null,
   '',
   'q',

@@ -1,7 +1,6 @@
 // What the conformance suite needs to know of the links of WebSocket and ZeroMQ: a hub in a process of its own.
-import { copyFileSync } from 'node:fs';
 import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
-import { type Child, type FaultProxy, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { hubStatus, openSocket, stopHub } from '../src/index.ts';
 
 const PROGRAM = new URL('../../busbar/bin/busbar.js', import.meta.url);
@@ -12,49 +11,15 @@ export interface LinkKind {
   readonly name: string;
   /** The URL of a hub that lives at `path`. */
   url(path: string): string;
-  /** The same for a hub whose clients come through a proxy. */
-  behindProxy(path: string): Promise<Proxied>;
+  /** The URL of a hub that listens on a port: a proxy can stand before it. */
+  at(port: number): string;
 }
 
-interface Proxied {
-  /** Where the hub listens. */
-  readonly listen: string;
-  /** Opens the proxy, once the hub listens. */
-  open(): Promise<{ readonly proxy: FaultProxy; readonly url: string }>;
-}
-
-export const ws: LinkKind = {
-  name: 'ws',
-  url: (path) => `ws:${path}`,
-  async behindProxy() {
-    const port = await freePort();
-    return {
-      listen: `ws://127.0.0.1:${port}/bus`,
-      async open() {
-        const front = await freePort();
-        const proxy = await openProxy({
-          target: { host: '127.0.0.1', port },
-          listen: { host: '127.0.0.1', port: front },
-        });
-        return { proxy, url: `ws://127.0.0.1:${front}/bus` };
-      },
-    };
-  },
-};
-
+export const ws: LinkKind = { name: 'ws', url: (path) => `ws:${path}`, at: (port) => `ws://127.0.0.1:${port}/bus` };
 export const zmq: LinkKind = {
   name: 'zmq',
   url: (path) => `zmq:ipc://${path}`,
-  async behindProxy(path) {
-    return {
-      listen: `zmq:ipc://${path}`,
-      async open() {
-        const front = `${path}.wire`;
-        copyFileSync(`${path}.token`, `${front}.token`);
-        return { proxy: await openProxy({ target: { path }, listen: { path: front } }), url: `zmq:ipc://${front}` };
-      },
-    };
-  },
+  at: (port) => `zmq:tcp://127.0.0.1:${port}`,
 };
 
 /** Hubs over the store at `store`, a URL in which `$` is a path in a throw-away folder. */
@@ -97,14 +62,14 @@ function namespaceOf(url: string): HarnessStore {
 /** A hub of its own, with a proxy between it and its clients. */
 async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
   const folder = tempDir(`busbar-${kind.name}`);
-  const path = folder.join('hub');
-  const { listen, open } = await kind.behindProxy(path);
-  const child = await startHub(listen, store.replace('$', `${path}.db`));
-  const { proxy, url } = await open();
+  const port = await freePort();
+  const child = await startHub(kind.at(port), store.replace('$', folder.join('hub.db')));
+  const proxy = await openProxy({ target: { host: '127.0.0.1', port } });
+  const url = kind.at(proxy.port);
   return {
     open: () => openSocket(url),
     opener: { module: MODULE, name: 'openSocket', argument: url },
-    server: serverOf(listen, child, proxy),
+    server: serverOf(kind.at(port), child, proxy),
     remove: async () => {
       await proxy[Symbol.asyncDispose]();
       await child.kill();
