@@ -158,7 +158,7 @@ export function decodeFrame(bytes: Buffer): Frame {
   const headBytes = bytes.readUInt32BE(5);
   const headStart = FIXED_BYTES - 4;
   if (headStart + headBytes > bytes.length) throw bad('the head of a frame is longer than the frame');
-  const isEmpty = headBytes === 2 && bytes[headStart] === 0x7b;
+  const isEmpty = headBytes === 2 && bytes.readUInt16BE(headStart) === 0x7b7d;
   const head = isEmpty ? NO_HEAD : parseHead(bytes.toString('utf8', headStart, headStart + headBytes));
   return { type: type as FrameType, id, head, bodies: splitBodies(bytes, headStart + headBytes) };
 }

@@ -5,6 +5,11 @@ import { BusbarError, isBusbarError, toBusbarError } from '@busbar/api/transport
 import { encodeFrames, FRAME, type Frame, FrameReader, frame } from './frame.ts';
 import type { Connection, ConnectionEvents } from './link.ts';
 
+/**
+ * So many frames leave at once, also within a turn: the peer begins with the first while the rest are still being made.
+ * Else 64 requests under way travel as one convoy, and only one of the processes works at a time.
+ */
+const AT_ONCE = 16;
 /** How long a peer may take what was sent before an orderly end. */
 const CLOSE_MS = 1000;
 
@@ -49,6 +54,7 @@ export class StreamConnection implements Connection {
     if (this.#isClosing) return;
     if (this.#outgoing.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()));
     this.#outgoing.push(frame);
+    if (this.#outgoing.length >= AT_ONCE) this.#flush();
   }
 
   pause(): void {

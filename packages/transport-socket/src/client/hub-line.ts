@@ -44,6 +44,7 @@ export class HubLine {
   #conversation: Conversation | undefined;
   #welcome: Welcome | undefined;
   #lastId = 0;
+  #held: (() => void) | undefined;
   #onState: (change: StateChange) => void = () => undefined;
   /** Rises with each connection. */
   epoch = 0;
@@ -80,6 +81,7 @@ export class HubLine {
 
   /** The same, for who wants to speak of it while it is under way. */
   track(plan: RequestPlan): { readonly id: number; readonly answer: Promise<Frame>; readonly pending: Pending } {
+    this.#release();
     const id = this.#nextId();
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     const pending = new Pending(id, plan, resolve, reject);
@@ -93,6 +95,7 @@ export class HubLine {
 
   /** Tells the hub that nobody waits for a request any more. One that was not sent is over at once. */
   cancel(id: number): void {
+    this.#release();
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     if (pending.sentAt !== undefined && this.#conversation !== undefined) {
@@ -108,12 +111,30 @@ export class HubLine {
     this.#conversation?.send(frame(type, id, head, bodies));
   }
 
+  /** Has `release` called before anything else is sent, and at the end of this turn at the latest. */
+  hold(release: () => void): void {
+    this.#release();
+    this.#held = release;
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        if (this.#held === release) this.#release();
+      }),
+    );
+  }
+
   async close(): Promise<void> {
+    this.#release();
     this.#end.abort(closed());
     const conversation = this.#conversation;
     this.#conversation = undefined;
     for (const pending of this.#takePending()) pending.reject(closed());
     await conversation?.close();
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    held?.();
   }
 
   #nextId(): number {

@@ -49,36 +49,8 @@ export class RemoteCalls implements CallBackend {
     return { close, [Symbol.asyncDispose]: close };
   }
 
-  async *call(address: string, message: StampedMessage, { deadline, signal }: CallContext): AsyncIterable<Message> {
-    const line = this.#line();
-    const replies = new ReplyQueue();
-    const { id, answer } = line.track({
-      op: 'calls.call',
-      head: { address, message: toInputHead(message) },
-      bodies: [message.body],
-      deadline,
-      whenLost: 'unknown',
-      onPart: (part) => replies.add(readMessage(part.head, part.bodies[0])),
-    });
-    const onAbort = (): void => line.cancel(id);
-    signal.addEventListener('abort', onAbort, { once: true });
-    let isOver = false;
-    const over = (error?: unknown): void => {
-      isOver = true;
-      replies.end(error);
-    };
-    answer.then(() => over(), over);
-    try {
-      for (let taken = 1; ; taken += 1) {
-        const reply = await replies.next();
-        if (reply === undefined) return;
-        if (taken % CREDIT_STEP === 0) line.tell(FRAME.credit, id, { count: CREDIT_STEP });
-        yield reply;
-      }
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-      if (!isOver) line.cancel(id);
-    }
+  call(address: string, message: StampedMessage, { deadline }: CallContext): AsyncIterable<Message> {
+    return new Replies(this.#line(), { address, message: toInputHead(message) }, message.body, deadline);
   }
 
   /** What the hub says of calls that are served here. */
@@ -201,36 +173,78 @@ class ServedCall {
   }
 }
 
-/** Replies that came and were not taken yet; the credit bounds them. */
-class ReplyQueue {
-  readonly #replies: Message[] = [];
+/** The replies of one call. Plain, not a generator: leaving it must tell the hub also while a reply is waited for. */
+class Replies implements AsyncIterableIterator<Message> {
+  readonly #line: HubLine;
+  readonly #id: number;
+  /** Replies that came and were not taken yet; the credit bounds them. */
+  readonly #arrived: Message[] = [];
+  #taken = 0;
   #end: { readonly error: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  #waiting: PromiseWithResolvers<IteratorResult<Message>> | undefined;
 
-  add(reply: Message): void {
-    this.#replies.push(reply);
-    this.#wake?.();
+  constructor(line: HubLine, head: Head, body: Uint8Array, deadline: number) {
+    this.#line = line;
+    const { id, answer } = line.track({
+      op: 'calls.call',
+      head,
+      bodies: [body],
+      deadline,
+      whenLost: 'unknown',
+      onPart: (part) => this.#arrive(readMessage(part.head, part.bodies[0])),
+    });
+    this.#id = id;
+    answer.then(
+      () => this.#over(undefined),
+      (error: unknown) => this.#over(error),
+    );
   }
 
-  end(error: unknown): void {
-    this.#end ??= { error };
-    this.#wake?.();
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 
-  /** The next reply; undefined after the last. Rejects with what ended them. */
-  async next(): Promise<Message | undefined> {
-    for (;;) {
-      const reply = this.#replies.shift();
-      if (reply !== undefined) return reply;
-      if (this.#end !== undefined) {
-        if (this.#end.error !== undefined) throw this.#end.error;
-        return undefined;
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+  next(): Promise<IteratorResult<Message>> {
+    const reply = this.#arrived.shift();
+    if (reply !== undefined) return Promise.resolve(this.#give(reply));
+    if (this.#end !== undefined) return ended(this.#end.error);
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  return(): Promise<IteratorResult<Message>> {
+    if (this.#end === undefined) {
+      this.#line.cancel(this.#id);
+      this.#over(undefined);
     }
+    return Promise.resolve(DONE);
   }
+
+  #arrive(reply: Message): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) this.#arrived.push(reply);
+    else waiting.resolve(this.#give(reply));
+  }
+
+  #give(value: Message): IteratorResult<Message> {
+    this.#taken += 1;
+    if (this.#taken % CREDIT_STEP === 0) this.#line.tell(FRAME.credit, this.#id, { count: CREDIT_STEP });
+    return { done: false, value };
+  }
+
+  #over(error: unknown): void {
+    this.#end ??= { error };
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) waiting.resolve(ended(this.#end.error));
+  }
+}
+
+const DONE: IteratorResult<Message> = { done: true, value: undefined };
+
+function ended(error: unknown): Promise<IteratorResult<Message>> {
+  return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
 }
 
 function nobody(): BusbarError {

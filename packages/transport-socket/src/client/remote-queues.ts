@@ -1,7 +1,6 @@
 /** The queues of a hub's store, asked for over the line. */
 
 import type {
-  CallContext,
   Delivery,
   QueueBackend,
   SendResult,
@@ -15,15 +14,20 @@ import { readError } from '../wire-error.ts';
 import { readMessage, toInputHead } from '../wire-message.ts';
 import { batches } from './batches.ts';
 import type { HubLine } from './hub-line.ts';
+import { Joiner } from './joiner.ts';
 
 /** The queues of a hub's store. */
-export function remoteQueues(line: HubLine): QueueBackend {
+export function remoteQueues(line: HubLine, agent: string | undefined): QueueBackend {
+  const sends = new Joiner<StampedMessage, SendResult>(line, sizeOf);
+  const settlements = new Joiner<Settlement, SettleResult>(line, () => 0);
   return {
-    send: (queue, messages, create, context) =>
-      sendAll(line, messages, context, (heads) => ({
-        op: 'queues.send',
-        head: create ? { queue, messages: heads } : { queue, create, messages: heads },
-      })),
+    send: (queue, messages, create, { deadline }) =>
+      sends.ask(joinKey(`${queue} ${create}`, messages, agent), messages, deadline, (all, last) =>
+        sendAll(line, all, last, (heads) => ({
+          op: 'queues.send',
+          head: create ? { queue, messages: heads } : { queue, create, messages: heads },
+        })),
+      ),
     async receive(queue, { max, waitMs, consumer }, context) {
       const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
       const { id, answer } = line.track({
@@ -42,7 +46,7 @@ export function remoteQueues(line: HubLine): QueueBackend {
         signal.removeEventListener('abort', onAbort);
       }
     },
-    settle: (settlements, context) => settle(line, settlements, context),
+    settle: (all, { deadline }) => settlements.ask('', all, deadline, (joined, last) => settle(line, joined, last)),
     async configure(queue, settings, { deadline }) {
       await line.request({ op: 'queues.configure', head: { queue, settings }, deadline, whenLost: 'repeat' });
     },
@@ -53,11 +57,11 @@ export function remoteQueues(line: HubLine): QueueBackend {
 export async function sendAll<T extends SendResult>(
   line: HubLine,
   messages: readonly StampedMessage[],
-  { deadline }: CallContext,
+  deadline: number,
   plan: (heads: Head[]) => { op: string; head: Head },
   whenLost: 'repeat' | 'unknown' = 'repeat',
 ): Promise<T[]> {
-  const parts = batches(messages, ({ body }) => body.byteLength);
+  const parts = batches(messages, sizeOf);
   const results = await Promise.all(
     parts.map(async (part) => {
       const bodies = part.map(({ body }) => body);
@@ -66,6 +70,17 @@ export async function sendAll<T extends SendResult>(
     }),
   );
   return results.length === 1 && results[0] !== undefined ? results[0] : results.flat();
+}
+
+/** A message from another agent is refused with all that its request holds: it goes alone (rule RD2). */
+export function joinKey(place: string, messages: readonly StampedMessage[], agent: string | undefined): string {
+  const isForeign = agent !== undefined && messages.some(({ from }) => from !== undefined && from !== agent);
+  return isForeign ? `${place} ${messages[0]?.id}` : place;
+}
+
+/** Bytes that a message takes in a frame, about. */
+export function sizeOf({ body }: StampedMessage): number {
+  return body.byteLength;
 }
 
 /** After a repetition `duplicate` means that it was stored by the first try, as far as can be known. */
@@ -87,11 +102,7 @@ function readDeliveries({ head, bodies }: Frame, queue: string): Delivery[] {
 }
 
 /** A settlement is never repeated: its receipt might be another's by then (rule RQ3). */
-async function settle(
-  line: HubLine,
-  settlements: readonly Settlement[],
-  { deadline }: CallContext,
-): Promise<SettleResult[]> {
+async function settle(line: HubLine, settlements: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
   const plan = { op: 'queues.settle', head: { settlements }, deadline, whenLost: 'unknown' } as const;
   try {
     const { head } = await line.request(plan);

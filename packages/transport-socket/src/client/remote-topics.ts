@@ -1,25 +1,37 @@
 /** The topics of a hub's store, and the cursors over them. */
 
-import type { CallContext, EventCursor, From, PublishResult, TopicBackend, TopicEvent } from '@busbar/api/transport';
+import type {
+  CallContext,
+  EventCursor,
+  From,
+  PublishResult,
+  StampedMessage,
+  TopicBackend,
+  TopicEvent,
+} from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
 import { readMessage } from '../wire-message.ts';
 import type { HubLine } from './hub-line.ts';
+import { Joiner } from './joiner.ts';
 import { RemoteCursor } from './remote-cursor.ts';
-import { sendAll } from './remote-queues.ts';
+import { joinKey, sendAll, sizeOf } from './remote-queues.ts';
 
 /** The topics of a hub's store. */
-export function remoteTopics(line: HubLine): TopicBackend {
+export function remoteTopics(line: HubLine, agent: string | undefined): TopicBackend {
+  const publishes = new Joiner<StampedMessage, PublishResult>(line, sizeOf);
   return {
-    publish: (topic, messages, ephemeral, context) =>
-      sendAll<PublishResult>(
-        line,
-        messages,
-        context,
-        (heads) => ({
-          op: 'topics.publish',
-          head: ephemeral ? { topic, ephemeral, messages: heads } : { topic, messages: heads },
-        }),
-        ephemeral ? 'unknown' : 'repeat',
+    publish: (topic, messages, ephemeral, { deadline }) =>
+      publishes.ask(joinKey(`${topic} ${ephemeral}`, messages, agent), messages, deadline, (all, last) =>
+        sendAll<PublishResult>(
+          line,
+          all,
+          last,
+          (heads) => ({
+            op: 'topics.publish',
+            head: ephemeral ? { topic, ephemeral, messages: heads } : { topic, messages: heads },
+          }),
+          ephemeral ? 'unknown' : 'repeat',
+        ),
       ),
     open: (pattern, from, context) => RemoteEvents.open(line, pattern, from, context),
     async bind(queue, pattern, from, { deadline }) {

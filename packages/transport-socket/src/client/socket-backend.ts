@@ -9,7 +9,6 @@ import type {
   StateChange,
   TopicBackend,
 } from '@busbar/api/transport';
-import type { ClientLink } from '../link.ts';
 import { HubLine, type LineOptions } from './hub-line.ts';
 import { remoteAdmin } from './remote-admin.ts';
 import { RemoteCalls } from './remote-calls.ts';
@@ -28,11 +27,15 @@ export class SocketBackend implements Backend {
   readonly calls: RemoteCalls;
   readonly #line: HubLine;
 
-  private constructor({ name, reach }: ClientLink, line: HubLine, calls: RemoteCalls) {
+  private constructor(
+    { link: { name, reach }, introduction: { agent } }: LineOptions,
+    line: HubLine,
+    calls: RemoteCalls,
+  ) {
     this.name = name;
     this.capabilities = { ...line.welcome.capabilities, reach };
-    this.queues = remoteQueues(line);
-    this.topics = remoteTopics(line);
+    this.queues = remoteQueues(line, agent);
+    this.topics = remoteTopics(line, agent);
     this.entries = remoteEntries(line);
     this.admin = remoteAdmin(line);
     this.calls = calls;
@@ -49,7 +52,7 @@ export class SocketBackend implements Backend {
     });
     try {
       await line.open();
-      return new SocketBackend(options.link, line, calls);
+      return new SocketBackend(options, line, calls);
     } catch (error) {
       await line.close();
       throw error;

@@ -211,12 +211,11 @@ export class HubSession implements ConnectionEvents, Client {
     this.#underWay.set(id, underWay);
     this.#takenBytes += underWay.bytes;
     if (this.#takenBytes > MAX_TAKEN_BYTES) this.#pause();
-    const client = this;
     const request = {
       id,
       head,
       bodies,
-      client,
+      client: this,
       get signal(): AbortSignal {
         underWay.abort ??= new AbortController();
         return underWay.abort.signal;
