@@ -1,0 +1,55 @@
+/** The demonstration over servers: killed at half time, or left as they were found. */
+
+import { mkdirSync, readdirSync } from 'node:fs';
+import {
+  needServer,
+  type Outcome,
+  runNode,
+  type ServerProgram,
+  startRedis,
+  type TempDir,
+  tempDir,
+} from '@busbar/testbed';
+import { describe, expect, test } from 'vitest';
+import { makeTree } from './tree.ts';
+
+const file = new URL('../src/main.ts', import.meta.url);
+const LONG = 90_000;
+
+async function stage(files: number): Promise<AsyncDisposable & { files: number; dir: TempDir }> {
+  const dir = tempDir('demo-test');
+  for (const name of ['tree', 'tmp']) mkdirSync(dir.join(name));
+  return { dir, files: makeTree(dir.join('tree'), files), [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+}
+
+function run(dir: TempDir, bus: string, ...args: readonly string[]): Promise<Outcome> {
+  const env = { TMPDIR: dir.join('tmp'), MESSAGE_BUS: bus, INIT_CWD: undefined };
+  return runNode({ file, args: ['tree', ...args], env, cwd: dir.path, timeoutMs: LONG });
+}
+
+function lastLine({ stdout }: Outcome): string {
+  return stdout.trimEnd().split('\n').at(-1) ?? '';
+}
+
+/** Short names of buses, each with the program that must be there. */
+const programs: Record<string, ServerProgram | undefined> = {
+  ...{ redis: 'redis-server', unix: undefined },
+  ...(process.env['BUSBAR_FULL'] === '1' && { zmq: undefined, ws: undefined }),
+};
+
+describe.each(Object.entries(programs))('%s', (bus, program) => {
+  test('the server is killed, and two workers; nothing is lost or counted twice', { timeout: LONG }, async ({
+    skip,
+  }) => {
+    if (program !== undefined) needServer(program, skip);
+    await using on = await stage(150);
+    const outcome = await run(on.dir, bus, '--kill', '--kill-server');
+    expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+    const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, 1 server killed`;
+    expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+    expect(outcome.stderr).toMatch(
+      /^killed the server\n(?:.*\n)*the server is back after \d+\.\d\d s, on the same data$/m,
+    );
+    expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
+  });
+});
