@@ -1,15 +1,7 @@
 /** The demonstration over servers: killed at half time, or left as they were found. */
 
 import { mkdirSync, readdirSync } from 'node:fs';
-import {
-  needServer,
-  type Outcome,
-  runNode,
-  type ServerProgram,
-  startRedis,
-  type TempDir,
-  tempDir,
-} from '@busbar/testbed';
+import { needServer, type Outcome, runNode, type ServerProgram, type TempDir, tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { makeTree } from './tree.ts';
 
