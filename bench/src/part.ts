@@ -2,7 +2,7 @@
 
 import { type Body, type Client, type Handle, makeBody, type Place, sharedNow } from './client.ts';
 import { SUBJECTS, type Subject } from './subjects.ts';
-import { type Usage, usage } from './usage.ts';
+import { cpuMs, rssBytes } from './usage.ts';
 
 /** So many messages, so many at a time not yet acknowledged. */
 export interface Load {
@@ -119,8 +119,12 @@ export class Part {
     await (client?.attend?.() ?? this.#verb('work')(1, () => undefined));
   }
 
-  async usage(): Promise<Usage> {
-    return usage();
+  async cpuMs(): Promise<number> {
+    return cpuMs();
+  }
+
+  async rssBytes(): Promise<number> {
+    return rssBytes();
   }
 
   async close(): Promise<void> {

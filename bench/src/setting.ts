@@ -14,6 +14,7 @@ export class Setting implements AsyncDisposable {
   readonly #subject: string;
   readonly #server: Served | undefined;
   readonly #rest: AsyncDisposableStack;
+  readonly #actors: Actor[] = [];
 
   private constructor(subject: string, place: Place, server: Served | undefined, rest: AsyncDisposableStack) {
     this.place = place;
@@ -34,12 +35,20 @@ export class Setting implements AsyncDisposable {
 
   /** A further process with the subject opened; it ends with the setting. */
   async actor(): Promise<Actor> {
-    return this.#rest.use(await Actor.start(this.#subject, this.place));
+    const actor = this.#rest.use(await Actor.start(this.#subject, this.place));
+    this.#actors.push(actor);
+    return actor;
   }
 
   /** Processor time of the server so far; NaN where there is none. */
   serverCpuMs(): number {
     return this.#server === undefined ? Number.NaN : cpuMsOf(this.#server.pid);
+  }
+
+  /** Processor time of all processes so far, the server's included. */
+  async cpuMs(): Promise<number> {
+    const ours = await Promise.all(this.#actors.map((actor) => actor.tell('cpuMs')));
+    return ours.reduce((sum, ms) => sum + ms, this.#server === undefined ? 0 : this.serverCpuMs());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

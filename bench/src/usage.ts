@@ -4,12 +4,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Processor time since it began, and memory without what is no longer needed. */
-export interface Usage {
-  readonly cpuMs: number;
-  readonly rssBytes: number;
-}
-
 /** Linux counts the time of another process in hundredths of a second. */
 const TICK_MS = 10;
 
@@ -19,11 +13,16 @@ const collectGarbage = ((): (() => void) => {
   return runInNewContext('gc') as () => void;
 })();
 
-/** What this process uses. */
-export function usage(): Usage {
-  collectGarbage();
+/** Processor time of this process since it began. */
+export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
-  return { cpuMs: (user + system) / 1000, rssBytes: process.memoryUsage.rss() };
+  return (user + system) / 1000;
+}
+
+/** Memory of this process, without what is no longer needed. */
+export function rssBytes(): number {
+  collectGarbage();
+  return process.memoryUsage.rss();
 }
 
 /** Processor time of another process since it began; NaN where the system does not show it, or there is none. */

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { needServer, runNode, tempDir } from '@busbar/testbed';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Report } from '../src/report.ts';
 
 const MAIN = new URL('../src/main.ts', import.meta.url);
@@ -25,34 +25,39 @@ function answered({ answers }: Report): string[] {
   return whole.map(({ scenario, subject }) => `${scenario} ${subject}`);
 }
 
-test('queue, request and wake on Busbar and its peers on SQLite', { timeout: 120_000 }, async () => {
-  const { report, stdout } = await bench('--transports sqlite,plainjob-many,raw --scenarios queue,request,wake');
-  expect(stdout).toContain('consume+ack /s');
-  expect(answered(report)).toEqual([
-    'queue sqlite',
-    'queue plainjob-many',
-    'queue raw',
-    'request sqlite',
-    'wake sqlite',
-  ]);
-  expect([report.machine.cores > 0, report.versions['plainjob'] !== 'unknown']).toEqual([true, true]);
-});
+/** Most of it is waiting: they wait together. */
+describe.concurrent('small runs', { timeout: 120_000 }, () => {
+  test('queue, request and wake on SQLite', async ({ expect }) => {
+    const { report, stdout } = await bench('--transports sqlite,plainjob-many,raw --scenarios queue,request,wake');
+    expect(stdout).toContain('consume+ack /s');
+    expect(answered(report)).toEqual([
+      ...['queue sqlite', 'queue plainjob-many', 'queue raw'],
+      ...['request sqlite', 'wake sqlite'],
+    ]);
+    expect([report.machine.cores > 0, report.versions['plainjob'] !== 'unknown']).toEqual([true, true]);
+  });
 
-test('requests of peers that need no server', { timeout: 120_000 }, async () => {
-  const { report } = await bench('--transports moleculer,nestjs,bare-socket --scenarios request');
-  expect(answered(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
-});
+  test('requests of peers that need no server', async ({ expect }) => {
+    const { report } = await bench('--transports moleculer,nestjs,bare-socket --scenarios request');
+    expect(answered(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
+  });
 
-test('peers on Redis', { timeout: 120_000 }, async ({ skip }) => {
-  needServer('redis-server', skip);
-  const { report } = await bench('--transports bullmq,bullmq-many,ioredis --scenarios queue,fanout');
-  expect(answered(report)).toEqual(['queue bullmq', 'queue bullmq-many', 'queue ioredis', 'fanout ioredis']);
-});
+  test('all links to a hub', async ({ expect }) => {
+    const { report } = await bench('--transports unix-bus,zmq,ws --scenarios queue');
+    expect(answered(report)).toEqual(['queue unix-bus', 'queue zmq', 'queue ws']);
+  });
 
-test('peers on NATS', { timeout: 120_000 }, async ({ skip }) => {
-  needServer('nats-server', skip);
-  const { report } = await bench('--transports jetstream,nats-core --scenarios queue,request,fanout');
-  expect(answered(report)).toEqual(['queue jetstream', 'request nats-core', 'fanout nats-core']);
+  test('Redis and its peers', async ({ expect, skip }) => {
+    needServer('redis-server', skip);
+    const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');
+    expect(answered(report)).toEqual(['queue redis', 'queue bullmq', 'queue ioredis']);
+  });
+
+  test('NATS and its peers', async ({ expect, skip }) => {
+    needServer('nats-server', skip);
+    const { report } = await bench('--transports jetstream,nats-core --scenarios queue,request,fanout');
+    expect(answered(report)).toEqual(['queue jetstream', 'request nats-core', 'fanout nats-core']);
+  });
 });
 
 test('what cannot be had is named and does no harm', { timeout: 120_000 }, async () => {

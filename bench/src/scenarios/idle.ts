@@ -15,13 +15,13 @@ export const idle: Scenario = {
     const agent = await setting.actor();
     await agent.tell('attend');
     await sleep(SETTLE_MS);
-    const [before, server] = [await agent.tell('usage'), setting.serverCpuMs()];
+    const [before, server] = [await agent.tell('cpuMs'), setting.serverCpuMs()];
     await sleep(IDLE_MS);
-    const [after, serverAfter] = [await agent.tell('usage'), setting.serverCpuMs()];
+    const [after, serverAfter] = [await agent.tell('cpuMs'), setting.serverCpuMs()];
     return [
-      cost('CPU', '%', ((after.cpuMs - before.cpuMs) / IDLE_MS) * 100),
+      cost('CPU', '%', ((after - before) / IDLE_MS) * 100),
       cost('CPU of the server', '%', ((serverAfter - server) / IDLE_MS) * 100),
-      cost('above Node', 'MB', (after.rssBytes - (await bareNode())) / 1e6),
+      cost('above Node', 'MB', ((await agent.tell('rssBytes')) - (await bareNode())) / 1e6),
     ];
   },
 };
@@ -29,5 +29,5 @@ export const idle: Scenario = {
 /** What a process needs that plays no part: the same program, nothing opened. */
 async function bareNode(): Promise<number> {
   await using nobody = Actor.idle();
-  return (await nobody.tell('usage')).rssBytes;
+  return await nobody.tell('rssBytes');
 }

@@ -12,10 +12,10 @@ export const memory: Scenario = {
     const producer = await setting.actor();
     const consumer = await setting.actor();
     const most = Math.max(...inFlight);
-    const before = await consumer.tell('usage');
+    const before = await consumer.tell('rssBytes');
     await producer.tell('produce', { count: PENDING, inFlight: most, bodyBytes });
     await consumer.tell('consume', PENDING, most);
-    const after = await consumer.tell('usage');
-    return [cost('added', 'MB', (after.rssBytes - before.rssBytes) / 1e6)];
+    const after = await consumer.tell('rssBytes');
+    return [cost('added', 'MB', (after - before) / 1e6)];
   },
 };

@@ -1,10 +1,10 @@
 /** How many tasks a second can one process put in, and another take out and settle? */
 
-import { rate, timed } from '../figures.ts';
+import { cost, type Figure, rate, timed } from '../figures.ts';
 import type { Scenario } from '../scenarios.ts';
 
 export const queue: Scenario = {
-  question: 'Work queue: tasks a second, one producer and one consumer process',
+  question: 'Work queue: tasks a second, one producer and one consumer process; CPU of all processes for one task',
   async run(setting, { messages, inFlight: numbers, bodyBytes }) {
     const producer = await setting.actor();
     const consumer = await setting.actor();
@@ -14,20 +14,21 @@ export const queue: Scenario = {
     const warmUp = Math.ceil(messages / 10);
     await produce(warmUp, most);
     await consume(warmUp, most);
-    const figures = [];
+    const figures: Figure[] = [];
     for (const inFlight of numbers) {
       // Fewer where each takes longer.
       const count = Math.ceil(messages * Math.sqrt(inFlight / most));
       const at = `${inFlight} in flight`;
+      const before = await setting.cpuMs();
+      const enqueueMs = await timed(() => produce(count, inFlight));
+      const consumeMs = await timed(() => consume(count, inFlight));
+      const cpuMs = (await setting.cpuMs()) - before;
+      const bothMs = await timed(() => Promise.all([produce(count, inFlight), consume(count, inFlight)]));
       figures.push(
-        rate('enqueue', count, await timed(() => produce(count, inFlight)), at),
-        rate('consume+ack', count, await timed(() => consume(count, inFlight)), at),
-        rate(
-          'both at once',
-          count,
-          await timed(() => Promise.all([produce(count, inFlight), consume(count, inFlight)])),
-          at,
-        ),
+        rate('enqueue', count, enqueueMs, at),
+        rate('consume+ack', count, consumeMs, at),
+        rate('both at once', count, bothMs, at),
+        cost('CPU', 'µs', (cpuMs / count) * 1000, at),
       );
     }
     return figures;
