@@ -23,11 +23,13 @@ export async function hubStatus(url: string): Promise<HubStatus> {
 
 /** Ends the hub at `url` in order; resolves once nobody listens there. False where nobody did. */
 export async function stopHub(url: string): Promise<boolean> {
-  const { link } = await readClientUrl(url);
+  const { link, own } = await readClientUrl(url);
+  const isGone = async (hub: unknown): Promise<boolean> =>
+    own === undefined ? (await whoListens(link)) !== hub : !(await own.isListening(own.path));
   try {
     const { hub } = await ask(link, 'hub.stop');
     for (const until = performance.now() + STOP_WITHIN_MS; performance.now() < until; ) {
-      if ((await whoListens(link)) !== hub) return true;
+      if (await isGone(hub)) return true;
       await sleep(LOOK_EVERY_MS);
     }
   } catch (error) {

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
 import { FRAME, type Frame, frame, type Head } from '../frame.ts';
-import type { ClientLink, Connection } from '../link.ts';
+import type { ClientLink } from '../link.ts';
 import type { Welcome } from '../protocol.ts';
 import { TimeBound } from '../time-bound.ts';
 import { readError } from '../wire-error.ts';
@@ -45,6 +45,8 @@ export class HubLine {
   #welcome: Welcome | undefined;
   #lastId = 0;
   #held: (() => void) | undefined;
+  /** Why a hub that answers is not used. */
+  #lesser: BusbarError | undefined;
   #onState: (change: StateChange) => void = () => undefined;
   /** Rises with each connection. */
   epoch = 0;
@@ -86,6 +88,7 @@ export class HubLine {
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     const pending = new Pending(id, plan, resolve, reject);
     if (this.#end.signal.aborted) reject(closed());
+    else if (this.#lesser !== undefined) reject(this.#lesser);
     else {
       this.#pending.set(id, pending);
       this.#conversation?.send(pending.toFrame());
@@ -189,7 +192,7 @@ export class HubLine {
 
   #took(conversation: Conversation): void {
     const { welcome } = conversation;
-    if (this.#welcome !== undefined) assertNoLess(this.#welcome, welcome, conversation.connection);
+    if (this.#welcome !== undefined) this.#refuseLess(this.#welcome, conversation);
     this.#welcome ??= welcome;
     this.#conversation = conversation;
     this.epoch += 1;
@@ -198,6 +201,21 @@ export class HubLine {
     this.#events.onResumed();
     for (const pending of waiting) conversation.send(pending.toFrame());
     this.#onState({ state: 'open' });
+  }
+
+  /** A hub that came back with less than it had is as good as away: calls fail and say what is missing (rule RA1). */
+  #refuseLess(before: Welcome, { welcome, connection }: Conversation): void {
+    const now: Readonly<Record<string, boolean>> = { ...welcome.capabilities.features };
+    const lost = Object.entries(before.capabilities.features).find(([name, had]) => had && now[name] !== true);
+    this.#lesser =
+      lost &&
+      new BusbarError('UNAVAILABLE', `the hub came back without ${lost[0]}`, {
+        hint: 'Start the hub with the store it had, or open the transport anew.',
+      });
+    if (this.#lesser === undefined) return;
+    connection.close();
+    for (const pending of this.#takePending()) pending.reject(this.#lesser);
+    throw this.#lesser;
   }
 
   #heard(each: Frame): void {
@@ -250,19 +268,6 @@ export class HubLine {
     this.#pending.clear();
     return all;
   }
-}
-
-/** A hub that came back with less than it had is as good as away (rule RA1). */
-function assertNoLess(before: Welcome, now: Welcome, connection: Connection): void {
-  const features = Object.entries(before.capabilities.features);
-  const lost = features.find(
-    ([name, had]) => had && !now.capabilities.features[name as keyof typeof now.capabilities.features],
-  );
-  if (lost === undefined) return;
-  connection.close();
-  throw new BusbarError('UNAVAILABLE', `the hub came back without ${lost[0]}`, {
-    hint: 'Start the hub with the store it had, or open the transport anew.',
-  });
 }
 
 function unreachable(address: string, error: unknown): BusbarError {

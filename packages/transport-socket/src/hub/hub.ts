@@ -34,10 +34,11 @@ export interface Hub extends AsyncDisposable {
 }
 
 /** How long clients may take what was sent to them before the end. */
-const GOODBYE_MS = 1_500;
+const GOODBYE_MS = 2_500;
 const POSITIONS_EVERY_MS = 1_000;
 /** How long a hub that cannot open its store says so. */
 const TELL_MS = 1_000;
+const MAX_SESSIONS = 10_000;
 const MAX_REASONS = 100;
 
 /** Opens the store and listens. Rejects where either cannot be done, and leaves nothing behind then. */
@@ -119,7 +120,7 @@ class OpenHub implements Hub {
   async #close(): Promise<void> {
     clearTimeout(this.#idleTimer);
     clearInterval(this.#positions);
-    for (const session of this.#sessions) session.goodbye('the hub ends');
+    for (const session of this.#sessions) void session.goodbye('the hub ends');
     await this.#empty();
     await this.#stores.close();
     // Last of all: who finds nobody listening may start the next hub, which needs the store.
@@ -138,7 +139,8 @@ class OpenHub implements Hub {
   }
 
   #accept(session: HubSession): HubSession {
-    if (this.#closed !== undefined) session.goodbye('the hub ends');
+    if (this.#closed !== undefined) void session.goodbye('the hub ends');
+    else if (this.#sessions.size >= MAX_SESSIONS) void session.goodbye(`${MAX_SESSIONS} clients are connected`);
     this.#sessions.add(session);
     clearTimeout(this.#idleTimer);
     return session;

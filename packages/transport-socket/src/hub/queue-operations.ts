@@ -1,6 +1,6 @@
 /** What clients may ask of queues. */
 
-import type { Delivery, QueueSettings, SendResult, Settlement } from '@busbar/api/transport';
+import type { Delivery, QueueSettings, SendResult, Settlement, Transport } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
 import { toErrorHead } from '../wire-error.ts';
 import { toMessageHead } from '../wire-message.ts';
@@ -37,14 +37,18 @@ export function toResults(results: readonly SendResult[]): Reply {
 async function receive(request: Request): Promise<Reply> {
   const { head, client } = request;
   const deliveries = await claim(request);
-  if (client.isGone) {
-    // Nobody has heard of them: they go back at once, uncounted.
-    const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
-    if (back.length > 0) await client.store.queues.settle(back).catch(() => undefined);
-    return {};
-  }
   client.sizes.note(head['queue'] as string, deliveries);
-  return { head: { deliveries: deliveries.map(toDeliveryHead) }, bodies: deliveries.map(({ body }) => body) };
+  return {
+    head: { deliveries: deliveries.map(toDeliveryHead) },
+    bodies: deliveries.map(({ body }) => body),
+    undo: () => giveBack(client.store, deliveries),
+  };
+}
+
+/** Nobody has heard of them: they go back at once, uncounted. */
+function giveBack(store: Transport, deliveries: readonly Delivery[]): void {
+  const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
+  if (back.length > 0) store.queues.settle(back).catch(() => undefined);
 }
 
 /** No more than one answer holds: of a queue that nobody knows yet a few, and then by their size. */

@@ -30,18 +30,21 @@ export interface Client {
   readonly hub: HubControl;
   /** True once its connection is over. */
   readonly isGone: boolean;
+  /** False where it cannot be sent any more. */
   send(
     type: 'part' | 'call' | 'credit' | 'cancel' | 'answer' | 'error',
     id: number,
     head?: Head,
     bodies?: readonly Uint8Array[],
-  ): void;
+  ): boolean;
 }
 
 /** What an operation answers. */
 export interface Reply {
   readonly head?: Head;
   readonly bodies?: readonly Uint8Array[];
+  /** Called where the answer cannot be sent any more. */
+  readonly undo?: () => void;
 }
 
 /** Does what a request asks for. */

@@ -48,6 +48,8 @@ const MAX_TAKEN_BYTES = MAX_BUFFERED_BYTES;
 const PAUSE_AT_BYTES = 1_048_576;
 /** A client that takes nothing for so long while something waits for it is let go. */
 const STUCK_MS = 30_000;
+/** How long the end of a hub waits for what is being done. */
+const LEAVE_MS = 1_000;
 
 /** One client at the hub. */
 export class HubSession implements ConnectionEvents, Client {
@@ -66,6 +68,8 @@ export class HubSession implements ConnectionEvents, Client {
   #stuckTimer: NodeJS.Timeout | undefined;
   agent: string | undefined;
   isGone = false;
+  #isLeaving = false;
+  #whenAnswered: (() => void) | undefined;
 
   constructor(hub: HubShared, connection: Connection, peer: PeerInfo) {
     this.#hub = hub;
@@ -121,15 +125,16 @@ export class HubSession implements ConnectionEvents, Client {
     this.#hub.ended(this);
   }
 
-  send(type: keyof typeof FRAME, id: number, head?: Head, bodies?: readonly Uint8Array[]): void {
-    if (this.isGone) return;
+  send(type: keyof typeof FRAME, id: number, head?: Head, bodies?: readonly Uint8Array[]): boolean {
+    if (this.isGone) return false;
     const { buffered } = this.#connection;
     if (buffered > MAX_BUFFERED_BYTES) {
       this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes wait for it`));
-      return;
+      return false;
     }
     this.#connection.send(frame(FRAME[type], id, head, bodies));
     if (buffered > PAUSE_AT_BYTES) this.#pause();
+    return true;
   }
 
   /** Tells clients that wait how far their subscriptions came over what does not match. */
@@ -137,10 +142,23 @@ export class HubSession implements ConnectionEvents, Client {
     for (const [id, position] of this.cursors.moved()) this.send('part', id, { position });
   }
 
-  /** Ends the connection in order. */
-  goodbye(reason: string): void {
+  /** Ends the connection in order: what is being done is answered first, what waits is left to the next hub. */
+  async goodbye(reason: string): Promise<void> {
+    this.#isLeaving = true;
+    this.#connection.pause();
+    for (const { abort } of this.#underWay.values()) abort?.abort(aborted());
+    await this.#answered();
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
     this.#connection.close();
+  }
+
+  async #answered(): Promise<void> {
+    if (this.#underWay.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenAnswered = resolve;
+    const timer = setTimeout(resolve, LEAVE_MS);
+    await promise;
+    clearTimeout(timer);
   }
 
   #lentStore(): LentStore {
@@ -223,12 +241,13 @@ export class HubSession implements ConnectionEvents, Client {
     };
     this.#start(request).then(
       (reply) => {
+        if (!this.send('answer', id, reply.head, reply.bodies)) reply.undo?.();
         this.#over(id, underWay);
-        this.send('answer', id, reply.head, reply.bodies);
       },
       (error: unknown) => {
+        const isLeftToNext = this.#isLeaving && underWay.abort?.signal.aborted === true;
+        if (!isLeftToNext) this.#fail(id, toBusbarError(error));
         this.#over(id, underWay);
-        this.#fail(id, toBusbarError(error));
       },
     );
   }
@@ -241,6 +260,7 @@ export class HubSession implements ConnectionEvents, Client {
     this.#underWay.delete(id);
     this.#takenBytes -= bytes;
     if (this.#isPaused) this.#resume();
+    if (this.#underWay.size === 0) this.#whenAnswered?.();
   }
 
   #fail(id: number, error: BusbarError): void {
@@ -258,7 +278,13 @@ export class HubSession implements ConnectionEvents, Client {
   }
 
   #resume(): void {
-    if (!this.#isPaused || this.#takenBytes > MAX_TAKEN_BYTES || this.#connection.buffered > PAUSE_AT_BYTES) return;
+    if (
+      !this.#isPaused ||
+      this.#isLeaving ||
+      this.#takenBytes > MAX_TAKEN_BYTES ||
+      this.#connection.buffered > PAUSE_AT_BYTES
+    )
+      return;
     this.#isPaused = false;
     clearTimeout(this.#stuckTimer);
     this.#connection.resume();

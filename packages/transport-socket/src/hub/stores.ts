@@ -1,6 +1,6 @@
 /** The stores that a hub lends, one for each namespace, opened when first asked for. */
 
-import { invalid, quote, type Transport } from '@busbar/api/transport';
+import { BusbarError, invalid, quote, type Transport } from '@busbar/api/transport';
 import { CallRouter } from './call-router.ts';
 import { QueueSizes } from './queue-sizes.ts';
 
@@ -27,6 +27,7 @@ interface Opened {
 const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{0,64}$/;
 /** A client that has lost its connection finds its store open. */
 const KEEP_MS = 5_000;
+const MAX_OPEN = 1_000;
 
 /** The stores that a hub lends. */
 export class Stores {
@@ -41,6 +42,11 @@ export class Stores {
   async lend(ns: string): Promise<LentStore> {
     if (!NAMESPACE.test(ns)) {
       throw invalid(`ns is illegal: ${quote(ns)}`, 'Use up to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
+    }
+    if (this.#opened.size >= MAX_OPEN && !this.#opened.has(ns)) {
+      throw new BusbarError('BACKPRESSURE', `${MAX_OPEN} namespaces are in use`, {
+        hint: 'Use fewer, or another hub.',
+      });
     }
     const opened = this.#opened.get(ns) ?? this.#begin(ns);
     clearTimeout(opened.timer);

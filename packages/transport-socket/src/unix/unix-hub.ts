@@ -37,7 +37,7 @@ export function unixHub(path: string): UnixHubLink {
           connection.begin(accept(connection, { address: 'unix', expects: token }));
         });
         await listenOn(server, absolute);
-        return { close: () => close(server, absolute, lock) };
+        return { close: async () => close(server, absolute, lock) };
       } catch (error) {
         lock.release();
         throw error;
@@ -63,12 +63,10 @@ async function listenOn(server: Server, path: string): Promise<void> {
   chmodSync(path, 0o600);
 }
 
-async function close(server: Server, path: string, lock: KernelLock): Promise<void> {
-  await new Promise<void>((resolve) => {
-    // It removes the socket as it closes; connections that are still open are the hub's.
-    server.close();
-    setImmediate(resolve);
-  });
+/** All in one step: who sees that the socket is gone may look for what else there was. */
+function close(server: Server, path: string, lock: KernelLock): void {
   removeToken(path);
+  // It removes the socket as well; connections that are still open are the hub's.
+  server.close();
   lock.release();
 }
