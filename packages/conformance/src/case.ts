@@ -1,6 +1,7 @@
 /** What a conformance case is: data, with one function that runs it. */
 
 import type { Capabilities, Feature } from '@busbar/api/transport';
+import type { StrangerKind } from './harness.ts';
 import type { Lab } from './lab.ts';
 
 /** `MUST`: a backend that fails it is broken. `SHOULD`: it owes a reason. `MAY`: what it does is recorded. */
@@ -55,6 +56,8 @@ export interface ConformanceCase {
   readonly shows?: readonly Feature[];
   /** What the harness must be able to do. Where it cannot, the case is `not-tested`, with the reason. */
   readonly powers?: readonly Power[];
+  /** The client it needs that its server turns away. Where the harness has none, the case is `not-tested`. */
+  readonly stranger?: StrangerKind;
   /** True where never two of its processes have the store open: so it holds for a store of the reach `process` too. */
   readonly takesTurns?: boolean;
   /** The reason why the case cannot apply to such a transport; undefined where it applies. */
@@ -75,16 +78,20 @@ export interface ConformanceCase {
  * What a harness can do beyond opening clients. `processes`: open the same store from other processes (where its reach is
  * `process`: from one after the other). `reopen`: the
  * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
- * `server`: kill, restart and pause the server behind it. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
+ * `server`: kill, restart and pause the server behind it, and break the wire to it. `spare`: that server is one of several, and
+ * the others do its work while it is gone. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
  * this machine can.
  */
 export type Power = (typeof POWERS)[number];
 
 /** All powers. */
-export const POWERS = ['processes', 'reopen', 'files', 'server', 'disk'] as const;
+export const POWERS = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
 
-/** `smoke` is the short selection, `full` all there is. */
-export type Profile = 'smoke' | 'full';
+/** `smoke` is the short selection, `cluster` the one for several servers that work as one, `full` all there is. */
+export type Profile = (typeof PROFILES)[number];
+
+/** All profiles. */
+export const PROFILES = ['smoke', 'cluster', 'full'] as const;
 
 /** What became of a case. */
 export type Status = 'passed' | 'failed' | 'unsupported' | 'not-applicable' | 'not-tested';

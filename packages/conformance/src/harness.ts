@@ -14,6 +14,12 @@ export interface Harness {
   store(needs?: StoreNeeds): Promise<HarnessStore>;
   /** Why a power is missing, one sentence each; a power without a reason here is there. */
   readonly missing?: Readonly<Partial<Record<Power, string>>>;
+  /** There is no server behind it, so that what is about servers does not apply. A reach of `process` says so too. */
+  readonly serverless?: boolean;
+  /** Its server is one of several, and the others do its work while it is gone (power `spare`). */
+  readonly spare?: boolean;
+  /** Clients that its server turns away; a text says why there can be no such client. */
+  readonly strangers?: Readonly<Partial<Record<StrangerKind, (() => Promise<Stranger>) | string>>>;
   /** Why it cannot be tested here at all, such as a server that was not found. */
   readonly notTested?: string | undefined;
 }
@@ -56,14 +62,36 @@ export interface HarnessServer {
   readonly wire: Wire;
 }
 
+/**
+ * Whom a server turns away. `wrongPassword`: gives a wrong password or token. `denied`: may log in, and use nothing.
+ * `wrongAuthority`: does not trust the certificate of the server. `impostor`: is known as one agent and sends as another.
+ */
+export type StrangerKind = 'wrongPassword' | 'denied' | 'wrongAuthority' | 'impostor';
+
+/** A client that is turned away. */
+export interface Stranger {
+  open(): Promise<Transport>;
+  /** What may not show in any error. */
+  readonly secrets: readonly string[];
+  remove(): PromiseLike<void>;
+}
+
 /** What connects all clients of a store with its server; a fault holds until {@link Wire.heal}. */
 export interface Wire {
+  /** Where clients connect, for whoever writes there what no client would. */
+  readonly endpoint: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** How many connections clients have asked for so far, refused ones included. */
+  readonly accepted: number;
   /** Resets all connections; new ones are served. */
   cut(): void;
   /** Resets all connections, and each new one. */
   block(): void;
   /** Moves nothing any more, and neither end learns of it. */
   halfOpen(): void;
+  /** Everything arrives this much later, in order, in both directions. */
+  delay(delayMs: number): void;
+  /** Ends the connection that carries the N-th byte to the server from now, right after that byte. */
+  cutAfter(bytes: number): void;
   heal(): void;
 }
 

@@ -2,9 +2,9 @@
 
 import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import { POWERS, type Power, type Profile } from './case.ts';
+import { type ConformanceCase, POWERS, type Power, type Profile } from './case.ts';
 import { Check } from './check.ts';
-import type { Harness, HarnessStore } from './harness.ts';
+import type { Harness, HarnessServer, HarnessStore, Stranger } from './harness.ts';
 import type { Lab } from './lab.ts';
 import type { Confinement } from './processes/confinement.ts';
 import type { RemoteClient } from './processes/remote-client.ts';
@@ -29,23 +29,48 @@ export interface LabOptions {
   readonly profile: Profile;
 }
 
-/** Makes a store and opens its first client. */
-export async function openLab(harness: Harness, { seed, profile }: LabOptions): Promise<OpenedLab> {
-  const store = await harness.store();
+/** Makes the store that `subject` needs and opens its first client. */
+export async function openLab(
+  harness: Harness,
+  subject: ConformanceCase,
+  { seed, profile }: LabOptions,
+): Promise<OpenedLab> {
+  const store = await harness.store({ server: wantsServer(harness, subject) });
   try {
     const first = await store.open();
     const powers = powersOf(harness, first.capabilities);
-    return new CaseLab(store, first, { random: seededRandom(seed), profile, powers });
+    const stranger = strangerOf(harness, subject);
+    return new CaseLab(store, first, { random: seededRandom(seed), profile, powers, stranger });
   } catch (error) {
     await store.remove();
     throw error;
   }
 }
 
+/** Whether the case needs a server of its own, and there can be one. */
+function wantsServer({ missing = {}, serverless = false }: Harness, { powers = [] }: ConformanceCase): boolean {
+  return powers.includes('server') && !serverless && powers.every((power) => missing[power] === undefined);
+}
+
+function strangerOf({ strangers = {} }: Harness, { stranger }: ConformanceCase): (() => Promise<Stranger>) | undefined {
+  const found = stranger && strangers[stranger];
+  return typeof found === 'function' ? found : undefined;
+}
+
 /** What a case may make use of: other processes beside this one only where the store reaches them. */
-function powersOf({ missing = {} }: Harness, { reach }: Capabilities): ReadonlySet<Power> {
-  const isThere = (power: Power): boolean => missing[power] === undefined;
-  return new Set(POWERS.filter((power) => isThere(power) && (power !== 'processes' || reach !== 'process')));
+function powersOf(harness: Harness, { reach }: Capabilities): ReadonlySet<Power> {
+  const { missing = {}, serverless = false, spare = false } = harness;
+  const isThere = (power: Power): boolean => {
+    if (power === 'processes' && reach === 'process') return false;
+    if (power === 'server' && serverless) return false;
+    return missing[power] === undefined && (power !== 'spare' || spare);
+  };
+  return new Set(POWERS.filter(isThere));
+}
+
+/** What a lab is given beside its store. */
+interface Setting extends Pick<Lab, 'random' | 'profile' | 'powers'> {
+  readonly stranger: (() => Promise<Stranger>) | undefined;
 }
 
 class CaseLab implements OpenedLab {
@@ -61,10 +86,11 @@ class CaseLab implements OpenedLab {
   readonly #deferred: (() => void | Promise<void>)[] = [];
   readonly #buses: Bus[] = [];
   readonly #processes: RemoteClient[] = [];
+  readonly #stranger: (() => Promise<Stranger>) | undefined;
   #transports: Transport[];
   #first: Transport | undefined;
 
-  constructor(store: HarnessStore, first: Transport, setting: Pick<Lab, 'random' | 'profile' | 'powers'>) {
+  constructor(store: HarnessStore, first: Transport, setting: Setting) {
     this.#store = store;
     this.#first = first;
     this.#transports = [first];
@@ -72,11 +98,24 @@ class CaseLab implements OpenedLab {
     this.random = setting.random;
     this.profile = setting.profile;
     this.powers = setting.powers;
+    this.#stranger = setting.stranger;
   }
 
   get folder(): string {
     if (this.#store.folder === undefined) throw new Error('the case needs the power `files`');
     return this.#store.folder;
+  }
+
+  get server(): HarnessServer {
+    if (this.#store.server === undefined) throw new Error('the case needs the power `server`');
+    return this.#store.server;
+  }
+
+  async stranger(): Promise<Stranger> {
+    if (this.#stranger === undefined) throw new Error('the case needs a stranger');
+    const stranger = await this.#stranger();
+    this.defer(async () => await stranger.remove());
+    return stranger;
   }
 
   async open(): Promise<Transport> {
@@ -157,6 +196,12 @@ class CaseLab implements OpenedLab {
     this.#deferred.push(work);
   }
 
+  /** Ends the faults that hold, so that clients can close in peace. */
+  #heal(): void {
+    this.#store.server?.resume();
+    this.#store.server?.wire.heal();
+  }
+
   async end(): Promise<readonly string[]> {
     const problems: string[] = [];
     const step = async (what: string, work: () => unknown): Promise<void> => {
@@ -166,6 +211,7 @@ class CaseLab implements OpenedLab {
         problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       }
     };
+    await step('healing the wire after the case', () => this.#heal());
     for (const work of this.#deferred.reverse()) await step('a deferred step after the case', work);
     await Promise.all(this.#processes.map((client) => step('killing a process after the case', () => client.kill())));
     await step('closing the clients after the case', () => this.closeAll());

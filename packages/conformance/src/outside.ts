@@ -8,15 +8,8 @@ export interface Outside {
   readonly reason: string;
 }
 
-const SERVER = 'It is about losing or refusing a server, and no backend of this repository has one yet.';
-
 const NOT_APPLICABLE: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['X2', 'X3', 'C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8', 'C9', 'C10', 'C11'].map((id) => [id, SERVER]),
-  ),
-  ...Object.fromEntries(['B5', 'F12', 'I1', 'I2', 'I7', 'N1', 'N2', 'N3', 'N7'].map((id) => [id, SERVER])),
   M4: 'The layout of a store is its backend’s own; other languages use the command line.',
-  N8: 'Whoever can open a store without a server can write into it what he likes; a hub will set the sender.',
 };
 
 const NOT_TESTED: Readonly<Record<string, string>> = {

@@ -3,8 +3,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Profile, Status } from './case.ts';
-import type { Harness } from './harness.ts';
+import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
+import type { Harness, StrangerKind } from './harness.ts';
 import { type OpenedLab, openLab } from './open-lab.ts';
 import { whyNoDisks } from './processes/confinement.ts';
 import { seedFor } from './random.ts';
@@ -60,7 +60,7 @@ async function attempt(
 ): Promise<{ verdict: Verdict; assertions: number }> {
   let lab: OpenedLab;
   try {
-    const opening = openLab(harness, { seed: seedFor(seed, subject.id), profile });
+    const opening = openLab(harness, subject, { seed: seedFor(seed, subject.id), profile });
     lab = await within(OPEN_MS, `not within ${OPEN_MS} ms`, opening);
   } catch (error) {
     return { verdict: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
@@ -100,16 +100,20 @@ async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: st
 /** A power that is missing because of what the transport declares to be is no gap of the tests. */
 function whyUnpowered(
   harness: Harness,
-  { powers = [], takesTurns = false }: ConformanceCase,
+  { powers = [], takesTurns = false, stranger }: ConformanceCase,
   { reach, durability }: Capabilities,
 ): Verdict | undefined {
+  if (powers.includes('server') || stranger !== undefined) {
+    const withoutServer = whyWithoutServer(harness, stranger, reach);
+    if (withoutServer !== undefined) return withoutServer;
+  }
   const staysInside: Verdict = {
     status: 'not-applicable',
     reason: 'It declares that it reaches no further than its process.',
   };
   for (const power of powers) {
     if (power === 'processes' && reach === 'process' && !takesTurns) return staysInside;
-    const reason = harness.missing?.[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
+    const reason = whyMissing(harness, power);
     if (reason === undefined) continue;
     if (power === 'reopen' && durability === 'none') {
       return { status: 'not-applicable', reason: 'It declares that it keeps nothing.' };
@@ -118,6 +122,25 @@ function whyUnpowered(
     return { status: 'not-tested', reason };
   }
   return undefined;
+}
+
+function whyMissing({ missing = {}, spare = false }: Harness, power: Power): string | undefined {
+  if (power === 'spare' && !spare) return 'It is one server; what several do is tested on the set `cluster`.';
+  return missing[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
+}
+
+/** A backend without a server has none to lose, and nobody who could be turned away. */
+function whyWithoutServer(
+  { serverless = false, strangers = {} }: Harness,
+  stranger: StrangerKind | undefined,
+  reach: Capabilities['reach'],
+): Verdict | undefined {
+  if (serverless || reach === 'process') return { status: 'not-applicable', reason: 'There is no server behind it.' };
+  if (stranger === undefined) return undefined;
+  const found = strangers[stranger];
+  if (typeof found === 'string') return { status: 'not-applicable', reason: found };
+  if (found !== undefined) return undefined;
+  return { status: 'not-tested', reason: 'The harness has no client that is turned away for that.' };
 }
 
 async function perform(lab: OpenedLab, subject: ConformanceCase, work: () => unknown): Promise<Verdict> {

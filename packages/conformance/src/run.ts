@@ -3,6 +3,7 @@
 import type { Capabilities } from '@busbar/api/transport';
 import type { CaseResult, ConformanceCase, Group, Profile } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
+import { CLUSTER } from './cluster.ts';
 import type { Harness } from './harness.ts';
 import { whyOutside } from './outside.ts';
 import { runCase } from './run-case.ts';
@@ -79,8 +80,13 @@ export function selectCases({ profile = 'full', only, group, cases = SUITE }: Ru
     (subject) =>
       (only === undefined || only.includes(subject.id)) &&
       (group === undefined || subject.group === group) &&
-      (only !== undefined || profile === 'full' || subject.smoke === true),
+      (only !== undefined || isIn(profile, subject)),
   );
+}
+
+function isIn(profile: Profile, { id, smoke = false }: ConformanceCase): boolean {
+  if (profile === 'cluster') return CLUSTER.has(id);
+  return profile === 'full' || smoke;
 }
 
 /** A seed for a run that was given none. */

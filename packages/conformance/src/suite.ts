@@ -30,11 +30,13 @@ import { cases as pointToPoint } from './cases/point-to-point.ts';
 import { cases as poison } from './cases/poison.ts';
 import { cases as presence } from './cases/presence.ts';
 import { cases as priority } from './cases/priority.ts';
+import { cases as reconnecting } from './cases/reconnecting.ts';
 import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
 import { cases as replay } from './cases/replay.ts';
 import { cases as replies } from './cases/replies.ts';
 import { cases as requests } from './cases/requests.ts';
+import { cases as restarts } from './cases/restarts.ts';
 import { cases as retention } from './cases/retention.ts';
 import { cases as security } from './cases/security.ts';
 import { cases as stateTransfer } from './cases/state-transfer.ts';
@@ -81,6 +83,8 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...replay,
   ...retention,
   ...persistence,
+  ...restarts,
+  ...reconnecting,
   ...backpressure,
   ...concurrency,
   ...payload,

@@ -26,7 +26,8 @@ export interface UrlHarnessOptions {
 export async function urlHarness(url: string, options: UrlHarnessOptions): Promise<Harness> {
   const name = options.name ?? url.slice(0, url.indexOf(':'));
   const store = options.apart === 'file' ? () => fileStore(url, options) : () => namespaceStore(url, options);
-  return { name, store, missing: missingPowers(await readCapabilities(store), options) };
+  const serverless = options.apart === 'file';
+  return { name, store, serverless, missing: missingPowers(await readCapabilities(store), options) };
 }
 
 async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Capabilities> {
@@ -43,7 +44,7 @@ function missingPowers(
   capabilities: Capabilities,
   { apart, opener, missing: others }: UrlHarnessOptions,
 ): Partial<Record<Power, string>> {
-  const missing: Partial<Record<Power, string>> = { server: 'No server is started for a URL.' };
+  const missing: Partial<Record<Power, string>> = { server: 'The server of a URL is not ours to kill.' };
   if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
   if (opener === undefined) missing.processes = 'It was not said how another process opens the URL.';
   if (capabilities.reach === 'process' && capabilities.durability === 'none') {

@@ -8,8 +8,8 @@ export const harness: Harness = {
     processes: 'It lives in one process.',
     reopen: 'It lives no longer than its last client.',
     files: 'It has no files.',
-    server: 'It has no server.',
   },
+  serverless: true,
   async store() {
     const name = crypto.randomUUID();
     return { open: () => openMemory({ name }), remove: async () => undefined };

@@ -7,7 +7,7 @@ import { openSqlite } from '../src/index.ts';
 export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harness {
   return {
     name: durability === 'process' ? 'sqlite' : `sqlite (${durability})`,
-    missing: { server: 'It has no server.' },
+    serverless: true,
     async store() {
       const folder = tempDir('busbar-sqlite');
       // A history that a case can overflow; the rest is as it is by default.

@@ -1,0 +1,338 @@
+/** Reconnect: clients outlive the loss of their server. */
+
+import type { StateChange, Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
+import { History } from '../outage/history.ts';
+import { Load } from '../outage/load.ts';
+import { waitEverywhere } from '../outage/wakes.ts';
+import { within } from '../until.ts';
+
+const group = 'Reconnect';
+const powers = ['server'] as const;
+/** How long a client may take to be back once its server is. */
+const BACK_MS = 20_000;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'C1',
+    group,
+    title: 'receives, subscriptions, bindings, watches and registrations go on by themselves, once, after each loss',
+    level: 'MUST',
+    rules: ['RA2', 'RT1', 'RE2'],
+    powers,
+    smoke: true,
+    timeoutMs: 90_000,
+    async run(lab) {
+      const [waiter, sender] = [await lab.open(), await lab.transport()];
+      await sender.queues.configure('inbox');
+      const waiting = await waitEverywhere(lab, waiter);
+      await lab.agent('worker');
+      await waiting.arrives(sender, 'before');
+      for (const fault of ['cut', 'restart', 'kill'] as const) {
+        if (fault !== 'cut' && lab.capabilities.durability === 'none') continue;
+        await strike(lab, fault);
+        await isBack(lab, sender);
+        await waiting.arrives(sender, `after a ${fault}`);
+        const there = await (await lab.bus()).agents();
+        lab.check.equal(
+          there.map(({ name }) => name),
+          ['worker'],
+          `who is registered after a ${fault}`,
+        );
+      }
+    },
+  },
+  {
+    id: 'C2',
+    group,
+    title: 'a send during an outage waits for the server or fails in time, and sending again stores it once',
+    level: 'MUST',
+    rules: ['RA2', 'RD2', 'RQ7'],
+    powers,
+    smoke: true,
+    timeoutMs: 60_000,
+    notApplicable: keepsNothing,
+    async run(lab) {
+      const transport = await lab.transport();
+      const history = new History(lab);
+      await history.send(transport, 'work', ['before']);
+      await lab.server.kill();
+      const began = performance.now();
+      await history.send(transport, 'work', ['early'], { timeoutMs: 500 });
+      lab.check.between(performance.now() - began, 0, 5_500, 'milliseconds until a call of 500 ms ended');
+      lab.check.ok(!history.acknowledged.has('early'), 'nothing is acknowledged while the server is gone');
+      const patient = history.send(transport, 'work', ['patient'], { timeoutMs: BACK_MS });
+      await lab.server.start();
+      await patient;
+      lab.check.ok(history.acknowledged.has('patient'), 'what waited for the server is stored');
+      const again = await transport.queues.send('work', [{ id: 'early', body: Buffer.from('early') }]);
+      const early = again[0]?.status;
+      if (history.failed.has('early')) lab.check.equal(early, 'stored', 'what failed before');
+      lab.check.ok(early === 'stored' || early === 'duplicate', `sent again: ${early}`);
+      const got = await lab.receive(transport, 'work', 3, BACK_MS);
+      lab.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'what is stored');
+      await lab.ack(transport, got);
+      await lab.nothing(transport, 'work', 200);
+    },
+  },
+  {
+    id: 'C3',
+    group,
+    title: 'a client that looks for its server tries again and again, and never storms it',
+    level: 'SHOULD',
+    rules: ['RA2'],
+    powers,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const { wire } = lab.server;
+      const transport = await lab.transport();
+      await useIt(lab, transport);
+      wire.block();
+      const before = wire.accepted;
+      await lab.until('it tries again', () => wire.accepted > before + 1, BACK_MS);
+      const began = wire.accepted;
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      lab.check.between(wire.accepted - began, 0, 100, 'connections that one client asked for in two seconds');
+      wire.heal();
+      await isBack(lab, transport);
+      await useIt(lab, transport);
+    },
+  },
+  {
+    id: 'C4',
+    group,
+    title: 'a client that is closed looks for its server no more',
+    level: 'MUST',
+    rules: ['RA3', 'RA2'],
+    powers,
+    timeoutMs: 40_000,
+    async run(lab) {
+      const { wire } = lab.server;
+      const transport = await lab.transport();
+      await useIt(lab, transport);
+      wire.block();
+      const before = wire.accepted;
+      await lab.until('it looks for its server', () => wire.accepted > before, BACK_MS);
+      await within(8_000, 'a client without a server did not close within 8 s', transport.close());
+      const after = wire.accepted;
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      lab.check.equal(wire.accepted, after, 'connections asked for once it was closed');
+      lab.check.equal(transport.state, 'closed', 'its state');
+    },
+  },
+  {
+    id: 'C5',
+    group,
+    title: 'a connection that is half open is noticed, and work goes on',
+    level: 'MUST',
+    rules: ['RA2'],
+    powers,
+    timeoutMs: 90_000,
+    async run(lab) {
+      const [waiter, sender] = [await lab.open(), await lab.transport()];
+      await sender.queues.configure('inbox');
+      const waiting = await waitEverywhere(lab, waiter);
+      await waiting.arrives(sender, 'before');
+      lab.server.wire.halfOpen();
+      const began = performance.now();
+      await new History(lab).send(sender, 'other', ['lost in the net'], { timeoutMs: 1_000 });
+      lab.check.between(performance.now() - began, 0, 6_000, 'milliseconds until a call of 1,000 ms ended');
+      await lab.until('the silence is noticed', () => waiter.state === 'reconnecting', 40_000);
+      lab.server.wire.cut();
+      lab.server.wire.heal();
+      await isBack(lab, sender);
+      await waiting.arrives(sender, 'after');
+    },
+  },
+  {
+    id: 'C6',
+    group,
+    title: 'opening where no server answers fails in time, with UNAVAILABLE',
+    level: 'MUST',
+    rules: ['RA2', 'RA1'],
+    powers,
+    timeoutMs: 90_000,
+    async run(lab) {
+      const { wire } = lab.server;
+      for (const fault of ['block', 'halfOpen'] as const) {
+        wire[fault]();
+        const opening = lab.open();
+        const late = `opening did not end within 40 s after ${fault}`;
+        await lab.check.rejects(within(40_000, late, opening), ['UNAVAILABLE', 'TIMEOUT'], `opening after ${fault}`);
+        wire.heal();
+      }
+      await useIt(lab, await lab.open());
+    },
+  },
+  {
+    id: 'C7',
+    group,
+    title: 'with one of several servers gone, clients go on with the others, and new ones find them',
+    level: 'MUST',
+    rules: ['RA2'],
+    powers: ['server', 'spare'],
+    timeoutMs: 90_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await useIt(lab, transport);
+      await lab.server.kill();
+      await isBack(lab, transport, 40_000);
+      await useIt(lab, transport);
+      await useIt(lab, await lab.open());
+      await lab.server.start();
+    },
+  },
+  {
+    id: 'C8',
+    group,
+    title: 'every call that was under way when the server died ends in time, and says what became of it',
+    level: 'MUST',
+    rules: ['RA2', 'RD2'],
+    powers,
+    smoke: true,
+    timeoutMs: 60_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      await useIt(lab, transport);
+      const { queues, topics, entries, admin } = transport;
+      const body = Buffer.from('under way');
+      const bound = { timeoutMs: 1_500 };
+      lab.server.pause();
+      const calls: Record<string, Promise<unknown>> = {
+        send: queues.send('work', [{ body }], bound),
+        publish: topics.publish('news', [{ body }], bound),
+        put: entries.put('key', body, bound),
+        get: entries.get('key', bound),
+        configure: queues.configure('work', {}, bound),
+        bind: topics.bind('work', 'news', bound),
+        list: admin.queues(bound),
+        browse: admin.browse('work', bound),
+      };
+      const began = performance.now();
+      const ends = Object.entries(calls).map(async ([what, call]) => [what, await endOf(lab, what, call)] as const);
+      await lab.server.kill();
+      const all = await within(15_000, 'a call did not end within 15 s', Promise.all(ends));
+      lab.check.between(performance.now() - began, 0, 15_000, 'milliseconds until all ended');
+      lab.check.equal(
+        all.filter(([, end]) => end === 'done'),
+        [],
+        'done while the server was gone',
+      );
+      await lab.server.start();
+      await isBack(lab, transport);
+    },
+  },
+  {
+    id: 'C9',
+    group,
+    title: 'a server that stands still for longer than a lease is not dead: no double effect, and all goes on',
+    level: 'MUST',
+    rules: ['RA2', 'RQ2', 'RQ3'],
+    powers,
+    timeoutMs: 90_000,
+    async run(lab) {
+      const load = new Load(lab);
+      await load.start({ leaseMs: 1_000 });
+      lab.server.pause();
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      lab.server.resume();
+      await load.recovers();
+      await load.finish();
+    },
+  },
+  {
+    id: 'C10',
+    group,
+    title: 'two hundred clients whose server was gone are all back soon, each with its mailbox',
+    level: 'MUST',
+    rules: ['RA2', 'RQ8'],
+    powers,
+    alone: true,
+    timeoutMs: 120_000,
+    notApplicable: keepsNothing,
+    async run(lab) {
+      const sender = await lab.transport();
+      const clients = await Promise.all(Array.from({ length: 200 }, () => lab.open()));
+      const mailboxes = clients.map((_, index) => `mail.${index}`);
+      const woken = clients.map((client, index) =>
+        client.queues.receive(mailboxes[index] ?? '', { waitMs: Number.POSITIVE_INFINITY }),
+      );
+      await lab.server.kill();
+      await lab.server.start();
+      await isBack(lab, sender);
+      for (const mailbox of mailboxes) await lab.send(sender, mailbox, [{ body: Buffer.from(mailbox) }]);
+      const got = await within(40_000, 'not all 200 clients were back within 40 s', Promise.all(woken));
+      lab.check.equal(
+        got.map(([delivery]) => delivery && lab.text(delivery)),
+        mailboxes,
+        'what each got',
+      );
+    },
+  },
+  {
+    id: 'C11',
+    group,
+    title: 'a client tells in order that its server is lost and found, and that it is closed',
+    level: 'MUST',
+    rules: ['RA2', 'RA3'],
+    powers,
+    smoke: true,
+    timeoutMs: 60_000,
+    async run(lab) {
+      const transport = await lab.open();
+      const changes: StateChange[] = [];
+      transport.onState((change) => changes.push(change));
+      for (let round = 0; round < 2; round += 1) {
+        lab.server.wire.block();
+        await lab.until('it says that it looks for its server', () => transport.state === 'reconnecting', BACK_MS);
+        lab.server.wire.heal();
+        await lab.until('it says that it is open', () => transport.state === 'open', BACK_MS);
+      }
+      await transport.close();
+      const states = changes.map(({ state }) => state);
+      const loss = ['reconnecting', 'open'];
+      lab.check.equal(states, [...loss, ...loss, 'closing', 'closed'], 'the changes');
+      for (const { state, error } of changes)
+        if (state === 'reconnecting') lab.check.equal(error?.code, 'UNAVAILABLE', 'why it was lost');
+    },
+  },
+];
+
+async function strike({ server }: Lab, fault: 'cut' | 'restart' | 'kill'): Promise<void> {
+  if (fault === 'cut') return server.wire.cut();
+  await (fault === 'kill' ? server.kill() : server.stop());
+  await server.start();
+}
+
+/** Resolves once a call is answered again. */
+async function isBack(lab: Lab, transport: Transport, withinMs = BACK_MS): Promise<void> {
+  const asks = (): Promise<boolean> =>
+    transport.entries.get('anything', { timeoutMs: 2_000 }).then(
+      () => true,
+      () => false,
+    );
+  await lab.until('the client is back', asks, withinMs);
+}
+
+async function useIt(lab: Lab, transport: Transport): Promise<void> {
+  await lab.send(transport, 'used', lab.messages(1));
+  await lab.ack(transport, await lab.receive(transport, 'used', 1));
+}
+
+async function endOf(lab: Lab, what: string, call: Promise<unknown>): Promise<string> {
+  const results = await call.then(
+    (value) => (Array.isArray(value) ? value : []) as readonly { readonly status?: string; readonly error?: unknown }[],
+    (error: unknown) => [{ error }],
+  );
+  for (const { error } of results) {
+    if (error === undefined) continue;
+    const { code } = await lab.check.rejects(Promise.reject(error), ['UNAVAILABLE', 'TIMEOUT'], what);
+    return code;
+  }
+  return 'done';
+}
+
+function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
+  return durability === 'none' ? 'It declares that it keeps nothing.' : undefined;
+}

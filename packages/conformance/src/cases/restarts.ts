@@ -1,0 +1,63 @@
+/** Persistence: what a server keeps when it is restarted or killed under load. */
+
+import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
+import { keepDiskBusy } from '../outage/busy-disk.ts';
+import { Load } from '../outage/load.ts';
+
+const group = 'Persistence';
+const powers = ['server'] as const;
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'X2',
+    group,
+    title: 'a server that is restarted in order under load loses nothing that was acknowledged',
+    level: 'MUST',
+    rules: ['RD1', 'RA2', 'RQ1'],
+    powers,
+    timeoutMs: 60_000,
+    notApplicable: keepsNothing,
+    async run(lab) {
+      const load = new Load(lab);
+      await load.start();
+      await lab.server.stop();
+      await lab.server.start();
+      await load.recovers();
+      await load.finish();
+    },
+  },
+  {
+    id: 'X3',
+    group,
+    title: 'a server that is killed under load, its disk busy, loses nothing that was acknowledged',
+    level: 'MUST',
+    rules: ['RD1', 'RA2', 'RQ1', 'RD2'],
+    powers,
+    timeoutMs: 60_000,
+    notApplicable: keepsNothing,
+    async run(lab) {
+      await keepDiskBusy(lab);
+      const load = new Load(lab);
+      await load.start();
+      let lastKill = 0;
+      for (let kill = 0; kill < 2; kill += 1) {
+        lastKill = await killAndStart(lab);
+        await load.recovers();
+      }
+      await load.finish(lastKill);
+    },
+  },
+];
+
+async function killAndStart({ server, random }: Lab): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, random() * 20));
+  const at = performance.now();
+  await server.kill();
+  await server.start();
+  return at;
+}
+
+function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
+  return durability === 'none' ? 'It declares that it keeps nothing.' : undefined;
+}

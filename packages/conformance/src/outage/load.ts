@@ -1,0 +1,152 @@
+/** Producers and consumers that go on through a fault, and the verdict on what they saw. */
+
+import { isBusbarError } from '@busbar/api';
+import type { Delivery, Transport } from '@busbar/api/transport';
+import type { Lab } from '../lab.ts';
+import { FAULT_CODES, History } from './history.ts';
+
+const QUEUE = 'load';
+const BATCH = 5;
+/** How long after the end of a fault all may take to go on. */
+const RECOVERY_MS = 20_000;
+
+/** How a load is made. */
+export interface LoadOptions {
+  /** Default 1,500. */
+  readonly leaseMs?: number;
+}
+
+/** An acknowledged ack, and when it was asked for. */
+interface Acked {
+  readonly id: string;
+  readonly at: number;
+}
+
+/** Two producers and two consumers, each with a client of its own. */
+export class Load {
+  readonly history: History;
+  readonly #lab: Lab;
+  readonly #stopProducers = new AbortController();
+  readonly #stopConsumers = new AbortController();
+  readonly #acked: Acked[] = [];
+  readonly #ackedIds = new Set<string>();
+  readonly #repeatedAfterAck: { readonly id: string; readonly ackedAt: number }[] = [];
+  #work: Promise<unknown> = Promise.resolve();
+  #producing: Promise<unknown> = Promise.resolve();
+
+  constructor(lab: Lab) {
+    this.#lab = lab;
+    this.history = new History(lab);
+  }
+
+  /** Starts it, and resolves once messages have gone all the way. */
+  async start({ leaseMs = 1_500 }: LoadOptions = {}): Promise<void> {
+    const first = await this.#lab.transport();
+    await first.queues.configure(QUEUE, { leaseMs, maxAttempts: 100 });
+    const clients = await Promise.all([first, this.#lab.open(), this.#lab.open(), this.#lab.open()]);
+    const [one, two, three, four] = clients;
+    this.#producing = Promise.all([this.#produce(one, 'a'), this.#produce(two, 'b')]);
+    this.#work = Promise.all([this.#producing, this.#consume(three, 'c'), this.#consume(four, 'd')]);
+    this.#work.catch(() => undefined);
+    this.#producing.catch(() => undefined);
+    await this.#progress(50);
+  }
+
+  /** Resolves when it goes on after a fault: sends are acknowledged and acks are done. */
+  async recovers(): Promise<void> {
+    await this.#progress(50);
+  }
+
+  /** Ends the producers, lets the consumers finish, and asserts that everything adds up. */
+  async finish(lostAcksSince?: number): Promise<void> {
+    this.#stopProducers.abort();
+    await this.#producing;
+    const transport = await this.#lab.transport();
+    const isEmpty = async (): Promise<boolean> => {
+      const [info] = await transport.admin.queues({ names: [QUEUE] });
+      return info !== undefined && info.ready + info.leased + info.delayed === 0;
+    };
+    await this.#whileWorking(this.#lab.until('the queue to be empty', isEmpty, RECOVERY_MS));
+    this.#stopConsumers.abort();
+    await this.#work;
+    this.#judge(lostAcksSince);
+  }
+
+  #judge(lostAcksSince = Number.POSITIVE_INFINITY): void {
+    const { check, recorder, capabilities } = this.#lab;
+    this.history.judge(new Set(recorder.all.map(({ id }) => id)));
+    const wrong = this.#repeatedAfterAck.filter(({ ackedAt }) => ackedAt < lostAcksSince - capabilities.settleLossMs);
+    check.equal(wrong, [], 'delivered again though its ack was done');
+    if (capabilities.attemptLossMs === 0) check.equal(recorder.repeated(), [], 'an attempt that two deliveries share');
+  }
+
+  /** Resolves when `count` more were acknowledged and as many more acked. */
+  async #progress(count: number): Promise<void> {
+    const { acknowledged } = this.history;
+    const [sent, acked] = [acknowledged.size + count, this.#ackedIds.size + count];
+    const isFurther = (): boolean => acknowledged.size >= sent && this.#ackedIds.size >= acked;
+    await this.#whileWorking(this.#lab.until('messages go all the way', isFurther, RECOVERY_MS));
+  }
+
+  /** What `wait` gives, unless the load breaks before. */
+  async #whileWorking<T>(wait: Promise<T>): Promise<T> {
+    const broken = this.#work.then(() => new Promise<never>(() => undefined));
+    return Promise.race([wait, broken]);
+  }
+
+  async #produce(transport: Transport, name: string): Promise<void> {
+    const { signal } = this.#stopProducers;
+    for (let batch = 0; !signal.aborted; batch += 1) {
+      const ids = Array.from({ length: BATCH }, (_, index) => `${name}-${batch}-${index}`);
+      await this.history.send(transport, QUEUE, ids);
+      await aTurn();
+    }
+  }
+
+  async #consume(transport: Transport, name: string): Promise<void> {
+    const { signal } = this.#stopConsumers;
+    while (!signal.aborted) {
+      const got = await this.#survive(() => transport.queues.receive(QUEUE, { max: 10, waitMs: 100, consumer: name }));
+      if (got !== undefined && got.length > 0) await this.#take(transport, got, name);
+      else await aTurn();
+    }
+  }
+
+  async #take(transport: Transport, got: readonly Delivery[], name: string): Promise<void> {
+    this.#lab.recorder.add(got, name);
+    for (const { id } of got) this.#noteRepeated(id);
+    const at = performance.now();
+    const acks = got.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
+    const results = await this.#survive(() => transport.queues.settle(acks, { timeoutMs: 5_000 }));
+    for (const [index, { id }] of got.entries()) {
+      if (results?.[index]?.status !== 'done') continue;
+      this.#acked.push({ id, at });
+      this.#ackedIds.add(id);
+    }
+  }
+
+  #noteRepeated(id: string): void {
+    if (!this.#ackedIds.has(id)) return;
+    const ackedAt = this.#acked.findLast((acked) => acked.id === id)?.at ?? 0;
+    this.#repeatedAfterAck.push({ id, ackedAt });
+  }
+
+  /** What `work` gives; undefined where a fault hit it. */
+  async #survive<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isBusbarError(error)) throw error;
+      this.#lab.check.ok(
+        FAULT_CODES.has(error.code),
+        `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`,
+      );
+      return undefined;
+    }
+  }
+}
+
+/** Not longer than others need to do something too. */
+function aTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}

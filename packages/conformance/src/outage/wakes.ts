@@ -1,0 +1,65 @@
+/** What clients wait with when a fault comes: it must wake, once, when the fault is over. */
+
+import type { EntryChange, Transport } from '@busbar/api/transport';
+import type { Lab } from '../lab.ts';
+
+/** A client that waits in every way there is. */
+export interface Waiting {
+  /** Sends one of each from `sender`, and asserts that each arrives, once. */
+  arrives(sender: Transport, name: string): Promise<void>;
+}
+
+/** Has `transport` wait on a queue, a subscription, a bound queue and a watch. */
+export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Waiting> {
+  const seen: string[] = [];
+  const stop = new AbortController();
+  await transport.topics.bind('bound', 'news.*');
+  const subscription = await transport.topics.subscribe('news.>', {}, (events) => {
+    for (const event of events) seen.push(`event ${lab.text(event)}`);
+  });
+  const watch = await transport.entries.watch('watched/', (changes) => {
+    for (const change of changes) seen.push(...textOf(lab, change));
+  });
+  const loops = ['inbox', 'bound'].map((queue) => consumeInto(lab, transport, queue, seen, stop.signal));
+  lab.defer(async () => {
+    stop.abort();
+    await Promise.allSettled([...loops, subscription.close(), watch.close()]);
+  });
+  return {
+    async arrives(sender, name) {
+      const body = Buffer.from(name);
+      const before = seen.length;
+      await lab.send(sender, 'inbox', [{ body }]);
+      await sender.topics.publish('news.today', [{ body }]);
+      await sender.entries.put(`watched/${name}`, body);
+      const expected = [`bound ${name}`, `entry ${name}`, `event ${name}`, `inbox ${name}`];
+      const all = (): boolean => expected.every((one) => seen.includes(one, before));
+      await lab
+        .until(`all that waits to wake for ${name}, beyond ${seen.slice(before)}`, all, 20_000)
+        .catch((error) => {
+          lab.check.equal(seen.slice(before).toSorted(), expected, `what woke for ${name} within 20 s`);
+          throw error;
+        });
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      lab.check.equal(seen.slice(before).toSorted(), expected, `what came for ${name}`);
+    },
+  };
+}
+
+function textOf(lab: Lab, change: EntryChange): string[] {
+  return change.kind === 'put' ? [`entry ${lab.text({ body: change.entry.value })}`] : [];
+}
+
+async function consumeInto(
+  lab: Lab,
+  { queues }: Transport,
+  queue: string,
+  seen: string[],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const got = await queues.receive(queue, { max: 10, waitMs: Number.POSITIVE_INFINITY, signal });
+    for (const delivery of got) seen.push(`${queue} ${lab.text(delivery)}`);
+    await queues.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
+  }
+}
