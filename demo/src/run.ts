@@ -35,12 +35,15 @@ export async function runDemo(options: DemoOptions, surroundings: Surroundings):
   const tally = new Tally();
   const onStall = (text: string): void => failure.reject(new Error(text));
   const processes = processesOf(options);
+  let trouble = '';
   using watch = new Watch({ bus: place.bus, tally, display, processes, onStall });
   await using crew = new Crew(toBrief(options, root, place), {
     onNews: (news) => {
       watch.heard();
       tally.add(news);
-      if (news.kind === 'trouble') display.say(hidden(news.text));
+      // All tasks of a batch fail for one reason: it is said once.
+      if (news.kind === 'trouble' && news.text !== trouble) display.say(hidden(news.text));
+      if (news.kind === 'trouble') trouble = news.text;
     },
     onLoss: failure.reject,
   });
