@@ -4,6 +4,7 @@ import { BusbarError, toBusbarError } from '@busbar/api/transport';
 import type { RawData, WebSocket } from 'ws';
 import { bad, FRAME, type Frame, frame } from '../frame.ts';
 import type { Connection, ConnectionEvents } from '../link.ts';
+import { Outbox } from '../outbox.ts';
 import { readPacket, toPackets } from '../packet.ts';
 import { lost } from '../stream-connection.ts';
 import { decodeJsonFrame, encodeJsonFrame } from './json-frame.ts';
@@ -33,7 +34,7 @@ export class WsConnection implements Connection {
   readonly #socket: WebSocket;
   readonly #maxFrameBytes: number | undefined;
   #form: Form | undefined;
-  #outgoing: Frame[] = [];
+  readonly #outbox = new Outbox(() => this.#flush());
   #events: ConnectionEvents | undefined;
   #isClosing = false;
   #error: BusbarError | undefined;
@@ -69,7 +70,7 @@ export class WsConnection implements Connection {
   }
 
   get buffered(): number {
-    return this.#socket.bufferedAmount;
+    return this.#socket.bufferedAmount + this.#outbox.bytes;
   }
 
   send(each: Frame): void {
@@ -80,8 +81,7 @@ export class WsConnection implements Connection {
       return;
     }
     if (each.type === FRAME.goaway) this.#rememberGoodbye(each);
-    if (this.#outgoing.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()));
-    this.#outgoing.push(each);
+    this.#outbox.add(each);
   }
 
   pause(): void {
@@ -107,11 +107,9 @@ export class WsConnection implements Connection {
     this.#socket.terminate();
   }
 
-  /** Microtasks have run by then, so that all answers of one commit leave together. */
   #flush(): void {
-    const frames = this.#outgoing;
+    const frames = this.#outbox.take();
     if (frames.length === 0 || this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#outgoing = [];
     if (this.#form === 'text') for (const each of frames) this.#socket.send(encodeJsonFrame(each), TEXT, this.#sent);
     else for (const packet of toPackets(frames)) this.#socket.send(packet, BINARY, this.#sent);
   }

@@ -3,6 +3,7 @@
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
 import { bad, encodeFrames, FRAME, type Frame, frame } from '../frame.ts';
 import type { Connection, ConnectionEvents } from '../link.ts';
+import { Outbox } from '../outbox.ts';
 import { readPacket, toPackets } from '../packet.ts';
 import { lost } from '../stream-connection.ts';
 import { Inbound, Outbound } from './packet-window.ts';
@@ -24,7 +25,7 @@ export class ZmqConnection implements Connection {
   readonly #maxFrameBytes: number | undefined;
   readonly #outbound = new Outbound();
   readonly #inbound = new Inbound();
-  #outgoing: Frame[] = [];
+  readonly #outbox = new Outbox(() => this.#flush());
   /** What came while it was paused. */
   readonly #held: (readonly Frame[])[] = [];
   #isPaused = false;
@@ -44,13 +45,11 @@ export class ZmqConnection implements Connection {
   }
 
   get buffered(): number {
-    return this.#outbound.bytes;
+    return this.#outbound.bytes + this.#outbox.bytes;
   }
 
   send(each: Frame): void {
-    if (this.#isClosing) return;
-    if (this.#outgoing.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()));
-    this.#outgoing.push(each);
+    if (!this.#isClosing) this.#outbox.add(each);
   }
 
   pause(): void {
@@ -130,11 +129,9 @@ export class ZmqConnection implements Connection {
     else this.#events?.onDrain?.();
   }
 
-  /** Microtasks have run by then, so that all answers of one commit leave together. */
   #flush(): void {
-    const frames = this.#outgoing;
+    const frames = this.#outbox.take();
     if (frames.length === 0 || this.#isOver) return;
-    this.#outgoing = [];
     for (const packet of toPackets(frames)) this.#outbound.add(packet);
     this.#leave();
   }
