@@ -58,7 +58,7 @@ export function locateBus(
   if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
   const file = readConfigFile(cwd);
   if (file?.bus !== undefined) return locateInFile(file.bus, file);
-  return { ...defaultFile('sqlite', cwd), origin: 'default' };
+  return { ...defaultFile(SQLITE, cwd), origin: 'default' };
 }
 
 /** Makes what a located bus needs around it: the project's folder, where that is its place. */
@@ -100,36 +100,49 @@ function place(
   cwd: string,
   what: string,
 ): Omit<Located, 'origin'> {
-  const isPlaced = Object.hasOwn(FILES, named.scheme);
-  if (named.kind === 'url') return isPlaced ? placeFile(named, base, cwd, what) : { url: named.url };
+  const where = Object.hasOwn(PLACES, named.scheme) ? PLACES[named.scheme] : undefined;
+  if (named.kind === 'url')
+    return where === undefined ? { url: named.url } : placeFile(where, named.url, base, cwd, what);
   requireScheme(named.scheme);
-  return isPlaced ? defaultFile(named.scheme, cwd) : { url: `${named.scheme}:` };
+  return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
 }
 
-/** Schemes of what lies in the file system, each with its name in the project's folder. */
-const FILES: Readonly<Record<string, string>> = { sqlite: 'bus.db', unix: 'bus.sock' };
+/** How the URL of something in the file system begins, and its name in the project's folder. */
+interface Place {
+  readonly prefix: string;
+  readonly file: string;
+}
 
-function placeFile(
-  { scheme, url }: { readonly scheme: string; readonly url: string },
-  base: string,
-  cwd: string,
-  what: string,
-): Omit<Located, 'origin'> {
-  const [, path = '', query = ''] = /^[^:]*:([^?#]*)(.*)$/s.exec(url) ?? [];
-  if (path === '') {
-    const located = defaultFile(scheme, cwd);
+const SQLITE: Place = { prefix: 'sqlite:', file: 'bus.db' };
+/** Schemes of what lies in the file system; `zmq:tcp://…` and `ws://…` do not. */
+const PLACES: Readonly<Record<string, Place>> = {
+  sqlite: SQLITE,
+  unix: { prefix: 'unix:', file: 'bus.sock' },
+  zmq: { prefix: 'zmq:ipc://', file: 'bus.zmq' },
+  ws: { prefix: 'ws:', file: 'bus.ws' },
+};
+/** Longer names of the same schemes. */
+const ALIASES: Readonly<Record<string, string>> = { 'zeromq:': 'zmq:', 'websocket:': 'ws:' };
+
+function placeFile(where: Place, url: string, base: string, cwd: string, what: string): Omit<Located, 'origin'> {
+  const [, scheme = '', rest = '', query = ''] = /^([^:]*:)([^?#]*)(.*)$/s.exec(url) ?? [];
+  const whole = (ALIASES[scheme] ?? scheme) + rest;
+  if (rest === '' || whole === where.prefix) {
+    const located = defaultFile(where, cwd);
     return { ...located, url: located.url + query };
   }
-  if (isAbsolute(path)) return { url };
+  const path = whole.slice(where.prefix.length);
+  // ws://HOST is an address; sqlite:///PATH is absolute, and the backend's to read.
+  if (!whole.startsWith(where.prefix) || isAbsolute(path)) return { url };
   const file = decode(path, what);
   // A shell expands ~ only at the beginning of a word.
   const placed = file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file);
-  return { url: fileUrl(scheme, placed) + query };
+  return { url: fileUrl(where, placed) + query };
 }
 
-function defaultFile(scheme: string, cwd: string): { url: string; folder: ProjectFolder } {
+function defaultFile(where: Place, cwd: string): { url: string; folder: ProjectFolder } {
   const folder = findProjectFolder(cwd);
-  return { url: fileUrl(scheme, join(folder.path, FILES[scheme] ?? scheme)), folder };
+  return { url: fileUrl(where, join(folder.path, where.file)), folder };
 }
 
 function workingFolder(): string {
@@ -141,8 +154,8 @@ function workingFolder(): string {
 }
 
 /** A path may hold what means something in a URL. */
-function fileUrl(scheme: string, path: string): string {
-  return `${scheme}:${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
+function fileUrl({ prefix }: Place, path: string): string {
+  return `${prefix}${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
 }
 
 function decode(path: string, what: string): string {

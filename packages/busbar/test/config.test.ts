@@ -59,6 +59,26 @@ describe('which bus is meant', () => {
     mkdirSync(odd);
     expect(locateIn(odd, 'sqlite:t.db').url).toBe(`sqlite:${dir.path}/50%25 off%3F %231/t.db`);
   });
+
+  test.each([
+    ['unix', 'unix:$/.busbar/bus.sock'],
+    ['zmq', 'zmq:ipc://$/.busbar/bus.zmq'],
+    ['ws', 'ws:$/.busbar/bus.ws'],
+    ['unix:?store=memory:', 'unix:$/.busbar/bus.sock?store=memory:'],
+    ['unix:./x.sock?ns=a', 'unix:$/x.sock?ns=a'],
+    ['unix:/run/x.sock', 'unix:/run/x.sock'],
+    ['unix:///run/x.sock', 'unix:///run/x.sock'],
+    ['zmq:ipc://./x.zmq', 'zmq:ipc://$/x.zmq'],
+    ['zeromq:ipc://x.zmq', 'zmq:ipc://$/x.zmq'],
+    ['zmq:tcp://127.0.0.1:7400', 'zmq:tcp://127.0.0.1:7400'],
+    ['ws:./x.ws', 'ws:$/x.ws'],
+    ['websocket:x.ws', 'ws:$/x.ws'],
+    ['ws://127.0.0.1:7400/bus', 'ws://127.0.0.1:7400/bus'],
+    ['wss://host/bus', 'wss://host/bus'],
+  ])('a socket lies where the name says: %s', async (name, url) => {
+    await using dir = tempDir();
+    expect(locateIn(dir.path, name).url).toBe(url.replace('$', dir.path));
+  });
 });
 
 describe('the folder of the project', () => {
