@@ -85,7 +85,10 @@ export function toRedisError(value: unknown, options: BusbarErrorOptions = {}): 
 
 /** The first word of what a server replied, in capitals; empty where it was none. */
 export function firstWord(value: unknown): string {
-  return value instanceof Error && value.name === 'ReplyError' ? (/^[A-Z]+/.exec(value.message)?.[0] ?? '') : '';
+  if (!(value instanceof Error) || value.name !== 'ReplyError') return '';
+  // Within a script a missing permission is told in other words.
+  if (/^ERR The user executing the script can't/.test(value.message)) return 'NOPERM';
+  return /^[A-Z]+/.exec(value.message)?.[0] ?? '';
 }
 
 /** Whether nothing was done since this server cannot do it now, while it or another one will. */

@@ -15,20 +15,22 @@ const PATIENCE_MS = 30_000;
 export class History {
   readonly #link: Link;
   readonly #bindings: Bindings;
-  readonly #copying = new Set<string>();
+  readonly #copying = new Map<string, Promise<void>>();
 
   constructor(link: Link, bindings: Bindings) {
     this.#link = link;
     this.#bindings = bindings;
   }
 
-  /** Copies what is to be copied into a queue, unless this process is at it. Should it fail, somebody goes on with it. */
-  copy(queue: string): void {
-    if (this.#copying.has(queue)) return;
-    this.#copying.add(queue);
-    this.#copyAll(queue)
+  /** Copies what is to be copied into a queue; resolves when that is over. Should it fail, somebody goes on with it. */
+  copy(queue: string): Promise<void> {
+    const copying = this.#copying.get(queue);
+    if (copying !== undefined) return copying;
+    const begun = this.#copyAll(queue)
       .catch(() => undefined)
       .finally(() => this.#copying.delete(queue));
+    this.#copying.set(queue, begun);
+    return begun;
   }
 
   async #copyAll(queue: string): Promise<void> {

@@ -51,15 +51,14 @@ export class RedisBackend implements Backend {
     const settler = new Settler(link, turn);
     const bindings = new Bindings(link);
     this.#history = new History(link, bindings);
-    const onCopying = (queue: string): void => this.#history.copy(queue);
-    this.#waiting = new WaitingRoom(link, turn, settler, onCopying);
+    this.#waiting = new WaitingRoom(link, turn, settler, (queue) => this.#history.copy(queue));
     this.#cursors = new Cursors(link, store);
     this.#watches = new EntryWatches(link, (ms) => this.#keeper.reschedule(ms));
     this.#keeper = new Keeper(link, settings, {
       isWanted: () => !(this.#waiting.isEmpty && this.#watches.isEmpty && this.#cursors.isEmpty),
       isWatching: () => !this.#watches.isEmpty,
       onLog: (id) => this.#cursors.advance(id),
-      onCopying,
+      onCopying: (queue) => void this.#history.copy(queue),
     });
     this.queues = this.#openQueues(new Sender(link, turn), settler);
     this.topics = this.#openTopics(new Publisher(link, turn, bindings, settings, store));
@@ -107,7 +106,7 @@ export class RedisBackend implements Backend {
         const since = from === 'new' ? '' : await this.#cursors.resolve(from, context);
         const args = [queue, pattern, NEW_QUEUE, since];
         const follows = await this.#link.run(SCRIPTS.bind, args, { deadline: context.deadline, repeat: true });
-        if (follows === 1) this.#history.copy(queue);
+        if (follows === 1) void this.#history.copy(queue);
       },
       unbind: async (queue, pattern, { deadline }) => {
         await this.#link.run(SCRIPTS.unbind, [queue, pattern], { deadline, repeat: true });

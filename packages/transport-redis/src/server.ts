@@ -62,7 +62,7 @@ function judge(
     return 'none';
   }
   const sync = config.get('appendfsync');
-  if (config.get('appendonly') !== 'yes') {
+  if (config.has('appendonly') && config.get('appendonly') !== 'yes') {
     notes.push(note('what the server holds is lost when it ends (appendonly is not yes)', SYNC_ALWAYS));
     return 'none';
   }
@@ -97,7 +97,8 @@ async function readConfig(connection: Connection): Promise<ReadonlyMap<string, s
   const info = String((await connection.send('INFO', ['everything']).catch(unlessDenied)) ?? '');
   const config = new Map<string, string>();
   const read = (field: string): string | undefined => new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-  if (read('aof_enabled') === '1') config.set('appendonly', 'yes');
+  const log = read('aof_enabled');
+  if (log !== undefined) config.set('appendonly', log === '1' ? 'yes' : 'no');
   for (const [name, field] of [
     ['maxmemory', 'maxmemory'],
     ['maxmemory-policy', 'maxmemory_policy'],

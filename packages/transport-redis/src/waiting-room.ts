@@ -17,7 +17,8 @@ export class WaitingRoom {
   readonly #link: Link;
   readonly #turn: Turn;
   readonly #settler: Settler;
-  readonly #onCopying: (queue: string) => void;
+  /** Brings in the history that bindings of a queue are still to bring. */
+  readonly #copy: (queue: string) => Promise<void>;
   /** What this process is called where it waits. */
   readonly #process = newId().replaceAll('-', '');
   readonly #lines = new Map<string, WaitingLine>();
@@ -27,11 +28,11 @@ export class WaitingRoom {
   #isHung = false;
   #claims = 0;
 
-  constructor(link: Link, turn: Turn, settler: Settler, onCopying: (queue: string) => void) {
+  constructor(link: Link, turn: Turn, settler: Settler, copy: (queue: string) => Promise<void>) {
     this.#link = link;
     this.#turn = turn;
     this.#settler = settler;
-    this.#onCopying = onCopying;
+    this.#copy = copy;
     link.onReturn(() => {
       for (const queue of this.#lines.keys()) this.#look(queue);
     });
@@ -96,6 +97,10 @@ export class WaitingRoom {
         process,
         id,
       });
+      if (claimed.isCopying && claimed.deliveries.length === 0) {
+        await this.#copy(line.queue);
+        line.hasNews = true;
+      }
       line.isClaiming = false;
       this.#claimed(line, waiters, claimed);
     } catch (error) {
@@ -113,9 +118,8 @@ export class WaitingRoom {
 
   #claimed(line: WaitingLine, asked: readonly Waiter[], claimed: Claimed): void {
     const { deliveries, isCopying, hasMore } = claimed;
-    if (isCopying) this.#onCopying(line.queue);
     for (const waiter of asked) {
-      if (waiter.isOver) continue;
+      if (waiter.isOver || (isCopying && deliveries.length === 0)) continue;
       const own = deliveries.splice(0, waiter.wanted.max);
       if (own.length > 0 || waiter.wanted.waitMs === 0) this.#leave(waiter, own);
       else this.#wait(waiter);
