@@ -1,7 +1,9 @@
 /** A lock that the kernel keeps: it goes with its holder, however that ends. docs/adr/0014 says why it is a SQLite file. */
 
 import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
+import { quote } from '@busbar/api/transport';
 import type { Database } from 'better-sqlite3';
+import { denied } from './unix/socket-path.ts';
 
 /** A lock that is held. */
 export class KernelLock {
@@ -22,6 +24,8 @@ export class KernelLock {
       const file = fileId(path);
       const database = new SqliteDatabase(path, { timeout: 0 });
       try {
+        // No journal: nothing is ever written, and a second file would be in the way of who comes next.
+        database.pragma('journal_mode = MEMORY');
         database.exec('BEGIN EXCLUSIVE');
         // Who released it has removed the file: then this lock is one on a file that nobody else will find.
         if (file !== undefined && fileId(path) === file) return new KernelLock(path, database);
@@ -46,7 +50,8 @@ function makeFile(path: string): void {
   try {
     closeSync(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST') throw denied(`cannot make ${quote(path)}: ${code}`, error);
   }
 }
 
@@ -55,6 +60,7 @@ function fileId(path: string): string | undefined {
   return stats && `${stats.dev}:${stats.ino}`;
 }
 
+/** An I/O error: the file went while it was being opened, with the lock of who had it. */
 function isBusy(error: unknown): boolean {
-  return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_BUSY');
+  return /^SQLITE_(BUSY|IOERR)/.test(String((error as { code?: unknown }).code ?? ''));
 }

@@ -47,3 +47,8 @@ export function findOperation(op: unknown): Operation {
     hint: 'docs/protocol.md lists them; a newer client may need a newer hub.',
   });
 }
+
+/** The names of all operations. */
+export function operationNames(): string[] {
+  return [...OPERATIONS.keys()].map(String);
+}
