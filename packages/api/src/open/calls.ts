@@ -11,6 +11,8 @@ import type { Shared } from './shared.ts';
 import { stamp } from './stamp.ts';
 
 const DEFAULT_MAX = 16;
+/** One for all who leave: an error of its own, with its stack, costs a seventh of a request. */
+const LEFT = new BusbarError('ABORTED', 'the caller left');
 
 /** The fast path over `backend`. */
 export function openCalls(shared: Shared, backend: CallBackend): Calls {
@@ -58,7 +60,7 @@ async function* call(
       }
     } finally {
       shared.closables.delete(bounds);
-      if (!bounds.isOver) bounds.end(new BusbarError('ABORTED', 'the caller left'));
+      bounds.end(LEFT);
       void Promise.resolve(replies.return?.()).catch(() => undefined);
     }
   } catch (error) {
@@ -69,7 +71,7 @@ async function* call(
 /** The bounds of one call on the fast path: it is over when its time is up, its signal fires, or the transport closes. */
 class CallBounds implements CallContext {
   readonly deadline: number;
-  /** An error costs a stack (an eighth of a call over a socket) and a signal an event: most calls end without either. */
+  /** A signal costs an event: most calls end without. */
   #controller: AbortController | undefined;
   #error: BusbarError | undefined;
   #isOver = false;
@@ -103,10 +105,6 @@ class CallBounds implements CallContext {
     this.#controller ??= new AbortController();
     if (this.#error !== undefined) this.#controller.abort(this.#error);
     return this.#controller.signal;
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
   }
 
   /** What `work` brings, one at a time; rejects as soon as the call is over. Cheaper than a race against a promise that never comes. */
