@@ -2,11 +2,6 @@
 
 import type { Frame } from './frame.ts';
 
-/**
- * So many frames leave at once, also within a turn: the peer begins with the first while the rest are still being made.
- * Else 64 requests under way travel as one convoy, and only one of the processes works at a time.
- */
-const AT_ONCE = 16;
 /** About what a frame has beside its bodies. */
 const HEAD_BYTES = 128;
 
@@ -32,7 +27,6 @@ export class Outbox {
     this.#frames.push(frame);
     this.#bytes += HEAD_BYTES;
     for (const { byteLength } of frame.bodies) this.#bytes += byteLength;
-    if (this.#frames.length >= AT_ONCE) this.#flush();
   }
 
   /** What waits, which is the caller's then. */

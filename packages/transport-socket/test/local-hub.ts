@@ -1,5 +1,5 @@
 // A hub over a store in memory, in this process, and what it logged.
-import { openMemory } from '@busbar/transport-memory';
+import { connectTransport } from 'busbar';
 import { type AccessToken, type Hub, hubLink, serveHub } from '../src/index.ts';
 
 /** A hub and its log. */
@@ -15,7 +15,7 @@ export async function localHub(url: string, tokens: readonly AccessToken[] = [])
   const log: string[] = [];
   const store = `local-${crypto.randomUUID()}`;
   const hub = await serveHub({
-    store: (ns) => openMemory({ ns: `${store}${ns}`.slice(0, 64) }),
+    store: (ns) => connectTransport('memory:', `${store}${ns}`),
     links: [await hubLink(url)],
     tokens,
     log: (line) => void log.push(line),
