@@ -1,0 +1,77 @@
+/** What lies on the server: readable, apart, and no more than there has to be. */
+
+import { needServer, type RedisServer, startRedis } from '@busbar/testbed';
+import { beforeEach, expect, test } from 'vitest';
+import { openRedis, parseRedisUrl } from '../src/index.ts';
+
+beforeEach(({ skip }) => needServer('redis-server', skip));
+
+test('bodies lie there as they are, and the queries of the README find them', async () => {
+  await using server = await startRedis();
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const body = Buffer.from('{"text":"grüße 🎉"}');
+  await transport.queues.send('work', [{ id: 'm-1', body, type: 'note', headers: { trace: 'x' } }]);
+  await transport.topics.publish('news', [{ id: 'e-1', body }]);
+  await transport.entries.put('who', body);
+  expect(await server.call('ZRANGE', '{busbar:}:queues', '0', '-1')).toEqual(['work']);
+  expect(await server.call('ZRANGE', '{busbar:}:ready:work', '0', '9')).toEqual(['m-1']);
+  expect(await server.call('HGET', '{busbar:}:body:work', 'm-1')).toBe(body.toString());
+  expect(String(await server.call('HGET', '{busbar:}:head:work', 'm-1'))).toContain('"type":"note"');
+  expect(JSON.stringify(await server.call('XREVRANGE', '{busbar:}:log', '+', '-', 'COUNT', '1'))).toContain('grüße');
+  expect(await server.call('HGET', '{busbar:}:values', 'who')).toBe(body.toString());
+});
+
+test('namespaces see nothing of each other, whatever they are called', async () => {
+  await using server = await startRedis();
+  const spaces = [undefined, 'a', 'a:', 'a:b', 'queue:a', 'A'];
+  for (const ns of spaces) {
+    await using transport = await openRedis({ ...parseRedisUrl(server.url), ...(ns !== undefined && { ns }) });
+    expect(await transport.admin.queues()).toEqual([]);
+    await transport.queues.send('b:work', [{ body: Buffer.from('x') }]);
+    await transport.entries.put('key', Buffer.from('x'));
+  }
+  await using transport = await openRedis({ ...parseRedisUrl(server.url), ns: 'a' });
+  await transport.admin.clear();
+  expect(await server.call('EXISTS', '{busbar:a:}:body:b:work', '{busbar:}:body:b:work')).toBe(2);
+  expect(await server.call('EXISTS', '{busbar:a}:body:b:work')).toBe(0);
+});
+
+test('after acks only ids are left, for their window', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const empty = await keys(server);
+  for (let round = 0; round < 5; round += 1) {
+    const messages = Array.from({ length: 200 }, () => ({
+      body: new Uint8Array(100),
+      ttlMs: 60_000,
+      orderingKey: 'k',
+    }));
+    await transport.queues.send('work', messages);
+    for (let left = 200; left > 0; ) {
+      const taken = await transport.queues.receive('work', { max: 200, waitMs: 1000 });
+      left -= taken.length;
+      const acks = taken.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
+      await transport.queues.settle(acks);
+    }
+  }
+  const left = (await keys(server)).filter((key) => !empty.includes(key));
+  expect(left).toEqual(['agenda', 'dedupe:work', 'queue:work', 'queues', 'waiting:work']);
+  expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
+});
+
+test('what is cleared leaves counters, and who waits', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  await transport.topics.bind('work', 'news.>');
+  await transport.topics.publish('news.today', [{ body: new Uint8Array(10) }]);
+  await transport.queues.send('other', [{ body: new Uint8Array(10), delayMs: 60_000 }]);
+  await transport.entries.put('key', Buffer.from('x'), { ttlMs: 60_000 });
+  await transport.admin.clear();
+  expect(await keys(server)).toEqual(['log', 'log:state', 'meta']);
+});
+
+/** What the unnamed namespace has. */
+async function keys(server: RedisServer): Promise<string[]> {
+  const names = (await server.call('KEYS', '{busbar:}:*')) as string[];
+  return names.map((name) => name.slice('{busbar:}:'.length)).sort();
+}

@@ -1,0 +1,69 @@
+/** Who is woken, and what waiting costs. */
+
+import { needServer, type RedisServer, startRedis, waitFor } from '@busbar/testbed';
+import { beforeEach, expect, test } from 'vitest';
+import { openRedis, parseRedisUrl } from '../src/index.ts';
+
+beforeEach(({ skip }) => needServer('redis-server', skip));
+
+test('ten thousand waits have two connections, and the server does next to nothing for them', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const names = Array.from({ length: 10_000 }, (_, n) => `inbox.${n}`);
+  const waits = names.map((name) => transport.queues.receive(name, { waitMs: Number.POSITIVE_INFINITY }));
+  for (const wait of waits) wait.catch(() => undefined);
+  await waitingFor(server, 'inbox.9999');
+  expect(String(await server.call('CLIENT', 'LIST', 'TYPE', 'normal')).match(/name=busbar/g)).toHaveLength(1);
+  expect(String(await server.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).match(/name=busbar/g)).toHaveLength(1);
+  const before = await scripts(server);
+  await transport.queues.send('inbox.7777', [{ body: Buffer.from('x') }]);
+  expect(await waits[7777]).toHaveLength(1);
+  expect((await scripts(server)) - before).toBeLessThan(10);
+});
+
+test('of many processes that wait one is woken for each message', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  const options = parseRedisUrl(server.url);
+  const transports = await Promise.all(Array.from({ length: 20 }, () => openRedis(options)));
+  try {
+    const waits = transports.map(({ queues }) => queues.receive('work', { waitMs: Number.POSITIVE_INFINITY }));
+    for (const wait of waits) wait.catch(() => undefined);
+    await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 20, { what: '20 that wait' });
+    const [first] = transports;
+    await first?.queues.send('work', [{ body: Buffer.from('x') }]);
+    await Promise.any(waits.map(async (wait) => void (await wait)));
+    expect(await server.call('ZCARD', '{busbar:}:waiting:work')).toBe(19);
+  } finally {
+    await Promise.all(transports.map((transport) => transport.close()));
+  }
+});
+
+test('one that waits no more, or is gone, passes the message on', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  const options = parseRedisUrl(server.url);
+  await using gone = await openRedis(options);
+  await using left = await openRedis(options);
+  await using patient = await openRedis(options);
+  gone.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY }).catch(() => undefined);
+  await waitingFor(server, 'work');
+  const leaving = new AbortController();
+  left.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY, signal: leaving.signal }).catch(() => undefined);
+  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 2, { what: 'two that wait' });
+  const waiting = patient.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY });
+  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 3, { what: 'three that wait' });
+  leaving.abort();
+  await gone.close();
+  await patient.queues.send('work', [{ body: Buffer.from('x') }]);
+  expect(await waiting).toHaveLength(1);
+});
+
+function waitingFor(server: RedisServer, queue: string): Promise<unknown> {
+  const name = `{busbar:}:waiting:${queue}`;
+  return waitFor(async () => (await server.call('EXISTS', name)) === 1, { what: 'one that waits' });
+}
+
+/** How many scripts the server ran. */
+async function scripts(server: RedisServer): Promise<number> {
+  const [, calls = '0'] = /cmdstat_evalsha:calls=(\d+)/.exec(String(await server.call('INFO', 'commandstats'))) ?? [];
+  return Number(calls);
+}
