@@ -1,4 +1,8 @@
-import { testTransport } from '@busbar/conformance/vitest';
-import { harness } from './harness.ts';
+/** The suite over a Unix socket: telling cases, all of them in `npm run test:full`. */
 
-testTransport(harness);
+import { testTransport } from '@busbar/conformance/vitest';
+import { harness, unixHarness } from './harness.ts';
+
+const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
+testTransport(harness, { profile });
+testTransport(unixHarness('unix (memory)', 'memory:'), { profile });

@@ -1,10 +1,13 @@
 // What becomes of clients when the hub, or the way to it, breaks. The hub is a process of its own, over a SQLite file.
 
 import type { SendResult, Transport } from '@busbar/api/transport';
-import type { HarnessServer } from '@busbar/conformance';
+import type { Harness, HarnessServer } from '@busbar/conformance';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
-import { harness } from './harness.ts';
+import { harness as unix } from './harness.ts';
+import { linkHarness, ws, zmq } from './link-harness.ts';
+
+const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$'), linkHarness(zmq, 'sqlite:$')];
 
 interface Setting extends AsyncDisposable {
   readonly server: HarnessServer;
@@ -12,7 +15,7 @@ interface Setting extends AsyncDisposable {
 }
 
 /** A hub behind a proxy, and what opens clients that are closed at the end. */
-async function setting(): Promise<Setting> {
+async function setting(harness: Harness): Promise<Setting> {
   const store = await harness.store({ server: true });
   const clients: Transport[] = [];
   return {
@@ -61,9 +64,9 @@ async function drain(client: Transport, queue: string): Promise<string[]> {
   }
 }
 
-describe('a hub', () => {
+describe.each(LINKS)('a hub over $name', (harness) => {
   test('that is killed in a storm of sends loses nothing acknowledged, and stores nothing twice', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     let killed: Promise<void> | undefined;
     const restart = async (): Promise<void> => {
@@ -82,7 +85,7 @@ describe('a hub', () => {
   });
 
   test('that comes back is told of by states, and found by waits, subscriptions, watches and services', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const [client, other] = [await all.open(), await all.open()];
     const states: string[] = [];
     client.onState(({ state }) => states.push(state));
@@ -119,7 +122,7 @@ describe('a hub', () => {
   });
 
   test('that ends in order says so, and its leases are held on', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     await client.queues.send('jobs', [{ body: body('a') }]);
     const [held] = await client.queues.receive('jobs');
@@ -131,7 +134,7 @@ describe('a hub', () => {
   });
 
   test('that stays away makes calls fail with UNAVAILABLE in their time, and closing is quick', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     await client.topics.subscribe('news', {}, () => undefined);
     await client.entries.watch('k', () => undefined);
@@ -149,7 +152,7 @@ describe('a hub', () => {
   });
 
   test('that stands still for a while is waited for', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     all.server.pause();
     const sending = client.queues.send('jobs', [{ body: body('a') }]);
@@ -160,9 +163,9 @@ describe('a hub', () => {
   });
 });
 
-describe('a connection', () => {
+describe.each(LINKS)('a connection over $name', (harness) => {
   test('that is cut again and again, also within frames, loses and doubles nothing', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     const proxy = all.server.wire as unknown as { cutAfter(bytes: number, direction: string): void };
     let cuts = 0;
@@ -179,7 +182,7 @@ describe('a connection', () => {
   });
 
   test('that is half open is noticed, and calls go on over the next one', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const client = await all.open();
     all.server.wire.halfOpen();
     const sending = client.queues.send('jobs', [{ body: body('a') }]);
@@ -190,7 +193,7 @@ describe('a connection', () => {
   });
 
   test('lost before a settlement is answered makes its outcome unknown, and it is not repeated', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const [client, other] = [await all.open(), await all.open()];
     await client.queues.send('jobs', [{ body: body('a') }, { body: body('b') }]);
     const held = await client.queues.receive('jobs', { max: 2 });
@@ -203,7 +206,7 @@ describe('a connection', () => {
   });
 
   test('lost in the middle of a call ends it with an error, once', async () => {
-    await using all = await setting();
+    await using all = await setting(harness);
     const [client, server] = [await all.open(), await all.open()];
     let runs = 0;
     await server.calls!.serve('slow', {}, async function* (_, signal) {

@@ -65,7 +65,7 @@ async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
   const port = await freePort();
   const child = await startHub(kind.at(port), store.replace('$', folder.join('hub.db')));
   const proxy = await openProxy({ target: { host: '127.0.0.1', port } });
-  const url = kind.at(proxy.port);
+  const url = `${kind.at(proxy.port)}?heartbeatMs=500`;
   return {
     open: () => openSocket(url),
     opener: { module: MODULE, name: 'openSocket', argument: url },
