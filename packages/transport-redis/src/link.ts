@@ -113,6 +113,8 @@ export class Link {
   }
 
   #failed(connection: Connection, job: Job, error: unknown): void {
+    // The client tells its end later; until then it refuses whatever is sent, without ever leaving this turn.
+    if (isLoss(error)) connection.lose('the connection broke');
     if (firstWord(error) === 'NOSCRIPT' && connection === this.#connection) {
       // Somebody had the server forget its scripts.
       this.#loaded.delete(job.script.sha);
