@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { prepare } from '../../config.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../durations.ts';
@@ -48,9 +49,13 @@ export const hub: Command = defineCommand({
 async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<number> {
   const { out, signal } = session;
   const sockets = await loadSockets();
-  const listen = flags.listen.length > 0 ? flags.listen.map((url) => session.locate(url).url) : [session.locate().url];
-  const store = flags.store === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(flags.store).url;
+  const located = flags.listen.length > 0 ? flags.listen.map((url) => session.locate(url)) : [session.locate()];
+  located.forEach(prepare);
+  const listen = located.map(({ url }) => url);
   const links = await Promise.all(listen.map((url) => sockets.hubLink(url)));
+  const store = flags.store === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(flags.store).url;
+  if (listen.includes(store))
+    throw invalid('the hub cannot be its own store', 'Give --store what it shall lend, such as memory:.');
   const running = await sockets.serveHub({
     store: (ns) =>
       openUrl(ns === '' ? store : `${store}${store.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`),
