@@ -29,7 +29,14 @@ class NotifyingRouter extends Router {
 
 /** A hub's socket and the connections over it, by the id that ROUTER knows each peer under. */
 export class Switchboard {
-  readonly #router = new NotifyingRouter({ ...SOCKET_LIMITS, mandatory: true, handshakeInterval: 5_000 });
+  readonly #router = new NotifyingRouter({
+    ...SOCKET_LIMITS,
+    mandatory: true,
+    handshakeInterval: 5_000,
+    // For the sockets that nobody hears of: those over which no message came, or no more.
+    heartbeatInterval: 10_000,
+    heartbeatTimeout: 30_000,
+  });
   readonly #connections = new Map<string, ZmqConnection>();
   readonly #ended = new Set<string>();
   readonly #accept: Door['accept'];
