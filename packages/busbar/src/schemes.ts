@@ -54,7 +54,15 @@ const SCHEMES: readonly Scheme[] = [
       return (url) => openRedis(parseRedisUrl(url));
     },
   },
-  { names: ['nats', 'tls'], package: '@busbar/transport-nats', bare: 'NATS on this machine' },
+  {
+    names: ['nats', 'tls'],
+    package: '@busbar/transport-nats',
+    bare: 'NATS on this machine, at 127.0.0.1:4222',
+    load: async () => {
+      const { openNats, parseNatsUrl } = await import('@busbar/transport-nats');
+      return (url) => openNats(parseNatsUrl(url));
+    },
+  },
   { names: ['unix'], package: SOCKETS, bare: "a socket in the project's .busbar folder", load: loadHubClient },
   { names: ['zmq', 'zeromq'], package: SOCKETS, bare: "ZeroMQ in the project's .busbar folder", load: loadHubClient },
   { names: ['ws', 'websocket', 'wss'], package: SOCKETS, bare: 'WebSocket on this machine', load: loadHubClient },

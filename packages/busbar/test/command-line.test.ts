@@ -158,7 +158,7 @@ describe('a bus that is named wrongly', () => {
   test.concurrent.each([
     ['', /MESSAGE_BUS is empty/],
     ['postgres', /MESSAGE_BUS names no bus: "postgres"/],
-    ['nats://user:hunter2@h', /nats comes with @busbar\/transport-nats, which is not in this version/],
+    ['natz://user:hunter2@h', /MESSAGE_BUS has the unknown scheme "natz"/],
   ])('MESSAGE_BUS=%j', async (MESSAGE_BUS, message) => {
     await using sh = shell();
     const ending = await sh.use({ args: ['agents'], env: { MESSAGE_BUS } });

@@ -1,2 +1,14 @@
-/** The NATS transport: to come. */
-export {};
+/** The NATS transport: a bus over one JetStream stream a namespace. */
+
+import { openTransport, type Transport } from '@busbar/api/transport';
+import { NatsBackend } from './nats-backend.ts';
+import { type NatsOptions, toSettings } from './options.ts';
+import { parseNatsUrl } from './url.ts';
+
+export type { RetentionOptions, TlsOptions } from './options.ts';
+export { type NatsOptions, parseNatsUrl };
+
+/** Opens a bus on a NATS server. Throws INVALID_ARGUMENT for bad options, UNAVAILABLE where no server is. */
+export async function openNats(options?: NatsOptions): Promise<Transport> {
+  return openTransport(await NatsBackend.open(toSettings(options)));
+}

@@ -1,0 +1,94 @@
+/** What a NATS server and the way to it say, as errors of Busbar. */
+
+import { BusbarError, type BusbarErrorOptions, isBusbarError } from '@busbar/api/transport';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import {
+  AuthorizationError,
+  ClosedConnectionError,
+  ConnectionError,
+  NoRespondersError,
+  PermissionViolationError,
+  RequestError,
+  TimeoutError,
+  UserAuthenticationExpiredError,
+} from '@nats-io/transport-node';
+
+/** Codes of JetStream for storage that is used up: nothing was stored. */
+const FULL = new Set([10_023, 10_028, 10_047, 10_077, 10_110, 10_122]);
+const JETSTREAM_OFF = new Set([10_039, 10_076]);
+
+/** `value` as an error of Busbar. What a server says is not repeated: it may hold a secret. */
+export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
+  if (isBusbarError(value)) return value;
+  if (isDenied(value)) return denied(options);
+  if (value instanceof Error && value.name === 'JetStreamNotEnabled') return noJetStream();
+  if (value instanceof JetStreamApiError)
+    return toJetStreamError(value.code, value.apiError()?.description ?? '', options);
+  if (value instanceof NoRespondersError || value instanceof TimeoutError || value instanceof RequestError) {
+    return unavailable('JetStream does not answer', options);
+  }
+  const code = nativeCode(value);
+  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|UNABLE_|SELF_SIGNED|EPROTO|HOSTNAME_)/.test(code)) {
+    return new BusbarError('UNAVAILABLE', `no trusted connection by TLS (${code})`, {
+      hint: 'Name the certificates to trust (ca), and see that the server speaks TLS and its certificate names the host.',
+      retryable: false,
+      ...options,
+    });
+  }
+  if (value instanceof ConnectionError || value instanceof ClosedConnectionError || code !== '') {
+    return unavailable(`the server cannot be reached${code === '' ? '' : ` (${code})`}`, options);
+  }
+  return new BusbarError('INTERNAL', value instanceof Error ? value.name : 'unknown', { cause: value, ...options });
+}
+
+/** The error that JetStream gave with `code`. */
+export function toJetStreamError(code: number, description: string, options: BusbarErrorOptions = {}): BusbarError {
+  if (JETSTREAM_OFF.has(code)) return noJetStream();
+  if (FULL.has(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {
+    return new BusbarError('BACKPRESSURE', 'the server has no storage left for JetStream', {
+      hint: 'Consume faster, purge, or give JetStream more; nothing of this call was stored.',
+      ...options,
+    });
+  }
+  return unavailable(`JetStream refused (${code})`, options);
+}
+
+export function denied(options: BusbarErrorOptions = {}): BusbarError {
+  return new BusbarError('PERMISSION_DENIED', 'the server refuses these credentials, or what they ask for', {
+    hint: 'Look at user, password, token or seed; the README lists the permissions that a user of Busbar needs.',
+    ...options,
+  });
+}
+
+export function noJetStream(): BusbarError {
+  return new BusbarError('UNSUPPORTED', 'JetStream is off on this server', {
+    hint: 'Start it with JetStream: nats-server -js -sd FOLDER, or jetstream { } in its configuration.',
+  });
+}
+
+export function unavailable(message: string, options: BusbarErrorOptions = {}): BusbarError {
+  return new BusbarError('UNAVAILABLE', message, {
+    hint: 'See that it runs at this address; the transport looks for it by itself.',
+    ...options,
+  });
+}
+
+export function isDenied(value: unknown): boolean {
+  return (
+    value instanceof AuthorizationError ||
+    value instanceof PermissionViolationError ||
+    value instanceof UserAuthenticationExpiredError ||
+    (value instanceof Error &&
+      (isDenied(value.cause) || /authorization violation|permissions violation/i.test(value.message)))
+  );
+}
+
+function nativeCode(value: unknown): string {
+  for (let each = value, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth += 1) {
+    const { code } = each as { code?: unknown };
+    if (typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code)) return code;
+    const [found] = /\bE[A-Z]{4,}\b/.exec(each.message) ?? [];
+    if (found !== undefined) return found;
+  }
+  return '';
+}

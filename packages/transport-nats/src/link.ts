@@ -1,0 +1,126 @@
+/** The connection to the server: made once, and again by itself when it is lost. */
+
+import { readFileSync } from 'node:fs';
+import { invalid, type StateChange } from '@busbar/api/transport';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  nkeyAuthenticator,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from '@nats-io/transport-node';
+import { toNatsError, unavailable } from './errors.ts';
+import type { Settings } from './options.ts';
+
+/** A server that is silent for two of these is taken for lost. */
+const PING_MS = 5_000;
+const RECONNECT_MS = 100;
+
+/** The connection of one transport. */
+export class Link {
+  readonly connection: NatsConnection;
+  /** Whether the server can be heard. */
+  isUp = true;
+  #isAway = false;
+  readonly #listeners = new Set<(change: StateChange) => void>();
+  readonly #back = new Set<() => void>();
+
+  private constructor(connection: NatsConnection) {
+    this.connection = connection;
+    void this.#watch();
+  }
+
+  /** Connects; rejects with what the server or the way to it said. */
+  static async open(settings: Settings): Promise<Link> {
+    try {
+      return new Link(await connect(toConnectOptions(settings)));
+    } catch (error) {
+      throw toNatsError(error);
+    }
+  }
+
+  /** Calls `listener` when the server is lost and when it is back. */
+  onState(listener: (change: StateChange) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Calls `act` each time the connection is there again: before anybody is told that it is. */
+  onBack(act: () => void): void {
+    this.#back.add(act);
+  }
+
+  /** Says that the server is back: once what was open on it is open again. */
+  announceBack(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    for (const listener of this.#listeners) listener({ state: 'open' });
+  }
+
+  async close(): Promise<void> {
+    this.isUp = false;
+    await this.connection.close();
+  }
+
+  #announceLoss(): void {
+    if (this.#isAway) return;
+    this.#isAway = true;
+    const error = unavailable('the connection to the server was lost');
+    for (const listener of this.#listeners) listener({ state: 'reconnecting', error });
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type === 'disconnect' && this.isUp) {
+        this.isUp = false;
+        this.#announceLoss();
+      } else if (type === 'reconnect') {
+        this.isUp = true;
+        for (const act of this.#back) act();
+      }
+    }
+  }
+}
+
+function toConnectOptions(settings: Settings): NodeConnectionOptions {
+  const authenticator = authenticatorOf(settings);
+  return {
+    servers: [...settings.servers],
+    name: settings.clientName,
+    timeout: settings.connectTimeoutMs,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_MS,
+    reconnectJitter: RECONNECT_MS,
+    reconnectJitterTLS: RECONNECT_MS,
+    pingInterval: PING_MS,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: true,
+    ...(authenticator && { authenticator }),
+    ...(settings.tls && { tls: tlsOf(settings.tls) }),
+  };
+}
+
+function authenticatorOf({ user, password, token, nkey, creds }: Settings): Authenticator | undefined {
+  if (user !== undefined) return usernamePasswordAuthenticator(user, password);
+  if (token !== undefined) return tokenAuthenticator(token);
+  if (nkey !== undefined) return nkeyAuthenticator(Buffer.from(readFile(nkey, 'nkey').toString().trim()));
+  return creds === undefined ? undefined : credsAuthenticator(readFile(creds, 'creds'));
+}
+
+function tlsOf({ ca, cert, key }: NonNullable<Settings['tls']>): { ca?: string; cert?: string; key?: string } {
+  return {
+    ...(ca !== undefined && { ca: readFile(ca, 'tls.ca').toString() }),
+    ...(cert !== undefined && { cert: readFile(cert, 'tls.cert').toString() }),
+    ...(key !== undefined && { key: readFile(key, 'tls.key').toString() }),
+  };
+}
+
+function readFile(path: string, what: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw invalid(`the file of ${what} cannot be read (${(error as NodeJS.ErrnoException).code})`, 'Look at its path.');
+  }
+}

@@ -1,0 +1,52 @@
+/** Looking at the messages of a queue, page by page, without touching them. */
+
+import { type BrowseFilter, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
+import type { Agenda } from './agenda.ts';
+import type { Item } from './item.ts';
+import type { Queue } from './queue.ts';
+
+const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
+
+/** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
+type Rank = readonly [state: number, first: number, second: number];
+
+/** A page of the messages of `queue`. */
+export function browse(
+  queue: Queue | undefined,
+  { state, ids, limit, after }: BrowseFilter,
+  agenda: Agenda,
+): BrowsePage {
+  const from = after === undefined ? undefined : parseRank(after);
+  if (queue === undefined) return { messages: [], next: undefined };
+  const wanted = ids && new Set(ids);
+  const states = state === undefined ? STATES : [state];
+  const all = states.flatMap((one) => inState(queue, one)).filter(({ message }) => wanted?.has(message.id) ?? true);
+  const left = from === undefined ? all : all.filter((item) => compareRank(rankOf(item), from) > 0);
+  const page = left.slice(0, limit);
+  const last = page.at(-1);
+  const next = page.length < left.length && last !== undefined ? rankOf(last).join(':') : undefined;
+  return { messages: page.map((item) => item.toBrowsed(agenda)), next };
+}
+
+/** The messages of one state, in the order in which they are or would be delivered; dead letters oldest first. */
+export function inState(queue: Queue, state: MessageState): Item[] {
+  if (state === 'dead') return [...queue.dead];
+  const items = [...queue.live].filter((item) => item.state === state);
+  return items.sort((one, other) => compareRank(rankOf(one), rankOf(other)));
+}
+
+function rankOf({ state, message, due, place }: Item): Rank {
+  const first = state === 'ready' ? -message.priority : state === 'dead' ? 0 : due.at;
+  return [STATES.indexOf(state), first, place];
+}
+
+function compareRank(one: Rank, other: Rank): number {
+  return one[0] - other[0] || one[1] - other[1] || one[2] - other[2];
+}
+
+/** A rank, not a message, is what a page ends at: the next one goes on behind it though the message be gone. */
+function parseRank(after: string): Rank {
+  const [state = Number.NaN, first = Number.NaN, second = Number.NaN, ...more] = after.split(':').map(Number);
+  if (more.length === 0 && Number.isFinite(state + first + second)) return [state, first, second];
+  throw invalid(`illegal after ${quote(after)}`, 'Use the next of an earlier page.');
+}

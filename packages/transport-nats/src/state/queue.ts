@@ -1,0 +1,344 @@
+/** One queue: messages that are ready, delayed, leased or dead. */
+
+import {
+  BusbarError,
+  type QueueInfo,
+  type QueueSettings,
+  type SendResult,
+  type Settlement,
+  type SettleResult,
+  type StampedMessage,
+} from '@busbar/api/transport';
+import { type Agenda, Alarm } from './agenda.ts';
+import { DedupeMemory } from './dedupe-memory.ts';
+import { Heap } from './heap.ts';
+import { Item } from './item.ts';
+import { OrderingKeys } from './ordering-keys.ts';
+
+/** What a queue takes from its namespace. */
+export interface QueueGround {
+  readonly agenda: Agenda;
+  readonly defaults: Required<QueueSettings>;
+  /** A number higher than all before. */
+  next(): number;
+  /** A receipt that no other lease of any store has. */
+  receipt(queue: string): string;
+  /** Something in the queue may be delivered now that could not be before. */
+  ready(queue: string): void;
+  /** The queue goes when nothing of it is heard for `expireIdleMs`. */
+  used(queue: string, expireIdleMs: number): void;
+  /** The queue has been idle for too long. */
+  expire(queue: Queue): void;
+}
+
+/** One queue. */
+export class Queue {
+  readonly name: string;
+  settings: Required<QueueSettings>;
+  readonly dead: Set<Item> = new Set();
+  /** Messages that are not dead, in the order in which they came. */
+  readonly live: Set<Item> = new Set();
+  readonly dedupe: DedupeMemory<true>;
+  readonly totals: { sent: number; done: number; dead: number; expired: number } = {
+    sent: 0,
+    done: 0,
+    dead: 0,
+    expired: 0,
+  };
+  readonly idle: Alarm;
+  readonly #ground: QueueGround;
+  readonly #keys = new OrderingKeys();
+  readonly #leases = new Map<string, Item>();
+  readonly #byId = new Map<string, Item>();
+  /** Those that may be delivered now. */
+  readonly #ready = new Heap<Item>((a, b) => compareDelivery(a, b) < 0);
+
+  constructor(name: string, ground: QueueGround) {
+    this.name = name;
+    this.settings = ground.defaults;
+    this.#ground = ground;
+    this.dedupe = new DedupeMemory(ground.agenda);
+    this.idle = new Alarm(() => ground.expire(this));
+  }
+
+  /** How many may be delivered now. */
+  get readyCount(): number {
+    return this.#ready.size;
+  }
+
+  find(id: string): Item | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Puts off the end of an idle queue. */
+  touch(): void {
+    if (this.settings.expireIdleMs !== Number.POSITIVE_INFINITY) {
+      this.#ground.agenda.set(this.idle, this.settings.expireIdleMs);
+      this.#ground.used(this.name, this.settings.expireIdleMs);
+    }
+  }
+
+  configure(settings: QueueSettings): void {
+    this.settings = { ...this.settings, ...settings };
+    this.#ground.agenda.cancel(this.idle);
+    this.touch();
+  }
+
+  send(messages: readonly StampedMessage[]): SendResult[] {
+    if (this.settings.frozen) {
+      throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
+    }
+    this.touch();
+    return messages.map((message) => this.#accept(message));
+  }
+
+  /** Takes an event of a bound topic: never refused for the queue's length. */
+  offer(event: StampedMessage): void {
+    this.totals.sent += 1;
+    this.add(event);
+  }
+
+  /** Adds a message as it is: ready, or delayed where it says so. */
+  add(message: StampedMessage): Item {
+    const item = this.admit(message, this.#ground.next());
+    this.#byId.set(message.id, item);
+    if (message.ttlMs !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs);
+    if (message.delayMs > 0) this.#delay(item, message.delayMs);
+    else this.#makeReady(item);
+    return item;
+  }
+
+  /** Adds a message with a past: for imports. */
+  restore(message: StampedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
+    const item = this.add(message);
+    item.attempts = past.attempts;
+    item.history = past.history;
+    if (past.dead !== undefined) this.#lay(item, past.dead);
+  }
+
+  /** Puts `item` where its state says: for snapshots, which have set everything else. */
+  settleIn(item: Item, isNamed: boolean): void {
+    if (item.state === 'dead') {
+      this.live.delete(item);
+      this.#keys.remove(item);
+      this.dead.add(item);
+    }
+    if (item.lease !== undefined) this.#leases.set(item.lease.receipt, item);
+    if (item.state === 'ready' && this.#keys.isFirst(item)) this.#ready.add(item);
+    if (isNamed) this.#byId.set(item.message.id, item);
+  }
+
+  /** Makes room for a message, in no state yet. */
+  admit(message: StampedMessage, place: number): Item {
+    const item = new Item(
+      message,
+      place,
+      (due) => this.#onDue(due),
+      (expired) => this.#onExpired(expired),
+    );
+    this.live.add(item);
+    this.#keys.add(item);
+    return item;
+  }
+
+  claim(max: number, consumer: string | undefined): Item[] {
+    this.touch();
+    const leased: Item[] = [];
+    for (let item = this.#ready.first; item !== undefined && leased.length < max; item = this.#ready.first) {
+      this.#ready.remove(item);
+      if (this.#isLastAttempt(item)) this.#bury(item, 'attempts used up');
+      else leased.push(this.#lease(item, consumer));
+    }
+    return leased;
+  }
+
+  settle(settlement: Settlement): SettleResult {
+    const { receipt } = settlement;
+    const item = this.#leases.get(receipt);
+    if (item === undefined) return { receipt, status: 'lease-lost' };
+    if (settlement.action === 'extend') {
+      this.#ground.agenda.set(item.due, this.settings.leaseMs);
+      return { receipt, status: 'done', leaseLeftMs: this.#ground.agenda.leftMs(item.due) };
+    }
+    this.#end(item, settlement);
+    return { receipt, status: 'done' };
+  }
+
+  /** Removes a message that is not leased, whatever its state. */
+  remove(item: Item): void {
+    this.#ready.remove(item);
+    this.#forget(item);
+  }
+
+  /** Sets when a message that nobody has comes due. */
+  reschedule(item: Item, delayMs: number): void {
+    this.#ready.remove(item);
+    this.#ground.agenda.cancel(item.due);
+    if (delayMs > 0) this.#delay(item, delayMs);
+    else this.#makeReady(item);
+  }
+
+  /** Puts a dead letter back, with fresh attempts and its whole time to live. */
+  redrive(item: Item): void {
+    this.#forget(item);
+    this.add({ ...item.message, delayMs: 0 }).history = item.history;
+  }
+
+  /** Drops everything; leases are lost. */
+  clear(): void {
+    for (const item of [...this.live, ...this.dead]) this.remove(item);
+    this.#ground.agenda.cancel(this.idle);
+  }
+
+  info(): QueueInfo {
+    const count = { ready: 0, delayed: 0, leased: 0, dead: this.dead.size };
+    let oldest: Item | undefined;
+    for (const item of this.live) {
+      count[item.state] += 1;
+      if (item.state === 'ready') oldest ??= item;
+    }
+    const oldestAgeMs = oldest === undefined ? 0 : this.#ground.agenda.probably - oldest.readySince;
+    return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
+  }
+
+  #accept(message: StampedMessage): SendResult {
+    const { id } = message;
+    if (this.dedupe.get(id)) return { id, status: 'duplicate' };
+    if (this.live.size >= this.settings.maxLength) return { id, status: 'failed', error: fullError(this) };
+    this.dedupe.remember(id, true, this.settings.dedupeMs);
+    this.totals.sent += 1;
+    this.add(message);
+    return { id, status: 'stored' };
+  }
+
+  #makeReady(item: Item): void {
+    item.state = 'ready';
+    item.readySince = this.#ground.agenda.now;
+    if (this.#keys.isFirst(item)) this.#show(item);
+  }
+
+  #show(item: Item): void {
+    this.#ready.add(item);
+    this.#ground.ready(this.name);
+  }
+
+  #delay(item: Item, ms: number): void {
+    item.state = 'delayed';
+    this.#ground.agenda.set(item.due, ms);
+  }
+
+  #lease(item: Item, consumer: string | undefined): Item {
+    item.state = 'leased';
+    item.attempts += 1;
+    item.lease = { receipt: this.#ground.receipt(this.name), consumer };
+    this.#leases.set(item.lease.receipt, item);
+    this.#ground.agenda.set(item.due, this.settings.leaseMs);
+    return item;
+  }
+
+  #end(item: Item, settlement: Exclude<Settlement, { action: 'extend' }>): void {
+    switch (settlement.action) {
+      case 'ack':
+        this.totals.done += 1;
+        this.#forget(item);
+        break;
+      case 'release':
+        item.attempts -= 1;
+        this.#back(item, 0);
+        break;
+      case 'retry':
+        item.record('retry', settlement.reason, this.#ground.agenda.now);
+        if (this.#isLastAttempt(item)) this.#bury(item, settlement.reason ?? 'attempts used up');
+        else this.#back(item, settlement.delayMs ?? 0);
+        break;
+      case 'reject':
+        item.record('reject', settlement.reason, this.#ground.agenda.now);
+        this.#bury(item, settlement.reason ?? 'rejected');
+    }
+  }
+
+  /** A lease is over and the message stays. */
+  #back(item: Item, delayMs: number): void {
+    this.#unlease(item);
+    if (item.isExpired) this.#expire(item);
+    else if (delayMs > 0) this.#delay(item, delayMs);
+    else this.#makeReady(item);
+  }
+
+  #onDue(item: Item): void {
+    if (item.state === 'dead') this.remove(item);
+    else if (item.state === 'leased') this.#onLeaseEnd(item);
+    else {
+      item.place = this.#ground.next();
+      this.#makeReady(item);
+    }
+  }
+
+  #onLeaseEnd(item: Item): void {
+    item.record('expired', undefined, this.#ground.agenda.now);
+    if (this.#isLastAttempt(item)) this.#bury(item, 'the lease of the last attempt ended');
+    else this.#back(item, 0);
+  }
+
+  #onExpired(item: Item): void {
+    if (item.state === 'leased') item.isExpired = true;
+    else this.#expire(item);
+  }
+
+  #expire(item: Item): void {
+    this.totals.expired += 1;
+    this.remove(item);
+  }
+
+  #bury(item: Item, reason: string): void {
+    if (item.isExpired) {
+      this.#expire(item);
+      return;
+    }
+    this.totals.dead += 1;
+    this.#lay(item, { reason, at: Math.round(this.#ground.agenda.now) });
+  }
+
+  /** Lays a message among the dead; the next of its key has its turn. */
+  #lay(item: Item, dead: Item['dead']): void {
+    this.remove(item);
+    item.place = this.#ground.next();
+    item.state = 'dead';
+    item.dead = dead;
+    this.dead.add(item);
+    this.#byId.set(item.message.id, item);
+    this.#ground.agenda.set(item.due, this.settings.deadTtlMs);
+  }
+
+  #unlease(item: Item): void {
+    if (item.lease !== undefined) this.#leases.delete(item.lease.receipt);
+    item.lease = undefined;
+    this.#ground.agenda.cancel(item.due);
+  }
+
+  #forget(item: Item): void {
+    this.#unlease(item);
+    this.#ground.agenda.cancel(item.ttl);
+    this.live.delete(item);
+    this.dead.delete(item);
+    if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);
+    const next = this.#keys.remove(item);
+    if (next?.state === 'ready' && next.slot < 0) this.#show(next);
+  }
+
+  /** No attempt is left after the ones it had. */
+  #isLastAttempt({ attempts, message }: Item): boolean {
+    return attempts >= (message.maxAttempts ?? this.settings.maxAttempts);
+  }
+}
+
+function fullError({ name, settings }: Queue): BusbarError {
+  return new BusbarError('BACKPRESSURE', `queue ${name} is full: it holds ${settings.maxLength} messages`, {
+    hint: 'Slow down, consume faster, or raise maxLength.',
+  });
+}
+
+/** The order of delivery: by priority, then by place. */
+function compareDelivery(a: Item, b: Item): number {
+  return b.message.priority - a.message.priority || a.place - b.place;
+}
