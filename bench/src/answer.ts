@@ -40,7 +40,9 @@ export async function ask(scenario: ScenarioName, durability: Durability, option
         await using setting = await Setting.prepare(one.subject, durability);
         one.figures.push(await SCENARIOS[scenario].run(setting, options));
       } catch (error) {
-        one.failure = (error as Error).message;
+        const { message } = error as Error;
+        one.failure = message.split('\n', 1)[0] ?? '';
+        process.stderr.write(`${scenario} ${durability} ${one.subject ?? ''}: ${message}\n`);
       }
     }
   }

@@ -93,5 +93,5 @@ function showFigure(figure: Figure, peer: Answer | undefined): string {
   const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
   const other = peer && find(peer.figures, figure);
   const times = other === undefined ? Number.NaN : ratio(figure, other);
-  return `${show(median(values))}${range}${!Number.isFinite(times) ? '' : ` ${show(times)}×`}`;
+  return `${show(median(values))}${range}${times > 0 && Number.isFinite(times) ? ` ${show(times)}×` : ''}`;
 }
