@@ -2,6 +2,7 @@
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type RedisServer, startRedis } from '@busbar/testbed';
 import { openRedis, parseRedisUrl } from '../src/index.ts';
+import { strangers } from './strangers.ts';
 
 const noServer = missingServer('redis-server');
 let shared: Promise<RedisServer> | undefined;
@@ -16,7 +17,7 @@ async function store(needs?: StoreNeeds): Promise<HarnessStore> {
 
 async function ownServer(): Promise<HarnessStore> {
   const server = await startRedis({ proxy: true });
-  return { ...storeAt(server.url), server: server as never, remove: async () => await server[Symbol.asyncDispose]() };
+  return { ...storeAt(server.url), server, remove: async () => await server[Symbol.asyncDispose]() };
 }
 
 function storeAt(url: string): HarnessStore {
@@ -38,5 +39,6 @@ export const harness: Harness = {
   name: 'redis',
   missing: { files: 'Its store is the memory of a server.' },
   ...(noServer !== undefined && { notTested: noServer }),
+  strangers,
   store,
 };
