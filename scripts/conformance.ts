@@ -8,6 +8,8 @@ import {
   GROUPS,
   type Group,
   type Harness,
+  PROFILES,
+  type Profile,
   type RunOptions,
   runSuite,
   type SuiteRun,
@@ -72,20 +74,20 @@ async function main(): Promise<void> {
 /** Each backend has its harness in `test/harness.ts`, or one for each of its links in `test/NAME-harness.ts`. */
 async function findHarnesses(): Promise<Harness[]> {
   const files = globSync('packages/{transport-*,compose}/test/*harness.ts', { cwd: paths.root }).sort();
-  const wanted = files.filter((file) => positionals.length === 0 || positionals.some((name) => file.includes(name)));
   const harnesses: Harness[] = [];
-  for (const file of wanted) {
-    const { harness } = (await import(pathToFileURL(join(paths.root, file)).href)) as { harness: Harness };
-    harnesses.push(harness);
+  for (const file of files) {
+    const { harness } = (await import(pathToFileURL(join(paths.root, file)).href)) as { harness?: Harness };
+    if (harness !== undefined) harnesses.push(harness);
   }
-  const unknown = positionals.filter((name) => !harnesses.some((harness) => harness.name === name));
-  if (unknown.length > 0) fail(`no backend ${unknown.join(', ')} among ${files.join(', ')}`);
-  return harnesses;
+  const names = harnesses.map(({ name }) => name);
+  const unknown = positionals.filter((name) => !names.includes(name));
+  if (unknown.length > 0) fail(`no backend ${unknown.join(', ')} among ${names.join(', ')}`);
+  return harnesses.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
 }
 
 function readOptions(): RunOptions {
   const { profile, only, group, parallel, seed, verbose } = values;
-  if (profile !== 'smoke' && profile !== 'full') fail(`--profile is smoke or full, not ${profile}`);
+  if (!isProfile(profile)) fail(`--profile is ${PROFILES.join(', ')}, not ${profile}`);
   if (
     values['write-docs'] &&
     (positionals.length > 0 || only !== undefined || group !== undefined || profile !== 'full')
@@ -107,6 +109,10 @@ function readOptions(): RunOptions {
 function tell({ id, status, title, reason, ms }: CaseResult, verbose: boolean): void {
   if (!verbose && status !== 'failed') return;
   process.stderr.write(`  ${id} ${status} ${ms} ms  ${title}${reason === undefined ? '' : `\n      ${reason}`}\n`);
+}
+
+function isProfile(text: string): text is Profile {
+  return (PROFILES as readonly string[]).includes(text);
 }
 
 function toNumber(name: string, text: string): number {

@@ -7,12 +7,23 @@ export {
   type Group,
   type Level,
   type Power,
+  PROFILES,
   type Profile,
   type Status,
 } from './case.ts';
 export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
 export { Check, CheckFailed } from './check.ts';
-export type { Harness, HarnessServer, HarnessStore, Opener, StoreNeeds, Wire } from './harness.ts';
+export { CLUSTER } from './cluster.ts';
+export type {
+  Harness,
+  HarnessServer,
+  HarnessStore,
+  Opener,
+  StoreNeeds,
+  Stranger,
+  StrangerKind,
+  Wire,
+} from './harness.ts';
 export type { Lab } from './lab.ts';
 export { toMarkdown, withMatrix } from './matrix.ts';
 export type { Confinement } from './processes/confinement.ts';

@@ -39,11 +39,14 @@ import { cases as requests } from './cases/requests.ts';
 import { cases as restarts } from './cases/restarts.ts';
 import { cases as retention } from './cases/retention.ts';
 import { cases as security } from './cases/security.ts';
+import { cases as serverFaults } from './cases/server-faults.ts';
 import { cases as stateTransfer } from './cases/state-transfer.ts';
+import { cases as strangers } from './cases/strangers.ts';
 import { cases as subscribers } from './cases/subscribers.ts';
 import { cases as topics } from './cases/topics.ts';
 import { cases as ttl } from './cases/ttl.ts';
 import { cases as wildcards } from './cases/wildcards.ts';
+import { cases as withoutServer } from './cases/without-server.ts';
 import { groupOf } from './catalogue.ts';
 
 /** Throws unless every id is there once, known to the catalogue, and in its group. */
@@ -102,6 +105,9 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...multiProcess,
   ...faults,
   ...security,
+  ...serverFaults,
+  ...withoutServer,
+  ...strangers,
   ...stateTransfer,
   ...movedStores,
 ]);

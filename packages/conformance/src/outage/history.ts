@@ -1,11 +1,19 @@
 /** What became of each message that was sent, to be judged once the fault is over. */
 
 import { isBusbarError } from '@busbar/api';
-import type { CallOptions, SendResult, Transport } from '@busbar/api/transport';
+import type { SendResult, Transport } from '@busbar/api/transport';
 import type { Lab } from '../lab.ts';
 
 /** How a call may end that a fault hit. */
 export const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);
+
+/** How to send. */
+export interface HistoryOptions {
+  /** Default 5,000. */
+  readonly timeoutMs?: number;
+  /** Default: the id. */
+  readonly body?: Uint8Array;
+}
 
 /** A history of sends: each id is acknowledged, failed (never stored), or unknown (may have been stored). */
 export class History {
@@ -23,11 +31,11 @@ export class History {
     { queues }: Transport,
     queue: string,
     ids: readonly string[],
-    options: CallOptions = { timeoutMs: 5_000 },
+    { timeoutMs = 5_000, body }: HistoryOptions = {},
   ): Promise<void> {
-    const messages = ids.map((id) => ({ id, body: Buffer.from(id) }));
+    const messages = ids.map((id) => ({ id, body: body ?? Buffer.from(id) }));
     try {
-      for (const result of await queues.send(queue, messages, options)) this.#note(result);
+      for (const result of await queues.send(queue, messages, { timeoutMs })) this.#note(result);
     } catch (error) {
       for (const id of ids) this.#note({ id, status: this.#outcome(error) });
     }

@@ -1,0 +1,101 @@
+/** Backpressure and Lifecycle: what a client does while its server answers nothing. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Transport } from '@busbar/api/transport';
+import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../lab.ts';
+import { lookingForLeftovers } from '../left-behind.ts';
+import { History } from '../outage/history.ts';
+import { within } from '../until.ts';
+
+const powers = ['server'] as const;
+const CLOSE_MS = 8_000;
+const KIB_64 = Buffer.alloc(65_536, 'x');
+
+export const cases: readonly ConformanceCase[] = [
+  {
+    id: 'B5',
+    group: 'Backpressure',
+    title: 'a server that stands still acknowledges nothing: senders wait, or are told in time',
+    level: 'MUST',
+    rules: ['RA2', 'RD2', 'RQ10'],
+    powers,
+    timeoutMs: 60_000,
+    async run(lab) {
+      const transport = await lab.transport();
+      const history = new History(lab);
+      await history.send(transport, 'work', ['before']);
+      lab.server.pause();
+      const began = performance.now();
+      const ids = Array.from({ length: 200 }, (_, index) => `slow-${index}`);
+      await Promise.all(ids.map((id) => history.send(transport, 'work', [id], { timeoutMs: 1_000, body: KIB_64 })));
+      lab.check.between(performance.now() - began, 0, 8_000, 'milliseconds until 200 sends of 1,000 ms ended');
+      lab.check.equal([...history.acknowledged], ['before'], 'acknowledged while the server stood still');
+      lab.server.resume();
+      await history.send(transport, 'work', ['after'], { timeoutMs: 20_000 });
+      lab.check.ok(history.acknowledged.has('after'), 'senders go on');
+      const delivered = new Set<string>();
+      await lab.until(
+        'all that was stored to come',
+        async () => {
+          const got = await transport.queues.receive('work', { max: 100, waitMs: 500 });
+          for (const { id } of got) delivered.add(id);
+          await lab.ack(transport, got);
+          return got.length === 0;
+        },
+        20_000,
+      );
+      history.judge(delivered);
+    },
+  },
+  {
+    id: 'F12',
+    group: 'Lifecycle',
+    title: 'closing while the server is down, or silent, ends all that waits, in time, and leaves nothing behind',
+    level: 'MUST',
+    rules: ['RA3'],
+    powers,
+    // It counts the timers of this process.
+    alone: true,
+    timeoutMs: 60_000,
+    async run(lab) {
+      const { server } = lab;
+      // A server that is started is not what the client leaves behind.
+      const start = AsyncLocalStorage.bind(() => server.start());
+      await lookingForLeftovers(
+        async () => {
+          for (const fault of ['kill', 'pause', 'halfOpen'] as const) {
+            const transport = await lab.open();
+            const waits = await occupy(lab, transport);
+            if (fault === 'kill') await server.kill();
+            else if (fault === 'pause') server.pause();
+            else server.wire.halfOpen();
+            const late = `close did not end within ${CLOSE_MS} ms after ${fault}`;
+            await within(CLOSE_MS, late, transport.close());
+            await within(1_000, `a wait outlived the close after ${fault}`, Promise.all(waits));
+            if (fault === 'kill') await start();
+            else server.resume();
+            server.wire.heal();
+          }
+          await lab.closeAll();
+        },
+        async (leftovers) => {
+          const deadline = performance.now() + 3_000;
+          await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
+          lab.check.equal(leftovers(), [], 'what is left behind');
+        },
+      );
+    },
+  },
+];
+
+/** Has a client hold a lease and wait in every way; resolves with its waits, each of which ends however it may. */
+async function occupy(lab: Lab, transport: Transport): Promise<Promise<unknown>[]> {
+  const { queues, topics, entries } = transport;
+  await lab.send(transport, 'held', lab.messages(1));
+  await lab.receive(transport, 'held', 1);
+  const subscription = await topics.subscribe('news.>', {}, () => undefined);
+  const watch = await entries.watch('watched/', () => undefined);
+  const receive = queues.receive('inbox', { waitMs: Number.POSITIVE_INFINITY });
+  return [lab.check.rejects(receive, ['CLOSED', 'UNAVAILABLE'], 'a wait'), subscription.ended, watch.ended];
+}
