@@ -171,7 +171,9 @@ async function loadHubClient(): Promise<Opener> {
   return (url) =>
     openSocket(url, ({ store, listen, idleMs }) => ({
       command: process.execPath,
-      args: [PROGRAM, 'hub', '--store', store, '--listen', listen, '--idle', `${idleMs}ms`],
+      // The store over a pipe: who lists processes shall not see its password.
+      args: [PROGRAM, 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
+      input: store,
     }));
 }
 

@@ -11,6 +11,8 @@ import { prepareFolder } from './unix/socket-path.ts';
 export interface HubProgram {
   readonly command: string;
   readonly args: readonly string[];
+  /** Written to its standard input, which is closed then: for what nobody shall see in a list of processes. */
+  readonly input?: string;
 }
 
 const LOOK_EVERY_MS = 8;
@@ -42,9 +44,14 @@ export async function startHub({ path, program, isListening }: Start, signal: Ab
   }
 }
 
-async function run({ path, program: { command, args }, isListening }: Start, signal: AbortSignal): Promise<void> {
+async function run(
+  { path, program: { command, args, input = '' }, isListening }: Start,
+  signal: AbortSignal,
+): Promise<void> {
   // In the root, so that it keeps no folder of its first client from being removed.
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
+  const child = spawn(command, args, { detached: true, stdio: ['pipe', 'ignore', 'pipe'], cwd: '/' });
+  // One that ends before it has read is told of by its end.
+  child.stdin.on('error', () => undefined).end(input);
   let said = '';
   let end: string | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

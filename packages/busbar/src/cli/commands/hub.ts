@@ -1,6 +1,7 @@
 /** `busbar hub`: lends a store to clients over sockets; most are started by their first client. */
 
 import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
 import { prepare } from '../../config.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
@@ -12,7 +13,7 @@ const FLAGS = {
   store: {
     kind: 'text',
     value: 'URL',
-    help: 'what it lends: sqlite:FILE, memory:, … (default: a file beside the socket)',
+    help: 'what it lends: sqlite:FILE, memory:, …, or - for a URL from a pipe (default: a file beside the socket)',
   },
   listen: {
     kind: 'list',
@@ -53,7 +54,8 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   located.forEach(prepare);
   const listen = located.map(({ url }) => url);
   const links = await Promise.all(listen.map((url) => sockets.hubLink(url)));
-  const store = flags.store === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(flags.store).url;
+  const named = flags.store === '-' ? (await text(process.stdin)).trim() : flags.store;
+  const store = named === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(named).url;
   if (listen.includes(store))
     throw invalid('the hub cannot be its own store', 'Give --store what it shall lend, such as memory:.');
   const running = await sockets.serveHub({
@@ -97,16 +99,16 @@ async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
 
 /** Lines of a token and, where it is for one agent only, the agent's name; `#` begins a remark. */
 function readTokens(file: string): { token: string; agent?: string }[] {
-  let text: string;
+  let content: string;
   try {
-    text = readFileSync(file, 'utf8');
+    content = readFileSync(file, 'utf8');
   } catch (error) {
     throw invalid(
       `cannot read --token-file ${quote(file)}: ${(error as NodeJS.ErrnoException).code}`,
       'Name a file that you can read.',
     );
   }
-  const lines = text.split('\n').map((line) => line.trim());
+  const lines = content.split('\n').map((line) => line.trim());
   const tokens = lines.filter((line) => line !== '' && !line.startsWith('#')).map(toToken);
   if (tokens.length === 0) throw invalid(`there is no token in ${quote(file)}`, 'Put one on a line.');
   return tokens;
