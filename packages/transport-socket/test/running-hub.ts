@@ -2,7 +2,8 @@
 import { type Child, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { type HubProgram, hubStatus } from '../src/index.ts';
 
-const PROGRAM = new URL('../../busbar/bin/busbar.js', import.meta.url);
+/** The command of the front door. */
+export const PROGRAM: URL = new URL('../../busbar/bin/busbar.js', import.meta.url);
 
 /** A hub that listens on a Unix socket. */
 export interface RunningHub extends AsyncDisposable {
