@@ -49,7 +49,7 @@ export function admit({ url = '', headers }: IncomingMessage, rules: AdmissionRu
   const token = readToken(authorization, headers['sec-websocket-protocol']);
   if (rules.admits(token)) return token;
   const problem = token === undefined ? 'the hub wants a token' : 'the hub does not know this token';
-  throw new Refusal(401, 'PERMISSION_DENIED', problem, 'Give it with ?tokenFile=FILE.');
+  throw new Refusal(401, 'PERMISSION_DENIED', problem, 'Name the file that holds it with the parameter tokenFile.');
 }
 
 /** A name that is not ours is a web page whose name was made to point here. */

@@ -107,7 +107,7 @@ async function refusal(address: string, response: IncomingMessage): Promise<Busb
   const { message = `it answered with ${statusCode}`, hint } = await readRefusal(response);
   if (statusCode === 401 || statusCode === 403) {
     return new BusbarError('PERMISSION_DENIED', message, {
-      hint: hint ?? 'Give the token of the hub with ?tokenFile=FILE.',
+      hint: hint ?? 'Name the file that holds its token with the parameter tokenFile.',
     });
   }
   if (statusCode >= 500) return nobody(address, message);

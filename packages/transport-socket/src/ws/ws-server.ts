@@ -47,7 +47,11 @@ export async function serveWebSockets(options: WsServerOptions): Promise<WsServe
     }
   });
   server.on('request', ({ socket }) => refuse(options, socket, notWebSocket()));
-  server.on('clientError', (_error, socket) => refuse(options, socket, notHttp()));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Who hangs up has said nothing wrong.
+    if (error.code === 'ECONNRESET') socket.destroy();
+    else refuse(options, socket, notHttp());
+  });
   await listen(server, host, port);
   return { port: (server.address() as AddressInfo).port, close: () => close(server, handshakes) };
 }

@@ -96,7 +96,10 @@ function readPlace(text: string): Place {
   const url = URL.parse(`${isSecure ? 'wss' : 'ws'}:${rest}`);
   if (!hasHost || url === null || url.hostname === '') throw invalid(`${quote(text)} is no URL of WebSocket`, FORM);
   if (url.username === '' && url.password === '') return { kind: 'address', url, query };
-  throw invalid('a URL of WebSocket holds no name and no password', 'Give the token of the hub with ?tokenFile=FILE.');
+  throw invalid(
+    'a URL of WebSocket holds no name and no password',
+    'Name the file that holds its token with the parameter tokenFile.',
+  );
 }
 
 function hostOf({ hostname }: URL): string {
