@@ -29,13 +29,14 @@ export interface FigureName {
 
 /** Asks every subject in turn, several times over, so that a slow minute of the machine hits all alike. */
 export async function ask(scenario: ScenarioName, durability: Durability, options: BenchOptions): Promise<Answer[]> {
-  const { alone } = SCENARIOS[scenario];
+  const { alone, steady } = SCENARIOS[scenario];
+  const times = steady ? 1 : options.runs;
   const subjects = alone ? [undefined] : options.subjects.filter((subject) => can(subject, scenario, durability));
   const runs = subjects.map((subject) => ({ subject, figures: [] as (readonly Figure[])[], failure: '' }));
-  for (let run = 1; run <= options.runs; run += 1) {
+  for (let run = 1; run <= times; run += 1) {
     for (const one of runs) {
       if (one.failure !== '') continue;
-      showProgress(`${scenario} ${durability} ${run}/${options.runs} ${one.subject ?? ''}`);
+      showProgress(`${scenario} ${durability} ${run}/${times} ${one.subject ?? ''}`);
       try {
         await using setting = await Setting.prepare(one.subject, durability);
         one.figures.push(await SCENARIOS[scenario].run(setting, options));

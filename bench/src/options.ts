@@ -38,6 +38,7 @@ const QUICK = { ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight
 export const USAGE: string = `npm run bench -- [--transports LIST] [--scenarios LIST] [options]
 
 Measures side by side in one run, producers and consumers in processes of their own, servers of its own.
+Everything takes about half an hour on two cores, --quick less than ten minutes.
 
   --transports LIST   of ${Object.keys(SUBJECTS).join(', ')} (default: all)
   --scenarios LIST    of ${Object.keys(SCENARIOS).join(', ')} (default: all)

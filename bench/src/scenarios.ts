@@ -20,6 +20,8 @@ export interface Scenario {
   readonly alone?: true;
   /** Asked at the first durability only: others would not answer otherwise. */
   readonly once?: true;
+  /** One run is enough: it takes long, or repeats by itself. */
+  readonly steady?: true;
   /** Asks one subject once. */
   run(setting: Setting, options: BenchOptions): Promise<readonly Figure[]>;
 }

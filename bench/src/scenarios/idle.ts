@@ -11,6 +11,7 @@ const IDLE_MS = 5000;
 export const idle: Scenario = {
   question: 'An agent or worker that waits for work: its CPU, that of the server, its memory above bare Node',
   once: true,
+  steady: true,
   async run(setting) {
     const agent = await setting.actor();
     await agent.tell('attend');

@@ -8,6 +8,7 @@ const PENDING = 100_000;
 export const memory: Scenario = {
   question: 'Memory that a consumer has added once it has worked off 100,000 messages',
   once: true,
+  steady: true,
   async run(setting, { inFlight, bodyBytes }) {
     const producer = await setting.actor();
     const consumer = await setting.actor();

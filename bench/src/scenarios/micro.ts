@@ -10,6 +10,7 @@ import type { Scenario } from '../scenarios.ts';
 export const micro: Scenario = {
   question: 'Small parts: time of each (tinybench)',
   alone: true,
+  steady: true,
   async run() {
     await using transport = await openMemory();
     const body = jsonCodec.encode({ index: 1, text: 'x'.repeat(230) });

@@ -11,6 +11,7 @@ const ROUNDS = 15;
 export const startup: Scenario = {
   question: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
   alone: true,
+  steady: true,
   async run({ place: { folder } }) {
     // What this program was started with is not what a shell has.
     const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };

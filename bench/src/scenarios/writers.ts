@@ -8,6 +8,7 @@ const IN_FLIGHT = 16;
 
 export const writers: Scenario = {
   question: `Processes that write into one queue as fast as they can, ${IN_FLIGHT} in flight each: all sends, and the slowest of them`,
+  once: true,
   async run(setting, { messages, bodyBytes }) {
     const actors = await Promise.all(Array.from({ length: Math.max(...WRITERS) }, () => setting.actor()));
     const figures = [];
