@@ -115,6 +115,8 @@ export const cases: readonly ConformanceCase[] = [
       const before = wire.accepted;
       await lab.until('it looks for its server', () => wire.accepted > before, BACK_MS);
       await within(8_000, 'a client without a server did not close within 8 s', transport.close());
+      // A connection that was asked for before may still be on its way.
+      await new Promise((resolve) => setTimeout(resolve, 200));
       const after = wire.accepted;
       await new Promise((resolve) => setTimeout(resolve, 1_500));
       lab.check.equal(wire.accepted, after, 'connections asked for once it was closed');

@@ -1,0 +1,233 @@
+// A server that is none: a transport behind a gate that closes when it is killed, so that mutants of what clients do
+// about the loss of a server need no server.
+import { BusbarError } from '@busbar/api';
+import type { CallOptions, Capabilities, StateChange, Transport } from '@busbar/api/transport';
+import type { Harness, HarnessServer } from '@busbar/conformance';
+import { openMemory } from '@busbar/transport-memory';
+
+/** What a broken client does. */
+export interface GateFaults {
+  /** Says that a send is stored though the server is gone. */
+  readonly acknowledgesTooEarly?: boolean;
+  /** Its waiting receives never wake once the server was lost. */
+  readonly deafAfterwards?: boolean;
+  /** It subscribes again and keeps the old subscription. */
+  readonly subscribesTwice?: boolean;
+  /** What fails while the server is gone fails with INTERNAL. */
+  readonly wrongCode?: boolean;
+  /** Calls never end while the server is gone. */
+  readonly hangs?: boolean;
+  /** It does not close while the server is gone. */
+  readonly closeHangs?: boolean;
+  /** It tells nobody that the server is gone. */
+  readonly silent?: boolean;
+  /** It looks for its server as often as it can. */
+  readonly storms?: boolean;
+  /** It goes on looking for its server when it is closed. */
+  readonly looksAfterClose?: boolean;
+  /** Each seventh send is said to be stored, and is not. */
+  readonly losesSends?: boolean;
+  /** What it said had failed is stored all the same. */
+  readonly failsAndStores?: boolean;
+}
+
+/** A harness over the memory transport whose server can be killed, in name. */
+export function gatedHarness(faults: GateFaults = {}): Harness {
+  return {
+    name: 'gated',
+    async store() {
+      const name = crypto.randomUUID();
+      const store = await openMemory({ name });
+      const gate = new Gate();
+      return {
+        open: async () => {
+          await gate.opened(300);
+          return gated(await openMemory({ name }), gate, faults);
+        },
+        server: gate.server,
+        remove: () => store.close(),
+      };
+    },
+  };
+}
+
+/** What stands for the server: it is there or not, and clients knock. */
+class Gate {
+  isUp = true;
+  knocks = 0;
+  readonly listeners = new Set<() => void>();
+
+  set(isUp: boolean): void {
+    if (this.isUp === isUp) return;
+    this.isUp = isUp;
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  /** A client looks whether it is up. */
+  knock(): void {
+    if (!this.isUp) this.knocks += 1;
+  }
+
+  /** Resolves when it is up; rejects with UNAVAILABLE after a time. */
+  async opened(timeoutMs = 30_000, code: 'UNAVAILABLE' | 'INTERNAL' = 'UNAVAILABLE'): Promise<void> {
+    if (this.isUp) return;
+    await new Promise<void>((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        this.listeners.delete(listener);
+        settle();
+      };
+      const listener = (): void => (this.isUp ? end(resolve) : undefined);
+      const timer = setTimeout(() => end(() => reject(new BusbarError(code, 'the gate is closed'))), timeoutMs);
+      this.listeners.add(listener);
+    });
+  }
+
+  get server(): HarnessServer {
+    const down = (): void => this.set(false);
+    const up = (): void => this.set(true);
+    const gate = this;
+    return {
+      kill: async () => down(),
+      stop: async () => down(),
+      start: async () => up(),
+      pause: down,
+      resume: up,
+      wire: {
+        endpoint: { path: '' },
+        get accepted() {
+          return gate.knocks;
+        },
+        cut: () => {
+          if (!this.isUp) return;
+          down();
+          up();
+        },
+        block: down,
+        halfOpen: down,
+        heal: up,
+        delay: () => undefined,
+        cutAfter: () => this.set(this.isUp),
+      },
+    };
+  }
+}
+
+function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
+  const end = new AbortController();
+  let closing: Promise<void> | undefined;
+  let wasLost = false;
+  let sends = 0;
+  const changes = new Set<(change: StateChange) => void>();
+  const tell = (change: StateChange): void => {
+    for (const listener of changes) listener(change);
+  };
+  const knock = setInterval(() => gate.knock(), faults.storms ? 2 : 50);
+  const isAway = (): boolean => !gate.isUp && !faults.silent;
+  const listener = (): void => {
+    wasLost = true;
+    if (faults.silent || closing) return;
+    const error = new BusbarError('UNAVAILABLE', 'the gate is closed');
+    tell(gate.isUp ? { state: 'open' } : { state: 'reconnecting', error });
+  };
+  gate.listeners.add(listener);
+  inner.onState((change) => tell(change));
+
+  const passed = async <T>(work: () => Promise<T>, options?: CallOptions): Promise<T> => {
+    if (faults.hangs && !gate.isUp) return new Promise(() => undefined);
+    if (closing === undefined) await gate.opened(options?.timeoutMs, faults.wrongCode ? 'INTERNAL' : 'UNAVAILABLE');
+    return work();
+  };
+  /** Each method of a facet, behind the gate; its options are its last argument. */
+  const behind = <F extends object>(facet: F): F =>
+    Object.fromEntries(
+      Object.entries(facet).map(([name, method]) => [
+        name,
+        name === 'exportState'
+          ? method
+          : (...args: unknown[]) => passed(() => method(...args), args.find(isOptions) as CallOptions | undefined),
+      ]),
+    ) as F;
+
+  const send: Transport['queues']['send'] = async (queue, messages, options) => {
+    const answer = messages.map(({ id = crypto.randomUUID() }) => ({ id, status: 'stored' as const }));
+    if (!gate.isUp && faults.acknowledgesTooEarly) return answer;
+    sends += 1;
+    if (faults.losesSends && sends % 7 === 0) return answer;
+    return passed(() => inner.queues.send(queue, messages, options), options).catch((error: unknown) => {
+      if (faults.failsAndStores) void inner.queues.send(queue, messages, options);
+      throw error;
+    });
+  };
+  const receive: Transport['queues']['receive'] = async (queue, options = {}) => {
+    const deadline = performance.now() + (options.waitMs ?? 0);
+    for (;;) {
+      const lost = new AbortController();
+      const onChange = (): void => lost.abort();
+      gate.listeners.add(onChange);
+      try {
+        if (!gate.isUp) await Promise.race([gate.opened(), closed(end.signal)]);
+        if (faults.deafAfterwards && wasLost && options.waitMs === Number.POSITIVE_INFINITY) await closed(end.signal);
+        const waitMs = Math.max(0, deadline - performance.now());
+        const signal = AbortSignal.any([lost.signal, end.signal, ...(options.signal ? [options.signal] : [])]);
+        return await inner.queues.receive(queue, { ...options, waitMs, signal });
+      } catch (error) {
+        if (end.signal.aborted) throw new BusbarError('CLOSED', 'closed');
+        if (!lost.signal.aborted || options.signal?.aborted) throw error;
+      } finally {
+        gate.listeners.delete(onChange);
+      }
+    }
+  };
+  const subscribe: Transport['topics']['subscribe'] = (pattern, options, onEvents) =>
+    inner.topics.subscribe(pattern, options, async (events) => {
+      await onEvents(events);
+      if (faults.subscribesTwice && wasLost) await onEvents(events);
+    });
+  const close: Transport['close'] = (options) => {
+    closing ??= (async () => {
+      if (faults.closeHangs && !gate.isUp) await gate.opened(60_000);
+      end.abort();
+      gate.listeners.delete(listener);
+      if (faults.looksAfterClose) setTimeout(() => clearInterval(knock), 3_000);
+      else clearInterval(knock);
+      await inner.close(options);
+    })();
+    return closing;
+  };
+  return {
+    name: inner.name,
+    capabilities: asServed(inner.capabilities),
+    get state() {
+      return inner.state === 'open' && isAway() ? 'reconnecting' : inner.state;
+    },
+    onState: (one) => {
+      changes.add(one);
+      return () => changes.delete(one);
+    },
+    queues: { ...behind(inner.queues), send, receive },
+    topics: { ...behind(inner.topics), subscribe },
+    entries: { ...behind(inner.entries), watch: inner.entries.watch },
+    admin: behind(inner.admin),
+    ...(inner.calls && { calls: inner.calls }),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+function isOptions(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'timeoutMs' in value;
+}
+
+function closed(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = (): void => reject(new BusbarError('CLOSED', 'closed'));
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+/** What it would declare if there were a server. */
+function asServed(capabilities: Capabilities): Capabilities {
+  return { ...capabilities, durability: 'process', reach: 'host' };
+}
