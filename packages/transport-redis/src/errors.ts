@@ -56,6 +56,11 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
     'too few replicas take part (min-replicas-to-write)',
     'Start them, or lower that setting.',
   ],
+  MAXCLIENTS: [
+    'UNAVAILABLE',
+    'the server has as many clients as it takes (maxclients)',
+    'Raise that setting, or close some.',
+  ],
   BUSY: ['UNAVAILABLE', 'another script keeps the server busy', 'Look for who runs it.'],
 };
 
@@ -88,6 +93,7 @@ export function firstWord(value: unknown): string {
   if (!(value instanceof Error) || value.name !== 'ReplyError') return '';
   // Within a script a missing permission is told in other words.
   if (/^ERR The user executing the script can't/.test(value.message)) return 'NOPERM';
+  if (/^ERR max number of clients/.test(value.message)) return 'MAXCLIENTS';
   return /^[A-Z]+/.exec(value.message)?.[0] ?? '';
 }
 

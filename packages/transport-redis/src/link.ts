@@ -11,6 +11,8 @@ import { checkNotLess, readServer, type ServerFacts } from './server.ts';
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
+/** What a server that is there says to those it will not have. */
+const REFUSALS: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'UNSUPPORTED', 'INVALID_ARGUMENT']);
 
 /** How a call is to be carried out. */
 export interface Bounds {
@@ -184,7 +186,7 @@ export class Link {
 
   /** A server that is there and will not have us is no outage: who calls learns of it at once. */
   #refuseIfLess(error: BusbarError): void {
-    const isThere = error.code !== 'UNAVAILABLE' || error.message.startsWith('the server offers less');
+    const isThere = REFUSALS.has(error.code) || error.message.startsWith('the server offers less');
     if (!isThere) return;
     const message = `the server does not serve this bus any more: ${error.message}`;
     const hint = error.hint ?? 'Set it as it was.';

@@ -15,7 +15,7 @@ return 1
 `;
 
 const UPKEEP = `
--- Forgets ids whose window is over, unless their message is still there: those are looked at again in ten minutes.
+-- Forgets ids whose window is over, unless their message is still there: those are looked at again later.
 local function forgetIds(q)
   local name = P .. 'dedupe:' .. q.name
   local old = call('ZRANGE', name, '(0', us, 'BYSCORE', 'LIMIT', 0, 5 * STEP)
@@ -23,7 +23,7 @@ local function forgetIds(q)
   local gone = {}
   for _, list in ipairs({ old, kept }) do
     for _, key in ipairs(list) do
-      if call('HEXISTS', P .. 'body:' .. q.name, key) == 1 then call('ZADD', name, num(-us - 600000000), key)
+      if call('HEXISTS', P .. 'body:' .. q.name, key) == 1 then call('ZADD', name, num(-us - KEEP), key)
       else gone[#gone + 1] = key end
     end
   end
@@ -65,7 +65,7 @@ local function upkeep(Q, copying)
   if q.expireIdleMs >= 0 then later(q, q.usedAt + q.expireIdleMs * 1000) end
   local id = call('ZRANGE', P .. 'dedupe:' .. Q, '(0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
   if id then later(q, math.max(tonumber(id), us + 5000000)) end
-  if not id and call('EXISTS', P .. 'dedupe:' .. Q) == 1 then later(q, us + 600000000) end
+  if not id and call('EXISTS', P .. 'dedupe:' .. Q) == 1 then later(q, us + KEEP) end
   if q.copying > 0 then later(q, us + 1000000) end
   if more then q.next = us end
   save(q)
@@ -345,8 +345,8 @@ for i = 3, #ARGV, 5 do
   local key, head, body, tries, grave = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   if call('HEXISTS', P .. 'body:' .. Q, key) == 0 then
     count = count + 1
-    call('ZADD', P .. 'dedupe:' .. Q, 'NX', num(-us - 600000000), key)
-    later(q, us + 600000000)
+    call('ZADD', P .. 'dedupe:' .. Q, 'NX', num(-us - KEEP), key)
+    later(q, us + KEEP)
     if tries ~= '' then call('HSET', P .. 'tries:' .. Q, key, tries) end
     if grave == '' then
       intake(q, { key }, { head }, { body })

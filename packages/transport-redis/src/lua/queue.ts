@@ -11,6 +11,8 @@ export const QUEUE = `
 local LEVEL = 562949953421312
 local EPOCH = 1735689600000000
 local PLAIN = '4 0 - 0 \\n'
+-- How often it is looked whether an id is still that of a message that is there.
+local KEEP = 120000000
 
 local function load(Q)
   local v = call('HMGET', P .. 'queue:' .. Q, 'leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen',

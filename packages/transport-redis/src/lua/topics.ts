@@ -86,12 +86,12 @@ local function feed(q, keys, heads, bodies, places_)
   local own, planned = {}, {}
   for i, key in ipairs(keys) do
     own[i] = freeKey(q, key)
-    planned[#planned + 1] = num(-us - 600000000)
+    planned[#planned + 1] = num(-us - KEEP)
     planned[#planned + 1] = key
   end
   -- Known, so that a send under the same id does not write over it; yet no window begins by it.
   call('ZADD', P .. 'dedupe:' .. q.name, 'NX', unpack(planned))
-  later(q, us + 600000000)
+  later(q, us + KEEP)
   intake(q, own, heads, bodies, places_)
   q.sent = q.sent + #keys
 end
