@@ -132,9 +132,9 @@ describe('an upgrade', () => {
     const port = portOf(local.url);
     const began = performance.now();
     const slow = say(port, 'GET /bus HTTP/1.1\r\nhost: 127');
-    const crowd = Array.from({ length: 128 }, () => say(port, ''));
+    const crowd = Array.from({ length: 1_000 }, () => say(port, ''));
     await slow;
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(4_000);
     expect((await upgrade(local.url)).status).toBe(101);
     await Promise.all(crowd);
     expect(performance.now() - began).toBeGreaterThan(4_000);

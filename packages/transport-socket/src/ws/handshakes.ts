@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 /** How long a connection may take to say what it wants. */
 const HANDSHAKE_MS = 5_000;
 /** One more and the oldest has to go: who means well is done by then. */
-const MAX_HANDSHAKES = 128;
+const MAX_HANDSHAKES = 1_000;
 
 /** Connections of `server` that are shaking hands, the oldest first. */
 export class Handshakes {

@@ -1,10 +1,8 @@
 /** How much may be on the way: ZeroMQ queues in silence, so the receiver of packets says how many it took. */
 
-import { MAX_FRAME_BYTES } from '../frame.ts';
-
 /** So much may be on the way to a peer; a single packet always may. */
 const MAX_BYTES = 524_288;
-const MAX_PACKETS = 64;
+export const MAX_PACKETS = 64;
 /** What was taken is told after so many bytes or packets. */
 const TELL_BYTES = MAX_BYTES / 4;
 const TELL_PACKETS = MAX_PACKETS / 4;
@@ -72,19 +70,3 @@ export class Inbound {
     return packets;
   }
 }
-
-/** Options of both kinds of sockets: nothing waits for ever, and nothing is large. */
-export const SOCKET_LIMITS: {
-  readonly sendTimeout: number;
-  readonly sendHighWaterMark: number;
-  readonly receiveHighWaterMark: number;
-  readonly maxMessageSize: number;
-  readonly linger: number;
-} = {
-  // Each send is done, or has failed, when it returns: two can never be under way.
-  sendTimeout: 0,
-  sendHighWaterMark: 4 * MAX_PACKETS,
-  receiveHighWaterMark: 2 * MAX_PACKETS,
-  maxMessageSize: MAX_FRAME_BYTES + 4,
-  linger: 0,
-};

@@ -4,7 +4,7 @@ import { Router } from 'zeromq';
 import { bad, encodeFrames, FRAME, frame } from '../frame.ts';
 import type { Door, PeerInfo } from '../link.ts';
 import { lost } from '../stream-connection.ts';
-import { SOCKET_LIMITS } from './packet-window.ts';
+import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
 /** Ids of connections that were ended here while their sockets live on. */
@@ -30,7 +30,7 @@ class NotifyingRouter extends Router {
 /** A hub's socket and the connections over it, by the id that ROUTER knows each peer under. */
 export class Switchboard {
   readonly #router = new NotifyingRouter({
-    ...SOCKET_LIMITS,
+    ...SOCKET_OPTIONS,
     mandatory: true,
     handshakeInterval: 5_000,
     // For the sockets that nobody hears of: those over which no message came, or no more.

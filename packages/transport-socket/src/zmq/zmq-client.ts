@@ -1,10 +1,10 @@
 /** The client's side of ZeroMQ: one DEALER for each connection. */
 
-import type { BusbarError } from '@busbar/api/transport';
+import { BusbarError } from '@busbar/api/transport';
 import { Dealer } from 'zeromq';
 import type { ClientLink, Connection, ConnectionEvents } from '../link.ts';
 import { lost } from '../stream-connection.ts';
-import { SOCKET_LIMITS } from './packet-window.ts';
+import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
 /** What a hub sends at most in one message; it is trusted with more than a client is. */
@@ -46,7 +46,7 @@ function connect(
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   // It never connects again by itself: what was on the way would be lost in silence.
-  const dealer = new Dealer({ ...SOCKET_LIMITS, maxMessageSize: MAX_FROM_HUB, reconnectInterval: -1 });
+  const dealer = openDealer({ ...SOCKET_OPTIONS, maxMessageSize: MAX_FROM_HUB, reconnectInterval: -1 });
   const connection = new ZmqConnection(
     {
       // A socket that is closed throws instead of rejecting.
@@ -77,6 +77,17 @@ function connect(
   watch(dealer, begin, fail);
   dealer.connect(endpoint);
   return promise.finally(() => signal.removeEventListener('abort', onAbort));
+}
+
+function openDealer(options: ConstructorParameters<typeof Dealer>[0]): Dealer {
+  try {
+    return new Dealer(options);
+  } catch (cause) {
+    throw new BusbarError('UNAVAILABLE', `ZeroMQ has no socket left: ${(cause as NodeJS.ErrnoException).code}`, {
+      hint: 'Share one transport among the agents of a process: it can carry thousands.',
+      cause,
+    });
+  }
 }
 
 function watch(dealer: Dealer, onConnected: () => void, onFailed: (why: string) => void): void {
