@@ -1,8 +1,10 @@
 // What the conformance suite needs to know of the Unix link: a hub in a process of its own.
-import { copyFile } from 'node:fs/promises';
-import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
+import { copyFile, writeFile } from 'node:fs/promises';
+import type { Transport } from '@busbar/api/transport';
+import type { Harness, HarnessServer, HarnessStore, Stranger } from '@busbar/conformance';
 import { openProxy, tempDir } from '@busbar/testbed';
 import { openUnix, stopHub } from '../src/index.ts';
+import { tokenOf } from './raw-peer.ts';
 import { type RunningHub, startHub, whenServing } from './running-hub.ts';
 
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
@@ -15,6 +17,12 @@ export function unixHarness(name: string, store: string): Harness {
     missing: {
       files: 'Its files are those of the store that the hub lends.',
       ...(store.startsWith('memory:') && { reopen: 'What the hub holds in memory goes with it.' }),
+    },
+    strangers: {
+      wrongPassword: () => withWrongToken(store),
+      denied: 'Who is let in may do everything.',
+      wrongAuthority: 'A Unix socket has no certificate.',
+      impostor: () => boundToAgent(store),
     },
     async store(needs) {
       if (needs?.server === true) return ownStore(store);
@@ -58,6 +66,29 @@ async function ownStore(store: string): Promise<HarnessStore> {
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Connects to a hub, and has the token of another. */
+async function withWrongToken(store: string): Promise<Stranger> {
+  const hub = await startHub(store);
+  const folder = tempDir('busbar-wire');
+  const path = folder.join('wire.sock');
+  const proxy = await openProxy({ target: { path: hub.path }, listen: { path } });
+  const token = 'a-token-of-another-hub';
+  await writeFile(`${path}.token`, token, { mode: 0o600 });
+  const remove = async (): Promise<void> => {
+    await proxy[Symbol.asyncDispose]();
+    await hub[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  return { open: () => openUnix({ path }), secrets: [token, tokenOf(hub.path)], remove };
+}
+
+/** Has said which agent it is. */
+async function boundToAgent(store: string): Promise<Stranger> {
+  const hub = await startHub(store);
+  const open = (): Promise<Transport> => openUnix({ path: hub.path, agent: '@myself' });
+  return { open, secrets: [tokenOf(hub.path)], remove: () => hub[Symbol.asyncDispose]() };
 }
 
 function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire'], token: string): HarnessServer {

@@ -96,14 +96,18 @@ export class HubLine {
     return { id, answer: promise, pending };
   }
 
-  /** Tells the hub that nobody waits for a request any more. One that was not sent is over at once. */
-  cancel(id: number): void {
+  /**
+   * Tells the hub that nobody waits for a request any more. It is over once the hub has answered; at once where it was
+   * not sent, or where its answer does not matter.
+   */
+  cancel(id: number, answer: 'matters' | 'is nothing' = 'matters'): void {
     this.#release();
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
+    pending.isCancelled = true;
     if (pending.sentAt !== undefined && this.#conversation !== undefined) {
       this.#conversation.send(frame(FRAME.cancel, id));
-      return;
+      if (answer === 'matters') return;
     }
     this.#pending.delete(id);
     pending.reject(new BusbarError('ABORTED', 'nobody waits for it any more'));

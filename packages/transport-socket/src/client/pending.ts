@@ -42,6 +42,8 @@ export class Pending {
   readonly reject: (error: unknown) => void;
   /** When it was sent first; undefined while it waits for a connection. */
   sentAt: number | undefined;
+  /** Nobody waits for it. */
+  isCancelled = false;
   /** Whether it was sent over more than one connection. */
   isRepeated = false;
 
@@ -67,7 +69,8 @@ export class Pending {
   lost(now: number): ConnectionLost | undefined {
     if (this.sentAt === undefined) return undefined;
     const { whenLost } = this.plan;
-    const isInTime = whenLost === 'repeat' && (this.plan.isWait === true || now - this.sentAt < REPEAT_WITHIN_MS);
+    const isWanted = whenLost === 'repeat' && !this.isCancelled;
+    const isInTime = isWanted && (this.plan.isWait === true || now - this.sentAt < REPEAT_WITHIN_MS);
     if (isInTime) return undefined;
     return new ConnectionLost(whenLost === 'failed' ? 'failed' : 'unknown');
   }

@@ -23,7 +23,7 @@ export class RemoteCursor {
   #cursor: number | undefined;
   /** The connection that {@link #cursor} belongs to. */
   #epoch = -1;
-  #underWay: number | undefined;
+  #underWay: { readonly id: number; readonly isOpening: boolean } | undefined;
   isClosed = false;
 
   constructor(line: HubLine, source: RemoteSource) {
@@ -36,7 +36,7 @@ export class RemoteCursor {
     const { op } = this.#source;
     const deadline = context?.deadline ?? Number.POSITIVE_INFINITY;
     const { id, answer } = this.#line.track({ op, head: this.#source.head(), deadline, whenLost: 'repeat' });
-    const opened = await this.#await(id, answer);
+    const opened = await this.#await(id, answer, true);
     this.#cursor = id;
     this.#epoch = this.#line.epoch;
     this.#source.opened?.(opened);
@@ -66,7 +66,9 @@ export class RemoteCursor {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    if (this.#underWay !== undefined) this.#line.cancel(this.#underWay);
+    const { id, isOpening } = this.#underWay ?? {};
+    // What was being opened must be closed at the hub: its answer says what.
+    if (id !== undefined) this.#line.cancel(id, isOpening === true ? 'matters' : 'is nothing');
     this.#release();
   }
 
@@ -79,12 +81,12 @@ export class RemoteCursor {
       isWait: true,
       onPart: (part) => this.#source.moved?.(part),
     });
-    return this.#await(id, answer);
+    return this.#await(id, answer, false);
   }
 
   /** What is under way ends when the cursor is closed, also while there is no connection. */
-  async #await(id: number, answer: Promise<Frame>): Promise<Frame> {
-    this.#underWay = id;
+  async #await(id: number, answer: Promise<Frame>, isOpening: boolean): Promise<Frame> {
+    this.#underWay = { id, isOpening };
     try {
       return await answer;
     } finally {

@@ -7,6 +7,7 @@ import type {
   Settlement,
   SettleResult,
   StampedMessage,
+  Wanted,
 } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
 import type { Frame, Head } from '../frame.ts';
@@ -15,6 +16,9 @@ import { readMessage, toInputHead } from '../wire-message.ts';
 import { batches } from './batches.ts';
 import type { HubLine } from './hub-line.ts';
 import { Joiner } from './joiner.ts';
+
+/** How long a wait that was cancelled waits for the hub to say what it had brought by then. */
+const CANCEL_MS = 1_000;
 
 /** The queues of a hub's store. */
 export function remoteQueues(line: HubLine, agent: string | undefined): QueueBackend {
@@ -28,29 +32,50 @@ export function remoteQueues(line: HubLine, agent: string | undefined): QueueBac
           head: create ? { queue, messages: heads } : { queue, create, messages: heads },
         })),
       ),
-    async receive(queue, { max, waitMs, consumer }, context) {
-      const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
-      const { id, answer } = line.track({
-        op: 'queues.receive',
-        head: { queue, max, waitMs: wait, consumer },
-        deadline: Number.POSITIVE_INFINITY,
-        whenLost: 'repeat',
-        isWait: true,
-      });
-      const { signal } = context;
-      const onAbort = (): void => line.cancel(id);
-      signal.addEventListener('abort', onAbort, { once: true });
-      try {
-        return readDeliveries(await answer, queue);
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-      }
-    },
+    receive: (queue, wanted, { signal }) => receive(line, queue, wanted, signal),
     settle: (all, { deadline }) => settlements.ask('', all, deadline, (joined, last) => settle(line, joined, last)),
     async configure(queue, settings, { deadline }) {
       await line.request({ op: 'queues.configure', head: { queue, settings }, deadline, whenLost: 'repeat' });
     },
   };
+}
+
+async function receive(
+  line: HubLine,
+  queue: string,
+  { max, waitMs, consumer }: Wanted,
+  signal: AbortSignal,
+): Promise<Delivery[]> {
+  const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
+  const { id, answer } = line.track({
+    op: 'queues.receive',
+    head: { queue, max, waitMs: wait, consumer },
+    deadline: Number.POSITIVE_INFINITY,
+    whenLost: 'repeat',
+    isWait: true,
+  });
+  const deliveries = answer.then((frame) => readDeliveries(frame, queue));
+  const givenUp = Promise.withResolvers<Delivery[]>();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    line.cancel(id);
+    timer = setTimeout(() => {
+      givenUp.resolve([]);
+      deliveries.then((late) => release(line, late)).catch(() => undefined);
+    }, CANCEL_MS);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([deliveries, givenUp.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function release(line: HubLine, deliveries: readonly Delivery[]): Promise<unknown> {
+  const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
+  return deliveries.length === 0 ? Promise.resolve() : settle(line, settlements, Number.POSITIVE_INFINITY);
 }
 
 /** Sends in frames of a bounded size; the ids make sure that a repetition stores nothing twice. */
