@@ -6,6 +6,7 @@ import { CALL_CREDIT } from '../protocol.ts';
 import { readError } from '../wire-error.ts';
 import { checkPassing } from '../wire-message.ts';
 import { handleOf, speakFor, unbounded } from './arguments.ts';
+import type { Cancellation } from './cancellation.ts';
 import type { Client, Reply, Request } from './reply.ts';
 
 /** Calls that may wait for one address while all its servers are busy. */
@@ -30,7 +31,7 @@ export class CallRouter {
   }
 
   /** Has one server of the address answer: the least busy, of equals the one that was chosen least lately. */
-  async call({ id, head, bodies, client, signal }: Request): Promise<Reply> {
+  async call({ id, head, bodies, client, cancellation }: Request): Promise<Reply> {
     const { address, message } = head;
     checkQueueName(address);
     const [body = NO_BODY] = bodies;
@@ -46,7 +47,7 @@ export class CallRouter {
     const question = { message: { id: newId(), ...message, sentAt: Date.now() }, body, timeoutMs };
     const call = new RoutedCall(client, id, best, question);
     this.#begin(client, id, call);
-    return call.run(signal).finally(() => this.#end(client, id));
+    return call.run(cancellation).finally(() => this.#end(client, id));
   }
 
   /** A caller takes so many replies more. */
@@ -196,9 +197,9 @@ class RoutedCall {
     this.#until = performance.now() + question.timeoutMs;
   }
 
-  async run(signal: AbortSignal): Promise<Reply> {
+  async run(cancellation: Cancellation): Promise<Reply> {
     this.#server.take(this);
-    signal.addEventListener('abort', () => this.#cancelled(), { once: true });
+    cancellation.onCancel(() => this.#cancelled());
     return this.#outcome.promise;
   }
 

@@ -12,12 +12,13 @@ import type { Head } from '../frame.ts';
 import { BATCH_BYTES } from '../protocol.ts';
 import { toMessageHead } from '../wire-message.ts';
 import { toEntryHead } from '../wire-values.ts';
+import type { Cancellation } from './cancellation.ts';
 import { Feed } from './feed.ts';
 import type { Reply } from './reply.ts';
 
 /** A stream that a client reads batch by batch. */
 export interface HubCursor {
-  next(max: number, signal: AbortSignal): Promise<Reply>;
+  next(max: number, cancellation: Cancellation): Promise<Reply>;
   close(): void;
   /** Where it stands now, if a client waits and it moved on since it was asked last. */
   movedTo?(): string | undefined;
@@ -43,7 +44,7 @@ export class Cursors {
     this.#open.set(id, cursor);
   }
 
-  async next(id: number, requestId: number, max: number, signal: AbortSignal): Promise<Reply> {
+  async next(id: number, requestId: number, max: number, cancellation: Cancellation): Promise<Reply> {
     const cursor = this.#open.get(id);
     if (cursor === undefined)
       throw new BusbarError('NOT_FOUND', 'there is no such cursor', { hint: 'Open one first.' });
@@ -51,7 +52,7 @@ export class Cursors {
       throw new BusbarError('CONFLICT', 'the cursor is being read already', { hint: 'Await it.' });
     this.#waiting.set(id, requestId);
     try {
-      return await cursor.next(max, signal);
+      return await cursor.next(max, cancellation);
     } finally {
       this.#waiting.delete(id);
     }
@@ -91,8 +92,8 @@ export class EventFeed implements HubCursor {
     return this.#told;
   }
 
-  async next(max: number, signal: AbortSignal): Promise<Reply> {
-    const events = await this.#feed.next(max, ({ body }) => body.byteLength, BATCH_BYTES, signal);
+  async next(max: number, cancellation: Cancellation): Promise<Reply> {
+    const events = await this.#feed.next(max, ({ body }) => body.byteLength, BATCH_BYTES, cancellation);
     this.#told = events.findLast(({ position }) => position !== undefined)?.position ?? this.#told;
     const dropped = this.#subscription?.dropped ?? 0;
     const heads = events.map(toEventHead);
@@ -126,8 +127,8 @@ export class ChangeFeed implements HubCursor {
     void watch.ended.then((error) => this.#feed.end(error));
   }
 
-  async next(max: number, signal: AbortSignal): Promise<Reply> {
-    const changes = await this.#feed.next(max, sizeOfChange, BATCH_BYTES, signal);
+  async next(max: number, cancellation: Cancellation): Promise<Reply> {
+    const changes = await this.#feed.next(max, sizeOfChange, BATCH_BYTES, cancellation);
     const bodies = changes.flatMap((change) => (change.kind === 'put' ? [change.entry.value] : []));
     return { head: { changes: changes.map(toChangeHead) }, bodies };
   }

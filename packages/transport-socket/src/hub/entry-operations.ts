@@ -39,10 +39,10 @@ export const entryOperations: Readonly<Record<string, Operation>> = {
     else client.cursors.add(id, feed);
     return { head: { cursor: id } };
   },
-  async 'cursor.next'({ id, head, client, signal }) {
+  async 'cursor.next'({ id, head, client, cancellation }) {
     const { cursor, max } = head;
     checkInteger(max, 'max', { min: 1, max: 1000 });
-    return client.cursors.next(handleOf(cursor, 'cursor'), id, (max as number | undefined) ?? 256, signal);
+    return client.cursors.next(handleOf(cursor, 'cursor'), id, (max as number | undefined) ?? 256, cancellation);
   },
   async 'cursor.close'({ head, client }) {
     client.cursors.close(handleOf(head['cursor'], 'cursor'));

@@ -1,5 +1,7 @@
 /** What a store pushes, kept until a client asks for it: one batch at a time, so that the client's asking is the credit. */
 
+import type { Cancellation } from './cancellation.ts';
+
 /** One batch between a handler of the store and the requests of a client. */
 export class Feed<T> {
   #items: readonly T[] = [];
@@ -33,26 +35,31 @@ export class Feed<T> {
   }
 
   /** Up to `max` items or about `maxBytes`, once one is there; the client has handled what it got before. */
-  async next(max: number, sizeOf: (item: T) => number, maxBytes: number, signal: AbortSignal): Promise<readonly T[]> {
+  async next(
+    max: number,
+    sizeOf: (item: T) => number,
+    maxBytes: number,
+    cancellation: Cancellation,
+  ): Promise<readonly T[]> {
     if (this.#taken >= this.#items.length) {
       this.#done?.();
       this.#done = undefined;
     }
     while (this.#taken >= this.#items.length) {
-      signal.throwIfAborted();
+      if (cancellation.reason !== undefined) throw cancellation.reason;
       if (this.#end !== undefined) {
         if (this.#end.error !== undefined) throw this.#end.error;
         return [];
       }
-      await this.#waken(signal);
+      await this.#waken(cancellation);
     }
     return this.#cut(max, sizeOf, maxBytes);
   }
 
-  async #waken(signal: AbortSignal): Promise<void> {
+  async #waken(cancellation: Cancellation): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    cancellation.onCancel(() => resolve());
     await promise;
     this.#wake = undefined;
   }

@@ -52,7 +52,7 @@ function giveBack(store: Transport, deliveries: readonly Delivery[]): void {
 }
 
 /** No more than one answer holds: of a queue that nobody knows yet a few, and then by their size. */
-async function claim({ head, client, signal }: Request): Promise<Delivery[]> {
+async function claim({ head, client, cancellation }: Request): Promise<Delivery[]> {
   const { queue, max, waitMs } = head as { queue: string; max?: number; waitMs?: unknown };
   const options = {
     ...pick(head, ['consumer']),
@@ -60,7 +60,7 @@ async function claim({ head, client, signal }: Request): Promise<Delivery[]> {
       ? {}
       : { max: typeof max === 'number' && max <= 1000 ? Math.min(max, client.sizes.room(queue)) : max }),
     ...(waitMs === undefined ? {} : { waitMs: unbounded(waitMs) }),
-    signal,
+    signal: cancellation.signal,
   };
   return client.store.queues.receive(queue, options);
 }

@@ -3,6 +3,7 @@
 import type { Transport } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
 import type { CallRouter, ServedCalls } from './call-router.ts';
+import type { Cancellation } from './cancellation.ts';
 import type { Cursors } from './cursors.ts';
 import type { QueueSizes } from './queue-sizes.ts';
 
@@ -11,8 +12,8 @@ export interface Request {
   readonly id: number;
   readonly head: Head;
   readonly bodies: readonly Uint8Array[];
-  /** Fires when the client waits no more, or has gone. */
-  readonly signal: AbortSignal;
+  /** When the client waits no more, or has gone. */
+  readonly cancellation: Cancellation;
   readonly client: Client;
 }
 

@@ -14,10 +14,11 @@ import {
 } from '../protocol.ts';
 import { toErrorHead } from '../wire-error.ts';
 import { type CallRouter, ServedCalls } from './call-router.ts';
+import { Cancellation } from './cancellation.ts';
 import { Cursors } from './cursors.ts';
 import { findOperation } from './operations.ts';
 import type { QueueSizes } from './queue-sizes.ts';
-import type { Client, HubControl, Reply } from './reply.ts';
+import type { Client, HubControl, Reply, Request } from './reply.ts';
 import type { LentStore, Stores } from './stores.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -37,7 +38,7 @@ export interface HubShared {
 /** One request under way. */
 interface UnderWay {
   readonly bytes: number;
-  abort?: AbortController;
+  readonly cancellation: Cancellation;
 }
 
 /** Requests of one client that are under way; 10,000 waiting inboxes are normal. */
@@ -118,7 +119,7 @@ export class HubSession implements ConnectionEvents, Client {
     clearTimeout(this.#stuckTimer);
     this.#heartbeat?.stop();
     if (error?.code === 'INVALID_ARGUMENT') this.#hub.refused(error.message, this.#peer.address);
-    for (const { abort } of this.#underWay.values()) abort?.abort(new BusbarError('ABORTED', 'the client has gone'));
+    this.#cancelAll(new BusbarError('ABORTED', 'the client has gone'));
     this.cursors.closeAll();
     this.served.close();
     this.#lent?.giveBack();
@@ -146,10 +147,14 @@ export class HubSession implements ConnectionEvents, Client {
   async goodbye(reason: string): Promise<void> {
     this.#isLeaving = true;
     this.#connection.pause();
-    for (const { abort } of this.#underWay.values()) abort?.abort(aborted());
+    this.#cancelAll(aborted());
     await this.#answered();
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
     this.#connection.close();
+  }
+
+  #cancelAll(reason: BusbarError): void {
+    for (const { cancellation } of this.#underWay.values()) cancellation.cancel(reason);
   }
 
   async #answered(): Promise<void> {
@@ -173,7 +178,7 @@ export class HubSession implements ConnectionEvents, Client {
     else if (each.type === FRAME.pong) return;
     else if (this.#lent === undefined) throw bad('a frame before the welcome');
     else if (each.type === FRAME.request) this.#request(each);
-    else if (each.type === FRAME.cancel) this.#underWay.get(each.id)?.abort?.abort(aborted());
+    else if (each.type === FRAME.cancel) this.#underWay.get(each.id)?.cancellation.cancel(aborted());
     else if (each.type === FRAME.credit) this.router.credited(this, each);
     else if (each.type === FRAME.part || each.type === FRAME.answer || each.type === FRAME.error)
       this.served.heard(each);
@@ -225,34 +230,25 @@ export class HubSession implements ConnectionEvents, Client {
       this.#fail(id, tooMany());
       return;
     }
-    const underWay: UnderWay = { bytes: bytesOf(bodies) };
+    const cancellation = new Cancellation();
+    const underWay = { bytes: bytesOf(bodies), cancellation };
     this.#underWay.set(id, underWay);
     this.#takenBytes += underWay.bytes;
     if (this.#takenBytes > MAX_TAKEN_BYTES) this.#pause();
-    const request = {
-      id,
-      head,
-      bodies,
-      client: this,
-      get signal(): AbortSignal {
-        underWay.abort ??= new AbortController();
-        return underWay.abort.signal;
-      },
-    };
-    this.#start(request).then(
+    this.#start({ id, head, bodies, cancellation, client: this }).then(
       (reply) => {
         if (!this.send('answer', id, reply.head, reply.bodies)) reply.undo?.();
         this.#over(id, underWay);
       },
       (error: unknown) => {
-        const isLeftToNext = this.#isLeaving && underWay.abort?.signal.aborted === true;
+        const isLeftToNext = this.#isLeaving && cancellation.isHeard;
         if (!isLeftToNext) this.#fail(id, toBusbarError(error));
         this.#over(id, underWay);
       },
     );
   }
 
-  async #start(request: Parameters<ReturnType<typeof findOperation>>[0]): Promise<Reply> {
+  async #start(request: Request): Promise<Reply> {
     return findOperation(request.head['op'])(request);
   }
 
