@@ -14,7 +14,7 @@ export interface Harness {
   store(needs?: StoreNeeds): Promise<HarnessStore>;
   /** Why a power is missing, one sentence each; a power without a reason here is there. */
   readonly missing?: Readonly<Partial<Record<Power, string>>>;
-  /** There is no server behind it, so that what is about servers does not apply. A reach of `process` says so too. */
+  /** There is no server behind it, so that what is about servers does not apply. */
   readonly serverless?: boolean;
   /** Its server is one of several, and the others do its work while it is gone (power `spare`). */
   readonly spare?: boolean;

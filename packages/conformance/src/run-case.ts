@@ -104,7 +104,7 @@ function whyUnpowered(
   { reach, durability }: Capabilities,
 ): Verdict | undefined {
   if (powers.includes('server') || stranger !== undefined) {
-    const withoutServer = whyWithoutServer(harness, stranger, reach);
+    const withoutServer = whyWithoutServer(harness, stranger);
     if (withoutServer !== undefined) return withoutServer;
   }
   const staysInside: Verdict = {
@@ -133,9 +133,8 @@ function whyMissing({ missing = {}, spare = false }: Harness, power: Power): str
 function whyWithoutServer(
   { serverless = false, strangers = {} }: Harness,
   stranger: StrangerKind | undefined,
-  reach: Capabilities['reach'],
 ): Verdict | undefined {
-  if (serverless || reach === 'process') return { status: 'not-applicable', reason: 'There is no server behind it.' };
+  if (serverless) return { status: 'not-applicable', reason: 'There is no server behind it.' };
   if (stranger === undefined) return undefined;
   const found = strangers[stranger];
   if (typeof found === 'string') return { status: 'not-applicable', reason: found };

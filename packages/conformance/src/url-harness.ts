@@ -26,8 +26,9 @@ export interface UrlHarnessOptions {
 export async function urlHarness(url: string, options: UrlHarnessOptions): Promise<Harness> {
   const name = options.name ?? url.slice(0, url.indexOf(':'));
   const store = options.apart === 'file' ? () => fileStore(url, options) : () => namespaceStore(url, options);
-  const serverless = options.apart === 'file';
-  return { name, store, serverless, missing: missingPowers(await readCapabilities(store), options) };
+  const capabilities = await readCapabilities(store);
+  const serverless = options.apart === 'file' || capabilities.reach === 'process';
+  return { name, store, serverless, missing: missingPowers(capabilities, options) };
 }
 
 async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Capabilities> {
