@@ -1,6 +1,6 @@
 /** Doing what has to be done though nobody asks: each process looks now and then, and whoever comes first does it. */
 
-import { BusbarError } from '@busbar/api/transport';
+import { BusbarError, newId } from '@busbar/api/transport';
 import type { Link } from './link.ts';
 import type { Settings } from './options.ts';
 import { SCRIPTS } from './scripts.ts';
@@ -8,6 +8,8 @@ import { SCRIPTS } from './scripts.ts';
 /** A look takes the server 20 µs. */
 const LOOK_MS = 1_000;
 const IDLE_LOOK_MS = 5_000;
+/** All processes together look about this often at what is planned. */
+const SHARE_MS = 25;
 
 /** What the keeper is told and tells. */
 export interface Keeping {
@@ -25,6 +27,7 @@ export class Keeper {
   readonly #link: Link;
   readonly #settings: Settings;
   readonly #keeping: Keeping;
+  readonly #id = newId();
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #isBusy = false;
@@ -74,22 +77,27 @@ export class Keeper {
     const { maxEvents, maxBytes, maxAgeMs } = this.#settings.retention;
     for (;;) {
       const bounds = { deadline: performance.now() + LOOK_MS, repeat: true };
-      const args = [maxEvents, maxBytes, maxAgeMs].map(boundless);
-      const reply = (await this.#link.run(SCRIPTS.tick, args, bounds)) as [number, number, Buffer, ...Buffer[]];
-      const [entryMs, more, last, ...copying] = reply;
+      const args = [...[maxEvents, maxBytes, maxAgeMs].map(boundless), this.#id];
+      const reply = (await this.#link.run(SCRIPTS.tick, args, bounds)) as Reply;
+      const [entryMs, more, last, plannedMs, keepers, ...copying] = reply;
       this.#keeping.onLog(String(last));
       for (const queue of copying) this.#keeping.onCopying(queue.toString());
-      if (more === 0 || this.#isClosed) return this.#pause(entryMs);
+      if (more === 0 || this.#isClosed) return this.#pause(entryMs, plannedMs, keepers);
     }
   }
 
-  #pause(entryMs: number): number {
+  /** The fewer look, the closer each keeps to what is planned; many come at different moments by themselves. */
+  #pause(entryMs: number, plannedMs: number, keepers: number): number {
     if (!this.#keeping.isWanted()) return IDLE_LOOK_MS;
-    if (!this.#keeping.isWatching() || entryMs < 0) return LOOK_MS;
-    // Of many who watch, not all look at the same moment.
-    return Math.min(LOOK_MS, entryMs + 1 + Math.random() * 20);
+    const jitter = Math.random() * 20;
+    const share = keepers * SHARE_MS * (0.5 + Math.random());
+    const planned = plannedMs < 0 ? LOOK_MS : Math.max(plannedMs + 1 + jitter, share);
+    const ending = !this.#keeping.isWatching() || entryMs < 0 ? LOOK_MS : entryMs + 1 + jitter;
+    return Math.min(LOOK_MS, planned, ending);
   }
 }
+
+type Reply = [entryMs: number, more: number, last: Buffer, plannedMs: number, keepers: number, ...copying: Buffer[]];
 
 /** Lua reads no Infinity. */
 export function boundless(value: number): number {

@@ -73,11 +73,14 @@ local function upkeep(Q, copying)
 end
 `;
 
-/** ARGV: bounds of retention. Returns ms to the next end of an entry, whether there is more to do, the last position of the log, queues that still copy history. */
+/**
+ * ARGV: bounds of retention, process. Returns ms to the next end of an entry, whether there is more to do, the last position
+ * of the log, ms to what is planned next, how many processes look, and the queues that still copy history.
+ */
 export const TICK: string = `
 ${UPKEEP}
 local due = call('ZRANGE', P .. 'agenda', '-inf', us, 'BYSCORE', 'LIMIT', 0, 4)
-local out = { -1, #due == 4 and 1 or 0, lastId(logState()) }
+local out = { -1, #due == 4 and 1 or 0, lastId(logState()), -1, 1 }
 for _, name in ipairs(due) do
   call('ZREM', P .. 'agenda', name)
   if name == '\\nentries' then
@@ -99,6 +102,11 @@ for _, name in ipairs(due) do
 end
 local coming = first(P .. 'expiring')
 if coming then out[1] = math.max(0, math.ceil((coming - us) / 1000)) end
+local planned = first(P .. 'agenda')
+if planned then out[4] = math.max(0, math.ceil((planned - us) / 1000)) end
+call('ZADD', P .. 'keepers', us, ARGV[4])
+call('ZREMRANGEBYSCORE', P .. 'keepers', '-inf', us - 10000000)
+out[5] = call('ZCARD', P .. 'keepers')
 return out
 `;
 
@@ -284,9 +292,7 @@ for i = 3, #ARGV do
       call('ZREM', P .. 'expiry:' .. Q, key)
       forget(q, key)
     elseif delay > 0 then
-      local due = us + math.ceil(delay * 1000) + i
-      call('ZADD', P .. 'delayed:' .. Q, due, key)
-      later(q, due)
+      putOff(q, key, us + math.ceil(delay * 1000) + i)
     else
       local p = parse(call('HGET', P .. 'head:' .. Q, key))
       makeReady(q, key, (9 - p) * LEVEL + places(q, 1))
@@ -296,8 +302,6 @@ end
 if q then
   save(q)
   if q.freed > 0 then wake(Q, q.freed) end
-  -- Those who wait learn when to look.
-  if delay and delay > 0 then wake(Q, 1) end
 end
 return table.concat(results)
 `;
@@ -324,7 +328,7 @@ end
 local log = logState()
 log.bytes, log.trimmed = 0, lastId(log)
 saveLog(log)
-call('UNLINK', P .. 'topics', P .. 'seen', P .. 'seenAt', P .. 'bindings', P .. 'copies', P .. 'agenda', P .. 'gone')
+call('UNLINK', P .. 'topics', P .. 'seen', P .. 'seenAt', P .. 'bindings', P .. 'copies', P .. 'agenda', P .. 'gone', P .. 'keepers')
 call('HINCRBY', P .. 'meta', 'bindings', 1)
 return 0
 `;

@@ -37,12 +37,6 @@ local function ensure(Q, settings)
   return q, true
 end
 
-local function save(q)
-  call('HSET', P .. 'queue:' .. q.name, 'sent', q.sent, 'done', q.done, 'died', q.died, 'expired', q.expired,
-    'usedAt', q.usedAt, 'place', q.place, 'copying', q.copying)
-  if q.next < math.huge then plan(q.name, q.next) end
-end
-
 local function later(q, at)
   if at < q.next then q.next = at end
 end
@@ -73,6 +67,21 @@ local function wake(Q, n)
     if call('SPUBLISH', P .. 'bell:' .. who, Q) > 0 then woken = woken + 1 end
   end
   if woken > 0 then plan(Q, us + 1000000) end
+end
+
+local function save(q)
+  call('HSET', P .. 'queue:' .. q.name, 'sent', q.sent, 'done', q.done, 'died', q.died, 'expired', q.expired,
+    'usedAt', q.usedAt, 'place', q.place, 'copying', q.copying)
+  if q.next < math.huge then plan(q.name, q.next) end
+  -- Somebody who waits learns when to look.
+  if q.hint then wake(q.name, 1) end
+end
+
+-- Puts a message off. One that comes due before all others is told to somebody who waits.
+local function putOff(q, key, due)
+  call('ZADD', P .. 'delayed:' .. q.name, due, key)
+  later(q, due)
+  if first(P .. 'delayed:' .. q.name) >= due then q.hint = true end
 end
 
 local function hasLanes(q)
@@ -137,8 +146,7 @@ local function shelve(q, key, head, place, index, delayMs)
   local isTurn = okey == '' or enlane(q, key, okey, place)
   if delay > 0 then
     local due = us + math.ceil(delay * 1000) + index
-    call('ZADD', P .. 'delayed:' .. Q, due, key)
-    later(q, due)
+    putOff(q, key, due)
     return nil
   end
   if isTurn then return score end
@@ -236,9 +244,7 @@ local function back(q, key, score, expires, delayMs)
     later(q, expires)
   end
   if delayMs > 0 then
-    local due = us + math.ceil(delayMs * 1000)
-    call('ZADD', P .. 'delayed:' .. q.name, due, key)
-    later(q, due)
+    putOff(q, key, us + math.ceil(delayMs * 1000))
   else
     makeReady(q, key, score)
   end

@@ -112,7 +112,11 @@ while taken < wanted and bytes < 4194304 do
     call('HSET', P .. 'lease:' .. Q, unpack(leases))
   end
 end
-if taken > 0 then later(q, us + leaseUs + 1) end
+if taken > 0 then
+  later(q, us + leaseUs + 1)
+  -- Its end may come before the next look at the agenda.
+  if q.leaseMs < 2000 then q.hint = true end
+end
 local left = call('ZCARD', P .. 'ready:' .. Q)
 local look = -1
 if q.copying > 0 or (taken < wanted and left == 0) then
