@@ -69,7 +69,7 @@ export class Reader {
       id: head.id ?? '',
       body: this.bytes(head.size),
       contentType: head.contentType ?? DEFAULT_TYPE,
-      headers: head.headers ?? {},
+      headers: Object.freeze(head.headers ?? {}),
       type: head.type,
       from: head.from,
       to: head.to,

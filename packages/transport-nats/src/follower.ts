@@ -17,12 +17,13 @@ export interface FollowerListener {
   record(stored: Stored): void;
   /** It has seen everything that was there when it began. */
   caughtUp(): void;
-  /** Something is missing, or nothing is heard any more: it ended. */
-  broken(): void;
+  /** It ended: something is missing, or, where it `isSilent`, nothing is heard any more. */
+  broken(isSilent: boolean): void;
 }
 
-const HEARTBEAT_MS = 2_000;
-const SILENCE_MS = 3 * HEARTBEAT_MS;
+const HEARTBEAT_MS = 1_000;
+/** So many heartbeats in a row may be missed: a blocked event loop misses one, however long it was blocked. */
+const MAX_MISSED = 3;
 
 /** One ordered consumer, kept by nobody but us: it ends at the first sign of a gap, and is replaced then. */
 export class Follower {
@@ -35,7 +36,7 @@ export class Follower {
   #delivered = 0;
   #next: number;
   #isCaughtUp = false;
-  #heardAt = 0;
+  #missed = 0;
   #watchdog: NodeJS.Timeout | undefined;
 
   constructor(
@@ -61,9 +62,9 @@ export class Follower {
     this.#subscription = this.#connection.subscribe(inbox, { callback });
     const { name, num_pending } = await this.#manager.consumers.add(this.#stream, configOf(inbox, this.#next));
     this.#name = name;
-    this.#heardAt = performance.now();
     this.#watchdog = setInterval(() => {
-      if (performance.now() - this.#heardAt > SILENCE_MS) this.#end();
+      this.#missed += 1;
+      if (this.#missed > MAX_MISSED) this.#end(true);
     }, HEARTBEAT_MS);
     if (num_pending === 0) this.#reachEnd();
   }
@@ -81,7 +82,7 @@ export class Follower {
   }
 
   #take(message: Msg): void {
-    this.#heardAt = performance.now();
+    this.#missed = 0;
     if (message.headers?.code === 100) {
       this.#answer(message);
       return;
@@ -112,10 +113,10 @@ export class Follower {
     this.#listener.caughtUp();
   }
 
-  #end(): void {
+  #end(isSilent = false): void {
     if (this.#subscription === undefined) return;
     this.stop();
-    this.#listener.broken();
+    this.#listener.broken(isSilent);
   }
 }
 

@@ -54,14 +54,14 @@ export class HistoryReader {
     });
     const { history } = this.#replica.state;
     const events: NumberedEvent[] = [];
-    let next = messages.length === 0 ? number : number;
+    let next = number;
     for (const { reply, data } of messages) {
       const sequence = sequenceOf(reply ?? '');
       if (this.#consumer !== undefined) this.#consumer.next = sequence + 1;
       for (const event of eventsOf(data, sequence)) {
         if (event.number >= number && history.has(event.number)) events.push(event);
+        next = Math.max(next, event.number + 1);
       }
-      next = (sequence + 1) * PLACES;
     }
     history.assertKept(number);
     return { events, next };

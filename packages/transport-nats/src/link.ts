@@ -59,6 +59,11 @@ export class Link {
     for (const listener of this.#listeners) listener({ state: 'open' });
   }
 
+  /** Connects anew: nothing is heard on this connection, though nobody said that it ended. */
+  renew(): void {
+    if (this.isUp) this.connection.reconnect().catch(() => undefined); // It is closed, or on its way already.
+  }
+
   async close(): Promise<void> {
     this.isUp = false;
     await this.connection.close();

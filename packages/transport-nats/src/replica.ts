@@ -185,9 +185,10 @@ export class Replica {
           this.#caughtUp();
           resolve();
         },
-        broken: () => {
+        broken: (isSilent) => {
           this.author.down();
-          if (this.#loading === undefined) this.#loading = emptyLoading();
+          if (isSilent) this.link.renew();
+          else this.#loading ??= emptyLoading();
           const error = new BusbarError('UNAVAILABLE', 'the log could not be read on');
           reject(error);
           this.#tryAgain(error);
