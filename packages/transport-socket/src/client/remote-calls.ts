@@ -6,21 +6,16 @@ import {
   type CallContext,
   isBusbarError,
   type Message,
-  type MessageInput,
   type Service,
   type StampedMessage,
 } from '@busbar/api/transport';
 import { FRAME, type Frame, type Head } from '../frame.ts';
-import { CALL_CREDIT } from '../protocol.ts';
 import { toErrorHead } from '../wire-error.ts';
 import { readMessage, stampReply, toInputHead, toMessageHead } from '../wire-message.ts';
 import type { HubLine } from './hub-line.ts';
 import { ConnectionLost } from './pending.ts';
-
-type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
-
-/** What of the credit is given back at once: not with each reply. */
-const CREDIT_STEP = CALL_CREDIT / 2;
+import { type Handler, RemoteService, ServedCall } from './remote-service.ts';
+import { Replies } from './replies.ts';
 
 /** Calls that this client makes and serves. */
 export class RemoteCalls implements CallBackend {
@@ -114,137 +109,6 @@ export class RemoteCalls implements CallBackend {
     if (line.isConnected) await line.request({ ...plan, whenLost: 'failed' }).catch(() => undefined);
     await service.idle();
   }
-}
-
-/** An address that this client serves. */
-class RemoteService {
-  readonly number: number;
-  readonly head: Head;
-  readonly handler: Handler;
-  /** Whether the hub has confirmed it. */
-  isServing = false;
-  running = 0;
-  #whenIdle: (() => void)[] = [];
-
-  constructor(number: number, address: string, max: number, handler: Handler) {
-    this.number = number;
-    this.head = { service: number, address, max };
-    this.handler = handler;
-  }
-
-  ended(): void {
-    this.running -= 1;
-    if (this.running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
-  }
-
-  async idle(): Promise<void> {
-    if (this.running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
-  }
-}
-
-/** One call that is served here: what its caller still takes, and whether it waits at all. */
-class ServedCall {
-  readonly #gone = new AbortController();
-  #left = CALL_CREDIT;
-  #wake: (() => void) | undefined;
-
-  get signal(): AbortSignal {
-    return this.#gone.signal;
-  }
-
-  /** Resolves when one more reply may be sent, or nobody waits. */
-  async credit(): Promise<void> {
-    while (this.#left <= 0 && !this.#gone.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    this.#left -= 1;
-  }
-
-  credited(count: unknown): void {
-    if (typeof count === 'number') this.#left += count;
-    this.#wake?.();
-  }
-
-  cancel(): void {
-    this.#gone.abort(new BusbarError('ABORTED', 'the caller has gone'));
-    this.#wake?.();
-  }
-}
-
-/** The replies of one call. Plain, not a generator: leaving it must tell the hub also while a reply is waited for. */
-class Replies implements AsyncIterableIterator<Message> {
-  readonly #line: HubLine;
-  readonly #id: number;
-  /** Replies that came and were not taken yet; the credit bounds them. */
-  readonly #arrived: Message[] = [];
-  #taken = 0;
-  #end: { readonly error: unknown } | undefined;
-  #waiting: PromiseWithResolvers<IteratorResult<Message>> | undefined;
-
-  constructor(line: HubLine, head: Head, body: Uint8Array, deadline: number) {
-    this.#line = line;
-    const { id, answer } = line.track({
-      op: 'calls.call',
-      head,
-      bodies: [body],
-      deadline,
-      whenLost: 'unknown',
-      onPart: (part) => this.#arrive(readMessage(part.head, part.bodies[0])),
-    });
-    this.#id = id;
-    answer.then(
-      () => this.#over(undefined),
-      (error: unknown) => this.#over(error),
-    );
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<Message>> {
-    const reply = this.#arrived.shift();
-    if (reply !== undefined) return Promise.resolve(this.#give(reply));
-    if (this.#end !== undefined) return ended(this.#end.error);
-    this.#waiting = Promise.withResolvers();
-    return this.#waiting.promise;
-  }
-
-  return(): Promise<IteratorResult<Message>> {
-    if (this.#end === undefined) {
-      this.#line.cancel(this.#id);
-      this.#over(undefined);
-    }
-    return Promise.resolve(DONE);
-  }
-
-  #arrive(reply: Message): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) this.#arrived.push(reply);
-    else waiting.resolve(this.#give(reply));
-  }
-
-  #give(value: Message): IteratorResult<Message> {
-    this.#taken += 1;
-    if (this.#taken % CREDIT_STEP === 0) this.#line.tell(FRAME.credit, this.#id, { count: CREDIT_STEP });
-    return { done: false, value };
-  }
-
-  #over(error: unknown): void {
-    this.#end ??= { error };
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting !== undefined) waiting.resolve(ended(this.#end.error));
-  }
-}
-
-const DONE: IteratorResult<Message> = { done: true, value: undefined };
-
-function ended(error: unknown): Promise<IteratorResult<Message>> {
-  return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
 }
 
 function nobody(): BusbarError {

@@ -2,10 +2,11 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
-import type { CallRouter, ServedCalls } from './call-router.ts';
+import type { CallRouter } from './call-router.ts';
 import type { Cancellation } from './cancellation.ts';
 import type { Cursors } from './cursors.ts';
 import type { QueueSizes } from './queue-sizes.ts';
+import type { ServedCalls } from './served-calls.ts';
 
 /** One request, and what it may reach. */
 export interface Request {

@@ -1,25 +1,21 @@
 /** One client at the hub, from its hello to the end of its connection. */
 
-import { BusbarError, checkInteger, checkText, type Transport, toBusbarError } from '@busbar/api/transport';
-import { bad, FRAME, type Frame, frame, type Head, MAX_FRAME_BYTES } from '../frame.ts';
+import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { bad, FRAME, type Frame, frame, type Head } from '../frame.ts';
 import { Heartbeat } from '../heartbeat.ts';
 import type { Connection, ConnectionEvents, PeerInfo } from '../link.ts';
-import {
-  HEARTBEAT_MS,
-  HELLO_MS,
-  MAX_BODY_BYTES,
-  MAX_BUFFERED_BYTES,
-  PROTOCOL_VERSION,
-  type Welcome,
-} from '../protocol.ts';
+import { HELLO_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../protocol.ts';
 import { toErrorHead } from '../wire-error.ts';
-import { type CallRouter, ServedCalls } from './call-router.ts';
+import type { CallRouter } from './call-router.ts';
 import { Cancellation } from './cancellation.ts';
 import { Cursors } from './cursors.ts';
+import { readHello, toWelcome } from './hello.ts';
 import { findOperation } from './operations.ts';
 import type { QueueSizes } from './queue-sizes.ts';
 import type { Client, HubControl, Reply, Request } from './reply.ts';
+import { ServedCalls } from './served-calls.ts';
 import type { LentStore, Stores } from './stores.ts';
+import { Throttle } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
 
 /** What the sessions of one hub share. */
@@ -43,12 +39,6 @@ interface UnderWay {
 
 /** Requests of one client that are under way; 10,000 waiting inboxes are normal. */
 const MAX_UNDER_WAY = 100_000;
-/** Above it a client is not read: what it asked for is done first. */
-const MAX_TAKEN_BYTES = MAX_BUFFERED_BYTES;
-/** Above it a client is not read: what it was told must leave first. */
-const PAUSE_AT_BYTES = 1_048_576;
-/** A client that takes nothing for so long while something waits for it is let go. */
-const STUCK_MS = 30_000;
 /** How long the end of a hub waits for what is being done. */
 const LEAVE_MS = 1_000;
 
@@ -64,9 +54,7 @@ export class HubSession implements ConnectionEvents, Client {
   #lent: LentStore | undefined;
   #heartbeat: Heartbeat | undefined;
   #saidHello = false;
-  #takenBytes = 0;
-  #isPaused = false;
-  #stuckTimer: NodeJS.Timeout | undefined;
+  readonly #throttle: Throttle;
   agent: string | undefined;
   isGone = false;
   #isLeaving = false;
@@ -76,6 +64,10 @@ export class HubSession implements ConnectionEvents, Client {
     this.#hub = hub;
     this.#connection = connection;
     this.#peer = peer;
+    this.#throttle = new Throttle(connection, (reason) => {
+      hub.refused(reason, peer.address);
+      connection.destroy();
+    });
     this.#helloTimer = setTimeout(() => this.#refuse(bad(`no hello within ${HELLO_MS} ms`)), HELLO_MS);
   }
 
@@ -109,14 +101,14 @@ export class HubSession implements ConnectionEvents, Client {
   }
 
   onDrain(): void {
-    this.#resume();
+    this.#throttle.look();
   }
 
   onClose(error: BusbarError | undefined): void {
     if (this.isGone) return;
     this.isGone = true;
     clearTimeout(this.#helloTimer);
-    clearTimeout(this.#stuckTimer);
+    this.#throttle.end();
     this.#heartbeat?.stop();
     if (error?.code === 'INVALID_ARGUMENT') this.#hub.refused(error.message, this.#peer.address);
     this.#cancelAll(new BusbarError('ABORTED', 'the client has gone'));
@@ -134,7 +126,7 @@ export class HubSession implements ConnectionEvents, Client {
       return false;
     }
     this.#connection.send(frame(FRAME[type], id, head, bodies));
-    if (buffered > PAUSE_AT_BYTES) this.#pause();
+    this.#throttle.look();
     return true;
   }
 
@@ -146,7 +138,7 @@ export class HubSession implements ConnectionEvents, Client {
   /** Ends the connection in order: what is being done is answered first, what waits is left to the next hub. */
   async goodbye(reason: string): Promise<void> {
     this.#isLeaving = true;
-    this.#connection.pause();
+    this.#throttle.stopReading();
     this.#cancelAll(aborted());
     await this.#answered();
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
@@ -195,7 +187,7 @@ export class HubSession implements ConnectionEvents, Client {
       if (this.isGone) return lent.giveBack();
       this.#lent = lent;
       clearTimeout(this.#helloTimer);
-      this.#connection.send(frame(FRAME.welcome, 0, this.#welcome()));
+      this.#connection.send(frame(FRAME.welcome, 0, toWelcome(this.#hub.id, this.store, this.maxBodyBytes)));
       this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
         this.#hub.refused('it went silent', this.#peer.address),
       );
@@ -204,24 +196,6 @@ export class HubSession implements ConnectionEvents, Client {
       this.#connection.send(frame(FRAME.error, 0, toErrorHead(failure)));
       this.#refuse(failure);
     }
-  }
-
-  #welcome(): Head {
-    const { capabilities, name } = this.store;
-    const { calls: _, ...reasons } = capabilities.reasons;
-    const welcome: Welcome = {
-      version: PROTOCOL_VERSION,
-      hub: this.#hub.id,
-      store: name,
-      capabilities: {
-        ...capabilities,
-        features: { ...capabilities.features, calls: true },
-        reasons,
-        maxBodyBytes: this.maxBodyBytes,
-      },
-      maxFrameBytes: MAX_FRAME_BYTES,
-    };
-    return { ...welcome };
   }
 
   #request({ id, head, bodies }: Frame): void {
@@ -233,8 +207,7 @@ export class HubSession implements ConnectionEvents, Client {
     const cancellation = new Cancellation();
     const underWay = { bytes: bytesOf(bodies), cancellation };
     this.#underWay.set(id, underWay);
-    this.#takenBytes += underWay.bytes;
-    if (this.#takenBytes > MAX_TAKEN_BYTES) this.#pause();
+    this.#throttle.took(underWay.bytes);
     this.#start({ id, head, bodies, cancellation, client: this }).then(
       (reply) => {
         if (!this.send('answer', id, reply.head, reply.bodies)) reply.undo?.();
@@ -254,36 +227,12 @@ export class HubSession implements ConnectionEvents, Client {
 
   #over(id: number, { bytes }: UnderWay): void {
     this.#underWay.delete(id);
-    this.#takenBytes -= bytes;
-    if (this.#isPaused) this.#resume();
+    this.#throttle.took(-bytes);
     if (this.#underWay.size === 0) this.#whenAnswered?.();
   }
 
   #fail(id: number, error: BusbarError): void {
     this.send('error', id, toErrorHead(error));
-  }
-
-  #pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#connection.pause();
-    this.#stuckTimer = setTimeout(() => {
-      this.#hub.refused(`it took nothing for ${STUCK_MS} ms`, this.#peer.address);
-      this.#connection.destroy();
-    }, STUCK_MS);
-  }
-
-  #resume(): void {
-    if (
-      !this.#isPaused ||
-      this.#isLeaving ||
-      this.#takenBytes > MAX_TAKEN_BYTES ||
-      this.#connection.buffered > PAUSE_AT_BYTES
-    )
-      return;
-    this.#isPaused = false;
-    clearTimeout(this.#stuckTimer);
-    this.#connection.resume();
   }
 
   #refuse(error: BusbarError): void {
@@ -292,29 +241,6 @@ export class HubSession implements ConnectionEvents, Client {
     this.#connection.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
     this.#connection.close();
   }
-}
-
-function readHello(head: Head): { ns: string; agent?: string; token?: string; heartbeatMs: number } {
-  const { version, ns = '', agent, token, heartbeatMs = HEARTBEAT_MS } = head;
-  if (version !== PROTOCOL_VERSION) {
-    throw new BusbarError(
-      'UNSUPPORTED',
-      `the hub speaks version ${PROTOCOL_VERSION} of the protocol, not ${String(version).slice(0, 20)}`,
-      {
-        hint: 'Update the older of the two.',
-      },
-    );
-  }
-  if (typeof ns !== 'string') throw bad('ns in hello must be a string');
-  checkText(agent, 'agent', 255);
-  checkText(token, 'token', 512);
-  checkInteger(heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
-  return {
-    ns,
-    heartbeatMs: heartbeatMs as number,
-    ...(agent !== undefined && { agent: agent as string }),
-    ...(token !== undefined && { token: token as string }),
-  };
 }
 
 function bytesOf(bodies: readonly Uint8Array[]): number {
