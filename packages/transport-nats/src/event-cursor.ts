@@ -1,7 +1,7 @@
 /** A reader of topics: history, then what comes, with ephemeral events in between. */
 
 import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
-import { HistoryReader } from './history-reader.ts';
+import { type Chunk, HistoryReader } from './history-reader.ts';
 import type { NumberedEvent } from './recent-events.ts';
 import type { Replica } from './replica.ts';
 import { PLACES } from './state/history.ts';
@@ -31,14 +31,17 @@ export class EventCursor implements Cursor {
   #settled: number;
   #wake: (() => void) | undefined;
   #isClosed = false;
+  #isAtStart: boolean;
 
-  constructor(replica: Replica, pattern: string, number: number, onClose: (cursor: EventCursor) => void) {
+  /** `isAtStart`: it begins with the oldest that is kept, whichever that is by then. */
+  constructor(replica: Replica, pattern: string, number: number, isAtStart: boolean, onClose: () => void) {
     this.#replica = replica;
     this.#reader = new HistoryReader(replica);
     this.#matches = (topic) => matchTopic(pattern, topic);
     this.#number = number;
     this.#settled = number;
-    this.#onClose = () => onClose(this);
+    this.#isAtStart = isAtStart;
+    this.#onClose = onClose;
   }
 
   get position(): string {
@@ -106,9 +109,22 @@ export class EventCursor implements Cursor {
     return taken;
   }
 
+  async #read(): Promise<Chunk> {
+    for (;;) {
+      try {
+        return await this.#reader.read(this.#number);
+      } catch (error) {
+        const { trimmed } = this.#replica.state.history;
+        if (!this.#isAtStart || this.#number > trimmed) throw error;
+        this.#number = trimmed + 1;
+      }
+    }
+  }
+
   async #readAhead(): Promise<void> {
-    const { events, next } = await this.#reader.read(this.#number);
+    const { events, next } = await this.#read();
     this.#number = next;
+    this.#isAtStart = false;
     this.#ahead = events.filter(({ topic }) => this.#matches(topic));
   }
 }

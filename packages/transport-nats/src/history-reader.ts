@@ -20,7 +20,7 @@ const KEEP_MS = 10_000;
 /** Reads on from where it is, record by record. It is for one reader at a time. */
 export class HistoryReader {
   readonly #replica: Replica;
-  /** The consumer on the server, and the record it stands at. */
+  /** The consumer on the server, and the number it goes on at. */
   #consumer: { readonly name: string; next: number } | undefined;
 
   constructor(replica: Replica) {
@@ -45,8 +45,7 @@ export class HistoryReader {
   }
 
   async #fromStream(number: number): Promise<Chunk> {
-    const record = Math.floor(number / PLACES);
-    const messages = await this.#fetch(record).catch(async (error: unknown) => {
+    const messages = await this.#fetch(number).catch(async (error: unknown) => {
       this.#consumer = undefined;
       if (this.#replica.link.isUp) throw error;
       await this.#replica.ask({ op: 'tick' }); // It waits for the server to be back.
@@ -57,34 +56,37 @@ export class HistoryReader {
     let next = number;
     for (const { reply, data } of messages) {
       const sequence = sequenceOf(reply ?? '');
-      if (this.#consumer !== undefined) this.#consumer.next = sequence + 1;
       for (const event of eventsOf(data, sequence)) {
         if (event.number >= number && history.has(event.number)) events.push(event);
         next = Math.max(next, event.number + 1);
       }
     }
     history.assertKept(number);
+    if (this.#consumer !== undefined) this.#consumer.next = next;
     return { events, next };
   }
 
-  async #fetch(record: number): Promise<Msg[]> {
+  async #fetch(number: number): Promise<Msg[]> {
     const { link, manager, names } = this.#replica;
-    if (this.#consumer === undefined || this.#consumer.next > record) {
+    if (this.#consumer === undefined || this.#consumer.next !== number) {
       this.close();
       const { name } = await manager.consumers.add(names.stream, {
         ack_policy: AckPolicy.None,
         deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: Math.max(1, record),
+        opt_start_seq: Math.max(1, Math.floor(number / PLACES)),
         filter_subject: names.events,
         inactive_threshold: nanos(KEEP_MS),
         mem_storage: true,
         num_replicas: 1,
       });
-      this.#consumer = { name, next: record };
+      this.#consumer = { name, next: number };
     }
     const inbox = createInbox();
     const subscription = link.connection.subscribe(inbox);
-    const give = setTimeout(() => subscription.unsubscribe(), BATCH_MS);
+    const give = setTimeout(() => {
+      this.#consumer = undefined; // It may have given more than came.
+      subscription.unsubscribe();
+    }, BATCH_MS);
     link.connection.publish(
       `$JS.API.CONSUMER.MSG.NEXT.${names.stream}.${this.#consumer.name}`,
       JSON.stringify({ batch: RECORDS, no_wait: true }),

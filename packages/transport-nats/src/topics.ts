@@ -59,7 +59,7 @@ export class Topics implements TopicBackend {
     const { link, names } = this.#replica;
     await this.#replica.barrier();
     const number = this.#resolve(from);
-    const cursor: EventCursor = new EventCursor(this.#replica, pattern, number, () => {
+    const cursor: EventCursor = new EventCursor(this.#replica, pattern, number, from === 'start', () => {
       this.#cursors.delete(cursor);
       subscription.unsubscribe();
     });
@@ -87,7 +87,7 @@ export class Topics implements TopicBackend {
   /** The number of the first event that reading from `from` gives. */
   #resolve(from: From): number {
     const { state } = this.#replica;
-    if (from === 'new') return endOf(this.#replica);
+    if (from === 'new') return state.history.last + 1;
     if (from === 'start') return state.history.trimmed + 1;
     if ('time' in from) return state.history.firstSince(from.time);
     const number = state.parsePosition(from.after);
