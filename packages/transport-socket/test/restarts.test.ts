@@ -47,3 +47,30 @@ test('a store that was opened for a namespace is closed when its clients have go
   expect(await client.queues.receive('jobs', { max: 9 })).toHaveLength(3);
   expect(await other.queues.receive('jobs')).toEqual([]);
 });
+
+test('what is large beside the bodies is cut into frames that the hub takes', async () => {
+  await using hub = await startHub('memory:');
+  await using client = await openUnix({ path: hub.path });
+  const states: string[] = [];
+  client.onState(({ state }) => states.push(state));
+  const headers = { large: 'é'.repeat(7_500) };
+  const messages = Array.from({ length: 600 }, (_, index) => ({ id: `m${index}`, body: body('x'), headers }));
+  const results = await client.queues.send('large', messages);
+  expect(results.map(({ id, status }) => [id, status])).toEqual(messages.map(({ id }) => [id, 'stored']));
+  const single = await Promise.all(messages.map((each) => client.queues.send('single', [each])));
+  expect(single.flat().every(({ status }) => status === 'stored')).toBe(true);
+  const held = [];
+  while (held.length < 600) held.push(...(await client.queues.receive('large', { max: 1000 })));
+  expect(held.every((each) => each.headers['large'] === headers.large)).toBe(true);
+  const reason = '\u0001'.repeat(4_000);
+  const settled = await client.queues.settle(held.map(({ receipt }) => ({ receipt, action: 'reject', reason })));
+  expect(settled.map(({ receipt, status }) => [receipt, status])).toEqual(held.map(({ receipt }) => [receipt, 'done']));
+  const keys = Array.from({ length: 10_000 }, (_, index) => `${'k'.repeat(500)}${index}`);
+  await client.entries.put(keys[0]!, body('v'), { ttlMs: 60_000 });
+  const touched = await client.entries.touch(keys.map((key) => ({ key, ttlMs: 60_000 })));
+  expect(touched.map(({ status }) => status)).toEqual(['touched', ...keys.slice(1).map(() => 'lost')]);
+  let records = 0;
+  for await (const _ of client.admin.exportState()) records += 1;
+  expect(records).toBeGreaterThan(1_200);
+  expect(states).toEqual([]);
+});

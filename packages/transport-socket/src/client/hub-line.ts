@@ -31,6 +31,8 @@ export interface LineEvents {
 }
 
 const MAX_ID = 0xffff_ffff;
+/** How often it is looked for requests whose time is up. */
+const SWEEP_MS = 250;
 /** Pauses between attempts grow from the first to the last, at random so that clients do not come all at once. */
 const FIRST_PAUSE_MS = 5;
 const LAST_PAUSE_MS = 250;
@@ -45,6 +47,7 @@ export class HubLine {
   #welcome: Welcome | undefined;
   #lastId = 0;
   #held: (() => void) | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
   /** Why a hub that answers is not used. */
   #lesser: BusbarError | undefined;
   #onState: (change: StateChange) => void = () => undefined;
@@ -91,6 +94,7 @@ export class HubLine {
     else if (this.#lesser !== undefined) reject(this.#lesser);
     else {
       this.#pending.set(id, pending);
+      if (plan.deadline !== Number.POSITIVE_INFINITY) this.#sweep();
       this.#conversation?.send(pending.toFrame());
     }
     return { id, answer: promise, pending };
@@ -132,6 +136,7 @@ export class HubLine {
   async close(): Promise<void> {
     this.#release();
     this.#end.abort(closed());
+    clearTimeout(this.#sweeper);
     const conversation = this.#conversation;
     this.#conversation = undefined;
     for (const pending of this.#takePending()) pending.reject(closed());
@@ -162,7 +167,6 @@ export class HubLine {
         last = error;
         if (this.#isFatal(error)) throw error;
       }
-      this.#dropLate();
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2);
     }
@@ -230,10 +234,18 @@ export class HubLine {
     }
     const pending = this.#pending.get(id);
     if (type === FRAME.part) pending?.plan.onPart?.(each);
+    if (pending === undefined) this.#strayed(each);
     if (type === FRAME.part || pending === undefined) return;
     this.#pending.delete(id);
     if (type === FRAME.answer) pending.resolve(each);
     else pending.reject(readError(each.head));
+  }
+
+  /** A cursor that was opened too late is of no use to anybody. */
+  #strayed({ type, head }: Frame): void {
+    if (type !== FRAME.answer || head['cursor'] === undefined) return;
+    const plan = { op: 'cursor.close', head: { cursor: head['cursor'] }, deadline: Number.POSITIVE_INFINITY } as const;
+    this.request({ ...plan, whenLost: 'failed' }).catch(() => undefined);
   }
 
   #lost(conversation: Conversation, error: BusbarError): void {
@@ -256,15 +268,23 @@ export class HubLine {
     await this.#connect(this.#end.signal).catch(() => undefined);
   }
 
-  /** What waits for a connection longer than its time must not be sent afterwards. */
+  /** Who waits longer than its time has been told so: what was not sent must not be, and what was is forgotten. */
   #dropLate(): void {
+    this.#sweeper = undefined;
     const now = performance.now();
     for (const [id, { plan, sentAt, reject }] of this.#pending) {
-      if (plan.deadline > now) continue;
+      if (plan.deadline > now) {
+        if (plan.deadline !== Number.POSITIVE_INFINITY) this.#sweep();
+        continue;
+      }
       this.#pending.delete(id);
       const outcome = sentAt === undefined ? 'failed' : 'unknown';
-      reject(new BusbarError('UNAVAILABLE', 'the hub did not come back in time', { outcome }));
+      reject(new BusbarError('UNAVAILABLE', 'the hub did not answer in time', { outcome }));
     }
+  }
+
+  #sweep(): void {
+    this.#sweeper ??= setTimeout(() => this.#dropLate(), SWEEP_MS).unref();
   }
 
   #takePending(): Pending[] {

@@ -48,7 +48,7 @@ export function remoteAdmin(line: HubLine): Required<AdminBackend> {
     exportState: (context) => exportState(line, context),
     async importState(records, context) {
       let added = 0;
-      for (const batch of batches(records, (record) => JSON.stringify(record).length))
+      for (const batch of batches(records, (record) => Buffer.byteLength(JSON.stringify(record))))
         added += ((await read('admin.importState', { records: batch }, context)).head['result'] as number) ?? 0;
       return added;
     },

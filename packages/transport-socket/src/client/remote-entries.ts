@@ -3,6 +3,7 @@
 import type { Entry, EntryBackend, Page, PutResult, TouchResult } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
 import { readEntry } from '../wire-values.ts';
+import { batches, sizeOfText } from './batches.ts';
 import type { HubLine } from './hub-line.ts';
 import { RemoteWatch } from './remote-watch.ts';
 
@@ -32,8 +33,13 @@ export function remoteEntries(line: HubLine): EntryBackend {
       return { status: 'conflict', current: current && readEntry(current, bodies[0]) };
     },
     async touch(touches, { deadline }) {
-      const { head } = await line.request({ op: 'entries.touch', head: { touches }, deadline, whenLost: 'repeat' });
-      return head['results'] as TouchResult[];
+      const parts = batches(touches, ({ key }) => sizeOfText(key));
+      const answers = await Promise.all(
+        parts.map((part) =>
+          line.request({ op: 'entries.touch', head: { touches: part }, deadline, whenLost: 'repeat' }),
+        ),
+      );
+      return answers.flatMap(({ head }) => head['results'] as TouchResult[]);
     },
     async delete(key, ifRevision, { deadline }) {
       const { head } = await line.request({

@@ -11,9 +11,10 @@ import type {
 } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
 import type { Frame, Head } from '../frame.ts';
+import { sizeOfMessage } from '../message-size.ts';
 import { readError } from '../wire-error.ts';
 import { readMessage, toInputHead } from '../wire-message.ts';
-import { batches } from './batches.ts';
+import { batches, sizeOfText } from './batches.ts';
 import type { HubLine } from './hub-line.ts';
 import { Joiner } from './joiner.ts';
 
@@ -22,8 +23,8 @@ const CANCEL_MS = 1_000;
 
 /** The queues of a hub's store. */
 export function remoteQueues(line: HubLine, agent: string | undefined): QueueBackend {
-  const sends = new Joiner<StampedMessage, SendResult>(line, sizeOf);
-  const settlements = new Joiner<Settlement, SettleResult>(line, () => 0);
+  const sends = new Joiner<StampedMessage, SendResult>(line, sizeOfMessage);
+  const settlements = new Joiner<Settlement, SettleResult>(line, sizeOfSettlement);
   return {
     send: (queue, messages, create, { deadline }) =>
       sends.ask(joinKey(`${queue} ${create}`, messages, agent), messages, deadline, (all, last) =>
@@ -86,7 +87,7 @@ export async function sendAll<T extends SendResult>(
   plan: (heads: Head[]) => { op: string; head: Head },
   whenLost: 'repeat' | 'unknown' = 'repeat',
 ): Promise<T[]> {
-  const parts = batches(messages, sizeOf);
+  const parts = batches(messages, sizeOfMessage);
   const results = await Promise.all(
     parts.map(async (part) => {
       const bodies = part.map(({ body }) => body);
@@ -101,11 +102,6 @@ export async function sendAll<T extends SendResult>(
 export function joinKey(place: string, messages: readonly StampedMessage[], agent: string | undefined): string {
   const isForeign = agent !== undefined && messages.some(({ from }) => from !== undefined && from !== agent);
   return isForeign ? `${place} ${messages[0]?.id}` : place;
-}
-
-/** Bytes that a message takes in a frame, about. */
-export function sizeOf({ body }: StampedMessage): number {
-  return body.byteLength;
 }
 
 /** After a repetition `duplicate` means that it was stored by the first try, as far as can be known. */
@@ -126,14 +122,23 @@ function readDeliveries({ head, bodies }: Frame, queue: string): Delivery[] {
   });
 }
 
+async function settle(line: HubLine, all: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
+  const results = await Promise.all(batches(all, sizeOfSettlement).map((part) => settlePart(line, part, deadline)));
+  return results.flat();
+}
+
 /** A settlement is never repeated: its receipt might be another's by then (rule RQ3). */
-async function settle(line: HubLine, settlements: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
-  const plan = { op: 'queues.settle', head: { settlements }, deadline, whenLost: 'unknown' } as const;
+async function settlePart(line: HubLine, part: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
+  const plan = { op: 'queues.settle', head: { settlements: part }, deadline, whenLost: 'unknown' } as const;
   try {
     const { head } = await line.request(plan);
     return head['results'] as SettleResult[];
   } catch (error) {
     if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || error.outcome !== 'unknown') throw error;
-    return settlements.map(({ receipt }) => ({ receipt, status: 'unknown' }));
+    return part.map(({ receipt }) => ({ receipt, status: 'unknown' }));
   }
+}
+
+function sizeOfSettlement(settlement: Settlement): number {
+  return settlement.receipt.length + ('reason' in settlement ? sizeOfText(settlement.reason) : 0);
 }

@@ -10,15 +10,16 @@ import type {
   TopicEvent,
 } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
+import { sizeOfMessage } from '../message-size.ts';
 import { readMessage } from '../wire-message.ts';
 import type { HubLine } from './hub-line.ts';
 import { Joiner } from './joiner.ts';
 import { RemoteCursor } from './remote-cursor.ts';
-import { joinKey, sendAll, sizeOf } from './remote-queues.ts';
+import { joinKey, sendAll } from './remote-queues.ts';
 
 /** The topics of a hub's store. */
 export function remoteTopics(line: HubLine, agent: string | undefined): TopicBackend {
-  const publishes = new Joiner<StampedMessage, PublishResult>(line, sizeOf);
+  const publishes = new Joiner<StampedMessage, PublishResult>(line, sizeOfMessage);
   return {
     publish: (topic, messages, ephemeral, { deadline }) =>
       publishes.ask(joinKey(`${topic} ${ephemeral}`, messages, agent), messages, deadline, (all, last) =>

@@ -2,6 +2,7 @@
 
 import { type BrowsedMessage, type BrowseOptions, checkInteger, type StateRecord } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
+import { sizeOfMessage } from '../message-size.ts';
 import { BATCH_BYTES } from '../protocol.ts';
 import { toMessageHead } from '../wire-message.ts';
 import { readSettings } from '../wire-values.ts';
@@ -84,7 +85,7 @@ async function browse({ head, client }: Request): Promise<Reply> {
 
 /** A dead letter may have twenty reasons of 4 KiB. */
 function sizeOf({ message, history }: BrowsedMessage): number {
-  return message.body.byteLength + 512 + history.reduce((sum, { reason }) => sum + (reason?.length ?? 0) + 128, 0);
+  return sizeOfMessage(message) + history.reduce((sum, { reason }) => sum + (reason?.length ?? 0) + 128, 0);
 }
 
 function toPage(messages: readonly BrowsedMessage[], next: string | undefined): Reply {

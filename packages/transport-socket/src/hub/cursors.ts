@@ -9,6 +9,7 @@ import {
   type Watch,
 } from '@busbar/api/transport';
 import type { Head } from '../frame.ts';
+import { sizeOfMessage } from '../message-size.ts';
 import { BATCH_BYTES } from '../protocol.ts';
 import { toMessageHead } from '../wire-message.ts';
 import { toEntryHead } from '../wire-values.ts';
@@ -93,7 +94,7 @@ export class EventFeed implements HubCursor {
   }
 
   async next(max: number, cancellation: Cancellation): Promise<Reply> {
-    const events = await this.#feed.next(max, ({ body }) => body.byteLength, BATCH_BYTES, cancellation);
+    const events = await this.#feed.next(max, sizeOfMessage, BATCH_BYTES, cancellation);
     this.#told = events.findLast(({ position }) => position !== undefined)?.position ?? this.#told;
     const dropped = this.#subscription?.dropped ?? 0;
     const heads = events.map(toEventHead);
@@ -153,7 +154,7 @@ export class RecordFeed implements HubCursor {
       const { done, value } = await this.#records.next();
       if (done === true) return { head: { records, end: true } };
       records.push(value);
-      bytes += 'message' in value ? value.message.bodyBase64.length : 1_024;
+      bytes += JSON.stringify(value).length;
     }
     return { head: { records } };
   }

@@ -1,11 +1,12 @@
 /** How large the messages of a queue are: what a receive may claim so that its answer stays small. */
 
+import type { Message } from '@busbar/api/transport';
+import { sizeOfMessage } from '../message-size.ts';
 import { BATCH_BYTES } from '../protocol.ts';
 
 const REMEMBERED = 1_000;
 const UNKNOWN_MAX = 32;
 const ANSWER_BYTES = 4 * BATCH_BYTES;
-const HEAD_BYTES = 256;
 
 /** Mean sizes of messages, of the queues that were received from lately. */
 export class QueueSizes {
@@ -18,10 +19,10 @@ export class QueueSizes {
   }
 
   /** Remembers what came. */
-  note(queue: string, messages: readonly { readonly body: Uint8Array }[]): void {
+  note(queue: string, messages: readonly Message[]): void {
     if (messages.length === 0) return;
     let bytes = 0;
-    for (const { body } of messages) bytes += HEAD_BYTES + body.byteLength;
+    for (const message of messages) bytes += sizeOfMessage(message);
     const mean = bytes / messages.length;
     const before = this.#means.get(queue) ?? mean;
     // What grows counts at once, what shrinks by and by.
