@@ -2,7 +2,7 @@
 
 import { BusbarError, type CallContext, newId } from '@busbar/api/transport';
 import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { denied, toJetStreamError } from './errors.ts';
+import { denied, toJetStreamError, toNatsError, unavailable } from './errors.ts';
 import type { Names } from './names.ts';
 import { encodeRecord, sizeOf } from './record.ts';
 import type { Results } from './state/apply.ts';
@@ -94,6 +94,16 @@ export class Author {
     return sent.asked;
   }
 
+  /** The records up to `number` were carried out, but what they came to went by unheard. */
+  forget(number: number): void {
+    const error = unavailable('the log was read on from a snapshot', { outcome: 'unknown' });
+    for (const sent of this.#sent.values()) {
+      if (sent.number > number) break;
+      this.#sent.delete(sent.number);
+      for (const { reject } of sent.asked) reject(error);
+    }
+  }
+
   /** Rejects what is still waited for. */
   close(): void {
     clearImmediate(this.#scheduled);
@@ -157,7 +167,11 @@ export class Author {
     const { number, subject, asked } = sent;
     const data = encodeRecord({ author: this.id, number, operations: asked.map(({ operation }) => operation) });
     sent.at = performance.now();
-    this.#connection.publish(subject, data, { reply: `${this.#inbox}.${number}` });
+    try {
+      this.#connection.publish(subject, data, { reply: `${this.#inbox}.${number}` });
+    } catch (error) {
+      this.#reject(sent, toNatsError(error)); // It is larger than a message may be, or the connection is closed for good.
+    }
     this.#watch();
   }
 
@@ -176,6 +190,10 @@ export class Author {
       setTimeout(() => this.#again(sent), AGAIN_MS).unref();
       return;
     }
+    this.#reject(sent, reason);
+  }
+
+  #reject(sent: Sent, reason: BusbarError): void {
     this.#sent.delete(sent.number);
     for (const { reject } of sent.asked) reject(reason);
     this.#schedule();

@@ -1,8 +1,9 @@
 /** A record of the log: operations of one turn of one author. */
 
-import { BusbarError, type Settlement, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, isBusbarError, type Settlement, type StampedMessage } from '@busbar/api/transport';
+import { fromBase64, toBase64 } from './base64.ts';
 import { fromJsonSettings, Reader, Writer } from './codec.ts';
-import type { Operation } from './state/operation.ts';
+import type { Imported, Operation } from './state/operation.ts';
 
 /** The form of records and snapshots. One that is newer than this program knows is refused. */
 export const FORM = 1;
@@ -29,11 +30,17 @@ export function encodeRecord({ author, number, operations }: LogRecord): Buffer 
   return writer.finish({ v: FORM, by: author, n: number, ops } satisfies Line);
 }
 
+/** What is in a record: nothing where it is none, since anybody who may publish here can. */
 export function decodeRecord(data: Uint8Array): LogRecord {
-  const reader = new Reader(data);
-  const { v, by, n, ops } = reader.line as Line;
-  if (v !== FORM) throw tooNew(v);
-  return { author: by, number: n, operations: ops.map((each) => decode(each, reader)) };
+  try {
+    const reader = new Reader(data);
+    const { v, by, n, ops } = reader.line as Line;
+    if (v > FORM) throw tooNew(v);
+    return { author: by, number: n, operations: ops.map((each) => decode(each, reader)) };
+  } catch (error) {
+    if (isBusbarError(error) && error.code === 'UNSUPPORTED') throw error;
+    return { author: '', number: 0, operations: [] };
+  }
 }
 
 /** Roughly what `operation` takes in a record. */
@@ -93,6 +100,8 @@ function encode(operation: Operation, writer: Writer): unknown {
     }
     case 'put':
       return { ...operation, value: writer.bytes(operation.value) };
+    case 'import':
+      return { ...operation, records: operation.records.map((record) => encodeImported(record, writer)) };
     default:
       return operation;
   }
@@ -113,12 +122,37 @@ function decode(line: Line['ops'][number], reader: Reader): Operation {
     case 'configure':
       return { ...line, settings: fromJsonSettings(line.settings) };
     case 'import':
-      return { ...line, records: line.records.map(importedOf) };
+      return { ...line, records: line.records.map((record: Line['ops'][number]) => decodeImported(record, reader)) };
     default:
       return line;
   }
 }
 
-function importedOf(record: Line['ops'][number]): unknown {
-  return record.kind === 'queue' ? { ...record, settings: fromJsonSettings(record.settings) } : record;
+/** Bytes are not in base64 here: what may be sent may be imported. */
+function encodeImported(record: Imported, writer: Writer): unknown {
+  switch (record.kind) {
+    case 'entry':
+      return { ...record, valueBase64: writer.bytes(fromBase64(record.valueBase64)) };
+    case 'message': {
+      const { message } = record;
+      return { ...record, message: { ...message, bodyBase64: writer.bytes(fromBase64(message.bodyBase64)) } };
+    }
+    default:
+      return record;
+  }
+}
+
+function decodeImported(record: Line['ops'][number], reader: Reader): unknown {
+  switch (record.kind) {
+    case 'entry':
+      return { ...record, valueBase64: toBase64(reader.bytes(record.valueBase64)) };
+    case 'message': {
+      const { message } = record;
+      return { ...record, message: { ...message, bodyBase64: toBase64(reader.bytes(message.bodyBase64)) } };
+    }
+    case 'queue':
+      return { ...record, settings: fromJsonSettings(record.settings) };
+    default:
+      return record;
+  }
 }

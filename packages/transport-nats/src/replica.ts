@@ -2,7 +2,7 @@
 
 import { BusbarError, type CallContext, toBusbarError } from '@busbar/api/transport';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { Author } from './author.ts';
+import { type Asked, Author } from './author.ts';
 import { Follower, type Stored } from './follower.ts';
 import type { Link } from './link.ts';
 import type { Names } from './names.ts';
@@ -227,6 +227,7 @@ export class Replica {
     this.#loading = undefined;
     this.state = this.#emptyState();
     loadSnapshot(this.state, pieces);
+    this.author.forget(this.state.authors.get(this.author.id)?.last ?? 0);
     this.sequence = upTo;
     this.recent.reset((upTo + 1) * PLACES);
     for (const stored of waiting) this.#carryOut(stored);
@@ -267,22 +268,27 @@ export class Replica {
     if (subject !== this.names.log && subject !== this.names.events) return false;
     const place: Place = { record: sequence, events: 0, isOwn: false };
     const own = this.#ownNumber(data);
-    if (own === undefined) {
-      this.#executeOther(decodeRecord(data), place);
-      return false;
+    const asked = own === undefined ? undefined : this.author.take(own);
+    if (own === undefined || asked === undefined) {
+      this.#executeRecord(decodeRecord(data), place);
+    } else if (this.state.isNew(this.author.id, own)) {
+      this.#executeAsked(asked, place);
     }
-    if (!this.state.isNew(this.author.id, own)) return true;
-    for (const { operation, resolve, reject } of this.author.take(own) ?? []) {
+    return own !== undefined;
+  }
+
+  #executeAsked(all: readonly Asked[], place: Place): void {
+    for (const { operation, resolve, reject } of all) {
       try {
         resolve(this.#apply(operation, { ...place, isOwn: true }, place) as never);
       } catch (error) {
         reject(asOutcome(error));
       }
     }
-    return true;
   }
 
-  #executeOther({ author, number, operations }: LogRecord, place: Place): void {
+  /** A record of another client, or one of ours that nobody waits for: it is read again after a gap. */
+  #executeRecord({ author, number, operations }: LogRecord, place: Place): void {
     if (!this.state.isNew(author, number)) return;
     for (const operation of operations) {
       try {
