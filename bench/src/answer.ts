@@ -42,7 +42,8 @@ export async function ask(scenario: ScenarioName, durability: Durability, option
         one.figures.push(await SCENARIOS[scenario].run(setting, options));
       } catch (error) {
         const { message } = error as Error;
-        one.failure = message.split('\n', 1)[0] ?? '';
+        // The first line, without where this clone is.
+        one.failure = (message.split('\n', 1)[0] ?? '').replaceAll(/file:\/\/\S*\//g, '');
         process.stderr.write(`${scenario} ${durability} ${one.subject ?? ''}: ${message}\n`);
       }
     }
