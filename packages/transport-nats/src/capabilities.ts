@@ -13,7 +13,7 @@ export function capabilitiesOf({ storage }: StreamFacts, { retention }: Settings
     durability: isLasting ? 'process' : 'none',
     reach: 'network',
     features: {
-      calls: false,
+      calls: true,
       orderingKeys: true,
       portableReceipts: true,
       staleSettleRefused: true,
@@ -27,7 +27,6 @@ export function capabilitiesOf({ storage }: StreamFacts, { retention }: Settings
       exportState: true,
     },
     reasons: {
-      calls: 'Requests travel over queues.',
       monotonicClock: 'Times go by the clock of the server: setting that one moves them, those of clients do not.',
       ...(!isLasting && { dedupeSurvivesRestart: 'What the server keeps in memory ends with it.' }),
     },

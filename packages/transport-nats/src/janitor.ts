@@ -1,5 +1,8 @@
 /** Keeps the stream short: now and then it writes a snapshot, and purges what that makes superfluous. */
 
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import type { Link } from './link.ts';
+import { FORM } from './record.ts';
 import type { Replica } from './replica.ts';
 import { PLACES } from './state/history.ts';
 import { takeSnapshot } from './state/snapshot.ts';
@@ -7,6 +10,8 @@ import { takeSnapshot } from './state/snapshot.ts';
 /** A snapshot is worth its while when so much was written since the last, or as much as that one took. */
 const MIN_BYTES = 8 * 1024 * 1024;
 const MIN_RECORDS = 20_000;
+/** Far below the least that a server must take. */
+const MESSAGE_BYTES = 262_144;
 /** The record that is one too many makes its author begin; the others wait for that. */
 const OTHERS_MS = 5_000;
 
@@ -16,6 +21,8 @@ export class Janitor {
   #bytes = 0;
   #records = 0;
   #lastSize = 0;
+  /** Bytes of the snapshot that somebody is writing. */
+  #size = 0;
   #work: Promise<void> | undefined;
   #later: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -25,18 +32,9 @@ export class Janitor {
     replica.observe({
       ready: () => undefined,
       used: () => undefined,
-      moved: (bytes, isOwn) => this.#count(bytes, isOwn),
+      moved: (bytes, isOwn, kind) => (kind === 'record' ? this.#count(bytes, isOwn) : this.#restart(bytes, kind)),
       reloaded: () => undefined,
     });
-  }
-
-  /** Another client has written a snapshot of so many bytes. */
-  relieved(size: number): void {
-    this.#bytes = 0;
-    this.#records = 0;
-    this.#lastSize = size;
-    clearTimeout(this.#later);
-    this.#later = undefined;
   }
 
   async close(): Promise<void> {
@@ -45,12 +43,26 @@ export class Janitor {
     await this.#work;
   }
 
+  /** Somebody writes a snapshot, or has written it: what comes now counts for the next. */
+  #restart(bytes: number, kind: 'piece' | 'mark'): void {
+    this.#bytes = 0;
+    this.#records = 0;
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    if (kind === 'piece') {
+      this.#size += bytes;
+      return;
+    }
+    this.#lastSize = this.#size;
+    this.#size = 0;
+  }
+
   #count(bytes: number, isOwn: boolean): void {
     this.#bytes += bytes;
     this.#records += 1;
     const isDue = this.#bytes > Math.max(MIN_BYTES, this.#lastSize) || this.#records > MIN_RECORDS;
     if (!isDue || this.#work !== undefined || this.#isClosed) return;
-    if (isOwn) this.#begin();
+    if (isOwn && this.#later === undefined) this.#begin();
     else this.#later ??= setTimeout(() => this.#begin(), OTHERS_MS * (1 + Math.random())).unref();
   }
 
@@ -67,22 +79,25 @@ export class Janitor {
     );
   }
 
-  /** Pieces, then the mark that makes them a snapshot; only then what is in it goes. */
+  /** Pieces, then the mark that makes them a snapshot, unless another was faster; only then what is in it goes. */
   async #write(): Promise<void> {
-    const { link, manager, names, sequence, state } = this.#replica;
+    const { facts, isCurrent, link, manager, markAt, names, sequence, state } = this.#replica;
+    if (!isCurrent) return;
+    const isVain = (): boolean =>
+      this.#isClosed || !this.#replica.isCurrent || this.#replica.markAt !== markAt || this.#replica.facts !== facts;
     const pieces = takeSnapshot(state);
     const events = Math.min(sequence, Math.floor(state.history.trimmed / PLACES));
-    this.relieved(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let first = 0;
+    const places: number[][] = [];
     for (const piece of pieces) {
-      const { seq } = await publish(this.#replica, names.piece, piece);
-      if (first === 0) first = seq;
+      const found: number[] = [];
+      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) {
+        if (isVain()) return;
+        found.push(await publish(link, names.piece, piece.subarray(at, at + MESSAGE_BYTES)));
+      }
+      places.push(found);
     }
-    await publish(
-      this.#replica,
-      names.mark,
-      Buffer.from(JSON.stringify({ v: 1, upTo: sequence, first, count: pieces.length })),
-    );
+    if (isVain()) return;
+    await publish(link, names.mark, JSON.stringify({ v: FORM, upTo: sequence, pieces: places }), markAt);
     if (!link.isUp) return;
     for (const filter of [names.log, names.piece, names.mark]) {
       await manager.streams.purge(names.stream, { filter, seq: sequence + 1 });
@@ -91,9 +106,17 @@ export class Janitor {
   }
 }
 
-async function publish({ link }: Replica, subject: string, data: Uint8Array): Promise<{ readonly seq: number }> {
-  const answer = await link.connection.request(subject, data, { timeout: 10_000 });
+/** Stores a message; resolves with its place. Rejects where `after` is not the newest one of its subject any more. */
+async function publish(link: Link, subject: string, data: Uint8Array | string, after?: number): Promise<number> {
+  const options = { timeout: 10_000, ...(after !== undefined && { headers: expecting(after) }) };
+  const answer = await link.connection.request(subject, data, options);
   const { seq, error } = answer.json<{ seq?: number; error?: { err_code: number } }>();
   if (seq === undefined) throw new Error(`the stream refused a snapshot (${error?.err_code})`);
-  return { seq };
+  return seq;
+}
+
+function expecting(last: number): MsgHdrs {
+  const expected = headers();
+  expected.set('Nats-Expected-Last-Subject-Sequence', String(last));
+  return expected;
 }

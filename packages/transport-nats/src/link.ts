@@ -59,6 +59,18 @@ export class Link {
     for (const listener of this.#listeners) listener({ state: 'open' });
   }
 
+  /** Resolves once the server is there: now, or when it is back. Never after {@link close}. */
+  whenUp(): Promise<void> {
+    if (this.isUp) return Promise.resolve();
+    return new Promise((resolve) => {
+      const act = (): void => {
+        this.#back.delete(act);
+        resolve();
+      };
+      this.#back.add(act);
+    });
+  }
+
   /** Connects anew: nothing is heard on this connection, though nobody said that it ended. */
   renew(): void {
     if (this.isUp) this.connection.reconnect().catch(() => undefined); // It is closed, or on its way already.

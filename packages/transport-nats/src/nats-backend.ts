@@ -12,6 +12,7 @@ import {
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { openAdmin } from './admin.ts';
+import { Calls } from './calls/calls.ts';
 import { capabilitiesOf, RECORD_OVERHEAD } from './capabilities.ts';
 import { openEntries } from './entries.ts';
 import { noJetStream, toNatsError } from './errors.ts';
@@ -38,6 +39,7 @@ export class NatsBackend implements Backend {
   readonly topics: Topics;
   readonly entries: EntryBackend;
   readonly admin: AdminBackend;
+  readonly calls: Calls;
   readonly #link: Link;
   readonly #replica: Replica;
   readonly #timers = new Timers();
@@ -64,6 +66,7 @@ export class NatsBackend implements Backend {
     this.topics = new Topics(replica, feeder);
     this.entries = openEntries(replica, () => ticker.hurry());
     this.admin = openAdmin(replica);
+    this.calls = new Calls(link, replica.names, this.#timers, this.capabilities.maxBodyBytes);
   }
 
   /** Connects, makes the stream where it is not there, and reads what is in it. */
@@ -90,6 +93,7 @@ export class NatsBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    this.calls.close();
     this.#timers.close();
     await this.#janitor.close();
     this.#replica.close();

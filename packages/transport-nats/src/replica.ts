@@ -15,7 +15,7 @@ import { PLACES } from './state/history.ts';
 import { asOutcome, Namespace } from './state/namespace.ts';
 import type { Operation } from './state/operation.ts';
 import { loadSnapshot } from './state/snapshot.ts';
-import { ensureStream, newestMark, type StreamFacts } from './stream.ts';
+import { ensureStream, type Mark, newestMark, type StreamFacts } from './stream.ts';
 
 /** What those around a replica hear of. */
 export interface Observer {
@@ -23,8 +23,8 @@ export interface Observer {
   ready(queue: string): void;
   /** `queue` goes when nothing of it is heard for `expireIdleMs`. */
   used(queue: string, expireIdleMs: number): void;
-  /** A record was carried out. */
-  moved(bytes: number, isOwn: boolean): void;
+  /** A record was carried out, or `bytes` of something else went by, which is `kind`. */
+  moved(bytes: number, isOwn: boolean, kind: 'record' | 'piece' | 'mark'): void;
   /** The state was read anew: anything may be otherwise now. */
   reloaded(): void;
 }
@@ -32,11 +32,9 @@ export interface Observer {
 const AGAIN_MS = 250;
 
 /** A load under way: records that come before the snapshot they go on from is complete. */
-interface Loading {
-  readonly upTo: number;
-  readonly first: number;
-  readonly markAt: number;
-  readonly pieces: Uint8Array[];
+interface Loading extends Mark {
+  /** The pieces of the stream by their places. */
+  readonly found: Map<number, Uint8Array>;
   readonly waiting: Stored[];
 }
 
@@ -52,6 +50,8 @@ export class Replica {
   facts: StreamFacts;
   /** The last record that was carried out. */
   sequence = 0;
+  /** Where the newest mark of a snapshot is; 0 before the first. */
+  markAt = 0;
   readonly #settings: Settings;
   readonly #own: Buffer;
   readonly #observers: Observer[] = [];
@@ -74,6 +74,11 @@ export class Replica {
     this.state = this.#emptyState();
     link.onBack(() => void this.#resume());
     link.onState(({ state }) => state === 'reconnecting' && this.author.down());
+  }
+
+  /** Whether the state goes on from what is in the stream now. */
+  get isCurrent(): boolean {
+    return this.#loading === undefined && this.link.isUp;
   }
 
   observe(observer: Observer): void {
@@ -175,7 +180,7 @@ export class Replica {
     let start = this.sequence + 1;
     if (isLoad) {
       const mark = await newestMark(this.manager, this.names);
-      this.#loading = mark === undefined ? emptyLoading() : { ...mark, pieces: [], waiting: [] };
+      this.#loading = { ...emptyLoading(), ...mark };
       start = this.#loading.upTo + 1;
     }
     await new Promise<void>((resolve, reject) => {
@@ -214,21 +219,23 @@ export class Replica {
       this.#carryOut(stored);
       return;
     }
+    if (stored.subject === this.names.piece) loading.found.set(stored.sequence, stored.data);
     loading.waiting.push(stored);
-    if (stored.subject === this.names.piece && stored.sequence >= loading.first && stored.sequence < loading.markAt) {
-      loading.pieces.push(stored.data);
-    }
     if (stored.sequence === loading.markAt) this.#finishLoad(loading);
   }
 
   /** Replaces the state by the snapshot and what was written since. */
-  #finishLoad({ upTo, pieces, waiting }: Loading): void {
+  #finishLoad({ upTo, pieces, found, waiting }: Loading): void {
     const before = this.state;
     this.#loading = undefined;
     this.state = this.#emptyState();
-    loadSnapshot(this.state, pieces);
+    loadSnapshot(
+      this.state,
+      pieces.map((places) => Buffer.concat(places.map((place) => found.get(place) ?? missing()))),
+    );
     this.author.forget(this.state.authors.get(this.author.id)?.last ?? 0);
     this.sequence = upTo;
+    this.markAt = 0;
     this.recent.reset((upTo + 1) * PLACES);
     for (const stored of waiting) this.#carryOut(stored);
     this.#handOver(before);
@@ -256,12 +263,19 @@ export class Replica {
     agenda.advance(stored.at);
     this.clock.heard(agenda.now);
     const isOwn = this.#execute(stored);
-    for (const observer of this.#observers) observer.moved(stored.data.length, isOwn);
+    const kind = this.#kindOf(stored);
+    if (kind === 'mark') this.markAt = stored.sequence;
+    for (const observer of this.#observers) observer.moved(stored.data.length, isOwn, kind);
     for (const waiter of this.#waiters) {
       if (waiter.sequence > this.sequence) continue;
       this.#waiters.delete(waiter);
       waiter.resolve();
     }
+  }
+
+  #kindOf({ subject }: Stored): 'record' | 'piece' | 'mark' {
+    if (subject === this.names.piece) return 'piece';
+    return subject === this.names.mark ? 'mark' : 'record';
   }
 
   #execute({ subject, sequence, data }: Stored): boolean {
@@ -331,5 +345,9 @@ export class Replica {
 }
 
 function emptyLoading(): Loading {
-  return { upTo: 0, first: 0, markAt: 0, pieces: [], waiting: [] };
+  return { upTo: 0, markAt: 0, pieces: [], found: new Map(), waiting: [] };
+}
+
+function missing(): never {
+  throw new BusbarError('INTERNAL', 'a piece of the snapshot in the stream is missing');
 }

@@ -1,6 +1,6 @@
 /** The stream of a namespace on the server. */
 
-import { BusbarError } from '@busbar/api/transport';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import {
   DiscardPolicy,
   JetStreamApiError,
@@ -12,6 +12,7 @@ import {
 import { toNatsError } from './errors.ts';
 import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
+import { FORM, tooNew } from './record.ts';
 
 /** What a stream is. */
 export interface StreamFacts {
@@ -22,10 +23,11 @@ export interface StreamFacts {
   readonly lastSequence: number;
 }
 
-/** Where the newest whole snapshot is: it has all records up to `upTo`; its pieces lie from `first` to before `markAt`. */
+/** What says that a snapshot is whole, at `markAt` in the stream: it has all records up to `upTo`. */
 export interface Mark {
   readonly upTo: number;
-  readonly first: number;
+  /** Where its pieces are; those of other snapshots may lie in between. A large piece takes several places. */
+  readonly pieces: readonly (readonly number[])[];
   readonly markAt: number;
 }
 
@@ -48,11 +50,24 @@ export async function ensureStream(manager: JetStreamManager, names: Names, sett
 export async function newestMark(manager: JetStreamManager, names: Names): Promise<Mark | undefined> {
   try {
     const found = await manager.streams.getMessage(names.stream, { last_by_subj: names.mark });
-    return found === null ? undefined : { ...found.json<Omit<Mark, 'markAt'>>(), markAt: found.seq };
+    return found === null ? undefined : { ...parseMark(found.string()), markAt: found.seq };
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return undefined;
     throw toNatsError(error);
   }
+}
+
+function parseMark(text: string): Omit<Mark, 'markAt'> {
+  try {
+    const { v, upTo, pieces } = JSON.parse(text);
+    if (v > FORM) throw tooNew(v);
+    if (Number.isSafeInteger(upTo) && Array.isArray(pieces)) return { upTo, pieces };
+  } catch (error) {
+    if (isBusbarError(error)) throw error;
+  }
+  throw new BusbarError('INTERNAL', 'the stream of this namespace has a mark that Busbar did not write', {
+    hint: 'Delete that message with nats stream rmm, and let only Busbar publish to the subjects of the stream.',
+  });
 }
 
 async function findStream(manager: JetStreamManager, { stream }: Names): Promise<StreamInfo | undefined> {

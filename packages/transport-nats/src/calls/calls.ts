@@ -1,0 +1,33 @@
+/** The fast path of requests: core NATS, nothing stored. */
+
+import type { CallBackend, CallContext, Message, Service, StampedMessage } from '@busbar/api/transport';
+import type { Link } from '../link.ts';
+import type { Names } from '../names.ts';
+import type { Timers } from '../timers.ts';
+import { Caller } from './caller.ts';
+import { Responder } from './responder.ts';
+
+/** The calls of one transport. */
+export class Calls implements CallBackend {
+  readonly #prefix: string;
+  readonly #caller: Caller;
+  readonly #responder: Responder;
+
+  constructor(link: Link, names: Names, timers: Timers, maxBodyBytes: number) {
+    this.#prefix = names.calls;
+    this.#caller = new Caller(link);
+    this.#responder = new Responder(link, timers, maxBodyBytes);
+  }
+
+  serve(address: string, max: number, handler: Parameters<CallBackend['serve']>[2]): Promise<Service> {
+    return this.#responder.serve(`${this.#prefix}${address}`, max, handler);
+  }
+
+  call(address: string, message: StampedMessage, context: CallContext): AsyncIterable<Message> {
+    return this.#caller.call(`${this.#prefix}${address}`, message, context);
+  }
+
+  close(): void {
+    this.#responder.close();
+  }
+}
