@@ -32,7 +32,7 @@ export class Janitor {
     replica.observe({
       ready: () => undefined,
       used: () => undefined,
-      moved: (bytes, isOwn, kind) => (kind === 'record' ? this.#count(bytes, isOwn) : this.#restart(bytes, kind)),
+      moved: (bytes, isOwn, kind) => (kind === 'record' ? this.#count(bytes, isOwn) : this.#note(bytes, kind)),
       reloaded: () => undefined,
     });
   }
@@ -43,40 +43,49 @@ export class Janitor {
     await this.#work;
   }
 
-  /** Somebody writes a snapshot, or has written it: what comes now counts for the next. */
-  #restart(bytes: number, kind: 'piece' | 'mark'): void {
-    this.#bytes = 0;
-    this.#records = 0;
-    clearTimeout(this.#later);
-    this.#later = undefined;
+  /** Somebody writes a snapshot: the others let it. Once it is whole, what comes counts for the next. */
+  #note(bytes: number, kind: 'piece' | 'mark'): void {
     if (kind === 'piece') {
       this.#size += bytes;
+      if (this.#work === undefined) this.#wait();
       return;
     }
+    clearTimeout(this.#later);
+    this.#later = undefined;
     this.#lastSize = this.#size;
     this.#size = 0;
+    this.#bytes = 0;
+    this.#records = 0;
+  }
+
+  #wait(): void {
+    if (this.#isClosed) return;
+    this.#later ??= setTimeout(() => this.#beginLate(), OTHERS_MS * (1 + Math.random())).unref();
+  }
+
+  #beginLate(): void {
+    this.#later = undefined;
+    if (this.#isDue) this.#begin();
+  }
+
+  get #isDue(): boolean {
+    return this.#bytes > Math.max(MIN_BYTES, this.#lastSize) || this.#records > MIN_RECORDS;
   }
 
   #count(bytes: number, isOwn: boolean): void {
     this.#bytes += bytes;
     this.#records += 1;
-    const isDue = this.#bytes > Math.max(MIN_BYTES, this.#lastSize) || this.#records > MIN_RECORDS;
-    if (!isDue || this.#work !== undefined || this.#isClosed) return;
+    if (!this.#isDue || this.#work !== undefined || this.#isClosed) return;
     if (isOwn && this.#later === undefined) this.#begin();
-    else this.#later ??= setTimeout(() => this.#begin(), OTHERS_MS * (1 + Math.random())).unref();
+    else this.#wait();
   }
 
   #begin(): void {
-    clearTimeout(this.#later);
-    this.#later = undefined;
-    this.#work ??= this.#write().then(
-      () => {
+    this.#work ??= this.#write()
+      .catch(() => this.#wait()) // Somebody was faster, or the server does not take it now.
+      .finally(() => {
         this.#work = undefined;
-      },
-      () => {
-        this.#work = undefined; // The next record brings it up again.
-      },
-    );
+      });
   }
 
   /** Pieces, then the mark that makes them a snapshot, unless another was faster; only then what is in it goes. */
