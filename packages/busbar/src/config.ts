@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { invalid, quote } from '@busbar/api/transport';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
-import { type Named, readBusName, requireScheme, unknownBus } from './schemes.ts';
+import { type Named, readBusName, unknownBus } from './schemes.ts';
 
 /** Where a bus is, and who said so. */
 export interface Located {
@@ -103,7 +103,6 @@ function place(
   const where = Object.hasOwn(PLACES, named.scheme) ? PLACES[named.scheme] : undefined;
   if (named.kind === 'url')
     return where === undefined ? { url: named.url } : placeFile(where, named.url, base, cwd, what);
-  requireScheme(named.scheme);
   return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
 }
 

@@ -21,8 +21,7 @@ interface Scheme {
   readonly bare: string;
   /** What keeps the cases of the conformance suite apart there. Default: namespaces. */
   readonly apart?: 'file';
-  /** Absent while the package is still to come. */
-  readonly load?: () => Promise<Opener>;
+  readonly load: () => Promise<Opener>;
 }
 
 const SCHEMES: readonly Scheme[] = [
@@ -115,7 +114,6 @@ export async function openUrl(url: string): Promise<Transport> {
   const name = url.slice(0, Math.max(0, url.indexOf(':')));
   const scheme = findScheme(name);
   if (scheme === undefined) throw unknownBus(url, 'the URL', []);
-  if (scheme.load === undefined) throw notYet(name, scheme);
   const open = await loadPackage(scheme.package, scheme.load);
   return open(url);
 }
@@ -131,23 +129,15 @@ export function harnessOptions(url: string): UrlHarnessOptions {
   };
 }
 
-/** Checks that the scheme of a bare name can be opened, before a place is made for it. */
-export function requireScheme(name: string): void {
-  const scheme = findScheme(name);
-  if (scheme !== undefined && scheme.load === undefined) throw notYet(name, scheme);
-}
-
 /** Every short name, with what it means alone. */
 export function describeSchemes(): (readonly [names: string, meaning: string])[] {
-  return SCHEMES.map(({ names, bare, load }) => [names.join(', '), load === undefined ? `${bare} (to come)` : bare]);
+  return SCHEMES.map(({ names, bare }) => [names.join(', '), bare]);
 }
 
 /** One sentence that lists the names and URLs which are legal now. */
 export function validNames(): string {
-  const [open, coming] = [SCHEMES.filter(({ load }) => load), SCHEMES.filter(({ load }) => !load)];
-  const list = (schemes: readonly Scheme[]): string => schemes.map(({ names }) => names[0]).join(', ');
-  const later = coming.length === 0 ? '' : `; ${list(coming)} are to come`;
-  return `Use one of ${list(open)}, a URL such as sqlite:./bus.db, or a name in busbar.config.json${later}.`;
+  const names = SCHEMES.map((scheme) => scheme.names[0]).join(', ');
+  return `Use one of ${names}, a URL such as sqlite:./bus.db, or a name in busbar.config.json.`;
 }
 
 /** The package behind the links to a hub. */
@@ -210,10 +200,4 @@ function findScheme(name: string): Scheme | undefined {
 
 function allNames(): string[] {
   return SCHEMES.flatMap(({ names }) => names);
-}
-
-function notYet(name: string, scheme: Scheme): BusbarError {
-  return new BusbarError('UNSUPPORTED', `${name} comes with ${scheme.package}, which is not in this version`, {
-    hint: validNames(),
-  });
 }

@@ -143,15 +143,6 @@ describe('a bad name of a bus', () => {
     const found = refusal(() => locateIn('/nowhere', 'rediss-//user:hunter2@h?password=hunter2'));
     expect(`${found.message} ${found.hint}`).not.toContain('hunter2');
   });
-
-  test.each(['nats'])('%s says where it comes from', async (name) => {
-    const { openUrl } = await import('../src/schemes.ts');
-    const open = async (): Promise<unknown> => openUrl(locateIn('/', name).url);
-    await expect(open()).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: expect.stringMatching(/comes with @busbar\/transport-/),
-    });
-  });
 });
 
 describe('a bad config file', () => {

@@ -40,7 +40,8 @@ test('without a name it is the bus of the environment, else of the project', asy
 
 test.each([
   ['mysql://h', {}, 'INVALID_ARGUMENT'],
-  ['nats', {}, 'UNSUPPORTED'],
+  ['nats://127.0.0.1:1', {}, 'UNAVAILABLE'],
+  ['redis://127.0.0.1:1', {}, 'UNAVAILABLE'],
   ['memory', { presenceTtlMs: 1 }, 'INVALID_ARGUMENT'],
   ['memory', { middlewares: [] }, 'INVALID_ARGUMENT'],
   [7, {}, 'INVALID_ARGUMENT'],

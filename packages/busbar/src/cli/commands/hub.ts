@@ -13,7 +13,7 @@ const FLAGS = {
   store: {
     kind: 'text',
     value: 'URL',
-    help: 'what it lends: sqlite:FILE, memory:, …, or - for a URL from a pipe (default: a file beside the socket)',
+    help: 'what it lends: sqlite:FILE, memory:, …; -: its URL from a pipe (default: a file beside the socket)',
   },
   listen: {
     kind: 'list',
