@@ -1,4 +1,4 @@
-/** Export and import of one namespace, record by record (rule RA7). Events are not in the state: see `export.ts`. */
+/** Export and import of one namespace, record by record (rule RA7). Events are not in the state: the history reader has them. */
 
 import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
 import { fromBase64, toBase64 } from '../base64.ts';
