@@ -9,6 +9,7 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
   nkeyAuthenticator,
+  nkeys,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
@@ -16,7 +17,7 @@ import { toNatsError, unavailable } from './errors.ts';
 import type { Settings } from './options.ts';
 
 /** A server that is silent for two of these is taken for lost. */
-const PING_MS = 5_000;
+const PING_MS = 3_000;
 const RECONNECT_MS = 100;
 
 /** The connection of one transport. */
@@ -122,8 +123,23 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
 function authenticatorOf({ user, password, token, nkey, creds }: Settings): Authenticator | undefined {
   if (user !== undefined) return usernamePasswordAuthenticator(user, password);
   if (token !== undefined) return tokenAuthenticator(token);
-  if (nkey !== undefined) return nkeyAuthenticator(Buffer.from(readFile(nkey, 'nkey').toString().trim()));
-  return creds === undefined ? undefined : credsAuthenticator(readFile(creds, 'creds'));
+  if (nkey !== undefined) return nkeyAuthenticator(toSeed(readFile(nkey, 'nkey').toString(), 'nkey'));
+  if (creds === undefined) return undefined;
+  const text = readFile(creds, 'creds');
+  const [, seed = ''] = /-+BEGIN USER NKEY SEED-+\s+(\S+)/.exec(text.toString()) ?? [];
+  toSeed(seed, 'creds');
+  return credsAuthenticator(text);
+}
+
+/** The seed of a user. What the file holds instead stays out of the error. */
+function toSeed(text: string, what: string): Uint8Array {
+  const seed = Buffer.from(text.trim());
+  try {
+    nkeys.fromSeed(seed);
+    return seed;
+  } catch {
+    throw invalid(`the file of ${what} holds no seed`, 'A seed begins with SU; nsc and nk write such files.');
+  }
 }
 
 function tlsOf({ ca, cert, key }: NonNullable<Settings['tls']>): { ca?: string; cert?: string; key?: string } {

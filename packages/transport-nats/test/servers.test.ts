@@ -1,0 +1,177 @@
+/** What kinds of servers are met: how they are set, who is let in, and what follows from it. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { needServer, startNats } from '@busbar/testbed';
+import { createUser } from '@nats-io/nkeys';
+import { beforeEach, expect, test } from 'vitest';
+import { openNats, parseNatsUrl } from '../src/index.ts';
+
+beforeEach(({ skip }) => needServer('nats-server', skip));
+
+/** What the README lists: it needs no other permission. */
+const PERMISSIONS = {
+  publish: [
+    'busbar.team.>',
+    '_INBOX.>',
+    '$JS.API.STREAM.INFO.BUSBAR_team',
+    '$JS.API.STREAM.CREATE.BUSBAR_team',
+    '$JS.API.STREAM.MSG.GET.BUSBAR_team',
+    '$JS.API.STREAM.PURGE.BUSBAR_team',
+    '$JS.API.CONSUMER.*.BUSBAR_team',
+    '$JS.API.CONSUMER.*.BUSBAR_team.>',
+    '$JS.API.CONSUMER.MSG.NEXT.BUSBAR_team.*',
+    '$JS.FC.BUSBAR_team.>',
+  ],
+  subscribe: ['busbar.team.call.>', 'busbar.team.pass.>', '_INBOX.>'],
+};
+
+test.each([
+  ['file', 'process'],
+  ['memory', 'none'],
+] as const)('a stream in %s declares %s, and its next client need not say so', async (storage, durability) => {
+  await using server = await startNats();
+  const options = parseNatsUrl(server.url);
+  await using transport = await openNats({ ...options, storage });
+  expect(transport.capabilities.durability).toBe(durability);
+  await using next = await openNats(options);
+  expect(next.capabilities.durability).toBe(durability);
+  const other = storage === 'file' ? 'memory' : 'file';
+  await expect(openNats({ ...options, storage: other })).rejects.toMatchObject({
+    code: 'CONFLICT',
+    hint: expect.stringContaining('storage'),
+  });
+  const demanding = openNats({ ...options, durability: 'process' });
+  if (durability === 'process') await (await demanding).close();
+  else await expect(demanding).rejects.toMatchObject({ code: 'UNSUPPORTED', hint: expect.stringContaining('file') });
+  await expect(openNats({ ...options, durability: 'power' })).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    hint: expect.stringContaining('two minutes'),
+  });
+});
+
+test('more replicas than servers are refused', async () => {
+  await using server = await startNats();
+  const options = parseNatsUrl(server.url);
+  await expect(openNats({ ...options, replicas: 3 })).rejects.toMatchObject({ hint: expect.any(String) });
+  await using transport = await openNats(options);
+  await expect(openNats({ ...options, replicas: 3 })).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(transport.name).toBe('nats');
+});
+
+test('without JetStream there is no bus', async () => {
+  await using server = await startNats({ jetStream: false });
+  await expect(openNats(parseNatsUrl(server.url))).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    hint: expect.stringContaining('-js'),
+  });
+});
+
+test('the largest body follows the server, which must take enough', async () => {
+  await using large = await startNats({ config: ['max_payload: 4MB'] });
+  await using transport = await openNats(parseNatsUrl(large.url));
+  expect(transport.capabilities.maxBodyBytes).toBe(4 * 1_048_576 - 131_072);
+  await using small = await startNats({ config: ['max_payload: 64KB'] });
+  await expect(openNats(parseNatsUrl(small.url))).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    hint: expect.stringContaining('max_payload'),
+  });
+});
+
+test('a user with the permissions of the README can do everything in its namespace', async () => {
+  await using server = await startNats({ users: [{ user: 'agent', password: 'right', permissions: PERMISSIONS }] });
+  const options = parseNatsUrl(server.urlAs('agent:right'));
+  await using transport = await openNats({ ...options, ns: 'team' });
+  await doEverything(transport);
+  await expect(openNats({ ...options, ns: 'other' })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+});
+
+test.each([
+  ['a wrong password', 'agent:hunter2'],
+  ['no password', undefined],
+  ['an unknown user', 'mallory:hunter2'],
+  ['a token', 'hunter2'],
+])('%s is PERMISSION_DENIED, and no secret shows', async (_, credentials) => {
+  await using server = await startNats({ users: [{ user: 'agent', password: 'right' }] });
+  await refused(server.urlAs(credentials));
+  await using transport = await openNats(parseNatsUrl(server.urlAs('agent:right')));
+  await doEverything(transport);
+});
+
+test('a token', async () => {
+  await using server = await startNats({ token: 'to/k@en' });
+  await using transport = await openNats(parseNatsUrl(server.url));
+  await doEverything(transport);
+  await refused(server.urlAs('hunter2'));
+});
+
+test('an nkey', async () => {
+  const [known, unknown] = [createUser(), createUser()];
+  await using server = await startNats({ users: [{ nkey: known.getPublicKey() }] });
+  const fileOf = (name: string, pair: typeof known): string => {
+    const file = join(server.folder, name);
+    writeFileSync(file, `${Buffer.from(pair.getSeed())}\n`, { mode: 0o600 });
+    return file;
+  };
+  await using transport = await openNats(parseNatsUrl(`${server.url}?nkey=${fileOf('known.nk', known)}`));
+  await doEverything(transport);
+  await refused(`${server.url}?nkey=${fileOf('unknown.nk', unknown)}`);
+});
+
+test.each(['nkey', 'creds'])('a file of %s that holds none is INVALID_ARGUMENT, and is not shown', async (name) => {
+  await using server = await startNats();
+  const file = join(server.folder, 'bad');
+  writeFileSync(file, 'hunter2hunter2', { mode: 0o600 });
+  const error: unknown = await openNats(parseNatsUrl(`${server.url}?${name}=${file}`)).catch(
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.any(String) });
+  expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
+});
+
+test('by TLS, with the right certificates only', async () => {
+  await using server = await startNats({ tls: true });
+  const { ca = '', wrongCa = '' } = server.certificates ?? {};
+  const options = parseNatsUrl(server.url);
+  await using transport = await openNats({ ...options, tls: { ca } });
+  await doEverything(transport);
+  for (const tls of [{}, { ca: wrongCa }]) {
+    await expect(openNats({ ...options, tls })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('TLS'),
+    });
+  }
+});
+
+test('TLS is not left out silently where the server has none', async () => {
+  await using server = await startNats();
+  await expect(openNats({ ...parseNatsUrl(server.url), tls: {} })).rejects.toMatchObject({ hint: expect.any(String) });
+});
+
+async function refused(url: string): Promise<void> {
+  const error: unknown = await openNats(parseNatsUrl(url)).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'PERMISSION_DENIED', retryable: false, hint: expect.any(String) });
+  expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
+}
+
+async function doEverything(transport: Awaited<ReturnType<typeof openNats>>): Promise<void> {
+  const { queues, topics, entries, admin } = transport;
+  const seen = Promise.withResolvers<string | undefined>();
+  await topics.bind('work', 'news.>', { from: 'start' });
+  await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
+  const changed = Promise.withResolvers<void>();
+  await using _watch = await entries.watch('', (changes) => {
+    if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
+  });
+  const waiting = queues.receive('work', { waitMs: 10_000 });
+  await topics.publish('news.today', [{ body: Buffer.from('x') }]);
+  expect(await seen.promise).toBe('news.today');
+  const [delivery] = await waiting;
+  await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry', reason: 'again' }]);
+  await queues.send('work', [{ body: new Uint8Array(1), delayMs: 1, ttlMs: 10_000, orderingKey: 'k' }]);
+  await entries.put('key', Buffer.from('x'), { ttlMs: 60_000 });
+  await changed.promise;
+  for await (const _ of admin.exportState()) {
+  }
+  await admin.clear();
+}
