@@ -62,6 +62,14 @@ export class Follower {
     this.#subscription = this.#connection.subscribe(inbox, { callback });
     const { name, num_pending } = await this.#manager.consumers.add(this.#stream, configOf(inbox, this.#next));
     this.#name = name;
+    if (this.#subscription === undefined) {
+      this.stop(); // It was stopped meanwhile.
+      return;
+    }
+    if (this.#subscription === undefined) {
+      this.stop(); // It was stopped meanwhile.
+      return;
+    }
     this.#watchdog = setInterval(() => {
       this.#missed += 1;
       if (this.#missed > MAX_MISSED) this.#end(true);

@@ -30,6 +30,7 @@ export interface Observer {
 }
 
 const AGAIN_MS = 250;
+const MAX_TRIES = 10;
 
 /** A load under way: records that come before the snapshot they go on from is complete. */
 interface Loading extends Mark {
@@ -61,6 +62,9 @@ export class Replica {
   readonly #waiters = new Set<{ readonly sequence: number; resolve(): void }>();
   #isClosed = false;
   #retry: NodeJS.Timeout | undefined;
+  /** Counts the attempts to read the log: only the newest goes on. */
+  #run = 0;
+  #giveUp: (error: BusbarError) => void = () => undefined;
   #failure: BusbarError | undefined;
 
   constructor(link: Link, manager: JetStreamManager, names: Names, settings: Settings, facts: StreamFacts) {
@@ -87,7 +91,16 @@ export class Replica {
 
   /** Reads the state; resolves once it is complete. */
   async open(): Promise<void> {
-    await this.#follow(true);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#follow(true, this.#begin());
+        return;
+      } catch (error) {
+        clearTimeout(this.#retry);
+        // What was to be read may have been purged meanwhile, since a newer snapshot has it.
+        if (tries === MAX_TRIES || !this.link.isUp || toBusbarError(error).code !== 'UNAVAILABLE') throw error;
+      }
+    }
   }
 
   /** Asks for `operation`; resolves with what it came to, once it is in the log and was carried out here. */
@@ -113,8 +126,7 @@ export class Replica {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#retry);
-    this.#follower?.stop();
+    this.#begin();
     this.author.close();
     for (const { resolve } of this.#waiters) resolve();
     this.#waiters.clear();
@@ -148,15 +160,27 @@ export class Replica {
 
   /** The connection is there again: goes on behind what was seen last. */
   async #resume(): Promise<void> {
+    const run = this.#begin();
     this.author.down();
-    this.#follower?.stop();
-    clearTimeout(this.#retry);
     try {
-      await this.#checkStream();
-      await this.#follow(this.#loading !== undefined);
+      await this.#checkStream(run);
+      await this.#follow(this.#loading !== undefined, run);
     } catch (error) {
-      this.#tryAgain(error);
+      if (run === this.#run) this.#tryAgain(error);
     }
+  }
+
+  /** Begins to read anew: whatever still tries to, or does, is given up. */
+  #begin(): number {
+    clearTimeout(this.#retry);
+    this.#follower?.stop();
+    this.#giveUp(anew());
+    this.#run += 1;
+    return this.#run;
+  }
+
+  #assertNewest(run: number): void {
+    if (run !== this.#run) throw anew();
   }
 
   #tryAgain(error: unknown): void {
@@ -169,21 +193,24 @@ export class Replica {
   }
 
   /** The stream may be another one by now, or gone: then the state begins anew. */
-  async #checkStream(): Promise<void> {
+  async #checkStream(run: number): Promise<void> {
     const facts = await ensureStream(this.manager, this.names, this.#settings);
+    this.#assertNewest(run);
     if (facts.storeId === this.facts.storeId && facts.lastSequence >= this.sequence) return;
     this.facts = facts;
     this.#loading = emptyLoading();
   }
 
-  async #follow(isLoad: boolean): Promise<void> {
+  async #follow(isLoad: boolean, run: number): Promise<void> {
     let start = this.sequence + 1;
     if (isLoad) {
       const mark = await newestMark(this.manager, this.names);
+      this.#assertNewest(run);
       this.#loading = { ...emptyLoading(), ...mark };
       start = this.#loading.upTo + 1;
     }
     await new Promise<void>((resolve, reject) => {
+      this.#giveUp = reject;
       const follower = new Follower(this.link.connection, this.manager, this.names.stream, start, {
         record: (stored) => this.#take(stored),
         caughtUp: () => {
@@ -346,6 +373,10 @@ export class Replica {
 
 function emptyLoading(): Loading {
   return { upTo: 0, markAt: 0, pieces: [], found: new Map(), waiting: [] };
+}
+
+function anew(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'the log is read anew');
 }
 
 function missing(): never {
