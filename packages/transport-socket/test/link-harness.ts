@@ -1,6 +1,7 @@
 // What the conformance suite needs to know of the links of WebSocket and ZeroMQ: a hub in a process of its own.
 import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../src/index.ts';
 
 const PROGRAM = new URL('../../busbar/bin/busbar.js', import.meta.url);
@@ -24,7 +25,9 @@ export const zmq: LinkKind = {
 
 /** Hubs over the store at `store`, a URL in which `$` is a path in a throw-away folder. */
 export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harness {
-  let shared: Promise<string> | undefined;
+  let shared: Promise<SharedHub> | undefined;
+  // The process of a test file is ended without a word: what it left would stay.
+  afterAll(async () => (await shared)?.end());
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
     missing: {
@@ -34,16 +37,26 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
     async store(needs) {
       if (needs?.server === true) return ownStore(kind, store);
       shared ??= sharedHub(kind, store);
-      return namespaceOf(await shared);
+      return namespaceOf((await shared).url);
     },
   };
 }
 
-async function sharedHub(kind: LinkKind, store: string): Promise<string> {
-  const path = tempDir(`busbar-${kind.name}`).join('hub');
+interface SharedHub {
+  readonly url: string;
+  end(): Promise<void>;
+}
+
+async function sharedHub(kind: LinkKind, store: string): Promise<SharedHub> {
+  const folder = tempDir(`busbar-${kind.name}`);
+  const path = folder.join('hub');
   const url = kind.url(path);
-  await startHub(url, store.replace('$', `${path}.db`));
-  return url;
+  const child = await startHub(url, store.replace('$', `${path}.db`));
+  const end = async (): Promise<void> => {
+    await child.kill();
+    await folder[Symbol.asyncDispose]();
+  };
+  return { url, end };
 }
 
 /** A namespace of its own in a hub that many cases share. */
