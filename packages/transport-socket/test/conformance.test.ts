@@ -1,8 +1,8 @@
-/** The suite over a Unix socket: telling cases, all of them in `npm run test:full`. */
+/** The whole suite over a Unix socket; with a memory store telling cases, all of them in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { harness, unixHarness } from './harness.ts';
 
 const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
-testTransport(harness, { profile });
+testTransport(harness);
 testTransport(unixHarness('unix (memory)', 'memory:'), { profile });
