@@ -9,6 +9,7 @@ export class Timers {
   readonly #alarms = new Heap<Alarm>((a, b) => a.at < b.at);
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
   /** An alarm that calls `ring`; {@link set} sets when. */
   alarm(ring: () => void): Alarm {
@@ -19,7 +20,7 @@ export class Timers {
   set(alarm: Alarm, ms: number): void {
     this.#alarms.remove(alarm);
     alarm.at = performance.now() + ms;
-    if (ms === Number.POSITIVE_INFINITY) return;
+    if (ms === Number.POSITIVE_INFINITY || this.#isClosed) return;
     this.#alarms.add(alarm);
     if (alarm.at < this.#timerAt) this.#arm();
   }
@@ -28,7 +29,9 @@ export class Timers {
     this.#alarms.remove(alarm);
   }
 
+  /** Nothing rings any more. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     for (let first = this.#alarms.first; first !== undefined; first = this.#alarms.first) this.#alarms.remove(first);
   }

@@ -5,7 +5,7 @@ import { createInbox, type Msg } from '@nats-io/transport-node';
 import { unavailable } from '../errors.ts';
 import type { Link } from '../link.ts';
 import { toMessage } from '../state/item.ts';
-import { decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
+import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
 
 /** All calls of one transport, behind one subscription. */
 export class Caller {
@@ -17,7 +17,7 @@ export class Caller {
   constructor(link: Link) {
     this.#link = link;
     link.connection.subscribe(`${this.#inbox}.*`, {
-      callback: (_error, message) => this.#calls.get(message.subject.slice(this.#inbox.length + 1))?.take(message),
+      callback: (_error, message) => this.#take(message),
     });
     link.onState(({ state }) => {
       if (state !== 'reconnecting') return;
@@ -38,6 +38,14 @@ export class Caller {
         return call;
       },
     };
+  }
+
+  #take(message: Msg): void {
+    const call = this.#calls.get(message.subject.slice(this.#inbox.length + 1));
+    if (call !== undefined) call.take(message);
+    // The caller left before anybody had its call.
+    else if (message.reply)
+      this.#link.connection.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
   }
 
   async #send(call: Call, subject: string, message: StampedMessage, deadline: number, reply: string): Promise<void> {
@@ -132,7 +140,7 @@ class Call implements AsyncIterator<Message> {
     this.#read = 0;
   }
 
-  #tell(control: object): void {
+  #tell(control: Control): void {
     if (this.#control !== undefined && this.#link.isUp) {
       this.#link.connection.publish(this.#control, JSON.stringify(control));
     }

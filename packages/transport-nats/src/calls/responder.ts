@@ -8,7 +8,7 @@ import {
   type Service,
   type StampedMessage,
 } from '@busbar/api/transport';
-import { createInbox, type Msg } from '@nats-io/transport-node';
+import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { Link } from '../link.ts';
 import type { Alarm } from '../state/agenda.ts';
 import { toMessage } from '../state/item.ts';
@@ -20,6 +20,7 @@ type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageI
 /** All that share an address share its calls. */
 const GROUP = 'busbar';
 const ANSWER_BYTES = 262_144;
+const DRAIN_MS = 1_000;
 
 /** Everything this transport answers, behind one subscription for what callers say later. */
 export class Responder {
@@ -52,9 +53,7 @@ export class Responder {
     });
     await this.link.connection.flush();
     const close = async (): Promise<void> => {
-      if (this.link.isUp)
-        await subscription.drain().catch(() => undefined); // The connection ended meanwhile.
-      else subscription.unsubscribe();
+      await this.#drain(subscription);
       await turns.idle();
     };
     return { close, [Symbol.asyncDispose]: close };
@@ -63,6 +62,17 @@ export class Responder {
   /** Ends what still runs: its callers hear that this side closed. */
   close(): void {
     for (const task of this.#tasks.values()) task.abandon(new BusbarError('CLOSED', 'the responder closed'));
+  }
+
+  /** Takes what is on its way already, from a server that answers. */
+  async #drain(subscription: Subscription): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const isLate = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DRAIN_MS);
+    });
+    const drained = subscription.drain().catch(() => undefined); // The connection ended meanwhile.
+    await Promise.race([drained, isLate]);
+    clearTimeout(timer);
   }
 
   async #answer(turns: Turns, handler: Handler, message: Msg): Promise<void> {
