@@ -3,6 +3,7 @@ import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../src/index.ts';
+import { strangersOf } from './link-strangers.ts';
 
 const PROGRAM = new URL('../../busbar/bin/busbar.js', import.meta.url);
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
@@ -34,6 +35,7 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
       files: 'Its files are those of the store that the hub lends.',
       ...(store === 'memory:' && { reopen: 'What the hub holds in memory goes with it.' }),
     },
+    strangers: strangersOf(kind),
     async store(needs) {
       if (needs?.server === true) return ownStore(kind, store);
       shared ??= sharedHub(kind, store);
