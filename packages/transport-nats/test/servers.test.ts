@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { needServer, startNats } from '@busbar/testbed';
+import { needServer, startNats, tempDir } from '@busbar/testbed';
 import { createUser } from '@nats-io/nkeys';
 import { beforeEach, expect, test } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
@@ -76,6 +76,20 @@ test('the largest body follows the server, which must take enough', async () => 
     code: 'UNSUPPORTED',
     hint: expect.stringContaining('max_payload'),
   });
+});
+
+test('a full store refuses sends with BACKPRESSURE, and what is there stays', async () => {
+  await using folder = tempDir('busbar-nats-full');
+  await using server = await startNats({
+    config: [`jetstream: { store_dir: ${JSON.stringify(folder.path)}, max_file_store: 8MB }`],
+  });
+  await using transport = await openNats(parseNatsUrl(server.url));
+  const send = (): Promise<unknown> => transport.queues.send('work', [{ body: new Uint8Array(500_000) }]);
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, send));
+  const refusals = outcomes.filter((outcome) => outcome.status === 'rejected');
+  expect(refusals).not.toHaveLength(0);
+  for (const { reason } of refusals) expect(reason).toMatchObject({ code: 'BACKPRESSURE', hint: expect.any(String) });
+  expect((await transport.admin.queues())[0]?.ready).toBe(20 - refusals.length);
 });
 
 test('a user with the permissions of the README can do everything in its namespace', async () => {

@@ -1,0 +1,71 @@
+/** The cases for several servers, on a NATS cluster of three that keeps three replicas. */
+
+import type { Harness } from '@busbar/conformance';
+import { testTransport } from '@busbar/conformance/vitest';
+import { missingServer, type NatsCluster, needServer, startNatsCluster } from '@busbar/testbed';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { expect, test } from 'vitest';
+import { openNats } from '../src/index.ts';
+
+const noServer = missingServer('nats-server');
+let shared: Promise<NatsCluster> | undefined;
+
+const addressesOf = ({ servers }: NatsCluster): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
+
+const harness: Harness = {
+  name: 'nats (cluster)',
+  missing: {
+    files: 'Its files are those of servers.',
+    server: 'Losing a server is tested below.',
+  },
+  ...(noServer !== undefined && { notTested: noServer }),
+  async store() {
+    shared ??= startNatsCluster();
+    const options = { servers: addressesOf(await shared), ns: crypto.randomUUID(), replicas: 3 };
+    return {
+      open: () => openNats(options),
+      opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openNats', argument: options },
+      remove: async () => {
+        await using transport = await openNats(options);
+        await transport.admin.clear();
+      },
+    };
+  },
+};
+
+if (process.env['BUSBAR_FULL'] === '1') testTransport(harness, { profile: 'cluster' });
+
+test('with three replicas the loss of the server that leads loses no acknowledged send', async ({ skip }) => {
+  needServer('nats-server', skip);
+  await using cluster = await startNatsCluster();
+  const options = { servers: addressesOf(cluster), ns: 'team', replicas: 3 };
+  await using sender = await openNats(options);
+  await using receiver = await openNats({ ...options, servers: options.servers.toReversed() });
+  const acknowledged: string[] = [];
+  const send = async (): Promise<void> => {
+    const id = String(acknowledged.length);
+    const [result] = await sender.queues.send('work', [{ id, body: Buffer.from(id) }]);
+    expect(result?.status).toBe('stored');
+    acknowledged.push(id);
+  };
+  for (let count = 0; count < 100; count += 1) await send();
+  await (await leaderOf(cluster, options.servers))?.kill();
+  for (let count = 0; count < 100; count += 1) await send();
+  const received: string[] = [];
+  while (received.length < acknowledged.length) {
+    const deliveries = await receiver.queues.receive('work', { max: 100, waitMs: 10_000 });
+    expect(deliveries).not.toHaveLength(0);
+    received.push(...deliveries.map(({ id }) => id));
+    const settled = await receiver.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+    expect(settled.every(({ status }) => status === 'done')).toBe(true);
+  }
+  expect(received).toEqual(acknowledged);
+}, 60_000);
+
+async function leaderOf(cluster: NatsCluster, servers: string[]): Promise<NatsCluster['servers'][number] | undefined> {
+  await using connection = await connect({ servers });
+  const { cluster: group, config } = await (await jetstreamManager(connection)).streams.info('BUSBAR_team');
+  expect(config.num_replicas).toBe(3);
+  return cluster.servers.find(({ port }) => group?.leader === `testbed-${port}`);
+}
