@@ -2,13 +2,14 @@
 
 import type { AdminBackend, Page, StateRecord } from '@busbar/api/transport';
 import { HistoryReader } from './history-reader.ts';
+import type { Janitor } from './janitor.ts';
 import { inPieces } from './pieces.ts';
 import type { Replica } from './replica.ts';
 import { browse } from './state/browse.ts';
 import type { Imported } from './state/operation.ts';
 import { exportEntries, exportEvent, exportQueues, importMessage } from './state/transfer.ts';
 
-export function openAdmin(replica: Replica): AdminBackend {
+export function openAdmin(replica: Replica, janitor: Janitor): AdminBackend {
   return {
     async queues({ names, prefix, ...page }) {
       await replica.barrier();
@@ -39,7 +40,10 @@ export function openAdmin(replica: Replica): AdminBackend {
     cancel: (queue, ids, context) => replica.ask({ op: 'cancel', queue, ids }, context),
     reschedule: (queue, ids, delayMs, context) => replica.ask({ op: 'reschedule', queue, ids, delayMs }, context),
     deleteQueue: (queue, context) => replica.ask({ op: 'deleteQueue', queue }, context),
-    clear: (context) => replica.ask({ op: 'clear' }, context),
+    async clear(context) {
+      await replica.ask({ op: 'clear' }, context);
+      await janitor.tidy();
+    },
     exportState: () => exportState(replica),
     importState: (records, context) => importState(replica, records, context),
   };

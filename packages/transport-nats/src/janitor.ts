@@ -37,6 +37,13 @@ export class Janitor {
     });
   }
 
+  /** Writes a snapshot now: most of what is in the stream is superfluous. */
+  async tidy(): Promise<void> {
+    await this.#work;
+    this.#begin();
+    await this.#work;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#later);
@@ -95,7 +102,8 @@ export class Janitor {
     const isVain = (): boolean =>
       this.#isClosed || !this.#replica.isCurrent || this.#replica.markAt !== markAt || this.#replica.facts !== facts;
     const pieces = takeSnapshot(state);
-    const events = Math.min(sequence, Math.floor(state.history.trimmed / PLACES));
+    const { last, trimmed } = state.history;
+    const events = trimmed === last ? sequence + 1 : Math.floor(trimmed / PLACES);
     const places: number[][] = [];
     for (const piece of pieces) {
       const found: number[] = [];

@@ -65,7 +65,7 @@ export class NatsBackend implements Backend {
     };
     this.topics = new Topics(replica, feeder);
     this.entries = openEntries(replica, () => ticker.hurry());
-    this.admin = openAdmin(replica);
+    this.admin = openAdmin(replica, this.#janitor);
     this.calls = new Calls(link, replica.names, this.#timers, this.capabilities.maxBodyBytes);
   }
 

@@ -64,6 +64,16 @@ test('storage does not grow with what was sent and acknowledged', async () => {
   await expect.poll(() => bytesOf(server), { timeout: 10_000 }).toBeLessThan(20_000_000);
 });
 
+test('a namespace that was cleared takes next to nothing, events included', async () => {
+  await using server = await startNats();
+  await using transport = await open(server);
+  await fill(transport, 10);
+  await transport.topics.publish('news', [{ body: randomBytes(100_000) }]);
+  expect(await bytesOf(server)).toBeGreaterThan(1_000_000);
+  await transport.admin.clear();
+  expect(await bytesOf(server)).toBeLessThan(2_000);
+});
+
 test('pieces of a snapshot that is never finished are in no other', { timeout: 60_000 }, async () => {
   await using server = await startNats();
   await using one = await open(server);
