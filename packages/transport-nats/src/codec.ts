@@ -10,6 +10,9 @@ type Head = Partial<Omit<StampedMessage, 'body'>> & { readonly size: number };
 
 const NEWLINE = 10;
 const DEFAULT_TYPE = 'application/octet-stream';
+const NO_HEADERS: StampedMessage['headers'] = Object.freeze({});
+/** Smaller bodies share blocks of memory. */
+const SMALL = 2_048;
 
 /** Writes values whose bytes are kept aside. */
 export class Writer {
@@ -58,7 +61,8 @@ export class Reader {
 
   /** The next `size` bytes, as a copy: a record is freed though one of its messages stays for long. */
   bytes(size: number): Uint8Array {
-    const bytes = this.#data.slice(this.#at, this.#at + size);
+    const view = this.#data.subarray(this.#at, this.#at + size);
+    const bytes = size <= SMALL ? Buffer.from(view) : new Uint8Array(view);
     if (bytes.byteLength !== size) throw new BusbarError('INTERNAL', 'a record of the log is cut short');
     this.#at += size;
     return bytes;
@@ -69,7 +73,7 @@ export class Reader {
       id: head.id ?? '',
       body: this.bytes(head.size),
       contentType: head.contentType ?? DEFAULT_TYPE,
-      headers: Object.freeze(head.headers ?? {}),
+      headers: head.headers === undefined ? NO_HEADERS : Object.freeze(head.headers),
       type: head.type,
       from: head.from,
       to: head.to,

@@ -11,10 +11,19 @@ export class Alarm implements Slotted {
   at: number = Number.POSITIVE_INFINITY;
   /** Tells alarms of one time apart: they ring in the order in which they were set. */
   order = 0;
-  readonly ring: () => void;
+  readonly #act: (subject: never) => void;
+  readonly #subject: unknown;
 
-  constructor(ring: () => void) {
-    this.ring = ring;
+  /** `act` is called with `subject`: many alarms share one function. */
+  constructor(act: () => void);
+  constructor(act: (subject: never) => void, subject: unknown);
+  constructor(act: (subject: never) => void, subject?: unknown) {
+    this.#act = act;
+    this.#subject = subject;
+  }
+
+  ring(): void {
+    this.#act(this.#subject as never);
   }
 
   /** What a snapshot keeps of it; undefined where it is not set. */

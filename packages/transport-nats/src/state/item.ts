@@ -12,6 +12,7 @@ import { type Agenda, Alarm } from './agenda.ts';
 import type { Slotted } from './heap.ts';
 
 const MAX_HISTORY = 20;
+const NO_HISTORY: readonly AttemptRecord[] = Object.freeze([]);
 
 /** A lease on an item. */
 export interface Lease {
@@ -30,20 +31,21 @@ export class Item implements Slotted {
   /** When it became ready last. */
   readySince = 0;
   attempts = 0;
-  history: readonly AttemptRecord[] = [];
+  history: readonly AttemptRecord[] = NO_HISTORY;
   lease: Lease | undefined;
   dead: { readonly reason: string; readonly at: number } | undefined;
   /** Its time to live is over while it is leased: it is gone once it comes back. */
   isExpired = false;
   /** The end of its delay, of its lease, or of the time that a dead letter is kept: whichever its state says. */
   readonly due: Alarm;
-  readonly ttl: Alarm;
+  /** The end of its time to live, where it has one. */
+  readonly ttl: Alarm | undefined;
 
   constructor(message: StampedMessage, place: number, onDue: (item: Item) => void, onExpired: (item: Item) => void) {
     this.message = message;
     this.place = place;
-    this.due = new Alarm(() => onDue(this));
-    this.ttl = new Alarm(() => onExpired(this));
+    this.due = new Alarm(onDue, this);
+    this.ttl = message.ttlMs === undefined ? undefined : new Alarm(onExpired, this);
   }
 
   /** Notes that an attempt has ended. */
@@ -79,7 +81,7 @@ export class Item implements Slotted {
   }
 
   #ttlLeftMs(agenda: Agenda): number | undefined {
-    if (this.message.ttlMs === undefined || this.state === 'dead') return undefined;
+    if (this.ttl === undefined || this.state === 'dead') return undefined;
     return this.isExpired ? 0 : agenda.leftMs(this.ttl);
   }
 }

@@ -47,6 +47,8 @@ export class Queue {
   };
   readonly idle: Alarm;
   readonly #ground: QueueGround;
+  readonly #whenDue = (item: Item): void => this.#onDue(item);
+  readonly #whenExpired = (item: Item): void => this.#onExpired(item);
   readonly #keys = new OrderingKeys();
   readonly #leases = new Map<string, Item>();
   readonly #byId = new Map<string, Item>();
@@ -102,7 +104,7 @@ export class Queue {
   add(message: StampedMessage): Item {
     const item = this.admit(message, this.#ground.next());
     this.#byId.set(message.id, item);
-    if (message.ttlMs !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs);
+    if (item.ttl !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs ?? 0);
     if (message.delayMs > 0) this.#delay(item, message.delayMs);
     else this.#makeReady(item);
     return item;
@@ -130,12 +132,7 @@ export class Queue {
 
   /** Makes room for a message, in no state yet. */
   admit(message: StampedMessage, place: number): Item {
-    const item = new Item(
-      message,
-      place,
-      (due) => this.#onDue(due),
-      (expired) => this.#onExpired(expired),
-    );
+    const item = new Item(message, place, this.#whenDue, this.#whenExpired);
     this.live.add(item);
     this.#keys.add(item);
     return item;
@@ -318,7 +315,7 @@ export class Queue {
 
   #forget(item: Item): void {
     this.#unlease(item);
-    this.#ground.agenda.cancel(item.ttl);
+    if (item.ttl !== undefined) this.#ground.agenda.cancel(item.ttl);
     this.live.delete(item);
     this.dead.delete(item);
     if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);

@@ -118,7 +118,7 @@ function* partsOf(namespace: Namespace): Iterable<readonly [make: (writer: Write
 function itemPart(queue: Queue, item: Item): readonly [make: (writer: Writer) => unknown, bytes: number] {
   const { message, place, state, readySince, attempts, history, lease, dead, isExpired, due, ttl } = item;
   const past = { place, state, readySince, attempts, history, lease, dead, isExpired };
-  const times = { due: due.setting, ttl: ttl.setting, isNamed: queue.find(message.id) === item };
+  const times = { due: due.setting, ttl: ttl?.setting, isNamed: queue.find(message.id) === item };
   const make = (writer: Writer): unknown => ({
     part: 'item',
     queue: queue.name,
@@ -190,7 +190,7 @@ function loadItem(
   const item = queue.admit(message, part.place);
   Object.assign(item, past);
   agenda.restore(item.due, due);
-  agenda.restore(item.ttl, ttl);
+  if (item.ttl !== undefined) agenda.restore(item.ttl, ttl);
   queue.settleIn(item, isNamed);
 }
 
