@@ -16,6 +16,8 @@ export interface Chunk {
 const RECORDS = 64;
 const BATCH_MS = 5_000;
 const KEEP_MS = 10_000;
+/** How long a server of a cluster may take to have what another one has acknowledged. */
+const LAG_MS = 1_000;
 
 /** Reads on from where it is, record by record. It is for one reader at a time. */
 export class HistoryReader {
@@ -67,7 +69,7 @@ export class HistoryReader {
   }
 
   async #fetch(number: number): Promise<Msg[]> {
-    const { link, manager, names } = this.#replica;
+    const { manager, names } = this.#replica;
     if (this.#consumer === undefined || this.#consumer.next !== number) {
       this.close();
       const { name } = await manager.consumers.add(names.stream, {
@@ -81,17 +83,23 @@ export class HistoryReader {
       });
       this.#consumer = { name, next: number };
     }
+    const messages = await this.#pull(this.#consumer.name, { batch: RECORDS, no_wait: true });
+    // The consumer may be on a server of a cluster that has less than we know of: it has more soon.
+    if (messages.length > 0 || this.#consumer === undefined) return messages;
+    return this.#pull(this.#consumer.name, { batch: 1, expires: nanos(LAG_MS) });
+  }
+
+  async #pull(consumer: string, wanted: { batch: number; no_wait?: boolean; expires?: number }): Promise<Msg[]> {
+    const { link, names } = this.#replica;
     const inbox = createInbox();
     const subscription = link.connection.subscribe(inbox);
     const give = setTimeout(() => {
       this.#consumer = undefined; // It may have given more than came.
       subscription.unsubscribe();
     }, BATCH_MS);
-    link.connection.publish(
-      `$JS.API.CONSUMER.MSG.NEXT.${names.stream}.${this.#consumer.name}`,
-      JSON.stringify({ batch: RECORDS, no_wait: true }),
-      { reply: inbox },
-    );
+    link.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${names.stream}.${consumer}`, JSON.stringify(wanted), {
+      reply: inbox,
+    });
     const messages: Msg[] = [];
     for await (const message of subscription) {
       if (message.headers !== undefined && message.headers.code >= 300) {
@@ -99,7 +107,7 @@ export class HistoryReader {
         break;
       }
       messages.push(message);
-      if (messages.length === RECORDS || pendingOf(message.reply ?? '') === 0) break;
+      if (messages.length === wanted.batch || pendingOf(message.reply ?? '') === 0) break;
     }
     clearTimeout(give);
     subscription.unsubscribe();
