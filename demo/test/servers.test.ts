@@ -45,3 +45,13 @@ describe.each(Object.entries(programs))('%s', (bus, program) => {
     expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
   });
 });
+
+test('without a server, one line says where none is', { timeout: LONG }, async () => {
+  await using on = await stage(1);
+  const outcome = await run(on.dir, 'redis://127.0.0.1:1');
+  expect(outcome).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^demo: .*127\.0\.0\.1:1\b.*\n/),
+  });
+});

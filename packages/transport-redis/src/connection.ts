@@ -31,9 +31,12 @@ interface Request {
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
   readonly code: string | undefined;
+  /** The path of a socket, or host:port. */
+  readonly place: string | undefined;
 
-  constructor(message: string, cause?: unknown) {
+  constructor(message: string, cause?: unknown, address?: Address | string) {
     super(message);
+    this.place = typeof address === 'object' ? toPlace(address) : address;
     this.code = (cause as { code?: string } | undefined)?.code;
   }
 }
@@ -66,7 +69,7 @@ export class Connection {
     const connection = new Connection(address, settings);
     try {
       await connection.#client.connect().catch((error: unknown) => {
-        throw connection.#lost ?? new ConnectionLost('no connection', connection.#error ?? error);
+        throw connection.#lost ?? new ConnectionLost('no connection', connection.#error ?? error, address);
       });
       await connection.#greet(who, settings.clientName);
       return connection;
@@ -118,7 +121,7 @@ export class Connection {
   /** Gives the connection up: whoever waits for an answer learns of it at once, whatever the socket does. */
   lose(why: string): void {
     if (this.#lost !== undefined) return;
-    this.#lost = new ConnectionLost(why, this.#error);
+    this.#lost = new ConnectionLost(why, this.#error, this.address);
     clearTimeout(this.#watch);
     this.#client.disconnect();
     this.#client.stream?.destroy();
@@ -203,4 +206,8 @@ function readTls({ ca, cert, key, serverName }: TlsOptions, address: Address | s
     ...(key !== undefined && { key: read(key, 'key') }),
     ...(name !== undefined && { servername: name }),
   };
+}
+
+function toPlace({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

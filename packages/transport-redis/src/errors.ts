@@ -83,7 +83,7 @@ export function toRedisError(value: unknown, options: BusbarErrorOptions = {}): 
   if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|UNABLE_|SELF_SIGNED|EPROTO|HOSTNAME_)/.test(code))
     return make(TLS, code, options);
   if (SYSTEM[code] !== undefined) return make(SYSTEM[code], code, options);
-  if (isLoss(value)) return make(AWAY, code, options);
+  if (isLoss(value)) return make(AWAY, [code, placeOf(value)].filter(Boolean).join(' '), options);
   const text = value instanceof Error ? value.message : String(value);
   return new BusbarError('INTERNAL', text, options);
 }
@@ -114,4 +114,10 @@ function make([code, message, hint]: Meaning, word: string, options: BusbarError
 function nativeCode(value: unknown): string {
   const code = typeof value === 'object' && value !== null ? (value as { code?: unknown }).code : undefined;
   return typeof code === 'string' ? code : '';
+}
+
+/** The address of a connection that was lost; empty where it is not known. */
+function placeOf(value: unknown): string {
+  const { place } = Object(value) as { place?: unknown };
+  return typeof place === 'string' ? place : '';
 }
