@@ -5,11 +5,14 @@ import type { Link } from './link.ts';
 import { FORM } from './record.ts';
 import type { Replica } from './replica.ts';
 import { PLACES } from './state/history.ts';
-import { takeSnapshot } from './state/snapshot.ts';
+import { sizeOfSnapshot, takeSnapshot } from './state/snapshot.ts';
 
 /** A snapshot is worth its while when so much was written since the last, or as much as that one took. */
 const MIN_BYTES = 8 * 1024 * 1024;
 const MIN_RECORDS = 20_000;
+/** How many records, and how many for so many bytes that there are, until the state is weighed again. */
+const WEIGH_RECORDS = 256;
+const WEIGH_BYTES = 65_536;
 /** Far below the least that a server must take. */
 const MESSAGE_BYTES = 262_144;
 /** The record that is one too many makes its author begin; the others wait for that. */
@@ -20,6 +23,7 @@ export class Janitor {
   readonly #replica: Replica;
   #bytes = 0;
   #records = 0;
+  #weighAt = WEIGH_RECORDS;
   #lastSize = 0;
   /** Bytes of the snapshot that somebody is writing. */
   #size = 0;
@@ -63,6 +67,7 @@ export class Janitor {
     this.#size = 0;
     this.#bytes = 0;
     this.#records = 0;
+    this.#weighAt = WEIGH_RECORDS;
   }
 
   #wait(): void {
@@ -76,7 +81,15 @@ export class Janitor {
   }
 
   get #isDue(): boolean {
-    return this.#bytes > Math.max(MIN_BYTES, this.#lastSize) || this.#records > MIN_RECORDS;
+    return this.#bytes > Math.max(MIN_BYTES, this.#lastSize) || this.#records > MIN_RECORDS || this.#hasShrunk();
+  }
+
+  /** Most of what the last snapshot took is gone by now. Looked at less often the more there is to count. */
+  #hasShrunk(): boolean {
+    if (this.#lastSize < MIN_BYTES || this.#records < this.#weighAt) return false;
+    const size = sizeOfSnapshot(this.#replica.state);
+    this.#weighAt = this.#records + Math.max(WEIGH_RECORDS, size / WEIGH_BYTES);
+    return size * 4 < this.#lastSize;
   }
 
   #count(bytes: number, isOwn: boolean): void {

@@ -77,6 +77,13 @@ export function takeSnapshot(namespace: Namespace): Buffer[] {
   return pieces;
 }
 
+/** Roughly what {@link takeSnapshot} would take. */
+export function sizeOfSnapshot(namespace: Namespace): number {
+  let size = 0;
+  for (const [, bytes] of partsOf(namespace)) size += bytes;
+  return size;
+}
+
 /** Makes of an empty `namespace` what was taken. */
 export function loadSnapshot(namespace: Namespace, pieces: readonly Uint8Array[]): void {
   for (const piece of pieces) {
