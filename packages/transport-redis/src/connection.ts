@@ -67,6 +67,7 @@ export class Connection {
   /** Connects and says who it is. */
   static async open(address: Address | string, settings: Settings, who: Credentials): Promise<Connection> {
     const connection = new Connection(address, settings);
+    const silent = setTimeout(() => connection.lose('the server does not answer'), settings.connectTimeoutMs);
     try {
       await connection.#client.connect().catch((error: unknown) => {
         throw connection.#lost ?? new ConnectionLost('no connection', connection.#error ?? error, address);
@@ -76,6 +77,8 @@ export class Connection {
     } catch (error) {
       connection.close();
       throw error;
+    } finally {
+      clearTimeout(silent);
     }
   }
 

@@ -1,5 +1,7 @@
 /** Options and URLs, bad ones above all. */
 
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { openRedis, parseRedisUrl, type RedisOptions } from '../src/index.ts';
 
@@ -118,3 +120,14 @@ function caught(work: () => unknown): Refusal {
   }
   throw new Error('nothing was refused');
 }
+
+test('a server that says nothing is given up after the time to connect', async () => {
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const began = performance.now();
+  const opened = openRedis({ servers: [`127.0.0.1:${port}`], connectTimeoutMs: 300 });
+  await expect(opened).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(performance.now() - began).toBeLessThan(3_000);
+  silent.close();
+});
