@@ -31,6 +31,8 @@ async function runBuilt() {
 /** @param {{ main(argv: string[]): Promise<number> }} program */
 async function run({ main }) {
   process.exitCode = await main(process.argv.slice(2));
+  // What a library left open, such as a socket to a server that says nothing, does not keep a command that is over.
+  setTimeout(() => process.stdout.writableLength === 0 && process.exit(), 500).unref();
 }
 
 /**

@@ -1,5 +1,7 @@
 // Outcomes that are nobody's slip: a store that is locked, denied, missing, or of no use; and what start-up loads.
+import { once } from 'node:events';
 import { chmodSync, mkdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { shell } from './shell.ts';
@@ -25,6 +27,16 @@ test('a backend that is not installed is named with the command that installs it
   expect(stderr).toBe(
     'busbar: the package @busbar/transport-sqlite is not installed\nhint: npm install @busbar/transport-sqlite\n',
   );
+});
+
+test.each(['redis', 'nats'])('a server that says nothing is unavailable (69): %s', async (scheme) => {
+  await using sh = shell();
+  const server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const { code, stderr } = await sh.run('agents', '--url', `${scheme}://127.0.0.1:${port}?connectTimeoutMs=500`);
+  server.close();
+  expect({ code, stderr }).toEqual({ code: 69, stderr: expect.stringMatching(/^busbar: .*\nhint: /) });
 });
 
 test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denied (7)', async () => {
