@@ -49,6 +49,8 @@ const { values, positionals } = parseArgs({
 
 if (values.help) process.stdout.write(USAGE);
 else await main();
+// The servers that harnesses share among their cases end with this process.
+process.exit();
 
 async function main(): Promise<void> {
   const options = readOptions();

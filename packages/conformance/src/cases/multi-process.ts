@@ -10,8 +10,11 @@ const group = 'Multi-process';
 
 const SMALL: Crowd = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: Crowd = { producers: 10, consumers: 8, each: 150, kills: 2 };
-/** No send waits longer for others; waiting for a busy machine comes on top. */
-const SLOWEST_SEND_MS = 250;
+/**
+ * No send waits longer for others; waiting for a busy machine comes on top. Over a network the server shares this machine with all
+ * the processes, so there it only shows that nobody starves.
+ */
+const SLOWEST_SEND_MS = { process: 250, host: 250, network: 3_000 };
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -60,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
       const work = await crowd(lab, 'work', lab.profile === 'full' ? LARGE : SMALL);
       await judgeCrowd(lab, 'work', work);
       const slowest = Math.max(...work.producing.map(({ slowestMs }) => slowestMs));
-      const bound = Math.round(SLOWEST_SEND_MS + work.lagMs);
+      const bound = Math.round(SLOWEST_SEND_MS[lab.capabilities.reach] + work.lagMs);
       lab.check.between(Math.round(slowest), 0, bound, 'milliseconds of the slowest send');
     },
   },
