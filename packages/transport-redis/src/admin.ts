@@ -16,9 +16,18 @@ import { SCRIPTS, type ScriptName } from './scripts.ts';
 /** Queues of one script, and keys of one. */
 const QUEUES = 50;
 const KEYS = 200;
+/** How long tidying may keep a transport from closing. */
+const TIDY_MS = 1_000;
 const PENDING = { d: 'done', s: 'started', n: 'not-found' } as const;
 
-export function openAdmin(link: Link, bindings: Bindings, settings: Settings): AdminBackend {
+/** What a transport may do to a whole namespace. */
+export interface Admin extends AdminBackend {
+  /** Removes also the bookkeeping of a namespace that this client cleared and that holds nothing. */
+  tidy(): Promise<void>;
+}
+
+export function openAdmin(link: Link, bindings: Bindings, settings: Settings): Admin {
+  let isCleared = false;
   const importer = new Importer(link, settings);
   const change = (name: ScriptName, args: readonly Argument[], deadline: number): Promise<unknown> =>
     link.run(SCRIPTS[name], args, { deadline, repeat: false });
@@ -67,6 +76,11 @@ export function openAdmin(link: Link, bindings: Bindings, settings: Settings): A
     clear: async ({ deadline }) => {
       importer.forget();
       while ((await change('clear', [], deadline)) === 1) {}
+      isCleared = true;
+    },
+    tidy: async () => {
+      const deadline = performance.now() + TIDY_MS;
+      while (isCleared && (await change('tidy', [], deadline)) === 1) {}
     },
     exportState: (context) => exportState(link, bindings, context.signal),
     importState: (records, { deadline }) => importer.take(records, deadline),

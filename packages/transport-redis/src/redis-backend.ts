@@ -1,7 +1,6 @@
 /** The Redis backend: what a transport asks for, given to the rooms that do it. */
 
 import type {
-  AdminBackend,
   Backend,
   Capabilities,
   EntryBackend,
@@ -10,7 +9,7 @@ import type {
   StateChange,
   TopicBackend,
 } from '@busbar/api/transport';
-import { openAdmin } from './admin.ts';
+import { type Admin, openAdmin } from './admin.ts';
 import { Bindings } from './bindings.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { Cursors } from './cursors.ts';
@@ -35,7 +34,7 @@ export class RedisBackend implements Backend {
   readonly queues: QueueBackend;
   readonly topics: TopicBackend;
   readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
+  readonly admin: Admin;
   readonly #link: Link;
   readonly #keeper: Keeper;
   readonly #waiting: WaitingRoom;
@@ -75,6 +74,7 @@ export class RedisBackend implements Backend {
     this.#waiting.close();
     await this.#cursors.close();
     await this.#watches.close();
+    await this.admin.tidy().catch(() => undefined); // The server is away; what is left is a few small keys.
     this.#link.close();
   }
 

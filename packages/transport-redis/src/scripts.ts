@@ -59,6 +59,7 @@ export type ScriptName =
   | 'pending'
   | 'deleteQueue'
   | 'clear'
+  | 'tidy'
   | 'importQueue'
   | 'importMessages'
   | 'importIds'
@@ -102,6 +103,7 @@ export const SCRIPTS: Readonly<Record<ScriptName, Script>> = {
   pending: new Script(FREES, QUEUE, admin.PENDING),
   deleteQueue: new Script(FREES, QUEUE, admin.DELETE_QUEUE),
   clear: new Script(FREES, QUEUE, LOG, ENTRIES, admin.CLEAR),
+  tidy: new Script(FREES, admin.TIDY),
   importQueue: new Script(TAKES, QUEUE, admin.IMPORT_QUEUE),
   importMessages: new Script(TAKES, QUEUE, admin.IMPORT_MESSAGES),
   importIds: new Script(TAKES, QUEUE, admin.IMPORT_IDS),

@@ -36,6 +36,24 @@ test('namespaces see nothing of each other, whatever they are called', async () 
   expect(await server.call('EXISTS', '{busbar:a}:body:b:work')).toBe(0);
 });
 
+test('who clears a namespace leaves no key, and revisions rise all the same', async () => {
+  await using server = await startRedis();
+  await server.call('SET', 'mine', '1');
+  const use = async (): Promise<number> => {
+    await using transport = await openRedis(parseRedisUrl(server.url));
+    await transport.queues.receive('nothing', { waitMs: 1 });
+    await transport.queues.send('work', [{ body: Buffer.from('x') }]);
+    await transport.topics.bind('work', 'news.>');
+    await transport.topics.publish('news.today', [{ body: Buffer.from('x') }]);
+    const put = await transport.entries.put('key', Buffer.from('x'));
+    await transport.admin.clear();
+    return put.status === 'stored' ? put.revision : 0;
+  };
+  const first = await use();
+  expect(await server.call('KEYS', '*')).toEqual(['mine']);
+  expect(await use()).toBeGreaterThan(first);
+});
+
 test('after acks only ids are left, for their window', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
@@ -55,7 +73,7 @@ test('after acks only ids are left, for their window', async () => {
     }
   }
   const left = (await keys(server)).filter((key) => !empty.includes(key));
-  expect(left).toEqual(['agenda', 'dedupe:work', 'queue:work', 'queues', 'waiting:work']);
+  expect(left).toEqual(['agenda', 'awaited', 'dedupe:work', 'queue:work', 'queues', 'waiting:work']);
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 

@@ -329,7 +329,20 @@ local log = logState()
 log.bytes, log.trimmed = 0, lastId(log)
 saveLog(log)
 call('UNLINK', P .. 'topics', P .. 'seen', P .. 'seenAt', P .. 'bindings', P .. 'copies', P .. 'agenda', P .. 'gone', P .. 'keepers')
-call('HINCRBY', P .. 'meta', 'bindings', 1)
+count('bindings')
+return 0
+`;
+
+/** Removes the bookkeeping of a namespace that holds nothing, once its counters can begin anew. Whether more is to be removed. */
+export const TIDY = `
+if call('EXISTS', P .. 'queues', P .. 'keys', P .. 'bindings') > 0 or call('XLEN', P .. 'log') > 0 then return 0 end
+for _, counter in ipairs({ 'revision', 'bindings' }) do
+  if tonumber(call('HGET', P .. 'meta', counter) or 0) > us then return 0 end
+end
+local popped = call('ZPOPMIN', P .. 'awaited', STEP)
+for i = 1, #popped, 2 do call('UNLINK', P .. 'waiting:' .. popped[i]) end
+if #popped > 0 then return 1 end
+call('UNLINK', P .. 'log', P .. 'log:state', P .. 'meta', P .. 'gone', P .. 'agenda', P .. 'keepers', P .. 'topics')
 return 0
 `;
 

@@ -7,7 +7,7 @@ local function tell(kind, revision, created, expires, key, value)
 end
 
 local function remove(key, kind)
-  local revision = call('HINCRBY', P .. 'meta', 'revision', 1)
+  local revision = count('revision')
   call('HDEL', P .. 'entry', key)
   call('HDEL', P .. 'values', key)
   call('ZREM', P .. 'keys', key)
@@ -75,7 +75,7 @@ if condition and condition ~= (revision or 0) then
   if not revision then return { 'conflict' } end
   return { 'conflict', show(key, revision, created, expires) }
 end
-local given = call('HINCRBY', P .. 'meta', 'revision', 1)
+local given = count('revision')
 store(key, value, given, created or given, ttl and us + math.ceil(ttl * 1000) or 0)
 return { 'stored', num(given), num(created or given) }
 `;

@@ -10,6 +10,12 @@ local STEP = 200
 
 local function num(n) return string.format('%.0f', n) end
 
+-- The next number of a counter. Where there is none it begins at the time, so above all that it gave before it was tidied away.
+local function count(counter)
+  call('HSETNX', P .. 'meta', counter, num(us))
+  return call('HINCRBY', P .. 'meta', counter, 1)
+end
+
 -- Has somebody look at a queue (or another thing of the namespace) at a time, unless that is planned for earlier.
 local function plan(name, at)
   call('ZADD', P .. 'agenda', 'LT', at, name)

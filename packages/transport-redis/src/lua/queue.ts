@@ -314,6 +314,6 @@ local function deleteQueue(Q)
     call('HDEL', P .. 'copies', Q .. '\\n' .. pattern)
   end
   call('UNLINK', P .. 'bound:' .. Q)
-  call('HINCRBY', P .. 'meta', 'bindings', 1)
+  count('bindings')
 end
 `;

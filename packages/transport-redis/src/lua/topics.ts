@@ -210,7 +210,7 @@ local name = Q .. '\\n' .. pattern
 if call('HEXISTS', P .. 'bindings', name) == 1 then save(q) return 0 end
 local log = logState()
 local since = ARGV[4] == '' and lastId(log) or ARGV[4]
-local number = call('HINCRBY', P .. 'meta', 'bindings', 1)
+local number = count('bindings')
 call('HSET', P .. 'bindings', name, since .. ' ' .. num(number))
 call('HSET', P .. 'bound:' .. Q, pattern, since)
 local follows = isBefore(since, lastId(log))
@@ -230,7 +230,7 @@ save((ensure(Q, ARGV[3])))
 local name = Q .. '\\n' .. pattern
 if call('HEXISTS', P .. 'bindings', name) == 1 then return 0 end
 local log = logState()
-local number = call('HINCRBY', P .. 'meta', 'bindings', 1)
+local number = count('bindings')
 call('HSET', P .. 'bindings', name, lastId(log) .. ' ' .. num(number))
 call('HSET', P .. 'bound:' .. Q, pattern, lastId(log))
 return 1
@@ -241,7 +241,7 @@ local Q, pattern = ARGV[1], ARGV[2]
 local name = Q .. '\\n' .. pattern
 if call('HDEL', P .. 'bindings', name) == 0 then return 0 end
 call('HDEL', P .. 'bound:' .. Q, pattern)
-call('HINCRBY', P .. 'meta', 'bindings', 1)
+count('bindings')
 if call('HDEL', P .. 'copies', name) == 1 then
   local q = load(Q)
   if q then

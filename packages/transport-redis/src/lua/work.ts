@@ -54,6 +54,9 @@ local function await()
   if process == '' then return end
   call('ZADD', P .. 'waiting:' .. Q, us, process)
   call('PEXPIRE', P .. 'waiting:' .. Q, 600000)
+  call('ZADD', P .. 'awaited', us, Q)
+  call('ZREMRANGEBYSCORE', P .. 'awaited', '-inf', num(us - 600000000))
+  call('PEXPIRE', P .. 'awaited', 600000)
 end
 local q = load(Q)
 if not q then
