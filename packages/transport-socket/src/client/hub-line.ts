@@ -296,7 +296,7 @@ export class HubLine {
 
 function unreachable(address: string, error: unknown): BusbarError {
   const { message, hint, cause } = toBusbarError(error ?? new Error('it did not answer in time'));
-  return new BusbarError('UNAVAILABLE', `no hub at ${address}: ${message}`, {
+  return new BusbarError('UNAVAILABLE', message.includes(address) ? message : `no hub at ${address}: ${message}`, {
     hint: hint ?? 'Start one with busbar hub.',
     cause: cause ?? error,
   });
