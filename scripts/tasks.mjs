@@ -22,6 +22,5 @@ export const tasks = {
   bench: (args) => [node('bench/src/main.ts', ...args)],
   conformance: (args) => [node('scripts/conformance.ts', ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
-  docs: (args) => [node('scripts/room-map.mjs', ...args)],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],
 };
