@@ -9,7 +9,7 @@ import {
   type Service,
   type StampedMessage,
 } from '@busbar/api/transport';
-import { toMessage } from './item.ts';
+import { toMessage } from './queues/stored-message.ts';
 
 type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
 

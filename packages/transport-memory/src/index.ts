@@ -1,7 +1,7 @@
 /** The memory transport: a bus within one process, and the reference that other backends are held against. */
 
 import { openTransport, type Transport } from '@busbar/api/transport';
-import { MemoryBackend } from './memory-backend.ts';
+import { MemoryBackend } from './memory-driver.ts';
 import { type MemoryOptions, parseMemoryUrl, parseOptions } from './options.ts';
 
 export { type MemoryOptions, parseMemoryUrl };

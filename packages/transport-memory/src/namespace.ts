@@ -11,10 +11,10 @@ import {
 } from '@busbar/api/transport';
 import { Agenda } from './agenda.ts';
 import { CallTable } from './call-table.ts';
-import { EntryTable } from './entry-table.ts';
-import { EventLog, type LogEvent } from './event-log.ts';
+import { EntryTable } from './kv.ts';
 import type { MemorySettings } from './options.ts';
-import { Queue, type QueueGround } from './queue.ts';
+import { Queue, type QueueGround } from './queues/queue.ts';
+import { EventLog, type LogEvent } from './topics/event-log.ts';
 
 /** A binding covers the events from this number on. */
 type Patterns = Map<string, number>;

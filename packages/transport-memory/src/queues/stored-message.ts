@@ -8,8 +8,8 @@ import type {
   MessageState,
   StampedMessage,
 } from '@busbar/api/transport';
-import { Alarm } from './agenda.ts';
-import type { Slotted } from './heap.ts';
+import { Alarm } from '../agenda.ts';
+import type { Slotted } from '../heap.ts';
 
 const MAX_HISTORY = 20;
 

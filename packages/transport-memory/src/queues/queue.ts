@@ -11,11 +11,11 @@ import {
   type StampedMessage,
   type Wanted,
 } from '@busbar/api/transport';
-import { type Agenda, Alarm, now } from './agenda.ts';
-import { DedupeMemory } from './dedupe-memory.ts';
-import { Heap } from './heap.ts';
-import { Item } from './item.ts';
+import { type Agenda, Alarm, now } from '../agenda.ts';
+import { Heap } from '../heap.ts';
+import { DedupeMemory } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
+import { Item } from './stored-message.ts';
 import { Waiters } from './waiters.ts';
 
 /** What a queue takes from its namespace. */

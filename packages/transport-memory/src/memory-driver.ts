@@ -9,11 +9,11 @@ import type {
   QueueBackend,
   TopicBackend,
 } from '@busbar/api/transport';
-import { openAdmin } from './admin.ts';
-import { EventCursor } from './event-cursor.ts';
+import { openAdmin } from './admin/admin.ts';
 import { type Namespace, unknownQueue } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
 import { Store } from './store.ts';
+import { EventCursor } from './topics/event-cursor.ts';
 
 /** The backend over a store in this process. */
 export class MemoryBackend implements Backend {

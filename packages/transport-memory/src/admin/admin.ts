@@ -1,10 +1,10 @@
 /** The operator's view of one namespace. */
 
 import type { AdminBackend, MessageState, Page, PendingResult } from '@busbar/api/transport';
+import type { Namespace } from '../namespace.ts';
+import type { Queue } from '../queues/queue.ts';
+import type { Item } from '../queues/stored-message.ts';
 import { browse, inState } from './browse.ts';
-import type { Item } from './item.ts';
-import type { Namespace } from './namespace.ts';
-import type { Queue } from './queue.ts';
 import { exportNamespace, importRecord } from './transfer.ts';
 
 /** The operator's view of `namespace`. */

@@ -1,8 +1,8 @@
 /** Looking at the messages of a queue, page by page, without touching them. */
 
 import { type BrowseFilter, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
-import type { Item } from './item.ts';
-import type { Queue } from './queue.ts';
+import type { Queue } from '../queues/queue.ts';
+import type { Item } from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 

@@ -1,6 +1,6 @@
 /** Ordering keys: of each key only the oldest unsettled message may be delivered. */
 
-import type { Item } from './item.ts';
+import type { Item } from './stored-message.ts';
 
 /** The unsettled messages of each ordering key, oldest first. */
 export class OrderingKeys {

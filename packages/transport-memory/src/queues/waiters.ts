@@ -1,7 +1,7 @@
 /** Consumers that wait for a message, the longest waiting first. */
 
 import type { Delivery, Wanted } from '@busbar/api/transport';
-import { type Agenda, Alarm } from './agenda.ts';
+import { type Agenda, Alarm } from '../agenda.ts';
 
 interface Waiter {
   readonly wanted: Wanted;

@@ -1,8 +1,8 @@
 /** A reader of the log: history, then what comes, with ephemeral events in between. */
 
 import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
+import { toMessage } from '../queues/stored-message.ts';
 import { type EventLog, type LogEvent, positionExpired } from './event-log.ts';
-import { toMessage } from './item.ts';
 
 const MAX_BUFFERED = 1024;
 

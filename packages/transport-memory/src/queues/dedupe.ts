@@ -1,6 +1,6 @@
 /** Ids that were stored, each remembered for a time. */
 
-import { now } from './agenda.ts';
+import { now } from '../agenda.ts';
 
 /** Remembers ids, each with what was stored under it, from the first on for `keepMs`. */
 export class DedupeMemory<T> {

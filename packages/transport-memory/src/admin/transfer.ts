@@ -1,8 +1,8 @@
 /** Export and import of one namespace, record by record (rule RA7). */
 
 import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
-import { type Item, toMessage } from './item.ts';
-import type { Namespace } from './namespace.ts';
+import type { Namespace } from '../namespace.ts';
+import { type Item, toMessage } from '../queues/stored-message.ts';
 
 /** Everything in the namespace. What is leased is exported as ready, its attempt counted. */
 export async function* exportNamespace(namespace: Namespace): AsyncIterable<StateRecord> {

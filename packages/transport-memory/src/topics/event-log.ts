@@ -1,10 +1,10 @@
 /** The log of events of one namespace: bounded, with positions. */
 
 import { BusbarError, type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
-import { type Agenda, Alarm } from './agenda.ts';
-import { DedupeMemory } from './dedupe-memory.ts';
+import { type Agenda, Alarm } from '../agenda.ts';
+import type { MemorySettings } from '../options.ts';
+import { DedupeMemory } from '../queues/dedupe.ts';
 import type { EventCursor } from './event-cursor.ts';
-import type { MemorySettings } from './options.ts';
 
 /** An event in the log. */
 export interface LogEvent {
