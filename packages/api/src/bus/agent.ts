@@ -1,28 +1,28 @@
 /** An agent: a name that others can send to and ask, with a mailbox that waits for it. */
 
-import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS, MAX_TIMER_MS } from '../checks.ts';
-import { BusbarError } from '../errors.ts';
-import { newId } from '../id.ts';
-import type { ReceiveOptions } from '../transport.ts';
-import { AgentLog } from './agent-log.ts';
-import { checkAgentName, inboxOf, presenceKey } from './agent-names.ts';
-import { type AgentOptions, type AgentSettings, checkAgentOptions } from './agent-options.ts';
-import type { Consumer } from './consumer.ts';
-import type { Context, LogLevel } from './context.ts';
-import type { MessageDefinition, RequestDefinition } from './definitions.ts';
-import { type AnyHandler, Handlers } from './handlers.ts';
-import type { Pulse } from './heartbeats.ts';
+import { BusbarError } from '../contract/errors.ts';
+import { newId } from '../contract/id.ts';
+import type { ReceiveOptions } from '../contract/transport.ts';
+import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS, MAX_TIMER_MS } from '../contract/validation.ts';
+import type { Consumer } from './consuming/consumer.ts';
+import type { Context, LogLevel } from './consuming/context.ts';
+import { type AnyHandler, Handlers } from './consuming/handlers.ts';
+import type { Received } from './consuming/received.ts';
 import { Timings } from './histogram.ts';
-import { consumeInbox } from './inbox.ts';
-import { type InboxMessage, toInboxMessage } from './inbox-message.ts';
-import type { BusKernel } from './kernel.ts';
-import type { Part } from './lifetime.ts';
-import type { BroadcastOptions, BroadcastResult } from './mail.ts';
+import { consumeInbox } from './mail/inbox.ts';
+import { type InboxMessage, toInboxMessage } from './mail/inbox-message.ts';
+import type { BroadcastOptions, BroadcastResult } from './mail/mail.ts';
+import type { MessageDefinition, RequestDefinition } from './messages/definitions.ts';
+import type { AnyMessage, AnyRequest } from './operations.ts';
 import type { AgentParts } from './parts.ts';
-import type { Received } from './received.ts';
-import { Responder } from './responder.ts';
+import { AgentLog } from './registry/agent-log.ts';
+import { checkAgentName, inboxOf, presenceKey } from './registry/agent-names.ts';
+import { type AgentOptions, type AgentSettings, checkAgentOptions } from './registry/agent-options.ts';
+import type { Pulse } from './registry/heartbeats.ts';
+import { Responder } from './requests/responder.ts';
+import type { BusKernel } from './runtime.ts';
 import { Sender } from './sender.ts';
-import type { AnyMessage, AnyRequest } from './verbs.ts';
+import type { Part } from './shutdown.ts';
 import { within } from './within.ts';
 
 /** `evicted`: it counted as offline after a pause, and is about to be online again. */

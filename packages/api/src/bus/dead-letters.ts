@@ -1,12 +1,12 @@
 /** The dead letters of one queue: read, put back, thrown away. */
 
-import { checkArray, checkInteger, checkOptions, describe } from '../checks.ts';
-import { invalid } from '../errors.ts';
-import type { AttemptRecord } from '../message.ts';
-import { checkQueueName } from '../names.ts';
-import type { BrowsedMessage, CallOptions, Transport } from '../transport.ts';
-import type { Bodies } from './bodies.ts';
-import { type Received, toReadable } from './received.ts';
+import { invalid } from '../contract/errors.ts';
+import type { AttemptRecord } from '../contract/message.ts';
+import { checkQueueName } from '../contract/names.ts';
+import type { BrowsedMessage, CallOptions, Transport } from '../contract/transport.ts';
+import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
+import { type Received, toReadable } from './consuming/received.ts';
+import type { Bodies } from './messages/body-codec.ts';
 
 /** A message that was given up. `attempt` counts the attempts it had; a body that cannot be decoded is its bytes. */
 export interface DeadLetter extends Received {

@@ -1,9 +1,9 @@
 /** Middleware: what runs around sending and handling, an onion. Logging, metrics, tracing, audit are made of it. */
 
-import { checkFunction, checkOptions, checkText } from '../checks.ts';
-import { invalid } from '../errors.ts';
-import type { Context } from './context.ts';
-import type { Received } from './received.ts';
+import { invalid } from '../contract/errors.ts';
+import { checkFunction, checkOptions, checkText } from '../contract/validation.ts';
+import type { Context } from './consuming/context.ts';
+import type { Received } from './consuming/received.ts';
 
 /** What goes out. Middleware may replace the body and add headers before it calls `next`. */
 export interface Outgoing {

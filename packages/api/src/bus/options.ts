@@ -1,5 +1,6 @@
 /** The options of a bus, with their defaults. */
 
+import { type BusbarError, invalid } from '../contract/errors.ts';
 import {
   checkArray,
   checkBoolean,
@@ -8,9 +9,8 @@ import {
   checkInteger,
   checkOptions,
   checkText,
-} from '../checks.ts';
-import { type BusbarError, invalid } from '../errors.ts';
-import type { Codec } from './codec.ts';
+} from '../contract/validation.ts';
+import type { Codec } from './messages/codec.ts';
 import type { Middleware } from './middleware.ts';
 
 /** What `openBus` takes. */

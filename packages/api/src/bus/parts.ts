@@ -1,9 +1,9 @@
 /** What agents stand on, beside the kernel. */
 
-import type { Calls } from '../transport.ts';
-import type { Heartbeats } from './heartbeats.ts';
-import type { Mail } from './mail.ts';
-import type { Registry } from './registry.ts';
+import type { Calls } from '../contract/transport.ts';
+import type { Mail } from './mail/mail.ts';
+import type { Heartbeats } from './registry/heartbeats.ts';
+import type { Registry } from './registry/registry.ts';
 
 /** What agents stand on. */
 export interface AgentParts {

@@ -1,13 +1,13 @@
 /** The verbs that a bus, an agent and a handler's context share, each in its own name. */
 
-import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefinition } from './definitions.ts';
-import type { EnqueueOptions } from './enqueue-options.ts';
-import type { BusKernel } from './kernel.ts';
-import type { EventOptions, MailOptions } from './message-options.ts';
-import type { Origin } from './origin.ts';
-import type { ReplyStream, RequestOptions } from './request.ts';
-import type { Ticket } from './ticket.ts';
-import type { AnyMessage, AnyQueue, AnyRequest, AnyTopic, Published, Recipient, Sent } from './verbs.ts';
+import type { Origin } from './messages/causation.ts';
+import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefinition } from './messages/definitions.ts';
+import type { EventOptions, MailOptions } from './messages/message-options.ts';
+import type { AnyMessage, AnyQueue, AnyRequest, AnyTopic, Published, Recipient, Sent } from './operations.ts';
+import type { ReplyStream, RequestOptions } from './requests/options.ts';
+import type { BusKernel } from './runtime.ts';
+import type { EnqueueOptions } from './tasks/enqueue-options.ts';
+import type { Ticket } from './tasks/task-handle.ts';
 
 /** Somebody who sends. What is sent without being awaited keeps its order. */
 export abstract class Sender {

@@ -1,13 +1,13 @@
 /** Statistics: what the queues hold, how fast they move, how long requests take, and who has how much to do. */
 
-import { checkDuration, checkOptions } from '../checks.ts';
-import type { CallOptions, QueueInfo, TransportState } from '../transport.ts';
-import type { AgentInfo } from './agent-info.ts';
+import type { CallOptions, QueueInfo, TransportState } from '../contract/transport.ts';
+import { checkDuration, checkOptions } from '../contract/validation.ts';
+import { Patience } from './deadline.ts';
 import type { Timing } from './histogram.ts';
-import type { BusKernel } from './kernel.ts';
-import { toBounds } from './message-options.ts';
-import { Patience } from './patience.ts';
-import type { Registry } from './registry.ts';
+import { toBounds } from './messages/message-options.ts';
+import type { AgentInfo } from './registry/agent-info.ts';
+import type { Registry } from './registry/registry.ts';
+import type { BusKernel } from './runtime.ts';
 
 /** What to measure. */
 export interface StatsOptions extends CallOptions {

@@ -1,7 +1,10 @@
 /** The operator's view of a transport: arguments checked, imports cut into batches. */
 
-import type { CallContext, Page } from '../backend.ts';
-import { requireFeature } from '../capabilities.ts';
+import { requireFeature } from '../contract/capabilities.ts';
+import type { CallContext, Page } from '../contract/driver.ts';
+import { invalid, toBusbarError } from '../contract/errors.ts';
+import { checkQueueName, quote } from '../contract/names.ts';
+import type { Admin, CallOptions, ListOptions, StateRecord } from '../contract/transport.ts';
 import {
   checkArray,
   checkDuration,
@@ -11,14 +14,11 @@ import {
   checkSignal,
   describe,
   MAX_DURATION_MS,
-} from '../checks.ts';
-import { invalid, toBusbarError } from '../errors.ts';
-import { checkQueueName, quote } from '../names.ts';
-import type { Admin, CallOptions, ListOptions, StateRecord } from '../transport.ts';
-import { assertNotAborted } from './calls-under-way.ts';
-import { declaredAdmin } from './declared.ts';
-import type { Shared } from './shared.ts';
-import { checkId } from './stamp.ts';
+} from '../contract/validation.ts';
+import { assertNotAborted } from './inflight-calls.ts';
+import { checkId } from './prepare-message.ts';
+import type { Shared } from './transport-internals.ts';
+import { declaredAdmin } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const MAX_PAGE = 1000;

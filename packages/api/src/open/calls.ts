@@ -1,14 +1,21 @@
 /** The fast path of requests: arguments checked, time-outs kept, replies credited. */
 
-import type { CallBackend, CallContext } from '../backend.ts';
-import { checkDuration, checkFunction, checkInteger, checkOptions, checkSignal, MAX_TIMER_MS } from '../checks.ts';
-import { BusbarError, toBusbarError } from '../errors.ts';
-import type { Message, MessageInput } from '../message.ts';
-import { checkQueueName } from '../names.ts';
-import type { CallOptions, Calls, Service } from '../transport.ts';
-import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './calls-under-way.ts';
-import type { Shared } from './shared.ts';
-import { stamp } from './stamp.ts';
+import type { CallBackend, CallContext } from '../contract/driver.ts';
+import { BusbarError, toBusbarError } from '../contract/errors.ts';
+import type { Message, MessageInput } from '../contract/message.ts';
+import { checkQueueName } from '../contract/names.ts';
+import type { CallOptions, Calls, Service } from '../contract/transport.ts';
+import {
+  checkDuration,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  MAX_TIMER_MS,
+} from '../contract/validation.ts';
+import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
+import { stamp } from './prepare-message.ts';
+import type { Shared } from './transport-internals.ts';
 
 const DEFAULT_MAX = 16;
 /** One for all who leave: an error of its own, with its stack, costs a seventh of a request. */

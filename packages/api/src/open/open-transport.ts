@@ -1,9 +1,8 @@
 /** Makes a transport of a backend: leads its life, and lends its facets what they share. */
 
-import type { Backend } from '../backend.ts';
-import type { Capabilities } from '../capabilities.ts';
-import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../checks.ts';
-import { BusbarError, toBusbarError } from '../errors.ts';
+import type { Capabilities } from '../contract/capabilities.ts';
+import type { Backend } from '../contract/driver.ts';
+import { BusbarError, toBusbarError } from '../contract/errors.ts';
 import type {
   Admin,
   Calls,
@@ -15,17 +14,18 @@ import type {
   Topics,
   Transport,
   TransportState,
-} from '../transport.ts';
+} from '../contract/transport.ts';
+import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
-import { CallsUnderWay } from './calls-under-way.ts';
-import { checkDeclared } from './declared.ts';
-import { openEntries } from './entries.ts';
-import { HeldLeases } from './held-leases.ts';
-import { locate } from './locate.ts';
+import { locate } from './error-context.ts';
+import { CallsUnderWay } from './inflight-calls.ts';
+import { openEntries } from './kv.ts';
+import { HeldLeases } from './lease-tracker.ts';
 import { openQueues } from './queues.ts';
-import type { Closable, Shared } from './shared.ts';
 import { openTopics } from './topics.ts';
+import type { Closable, Shared } from './transport-internals.ts';
+import { checkDeclared } from './validate-capabilities.ts';
 
 /**
  * The transport over `backend`. Authors of backends call it last in their opener. A backend that declares what it does not

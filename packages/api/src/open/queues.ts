@@ -1,6 +1,17 @@
 /** The queues of a transport: arguments checked, leases counted, what came too late given back. */
 
-import type { CallContext, Wanted } from '../backend.ts';
+import type { CallContext, Wanted } from '../contract/driver.ts';
+import { invalid } from '../contract/errors.ts';
+import type { Delivery } from '../contract/message.ts';
+import { checkQueueName } from '../contract/names.ts';
+import type {
+  QueueSettings,
+  Queues,
+  ReceiveOptions,
+  SendOptions,
+  Settlement,
+  SettleResult,
+} from '../contract/transport.ts';
 import {
   checkArray,
   checkBoolean,
@@ -11,14 +22,10 @@ import {
   checkText,
   describe,
   MAX_DURATION_MS,
-} from '../checks.ts';
-import { invalid } from '../errors.ts';
-import type { Delivery } from '../message.ts';
-import { checkQueueName } from '../names.ts';
-import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement, SettleResult } from '../transport.ts';
-import { locateResults } from './locate.ts';
-import type { Shared } from './shared.ts';
-import { MAX_BATCH, stampAll } from './stamp.ts';
+} from '../contract/validation.ts';
+import { locateResults } from './error-context.ts';
+import { MAX_BATCH, stampAll } from './prepare-message.ts';
+import type { Shared } from './transport-internals.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];

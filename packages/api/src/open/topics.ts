@@ -1,6 +1,10 @@
 /** The topics of a transport: arguments checked, subscriptions led. */
 
-import type { Cursor, EventCursor } from '../backend.ts';
+import type { Cursor, EventCursor } from '../contract/driver.ts';
+import { invalid } from '../contract/errors.ts';
+import type { TopicEvent } from '../contract/message.ts';
+import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
+import type { From, OnEvents, Subscription, Topics } from '../contract/transport.ts';
 import {
   checkBoolean,
   checkDuration,
@@ -9,15 +13,11 @@ import {
   checkOptions,
   describe,
   MAX_DURATION_MS,
-} from '../checks.ts';
-import { invalid } from '../errors.ts';
-import type { TopicEvent } from '../message.ts';
-import { checkPattern, checkQueueName, checkTopic } from '../names.ts';
-import type { From, OnEvents, Subscription, Topics } from '../transport.ts';
-import { locateResults } from './locate.ts';
-import { Pump } from './pump.ts';
-import type { Shared } from './shared.ts';
-import { stampAll } from './stamp.ts';
+} from '../contract/validation.ts';
+import { Pump } from './cursor-pump.ts';
+import { locateResults } from './error-context.ts';
+import { stampAll } from './prepare-message.ts';
+import type { Shared } from './transport-internals.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const DEFAULT_MAX = 256;

@@ -1,0 +1,40 @@
+/** How long to wait before trying again: exponential back-off with jitter, pure. */
+
+import { checkDuration, checkOneOf, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+
+/** When a failed handler is tried again. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
+export interface RetryPolicy {
+  /** The first wait, 0 to ten years. Default 1,000. */
+  readonly baseMs?: number;
+  /** What each further wait is multiplied by, 1 to 100. Default 2. */
+  readonly factor?: number;
+  /** The longest wait, 0 to ten years. Default 60,000. */
+  readonly maxMs?: number;
+  /** `full` (default): a random time from half of the wait to all of it, so that failures spread. `none`: all of it. */
+  readonly jitter?: 'full' | 'none';
+}
+
+/** The policy where none is given. */
+export const DEFAULT_RETRY: Required<RetryPolicy> = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };
+
+/** `policy` with defaults filled in. Throws INVALID_ARGUMENT where it is not legal. */
+export function checkRetry(policy: RetryPolicy | undefined): Required<RetryPolicy> {
+  checkOptions(policy, ['baseMs', 'factor', 'maxMs', 'jitter'], 'retry');
+  const range = { min: 0, max: MAX_DURATION_MS };
+  checkDuration(policy?.baseMs, 'retry.baseMs', range);
+  checkDuration(policy?.factor, 'retry.factor', { min: 1, max: 100 });
+  checkDuration(policy?.maxMs, 'retry.maxMs', range);
+  checkOneOf(policy?.jitter, 'retry.jitter', ['full', 'none']);
+  return {
+    baseMs: policy?.baseMs ?? DEFAULT_RETRY.baseMs,
+    factor: policy?.factor ?? DEFAULT_RETRY.factor,
+    maxMs: policy?.maxMs ?? DEFAULT_RETRY.maxMs,
+    jitter: policy?.jitter ?? DEFAULT_RETRY.jitter,
+  };
+}
+
+/** How long to wait after the `attempt`-th failure (from 1), in whole milliseconds. `random` gives 0 to 1. */
+export function backoffMs(policy: Required<RetryPolicy>, attempt: number, random: () => number = Math.random): number {
+  const wait = Math.min(policy.maxMs, policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1));
+  return Math.round(policy.jitter === 'none' ? wait : wait / 2 + (wait / 2) * random());
+}

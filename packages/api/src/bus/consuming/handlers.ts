@@ -1,0 +1,162 @@
+/** The handlers of an agent, by type, and how one is run. */
+
+import { BusbarError, invalid } from '../../contract/errors.ts';
+import type { Message } from '../../contract/message.ts';
+import { checkFunction } from '../../contract/validation.ts';
+import type { Origin } from '../messages/causation.ts';
+import { checkMessageType } from '../messages/definitions.ts';
+import { validate } from '../messages/schema.ts';
+import type { AnyMessage, AnyRequest } from '../operations.ts';
+import type { BusKernel } from '../runtime.ts';
+import { type Context, type ContextParts, HandlerContext } from './context.ts';
+import { type Received, toReceived } from './received.ts';
+import { RejectError } from './reject-error.ts';
+
+/** Handles what comes. What it yields is streamed to the asker, what it returns is the answer. */
+export type AnyHandler = (message: Received<never>, context: Context) => unknown;
+
+interface HandlerEntry {
+  readonly definition: AnyRequest | AnyMessage | undefined;
+  readonly handler: (message: Received, context: Context) => unknown;
+}
+
+/** The message is not what its type says: trying again is of no use. */
+export class BadMessage extends RejectError {
+  /** INVALID_ARGUMENT, with the issues. */
+  readonly error: BusbarError;
+
+  constructor(error: BusbarError) {
+    super(error.message, { cause: error });
+    this.error = error;
+  }
+}
+
+/** Handlers by type. */
+export class Handlers {
+  readonly #kernel: BusKernel;
+  readonly #byType = new Map<string, HandlerEntry>();
+
+  constructor(kernel: BusKernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Adds a handler; `*` takes what no other does. Throws CONFLICT where the type has one. */
+  add(type: string | AnyRequest | AnyMessage, handler: AnyHandler): void {
+    const definition = typeof type === 'string' ? undefined : type;
+    const name = typeof type === 'string' ? type : checkDefinition(type).type;
+    checkMessageType(name);
+    checkFunction(handler, 'handler');
+    if (this.#byType.has(name)) {
+      throw new BusbarError('CONFLICT', `${name} has a handler already`, { hint: 'One handler takes one type.' });
+    }
+    this.#byType.set(name, { definition, handler: handler as HandlerEntry['handler'] });
+  }
+
+  /** Whether something of this type is handled. */
+  has(type: string | undefined): boolean {
+    return this.#find(type) !== undefined;
+  }
+
+  get types(): string[] {
+    return [...this.#byType.keys()];
+  }
+
+  /**
+   * Runs the handler of `message`. Rejects with {@link BadMessage} where the message is bad, with NO_RESPONDER where its
+   * type has no handler, else with what the handler threw.
+   */
+  async run(message: Message, origin: Origin, parts: ContextParts): Promise<unknown> {
+    const entry = this.#find(message.type);
+    if (entry === undefined) throw noHandler(message.type, this.types);
+    const read = this.#read(message, entry);
+    const received = read instanceof Promise ? await read : read;
+    const checked = checkParts(parts, entry);
+    const context = new HandlerContext(this.#kernel, origin, checked);
+    const { middleware } = this.#kernel;
+    const result = middleware.has('handle')
+      ? await middleware.handle(received, context, () => handle(entry, received, context))
+      : await handle(entry, received, context);
+    const { definition } = entry;
+    if (definition?.kind !== 'request' || definition.response === undefined) return result;
+    await validate(definition.response, result, `the answer to ${definition.type}`);
+    return result;
+  }
+
+  #find(type: string | undefined): HandlerEntry | undefined {
+    return (type === undefined ? undefined : this.#byType.get(type)) ?? this.#byType.get('*');
+  }
+
+  /** A promise only where there is a schema. */
+  #read(message: Message, { definition }: HandlerEntry): Received | Promise<Received> {
+    try {
+      const received = toReceived(this.#kernel.bodies, message);
+      return definition === undefined ? received : checkBody(received, definition);
+    } catch (error) {
+      throw toBadMessage(error);
+    }
+  }
+}
+
+async function handle(entry: HandlerEntry, received: Received, context: Context): Promise<unknown> {
+  const result = await entry.handler(received, context);
+  return isStream(result) ? drainStream(result, context) : result;
+}
+
+async function checkBody(received: Received, definition: AnyRequest | AnyMessage): Promise<Received> {
+  const schema = definition.kind === 'request' ? definition.request : definition.schema;
+  try {
+    return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
+  } catch (error) {
+    throw toBadMessage(error);
+  }
+}
+
+function toBadMessage(error: unknown): unknown {
+  return error instanceof BusbarError ? new BadMessage(error) : error;
+}
+
+/** Lets what a handler streams pass the schema of its parts first. */
+function checkParts(parts: ContextParts, { definition }: HandlerEntry): ContextParts {
+  const { reply } = parts;
+  if (definition?.kind !== 'request' || definition.part === undefined || reply === undefined) return parts;
+  const { part, type } = definition;
+  return {
+    ...parts,
+    reply: async (value) => {
+      await validate(part, value, `a part of the answer to ${type}`);
+      await reply(value);
+    },
+  };
+}
+
+/** Streams what a handler yields. Resolves with what it returns. */
+async function drainStream(stream: AsyncIterable<unknown>, context: Context): Promise<unknown> {
+  const iterator = stream[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = await iterator.next();
+      if (next.done === true) return next.value;
+      await context.reply(next.value);
+    }
+  } catch (error) {
+    await iterator.return?.();
+    throw error;
+  }
+}
+
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+function checkDefinition(definition: AnyRequest | AnyMessage): AnyRequest | AnyMessage {
+  const kind: unknown = definition?.kind;
+  if (kind === 'request' || kind === 'message') return definition;
+  throw invalid('an agent handles types of messages and requests', 'Use a name, defineRequest or defineMessage.');
+}
+
+function noHandler(type: string | undefined, types: readonly string[]): BusbarError {
+  return new BusbarError('NO_RESPONDER', `no handler for type ${JSON.stringify(type ?? '')}`, {
+    hint: types.length === 0 ? 'It handles nothing yet.' : `It handles ${types.slice(0, 20).join(', ')}.`,
+    retryable: false,
+  });
+}

@@ -1,0 +1,66 @@
+/** What a handler gets: a message with its body decoded. */
+
+import type { Headers, Message } from '../../contract/message.ts';
+import { type Bodies, OCTETS } from '../messages/body-codec.ts';
+import { userHeaders } from '../messages/message-options.ts';
+
+/** A message, an event or a task as a handler sees it. */
+export interface Received<T = unknown> {
+  readonly id: string;
+  readonly type: string | undefined;
+  /** The agent that sent it. */
+  readonly from: string | undefined;
+  /** The agent it was sent to. */
+  readonly to: string | undefined;
+  /** Set for events. */
+  readonly topic: string | undefined;
+  readonly body: T;
+  readonly contentType: string;
+  readonly headers: Headers;
+  readonly priority: number;
+  readonly orderingKey: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly causationId: string | undefined;
+  readonly hops: number;
+  /** Milliseconds since 1970, by the sender's clock. */
+  readonly sentAt: number;
+  /** 1 for the first delivery; 1 always where there is no other. */
+  readonly attempt: number;
+  /** Where an event stands in its log; undefined for all else and for ephemeral events. */
+  readonly position: string | undefined;
+}
+
+/** Decodes `message`. Throws INVALID_ARGUMENT where its body is not what its content type says. */
+export function toReceived(
+  bodies: Bodies,
+  message: Message & { readonly attempt?: number; readonly position?: string | undefined },
+): Received {
+  return {
+    id: message.id,
+    type: message.type,
+    from: message.from,
+    to: message.to,
+    topic: message.topic,
+    body: bodies.decode(message),
+    contentType: message.contentType,
+    headers: userHeaders(message.headers),
+    priority: message.priority,
+    orderingKey: message.orderingKey,
+    correlationId: message.correlationId,
+    causationId: message.causationId,
+    hops: message.hops,
+    sentAt: message.sentAt,
+    attempt: message.attempt ?? 1,
+    position: message.position,
+  };
+}
+
+/** Like {@link toReceived}, for who looks at messages of any kind: a body that cannot be decoded is its bytes. */
+export function toReadable(bodies: Bodies, message: Parameters<typeof toReceived>[1]): Received {
+  try {
+    return toReceived(bodies, message);
+  } catch {
+    const { contentType } = message;
+    return { ...toReceived(bodies, { ...message, contentType: OCTETS }), contentType };
+  }
+}

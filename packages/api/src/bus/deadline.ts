@@ -1,0 +1,105 @@
+/** Patience: how long somebody waits, until a time, a signal or an end of everything. */
+
+import { BusbarError } from '../contract/errors.ts';
+import { MAX_TIMER_MS } from '../contract/validation.ts';
+
+/** What ends a wait. */
+export interface PatienceBounds {
+  /** Infinity for never. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Makes the error of a wait whose time is up. Default TIMEOUT. */
+  readonly late?: () => BusbarError;
+}
+
+/** One wait of bounded length. End it in a `finally`: it holds a timer and a listener until then. */
+export class Patience {
+  readonly deadline: number;
+  readonly #late = Promise.withResolvers<never>();
+  readonly #cut = Promise.withResolvers<never>();
+  readonly #bounds: PatienceBounds;
+  readonly #onAbort = (): void => this.cut(aborted(this.#bounds.signal));
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isLate = false;
+  #cutBy: BusbarError | undefined;
+
+  constructor(bounds: PatienceBounds) {
+    this.#bounds = bounds;
+    this.deadline = performance.now() + bounds.waitMs;
+    this.#late.promise.catch(() => undefined);
+    this.#cut.promise.catch(() => undefined);
+    if (bounds.signal?.aborted === true) this.#onAbort();
+    else this.#begin();
+  }
+
+  /** Whether its time is up. */
+  get isLate(): boolean {
+    return this.#isLate;
+  }
+
+  /** What `work` brings; rejects as soon as the patience is over. */
+  wait<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#cut.promise, this.#late.promise]);
+  }
+
+  /** What `work`, which is bounded by itself, brings; rejects early only when the wait is cut off. */
+  waitUncounted<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#cut.promise]);
+  }
+
+  /** Lets `ms` pass, or rejects as soon as the patience is over. */
+  async pause(ms: number): Promise<void> {
+    await this.waitAtMost(new Promise<void>(() => undefined), ms);
+  }
+
+  /** Waits for `work`, but not longer than `ms`: true when `ms` passed. Rejects as soon as the patience is over. */
+  async waitAtMost(work: Promise<void>, ms: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const passed = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, ms, true);
+    });
+    try {
+      return await this.wait(Promise.race([work.then(() => false), passed]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Throws what cut it off, if anything did. */
+  throwIfCut(): void {
+    if (this.#cutBy !== undefined) throw this.#cutBy;
+  }
+
+  /** Cuts the wait off with `error`. */
+  cut(error: BusbarError): void {
+    this.#cutBy ??= error;
+    this.end();
+    this.#cut.reject(error);
+  }
+
+  /** Frees the timer and the listener. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#bounds.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #begin(): void {
+    this.#bounds.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.deadline === Number.POSITIVE_INFINITY) return;
+    const leftMs = this.deadline - performance.now();
+    if (leftMs > 0) {
+      this.#timer = setTimeout(() => this.#arm(), Math.min(MAX_TIMER_MS, Math.ceil(leftMs)));
+      return;
+    }
+    this.#isLate = true;
+    this.#late.reject(this.#bounds.late?.() ?? new BusbarError('TIMEOUT', 'the wait did not end in time'));
+  }
+}
+
+function aborted(signal: AbortSignal | undefined): BusbarError {
+  return new BusbarError('ABORTED', 'the wait was aborted by its signal', { cause: signal?.reason });
+}

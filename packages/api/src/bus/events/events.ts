@@ -1,0 +1,50 @@
+/** Events: published, and checked against the definition of their topic. */
+
+import { invalid } from '../../contract/errors.ts';
+import { checkPattern, checkUserName } from '../../contract/names.ts';
+import { describe } from '../../contract/validation.ts';
+import type { Origin } from '../messages/causation.ts';
+import { checkMessageOptions, EVENT_KEYS, type EventOptions, toBounds } from '../messages/message-options.ts';
+import { validate } from '../messages/schema.ts';
+import type { AnyTopic, Published } from '../operations.ts';
+import { type BusKernel, toStored } from '../runtime.ts';
+
+/** A topic or pattern, with its schema where it was defined. */
+export type TopicPlan = Pick<AnyTopic, 'topic'> & { readonly schema: AnyTopic['schema'] | undefined };
+
+/** Publishes one event. */
+export async function publishEvent(
+  kernel: BusKernel,
+  origin: Origin,
+  topic: string | AnyTopic,
+  body: unknown,
+  options: EventOptions = {},
+): Promise<Published> {
+  kernel.assertSending();
+  const { topic: target, schema } = toTopicPlan(topic);
+  checkUserName(target, 'topic');
+  checkMessageOptions(options, EVENT_KEYS, 'publish options');
+  const checked = validate(schema, body, `the event of ${target}`);
+  if (checked instanceof Promise) await checked;
+  const ephemeral = options.ephemeral ?? false;
+  return kernel.sendOut(origin, { kind: 'publish', target, body, options }, async (input) => {
+    const bounds = { ephemeral, ...toBounds(options) };
+    const [result] = await kernel.transport.topics.publish(target, [input], bounds);
+    return { ...toStored(result), position: result?.position };
+  });
+}
+
+/** The topic or pattern itself, or one without a schema for a bare string. Throws INVALID_ARGUMENT. */
+export function toTopicPlan(topic: string | AnyTopic): TopicPlan {
+  if (typeof topic === 'object' && topic !== null && topic.kind === 'topic') return topic;
+  if (typeof topic === 'string') return { topic, schema: undefined };
+  throw invalid(`a topic must be a string or a definition, not ${describe(topic)}`, 'Use defineTopic, or a string.');
+}
+
+/** The same for a pattern, which users may give: none with `$` in front. */
+export function toPatternPlan(pattern: string | AnyTopic): TopicPlan {
+  const plan = toTopicPlan(pattern);
+  checkPattern(plan.topic);
+  if (!plan.topic.startsWith('$')) return plan;
+  throw invalid(`the pattern ${JSON.stringify(plan.topic)} starts with $`, 'Names with $ in front are reserved.');
+}

@@ -1,0 +1,113 @@
+/** A live subscription: events in their order, one at a time, as fast as the handler. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import type { TopicEvent } from '../../contract/message.ts';
+import type { From, Subscription } from '../../contract/transport.ts';
+import { HandlerContext } from '../consuming/context.ts';
+import { type HandlingPlan, runHandler } from '../consuming/handling.ts';
+import { toReceived } from '../consuming/received.ts';
+import { Cause } from '../messages/causation.ts';
+import { validate } from '../messages/schema.ts';
+import type { BusKernel } from '../runtime.ts';
+import { within } from '../within.ts';
+import type { SubscriptionEngine } from './bus-subscription.ts';
+import type { TopicPlan } from './events.ts';
+
+/** Hands events to a handler. What that throws is reported, and the next event follows. */
+export class LiveSubscription implements SubscriptionEngine {
+  readonly ended: Promise<BusbarError | undefined>;
+  readonly #kernel: BusKernel;
+  readonly #plan: TopicPlan;
+  readonly #handler: HandlingPlan['handler'];
+  readonly #forget: () => void;
+  readonly #controller = new AbortController();
+  readonly #ending = Promise.withResolvers<BusbarError | undefined>();
+  #subscription: Subscription | undefined;
+  #position: string | undefined;
+  #isClosed = false;
+  #running = 0;
+
+  constructor(kernel: BusKernel, plan: TopicPlan, handler: HandlingPlan['handler']) {
+    this.#kernel = kernel;
+    this.#plan = plan;
+    this.#handler = handler;
+    this.ended = this.#ending.promise;
+    this.#forget = kernel.lifetime.add('intake', this);
+  }
+
+  get position(): string | undefined {
+    return this.#position ?? this.#subscription?.position;
+  }
+
+  get dropped(): number {
+    return this.#subscription?.dropped ?? 0;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Resolved: the next event is seen. */
+  async open(from: From, bounds: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<void> {
+    try {
+      const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#handleAll(events);
+      const subscription = await this.#kernel.transport.topics.subscribe(
+        this.#plan.topic,
+        { from, ...bounds },
+        onEvents,
+      );
+      this.#subscription = subscription;
+      void subscription.ended.then((error) => this.#end(error));
+      if (this.#isClosed) await subscription.close();
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.#isClosed = true;
+    await this.#subscription?.close();
+  }
+
+  async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
+    await within(this.drain(), drainMs);
+    this.#controller.abort(new BusbarError('CLOSED', 'the subscription was closed'));
+    this.#end(undefined);
+  }
+
+  #end(error: BusbarError | undefined): void {
+    this.#forget();
+    if (error !== undefined && !this.#isClosed) this.#kernel.report(error, this.#where);
+    this.#isClosed = true;
+    this.#ending.resolve(error);
+  }
+
+  get #where(): string {
+    return `subscription ${this.#plan.topic}`;
+  }
+
+  async #handleAll(events: readonly TopicEvent[]): Promise<void> {
+    for (const event of events) {
+      if (this.#isClosed) return;
+      this.#running = 1;
+      await this.#handle(event);
+      this.#running = 0;
+      this.#position = event.position ?? this.#position;
+    }
+  }
+
+  async #handle(event: TopicEvent): Promise<void> {
+    try {
+      const received = toReceived(this.#kernel.bodies, event);
+      const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
+      const origin = { from: undefined, cause: new Cause(event) };
+      const context = new HandlerContext(this.#kernel, origin, { attempt: 1, signalOf: this.#controller });
+      await runHandler(this.#kernel, this.#handler, { ...received, body }, context);
+    } catch (thrown) {
+      const text = `the handler of event ${event.id} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+      const hint = 'A live subscription goes on with the next event; a durable one tries again.';
+      this.#kernel.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
+    }
+  }
+}

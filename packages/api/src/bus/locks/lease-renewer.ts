@@ -1,0 +1,123 @@
+/** Renewals: keeps entries with a TTL alive for as long as their holder wants them. */
+
+import { type BusbarError, toBusbarError } from '../../contract/errors.ts';
+import type { Entries } from '../../contract/transport.ts';
+import { MAX_TIMER_MS } from '../../contract/validation.ts';
+
+/** An entry that is held. */
+export interface Held {
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly createRevision: number;
+  /** Until when it is surely there, on the clock of `performance.now()`. */
+  until: number;
+  /** False: it is not renewed, only watched over until its end. */
+  readonly renew: boolean;
+  /** Called once, when it is gone or may be gone. */
+  onLost(): void;
+}
+
+/** How long the renewal that just failed waits, as a part of the TTL. */
+const RETRY_PART = 12;
+const RENEW_PART = 3;
+
+/** Renews what is held every third of its TTL, all that is due in one batch, over one timer. */
+export class Renewals {
+  readonly #entries: Entries;
+  readonly #report: (error: BusbarError) => void;
+  readonly #dueAt = new Map<Held, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  /** `report` gets the errors of renewals that failed and are tried again. */
+  constructor(entries: Entries, report: (error: BusbarError) => void) {
+    this.#entries = entries;
+    this.#report = report;
+  }
+
+  /** Watches over `held` until {@link Renewals.drop}. */
+  keep(held: Held): void {
+    this.#plan(held, held.until - held.ttlMs + held.ttlMs / RENEW_PART);
+    this.#arm();
+  }
+
+  /** Ends that: the entry is left to its TTL, or to its holder. */
+  drop(held: Held): void {
+    this.#dueAt.delete(held);
+    if (this.#dueAt.size === 0) this.#disarm();
+  }
+
+  /** Renews `held` now. False when it is lost. */
+  async renew(held: Held): Promise<boolean> {
+    if (!this.#dueAt.has(held)) return false;
+    await this.#touch([held]);
+    return this.#dueAt.has(held);
+  }
+
+  /** Whether `held` is still watched over. */
+  has(held: Held): boolean {
+    return this.#dueAt.has(held);
+  }
+
+  #plan(held: Held, at: number): void {
+    this.#dueAt.set(held, held.renew ? Math.min(at, held.until) : held.until);
+  }
+
+  #arm(): void {
+    let next = Number.POSITIVE_INFINITY;
+    for (const at of this.#dueAt.values()) next = Math.min(next, at);
+    if (next === this.#timerAt) return;
+    this.#disarm();
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#timerAt = next;
+    const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next - performance.now())));
+    this.#timer = setTimeout(() => this.#fire(), ms);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #fire(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    const due: Held[] = [];
+    for (const [held, at] of this.#dueAt) {
+      if (held.until <= now) this.#lose(held);
+      else if (at <= now) due.push(held);
+    }
+    // Planned ahead, so that a touch that hangs is followed by the check of the deadline.
+    for (const held of due) this.#plan(held, held.until);
+    if (due.length > 0) this.#touch(due).catch((error: unknown) => this.#retry(due, error));
+    this.#arm();
+  }
+
+  async #touch(batch: readonly Held[]): Promise<void> {
+    const startedAt = performance.now();
+    const longest = Math.max(...batch.map((held) => held.until - startedAt));
+    const touches = batch.map(({ key, ttlMs, createRevision }) => ({ key, ttlMs, createRevision }));
+    const results = await this.#entries.touch(touches, { timeoutMs: Math.min(MAX_TIMER_MS, Math.max(1, longest)) });
+    for (const [index, held] of batch.entries()) {
+      if (!this.#dueAt.has(held)) continue;
+      if (results[index]?.status !== 'touched') this.#lose(held);
+      else {
+        held.until = startedAt + held.ttlMs;
+        this.#plan(held, startedAt + held.ttlMs / RENEW_PART);
+      }
+    }
+    this.#arm();
+  }
+
+  #retry(batch: readonly Held[], error: unknown): void {
+    const now = performance.now();
+    for (const held of batch) if (this.#dueAt.has(held)) this.#plan(held, now + held.ttlMs / RETRY_PART);
+    this.#arm();
+    this.#report(toBusbarError(error));
+  }
+
+  #lose(held: Held): void {
+    this.#dueAt.delete(held);
+    held.onLost();
+  }
+}

@@ -1,0 +1,196 @@
+/** Contest: takes one of several entries as soon as one is free. Locks and semaphores are won by it. */
+
+import { BusbarError, isBusbarError } from '../../contract/errors.ts';
+import type { Entries, Entry, EntryChange, PutResult, Watch } from '../../contract/transport.ts';
+import type { Patience } from '../deadline.ts';
+
+/** What is wanted. */
+export interface Prize {
+  /** Any one of these entries. */
+  readonly keys: readonly string[];
+  /** What all of them, and as little else as can be, start with. */
+  readonly prefix: string;
+  /** Says whose the entry is; unlike what any other contender writes. */
+  readonly value: Uint8Array;
+  readonly ttlMs: number;
+}
+
+/** What was won. */
+export interface Won {
+  readonly key: string;
+  readonly revision: number;
+  readonly createRevision: number;
+  /** Until when it is surely ours unless renewed, on the clock of `performance.now()`. */
+  readonly until: number;
+}
+
+/** How long one attempt may take, however little time is left: its outcome must be known. */
+const ATTEMPT_MS = 30_000;
+const MAX_SPREAD_MS = 50;
+/** How long a contender waits for the watch at most: a put and a delete may have been merged into nothing. */
+const RECHECK_MS = 5_000;
+
+/** One contender. */
+export class Contest {
+  readonly #entries: Entries;
+  readonly #prize: Prize;
+  readonly #patience: Patience;
+  readonly #free: Set<string>;
+  /** The revision at which a key was last seen to become free. */
+  readonly #freedAt = new Map<string, number>();
+  #watch: Watch | undefined;
+  #isSynced = false;
+  #wake: () => void = () => undefined;
+  /** Up to how long to hold back after a key became free, so that many contenders do not all try at once. */
+  #spreadMs = 0;
+  /** Who stood in the way last. */
+  rival: Entry | undefined;
+
+  constructor(entries: Entries, prize: Prize, patience: Patience) {
+    this.#entries = entries;
+    this.#prize = prize;
+    this.#patience = patience;
+    this.#free = new Set(prize.keys);
+  }
+
+  /** Resolves with what was won; undefined when time is up and none was free. Rejects when the patience is cut off. */
+  async win(): Promise<Won | undefined> {
+    try {
+      const won = await this.#attempt();
+      if (won !== undefined || (this.#patience.isLate && this.#prize.keys.length === 1)) return won;
+      return await this.#winWatching();
+    } finally {
+      void this.#watch?.close().catch(() => undefined);
+    }
+  }
+
+  async #winWatching(): Promise<Won | undefined> {
+    const watch = await this.#openWatch();
+    const ended = watch.ended.then((error) => Promise.reject(error ?? closed()));
+    ended.catch(() => undefined);
+    while (!this.#isSynced) await this.#patience.waitUncounted(Promise.race([this.#news(), ended]));
+    while (true) {
+      const won = await this.#attempt();
+      if (won !== undefined || this.#patience.isLate) return won;
+      await this.#nextChance(ended);
+    }
+  }
+
+  /** Tries until it wins or nothing seems free. */
+  async #attempt(): Promise<Won | undefined> {
+    while (true) {
+      this.#patience.throwIfCut();
+      const key = anyOf(this.#free);
+      if (key === undefined) return undefined;
+      const won = await this.#claim(key);
+      if (won !== undefined) return won;
+      this.#spreadMs = Math.min(MAX_SPREAD_MS, this.#spreadMs * 2 + 1);
+      // Without the watch it is not known which of many keys is free: one attempt is enough.
+      if (this.#watch === undefined) return undefined;
+    }
+  }
+
+  async #claim(key: string): Promise<Won | undefined> {
+    const startedAt = performance.now();
+    const { value, ttlMs } = this.#prize;
+    const put = this.#entries.put(key, value, { ttlMs, ifRevision: 0, timeoutMs: ATTEMPT_MS });
+    let result: PutResult;
+    try {
+      result = await this.#patience.waitUncounted(put);
+    } catch (error) {
+      this.#giveBack(key, put);
+      throw error;
+    }
+    const stored = result.status === 'stored' ? result : this.#own(result.current);
+    if (stored !== undefined) {
+      return { key, revision: stored.revision, createRevision: stored.createRevision, until: startedAt + ttlMs };
+    }
+    if (result.status === 'conflict' && result.current !== undefined) this.#lost(result.current);
+    return undefined;
+  }
+
+  /** A conflict with what an attempt of ours stored, whose answer got lost, is a win. */
+  #own(current: Entry | undefined): Entry | undefined {
+    return current !== undefined && equal(current.value, this.#prize.value) ? current : undefined;
+  }
+
+  #lost(current: Entry): void {
+    this.rival = current;
+    // It may have become free again between the attempt and its answer.
+    if ((this.#freedAt.get(current.key) ?? 0) < current.revision) this.#free.delete(current.key);
+  }
+
+  /** Nobody waits for `put` any more: what it may have stored is deleted. */
+  #giveBack(key: string, put: Promise<PutResult>): void {
+    const undo = async (): Promise<void> => {
+      const result = await put.catch((error: unknown) => error as BusbarError);
+      if (isBusbarError(result) && result.outcome === 'failed') return;
+      const own = 'status' in result && result.status === 'stored' ? result : this.#own(await this.#entries.get(key));
+      if (own !== undefined) await this.#entries.delete(key, { ifRevision: own.revision });
+    };
+    // Where this fails too, the TTL frees the entry.
+    undo().catch(() => undefined);
+  }
+
+  async #openWatch(): Promise<Watch> {
+    this.#recheck();
+    const opening = this.#entries.watch(this.#prize.prefix, (changes) => this.#see(changes));
+    try {
+      this.#watch = await this.#patience.waitUncounted(opening);
+    } catch (error) {
+      void opening.then((watch) => watch.close()).catch(() => undefined);
+      throw error;
+    }
+    return this.#watch;
+  }
+
+  /** Waits until something became free; then holds back a little. */
+  async #nextChance(ended: Promise<never>): Promise<void> {
+    while (this.#free.size === 0) {
+      const waiting = Promise.race([this.#news(), ended]);
+      if (await this.#patience.waitAtMost(waiting, RECHECK_MS)) this.#recheck();
+    }
+    if (this.#spreadMs > 1) await this.#patience.pause(Math.random() * this.#spreadMs);
+  }
+
+  /** Resolves when the watch tells something. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #recheck(): void {
+    for (const key of this.#prize.keys) this.#free.add(key);
+  }
+
+  #see(changes: readonly EntryChange[]): void {
+    for (const change of changes) {
+      if (change.kind === 'synced') this.#isSynced = true;
+      else if (change.kind === 'put') this.#seeTaken(change.entry);
+      else if (this.#prize.keys.includes(change.key)) {
+        this.#freedAt.set(change.key, change.revision);
+        this.#free.add(change.key);
+      }
+    }
+    this.#wake();
+  }
+
+  #seeTaken(entry: Entry): void {
+    this.#free.delete(entry.key);
+    if (this.#prize.keys.includes(entry.key)) this.rival = entry;
+  }
+}
+
+function closed(): BusbarError {
+  return new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });
+}
+
+function anyOf(keys: ReadonlySet<string>): string | undefined {
+  if (keys.size === 0) return undefined;
+  return [...keys][Math.floor(Math.random() * keys.size)];
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, index) => byte === b[index]);
+}

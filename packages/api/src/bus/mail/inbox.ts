@@ -1,0 +1,120 @@
+/** The inbox of an agent: hands its mail to handlers, and sends the answers of durable requests. */
+
+import { isBusbarError } from '../../contract/errors.ts';
+import type { Delivery, MessageInput } from '../../contract/message.ts';
+import { Consumer } from '../consuming/consumer.ts';
+import type { LogLevel } from '../consuming/context.ts';
+import type { HeldLease } from '../consuming/delivery-leases.ts';
+import type { Failure } from '../consuming/handler-failure.ts';
+import { BadMessage, type Handlers } from '../consuming/handlers.ts';
+import type { Timings } from '../histogram.ts';
+import { Cause } from '../messages/causation.ts';
+import { deriveId } from '../messages/deterministic-id.ts';
+import { inboxOf } from '../registry/agent-names.ts';
+import type { AgentSettings } from '../registry/agent-options.ts';
+import { toFailedReply, toReply } from '../requests/replies.ts';
+import type { BusKernel } from '../runtime.ts';
+
+/** What an inbox stands on. */
+export interface InboxPlan {
+  readonly agent: string;
+  readonly instance: string;
+  readonly settings: AgentSettings;
+  readonly handlers: Handlers;
+  readonly timings: Timings;
+  readonly log: (text: string, level: LogLevel) => void;
+}
+
+/** Begins to consume the inbox of an agent. */
+export async function consumeInbox(kernel: BusKernel, plan: InboxPlan): Promise<Consumer> {
+  const { agent, instance, settings } = plan;
+  const queue = inboxOf(agent);
+  const inbox = new Inbox(kernel, plan);
+  return new Consumer(kernel, {
+    queue,
+    consumer: `${agent}/${instance}`.slice(0, 255),
+    concurrency: settings.maxConcurrent,
+    retry: settings.retry,
+    maxAttempts: settings.maxAttempts ?? (await kernel.maxAttemptsOf(queue)),
+    where: `inbox ${agent}`,
+    handle: (delivery, lease) => inbox.handle(delivery, lease),
+    onDone: (delivery, result) => inbox.answer(delivery, () => toReply(kernel.bodies, 'final', result)),
+    onFailed: (delivery, failure) => inbox.fail(delivery, failure),
+  });
+}
+
+class Inbox {
+  readonly #kernel: BusKernel;
+  readonly #plan: InboxPlan;
+
+  constructor(kernel: BusKernel, plan: InboxPlan) {
+    this.#kernel = kernel;
+    this.#plan = plan;
+  }
+
+  async handle(delivery: Delivery, lease: HeldLease): Promise<unknown> {
+    const { agent, handlers, timings, log } = this.#plan;
+    const { bodies, leases } = this.#kernel;
+    const startedAt = performance.now();
+    let parts = 0;
+    const stream = (kind: 'part' | 'progress') => (value: unknown) => {
+      parts += 1;
+      return sendReply(this.#kernel, agent, delivery, toReply(bodies, kind, value), String(parts));
+    };
+    try {
+      const origin = { from: agent, cause: new Cause(delivery, delivery.queue) };
+      return await handlers.run(delivery, origin, {
+        attempt: delivery.attempt,
+        signalOf: lease,
+        log,
+        extend: () => leases.extend(lease),
+        ...(delivery.replyTo === undefined ? {} : { reply: stream('part'), progress: stream('progress') }),
+      });
+    } finally {
+      timings.add(delivery.type ?? '', performance.now() - startedAt);
+    }
+  }
+
+  /** Answers where somebody asked. */
+  async answer(delivery: Delivery, reply: () => MessageInput): Promise<void> {
+    if (delivery.replyTo === undefined) return;
+    await sendReply(this.#kernel, this.#plan.agent, delivery, reply(), 'end');
+  }
+
+  /** Tells the asker of the last failure; earlier ones are tried again first. */
+  async fail(delivery: Delivery, { thrown, isFinal }: Failure): Promise<void> {
+    if (!isFinal) return;
+    const isRefused = thrown instanceof BadMessage || !this.#plan.handlers.has(delivery.type);
+    const error = thrown instanceof BadMessage ? thrown.error : thrown;
+    await this.answer(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', error));
+  }
+}
+
+/**
+ * Sends a reply to where the request says. Its id follows from the request's, so that a request that is handled twice is
+ * answered once. Nothing happens where nobody waits for it any more.
+ */
+export async function sendReply(
+  kernel: BusKernel,
+  agent: string,
+  request: Delivery,
+  reply: MessageInput,
+  place: string,
+): Promise<void> {
+  const { id, replyTo, from, hops } = request;
+  if (replyTo === undefined) return;
+  const input = {
+    ...reply,
+    id: deriveId(`${id}\n${request.queue}\nreply\n${place}`),
+    from: agent,
+    ...(from === undefined ? {} : { to: from }),
+    correlationId: id,
+    causationId: id,
+    hops: Math.min(255, hops + 1),
+  };
+  try {
+    await kernel.sendTo(replyTo, input, { create: false });
+  } catch (error) {
+    if (!isBusbarError(error) || error.code !== 'NOT_FOUND') throw error;
+  }
+}

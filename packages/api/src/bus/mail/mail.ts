@@ -1,0 +1,155 @@
+/** Mail: into the inbox of one agent, or of many. */
+
+import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
+import { newId } from '../../contract/id.ts';
+import type { MessageInput } from '../../contract/message.ts';
+import { checkBoolean, checkOptions, checkText, describe } from '../../contract/validation.ts';
+import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
+import type { Origin } from '../messages/causation.ts';
+import { checkMessageType } from '../messages/definitions.ts';
+import { checkMessageOptions, MAIL_KEYS, type MailOptions, toBounds } from '../messages/message-options.ts';
+import { validate } from '../messages/schema.ts';
+import type { AnyMessage, Recipient, Sent } from '../operations.ts';
+import { checkAgentName, inboxOf } from '../registry/agent-names.ts';
+import type { AgentChooser } from '../registry/least-loaded.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { BusKernel } from '../runtime.ts';
+
+/** What may be said of mail to many. */
+export interface BroadcastOptions extends Omit<MailOptions, 'hold'> {
+  /** Only to agents that are online and have it. Default: to all that are registered. */
+  readonly capability?: string;
+  /** Whether the sender gets it too. Default false. */
+  readonly includeSelf?: boolean;
+}
+
+/** What became of a broadcast. */
+export interface BroadcastResult {
+  /** One id in all inboxes. */
+  readonly id: string;
+  /** The agents that got it. */
+  readonly to: readonly string[];
+}
+
+/** Sends mail. */
+export class Mail {
+  readonly #kernel: BusKernel;
+  readonly #registry: Registry;
+  readonly #chooser: AgentChooser;
+
+  constructor(kernel: BusKernel, registry: Registry, chooser: AgentChooser) {
+    this.#kernel = kernel;
+    this.#registry = registry;
+    this.#chooser = chooser;
+  }
+
+  async send(
+    origin: Origin,
+    to: Recipient,
+    type: string | AnyMessage,
+    body: unknown,
+    options?: MailOptions,
+  ): Promise<Sent> {
+    try {
+      this.#kernel.assertSending();
+      checkMessageOptions(options, MAIL_KEYS, 'send options');
+      const name = typeof type === 'string' ? type : checkMessage(type);
+      checkMessageType(name);
+      checkRecipient(to);
+      if (typeof type !== 'string') {
+        const checked = validate(type.schema, body, `the body of ${name}`);
+        if (checked instanceof Promise) await checked;
+      }
+      if (typeof to === 'string') return await this.#sendTo(origin, to, name, body, options);
+      const targets = await this.#chooser.choose(to.capability);
+      return await this.#sendToFirst(origin, targets, name, body, options);
+    } catch (error) {
+      if (!isBusbarError(error)) throw error;
+      throw error.code === 'NOT_FOUND' ? await this.#unknownAgent(to, error) : this.#kernel.locate(error, 'send');
+    }
+  }
+
+  async broadcast(
+    origin: Origin,
+    type: string | AnyMessage,
+    body: unknown,
+    options: BroadcastOptions = {},
+  ): Promise<BroadcastResult> {
+    this.#kernel.assertSending();
+    checkMessageOptions(
+      options,
+      [...MAIL_KEYS.filter((key) => key !== 'hold'), 'capability', 'includeSelf'],
+      'options',
+    );
+    checkText(options.capability, 'capability', 255);
+    checkBoolean(options.includeSelf, 'includeSelf');
+    const { capability, includeSelf = false, ...rest } = options;
+    const all = await this.#chooser.all(capability);
+    const names = includeSelf ? all : all.filter((name) => name !== origin.from);
+    const id = options.id ?? origin.cause?.nextId('broadcast', capability ?? '', undefined) ?? newId();
+    const sent = await Promise.all(
+      names.map((name) =>
+        this.send(origin, name, type, body, { ...rest, id }).catch((error: unknown) => {
+          if (isBusbarError(error) && error.code === 'NOT_FOUND') return undefined;
+          throw error;
+        }),
+      ),
+    );
+    return { id, to: sent.flatMap((one) => one?.to ?? []) };
+  }
+
+  /** To the first that still has a mailbox. */
+  async #sendToFirst(
+    origin: Origin,
+    [first = '', ...others]: readonly string[],
+    type: string,
+    body: unknown,
+    options: MailOptions | undefined,
+  ): Promise<Sent> {
+    try {
+      return await this.#sendTo(origin, first, type, body, options);
+    } catch (error) {
+      if (!isBusbarError(error) || error.code !== 'NOT_FOUND' || others.length === 0) throw error;
+      return this.#sendToFirst(origin, others, type, body, options);
+    }
+  }
+
+  #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {
+    const internal = attemptsHeader(options?.maxAttempts);
+    const draft = { kind: 'send', target: to, type, body, options, fields: { to }, ...internal } as const;
+    return this.#kernel.sendOut(origin, draft, async (input: MessageInput) => {
+      const bounds = { ...toBounds(options), create: options?.hold ?? false };
+      return { ...(await this.#kernel.sendTo(inboxOf(to), input, bounds)), to };
+    });
+  }
+
+  async #unknownAgent(to: Recipient, cause: BusbarError): Promise<BusbarError> {
+    const name = typeof to === 'string' ? to : `with the capability ${to.capability}`;
+    const nearest = await this.#registry.nearest(name);
+    return new BusbarError('NOT_FOUND', `there is no agent ${name}`, {
+      hint: nearest === undefined ? 'Use hold: true to park mail for one that is to come.' : `Did you mean ${nearest}?`,
+      operation: 'send',
+      transport: this.#kernel.transport.name,
+      cause,
+    });
+  }
+}
+
+/** The header by which the one who handles a message knows its last attempt. */
+export function attemptsHeader(maxAttempts: number | undefined): { readonly internal?: Record<string, string> } {
+  return maxAttempts === undefined ? {} : { internal: { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) } };
+}
+
+/** Throws INVALID_ARGUMENT unless `to` is the name of an agent or a capability. */
+export function checkRecipient(to: unknown): asserts to is Recipient {
+  if (typeof to !== 'object' || to === null) return checkAgentName(to);
+  checkOptions(to, ['capability'], 'recipient');
+  const { capability } = to as { readonly capability?: unknown };
+  if (capability === undefined) throw invalid(`illegal recipient: ${describe(to)}`, 'Use a name or { capability }.');
+  checkText(capability, 'capability', 255);
+}
+
+function checkMessage(definition: AnyMessage): string {
+  if ((definition as AnyMessage | undefined)?.kind === 'message') return definition.type;
+  throw invalid(`illegal type: ${describe(definition)}`, 'Use a name or defineMessage.');
+}

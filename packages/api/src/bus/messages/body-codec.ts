@@ -1,0 +1,78 @@
+/** The bodies of messages: values to bytes and back, by content type. */
+
+import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
+import { checkArray, describe } from '../../contract/validation.ts';
+import { type Codec, jsonCodec } from './codec.ts';
+
+/** A body as it travels. */
+export interface EncodedBody {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+}
+
+/** What bytes are that no codec wrote. */
+export const OCTETS = 'application/octet-stream';
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** The codecs of one bus: writes with the first, reads with each by its content type. */
+export class Bodies {
+  readonly #writer: Codec;
+  readonly #readers = new Map<string, Codec>();
+
+  constructor(codec: Codec = jsonCodec, more: readonly Codec[] = []) {
+    checkArray(more, 'codecs', 100);
+    for (const one of [codec, ...more, jsonCodec]) {
+      checkCodec(one);
+      const name = mediaType(one.contentType);
+      if (!this.#readers.has(name)) this.#readers.set(name, one);
+    }
+    this.#writer = codec;
+  }
+
+  /** A Uint8Array goes as it is; every other value through the codec. Throws INVALID_ARGUMENT where that cannot carry it. */
+  encode(value: unknown): EncodedBody {
+    if (value instanceof Uint8Array) return { body: value, contentType: OCTETS };
+    try {
+      return { body: this.#writer.encode(value), contentType: this.#writer.contentType };
+    } catch (error) {
+      if (isBusbarError(error)) throw error;
+      throw new BusbarError('INVALID_ARGUMENT', `the codec ${this.#writer.contentType} cannot carry the body`, {
+        hint: error instanceof Error ? error.message : String(error),
+        cause: error,
+      });
+    }
+  }
+
+  /** The value of a body: text for `text/…`, bytes where no codec knows the content type. Throws INVALID_ARGUMENT. */
+  decode({ body, contentType }: EncodedBody): unknown {
+    const name = mediaType(contentType);
+    const codec = this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);
+    try {
+      if (codec !== undefined) return codec.decode(body);
+      return name.startsWith('text/') ? decoder.decode(body) : body;
+    } catch (error) {
+      throw new BusbarError('INVALID_ARGUMENT', `the body is not ${name}`, {
+        hint: error instanceof Error ? error.message : String(error),
+        cause: error,
+      });
+    }
+  }
+}
+
+function checkCodec(codec: Codec): void {
+  const legal =
+    typeof codec === 'object' &&
+    codec !== null &&
+    typeof codec.contentType === 'string' &&
+    typeof codec.encode === 'function' &&
+    typeof codec.decode === 'function';
+  if (legal) return;
+  throw invalid(`illegal codec: ${describe(codec)}`, 'A codec has contentType, encode and decode.');
+}
+
+/** The content type without its parameters. */
+function mediaType(contentType: string): string {
+  const end = contentType.indexOf(';');
+  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
+}

@@ -1,0 +1,80 @@
+/** Schemas of any library that follows Standard Schema (https://standardschema.dev), version 1. */
+
+import { BusbarError, invalid } from '../../contract/errors.ts';
+import { describe } from '../../contract/validation.ts';
+
+/** A schema. `Input` is what is checked, `Output` what comes out of it. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One thing that is wrong with a value. */
+export interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** Throws INVALID_ARGUMENT unless `schema` is undefined or a Standard Schema. */
+export function checkSchema(schema: unknown, name: string): void {
+  if (schema === undefined) return;
+  const isSchema =
+    ((typeof schema === 'object' && schema !== null) || typeof schema === 'function') && '~standard' in schema;
+  const standard = isSchema ? (schema['~standard'] as { validate?: unknown }) : undefined;
+  if (typeof standard?.validate === 'function') return;
+  throw invalid(`${name} is not a Standard Schema: ${describe(schema)}`, 'Use a schema of zod, valibot, arktype, …');
+}
+
+/**
+ * What `schema` makes of `value`; `value` itself without a schema. Throws INVALID_ARGUMENT with the issues. A promise only
+ * where the schema is asynchronous, so that sends that are not awaited keep their order.
+ */
+export function validate<Output>(
+  schema: StandardSchema<unknown, Output> | undefined,
+  value: unknown,
+  what: string,
+): Output | Promise<Output> {
+  if (schema === undefined) return value as Output;
+  try {
+    const result = schema['~standard'].validate(value);
+    if (!(result instanceof Promise)) return take(result, what);
+    return result.then(
+      (late) => take(late, what),
+      (error: unknown) => {
+        throw unchecked(error, what);
+      },
+    );
+  } catch (error) {
+    throw unchecked(error, what);
+  }
+}
+
+/** A schema that throws instead of telling issues. */
+function unchecked(error: unknown, what: string): BusbarError {
+  if (error instanceof BusbarError) return error;
+  const hint = error instanceof Error ? error.message : String(error);
+  return new BusbarError('INVALID_ARGUMENT', `${what} could not be checked: its schema failed`, { hint, cause: error });
+}
+
+function take<Output>(result: SchemaResult<Output>, what: string): Output {
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.map(sayIssue);
+  throw new BusbarError('INVALID_ARGUMENT', `${what} is not valid: ${issues.join('; ')}`, {
+    hint: 'Compare what is sent with the schema of its definition.',
+    cause: result.issues,
+  });
+}
+
+function sayIssue({ path = [], message }: SchemaIssue): string {
+  const place = path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.');
+  return place === '' ? message : `${place}: ${message}`;
+}

@@ -1,0 +1,93 @@
+/** The log of an agent: its last 100 lines, where everybody on the bus can read them. */
+
+import { invalid } from '../../contract/errors.ts';
+import { checkOneOf, checkText } from '../../contract/validation.ts';
+import type { LogLevel } from '../consuming/context.ts';
+import type { BusKernel } from '../runtime.ts';
+import { TIDY_MS } from '../shutdown.ts';
+import { within } from '../within.ts';
+import { readObject } from './agent-info.ts';
+import { checkAgentName, logPrefix } from './agent-names.ts';
+import type { Registry } from './registry.ts';
+
+/** One line of a log. */
+export interface LogLine {
+  /** When it was written, in milliseconds since 1970. */
+  readonly at: number;
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
+const MAX_LINES = 100;
+const MAX_BYTES = 60_000;
+const MAX_TEXT = 2000;
+const FLUSH_MS = 250;
+/** How long the log of an instance is kept after its last line. */
+const KEPT_MS = 86_400_000;
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+const encoder = new TextEncoder();
+
+/** The log of one instance. Lines are written in batches, at most every 250 ms. */
+export class AgentLog {
+  readonly #kernel: BusKernel;
+  readonly #key: string;
+  readonly #where: string;
+  #lines: LogLine[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(kernel: BusKernel, agent: string, instance: string) {
+    this.#kernel = kernel;
+    this.#key = `${logPrefix(agent)}${instance}`;
+    this.#where = `log ${agent}`;
+  }
+
+  /** Adds a line; text beyond 2,000 characters is cut. */
+  add(text: string, level: LogLevel = 'info'): void {
+    if (typeof text !== 'string')
+      throw invalid('a line of a log must be a string', 'Put other values into text first.');
+    checkOneOf(level, 'level', LEVELS);
+    this.#lines.push({ at: Date.now(), level, text: text.slice(0, MAX_TEXT).toWellFormed() });
+    if (this.#lines.length > MAX_LINES) this.#lines = this.#lines.slice(-MAX_LINES);
+    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  }
+
+  /** Writes what is not written yet. */
+  async close(): Promise<void> {
+    if (this.#timer !== undefined) this.#flush();
+    await within(this.#writing, TIDY_MS);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await this.#kernel.transport.entries.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
+    } catch (error) {
+      this.#kernel.report(error, this.#where);
+    }
+  }
+
+  /** The newest lines that an entry can hold. */
+  #encode(): Uint8Array {
+    while (true) {
+      const value = encoder.encode(JSON.stringify({ lines: this.#lines }));
+      if (value.byteLength <= MAX_BYTES) return value;
+      this.#lines = this.#lines.slice(Math.ceil(this.#lines.length / 4));
+    }
+  }
+}
+
+/** The last 100 lines of all instances of an agent, oldest first. */
+export async function readLogs(registry: Registry, agent: string): Promise<LogLine[]> {
+  checkAgentName(agent);
+  checkText(agent, 'agent name', 255);
+  const prefix = logPrefix(agent);
+  const entries = (await registry.all(prefix)).filter(({ key }) => !key.slice(prefix.length).includes('/'));
+  const lines = entries.flatMap(({ value }) => (readObject(value)?.['lines'] ?? []) as readonly LogLine[]);
+  return lines.sort((a, b) => a.at - b.at).slice(-MAX_LINES);
+}

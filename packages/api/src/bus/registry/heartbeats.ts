@@ -1,0 +1,165 @@
+/** Signs of life: entries with a TTL that are renewed for as long as their owner is there. */
+
+import type { Touch } from '../../contract/transport.ts';
+import type { BusKernel } from '../runtime.ts';
+import { TIDY_MS } from '../shutdown.ts';
+import { within } from '../within.ts';
+
+/** What is to be kept alive. */
+export interface Beat {
+  /** No other beat has it. */
+  readonly key: string;
+  readonly ttlMs: number;
+  /** What the entry says now. It is written where it changed since the last beat, else only renewed. */
+  value(): string;
+  /** The entry had gone, by a pause longer than the TTL or by somebody's hand. It is back when this is called. */
+  onEvicted?(): void;
+}
+
+/** A beat that goes on. */
+export interface Pulse {
+  /** Writes the entry now, where its value changed. */
+  refresh(): Promise<void>;
+  /** Ends it and deletes the entry. */
+  stop(): Promise<void>;
+}
+
+const BEATS_PER_TTL = 3;
+const MAX_TOUCHES = 10_000;
+const encoder = new TextEncoder();
+
+/** The beats of one bus. All of one TTL share a timer and a batch, so that ten thousand agents cost one call a beat. */
+export class Heartbeats {
+  readonly #kernel: BusKernel;
+  readonly #groups = new Map<number, Group>();
+
+  constructor(kernel: BusKernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Writes the entry and keeps it alive. */
+  async start(beat: Beat): Promise<Pulse> {
+    const living = new Living(this.#kernel, beat);
+    await living.write();
+    let group = this.#groups.get(beat.ttlMs);
+    if (group === undefined) {
+      group = new Group(this.#kernel, beat.ttlMs);
+      this.#groups.set(beat.ttlMs, group);
+    }
+    group.add(living);
+    return {
+      refresh: () => living.write(),
+      stop: () => {
+        group.delete(living);
+        return living.end();
+      },
+    };
+  }
+}
+
+/** The beats of one TTL. */
+class Group {
+  readonly #kernel: BusKernel;
+  readonly #ttlMs: number;
+  readonly #all = new Set<Living>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #isBeating = false;
+  #isFailing = false;
+
+  constructor(kernel: BusKernel, ttlMs: number) {
+    this.#kernel = kernel;
+    this.#ttlMs = ttlMs;
+  }
+
+  add(living: Living): void {
+    this.#all.add(living);
+    this.#timer ??= setInterval(() => void this.#beat(), this.#ttlMs / BEATS_PER_TTL);
+  }
+
+  delete(living: Living): void {
+    this.#all.delete(living);
+    if (this.#all.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      const all = [...this.#all];
+      const same = all.filter((living) => !living.isChanged);
+      const writes = all.filter((living) => living.isChanged).map((living) => living.write());
+      await Promise.all([...writes, ...this.#touch(same)]);
+      this.#isFailing = false;
+    } catch (error) {
+      if (!this.#isFailing) this.#kernel.report(error, 'heartbeat');
+      this.#isFailing = true;
+    }
+    this.#isBeating = false;
+  }
+
+  #touch(all: readonly Living[]): Promise<void>[] {
+    const batches: Promise<void>[] = [];
+    for (let start = 0; start < all.length; start += MAX_TOUCHES) {
+      batches.push(this.#touchBatch(all.slice(start, start + MAX_TOUCHES)));
+    }
+    return batches;
+  }
+
+  async #touchBatch(batch: readonly Living[]): Promise<void> {
+    const touches = batch.map((living) => living.touch);
+    const results = await this.#kernel.transport.entries.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
+    const gone = batch.filter((_, index) => results[index]?.status === 'lost');
+    await Promise.all(gone.map((living) => living.write()));
+  }
+}
+
+/** One entry that is kept alive. */
+class Living {
+  readonly #kernel: BusKernel;
+  readonly #beat: Beat;
+  #written: string | undefined;
+  #createRevision = 0;
+  #isOver = false;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(kernel: BusKernel, beat: Beat) {
+    this.#kernel = kernel;
+    this.#beat = beat;
+  }
+
+  get isChanged(): boolean {
+    return this.#beat.value() !== this.#written;
+  }
+
+  get touch(): Touch {
+    const { key, ttlMs } = this.#beat;
+    return { key, ttlMs, createRevision: this.#createRevision };
+  }
+
+  /** Writes the entry; one write after the other. */
+  write(): Promise<void> {
+    const before = this.#writing.catch(() => undefined);
+    this.#writing = before.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await within(this.#writing, TIDY_MS);
+    await this.#kernel.transport.entries.delete(this.#beat.key, { timeoutMs: TIDY_MS });
+  }
+
+  async #write(): Promise<void> {
+    if (this.#isOver) return;
+    const { key, ttlMs } = this.#beat;
+    const value = this.#beat.value();
+    const result = await this.#kernel.transport.entries.put(key, encoder.encode(value), { ttlMs });
+    this.#written = value;
+    if (result.status !== 'stored') return;
+    const wasEvicted = this.#createRevision !== 0 && this.#createRevision !== result.createRevision;
+    this.#createRevision = result.createRevision;
+    if (wasEvicted && !this.#isOver) this.#beat.onEvicted?.();
+  }
+}

@@ -1,0 +1,101 @@
+/** Watching agents come and go: each change of an agent is told once. */
+
+import type { Entry, EntryChange, Watch } from '../../contract/transport.ts';
+import { checkFunction } from '../../contract/validation.ts';
+import type { BusKernel } from '../runtime.ts';
+import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
+import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
+
+/**
+ * An agent came online (its first instance), went offline (its last one, at most its TTL after it died), or changed its
+ * capabilities, its limit or its instances.
+ */
+export interface PresenceChange {
+  readonly kind: 'online' | 'offline' | 'changed';
+  readonly agent: AgentInfo;
+}
+
+/** Gets one change at a time; its promise is the credit. */
+export type OnPresence = (change: PresenceChange) => void | Promise<void>;
+
+/** Tells who is online, then every change. What `onChange` throws is reported, and the watch goes on. */
+export async function watchPresence(kernel: BusKernel, onChange: OnPresence): Promise<Watch> {
+  checkFunction(onChange, 'onChange');
+  kernel.assertOpen();
+  const { promise: synced, resolve } = Promise.withResolvers<void>();
+  const view = new PresenceView(kernel, onChange);
+  const watch = await kernel.transport.entries.watch(PRESENCE_PREFIX, async (changes) => {
+    await view.take(changes);
+    if (changes.some(({ kind }) => kind === 'synced')) resolve();
+  });
+  const forget = kernel.lifetime.add('intake', { close: () => watch.close() });
+  void watch.ended.then((error) => {
+    forget();
+    resolve();
+    if (error !== undefined) kernel.report(error, 'watchAgents');
+  });
+  await synced;
+  return watch;
+}
+
+/** Who is online, as one watch knows it. */
+class PresenceView {
+  readonly #kernel: BusKernel;
+  readonly #onChange: OnPresence;
+  readonly #instances = new Map<string, Map<string, AgentInstance>>();
+  readonly #told = new Map<string, AgentInfo>();
+
+  constructor(kernel: BusKernel, onChange: OnPresence) {
+    this.#kernel = kernel;
+    this.#onChange = onChange;
+  }
+
+  /** Takes a batch in and tells, per agent, what is different after it. */
+  async take(changes: readonly EntryChange[]): Promise<void> {
+    const touched = new Set<string>();
+    for (const change of changes) {
+      if (change.kind === 'synced') continue;
+      const { name, instance } = fromPresenceKey(change.kind === 'put' ? change.entry.key : change.key);
+      this.#note(name, instance, change.kind === 'put' ? change.entry : undefined);
+      touched.add(name);
+    }
+    for (const name of touched) await this.#compare(name);
+  }
+
+  #note(name: string, instance: string, entry: Entry | undefined): void {
+    const instances = this.#instances.get(name) ?? new Map<string, AgentInstance>();
+    const data = entry && readInstance(entry);
+    if (data === undefined) instances.delete(instance);
+    else instances.set(instance, data);
+    if (instances.size === 0) this.#instances.delete(name);
+    else this.#instances.set(name, instances);
+  }
+
+  async #compare(name: string): Promise<void> {
+    const old = this.#told.get(name);
+    const instances = [...(this.#instances.get(name)?.values() ?? [])];
+    const before = old && outline(old);
+    const bare = toAgentInfo(name, undefined, instances);
+    if (old === undefined ? !bare.online : bare.online && outline(bare) === before) return;
+    const agent = toAgentInfo(name, await this.#identity(name), instances);
+    if (agent.online) this.#told.set(name, agent);
+    else this.#told.delete(name);
+    const kind = old === undefined ? 'online' : agent.online ? 'changed' : 'offline';
+    try {
+      await this.#onChange({ kind, agent });
+    } catch (error) {
+      this.#kernel.report(error, 'watchAgents');
+    }
+  }
+
+  async #identity(name: string): Promise<ReturnType<typeof readIdentity>> {
+    const entry = await this.#kernel.transport.entries.get(identityKey(name)).catch(() => undefined);
+    return entry && readIdentity(entry);
+  }
+}
+
+/** What counts as a change: not the load and not the times, which change all the time. */
+function outline({ capabilities, limit, instances }: AgentInfo): string {
+  const ids = instances.map(({ instance }) => instance).sort();
+  return JSON.stringify([capabilities, limit, ids]);
+}

@@ -1,0 +1,157 @@
+/** The registry: who is there, who is online, and which of them is the least loaded. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import type { Entry } from '../../contract/transport.ts';
+import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
+import type { BusKernel } from '../runtime.ts';
+import {
+  type AgentIdentity,
+  type AgentInfo,
+  type AgentInstance,
+  readIdentity,
+  readInstance,
+  toAgentInfo,
+} from './agent-info.ts';
+import {
+  addressOf,
+  checkAgentName,
+  fromPresenceKey,
+  IDENTITY_PREFIX,
+  identityKey,
+  inboxOf,
+  logPrefix,
+  PRESENCE_PREFIX,
+} from './agent-names.ts';
+import type { AgentSettings } from './agent-options.ts';
+import { nearestName } from './nearest-name.ts';
+
+/** Which agents to list. */
+export interface AgentFilter {
+  /** Only those that have it. */
+  readonly capability?: string;
+  /** Only those that are online, or only those that are not. */
+  readonly online?: boolean;
+}
+
+/** How to forget an agent. */
+export interface ForgetOptions {
+  /** Also while it is online. Default false. */
+  readonly force?: boolean;
+}
+
+const PAGE = 1000;
+const encoder = new TextEncoder();
+
+/** Identities and presences of agents, as the entries of the transport hold them. */
+export class Registry {
+  readonly #kernel: BusKernel;
+
+  constructor(kernel: BusKernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Creates the mailbox and the identity of an agent; an identity that is there keeps its time of registration. */
+  async register(name: string, settings: AgentSettings): Promise<void> {
+    const { leaseMs, maxAttempts } = settings;
+    const mailbox = {
+      ...(leaseMs === undefined ? {} : { leaseMs }),
+      ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    };
+    await this.#kernel.transport.queues.configure(inboxOf(name), mailbox);
+    while (!(await this.#putIdentity(name, settings)));
+  }
+
+  /** Agents that are registered or online, in order of name. */
+  async list(filter: AgentFilter = {}): Promise<AgentInfo[]> {
+    checkOptions(filter, ['capability', 'online'], 'agent filter');
+    checkText(filter.capability, 'capability', 255);
+    checkBoolean(filter.online, 'online');
+    const [identities, instances] = await Promise.all([this.#identities(), this.instances()]);
+    const names = [...new Set([...identities.keys(), ...instances.keys()])].sort();
+    const { capability, online } = filter;
+    return names
+      .map((name) => toAgentInfo(name, identities.get(name), instances.get(name) ?? []))
+      .filter((agent) => online === undefined || agent.online === online)
+      .filter((agent) => capability === undefined || agent.capabilities.includes(capability));
+  }
+
+  /** The instances that are online, by agent. */
+  async instances(): Promise<Map<string, AgentInstance[]>> {
+    const byName = new Map<string, AgentInstance[]>();
+    for (const entry of await this.all(PRESENCE_PREFIX)) {
+      const instance = readInstance(entry);
+      if (instance === undefined) continue;
+      const { name } = fromPresenceKey(entry.key);
+      byName.set(name, [...(byName.get(name) ?? []), instance]);
+    }
+    return byName;
+  }
+
+  /** Whether an agent of this name is registered. */
+  async isRegistered(name: string): Promise<boolean> {
+    return (await this.#kernel.transport.entries.get(identityKey(name))) !== undefined;
+  }
+
+  /** The registered name that is nearest to one that is not; for the hints of errors, so it never rejects. */
+  async nearest(name: string): Promise<string | undefined> {
+    const identities = await this.#identities().catch(() => new Map<string, AgentIdentity>());
+    return nearestName(name, identities.keys());
+  }
+
+  /** Deletes identity, mailbox and log of an agent. False where there was none. Rejects with CONFLICT while it is online. */
+  async forget(name: string, options: ForgetOptions = {}): Promise<boolean> {
+    checkAgentName(name);
+    checkOptions(options, ['force'], 'forget options');
+    checkBoolean(options.force, 'force');
+    if (options.force !== true && (await this.instances()).has(name)) {
+      throw new BusbarError('CONFLICT', `${name} is online`, { hint: 'Close it first, or use force: true.' });
+    }
+    const { entries, admin } = this.#kernel.transport;
+    const logs = await this.all(logPrefix(name));
+    const gone = await Promise.all([
+      entries.delete(identityKey(name)).then(({ status }) => status === 'deleted'),
+      admin.deleteQueue(inboxOf(name)),
+      admin.deleteQueue(addressOf(name)),
+      ...logs
+        .filter(({ key }) => !key.slice(logPrefix(name).length).includes('/'))
+        .map(({ key }) => entries.delete(key)),
+    ]);
+    return gone.includes(true);
+  }
+
+  /** All entries whose key starts with `prefix`. */
+  async all(prefix: string): Promise<Entry[]> {
+    const all: Entry[] = [];
+    let after: string | undefined;
+    while (true) {
+      const page = await this.#kernel.transport.entries.list(prefix, after === undefined ? {} : { after });
+      all.push(...page);
+      after = page.at(-1)?.key;
+      if (page.length < PAGE) return all;
+    }
+  }
+
+  async #identities(): Promise<Map<string, AgentIdentity>> {
+    const identities = (await this.all(IDENTITY_PREFIX)).map(readIdentity).filter((identity) => identity !== undefined);
+    return new Map(identities.map((identity) => [identity.name, identity]));
+  }
+
+  /** False where another wrote it in the same moment. */
+  async #putIdentity(name: string, { capabilities, maxConcurrent, note }: AgentSettings): Promise<boolean> {
+    const { entries } = this.#kernel.transport;
+    const entry = await entries.get(identityKey(name));
+    const old = entry && readIdentity(entry);
+    const registeredAt = old?.registeredAt ?? Date.now();
+    const identity = {
+      name,
+      capabilities,
+      limit: maxConcurrent,
+      registeredAt,
+      ...(note === undefined ? {} : { note }),
+    };
+    if (JSON.stringify(old) === JSON.stringify(identity)) return true;
+    const value = encoder.encode(JSON.stringify(identity));
+    const result = await entries.put(identityKey(name), value, { ifRevision: entry?.revision ?? 0 });
+    return result.status === 'stored';
+  }
+}

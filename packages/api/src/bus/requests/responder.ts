@@ -1,0 +1,92 @@
+/** The responder of an agent: answers requests that come over calls. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import type { Message, MessageInput } from '../../contract/message.ts';
+import type { Calls, Service } from '../../contract/transport.ts';
+import { WorkSignal } from '../../driver-kit/lazy-abort.ts';
+import type { LogLevel } from '../consuming/context.ts';
+import { BadMessage, type Handlers } from '../consuming/handlers.ts';
+import type { Timings } from '../histogram.ts';
+import { Cause } from '../messages/causation.ts';
+import { addressOf } from '../registry/agent-names.ts';
+import type { BusKernel } from '../runtime.ts';
+import { Outlet } from './rendezvous-channel.ts';
+import { toFailedReply, toReply } from './replies.ts';
+
+/** What a responder stands on. */
+export interface ResponderPlan {
+  readonly agent: string;
+  readonly handlers: Handlers;
+  readonly timings: Timings;
+  readonly log: (text: string, level: LogLevel) => void;
+}
+
+/** Answers calls with the handlers of an agent. */
+export class Responder {
+  readonly #kernel: BusKernel;
+  readonly #plan: ResponderPlan;
+  readonly #running = new Set<WorkSignal>();
+  #service: Service | undefined;
+
+  constructor(kernel: BusKernel, plan: ResponderPlan) {
+    this.#kernel = kernel;
+    this.#plan = plan;
+  }
+
+  /** How many handlers run now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Once resolved, requests are answered, up to `max` at a time. */
+  async serve(calls: Calls, max: number): Promise<void> {
+    this.#service = await calls.serve(addressOf(this.#plan.agent), { max }, (message, signal) =>
+      this.#answer(message, signal),
+    );
+  }
+
+  /** Takes no more; resolves when those under way are over. */
+  async drain(): Promise<void> {
+    await this.#service?.close();
+  }
+
+  /** Fires the signal of all that run. */
+  giveUp(): void {
+    const reason = new BusbarError('CLOSED', 'the agent closes');
+    for (const work of this.#running) work.abort(reason);
+  }
+
+  #answer(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
+    const outlet = new Outlet<MessageInput>();
+    void this.#run(message, signal, outlet).then((last) => outlet.end(last));
+    return outlet;
+  }
+
+  /** Runs the handler. Resolves with the last reply; never rejects. */
+  async #run(message: Message, signal: AbortSignal, outlet: Outlet<MessageInput>): Promise<MessageInput> {
+    const { agent, handlers, timings, log } = this.#plan;
+    const { bodies } = this.#kernel;
+    const work = new WorkSignal(signal);
+    this.#running.add(work);
+    const startedAt = performance.now();
+    try {
+      const origin = { from: agent, cause: new Cause(message) };
+      const result = await handlers.run(message, origin, {
+        attempt: 1,
+        signalOf: work,
+        log,
+        reply: (value) => outlet.give(toReply(bodies, 'part', value)),
+        progress: (value) => outlet.give(toReply(bodies, 'progress', value)),
+      });
+      return toReply(bodies, 'final', result);
+    } catch (error) {
+      if (error instanceof BadMessage) return toFailedReply('refused', error.error);
+      if (!handlers.has(message.type)) return toFailedReply('refused', error);
+      this.#kernel.report(error, `request ${message.type ?? ''} of ${agent}`);
+      return toFailedReply('failed', error);
+    } finally {
+      this.#running.delete(work);
+      timings.add(message.type ?? '', performance.now() - startedAt);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** What may be said of a task that is put in, checked. */
+
+import { invalid } from '../../contract/errors.ts';
+import type { MessageInput } from '../../contract/message.ts';
+import { checkUserName, quote, utf8Length } from '../../contract/names.ts';
+import { checkText, describe } from '../../contract/validation.ts';
+import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
+import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
+import { delayOf } from './task-handle.ts';
+
+/** What may be said of a task. */
+export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'hold'> {
+  /** Not started before this time; one that is past means now. Not together with `delayMs`. */
+  readonly runAt?: Date;
+  /** Within the dedupe window of the queue, tasks of one key are put in once. 1 to 240 bytes. */
+  readonly dedupeKey?: string;
+}
+
+const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'hold'), 'runAt', 'dedupeKey'];
+const MAX_KEY_BYTES = 240;
+
+/** Throws INVALID_ARGUMENT for unknown options and bad values; those of the message itself are checked by the transport. */
+export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
+  checkMessageOptions(options, KEYS, 'enqueue options');
+  const { runAt, delayMs, dedupeKey } = options ?? {};
+  if (runAt !== undefined && !(runAt instanceof Date)) {
+    throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
+  }
+  if (runAt !== undefined && delayMs !== undefined) {
+    throw invalid('runAt and delayMs exclude each other', 'Say one of them.');
+  }
+  checkText(dedupeKey, 'dedupeKey', MAX_KEY_BYTES);
+  if (dedupeKey !== undefined && utf8Length(dedupeKey) > MAX_KEY_BYTES) {
+    throw invalid(`dedupeKey ${quote(dedupeKey)} is too long`, `Use at most ${MAX_KEY_BYTES} bytes of UTF-8.`);
+  }
+}
+
+/** Fields of the message that follow from options which are not fields themselves. */
+export function taskFields({ runAt }: EnqueueOptions): Partial<MessageInput> {
+  return runAt === undefined ? {} : { delayMs: delayOf(runAt, 'runAt') };
+}
+
+/** Headers for whoever handles the task. */
+export function taskHeaders({ maxAttempts }: EnqueueOptions): Record<string, string> | undefined {
+  return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
+}
+
+/** Throws INVALID_ARGUMENT unless tasks may be put into a queue of that name. */
+export function checkTaskQueue(name: unknown): asserts name is string {
+  checkUserName(name, 'queue name');
+  if (!name.startsWith('@')) return;
+  throw invalid(`${quote(name)} is the name of an agent, not of a queue of tasks`, 'Send to an agent with agent.send.');
+}

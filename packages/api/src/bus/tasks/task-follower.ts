@@ -1,0 +1,109 @@
+/** The trail of one task, followed to its end by one ticket. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import { type FailureRecord, fromFailureRecord } from '../consuming/failure.ts';
+import type { EncodedBody } from '../messages/body-codec.ts';
+import type { TaskRecord } from './task-record.ts';
+import type { Followed, TaskNews, TaskWatch } from './task-tracker.ts';
+
+/** How a task ended. */
+export type TaskEnd =
+  | { readonly state: 'done'; readonly body: EncodedBody | undefined }
+  | { readonly state: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
+  | { readonly state: 'cancelled' }
+  /** There is no trace of it: it expired, was purged, left no result, or never was. */
+  | { readonly state: 'unknown' };
+
+/** A task may be absent between two looks; one that stays absent for so long is gone. */
+const GONE_MS = 900;
+
+/** Follows one task until it ended, or until {@link TaskTrail.leave}. */
+export class TaskTrail {
+  /** Resolves with how it ended. Rejects when it cannot be followed any more. */
+  readonly ended: Promise<TaskEnd>;
+  readonly #ending = Promise.withResolvers<TaskEnd>();
+  readonly #onProgress: (body: EncodedBody) => void;
+  readonly #unfollow: () => void;
+  #absentSince: number | undefined;
+  #isOver = false;
+
+  constructor(watch: TaskWatch, task: Followed, onProgress: (body: EncodedBody) => void) {
+    this.ended = this.#ending.promise;
+    this.ended.catch(() => undefined);
+    this.#onProgress = onProgress;
+    this.#unfollow = watch.follow(task, (news) => this.#hear(news));
+  }
+
+  /** Follows it no more. `ended` stays as it is. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#unfollow();
+  }
+
+  #hear(news: TaskNews): void {
+    if (this.#isOver) return;
+    if (news.kind !== 'absent') this.#absentSince = undefined;
+    switch (news.kind) {
+      case 'absent':
+        this.#noteAbsent();
+        break;
+      case 'broken':
+        this.leave();
+        this.#ending.reject(news.error);
+        break;
+      case 'dead':
+        this.#end({ state: 'dead', reason: news.reason, failure: news.failure });
+        break;
+      case 'record':
+        this.#hearRecord(news.record);
+    }
+  }
+
+  #hearRecord(record: TaskRecord): void {
+    if (record.state === 'running') this.#onProgress(record.body);
+    else if (record.state === 'done') this.#end({ state: 'done', body: record.body });
+    else if (record.state === 'cancelled') this.#end({ state: 'cancelled' });
+  }
+
+  #noteAbsent(): void {
+    const now = performance.now();
+    this.#absentSince ??= now;
+    if (now - this.#absentSince >= GONE_MS) this.#end({ state: 'unknown' });
+  }
+
+  #end(end: TaskEnd): void {
+    this.leave();
+    this.#ending.resolve(end);
+  }
+}
+
+/** The body of a task that is done; throws what a task that is not done means to who waits for its result. */
+export function resultBody(id: string, end: TaskEnd): EncodedBody {
+  if (end.state === 'done' && end.body !== undefined) return end.body;
+  throw noResult(JSON.stringify(id), end);
+}
+
+function noResult(task: string, end: TaskEnd): BusbarError {
+  switch (end.state) {
+    case 'done':
+      return new BusbarError('PAYLOAD_TOO_LARGE', `the task ${task} is done, but its result was too large to be kept`, {
+        hint: 'Let the handler store it elsewhere and return where it is.',
+      });
+    case 'dead':
+      return taskDied(task, end);
+    case 'cancelled':
+      return new BusbarError('ABORTED', `the task ${task} was cancelled`);
+    case 'unknown':
+      return new BusbarError('NOT_FOUND', `there is no trace of the task ${task}`, {
+        hint: 'It expired, was purged, or is done and its result is not kept (any longer): see resultTtlMs.',
+      });
+  }
+}
+
+function taskDied(task: string, { reason, failure }: TaskEnd & { state: 'dead' }): BusbarError {
+  return new BusbarError('HANDLER_FAILED', `the task ${task} died: ${reason}`, {
+    cause: failure === undefined ? new Error(reason) : fromFailureRecord(failure),
+    hint: 'Its dead letter has the history of its attempts, and can be put back.',
+  });
+}

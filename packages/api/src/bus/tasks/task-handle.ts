@@ -1,0 +1,159 @@
+/** A ticket: a task that was put in, as anybody who knows its id sees it, from any process, also after a restart. */
+
+import { BusbarError, invalid } from '../../contract/errors.ts';
+import type { CallOptions } from '../../contract/transport.ts';
+import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { Patience } from '../deadline.ts';
+import type { EncodedBody } from '../messages/body-codec.ts';
+import { Latest } from './conflated-channel.ts';
+import { hasExpired } from './expired.ts';
+import { resultBody, TaskTrail } from './task-follower.ts';
+import type { TaskGround } from './task-ground.ts';
+import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
+
+/**
+ * Where a task is. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it: it
+ * expired, was purged, is done and its result is not kept any longer, or never was.
+ */
+export type TaskStatus = 'queued' | 'delayed' | 'running' | 'done' | 'dead' | 'cancelled' | 'unknown';
+
+/** How long to wait for a result. */
+export interface ResultOptions {
+  /** 1 or more, Infinity for ever. Default 30,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const BOUNDS = ['timeoutMs', 'signal'];
+
+/** One task. Its id is all there is to it: `bus.task(id)` makes another ticket of the same task. */
+export class Ticket<R = unknown> {
+  /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
+  readonly id: string;
+  readonly queue: string;
+  /** Whether the task was there already when it was put in, so that nothing was stored. */
+  readonly isDuplicate: boolean;
+  readonly #ground: TaskGround<R>;
+  readonly #isNew: boolean;
+
+  /** Made by the bus. `source` says whether the task is new by this ticket, was there before, or is looked for by its id. */
+  constructor(ground: TaskGround<R>, id: string, source: 'new' | 'duplicate' | 'id') {
+    this.#ground = ground;
+    this.id = id;
+    this.queue = queueOfTask(id);
+    this.isDuplicate = source === 'duplicate';
+    this.#isNew = source === 'new';
+  }
+
+  /** Where the task is now. */
+  async status(options?: CallOptions): Promise<TaskStatus> {
+    checkOptions(options, BOUNDS, 'status options');
+    const { admin, entries } = this.#ground.transport;
+    const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
+    const places = messages.filter((message) => !hasExpired(message));
+    const place = places.find((message) => message.state !== 'dead') ?? places[0];
+    if (place?.state === 'ready') return 'queued';
+    if (place !== undefined) return place.state === 'leased' ? 'running' : place.state;
+    const entry = await entries.get(taskKey(this.id), options);
+    const state = entry && decodeRecord(entry.value).state;
+    return state === 'done' || state === 'cancelled' ? state : 'unknown';
+  }
+
+  /**
+   * The newest progress that the handler told, and each after that, until the task ended, however it ended. One who
+   * reads slowly gets the newest, not all.
+   */
+  async *progress(options?: { readonly signal?: AbortSignal }): AsyncGenerator<unknown, void, void> {
+    checkOptions(options, ['signal'], 'progress options');
+    checkSignal(options?.signal);
+    const news = new Latest<EncodedBody>();
+    const trail = this.#follow((body) => news.put(body));
+    void trail.ended.then(
+      () => news.end(),
+      (error) => news.fail(error),
+    );
+    const patience = this.#patience({ ...options, timeoutMs: Number.POSITIVE_INFINITY });
+    try {
+      for (;;) {
+        const next = await patience.wait(news.next());
+        if (next === undefined) return;
+        yield this.#ground.bodies.decode(next);
+      }
+    } finally {
+      patience.end();
+      trail.leave();
+    }
+  }
+
+  /**
+   * Waits for the task to end, and gives what its handler returned. Rejects with HANDLER_FAILED (the error of its last
+   * attempt in `cause`) when it is a dead letter, ABORTED when it was cancelled, TIMEOUT, NOT_FOUND where there is no trace
+   * of it, PAYLOAD_TOO_LARGE where its result was too large to be kept (60 KiB).
+   */
+  async result(options?: ResultOptions): Promise<R> {
+    checkOptions(options, BOUNDS, 'result options');
+    checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
+    checkSignal(options?.signal);
+    const trail = this.#follow(() => undefined);
+    const patience = this.#patience(options);
+    try {
+      const body = resultBody(this.id, await patience.wait(trail.ended));
+      return await this.#ground.toResult(this.#ground.bodies.decode(body));
+    } finally {
+      patience.end();
+      trail.leave();
+    }
+  }
+
+  /**
+   * Takes the task back where no worker has it. False where it was started, is over, or is not there. Rejects with
+   * UNSUPPORTED where the transport lacks the feature `cancel`.
+   */
+  async cancel(options?: CallOptions): Promise<boolean> {
+    const { admin, entries } = this.#ground.transport;
+    const [outcome] = await admin.cancel(this.queue, [this.id], options);
+    if (outcome?.status !== 'done') return false;
+    const record = encodeRecord({ state: 'cancelled' });
+    await entries.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
+    return true;
+  }
+
+  /**
+   * Sets when the task may start: after so many milliseconds from now, or at a time; one that is past is now. False
+   * where it was started, is over, or is not there. Rejects with UNSUPPORTED where the transport lacks the feature `cancel`.
+   */
+  async reschedule(when: number | Date, options?: CallOptions): Promise<boolean> {
+    const delayMs = delayOf(when, 'when');
+    const [outcome] = await this.#ground.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
+    return outcome?.status === 'done';
+  }
+
+  #follow(onProgress: (body: EncodedBody) => void): TaskTrail {
+    return new TaskTrail(this.#ground.watch(this.queue), { id: this.id, isNew: this.#isNew }, onProgress);
+  }
+
+  #patience({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): Patience {
+    const late = (): BusbarError =>
+      new BusbarError('TIMEOUT', `the task ${JSON.stringify(this.id)} did not end in time`, {
+        hint: 'Wait longer with timeoutMs, or see whether a worker processes its queue.',
+      });
+    return new Patience({ waitMs, signal, late });
+  }
+}
+
+/** The queue in the id of a task. Throws INVALID_ARGUMENT where there is none. */
+export function queueOfTask(id: unknown): string {
+  const end = typeof id === 'string' ? id.indexOf('#') : -1;
+  if (typeof id === 'string' && end > 0 && end < id.length - 1) return id.slice(0, end);
+  throw invalid(`illegal task id: ${describe(id)}`, 'Use the id of a ticket: the queue, #, and a key.');
+}
+
+/** How long until `when`. Throws INVALID_ARGUMENT for what is neither a duration nor a valid date. */
+export function delayOf(when: number | Date, name: string): number {
+  if (when instanceof Date && !Number.isNaN(when.getTime())) return Math.max(0, when.getTime() - Date.now());
+  if (when instanceof Date || when === undefined)
+    throw invalid(`${name} is not a time`, 'Pass milliseconds or a Date.');
+  checkDuration(when, name, { min: 0, max: MAX_DURATION_MS });
+  return when;
+}

@@ -1,0 +1,122 @@
+/** What tasks leave behind while and after they run: progress, failures, results. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import type { Delivery } from '../../contract/message.ts';
+import type { HeldLease } from '../consuming/delivery-leases.ts';
+import { toFailureRecord } from '../consuming/failure.ts';
+import type { Failure } from '../consuming/handler-failure.ts';
+import { RejectError } from '../consuming/reject-error.ts';
+import type { EncodedBody } from '../messages/body-codec.ts';
+import { type StandardSchema, validate } from '../messages/schema.ts';
+import type { BusKernel } from '../runtime.ts';
+import { TaskProgress } from './task-progress.ts';
+import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
+
+/** How what tasks of one queue leave behind is kept. */
+export interface OutcomePlan {
+  readonly where: string;
+  /** 0: nothing is kept beyond the end of a task. */
+  readonly resultTtlMs: number;
+  readonly schema: StandardSchema | undefined;
+}
+
+/** Writes down what becomes of the tasks of one processor. */
+export class TaskOutcomes {
+  readonly #kernel: BusKernel;
+  readonly #plan: OutcomePlan;
+  readonly #progress = new WeakMap<Delivery, TaskProgress>();
+
+  constructor(kernel: BusKernel, plan: OutcomePlan) {
+    this.#kernel = kernel;
+    this.#plan = plan;
+  }
+
+  /** The handler told its progress. Never throws: progress is no reason to fail. */
+  progress(delivery: Delivery, lease: HeldLease, value: unknown): void {
+    try {
+      const body = this.#kernel.bodies.encode(value);
+      if (body.body.byteLength > MAX_KEPT_BYTES) throw tooLarge('progress', body);
+      this.#writer(delivery, lease).put(body);
+    } catch (error) {
+      this.#kernel.report(error, this.#plan.where);
+    }
+  }
+
+  /** The handler is done. What is written here and the ack that follows go out in one turn. */
+  async done(delivery: Delivery, result: unknown): Promise<void> {
+    const { schema, where, resultTtlMs } = this.#plan;
+    const body = await this.#encode(async () => {
+      if (schema !== undefined) await validate(schema, result, `result of ${where}`);
+      return this.#kernel.bodies.encode(result);
+    });
+    const hadProgress = await this.#stop(delivery);
+    if (resultTtlMs > 0) {
+      const kept = body.body.byteLength > MAX_KEPT_BYTES ? undefined : body;
+      void this.#put(delivery, { state: 'done', attempt: delivery.attempt, body: kept });
+    } else if (hadProgress) void this.#delete(delivery);
+  }
+
+  /** An attempt failed. */
+  async failed(delivery: Delivery, { thrown }: Failure): Promise<void> {
+    await this.#stop(delivery);
+    if (this.#plan.resultTtlMs === 0) return;
+    void this.#put(delivery, { state: 'failed', attempt: delivery.attempt, failure: toFailureRecord(thrown) });
+  }
+
+  #writer(delivery: Delivery, lease: HeldLease): TaskProgress {
+    const known = this.#progress.get(delivery);
+    if (known !== undefined) return known;
+    const writer = new TaskProgress(async (body) => {
+      if (await this.#isHeld(lease)) await this.#put(delivery, { state: 'running', attempt: delivery.attempt, body });
+    });
+    this.#progress.set(delivery, writer);
+    return writer;
+  }
+
+  /** Who slept through the end of the lease must not write over the result of who has the task since then. */
+  async #isHeld(lease: HeldLease): Promise<boolean> {
+    if (lease.over) return false;
+    return this.#kernel.leases.ensure(lease).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #stop(delivery: Delivery): Promise<boolean> {
+    const writer = this.#progress.get(delivery);
+    await writer?.stop();
+    return writer !== undefined;
+  }
+
+  /** A result that cannot be carried will not be so the next time, and the work is done: no further attempt. */
+  async #encode(work: () => Promise<EncodedBody>): Promise<EncodedBody> {
+    try {
+      return await work();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RejectError(`the handler's result is of no use: ${reason}`, { cause: error });
+    }
+  }
+
+  async #put(delivery: Delivery, record: TaskRecord): Promise<void> {
+    const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
+    try {
+      await this.#kernel.transport.entries.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
+    } catch (error) {
+      this.#kernel.report(error, this.#plan.where);
+    }
+  }
+
+  async #delete(delivery: Delivery): Promise<void> {
+    await this.#kernel.transport.entries
+      .delete(taskKey(delivery.id))
+      .catch((error: unknown) => this.#kernel.report(error, this.#plan.where));
+  }
+}
+
+function tooLarge(what: string, { body }: EncodedBody): BusbarError {
+  return new BusbarError(
+    'PAYLOAD_TOO_LARGE',
+    `the ${what} has ${body.byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`,
+  );
+}

@@ -1,0 +1,83 @@
+/** What a watcher of entries is told and when, for backends that hear of each change. */
+
+import type { Cursor } from '../contract/driver.ts';
+import type { Entry, EntryChange } from '../contract/transport.ts';
+
+/** A change of one key. */
+export type KeyChange = Exclude<EntryChange, { readonly kind: 'synced' }>;
+
+/**
+ * A watch on the keys that start with a prefix: what is there, `synced`, then the newest change of each key. Tell it
+ * each change from before the present entries are read, then {@link WatchCursor.begin} with these: so there is neither a
+ * gap nor a revision told twice. It never holds more than one change a key.
+ */
+export class WatchCursor implements Cursor<EntryChange> {
+  readonly #prefix: string;
+  readonly #onClose: () => void;
+  #present: readonly EntryChange[] | undefined;
+  readonly #changes = new Map<string, KeyChange>();
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(prefix: string, onClose: () => void) {
+    this.#prefix = prefix;
+    this.#onClose = onClose;
+  }
+
+  /** Takes the entries that are there; changes that they include already are forgotten. */
+  begin(present: readonly Entry[]): void {
+    for (const { key, revision } of present) {
+      const known = this.#changes.get(key);
+      if (known !== undefined && revisionOf(known) <= revision) this.#changes.delete(key);
+    }
+    this.#present = [...present.map((entry) => ({ kind: 'put', entry }) as const), { kind: 'synced' }];
+    this.#wake?.();
+  }
+
+  /** Takes a change, in the order in which they came to be. Those of keys that are not watched are passed over. */
+  changed(change: KeyChange): void {
+    const key = change.kind === 'put' ? change.entry.key : change.key;
+    if (!key.startsWith(this.#prefix)) return;
+    this.#changes.delete(key);
+    this.#changes.set(key, change);
+    this.#wake?.();
+  }
+
+  async next(max: number): Promise<readonly EntryChange[]> {
+    while (!this.#isClosed) {
+      const taken = this.#take(max);
+      if (taken.length > 0) return taken;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return [];
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#onClose();
+    this.#wake?.();
+    return Promise.resolve();
+  }
+
+  #take(max: number): readonly EntryChange[] {
+    if (this.#present === undefined) return [];
+    const taken = this.#present.slice(0, max);
+    if (taken.length > 0) {
+      this.#present = this.#present.slice(max);
+      return taken;
+    }
+    const changes: KeyChange[] = [];
+    for (const [key, change] of this.#changes) {
+      if (changes.length >= max) break;
+      this.#changes.delete(key);
+      changes.push(change);
+    }
+    return changes;
+  }
+}
+
+function revisionOf(change: KeyChange): number {
+  return change.kind === 'put' ? change.entry.revision : change.revision;
+}

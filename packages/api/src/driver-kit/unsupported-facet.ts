@@ -1,0 +1,33 @@
+/** Facets of a backend that are still to be written. */
+
+import type { Backend } from '../contract/driver.ts';
+import { BusbarError } from '../contract/errors.ts';
+
+/** The facets that every backend has. */
+export type FacetName = 'queues' | 'topics' | 'entries' | 'admin';
+
+const METHODS: { readonly [Name in FacetName]: readonly (keyof Backend[Name])[] } = {
+  queues: ['send', 'receive', 'settle', 'configure'],
+  topics: ['publish', 'open', 'bind', 'unbind'],
+  entries: ['get', 'put', 'touch', 'delete', 'list', 'watch'],
+  admin: ['queues', 'topics', 'bindings', 'browse', 'redrive', 'purge', 'deleteQueue', 'clear'],
+};
+
+/**
+ * A facet whose every method rejects with UNSUPPORTED: to begin a backend with, so that the suite runs before all is
+ * written. Spread it to write one method after the other: `{ ...unsupportedFacet('queues'), send }`.
+ */
+export function unsupportedFacet<Name extends FacetName>(name: Name): Backend[Name] {
+  const methods = METHODS[name].map((method) => [
+    method,
+    () => Promise.reject(unsupported(`${name}.${String(method)}`)),
+  ]);
+  return Object.fromEntries(methods) as Backend[Name];
+}
+
+function unsupported(operation: string): BusbarError {
+  return new BusbarError('UNSUPPORTED', `this transport has no ${operation}`, {
+    operation,
+    hint: 'Choose another backend.',
+  });
+}

@@ -1,0 +1,41 @@
+/** The loop behind a subscription and a watch: takes from a cursor, hands to a handler, one batch at a time. */
+
+import type { Cursor } from '../contract/driver.ts';
+import { type BusbarError, toBusbarError } from '../contract/errors.ts';
+
+/** Feeds what `cursor` brings to `handle`, until it is closed or either fails. */
+export class Pump<T> {
+  readonly ended: Promise<BusbarError | undefined>;
+  readonly #cursor: Cursor<T>;
+  #closed = false;
+
+  constructor(cursor: Cursor<T>, max: number, handle: (items: readonly T[]) => void | Promise<void>) {
+    this.#cursor = cursor;
+    this.ended = this.#run(max, handle);
+  }
+
+  /** Ends the loop; resolves when the handler's last call is over. */
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      await this.#cursor.close();
+    }
+    await this.ended;
+  }
+
+  async #run(max: number, handle: (items: readonly T[]) => void | Promise<void>): Promise<BusbarError | undefined> {
+    try {
+      while (!this.#closed) {
+        const items = await this.#cursor.next(max);
+        if (this.#closed || items.length === 0) continue;
+        await handle(items);
+      }
+      return undefined;
+    } catch (error) {
+      if (this.#closed) return undefined;
+      this.#closed = true;
+      await this.#cursor.close();
+      return toBusbarError(error);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/** The entries of a transport: arguments checked, watches led. */
+
+import type { Cursor } from '../contract/driver.ts';
+import { BusbarError, invalid } from '../contract/errors.ts';
+import { checkEntryKey, checkKeyPrefix } from '../contract/names.ts';
+import type { Entries, EntryChange, PutOptions, Touch, Watch } from '../contract/transport.ts';
+import {
+  checkArray,
+  checkDuration,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  kindOf,
+  MAX_DURATION_MS,
+} from '../contract/validation.ts';
+import { Pump } from './cursor-pump.ts';
+import { MAX_BATCH } from './prepare-message.ts';
+import { lead } from './topics.ts';
+import type { Shared } from './transport-internals.ts';
+
+const CALL_KEYS = ['timeoutMs', 'signal'];
+const MAX_VALUE_BYTES = 65_536;
+const MAX_PAGE = 1000;
+const TTL_RANGE = { min: 1, max: MAX_DURATION_MS };
+
+/** The entries of the transport. */
+export function openEntries(shared: Shared): Entries {
+  const { backend, underWay } = shared;
+  return {
+    async get(key, options) {
+      shared.assertOpen('entries.get');
+      checkEntryKey(key);
+      checkOptions(options, CALL_KEYS, 'get options');
+      const plan = { operation: 'entries.get', whenAbandoned: 'failed' } as const;
+      return underWay.run(plan, options, (context) => backend.entries.get(key, context));
+    },
+    async put(key, value, options) {
+      shared.assertOpen('entries.put');
+      checkEntryKey(key);
+      const own = ownValue(value);
+      const condition = checkPut(options);
+      const plan = { operation: 'entries.put', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.entries.put(key, own, condition, context));
+    },
+    async touch(touches, options) {
+      shared.assertOpen('entries.touch', true);
+      checkOptions(options, CALL_KEYS, 'touch options');
+      const own = checkTouches(touches);
+      const plan = { operation: 'entries.touch', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.entries.touch(own, context));
+    },
+    async delete(key, options) {
+      shared.assertOpen('entries.delete', true);
+      checkEntryKey(key);
+      checkOptions(options, ['ifRevision', ...CALL_KEYS], 'delete options');
+      checkInteger(options?.ifRevision, 'ifRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });
+      const plan = { operation: 'entries.delete', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.entries.delete(key, options?.ifRevision, context));
+    },
+    async list(prefix, options) {
+      shared.assertOpen('entries.list');
+      checkKeyPrefix(prefix);
+      checkOptions(options, ['limit', 'after', ...CALL_KEYS], 'list options');
+      checkInteger(options?.limit, 'limit', { min: 1, max: MAX_PAGE });
+      if (options?.after !== undefined) checkEntryKey(options.after);
+      const page = { limit: options?.limit ?? MAX_PAGE, after: options?.after };
+      const plan = { operation: 'entries.list', whenAbandoned: 'failed' } as const;
+      return underWay.run(plan, options, (context) => backend.entries.list(prefix, page, context));
+    },
+    async watch(prefix, onChanges, options) {
+      shared.assertOpen('entries.watch');
+      checkKeyPrefix(prefix);
+      checkFunction(onChanges, 'onChanges');
+      checkOptions(options, CALL_KEYS, 'watch options');
+      const plan = {
+        operation: 'entries.watch',
+        whenAbandoned: 'failed',
+        onLate: (cursor: Cursor<EntryChange>) => void cursor.close(),
+      } as const;
+      const cursor = await underWay.run(plan, options, (context) => backend.entries.watch(prefix, context));
+      return lead(new OpenWatch(new Pump(cursor, MAX_PAGE, onChanges)), shared);
+    },
+  };
+}
+
+class OpenWatch implements Watch {
+  readonly #pump: Pump<EntryChange>;
+
+  constructor(pump: Pump<EntryChange>) {
+    this.#pump = pump;
+  }
+
+  get ended(): Watch['ended'] {
+    return this.#pump.ended;
+  }
+
+  close(): Promise<void> {
+    return this.#pump.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function checkPut(options: PutOptions | undefined): { ttlMs: number | undefined; ifRevision: number | undefined } {
+  checkOptions(options, ['ttlMs', 'ifRevision', ...CALL_KEYS], 'put options');
+  checkDuration(options?.ttlMs, 'ttlMs', TTL_RANGE);
+  checkInteger(options?.ifRevision, 'ifRevision', { min: 0, max: Number.MAX_SAFE_INTEGER });
+  return { ttlMs: options?.ttlMs, ifRevision: options?.ifRevision };
+}
+
+function checkTouches(touches: unknown): Touch[] {
+  checkArray(touches, 'touches', MAX_BATCH);
+  return touches.map((touch) => {
+    checkOptions(touch, ['key', 'ttlMs', 'createRevision'], 'touch');
+    const { key, ttlMs, createRevision } = touch as Touch;
+    checkEntryKey(key);
+    if (ttlMs === undefined) throw invalid('a touch needs ttlMs', 'Say how long the entry shall live from now.');
+    checkDuration(ttlMs, 'ttlMs', TTL_RANGE);
+    checkInteger(createRevision, 'createRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });
+    return createRevision === undefined ? { key, ttlMs } : { key, ttlMs, createRevision };
+  });
+}
+
+function ownValue(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) {
+    throw invalid(`an entry's value must be a Uint8Array, not ${kindOf(value)}`, 'Encode it first.');
+  }
+  if (value.byteLength <= MAX_VALUE_BYTES) return new Uint8Array(value);
+  throw new BusbarError(
+    'PAYLOAD_TOO_LARGE',
+    `the value has ${value.byteLength} bytes, the limit is ${MAX_VALUE_BYTES}`,
+    {
+      hint: 'Entries are for small values; put large data into a message or a file.',
+    },
+  );
+}

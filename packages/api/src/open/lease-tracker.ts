@@ -1,0 +1,53 @@
+/** The leases that a transport holds: what closing waits for and gives back. */
+
+import type { Delivery } from '../contract/message.ts';
+import type { Settlement, SettleResult } from '../contract/transport.ts';
+
+const PRUNE_AT_LEAST = 1024;
+
+/** Receipts handed out by one transport and not settled yet, each until its lease ends. */
+export class HeldLeases {
+  readonly #endsAt = new Map<string, number>();
+  #pruneAt = PRUNE_AT_LEAST;
+  #whenNone: (() => void)[] = [];
+
+  add(deliveries: readonly Delivery[]): void {
+    const now = performance.now();
+    for (const { receipt, leaseLeftMs } of deliveries) this.#endsAt.set(receipt, now + leaseLeftMs);
+    if (this.#endsAt.size > this.#pruneAt) this.#prune(now);
+  }
+
+  /** Takes notice of settlements: what was extended is held on, the rest is not. */
+  settled(settlements: readonly Settlement[], results: readonly SettleResult[]): void {
+    if (this.#endsAt.size === 0) return;
+    const now = performance.now();
+    for (const [index, { receipt, action }] of settlements.entries()) {
+      const result = results[index];
+      if (action !== 'extend' || result?.status !== 'done') this.#endsAt.delete(receipt);
+      else if (this.#endsAt.has(receipt)) this.#endsAt.set(receipt, now + (result.leaseLeftMs ?? 0));
+    }
+    if (this.#endsAt.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
+  }
+
+  /** The receipts whose lease still runs. */
+  receipts(): string[] {
+    this.#prune(performance.now());
+    return [...this.#endsAt.keys()];
+  }
+
+  /** Resolves when none is held, or after `ms`. */
+  async whenNone(ms: number): Promise<void> {
+    if (this.receipts().length === 0 || ms <= 0) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      this.#whenNone.push(resolve);
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+  }
+
+  #prune(now: number): void {
+    for (const [receipt, endsAt] of this.#endsAt) if (endsAt <= now) this.#endsAt.delete(receipt);
+    this.#pruneAt = Math.max(PRUNE_AT_LEAST, this.#endsAt.size * 2);
+  }
+}

@@ -1,0 +1,130 @@
+/** Makes a complete, checked, owned message of what a sender gave. */
+
+import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
+import { BusbarError, invalid } from '../contract/errors.ts';
+import { newId } from '../contract/id.ts';
+import type { Headers, MessageInput, StampedMessage } from '../contract/message.ts';
+import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
+import {
+  checkArray,
+  checkDuration,
+  checkInteger,
+  checkOptions,
+  checkText,
+  describe,
+  hasControlCharacter,
+  kindOf,
+  MAX_DURATION_MS,
+} from '../contract/validation.ts';
+import { ownBytes } from './copy-bytes.ts';
+
+/** The most messages that one call takes. */
+export const MAX_BATCH = 10_000;
+/** The priority of a message that has none. */
+export const NORMAL_PRIORITY = 4;
+
+const KEYS = [
+  ...['id', 'body', 'contentType', 'headers', 'type', 'from', 'to', 'priority', 'orderingKey', 'correlationId'],
+  ...['causationId', 'hops', 'replyTo', 'delayMs', 'ttlMs', 'maxAttempts'],
+];
+const HEADER_NAME = /^[a-z0-9-]{1,64}$/;
+const MAX_HEADER_BYTES = 16_384;
+const NO_HEADERS: Headers = Object.freeze({});
+
+/** Stamps a batch: throws for the first bad message, before any has an effect (rule RD2). */
+export function stampAll(inputs: unknown, topic: string | undefined, capabilities: Capabilities): StampedMessage[] {
+  checkArray(inputs, 'messages', MAX_BATCH);
+  const stamped = inputs.map((input) => stamp(input as MessageInput, topic, capabilities.maxBodyBytes));
+  if (stamped.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
+  return stamped;
+}
+
+/** Stamps one message: checks every field, fills in what is missing, copies the body and the headers. */
+export function stamp(input: MessageInput, topic: string | undefined, maxBodyBytes: number): StampedMessage {
+  if (typeof input !== 'object' || input === null) {
+    throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
+  }
+  checkFields(input);
+  return {
+    id: input.id ?? newId(),
+    body: ownBody(input.body, maxBodyBytes),
+    contentType: input.contentType ?? 'application/octet-stream',
+    headers: ownHeaders(input.headers),
+    type: input.type,
+    from: input.from,
+    to: input.to,
+    topic,
+    priority: input.priority ?? NORMAL_PRIORITY,
+    orderingKey: input.orderingKey,
+    correlationId: input.correlationId,
+    causationId: input.causationId,
+    hops: input.hops ?? 0,
+    replyTo: input.replyTo,
+    sentAt: Date.now(),
+    delayMs: input.delayMs ?? 0,
+    ttlMs: input.ttlMs,
+    maxAttempts: input.maxAttempts,
+  };
+}
+
+function checkFields(input: MessageInput): void {
+  checkOptions(input, KEYS, 'message');
+  checkId(input.id, 'message id');
+  checkId(input.correlationId, 'correlationId');
+  checkId(input.causationId, 'causationId');
+  checkText(input.contentType, 'contentType', 255);
+  checkText(input.type, 'type', 255);
+  checkText(input.from, 'from', 255);
+  checkText(input.to, 'to', 255);
+  checkText(input.orderingKey, 'orderingKey', 255);
+  if (input.replyTo !== undefined) checkQueueName(input.replyTo);
+  checkInteger(input.priority, 'priority', { min: 0, max: 9 });
+  checkInteger(input.hops, 'hops', { min: 0, max: 255 });
+  checkInteger(input.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
+  checkDuration(input.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
+  checkDuration(input.ttlMs, 'ttlMs', { min: 1, max: MAX_DURATION_MS });
+}
+
+/** Throws unless `id` is undefined or a legal id of a message. */
+export function checkId(id: unknown, what: string): void {
+  if (id === undefined) return;
+  const legal =
+    typeof id === 'string' && id !== '' && id.isWellFormed() && !hasControlCharacter(id) && utf8Length(id) <= 512;
+  if (!legal) throw invalid(`${what} is illegal: ${describe(id)}`, 'Use 1 to 512 bytes without control characters.');
+}
+
+function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
+  if (!(body instanceof Uint8Array)) {
+    throw invalid(`body must be a Uint8Array, not ${kindOf(body)}`, 'Encode it first; a Bus does that for you.');
+  }
+  if (body.byteLength > maxBodyBytes) {
+    throw new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${body.byteLength} bytes, the limit is ${maxBodyBytes}`, {
+      hint: 'Store large data elsewhere and send where it is.',
+    });
+  }
+  return ownBytes(body);
+}
+
+function ownHeaders(headers: unknown): Headers {
+  if (headers === undefined) return NO_HEADERS;
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+    throw invalid(`headers must be an object, not ${kindOf(headers)}`, 'Map names to strings.');
+  }
+  let bytes = 0;
+  const own: [string, string][] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (!HEADER_NAME.test(name)) throw invalid(`illegal header name ${quote(name)}`, 'Use 1 to 64 of a-z 0-9 and -.');
+    if (typeof value !== 'string' || !value.isWellFormed()) {
+      throw invalid(
+        `header ${name} must be a well-formed string, not ${describe(value)}`,
+        'Encode other values first.',
+      );
+    }
+    bytes += name.length + utf8Length(value);
+    own.push([name, value]);
+  }
+  if (bytes > MAX_HEADER_BYTES) {
+    throw invalid(`the headers have ${bytes} bytes, the limit is ${MAX_HEADER_BYTES}`, 'Put large data into the body.');
+  }
+  return Object.freeze(Object.fromEntries(own));
+}

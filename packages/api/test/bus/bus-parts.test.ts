@@ -1,0 +1,79 @@
+// Small pure parts of the bus: ids, back-off, percentiles, names that are near, replies in order.
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
+import { Histogram } from '../../src/bus/histogram.ts';
+import { deriveId } from '../../src/bus/messages/deterministic-id.ts';
+import { nearestName } from '../../src/bus/registry/nearest-name.ts';
+import { PendingCall } from '../../src/bus/rpc/pending-call.ts';
+
+describe('derived ids', () => {
+  it('are name-based UUIDs of version 5', () => {
+    const namespace = Buffer.from('4b9f0b8e3c1f5d569a3462757362a172', 'hex');
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (name) => {
+        const hash = createHash('sha1').update(namespace).update(name.toWellFormed()).digest().subarray(0, 16);
+        hash[6] = (hash[6]! & 0x0f) | 0x50;
+        hash[8] = (hash[8]! & 0x3f) | 0x80;
+        const hex = hash.toString('hex');
+        const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+        expect(deriveId(name)).toBe(uuid);
+      }),
+    );
+  });
+});
+
+describe('back-off', () => {
+  it('grows to its bound, with at most half of it by chance (A12)', () => {
+    const policy = checkRetry({ baseMs: 100, factor: 2, maxMs: 1000 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 50 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, chance) => {
+        const full = Math.min(1000, 100 * 2 ** (attempt - 1));
+        const wait = backoffMs(policy, attempt, () => chance);
+        expect(wait).toBeGreaterThanOrEqual(Math.floor(full / 2));
+        expect(wait).toBeLessThanOrEqual(full);
+        expect(backoffMs({ ...policy, jitter: 'none' }, attempt)).toBe(full);
+      }),
+    );
+  });
+});
+
+describe('a histogram', () => {
+  it('is exact to a fifth', () => {
+    const histogram = new Histogram();
+    expect(histogram.timing).toEqual({ count: 0, p50: 0, p99: 0 });
+    for (let ms = 1; ms <= 1000; ms += 1) histogram.add(ms);
+    const { count, p50, p99 } = histogram.timing;
+    expect(count).toBe(1000);
+    expect(p50).toBeGreaterThanOrEqual(500);
+    expect(p50).toBeLessThan(600);
+    expect(p99).toBeGreaterThanOrEqual(990);
+    expect(p99).toBeLessThan(1190);
+  });
+});
+
+describe('the nearest name', () => {
+  it('is one that differs in at most a third', () => {
+    const names = ['@service.auth', '@service.audit', '@worker.batch'];
+    expect(nearestName('@service.auht', names)).toBe('@service.auth');
+    expect(nearestName('@service.audits', names)).toBe('@service.audit');
+    expect(nearestName('@nobody', names)).toBeUndefined();
+    expect(nearestName('x', [])).toBeUndefined();
+  });
+});
+
+describe('replies', () => {
+  it('are read in order, each once, however they come (R11)', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], { minLength: 10 }), async (order) => {
+        const pending = new PendingCall('$call.x', 1000, undefined);
+        for (const seq of order) pending.take({ headers: { 'bus-seq': String(seq) } } as never);
+        const read: unknown[] = [];
+        for (let n = 0; n < 5; n += 1) read.push((await pending.next()).headers['bus-seq']);
+        pending.end();
+        expect(read).toEqual(['0', '1', '2', '3', '4']);
+      }),
+    );
+  });
+});

@@ -1,0 +1,172 @@
+// Leases while handlers run: renewed in time, lost with a signal, never settled twice.
+import { type Delivery, openBus, type Settlement, type SettleResult } from '@busbar/api';
+import { openMemory } from '@busbar/transport-memory';
+import { describe, expect, it } from 'vitest';
+import { HeldLease, Leases } from '../../src/bus/consuming/delivery-leases.ts';
+import { backends, Lab } from '../lab.ts';
+
+describe.each(backends)('leases over %s', (backend) => {
+  it('are renewed while a handler runs', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const agent = await bus.agent('agent', { leaseMs: 400 });
+    let runs = 0;
+    let done = 0;
+    agent.handle('long', async (_, ctx) => {
+      runs += 1;
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await ctx.extend();
+      expect(ctx.signal.aborted).toBe(false);
+      done += 1;
+    });
+    await bus.send('agent', 'long');
+    await expect.poll(() => done, { timeout: 5000 }).toBe(1);
+    expect(runs).toBe(1);
+    expect(lab.errors).toEqual([]);
+  });
+
+  it('that are lost fire the signal, and nothing is settled (I10)', async () => {
+    await using lab = await Lab.open(backend);
+    const [one, two] = [await lab.bus(), await lab.bus()];
+    const agent = await one.agent('agent', { leaseMs: 100, maxConcurrent: 1 });
+    const other = await two.agent('other');
+    let blocked = false;
+    agent.handle('block', async (msg, ctx) => {
+      await ctx.send('other', 'effect', msg.body);
+      if (blocked) return;
+      blocked = true;
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+    });
+    await one.send('agent', 'block', 1);
+    const settled = async () => {
+      const [info] = await one.transport.admin.queues({ names: ['$inbox.agent'] });
+      return info && [info.ready + info.leased + info.delayed, info.totals.done, info.dead];
+    };
+    await expect.poll(settled, { timeout: 5000 }).toEqual([0, 1, 0]);
+    expect((await other.receive({ max: 10 })).map(({ body }) => body)).toEqual([1]);
+    expect(lab.errors.every(({ code }) => code === 'LEASE_LOST')).toBe(true);
+  });
+
+  it('end with the mailbox: the handler sees it', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const agent = await bus.agent('agent', { leaseMs: 100 });
+    const reasons: unknown[] = [];
+    agent.handle('x', (_, ctx) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      ctx.signal.addEventListener('abort', () => {
+        reasons.push(ctx.signal.reason);
+        resolve();
+      });
+      return promise;
+    });
+    await bus.send('agent', 'x');
+    await expect.poll(() => agent.load).toBe(1);
+    await bus.transport.admin.deleteQueue('$inbox.agent');
+    await expect.poll(() => reasons, { timeout: 5000 }).toMatchObject([{ code: 'LEASE_LOST' }]);
+    await expect.poll(() => lab.errors.map(({ code }) => code)).toEqual(['LEASE_LOST']);
+  });
+});
+
+describe('leases', () => {
+  const delivery = (receipt: string, leaseLeftMs: number): Delivery => ({ receipt, leaseLeftMs }) as Delivery;
+
+  function fake(answer: (settlement: Settlement) => SettleResult['status']) {
+    const calls: (readonly Settlement[])[] = [];
+    const queues = {
+      settle: async (settlements: readonly Settlement[]) => {
+        calls.push(settlements);
+        return settlements.map((one) => ({ receipt: one.receipt, status: answer(one), leaseLeftMs: 60 }));
+      },
+    };
+    return { calls, leases: new Leases(queues as never, () => undefined) };
+  }
+
+  it('settle all of one turn in one call', async () => {
+    const { calls, leases } = fake(() => 'done');
+    const held = ['a', 'b', 'c'].map((receipt) => leases.hold(delivery(receipt, 10_000)));
+    const statuses = await Promise.all(
+      held.map((lease) => leases.settle(lease, { receipt: lease.receipt, action: 'ack' })),
+    );
+    expect(statuses).toEqual(['done', 'done', 'done']);
+    expect(calls).toHaveLength(1);
+    leases.close();
+  });
+
+  it('are renewed every third, together, and stop once settled', async () => {
+    const { calls, leases } = fake(() => 'done');
+    const held = ['a', 'b'].map((receipt) => leases.hold(delivery(receipt, 60)));
+    await expect.poll(() => calls.length).toBeGreaterThan(3);
+    expect(calls[0]!.map(({ receipt, action }) => `${action} ${receipt}`)).toEqual(['extend a', 'extend b']);
+    for (const lease of held) await leases.settle(lease, { receipt: lease.receipt, action: 'ack' });
+    const count = calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(calls).toHaveLength(count);
+    leases.close();
+  });
+
+  it('count as lost when no answer comes before their end', async () => {
+    const hangs = { settle: () => new Promise(() => undefined) };
+    const leases = new Leases(hangs as never, () => undefined);
+    const lease = leases.hold(delivery('a', 100));
+    await expect.poll(() => lease.lost, { timeout: 5000 }).toBe(true);
+    expect(lease.signal.reason).toMatchObject({ code: 'LEASE_LOST' });
+    await expect(leases.extend(lease)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    leases.close();
+  });
+
+  it('keep a process alive while there are any', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const { leases } = fake(() => 'done');
+    const before = timers();
+    const first = leases.hold(delivery('a', 10_000));
+    expect(timers()).toBe(before + 1);
+    await leases.settle(first, { receipt: 'a', action: 'ack' });
+    expect(timers()).toBe(before);
+    leases.hold(delivery('b', 10_000));
+    expect(timers()).toBe(before + 1);
+    leases.close();
+  });
+
+  it('make their signal when it is asked for', () => {
+    const lease = new HeldLease(delivery('a', 100), 0);
+    lease.abort(new Error('first'));
+    lease.abort(new Error('second'));
+    expect(lease.signal.reason).toMatchObject({ message: 'first' });
+  });
+});
+
+describe('a consumer', () => {
+  it('goes on when the transport fails for a while, and ends with it', async () => {
+    const transport = await openMemory();
+    let failures = 0;
+    const flaky = new Proxy(transport.queues, {
+      get: (target, key) => {
+        if (key !== 'receive') return Reflect.get(target, key, target);
+        return (...args: Parameters<typeof target.receive>) => {
+          failures += 1;
+          return failures < 4 ? Promise.reject(new Error('away')) : target.receive(...args);
+        };
+      },
+    });
+    const errors: string[] = [];
+    const bus = openBus(
+      new Proxy(transport, {
+        get: (target, key) => {
+          const value: unknown = key === 'queues' ? flaky : Reflect.get(target, key, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      }),
+      { onError: (error, where) => void errors.push(`${where}: ${error.message}`) },
+    );
+    const agent = await bus.agent('agent');
+    const seen: unknown[] = [];
+    agent.handle('x', (msg) => void seen.push(msg.body));
+    await bus.send('agent', 'x', 1);
+    await expect.poll(() => seen, { timeout: 5000 }).toEqual([1]);
+    expect(errors).toEqual(['inbox agent: away', 'inbox agent: away', 'inbox agent: away']);
+    await transport.close();
+    await bus.close({ drainMs: 0 });
+  });
+});

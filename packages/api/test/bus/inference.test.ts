@@ -1,0 +1,46 @@
+// The types that definitions give to senders, handlers and askers.
+import { defineMessage, defineQueue, defineRequest, defineTopic, openBus, type StandardSchema } from '@busbar/api';
+import { openMemory } from '@busbar/transport-memory';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { numberSchema, stringSchema } from '../schemas.ts';
+
+/** Takes text, gives the number that it spells. */
+const spelled: StandardSchema<string, number> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: Number(value) }) },
+};
+
+describe('definitions', () => {
+  it('give each side its types, and a schema that transforms acts at the receiver', async () => {
+    await using bus = openBus(await openMemory());
+    const agent = await bus.agent('agent');
+    const twice = defineRequest('twice', { request: spelled, response: numberSchema, part: stringSchema });
+    agent.handle(twice, async function* (msg, ctx) {
+      expectTypeOf(msg.body).toEqualTypeOf<number>();
+      expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>();
+      yield 'half';
+      return msg.body * 2;
+    });
+    const answer = await bus.request('agent', twice, '21');
+    expectTypeOf(answer).toEqualTypeOf<number>();
+    expect(answer).toBe(42);
+    // @ts-expect-error a request takes what its schema takes
+    const refused = bus.request('agent', twice, 21);
+    await refused;
+    const stream = bus.requestStream('agent', twice, '1');
+    for await (const part of stream) expectTypeOf(part).toEqualTypeOf<string>();
+    expectTypeOf(stream.result).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(await bus.request('agent', 'twice', '1')).toEqualTypeOf<unknown>();
+    expectTypeOf(await bus.request<{ a: 1 }>('agent', 'twice', '1')).toEqualTypeOf<{ a: 1 }>();
+  });
+
+  it('are checked when they are made', () => {
+    expect(() => defineRequest('', {})).toThrow('type is illegal');
+    expect(() => defineRequest('x', { request: 5 as never })).toThrow('not a Standard Schema');
+    expect(() => defineRequest('x', { reqest: numberSchema } as never)).toThrow('has no "reqest"');
+    expect(() => defineMessage('x', undefined as never)).toThrow('not a Standard Schema');
+    expect(() => defineTopic('a..b', numberSchema)).toThrow('illegal token');
+    expect(() => defineTopic('$a', numberSchema)).toThrow('starts with $');
+    expect(() => defineQueue('a b')).toThrow('illegal token');
+    expect(Object.isFrozen(defineQueue('a', { task: numberSchema }))).toBe(true);
+  });
+});

@@ -1,0 +1,103 @@
+/** Locks while the store fails: answers that are lost or late, renewals that do not get through. */
+
+import { type Bus, BusbarError, type Entries } from '@busbar/api';
+import { waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { Lab } from '../lab.ts';
+
+const code = (wanted: string) => expect.objectContaining({ code: wanted });
+const away = (): BusbarError => new BusbarError('UNAVAILABLE', 'the server is away', { outcome: 'unknown' });
+
+/** Puts `fault` in the place of one operation on entries; it gets the real one. */
+function inject<K extends 'put' | 'touch' | 'delete'>(
+  bus: Bus,
+  name: K,
+  fault: (real: Entries[K]) => (...args: Parameters<Entries[K]>) => ReturnType<Entries[K]>,
+): void {
+  const { entries } = bus.transport;
+  const real = entries[name].bind(entries) as Entries[K];
+  Object.defineProperty(entries, name, { value: fault(real) });
+}
+
+test('an attempt that stored while its waiter gave up is undone', async () => {
+  await using lab = await Lab.open('memory');
+  const [a, b] = [await lab.bus(), await lab.bus()];
+  const answer = Promise.withResolvers<void>();
+  inject(a, 'put', (real) => async (...args) => {
+    const result = await real(...args);
+    await answer.promise;
+    return result;
+  });
+  const abort = new AbortController();
+  const taking = a.lock('x', { signal: abort.signal });
+  await waitFor(() => b.holder('x'), { what: 'the entry' });
+  abort.abort();
+  await expect(taking).rejects.toEqual(code('ABORTED'));
+  answer.resolve();
+  expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
+});
+
+test('an attempt whose answer is lost rejects and leaves nothing behind', async () => {
+  await using lab = await Lab.open('memory');
+  const [a, b] = [await lab.bus(), await lab.bus()];
+  inject(a, 'put', (real) => async (...args) => {
+    await real(...args);
+    throw away();
+  });
+  await expect(a.lock('x')).rejects.toEqual(code('UNAVAILABLE'));
+  expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
+});
+
+test('a conflict with what the same attempt stored is a win', async () => {
+  await using lab = await Lab.open('memory');
+  const [a, b] = [await lab.bus(), await lab.bus()];
+  inject(a, 'put', (real) => async (...args) => {
+    await real(...args);
+    return real(...args);
+  });
+  const lock = await a.lock('x', { waitMs: 0 });
+  expect(await b.holder('x')).toMatchObject({ token: lock.token });
+  await lock.release();
+  expect(await b.holder('x')).toBeUndefined();
+});
+
+test('renewals that fail for a while are tried again; for a whole TTL, the lock is lost', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  let failures = 0;
+  let isAway = true;
+  inject(bus, 'touch', (real) => async (...args) => {
+    if (!isAway) return real(...args);
+    failures += 1;
+    throw away();
+  });
+  const lock = await bus.lock('x', { ttlMs: 900 });
+  await waitFor(() => failures >= 2, { what: 'two failures' });
+  isAway = false;
+  const begin = performance.now();
+  await waitFor(() => performance.now() - begin > 1000, { what: 'more than a TTL' });
+  expect(lock.lost).toBe(false);
+  isAway = true;
+  await waitFor(() => lock.signal.aborted, { what: 'the loss' });
+  expect(lock.signal.reason).toEqual(code('LEASE_LOST'));
+  await expect(lock.extend()).rejects.toEqual(code('LEASE_LOST'));
+  expect(lab.errors.some((error) => error.code === 'UNAVAILABLE')).toBe(true);
+});
+
+test('a renewal that hangs does not hide the loss', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  inject(bus, 'touch', () => () => new Promise(() => undefined));
+  const lock = await bus.lock('x', { ttlMs: 90 });
+  await waitFor(() => lock.signal.aborted, { what: 'the loss', timeoutMs: 1000 });
+});
+
+test('work is done although letting go failed, which is reported', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  inject(bus, 'delete', () => async () => {
+    throw away();
+  });
+  expect(await bus.lock('x', () => 'done')).toBe('done');
+  expect(lab.errors).toMatchObject([{ code: 'UNAVAILABLE' }]);
+});

@@ -1,0 +1,148 @@
+// Middleware runs around what is sent and handled; codecs carry what JSON cannot.
+import { type Codec, type Middleware, openBus } from '@busbar/api';
+import { openMemory } from '@busbar/transport-memory';
+import { describe, expect, it } from 'vitest';
+import { backends, Lab } from '../lab.ts';
+
+describe.each(backends)('middleware over %s', (backend) => {
+  it('is an onion around sending and handling, and may change body and headers', async () => {
+    await using lab = await Lab.open(backend);
+    const trail: string[] = [];
+    const tracing = (name: string): Middleware => ({
+      name,
+      send: async (outgoing, next) => {
+        trail.push(`${name} send ${outgoing.target} ${outgoing.type} ${outgoing.from}`);
+        outgoing.headers = { ...outgoing.headers, [name]: '1' };
+        outgoing.body = `${String(outgoing.body)}${name}`;
+        const result = await next();
+        trail.push(`${name} sent`);
+        return result;
+      },
+      handle: async (received, context, next) => {
+        trail.push(`${name} handle ${String(received.body)} ${context.attempt}`);
+        const result = await next();
+        trail.push(`${name} handled ${String(result)}`);
+        return result;
+      },
+    });
+    const bus = await lab.bus({ middleware: [tracing('a')] });
+    bus.use(tracing('b'));
+    const agent = await bus.agent('agent');
+    const headers: unknown[] = [];
+    agent.handle('x', (msg) => {
+      headers.push(msg.headers);
+      return 'result';
+    });
+    expect(await agent.send('agent', 'x', 'body', { headers: { own: '2' } })).toMatchObject({ status: 'stored' });
+    await expect
+      .poll(() => trail)
+      .toEqual([
+        'a send agent x agent',
+        'b send agent x agent',
+        'b sent',
+        'a sent',
+        'a handle bodyab 1',
+        'b handle bodyab 1',
+        'b handled result',
+        'a handled result',
+      ]);
+    expect(headers).toEqual([{ a: '1', b: '1', own: '2' }]);
+  });
+
+  it('sees requests and their answers, and may refuse', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus({
+      middleware: [
+        {
+          request: async (outgoing, next) => {
+            if (outgoing.type === 'forbidden') throw new Error('forbidden');
+            return [await next(), outgoing.kind];
+          },
+        },
+      ],
+    });
+    const agent = await bus.agent('agent');
+    agent.handle('*', () => 'answer');
+    expect(await bus.request('agent', 'x')).toEqual(['answer', 'request']);
+    await expect(bus.request('agent', 'forbidden')).rejects.toThrow('forbidden');
+    await expect(bus.request('agent', 'x', undefined, { durable: false })).resolves.toEqual(['answer', 'request']);
+  });
+
+  it('calls next at most once, and is checked', async () => {
+    await using lab = await Lab.open(backend);
+    const twice: Middleware = {
+      send: async (_, next) => {
+        await next();
+        return next();
+      },
+    };
+    const bus = await lab.bus({ middleware: [twice] });
+    await bus.agent('agent');
+    await expect(bus.send('agent', 'x')).rejects.toThrow('twice');
+    expect(() => bus.use({ sent: 1 } as never)).toThrow('has no "sent"');
+    expect(() => bus.use({ send: 1 } as never)).toThrow('must be a function');
+  });
+
+  it('writes with the codec of the bus, and reads with all it knows', async () => {
+    await using lab = await Lab.open(backend);
+    const reversed: Codec = {
+      contentType: 'text/reversed',
+      encode: (value) => new TextEncoder().encode([...String(value)].reverse().join('')),
+      decode: (bytes) => [...new TextDecoder().decode(bytes)].reverse().join(''),
+    };
+    const [one, two] = [await lab.bus({ codec: reversed }), await lab.bus({ codecs: [reversed] })];
+    const agent = await two.agent('agent');
+    await one.send('agent', 'x', 'abc');
+    await two.send('agent', 'x', { json: true });
+    await two.send('agent', 'x', new Uint8Array([1, 2, 255]));
+    await two.send('agent', 'x');
+    await two.transport.queues.send('$inbox.agent', [
+      { body: new TextEncoder().encode('plain'), contentType: 'text/plain; charset=utf-8' },
+      { body: new Uint8Array([7]), contentType: 'image/png' },
+      { body: new TextEncoder().encode('{"a":1}'), contentType: 'application/problem+json' },
+    ]);
+    const got = await agent.receive({ max: 10 });
+    expect(got.map(({ body }) => body)).toEqual([
+      'abc',
+      { json: true },
+      new Uint8Array([1, 2, 255]),
+      undefined,
+      'plain',
+      new Uint8Array([7]),
+      { a: 1 },
+    ]);
+    expect(got[0]!.contentType).toBe('text/reversed');
+  });
+});
+
+describe('openBus', () => {
+  it('refuses bad options', async () => {
+    await using transport = await openMemory();
+    const bad: object[] = [
+      { codecs: 5 },
+      { codec: {} },
+      { onError: 1 },
+      { presenceTtlMs: 1 },
+      { presenceTTL: 1000 },
+      { identity: { name: 'x' } },
+      { middleware: {} },
+      { ownsTransport: 1 },
+    ];
+    for (const options of bad) expect(() => openBus(transport, options), JSON.stringify(options)).toThrow();
+    expect(() => openBus({} as never)).toThrow('needs a transport');
+  });
+
+  it('leaves a transport alone that it does not own', async () => {
+    await using transport = await openMemory();
+    const bus = openBus(transport, { ownsTransport: false });
+    await (await bus.agent('agent')).close();
+    await bus.close();
+    await bus.close();
+    expect(transport.state).toBe('open');
+    await expect(bus.send('agent', 'x')).rejects.toMatchObject({ code: 'CLOSED' });
+    const other = openBus(transport);
+    await other.send('agent', 'x');
+    await other.close();
+    expect(transport.state).toBe('closed');
+  });
+});

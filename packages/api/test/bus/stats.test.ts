@@ -1,0 +1,64 @@
+/** Statistics, on every backend. */
+
+import { RejectError } from '@busbar/api';
+import { waitFor } from '@busbar/testbed';
+import { describe, expect, test } from 'vitest';
+import { backends, Lab } from '../lab.ts';
+
+const code = (wanted: string) => expect.objectContaining({ code: wanted });
+
+describe.each(backends)('on %s', (backend) => {
+  test('queues, rates, agents and their handlers', async () => {
+    await using lab = await Lab.open(backend);
+    const [a, b] = [await lab.bus({ presenceTtlMs: 1000 }), await lab.bus({ presenceTtlMs: 1000 })];
+    await a.enqueueAll('work', [1, 2, 3, -1]);
+    await a.enqueue('work', 4, { delayMs: 60_000 });
+    const first = await a.stats();
+    expect(first).toMatchObject({ transport: { name: backend, state: 'open' }, agents: [], requests: {}, errors: 0 });
+    expect(first.queues).toMatchObject([
+      { name: 'work', ready: 4, delayed: 1, leased: 0, dead: 0, rates: undefined, totals: { sent: 5 } },
+    ]);
+    await b.process<number>('work', (task) => {
+      if (task.body < 0) throw new RejectError('negative');
+    });
+    const held = async () => (await a.transport.admin.queues({ names: ['work'] }))[0]!;
+    await waitFor(async () => (await held()).ready === 0 && (await held()).leased === 0, { what: 'the work' });
+    const second = await a.stats();
+    const { rates } = second.queues.find(({ name }) => name === 'work')!;
+    expect(rates!.sent).toBe(0);
+    expect((rates!.done * rates!.overMs) / 1000).toBeCloseTo(3);
+    expect((rates!.dead * rates!.overMs) / 1000).toBeCloseTo(1);
+    const agents = [await a.agent('@echo', { maxConcurrent: 3 }), await b.agent('@echo', { maxConcurrent: 4 })];
+    for (const agent of agents) agent.handle('echo', (message) => message.body);
+    const asker = await a.agent('@asker', { presence: false });
+    for (let count = 0; count < 10; count += 1) await asker.request('@echo', 'echo', count);
+    const third = await waitFor(
+      async () => {
+        const stats = await b.stats();
+        return stats.requests['echo']?.count === 10 ? stats : undefined;
+      },
+      { what: 'ten requests to be told' },
+    );
+    expect(third.requests['echo']!.p99).toBeGreaterThanOrEqual(third.requests['echo']!.p50);
+    expect(third.agents.find(({ name }) => name === '@echo')).toMatchObject({ limit: 7, instances: 2 });
+    expect(third.errors).toBe(1);
+    expect(third.answers).toEqual({});
+    expect((await a.stats()).answers['echo']?.count).toBe(10);
+  });
+
+  test('rates sampled over a time', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    await bus.enqueue('work', 1);
+    const { queues } = await bus.stats({ sampleMs: 20 });
+    expect(queues[0]?.rates).toMatchObject({ sent: 0, done: 0 });
+    expect(queues[0]?.rates?.overMs).toBeGreaterThanOrEqual(19);
+    const abort = new AbortController();
+    const aborted = expect(bus.stats({ sampleMs: 60_000, signal: abort.signal })).rejects.toEqual(code('ABORTED'));
+    abort.abort();
+    await aborted;
+    for (const bad of [{ sampleMs: 1 }, { sampleMs: '1s' }, { x: 1 }, 5]) {
+      await expect(bus.stats(bad as object)).rejects.toEqual(code('INVALID_ARGUMENT'));
+    }
+  });
+});
