@@ -1,8 +1,8 @@
 /** What a conformance case is: data, with one function that runs it. */
 
 import type { Capabilities, Feature } from '@busbar/api/transport';
+import type { Lab } from './context/test-context.ts';
 import type { StrangerKind } from './harness.ts';
-import type { Lab } from './lab.ts';
 
 /** `MUST`: a backend that fails it is broken. `SHOULD`: it owes a reason. `MAY`: what it does is recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';

@@ -12,8 +12,10 @@ export {
   type Status,
 } from './case.ts';
 export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
-export { Check, CheckFailed } from './check.ts';
 export { CLUSTER } from './cluster.ts';
+export { Check, CheckFailed } from './context/check.ts';
+export { Recorder, type Seen } from './context/recorder.ts';
+export type { Lab } from './context/test-context.ts';
 export type {
   Harness,
   HarnessServer,
@@ -24,14 +26,12 @@ export type {
   StrangerKind,
   Wire,
 } from './harness.ts';
-export type { Lab } from './lab.ts';
-export { toMarkdown, withMatrix } from './matrix.ts';
 export type { Confinement } from './processes/confinement.ts';
 export type { Load, RemoteClient } from './processes/remote-client.ts';
-export { Recorder, type Seen } from './recorder.ts';
-export { type Report, toReport } from './report.ts';
+export { toMarkdown, withMatrix } from './report/matrix.ts';
+export { type Report, toReport } from './report/report.ts';
+export { summarize } from './report/summary.ts';
 export { type RunOptions, runSuite, type SuiteRun } from './run.ts';
 export { type RunCaseOptions, runCase } from './run-case.ts';
 export { checkCases, SUITE } from './suite.ts';
-export { summarize } from './summary.ts';
 export { type UrlHarnessOptions, urlHarness } from './url-harness.ts';

@@ -4,11 +4,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
 import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
+import { type OpenedLab, openLab } from './context/open-test-context.ts';
+import { seedFor } from './context/random.ts';
+import { within } from './context/until.ts';
 import type { Harness, StrangerKind } from './harness.ts';
-import { type OpenedLab, openLab } from './open-lab.ts';
 import { whyNoDisks } from './processes/confinement.ts';
-import { seedFor } from './random.ts';
-import { within } from './until.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 /** How long a store may take to open. */

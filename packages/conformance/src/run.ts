@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly group?: Group;
   /** How many cases run at a time, each on a store of its own. Default 4. */
   readonly parallel?: number;
-  /** Where the numbers of {@link import('./lab.ts').Lab.random} come from. Default: a new one, told in the run. */
+  /** Where the numbers of {@link import('./context/test-context.ts').Lab.random} come from. Default: a new one, told in the run. */
   readonly seed?: number;
   /** Default: the whole suite. */
   readonly cases?: readonly ConformanceCase[];

@@ -2,8 +2,8 @@
 
 import type { Settlement } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { receiveOne, settle, verdicts } from '../consuming.ts';
-import { deadLetters, holds, queueInfo } from '../queue-view.ts';
+import { receiveOne, settle, verdicts } from '../steps/consuming.ts';
+import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 

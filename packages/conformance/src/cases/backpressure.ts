@@ -3,10 +3,10 @@
 import { isBusbarError } from '@busbar/api';
 import type { EntryChange, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, texts } from '../consuming.ts';
-import { follow, publish, publishTexts } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, onceEach, texts } from '../steps/consuming.ts';
+import { follow, publish, publishTexts } from '../steps/event-log.ts';
+import { holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Backpressure';
 /** More than any bounded buffer may hold. */

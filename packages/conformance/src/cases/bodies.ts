@@ -1,8 +1,8 @@
 /** Payload: values that a bus carries, and values that it refuses. */
 
-import { Carrier, VERBS, type Verb } from '../carrying.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume } from '../consuming.ts';
+import { consume } from '../steps/consuming.ts';
+import { Carrier, VERBS, type Verb } from '../steps/round-trip.ts';
 
 const group = 'Payload';
 const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';

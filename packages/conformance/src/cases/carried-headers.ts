@@ -1,9 +1,9 @@
 /** Headers: what a bus adds for itself, and what it carries from message to message. */
 
 import type { Bus, Headers, Middleware, Received } from '@busbar/api';
-import { LONG } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import { receiveOne } from '../consuming.ts';
+import { receiveOne } from '../steps/consuming.ts';
+import { LONG } from '../steps/requesting.ts';
 
 const group = 'Headers';
 

@@ -2,11 +2,11 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { idsOf, onceEach, reached, receiveOne, settle, verdicts } from '../consuming.ts';
-import { publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { operationsOf } from '../operations.ts';
-import { holds } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { operationsOf } from '../inputs/operations.ts';
+import { idsOf, onceEach, reached, receiveOne, settle, verdicts } from '../steps/consuming.ts';
+import { publish } from '../steps/event-log.ts';
+import { holds } from '../steps/queue-view.ts';
 
 const group = 'Lifecycle';
 const FOREVER = Number.POSITIVE_INFINITY;

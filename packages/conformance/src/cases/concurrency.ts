@@ -3,12 +3,12 @@
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, Subscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { stillHeld } from '../collected.ts';
-import { consume, idsOf, onceEach, share, texts } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { operationsOf } from '../operations.ts';
-import { holds, queueInfo } from '../queue-view.ts';
+import { stillHeld } from '../context/garbage-collection.ts';
+import type { Lab } from '../context/test-context.ts';
+import { operationsOf } from '../inputs/operations.ts';
+import { consume, idsOf, onceEach, share, texts } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Concurrency';
 const body = Uint8Array.of(1);

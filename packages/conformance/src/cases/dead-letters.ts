@@ -2,9 +2,9 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { deadLetters, holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Dead letters';
 

@@ -3,10 +3,10 @@
 import type { SendResult, StateRecord, Transport } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, ROUNDING_MS, reached, settle, texts } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { deadLetters, holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, onceEach, ROUNDING_MS, reached, settle, texts } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Dedupe';
 

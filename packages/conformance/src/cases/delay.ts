@@ -2,10 +2,10 @@
 
 import type { MessageInput, PendingResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { holds } from '../queue-view.ts';
-import { withWallClock } from '../wall-clock.ts';
+import type { Lab } from '../context/test-context.ts';
+import { withWallClock } from '../context/wall-clock.ts';
+import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../steps/consuming.ts';
+import { holds } from '../steps/queue-view.ts';
 
 const group = 'Delay';
 const HOUR_MS = 3_600_000;

@@ -2,15 +2,15 @@
 
 import { ERROR_CODES } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import { BAD_ARGUMENTS } from '../bad-arguments.ts';
-import { type BadInput, refuseAll } from '../bad-inputs.ts';
-import { BAD_NAMES } from '../bad-names.ts';
-import { BAD_NUMBERS } from '../bad-numbers.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { collect, operationsOf } from '../operations.ts';
+import type { Lab } from '../context/test-context.ts';
+import { BAD_ARGUMENTS } from '../inputs/bad-arguments.ts';
+import { type BadInput, refuseAll } from '../inputs/bad-inputs.ts';
+import { BAD_NAMES } from '../inputs/bad-names.ts';
+import { BAD_NUMBERS } from '../inputs/bad-numbers.ts';
+import { collect, operationsOf } from '../inputs/operations.ts';
+import { consume, idsOf, onceEach } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
 
 const group = 'Errors/bad input';
 const body = Uint8Array.of(1);

@@ -1,13 +1,13 @@
 /** Errors: handlers that throw, and the quiet of what goes well. */
 
 import { type Bus, type BusbarError, RejectError } from '@busbar/api';
-import { LONG } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, texts } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { writtenBy } from '../output.ts';
-import { deadLetters } from '../queue-view.ts';
+import { writtenBy } from '../context/console-output.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, texts } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { deadLetters } from '../steps/queue-view.ts';
+import { LONG } from '../steps/requesting.ts';
 
 const group = 'Errors/bad input';
 const body = Uint8Array.of(1);

@@ -2,13 +2,13 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { idsOf, receiveOne } from '../consuming.ts';
-import { drainFully } from '../draining.ts';
-import { faulty } from '../faulty.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { faulty } from '../faults/faulty-queues.ts';
+import { TASKS } from '../processes/programs/tasks.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { TASKS } from '../processes/tasks.ts';
-import { queueInfo } from '../queue-view.ts';
+import { idsOf, receiveOne } from '../steps/consuming.ts';
+import { drainFully } from '../steps/draining.ts';
+import { queueInfo } from '../steps/queue-view.ts';
 import { cases as killed } from './killed.ts';
 import { cases as lateHolders } from './late-holders.ts';
 

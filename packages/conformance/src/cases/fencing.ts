@@ -2,11 +2,11 @@
 
 import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import { reached } from '../consuming.ts';
-import { moduleOf } from '../processes/module-of.ts';
-import { standStill } from '../stand-still.ts';
+import { standStill } from '../faults/freeze-process.ts';
+import { moduleOf } from '../processes/programs/module-of.ts';
+import { reached } from '../steps/consuming.ts';
+import { rises } from '../steps/summary.ts';
 
 const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;

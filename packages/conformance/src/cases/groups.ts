@@ -1,10 +1,10 @@
 /** Queue groups: queues bound to topics, shared by members that come and go. */
 
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, settle, share, texts } from '../consuming.ts';
-import { follow, publish, publishTexts } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, onceEach, settle, share, texts } from '../steps/consuming.ts';
+import { follow, publish, publishTexts } from '../steps/event-log.ts';
+import { holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Queue groups';
 

@@ -1,8 +1,8 @@
 /** Acknowledging by handlers of a bus: back-off, concurrency, what they send, and those that never end. */
 
 import type { ConformanceCase } from '../case.ts';
-import { consume, ROUNDING_MS, receiveOne } from '../consuming.ts';
-import { deadLetters, holds } from '../queue-view.ts';
+import { consume, ROUNDING_MS, receiveOne } from '../steps/consuming.ts';
+import { deadLetters, holds } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 

@@ -1,11 +1,11 @@
 /** Headers: names and values that travel with a message. */
 
 import type { Headers } from '@busbar/api';
-import { type BadInput, refuseAll, shown, unchecked } from '../bad-inputs.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, settle } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import { deadLetters } from '../queue-view.ts';
+import { type BadInput, refuseAll, shown, unchecked } from '../inputs/bad-inputs.ts';
+import { consume, receiveOne, settle } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Headers';
 const body = Uint8Array.of(1);

@@ -2,8 +2,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ConformanceCase } from '../case.ts';
-import { idsOf, receiveOne, texts } from '../consuming.ts';
-import { drainFully } from '../draining.ts';
+import { idsOf, receiveOne, texts } from '../steps/consuming.ts';
+import { drainFully } from '../steps/draining.ts';
 
 const group = 'Fault injection';
 const LEASE_MS = 500;

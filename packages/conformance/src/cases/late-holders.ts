@@ -3,12 +3,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { receiveOne } from '../consuming.ts';
-import { drainFully } from '../draining.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { standStill } from '../faults/freeze-process.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { queueInfo } from '../queue-view.ts';
-import { standStill } from '../stand-still.ts';
+import { receiveOne } from '../steps/consuming.ts';
+import { drainFully } from '../steps/draining.ts';
+import { queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Fault injection';
 const LEASE_MS = 500;

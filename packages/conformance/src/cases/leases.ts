@@ -2,9 +2,9 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { idsOf, ROUNDING_MS, reached, receiveOne, settle, verdicts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { deadLetters, holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { idsOf, ROUNDING_MS, reached, receiveOne, settle, verdicts } from '../steps/consuming.ts';
+import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'] as const;

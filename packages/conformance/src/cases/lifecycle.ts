@@ -2,14 +2,14 @@
 
 import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, onceEach, reached, receiveOne } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { lookingForLeftovers } from '../left-behind.ts';
-import { leaveOpen } from '../processes/left-open.ts';
-import { moduleOf } from '../processes/module-of.ts';
-import { holds } from '../queue-view.ts';
-import { within } from '../until.ts';
+import { lookingForLeftovers } from '../context/leak-check.ts';
+import type { Lab } from '../context/test-context.ts';
+import { within } from '../context/until.ts';
+import { leaveOpen } from '../processes/programs/left-open.ts';
+import { moduleOf } from '../processes/programs/module-of.ts';
+import { consume, onceEach, reached, receiveOne } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { holds } from '../steps/queue-view.ts';
 
 const group = 'Lifecycle';
 /** The module of {@link leaveOpen}, for other processes. */

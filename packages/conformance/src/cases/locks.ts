@@ -1,11 +1,11 @@
 /** Locks: one holder at a time, for as long as it holds. */
 
 import type { Bus, Lock } from '@busbar/api';
-import { untilFired } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import { reached } from '../consuming.ts';
-import { outlives } from '../outlives.ts';
-import { within } from '../until.ts';
+import { within } from '../context/until.ts';
+import { reached } from '../steps/consuming.ts';
+import { outlives } from '../steps/min-lifetime.ts';
+import { untilFired } from '../steps/requesting.ts';
 
 const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;

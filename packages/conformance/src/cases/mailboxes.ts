@@ -2,9 +2,9 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, texts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, texts } from '../steps/consuming.ts';
+import { queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Point-to-point';
 const MAILBOXES = 10_000;

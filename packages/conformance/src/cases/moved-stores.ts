@@ -1,13 +1,13 @@
 /** State transfer: topics, bindings and entries, large stores, stores that are not empty; and clearing one. */
 
 import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
-import { type BadInput, refuseAll, shown, unchecked } from '../bad-inputs.ts';
-import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, texts } from '../consuming.ts';
-import { follow, publish, publishTexts } from '../event-log.ts';
-import { exported, move, refusedMove } from '../moving.ts';
-import { holds, queueInfo } from '../queue-view.ts';
+import { type BadInput, refuseAll, shown, unchecked } from '../inputs/bad-inputs.ts';
+import { consume, receiveOne, texts } from '../steps/consuming.ts';
+import { follow, publish, publishTexts } from '../steps/event-log.ts';
+import { holds, queueInfo } from '../steps/queue-view.ts';
+import { exported, move, refusedMove } from '../steps/state-transfer.ts';
+import { rises } from '../steps/summary.ts';
 
 const group = 'State transfer';
 const needs = ['exportState'] as const;

@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, texts } from '../consuming.ts';
-import { type Crowd, crowd, judgeCrowd } from '../crowd.ts';
-import { follow } from '../event-log.ts';
+import { type Crowd, crowd, judgeCrowd } from '../processes/load.ts';
+import { consume, receiveOne, texts } from '../steps/consuming.ts';
+import { follow } from '../steps/event-log.ts';
 
 const group = 'Multi-process';
 

@@ -2,11 +2,11 @@
 
 import type { Delivery, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, receiveOne, settle, texts } from '../consuming.ts';
-import { follow } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { deadLetters, holds } from '../queue-view.ts';
-import { withWallClock } from '../wall-clock.ts';
+import type { Lab } from '../context/test-context.ts';
+import { withWallClock } from '../context/wall-clock.ts';
+import { consume, idsOf, onceEach, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { follow } from '../steps/event-log.ts';
+import { deadLetters, holds } from '../steps/queue-view.ts';
 
 const group = 'Ordering';
 const KEYS = ['a', 'b', 'c', 'd'];

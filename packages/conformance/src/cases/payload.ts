@@ -1,10 +1,10 @@
 /** Payload: bodies arrive bit for bit. */
 
 import { createHash } from 'node:crypto';
-import { messagesOf } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, settle } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
+import { consume, receiveOne, settle } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
+import { messagesOf } from '../steps/summary.ts';
 
 const group = 'Payload';
 const encoder = new TextEncoder();

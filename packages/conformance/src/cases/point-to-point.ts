@@ -2,9 +2,9 @@
 
 import type { Message, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../steps/consuming.ts';
+import { queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Point-to-point';
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

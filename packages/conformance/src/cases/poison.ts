@@ -3,10 +3,10 @@
 import { RejectError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { idsOf } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { deadLetters, holds } from '../queue-view.ts';
+import { idsOf } from '../steps/consuming.ts';
+import { deadLetters, holds } from '../steps/queue-view.ts';
 
 const group = 'Dead letters';
 

@@ -1,13 +1,13 @@
 /** Registry: signs of life, of those who die, pause, and take over. */
 
 import type { Bus, Lock, PresenceChange } from '@busbar/api';
-import { LONG } from '../asking.ts';
-import { rises } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../lab.ts';
-import { outlives } from '../outlives.ts';
-import { moduleOf } from '../processes/module-of.ts';
-import { standStill } from '../stand-still.ts';
+import type { Lab } from '../context/test-context.ts';
+import { standStill } from '../faults/freeze-process.ts';
+import { moduleOf } from '../processes/programs/module-of.ts';
+import { outlives } from '../steps/min-lifetime.ts';
+import { LONG } from '../steps/requesting.ts';
+import { rises } from '../steps/summary.ts';
 
 const group = 'Registry/heartbeat';
 const module = moduleOf('registering');

@@ -2,10 +2,10 @@
 
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, settle, texts } from '../consuming.ts';
-import { publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { deadLetters } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { publish } from '../steps/event-log.ts';
+import { deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Priority';
 const ALL = [3, 9, 0, 5, 4, 8, 1, 7, 2, 6];

@@ -2,11 +2,11 @@
 
 import type { StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../lab.ts';
-import { History } from '../outage/history.ts';
-import { Load } from '../outage/load.ts';
-import { waitEverywhere } from '../outage/wakes.ts';
-import { within } from '../until.ts';
+import type { Lab } from '../context/test-context.ts';
+import { within } from '../context/until.ts';
+import { Load } from '../faults/load.ts';
+import { waitEverywhere } from '../faults/pending-waits.ts';
+import { History } from '../faults/send-history.ts';
 
 const group = 'Reconnect';
 const powers = ['server'] as const;

@@ -2,8 +2,8 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts } from '../consuming.ts';
-import { deadLetters, holds } from '../queue-view.ts';
+import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { deadLetters, holds } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 

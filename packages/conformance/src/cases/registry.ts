@@ -1,12 +1,12 @@
 /** Registry: who is there, who can do what, and what is known of those who go. */
 
 import type { Agent, AgentInfo, Bus } from '@busbar/api';
-import { LONG } from '../asking.ts';
-import { namesOf } from '../brief.ts';
 import type { ConformanceCase } from '../case.ts';
-import { reached } from '../consuming.ts';
-import { outlives } from '../outlives.ts';
-import { withWallClock } from '../wall-clock.ts';
+import { withWallClock } from '../context/wall-clock.ts';
+import { reached } from '../steps/consuming.ts';
+import { outlives } from '../steps/min-lifetime.ts';
+import { LONG } from '../steps/requesting.ts';
+import { namesOf } from '../steps/summary.ts';
 
 const group = 'Registry/heartbeat';
 const HOUR_MS = 3_600_000;

@@ -1,10 +1,10 @@
 /** Request and reply: many replies, replies that come twice, and parties that go away. */
 
 import type { RequestOptions } from '@busbar/api';
-import { LONG, pair, untilFired } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../lab.ts';
-import { moduleOf } from '../processes/module-of.ts';
+import type { Lab } from '../context/test-context.ts';
+import { moduleOf } from '../processes/programs/module-of.ts';
+import { LONG, pair, untilFired } from '../steps/requesting.ts';
 
 const group = 'Request/reply';
 /** What may be on its way to a slow reader: 64 of credit, and what its own side has buffered. */

@@ -1,10 +1,10 @@
 /** Request and reply: one question, one outcome. */
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
-import { LONG, pair, untilFired } from '../asking.ts';
 import type { ConformanceCase } from '../case.ts';
-import { reached } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { reached } from '../steps/consuming.ts';
+import { LONG, pair, untilFired } from '../steps/requesting.ts';
 
 const group = 'Request/reply';
 

@@ -1,9 +1,9 @@
 /** Persistence: what a server keeps when it is restarted or killed under load. */
 
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../lab.ts';
-import { keepDiskBusy } from '../outage/busy-disk.ts';
-import { Load } from '../outage/load.ts';
+import type { Lab } from '../context/test-context.ts';
+import { keepDiskBusy } from '../faults/busy-disk.ts';
+import { Load } from '../faults/load.ts';
 
 const group = 'Persistence';
 const powers = ['server'] as const;

@@ -3,9 +3,9 @@
 import { type ErrorCode, isBusbarError } from '@busbar/api';
 import type { Capabilities, MessageInput, OnEvents, Subscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, texts } from '../consuming.ts';
-import { follow, publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, texts } from '../steps/consuming.ts';
+import { follow, publish } from '../steps/event-log.ts';
 
 const BODY_BYTES = 524_288;
 const MOST_BODIES = 1_000;

@@ -5,9 +5,9 @@ import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, texts } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { listFiles } from '../store-files.ts';
+import type { Lab } from '../context/test-context.ts';
+import { listFiles } from '../faults/store-files.ts';
+import { consume, texts } from '../steps/consuming.ts';
 
 const group = 'Security';
 const SECRET = 'hunter2-not-for-logs';

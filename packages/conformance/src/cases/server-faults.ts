@@ -2,9 +2,9 @@
 
 import type { Bus } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
-import { receiveOne, settle } from '../consuming.ts';
-import type { Lab } from '../lab.ts';
-import { Load } from '../outage/load.ts';
+import type { Lab } from '../context/test-context.ts';
+import { Load } from '../faults/load.ts';
+import { receiveOne, settle } from '../steps/consuming.ts';
 
 const group = 'Fault injection';
 const powers = ['server'] as const;

@@ -2,9 +2,9 @@
 
 import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, receiveOne, settle } from '../consuming.ts';
-import { exported, move, refusedMove } from '../moving.ts';
-import { deadLetters, holds, queueInfo } from '../queue-view.ts';
+import { consume, receiveOne, settle } from '../steps/consuming.ts';
+import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
+import { exported, move, refusedMove } from '../steps/state-transfer.ts';
 
 const group = 'State transfer';
 const needs = ['exportState'] as const;

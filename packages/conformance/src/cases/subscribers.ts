@@ -2,8 +2,8 @@
 
 import type { TopicEvent } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { EventLog, follow, publish, publishTexts } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { EventLog, follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const group = 'Pub/sub';
 

@@ -2,9 +2,9 @@
 
 import type { EntryChange, TopicEvent, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, texts } from '../consuming.ts';
-import { follow, publish, publishTexts } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, texts } from '../steps/consuming.ts';
+import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const group = 'Pub/sub';
 

@@ -2,10 +2,10 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts, type Verdict } from '../consuming.ts';
-import { publish } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
-import { holds, queueInfo } from '../queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts, type Verdict } from '../steps/consuming.ts';
+import { publish } from '../steps/event-log.ts';
+import { holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'TTL';
 

@@ -2,10 +2,10 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { consume, texts } from '../consuming.ts';
-import { drain } from '../draining.ts';
-import { follow, publish, publishTexts } from '../event-log.ts';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { consume, texts } from '../steps/consuming.ts';
+import { drain } from '../steps/draining.ts';
+import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const group = 'Pub/sub';
 const TOKENS = ['a', 'b', 'A', 'ab', 'a-b', 'a/b', 'a:b'];

@@ -3,10 +3,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../lab.ts';
-import { lookingForLeftovers } from '../left-behind.ts';
-import { History } from '../outage/history.ts';
-import { within } from '../until.ts';
+import { lookingForLeftovers } from '../context/leak-check.ts';
+import type { Lab } from '../context/test-context.ts';
+import { within } from '../context/until.ts';
+import { History } from '../faults/send-history.ts';
 
 const powers = ['server'] as const;
 const CLOSE_MS = 8_000;

@@ -1,7 +1,7 @@
 /** Loads that go on by themselves in a client's process, and tell its parent what they have done. */
 
 import type { Transport } from '@busbar/api/transport';
-import { Recorder } from '../recorder.ts';
+import { Recorder } from '../context/recorder.ts';
 import { type LoadNews, packError } from './protocol.ts';
 
 /** What to send; without a count until it is stopped. */

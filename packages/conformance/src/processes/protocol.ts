@@ -1,8 +1,8 @@
 /** What a client in a process of its own and its parent say to each other; structured clone carries it. */
 
 import { BusbarError, type BusbarErrorOptions, type ErrorCode, isBusbarError } from '@busbar/api';
+import type { Seen } from '../context/recorder.ts';
 import type { Opener } from '../harness.ts';
-import type { Seen } from '../recorder.ts';
 
 /** The first message to the process, then one per call. */
 export type ToClient =

@@ -10,7 +10,7 @@ import type {
   Settlement,
   SettleResult,
 } from '@busbar/api/transport';
-import type { Seen } from '../recorder.ts';
+import type { Seen } from '../context/recorder.ts';
 import type { ConsumeOptions, ProduceOptions } from './loads.ts';
 
 /** A client in a process of its own. Errors arrive with their code. */

@@ -1,6 +1,6 @@
 /** The parent's side of a load: what it told so far. */
 
-import type { Seen } from '../recorder.ts';
+import type { Seen } from '../context/recorder.ts';
 import { type LoadNews, unpackError } from './protocol.ts';
 import type { Load } from './remote-client.ts';
 

@@ -6,7 +6,7 @@ import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { until } from '../../src/until.ts';
+import { until } from '../../src/context/until.ts';
 import { counts, everything, type Operation, operation } from './operations.ts';
 import { outcome, System } from './system.ts';
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { RemoteClient } from '@busbar/conformance';
 import { expect, onTestFinished, test } from 'vitest';
+import { until } from '../../src/context/until.ts';
 import { spawnClient } from '../../src/processes/spawn-client.ts';
-import { until } from '../../src/until.ts';
 import { module } from './opener.ts';
 
 const body = new TextEncoder().encode('hello');

@@ -1,7 +1,7 @@
 /** What clients wait with when a fault comes: it must wake, once, when the fault is over. */
 
 import type { EntryChange, Transport } from '@busbar/api/transport';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** A client that waits in every way there is. */
 export interface Waiting {

@@ -1,8 +1,8 @@
 /** Filling the small disk of a client in a process of its own, and emptying its queue again. */
 
 import type { MessageInput } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
-import type { RemoteClient } from './processes/remote-client.ts';
+import type { Lab } from '../context/test-context.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
 
 /** Sends until three sends in a row were refused. */
 export async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: string[]; refusals: Set<string> }> {

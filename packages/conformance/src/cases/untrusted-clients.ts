@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { inspect } from 'node:util';
 import type { ErrorCode } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
+import type { Lab } from '../context/test-context.ts';
+import { within } from '../context/until.ts';
 import type { Stranger } from '../harness.ts';
-import type { Lab } from '../lab.ts';
-import { within } from '../until.ts';
 
 const group = 'Security';
 const OPEN_MS = 15_000;

@@ -2,16 +2,16 @@
 
 import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import { type ConformanceCase, POWERS, type Power, type Profile } from './case.ts';
+import { type ConformanceCase, POWERS, type Power, type Profile } from '../case.ts';
+import type { Harness, HarnessServer, HarnessStore, Stranger } from '../harness.ts';
+import type { Confinement } from '../processes/confinement.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
+import { spawnClient } from '../processes/spawn-client.ts';
 import { Check } from './check.ts';
-import type { Harness, HarnessServer, HarnessStore, Stranger } from './harness.ts';
-import type { Lab } from './lab.ts';
-import type { Confinement } from './processes/confinement.ts';
-import type { RemoteClient } from './processes/remote-client.ts';
-import { spawnClient } from './processes/spawn-client.ts';
 import { QueueSteps } from './queue-steps.ts';
 import { seededRandom } from './random.ts';
 import { Recorder } from './recorder.ts';
+import type { Lab } from './test-context.ts';
 import { until, within } from './until.ts';
 
 /** How long one client may take to close after the case. */

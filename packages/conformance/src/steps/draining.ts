@@ -1,7 +1,7 @@
 /** Emptying a queue, whoever holds what is in it. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** Receives and acks what is there now, and gives it in order. */
 export async function drain(lab: Lab, transport: Transport, queue: string): Promise<Delivery[]> {

@@ -1,8 +1,8 @@
 /** How cases consume: one delivery, a verdict on several, and several members that share a queue. */
 
 import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
-import { CheckFailed } from './check.ts';
-import type { Lab } from './lab.ts';
+import { CheckFailed } from '../context/check.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** What a consumer says of a delivery, without its receipt. */
 export type Verdict = WithoutReceipt<Settlement>;

@@ -1,10 +1,10 @@
 /** The matrix as Markdown: what backends declare, what was observed, case by case. */
 
 import type { Feature } from '@busbar/api';
-import { type CaseResult, type ConformanceCase, GROUPS, type Status } from './case.ts';
+import { type CaseResult, type ConformanceCase, GROUPS, type Status } from '../case.ts';
+import type { SuiteRun } from '../run.ts';
+import { SUITE } from '../suite.ts';
 import { countOf } from './report.ts';
-import type { SuiteRun } from './run.ts';
-import { SUITE } from './suite.ts';
 
 const BEGIN = '<!-- matrix:begin -->';
 const END = '<!-- matrix:end -->';

@@ -1,8 +1,8 @@
 /** Moving the whole state of a store: out, away, and in again. */
 
 import type { StateRecord, Transport } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
-import { collect } from './operations.ts';
+import type { Lab } from '../context/test-context.ts';
+import { collect } from '../inputs/operations.ts';
 
 /** Everything there is, as it comes back from the lines of a file. */
 export async function exported(transport: Transport): Promise<StateRecord[]> {

@@ -9,7 +9,7 @@ import type {
   TopicEvent,
   Transport,
 } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** How long a subscription is given to show that it gets something twice. */
 const SETTLING_MS = 20;

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Transport } from '@busbar/api/transport';
-import type { RemoteClient } from './processes/remote-client.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
 
 /** A write of others takes no longer when nobody stands in its way. */
 const FREE_MS = 400;

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 import { Snapshot } from './store-files.ts';
 
 /** What happens to a file. */

@@ -2,11 +2,11 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import type { Power, Profile } from './case.ts';
+import type { Power, Profile } from '../case.ts';
+import type { HarnessServer, Stranger } from '../harness.ts';
+import type { Confinement } from '../processes/confinement.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
 import type { Check } from './check.ts';
-import type { HarnessServer, Stranger } from './harness.ts';
-import type { Confinement } from './processes/confinement.ts';
-import type { RemoteClient } from './processes/remote-client.ts';
 import type { Recorder } from './recorder.ts';
 import type { Truthy } from './until.ts';
 
@@ -39,7 +39,7 @@ export interface Lab {
   process(confinement?: Confinement): Promise<RemoteClient>;
   /** The server behind the store, and the wire to it. Needs the power `server`. */
   readonly server: HarnessServer;
-  /** The client that {@link import("./case.ts").ConformanceCase.stranger} asked for. */
+  /** The client that {@link import("../case.ts").ConformanceCase.stranger} asked for. */
   stranger(): Promise<Stranger>;
   /** Folder of the store. Needs the power `files`. */
   readonly folder: string;

@@ -1,7 +1,7 @@
 /** Requests as cases make them. */
 
 import type { Agent } from '@busbar/api';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** Bounds of a request that shall not end by its time-out. */
 export const LONG = { timeoutMs: 25_000 } as const;

@@ -4,7 +4,7 @@ import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
-/** This module: what {@link import('./remote-client.ts').RemoteClient.run} is given. */
+/** This module: what {@link import('../remote-client.ts').RemoteClient.run} is given. */
 export const TASKS: string = import.meta.url;
 
 /** Writes a file that only takes room; with zeros a file system might save it. */

@@ -2,8 +2,8 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { Lab } from '../lab.ts';
-import { FAULT_CODES, History } from './history.ts';
+import type { Lab } from '../context/test-context.ts';
+import { FAULT_CODES, History } from './send-history.ts';
 
 const QUEUE = 'load';
 const BATCH = 5;

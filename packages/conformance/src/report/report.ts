@@ -1,7 +1,7 @@
 /** Results as plain JSON and in short. */
 
-import type { CaseResult, Status } from './case.ts';
-import type { SuiteRun } from './run.ts';
+import type { CaseResult, Status } from '../case.ts';
+import type { SuiteRun } from '../run.ts';
 
 /** What became of a suite, for programs. */
 export interface Report {

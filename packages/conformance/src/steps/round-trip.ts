@@ -1,8 +1,8 @@
 /** A value carried by every verb of a bus. */
 
 import { type Agent, type Bus, isBusbarError } from '@busbar/api';
-import { LONG } from './asking.ts';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
+import { LONG } from './requesting.ts';
 
 /** How a body can travel. */
 export const VERBS = ['mail', 'request', 'answer', 'event', 'durable event', 'task', 'result'] as const;

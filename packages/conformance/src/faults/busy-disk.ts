@@ -3,7 +3,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 const PIECE = Buffer.alloc(4 * 1_048_576, 'x');
 const PIECES = 4;

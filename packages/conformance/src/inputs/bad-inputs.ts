@@ -2,8 +2,8 @@
 
 import type { ErrorCode } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import { CheckFailed } from './check.ts';
-import type { Lab } from './lab.ts';
+import { CheckFailed } from '../context/check.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** A call that must be refused, and the code it is refused with. */
 export interface BadInput {

@@ -1,8 +1,8 @@
 /** Results for people at a terminal: counts by group and status, then everything that did not pass. */
 
-import { type CaseResult, GROUPS, type Status } from './case.ts';
+import { type CaseResult, GROUPS, type Status } from '../case.ts';
+import type { SuiteRun } from '../run.ts';
 import { countOf } from './report.ts';
-import type { SuiteRun } from './run.ts';
 
 const STATUSES: readonly Status[] = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'];
 

@@ -2,7 +2,7 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, Transport } from '@busbar/api/transport';
-import type { Lab } from '../lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** How a call may end that a fault hit. */
 export const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);

@@ -2,7 +2,7 @@
 
 import type { AgentInfo } from '@busbar/api';
 import type { MessageInput } from '@busbar/api/transport';
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** The names of agents. */
 export function namesOf(agents: readonly Pick<AgentInfo, 'name'>[]): string[] {

@@ -1,6 +1,6 @@
 /** The lower bound of a life: something is there as long as it must be. */
 
-import type { Lab } from './lab.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** Asserts that `holds` is true each time that it is asked until `at`, on the clock of `performance.now()`. */
 export async function outlives(lab: Lab, holds: () => Promise<boolean>, at: number): Promise<void> {

@@ -1,8 +1,8 @@
 /** What an operator sees of a queue, as cases ask for it. */
 
 import type { BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
-import { CheckFailed } from './check.ts';
-import type { Lab } from './lab.ts';
+import { CheckFailed } from '../context/check.ts';
+import type { Lab } from '../context/test-context.ts';
 
 /** How many messages of each state a queue holds. */
 export type Counts = Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead'>;

@@ -1,10 +1,10 @@
 /** Many processes at once on one queue, some of them killed at random. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { drainFully } from './draining.ts';
-import type { Lab } from './lab.ts';
-import type { Load, RemoteClient } from './processes/remote-client.ts';
-import { queueInfo } from './queue-view.ts';
+import type { Lab } from '../context/test-context.ts';
+import { drainFully } from '../steps/draining.ts';
+import { queueInfo } from '../steps/queue-view.ts';
+import type { Load, RemoteClient } from './remote-client.ts';
 
 /** How many, and how much each sends. */
 export interface Crowd {
