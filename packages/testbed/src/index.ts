@@ -1,12 +1,13 @@
 // What tests, benchmarks and the demonstration share. It runs from source only.
-export { Child, type ChildOptions, type ExitStatus, type NextOptions, spawnChild } from './child.ts';
+
 export { freePort } from './free-port.ts';
-export { isAlive } from './is-alive.ts';
 export { describeMachine, type Machine } from './machine.ts';
-export { onParentMessage, sendToParent } from './parent.ts';
-export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy.ts';
-export type { Direction } from './proxy-faults.ts';
-export { type Outcome, type RunOptions, runNode } from './run-node.ts';
+export { Child, type ChildOptions, type ExitStatus, type NextOptions, spawnChild } from './processes/child.ts';
+export { isAlive } from './processes/is-alive.ts';
+export { onParentMessage, sendToParent } from './processes/parent.ts';
+export { type Outcome, type RunOptions, runNode } from './processes/run-node.ts';
+export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy/proxy.ts';
+export type { Direction } from './proxy/proxy-faults.ts';
 export { type Certificates, writeCertificates } from './servers/certificates.ts';
 export { type FoundServer, findServer, missingServer, needServer, type ServerProgram } from './servers/find-server.ts';
 export { type NatsOptions, NatsServer, type NatsUser, startNats } from './servers/nats.ts';

@@ -1,5 +1,5 @@
 // What a test can do to a real server, of whatever kind.
-import { type FaultProxy, openProxy } from '../proxy.ts';
+import { type FaultProxy, openProxy } from '../proxy/proxy.ts';
 import type { TempDir } from '../temp-dir.ts';
 import type { Certificates } from './certificates.ts';
 import { type ServerCommand, ServerProcess } from './server-process.ts';

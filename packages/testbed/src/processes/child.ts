@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { waitFor } from '../wait-for.ts';
 import { Mailbox } from './mailbox.ts';
-import { waitFor } from './wait-for.ts';
 
 /** What to start. */
 export interface ChildOptions {
