@@ -2,7 +2,7 @@
 
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
 import { checkText, type Transport } from '@busbar/api/transport';
-import { locateBus, prepare } from './config.ts';
+import { locateBus, prepare } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
 /** What `connect` takes. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
-import { type Environment, locateBus, prepare } from '../src/config.ts';
-import { parseConfig } from '../src/config-file.ts';
+import { parseConfig } from '../src/config/config-file.ts';
+import { type Environment, locateBus, prepare } from '../src/config/locate-bus.ts';
 
 const locateIn = (cwd: string, named?: string, env: Environment = {}): ReturnType<typeof locateBus> =>
   locateBus(named, '--url', env, cwd);

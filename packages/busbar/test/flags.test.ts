@@ -1,9 +1,9 @@
 // How a command line is read, and what a bad one says.
 import { isBusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, parseDuration } from '../src/cli/durations.ts';
-import type { FlagTable } from '../src/cli/flag-values.ts';
-import { parseFlags } from '../src/cli/flags.ts';
+import { formatDuration, parseDuration } from '../src/cli/input/durations.ts';
+import type { FlagTable } from '../src/cli/input/flag-values.ts';
+import { parseFlags } from '../src/cli/input/parse-flags.ts';
 import { nearest } from '../src/nearest.ts';
 import { maskUrl } from '../src/secrets.ts';
 

@@ -1,8 +1,8 @@
 /** What a verb is: data that the help is made of, and one function that carries it out. */
 
-import type { FlagTable, FlagValues } from './flag-values.ts';
-import { type ArgumentName, parseFlags } from './flags.ts';
-import { GLOBAL_FLAGS, type GlobalFlags } from './global-flags.ts';
+import type { FlagTable, FlagValues } from './input/flag-values.ts';
+import { GLOBAL_FLAGS, type GlobalFlags } from './input/global-flags.ts';
+import { type ArgumentName, parseFlags } from './input/parse-flags.ts';
 import type { Session } from './session.ts';
 
 /** One verb of the command line. */

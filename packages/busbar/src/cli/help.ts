@@ -1,13 +1,13 @@
 /** Help texts, made of what the verbs say of themselves: examples first. */
 
 import { readFileSync } from 'node:fs';
-import { VARIABLES } from '../config.ts';
+import { VARIABLES } from '../config/locate-bus.ts';
 import { describeSchemes } from '../schemes.ts';
 import type { Command } from './command.ts';
-import { EXIT_CODES } from './exit-codes.ts';
-import type { FlagSpec, FlagTable } from './flag-values.ts';
-import { GLOBAL_FLAGS } from './global-flags.ts';
-import type { Output } from './output.ts';
+import type { FlagSpec, FlagTable } from './input/flag-values.ts';
+import { GLOBAL_FLAGS } from './input/global-flags.ts';
+import { EXIT_CODES } from './output/exit-codes.ts';
+import type { Output } from './output/output.ts';
 import { VERB_GROUPS } from './verbs.ts';
 
 /** What is longer is not aligned to. */

@@ -1,6 +1,6 @@
 /** Ctrl-C and its like: the first asks the command to end well, the second ends it. */
 
-import { exitCodeOfSignal } from './exit-codes.ts';
+import { exitCodeOfSignal } from './output/exit-codes.ts';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 

@@ -1,15 +1,15 @@
 /** The command line: the only file that touches arguments and exit codes. */
 
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { type Environment, environment } from '../config.ts';
+import { type Environment, environment } from '../config/locate-bus.ts';
 import { didYouMean } from '../nearest.ts';
 import { type Command, readCommandLine } from './command.ts';
-import { DONE, USAGE } from './exit-codes.ts';
-import type { FlagTable } from './flag-values.ts';
-import { parseFlags } from './flags.ts';
-import { GLOBAL_FLAGS } from './global-flags.ts';
+import type { FlagTable } from './input/flag-values.ts';
+import { GLOBAL_FLAGS } from './input/global-flags.ts';
+import { parseFlags } from './input/parse-flags.ts';
 import { Interruption } from './interruption.ts';
-import { Output, ReaderGone } from './output.ts';
+import { DONE, USAGE } from './output/exit-codes.ts';
+import { Output, ReaderGone } from './output/output.ts';
 import { Session } from './session.ts';
 import { VERBS } from './verbs.ts';
 
@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof ReaderGone) return DONE;
     if (interruption.exitCode !== undefined && isBusbarError(error) && error.code === 'ABORTED')
       return interruption.exitCode;
-    const { reportFailure } = await import('./failure.ts');
+    const { reportFailure } = await import('./output/failure.ts');
     return reportFailure(error, out, env, hasRecipient);
   }
 }

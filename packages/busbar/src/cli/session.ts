@@ -3,11 +3,11 @@
 import { userInfo } from 'node:os';
 import type { Agent, Bus } from '@busbar/api';
 import { BusbarError, type CallOptions, invalid, quote, type Transport } from '@busbar/api/transport';
-import { type Environment, type Located, locateBus, prepare } from '../config.ts';
+import { type Environment, type Located, locateBus, prepare } from '../config/locate-bus.ts';
 import { openUrl } from '../schemes.ts';
-import { parseDuration } from './durations.ts';
-import type { GlobalFlags } from './global-flags.ts';
-import type { Output } from './output.ts';
+import { parseDuration } from './input/durations.ts';
+import type { GlobalFlags } from './input/global-flags.ts';
+import type { Output } from './output/output.ts';
 
 /** What a session is made of. */
 export interface SessionOptions {

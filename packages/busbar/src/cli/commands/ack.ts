@@ -1,7 +1,7 @@
 /** `busbar ack`: a message is handled. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../settling.ts';
+import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
 
 export const ack: Command = defineCommand({
   args: ['RECEIPT...'],

@@ -3,11 +3,11 @@
 import type { AgentInfo } from '@busbar/api';
 import type { QueueInfo } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { DONE } from '../exit-codes.ts';
-import { mailboxes } from '../mailbox.ts';
-import type { Output } from '../output.ts';
-import { tableLines } from '../table.ts';
+import { formatDuration } from '../input/durations.ts';
+import { mailboxes } from '../mail/mailbox.ts';
+import { DONE } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
+import { tableLines } from '../output/table.ts';
 
 export const agents: Command = defineCommand({
   args: [],

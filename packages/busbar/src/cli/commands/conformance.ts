@@ -5,9 +5,9 @@ import type { CaseResult, Group, Profile, Report, SuiteRun } from '@busbar/confo
 import { nearest } from '../../nearest.ts';
 import { harnessOptions } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { DONE, UNEXPECTED } from '../exit-codes.ts';
-import type { Output } from '../output.ts';
-import { printableLine } from '../printable.ts';
+import { DONE, UNEXPECTED } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
+import { printableLine } from '../output/printable.ts';
 
 const FLAGS = {
   profile: { kind: 'choice', choices: ['smoke', 'full'], help: 'the short selection, or all (default)' },

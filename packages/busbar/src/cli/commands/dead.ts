@@ -4,11 +4,11 @@ import type { DeadLetter, DeadLetters } from '@busbar/api';
 import { invalid, quote } from '@busbar/api/transport';
 import { didYouMean } from '../../nearest.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { DONE, NOT_FOUND } from '../exit-codes.ts';
-import { showValue, timeOf, valueText } from '../message-view.ts';
-import { printableLine } from '../printable.ts';
+import { DONE, NOT_FOUND } from '../output/exit-codes.ts';
+import { showValue, timeOf, valueText } from '../output/message-view.ts';
+import { printableLine } from '../output/printable.ts';
+import { count, tableLines } from '../output/table.ts';
 import { notFound } from '../session.ts';
-import { count, tableLines } from '../table.ts';
 
 const FLAGS = {
   all: { kind: 'switch', help: 'purge: all of them, where no ID is given' },

@@ -6,10 +6,10 @@ import { type Finding, failWith, ok } from '../doctor/finding.ts';
 import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/probe.ts';
 import { checkStoreFiles } from '../doctor/store-files.ts';
 import { checkLocation, checkNode, checkVariables } from '../doctor/surroundings.ts';
-import { formatDuration } from '../durations.ts';
-import { DONE, UNEXPECTED, USAGE } from '../exit-codes.ts';
-import type { Output } from '../output.ts';
-import { printable } from '../printable.ts';
+import { formatDuration } from '../input/durations.ts';
+import { DONE, UNEXPECTED, USAGE } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
+import { printable } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const;

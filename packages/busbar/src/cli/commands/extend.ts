@@ -1,7 +1,7 @@
 /** `busbar extend`: a lease begins anew. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../settling.ts';
+import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
 
 export const extend: Command = defineCommand({
   args: ['RECEIPT...'],

@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
-import { prepare } from '../../config.ts';
+import { prepare } from '../../config/locate-bus.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { DONE, UNAVAILABLE } from '../exit-codes.ts';
+import { formatDuration } from '../input/durations.ts';
+import { DONE, UNAVAILABLE } from '../output/exit-codes.ts';
 
 const FLAGS = {
   store: {

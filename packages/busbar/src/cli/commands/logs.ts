@@ -1,11 +1,11 @@
 /** `busbar logs`: the last lines of an agent's log. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { DONE } from '../exit-codes.ts';
-import { findMailbox, requireMailbox } from '../mailbox.ts';
-import { timeOf } from '../message-view.ts';
-import type { Output } from '../output.ts';
-import { printable } from '../printable.ts';
+import { findMailbox, requireMailbox } from '../mail/mailbox.ts';
+import { DONE } from '../output/exit-codes.ts';
+import { timeOf } from '../output/message-view.ts';
+import type { Output } from '../output/output.ts';
+import { printable } from '../output/printable.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const STYLES = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;

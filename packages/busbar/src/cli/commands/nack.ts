@@ -2,7 +2,7 @@
 
 import { invalid, MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../settling.ts';
+import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
 
 export const nack: Command = defineCommand({
   args: ['RECEIPT...'],

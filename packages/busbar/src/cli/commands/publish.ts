@@ -1,10 +1,10 @@
 /** `busbar publish`: an event for whoever listens, now or later. */
 
 import { MAX_DURATION_MS } from '@busbar/api/transport';
-import { BODY_NOTE, readBody } from '../body.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { publishDirectly, toFields } from '../direct.ts';
-import { DONE } from '../exit-codes.ts';
+import { BODY_NOTE, readBody } from '../input/body.ts';
+import { publishDirectly, toFields } from '../mail/direct.ts';
+import { DONE } from '../output/exit-codes.ts';
 
 export const publish: Command = defineCommand({
   args: ['TOPIC', 'BODY?'],

@@ -3,12 +3,12 @@
 import type { Delivery, Transport } from '@busbar/api/transport';
 import { maskUrl } from '../../secrets.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { CONFLICT, DONE, NOTHING } from '../exit-codes.ts';
-import { inboxOf, requireMailbox } from '../mailbox.ts';
-import { decodeBody, detailsOf, timeOf, valueText } from '../message-view.ts';
-import { announce, whileOnline } from '../presence.ts';
-import { printable, printableLine, quoteForShell } from '../printable.ts';
+import { formatDuration } from '../input/durations.ts';
+import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
+import { announce, whileOnline } from '../mail/presence.ts';
+import { CONFLICT, DONE, NOTHING } from '../output/exit-codes.ts';
+import { decodeBody, detailsOf, timeOf, valueText } from '../output/message-view.ts';
+import { printable, printableLine, quoteForShell } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {

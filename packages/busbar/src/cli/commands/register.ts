@@ -1,10 +1,10 @@
 /** `busbar register`: a lasting mailbox. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { DONE } from '../exit-codes.ts';
-import { checkAgent, findIdentity } from '../mailbox.ts';
-import { announce } from '../presence.ts';
+import { formatDuration } from '../input/durations.ts';
+import { checkAgent, findIdentity } from '../mail/mailbox.ts';
+import { announce } from '../mail/presence.ts';
+import { DONE } from '../output/exit-codes.ts';
 
 /** People and models work longer on a message than programs do. */
 const SHELL_LEASE_MS = 600_000;

@@ -1,12 +1,12 @@
 /** `busbar reply`: the answer to a request that was received. */
 
 import { type BusbarError, invalid, isBusbarError, type Message } from '@busbar/api/transport';
-import { BODY_NOTE, readBody } from '../body.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { DONE } from '../exit-codes.ts';
-import { findMail, requireMailbox } from '../mailbox.ts';
+import { BODY_NOTE, readBody } from '../input/body.ts';
+import { findMail, requireMailbox } from '../mail/mailbox.ts';
+import { settleAll } from '../mail/settling.ts';
+import { DONE } from '../output/exit-codes.ts';
 import { notFound, type Session } from '../session.ts';
-import { settleAll } from '../settling.ts';
 
 export const reply: Command = defineCommand({
   args: ['ID', 'BODY?'],

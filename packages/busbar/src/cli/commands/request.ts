@@ -2,12 +2,12 @@
 
 import type { Recipient, RequestOptions } from '@busbar/api';
 import { BusbarError, invalid, isBusbarError, newId } from '@busbar/api/transport';
-import { BODY_NOTE, readBody } from '../body.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { DONE } from '../exit-codes.ts';
-import { unknownAgent } from '../mailbox.ts';
-import { showValue, valueText } from '../message-view.ts';
-import { printable } from '../printable.ts';
+import { BODY_NOTE, readBody } from '../input/body.ts';
+import { unknownAgent } from '../mail/mailbox.ts';
+import { DONE } from '../output/exit-codes.ts';
+import { showValue, valueText } from '../output/message-view.ts';
+import { printable } from '../output/printable.ts';
 
 const FLAGS = {
   type: { kind: 'text', value: 'NAME', max: 255, help: 'what is asked (default request)' },

@@ -2,11 +2,11 @@
 
 import type { Recipient, Sent } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
-import { BODY_NOTE, readBody } from '../body.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { sendDirectly, toFields } from '../direct.ts';
-import { DONE } from '../exit-codes.ts';
-import { MAIL_FLAGS, toMailOptions } from '../mail-flags.ts';
+import { BODY_NOTE, readBody } from '../input/body.ts';
+import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
+import { sendDirectly, toFields } from '../mail/direct.ts';
+import { DONE } from '../output/exit-codes.ts';
 
 const FLAGS = {
   type: { kind: 'text', value: 'NAME', max: 255, help: 'what kind of message it is (default message)' },
@@ -54,7 +54,7 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: Use): Pr
   if (typeof to === 'string' && flags.attempts === undefined) {
     return sendDirectly(session, to, body, { ...toFields(flags), type, hold });
   }
-  const { toShellError } = await import('../recipient.ts');
+  const { toShellError } = await import('../mail/recipient.ts');
   const options = { ...session.call, ...toMailOptions(flags), ...(key === undefined ? {} : { id: key }), hold };
   return (await session.speaker()).send(to, type, body, options).catch((error: unknown) => {
     throw toShellError(error);
@@ -66,7 +66,7 @@ async function sendMany({ args, flags, session }: Use): Promise<number> {
   if (flags.key !== undefined) throw invalid('--key means nothing with --jsonl', 'Give the lines ids.');
   const { capability, hold } = flags;
   const defaults = { type: flags.type ?? 'message', capability, options: { ...toMailOptions(flags), hold } };
-  const { sendLines } = await import('../send-lines.ts');
+  const { sendLines } = await import('../mail/send-lines.ts');
   return sendLines(session, defaults);
 }
 

@@ -2,10 +2,10 @@
 
 import type { BusStats } from '@busbar/api';
 import { type Command, defineCommand } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { DONE } from '../exit-codes.ts';
-import type { Output } from '../output.ts';
-import { count, tableLines } from '../table.ts';
+import { formatDuration } from '../input/durations.ts';
+import { DONE } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
+import { count, tableLines } from '../output/table.ts';
 
 type QueueStats = BusStats['queues'][number];
 

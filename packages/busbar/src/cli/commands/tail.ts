@@ -3,11 +3,11 @@
 import type { From, Transport } from '@busbar/api/transport';
 import { invalid, quote } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { isDuration, parseDuration } from '../durations.ts';
-import { DONE } from '../exit-codes.ts';
-import { decodeBody, detailsOf, type Shown, showValue, timeOf, valueText } from '../message-view.ts';
-import type { Output } from '../output.ts';
-import { printableLine } from '../printable.ts';
+import { isDuration, parseDuration } from '../input/durations.ts';
+import { DONE } from '../output/exit-codes.ts';
+import { decodeBody, detailsOf, type Shown, showValue, timeOf, valueText } from '../output/message-view.ts';
+import type { Output } from '../output/output.ts';
+import { printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {

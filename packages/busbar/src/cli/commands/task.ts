@@ -4,16 +4,16 @@ import type { Ticket } from '@busbar/api';
 import type { BrowsedMessage } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { didYouMean } from '../../nearest.ts';
-import { BODY_NOTE, readBody } from '../body.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { formatDuration } from '../durations.ts';
-import { CONFLICT, DONE } from '../exit-codes.ts';
-import { MAIL_FLAGS, toMailOptions } from '../mail-flags.ts';
-import { inboxOf } from '../mailbox.ts';
-import { bodyLine, decodeBody, showValue, timeOf, valueText } from '../message-view.ts';
-import { printable } from '../printable.ts';
+import { BODY_NOTE, readBody } from '../input/body.ts';
+import { formatDuration } from '../input/durations.ts';
+import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
+import { inboxOf } from '../mail/mailbox.ts';
+import { CONFLICT, DONE } from '../output/exit-codes.ts';
+import { bodyLine, decodeBody, showValue, timeOf, valueText } from '../output/message-view.ts';
+import { printable } from '../output/printable.ts';
+import { tableLines } from '../output/table.ts';
 import { notFound } from '../session.ts';
-import { tableLines } from '../table.ts';
 
 const FLAGS = {
   ...MAIL_FLAGS,

@@ -2,10 +2,10 @@
 
 import type { Capabilities, Transport } from '@busbar/api/transport';
 import { newId } from '@busbar/api/transport';
-import { formatDuration } from '../durations.ts';
-import { mailboxes } from '../mailbox.ts';
+import { formatDuration } from '../input/durations.ts';
+import { mailboxes } from '../mail/mailbox.ts';
+import { count } from '../output/table.ts';
 import type { Session } from '../session.ts';
-import { count } from '../table.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const SLOW_MS = 250;

@@ -1,6 +1,6 @@
 /** What the doctor finds before a bus is opened: Node, variables, where the bus would be. */
 
-import { type Located, VARIABLES } from '../../config.ts';
+import { type Located, VARIABLES } from '../../config/locate-bus.ts';
 import { nearest } from '../../nearest.ts';
 import { maskUrl } from '../../secrets.ts';
 import type { Session } from '../session.ts';

@@ -2,7 +2,7 @@
 
 import type { WriteStream } from 'node:tty';
 import { BusbarError } from '@busbar/api/transport';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../../config/locate-bus.ts';
 import { printable, toJsonLine } from './printable.ts';
 
 type Stream = NodeJS.WriteStream | WriteStream;

@@ -1,11 +1,11 @@
 /** Settling deliveries by their receipts: what ack, nack and extend share. */
 
 import { BusbarError, invalid, MAX_BATCH, type Settlement, type SettleResult } from '@busbar/api/transport';
-import { isPiped, readStdin } from './body.ts';
-import { CONFLICT, DONE, UNAVAILABLE } from './exit-codes.ts';
-import { unlessReaderGone } from './output.ts';
-import { printableLine } from './printable.ts';
-import type { Session } from './session.ts';
+import { isPiped, readStdin } from '../input/body.ts';
+import { CONFLICT, DONE, UNAVAILABLE } from '../output/exit-codes.ts';
+import { unlessReaderGone } from '../output/output.ts';
+import { printableLine } from '../output/printable.ts';
+import type { Session } from '../session.ts';
 
 /** For the notes of verbs that take receipts. */
 export const RECEIPT_NOTE =

@@ -3,9 +3,9 @@
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { invalid, quote } from '@busbar/api/transport';
+import { type Named, readBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
-import { type Named, readBusName, unknownBus } from './schemes.ts';
 
 /** Where a bus is, and who said so. */
 export interface Located {

@@ -1,7 +1,7 @@
 /** Flags: how a verb declares them, and how a command line is read by that table. */
 
 import { type BusbarError, invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../nearest.ts';
+import { didYouMean } from '../../nearest.ts';
 import { isDuration } from './durations.ts';
 import { type FlagSpec, type FlagTable, type FlagValues, takesValue, toFlagValue } from './flag-values.ts';
 

@@ -9,8 +9,8 @@ import {
   quote,
   type Transport,
 } from '@busbar/api/transport';
-import { nearest } from '../nearest.ts';
-import type { Session } from './session.ts';
+import { nearest } from '../../nearest.ts';
+import type { Session } from '../session.ts';
 
 const PREFIX = '$inbox.';
 const MAX_NAME = 240;

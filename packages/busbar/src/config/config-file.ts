@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BusbarError, invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from './nearest.ts';
+import { didYouMean } from '../nearest.ts';
+import { isSchemeName } from '../schemes.ts';
 import { upwards } from './project-folder.ts';
-import { isSchemeName } from './schemes.ts';
 
 /** What a config file says. */
 export interface ConfigFile {

@@ -1,8 +1,8 @@
 /** What people and programs see of an error: a code, a message, a hint, and never a stack unless they ask. */
 
 import { type BusbarError, isBusbarError } from '@busbar/api/transport';
-import type { Environment } from '../config.ts';
-import { maskUrl } from '../secrets.ts';
+import type { Environment } from '../../config/locate-bus.ts';
+import { maskUrl } from '../../secrets.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { printable, toJsonLine } from './printable.ts';

@@ -5,10 +5,10 @@
 
 import type { Published, Sent } from '@busbar/api';
 import { BusbarError, invalid, isBusbarError, type MessageInput, quote, type SendResult } from '@busbar/api/transport';
-import type { FlagValues } from './flag-values.ts';
-import type { MAIL_FLAGS } from './mail-flags.ts';
+import type { FlagValues } from '../input/flag-values.ts';
+import type { MAIL_FLAGS } from '../input/mail-flags.ts';
+import type { Session } from '../session.ts';
 import { checkAgent, inboxOf, unknownAgent } from './mailbox.ts';
-import type { Session } from './session.ts';
 
 /** What is said of a message beside its body. */
 export type Fields = Pick<

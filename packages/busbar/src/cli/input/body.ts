@@ -2,7 +2,7 @@
 
 import { fstatSync } from 'node:fs';
 import { BusbarError, invalid } from '@busbar/api/transport';
-import type { Output } from './output.ts';
+import type { Output } from '../output/output.ts';
 
 /** For the notes of verbs that take a body. */
 export const BODY_NOTE =

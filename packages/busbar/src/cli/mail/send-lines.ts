@@ -2,12 +2,12 @@
 
 import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { DONE, exitCodeOf, REFUSED, USAGE } from './exit-codes.ts';
-import { readLines } from './lines.ts';
-import { type Output, unlessReaderGone } from './output.ts';
-import { printable, toJsonLine } from './printable.ts';
+import { readLines } from '../input/stdin-lines.ts';
+import { DONE, exitCodeOf, REFUSED, USAGE } from '../output/exit-codes.ts';
+import { type Output, unlessReaderGone } from '../output/output.ts';
+import { printable, toJsonLine } from '../output/printable.ts';
+import type { Session } from '../session.ts';
 import { toShellError } from './recipient.ts';
-import type { Session } from './session.ts';
 
 /** What holds for lines that do not say it themselves. */
 export interface LineDefaults {
