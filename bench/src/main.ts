@@ -2,12 +2,12 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Answer, ask } from './answer.ts';
+import { type Answer, ask } from './measurement.ts';
 import { type BenchOptions, parseOptions, USAGE, UsageError } from './options.ts';
-import { makeReport, renderBars, renderHeader, renderSubjects, renderTables } from './report.ts';
-import { SCENARIOS } from './scenarios.ts';
-import { missing } from './subjects.ts';
-import { writeDocs } from './write-docs.ts';
+import { makeReport, renderBars, renderHeader, renderSubjects, renderTables } from './report/report.ts';
+import { writeDocs } from './report/write-docs.ts';
+import { SCENARIOS } from './scenarios/scenarios.ts';
+import { missing } from './targets/targets.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 

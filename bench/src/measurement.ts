@@ -2,9 +2,9 @@
 
 import { type Figure, find, merge } from './figures.ts';
 import type { BenchOptions, Durability } from './options.ts';
-import { SCENARIOS, type ScenarioName } from './scenarios.ts';
-import { Setting } from './setting.ts';
-import { can } from './subjects.ts';
+import { Setting } from './sandbox/sandbox.ts';
+import { SCENARIOS, type ScenarioName } from './scenarios/scenarios.ts';
+import { can } from './targets/targets.ts';
 
 /** The answer of one subject to one question. */
 export interface Answer {

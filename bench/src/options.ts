@@ -1,8 +1,8 @@
 /** What the benchmarks are asked to do. */
 
 import { parseArgs } from 'node:util';
-import { SCENARIOS, type ScenarioName } from './scenarios.ts';
-import { SUBJECTS } from './subjects.ts';
+import { SCENARIOS, type ScenarioName } from './scenarios/scenarios.ts';
+import { SUBJECTS } from './targets/targets.ts';
 
 /** The command line, checked. */
 export interface BenchOptions {

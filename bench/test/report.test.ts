@@ -1,9 +1,9 @@
 /** Tables: one for each circumstance, ratios, and what failed. */
 
 import { expect, test } from 'vitest';
-import type { Answer } from '../src/answer.ts';
 import { cost, merge, rate } from '../src/figures.ts';
-import { renderTables } from '../src/report.ts';
+import type { Answer } from '../src/measurement.ts';
+import { renderTables } from '../src/report/report.ts';
 
 test('a table has the range of the runs and how many times better than the peer that is', () => {
   const answer = (subject: string, ms: number, perSecond: readonly number[]): Answer => ({

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { needServer, runNode, tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
-import type { Report } from '../src/report.ts';
+import type { Report } from '../src/report/report.ts';
 
 const MAIN = new URL('../src/main.ts', import.meta.url);
 

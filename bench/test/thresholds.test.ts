@@ -1,9 +1,9 @@
 /** Bars: held honestly, and silent about what was not measured. */
 
 import { expect, test } from 'vitest';
-import type { Answer } from '../src/answer.ts';
-import { holdBars } from '../src/bars.ts';
 import { cost, rate } from '../src/figures.ts';
+import type { Answer } from '../src/measurement.ts';
+import { holdBars } from '../src/report/thresholds.ts';
 
 const queue = (subject: string, perSecond: number): Answer => ({
   scenario: 'queue',

@@ -1,7 +1,7 @@
 /** A process that plays a part: does what it is told and reports. */
 
 import { onParentMessage, sendToParent } from '@busbar/testbed';
-import { Part } from './part.ts';
+import { Part } from './client-actor.ts';
 
 /** What a process is told to do. */
 export interface Command {

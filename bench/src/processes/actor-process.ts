@@ -1,10 +1,10 @@
 /** The handle of a process that plays a part. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
-import type { Place } from './client.ts';
-import { endOrderly } from './end-orderly.ts';
-import type { Part } from './part.ts';
-import type { Reply } from './role.ts';
+import type { Place } from '../client.ts';
+import type { Reply } from './actor-main.ts';
+import type { Part } from './client-actor.ts';
+import { endOrderly } from './end-process.ts';
 
 /** Only what hangs takes so long. */
 const HANGS_MS = 300_000;
@@ -12,7 +12,7 @@ const CLOSE_MS = 5_000;
 
 /** A process that plays a part. */
 export class Actor implements AsyncDisposable {
-  readonly #child: Child = spawnChild({ file: new URL('./role.ts', import.meta.url) });
+  readonly #child: Child = spawnChild({ file: new URL('./actor-main.ts', import.meta.url) });
   #calls = 0;
 
   /** A process that has opened `subject`. */

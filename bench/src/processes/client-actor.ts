@@ -1,7 +1,7 @@
 /** What a process can be told to do with the subject that it has opened. */
 
-import { type Body, type Client, type Handle, makeBody, type Place, sharedNow } from './client.ts';
-import { SUBJECTS, type Subject } from './subjects.ts';
+import { type Body, type Client, type Handle, makeBody, type Place, sharedNow } from '../client.ts';
+import { SUBJECTS, type Subject } from '../targets/targets.ts';
 import { cpuMs, rssBytes } from './usage.ts';
 
 /** So many messages, so many at a time not yet acknowledged. */

@@ -1,13 +1,13 @@
 /** The report: a table per question, and the same as JSON. */
 
 import { describeMachine, type Machine } from '@busbar/testbed';
-import type { Answer } from './answer.ts';
-import { holdBars } from './bars.ts';
+import { type Figure, find, median, ratio, show } from '../figures.ts';
+import type { Answer } from '../measurement.ts';
+import type { BenchOptions, Durability } from '../options.ts';
+import { SCENARIOS, type ScenarioName } from '../scenarios/scenarios.ts';
+import { missing, SUBJECTS } from '../targets/targets.ts';
 import { columns } from './columns.ts';
-import { type Figure, find, median, ratio, show } from './figures.ts';
-import type { BenchOptions, Durability } from './options.ts';
-import { SCENARIOS, type ScenarioName } from './scenarios.ts';
-import { missing, SUBJECTS } from './subjects.ts';
+import { holdBars } from './thresholds.ts';
 import { readVersions } from './versions.ts';
 
 /** Everything a reader needs to judge the figures. */

@@ -1,9 +1,9 @@
 /** The bars that the design sets, held against what was measured. */
 
-import { type Answer, figureOf } from './answer.ts';
-import { median, ratio, show } from './figures.ts';
-import type { Durability } from './options.ts';
-import type { ScenarioName } from './scenarios.ts';
+import { median, ratio, show } from '../figures.ts';
+import { type Answer, figureOf } from '../measurement.ts';
+import type { Durability } from '../options.ts';
+import type { ScenarioName } from '../scenarios/scenarios.ts';
 
 /** A figure of a subject, against the same figure of another one or against a fixed bound. */
 interface Bar {

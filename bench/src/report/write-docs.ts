@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url);
+const DOCUMENT = new URL('../../../docs/benchmarks.md', import.meta.url);
 const BEGIN = '<!-- figures:begin -->';
 const END = '<!-- figures:end -->';
 

@@ -1,12 +1,12 @@
 /** Where one measurement takes place: a folder, a server, processes, all thrown away after it. */
 
 import { freePort, tempDir } from '@busbar/testbed';
-import { Actor } from './actor.ts';
-import type { Place } from './client.ts';
-import type { Durability } from './options.ts';
+import type { Place } from '../client.ts';
+import type { Durability } from '../options.ts';
+import { Actor } from '../processes/actor-process.ts';
+import { cpuMsOf } from '../processes/usage.ts';
+import { SUBJECTS } from '../targets/targets.ts';
 import { SERVERS, type Served } from './servers.ts';
-import { SUBJECTS } from './subjects.ts';
-import { cpuMsOf } from './usage.ts';
 
 /** One subject, ready to be measured. */
 export class Setting implements AsyncDisposable {

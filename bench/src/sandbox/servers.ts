@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { connect, type NetConnectOpts } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { findServer, freePort, spawnChild, startNats, startRedis, waitFor } from '@busbar/testbed';
-import { endOrderly } from './end-orderly.ts';
-import type { Durability } from './options.ts';
+import type { Durability } from '../options.ts';
+import { endOrderly } from '../processes/end-process.ts';
 
 /** A running server. */
 export interface Served extends AsyncDisposable {
@@ -22,7 +22,7 @@ export interface ServerKind {
   start(durability: Durability, folder: string): Promise<Served>;
 }
 
-const BUSBAR = fileURLToPath(new URL('../../packages/busbar/bin/busbar.js', import.meta.url));
+const BUSBAR = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
 
 /** The name of one of {@link SERVERS}. */
 export type ServerName = 'redis' | 'nats' | 'unix' | 'zmq' | 'ws';

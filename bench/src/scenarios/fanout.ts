@@ -1,7 +1,7 @@
 /** How many events a second reach every one of many subscribers? */
 
 import { rate, timed } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 const SUBSCRIBERS = [1, 10, 100];
 

@@ -1,9 +1,9 @@
 /** What does one cost that waits for work: an agent of a Bus, a worker, a consumer? */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Actor } from '../actor.ts';
 import { cost } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import { Actor } from '../processes/actor-process.ts';
+import type { Scenario } from './scenarios.ts';
 
 const SETTLE_MS = 1000;
 const IDLE_MS = 5000;

@@ -1,7 +1,7 @@
 /** What do 100,000 messages that wait for a consumer add to it? */
 
 import { cost } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 const PENDING = 100_000;
 

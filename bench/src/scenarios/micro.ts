@@ -5,7 +5,7 @@ import { newId } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { Bench } from 'tinybench';
 import { cost } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 export const micro: Scenario = {
   question: 'Small parts: time of each (tinybench)',

@@ -1,7 +1,7 @@
 /** How many tasks a second can one process put in, and another take out and settle? */
 
 import { cost, type Figure, rate, timed } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 export const queue: Scenario = {
   question: 'Work queue: tasks a second, one producer and one consumer process; CPU of all processes for one task',

@@ -1,7 +1,7 @@
 /** How long does a request take from one process to another and back? */
 
 import { cost, percentile, rate, timed } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 /** Requests are soon done: so many times the messages of a run, so that compilers have had their time. */
 const MORE = 3;

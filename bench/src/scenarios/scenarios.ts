@@ -1,17 +1,17 @@
 /** Every question that is asked, by name. */
 
-import type { Figure } from './figures.ts';
-import type { BenchOptions } from './options.ts';
-import { fanout } from './scenarios/fanout.ts';
-import { idle } from './scenarios/idle.ts';
-import { memory } from './scenarios/memory.ts';
-import { micro } from './scenarios/micro.ts';
-import { queue } from './scenarios/queue.ts';
-import { request } from './scenarios/request.ts';
-import { startup } from './scenarios/startup.ts';
-import { wake } from './scenarios/wake.ts';
-import { writers } from './scenarios/writers.ts';
-import type { Setting } from './setting.ts';
+import type { Figure } from '../figures.ts';
+import type { BenchOptions } from '../options.ts';
+import type { Setting } from '../sandbox/sandbox.ts';
+import { fanout } from './fanout.ts';
+import { idle } from './idle.ts';
+import { memory } from './memory.ts';
+import { micro } from './micro.ts';
+import { queue } from './queue.ts';
+import { request } from './request.ts';
+import { startup } from './startup.ts';
+import { wake } from './wake.ts';
+import { writers } from './writers.ts';
 
 /** A question. */
 export interface Scenario {

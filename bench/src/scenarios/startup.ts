@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { cost, median } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 const BIN = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
 const ROUNDS = 15;

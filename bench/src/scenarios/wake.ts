@@ -2,10 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
-import type { Actor } from '../actor.ts';
 import { cost, percentile } from '../figures.ts';
-import type { Heard, Ping } from '../part.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Actor } from '../processes/actor-process.ts';
+import type { Heard, Ping } from '../processes/client-actor.ts';
+import type { Scenario } from './scenarios.ts';
 
 const PINGS = 200;
 const IDLE_MS = 3000;

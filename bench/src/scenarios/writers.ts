@@ -1,7 +1,7 @@
 /** What do many saturating writers get through together, and does any of them starve? */
 
 import { cost, rate } from '../figures.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Scenario } from './scenarios.ts';
 
 const WRITERS = [1, 4, 8];
 const IN_FLIGHT = 16;

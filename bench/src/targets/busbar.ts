@@ -5,7 +5,7 @@ import type { Calls, Message, MessageInput, Transport } from '@busbar/api/transp
 import { connectTransport } from 'busbar';
 import type { Body, Client } from '../client.ts';
 import { requests } from './busbar-bus.ts';
-import { pull } from './pulling.ts';
+import { pull } from './pull-loop.ts';
 
 const QUEUE = 'work';
 const TOPIC = 'news';

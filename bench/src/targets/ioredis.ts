@@ -2,7 +2,7 @@
 
 import { Redis, type Result } from 'ioredis';
 import type { Client, Place } from '../client.ts';
-import { pull } from './pulling.ts';
+import { pull } from './pull-loop.ts';
 
 const SEND = `
 for at = 1, #ARGV, 2 do

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import type { Body, Client, Place } from '../client.ts';
-import { pull } from './pulling.ts';
+import { pull } from './pull-loop.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS job (

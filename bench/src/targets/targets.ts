@@ -1,9 +1,9 @@
 /** Everything that can be measured, by name; each is loaded in the process that uses it. */
 
-import type { Client, Place } from './client.ts';
-import type { Durability } from './options.ts';
-import type { ScenarioName } from './scenarios.ts';
-import { SERVERS, type ServerName } from './servers.ts';
+import type { Client, Place } from '../client.ts';
+import type { Durability } from '../options.ts';
+import { SERVERS, type ServerName } from '../sandbox/servers.ts';
+import type { ScenarioName } from '../scenarios/scenarios.ts';
 
 /** One of the things that are compared. */
 export interface Subject {
@@ -39,21 +39,21 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
     about: 'plainjob: add() for each, a transaction each; its worker takes one at a time and polls each second',
     can: ['queue', 'wake', 'idle', 'writers', 'memory'],
     durabilities: FILE,
-    open: async (place) => (await import('./subjects/plainjob.ts')).open(place),
+    open: async (place) => (await import('./plainjob.ts')).open(place),
   },
   'plainjob-many': {
     about: 'plainjob: addMany() with as many as are in flight elsewhere; the same worker',
     can: ['queue'],
     durabilities: FILE,
     batch: true,
-    open: async (place) => (await import('./subjects/plainjob.ts')).open(place),
+    open: async (place) => (await import('./plainjob.ts')).open(place),
   },
   raw: {
     about: 'bare better-sqlite3: insert, claim and delete as many in one transaction as are in flight elsewhere',
     can: ['queue'],
     durabilities: FILE,
     batch: true,
-    open: async (place) => (await import('./subjects/raw.ts')).open(place),
+    open: async (place) => (await import('./raw.ts')).open(place),
   },
   ...busbar('redis', {
     server: 'redis',
@@ -65,20 +65,20 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
       'BullMQ: add() for each, removeOnComplete, a Worker with as much concurrency as is in flight; else its defaults',
     can: ['queue', 'wake', 'idle', 'writers', 'memory'],
     server: 'redis',
-    open: async (place) => (await import('./subjects/bullmq.ts')).open(place),
+    open: async (place) => (await import('./bullmq.ts')).open(place),
   },
   'bullmq-many': {
     about: 'BullMQ: addBulk() with as many as are in flight elsewhere; the same worker',
     can: ['queue'],
     server: 'redis',
     batch: true,
-    open: async (place) => (await import('./subjects/bullmq.ts')).open(place),
+    open: async (place) => (await import('./bullmq.ts')).open(place),
   },
   ioredis: {
     about: 'bare ioredis: three short scripts with ids, leases and order, pipelined; events by its publish, not stored',
     can: ['queue', 'fanout', 'wake'],
     server: 'redis',
-    open: async (place) => (await import('./subjects/ioredis.ts')).open(place),
+    open: async (place) => (await import('./ioredis.ts')).open(place),
   },
   ...busbar('nats', {
     server: 'nats',
@@ -89,19 +89,19 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
     about: 'bare JetStream: a work queue stream, publishes with ids, a pull consumer that does not wait for its acks',
     can: ['queue', 'wake', 'writers'],
     server: 'nats',
-    open: async (place) => (await import('./subjects/jetstream.ts')).open(place, 'told'),
+    open: async (place) => (await import('./jetstream.ts')).open(place, 'told'),
   },
   'jetstream-asked': {
     about: 'the same, but its consumer asks the server to confirm each ack, as Busbar does',
     can: ['queue'],
     server: 'nats',
-    open: async (place) => (await import('./subjects/jetstream.ts')).open(place, 'asked'),
+    open: async (place) => (await import('./jetstream.ts')).open(place, 'asked'),
   },
   'nats-core': {
     about: 'bare NATS: requests, and events that nobody stores',
     can: ['request', 'fanout'],
     server: 'nats',
-    open: async (place) => (await import('./subjects/nats-core.ts')).open(place),
+    open: async (place) => (await import('./nats-core.ts')).open(place),
   },
   ...busbar('unix', { server: 'unix', ...HUB }),
   ...transport('zmq', { server: 'zmq', ...HUB }),
@@ -109,17 +109,17 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
   moleculer: {
     about: 'Moleculer: a call from broker to broker over TCP, JSON, no hub between',
     can: ['request'],
-    open: async (place) => (await import('./subjects/moleculer.ts')).open(place),
+    open: async (place) => (await import('./moleculer.ts')).open(place),
   },
   nestjs: {
     about: 'NestJS microservices: a message pattern over TCP, JSON, no hub between',
     can: ['request'],
-    open: async (place) => (await import('./subjects/nestjs.ts')).open(place),
+    open: async (place) => (await import('./nestjs.ts')).open(place),
   },
   'bare-socket': {
     about: 'sockets of Node: length-prefixed JSON over a Unix socket, no hub between',
     can: ['request'],
-    open: async (place) => (await import('./subjects/bare-socket.ts')).open(place),
+    open: async (place) => (await import('./bare-socket.ts')).open(place),
   },
 };
 
@@ -142,14 +142,14 @@ function busbar(name: string, backend: Backend): Record<string, Subject> {
       can: ['queue'],
       batch: true,
       beside: beside.many,
-      open: async (place) => (await import('./subjects/busbar.ts')).open(urlOf(place)),
+      open: async (place) => (await import('./busbar.ts')).open(urlOf(place)),
     },
     [`${name}-bus`]: {
       ...foundation(backend),
       about: 'the same through its Bus: enqueue and process, agents that ask each other, JSON codec, results not kept',
       can: ['queue', 'request', 'fanout', 'idle', 'memory'],
       beside: beside.one,
-      open: async (place) => (await import('./subjects/busbar-bus.ts')).open(urlOf(place)),
+      open: async (place) => (await import('./busbar-bus.ts')).open(urlOf(place)),
     },
   };
 }
@@ -162,7 +162,7 @@ function transport(name: string, backend: Backend): Record<string, Subject> {
       about: `Busbar on ${name}: its transport, one message in each call, as many calls in flight as said`,
       can: EVERYTHING,
       beside: beside.one,
-      open: async (place) => (await import('./subjects/busbar.ts')).open(urlOf(place)),
+      open: async (place) => (await import('./busbar.ts')).open(urlOf(place)),
     },
   };
 }
