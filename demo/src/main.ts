@@ -4,14 +4,14 @@ import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isBusbarError } from 'busbar';
-import { Display } from './display.ts';
+import { Display } from './display/display.ts';
 import { type DemoOptions, parseOptions, USAGE, UsageError } from './options.ts';
-import type { Outcome } from './outcome.ts';
-import { describeOutcome } from './report.ts';
+import type { Outcome } from './report/outcome.ts';
+import { describeOutcome } from './report/report.ts';
+import { findFaults, lastLine } from './report/run-check.ts';
+import { toMarkdown, toText } from './report/sections.ts';
+import { hidden } from './report/table.ts';
 import { runDemo } from './run.ts';
-import { toMarkdown, toText } from './sections.ts';
-import { hidden } from './table.ts';
-import { findFaults, lastLine } from './verdict.ts';
 
 /** Somebody wants the run to end. */
 class Interruption extends Error {

@@ -1,19 +1,19 @@
 /** Leads a run through its parts: gather, audit and merge, kill meanwhile, count in the end. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Crew } from './crew.ts';
-import type { Display } from './display.ts';
-import { type Kill, killWorkerAtWork } from './kill-worker.ts';
-import { AUDITS, RESULTS } from './names.ts';
-import type { AuditResult, AuditTask, Problem } from './news.ts';
+import type { Place } from './bus/demo-bus.ts';
+import { AUDITS, RESULTS } from './bus/names.ts';
+import { patiently } from './bus/retry-while-unavailable.ts';
+import type { Display } from './display/display.ts';
+import type { Watch } from './display/watch.ts';
 import { type DemoOptions, UsageError } from './options.ts';
-import type { Outcome } from './outcome.ts';
-import { patiently } from './patience.ts';
-import type { Place } from './place.ts';
-import { readResults } from './results-file.ts';
-import { count, hidden } from './table.ts';
-import type { Tally } from './tally.ts';
-import type { Watch } from './watch.ts';
+import { type Kill, killWorkerAtWork } from './processes/kill-worker.ts';
+import type { AuditResult, AuditTask, Problem } from './processes/process-event.ts';
+import type { Crew } from './processes/workers.ts';
+import type { Outcome } from './report/outcome.ts';
+import { readResults } from './report/results-file.ts';
+import type { Tally } from './report/run-stats.ts';
+import { count, hidden } from './report/table.ts';
 
 /** All that a run is made of. */
 export interface RunParts {

@@ -1,15 +1,15 @@
 /** One run: the bus, the processes and the watch over them, from the first to the last. */
 
-import type { RunBrief } from './brief.ts';
-import { Conductor, processesOf } from './conductor.ts';
-import { Crew } from './crew.ts';
-import type { Display } from './display.ts';
+import { openPlace, type Place } from './bus/demo-bus.ts';
+import type { Display } from './display/display.ts';
+import { Watch } from './display/watch.ts';
 import type { DemoOptions } from './options.ts';
-import type { Outcome } from './outcome.ts';
-import { openPlace, type Place } from './place.ts';
-import { hidden } from './table.ts';
-import { Tally } from './tally.ts';
-import { Watch } from './watch.ts';
+import { Conductor, processesOf } from './orchestrator.ts';
+import type { RunBrief } from './processes/process-config.ts';
+import { Crew } from './processes/workers.ts';
+import type { Outcome } from './report/outcome.ts';
+import { Tally } from './report/run-stats.ts';
+import { hidden } from './report/table.ts';
 
 /** What a run needs beside its options. */
 export interface Surroundings {

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
-import { type AuditedFile, auditFile } from '../src/audit.ts';
-import { type Found, findSourceFiles } from '../src/source-files.ts';
+import { type AuditedFile, auditFile } from '../src/audit/audit.ts';
+import { type Found, findSourceFiles } from '../src/audit/source-files.ts';
 
 async function audit(name: string, text: string | Uint8Array): Promise<AuditedFile> {
   await using folder = tempDir();

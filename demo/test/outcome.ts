@@ -1,9 +1,9 @@
 /** Outcomes of runs that never were, for tests of what is made of them. */
 
-import type { Audit } from '../src/audit.ts';
-import type { AuditResult } from '../src/news.ts';
-import type { Outcome } from '../src/outcome.ts';
-import { Tally } from '../src/tally.ts';
+import type { Audit } from '../src/audit/audit.ts';
+import type { AuditResult } from '../src/processes/process-event.ts';
+import type { Outcome } from '../src/report/outcome.ts';
+import { Tally } from '../src/report/run-stats.ts';
 
 /** An audit of a file with so many lines, and as many of the rest. */
 export function audit(file: string, lines = 10): Audit {

@@ -2,10 +2,10 @@
 
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { Display } from '../src/display.ts';
-import { describeOutcome } from '../src/report.ts';
-import { toMarkdown, toText } from '../src/sections.ts';
-import { table } from '../src/table.ts';
+import { Display } from '../src/display/display.ts';
+import { describeOutcome } from '../src/report/report.ts';
+import { toMarkdown, toText } from '../src/report/sections.ts';
+import { table } from '../src/report/table.ts';
 import { audit, outcome } from './outcome.ts';
 
 const binary = { status: 'skipped', file: 'logo.ts', reason: 'binary' } as const;

@@ -3,8 +3,8 @@
 import { appendFileSync } from 'node:fs';
 import { type TempDir, tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
-import type { AuditResult } from '../src/news.ts';
-import { appendResults, readResults } from '../src/results-file.ts';
+import type { AuditResult } from '../src/processes/process-event.ts';
+import { appendResults, readResults } from '../src/report/results-file.ts';
 
 function result(id: string, worker = 'w'): AuditResult {
   return { id, worker, audit: { status: 'skipped', file: `${id}.ts`, reason: 'binary' }, grade: undefined };

@@ -1,8 +1,8 @@
 /** What counts in the end: the last line, and what is wrong. */
 
 import { expect, test } from 'vitest';
-import { Tally } from '../src/tally.ts';
-import { findFaults, lastLine } from '../src/verdict.ts';
+import { findFaults, lastLine } from '../src/report/run-check.ts';
+import { Tally } from '../src/report/run-stats.ts';
 import { audit, outcome, resultsOf } from './outcome.ts';
 
 const three = [audit('a.ts'), audit('b.ts'), audit('c.ts')];

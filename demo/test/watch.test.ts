@@ -4,10 +4,10 @@ import { PassThrough } from 'node:stream';
 import { waitFor } from '@busbar/testbed';
 import { connect } from 'busbar';
 import { expect, test } from 'vitest';
-import { Display } from '../src/display.ts';
-import { AUDITS } from '../src/names.ts';
-import { Tally } from '../src/tally.ts';
-import { Watch } from '../src/watch.ts';
+import { AUDITS } from '../src/bus/names.ts';
+import { Display } from '../src/display/display.ts';
+import { Watch } from '../src/display/watch.ts';
+import { Tally } from '../src/report/run-stats.ts';
 
 test('shows what goes on, from the start to the end, and a stall', async () => {
   await using bus = await connect('memory:', { ns: crypto.randomUUID() });

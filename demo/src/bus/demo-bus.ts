@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { type TempDir, tempDir } from '@busbar/testbed';
 import { type Bus, BusbarError, connect, isBusbarError } from 'busbar';
-import { UsageError } from './options.ts';
+import { UsageError } from '../options.ts';
 import { hasServer, type Server, startServer } from './server.ts';
 
 /** Where a run takes place. Disposing of it leaves the caller's bus as it was found. */

@@ -1,8 +1,8 @@
 /** Servers that the demonstration starts for itself, to kill them. */
 
 import { missingServer, type ServerProgram, startNats, startRedis, type TempDir } from '@busbar/testbed';
+import { UsageError } from '../options.ts';
 import { startHub } from './hub.ts';
-import { UsageError } from './options.ts';
 
 /** A throw-away server of a backend. Disposing of it kills it and removes its data. */
 export interface Server extends AsyncDisposable {

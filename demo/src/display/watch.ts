@@ -1,10 +1,10 @@
 /** Watches a run: shows it a few times a second, and notices when nothing happens any more. */
 
 import type { Bus, BusStats } from 'busbar';
+import { AUDITS, RESULTS } from '../bus/names.ts';
+import type { Tally } from '../report/run-stats.ts';
+import { count } from '../report/table.ts';
 import type { Display, Frame } from './display.ts';
-import { AUDITS, RESULTS } from './names.ts';
-import { count } from './table.ts';
-import type { Tally } from './tally.ts';
 
 /** What is watched, and where it is shown. */
 export interface WatchPlan {

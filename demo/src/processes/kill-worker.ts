@@ -2,9 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowsedMessage, Bus } from 'busbar';
-import type { Crew, Member } from './crew.ts';
-import { AUDITS } from './names.ts';
-import { patiently } from './patience.ts';
+import { AUDITS } from '../bus/names.ts';
+import { patiently } from '../bus/retry-while-unavailable.ts';
+import type { Crew, Member } from './workers.ts';
 
 /** A worker that was killed, and the ids of the tasks that it held. */
 export interface Kill {

@@ -1,6 +1,6 @@
 /** What the processes of the demonstration and the one that started them tell each other. */
 
-import type { Audit } from './audit.ts';
+import type { Audit } from '../audit/audit.ts';
 
 /** One piece of news from a process. An `event` is the id of an event that it published. */
 export type News =

@@ -1,9 +1,9 @@
 /** The processes of a run: started, listened to, killed and replaced. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
-import type { Brief, RunBrief } from './brief.ts';
-import { AGENTS, type Role } from './names.ts';
-import type { News, Order } from './news.ts';
+import { AGENTS, type Role } from '../bus/names.ts';
+import type { Brief, RunBrief } from './process-config.ts';
+import type { News, Order } from './process-event.ts';
 
 /** One process. */
 export interface Member {

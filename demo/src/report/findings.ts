@@ -1,7 +1,7 @@
 /** The part of the report about the source files. */
 
-import type { AuditedFile } from './audit.ts';
-import type { Problem } from './news.ts';
+import type { AuditedFile } from '../audit/audit.ts';
+import type { Problem } from '../processes/process-event.ts';
 import type { Outcome } from './outcome.ts';
 import type { Section } from './sections.ts';
 import { count, hidden, percent, size } from './table.ts';

@@ -1,9 +1,9 @@
 /** A run that came to its end, as verdict and report see it. */
 
-import type { Kill } from './kill-worker.ts';
-import type { Problem } from './news.ts';
+import type { Kill } from '../processes/kill-worker.ts';
+import type { Problem } from '../processes/process-event.ts';
 import type { Merged } from './results-file.ts';
-import type { Tally } from './tally.ts';
+import type { Tally } from './run-stats.ts';
 
 /** A run that came to its end. */
 export interface Outcome {

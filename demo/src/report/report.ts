@@ -1,7 +1,7 @@
 /** The report of a run: what was found, and what went over the bus. */
 
+import type { AuditResult } from '../processes/process-event.ts';
 import { describeFindings } from './findings.ts';
-import type { AuditResult } from './news.ts';
 import type { Outcome } from './outcome.ts';
 import type { Section } from './sections.ts';
 import { count } from './table.ts';

@@ -1,7 +1,7 @@
 /** The file that editors merge results into, guarded by fencing tokens. */
 
 import { appendFile, open } from 'node:fs/promises';
-import type { AuditResult } from './news.ts';
+import type { AuditResult } from '../processes/process-event.ts';
 
 /** One line of the file. */
 interface Line {

@@ -1,6 +1,6 @@
 /** Counts what the processes tell. */
 
-import type { LockUse, News, Problem } from './news.ts';
+import type { LockUse, News, Problem } from '../processes/process-event.ts';
 
 /** Numbers of one run. */
 export class Tally {

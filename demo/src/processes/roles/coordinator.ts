@@ -1,11 +1,11 @@
 /** The coordinator: finds the source files and puts one task in for each. */
 
 import { createHash } from 'node:crypto';
-import type { Brief } from '../brief.ts';
-import { AUDITS, TOPICS } from '../names.ts';
-import type { AuditTask, News, Problem } from '../news.ts';
-import { patiently } from '../patience.ts';
-import { findSourceFiles } from '../source-files.ts';
+import { findSourceFiles } from '../../audit/source-files.ts';
+import { AUDITS, TOPICS } from '../../bus/names.ts';
+import { patiently } from '../../bus/retry-while-unavailable.ts';
+import type { Brief } from '../process-config.ts';
+import type { AuditTask, News, Problem } from '../process-event.ts';
 import { playRole } from './play-role.ts';
 
 const BATCH = 500;

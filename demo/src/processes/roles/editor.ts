@@ -1,11 +1,11 @@
 /** An editor: merges results into the report file, which it may write to only while it holds the lock. */
 
 import { type Bus, isBusbarError, type Lock } from 'busbar';
+import { REPORT_LOCK, RESULTS, TOPICS } from '../../bus/names.ts';
+import { patiently } from '../../bus/retry-while-unavailable.ts';
+import { appendResults } from '../../report/results-file.ts';
 import { Batcher } from '../batcher.ts';
-import { REPORT_LOCK, RESULTS, TOPICS } from '../names.ts';
-import type { AuditResult, LockUse } from '../news.ts';
-import { patiently } from '../patience.ts';
-import { appendResults } from '../results-file.ts';
+import type { AuditResult, LockUse } from '../process-event.ts';
 import { playRole } from './play-role.ts';
 
 /** How many results are merged with one write at most. */

@@ -1,8 +1,8 @@
 /** The expert: says what it thinks of an audit when it is asked. */
 
-import type { Audit } from '../audit.ts';
-import { gradeAudit } from '../grade.ts';
-import { REVIEW } from '../names.ts';
+import type { Audit } from '../../audit/audit.ts';
+import { gradeAudit } from '../../audit/grade.ts';
+import { REVIEW } from '../../bus/names.ts';
 import { playRole } from './play-role.ts';
 
 await playRole(async ({ brief, bus }) => {

@@ -2,8 +2,8 @@
 
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 import { type Bus, connect } from 'busbar';
-import type { Brief } from '../brief.ts';
-import type { News, Order } from '../news.ts';
+import type { Brief } from '../process-config.ts';
+import type { News, Order } from '../process-event.ts';
 
 /** What a role has at hand. */
 export interface Stage {

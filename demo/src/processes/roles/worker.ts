@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { auditFile } from '../audit.ts';
-import { AGENTS, AUDITS, RESULTS, REVIEW, TOPICS } from '../names.ts';
-import type { AuditResult, AuditTask } from '../news.ts';
+import { auditFile } from '../../audit/audit.ts';
+import { AGENTS, AUDITS, RESULTS, REVIEW, TOPICS } from '../../bus/names.ts';
+import type { AuditResult, AuditTask } from '../process-event.ts';
 import { playRole } from './play-role.ts';
 
 /** The expert is asked about every so many files. */
