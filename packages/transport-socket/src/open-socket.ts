@@ -1,13 +1,13 @@
 /** Opens a transport over a hub, whatever the link. */
 
 import { openTransport, type Transport } from '@busbar/api/transport';
-import { SocketBackend } from './client/socket-backend.ts';
-import type { OwnHub } from './client-plan.ts';
-import { readClientUrl } from './client-url.ts';
-import type { ClientLink } from './link.ts';
+import { readClientUrl } from './links/client-url.ts';
+import type { OwnHub } from './links/connect-config.ts';
+import type { ClientLink } from './links/link.ts';
+import { isListening, unixClient } from './links/unix/unix-client.ts';
+import { type HubProgram, startHub } from './local/start-hub.ts';
 import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
-import { type HubProgram, startHub } from './start-hub.ts';
-import { isListening, unixClient } from './unix/unix-client.ts';
+import { SocketBackend } from './socket-driver.ts';
 
 /** Starts a hub where none listens; resolves when it may be tried again. */
 export type StartHub = (signal: AbortSignal) => Promise<void>;

@@ -1,9 +1,9 @@
 /** Options of the socket transport: types, defaults, and the check of them. */
 
 import { checkInteger, checkOptions, checkText, invalid, quote } from '@busbar/api/transport';
-import { HEARTBEAT_MS } from './protocol.ts';
-import type { HubProgram } from './start-hub.ts';
-import { toSocketPath } from './unix/socket-path.ts';
+import { toSocketPath } from './local/socket-path.ts';
+import type { HubProgram } from './local/start-hub.ts';
+import { HEARTBEAT_MS } from './wire/protocol.ts';
 
 /** What every link takes. */
 export interface LinkOptions {

@@ -4,8 +4,8 @@ import type { Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer, HarnessStore, Stranger } from '@busbar/conformance';
 import { openProxy, tempDir } from '@busbar/testbed';
 import { openUnix, stopHub } from '../src/index.ts';
-import { tokenOf } from './raw-peer.ts';
-import { type RunningHub, startHub, whenServing } from './running-hub.ts';
+import { tokenOf } from './support/raw-peer.ts';
+import { type RunningHub, startHub, whenServing } from './support/running-hub.ts';
 
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
 

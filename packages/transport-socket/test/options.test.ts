@@ -1,7 +1,7 @@
 // What is refused before anything is opened: URLs, options, tokens.
 import { BusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
-import { Tokens } from '../src/hub/tokens.ts';
+import { Tokens } from '../src/hub/access-tokens.ts';
 import { hubLink, openUnix, parseUnixUrl, serveHub, type UnixOptions } from '../src/index.ts';
 
 function refusal(work: () => unknown): BusbarError {

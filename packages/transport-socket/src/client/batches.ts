@@ -1,8 +1,8 @@
 /** Cuts what goes to a hub into pieces that its frames hold. */
 
 import { BusbarError } from '@busbar/api/transport';
-import { MAX_FRAME_BYTES } from '../frame.ts';
-import { BATCH_BYTES } from '../protocol.ts';
+import { MAX_FRAME_BYTES } from '../wire/frame.ts';
+import { BATCH_BYTES } from '../wire/protocol.ts';
 
 /** Names, punctuation and numbers of one item in a head. */
 const HEAD_BYTES = 128;

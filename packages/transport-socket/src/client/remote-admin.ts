@@ -12,11 +12,11 @@ import type {
   StateRecord,
   TopicInfo,
 } from '@busbar/api/transport';
-import type { Frame, Head } from '../frame.ts';
-import { readMessage } from '../wire-message.ts';
-import { readSettings } from '../wire-values.ts';
+import type { Frame, Head } from '../wire/frame.ts';
+import { readMessage } from '../wire/message-codec.ts';
+import { readSettings } from '../wire/value-codec.ts';
 import { batches } from './batches.ts';
-import type { HubLine } from './hub-line.ts';
+import type { HubLine } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
 const EXPORT_BATCH = 256;

@@ -9,13 +9,13 @@ import {
   type Service,
   type StampedMessage,
 } from '@busbar/api/transport';
-import { FRAME, type Frame, type Head } from '../frame.ts';
-import { toErrorHead } from '../wire-error.ts';
-import { readMessage, stampReply, toInputHead, toMessageHead } from '../wire-message.ts';
-import type { HubLine } from './hub-line.ts';
-import { ConnectionLost } from './pending.ts';
+import { toErrorHead } from '../wire/error-codec.ts';
+import { FRAME, type Frame, type Head } from '../wire/frame.ts';
+import { readMessage, stampReply, toInputHead, toMessageHead } from '../wire/message-codec.ts';
+import { Replies } from './call-replies.ts';
+import type { HubLine } from './hub-client.ts';
+import { ConnectionLost } from './pending-request.ts';
 import { type Handler, RemoteService, ServedCall } from './remote-service.ts';
-import { Replies } from './replies.ts';
 
 /** Calls that this client makes and serves. */
 export class RemoteCalls implements CallBackend {

@@ -1,9 +1,9 @@
 /** A place in a stream that the hub reads for this client; found again after a lost connection. */
 
 import type { CallContext } from '@busbar/api/transport';
-import type { Frame, Head } from '../frame.ts';
-import type { HubLine } from './hub-line.ts';
-import { ConnectionLost } from './pending.ts';
+import type { Frame, Head } from '../wire/frame.ts';
+import type { HubLine } from './hub-client.ts';
+import { ConnectionLost } from './pending-request.ts';
 
 /** What there is to read, and how to ask for it. */
 export interface RemoteSource {

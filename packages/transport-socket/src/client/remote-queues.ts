@@ -10,13 +10,13 @@ import type {
   Wanted,
 } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
-import type { Frame, Head } from '../frame.ts';
-import { sizeOfMessage } from '../message-size.ts';
-import { readError } from '../wire-error.ts';
-import { readMessage, toInputHead } from '../wire-message.ts';
+import { readError } from '../wire/error-codec.ts';
+import type { Frame, Head } from '../wire/frame.ts';
+import { readMessage, toInputHead } from '../wire/message-codec.ts';
+import { sizeOfMessage } from '../wire/message-size.ts';
 import { batches, sizeOfText } from './batches.ts';
-import type { HubLine } from './hub-line.ts';
-import { Joiner } from './joiner.ts';
+import { Joiner } from './call-coalescer.ts';
+import type { HubLine } from './hub-client.ts';
 
 /** How long a wait that was cancelled waits for the hub to say what it had brought by then. */
 const CANCEL_MS = 1_000;

@@ -1,8 +1,8 @@
 /** What this client serves: an address, and each call to it. */
 
 import { BusbarError, type Message, type MessageInput } from '@busbar/api/transport';
-import type { Head } from '../frame.ts';
-import { CALL_CREDIT } from '../protocol.ts';
+import type { Head } from '../wire/frame.ts';
+import { CALL_CREDIT } from '../wire/protocol.ts';
 
 /** Answers a call. */
 export type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;

@@ -9,11 +9,11 @@ import type {
   TopicBackend,
   TopicEvent,
 } from '@busbar/api/transport';
-import type { Head } from '../frame.ts';
-import { sizeOfMessage } from '../message-size.ts';
-import { readMessage } from '../wire-message.ts';
-import type { HubLine } from './hub-line.ts';
-import { Joiner } from './joiner.ts';
+import type { Head } from '../wire/frame.ts';
+import { readMessage } from '../wire/message-codec.ts';
+import { sizeOfMessage } from '../wire/message-size.ts';
+import { Joiner } from './call-coalescer.ts';
+import type { HubLine } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 import { joinKey, sendAll } from './remote-queues.ts';
 

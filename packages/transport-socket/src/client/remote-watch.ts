@@ -1,9 +1,9 @@
 /** A watch over entries: after a lost connection only what differs from what was told is told. */
 
 import type { CallContext, Cursor, EntryChange } from '@busbar/api/transport';
-import type { Head } from '../frame.ts';
-import { readEntry } from '../wire-values.ts';
-import type { HubLine } from './hub-line.ts';
+import type { Head } from '../wire/frame.ts';
+import { readEntry } from '../wire/value-codec.ts';
+import type { HubLine } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
 type Change = Exclude<EntryChange, { readonly kind: 'synced' }>;

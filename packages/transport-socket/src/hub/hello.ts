@@ -1,8 +1,8 @@
 /** What a client says first, checked, and what the hub answers. */
 
 import { BusbarError, checkInteger, checkText, type Transport } from '@busbar/api/transport';
-import { bad, type Head, MAX_FRAME_BYTES } from '../frame.ts';
-import { HEARTBEAT_MS, PROTOCOL_VERSION, type Welcome } from '../protocol.ts';
+import { bad, type Head, MAX_FRAME_BYTES } from '../wire/frame.ts';
+import { HEARTBEAT_MS, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 
 /** Who a client says it is, and what it wants. */
 export interface Introduced {

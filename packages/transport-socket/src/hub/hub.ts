@@ -2,11 +2,11 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Door, HubLink, Listener } from '../link.ts';
-import type { HubStatus } from './reply.ts';
+import type { Door, HubLink, Listener } from '../links/link.ts';
+import { type AccessToken, Tokens } from './access-tokens.ts';
+import type { HubStatus } from './operations/operation.ts';
 import { HubSession, type HubShared } from './session.ts';
-import { type OpenStore, Stores } from './stores.ts';
-import { type AccessToken, Tokens } from './tokens.ts';
+import { type OpenStore, Stores } from './store-pool.ts';
 
 /** What a hub is made of. */
 export interface HubOptions {

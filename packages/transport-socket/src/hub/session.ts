@@ -1,22 +1,22 @@
 /** One client at the hub, from its hello to the end of its connection. */
 
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
-import { bad, FRAME, type Frame, frame, type Head } from '../frame.ts';
-import { Heartbeat } from '../heartbeat.ts';
-import type { Connection, ConnectionEvents, PeerInfo } from '../link.ts';
-import { HELLO_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../protocol.ts';
-import { toErrorHead } from '../wire-error.ts';
-import type { CallRouter } from './call-router.ts';
-import { Cancellation } from './cancellation.ts';
-import { Cursors } from './cursors.ts';
+import { Heartbeat } from '../links/heartbeat.ts';
+import type { Connection, ConnectionEvents, PeerInfo } from '../links/link.ts';
+import { toErrorHead } from '../wire/error-codec.ts';
+import { bad, FRAME, type Frame, frame, type Head } from '../wire/frame.ts';
+import { HELLO_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
+import type { Tokens } from './access-tokens.ts';
+import { Throttle } from './backpressure.ts';
+import type { CallRouter } from './calls/call-router.ts';
+import { ServedCalls } from './calls/inflight-served.ts';
+import { Cancellation } from './cancellation-token.ts';
 import { readHello, toWelcome } from './hello.ts';
-import { findOperation } from './operations.ts';
-import type { QueueSizes } from './queue-sizes.ts';
-import type { Client, HubControl, Reply, Request } from './reply.ts';
-import { ServedCalls } from './served-calls.ts';
-import type { LentStore, Stores } from './stores.ts';
-import { Throttle } from './throttle.ts';
-import type { Tokens } from './tokens.ts';
+import { Cursors } from './operations/cursors.ts';
+import type { Client, HubControl, Reply, Request } from './operations/operation.ts';
+import { findOperation } from './operations/operation-table.ts';
+import type { QueueSizes } from './operations/queue-sizes.ts';
+import type { LentStore, Stores } from './store-pool.ts';
 
 /** What the sessions of one hub share. */
 export interface HubShared {

@@ -1,0 +1,69 @@
+/** The backend of a client: every facet asks the hub. */
+
+import type {
+  AdminBackend,
+  Backend,
+  Capabilities,
+  EntryBackend,
+  QueueBackend,
+  StateChange,
+  TopicBackend,
+} from '@busbar/api/transport';
+import { HubLine, type LineOptions } from './client/hub-client.ts';
+import { remoteAdmin } from './client/remote-admin.ts';
+import { RemoteCalls } from './client/remote-calls.ts';
+import { remoteEntries } from './client/remote-kv.ts';
+import { remoteQueues } from './client/remote-queues.ts';
+import { remoteTopics } from './client/remote-topics.ts';
+
+/** The backend of a client. */
+export class SocketBackend implements Backend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly queues: QueueBackend;
+  readonly topics: TopicBackend;
+  readonly entries: EntryBackend;
+  readonly admin: AdminBackend;
+  readonly calls: RemoteCalls;
+  readonly #line: HubLine;
+
+  private constructor(
+    { link: { name, reach }, introduction: { agent } }: LineOptions,
+    line: HubLine,
+    calls: RemoteCalls,
+  ) {
+    this.name = name;
+    this.capabilities = { ...line.welcome.capabilities, reach };
+    this.queues = remoteQueues(line, agent);
+    this.topics = remoteTopics(line, agent);
+    this.entries = remoteEntries(line);
+    this.admin = remoteAdmin(line);
+    this.calls = calls;
+    this.#line = line;
+  }
+
+  /** Reaches the hub; rejects with what stands in the way. */
+  static async open(options: LineOptions): Promise<SocketBackend> {
+    const calls = new RemoteCalls(() => line);
+    const line = new HubLine(options, {
+      onResumed: () => calls.resumed(),
+      onCall: (each) => calls.heard(each),
+      onLost: () => calls.lost(),
+    });
+    try {
+      await line.open();
+      return new SocketBackend(options, line, calls);
+    } catch (error) {
+      await line.close();
+      throw error;
+    }
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#line.onState(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#line.close();
+  }
+}

@@ -1,0 +1,227 @@
+// What becomes of clients when the hub, or the way to it, breaks. The hub is a process of its own, over a SQLite file.
+
+import type { SendResult, Transport } from '@busbar/api/transport';
+import type { Harness, HarnessServer } from '@busbar/conformance';
+import { waitFor } from '@busbar/testbed';
+import { describe, expect, test } from 'vitest';
+import { harness as unix } from '../harness.ts';
+import { linkHarness, ws, zmq } from '../support/link-harness.ts';
+
+const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$'), linkHarness(zmq, 'sqlite:$')];
+
+interface Setting extends AsyncDisposable {
+  readonly server: HarnessServer;
+  open(): Promise<Transport>;
+}
+
+/** A hub behind a proxy, and what opens clients that are closed at the end. */
+async function setting(harness: Harness): Promise<Setting> {
+  const store = await harness.store({ server: true });
+  const clients: Transport[] = [];
+  return {
+    server: store.server!,
+    async open() {
+      const client = await store.open();
+      clients.push(client);
+      return client;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((client) => client.close()));
+      await store.remove();
+    },
+  };
+}
+
+const body = (text: string): Uint8Array => Buffer.from(text);
+const textOf = (message: { readonly body: Uint8Array }): string => Buffer.from(message.body).toString();
+
+/** Sends `count` messages one after the other, many at a time, and resolves with those that were acknowledged. */
+async function flood(client: Transport, count: number, onSent: (done: number) => void): Promise<string[]> {
+  const stored: string[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) {
+      const name = `m${next++}`;
+      const [result] = await client.queues
+        .send('jobs', [{ id: name, body: body(name) }], { timeoutMs: 15_000 })
+        .catch((): SendResult[] => []);
+      if (result?.status === 'stored') stored.push(name);
+      onSent(stored.length);
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+  return stored;
+}
+
+/** Takes and acks what is there, until nothing has been there for a while. */
+async function drain(client: Transport, queue: string): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const deliveries = await client.queues.receive(queue, { max: 100, waitMs: 200 });
+    if (deliveries.length === 0) return names;
+    names.push(...deliveries.map(textOf));
+    await client.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+  }
+}
+
+describe.each(LINKS)('a hub over $name', (harness) => {
+  test('that is killed in a storm of sends loses nothing acknowledged, and stores nothing twice', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    let killed: Promise<void> | undefined;
+    const restart = async (): Promise<void> => {
+      await all.server.kill();
+      await all.server.start();
+    };
+    const stored = await flood(client, 3_000, (done) => {
+      if (done > 500) killed ??= restart();
+    });
+    await killed;
+    expect(killed).toBeDefined();
+    const found = await drain(client, 'jobs');
+    expect(new Set(found).size).toBe(found.length);
+    expect(stored.filter((name) => !found.includes(name))).toEqual([]);
+    expect(stored.length).toBe(3_000);
+  });
+
+  test('that comes back is told of by states, and found by waits, subscriptions, watches and services', async () => {
+    await using all = await setting(harness);
+    const [client, other] = [await all.open(), await all.open()];
+    const states: string[] = [];
+    client.onState(({ state }) => states.push(state));
+    const waiting = client.queues.receive('inbox', { waitMs: 20_000 });
+    const events: string[] = [];
+    await client.topics.subscribe('news', {}, (batch) => void events.push(...batch.map(textOf)));
+    const changes: unknown[] = [];
+    await client.entries.put('k/gone', body('1'));
+    await client.entries.put('k/stays', body('1'));
+    await client.entries.watch('k/', (batch) => {
+      changes.push(...batch.map((change) => (change.kind === 'put' ? change.entry.key : change.kind)));
+    });
+    await client.calls!.serve('echo', {}, async function* (message) {
+      yield { body: message.body };
+    });
+    await client.topics.publish('news', [{ body: body('before') }]);
+    await waitFor(() => changes.includes('synced') && events.length === 1, { what: 'the first event' });
+    await all.server.kill();
+    await waitFor(() => client.state === 'reconnecting', { what: 'the loss' });
+    await all.server.start();
+    await other.entries.delete('k/gone');
+    await other.entries.put('k/new', body('1'));
+    await other.topics.publish('news', [{ body: body('after') }]);
+    await other.queues.send('inbox', [{ body: body('mail') }]);
+    expect((await waiting).map(textOf)).toEqual(['mail']);
+    await waitFor(() => events.length >= 2 && changes.length >= 5, { what: 'what came after' });
+    expect(events).toEqual(['before', 'after']);
+    expect(changes.slice(0, 3)).toEqual(['k/gone', 'k/stays', 'synced']);
+    expect(changes.slice(3).toSorted()).toEqual(['deleted', 'k/new']);
+    const replies: string[] = [];
+    for await (const reply of other.calls!.call('echo', { body: body('hello') })) replies.push(textOf(reply));
+    expect(replies).toEqual(['hello']);
+    expect(states).toEqual(['reconnecting', 'open']);
+  });
+
+  test('that ends in order says so, and its leases are held on', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    await client.queues.send('jobs', [{ body: body('a') }]);
+    const [held] = await client.queues.receive('jobs');
+    await all.server.stop();
+    await all.server.start();
+    expect(await client.queues.receive('jobs', { waitMs: 300 })).toEqual([]);
+    const [settled] = await client.queues.settle([{ receipt: held!.receipt, action: 'ack' }]);
+    expect(settled!.status).toBe('done');
+  });
+
+  test('that stays away makes calls fail with UNAVAILABLE in their time, and closing is quick', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    await client.topics.subscribe('news', {}, () => undefined);
+    await client.entries.watch('k', () => undefined);
+    await client.calls!.serve('echo', {}, async function* () {});
+    const waiting = expect(client.queues.receive('inbox', { waitMs: Number.POSITIVE_INFINITY })).rejects.toMatchObject({
+      code: 'CLOSED',
+    });
+    await all.server.kill();
+    const failing = client.entries.get('k', { timeoutMs: 300 });
+    await expect(failing).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    const since = performance.now();
+    await client.close();
+    await waiting;
+    expect(performance.now() - since).toBeLessThan(2_000);
+  });
+
+  test('that stands still for a while is waited for', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    all.server.pause();
+    const sending = client.queues.send('jobs', [{ body: body('a') }]);
+    await waitFor(() => client.state === 'reconnecting', { what: 'the silence to be noticed', timeoutMs: 10_000 });
+    all.server.resume();
+    expect((await sending)[0]!.status).toBe('stored');
+    expect(await drain(client, 'jobs')).toEqual(['a']);
+  });
+});
+
+describe.each(LINKS)('a connection over $name', (harness) => {
+  test('that is cut again and again, also within frames, loses and doubles nothing', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    const proxy = all.server.wire as unknown as { cutAfter(bytes: number, direction: string): void };
+    let cuts = 0;
+    const stored = await flood(client, 2_000, (done) => {
+      if (done < (cuts + 1) * 100 || cuts >= 12) return;
+      cuts += 1;
+      proxy.cutAfter(37 + cuts * 11, cuts % 2 === 0 ? 'toTarget' : 'toClient');
+    });
+    expect(cuts).toBe(12);
+    const found = await drain(client, 'jobs');
+    expect(new Set(found).size).toBe(found.length);
+    expect(stored.length).toBe(2_000);
+    expect(found.length).toBe(2_000);
+  });
+
+  test('that is half open is noticed, and calls go on over the next one', async () => {
+    await using all = await setting(harness);
+    const client = await all.open();
+    all.server.wire.halfOpen();
+    const sending = client.queues.send('jobs', [{ body: body('a') }]);
+    await waitFor(() => client.state === 'reconnecting', { what: 'the silence to be noticed', timeoutMs: 10_000 });
+    all.server.wire.heal();
+    expect((await sending)[0]!.status).toBe('stored');
+    expect(await drain(client, 'jobs')).toEqual(['a']);
+  });
+
+  test('lost before a settlement is answered makes its outcome unknown, and it is not repeated', async () => {
+    await using all = await setting(harness);
+    const [client, other] = [await all.open(), await all.open()];
+    await client.queues.send('jobs', [{ body: body('a') }, { body: body('b') }]);
+    const held = await client.queues.receive('jobs', { max: 2 });
+    all.server.wire.halfOpen();
+    const settling = client.queues.settle(held.map(({ receipt }) => ({ receipt, action: 'ack' })));
+    await waitFor(() => client.state === 'reconnecting', { what: 'the loss', timeoutMs: 10_000 });
+    all.server.wire.heal();
+    expect((await settling).map(({ status }) => status)).toEqual(['unknown', 'unknown']);
+    expect(await other.queues.receive('jobs', { waitMs: 100 })).toEqual([]);
+  });
+
+  test('lost in the middle of a call ends it with an error, once', async () => {
+    await using all = await setting(harness);
+    const [client, server] = [await all.open(), await all.open()];
+    let runs = 0;
+    await server.calls!.serve('slow', {}, async function* (_, signal) {
+      runs += 1;
+      yield { body: body('one') };
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    });
+    const replies: string[] = [];
+    const calling = (async () => {
+      for await (const reply of client.calls!.call('slow', { body: body('x') })) {
+        replies.push(textOf(reply));
+        all.server.wire.cut();
+      }
+    })();
+    await expect(calling).rejects.toMatchObject({ outcome: 'unknown' });
+    expect([replies, runs]).toEqual([['one'], 1]);
+  });
+});

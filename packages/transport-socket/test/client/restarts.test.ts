@@ -1,0 +1,76 @@
+// What a client sees of a hub that comes back as another one, and of events that do not concern it.
+import { spawnChild, waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { openUnix } from '../../src/index.ts';
+import { PROGRAM, startHub, whenServing } from '../support/running-hub.ts';
+
+const body = (text: string): Uint8Array => Buffer.from(text);
+
+test('a hub that comes back with less is not used, and calls say what is missing', async () => {
+  await using hub = await startHub('sqlite:$');
+  await using client = await openUnix({ path: hub.path });
+  await hub.child.kill();
+  await using lesser = spawnChild({
+    file: PROGRAM,
+    args: ['hub', '--store', 'memory:', '--listen', `unix:${hub.path}`],
+  });
+  await whenServing(hub.path);
+  await waitFor(
+    async () => {
+      const error = await client.entries.get('k', { timeoutMs: 200 }).catch((failure: Error) => failure);
+      return error instanceof Error && error.message.includes('came back without dedupeSurvivesRestart');
+    },
+    { what: 'the refusal' },
+  );
+  expect(client.state).toBe('reconnecting');
+  await lesser.kill();
+});
+
+test('a subscription moves on over events that do not match, without asking', async () => {
+  await using hub = await startHub('sqlite:$');
+  await using client = await openUnix({ path: hub.path });
+  const subscription = await client.topics.subscribe('rare', {}, () => undefined);
+  const before = subscription.position!;
+  await client.topics.publish('often', [{ body: body('1') }, { body: body('2') }]);
+  await waitFor(() => subscription.position! > before, { what: 'the position to move on' });
+  expect(await client.topics.subscribe('>', { from: { after: subscription.position! } }, () => undefined)).toBeTruthy();
+});
+
+test('a store that was opened for a namespace is closed when its clients have gone, and opened again', async () => {
+  await using hub = await startHub('sqlite:$');
+  for (let round = 0; round < 3; round += 1) {
+    await using client = await openUnix({ path: hub.path, ns: 'team' });
+    await client.queues.send('jobs', [{ body: body(String(round)) }]);
+  }
+  await using client = await openUnix({ path: hub.path, ns: 'team' });
+  await using other = await openUnix({ path: hub.path });
+  expect(await client.queues.receive('jobs', { max: 9 })).toHaveLength(3);
+  expect(await other.queues.receive('jobs')).toEqual([]);
+});
+
+test('what is large beside the bodies is cut into frames that the hub takes', async () => {
+  await using hub = await startHub('memory:');
+  await using client = await openUnix({ path: hub.path });
+  const states: string[] = [];
+  client.onState(({ state }) => states.push(state));
+  const headers = { large: 'é'.repeat(7_500) };
+  const messages = Array.from({ length: 600 }, (_, index) => ({ id: `m${index}`, body: body('x'), headers }));
+  const results = await client.queues.send('large', messages);
+  expect(results.map(({ id, status }) => [id, status])).toEqual(messages.map(({ id }) => [id, 'stored']));
+  const single = await Promise.all(messages.map((each) => client.queues.send('single', [each])));
+  expect(single.flat().every(({ status }) => status === 'stored')).toBe(true);
+  const held = [];
+  while (held.length < 600) held.push(...(await client.queues.receive('large', { max: 1000 })));
+  expect(held.every((each) => each.headers['large'] === headers.large)).toBe(true);
+  const reason = '\u0001'.repeat(4_000);
+  const settled = await client.queues.settle(held.map(({ receipt }) => ({ receipt, action: 'reject', reason })));
+  expect(settled.map(({ receipt, status }) => [receipt, status])).toEqual(held.map(({ receipt }) => [receipt, 'done']));
+  const keys = Array.from({ length: 10_000 }, (_, index) => `${'k'.repeat(500)}${index}`);
+  await client.entries.put(keys[0]!, body('v'), { ttlMs: 60_000 });
+  const touched = await client.entries.touch(keys.map((key) => ({ key, ttlMs: 60_000 })));
+  expect(touched.map(({ status }) => status)).toEqual(['touched', ...keys.slice(1).map(() => 'lost')]);
+  let records = 0;
+  for await (const _ of client.admin.exportState()) records += 1;
+  expect(records).toBeGreaterThan(1_200);
+  expect(states).toEqual([]);
+});

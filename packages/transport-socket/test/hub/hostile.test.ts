@@ -1,0 +1,283 @@
+// Peers that mean harm or are broken: each is refused with a reason, and nobody else notices.
+import { randomBytes } from 'node:crypto';
+import type { Transport } from '@busbar/api/transport';
+import { waitFor } from '@busbar/testbed';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { hubStatus, openUnix } from '../../src/index.ts';
+import { encodeFrames, FRAME, type FrameType, frame, type Head, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
+import { RawPeer, tokenOf } from '../support/raw-peer.ts';
+import { type RunningHub, startHub } from '../support/running-hub.ts';
+
+const FUZZ_FRAMES = process.env['BUSBAR_FULL'] === '1' ? 120_000 : 6_000;
+
+let hub: RunningHub;
+let witness: Transport;
+
+beforeAll(async () => {
+  hub = await startHub('memory:');
+  witness = await openUnix({ path: hub.path });
+});
+
+/** A client that does nothing wrong works on, over the connection it has. */
+afterEach(async () => {
+  await witness.queues.send('well', [{ body: Buffer.from('x') }], { timeoutMs: 5_000 });
+  expect(await witness.queues.receive('well')).toHaveLength(1);
+  expect(witness.state).toBe('open');
+});
+
+afterAll(async () => {
+  await witness.close();
+  await hub[Symbol.asyncDispose]();
+});
+
+const hello = (head: Head = {}): Head => ({ version: 1, token: tokenOf(hub.path), ...head });
+
+describe('before the welcome', () => {
+  test.each<[string, () => Uint8Array, RegExp]>([
+    ['garbage', () => Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /over the limit/],
+    ['a frame over the limit', () => Buffer.from('7fffffff', 'hex'), /over the limit of 4194304/],
+    ['a request', () => encodeFrames([frame(FRAME.request, 1, { op: 'admin.clear' })]), /before the welcome/],
+    [
+      'a second hello',
+      () => encodeFrames([frame(FRAME.hello, 0, hello()), frame(FRAME.hello, 0, hello())]),
+      /second hello/,
+    ],
+    ['no token', () => encodeFrames([frame(FRAME.hello, 0, { version: 1 })]), /wants a token/],
+    [
+      'a wrong token',
+      () => encodeFrames([frame(FRAME.hello, 0, hello({ token: 'x'.repeat(32) }))]),
+      /does not know this token/,
+    ],
+    ['a token that is a number', () => encodeFrames([frame(FRAME.hello, 0, hello({ token: 1 }))]), /token is illegal/],
+    ['another version', () => encodeFrames([frame(FRAME.hello, 0, hello({ version: 2 }))]), /speaks version 1/],
+    ['no version', () => encodeFrames([frame(FRAME.hello, 0, {})]), /speaks version 1/],
+    [
+      'an ns with a slash and dots',
+      () => encodeFrames([frame(FRAME.hello, 0, hello({ ns: '../x y' }))]),
+      /ns is illegal/,
+    ],
+    ['an ns that is an object', () => encodeFrames([frame(FRAME.hello, 0, hello({ ns: {} }))]), /ns in hello/],
+    ['a heartbeat of nothing', () => encodeFrames([frame(FRAME.hello, 0, hello({ heartbeatMs: 0 }))]), /heartbeatMs/],
+    [
+      'an agent of a megabyte',
+      () => encodeFrames([frame(FRAME.hello, 0, hello({ agent: 'a'.repeat(1_000_000) }))]),
+      /agent is illegal/,
+    ],
+  ])('%s is refused with the reason', async (_, bytes, why) => {
+    await using peer = new RawPeer(hub.path);
+    peer.write(bytes());
+    expect(await peer.refused()).toMatch(why);
+  });
+
+  test('the token never shows in what is said', async () => {
+    await using peer = new RawPeer(hub.path);
+    peer.send(frame(FRAME.hello, 0, hello({ token: 'hunter2hunter2hunter2' })));
+    await peer.refused();
+    expect(JSON.stringify(peer.frames.map(({ head }) => head))).not.toContain('hunter2');
+    expect(hub.child.stderr).not.toMatch(/hunter2/);
+    expect(hub.child.stderr).not.toContain(tokenOf(hub.path));
+  });
+
+  test('who says nothing, or half a hello, is let go after five seconds', async () => {
+    await using silent = new RawPeer(hub.path);
+    await using slow = new RawPeer(hub.path);
+    slow.write(encodeFrames([frame(FRAME.hello, 0, hello())]).subarray(0, 9));
+    const reasons = await Promise.all([silent.refused(8_000), slow.refused(8_000)]);
+    expect(reasons).toEqual(['no hello within 5000 ms', 'no hello within 5000 ms']);
+  });
+
+  test('a thousand who come at once and say nothing keep nobody out', async () => {
+    const crowd = Array.from({ length: 1_000 }, () => new RawPeer(hub.path));
+    await using late = await openUnix({ path: hub.path });
+    await late.queues.send('well', [{ body: Buffer.from('y') }]);
+    expect(await late.queues.receive('well')).toHaveLength(1);
+    await Promise.all(crowd.map((peer) => peer[Symbol.asyncDispose]()));
+    await waitFor(async () => (await hubStatus(`unix:${hub.path}`)).clients <= 3, { what: 'the crowd to be gone' });
+  });
+});
+
+describe('after the welcome', () => {
+  test.each<[string, FrameType, number, Head]>([
+    ['a frame that only hubs send', FRAME.welcome, 0, {}],
+    ['a call, which only hubs send', FRAME.call, 1, {}],
+    ['a credit that is no number', FRAME.credit, 1, { count: 'many' }],
+    ['a credit without measure', FRAME.credit, 1, { count: 1e9 }],
+  ])('%s ends the connection', async (_, type, id, head) => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    peer.send(frame(type, id, head));
+    expect(await peer.refused()).toMatch(/./);
+  });
+
+  test('two requests under one id end the connection', async () => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    const wait = { op: 'queues.receive', queue: 'never', waitMs: null };
+    peer.send(frame(FRAME.request, 1, wait), frame(FRAME.request, 1, wait));
+    expect(await peer.refused()).toMatch(/two requests under the id 1/);
+  });
+
+  test.each<[Head, number]>([
+    [{}, 0],
+    [{ op: 'toString' }, 0],
+    [{ op: '__proto__' }, 0],
+    [{ op: ['queues.send'] }, 0],
+    [{ op: 'queues.send', queue: 'q' }, 0],
+    [{ op: 'queues.send', queue: 'q', messages: {} }, 0],
+    [{ op: 'queues.send', queue: 'q', messages: [null] }, 0],
+    [{ op: 'queues.send', queue: 'q', messages: [] }, 1],
+    [{ op: 'queues.send', queue: 'a b', messages: [{}] }, 0],
+    [{ op: 'queues.send', queue: 'q', messages: [{ priority: 11 }] }, 1],
+    [{ op: 'queues.send', queue: 'q', messages: [{ unknown: 1 }] }, 1],
+    [{ op: 'queues.send', queue: 'q', messages: [{ headers: [] }] }, 1],
+    [{ op: 'queues.send', queue: 'q', messages: [{}], timeoutMs: 'soon' }, 1],
+    [{ op: 'queues.send', queue: 'q', messages: [{}], create: 'no' }, 1],
+    [{ op: 'queues.receive', queue: 'q', max: 1e9 }, 0],
+    [{ op: 'queues.receive', queue: 'q', waitMs: -1 }, 0],
+    [{ op: 'queues.settle', settlements: [{ receipt: 1, action: 'ack' }] }, 0],
+    [{ op: 'queues.settle', settlements: 'all' }, 0],
+    [{ op: 'queues.configure', queue: 'q', settings: 5 }, 0],
+    [{ op: 'topics.publish', topic: '>', messages: [{}] }, 1],
+    [{ op: 'topics.subscribe', pattern: 'a.>.b' }, 0],
+    [{ op: 'topics.subscribe', pattern: 'a', from: { after: '' } }, 0],
+    [{ op: 'entries.put', key: 'k' }, 0],
+    [{ op: 'entries.put', key: '' }, 1],
+    [{ op: 'entries.list', prefix: '', limit: 0 }, 0],
+    [{ op: 'cursor.next', cursor: 99 }, 0],
+    [{ op: 'cursor.next', cursor: {} }, 0],
+    [{ op: 'calls.serve', service: 'x', address: 'a' }, 0],
+    [{ op: 'calls.serve', service: 1, address: 'a b' }, 0],
+    [{ op: 'calls.call', address: 'nobody', message: {} }, 1],
+    [{ op: 'calls.call', address: 'nobody', message: { evil: 1 } }, 1],
+    [{ op: 'admin.importState', records: [{ kind: 'root' }] }, 0],
+    [{ op: 'admin.browse', queue: 'q', limit: 1e9 }, 0],
+  ])('%j is answered with an error, and the connection lives on', async (head, bodies) => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    const answer = await peer.ask(
+      1,
+      head,
+      Array.from({ length: bodies }, () => Buffer.from('x')),
+    );
+    expect(answer.type).toBe(FRAME.error);
+    expect(answer.head['code']).toMatch(/INVALID_ARGUMENT|UNSUPPORTED|NOT_FOUND|NO_RESPONDER/);
+    expect((await peer.ask(2, { op: 'hub.status' })).type).toBe(FRAME.answer);
+  });
+
+  test('a body over the limit is refused, and one of the limit is not', async () => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    const send = { op: 'queues.send', queue: 'large', messages: [{}] };
+    expect((await peer.ask(1, send, [Buffer.alloc(1_048_577)])).head['code']).toBe('PAYLOAD_TOO_LARGE');
+    expect((await peer.ask(2, send, [Buffer.alloc(1_048_576)])).type).toBe(FRAME.answer);
+  });
+
+  test('who asks for much and takes nothing is bounded in bytes, and let go', { timeout: 40_000 }, async () => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    await peer.ask(1, { op: 'entries.put', key: 'big' }, [Buffer.alloc(65_536)]);
+    peer.socket.pause();
+    const gets = Array.from({ length: 2_000 }, (_, index) =>
+      frame(FRAME.request, index + 10, { op: 'entries.get', key: 'big' }),
+    );
+    peer.send(...gets);
+    await waitFor(() => hub.child.stderr.includes('takes nothing'), { what: 'it to be let go', timeoutMs: 35_000 });
+    peer.socket.resume();
+  });
+
+  test('who sends more than is done waits, and all of it is done', { timeout: 30_000 }, async () => {
+    await using peer = await RawPeer.welcomed(hub.path);
+    const body = Buffer.alloc(100_000);
+    const count = 400;
+    for (let index = 1; index <= count; index += 1) {
+      peer.send(frame(FRAME.request, index, { op: 'queues.send', queue: 'flood', messages: [{}] }, [body]));
+    }
+    await waitFor(() => peer.frames.filter(({ type }) => type === FRAME.answer).length === count, {
+      what: 'all answers',
+      timeoutMs: 25_000,
+    });
+    await witness.admin.deleteQueue('flood');
+  });
+
+  test('a responder that sends replies nobody asked for ends the call, not the caller', async () => {
+    await using server = await RawPeer.welcomed(hub.path);
+    await server.ask(1, { op: 'calls.serve', service: 5, address: 'evil' });
+    const replies: unknown[] = [];
+    const calling = (async () => {
+      for await (const reply of witness.calls!.call('evil', { body: Buffer.from('?') })) replies.push(reply);
+    })();
+    const { id } = await server.frame(({ type }) => type === FRAME.call);
+    server.send(...Array.from({ length: 500 }, () => frame(FRAME.part, id, {}, [Buffer.from('x')])));
+    await expect(calling).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(replies.length).toBeLessThanOrEqual(64);
+    server.send(frame(FRAME.part, 12_345, {}), frame(FRAME.answer, 12_345, {}));
+    expect((await server.ask(2, { op: 'hub.status' })).type).toBe(FRAME.answer);
+  });
+});
+
+test('frames of chance harm nobody', { timeout: 300_000 }, async () => {
+  const types = Object.values(FRAME);
+  const ops = [
+    'queues.send',
+    'queues.receive',
+    'queues.settle',
+    'topics.subscribe',
+    'entries.watch',
+    'cursor.next',
+    'calls.serve',
+    'calls.call',
+  ];
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(Math.random() * from.length)]!;
+  const values = [null, -1, 1, 1e300, '', 'q', '>', 'x'.repeat(3_000), [], {}, [{}], true, { __proto__: 1 }];
+  const chance = (): Uint8Array => {
+    const bytes = encodeFrames([
+      frame(
+        pick(types),
+        Math.floor(Math.random() * 20),
+        {
+          op: pick(ops),
+          queue: pick(values),
+          messages: pick(values),
+          cursor: pick(values),
+          pattern: pick(values),
+          message: pick(values),
+          address: pick(values),
+          count: pick(values),
+          prefix: 'fuzz',
+          waitMs: pick(values),
+          max: pick(values),
+          service: pick(values),
+          settlements: pick(values),
+        },
+        Math.random() < 0.3 ? [randomBytes(20)] : [],
+      ),
+    ]);
+    // One in four is damaged.
+    if (Math.random() < 0.25) bytes[Math.floor(Math.random() * bytes.length)] = Math.floor(Math.random() * 256);
+    return bytes;
+  };
+  let sent = 0;
+  const lane = async (): Promise<void> => {
+    while (sent < FUZZ_FRAMES) {
+      await using peer = await RawPeer.welcomed(hub.path, { ns: 'fuzz' });
+      while (!peer.isOver && sent < FUZZ_FRAMES) {
+        const batch = Array.from({ length: 20 }, chance);
+        sent += batch.length;
+        peer.write(Buffer.concat(batch));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+  expect((await hubStatus(`unix:${hub.path}`)).pid).toBe(hub.child.pid);
+});
+
+test('the log says each reason once, and is bounded', () => {
+  const lines = hub.child.stderr.split('\n').filter((line) => line.includes('refused'));
+  expect(lines.length).toBeGreaterThan(5);
+  expect(new Set(lines).size).toBe(lines.length);
+  expect(lines.length).toBeLessThanOrEqual(101);
+});
+
+test('frames larger than the limit are refused by their length alone', async () => {
+  await using peer = await RawPeer.welcomed(hub.path);
+  const header = Buffer.alloc(4);
+  header.writeUInt32BE(MAX_FRAME_BYTES + 1);
+  peer.write(header);
+  expect(await peer.refused()).toMatch(/over the limit/);
+});

@@ -1,0 +1,8 @@
+/** The suite over WebSocket: telling cases, all of them in `npm run test:full`. */
+
+import { testTransport } from '@busbar/conformance/vitest';
+import { linkHarness, ws } from '../support/link-harness.ts';
+
+const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
+testTransport(linkHarness(ws, 'sqlite:$'), { profile });
+testTransport(linkHarness(ws, 'memory:'), { profile });

@@ -1,0 +1,68 @@
+// What a hub makes of garbage over WebSocket: it refuses, it says why, and nobody else notices.
+import { waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { openSocket } from '../../src/index.ts';
+import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
+import { brokenFrame, FUZZ_FRAMES, oddFrame, oddHead, randomFrom } from '../support/fuzz.ts';
+import { localHub } from '../support/local-hub.ts';
+
+const HELLO = { version: 1 };
+/** One in so many frames is broken; it is the last of its connection. */
+const BROKEN_ONE_IN = 10;
+
+interface Maker {
+  odd(): string | Buffer;
+  broken(): string | Buffer;
+}
+
+/** Sends `count` frames over connections that begin well and end with a broken one. Tells how many were let go. */
+async function storm(url: string, hello: string | Buffer, count: number, { odd, broken }: Maker): Promise<number> {
+  let refused = 0;
+  for (let sent = 0; sent < count; sent += BROKEN_ONE_IN) {
+    const socket = new WebSocket(url, { perMessageDeflate: false });
+    socket.on('error', () => undefined);
+    const closed = new Promise<boolean>((resolve) => socket.once('close', () => resolve(true)));
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(hello);
+    for (let left = BROKEN_ONE_IN - 1; left > 0; left -= 1) socket.send(odd());
+    socket.send(broken());
+    // Its pong tells that all was read.
+    const read = new Promise<boolean>((resolve) => socket.once('pong', () => resolve(false)));
+    socket.ping();
+    if (await Promise.race([closed, read])) refused += 1;
+    socket.terminate();
+    await closed;
+  }
+  return refused;
+}
+
+test.each(['binary', 'text'])('%s garbage harms nobody', { timeout: 300_000 }, async (form) => {
+  await using local = await localHub('ws://127.0.0.1:0/bus');
+  await using bystander = await openSocket(local.url);
+  const random = randomFrom(form === 'text' ? 11 : 12);
+  const hello =
+    form === 'text' ? JSON.stringify({ type: 'hello', head: HELLO }) : encodeFrames([frame(FRAME.hello, 0, HELLO)]);
+  const text = (): string =>
+    JSON.stringify({ type: 'request', id: Math.floor(random() * 2 ** 32), head: oddHead(random) });
+  const cut = (whole: string): string => whole.slice(0, Math.floor(random() * whole.length));
+  const binary = { odd: () => oddFrame(random), broken: () => brokenFrame(random) };
+  const maker = form === 'text' ? { odd: text, broken: () => cut(text()) } : binary;
+  let isOver = false;
+  const storming = storm(local.url, hello, FUZZ_FRAMES / 2, maker).finally(() => {
+    isOver = true;
+  });
+  let alive = 0;
+  while (!isOver) {
+    const [result] = await bystander.queues.send('bystander', [{ body: Buffer.from('hi') }], { timeoutMs: 5_000 });
+    expect(result?.status).toBe('stored');
+    alive += 1;
+  }
+  expect(await storming).toBeGreaterThan(0);
+  expect(alive).toBeGreaterThan(10);
+  await waitFor(() => local.hub.clients === 1, { what: 'the others to be gone' });
+  // Each reason once, not each frame.
+  expect(local.log.length).toBeGreaterThan(0);
+  expect(local.log.length).toBeLessThanOrEqual(100);
+  expect(new Set(local.log).size).toBe(local.log.length);
+});

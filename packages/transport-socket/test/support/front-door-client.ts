@@ -1,0 +1,14 @@
+// A process that opens a bus by its URL, which may have no hub yet, and tells which one it found.
+import { onParentMessage, sendToParent } from '@busbar/testbed';
+import { connectTransport } from 'busbar';
+import { hubStatus } from '../../src/index.ts';
+
+const [url = ''] = process.argv.slice(2);
+
+onParentMessage(async (message) => {
+  if (message !== 'open') return;
+  await using transport = await connectTransport(url);
+  await transport.queues.send('seen', [{ body: Buffer.from('seen') }]);
+  sendToParent((await hubStatus(url)).pid);
+});
+sendToParent('ready');

@@ -1,0 +1,116 @@
+// Frames that nobody should send: garbage, and legal ones with something changed.
+import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
+
+const FULL = process.env['BUSBAR_FULL'] === '1';
+/** How many are tried. */
+export const FUZZ_FRAMES = FULL ? 100_000 : 4_000;
+
+/** Numbers from a seed: what failed can be run again. */
+export function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+type Random = () => number;
+
+const pick = <T>(random: Random, values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+
+const OPS = [
+  'queues.send',
+  'queues.receive',
+  'queues.settle',
+  'queues.configure',
+  'topics.publish',
+  'topics.subscribe',
+  'topics.bind',
+  'entries.put',
+  'entries.list',
+  'entries.watch',
+  'cursor.next',
+  'cursor.close',
+  'admin.browse',
+  'admin.importState',
+  'calls.serve',
+  'calls.call',
+  'constructor',
+];
+const KEYS = [
+  'queue',
+  'topic',
+  'pattern',
+  'messages',
+  'message',
+  'max',
+  'cursor',
+  'key',
+  'prefix',
+  'from',
+  'limit',
+  'address',
+];
+const VALUES: readonly unknown[] = [
+  null,
+  '',
+  'q',
+  'fuzz.a',
+  '\u0000',
+  '../x',
+  'x'.repeat(600),
+  0,
+  1,
+  -1,
+  1e308,
+  2 ** 53,
+  true,
+  [],
+  [{}],
+  [null],
+  [[]],
+  {},
+  { after: 'x' },
+  { toString: 1 },
+  '__proto__',
+];
+
+/** The head of a request that is a little, or wholly, wrong. */
+export function oddHead(random: Random): Record<string, unknown> {
+  const head: Record<string, unknown> = {
+    op: random() < 0.95 ? pick(random, OPS) : pick(random, VALUES),
+    timeoutMs: 50,
+  };
+  for (let left = Math.floor(random() * 5); left > 0; left -= 1) head[pick(random, KEYS)] = pick(random, VALUES);
+  if (head['waitMs'] === undefined && random() < 0.3) head['waitMs'] = pick(random, [0, 1, -1, 'x']);
+  return head;
+}
+
+/** A frame of a legal form; what it says is odd. */
+export function oddFrame(random: Random): Buffer {
+  const bodies = Array.from({ length: Math.floor(random() * 3) }, () => randomBytes(random, 40));
+  return encodeFrames([frame(FRAME.request, Math.floor(random() * 2 ** 32), oddHead(random), bodies)]);
+}
+
+/** What is most probably no frame, or none that may come. Whoever sends it should be let go. */
+export function brokenFrame(random: Random): Buffer {
+  const whole = encodeFrames([frame(pick(random, Object.values(FRAME)), Math.floor(random() * 9), oddHead(random))]);
+  const dice = random();
+  if (dice < 0.25) return whole;
+  if (dice < 0.5) return flip(random, whole);
+  if (dice < 0.7) return whole.subarray(0, Math.floor(random() * whole.length));
+  if (dice < 0.85) return Buffer.concat([whole, randomBytes(random, 20)]);
+  return randomBytes(random, 200);
+}
+
+function flip(random: Random, bytes: Buffer): Buffer {
+  for (let left = 1 + Math.floor(random() * 4); left > 0; left -= 1)
+    bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+  return bytes;
+}
+
+function randomBytes(random: Random, most: number): Buffer {
+  return Buffer.from(Array.from({ length: Math.floor(random() * most) }, () => Math.floor(random() * 256)));
+}

@@ -1,0 +1,121 @@
+// What the conformance suite needs to know of the links of WebSocket and ZeroMQ: a hub in a process of its own.
+import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
+import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import { afterAll } from 'vitest';
+import { hubStatus, openSocket, stopHub } from '../../src/index.ts';
+import { strangersOf } from './untrusted-clients.ts';
+
+const PROGRAM = new URL('../../../busbar/bin/busbar.js', import.meta.url);
+const MODULE = new URL('../../src/index.ts', import.meta.url).href;
+
+/** One kind of link. */
+export interface LinkKind {
+  readonly name: string;
+  /** The URL of a hub that lives at `path`. */
+  url(path: string): string;
+  /** The URL of a hub that listens on a port: a proxy can stand before it. */
+  at(port: number): string;
+}
+
+export const ws: LinkKind = { name: 'ws', url: (path) => `ws:${path}`, at: (port) => `ws://127.0.0.1:${port}/bus` };
+export const zmq: LinkKind = {
+  name: 'zmq',
+  url: (path) => `zmq:ipc://${path}`,
+  at: (port) => `zmq:tcp://127.0.0.1:${port}`,
+};
+
+/** Hubs over the store at `store`, a URL in which `$` is a path in a throw-away folder. */
+export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harness {
+  let shared: Promise<SharedHub> | undefined;
+  // The process of a test file is ended without a word: what it left would stay.
+  afterAll(async () => (await shared)?.end());
+  return {
+    name: `${kind.name} (${store.replace(/:.*/, '')})`,
+    missing: {
+      files: 'Its files are those of the store that the hub lends.',
+      ...(store === 'memory:' && { reopen: 'What the hub holds in memory goes with it.' }),
+    },
+    strangers: strangersOf(kind),
+    async store(needs) {
+      if (needs?.server === true) return ownStore(kind, store);
+      shared ??= sharedHub(kind, store);
+      return namespaceOf((await shared).url);
+    },
+  };
+}
+
+interface SharedHub {
+  readonly url: string;
+  end(): Promise<void>;
+}
+
+async function sharedHub(kind: LinkKind, store: string): Promise<SharedHub> {
+  const folder = tempDir(`busbar-${kind.name}`);
+  const path = folder.join('hub');
+  const url = kind.url(path);
+  const child = await startHub(url, store.replace('$', `${path}.db`));
+  const end = async (): Promise<void> => {
+    await child.kill();
+    await folder[Symbol.asyncDispose]();
+  };
+  return { url, end };
+}
+
+/** A namespace of its own in a hub that many cases share. */
+function namespaceOf(url: string): HarnessStore {
+  const argument = `${url}?ns=case-${crypto.randomUUID()}`;
+  return {
+    open: () => openSocket(argument),
+    opener: { module: MODULE, name: 'openSocket', argument },
+    remove: async () => {
+      await using transport = await openSocket(argument);
+      await transport.admin.clear();
+    },
+  };
+}
+
+/** A hub of its own, with a proxy between it and its clients. */
+async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
+  const folder = tempDir(`busbar-${kind.name}`);
+  const port = await freePort();
+  const child = await startHub(kind.at(port), store.replace('$', folder.join('hub.db')));
+  const proxy = await openProxy({ target: { host: '127.0.0.1', port } });
+  const url = `${kind.at(proxy.port)}?heartbeatMs=500`;
+  return {
+    open: () => openSocket(url),
+    opener: { module: MODULE, name: 'openSocket', argument: url },
+    server: serverOf(kind.at(port), child, proxy),
+    remove: async () => {
+      await proxy[Symbol.asyncDispose]();
+      await child.kill();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function serverOf(url: string, child: Child, wire: HarnessServer['wire']): HarnessServer {
+  return {
+    kill: async () => void (await child.kill()),
+    stop: async () => {
+      await stopHub(url);
+      await child.exited;
+    },
+    start: async () => {
+      await child.restart();
+      await whenServing(url);
+    },
+    pause: () => void child.stop(),
+    resume: () => child.cont(),
+    wire,
+  };
+}
+
+async function startHub(url: string, store: string): Promise<Child> {
+  const child = spawnChild({ file: PROGRAM, args: ['hub', '--store', store, '--listen', url] });
+  await whenServing(url);
+  return child;
+}
+
+async function whenServing(url: string): Promise<void> {
+  await waitFor(() => hubStatus(url), { what: 'the hub to serve', timeoutMs: 15_000 });
+}

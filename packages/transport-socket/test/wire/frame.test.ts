@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { encodeFrames, FRAME, type Frame, FrameReader, frame, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
+
+const anyFrame = fc
+  .record({
+    type: fc.constantFrom(...Object.values(FRAME)),
+    id: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    head: fc.dictionary(fc.string({ unit: 'grapheme' }), fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer())),
+    bodies: fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }),
+  })
+  .map(({ type, id, head, bodies }) => frame(type, id, head, bodies));
+
+const plain = ({ type, id, head, bodies }: Frame): unknown => [type, id, { ...head }, bodies.map((each) => [...each])];
+
+describe('frames', () => {
+  test('come out as they went in, however they are cut', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyFrame, { maxLength: 6 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 90 })),
+        (sent, cuts) => {
+          const bytes = encodeFrames(sent);
+          const reader = new FrameReader();
+          const got: unknown[] = [];
+          for (let at = 0; at < bytes.length; ) {
+            const step = cuts.next().value;
+            got.push(...reader.read(bytes.subarray(at, at + step)).map(plain));
+            at += step;
+          }
+          expect(got).toEqual(sent.map(plain));
+          expect(reader.isWithin).toBe(false);
+        },
+      ),
+    );
+  });
+
+  test('have the form that the page says', () => {
+    const bytes = encodeFrames([frame(FRAME.request, 7, { op: 'x' }, [Buffer.from('hi'), Buffer.alloc(0)])]);
+    expect(bytes.toString('hex')).toBe(
+      `0000001d0300000007${'0000000a'}${Buffer.from('{"op":"x"}').toString('hex')}${'00000002'}6869${'00000000'}`,
+    );
+  });
+
+  test.each([
+    ['of a length over the limit', '00400001', /over the limit/],
+    ['of a length that holds nothing', '00000008', /too short/],
+    ['of no type', `00000009${'00'.repeat(9)}`, /no frame of type 0/],
+    ['of an unknown type', `0000000b${'ff'}${'00'.repeat(4)}00000002${'7b7d'}`, /no frame of type 255/],
+    [
+      'with a head longer than itself',
+      `0000000b${'03'}${'00'.repeat(4)}00000003${'7b7d'}`,
+      /head of a frame is longer/,
+    ],
+    ['with a head that is no JSON', `0000000b${'03'}${'00'.repeat(4)}00000002${'7b7b'}`, /not JSON/],
+    ['with a head that is a list', `0000000b${'03'}${'00'.repeat(4)}00000002${'5b5d'}`, /not an object/],
+    [
+      'with a body longer than itself',
+      `00000010${'03'}${'00'.repeat(4)}00000002${'7b7d'}0000000200`,
+      /body in a frame is longer/,
+    ],
+    [
+      'with half a length of a body',
+      `0000000d${'03'}${'00'.repeat(4)}00000002${'7b7d'}0000`,
+      /body in a frame is longer/,
+    ],
+  ])('%s are refused', (_, hex, why) => {
+    expect(() => new FrameReader().read(Buffer.from(hex, 'hex'))).toThrow(why);
+  });
+
+  test('that are announced take no memory before they come', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(MAX_FRAME_BYTES);
+    const readers = Array.from({ length: 200 }, () => new FrameReader());
+    for (const reader of readers) reader.read(header);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4_000_000);
+  });
+
+  test('in single bytes take time and memory in proportion to their size', () => {
+    const reader = new FrameReader();
+    const bytes = encodeFrames([frame(FRAME.request, 1, {}, [Buffer.alloc(300_000, 1)])]);
+    let got = 0;
+    for (const [at] of bytes.entries()) got += reader.read(bytes.subarray(at, at + 1)).length;
+    expect(got).toBe(1);
+  });
+});

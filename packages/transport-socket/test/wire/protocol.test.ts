@@ -1,0 +1,146 @@
+// The page docs/protocol.md, held against a hub by a client that was written from it.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { read } from '../../../../test/repo/sources.ts';
+import { operationNames } from '../../src/hub/operations/operation-table.ts';
+import { openUnix } from '../../src/index.ts';
+import { FRAME } from '../../src/wire/frame.ts';
+import { PageClient } from '../support/page-client.ts';
+import { type RunningHub, startHub } from '../support/running-hub.ts';
+
+let hub: RunningHub;
+beforeAll(async () => {
+  hub = await startHub('sqlite:$');
+});
+afterAll(() => hub[Symbol.asyncDispose]());
+
+describe('the page', () => {
+  const page = read('docs/protocol.md');
+
+  test('names every frame with its number', () => {
+    const listed = [...page.matchAll(/^\| (\d+) \| (\w+) \| \S/gm)].map(([, type, name]) => [name, Number(type)]);
+    expect(Object.fromEntries(listed)).toEqual(FRAME);
+  });
+
+  test('names every operation', () => {
+    const short = (op: string): string => (op.startsWith('admin.') ? op.slice('admin.'.length) : op);
+    expect(operationNames().filter((op) => !page.includes(`\`${short(op)}\``) && !page.includes(`\`${op}\``))).toEqual(
+      [],
+    );
+  });
+});
+
+describe('a client written from it', () => {
+  test('is welcomed with what the store can do', async () => {
+    const [client, { type, head }] = await PageClient.open(hub.path);
+    expect(type).toBe(2);
+    expect(head).toMatchObject({ version: 1, store: 'sqlite', maxFrameBytes: 4_194_304 });
+    expect(head['capabilities']).toMatchObject({ durability: 'process', features: { calls: true } });
+    client.close();
+  });
+
+  test('sends, receives and settles; what it leaves out is filled in', async () => {
+    const [client] = await PageClient.open(hub.path);
+    const sent = await client.ask(7, { op: 'queues.send', queue: 'a', messages: [{ id: 'one', priority: 9 }, {}] }, [
+      'first',
+    ]);
+    expect(sent.head['results']).toMatchObject([{ id: 'one', status: 'stored' }, { status: 'stored' }]);
+    const taken = await client.ask(8, { op: 'queues.receive', queue: 'a', max: 5, waitMs: null });
+    const deliveries = taken.head['deliveries'] as { id: string; receipt: string; attempt: number }[];
+    expect([deliveries.length, deliveries[0]!.id, deliveries[0]!.attempt, taken.bodies]).toEqual([
+      2,
+      'one',
+      1,
+      ['first', ''],
+    ]);
+    const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' }));
+    const settled = await client.ask(9, { op: 'queues.settle', settlements });
+    expect(settled.head['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
+    client.close();
+  });
+
+  test('waits, and waits no more', async () => {
+    const [client] = await PageClient.open(hub.path);
+    client.send(3, 1, { op: 'queues.receive', queue: 'empty', waitMs: null });
+    client.send(8, 1, {});
+    const answer = await client.take(({ id }) => id === 1);
+    expect([answer.type, answer.head['code']]).toEqual([5, 'ABORTED']);
+    client.close();
+  });
+
+  test('subscribes, watches and exports with cursors', async () => {
+    const [client] = await PageClient.open(hub.path, { ns: 'cursors' });
+    await client.ask(1, { op: 'topics.subscribe', pattern: 'news.*' });
+    await client.ask(2, { op: 'topics.publish', topic: 'news.x', messages: [{}] }, ['event']);
+    const batch = await client.ask(3, { op: 'cursor.next', cursor: 1 });
+    expect([batch.head['events'], batch.bodies]).toMatchObject([[{ topic: 'news.x' }], ['event']]);
+    await client.ask(4, { op: 'entries.put', key: 'k' }, ['v']);
+    await client.ask(5, { op: 'entries.watch', prefix: '' });
+    const changes = await client.ask(6, { op: 'cursor.next', cursor: 5 });
+    expect([changes.head['changes'], changes.bodies]).toMatchObject([
+      [{ kind: 'put', key: 'k' }, { kind: 'synced' }],
+      ['v'],
+    ]);
+    await client.ask(7, { op: 'admin.exportState' });
+    const records = await client.ask(8, { op: 'cursor.next', cursor: 7, max: 1000 });
+    expect(records.head['end']).toBe(true);
+    expect((records.head['records'] as { kind: string }[]).map(({ kind }) => kind)).toContain('event');
+    client.close();
+  });
+
+  test('serves calls of ours, and makes calls to us', async () => {
+    const [client] = await PageClient.open(hub.path);
+    await using ours = await openUnix({ path: hub.path });
+    await client.ask(1, { op: 'calls.serve', service: 3, address: 'page' });
+    const replies: string[] = [];
+    const calling = (async () => {
+      for await (const reply of ours.calls!.call('page', { body: Buffer.from('ping') }))
+        replies.push(Buffer.from(reply.body).toString());
+    })();
+    const call = await client.take(({ type }) => type === 9);
+    expect([call.head['service'], call.bodies]).toEqual([3, ['ping']]);
+    client.send(6, call.id, {}, ['one']);
+    client.send(6, call.id, {}, ['two']);
+    client.send(4, call.id, {});
+    await calling;
+    expect(replies).toEqual(['one', 'two']);
+    await ours.calls!.serve('ours', {}, async function* (message) {
+      yield { body: message.body };
+    });
+    client.send(3, 2, { op: 'calls.call', address: 'ours', message: {} }, ['hello']);
+    const part = await client.take(({ type, id }) => type === 6 && id === 2);
+    expect(part.bodies).toEqual(['hello']);
+    expect((await client.take(({ id }) => id === 2)).type).toBe(4);
+    const nobody = await client.ask(4, { op: 'calls.call', address: 'nobody', message: {} });
+    expect(nobody.head['code']).toBe('NO_RESPONDER');
+    client.close();
+  });
+});
+
+describe('who says in hello which agent it is', () => {
+  test('sends as that one, named or not, and as no other', async () => {
+    const [client] = await PageClient.open(hub.path, { agent: '@a' });
+    const send = { op: 'queues.send', queue: 'from' };
+    await client.ask(1, { ...send, messages: [{}, { from: '@a' }] });
+    const taken = await client.ask(2, { op: 'queues.receive', queue: 'from', max: 2 });
+    expect((taken.head['deliveries'] as { from: string }[]).map(({ from }) => from)).toEqual(['@a', '@a']);
+    for (const [id, head] of [
+      { ...send, messages: [{ from: '@b' }] },
+      { op: 'topics.publish', topic: 't', messages: [{ from: '@b' }] },
+      { op: 'calls.call', address: 'x', message: { from: '@b' } },
+    ].entries()) {
+      expect((await client.ask(id + 3, head)).head['code']).toBe('PERMISSION_DENIED');
+    }
+    expect((await client.ask(9, { op: 'hub.stop' })).head['code']).toBe('PERMISSION_DENIED');
+    client.close();
+  });
+
+  test('is refused alone, also where its calls share a request', async () => {
+    await using client = await openUnix({ path: hub.path, agent: '@a' });
+    const results = await Promise.allSettled([
+      client.queues.send('joined', [{ body: Buffer.from('1') }]),
+      client.queues.send('joined', [{ body: Buffer.from('2'), from: '@b' }]),
+      client.queues.send('joined', [{ body: Buffer.from('3'), from: '@a' }]),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+});

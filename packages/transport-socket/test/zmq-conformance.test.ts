@@ -1,8 +1,0 @@
-/** The suite over ZeroMQ: telling cases, all of them in `npm run test:full`. */
-
-import { testTransport } from '@busbar/conformance/vitest';
-import { linkHarness, zmq } from './link-harness.ts';
-
-const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
-testTransport(linkHarness(zmq, 'sqlite:$'), { profile });
-testTransport(linkHarness(zmq, 'memory:'), { profile });
