@@ -1,7 +1,7 @@
 /** What a store in a SQLite file can do. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { Store } from './store.ts';
+import type { Store } from './connection/store.ts';
 
 /** The largest body: 16 MiB. SQLite takes more, but reads and writes it in one piece. */
 const MAX_BODY_BYTES = 16_777_216;

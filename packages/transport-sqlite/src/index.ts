@@ -1,10 +1,10 @@
 /** The SQLite backend: many processes over one file. */
 
 import { openTransport, type Transport } from '@busbar/api/transport';
-import { openDatabase } from './database.ts';
+import { openDatabase } from './connection/database.ts';
+import { Store } from './connection/store.ts';
 import { type SqliteOptions, toSettings } from './options.ts';
-import { SqliteBackend } from './sqlite-backend.ts';
-import { Store } from './store.ts';
+import { SqliteBackend } from './sqlite-driver.ts';
 
 export type { RetentionOptions, SqliteOptions } from './options.ts';
 export { parseSqliteUrl } from './url.ts';

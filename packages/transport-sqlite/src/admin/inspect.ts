@@ -1,0 +1,109 @@
+/** What operators see of queues and topics. */
+
+import type { Binding, Page, QueueFilter, QueueInfo, TopicInfo } from '@busbar/api/transport';
+import { IS_LEASED } from '../connection/schema.ts';
+import type { Transaction } from '../connection/transaction.ts';
+import { endOf } from '../kv/kv.ts';
+import type { QueueRow } from '../queues/queue-row.ts';
+
+/** The queues of a filter, in order of name. */
+export function listQueues(transaction: Transaction, filter: QueueFilter): QueueInfo[] {
+  const infos: QueueInfo[] = [];
+  for (const name of queueNames(transaction, filter)) {
+    const queue = transaction.queue(name);
+    if (queue !== undefined) infos.push(toInfo(transaction, queue));
+  }
+  return infos;
+}
+
+/** The topics that have history or bindings, in order of name. A binding to one topic without history is a topic too. */
+export function listTopics(transaction: Transaction, page: Page): TopicInfo[] {
+  return transaction.store
+    .sql<[string, number]>(
+      `SELECT name, sum(events) FROM (
+         SELECT name, events FROM topic WHERE ns=? AND events > 0
+         UNION ALL SELECT pattern, 0 FROM binding WHERE ns=? AND pattern NOT LIKE '%*%' AND pattern NOT LIKE '%>%'
+       ) WHERE name > ? GROUP BY name ORDER BY name LIMIT ?`,
+    )
+    .all(transaction.store.ns, transaction.store.ns, page.after ?? '', page.limit)
+    .map(([name, events]) => ({ name, events }));
+}
+
+/** All bindings, in order of queue and pattern. */
+export function listBindings(transaction: Transaction): Binding[] {
+  return transaction.store
+    .sql<[string, string]>(
+      'SELECT queue.name, pattern FROM binding JOIN queue ON queue.id = queue_id WHERE binding.ns=? ORDER BY queue.name, pattern',
+    )
+    .all(transaction.store.ns)
+    .map(([queue, pattern]) => ({ queue, pattern }));
+}
+
+function queueNames(transaction: Transaction, filter: QueueFilter): string[] {
+  const { store } = transaction;
+  const { names, prefix, limit, after } = filter;
+  if (names !== undefined) {
+    const wanted = names.filter((name) => name.startsWith(prefix) && name > (after ?? ''));
+    return [...new Set(wanted)].sort().slice(0, limit);
+  }
+  return store
+    .sql<[string]>(
+      'SELECT name FROM queue WHERE ns=? AND name>=? AND name<CAST(? AS TEXT) AND name>? ORDER BY name LIMIT ?',
+    )
+    .all(store.ns, prefix, endOf(prefix), after ?? '', limit)
+    .map(([name]) => name);
+}
+
+/** Counts as they are now, though nobody may have brought forward yet what has come due. */
+function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
+  const { store, now } = transaction;
+  const count = (text: string): number => store.value(text, queue.id, now) as number;
+  const over = countExpired(transaction, queue);
+  const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
+  const ended = queue.leased > 0 ? count('SELECT total(last - seq + 1) FROM leased WHERE queue_id=? AND until<=?') : 0;
+  const held =
+    queue.blocked > 0
+      ? count('SELECT count(*) FROM blocked JOIN job USING (seq) WHERE blocked.queue_id=? AND at>?')
+      : 0;
+  return {
+    name: queue.name,
+    settings: { ...queue.settings },
+    ready: queue.ready + due + ended + queue.blocked - held - over.ready,
+    delayed: queue.delayed - due + held - over.delayed,
+    leased: queue.leased - ended,
+    dead: queue.dead,
+    oldestAgeMs: oldestAge(transaction, queue),
+    totals: {
+      sent: queue.sent,
+      done: queue.done,
+      dead: queue.died,
+      expired: queue.expired + over.ready + over.delayed,
+    },
+  };
+}
+
+/** Messages whose time to live is over though nobody has taken them out yet. */
+function countExpired({ store, now }: Transaction, queue: QueueRow): { ready: number; delayed: number } {
+  const rows = store
+    .sql<[number, number]>(
+      `SELECT at > ?, count(*) FROM job WHERE expires IS NOT NULL AND expires<=? AND queue_id=?
+       AND NOT ${IS_LEASED} GROUP BY 1`,
+    )
+    .all(now, now, queue.id);
+  const counts = new Map(rows);
+  return { ready: counts.get(0) ?? 0, delayed: counts.get(1) ?? 0 };
+}
+
+function oldestAge(transaction: Transaction, queue: QueueRow): number {
+  if (queue.ready === 0) return 0;
+  let oldest = transaction.now;
+  for (let rank = 0; rank <= 9; rank += 1) {
+    const at = transaction.store.value(
+      'SELECT at FROM ready WHERE queue_id=? AND rank=? ORDER BY at LIMIT 1',
+      queue.id,
+      rank,
+    );
+    if (typeof at === 'number' && at < oldest) oldest = at;
+  }
+  return transaction.now - oldest;
+}

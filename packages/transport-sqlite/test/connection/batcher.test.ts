@@ -1,0 +1,95 @@
+/** Transactions that many calls share: none fails for another's fault, and a full disk acknowledges nothing. */
+
+import { openTransport } from '@busbar/api/transport';
+import { type TempDir, tempDir } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { Batcher } from '../../src/connection/batcher.ts';
+import { openDatabase } from '../../src/connection/database.ts';
+import { Store } from '../../src/connection/store.ts';
+import { toSettings } from '../../src/options.ts';
+import { SqliteBackend } from '../../src/sqlite-driver.ts';
+
+const NOBODY = { beforeCommit: () => undefined, committed: () => undefined, rolledBack: () => undefined };
+
+test('what breaks the transaction fails alone, in the order of the calls', async () => {
+  await using folder = tempDir();
+  const store = await storeIn(folder);
+  const batcher = new Batcher(store, NOBODY);
+  store.db.exec('CREATE TABLE t (n INTEGER PRIMARY KEY)');
+  const put = (n: number): Promise<unknown> =>
+    batcher.write(({ store: { sql } }) => sql.call(store, 'INSERT INTO t VALUES (?)').run(n));
+  const results = await Promise.allSettled([put(1), put(2), put(1), put(3)]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect(results[2]).toMatchObject({ reason: { code: 'INTERNAL', outcome: 'failed' } });
+  expect(store.sql('SELECT n FROM t').all()).toEqual([[1], [2], [3]]);
+  batcher.close();
+  store.db.close();
+});
+
+test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goes on once there is room', async () => {
+  await using folder = tempDir();
+  const store = await storeIn(folder);
+  await using transport = openTransport(new SqliteBackend(store));
+  const pages = store.value('PRAGMA page_count') as number;
+  store.db.pragma(`max_page_count = ${pages + 40}`);
+  const body = new Uint8Array(2000).fill(65);
+  const outcomes = await Promise.all(
+    Array.from({ length: 100 }, (_, n) =>
+      transport.queues.send('work', [{ id: `m${n}`, body }]).then(
+        () => 'stored',
+        (error: { code: string; outcome: string }) => `${error.code} ${error.outcome}`,
+      ),
+    ),
+  );
+  expect(new Set(outcomes)).toEqual(new Set(['stored', 'BACKPRESSURE failed']));
+  store.db.pragma('max_page_count = 1000000');
+  const [queue] = await transport.admin.queues({ names: ['work'] });
+  const stored = outcomes.filter((outcome) => outcome === 'stored').length;
+  expect(queue?.ready).toBe(stored);
+  const got = await transport.queues.receive('work', { max: 200 });
+  expect(got.map(({ id }) => outcomes[Number(id.slice(1))])).toEqual(new Array(stored).fill('stored'));
+  expect(await transport.queues.send('work', [{ id: 'm99', body }])).toMatchObject([{ status: 'stored' }]);
+});
+
+test('sends of one turn take effect in their order, also where one creates what another needs', async () => {
+  await using folder = tempDir();
+  await using transport = openTransport(new SqliteBackend(await storeIn(folder)));
+  const send = (id: string, create: boolean): Promise<unknown> =>
+    transport.queues.send('work', [{ id, body: new Uint8Array(1) }], { create });
+  const results = await Promise.allSettled([send('0', false), send('1', true), send('2', false), send('3', true)]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled']);
+  const got = await transport.queues.receive('work', { max: 10 });
+  expect(got.map(({ id }) => id)).toEqual(['1', '2', '3']);
+});
+
+test('a large batch yields to the event loop and to other calls', async () => {
+  await using folder = tempDir();
+  await using transport = openTransport(new SqliteBackend(await storeIn(folder)));
+  const body = new Uint8Array(100);
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  count();
+  const order: string[] = [];
+  const large = transport.queues
+    .send(
+      'work',
+      Array.from({ length: 5000 }, () => ({ body })),
+    )
+    .then((results) => {
+      order.push('large');
+      return results;
+    });
+  await Promise.all([large, transport.entries.put('key', body).then(() => order.push('put'))]);
+  isOver = true;
+  expect(turns).toBeGreaterThanOrEqual(10);
+  expect(await large).toHaveLength(5000);
+});
+
+async function storeIn(folder: TempDir): Promise<Store> {
+  const settings = toSettings({ file: folder.join('bus.db') });
+  return new Store(await openDatabase(settings), settings);
+}

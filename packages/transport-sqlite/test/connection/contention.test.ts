@@ -1,0 +1,70 @@
+/** Another process that holds the lock of the writers. */
+
+import { type Child, spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { openSqlite } from '../../src/index.ts';
+
+const BODY = Uint8Array.of(1);
+
+test('a lock is waited for without blocking the event loop, and reading goes on', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using transport = await openSqlite({ file });
+  await transport.entries.put('key', BODY);
+  const events = Array.from({ length: 600 }, () => ({ body: BODY }));
+  await transport.topics.publish('news', events);
+  const gate = Promise.withResolvers<void>();
+  let read = 0;
+  await transport.topics.subscribe('news', { from: 'start' }, async (batch) => {
+    await gate.promise;
+    read += batch.length;
+  });
+  await using holder = await holderOf(file);
+  await tell(holder, 'lock');
+  expect((await transport.entries.get('key'))?.value).toEqual(BODY);
+  const sending = transport.queues.send('work', [{ body: BODY }]);
+  gate.resolve();
+  await waitFor(() => read === events.length, { what: 'the history to be read' });
+  const from = performance.now();
+  let turns = 0;
+  while (performance.now() - from < 200) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns += 1;
+  }
+  expect(turns).toBeGreaterThan(100);
+  await tell(holder, 'unlock');
+  expect(await sending).toMatchObject([{ status: 'stored' }]);
+});
+
+test('a call that never got the lock fails as UNAVAILABLE, and is not done later', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using transport = await openSqlite({ file });
+  await using holder = await holderOf(file);
+  await tell(holder, 'lock');
+  await holder.stop();
+  const late = transport.queues.send('work', [{ body: BODY }], { timeoutMs: 300 });
+  await expect(late).rejects.toMatchObject({ code: 'UNAVAILABLE', outcome: 'failed', retryable: true });
+  const abort = new AbortController();
+  const aborted = transport.queues.send('work', [{ body: BODY }], { signal: abort.signal });
+  abort.abort();
+  await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+  const patient = transport.queues.send('work', [{ id: 'patient', body: BODY }]);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  holder.cont();
+  await tell(holder, 'unlock');
+  await patient;
+  const got = await transport.queues.receive('work', { max: 10 });
+  expect(got.map(({ id }) => id)).toEqual(['patient']);
+});
+
+async function holderOf(file: string): Promise<Child> {
+  const child = spawnChild({ file: new URL('./lock-holder.ts', import.meta.url), args: [file] });
+  await child.next((message) => message === 'ready');
+  return child;
+}
+
+async function tell(child: Child, what: 'lock' | 'unlock'): Promise<void> {
+  child.send(what);
+  await child.next((message) => message === what);
+}

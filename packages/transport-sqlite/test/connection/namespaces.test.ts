@@ -1,0 +1,46 @@
+/** Whole buses in one file do not see each other, and are all swept by whoever is there. */
+
+import { tempDir, waitFor } from '@busbar/testbed';
+import { expect, test } from 'vitest';
+import { openSqlite } from '../../src/index.ts';
+
+const BODY = Uint8Array.of(1);
+
+test('nothing of one namespace shows in another', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using one = await openSqlite({ file, ns: 'a' });
+  await using other = await openSqlite({ file, ns: 'a.b' });
+  await one.queues.send('b.work', [{ body: BODY }]);
+  await one.topics.publish('b.news', [{ body: BODY }]);
+  await one.entries.put('b.key', BODY);
+  const [held] = await one.queues.receive('b.work');
+  expect(await other.admin.queues()).toEqual([]);
+  expect(await other.admin.topics()).toEqual([]);
+  expect(await other.entries.list('')).toEqual([]);
+  const settled = await other.queues.settle([{ receipt: held?.receipt ?? '', action: 'ack' }]);
+  expect(settled).toMatchObject([{ status: 'lease-lost' }]);
+  await other.queues.send('b.work', [{ body: BODY }]);
+  await other.admin.clear();
+  expect(await one.admin.queues()).toMatchObject([{ name: 'b.work', leased: 1 }]);
+  expect(await one.entries.get('b.key')).toBeDefined();
+});
+
+test('what comes due in a namespace without a process is swept by the processes of others', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  const gone = await openSqlite({ file, ns: 'gone' });
+  await gone.queues.send('work', [
+    { body: BODY, delayMs: 100 },
+    { body: BODY, ttlMs: 100 },
+  ]);
+  await gone.close();
+  await using waiting = await openSqlite({ file, ns: 'here' });
+  const cancel = new AbortController();
+  const received = waiting.queues.receive('work', { waitMs: 20_000, signal: cancel.signal }).catch(() => []);
+  await using back = await openSqlite({ file, ns: 'gone' });
+  await waitFor(async () => (await back.admin.queues())[0]?.totals.expired === 1, { what: 'the sweep' });
+  expect((await back.admin.queues())[0]).toMatchObject({ ready: 1, delayed: 0 });
+  cancel.abort();
+  expect(await received).toEqual([]);
+});

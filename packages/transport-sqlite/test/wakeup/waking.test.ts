@@ -1,0 +1,91 @@
+/** Who waits is woken by what others do, with a bell and without one. */
+
+import { readdirSync, writeFileSync } from 'node:fs';
+import type { Transport } from '@busbar/api';
+import { spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { openSqlite } from '../../src/index.ts';
+
+const BODY = Uint8Array.of(1);
+
+test.each(['heard', 'deaf'])('a %s consumer, subscriber and watcher of another connection are woken', async (kind) => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  // Where its folder cannot be made there is no bell.
+  if (kind === 'deaf') writeFileSync(`${file}.bell`, '');
+  await using both = await openBoth(file);
+  const [waits, acts] = both.pair;
+  const seen: string[] = [];
+  const received = waits.queues.receive('work', { waitMs: 10_000 });
+  await waits.topics.subscribe('news.>', {}, (events) => void seen.push(...events.map(({ id }) => id)));
+  await waits.entries.watch('$agent/', (changes) => void seen.push(...changes.map(({ kind: what }) => what)));
+  await waitFor(() => seen.includes('synced'), { what: 'the watch to be in step' });
+  const from = performance.now();
+  await acts.queues.send('work', [{ id: 'message', body: BODY }]);
+  expect((await received).map(({ id }) => id)).toEqual(['message']);
+  await acts.topics.publish('news.today', [{ id: 'event', body: BODY }]);
+  await acts.topics.publish('news.now', [{ id: 'passing', body: BODY }], { ephemeral: true });
+  await acts.entries.put('$agent/one', BODY);
+  await waitFor(() => seen.length === 4, { what: 'all to be seen' });
+  expect(seen.toSorted()).toEqual(['event', 'passing', 'put', 'synced']);
+  expect(performance.now() - from).toBeLessThan(900);
+});
+
+test('a ring that was lost is made good within a second or so', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using both = await openBoth(file);
+  const [waits, acts] = both.pair;
+  const received = waits.queues.receive('work', { waitMs: 10_000 });
+  await waitFor(() => ask(file, 'SELECT count(*) FROM listener') === 1, { what: 'the listener to be known' });
+  const db = new Database(file);
+  db.exec("DELETE FROM listener WHERE kind='queue'");
+  db.close();
+  await acts.queues.send('work', [{ body: BODY }]);
+  expect(await received).toHaveLength(1);
+});
+
+test('a process that was killed while it waited leaves nothing that lasts', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using transport = await openSqlite({ file });
+  await using child = spawnChild({ file: new URL('./waiter.ts', import.meta.url), args: [file] });
+  await waitFor(() => ask(file, 'SELECT count(*) FROM listener') === 1, { what: 'the child to wait' });
+  await child.kill();
+  for (const bell of readdirSync(`${file}.bell`)) expect(bell).toMatch(/^[0-9a-f-]{36}$/);
+  await transport.queues.send('work', [{ body: BODY }]);
+  expect(await transport.queues.receive('work')).toHaveLength(1);
+});
+
+test('who listens no more is off the list, and its bell is gone', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using _stays = await openSqlite({ file });
+  const transport = await openSqlite({ file });
+  const subscription = await transport.topics.subscribe('news.>', {}, () => undefined);
+  void transport.queues.receive('work', { waitMs: 10_000 }).catch(() => undefined);
+  await waitFor(() => ask(file, 'SELECT count(*) FROM listener') === 2, { what: 'both to be known' });
+  await subscription.close();
+  await waitFor(() => ask(file, 'SELECT count(*) FROM listener') === 1, { what: 'the pattern to be forgotten' });
+  await transport.close();
+  expect(ask(file, 'SELECT count(*) FROM listener')).toBe(0);
+  expect(readdirSync(`${file}.bell`)).toEqual([]);
+});
+
+async function openBoth(file: string): Promise<{ pair: [Transport, Transport] } & AsyncDisposable> {
+  const pair: [Transport, Transport] = [await openSqlite({ file }), await openSqlite({ file })];
+  const close = async (): Promise<void> => {
+    for (const transport of pair) await transport.close();
+  };
+  return { pair, [Symbol.asyncDispose]: close };
+}
+
+function ask(file: string, query: string): unknown {
+  const db = new Database(file, { readonly: true });
+  try {
+    return db.prepare(query).pluck().get();
+  } finally {
+    db.close();
+  }
+}
