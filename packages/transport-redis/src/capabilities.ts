@@ -1,8 +1,8 @@
 /** What a bus on Redis can do. */
 
 import type { Capabilities } from '@busbar/api/transport';
+import type { ServerFacts } from './connection/server.ts';
 import type { Settings } from './options.ts';
-import type { ServerFacts } from './server.ts';
 
 export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Capabilities {
   return {

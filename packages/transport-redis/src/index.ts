@@ -1,10 +1,10 @@
 /** The Redis transport: agents on any number of machines over one server, or its cluster. */
 
 import { newId, openTransport, type Transport } from '@busbar/api/transport';
-import { Link } from './link.ts';
+import { Link } from './connection/client.ts';
+import { SCRIPTS } from './lua/scripts.ts';
 import { type RedisOptions, toSettings } from './options.ts';
-import { RedisBackend } from './redis-backend.ts';
-import { SCRIPTS } from './scripts.ts';
+import { RedisBackend } from './redis-driver.ts';
 
 export type { RedisOptions, RetentionOptions, TlsOptions } from './options.ts';
 export { parseRedisUrl } from './url.ts';

@@ -1,12 +1,12 @@
 /** The scripts that the server runs: each atomic, each bounded in what it touches, loaded once a connection. */
 
 import { createHash } from 'node:crypto';
-import * as admin from './lua/admin.ts';
-import * as entries from './lua/entries.ts';
-import { GROUND } from './lua/ground.ts';
-import { QUEUE } from './lua/queue.ts';
-import * as topics from './lua/topics.ts';
-import * as work from './lua/work.ts';
+import * as admin from './admin.ts';
+import * as entries from './kv.ts';
+import { GROUND } from './prelude.ts';
+import { QUEUE } from './queue-state.ts';
+import * as work from './queues.ts';
+import * as topics from './topics.ts';
 
 /** A script, known to a server by its hash once it was run there. */
 export class Script {

@@ -1,14 +1,14 @@
 /** The whole state of a namespace as records, read page by page: what changes meanwhile may be in it or not. */
 
 import { type ExportedMessage, type Message, newId, type StateRecord } from '@busbar/api/transport';
-import type { Bindings } from './bindings.ts';
-import { type Found, find } from './browse.ts';
-import { toMessage } from './content.ts';
-import { listEntries } from './entries.ts';
-import { lexRange } from './lex-range.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../connection/client.ts';
+import { listEntries } from '../kv/kv.ts';
+import { lexRange } from '../lua/lex-range.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { toMessage } from '../queues/stored-message.ts';
+import type { Bindings } from '../topics/bindings.ts';
+import { type Found, find } from './inspect.ts';
 import { readInfo } from './queue-info.ts';
-import { SCRIPTS } from './scripts.ts';
 
 const PAGE = 200;
 const DEADLINE = Number.POSITIVE_INFINITY;

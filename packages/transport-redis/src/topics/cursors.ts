@@ -1,11 +1,11 @@
 /** The subscriptions of a process: opening them, and waking those that a publish concerns. */
 
 import { type CallContext, type From, invalid, matchTopic } from '@busbar/api/transport';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { readPassing } from './ephemeral-event.ts';
 import { LogCursor } from './event-cursor.ts';
-import type { Link } from './link.ts';
-import { readPassing } from './passing.ts';
 import { compareIds, idBefore, parsePosition, positionExpired } from './position.ts';
-import { SCRIPTS } from './scripts.ts';
 
 const ALL = 'topics';
 

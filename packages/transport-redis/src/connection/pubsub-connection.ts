@@ -1,7 +1,7 @@
 /** What is published to this process: one connection for all its channels. */
 
+import type { Address, Settings } from '../options.ts';
 import { Connection, ConnectionLost } from './connection.ts';
-import type { Address, Settings } from './options.ts';
 
 export type Listener = (message: Buffer) => void;
 

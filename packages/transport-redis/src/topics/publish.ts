@@ -1,17 +1,17 @@
 /** Publishing: what is published on one topic in one turn travels in one script, with the queues that get it. */
 
 import type { BusbarError, CallContext, PublishResult, StampedMessage } from '@busbar/api/transport';
+import type { Link } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import type { Turn } from '../connection/tick-batcher.ts';
+import { toRedisError } from '../errors.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { boundless } from '../maintenance/scheduler.ts';
+import type { Settings } from '../options.ts';
+import { type Content, toContent } from '../queues/stored-message.ts';
 import type { Bindings } from './bindings.ts';
-import type { Argument } from './connection.ts';
-import { type Content, toContent } from './content.ts';
-import { toRedisError } from './errors.ts';
-import { boundless } from './keeper.ts';
-import type { Link } from './link.ts';
-import type { Settings } from './options.ts';
-import { writePassing } from './passing.ts';
+import { writePassing } from './ephemeral-event.ts';
 import { toPosition } from './position.ts';
-import { SCRIPTS } from './scripts.ts';
-import type { Turn } from './turn.ts';
 
 /** What one script takes at most: copies into queues count too. */
 const MAX_EVENTS = 256;

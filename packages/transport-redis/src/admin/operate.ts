@@ -1,17 +1,17 @@
 /** The operator's view: what there is, and changes in bounded steps. */
 
 import type { AdminBackend, PendingResult, QueueFilter, QueueInfo } from '@busbar/api/transport';
-import type { Bindings } from './bindings.ts';
-import { browse } from './browse.ts';
-import type { Argument } from './connection.ts';
-import { keyOf } from './content.ts';
+import type { Link } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import { lexRange } from '../lua/lex-range.ts';
+import { SCRIPTS, type ScriptName } from '../lua/scripts.ts';
+import type { Settings } from '../options.ts';
+import { keyOf } from '../queues/stored-message.ts';
+import type { Bindings } from '../topics/bindings.ts';
 import { exportState } from './export.ts';
 import { Importer } from './import.ts';
-import { lexRange } from './lex-range.ts';
-import type { Link } from './link.ts';
-import type { Settings } from './options.ts';
+import { browse } from './inspect.ts';
 import { readInfo } from './queue-info.ts';
-import { SCRIPTS, type ScriptName } from './scripts.ts';
 
 /** Queues of one script, and keys of one. */
 const QUEUES = 50;

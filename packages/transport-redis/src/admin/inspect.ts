@@ -8,9 +8,9 @@ import {
   type MessageState,
   quote,
 } from '@busbar/api/transport';
-import { keyOf, readRules, readTries, toMessage } from './content.ts';
-import type { Link } from './link.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { keyOf, readRules, readTries, toMessage } from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 const LEASE = /^\d+ \d+ (\d+) \S* (.*)$/s;

@@ -1,13 +1,13 @@
 /** Sending: what is sent to one queue in one turn travels in one script. */
 
 import { BusbarError, type CallContext, type SendResult, type StampedMessage } from '@busbar/api/transport';
-import type { Argument } from './connection.ts';
-import { type Content, toContent } from './content.ts';
-import { toRedisError } from './errors.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import type { Turn } from '../connection/tick-batcher.ts';
+import { toRedisError } from '../errors.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 import { NEW_QUEUE } from './queue-settings.ts';
-import { SCRIPTS } from './scripts.ts';
-import type { Turn } from './turn.ts';
+import { type Content, toContent } from './stored-message.ts';
 
 /** What one script takes at most. */
 const MAX_MESSAGES = 256;

@@ -8,10 +8,10 @@ import {
   type KeyChange,
   WatchCursor,
 } from '@busbar/api/transport';
-import { toBytes } from './content.ts';
-import { listEntries } from './entries.ts';
-import type { Link } from './link.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { toBytes } from '../queues/stored-message.ts';
+import { listEntries } from './kv.ts';
 
 const CHANNEL = 'entries';
 

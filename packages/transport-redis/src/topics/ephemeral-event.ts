@@ -1,7 +1,7 @@
 /** Ephemeral events as they are published: lengths, then topic, key, head and body. */
 
 import type { TopicEvent } from '@busbar/api/transport';
-import { type Content, toMessage } from './content.ts';
+import { type Content, toMessage } from '../queues/stored-message.ts';
 
 const MARK = 'E'.charCodeAt(0);
 

@@ -1,9 +1,9 @@
 /** Finding the one server that holds a namespace: at an address, through sentinels, or in a cluster. */
 
 import { BusbarError } from '@busbar/api/transport';
+import { firstWord } from '../errors.ts';
+import type { Address, Settings } from '../options.ts';
 import { type Argument, Connection, ConnectionLost, type Credentials } from './connection.ts';
-import { firstWord } from './errors.ts';
-import type { Address, Settings } from './options.ts';
 
 const MAX_HOPS = 8;
 

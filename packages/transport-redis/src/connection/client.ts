@@ -1,12 +1,12 @@
 /** The way to the server: one connection for commands, one for what is published; both are found anew when lost. */
 
 import { BusbarError, type Capabilities, type StateChange } from '@busbar/api/transport';
+import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
+import type { Script } from '../lua/scripts.ts';
+import type { Settings } from '../options.ts';
 import type { Argument, Connection, ConnectionLost } from './connection.ts';
-import { dial } from './dial.ts';
-import { Ears } from './ears.ts';
-import { firstWord, isElsewhere, isLoss, toRedisError } from './errors.ts';
-import type { Settings } from './options.ts';
-import type { Script } from './scripts.ts';
+import { dial } from './discovery.ts';
+import { Ears } from './pubsub-connection.ts';
 import { checkNotLess, readServer, type ServerFacts } from './server.ts';
 
 const FIRST_PAUSE_MS = 25;

@@ -1,11 +1,11 @@
 /** Settling: what is settled of one queue in one turn travels in one script, which is never run twice. */
 
 import { BusbarError, type CallContext, type Settlement, type SettleResult } from '@busbar/api/transport';
-import type { Argument } from './connection.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import type { Turn } from '../connection/tick-batcher.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
-import { SCRIPTS } from './scripts.ts';
-import type { Turn } from './turn.ts';
 
 const MAX_SETTLEMENTS = 256;
 

@@ -1,9 +1,9 @@
 /** What a server is set to: what it declares follows from it, and what an operator should know. */
 
 import { BusbarError, type Capabilities, type Note } from '@busbar/api/transport';
+import { firstWord } from '../errors.ts';
+import type { Settings } from '../options.ts';
 import type { Connection } from './connection.ts';
-import { firstWord } from './errors.ts';
-import type { Settings } from './options.ts';
 
 /** What was read of a server. */
 export interface ServerFacts {

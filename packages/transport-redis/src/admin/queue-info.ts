@@ -1,8 +1,8 @@
 /** A queue at one moment, as the server tells it. */
 
 import type { QueueInfo } from '@busbar/api/transport';
-import type { Link } from './link.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 
 /** Those of the queues that are there. */
 export async function readInfo(link: Link, names: readonly string[], deadline: number): Promise<QueueInfo[]> {

@@ -1,9 +1,9 @@
 /** Doing what has to be done though nobody asks: each process looks now and then, and whoever comes first does it. */
 
 import { BusbarError, newId } from '@busbar/api/transport';
-import type { Link } from './link.ts';
-import type { Settings } from './options.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import type { Settings } from '../options.ts';
 
 /** A look takes the server 20 µs. */
 const LOOK_MS = 1_000;

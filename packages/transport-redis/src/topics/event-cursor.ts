@@ -1,11 +1,11 @@
 /** A place in the log that a subscription reads on from, with the ephemeral events that came meanwhile. */
 
 import { type EventCursor, matchTopic, type TopicEvent } from '@busbar/api/transport';
-import { toMessage } from './content.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { toMessage } from '../queues/stored-message.ts';
 import { toLuaPattern } from './lua-pattern.ts';
 import { compareIds, positionExpired, toPosition } from './position.ts';
-import { SCRIPTS } from './scripts.ts';
 
 /** Ephemeral events that wait for a slow handler at most: further ones are dropped and counted. */
 const MAX_WAITING = 1000;

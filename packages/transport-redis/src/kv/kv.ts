@@ -1,11 +1,11 @@
 /** Entries: small values with a revision and a time to live. */
 
 import type { Entry, EntryBackend, Page, PutResult } from '@busbar/api/transport';
-import { toBuffer, toBytes } from './content.ts';
-import type { EntryWatches } from './entry-watch.ts';
-import { lexRange } from './lex-range.ts';
-import type { Link } from './link.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { lexRange } from '../lua/lex-range.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
+import { toBuffer, toBytes } from '../queues/stored-message.ts';
+import type { EntryWatches } from './watch.ts';
 
 /** Entries of one page of the server. */
 const PAGE = 500;

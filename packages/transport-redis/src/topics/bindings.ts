@@ -1,8 +1,8 @@
 /** Which queues a topic feeds: read once, and again only when the server says that a binding has changed. */
 
 import { type Binding, matchTopic } from '@busbar/api/transport';
-import type { Link } from './link.ts';
-import { SCRIPTS } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 
 const MAX_REMEMBERED = 10_000;
 

@@ -1,12 +1,12 @@
 /** Consumers that wait: all of a process share one channel and one timer. */
 
 import { BusbarError, type CallContext, type Delivery, newId, type Wanted } from '@busbar/api/transport';
-import { Alarms } from './alarms.ts';
+import type { Link } from '../connection/client.ts';
+import type { Turn } from '../connection/tick-batcher.ts';
 import { type Claimed, claim, undoClaim } from './claim.ts';
-import type { Link } from './link.ts';
+import { Alarms } from './deadline-queue.ts';
+import { type Waiter, WaitingLine } from './queue-receivers.ts';
 import type { Settler } from './settle.ts';
-import type { Turn } from './turn.ts';
-import { type Waiter, WaitingLine } from './waiting-line.ts';
 
 /** What one claim takes at most. */
 const MAX_CLAIM = 1000;

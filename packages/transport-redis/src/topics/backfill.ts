@@ -1,11 +1,11 @@
 /** The history that a new binding brings into its queue: copied in bounded steps, by whoever finds it undone. */
 
 import { matchTopic } from '@busbar/api/transport';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 import type { Bindings, KnownBinding } from './bindings.ts';
-import type { Link } from './link.ts';
 import { toLuaPattern } from './lua-pattern.ts';
 import { compareIds } from './position.ts';
-import { SCRIPTS } from './scripts.ts';
 
 /** Events that one step copies at most. */
 const STEP = 100;

@@ -9,23 +9,23 @@ import type {
   StateChange,
   TopicBackend,
 } from '@busbar/api/transport';
-import { type Admin, openAdmin } from './admin.ts';
-import { Bindings } from './bindings.ts';
+import { type Admin, openAdmin } from './admin/operate.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import { Cursors } from './cursors.ts';
-import { openEntries } from './entries.ts';
-import { EntryWatches } from './entry-watch.ts';
-import { History } from './history.ts';
-import { Keeper } from './keeper.ts';
-import type { Link } from './link.ts';
+import type { Link } from './connection/client.ts';
+import { Turn } from './connection/tick-batcher.ts';
+import { openEntries } from './kv/kv.ts';
+import { EntryWatches } from './kv/watch.ts';
+import { SCRIPTS } from './lua/scripts.ts';
+import { Keeper } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
-import { Publisher } from './publish.ts';
-import { NEW_QUEUE, toFields } from './queue-settings.ts';
-import { SCRIPTS } from './scripts.ts';
-import { Sender } from './send.ts';
-import { Settler } from './settle.ts';
-import { Turn } from './turn.ts';
-import { WaitingRoom } from './waiting-room.ts';
+import { WaitingRoom } from './queues/pending-receives.ts';
+import { NEW_QUEUE, toFields } from './queues/queue-settings.ts';
+import { Sender } from './queues/send.ts';
+import { Settler } from './queues/settle.ts';
+import { History } from './topics/backfill.ts';
+import { Bindings } from './topics/bindings.ts';
+import { Cursors } from './topics/cursors.ts';
+import { Publisher } from './topics/publish.ts';
 
 export class RedisBackend implements Backend {
   readonly name = 'redis';

@@ -1,6 +1,6 @@
 /** Calls of one turn of the event loop, put together: what is asked of one queue in it travels in one script. */
 
-import type { Link } from './link.ts';
+import type { Link } from './client.ts';
 
 /** Work that was put together under one key. */
 interface Bundle<T> {

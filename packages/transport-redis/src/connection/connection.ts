@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { invalid } from '@busbar/api/transport';
 import { type RedisOptions as ClientOptions, Command, Redis } from 'ioredis';
-import type { Address, Settings, TlsOptions } from './options.ts';
+import type { Address, Settings, TlsOptions } from '../options.ts';
 
 export type Argument = string | number | Buffer;
 

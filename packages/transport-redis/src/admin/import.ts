@@ -1,12 +1,12 @@
 /** Records of an export, taken in. What is there already, by id, key or name, stays as it is. */
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
-import type { Argument } from './connection.ts';
-import { keyOf, toContent, writeTries } from './content.ts';
-import type { Link } from './link.ts';
-import type { Settings } from './options.ts';
-import { NEW_QUEUE, newQueueJson } from './queue-settings.ts';
-import { SCRIPTS, type ScriptName } from './scripts.ts';
+import type { Link } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import { SCRIPTS, type ScriptName } from '../lua/scripts.ts';
+import type { Settings } from '../options.ts';
+import { NEW_QUEUE, newQueueJson } from '../queues/queue-settings.ts';
+import { keyOf, toContent, writeTries } from '../queues/stored-message.ts';
 
 /** Messages of one script, and events of one read. */
 const STEP = 100;

@@ -1,10 +1,10 @@
 /** One claim: asking a queue for messages, and reading what comes. */
 
 import type { Delivery } from '@busbar/api/transport';
-import { toMessage } from './content.ts';
-import type { Link } from './link.ts';
+import type { Link } from '../connection/client.ts';
+import { SCRIPTS } from '../lua/scripts.ts';
 import { toReceipt } from './receipt.ts';
-import { SCRIPTS } from './scripts.ts';
+import { toMessage } from './stored-message.ts';
 
 /** What a claim asks for. */
 export interface Claim {
