@@ -70,6 +70,7 @@ test('imports are found in every form', () => {
     `export * from './d.ts';`,
     `import 'e';`,
     `const f = await import('f');`,
+    `let g: import('g').G;`,
     `/** import { no } from 'comment'; */`,
     ` * {@link import('no')}`,
   ].join('\n');
@@ -80,6 +81,7 @@ test('imports are found in every form', () => {
     ['./d.ts', false, false],
     ['e', false, false],
     ['f', false, true],
+    ['g', true, false],
   ]);
 });
 

@@ -8,12 +8,12 @@ export interface Import {
   readonly specifier: string;
   /** `import()` at run time. */
   readonly dynamic: boolean;
-  /** Erased: `import type`. */
+  /** Erased: `import type`, or `import('…').Name` in a type. */
   readonly type: boolean;
 }
 
 const statement = /^(?:import|export)\s(?<type>type\s)?[^'";]*?from\s*'(?<from>[^']+)'|^import\s*'(?<bare>[^']+)'/gm;
-const call = /\bimport\(\s*['"`](?<called>[^'"`]+)['"`]\s*\)(?!\.)/g;
+const call = /\bimport\(\s*['"`](?<called>[^'"`]+)['"`]\s*\)(?<member>\.\w+)?/g;
 
 /** Imports of all TypeScript files whose path begins with one of the folders. */
 export function importsIn(...folders: string[]): Import[] {
@@ -35,8 +35,8 @@ export function importsOf(file: string, text: string): Import[] {
   const calls = [...code.matchAll(call)].map(({ groups = {} }) => ({
     file,
     specifier: groups['called'] ?? '',
-    dynamic: true,
-    type: false,
+    dynamic: groups['member'] === undefined,
+    type: groups['member'] !== undefined,
   }));
   return [...statements, ...calls];
 }

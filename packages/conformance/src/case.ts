@@ -2,7 +2,7 @@
 
 import type { Capabilities, Feature } from '@busbar/api/transport';
 import type { Lab } from './context/test-context.ts';
-import type { StrangerKind } from './harness.ts';
+import type { Power, StrangerKind } from './harness.ts';
 
 /** `MUST`: a backend that fails it is broken. `SHOULD`: it owes a reason. `MAY`: what it does is recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';
@@ -73,25 +73,6 @@ export interface ConformanceCase {
   /** Asserts that what is declared missing is refused with UNSUPPORTED, never silently ignored. */
   refused?(lab: Lab): Promise<void>;
 }
-
-/**
- * What a harness can do beyond opening clients. `processes`: open the same store from other processes (where its reach is
- * `process`: from one after the other). `reopen`: the
- * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
- * `server`: kill, restart and pause the server behind it, and break the wire to it. `spare`: that server is one of several, and
- * the others do its work while it is gone. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
- * this machine can.
- */
-export type Power = (typeof POWERS)[number];
-
-/** All powers. */
-export const POWERS = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
-
-/** `smoke` is the short selection, `cluster` the one for several servers that work as one, `full` all there is. */
-export type Profile = (typeof PROFILES)[number];
-
-/** All profiles. */
-export const PROFILES = ['smoke', 'cluster', 'full'] as const;
 
 /** What became of a case. */
 export type Status = 'passed' | 'failed' | 'unsupported' | 'not-applicable' | 'not-tested';

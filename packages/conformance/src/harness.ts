@@ -1,7 +1,25 @@
 /** What a backend supplies to be tested. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { Power } from './case.ts';
+
+/**
+ * What a harness can do beyond opening clients. `processes`: open the same store from other processes (where its reach is
+ * `process`: from one after the other). `reopen`: the
+ * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
+ * `server`: kill, restart and pause the server behind it, and break the wire to it. `spare`: that server is one of several, and
+ * the others do its work while it is gone. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
+ * this machine can.
+ */
+export type Power = (typeof POWERS)[number];
+
+/** All powers. */
+export const POWERS = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
+
+/** `smoke` is the short selection, `cluster` the one for several servers that work as one, `full` all there is. */
+export type Profile = (typeof PROFILES)[number];
+
+/** All profiles. */
+export const PROFILES = ['smoke', 'cluster', 'full'] as const;
 
 /** One backend under test. */
 export interface Harness {

@@ -6,9 +6,6 @@ export {
   GROUPS,
   type Group,
   type Level,
-  type Power,
-  PROFILES,
-  type Profile,
   type Status,
 } from './case.ts';
 export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
@@ -16,15 +13,18 @@ export { CLUSTER } from './cluster.ts';
 export { Check, CheckFailed } from './context/check.ts';
 export { Recorder, type Seen } from './context/recorder.ts';
 export type { Lab } from './context/test-context.ts';
-export type {
-  Harness,
-  HarnessServer,
-  HarnessStore,
-  Opener,
-  StoreNeeds,
-  Stranger,
-  StrangerKind,
-  Wire,
+export {
+  type Harness,
+  type HarnessServer,
+  type HarnessStore,
+  type Opener,
+  type Power,
+  PROFILES,
+  type Profile,
+  type StoreNeeds,
+  type Stranger,
+  type StrangerKind,
+  type Wire,
 } from './harness.ts';
 export type { Confinement } from './processes/confinement.ts';
 export type { Load, RemoteClient } from './processes/remote-client.ts';

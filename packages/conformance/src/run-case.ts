@@ -3,11 +3,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Power, Profile, Status } from './case.ts';
+import type { CaseResult, ConformanceCase, Status } from './case.ts';
 import { type OpenedLab, openLab } from './context/open-test-context.ts';
 import { seedFor } from './context/random.ts';
 import { within } from './context/until.ts';
-import type { Harness, StrangerKind } from './harness.ts';
+import type { Harness, Power, Profile, StrangerKind } from './harness.ts';
 import { whyNoDisks } from './processes/confinement.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;

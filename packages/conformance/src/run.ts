@@ -1,10 +1,10 @@
 /** Runs the suite on one backend without any test framework. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Group, Profile } from './case.ts';
+import type { CaseResult, ConformanceCase, Group } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { CLUSTER } from './cluster.ts';
-import type { Harness } from './harness.ts';
+import type { Harness, Profile } from './harness.ts';
 import { whyOutside } from './outside.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';

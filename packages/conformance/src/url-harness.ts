@@ -3,8 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Capabilities, Transport } from '@busbar/api/transport';
-import type { Power } from './case.ts';
-import type { Harness, HarnessStore } from './harness.ts';
+import type { Harness, HarnessStore, Power } from './harness.ts';
 
 /** How to open a URL, here and in other processes. */
 export interface UrlHarnessOptions {

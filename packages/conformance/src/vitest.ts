@@ -1,8 +1,8 @@
 /** Entry `@busbar/conformance/vitest`: the suite as tests of vitest. */
 
 import { describe, test } from 'vitest';
-import type { ConformanceCase, Profile } from './case.ts';
-import type { Harness } from './harness.ts';
+import type { ConformanceCase } from './case.ts';
+import type { Harness, Profile } from './harness.ts';
 import { newSeed, selectCases } from './run.ts';
 import { runCase } from './run-case.ts';
 

@@ -4,7 +4,7 @@ import type { StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
-import { Load } from '../faults/load.ts';
+import { BackgroundLoad } from '../faults/background-load.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
 import { History } from '../faults/send-history.ts';
 
@@ -234,7 +234,7 @@ export const cases: readonly ConformanceCase[] = [
     powers,
     timeoutMs: 90_000,
     async run(lab) {
-      const load = new Load(lab);
+      const load = new BackgroundLoad(lab);
       await load.start({ leaseMs: 1_000 });
       lab.server.pause();
       await new Promise((resolve) => setTimeout(resolve, 2_500));

@@ -2,8 +2,8 @@
 
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
+import { BackgroundLoad } from '../faults/background-load.ts';
 import { keepDiskBusy } from '../faults/busy-disk.ts';
-import { Load } from '../faults/load.ts';
 
 const group = 'Persistence';
 const powers = ['server'] as const;
@@ -19,7 +19,7 @@ export const cases: readonly ConformanceCase[] = [
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
     async run(lab) {
-      const load = new Load(lab);
+      const load = new BackgroundLoad(lab);
       await load.start();
       await lab.server.stop();
       await lab.server.start();
@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
     notApplicable: keepsNothing,
     async run(lab) {
       await keepDiskBusy(lab);
-      const load = new Load(lab);
+      const load = new BackgroundLoad(lab);
       await load.start();
       let lastKill = 0;
       for (let kill = 0; kill < 2; kill += 1) {

@@ -3,7 +3,7 @@
 import type { Bus } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
-import { Load } from '../faults/load.ts';
+import { BackgroundLoad } from '../faults/background-load.ts';
 import { receiveOne, settle } from '../steps/consuming.ts';
 
 const group = 'Fault injection';
@@ -37,7 +37,7 @@ export const cases: readonly ConformanceCase[] = [
     timeoutMs: 90_000,
     async run(lab) {
       const { wire } = lab.server;
-      const load = new Load(lab);
+      const load = new BackgroundLoad(lab);
       await load.start();
       for (let cut = 0; cut < 3; cut += 1) {
         wire.cutAfter(1 + Math.floor(lab.random() * 5_000));
@@ -58,7 +58,7 @@ export const cases: readonly ConformanceCase[] = [
     powers,
     timeoutMs: 90_000,
     async run(lab) {
-      const load = new Load(lab);
+      const load = new BackgroundLoad(lab);
       await load.start({ leaseMs: 5_000 });
       for (const delayMs of [20, 100, 5]) {
         lab.server.wire.delay(delayMs);

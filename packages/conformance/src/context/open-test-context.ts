@@ -2,8 +2,16 @@
 
 import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import { type ConformanceCase, POWERS, type Power, type Profile } from '../case.ts';
-import type { Harness, HarnessServer, HarnessStore, Stranger } from '../harness.ts';
+import type { ConformanceCase } from '../case.ts';
+import {
+  type Harness,
+  type HarnessServer,
+  type HarnessStore,
+  POWERS,
+  type Power,
+  type Profile,
+  type Stranger,
+} from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { spawnClient } from '../processes/spawn-client.ts';

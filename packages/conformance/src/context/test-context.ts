@@ -2,8 +2,7 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import type { Power, Profile } from '../case.ts';
-import type { HarnessServer, Stranger } from '../harness.ts';
+import type { HarnessServer, Power, Profile, Stranger } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import type { Check } from './check.ts';

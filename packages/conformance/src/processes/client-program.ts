@@ -1,8 +1,16 @@
 /** The program of a client in a process of its own: opens a transport and does what its parent asks. */
 
 import type { MessageInput, ReceiveOptions, Settlement, Transport } from '@busbar/api/transport';
-import { type ConsumeOptions, consume, type ProduceOptions, produce, runLoad, type Tell } from './loads.ts';
-import { type FromClient, type Method, packError, packResults, type ToClient } from './protocol.ts';
+import { consume, produce, runLoad, type Tell } from './loads.ts';
+import {
+  type ConsumeOptions,
+  type FromClient,
+  type Method,
+  type ProduceOptions,
+  packError,
+  packResults,
+  type ToClient,
+} from './protocol.ts';
 
 const encoder = new TextEncoder();
 const loads = new Map<number, AbortController>();

@@ -2,26 +2,7 @@
 
 import type { Transport } from '@busbar/api/transport';
 import { Recorder } from '../context/recorder.ts';
-import { type LoadNews, packError } from './protocol.ts';
-
-/** What to send; without a count until it is stopped. */
-export interface ProduceOptions {
-  readonly prefix: string;
-  readonly count?: number;
-  /** Messages in one call. Default 1. */
-  readonly batch?: number;
-  /** Bodies are the id, filled up with dots to this length. Default: the id alone. */
-  readonly bodyBytes?: number;
-}
-
-/** What to receive. */
-export interface ConsumeOptions {
-  readonly max?: number;
-  /** Default true. */
-  readonly ack?: boolean;
-  /** How long each batch is worked on before it is acked. Default 0. */
-  readonly workMs?: number;
-}
+import { type ConsumeOptions, type LoadNews, type ProduceOptions, packError } from './protocol.ts';
 
 /** Takes the news of a load. */
 export type Tell = (news: Omit<LoadNews, 'kind' | 'load'>) => void;

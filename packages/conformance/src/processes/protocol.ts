@@ -33,6 +33,25 @@ export type FromClient =
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError }
   | LoadNews;
 
+/** What to send; without a count until it is stopped. */
+export interface ProduceOptions {
+  readonly prefix: string;
+  readonly count?: number;
+  /** Messages in one call. Default 1. */
+  readonly batch?: number;
+  /** Bodies are the id, filled up with dots to this length. Default: the id alone. */
+  readonly bodyBytes?: number;
+}
+
+/** What to receive. */
+export interface ConsumeOptions {
+  readonly max?: number;
+  /** Default true. */
+  readonly ack?: boolean;
+  /** How long each batch is worked on before it is acked. Default 0. */
+  readonly workMs?: number;
+}
+
 /** What a load has done since it last told. */
 export interface LoadNews {
   readonly kind: 'load';

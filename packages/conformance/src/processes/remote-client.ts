@@ -11,7 +11,7 @@ import type {
   SettleResult,
 } from '@busbar/api/transport';
 import type { Seen } from '../context/recorder.ts';
-import type { ConsumeOptions, ProduceOptions } from './loads.ts';
+import type { ConsumeOptions, ProduceOptions } from './protocol.ts';
 
 /** A client in a process of its own. Errors arrive with their code. */
 export interface RemoteClient {

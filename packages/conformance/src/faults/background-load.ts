@@ -11,7 +11,7 @@ const BATCH = 5;
 const RECOVERY_MS = 20_000;
 
 /** How a load is made. */
-export interface LoadOptions {
+export interface BackgroundLoadOptions {
   /** Default 1,500. */
   readonly leaseMs?: number;
 }
@@ -23,7 +23,7 @@ interface Acked {
 }
 
 /** Two producers and two consumers, each with a client of its own. */
-export class Load {
+export class BackgroundLoad {
   readonly history: History;
   readonly #lab: Lab;
   readonly #stopProducers = new AbortController();
@@ -40,7 +40,7 @@ export class Load {
   }
 
   /** Starts it, and resolves once messages have gone all the way. */
-  async start({ leaseMs = 1_500 }: LoadOptions = {}): Promise<void> {
+  async start({ leaseMs = 1_500 }: BackgroundLoadOptions = {}): Promise<void> {
     const first = await this.#lab.transport();
     await first.queues.configure(QUEUE, { leaseMs, maxAttempts: 100 });
     const clients = await Promise.all([first, this.#lab.open(), this.#lab.open(), this.#lab.open()]);
