@@ -39,7 +39,8 @@ const HOW = [
  * @param {string} task @param {string[]} args @param {Record<string, string | undefined>} env
  */
 export function serversOf(task, args, env) {
-  if (['test', 'test:full', 'bench', 'conformance'].includes(task)) return SERVERS.map(({ program }) => program);
+  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance'].includes(task))
+    return SERVERS.map(({ program }) => program);
   if (task !== 'demo' || !args.includes('--kill-server')) return [];
   return SERVERS.map(({ program }) => program).filter((program) => env['MESSAGE_BUS'] === program.split('-')[0]);
 }

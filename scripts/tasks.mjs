@@ -20,6 +20,7 @@ export const tasks = {
   check: () => check,
   build: (args) => [turbo('build', '--output-logs=errors-only', ...args)],
   bench: (args) => [node('bench/src/main.ts', ...args)],
+  'bench:compare': (args) => [node('bench/src/compare/main.ts', ...args)],
   conformance: (args) => [node('scripts/conformance.ts', ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],

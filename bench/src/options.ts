@@ -106,7 +106,8 @@ function list(text: string | undefined, name: string, valid: readonly string[]):
   return chosen;
 }
 
-function integer(text: string, name: string, min: number, max: number): number {
+/** Reads a whole number from `min` to `max`. Throws {@link UsageError}. */
+export function integer(text: string, name: string, min: number, max: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw new UsageError(`--${name} ${JSON.stringify(text.slice(0, 40))} is no whole number from ${min} to ${max}`);
