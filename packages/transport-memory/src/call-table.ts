@@ -1,5 +1,6 @@
 /** Calls within one process: who serves which address, and the calls under way. */
 
+import { Limiter } from '@busbar/api/driver';
 import {
   BusbarError,
   isBusbarError,
@@ -24,7 +25,7 @@ export class CallTable {
     const close = async (): Promise<void> => {
       servers.delete(server);
       if (servers.size === 0 && this.#servers.get(address) === servers) this.#servers.delete(address);
-      await server.close();
+      await server.limiter.whenIdle();
     };
     return { close, [Symbol.asyncDispose]: close };
   }
@@ -33,7 +34,8 @@ export class CallTable {
   async *call(address: string, message: StampedMessage, signal: AbortSignal): AsyncIterable<Message> {
     const servers = this.#servers.get(address);
     let best: Server | undefined;
-    for (const server of servers ?? []) if (best === undefined || server.busy < best.busy) best = server;
+    for (const server of servers ?? [])
+      if (best === undefined || server.limiter.load < best.limiter.load) best = server;
     if (best === undefined) {
       throw new BusbarError('NO_RESPONDER', `nobody serves ${address}`, { hint: 'Start one, or ask with durable.' });
     }
@@ -45,63 +47,23 @@ export class CallTable {
 
 /** One server of an address. */
 class Server {
-  readonly #max: number;
+  readonly limiter: Limiter;
   readonly #handler: Handler;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
-  #whenIdle: (() => void)[] = [];
 
   constructor(max: number, handler: Handler) {
-    this.#max = max;
+    this.limiter = new Limiter(max);
     this.#handler = handler;
   }
 
-  get busy(): number {
-    return (this.#running + this.#waiting.length) / this.#max;
-  }
-
   async *run(message: StampedMessage, signal: AbortSignal): AsyncIterable<Message> {
-    await this.#turn(signal);
+    await this.limiter.acquire(signal);
     try {
       for await (const reply of this.#handler(toMessage(message), signal)) yield toReply(reply);
     } catch (error) {
       throw toHandlerError(error);
     } finally {
-      this.#done();
+      this.limiter.release();
     }
-  }
-
-  async close(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
-  }
-
-  /** Waits until one more may run. */
-  async #turn(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#running < this.#max) {
-      this.#running += 1;
-      return;
-    }
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(go), 1);
-        reject(signal.reason);
-      };
-      const go = (): void => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      this.#waiting.push(go);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
-  /** Hands its place to the next that waits. */
-  #done(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running -= 1;
-    else next();
-    if (this.#running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 }
 

@@ -1,5 +1,6 @@
 /** The entries of one namespace: values with revisions and times to live. */
 
+import { Deadline, type DeadlineQueue, WatchCursor } from '@busbar/api/driver';
 import {
   compareUtf8,
   type DeleteResult,
@@ -9,39 +10,37 @@ import {
   type PutResult,
   type Touch,
   type TouchResult,
-  WatchCursor,
 } from '@busbar/api/transport';
-import { type Agenda, Alarm } from './agenda.ts';
 
 interface Row {
   readonly key: string;
   value: Uint8Array;
   revision: number;
   readonly createRevision: number;
-  readonly end: Alarm;
+  readonly end: Deadline;
 }
 
 /** The entries of one namespace. */
 export class EntryTable {
-  readonly #agenda: Agenda;
+  readonly #deadlines: DeadlineQueue;
   readonly #rows = new Map<string, Row>();
   readonly #watches = new Set<WatchCursor>();
   /** The highest revision ever given: one counter for all keys, which is more than the rules ask. */
   revision = 0;
 
-  constructor(agenda: Agenda) {
-    this.#agenda = agenda;
+  constructor(deadlines: DeadlineQueue) {
+    this.#deadlines = deadlines;
   }
 
   get(key: string): Entry | undefined {
     const row = this.#rows.get(key);
-    return row && toEntry(row);
+    return row && this.#toEntry(row);
   }
 
   put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): PutResult {
     const present = this.#rows.get(key);
     if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
-      return { status: 'conflict', current: present && toEntry(present) };
+      return { status: 'conflict', current: present && this.#toEntry(present) };
     }
     this.revision += 1;
     const row = this.#set(key, value, this.revision, present?.createRevision ?? this.revision, ttlMs);
@@ -61,7 +60,7 @@ export class EntryTable {
     if (row === undefined || (createRevision !== undefined && createRevision !== row.createRevision)) {
       return { key, status: 'lost' };
     }
-    this.#agenda.set(row.end, ttlMs);
+    this.#deadlines.setIn(row.end, ttlMs);
     return { key, status: 'touched' };
   }
 
@@ -81,7 +80,9 @@ export class EntryTable {
   }
 
   watch(prefix: string): WatchCursor {
-    const present = [...this.#rows.values()].filter(({ key }) => key.startsWith(prefix)).map(toEntry);
+    const present = [...this.#rows.values()]
+      .filter(({ key }) => key.startsWith(prefix))
+      .map((row) => this.#toEntry(row));
     const watch = new WatchCursor(prefix, () => this.#watches.delete(watch));
     this.#watches.add(watch);
     watch.begin(present);
@@ -93,13 +94,12 @@ export class EntryTable {
   }
 
   #set(key: string, value: Uint8Array, revision: number, createRevision: number, ttlMs: number | undefined): Row {
-    const end = this.#rows.get(key)?.end ?? new Alarm(() => this.#expire(key));
+    const end = this.#rows.get(key)?.end ?? new Deadline(() => this.#expire(key));
     const row = { key, value, revision, createRevision, end };
     this.#rows.set(key, row);
-    this.#agenda.cancel(end);
-    end.at = Number.POSITIVE_INFINITY;
-    if (ttlMs !== undefined) this.#agenda.set(end, ttlMs);
-    for (const watch of this.#watches) watch.changed({ kind: 'put', entry: toEntry(row) });
+    this.#deadlines.cancel(end);
+    if (ttlMs !== undefined) this.#deadlines.setIn(end, ttlMs);
+    for (const watch of this.#watches) watch.changed({ kind: 'put', entry: this.#toEntry(row) });
     return row;
   }
 
@@ -111,12 +111,12 @@ export class EntryTable {
   #remove(row: Row, kind: 'deleted' | 'expired'): void {
     this.revision += 1;
     this.#rows.delete(row.key);
-    this.#agenda.cancel(row.end);
+    this.#deadlines.cancel(row.end);
     for (const watch of this.#watches) watch.changed({ kind, key: row.key, revision: this.revision });
   }
-}
 
-function toEntry({ key, value, revision, createRevision, end }: Row): Entry {
-  const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : end.leftMs;
-  return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
+  #toEntry({ key, value, revision, createRevision, end }: Row): Entry {
+    const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : this.#deadlines.msLeft(end);
+    return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
+  }
 }

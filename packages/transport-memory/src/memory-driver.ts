@@ -48,16 +48,16 @@ export class MemoryBackend implements Backend {
 function openQueues(namespace: Namespace): QueueBackend {
   return {
     async send(name, messages, create) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       if (!create && namespace.existing(name) === undefined) throw unknownQueue(name);
       return namespace.queue(name).send(messages);
     },
     async receive(name, wanted, context) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       return namespace.queue(name).receive(wanted, () => context.signal);
     },
     async settle(settlements) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       return settlements.map((settlement) => {
         const queue = namespace.existing(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
         return queue?.settle(settlement) ?? { receipt: settlement.receipt, status: 'lease-lost' };
@@ -72,7 +72,7 @@ function openQueues(namespace: Namespace): QueueBackend {
 function openTopics(namespace: Namespace): TopicBackend {
   return {
     async publish(topic, messages, ephemeral) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       return messages.map((message) =>
         ephemeral ? namespace.pass(topic, message) : namespace.publish(topic, message),
       );
@@ -89,9 +89,9 @@ function openTopics(namespace: Namespace): TopicBackend {
   };
 }
 
-function openEntries({ agenda, entries }: Namespace): EntryBackend {
+function openEntries({ deadlines, entries }: Namespace): EntryBackend {
   const due = <T>(act: () => T): Promise<T> => {
-    agenda.ringDue();
+    deadlines.runDue();
     return Promise.resolve(act());
   };
   return {

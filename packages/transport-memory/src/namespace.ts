@@ -1,5 +1,6 @@
 /** One namespace of a store: its queues, log, entries and calls. */
 
+import { DeadlineQueue } from '@busbar/api/driver';
 import {
   type Binding,
   BusbarError,
@@ -9,7 +10,6 @@ import {
   QUEUE_DEFAULTS,
   type StampedMessage,
 } from '@busbar/api/transport';
-import { Agenda } from './agenda.ts';
 import { CallTable } from './call-table.ts';
 import { EntryTable } from './kv.ts';
 import type { MemorySettings } from './options.ts';
@@ -21,20 +21,25 @@ type Patterns = Map<string, number>;
 
 /** One namespace of a store. */
 export class Namespace {
-  readonly agenda: Agenda = new Agenda();
+  readonly deadlines: DeadlineQueue = new DeadlineQueue({ keepsAlive: false });
   readonly queues: Map<string, Queue> = new Map();
   readonly bindings: Map<string, Patterns> = new Map();
-  readonly entries: EntryTable = new EntryTable(this.agenda);
+  readonly entries: EntryTable = new EntryTable(this.deadlines);
   readonly calls: CallTable = new CallTable();
   readonly log: EventLog;
   readonly #ground: QueueGround;
   #counter = 0;
+  #waiting = 0;
 
   constructor(storeId: string, settings: MemorySettings) {
-    this.log = new EventLog(storeId, settings, this.agenda);
+    this.log = new EventLog(storeId, settings, this.deadlines);
     this.#ground = {
-      agenda: this.agenda,
+      deadlines: this.deadlines,
       defaults: { ...QUEUE_DEFAULTS, maxLength: settings.maxLength },
+      wait: (by) => {
+        this.#waiting += by;
+        this.deadlines.keepAlive(this.#waiting > 0);
+      },
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
     };

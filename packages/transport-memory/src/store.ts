@@ -39,6 +39,6 @@ export class Store {
     this.#users -= 1;
     if (this.#users > 0) return;
     if (this.#name !== undefined) named.delete(this.#name);
-    for (const { agenda } of this.#namespaces.values()) agenda.close();
+    for (const { deadlines } of this.#namespaces.values()) deadlines.clear();
   }
 }

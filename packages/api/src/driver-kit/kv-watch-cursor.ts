@@ -2,6 +2,7 @@
 
 import type { Cursor } from '../contract/driver.ts';
 import type { Entry, EntryChange } from '../contract/transport.ts';
+import { Condition } from './condition.ts';
 
 /** A change of one key. */
 export type KeyChange = Exclude<EntryChange, { readonly kind: 'synced' }>;
@@ -16,7 +17,7 @@ export class WatchCursor implements Cursor<EntryChange> {
   readonly #onClose: () => void;
   #present: readonly EntryChange[] | undefined;
   readonly #changes = new Map<string, KeyChange>();
-  #wake: (() => void) | undefined;
+  readonly #news = new Condition();
   #isClosed = false;
 
   constructor(prefix: string, onClose: () => void) {
@@ -31,7 +32,7 @@ export class WatchCursor implements Cursor<EntryChange> {
       if (known !== undefined && revisionOf(known) <= revision) this.#changes.delete(key);
     }
     this.#present = [...present.map((entry) => ({ kind: 'put', entry }) as const), { kind: 'synced' }];
-    this.#wake?.();
+    this.#news.notify();
   }
 
   /** Takes a change, in the order in which they came to be. Those of keys that are not watched are passed over. */
@@ -40,16 +41,14 @@ export class WatchCursor implements Cursor<EntryChange> {
     if (!key.startsWith(this.#prefix)) return;
     this.#changes.delete(key);
     this.#changes.set(key, change);
-    this.#wake?.();
+    this.#news.notify();
   }
 
   async next(max: number): Promise<readonly EntryChange[]> {
     while (!this.#isClosed) {
       const taken = this.#take(max);
       if (taken.length > 0) return taken;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#news.wait();
     }
     return [];
   }
@@ -57,7 +56,7 @@ export class WatchCursor implements Cursor<EntryChange> {
   close(): Promise<void> {
     this.#isClosed = true;
     this.#onClose();
-    this.#wake?.();
+    this.#news.notify();
     return Promise.resolve();
   }
 

@@ -1,32 +1,34 @@
-/** The signal of one piece of work: made when first asked for, since most handlers never look. */
+/** An AbortController whose signal is made on first use: it costs an EventTarget, and most work ends without one. */
 
-/** Something with a signal that can be fired. */
-export class WorkSignal {
+/** Like AbortController. */
+export class LazyAbortController {
   #controller: AbortController | undefined;
+  #isAborted = false;
   #reason: unknown;
 
-  /** Also fires when `outer` does. */
+  /** Aborts when `outer` does, too. */
   constructor(outer?: AbortSignal) {
-    if (outer?.aborted === true) this.#reason = outer.reason;
+    if (outer?.aborted === true) this.abort(outer.reason);
     else outer?.addEventListener('abort', () => this.abort(outer.reason), { once: true });
+  }
+
+  get isAborted(): boolean {
+    return this.#isAborted;
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+      if (this.#isAborted) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
   }
 
-  /** Whether it was fired. */
-  get isFired(): boolean {
-    return this.#reason !== undefined;
-  }
-
-  /** Fires the signal; the first reason counts. */
-  abort(reason: unknown): void {
-    this.#reason ??= reason;
+  /** The first reason counts. */
+  abort(reason?: unknown): void {
+    if (this.#isAborted) return;
+    this.#isAborted = true;
+    this.#reason = reason;
     this.#controller?.abort(reason);
   }
 }

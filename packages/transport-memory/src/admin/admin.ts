@@ -10,12 +10,12 @@ import { exportNamespace, importRecord } from './transfer.ts';
 /** The operator's view of `namespace`. */
 export function openAdmin(namespace: Namespace): AdminBackend {
   const existing = (name: string): Queue | undefined => {
-    namespace.agenda.ringDue();
+    namespace.deadlines.runDue();
     return namespace.existing(name);
   };
   return {
     async queues({ names, prefix, ...page }) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       const known = [...namespace.queues.values()].filter(({ exists }) => exists);
       const chosen = known.filter(({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true));
       return pageOf(chosen, page).map((queue) => queue.info());
@@ -41,7 +41,7 @@ export function openAdmin(namespace: Namespace): AdminBackend {
     clear: async () => namespace.clear(),
     exportState: () => exportNamespace(namespace),
     async importState(records) {
-      namespace.agenda.ringDue();
+      namespace.deadlines.runDue();
       return records.filter((record) => importRecord(namespace, record)).length;
     },
   };

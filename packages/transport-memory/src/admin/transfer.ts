@@ -11,7 +11,7 @@ export async function* exportNamespace(namespace: Namespace): AsyncIterable<Stat
 
 /** Taken in one step, so that it is a consistent cut. */
 function snapshot(namespace: Namespace): StateRecord[] {
-  namespace.agenda.ringDue();
+  namespace.deadlines.runDue();
   const records: StateRecord[] = [{ kind: 'revision', highest: namespace.entries.revision }];
   for (const entry of namespace.entries.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
     const { value, ...rest } = entry;

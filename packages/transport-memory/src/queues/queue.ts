@@ -1,5 +1,6 @@
 /** One queue: messages that are ready, delayed, leased or dead, and the consumers that wait for them. */
 
+import { Deadline, type DeadlineQueue, Heap } from '@busbar/api/driver';
 import {
   BusbarError,
   type Delivery,
@@ -11,8 +12,6 @@ import {
   type StampedMessage,
   type Wanted,
 } from '@busbar/api/transport';
-import { type Agenda, Alarm, now } from '../agenda.ts';
-import { Heap } from '../heap.ts';
 import { DedupeMemory } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { Item } from './stored-message.ts';
@@ -20,8 +19,10 @@ import { Waiters } from './waiters.ts';
 
 /** What a queue takes from its namespace. */
 export interface QueueGround {
-  readonly agenda: Agenda;
+  readonly deadlines: DeadlineQueue;
   readonly defaults: Required<QueueSettings>;
+  /** One more receive waits, or one less. */
+  wait(by: 1 | -1): void;
   /** A number higher than all before. */
   next(): number;
   /** The queue has been idle for too long. */
@@ -50,14 +51,14 @@ export class Queue {
   readonly #byId = new Map<string, Item>();
   /** Those that may be delivered now. */
   readonly #ready = new Heap<Item>((a, b) => compareDelivery(a, b) < 0);
-  readonly #idle: Alarm;
+  readonly #idle: Deadline;
 
   constructor(name: string, ground: QueueGround) {
     this.name = name;
     this.settings = ground.defaults;
     this.#ground = ground;
-    this.#waiters = new Waiters(ground.agenda);
-    this.#idle = new Alarm(() => (this.#waiters.size > 0 ? this.touch() : ground.expire(this)));
+    this.#waiters = new Waiters(ground);
+    this.#idle = new Deadline(() => (this.#waiters.size > 0 ? this.touch() : ground.expire(this)));
   }
 
   get isWaitedOn(): boolean {
@@ -71,14 +72,14 @@ export class Queue {
   /** Puts off the end of an idle queue. */
   touch(): void {
     if (this.settings.expireIdleMs !== Number.POSITIVE_INFINITY) {
-      this.#ground.agenda.set(this.#idle, this.settings.expireIdleMs);
+      this.#ground.deadlines.setIn(this.#idle, this.settings.expireIdleMs);
     }
   }
 
   configure(settings: QueueSettings): void {
     this.exists = true;
     this.settings = { ...this.settings, ...settings };
-    this.#ground.agenda.cancel(this.#idle);
+    this.#ground.deadlines.cancel(this.#idle);
     this.touch();
   }
 
@@ -134,8 +135,8 @@ export class Queue {
     const item = this.#leases.get(receipt);
     if (item === undefined) return { receipt, status: 'lease-lost' };
     if (settlement.action === 'extend') {
-      this.#ground.agenda.set(item.due, this.settings.leaseMs);
-      return { receipt, status: 'done', leaseLeftMs: item.due.leftMs };
+      this.#ground.deadlines.setIn(item.due, this.settings.leaseMs);
+      return { receipt, status: 'done', leaseLeftMs: this.#ground.deadlines.msLeft(item.due) };
     }
     this.#end(item, settlement);
     return { receipt, status: 'done' };
@@ -150,7 +151,7 @@ export class Queue {
   /** Sets when a message that nobody has comes due. */
   reschedule(item: Item, delayMs: number): void {
     this.#ready.remove(item);
-    this.#ground.agenda.cancel(item.due);
+    this.#ground.deadlines.cancel(item.due);
     if (delayMs > 0) this.#delay(item, delayMs);
     else this.#makeReady(item);
   }
@@ -164,7 +165,7 @@ export class Queue {
   /** Drops everything; leases are lost. It is a mere name then, and those who wait go on waiting. */
   clear(): void {
     for (const item of [...this.live, ...this.dead]) this.remove(item);
-    this.#ground.agenda.cancel(this.#idle);
+    this.#ground.deadlines.cancel(this.#idle);
     this.settings = this.#ground.defaults;
     this.exists = false;
     this.dedupe.clear();
@@ -178,7 +179,7 @@ export class Queue {
       count[item.state] += 1;
       if (item.state === 'ready') oldest ??= item;
     }
-    const oldestAgeMs = oldest === undefined ? 0 : now() - oldest.readySince;
+    const oldestAgeMs = oldest === undefined ? 0 : performance.now() - oldest.readySince;
     return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
   }
 
@@ -196,25 +197,26 @@ export class Queue {
     const item = new Item(
       message,
       this.#ground.next(),
+      this.#ground.deadlines,
       (due) => this.#onDue(due),
       (expired) => this.#onExpired(expired),
     );
     this.live.add(item);
     this.#byId.set(message.id, item);
     this.#keys.add(item);
-    if (message.ttlMs !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs);
+    if (message.ttlMs !== undefined) this.#ground.deadlines.setIn(item.ttl, message.ttlMs);
     return item;
   }
 
   #makeReady(item: Item): void {
     item.state = 'ready';
-    item.readySince = now();
+    item.readySince = performance.now();
     if (this.#keys.isFirst(item)) this.#ready.add(item);
   }
 
   #delay(item: Item, ms: number): void {
     item.state = 'delayed';
-    this.#ground.agenda.set(item.due, ms);
+    this.#ground.deadlines.setIn(item.due, ms);
   }
 
   #claim({ max, consumer }: Wanted): Delivery[] {
@@ -232,7 +234,7 @@ export class Queue {
     item.attempts += 1;
     item.lease = { receipt: `${this.name}#${this.#ground.next().toString(36)}`, consumer };
     this.#leases.set(item.lease.receipt, item);
-    this.#ground.agenda.set(item.due, this.settings.leaseMs);
+    this.#ground.deadlines.setIn(item.due, this.settings.leaseMs);
     return item.toDelivery(this.name);
   }
 
@@ -309,19 +311,19 @@ export class Queue {
     item.dead = dead;
     this.dead.add(item);
     this.#byId.set(item.message.id, item);
-    this.#ground.agenda.set(item.due, this.settings.deadTtlMs);
+    this.#ground.deadlines.setIn(item.due, this.settings.deadTtlMs);
   }
 
   #unlease(item: Item): void {
     if (item.lease !== undefined) this.#leases.delete(item.lease.receipt);
     item.lease = undefined;
-    this.#ground.agenda.cancel(item.due);
+    this.#ground.deadlines.cancel(item.due);
   }
 
   #forget(item: Item): void {
     this.#unlease(item);
     this.#ready.remove(item);
-    this.#ground.agenda.cancel(item.ttl);
+    this.#ground.deadlines.cancel(item.ttl);
     this.live.delete(item);
     this.dead.delete(item);
     if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);

@@ -1,5 +1,6 @@
 /** A message as a queue of this store holds it. */
 
+import { Deadline, type DeadlineQueue, type HeapItem } from '@busbar/api/driver';
 import type {
   AttemptRecord,
   BrowsedMessage,
@@ -8,8 +9,6 @@ import type {
   MessageState,
   StampedMessage,
 } from '@busbar/api/transport';
-import { Alarm } from '../agenda.ts';
-import type { Slotted } from '../heap.ts';
 
 const MAX_HISTORY = 20;
 
@@ -20,7 +19,7 @@ export interface Lease {
 }
 
 /** A message as a queue of this store holds it. */
-export class Item implements Slotted {
+export class Item implements HeapItem {
   /** In the heap of what is ready. */
   slot = -1;
   readonly message: StampedMessage;
@@ -36,14 +35,22 @@ export class Item implements Slotted {
   /** Its time to live is over while it is leased: it is gone once it comes back. */
   isExpired = false;
   /** The end of its delay, of its lease, or of the time that a dead letter is kept: whichever its state says. */
-  readonly due: Alarm;
-  readonly ttl: Alarm;
+  readonly #deadlines: DeadlineQueue;
+  readonly due: Deadline;
+  readonly ttl: Deadline;
 
-  constructor(message: StampedMessage, place: number, onDue: (item: Item) => void, onExpired: (item: Item) => void) {
+  constructor(
+    message: StampedMessage,
+    place: number,
+    deadlines: DeadlineQueue,
+    onDue: (item: Item) => void,
+    onExpired: (item: Item) => void,
+  ) {
     this.message = message;
+    this.#deadlines = deadlines;
     this.place = place;
-    this.due = new Alarm(() => onDue(this));
-    this.ttl = new Alarm(() => onExpired(this));
+    this.due = new Deadline(() => onDue(this));
+    this.ttl = new Deadline(() => onExpired(this));
   }
 
   /** Notes that an attempt has ended. */
@@ -58,7 +65,7 @@ export class Item implements Slotted {
       queue,
       receipt: this.lease?.receipt ?? '',
       attempt: this.attempts,
-      leaseLeftMs: this.due.leftMs,
+      leaseLeftMs: this.#deadlines.msLeft(this.due),
       ttlLeftMs: this.#ttlLeftMs(),
     };
   }
@@ -68,8 +75,8 @@ export class Item implements Slotted {
       message: toMessage(this.message),
       state: this.state,
       attempts: this.attempts,
-      delayLeftMs: this.state === 'delayed' ? this.due.leftMs : undefined,
-      leaseLeftMs: this.state === 'leased' ? this.due.leftMs : undefined,
+      delayLeftMs: this.state === 'delayed' ? this.#deadlines.msLeft(this.due) : undefined,
+      leaseLeftMs: this.state === 'leased' ? this.#deadlines.msLeft(this.due) : undefined,
       consumer: this.lease?.consumer,
       ttlLeftMs: this.#ttlLeftMs(),
       history: this.history,
@@ -78,7 +85,7 @@ export class Item implements Slotted {
   }
 
   #ttlLeftMs(): number | undefined {
-    return this.message.ttlMs === undefined || this.state === 'dead' ? undefined : this.ttl.leftMs;
+    return this.message.ttlMs === undefined || this.state === 'dead' ? undefined : this.#deadlines.msLeft(this.ttl);
   }
 }
 

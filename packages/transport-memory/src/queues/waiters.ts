@@ -1,7 +1,8 @@
 /** Consumers that wait for a message, the longest waiting first. */
 
+import { Deadline } from '@busbar/api/driver';
 import type { Delivery, Wanted } from '@busbar/api/transport';
-import { type Agenda, Alarm } from '../agenda.ts';
+import type { QueueGround } from './queue.ts';
 
 interface Waiter {
   readonly wanted: Wanted;
@@ -10,11 +11,11 @@ interface Waiter {
 
 /** The consumers that wait on one queue. */
 export class Waiters {
-  readonly #agenda: Agenda;
+  readonly #ground: QueueGround;
   readonly #waiting = new Set<Waiter>();
 
-  constructor(agenda: Agenda) {
-    this.#agenda = agenda;
+  constructor(ground: QueueGround) {
+    this.#ground = ground;
   }
 
   get size(): number {
@@ -24,21 +25,21 @@ export class Waiters {
   /** Resolves with what comes, or with nothing when its time is up or `signal` fires. */
   add(wanted: Wanted, signal: AbortSignal): Promise<Delivery[]> {
     return new Promise((resolve) => {
-      const alarm = new Alarm(() => waiter.finish([]));
+      const alarm = new Deadline(() => waiter.finish([]));
       const onAbort = (): void => waiter.finish([]);
       const waiter: Waiter = {
         wanted,
         finish: (deliveries) => {
           if (!this.#waiting.delete(waiter)) return;
-          this.#agenda.cancel(alarm);
-          this.#agenda.wait(-1);
+          this.#ground.deadlines.cancel(alarm);
+          this.#ground.wait(-1);
           signal.removeEventListener('abort', onAbort);
           resolve(deliveries);
         },
       };
       this.#waiting.add(waiter);
-      this.#agenda.wait(1);
-      this.#agenda.set(alarm, wanted.waitMs);
+      this.#ground.wait(1);
+      this.#ground.deadlines.setIn(alarm, wanted.waitMs);
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     });

@@ -1,22 +1,24 @@
 /** A reader of the log: history, then what comes, with ephemeral events in between. */
 
+import { Condition, EphemeralBuffer } from '@busbar/api/driver';
 import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
 import { toMessage } from '../queues/stored-message.ts';
 import { type EventLog, type LogEvent, positionExpired } from './event-log.ts';
 
-const MAX_BUFFERED = 1024;
-
 /** A reader of the log. */
 export class EventCursor implements Cursor {
-  dropped = 0;
   readonly #log: EventLog;
   readonly #matches: (topic: string) => boolean;
   /** Ephemeral events, each with the number of the log's event that it came before. */
-  readonly #ephemeral: { readonly before: number; readonly topic: string; readonly message: StampedMessage }[] = [];
+  readonly #ephemeral = new EphemeralBuffer<{
+    readonly before: number;
+    readonly topic: string;
+    readonly message: StampedMessage;
+  }>();
   #seq: number;
   /** What came before this number was handled, or does not match. */
   #settled: number;
-  #wake: (() => void) | undefined;
+  readonly #news = new Condition();
   #isClosed = false;
 
   constructor(log: EventLog, pattern: string, seq: number) {
@@ -25,6 +27,10 @@ export class EventCursor implements Cursor {
     this.#seq = seq;
     this.#settled = seq;
     log.cursors.add(this);
+  }
+
+  get dropped(): number {
+    return this.#ephemeral.dropped;
   }
 
   get position(): string {
@@ -37,24 +43,20 @@ export class EventCursor implements Cursor {
       const events = this.#take(max);
       if (events.length > 0) return events;
       this.#settled = this.#seq;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#news.wait();
     }
     return [];
   }
 
   /** Something was appended to the log. */
   wake(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+    this.#news.notify();
   }
 
   /** An ephemeral event goes by. */
   pass(topic: string, message: StampedMessage): void {
     if (!this.#matches(topic)) return;
-    if (this.#ephemeral.length >= MAX_BUFFERED) this.dropped += 1;
-    else this.#ephemeral.push({ before: this.#log.next, topic, message });
+    this.#ephemeral.push({ before: this.#log.next, topic, message }, message.body.byteLength);
     this.wake();
   }
 
@@ -69,11 +71,11 @@ export class EventCursor implements Cursor {
     if (this.#seq < this.#log.first) throw positionExpired();
     const taken: TopicEvent[] = [];
     while (taken.length < max) {
-      const passing = this.#ephemeral[0];
+      const passing = this.#ephemeral.at(0);
       const { events, next } = this.#log.read(this.#seq, passing === undefined ? max - taken.length : 1, this.#matches);
       const event = events[0];
       if (passing !== undefined && (event === undefined || passing.before <= event.seq)) {
-        this.#ephemeral.shift();
+        this.#ephemeral.take(1);
         taken.push({ ...toMessage(passing.message), topic: passing.topic, position: undefined });
         continue;
       }

@@ -1,7 +1,7 @@
 /** The log of events of one namespace: bounded, with positions. */
 
+import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
 import { BusbarError, type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
-import { type Agenda, Alarm } from '../agenda.ts';
 import type { MemorySettings } from '../options.ts';
 import { DedupeMemory } from '../queues/dedupe.ts';
 import type { EventCursor } from './event-cursor.ts';
@@ -26,19 +26,19 @@ export class EventLog {
   readonly counts: Map<string, number> = new Map();
   readonly #storeId: string;
   readonly #settings: MemorySettings;
-  readonly #agenda: Agenda;
+  readonly #deadlines: DeadlineQueue;
   readonly #dedupe = new DedupeMemory<string>();
-  readonly #ageing: Alarm = new Alarm(() => this.#trim());
+  readonly #ageing: Deadline = new Deadline(() => this.#trim());
   #events: LogEvent[] = [];
   /** Events before this index are gone; they are cut off in large pieces. */
   #start = 0;
   #bytes = 0;
   #next = 1;
 
-  constructor(storeId: string, settings: MemorySettings, agenda: Agenda) {
+  constructor(storeId: string, settings: MemorySettings, deadlines: DeadlineQueue) {
     this.#storeId = storeId;
     this.#settings = settings;
-    this.#agenda = agenda;
+    this.#deadlines = deadlines;
   }
 
   /** The number of the next event. */
@@ -99,7 +99,7 @@ export class EventLog {
     this.#bytes = 0;
     this.counts.clear();
     this.#dedupe.clear();
-    this.#agenda.cancel(this.#ageing);
+    this.#deadlines.cancel(this.#ageing);
   }
 
   #firstSince(time: number): number {
@@ -134,7 +134,8 @@ export class EventLog {
       this.#events = this.#events.slice(this.#start);
       this.#start = 0;
     }
-    if (this.#events.length > this.#start && this.#ageing.slot < 0) this.#agenda.set(this.#ageing, maxEventAgeMs / 4);
+    if (this.#events.length > this.#start && this.#ageing.slot < 0)
+      this.#deadlines.setIn(this.#ageing, maxEventAgeMs / 4);
   }
 
   #drop({ topic, message }: LogEvent): void {

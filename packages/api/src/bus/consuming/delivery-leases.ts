@@ -3,7 +3,7 @@
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Queues, Settlement, SettleResult } from '../../contract/transport.ts';
-import { WorkSignal } from '../../driver-kit/lazy-abort.ts';
+import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 
 /** What became of a settlement. */
 export type SettleStatus = SettleResult['status'];
@@ -19,7 +19,7 @@ const GRACE_MS = 1000;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** One delivery that is being handled. Its signal fires when the lease is lost or the work is given up. */
-export class HeldLease extends WorkSignal {
+export class HeldLease extends LazyAbortController {
   readonly receipt: string;
   /** When the lease ends unless renewed, on the clock of `performance.now()`. */
   endsAt: number;

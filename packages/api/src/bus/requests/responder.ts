@@ -3,7 +3,7 @@
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import type { Calls, Service } from '../../contract/transport.ts';
-import { WorkSignal } from '../../driver-kit/lazy-abort.ts';
+import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import type { LogLevel } from '../consuming/context.ts';
 import { BadMessage, type Handlers } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
@@ -25,7 +25,7 @@ export interface ResponderPlan {
 export class Responder {
   readonly #kernel: BusKernel;
   readonly #plan: ResponderPlan;
-  readonly #running = new Set<WorkSignal>();
+  readonly #running = new Set<LazyAbortController>();
   #service: Service | undefined;
 
   constructor(kernel: BusKernel, plan: ResponderPlan) {
@@ -66,7 +66,7 @@ export class Responder {
   async #run(message: Message, signal: AbortSignal, outlet: Outlet<MessageInput>): Promise<MessageInput> {
     const { agent, handlers, timings, log } = this.#plan;
     const { bodies } = this.#kernel;
-    const work = new WorkSignal(signal);
+    const work = new LazyAbortController(signal);
     this.#running.add(work);
     const startedAt = performance.now();
     try {

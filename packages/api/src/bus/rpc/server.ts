@@ -4,7 +4,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
 import type { CallHandler, ServeOptions, Service } from '../../contract/transport.ts';
-import { WorkSignal } from '../../driver-kit/lazy-abort.ts';
+import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { Consumer } from '../consuming/consumer.ts';
 import type { Heartbeats } from '../registry/heartbeats.ts';
@@ -25,7 +25,7 @@ const MAX_SERVED = 16;
 /** One request at work. */
 interface Job {
   readonly request: Delivery;
-  readonly work: WorkSignal;
+  readonly work: LazyAbortController;
   readonly startedAt: number;
   /** When nobody waits for it any more. */
   readonly deadline: number;
@@ -104,9 +104,9 @@ export class CallServers {
     const { request, work } = job;
     if (isPart(reply)) {
       await this.#announce(job);
-      while (job.sent - job.read >= CREDIT && !work.isFired) await this.#credit(job);
+      while (job.sent - job.read >= CREDIT && !work.isAborted) await this.#credit(job);
     }
-    if (work.isFired || request.replyTo === undefined) return false;
+    if (work.isAborted || request.replyTo === undefined) return false;
     const message = {
       ...reply,
       headers: { ...reply.headers, [SEQ_HEADER]: String(job.sent) },
@@ -146,7 +146,7 @@ export class CallServers {
   #begin(request: Delivery): Job {
     const startedAt = performance.now();
     const deadline = startedAt + (request.ttlLeftMs ?? Number.POSITIVE_INFINITY);
-    const work = new WorkSignal();
+    const work = new LazyAbortController();
     const job: Job = {
       request,
       work,

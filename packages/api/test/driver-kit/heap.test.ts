@@ -1,10 +1,10 @@
-/** The heap, held against sorting. */
+/** Compares the heap with sorting. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Heap, type Slotted } from '../src/heap.ts';
+import { Heap, type HeapItem } from '../../src/driver-kit/heap.ts';
 
-interface Numbered extends Slotted {
+interface Numbered extends HeapItem {
   readonly value: number;
 }
 

@@ -1,17 +1,17 @@
-/** A binary heap whose items know their slot, so that any of them can be taken out in logarithmic time. */
+/** A binary heap whose items know their slot, so that any item can be removed in logarithmic time. */
 
-/** What a heap holds. One item is in one heap at most. */
-export interface Slotted {
-  /** Its place in the array of its heap; -1 when it is in none. */
+/** What a {@link Heap} holds. An item is in one heap at most. */
+export interface HeapItem {
+  /** Its index in the heap; -1 outside of it. The heap sets it. */
   slot: number;
 }
 
-/** The least item first, by `isBefore`. */
-export class Heap<T extends Slotted> {
+/** Items in the order of `isBefore`. */
+export class Heap<T extends HeapItem> {
   readonly #items: T[] = [];
-  readonly #isBefore: (a: T, b: T) => boolean;
+  readonly #isBefore: (one: T, other: T) => boolean;
 
-  constructor(isBefore: (a: T, b: T) => boolean) {
+  constructor(isBefore: (one: T, other: T) => boolean) {
     this.#isBefore = isBefore;
   }
 
@@ -23,18 +23,13 @@ export class Heap<T extends Slotted> {
     return this.#items[0];
   }
 
-  /** All items, in no order. */
-  values(): Iterable<T> {
-    return this.#items;
-  }
-
   add(item: T): void {
     item.slot = this.#items.length;
     this.#items.push(item);
-    this.#rise(item);
+    this.#siftUp(item);
   }
 
-  /** Takes `item` out; nothing happens where it is not in. */
+  /** Removes `item`; does nothing when it is not in the heap. */
   remove(item: T): void {
     const { slot } = item;
     if (slot < 0) return;
@@ -42,11 +37,16 @@ export class Heap<T extends Slotted> {
     item.slot = -1;
     if (last === undefined || last === item) return;
     this.#put(last, slot);
-    this.#rise(last);
-    this.#sink(last);
+    this.#siftUp(last);
+    this.#siftDown(last);
   }
 
-  #rise(item: T): void {
+  clear(): void {
+    for (const item of this.#items) item.slot = -1;
+    this.#items.length = 0;
+  }
+
+  #siftUp(item: T): void {
     while (item.slot > 0) {
       const parent = this.#items[(item.slot - 1) >> 1];
       if (parent === undefined || !this.#isBefore(item, parent)) return;
@@ -54,7 +54,7 @@ export class Heap<T extends Slotted> {
     }
   }
 
-  #sink(item: T): void {
+  #siftDown(item: T): void {
     for (;;) {
       const left = this.#items[item.slot * 2 + 1];
       if (left === undefined) return;
@@ -65,10 +65,10 @@ export class Heap<T extends Slotted> {
     }
   }
 
-  #swap(a: T, b: T): void {
-    const slot = a.slot;
-    this.#put(a, b.slot);
-    this.#put(b, slot);
+  #swap(one: T, other: T): void {
+    const slot = one.slot;
+    this.#put(one, other.slot);
+    this.#put(other, slot);
   }
 
   #put(item: T, slot: number): void {

@@ -1,0 +1,17 @@
+/** Entry `@busbar/api/driver`: what the author of a driver needs. */
+
+export { Condition } from './driver-kit/condition.ts';
+export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
+export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
+export { Heap, type HeapItem } from './driver-kit/heap.ts';
+export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
+export { LazyAbortController } from './driver-kit/lazy-abort.ts';
+export { Limiter } from './driver-kit/limiter.ts';
+export {
+  checkRetention,
+  completeRetention,
+  RETENTION_KEYS,
+  type Retention,
+  type RetentionOptions,
+} from './driver-kit/retention.ts';
+export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';

@@ -1,0 +1,130 @@
+/** Many deadlines behind one timer. */
+
+import { MAX_TIMER_MS } from '../contract/validation.ts';
+import { Heap, type HeapItem } from './heap.ts';
+
+/** Milliseconds since a fixed moment, such as `performance.now()`. */
+export type Clock = () => number;
+
+/** Something that happens at a time; in one {@link DeadlineQueue} at most. */
+export class Deadline implements HeapItem {
+  slot = -1;
+  /** When it fires, on the clock of its queue; Infinity when it is not set. */
+  at: number = Number.POSITIVE_INFINITY;
+  /** Deadlines of one time fire in the order in which they were set. */
+  order = 0;
+  readonly fire: () => void;
+
+  constructor(fire: () => void) {
+    this.fire = fire;
+  }
+}
+
+/** How a {@link DeadlineQueue} works. */
+export interface DeadlineQueueOptions {
+  /** Default: `performance.now()`, which setting the wall clock does not move. */
+  readonly clock?: Clock;
+  /** Whether a set deadline keeps the process alive. Default true; {@link DeadlineQueue.keepAlive} changes it. */
+  readonly keepsAlive?: boolean;
+}
+
+/** Fires deadlines in the order of their times. Setting and cancelling cost O(log n); 10,000 deadlines share one timer. */
+export class DeadlineQueue {
+  readonly #clock: Clock;
+  readonly #heap = new Heap<Deadline>(
+    (one, other) => one.at < other.at || (one.at === other.at && one.order < other.order),
+  );
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #keepsAlive: boolean;
+  #order = 0;
+
+  constructor({ clock = () => performance.now(), keepsAlive = true }: DeadlineQueueOptions = {}) {
+    this.#clock = clock;
+    this.#keepsAlive = keepsAlive;
+  }
+
+  get now(): number {
+    return this.#clock();
+  }
+
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  /** Time left until `deadline`, at least 0. */
+  msLeft(deadline: Deadline): number {
+    return Math.max(0, deadline.at - this.#clock());
+  }
+
+  /** Sets `deadline` to fire at `at` and forgets its earlier time. Infinity means never. */
+  set(deadline: Deadline, at: number): void {
+    this.#heap.remove(deadline);
+    deadline.at = at;
+    if (at === Number.POSITIVE_INFINITY) {
+      this.#settle();
+      return;
+    }
+    deadline.order = this.#order++;
+    this.#heap.add(deadline);
+    if (at < this.#timerAt) this.#arm();
+    else if (this.#heap.size === 1) this.#holdProcess();
+  }
+
+  /** Sets `deadline` to fire in `ms`. */
+  setIn(deadline: Deadline, ms: number): void {
+    this.set(deadline, this.#clock() + ms);
+  }
+
+  cancel(deadline: Deadline): void {
+    this.set(deadline, Number.POSITIVE_INFINITY);
+  }
+
+  /** Fires what is due. A caller that decides by time calls it first, so that a late timer changes nothing. */
+  runDue(): void {
+    for (let next = this.#heap.first; next !== undefined && next.at <= this.#clock(); next = this.#heap.first) {
+      this.#heap.remove(next);
+      next.at = Number.POSITIVE_INFINITY;
+      next.fire();
+    }
+  }
+
+  /** Whether a set deadline keeps the process alive from now on. */
+  keepAlive(keepsAlive: boolean): void {
+    this.#keepsAlive = keepsAlive;
+    this.#holdProcess();
+  }
+
+  /** Forgets every deadline. */
+  clear(): void {
+    this.#heap.clear();
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const next = this.#heap.first;
+    this.#timerAt = next?.at ?? Number.POSITIVE_INFINITY;
+    if (next === undefined) return;
+    const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.#clock())));
+    this.#timer = setTimeout(() => this.#onTimer(), ms);
+    this.#holdProcess();
+  }
+
+  #onTimer(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.runDue();
+    this.#arm();
+  }
+
+  /** The timer of an empty queue stays armed, since the next deadline often reuses it; it must not keep the process alive. */
+  #settle(): void {
+    if (this.#heap.size === 0) this.#holdProcess();
+  }
+
+  #holdProcess(): void {
+    if (this.#keepsAlive && this.#heap.size > 0) this.#timer?.ref?.();
+    else this.#timer?.unref?.();
+  }
+}

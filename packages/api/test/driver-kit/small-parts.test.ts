@@ -1,0 +1,84 @@
+/** The small parts of the driver kit. */
+
+import { expect, test } from 'vitest';
+import { Condition } from '../../src/driver-kit/condition.ts';
+import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
+import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
+import { Limiter } from '../../src/driver-kit/limiter.ts';
+import { checkRetention, completeRetention } from '../../src/driver-kit/retention.ts';
+
+test('a condition wakes all that wait, and nobody later', async () => {
+  const condition = new Condition();
+  condition.notify();
+  let woken = 0;
+  const waits = [1, 2].map(() => condition.wait().then(() => (woken += 1)));
+  expect(condition.isAwaited).toBe(true);
+  condition.notify();
+  await Promise.all(waits);
+  expect([woken, condition.isAwaited]).toEqual([2, false]);
+});
+
+test('a signal that is asked for late is aborted with the first reason', () => {
+  const [outer, early] = [new AbortController(), new LazyAbortController()];
+  early.abort('first');
+  early.abort('second');
+  expect([early.isAborted, early.signal.aborted, early.signal.reason]).toEqual([true, true, 'first']);
+  const inner = new LazyAbortController(outer.signal);
+  const { signal } = inner;
+  expect(signal.aborted).toBe(false);
+  outer.abort('outer');
+  expect([inner.isAborted, signal.reason]).toEqual([true, 'outer']);
+  expect(new LazyAbortController(outer.signal).signal.reason).toBe('outer');
+  const bare = new LazyAbortController();
+  bare.abort();
+  expect(bare.signal.aborted).toBe(true);
+});
+
+test('a limiter runs as many as it may, in order; one that is aborted leaves the queue', async () => {
+  const limiter = new Limiter(1);
+  const never = new AbortController();
+  const started: string[] = [];
+  const run = (name: string, signal: AbortSignal): Promise<void> =>
+    limiter.acquire(signal).then(() => void started.push(name));
+  const leaving = new AbortController();
+  await run('a', never.signal);
+  const [b, c] = [run('b', leaving.signal), run('c', never.signal)];
+  expect(limiter.load).toBe(3);
+  leaving.abort(new Error('left'));
+  await expect(b).rejects.toThrow('left');
+  const idle = limiter.whenIdle();
+  limiter.release();
+  await c;
+  limiter.release();
+  await idle;
+  expect([started, limiter.load]).toEqual([['a', 'c'], 0]);
+  await expect(limiter.acquire(AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+});
+
+test('an ephemeral buffer drops what does not fit, by count and by bytes, and counts it', () => {
+  const buffer = new EphemeralBuffer<string>({ maxItems: 2, maxBytes: 10 });
+  expect([buffer.push('a', 4), buffer.push('b', 7), buffer.push('c', 6), buffer.push('d', 0)]).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
+  expect([buffer.length, buffer.dropped, buffer.at(1)]).toEqual([2, 2, 'c']);
+  expect(buffer.take(1)).toEqual(['a']);
+  expect(buffer.push('e', 4)).toBe(true);
+  buffer.clear();
+  expect([buffer.length, buffer.push('f', 10)]).toEqual([0, true]);
+});
+
+test('retention: what is missing is filled in, Infinity is legal, the rest is refused by name', () => {
+  const defaults = { maxEvents: 1, maxBytes: 2, maxAgeMs: 3000 };
+  const infinite = Number.POSITIVE_INFINITY;
+  checkRetention({ maxEvents: infinite, maxBytes: infinite, maxAgeMs: infinite });
+  expect(completeRetention({ maxBytes: infinite, maxEvents: undefined }, defaults)).toEqual({
+    ...defaults,
+    maxBytes: infinite,
+  });
+  for (const bad of [{ maxEvents: 0 }, { maxBytes: 1.5 }, { maxAgeMs: 999 }, { maxAge: 1 }, [], 7]) {
+    expect(() => checkRetention(bad)).toThrow(/retention/);
+  }
+});
