@@ -10,7 +10,8 @@ import type {
   TopicBackend,
 } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
-import { type Namespace, unknownQueue } from './namespace.ts';
+import { unknownQueue } from './errors.ts';
+import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
 import { Store } from './store.ts';
 import { EventCursor } from './topics/event-cursor.ts';

@@ -3,7 +3,6 @@
 import { DeadlineQueue } from '@busbar/api/driver';
 import {
   type Binding,
-  BusbarError,
   type From,
   matchTopic,
   type PublishResult,
@@ -68,7 +67,7 @@ export class Namespace {
 
   /** Hands an event to those who listen now. */
   pass(topic: string, message: StampedMessage): PublishResult {
-    for (const cursor of this.log.cursors) cursor.pass(topic, message);
+    for (const cursor of this.log.cursors) cursor.offer(topic, message);
     return { id: message.id, status: 'stored' };
   }
 
@@ -142,9 +141,4 @@ function aged({ message, since }: LogEvent): StampedMessage | undefined {
   const delayMs = Math.max(0, message.delayMs - age);
   if (message.ttlMs === undefined) return { ...message, delayMs };
   return message.ttlMs > age ? { ...message, delayMs, ttlMs: message.ttlMs - age } : undefined;
-}
-
-/** NOT_FOUND for a queue. */
-export function unknownQueue(name: string): BusbarError {
-  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, { hint: 'Look at the name, or create it first.' });
 }

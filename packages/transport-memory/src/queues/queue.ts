@@ -12,6 +12,7 @@ import {
   type StampedMessage,
   type Wanted,
 } from '@busbar/api/transport';
+import { queueFull } from '../errors.ts';
 import { DedupeMemory } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { Item } from './stored-message.ts';
@@ -186,7 +187,8 @@ export class Queue {
   #accept(message: StampedMessage): SendResult {
     const { id } = message;
     if (this.dedupe.get(id)) return { id, status: 'duplicate' };
-    if (this.live.size >= this.settings.maxLength) return { id, status: 'failed', error: fullError(this) };
+    if (this.live.size >= this.settings.maxLength)
+      return { id, status: 'failed', error: queueFull(this.name, this.settings.maxLength) };
     this.dedupe.remember(id, true, this.settings.dedupeMs);
     this.totals.sent += 1;
     this.add(message);
@@ -337,12 +339,6 @@ export class Queue {
   #isLastAttempt({ attempts, message }: Item): boolean {
     return attempts >= (message.maxAttempts ?? this.settings.maxAttempts);
   }
-}
-
-function fullError({ name, settings }: Queue): BusbarError {
-  return new BusbarError('BACKPRESSURE', `queue ${name} is full: it holds ${settings.maxLength} messages`, {
-    hint: 'Slow down, consume faster, or raise maxLength.',
-  });
 }
 
 /** The order of delivery: by priority, then by place. */

@@ -1,8 +1,12 @@
 /** Consumers that wait for a message, the longest waiting first. */
 
-import { Deadline } from '@busbar/api/driver';
+import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
 import type { Delivery, Wanted } from '@busbar/api/transport';
-import type { QueueGround } from './queue.ts';
+
+interface Ground {
+  readonly deadlines: DeadlineQueue;
+  wait(by: 1 | -1): void;
+}
 
 interface Waiter {
   readonly wanted: Wanted;
@@ -11,10 +15,10 @@ interface Waiter {
 
 /** The consumers that wait on one queue. */
 export class Waiters {
-  readonly #ground: QueueGround;
+  readonly #ground: Ground;
   readonly #waiting = new Set<Waiter>();
 
-  constructor(ground: QueueGround) {
+  constructor(ground: Ground) {
     this.#ground = ground;
   }
 

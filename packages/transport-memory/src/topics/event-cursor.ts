@@ -2,11 +2,12 @@
 
 import { Condition, EphemeralBuffer } from '@busbar/api/driver';
 import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
+import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
-import { type EventLog, type LogEvent, positionExpired } from './event-log.ts';
+import type { EventLog, LogEvent, LogReader } from './event-log.ts';
 
 /** A reader of the log. */
-export class EventCursor implements Cursor {
+export class EventCursor implements Cursor, LogReader {
   readonly #log: EventLog;
   readonly #matches: (topic: string) => boolean;
   /** Ephemeral events, each with the number of the log's event that it came before. */
@@ -54,7 +55,7 @@ export class EventCursor implements Cursor {
   }
 
   /** An ephemeral event goes by. */
-  pass(topic: string, message: StampedMessage): void {
+  offer(topic: string, message: StampedMessage): void {
     if (!this.#matches(topic)) return;
     this.#ephemeral.push({ before: this.#log.next, topic, message }, message.body.byteLength);
     this.wake();

@@ -1,10 +1,10 @@
 /** The log of events of one namespace: bounded, with positions. */
 
 import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
-import { BusbarError, type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
+import { type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
+import { positionExpired } from '../errors.ts';
 import type { MemorySettings } from '../options.ts';
 import { DedupeMemory } from '../queues/dedupe.ts';
-import type { EventCursor } from './event-cursor.ts';
 
 /** An event in the log. */
 export interface LogEvent {
@@ -17,12 +17,20 @@ export interface LogEvent {
   readonly since: number;
 }
 
+/** A reader of the log, as the log sees it. */
+export interface LogReader {
+  /** Something was appended. */
+  wake(): void;
+  /** Takes an ephemeral event. */
+  offer(topic: string, message: StampedMessage): void;
+}
+
 const TOPIC_DEDUPE_MS = 120_000;
 const POSITION_DIGITS = 16;
 
 /** The events of one namespace, oldest first. */
 export class EventLog {
-  readonly cursors: Set<EventCursor> = new Set();
+  readonly cursors: Set<LogReader> = new Set();
   readonly counts: Map<string, number> = new Map();
   readonly #storeId: string;
   readonly #settings: MemorySettings;
@@ -145,11 +153,4 @@ export class EventLog {
     if (left > 0) this.counts.set(topic, left);
     else this.counts.delete(topic);
   }
-}
-
-/** Retention has overtaken a reader. */
-export function positionExpired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'the events at this position are no longer kept', {
-    hint: "Go on from 'start', and know that there is a gap.",
-  });
 }
