@@ -8,7 +8,7 @@ export { onParentMessage, sendToParent } from './processes/parent.ts';
 export { type Outcome, type RunOptions, runNode } from './processes/run-node.ts';
 export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy/proxy.ts';
 export type { Direction } from './proxy/proxy-faults.ts';
-export { type Certificates, writeCertificates } from './servers/certificates.ts';
+export { type Certificates, TEST_CERTIFICATES } from './servers/certificates.ts';
 export { type FoundServer, findServer, missingServer, needServer, type ServerProgram } from './servers/find-server.ts';
 export { type NatsOptions, NatsServer, type NatsUser, startNats } from './servers/nats.ts';
 export { NatsCluster, type NatsClusterOptions, startNatsCluster } from './servers/nats-cluster.ts';

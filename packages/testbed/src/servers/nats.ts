@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { freePort } from '../free-port.ts';
 import { type TempDir, tempDir } from '../temp-dir.ts';
-import { type Certificates, writeCertificates } from './certificates.ts';
+import { type Certificates, TEST_CERTIFICATES } from './certificates.ts';
 import { requireServer } from './find-server.ts';
 import { proxyFor, RealServer, type ServerParts } from './real-server.ts';
 import { startOnFreePort } from './server-group.ts';
@@ -57,7 +57,7 @@ export async function makeNats(port: number, options: NatsOptions, alone = true)
   const folder = tempDir('busbar-nats');
   const monitorPort = await freePort();
   const name = `testbed-${port}`;
-  const certificates = options.tls ? writeCertificates(folder.path) : undefined;
+  const certificates = options.tls ? TEST_CERTIFICATES : undefined;
   const lines = configLines({ folder, port, monitorPort, name, options, certificates });
   writeFileSync(folder.join('nats.conf'), `${lines.join('\n')}\n`, { mode: 0o600 });
   const ready = (): Promise<void> => assertServes({ name, port, monitorPort, alone });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { type TempDir, tempDir } from '../temp-dir.ts';
-import { type Certificates, writeCertificates } from './certificates.ts';
+import { type Certificates, TEST_CERTIFICATES } from './certificates.ts';
 import { requireServer } from './find-server.ts';
 import { proxyFor, RealServer, type ServerParts } from './real-server.ts';
 import { callRedis, type RedisReply } from './redis-call.ts';
@@ -52,7 +52,7 @@ export async function makeRedis(
   const { password, users, tls = false, proxy = false } = options;
   const { path: file } = requireServer('redis-server');
   const folder = tempDir('busbar-redis');
-  const certificates = tls ? writeCertificates(folder.path) : undefined;
+  const certificates = tls ? TEST_CERTIFICATES : undefined;
   const administrator = password !== undefined || users !== undefined ? randomUUID() : undefined;
   const socket = folder.join('admin.sock');
   const login = administrator === undefined ? [] : [['AUTH', 'testbed', administrator]];

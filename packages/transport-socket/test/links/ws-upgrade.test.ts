@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
-import { tempDir, writeCertificates } from '@busbar/testbed';
+import { TEST_CERTIFICATES, tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { openSocket } from '../../src/index.ts';
@@ -164,7 +164,7 @@ describe('a hub beyond this machine', () => {
 
   test('speaks TLS to those who know its authority', async () => {
     await using folder = tempDir('busbar-tls');
-    const { cert, key, ca, wrongCa } = writeCertificates(folder.path);
+    const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;
     const tokenFile = folder.join('token');
     writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
     await using local = await localHub(`wss://127.0.0.1:0/bus?cert=${cert}&key=${key}`, [{ token: TOKEN }]);

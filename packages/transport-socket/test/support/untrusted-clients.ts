@@ -1,7 +1,7 @@
 // Clients that a hub behind WebSocket or ZeroMQ turns away.
 import { writeFileSync } from 'node:fs';
 import type { Harness, Stranger } from '@busbar/conformance';
-import { freePort, spawnChild, type TempDir, tempDir, waitFor, writeCertificates } from '@busbar/testbed';
+import { freePort, spawnChild, TEST_CERTIFICATES, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { hubStatus, openSocket } from '../../src/index.ts';
 import type { LinkKind } from './link-harness.ts';
 import { PROGRAM } from './running-hub.ts';
@@ -47,7 +47,7 @@ export function strangersOf(kind: LinkKind): NonNullable<Harness['strangers']> {
 /** Trusts another authority than the one that signed the certificate of the hub. */
 async function untrusted(): Promise<Stranger> {
   const folder = tempDir('busbar-ws');
-  const { cert, key, ca, wrongCa } = writeCertificates(folder.path);
+  const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;
   const url = `wss://127.0.0.1:${await freePort()}/bus?cert=${cert}&key=${key}`;
   const tokenFile = secretFile(folder, 'own', TOKEN);
   return strangerAt(folder, url, `&ca=${ca}`, `tokenFile=${tokenFile}&ca=${wrongCa}`);
