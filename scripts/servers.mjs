@@ -1,36 +1,36 @@
-// Brings the servers that tests start for themselves onto a Debian machine; elsewhere says how to get them.
-import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+// Brings the servers that tests start: from the PATH, from the cache, or unpacked from a distribution package.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { withInstallLock } from './install-lock.mjs';
+import { paths } from './paths.mjs';
+import { serverCache, unpackServer } from './unpack-server.mjs';
 
-/** @typedef {{ program: string, variable: string }} Server the Debian package and its service have the program's name */
 /** @typedef {{ status: number | null, output: string }} Ended */
 /**
- * What installing needs to know and do; tests put another in its place.
+ * What the search needs to know and do; tests put another in its place.
  * @typedef {object} Machine
  * @property {Record<string, string | undefined>} env
  * @property {boolean} isDebian
  * @property {boolean} isRoot
  * @property {boolean} hasSystemd
- * @property {(program: string) => boolean} has
+ * @property {(program: string) => boolean} has whether the PATH or the cache holds a program that is new enough
+ * @property {(program: string) => Promise<string | undefined>} unpack puts it into the cache; resolves with what went wrong
  * @property {(command: string[], started?: (pid: number) => void) => Promise<Ended>} run
  * @property {(text: string) => void} say
  */
 
-/** @type {Server[]} */
-const SERVERS = [
-  { program: 'redis-server', variable: 'BUSBAR_REDIS_SERVER' },
-  { program: 'nats-server', variable: 'BUSBAR_NATS_SERVER' },
-];
+/** @type {Record<string, { variable: string, atLeast: string }>} The Debian package and its service have the program's name. */
+const SERVERS = JSON.parse(readFileSync(join(paths.root, 'packages/testbed/src/servers/programs.json'), 'utf8'));
 
 /** Folders that a user's PATH may lack. */
 const FOLDERS = ['/usr/local/bin', '/usr/bin', '/usr/local/sbin', '/usr/sbin', '/opt/homebrew/bin'];
 
 const HOW = [
-  'Debian, Ubuntu:  apt-get install redis-server nats-server',
+  'Debian, Ubuntu:  let this command unpack them, or `apt-get install` versions that are new enough',
   'macOS:           brew install redis nats-server',
   `with Docker:     docker run --rm -v "$PWD":/src:ro node:24-bookworm sh -c 'cp -r /src /bus && cd /bus && npm test'`,
+  'with Go:         go install github.com/nats-io/nats-server/v2@v2.15.2',
   'programs of your own: name them in BUSBAR_REDIS_SERVER and BUSBAR_NATS_SERVER',
 ];
 
@@ -39,40 +39,40 @@ const HOW = [
  * @param {string} task @param {string[]} args @param {Record<string, string | undefined>} env
  */
 export function serversOf(task, args, env) {
-  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance'].includes(task))
-    return SERVERS.map(({ program }) => program);
+  const programs = Object.keys(SERVERS);
+  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance'].includes(task)) return programs;
   if (task !== 'demo' || !args.includes('--kill-server')) return [];
-  return SERVERS.map(({ program }) => program).filter((program) => env['MESSAGE_BUS'] === program.split('-')[0]);
+  return programs.filter((program) => env['MESSAGE_BUS'] === program.split('-')[0]);
 }
 
 /**
- * Installs the programs that are missing where that is possible; two commands at once install once. Never fails: what
- * needs a server that is not there says so itself.
+ * Unpacks the programs that are missing into the cache. Installs them only with `CI` or `BUSBAR_INSTALL=1`. Two commands
+ * at once do it once. Never fails: a test that needs a missing server says so itself.
  * @param {string[]} programs @param {Machine} [machine]
  */
 export async function ensureServers(programs, machine = thisMachine()) {
   const { env, say, has } = machine;
-  const wanted = SERVERS.filter(({ program, variable }) => programs.includes(program) && env[variable] === undefined);
-  const missing = () => wanted.map(({ program }) => program).filter((program) => !has(program));
+  const wanted = programs.filter((program) => env[SERVERS[program]?.variable ?? ''] === undefined);
+  const missing = () => wanted.filter((program) => !has(program));
   if (missing().length === 0) return;
-  const obstacle = await findObstacle(machine);
-  if (obstacle !== undefined) return tell(missing(), obstacle, say);
+  if (!machine.isDebian) return tell(missing(), 'this is no Debian or Ubuntu', say);
   await withInstallLock(say, async ({ isDoneBy }) => {
-    const packages = missing();
-    if (packages.length === 0) return;
-    const turnOff = 'about 10 seconds, needed once; BUSBAR_NO_INSTALL=1 turns it off';
-    say(`installing ${packages.join(' and ')} with apt-get, for the tests to start (${turnOff})`);
-    const problem = await install(packages, machine, isDoneBy);
-    if (problem !== undefined) tell(missing(), problem, say);
+    const problems = [];
+    for (const program of missing()) {
+      say(`unpacking ${labelOf(program)} into ${serverCache}, for the tests to start (about 10 seconds, needed once)`);
+      problems.push(await machine.unpack(program));
+    }
+    if (missing().length > 0 && (env['CI'] || env['BUSBAR_INSTALL'] === '1')) {
+      say(`installing ${missing().join(' and ')} with apt-get`);
+      problems.push(await install(missing(), machine, isDoneBy));
+    }
+    tell(missing(), problems.findLast((problem) => problem !== undefined) ?? 'the package is too old', say);
   });
 }
 
-/** @param {Machine} machine @returns {Promise<string | undefined>} why nothing can be installed, in half a sentence */
-async function findObstacle({ env, isDebian, isRoot, run }) {
-  if (env['BUSBAR_NO_INSTALL']) return 'BUSBAR_NO_INSTALL is set';
-  if (!isDebian) return 'this is no Debian or Ubuntu';
-  if (isRoot || (await run(['sudo', '-n', 'true'])).status === 0) return undefined;
-  return 'to install them takes root, or sudo without a password';
+/** @param {string} program */
+function labelOf(program) {
+  return `${program} ${SERVERS[program]?.atLeast} or newer`;
 }
 
 /**
@@ -97,7 +97,7 @@ async function install(packages, machine, started) {
     machine.say(`stopped the service ${name}, which the installation had started`);
   }
   if (ended.status === 0) return undefined;
-  return `apt-get failed: ${ended.output.trim().split('\n').at(-1) ?? `status ${ended.status}`}`;
+  return `apt-get failed: ${ended.output.trim().split('\n').at(-1) || `status ${ended.status}`}`;
 }
 
 const APT_OPTIONS = [
@@ -123,7 +123,8 @@ async function runningOf(names, { hasSystemd, run }) {
 /** @param {string[]} missing @param {string} reason @param {(text: string) => void} say */
 function tell(missing, reason, say) {
   if (missing.length === 0) return;
-  say(`${missing.join(' and ')} not found (${reason}); what needs them will be NOT TESTED. To get them:`);
+  const names = missing.map(labelOf).join(' and ');
+  say(`${names} not found (${reason}); what needs them will be NOT TESTED. To get them:`);
   for (const line of HOW) say(`  ${line}`);
 }
 
@@ -131,29 +132,28 @@ function tell(missing, reason, say) {
 function thisMachine() {
   return {
     env: process.env,
-    isDebian: existsSync('/etc/debian_version') && isProgram('apt-get'),
+    isDebian: existsSync('/etc/debian_version') && ['apt-get', 'dpkg'].every((name) => pathsOf(name).some(existsSync)),
     isRoot: process.getuid?.() === 0,
     hasSystemd: existsSync('/run/systemd/system'),
-    has: isProgram,
+    has: (program) => pathsOf(program).some((file) => isNewEnough(file, program)),
+    unpack: (program) => unpackServer(program, runQuietly),
     run: runQuietly,
     say: (text) => void process.stderr.write(`busbar: ${text}\n`),
   };
 }
 
 /** @param {string} name */
-function isProgram(name) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...FOLDERS];
-  return folders.some((folder) => folder !== '' && isExecutable(join(folder, name)));
+function pathsOf(name) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...FOLDERS, join(serverCache, 'bin')];
+  return folders.filter((folder) => folder !== '').map((folder) => join(folder, name));
 }
 
-/** @param {string} file */
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+/** @param {string} file @param {string} program */
+function isNewEnough(file, program) {
+  if (!existsSync(file)) return false;
+  const { stdout } = spawnSync(file, ['--version'], { encoding: 'utf8' });
+  const [version] = /\d+\.\d+\.\d+/.exec(stdout ?? '') ?? [];
+  return version !== undefined && version.localeCompare(SERVERS[program]?.atLeast ?? '', 'en', { numeric: true }) >= 0;
 }
 
 /** @param {string[]} command @param {(pid: number) => void} [started] @returns {Promise<Ended>} */

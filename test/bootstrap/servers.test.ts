@@ -1,4 +1,4 @@
-// The servers that tests start are installed on Debian, and explained elsewhere; the machine here only pretends.
+// The servers that tests start are unpacked on Debian, and explained elsewhere; the machine here only pretends.
 import { expect, test } from 'vitest';
 
 const { ensureServers, serversOf } = await import(new URL('../../scripts/servers.mjs', import.meta.url).href);
@@ -16,10 +16,12 @@ interface Pretence {
   readonly running?: readonly string[];
   /** Commands that fail, by how they begin; each as often as it is named. */
   readonly failing?: readonly string[];
+  /** What goes wrong when a package is unpacked. */
+  readonly unpacking?: string;
 }
 
-/** A machine where installing makes a program appear and its service run. */
-function pretend({ present = [], running = [], failing = [], ...rest }: Pretence = {}) {
+/** A machine where unpacking makes a program appear, and installing its service as well. */
+function pretend({ present = [], running = [], failing = [], unpacking, ...rest }: Pretence = {}) {
   const programs = new Set(present);
   const services = new Set(running);
   const toFail = [...failing];
@@ -41,6 +43,11 @@ function pretend({ present = [], running = [], failing = [], ...rest }: Pretence
   const machine = {
     ...{ env: {}, isDebian: true, isRoot: true, hasSystemd: false, ...rest },
     has: (program: string) => programs.has(program),
+    unpack: async (program: string) => {
+      commands.push(`unpack ${program}`);
+      if (unpacking === undefined) programs.add(program);
+      return unpacking;
+    },
     run: async (command: string[]) => {
       const text = command.join(' ').replace(/env .*--no-install-recommends( -o \S+)+/, 'apt-get');
       commands.push(text);
@@ -51,6 +58,9 @@ function pretend({ present = [], running = [], failing = [], ...rest }: Pretence
   return { machine, commands, said, services };
 }
 
+/** A machine where packages cannot be unpacked and may be installed. */
+const MAY_INSTALL: Pretence = { env: { BUSBAR_INSTALL: '1' }, unpacking: 'no space left' };
+
 test('does nothing where all is there, or where programs are named', async () => {
   for (const pretence of [{ present: BOTH }, { env: { BUSBAR_REDIS_SERVER: '/x', BUSBAR_NATS_SERVER: '' } }]) {
     const { machine, commands, said } = pretend(pretence);
@@ -59,35 +69,45 @@ test('does nothing where all is there, or where programs are named', async () =>
   }
 });
 
-test('installs what is missing, says so first, and stops the services that this started', async () => {
-  const { machine, commands, said, services } = pretend({ present: ['nats-server'], running: ['nats-server'] });
+test('unpacks what is missing, says so first, and installs nothing, also with CI', async () => {
+  const { machine, commands, said } = pretend({ present: ['nats-server'], env: { CI: 'true' } });
   await ensureServers(BOTH, machine);
-  expect(commands).toEqual([
-    'service redis-server status',
-    'apt-get install redis-server',
-    'service redis-server status',
-    'service redis-server stop',
-  ]);
-  expect(said[0]).toMatch(/^installing redis-server with apt-get, .*BUSBAR_NO_INSTALL=1/);
-  expect([...services]).toEqual(['nats-server']);
+  expect(commands).toEqual(['unpack redis-server']);
+  expect(said).toEqual([expect.stringMatching(/^unpacking redis-server [\d.]+ or newer into .*busbar\/servers, /)]);
+});
+
+test('installs what cannot be unpacked where that is allowed, and stops the services that this started', async () => {
+  for (const env of [{ CI: 'true' }, { BUSBAR_INSTALL: '1' }]) {
+    const pretence: Pretence = { ...MAY_INSTALL, env, present: ['nats-server'], running: ['nats-server'] };
+    const { machine, commands, services } = pretend(pretence);
+    await ensureServers(BOTH, machine);
+    expect(commands).toEqual([
+      'unpack redis-server',
+      'service redis-server status',
+      'apt-get install redis-server',
+      'service redis-server status',
+      'service redis-server stop',
+    ]);
+    expect([...services]).toEqual(['nats-server']);
+  }
 });
 
 test('with systemd, services do not come back at the next start of the machine', async () => {
-  const { machine, commands, services } = pretend({ hasSystemd: true });
+  const { machine, commands, services } = pretend({ ...MAY_INSTALL, hasSystemd: true });
   await ensureServers(BOTH, machine);
   expect(commands.slice(-2)).toEqual(['systemctl disable --now redis-server', 'systemctl disable --now nats-server']);
   expect([...services]).toEqual([]);
 });
 
 test('leaves a service alone that ran before', async () => {
-  const { machine, commands, services } = pretend({ running: ['redis-server'] });
+  const { machine, commands, services } = pretend({ ...MAY_INSTALL, running: ['redis-server'] });
   await ensureServers(['redis-server'], machine);
   expect(commands.some((command) => command.endsWith('stop'))).toBe(false);
   expect([...services]).toEqual(['redis-server']);
 });
 
 test('reads the lists of packages only where it has to', async () => {
-  const { machine, commands, said } = pretend({ failing: ['apt-get install'] });
+  const { machine, commands, said } = pretend({ ...MAY_INSTALL, failing: ['apt-get install'] });
   await ensureServers(['nats-server'], machine);
   expect(commands.filter((command) => command.startsWith('apt-get'))).toEqual([
     'apt-get install nats-server',
@@ -97,11 +117,11 @@ test('reads the lists of packages only where it has to', async () => {
   expect(said.join('\n')).not.toContain('NOT TESTED');
 });
 
-test('asks sudo for nothing but what needs it', async () => {
-  const { machine, commands } = pretend({ isRoot: false });
+test('uses sudo only for what needs it', async () => {
+  const { machine, commands } = pretend({ ...MAY_INSTALL, isRoot: false });
   await ensureServers(['nats-server'], machine);
   expect(commands).toEqual([
-    'sudo -n true',
+    'unpack nats-server',
     'service nats-server status',
     'sudo -n apt-get install nats-server',
     'service nats-server status',
@@ -110,23 +130,27 @@ test('asks sudo for nothing but what needs it', async () => {
 });
 
 test.each<[string, Pretence, string]>([
-  ['it may not', { env: { BUSBAR_NO_INSTALL: '1' } }, 'BUSBAR_NO_INSTALL is set'],
+  ['unpacking fails', { unpacking: 'no space left' }, 'no space left'],
   ['this is no Debian', { isDebian: false }, 'this is no Debian or Ubuntu'],
-  ['it is not root', { isRoot: false, failing: ['sudo'] }, 'to install them takes root, or sudo without a password'],
-  ['apt-get fails', { failing: ['apt-get install', 'apt-get install'] }, 'apt-get failed: E: no such luck'],
+  [
+    'apt-get fails',
+    { ...MAY_INSTALL, failing: ['apt-get install', 'apt-get install'] },
+    'apt-get failed: E: no such luck',
+  ],
 ])('says how to get them where %s, and goes on', async (_, pretence, reason) => {
   const { machine, said } = pretend(pretence);
   await ensureServers(BOTH, machine);
   const text = said.join('\n');
-  expect(text).toContain(`redis-server and nats-server not found (${reason}); what needs them will be NOT TESTED`);
-  for (const way of ['apt-get install', 'brew install', 'docker run', 'BUSBAR_NATS_SERVER'])
+  expect(text).toMatch(/redis-server [\d.]+ or newer and nats-server [\d.]+ or newer not found/);
+  expect(text).toContain(`(${reason}); what needs them will be NOT TESTED`);
+  for (const way of ['apt-get install', 'brew install', 'docker run', 'go install', 'BUSBAR_NATS_SERVER'])
     expect(text).toContain(way);
 });
 
-test('two commands at once install once', async () => {
+test('two commands at once unpack once', async () => {
   const { machine, commands } = pretend();
   await Promise.all([ensureServers(BOTH, machine), ensureServers(BOTH, machine)]);
-  expect(commands.filter((command) => command.includes('install'))).toHaveLength(1);
+  expect(commands).toEqual(['unpack redis-server', 'unpack nats-server']);
 });
 
 test('the demonstration needs a server only to kill it', () => {

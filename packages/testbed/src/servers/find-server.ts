@@ -1,10 +1,12 @@
-// Where the programs of real servers are.
+// Finds the programs of real servers.
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import programs from './programs.json' with { type: 'json' };
 
 /** Programs of servers that tests start. */
-export type ServerProgram = 'redis-server' | 'nats-server';
+export type ServerProgram = keyof typeof programs;
 
 /** A program that was found. */
 export interface FoundServer {
@@ -13,20 +15,17 @@ export interface FoundServer {
   readonly version: string;
 }
 
-/** Set to the path of a program that is to be used instead; to an empty one: act as if there were none. */
-const VARIABLES: Readonly<Record<ServerProgram, string>> = {
-  'redis-server': 'BUSBAR_REDIS_SERVER',
-  'nats-server': 'BUSBAR_NATS_SERVER',
-};
-
 /** Folders that a user's PATH may lack. */
 const FOLDERS = ['/usr/local/bin', '/usr/bin', '/usr/local/sbin', '/usr/sbin', '/opt/homebrew/bin'];
 
 const found = new Map<string, FoundServer | undefined>();
 
-/** Looks for a program: named by its variable, on the PATH, in the usual folders. Undefined where there is none that runs. */
+/**
+ * Looks for a program: the path in its variable, the PATH, the usual folders, the cache that `scripts/servers.mjs` fills.
+ * An empty variable means: there is none. Programs that are too old are passed over, except the one in the variable.
+ */
 export function findServer(program: ServerProgram): FoundServer | undefined {
-  const named = process.env[VARIABLES[program]];
+  const named = process.env[programs[program].variable];
   const key = `${program}=${named ?? ''}`;
   if (!found.has(key)) found.set(key, named === undefined ? search(program) : describe(named));
   return found.get(key);
@@ -35,7 +34,8 @@ export function findServer(program: ServerProgram): FoundServer | undefined {
 /** Why nothing can be tested on a server here: it was not found. Undefined where it was. */
 export function missingServer(program: ServerProgram): string | undefined {
   if (findServer(program)) return undefined;
-  return `${program} was not found; install it, or name it in ${VARIABLES[program]}`;
+  const { variable, atLeast } = programs[program];
+  return `${program} ${atLeast} or newer was not found; run \`npm test\`, or set ${variable} to its path`;
 }
 
 /**
@@ -55,10 +55,11 @@ export function requireServer(program: ServerProgram): FoundServer {
 }
 
 function search(program: ServerProgram): FoundServer | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...FOLDERS];
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'busbar', 'servers', 'bin');
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...FOLDERS, cache];
   for (const folder of new Set(folders)) {
     const server = folder === '' ? undefined : describe(join(folder, program));
-    if (server) return server;
+    if (server && isAtLeast(server.version, programs[program].atLeast)) return server;
   }
   return undefined;
 }
@@ -71,4 +72,8 @@ function describe(path: string): FoundServer | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isAtLeast(version: string, least: string): boolean {
+  return version.localeCompare(least, 'en', { numeric: true }) >= 0;
 }
