@@ -11,7 +11,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A1',
     group,
-    title: 'a retried message is delivered again at once, as its second attempt',
+    title: 'a retried message is redelivered at once as its second attempt',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
@@ -34,7 +34,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A2',
     group,
-    title: 'what was acked never comes again, watched for twice its lease',
+    title: 'an acked message is never redelivered, observed for twice its lease',
     level: 'MUST',
     rules: ['RQ1'],
     smoke: true,
@@ -52,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A3',
     group,
-    title: 'a rejected message is a dead letter at once and never comes again',
+    title: 'a rejected message becomes a dead letter at once and is never redelivered',
     level: 'MUST',
     rules: ['RQ5'],
     async run(lab) {
@@ -71,7 +71,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A4',
     group,
-    title: 'a second ack settles nothing and harms nothing, also in one batch',
+    title: 'a second ack has no effect, also within one batch',
     level: 'MUST',
     rules: ['RQ3'],
     smoke: true,
@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A5',
     group,
-    title: 'a receipt is used once: whatever was said first holds, whatever is said then is lease-lost',
+    title: 'a receipt settles once: the first settlement holds, later ones are `lease-lost`',
     level: 'MUST',
     rules: ['RQ3'],
     async run(lab) {
@@ -128,7 +128,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A16',
     group,
-    title: 'a batch of verdicts takes effect one by one: a lost lease among them fails no other',
+    title: 'settlements of a batch take effect one by one: a lost lease affects no other settlement',
     level: 'MUST',
     rules: ['RD2', 'RQ3'],
     async run(lab) {

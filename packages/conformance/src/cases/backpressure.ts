@@ -16,7 +16,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B1',
     group,
-    title: 'nobody gets, and nobody leases, more than was asked for',
+    title: 'no client receives or leases more than it requested',
     level: 'MUST',
     rules: ['RQ8', 'RT1'],
     smoke: true,
@@ -46,7 +46,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B2',
     group,
-    title: 'each kind of overflow does what it says: the log keeps, ephemeral drops and counts, a watch merges',
+    title: 'each kind of overflow acts as declared: the log keeps, ephemeral drops and counts, a watch merges',
     level: 'MUST',
     rules: ['RT4', 'RE2'],
     timeoutMs: 30_000,
@@ -79,7 +79,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B3',
     group,
-    title: 'waiting receives are the credit: what is beyond them stays for others',
+    title: 'pending receives are the credit: messages beyond them stay available to others',
     level: 'MUST',
     rules: ['RQ8', 'RQ2'],
     async run(lab) {
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B4',
     group,
-    title: 'a full queue refuses what does not fit, counts all it holds, and drops nothing',
+    title: 'a full queue refuses what exceeds its limit, counts all its messages, and drops none',
     level: 'MUST',
     rules: ['RQ10', 'RD2'],
     shows: ['exactLimit'],
@@ -166,7 +166,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B7',
     group,
-    title: 'what is over the limit is refused at the sender, the whole batch with it',
+    title: 'an oversized message is refused at the sender together with its whole batch',
     level: 'MUST',
     rules: ['RA5', 'RD2'],
     smoke: true,

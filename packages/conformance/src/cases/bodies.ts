@@ -36,7 +36,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V1',
     group,
-    title: 'JSON arrives equal by every verb, and stands in the store as JSON',
+    title: 'JSON arrives equal through every verb, and is stored as JSON',
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
@@ -56,7 +56,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V6',
     group,
-    title: 'values that are falsy or empty arrive as they are, and nothing as nothing',
+    title: 'falsy and empty values arrive unchanged, and undefined arrives as undefined',
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
@@ -73,7 +73,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V7',
     group,
-    title: 'what JSON cannot carry is refused by every verb, never changed without a word',
+    title: 'every verb refuses values that JSON cannot represent, and never changes them silently',
     level: 'MUST',
     rules: ['RA1', 'RD2'],
     smoke: true,
@@ -97,7 +97,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V8',
     group,
-    title: 'names like __proto__, deep nesting and the edges of numbers and strings arrive, and pollute nothing',
+    title: 'names like __proto__, deep nesting and extreme numbers and strings arrive, and pollute no prototype',
     level: 'MUST',
     rules: ['RA5', 'RA1'],
     async run(lab) {

@@ -11,7 +11,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H6',
     group,
-    title: 'headers of the bus and of the backend never show, and nobody can set them',
+    title: 'headers of the bus and of the backend are never visible, and cannot be set by a user',
     level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H7',
     group,
-    title: 'causes, hops, correlation ids and the headers of tracing are carried through handlers',
+    title: 'handlers pass on causation, hops, correlation ids and trace headers',
     level: 'MUST',
     rules: ['RA4'],
     async run(lab) {

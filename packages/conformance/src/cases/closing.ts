@@ -15,7 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F2',
     group,
-    title: 'every operation is CLOSED once closing began; settling goes on until it ended',
+    title: 'every operation is CLOSED after close begins; settling works until close ends',
     level: 'MUST',
     rules: ['RA3'],
     smoke: true,
@@ -42,7 +42,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F5',
     group,
-    title: 'closing waits for calls under way and for the handler that runs',
+    title: 'closing waits for calls in flight and for running handlers',
     level: 'MUST',
     rules: ['RA3', 'RD1'],
     async run(lab) {
@@ -73,7 +73,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F6',
     group,
-    title: 'closing takes no longer than it may: then what is held goes to others, uncounted',
+    title: 'closing takes at most its time-out; held messages then go to other consumers, uncounted',
     level: 'MUST',
     rules: ['RA3', 'RQ2'],
     smoke: true,
@@ -100,7 +100,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F7',
     group,
-    title: 'what closing cuts short did not fail: waits are CLOSED, subscriptions and watches end without an error',
+    title: 'closing is not a failure: receives end with CLOSED, subscriptions and watches end without an error',
     level: 'MUST',
     rules: ['RA3'],
     async run(lab) {
@@ -125,7 +125,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F8',
     group,
-    title: 'closing lets a batch be settled bit by bit, takes nothing new, and ends with the last of it',
+    title: 'while closing, held messages can be extended and settled in parts, and the last settlement ends it',
     level: 'MUST',
     rules: ['RA3', 'RQ1'],
     alone: true,
@@ -154,7 +154,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F9',
     group,
-    title: 'what was not settled at close goes back at once; with `keep` it stays with its lease',
+    title: 'closing releases unsettled messages at once; with `keep` they stay leased until they expire',
     level: 'MUST',
     rules: ['RA3', 'RQ2', 'RQ3'],
     shows: ['portableReceipts'],

@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K1',
     group,
-    title: '50 publishers at once lose and repeat nothing, and each keeps its order',
+    title: '50 concurrent publishers lose and repeat no event, and each keeps its order',
     level: 'MUST',
     rules: ['RT1', 'RT5', 'RQ1'],
     async run(lab) {
@@ -47,7 +47,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K2',
     group,
-    title: 'four consumers share 2,000 tasks, each exactly once',
+    title: 'four consumers share 2,000 tasks, and each task is handled exactly once',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
@@ -66,7 +66,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K3',
     group,
-    title: 'of many who claim one task at once exactly one gets it, 200 times over',
+    title: 'when many consumers claim one task at once exactly one gets it, 200 times in a row',
     level: 'MUST',
     rules: ['RQ2', 'RQ8'],
     timeoutMs: 40_000,
@@ -93,7 +93,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K4',
     group,
-    title: 'clients that close at once, in the midst of work, hurt neither each other nor who stays',
+    title: 'clients that close at once during work affect neither each other nor the clients that stay',
     level: 'MUST',
     rules: ['RA3', 'RD2'],
     async run(lab) {
@@ -123,7 +123,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K5',
     group,
-    title: 'a thousand subscriptions, watches and waits come and go, and nothing of them stays',
+    title: 'a thousand subscriptions, watches and receives can open and close, and none of them leaves anything behind',
     level: 'MUST',
     rules: ['RT1', 'RE2', 'RQ8', 'RA3'],
     timeoutMs: 40_000,
@@ -143,7 +143,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K6',
     group,
-    title: 'of many who create the same thing at once exactly one has created it',
+    title: 'of many concurrent creations of the same thing exactly one succeeds',
     level: 'MUST',
     rules: ['RE1', 'RQ9', 'RQ7', 'RT5'],
     smoke: true,
@@ -174,7 +174,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'K7',
     group,
-    title: 'calls that nobody awaits all settle when the transport closes, and those that succeeded took effect',
+    title: 'calls that are not awaited all settle when the transport closes, and those that succeed have taken effect',
     level: 'MUST',
     rules: ['RA3', 'RD2'],
     smoke: true,

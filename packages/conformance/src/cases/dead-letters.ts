@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D1',
     group,
-    title: 'after its last attempt a message is a dead letter: the message decides how many, else the queue, else 5',
+    title: "a message becomes a dead letter after its last attempt; its own limit counts, else the queue's, else 5",
     level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D3',
     group,
-    title: 'a dead letter keeps the whole message and its attempts: who, when, how, why',
+    title: 'a dead letter keeps the whole message and, for each attempt, the consumer, time, outcome and reason',
     level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
@@ -72,7 +72,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D4',
     group,
-    title: 'redriving puts dead letters back into their queue: those named, or all, oldest first, up to a limit',
+    title: 'redrive puts dead letters back into their queue: by id or all, oldest first, up to a limit',
     level: 'MUST',
     rules: ['RQ5', 'RQ7'],
     smoke: true,
@@ -96,7 +96,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D5',
     group,
-    title: 'dead letters are listed in pages, oldest first, and discarded by id or all',
+    title: 'dead letters are listed in pages, oldest first, and purged by id or all',
     level: 'MUST',
     rules: ['RQ5'],
     async run(lab) {
@@ -133,7 +133,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D6',
     group,
-    title: 'a message whose attempts are used up is terminal: no hot loop, no further delivery',
+    title: 'a message without attempts left is terminal: no hot loop, no further delivery',
     level: 'MUST',
     rules: ['RQ5'],
     async run(lab) {
@@ -161,7 +161,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D9',
     group,
-    title: 'a redriven message has its old id and fresh attempts, and may die again',
+    title: 'a redriven message keeps its id, gets fresh attempts, and may become a dead letter again',
     level: 'MUST',
     rules: ['RQ5', 'RQ7'],
     async run(lab) {

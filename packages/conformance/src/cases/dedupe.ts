@@ -14,7 +14,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U1',
     group,
-    title: 'an id is stored once per queue: in one batch, later, from anybody, also after it was handled or died',
+    title: 'an id is stored once per queue: in a batch, later, from any client, also after it was handled or died',
     level: 'MUST',
     rules: ['RQ7'],
     smoke: true,
@@ -41,7 +41,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U2',
     group,
-    title: 'when the window is over the id can be stored again, and not before',
+    title: 'an id can be stored again after the dedupe window, and not before',
     level: 'MUST',
     rules: ['RQ7', 'RA7'],
     needs: ['exportState'],
@@ -76,7 +76,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U3',
     group,
-    title: 'of fifty concurrent sends of one id exactly one is stored, in a queue as in a topic',
+    title: 'of fifty concurrent sends of one id exactly one is stored, in a queue and in a topic',
     level: 'MUST',
     rules: ['RQ7'],
     smoke: true,
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U4',
     group,
-    title: 'the memory of ids survives a restart',
+    title: 'dedupe survives a restart',
     level: 'MUST',
     rules: ['RQ7', 'RD1'],
     needs: ['dedupeSurvivesRestart'],
@@ -134,7 +134,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U5',
     group,
-    title: 'a send that was given up with an unknown outcome can be repeated: the message is there once',
+    title: 'a send with an unknown outcome can be repeated: the message is stored once',
     level: 'MUST',
     rules: ['RD2', 'RQ7'],
     async run(lab) {
@@ -156,7 +156,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'U6',
     group,
-    title: 'a duplicate is told where the first stands: the same id, in a topic the same position',
+    title: 'the result of a duplicate names the original: the same id, and in a topic the same position',
     level: 'MUST',
     rules: ['RQ7', 'RT3'],
     async run(lab) {

@@ -16,7 +16,8 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L1',
     group,
-    title: 'a delayed message comes when it is due: not before, not much after, also to who waits already',
+    title:
+      'a delayed message is delivered when it is due, not before and only a little late, also to a pending receive',
     level: 'MUST',
     rules: ['RQ6'],
     smoke: true,
@@ -47,7 +48,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L2',
     group,
-    title: 'no delay and a time that is past mean now; a negative delay is refused',
+    title: 'no delay and a past time mean now; a negative delay is refused',
     level: 'MUST',
     rules: ['RQ6', 'RD2'],
     async run(lab) {
@@ -68,7 +69,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L3',
     group,
-    title: 'delayed messages come in the order in which they are due',
+    title: 'delayed messages are delivered in the order of their due times',
     level: 'MUST',
     rules: ['RQ4', 'RQ6'],
     async run(lab) {
@@ -91,7 +92,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L4',
     group,
-    title: 'a delay goes on over a restart: nothing is lost, early, or due anew',
+    title: 'a delay continues across a restart: nothing is lost, early, or delayed again',
     level: 'MUST',
     rules: ['RQ6', 'RD1'],
     powers: ['reopen'],
@@ -113,7 +114,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L5',
     group,
-    title: 'what was not started can be cancelled and rescheduled; what was started cannot',
+    title: 'a message that is not leased can be cancelled and rescheduled; a leased one cannot',
     level: 'MUST',
     rules: ['RQ6', 'RQ7'],
     needs: ['cancel'],
@@ -150,7 +151,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L6',
     group,
-    title: 'setting the wall clock forth or back moves no delay, lease or time to live, nor do wrong clocks of clients',
+    title: 'setting the wall clock, or wrong clocks of clients, changes no delay, lease or time to live',
     level: 'MUST',
     rules: ['RQ6'],
     needs: ['monotonicClock'],
@@ -195,7 +196,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L7',
     group,
-    title: 'what comes due while every consumer is away is there for the next, in order',
+    title: 'messages that become due without a consumer are delivered to the next one, in order',
     level: 'MUST',
     rules: ['RQ6', 'RQ4'],
     async run(lab) {
@@ -217,7 +218,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'L8',
     group,
-    title: 'ten thousand delayed messages make none early, and none later than the bound',
+    title: 'of ten thousand delayed messages none is early, and none is later than the bound',
     level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 60_000,

@@ -53,7 +53,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E1',
     group,
-    title: 'what is not there is said alike everywhere: by a result, or by NOT_FOUND',
+    title: 'every operation reports a missing thing the same way: by a result, or by NOT_FOUND',
     level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
@@ -83,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E2',
     group,
-    title: 'illegal names are refused by every operation that takes one, and the longest legal ones work',
+    title: 'every operation that takes a name refuses illegal names, and accepts the longest legal ones',
     level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
@@ -109,7 +109,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E3',
     group,
-    title: 'NaN, negative and other illegal numbers are refused by every option that takes a number',
+    title: 'every numeric option refuses NaN, negative and other illegal numbers',
     level: 'MUST',
     rules: ['RA1', 'RD2'],
     async run(lab) {
@@ -121,7 +121,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E4',
     group,
-    title: 'what is declared missing has a reason and is refused with UNSUPPORTED; what is declared works',
+    title: 'a missing feature has a reason and is refused with UNSUPPORTED; a declared feature works',
     level: 'MUST',
     rules: ['RA1'],
     shows: ['calls'],
@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E5',
     group,
-    title: 'each bad argument is refused with the same code by every backend, before any effect',
+    title: 'every backend refuses each bad argument with the same code, before any effect',
     level: 'MUST',
     rules: ['RA1', 'RD2'],
     smoke: true,
@@ -170,7 +170,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E6',
     group,
-    title: 'what was refused is never delivered, also when its reason is gone',
+    title: 'a refused message is never delivered, also after the cause of the refusal is gone',
     level: 'MUST',
     rules: ['RD2', 'RQ9', 'RQ10'],
     smoke: true,
@@ -196,7 +196,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E9',
     group,
-    title: 'an error says its code, operation, transport, outcome, and whether to try again, as plain JSON too',
+    title: 'an error has its code, operation, transport, outcome and `retryable`, also as plain JSON',
     level: 'MUST',
     rules: ['RA1', 'RA6'],
     async run(lab) {

@@ -16,7 +16,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E7',
     group,
-    title: 'what a handler throws goes to those whom it concerns, never to nobody',
+    title: 'an error thrown by a handler is always reported: as a reply, as the end of a subscription, or to `onError`',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(lab) {
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E8',
     group,
-    title: 'what goes well is quiet: nothing is written to the console, and no warning is given',
+    title: 'success is silent: no console output and no warning',
     level: 'MUST',
     rules: ['RA1', 'RA6'],
     async run(lab) {

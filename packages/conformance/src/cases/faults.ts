@@ -20,7 +20,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I3',
     group,
-    title: 'calls that are late, fail, or lose their answer cost repetitions, never a message',
+    title: 'calls that are late, fail, or lose their reply cause repetitions and never lose a message',
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RQ7', 'RD2'],
     smoke: true,
@@ -57,7 +57,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I8',
     group,
-    title: 'setting the wall clock of a process moves no delay, no lease and no time to live',
+    title: 'setting the wall clock of a process changes no delay, lease or time to live',
     level: 'MUST',
     rules: ['RQ6', 'RQ2'],
     powers: ['processes'],
@@ -83,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I9',
     group,
-    title: 'without a free file descriptor calls work or fail with an error, and what they acknowledge is kept',
+    title: 'without free file descriptors calls succeed or fail with an error, and acknowledged messages are kept',
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RA1'],
     powers: ['processes'],

@@ -16,7 +16,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W6',
     group,
-    title: 'the token rises from holder to holder, over releases, ends, deaths and restarts',
+    title: 'the token rises with each holder, across releases, expiries, deaths and restarts',
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
@@ -46,7 +46,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W7',
     group,
-    title: 'a store that refuses lower tokens is safe from a holder that slept past its time',
+    title: 'a store that refuses lower tokens is safe from a holder that slept past its expiry',
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
@@ -77,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W9',
     group,
-    title: 'a holder whose process stands still past its time loses the lock, knows it, and can do no harm',
+    title: 'a holder whose process is frozen past its expiry loses the lock, learns of it, and has no effect',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     powers: ['processes'],
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W10',
     group,
-    title: 'a waiter is woken at once; who is woken first is not promised, but all are in the end',
+    title: 'a waiter is woken at once; the order of waiters is not guaranteed, but all acquire the lock in the end',
     level: 'MUST',
     rules: ['RE2'],
     async run(lab) {
@@ -135,7 +135,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W11',
     group,
-    title: 'who stops waiting leaves nothing behind: no lock that nobody holds, no place in a line',
+    title: 'a waiter that stops leaves nothing behind: no lock without a holder, no place in a queue',
     level: 'MUST',
     rules: ['RE1', 'RA3'],
     async run(lab) {

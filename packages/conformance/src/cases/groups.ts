@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G1',
     group,
-    title: 'every group gets every event, in order, independently of the others',
+    title: 'every group gets every event, in order, independently of the other groups',
     level: 'MUST',
     rules: ['RT5'],
     smoke: true,
@@ -58,7 +58,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G3',
     group,
-    title: 'a group and plain subscribers of the same topic do not disturb each other',
+    title: 'a group and plain subscribers of the same topic do not affect each other',
     level: 'MUST',
     rules: ['RT1', 'RT5'],
     async run(lab) {
@@ -81,7 +81,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G4',
     group,
-    title: 'when a member leaves or is killed the others get what it held, and lose nothing',
+    title: 'when a member leaves or is killed, the others get its messages, and none is lost',
     level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RT5'],
     powers: ['processes'],
@@ -108,7 +108,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G5',
     group,
-    title: 'waiting members get one event each: none is idle while another has two',
+    title: 'waiting members get one event each: no member is idle while another has two',
     level: 'MUST',
     rules: ['RQ8', 'RT5'],
     async run(lab) {
@@ -131,7 +131,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G6',
     group,
-    title: 'a slow member holds what it asked for and hoards nothing',
+    title: 'a slow member holds only what it requested',
     level: 'MUST',
     rules: ['RQ8'],
     async run(lab) {
@@ -154,7 +154,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'G7',
     group,
-    title: 'a group whose members all left goes on exactly where they stopped',
+    title: 'a group without members resumes exactly where its last member stopped',
     level: 'MUST',
     rules: ['RT5', 'RQ1'],
     async run(lab) {

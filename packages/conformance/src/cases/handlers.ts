@@ -10,7 +10,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A12',
     group,
-    title: 'the waits between retries grow as the policy says: none shorter, none much longer',
+    title: 'the delays between retries follow the backoff policy: none shorter, none much longer',
     level: 'MUST',
     rules: ['RQ6', 'RQ5'],
     async run(lab) {
@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A17',
     group,
-    title: 'as many handlers run as were asked for, never more, and nothing is leased beyond them',
+    title: 'the configured number of handlers runs, never more, and no other message is leased',
     level: 'MUST',
     rules: ['RQ8'],
     async run(lab) {
@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A18',
     group,
-    title: 'the concurrency of a processor can be raised and lowered while it works',
+    title: 'the concurrency of a worker can be raised and lowered while it runs',
     level: 'MUST',
     rules: ['RQ8'],
     async run(lab) {
@@ -94,7 +94,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A20',
     group,
-    title: 'what a handler sent before it failed is stored once, though it sends it again at the next attempt',
+    title: 'a message sent by a failed handler is stored once, although the next attempt sends it again',
     level: 'MUST',
     rules: ['RQ7', 'RQ1'],
     async run(lab) {
@@ -120,7 +120,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A21',
     group,
-    title: 'a handler that never ends keeps its lease while it lives; closing gives the message back in time',
+    title: 'a handler that never returns keeps its lease while its process lives; closing releases the message in time',
     level: 'MUST',
     rules: ['RQ2', 'RA3'],
     async run(lab) {

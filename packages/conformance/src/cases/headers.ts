@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H1',
     group,
-    title: 'headers arrive as they were sent: at every attempt, in events, bound queues and dead letters',
+    title: 'headers arrive unchanged: at every attempt, in events, bound queues and dead letters',
     level: 'MUST',
     rules: ['RA4', 'RQ5', 'RT5'],
     smoke: true,
@@ -90,7 +90,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H2',
     group,
-    title: 'names that mean something to others, and hostile values, are only names and values',
+    title: 'header names with a special meaning elsewhere, and hostile values, are plain names and values',
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
@@ -118,7 +118,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H3',
     group,
-    title: 'illegal headers are refused, and the batch with them',
+    title: 'illegal headers are refused together with their batch',
     level: 'MUST',
     rules: ['RA4', 'RD2'],
     async run(lab) {
@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H4',
     group,
-    title: 'names are lower case and nothing else; values keep their case',
+    title: 'header names must be lower case; values keep their case',
     level: 'MUST',
     rules: ['RA4'],
     async run(lab) {
@@ -165,7 +165,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'H5',
     group,
-    title: 'many and large headers arrive up to 16 KiB of UTF-8; one byte more is refused',
+    title: 'many large headers arrive, up to 16 KiB of UTF-8; one byte more is refused',
     level: 'MUST',
     rules: ['RA4', 'RD2'],
     async run(lab) {

@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I4',
     group,
-    title: 'what a killed consumer held comes to another, with the next attempt, once its lease is over',
+    title: 'messages held by a killed consumer go to another after their lease, with the next attempt number',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     powers: ['processes'],
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I5',
     group,
-    title: 'sending all again after a producer was killed stores each message and event once',
+    title: 'resending everything after a producer was killed stores each message and event once',
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RQ7'],
     powers: ['processes'],

@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I6',
     group,
-    title: 'a consumer paused beyond its lease settles nothing; a paused writer holds nobody up for good',
+    title: 'a consumer paused past its lease settles nothing; a paused writer does not block others forever',
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],
@@ -39,7 +39,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I10',
     group,
-    title: 'a holder whose event loop was blocked beyond its lease has no effect any more',
+    title: 'a holder whose event loop was blocked past its lease has no further effect',
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],

@@ -13,7 +13,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A6',
     group,
-    title: 'a receipt whose lease has ended settles nothing, whether another holds the message or nobody does',
+    title: 'an expired receipt settles nothing, whether the message has a new holder or not',
     level: 'MUST',
     rules: ['RQ3'],
     shows: ['staleSettleRefused', 'portableReceipts'],
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A7',
     group,
-    title: 'when a lease ends the message goes to another consumer: not before, not much after, and once',
+    title: 'when a lease expires the message goes to another consumer once: not early, and only a little late',
     level: 'MUST',
     rules: ['RQ2', 'RQ6'],
     smoke: true,
@@ -81,7 +81,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A8',
     group,
-    title: 'extending renews the lease in full, from then on, as often as it is asked for',
+    title: 'each extend renews the full lease from the moment of the call',
     level: 'MUST',
     rules: ['RQ2'],
     async run(lab) {
@@ -131,7 +131,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A22',
     group,
-    title: 'what a consumer held when it was killed between work and ack is delivered again, once',
+    title: 'a message held by a consumer that is killed before the ack is redelivered once',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     powers: ['processes'],

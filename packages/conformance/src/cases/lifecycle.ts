@@ -19,7 +19,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F1',
     group,
-    title: 'clients of one store are independent; closing twice is closing once, and is told once',
+    title: 'clients of one store are independent; a second close has no effect, and the close is reported once',
     level: 'MUST',
     rules: ['RA3'],
     smoke: true,
@@ -48,7 +48,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F3',
     group,
-    title: 'a transport is open from the moment it is there, also when many open at once',
+    title: 'a transport is open as soon as its open resolves, also when many open at once',
     level: 'MUST',
     rules: ['RA3', 'RQ4'],
     async run(lab) {
@@ -71,7 +71,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F4',
     group,
-    title: 'who opens again finds everything, and goes on from where it was',
+    title: 'a reopened store has all its data, and work resumes where it stopped',
     level: 'MUST',
     rules: ['RD1', 'RT3', 'RQ2'],
     async run(lab) {
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F10',
     group,
-    title: 'a client, a subscription and a watch that did nothing end at once',
+    title: 'an idle client, subscription and watch close at once',
     level: 'MUST',
     rules: ['RA3'],
     async run(lab) {
@@ -127,7 +127,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F11',
     group,
-    title: 'nothing is leased or delivered before somebody asks for it',
+    title: 'nothing is leased or delivered without a request',
     level: 'MUST',
     rules: ['RQ2', 'RQ8', 'RT1'],
     async run(lab) {
@@ -151,7 +151,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F13',
     group,
-    title: 'after closing in the midst of everything no timer, socket or file is left, and the process ends by itself',
+    title: 'after closing in the middle of work no timer, socket or file remains, and the process exits by itself',
     level: 'MUST',
     rules: ['RA3'],
     // It counts the timers of this process.

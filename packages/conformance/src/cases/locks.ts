@@ -14,7 +14,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W1',
     group,
-    title: 'a lock is taken, busy for all others, and free again when it is released',
+    title: 'a lock excludes all others until it is released, and can then be acquired again',
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
@@ -45,7 +45,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W2',
     group,
-    title: 'who does not hold a lock any more, or never did, changes nothing',
+    title: 'a caller that lost or never held a lock cannot change it',
     level: 'MUST',
     rules: ['RE1'],
     async run(lab) {
@@ -76,7 +76,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W3',
     group,
-    title: 'a lock that is not renewed ends with its time: its holder learns of it, and a waiter gets it',
+    title: 'a lock without renewal expires: its holder learns of it, and a waiter acquires it',
     level: 'MUST',
     rules: ['RE2', 'RE1'],
     smoke: true,
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W4',
     group,
-    title: 'a lock renews itself for as long as it is held, and extending one that was lost fails',
+    title: 'a lock renews itself while it is held, and extending a lost lock fails',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
@@ -130,7 +130,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W5',
     group,
-    title: 'a lock is not re-entrant: its holder waits for it like anybody',
+    title: 'a lock is not re-entrant: its holder waits like any other caller',
     level: 'MUST',
     rules: ['RE1'],
     async run(lab) {
@@ -149,7 +149,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'W8',
     group,
-    title: 'fifty who read, wait and write under a lock lose no write, and are never two at a time',
+    title: 'fifty callers that read, wait and write under a lock lose no write, and never overlap',
     level: 'MUST',
     rules: ['RE1'],
     timeoutMs: 40_000,

@@ -19,7 +19,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P7',
     group,
-    title: 'a send that must not create its queue is NOT_FOUND, and leaves nothing behind',
+    title: 'a send with `create: false` to an unknown queue is NOT_FOUND and leaves nothing behind',
     level: 'MUST',
     rules: ['RQ9'],
     smoke: true,
@@ -47,7 +47,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P10',
     group,
-    title: 'names that look alike after escaping or folding are separate mailboxes',
+    title: 'names that look alike after escaping or case folding are separate mailboxes',
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
@@ -72,7 +72,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P11',
     group,
-    title: 'ten thousand mailboxes hold their own mail, and ten thousand waits wake for their own',
+    title: 'ten thousand mailboxes each hold their own mail, and ten thousand pending receives each wake for theirs',
     level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     timeoutMs: 60_000,

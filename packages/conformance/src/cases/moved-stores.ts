@@ -28,7 +28,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J7',
     group,
-    title: 'history and bindings move, and no event enters a queue twice by it',
+    title: 'history and bindings move, and the move adds no event to a queue twice',
     level: 'MUST',
     rules: ['RA7', 'RT3', 'RT5'],
     needs,
@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J8',
     group,
-    title: 'entries move with their revisions and times to live, and revisions go on rising above them',
+    title: 'keys move with their revisions and times to live, and later revisions rise above them',
     level: 'MUST',
     rules: ['RA7', 'RE1', 'RE2'],
     needs,
@@ -96,7 +96,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J9',
     group,
-    title: 'what a store has stays as it is when others are imported into it',
+    title: 'an import leaves existing data of the store unchanged',
     level: 'MUST',
     rules: ['RA7'],
     needs,
@@ -129,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J10',
     group,
-    title: 'clear takes everything away, for all clients, and waits, subscriptions and revisions go on',
+    title: 'clear removes everything for all clients, and receives, subscriptions and revisions continue',
     level: 'MUST',
     rules: ['RA7', 'RE1', 'RQ3'],
     async run(lab) {
@@ -161,7 +161,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J11',
     group,
-    title: "a store of thousands of things moves whole, in order; an export that is left early is in nobody's way",
+    title: 'a store of thousands of items moves completely and in order; an abandoned export blocks nothing',
     level: 'MUST',
     rules: ['RA7', 'RQ4'],
     needs,
@@ -191,7 +191,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J12',
     group,
-    title: 'what is no record is refused, and where records come from may fail',
+    title: 'an invalid record is refused, and a failing source fails the import with its error',
     level: 'MUST',
     rules: ['RA7', 'RA1'],
     needs,

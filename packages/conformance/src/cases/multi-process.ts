@@ -20,7 +20,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'M1',
     group,
-    title: 'processes share queues, events, entries and receipts',
+    title: 'processes share queues, events, keys and receipts',
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RT1', 'RE1'],
     shows: ['portableReceipts'],
@@ -52,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'M2',
     group,
-    title: 'many processes send and consume at once, some are killed: nothing lost, nothing twice after its ack',
+    title: 'while many processes send and consume and some are killed, nothing is lost or redelivered after its ack',
     level: 'MUST',
     rules: ['RD1', 'RQ1', 'RQ2'],
     powers: ['processes'],
@@ -70,7 +70,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'M3',
     group,
-    title: 'an idle consumer in another process is woken, not found by a slow poll',
+    title: 'an idle consumer in another process is woken by a notification, not by slow polling',
     level: 'SHOULD',
     rules: ['RQ8'],
     powers: ['processes'],
@@ -95,7 +95,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'M5',
     group,
-    title: 'what the transport says of its reach is so',
+    title: 'the declared reach of the transport is correct',
     level: 'MUST',
     rules: ['RA1'],
     async run(lab) {

@@ -15,7 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O1',
     group,
-    title: 'one consumer gets the messages of one sender first in, first out, however they are batched',
+    title: 'one consumer gets the messages of one sender in FIFO order, whatever the batch sizes',
     level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
@@ -33,7 +33,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O2',
     group,
-    title: 'messages of one ordering key are handled one at a time and in order by many consumers',
+    title: 'many consumers handle the messages of one ordering key one at a time and in order',
     level: 'MUST',
     rules: ['RQ4'],
     needs: ['orderingKeys'],
@@ -62,7 +62,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O3',
     group,
-    title: 'concurrent producers each keep their own order, and nothing is lost or doubled between them',
+    title: 'each of several concurrent producers keeps its own order, and no message is lost or duplicated',
     level: 'MUST',
     rules: ['RQ4', 'RQ1'],
     smoke: true,
@@ -92,7 +92,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O4',
     group,
-    title: 'sends and publishes that were not awaited keep the order of the calls',
+    title: 'sends and publishes that are not awaited keep the order of the calls',
     level: 'MUST',
     rules: ['RQ4', 'RT1'],
     async run(lab) {
@@ -114,7 +114,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O5',
     group,
-    title: 'a processor of concurrency 1 begins the next task only when the last is over, in order',
+    title: 'a worker with concurrency 1 starts the next task only after the previous one ends, in order',
     level: 'MUST',
     rules: ['RQ4', 'RQ8'],
     async run(lab) {
@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O6',
     group,
-    title: 'neither equal send times nor ids decide the order',
+    title: 'neither send times nor ids decide the order',
     level: 'MUST',
     rules: ['RQ4'],
     async run(lab) {
@@ -163,7 +163,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O7',
     group,
-    title: 'an undelayed retry and a release go back to the place they had',
+    title: 'a released message and one retried without delay go back to their former place',
     level: 'MUST',
     rules: ['RQ4'],
     needs: ['retryKeepsPlace'],
@@ -199,7 +199,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'O8',
     group,
-    title: 'the order survives a restart, and what is sent afterwards comes behind',
+    title: 'the order survives a restart, and later sends go to the end',
     level: 'MUST',
     rules: ['RQ4', 'RD1'],
     powers: ['reopen'],

@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V2',
     group,
-    title: 'arbitrary bytes arrive bit for bit, whatever the content type says',
+    title: 'arbitrary bytes arrive bit for bit, whatever the content type',
     level: 'MUST',
     rules: ['RA5'],
     smoke: true,
@@ -69,7 +69,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V3',
     group,
-    title: 'an empty body arrives as one, in queues, topics, dead letters and entries',
+    title: 'an empty body arrives as an empty body in queues, topics, dead letters and keys',
     level: 'MUST',
     rules: ['RA5'],
     async run(lab) {
@@ -92,7 +92,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V4',
     group,
-    title: 'text of any script arrives as it was, in bodies and in every field that is text',
+    title: 'text in any script arrives unchanged, in bodies and in every text field',
     level: 'MUST',
     rules: ['RA5', 'RA4'],
     async run(lab) {
@@ -147,7 +147,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V9',
     group,
-    title: 'what the caller changes after the call, and the receiver after the delivery, changes nothing',
+    title: 'changes by the caller after the call, and by the receiver after the delivery, have no effect',
     level: 'MUST',
     rules: ['RA5'],
     smoke: true,
@@ -180,7 +180,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'V10',
     group,
-    title: 'of a view into a larger buffer exactly its bytes are sent',
+    title: 'a view into a larger buffer sends exactly its own bytes',
     level: 'MUST',
     rules: ['RA5'],
     async run(lab) {

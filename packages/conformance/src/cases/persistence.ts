@@ -21,7 +21,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X1',
     group,
-    title: 'messages, dead letters, settings, bindings, history and entries outlive every client',
+    title: 'messages, dead letters, settings, bindings, history and keys survive the close of every client',
     level: 'MUST',
     rules: ['RD1'],
     powers: ['reopen'],
@@ -35,7 +35,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X4',
     group,
-    title: 'a writer killed in the middle of its writes leaves every acknowledged message whole, and no half one',
+    title: 'a writer killed during its writes leaves every acknowledged message whole, and no partial one',
     level: 'MUST',
     rules: ['RD1', 'RD2'],
     powers: ['processes'],
@@ -58,7 +58,7 @@ export const cases: readonly ConformanceCase[] = [
     id: 'X6',
     group,
     title:
-      'a store that was cut or overwritten is refused with an error or gives every message: none is skipped in silence',
+      'a truncated or overwritten store is refused with an error or delivers every message: none is skipped silently',
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'reopen'],
@@ -73,7 +73,8 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X7',
     group,
-    title: 'a full disk refuses sends with BACKPRESSURE, keeps what it acknowledged, and takes more once there is room',
+    title:
+      'a full disk refuses sends with BACKPRESSURE, keeps acknowledged messages, and accepts sends after space is freed',
     level: 'MUST',
     rules: ['RD1', 'RQ10'],
     powers: ['files', 'processes', 'disk'],
@@ -96,7 +97,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X8',
     group,
-    title: 'a store that cannot be written to says PERMISSION_DENIED, and acknowledges nothing',
+    title: 'a read-only store rejects with PERMISSION_DENIED and acknowledges nothing',
     level: 'MUST',
     rules: ['RD1', 'RA1'],
     powers: ['files', 'processes', 'disk', 'reopen'],
@@ -116,7 +117,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X10',
     group,
-    title: 'what was acked gives its storage back: the store stays as large as one burst',
+    title: 'acked messages free their storage: the store stays as large as one burst',
     level: 'MUST',
     rules: ['RQ6', 'RT6'],
     powers: ['files'],

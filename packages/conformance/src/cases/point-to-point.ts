@@ -13,7 +13,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P1',
     group,
-    title: 'every field of a message arrives as it was sent, its body bit for bit',
+    title: 'every field of a message arrives unchanged, and its body bit for bit',
     level: 'MUST',
     rules: ['RQ1', 'RA5'],
     smoke: true,
@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P2',
     group,
-    title: 'a client that only sends needs nothing else, and closing it right after loses nothing',
+    title: 'a client can send only, and closing it right after a send loses nothing',
     level: 'MUST',
     rules: ['RD1', 'RQ1', 'RA3'],
     async run(lab) {
@@ -61,7 +61,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P3',
     group,
-    title: 'a message wakes and reaches its own mailbox only',
+    title: 'a message wakes and reaches only receivers of its own mailbox',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
@@ -79,7 +79,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P4',
     group,
-    title: 'what was sent before any receiver existed is kept, in order',
+    title: 'messages sent before any receiver exists are kept, in order',
     level: 'MUST',
     rules: ['RQ1', 'RQ4', 'RQ9'],
     smoke: true,
@@ -104,7 +104,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P5',
     group,
-    title: 'a receive waits as long as it was told to, wakes for the first message, and creates no queue',
+    title: 'a receive waits as long as requested, wakes for the first message, and creates no queue',
     level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     smoke: true,
@@ -124,7 +124,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P6',
     group,
-    title: 'ids and receipts are unique over clients; a given id and the address are kept',
+    title: 'ids and receipts are unique across clients; a given id and the address are kept',
     level: 'MUST',
     rules: ['RQ3', 'RQ7'],
     async run(lab) {
@@ -154,7 +154,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P8',
     group,
-    title: 'while the receiver is away exactly what is sent is parked, in order',
+    title: 'messages to an absent receiver are stored exactly once and in order',
     level: 'MUST',
     rules: ['RQ1', 'RQ4'],
     async run(lab) {
@@ -179,7 +179,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'P9',
     group,
-    title: 'a client can send to itself while it waits',
+    title: 'a client can send to itself while it waits in a receive',
     level: 'MUST',
     rules: ['RQ8'],
     async run(lab) {

@@ -14,7 +14,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D2',
     group,
-    title: 'a handler that throws RejectError makes a dead letter at once, any other error a retry',
+    title: 'a handler that throws RejectError makes a dead letter at once; any other error causes a retry',
     level: 'MUST',
     rules: ['RQ5'],
     async run(lab) {
@@ -37,7 +37,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D7',
     group,
-    title: 'a message that kills each of its consumers is put aside when its attempts are used up',
+    title: 'a message that kills each of its consumers becomes a dead letter after its last attempt',
     level: 'MUST',
     rules: ['RQ5', 'RQ2'],
     powers: ['processes'],
@@ -65,7 +65,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'D8',
     group,
-    title: 'a crash in the middle of dead-lettering leaves every message exactly once',
+    title: 'a crash during dead-lettering leaves every message exactly once',
     level: 'MUST',
     rules: ['RQ5', 'RQ1'],
     shows: ['atomicMove'],

@@ -16,7 +16,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z3',
     group,
-    title: 'one that died is offline within its time to live, for lists, watchers, requests and capabilities',
+    title: 'a killed agent is offline within its time to live, for lists, watchers, requests and capabilities',
     level: 'MUST',
     rules: ['RE2'],
     smoke: true,
@@ -51,7 +51,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z5',
     group,
-    title: 'of many who want to lead one does; when it dies another takes over, and never do two lead',
+    title: 'of many candidates one is the leader; when it dies another takes over, and there are never two',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
@@ -84,7 +84,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z6',
     group,
-    title: 'one that lives is never offline, and one that died not before its time and soon after',
+    title: 'a live agent is never offline; a dead one goes offline not before its time to live and soon after',
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
@@ -108,7 +108,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z8',
     group,
-    title: 'one that was paused for too long is offline meanwhile, comes back, and learns of it',
+    title: 'an agent paused for too long goes offline, returns, and learns of it',
     level: 'MUST',
     rules: ['RE2', 'RE1'],
     async run(lab) {

@@ -14,7 +14,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q1',
     group,
-    title: 'the highest priority that is ready comes first',
+    title: 'the ready message with the highest priority is delivered first',
     level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
@@ -42,7 +42,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q2',
     group,
-    title: 'messages of one priority come first in, first out',
+    title: 'messages of one priority are delivered in FIFO order',
     level: 'MUST',
     rules: ['RQ4'],
     async run(lab) {
@@ -60,7 +60,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q3',
     group,
-    title: 'a message keeps its priority when it comes back, by retry, release, delay, lease end or redrive',
+    title: 'a message keeps its priority after a retry, release, delay, lease expiry or redrive',
     level: 'MUST',
     rules: ['RQ4', 'RQ5'],
     async run(lab) {
@@ -87,7 +87,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q4',
     group,
-    title: 'a priority outside 0 to 9 is refused before anything of the batch is stored',
+    title: 'a priority outside 0 to 9 is refused before any message of the batch is stored',
     level: 'MUST',
     rules: ['RD2', 'RA1'],
     async run(lab) {
@@ -108,7 +108,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q5',
     group,
-    title: '9 is the highest, 0 the lowest, 4 what a message has that says none; also in bound queues',
+    title: '9 is the highest priority, 0 the lowest, 4 the default; also in bound queues',
     level: 'MUST',
     rules: ['RQ4', 'RT5'],
     async run(lab) {
@@ -140,7 +140,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Q6',
     group,
-    title: 'a low priority waits for what is ready above it, and for nothing else',
+    title: 'a low priority waits for ready messages of a higher priority, and for nothing else',
     level: 'MUST',
     rules: ['RQ4'],
     async run(lab) {

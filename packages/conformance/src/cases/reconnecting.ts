@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C1',
     group,
-    title: 'receives, subscriptions, bindings, watches and registrations go on by themselves, once, after each loss',
+    title: 'after each loss receives, subscriptions, bindings, watches and registrations resume automatically, once',
     level: 'MUST',
     rules: ['RA2', 'RT1', 'RE2'],
     powers,
@@ -46,7 +46,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C2',
     group,
-    title: 'a send during an outage waits for the server or fails in time, and sending again stores it once',
+    title: 'a send during an outage waits for the server or fails in time, and repeating it stores it once',
     level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ7'],
     powers,
@@ -79,7 +79,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C3',
     group,
-    title: 'a client that looks for its server tries again and again, and never storms it',
+    title: 'a disconnected client retries at a limited rate until it reaches its server',
     level: 'SHOULD',
     rules: ['RA2'],
     powers,
@@ -102,7 +102,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C4',
     group,
-    title: 'a client that is closed looks for its server no more',
+    title: 'a closed client stops reconnecting',
     level: 'MUST',
     rules: ['RA3', 'RA2'],
     powers,
@@ -126,7 +126,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C5',
     group,
-    title: 'a connection that is half open is noticed, and work goes on',
+    title: 'a half-open connection is detected, and work continues',
     level: 'MUST',
     rules: ['RA2'],
     powers,
@@ -150,7 +150,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C6',
     group,
-    title: 'opening where no server answers fails in time, with UNAVAILABLE',
+    title: 'opening without a server fails in time with UNAVAILABLE',
     level: 'MUST',
     rules: ['RA2', 'RA1'],
     powers,
@@ -170,7 +170,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C7',
     group,
-    title: 'with one of several servers gone, clients go on with the others, and new ones find them',
+    title: 'when one of several servers is down, clients continue with the others, and new clients find them',
     level: 'MUST',
     rules: ['RA2'],
     powers: ['server', 'spare'],
@@ -188,7 +188,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C8',
     group,
-    title: 'every call that was under way when the server died ends in time, and says what became of it',
+    title: 'every call in flight when the server is killed ends in time and reports its outcome',
     level: 'MUST',
     rules: ['RA2', 'RD2'],
     powers,
@@ -228,7 +228,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C9',
     group,
-    title: 'a server that stands still for longer than a lease is not dead: no double effect, and all goes on',
+    title: 'a server frozen for longer than a lease recovers without a double effect',
     level: 'MUST',
     rules: ['RA2', 'RQ2', 'RQ3'],
     powers,
@@ -246,7 +246,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C10',
     group,
-    title: 'two hundred clients whose server was gone are all back soon, each with its mailbox',
+    title: 'two hundred clients reconnect soon after a restart of their server, each with its mailbox',
     level: 'MUST',
     rules: ['RA2', 'RQ8'],
     powers,
@@ -275,7 +275,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'C11',
     group,
-    title: 'a client tells in order that its server is lost and found, and that it is closed',
+    title: 'a client reports loss, recovery and close of its connection in order',
     level: 'MUST',
     rules: ['RA2', 'RA3'],
     powers,

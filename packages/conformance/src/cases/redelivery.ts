@@ -11,7 +11,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A9',
     group,
-    title: 'attempts count 1, 2, 3 by retry and lease end, and a release counts nothing',
+    title: 'retries and lease expiries count attempts 1, 2, 3; a release does not count',
     level: 'MUST',
     rules: ['RQ2'],
     smoke: true,
@@ -39,7 +39,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A11',
     group,
-    title: 'the attempt tells which messages were delivered before: exactly those that were',
+    title: 'the attempt number identifies exactly the messages that were delivered before',
     level: 'MUST',
     rules: ['RQ2'],
     async run(lab) {
@@ -62,7 +62,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A13',
     group,
-    title: 'a delayed retry goes on counting: the attempts are used up all the same',
+    title: 'attempts of a delayed retry keep counting up to the limit',
     level: 'MUST',
     rules: ['RQ2', 'RQ5'],
     async run(lab) {
@@ -83,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A14',
     group,
-    title: 'a retry with a delay comes back not before it and not much after; others pass it',
+    title: 'a delayed retry is redelivered after its delay, not before; other messages overtake it',
     level: 'MUST',
     rules: ['RQ6', 'RQ4'],
     smoke: true,
@@ -104,7 +104,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A15',
     group,
-    title: 'hundreds of failures lose and double nothing',
+    title: 'hundreds of failures lose and duplicate no message',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     async run(lab) {
@@ -136,7 +136,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'A19',
     group,
-    title: 'what a consumer does to a message it got is undone when it comes again',
+    title: "a consumer's changes to a message object do not appear in its redelivery",
     level: 'MUST',
     rules: ['RA5', 'RQ1'],
     async run(lab) {

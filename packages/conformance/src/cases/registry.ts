@@ -15,7 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z1',
     group,
-    title: 'agents register, are listed with what they said of themselves, go offline, and are forgotten',
+    title: 'agents register, are listed with their declared fields, go offline, and can be forgotten',
     level: 'MUST',
     rules: ['RE1', 'RQ9'],
     smoke: true,
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z2',
     group,
-    title: 'who registers again is the same agent: its mail, its dead letters and its age are there',
+    title: 'an agent that registers again keeps its mail, its dead letters and its registration time',
     level: 'MUST',
     rules: ['RE1', 'RQ1'],
     async run(lab) {
@@ -82,7 +82,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z4',
     group,
-    title: 'each coming and going is told exactly once, to every watcher, whatever beats in between',
+    title: 'every watcher sees each arrival and departure exactly once, independent of heartbeats',
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
@@ -110,7 +110,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z7',
     group,
-    title: 'who can do something is found by it, and of several the one with the least to do',
+    title: 'agents are found by capability, and the least loaded one is selected',
     level: 'MUST',
     rules: ['RE2'],
     async run(lab) {
@@ -134,7 +134,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z9',
     group,
-    title: 'agents whose wall clocks are hours off live, see each other and answer like all others',
+    title: 'agents with wall clocks hours off stay online, see each other and reply like all others',
     level: 'MUST',
     rules: ['RQ6', 'RE2'],
     alone: true,
@@ -168,7 +168,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z10',
     group,
-    title: 'a thousand agents register, are all seen, get their own mail, and go',
+    title: 'a thousand agents register, are listed, get their own mail, and go offline',
     level: 'MUST',
     rules: ['RE1', 'RE2', 'RQ9'],
     timeoutMs: 60_000,

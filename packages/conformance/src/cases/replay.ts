@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y1',
     group,
-    title: 'a log can be read from its start, after a position, from a time, or from what comes next',
+    title: 'a log can be read from its start, after a position, from a time, or from new events on',
     level: 'MUST',
     rules: ['RT3'],
     smoke: true,
@@ -39,7 +39,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y2',
     group,
-    title: 'from history to live there is no gap and no duplicate, though events keep coming',
+    title: 'there is no gap and no duplicate between history and live events while events are published',
     level: 'MUST',
     rules: ['RT3', 'RT5'],
     smoke: true,
@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y3',
     group,
-    title: 'readers stand each at their own place: one that is slow, stops or goes on moves no other',
+    title: 'each reader has its own position: a reader that is slow, stops or resumes does not move another',
     level: 'MUST',
     rules: ['RT3', 'RT5'],
     async run(lab) {
@@ -85,7 +85,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y4',
     group,
-    title: 'the place of a reader only goes forward, whatever the order in which it is told',
+    title: "a reader's position only moves forward, whatever the order in which it is confirmed",
     level: 'MUST',
     rules: ['RT3', 'RQ1'],
     shows: ['comparablePositions'],
@@ -113,7 +113,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y6',
     group,
-    title: 'all readers agree which event stands at which position, and in which order',
+    title: 'all readers see the same event at each position, in the same order',
     level: 'MUST',
     rules: ['RT3', 'RT1'],
     async run(lab) {
@@ -146,7 +146,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y7',
     group,
-    title: 'reading the history again leaves a group where it stands',
+    title: 'reading the history again does not move a group',
     level: 'MUST',
     rules: ['RT3', 'RT5'],
     async run(lab) {
@@ -168,7 +168,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y8',
     group,
-    title: 'a reader that fails between handling and going on gets the same events again, and no others',
+    title: 'a reader that fails after handling and before confirming gets exactly the same events again',
     level: 'MUST',
     rules: ['RT1', 'RT3'],
     async run(lab) {

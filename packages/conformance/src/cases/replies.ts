@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R7',
     group,
-    title: 'replies stream in order, no faster than they are read, to their end or until the reader leaves',
+    title: 'replies stream in order, with backpressure, until they end or the reader stops',
     level: 'MUST',
     rules: ['RA1', 'RT1'],
     timeoutMs: 40_000,
@@ -52,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R9',
     group,
-    title: 'a bus that closes ends the requests it made and those it answers, within its time',
+    title: 'closing a bus ends the requests it made and those it serves, within the close time-out',
     level: 'MUST',
     rules: ['RA3', 'RA1'],
     async run(lab) {
@@ -83,7 +83,8 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R10',
     group,
-    title: 'of a responder that is killed the asker hears within a bound; a durable request goes to another instance',
+    title:
+      'when a responder is killed the requester learns it within a bound; a durable request goes to another instance',
     level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RA1'],
     powers: ['processes'],
@@ -109,7 +110,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R11',
     group,
-    title: 'of two answers to one request the first counts, and the second reaches nobody else',
+    title: 'the first of two replies to a request counts, and the second reaches no other request',
     level: 'MUST',
     rules: ['RQ7', 'RA1'],
     async run(lab) {
@@ -140,7 +141,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R12',
     group,
-    title: 'what an asker that died leaves behind goes by itself, and who answers it is not hurt',
+    title: 'the reply queue of a lost requester expires, and a late reply does not bring it back',
     level: 'MUST',
     rules: ['RQ9', 'RA3'],
     async run(lab) {

@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R1',
     group,
-    title: 'each request gets its own answer, from the handler of its type, who sees who asked',
+    title: 'each request gets its own reply from the handler of its type, and the handler sees the requester',
     level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
@@ -42,7 +42,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R2',
     group,
-    title: 'a thousand requests at once, answered in any order, are never crossed',
+    title: 'the replies to a thousand concurrent requests, in any order, are never mixed up',
     level: 'MUST',
     rules: ['RA1'],
     timeoutMs: 40_000,
@@ -71,7 +71,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R3',
     group,
-    title: 'a request that is not answered in time is a TIMEOUT, ends the work, and leaves nothing behind',
+    title: 'a request without a reply in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
     level: 'MUST',
     rules: ['RA1', 'RA3'],
     async run(lab) {
@@ -101,7 +101,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R4',
     group,
-    title: 'where nobody answers a request fails at once, not after its time-out',
+    title: 'a request without a responder fails at once, not after its time-out',
     level: 'MUST',
     rules: ['RA1'],
     smoke: true,
@@ -129,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R5',
     group,
-    title: 'the error of a handler comes back as HANDLER_FAILED, with what it was as the cause',
+    title: 'an error of a handler is returned as HANDLER_FAILED with the original error as its cause',
     level: 'MUST',
     rules: ['RA1'],
     smoke: true,
@@ -158,7 +158,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R6',
     group,
-    title: 'a late reply is dropped, never given to the next request',
+    title: 'a late reply is dropped and never reaches the next request',
     level: 'MUST',
     rules: ['RA1'],
     async run(lab) {
@@ -192,7 +192,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R8',
     group,
-    title: 'a signal ends a request at once, and the work for it; one that fired before asks nobody',
+    title: 'an abort signal ends a request and its handler at once; an already aborted signal sends nothing',
     level: 'MUST',
     rules: ['RA1'],
     async run(lab) {

@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X2',
     group,
-    title: 'a server that is restarted in order under load loses nothing that was acknowledged',
+    title: 'an orderly restart of the server under load loses no acknowledged message',
     level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1'],
     powers,
@@ -30,7 +30,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'X3',
     group,
-    title: 'a server that is killed under load, its disk busy, loses nothing that was acknowledged',
+    title: 'killing the server under load, with a busy disk, loses no acknowledged message',
     level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1', 'RD2'],
     powers,

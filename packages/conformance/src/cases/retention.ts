@@ -15,7 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Y5',
     group: 'Replay/offset',
-    title: 'a position that retention overtook is an explicit error, and what a queue still holds is kept for it',
+    title: 'a position removed by retention is an explicit error, and events still in a queue are kept for it',
     level: 'MUST',
     rules: ['RT4', 'RT6', 'RT3'],
     timeoutMs: 90_000,

@@ -55,7 +55,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N4',
     group,
-    title: 'no error says what a body, a header or an entry holds',
+    title: 'no error contains the content of a body, a header or a value',
     level: 'MUST',
     rules: ['RA6'],
     async run(lab) {
@@ -74,7 +74,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N5',
     group,
-    title: 'names that mean something to a file system, SQL, a glob or a key pattern are names, or refused',
+    title: 'names with a meaning to a file system, SQL, a glob or a key pattern are plain names, or refused',
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N6',
     group,
-    title: 'files and sockets of a store are for their owner only',
+    title: 'files and sockets of a store are accessible to their owner only',
     level: 'MUST',
     rules: ['RA6'],
     powers: ['files'],

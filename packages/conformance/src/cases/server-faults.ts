@@ -14,7 +14,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I1',
     group,
-    title: 'a killed server has queues, attempts, ids, events, bindings, entries and fencing tokens as they were',
+    title: 'a killed server keeps its queues, attempts, ids, events, bindings, keys and fencing tokens',
     level: 'MUST',
     rules: ['RD1', 'RQ2', 'RQ7', 'RE1', 'RT3', 'RT5', 'RQ5'],
     powers,
@@ -30,7 +30,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I2',
     group,
-    title: 'connections that are cut under load, also in the middle of a message, lose nothing',
+    title: 'connections cut under load, also in the middle of a message, lose nothing',
     level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ1'],
     powers,
@@ -52,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I7',
     group,
-    title: 'a wire that is slow, and slower at times, changes nothing but the time it takes',
+    title: 'a slow network, also with varying speed, changes nothing except durations',
     level: 'MUST',
     rules: ['RA2', 'RQ1', 'RQ3'],
     powers,

@@ -13,7 +13,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J1',
     group,
-    title: 'queues move with their settings, messages with every field and in their order',
+    title: 'queues keep their settings in a move, and messages keep every field and their order',
     level: 'MUST',
     rules: ['RA7', 'RQ4'],
     needs,
@@ -44,7 +44,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J2',
     group,
-    title: 'importing again adds nothing and changes nothing',
+    title: 'a second import adds nothing and changes nothing',
     level: 'MUST',
     rules: ['RA7', 'RQ7'],
     needs,
@@ -70,7 +70,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J3',
     group,
-    title: 'attempts and their history move; what is leased arrives as ready, its attempt counted',
+    title: 'attempts and their history move; a leased message arrives as ready, with its attempt counted',
     level: 'MUST',
     rules: ['RA7', 'RQ2', 'RQ5'],
     needs,
@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J4',
     group,
-    title: 'delays and times to live go on where they were',
+    title: 'delays and times to live continue after a move',
     level: 'MUST',
     rules: ['RA7', 'RQ6'],
     needs,
@@ -133,7 +133,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J5',
     group,
-    title: 'dead letters move with reason, time and history, and can be redriven there',
+    title: 'dead letters move with reason, time and history, and can be redriven afterwards',
     level: 'MUST',
     rules: ['RA7', 'RQ5'],
     needs,
@@ -162,7 +162,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'J6',
     group,
-    title: 'ids stay known: what was sent before the move is a duplicate after it, consumed or not',
+    title: 'dedupe ids move: a message sent before the move is a duplicate after it, consumed or not',
     level: 'MUST',
     rules: ['RA7', 'RQ7'],
     needs,

@@ -11,7 +11,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S15',
     group,
-    title: 'a slow subscriber delays neither publisher nor others, and catches up without loss',
+    title: 'a slow subscriber delays neither the publisher nor other subscribers, and catches up without loss',
     level: 'MUST',
     rules: ['RT4', 'RT1'],
     smoke: true,
@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S16',
     group,
-    title: 'what one subscriber does to an event no other sees, nor does the publisher change it afterwards',
+    title: 'no subscriber sees what another subscriber or the publisher changes in an event object',
     level: 'MUST',
     rules: ['RA5', 'RT1'],
     async run(lab) {
@@ -67,7 +67,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S17',
     group,
-    title: 'a subscriber that throws ends or goes on alone: the others miss nothing',
+    title: 'a subscription whose handler throws ends or continues alone: the others miss nothing',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(lab) {

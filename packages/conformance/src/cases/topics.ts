@@ -46,7 +46,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S2',
     group,
-    title: 'closing a subscription waits for its handler, and nothing comes after it',
+    title: 'closing a subscription waits for its handler, and no event is delivered afterwards',
     level: 'MUST',
     rules: ['RT1', 'RA3'],
     async run(lab) {
@@ -77,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S3',
     group,
-    title: 'who subscribes late from new gets what comes, from start also what was',
+    title: 'a late subscriber from `new` gets only new events; one from `start` also gets the history',
     level: 'MUST',
     rules: ['RT3', 'RT1'],
     async run(lab) {
@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S4',
     group,
-    title: 'a bound queue gathers events while nobody is there, until it is unbound',
+    title: 'a bound queue collects events without a consumer, until it is unbound',
     level: 'MUST',
     rules: ['RT5', 'RD1'],
     smoke: true,
@@ -130,7 +130,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S11',
     group,
-    title: 'binding again changes nothing: no second copy, no second history, one unbind ends it',
+    title: 'binding twice changes nothing: no second copy, no second history, and one unbind removes it',
     level: 'MUST',
     rules: ['RT5', 'RQ9'],
     timeoutMs: 40_000,
@@ -157,7 +157,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S12',
     group,
-    title: 'the newest value of a key is what a late watcher gets first, then each change',
+    title: 'a late watcher first gets the newest value of each key, then each change',
     level: 'MUST',
     rules: ['RE2', 'RE1'],
     async run(lab) {
@@ -185,7 +185,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S13',
     group,
-    title: 'a publisher that subscribes gets its own events too, and can tell them by their sender',
+    title: 'a publisher that subscribes also gets its own events, and can recognize them by their sender',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(lab) {
@@ -203,7 +203,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S14',
     group,
-    title: 'once subscribe or bind has resolved, the very next publish of anybody is seen',
+    title: 'after subscribe or bind resolves, the next event of any publisher is delivered',
     level: 'MUST',
     rules: ['RT1', 'RT5'],
     smoke: true,

@@ -13,7 +13,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T1',
     group,
-    title: 'an expired message is never delivered and is no dead letter; it is counted as expired',
+    title: 'an expired message is never delivered, is not a dead letter, and is counted as expired',
     level: 'MUST',
     rules: ['RQ6', 'RQ1'],
     smoke: true,
@@ -36,7 +36,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T2',
     group,
-    title: 'a message that has little time left is delivered, and says how much',
+    title: 'a message close to its expiry is delivered with its remaining time',
     level: 'MUST',
     rules: ['RQ6'],
     async run(lab) {
@@ -57,7 +57,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T3',
     group,
-    title: 'a time to live that is no time is refused; one that ends before the message is due ends it',
+    title: 'an invalid time to live is refused; one shorter than the delay ends the message before it is due',
     level: 'MUST',
     rules: ['RQ6', 'RD2'],
     timeoutMs: 90_000,
@@ -77,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T4',
     group,
-    title: 'each message lives for its own time, whatever stands before it and whatever its queue is set to',
+    title: 'each message has its own time to live, independent of the messages before it and of queue settings',
     level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 90_000,
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T5',
     group,
-    title: 'times to live are kept to the millisecond, late by no more than the declared granularity',
+    title: 'times to live are exact to the millisecond, and late by at most the declared granularity',
     level: 'MUST',
     rules: ['RQ6', 'RE2'],
     async run(lab) {
@@ -129,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T6',
     group,
-    title: 'a message that expires while it is held may be acked, given back it is gone; a dead letter stays',
+    title: 'a leased message that expires can be acked, and is dropped when released; a dead letter stays',
     level: 'MUST',
     rules: ['RQ6', 'RQ3'],
     timeoutMs: 90_000,
@@ -155,7 +155,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'T7',
     group,
-    title: 'what expired is reclaimed within the declared time though nobody receives',
+    title: 'expired messages are reclaimed within the declared time without any receive',
     level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 120_000,

@@ -15,7 +15,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N1',
     group,
-    title: 'a wrong password is PERMISSION_DENIED, soon, and shows in no error',
+    title: 'a wrong password is PERMISSION_DENIED, quickly, and appears in no error',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
     stranger: 'wrongPassword',
@@ -26,7 +26,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N2',
     group,
-    title: 'who may log in and do nothing else is told PERMISSION_DENIED',
+    title: 'a user without rights gets PERMISSION_DENIED',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
     stranger: 'denied',
@@ -42,7 +42,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N3',
     group,
-    title: 'a server whose certificate is not trusted is not spoken to',
+    title: 'a client does not talk to a server whose certificate it does not trust',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
     stranger: 'wrongAuthority',
@@ -53,7 +53,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N7',
     group,
-    title: 'garbage, half frames and floods on its port end neither the server nor the work of others',
+    title: 'garbage, partial frames and floods on its port stop neither the server nor the work of others',
     level: 'MUST',
     rules: ['RA2'],
     powers: ['server'],
@@ -81,7 +81,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'N8',
     group,
-    title: 'who is known as one agent cannot send as another',
+    title: 'a client authenticated as one agent cannot send as another',
     level: 'MUST',
     rules: ['RA1'],
     stranger: 'impostor',

@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S5',
     group,
-    title: 'a star matches one token, anywhere, and never none or two',
+    title: '`*` matches exactly one token, at any position',
     level: 'MUST',
     rules: ['RT2'],
     smoke: true,
@@ -35,7 +35,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S6',
     group,
-    title: 'a final > matches one or more tokens, and never none',
+    title: 'a final `>` matches one or more tokens',
     level: 'MUST',
     rules: ['RT2'],
     smoke: true,
@@ -52,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S7',
     group,
-    title: 'empty tokens and separators at the ends are refused; a bare star and > match from the root',
+    title: 'empty tokens and separators at the ends are refused; `*` and `>` alone match from the root',
     level: 'MUST',
     rules: ['RT2', 'RA4'],
     async run(lab) {
@@ -75,7 +75,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S8',
     group,
-    title: 'a wildcard is no topic to publish on and no queue, and stands alone and > last in a pattern',
+    title: 'wildcards are refused in topics and queue names; in a pattern each is a whole token, and `>` the last',
     level: 'MUST',
     rules: ['RT2', 'RA4'],
     async run(lab) {
@@ -121,7 +121,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S10',
     group,
-    title: 'topics with $ in front are hidden from patterns without it',
+    title: 'patterns without a leading `$` do not match topics with one',
     level: 'MUST',
     rules: ['RT2', 'RA4'],
     async run(lab) {
@@ -146,7 +146,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'S18',
     group,
-    title: 'random patterns match random topics exactly as a reference matcher says',
+    title: 'random patterns match random topics exactly as a reference matcher does',
     level: 'MUST',
     rules: ['RT2', 'RT5'],
     async run(lab) {

@@ -16,7 +16,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'B5',
     group: 'Backpressure',
-    title: 'a server that stands still acknowledges nothing: senders wait, or are told in time',
+    title: 'a frozen server acknowledges nothing: senders wait, or get an error in time',
     level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ10'],
     powers,
@@ -51,7 +51,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'F12',
     group: 'Lifecycle',
-    title: 'closing while the server is down, or silent, ends all that waits, in time, and leaves nothing behind',
+    title: 'closing while the server is down or frozen ends all waits in time and leaves nothing behind',
     level: 'MUST',
     rules: ['RA3'],
     powers,
