@@ -8,6 +8,25 @@ export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';
 export {
+  bytesOption,
+  callbackOption,
+  choiceOption,
+  countOption,
+  customOption,
+  durationOption,
+  flagOption,
+  namespaceOption,
+  type OptionRow,
+  patternOption,
+  retentionOption,
+  secretOption,
+  type TlsOptions,
+  textOption,
+  tlsOption,
+  topicDedupeOption,
+} from './driver-kit/option-kinds.ts';
+export { decodeUrlPart, defineOptions, type OptionTable, readUrlPath } from './driver-kit/option-table.ts';
+export {
   checkRetention,
   completeRetention,
   RETENTION_KEYS,

@@ -2,11 +2,11 @@
 
 import { openTransport, type Transport } from '@busbar/api/transport';
 import { MemoryBackend } from './memory-driver.ts';
-import { type MemoryOptions, parseMemoryUrl, parseOptions } from './options.ts';
+import { type MemoryOptions, OPTIONS, parseMemoryUrl } from './options.ts';
 
 export { type MemoryOptions, parseMemoryUrl };
 
 /** Opens a transport over a store in this process. Throws INVALID_ARGUMENT for bad options. */
 export async function openMemory(options?: MemoryOptions): Promise<Transport> {
-  return openTransport(new MemoryBackend(parseOptions(options)));
+  return openTransport(new MemoryBackend(OPTIONS.complete(options)));
 }

@@ -105,7 +105,7 @@ function openEntries({ deadlines, entries }: Namespace): EntryBackend {
   };
 }
 
-function declare({ maxBodyBytes, maxEventAgeMs, maxEvents, maxEventBytes }: MemorySettings): Capabilities {
+function declare({ maxBodyBytes, retention }: MemorySettings): Capabilities {
   return {
     durability: 'none',
     reach: 'process',
@@ -131,6 +131,6 @@ function declare({ maxBodyBytes, maxEventAgeMs, maxEvents, maxEventBytes }: Memo
     granularityMs: 2,
     reclaimMs: 1000,
     maxBodyBytes,
-    retention: { maxAgeMs: maxEventAgeMs, maxEvents, maxBytes: maxEventBytes },
+    retention,
   };
 }

@@ -1,81 +1,86 @@
-/** Options of the memory transport, with their defaults. */
+/** Options of the memory transport. */
 
-import { checkInteger, checkOptions, checkText, invalid, MAX_DURATION_MS, quote } from '@busbar/api/transport';
+import {
+  bytesOption,
+  countOption,
+  decodeUrlPart,
+  defineOptions,
+  namespaceOption,
+  type OptionTable,
+  type Retention,
+  type RetentionOptions,
+  retentionOption,
+  textOption,
+  topicDedupeOption,
+} from '@busbar/api/driver';
+import { invalid, quote } from '@busbar/api/transport';
 
 /** How to open a memory transport. */
 export interface MemoryOptions {
-  /** Transports of one process that give the same name share a store. Default: a store of its own. */
-  readonly name?: string;
-  /** Isolates whole buses in one store. Default: the empty namespace. */
-  readonly ns?: string;
+  /** Transports of one process with the same name share a store. Default: a store of its own. */
+  readonly name?: string | undefined;
+  /** Isolates whole buses in one store. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
+  readonly ns?: string | undefined;
   /** `maxLength` of queues that do not set it, 1 to 2^31-1. Default 100,000. */
-  readonly maxLength?: number;
-  /** Events kept in history, 1 to 10,000,000. Default 100,000. */
-  readonly maxEvents?: number;
-  /** Bytes of bodies kept in history, 1 to 2^40. Default 67,108,864 (64 MiB). */
-  readonly maxEventBytes?: number;
-  /** Age of the history, 1,000 to ten years. Default 604,800,000 (7 d). */
-  readonly maxEventAgeMs?: number;
+  readonly maxLength?: number | undefined;
+  /** How much history of topics is kept. Default: 100,000 events, 64 MiB, 7 days. */
+  readonly retention?: RetentionOptions | undefined;
+  /** How long a topic remembers the id of an event, 120,000 (2 min, the default) to 604,800,000 (7 d). */
+  readonly topicDedupeMs?: number | undefined;
   /** The largest body, 524,288 to 2^30. Default 1,048,576 (1 MiB). */
-  readonly maxBodyBytes?: number;
+  readonly maxBodyBytes?: number | undefined;
 }
 
 /** Options, complete. */
-export type MemorySettings = Required<Omit<MemoryOptions, 'name'>> & { readonly name: string | undefined };
-
-const NUMBERS = {
-  maxLength: { min: 1, max: 2_147_483_647 },
-  maxEvents: { min: 1, max: 10_000_000 },
-  maxEventBytes: { min: 1, max: 2 ** 40 },
-  maxEventAgeMs: { min: 1000, max: MAX_DURATION_MS },
-  maxBodyBytes: { min: 524_288, max: 2 ** 30 },
-} as const;
-const KEYS = ['name', 'ns', ...Object.keys(NUMBERS)];
-
-/** Checks options and fills in the defaults. */
-export function parseOptions(options: MemoryOptions = {}): MemorySettings {
-  checkOptions(options, KEYS, 'memory options');
-  checkText(options.name, 'name', 255);
-  checkText(options.ns, 'ns', 64);
-  for (const [name, range] of Object.entries(NUMBERS)) checkInteger(options[name as keyof typeof NUMBERS], name, range);
-  return Object.freeze({
-    name: options.name,
-    ns: options.ns ?? '',
-    maxLength: options.maxLength ?? 100_000,
-    maxEvents: options.maxEvents ?? 100_000,
-    maxEventBytes: options.maxEventBytes ?? 67_108_864,
-    maxEventAgeMs: options.maxEventAgeMs ?? 604_800_000,
-    maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
-  });
+export interface MemorySettings {
+  readonly name: string | undefined;
+  readonly ns: string;
+  readonly maxLength: number;
+  readonly retention: Retention;
+  readonly topicDedupeMs: number;
+  readonly maxBodyBytes: number;
 }
 
-/** Reads `memory:` or `memory:NAME?ns=…`. All of one process that use the same URL share its store. */
+export const OPTIONS: OptionTable<MemoryOptions, MemorySettings> = defineOptions({
+  transport: 'memory',
+  scheme: 'memory',
+  options: {
+    name: textOption({
+      meaning: 'transports of one process with the same name share a store',
+      default: undefined,
+      shown: 'a store of its own',
+      max: 255,
+      where: 'in a URL: the path',
+    }),
+    ns: namespaceOption('in one store'),
+    maxLength: countOption({
+      meaning: 'messages of a queue that does not set it; one more is BACKPRESSURE',
+      default: 100_000,
+      min: 1,
+      max: 2_147_483_647,
+    }),
+    retention: retentionOption({ maxEvents: 100_000, maxBytes: 67_108_864, maxAgeMs: 604_800_000 }),
+    topicDedupeMs: topicDedupeOption(),
+    maxBodyBytes: bytesOption({
+      meaning: 'the largest body; one byte more is PAYLOAD_TOO_LARGE',
+      default: 1_048_576,
+      min: 524_288,
+      max: 2 ** 30,
+    }),
+  },
+  refused: {
+    durability: 'A store in memory ends with its process. Use sqlite: or redis: for messages that must last.',
+  },
+});
+
+/** The options in `memory:` or `memory:NAME?ns=…`. All users of one URL in one process share its store. */
 export function parseMemoryUrl(url: string): MemoryOptions {
   const [, name, query] = /^memory:([^?#]*)(?:\?([^#]*))?$/.exec(url) ?? [];
-  if (name === undefined) throw invalid(`${quote(url)} is no URL of a memory bus`, 'Use memory: or memory:NAME.');
-  const options: Record<string, unknown> = { name: name === '' ? 'default' : decode(name, url) };
-  for (const [key, value] of new URLSearchParams(query ?? '')) {
-    if (key === 'name' || !KEYS.includes(key) || Object.hasOwn(options, key)) {
-      throw invalid(
-        `memory: takes no parameter ${quote(key)} here`,
-        `Use each of ${KEYS.slice(1).join(', ')} once at most.`,
-      );
-    }
-    options[key] = key === 'ns' ? value : toNumber(value);
-  }
-  parseOptions(options);
+  if (name === undefined) throw invalid(`${quote(url)} is not a memory: URL`, 'Write memory: or memory:NAME.');
+  const options = {
+    name: name === '' ? 'default' : decodeUrlPart(name, 'the name'),
+    ...OPTIONS.readQuery(query ?? ''),
+  };
+  OPTIONS.complete(options);
   return options;
-}
-
-function decode(name: string, url: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    throw invalid(`${quote(url)} has a bad percent escape`, 'Write % as %25.');
-  }
-}
-
-/** Digits only: what is no number is left to the check of its option to refuse. */
-function toNumber(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
 }

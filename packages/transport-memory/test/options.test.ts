@@ -7,11 +7,21 @@ import { openMemory, parseMemoryUrl } from '../src/index.ts';
 test.each([
   ['memory:', { name: 'default' }],
   ['memory:team%20a?ns=x&maxLength=7', { name: 'team a', ns: 'x', maxLength: 7 }],
+  [
+    'memory:?maxAgeMs=7d&maxBytes=1MiB&maxEvents=Infinity&topicDedupeMs=5m',
+    {
+      name: 'default',
+      retention: { maxAgeMs: 604_800_000, maxBytes: 1_048_576, maxEvents: Number.POSITIVE_INFINITY },
+      topicDedupeMs: 300_000,
+    },
+  ],
 ])('%s is read', (url, options) => expect(parseMemoryUrl(url)).toEqual(options));
 
 test.each([
   'memory:?maxLength=0',
   'memory:?maxLength=ten',
+  'memory:?ns=a%20b',
+  'memory:?maxAgeMs=7weeks',
   'memory:?maxLength=',
   'memory:?colour=red',
   'memory:?ns=a&ns=b',
@@ -32,12 +42,18 @@ test.each([
   expect.unreachable('it was taken');
 });
 
-test.each([{ maxLength: 1.5 }, { maxEvents: Number.NaN }, { maxBodyBytes: 1 }, { name: 7 }, { what: 1 }, [], 'x'])(
-  'options %j are refused',
-  async (options) => {
-    await expect(openMemory(options as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-  },
-);
+test.each([
+  { maxLength: 1.5 },
+  { retention: { maxEvents: Number.NaN } },
+  { maxEvents: 7 },
+  { maxBodyBytes: 1 },
+  { name: 7 },
+  { what: 1 },
+  [],
+  'x',
+])('options %j are refused', async (options) => {
+  await expect(openMemory(options as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
 
 test('transports of one name share a store, and it goes with the last', async () => {
   const [first, second] = [await openMemory({ name: 'shared' }), await openMemory({ name: 'shared' })];

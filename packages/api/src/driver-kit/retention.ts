@@ -6,7 +6,7 @@ import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../c
 export interface RetentionOptions {
   /** 1 or more. */
   readonly maxEvents?: number | undefined;
-  /** Bytes of bodies and headers, 1 or more. */
+  /** Bytes of bodies, 1 or more; a backend may count headers too. */
   readonly maxBytes?: number | undefined;
   /** 1,000 to 315,360,000,000 (ten years). */
   readonly maxAgeMs?: number | undefined;

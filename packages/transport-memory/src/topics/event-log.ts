@@ -25,7 +25,6 @@ export interface LogReader {
   offer(topic: string, message: StampedMessage): void;
 }
 
-const TOPIC_DEDUPE_MS = 120_000;
 const POSITION_DIGITS = 16;
 
 /** The events of one namespace, oldest first. */
@@ -70,7 +69,7 @@ export class EventLog {
     this.#bytes += message.body.byteLength;
     this.counts.set(topic, (this.counts.get(topic) ?? 0) + 1);
     const position = this.position(event.seq);
-    this.#dedupe.remember(key, position, TOPIC_DEDUPE_MS);
+    this.#dedupe.remember(key, position, this.#settings.topicDedupeMs);
     this.#trim();
     stored(event);
     return { id: message.id, status: 'stored', position };
@@ -131,10 +130,10 @@ export class EventLog {
   }
 
   #trim(): void {
-    const { maxEvents, maxEventBytes, maxEventAgeMs } = this.#settings;
-    const oldest = Date.now() - maxEventAgeMs;
+    const { maxEvents, maxBytes, maxAgeMs } = this.#settings.retention;
+    const oldest = Date.now() - maxAgeMs;
     for (let event = this.#events[this.#start]; event !== undefined; event = this.#events[this.#start]) {
-      const isOver = this.#events.length - this.#start > maxEvents || this.#bytes > maxEventBytes || event.at < oldest;
+      const isOver = this.#events.length - this.#start > maxEvents || this.#bytes > maxBytes || event.at < oldest;
       if (!isOver) break;
       this.#drop(event);
     }
@@ -142,8 +141,7 @@ export class EventLog {
       this.#events = this.#events.slice(this.#start);
       this.#start = 0;
     }
-    if (this.#events.length > this.#start && this.#ageing.slot < 0)
-      this.#deadlines.setIn(this.#ageing, maxEventAgeMs / 4);
+    if (this.#events.length > this.#start && this.#ageing.slot < 0) this.#deadlines.setIn(this.#ageing, maxAgeMs / 4);
   }
 
   #drop({ topic, message }: LogEvent): void {

@@ -1,0 +1,230 @@
+/** Kinds of options: how a value is checked, read from the text of a URL, and shown in a README. */
+
+import { invalid } from '../contract/errors.ts';
+import { quote } from '../contract/names.ts';
+import {
+  checkBoolean,
+  checkDuration,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkText,
+  type NumberRange,
+} from '../contract/validation.ts';
+import { checkRetention, completeRetention, type Retention } from './retention.ts';
+import { formatBytes, formatCount, formatDuration, readBytes, readDuration, readNumber } from './units.ts';
+
+/** Makes a value of the text of a URL. Text that it cannot read it returns as it is: the check refuses it. */
+export type ReadText = (text: string) => unknown;
+
+/** One row of an option table. */
+export interface OptionRow<T> {
+  /** The value when the option is not given. */
+  readonly default: T;
+  /** What it does, for the README. */
+  readonly meaning: string;
+  /** The default as the README shows it. */
+  readonly shown: string;
+  /** Returns the complete value. Throws INVALID_ARGUMENT for an illegal one. */
+  readonly check: (value: unknown, name: string) => T;
+  /** The parameters of a URL that set it: one with the option's name, or several with the names of its fields. */
+  readonly url: UrlSource;
+}
+
+/** How a URL gives an option: as one parameter, as a parameter for each field, or elsewhere, which the README says. */
+export type UrlSource =
+  | { readonly kind: 'parameter'; readonly read: ReadText }
+  | { readonly kind: 'fields'; readonly read: Readonly<Record<string, ReadText>> }
+  | { readonly kind: 'elsewhere'; readonly where: string };
+
+/** What every kind of row takes. */
+export interface Described<T> {
+  readonly meaning: string;
+  readonly default: T;
+  /** Default: `default`, formatted. */
+  readonly shown?: string | undefined;
+  /** Where a URL has it, such as `the path`, when it is no parameter. */
+  readonly where?: string | undefined;
+}
+
+/** A row with a check of its own. */
+export function customOption<T>({
+  check,
+  read,
+  ...row
+}: Described<T> & { readonly check: OptionRow<T>['check']; readonly read?: ReadText | undefined }): OptionRow<T> {
+  return toRow(row, check, read ?? ((text) => text), String);
+}
+
+/** Text without control characters. */
+export function textOption<T extends string | undefined>(row: Described<T> & { readonly max?: number }): OptionRow<T> {
+  const check = (value: unknown, name: string): T => {
+    checkText(value, name, row.max ?? 1024);
+    return value as T;
+  };
+  return toRow(row, check, (text) => text, String);
+}
+
+/** Text that matches a pattern; `legal` says in words which. */
+export function patternOption<T extends string | undefined>(
+  row: Described<T> & { readonly pattern: RegExp; readonly legal: string },
+): OptionRow<T> {
+  const check = (value: unknown, name: string): T => {
+    if (typeof value === 'string' && row.pattern.test(value)) return value as T;
+    throw invalid(`${name} is illegal: ${quote(value)}`, `Use ${row.legal}.`);
+  };
+  return toRow(row, check, (text) => text, String);
+}
+
+/** The namespace, which isolates whole buses in one store: the same characters on every backend. */
+export function namespaceOption(where: string): OptionRow<string> {
+  return patternOption({
+    meaning: `isolates whole buses ${where}: 1 to 64 characters \`A-Z a-z 0-9 _ - @ / : + ~ .\``,
+    default: '',
+    shown: 'the unnamed one',
+    pattern: /^[A-Za-z0-9_\-@/:+~.]{1,64}$/,
+    legal: '1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots',
+  });
+}
+
+/** A password or a token. No error shows its value. */
+export function secretOption(row: Described<string | undefined>): OptionRow<string | undefined> {
+  const check = (value: unknown, name: string): string => {
+    if (typeof value === 'string' && value !== '' && value.length <= 4096) return value;
+    throw invalid(`${name} is illegal`, 'Use 1 to 4,096 characters.');
+  };
+  return toRow(row, check, (text) => text, String);
+}
+
+/** One of a few words. */
+export function choiceOption<T extends string | undefined>(
+  row: Described<NoInfer<T>> & { readonly choices: readonly NonNullable<T>[] },
+): OptionRow<T> {
+  const check = (value: unknown, name: string): T => {
+    checkOneOf(value, name, row.choices);
+    return value as T;
+  };
+  return toRow(row, check, (text) => text, String);
+}
+
+/** True or false. */
+export function flagOption(row: Described<boolean>): OptionRow<boolean> {
+  const check = (value: unknown, name: string): boolean => {
+    checkBoolean(value, name);
+    return value as boolean;
+  };
+  return toRow(row, check, (text) => (text === 'true' || text === 'false' ? text === 'true' : text), String);
+}
+
+/** A whole number. */
+export function countOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+  return toRow(row, integerCheck(row), readNumber, formatCount);
+}
+
+/** A number of bytes; in a URL also with a unit, such as `64MiB`. */
+export function bytesOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+  return toRow(row, integerCheck(row), readBytes, formatBytes);
+}
+
+/** Milliseconds; in a URL also with a unit, such as `30s` or `7d`. */
+export function durationOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+  const check = (value: unknown, name: string): T => {
+    checkDuration(value, name, row);
+    return value as T;
+  };
+  return toRow(row, check, readDuration, formatDuration);
+}
+
+/** How long a topic remembers the id of an event: the same bounds on every backend. */
+export function topicDedupeOption(): OptionRow<number> {
+  return durationOption({
+    meaning: 'how long a topic remembers the id of an event; 2 min to 7 d',
+    default: 120_000,
+    min: 120_000,
+    max: 604_800_000,
+  });
+}
+
+/** Bounds of the history of topics. In a URL each bound is a parameter. */
+export function retentionOption(
+  defaults: Retention,
+  meaning = 'the history of topics that is kept',
+): OptionRow<Retention> {
+  return {
+    default: Object.freeze({ ...defaults }),
+    meaning: `${meaning}; \`Infinity\` for no bound`,
+    shown: [formatCount(defaults.maxEvents), formatBytes(defaults.maxBytes), formatDuration(defaults.maxAgeMs)].join(
+      ', ',
+    ),
+    check: (value, name) => {
+      checkRetention(value, name);
+      return completeRetention(value, defaults);
+    },
+    url: { kind: 'fields', read: { maxEvents: readNumber, maxBytes: readBytes, maxAgeMs: readDuration } },
+  };
+}
+
+/** How to connect by TLS. */
+export interface TlsOptions {
+  /** File with the certificates to trust. Default: those of the system. */
+  readonly ca?: string | undefined;
+  /** Files with the certificate of this client and with its key: both or neither. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name that the server's certificate must have. Default: the host. */
+  readonly serverName?: string | undefined;
+}
+
+const TLS_KEYS = ['ca', 'cert', 'key', 'serverName'] as const;
+
+/** Files and names for TLS. In a URL each is a parameter, legal only with a scheme that says TLS. */
+export function tlsOption(meaning: string): OptionRow<TlsOptions | undefined> {
+  return {
+    default: undefined,
+    meaning,
+    shown: '',
+    check: (value, name) => {
+      checkOptions(value, TLS_KEYS, name);
+      const tls = value as TlsOptions;
+      for (const key of TLS_KEYS) checkText(tls[key], `${name}.${key}`, 4096);
+      if ((tls.cert === undefined) !== (tls.key === undefined)) {
+        throw invalid(`${name}.cert and ${name}.key belong together`, 'Give both files, or neither.');
+      }
+      return Object.freeze({ ...tls });
+    },
+    url: { kind: 'fields', read: Object.fromEntries(TLS_KEYS.map((key) => [key, (text: string) => text])) },
+  };
+}
+
+/** A function, which no URL can give. */
+export function callbackOption<T>({
+  meaning,
+  default: given,
+}: {
+  readonly meaning: string;
+  readonly default: T;
+}): OptionRow<T> {
+  const check = (value: unknown, name: string): T => {
+    if (typeof value === 'function') return value as T;
+    throw invalid(`${name} must be a function`, 'Leave it out for the default.');
+  };
+  return { default: given, meaning, shown: '', check, url: { kind: 'elsewhere', where: 'not in a URL' } };
+}
+
+function integerCheck<T>(range: NumberRange): OptionRow<T>['check'] {
+  return (value, name) => {
+    checkInteger(value, name, range);
+    return value as T;
+  };
+}
+
+function toRow<T>(
+  { meaning, default: given, shown, where }: Described<T>,
+  check: OptionRow<T>['check'],
+  read: ReadText,
+  format: (value: NonNullable<T>) => string,
+): OptionRow<T> {
+  const text = given === undefined || given === null || given === '' ? '' : `\`${format(given)}\``;
+  const url: UrlSource = where === undefined ? { kind: 'parameter', read } : { kind: 'elsewhere', where };
+  return { default: given, meaning, shown: shown ?? text, check, url };
+}

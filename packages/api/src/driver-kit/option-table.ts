@@ -1,0 +1,142 @@
+/** One table for the options of a transport: validation, URLs and the README's table come from it. */
+
+import { BusbarError, invalid } from '../contract/errors.ts';
+import { quote } from '../contract/names.ts';
+import { checkOptions } from '../contract/validation.ts';
+import type { OptionRow, ReadText } from './option-kinds.ts';
+
+/** What {@link defineOptions} takes. */
+export interface OptionTableInput<Settings> {
+  /** The backend, as errors name it: `SQLite`. */
+  readonly transport: string;
+  /** The scheme of its URLs: `sqlite`. */
+  readonly scheme: string;
+  readonly options: { readonly [Name in keyof Settings]-?: OptionRow<Settings[Name]> };
+  /** Options and parameters of other backends that this one refuses by name, each with what to do instead. */
+  readonly refused?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The options of one transport. */
+export interface OptionTable<Options, Settings> {
+  /** Checks `options` and fills in the defaults; the result is frozen. Throws INVALID_ARGUMENT, or UNSUPPORTED for a refused one. */
+  complete(options: Options | undefined): Readonly<Settings>;
+  /** The options in the query of a URL, without its `?`. Each parameter is legal once; unknown ones are refused with the list. */
+  readQuery(query: string): Partial<Options>;
+  /** The table of options in the README. */
+  toMarkdown(): string;
+}
+
+type Identity = Pick<OptionTableInput<object>, 'transport' | 'scheme' | 'refused'>;
+
+interface Parameter {
+  readonly option: string;
+  readonly field: string | undefined;
+  readonly read: ReadText;
+}
+
+/** The options of a transport, from one table. */
+export function defineOptions<Options extends object, Settings extends { readonly [Name in keyof Options]-?: unknown }>(
+  input: OptionTableInput<Settings>,
+): OptionTable<Options, Settings> {
+  const rows = Object.entries(input.options) as [string, OptionRow<unknown>][];
+  const parameters = new Map(rows.flatMap(([name, row]) => parametersOf(name, row)));
+  return {
+    complete: (options) => complete(input, rows, options) as Readonly<Settings>,
+    readQuery: (query) => readQuery(input, parameters, query) as Partial<Options>,
+    toMarkdown: () => toMarkdown(rows),
+  };
+}
+
+/** `text` without its percent-escapes. `what` names it in the error, which does not show it: it may be a secret. */
+export function decodeUrlPart(text: string, what: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid(`${what} in the URL has a bad percent-escape`, 'Write % as %25.');
+  }
+}
+
+/** The path behind `scheme:` in a URL: relative to the working directory, or absolute with one slash or three. */
+export function readUrlPath(text: string, scheme: string): string {
+  if (text.includes('#')) throw invalid(`a ${scheme}: URL has no fragment`, 'Write %23 for # in a path.');
+  const path = decodeUrlPart(text, 'the path');
+  if (path === '')
+    throw invalid(`the ${scheme}: URL names no file`, `Write ${scheme}:./path or ${scheme}:/absolute/path.`);
+  if (!path.startsWith('//')) return path;
+  if (path.startsWith('///')) return path.slice(2);
+  throw invalid(
+    `${quote(`${scheme}:${text}`)} names a host`,
+    `A path of this machine has three slashes: ${scheme}:///path.`,
+  );
+}
+
+function parametersOf(option: string, { url }: OptionRow<unknown>): [string, Parameter][] {
+  if (url.kind === 'parameter') return [[option, { option, field: undefined, read: url.read }]];
+  if (url.kind === 'elsewhere') return [];
+  return Object.entries(url.read).map(([field, read]) => [field, { option, field, read }]);
+}
+
+function complete(
+  { transport, refused = {} }: Identity,
+  rows: readonly [string, OptionRow<unknown>][],
+  options: object | undefined,
+): object {
+  const given = (options ?? {}) as Readonly<Record<string, unknown>>;
+  for (const [name, reason] of Object.entries(refused)) {
+    if (given[name] !== undefined) throw unsupportedOption(transport, name, reason);
+  }
+  const names = rows.map(([name]) => name);
+  checkOptions(options, [...names, ...Object.keys(refused)], `${transport} options`);
+  const settings = rows.map(([name, row]) => {
+    const value = given[name];
+    return [name, value === undefined ? row.default : row.check(value, name)];
+  });
+  return Object.freeze(Object.fromEntries(settings));
+}
+
+function readQuery(
+  { transport, scheme, refused = {} }: Identity,
+  parameters: ReadonlyMap<string, Parameter>,
+  query: string,
+): object {
+  const options: Record<string, unknown> = {};
+  const seen = new Set<string>();
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    const [name = '', value = ''] = cut(part).map((text) => decodeUrlPart(text.replaceAll('+', ' '), 'a parameter'));
+    const parameter = parameters.get(name);
+    if (parameter === undefined) {
+      if (Object.hasOwn(refused, name)) throw unsupportedOption(transport, name, refused[name]);
+      throw invalid(
+        `a ${scheme}: URL has no parameter ${quote(name)}`,
+        `Its parameters are ${[...parameters.keys()].join(', ')}.`,
+      );
+    }
+    if (seen.has(name)) throw invalid(`the parameter ${name} is given twice`, 'Give it once.');
+    seen.add(name);
+    const { option, field, read } = parameter;
+    if (field === undefined) options[option] = read(value);
+    else options[option] = { ...(options[option] as object | undefined), [field]: read(value) };
+  }
+  return options;
+}
+
+/** UNSUPPORTED: an option of other backends that this one does not have. */
+function unsupportedOption(transport: string, name: string, hint: string | undefined): BusbarError {
+  return new BusbarError('UNSUPPORTED', `${transport} has no option ${name}`, hint === undefined ? {} : { hint });
+}
+
+function cut(part: string): [string, string] {
+  const at = part.indexOf('=');
+  return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
+}
+
+function toMarkdown(rows: readonly [string, OptionRow<unknown>][]): string {
+  const lines = rows.map(([name, { url, shown, meaning }]) => {
+    const fields = url.kind === 'fields' ? Object.keys(url.read).map((field) => `\`${field}\``) : [];
+    const inUrl =
+      url.kind === 'elsewhere' ? ` (${url.where})` : fields.length > 0 ? ` (in a URL ${fields.join(', ')})` : '';
+    return `| \`${name}\`${inUrl} | ${shown} | ${meaning} |`;
+  });
+  return ['| option | default | meaning |', '|---|---|---|', ...lines].join('\n');
+}

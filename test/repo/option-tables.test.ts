@@ -1,0 +1,33 @@
+// The tables of options in READMEs are those of the code. BUSBAR_WRITE_TABLES=1 writes them.
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { OptionTable } from '@busbar/api/driver';
+import { expect, test } from 'vitest';
+
+const HEAD = '| option | default | meaning |';
+const TABLES = /^\| option \| default \| meaning \|\n(?:\|.*\n)+/gm;
+
+const folders = globSync('packages/transport-*/src/options.ts').map((file) => dirname(dirname(file)));
+
+test.each(folders)('%s', async (folder) => {
+  const tables = await tablesOf(folder);
+  const path = join(folder, 'README.md');
+  const readme = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (process.env['BUSBAR_WRITE_TABLES'] === '1' && tables.length > 0) {
+    const left = [...tables];
+    const written = readme.replaceAll(TABLES, (table) => `${left.shift() ?? table.trimEnd()}\n`);
+    writeFileSync(path, written);
+    return;
+  }
+  expect(readme.match(TABLES)?.map((table) => table.trimEnd()) ?? []).toEqual(tables);
+});
+
+async function tablesOf(folder: string): Promise<string[]> {
+  const exported: Record<string, unknown> = await import(resolve(folder, 'src/options.ts'));
+  const tables = Object.values(exported).filter(isTable);
+  return tables.map((table) => table.toMarkdown()).filter((table) => table.startsWith(HEAD));
+}
+
+function isTable(value: unknown): value is OptionTable<object, object> {
+  return typeof value === 'object' && value !== null && 'toMarkdown' in value;
+}
