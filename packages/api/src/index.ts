@@ -50,9 +50,9 @@ export type { AgentFilter, ForgetOptions } from './bus/registry/registry.ts';
 export type { ReplyStream, RequestOptions } from './bus/requests/options.ts';
 export type { AgentStats, BusStats, QueueRates, QueueStats, StatsOptions } from './bus/stats.ts';
 export type { EnqueueOptions } from './bus/tasks/enqueue-options.ts';
-export type { ResultOptions, TaskStatus, Ticket } from './bus/tasks/task-handle.ts';
+export type { ResultOptions, TaskHandle, TaskStatus } from './bus/tasks/task-handle.ts';
 export type { EnqueueAllOptions, TaskHandler } from './bus/tasks/tasks.ts';
-export type { CloseConsumerOptions, ConsumeOptions, ProcessOptions, Processor } from './bus/tasks/worker.ts';
+export type { CloseConsumerOptions, ConsumeOptions, Worker, WorkerOptions } from './bus/tasks/worker.ts';
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
 export {
   BusbarError,

@@ -3,27 +3,27 @@
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
 export { requireFeature } from './contract/capabilities.ts';
 export type {
-  AdminBackend,
-  Backend,
+  AdminDriver,
   BrowseFilter,
-  CallBackend,
   CallContext,
+  CallDriver,
   Cursor,
-  EntryBackend,
+  Driver,
   EventCursor,
-  Page,
+  KvDriver,
+  PageQuery,
   PutCondition,
-  QueueBackend,
+  QueueDriver,
   QueueFilter,
-  TopicBackend,
-  Wanted,
+  ReceiveRequest,
+  TopicDriver,
 } from './contract/driver.ts';
 export { BusbarError, type BusbarErrorOptions, invalid, isBusbarError, toBusbarError } from './contract/errors.ts';
 export { newId } from './contract/id.ts';
 export type * from './contract/message.ts';
 export {
-  checkEntryKey,
   checkKeyPrefix,
+  checkKvKey,
   checkPattern,
   checkQueueName,
   checkTopic,

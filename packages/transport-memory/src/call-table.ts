@@ -7,8 +7,8 @@ import {
   type Message,
   type MessageInput,
   newId,
+  type PreparedMessage,
   type Service,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { toMessage } from './queues/stored-message.ts';
 
@@ -31,7 +31,7 @@ export class CallTable {
   }
 
   /** The replies of one server of `address`: the least busy, of equals the one that was chosen least lately. */
-  async *call(address: string, message: StampedMessage, signal: AbortSignal): AsyncIterable<Message> {
+  async *call(address: string, message: PreparedMessage, signal: AbortSignal): AsyncIterable<Message> {
     const servers = this.#servers.get(address);
     let best: Server | undefined;
     for (const server of servers ?? [])
@@ -55,7 +55,7 @@ class Server {
     this.#handler = handler;
   }
 
-  async *run(message: StampedMessage, signal: AbortSignal): AsyncIterable<Message> {
+  async *run(message: PreparedMessage, signal: AbortSignal): AsyncIterable<Message> {
     await this.limiter.acquire(signal);
     try {
       for await (const reply of this.#handler(toMessage(message), signal)) yield toReply(reply);

@@ -1,12 +1,12 @@
 /** The memory transport: a bus within one process, and the reference that other backends are held against. */
 
 import { openTransport, type Transport } from '@busbar/api/transport';
-import { MemoryBackend } from './memory-driver.ts';
+import { MemoryDriver } from './memory-driver.ts';
 import { type MemoryOptions, OPTIONS, parseMemoryUrl } from './options.ts';
 
 export { type MemoryOptions, parseMemoryUrl };
 
 /** Opens a transport over a store in this process. Throws INVALID_ARGUMENT for bad options. */
 export async function openMemory(options?: MemoryOptions): Promise<Transport> {
-  return openTransport(new MemoryBackend(OPTIONS.complete(options)));
+  return openTransport(new MemoryDriver(OPTIONS.complete(options)));
 }

@@ -4,11 +4,11 @@ import { Deadline, type DeadlineQueue, WatchCursor } from '@busbar/api/driver';
 import {
   compareUtf8,
   type DeleteResult,
-  type Entry,
-  type Page,
+  type KvEntry,
+  type KvTouch,
+  type PageQuery,
   type PutCondition,
   type PutResult,
-  type Touch,
   type TouchResult,
 } from '@busbar/api/transport';
 
@@ -32,7 +32,7 @@ export class EntryTable {
     this.#deadlines = deadlines;
   }
 
-  get(key: string): Entry | undefined {
+  get(key: string): KvEntry | undefined {
     const row = this.#rows.get(key);
     return row && this.#toEntry(row);
   }
@@ -48,14 +48,14 @@ export class EntryTable {
   }
 
   /** Takes an entry as it was elsewhere; false where the key is there already. */
-  restore({ key, value, revision, createRevision, ttlLeftMs }: Entry): boolean {
+  restore({ key, value, revision, createRevision, ttlLeftMs }: KvEntry): boolean {
     this.revision = Math.max(this.revision, revision);
     if (this.#rows.has(key)) return false;
     this.#set(key, value, revision, createRevision, ttlLeftMs);
     return true;
   }
 
-  touch({ key, ttlMs, createRevision }: Touch): TouchResult {
+  touch({ key, ttlMs, createRevision }: KvTouch): TouchResult {
     const row = this.#rows.get(key);
     if (row === undefined || (createRevision !== undefined && createRevision !== row.createRevision)) {
       return { key, status: 'lost' };
@@ -72,7 +72,7 @@ export class EntryTable {
     return { status: 'deleted' };
   }
 
-  list(prefix: string, { limit, after }: Page): Entry[] {
+  list(prefix: string, { limit, after }: PageQuery): KvEntry[] {
     const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix)).sort(compareUtf8);
     const from = after === undefined ? 0 : keys.findIndex((key) => compareUtf8(key, after) > 0);
     if (from < 0) return [];
@@ -115,7 +115,7 @@ export class EntryTable {
     for (const watch of this.#watches) watch.changed({ kind, key: row.key, revision: this.revision });
   }
 
-  #toEntry({ key, value, revision, createRevision, end }: Row): Entry {
+  #toEntry({ key, value, revision, createRevision, end }: Row): KvEntry {
     const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : this.#deadlines.msLeft(end);
     return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
   }

@@ -1,13 +1,13 @@
 /** The backend over a store in this process: each facet rings what is due, then acts in one step. */
 
 import type {
-  AdminBackend,
-  Backend,
-  CallBackend,
+  AdminDriver,
+  CallDriver,
   Capabilities,
-  EntryBackend,
-  QueueBackend,
-  TopicBackend,
+  Driver,
+  KvDriver,
+  QueueDriver,
+  TopicDriver,
 } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { unknownQueue } from './errors.ts';
@@ -17,14 +17,14 @@ import { Store } from './store.ts';
 import { EventCursor } from './topics/event-cursor.ts';
 
 /** The backend over a store in this process. */
-export class MemoryBackend implements Backend {
+export class MemoryDriver implements Driver {
   readonly name = 'memory';
   readonly capabilities: Capabilities;
-  readonly queues: QueueBackend;
-  readonly topics: TopicBackend;
-  readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
-  readonly calls: CallBackend;
+  readonly queues: QueueDriver;
+  readonly topics: TopicDriver;
+  readonly kv: KvDriver;
+  readonly admin: AdminDriver;
+  readonly calls: CallDriver;
   readonly #store: Store;
 
   constructor(settings: MemorySettings) {
@@ -33,7 +33,7 @@ export class MemoryBackend implements Backend {
     this.capabilities = declare(settings);
     this.queues = openQueues(namespace);
     this.topics = openTopics(namespace);
-    this.entries = openEntries(namespace);
+    this.kv = openEntries(namespace);
     this.admin = openAdmin(namespace);
     this.calls = {
       serve: async (address, max, handler) => namespace.calls.serve(address, max, handler),
@@ -46,7 +46,7 @@ export class MemoryBackend implements Backend {
   }
 }
 
-function openQueues(namespace: Namespace): QueueBackend {
+function openQueues(namespace: Namespace): QueueDriver {
   return {
     async send(name, messages, create) {
       namespace.deadlines.runDue();
@@ -70,7 +70,7 @@ function openQueues(namespace: Namespace): QueueBackend {
   };
 }
 
-function openTopics(namespace: Namespace): TopicBackend {
+function openTopics(namespace: Namespace): TopicDriver {
   return {
     async publish(topic, messages, ephemeral) {
       namespace.deadlines.runDue();
@@ -90,7 +90,7 @@ function openTopics(namespace: Namespace): TopicBackend {
   };
 }
 
-function openEntries({ deadlines, entries }: Namespace): EntryBackend {
+function openEntries({ deadlines, entries }: Namespace): KvDriver {
   const due = <T>(act: () => T): Promise<T> => {
     deadlines.runDue();
     return Promise.resolve(act());

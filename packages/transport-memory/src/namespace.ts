@@ -5,9 +5,9 @@ import {
   type Binding,
   type From,
   matchTopic,
+  type PreparedMessage,
   type PublishResult,
   QUEUE_DEFAULTS,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
 import { EntryTable } from './kv.ts';
@@ -61,12 +61,12 @@ export class Namespace {
     return queue?.exists === true ? queue : undefined;
   }
 
-  publish(topic: string, message: StampedMessage): PublishResult {
+  publish(topic: string, message: PreparedMessage): PublishResult {
     return this.log.append(topic, message, (event) => this.#fanOut(event));
   }
 
   /** Hands an event to those who listen now. */
-  pass(topic: string, message: StampedMessage): PublishResult {
+  pass(topic: string, message: PreparedMessage): PublishResult {
     for (const cursor of this.log.cursors) cursor.offer(topic, message);
     return { id: message.id, status: 'stored' };
   }
@@ -136,7 +136,7 @@ function covers(patterns: Patterns, { topic, seq }: LogEvent): boolean {
 }
 
 /** The message with what is left of its delay and its time to live; undefined where that is over. */
-function aged({ message, since }: LogEvent): StampedMessage | undefined {
+function aged({ message, since }: LogEvent): PreparedMessage | undefined {
   const age = performance.now() - since;
   const delayMs = Math.max(0, message.delayMs - age);
   if (message.ttlMs === undefined) return { ...message, delayMs };

@@ -1,6 +1,6 @@
 /** The operator's view: what is read is read here, what is changed goes through the log. */
 
-import type { AdminBackend, Page, StateRecord } from '@busbar/api/transport';
+import type { AdminDriver, PageQuery, StateRecord } from '@busbar/api/transport';
 import { HistoryReader } from './history-reader.ts';
 import type { Janitor } from './janitor.ts';
 import { inPieces } from './pieces.ts';
@@ -9,7 +9,7 @@ import { browse } from './state/browse.ts';
 import type { Imported } from './state/operation.ts';
 import { exportEntries, exportEvent, exportQueues, importMessage } from './state/transfer.ts';
 
-export function openAdmin(replica: Replica, janitor: Janitor): AdminBackend {
+export function openAdmin(replica: Replica, janitor: Janitor): AdminDriver {
   return {
     async queues({ names, prefix, ...page }) {
       await replica.barrier();
@@ -49,7 +49,7 @@ export function openAdmin(replica: Replica, janitor: Janitor): AdminBackend {
   };
 }
 
-function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: Page): T[] {
+function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: PageQuery): T[] {
   const sorted = [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
   return sorted.filter(({ name }) => after === undefined || name > after).slice(0, limit);
 }
@@ -83,7 +83,7 @@ async function* exportState(replica: Replica): AsyncIterable<StateRecord> {
 async function importState(
   replica: Replica,
   all: readonly StateRecord[],
-  context: Parameters<NonNullable<AdminBackend['importState']>>[1],
+  context: Parameters<NonNullable<AdminDriver['importState']>>[1],
 ): Promise<number> {
   const counts: Promise<number>[] = [];
   for (const records of inPieces(all, (record) => JSON.stringify(record).length)) {

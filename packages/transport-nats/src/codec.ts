@@ -3,14 +3,14 @@
  * as readable as its bodies are.
  */
 
-import { BusbarError, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type PreparedMessage } from '@busbar/api/transport';
 
 /** A message in the line: its fields, and the size of its body. */
-type Head = Partial<Omit<StampedMessage, 'body'>> & { readonly size: number };
+type Head = Partial<Omit<PreparedMessage, 'body'>> & { readonly size: number };
 
 const NEWLINE = 10;
 const DEFAULT_TYPE = 'application/octet-stream';
-const NO_HEADERS: StampedMessage['headers'] = Object.freeze({});
+const NO_HEADERS: PreparedMessage['headers'] = Object.freeze({});
 /** Smaller bodies share blocks of memory. */
 const SMALL = 2_048;
 
@@ -25,7 +25,7 @@ export class Writer {
   }
 
   /** What of a message is not as it is by default. */
-  message(message: StampedMessage): Head {
+  message(message: PreparedMessage): Head {
     const { id, body, sentAt, contentType, headers, priority, hops, delayMs, ...rest } = message;
     return {
       id,
@@ -68,7 +68,7 @@ export class Reader {
     return bytes;
   }
 
-  message(head: Head): StampedMessage {
+  message(head: Head): PreparedMessage {
     return {
       id: head.id ?? '',
       body: this.bytes(head.size),

@@ -1,10 +1,10 @@
 /** Entries: changes are operations in the log, reading needs to know of all that went before. */
 
-import { type EntryBackend, WatchCursor } from '@busbar/api/transport';
+import { type KvDriver, WatchCursor } from '@busbar/api/transport';
 import type { Replica } from './replica.ts';
 
 /** `onWatch` hears of a watch that begins. */
-export function openEntries(replica: Replica, onWatch: () => void): EntryBackend {
+export function openEntries(replica: Replica, onWatch: () => void): KvDriver {
   return {
     async get(key) {
       await replica.barrier();

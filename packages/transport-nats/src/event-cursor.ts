@@ -1,6 +1,6 @@
 /** A reader of topics: history, then what comes, with ephemeral events in between. */
 
-import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
+import { type EventCursor as Cursor, matchTopic, type PreparedMessage, type TopicEvent } from '@busbar/api/transport';
 import { type Chunk, HistoryReader } from './history-reader.ts';
 import type { NumberedEvent } from './recent-events.ts';
 import type { Replica } from './replica.ts';
@@ -13,7 +13,7 @@ const MAX_BUFFERED = 1024;
 interface Passing {
   readonly after: number;
   readonly topic: string;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
 }
 
 /** A reader of topics. */
@@ -72,7 +72,7 @@ export class EventCursor implements Cursor {
   }
 
   /** An ephemeral event goes by. */
-  pass(topic: string, message: StampedMessage, after: number): void {
+  pass(topic: string, message: PreparedMessage, after: number): void {
     if (!this.#matches(topic)) return;
     if (this.#passing.length >= MAX_BUFFERED) this.dropped += 1;
     else this.#passing.push({ after, topic, message });

@@ -1,6 +1,6 @@
 /** Brings history into bound queues, step by step; whoever opens or claims later goes on where a binder stopped. */
 
-import { matchTopic, type StampedMessage } from '@busbar/api/transport';
+import { matchTopic, type PreparedMessage } from '@busbar/api/transport';
 import { HistoryReader } from './history-reader.ts';
 import type { NumberedEvent } from './recent-events.ts';
 import { messageSize } from './record.ts';
@@ -68,7 +68,7 @@ export class Feeder {
   }
 
   /** The message with what is left of its delay and its time to live; undefined where that is over. */
-  #aged(number: number, message: StampedMessage): StampedMessage | undefined {
+  #aged(number: number, message: PreparedMessage): PreparedMessage | undefined {
     if (message.delayMs === 0 && message.ttlMs === undefined) return message;
     const { agenda, history } = this.#replica.state;
     const age = Math.max(0, agenda.probably - (history.timeOf(number) ?? agenda.probably));

@@ -1,7 +1,7 @@
 /** The NATS transport: a bus over one JetStream stream a namespace. */
 
 import { openTransport, type Transport } from '@busbar/api/transport';
-import { NatsBackend } from './nats-backend.ts';
+import { NatsDriver } from './nats-driver.ts';
 import { type NatsOptions, toSettings } from './options.ts';
 import { parseNatsUrl } from './url.ts';
 
@@ -10,5 +10,5 @@ export { type NatsOptions, parseNatsUrl };
 
 /** Opens a bus on a NATS server. Throws INVALID_ARGUMENT for bad options, UNAVAILABLE where no server is. */
 export async function openNats(options?: NatsOptions): Promise<Transport> {
-  return openTransport(await NatsBackend.open(toSettings(options)));
+  return openTransport(await NatsDriver.open(toSettings(options)));
 }

@@ -1,12 +1,12 @@
 /** Queues: every call is an operation in the log. */
 
-import type { QueueBackend } from '@busbar/api/transport';
+import type { QueueDriver } from '@busbar/api/transport';
 import { askInPieces, inPieces } from './pieces.ts';
 import { messageSize, settlementSize } from './record.ts';
 import type { Replica } from './replica.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
-export function openQueues(replica: Replica, room: WaitingRoom): QueueBackend {
+export function openQueues(replica: Replica, room: WaitingRoom): QueueDriver {
   return {
     send: (queue, all, create, context) =>
       askInPieces(inPieces(all, messageSize), (messages) =>

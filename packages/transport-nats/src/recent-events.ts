@@ -1,12 +1,12 @@
 /** The newest events, kept for those who follow closely: the others read the stream. */
 
-import type { StampedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/transport';
 
 /** An event with its number. */
 export interface NumberedEvent {
   readonly number: number;
   readonly topic: string;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
 }
 
 const MAX_BYTES = 8 * 1024 * 1024;

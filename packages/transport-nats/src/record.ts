@@ -1,6 +1,6 @@
 /** A record of the log: operations of one turn of one author. */
 
-import { BusbarError, isBusbarError, type Settlement, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, isBusbarError, type PreparedMessage, type Settlement } from '@busbar/api/transport';
 import { fromBase64, toBase64 } from './base64.ts';
 import { fromJsonSettings, Reader, Writer } from './codec.ts';
 import type { Imported, Operation } from './state/operation.ts';
@@ -78,7 +78,7 @@ export function tooNew(form: unknown): BusbarError {
 }
 
 /** Roughly what a message takes. */
-export function messageSize({ body, headers, id }: StampedMessage): number {
+export function messageSize({ body, headers, id }: PreparedMessage): number {
   let size = 700 + 2 * id.length + body.byteLength;
   for (const name in headers) size += 80 + 3 * (headers[name]?.length ?? 0);
   return size;
@@ -131,7 +131,7 @@ function decode(line: Line['ops'][number], reader: Reader): Operation {
 /** Bytes are not in base64 here: what may be sent may be imported. */
 function encodeImported(record: Imported, writer: Writer): unknown {
   switch (record.kind) {
-    case 'entry':
+    case 'kv':
       return { ...record, valueBase64: writer.bytes(fromBase64(record.valueBase64)) };
     case 'message': {
       const { message } = record;
@@ -144,7 +144,7 @@ function encodeImported(record: Imported, writer: Writer): unknown {
 
 function decodeImported(record: Line['ops'][number], reader: Reader): unknown {
   switch (record.kind) {
-    case 'entry':
+    case 'kv':
       return { ...record, valueBase64: toBase64(reader.bytes(record.valueBase64)) };
     case 'message': {
       const { message } = record;

@@ -4,10 +4,10 @@ import {
   type CallContext,
   type From,
   invalid,
+  type PreparedMessage,
   type PublishResult,
   quote,
-  type StampedMessage,
-  type TopicBackend,
+  type TopicDriver,
 } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { Reader, Writer } from './codec.ts';
@@ -18,7 +18,7 @@ import { messageSize } from './record.ts';
 import type { Replica } from './replica.ts';
 
 /** The topics of one transport. */
-export class Topics implements TopicBackend {
+export class Topics implements TopicDriver {
   readonly #replica: Replica;
   readonly #feeder: Feeder;
   readonly #cursors = new Set<EventCursor>();
@@ -45,7 +45,7 @@ export class Topics implements TopicBackend {
 
   async publish(
     topic: string,
-    messages: readonly StampedMessage[],
+    messages: readonly PreparedMessage[],
     ephemeral: boolean,
     context: CallContext,
   ): Promise<PublishResult[]> {
@@ -99,7 +99,7 @@ export class Topics implements TopicBackend {
   }
 
   /** Hands an event to those who listen now; it tells what its publisher knew of, so that it does not come before that. */
-  #pass(topic: string, message: StampedMessage): PublishResult {
+  #pass(topic: string, message: PreparedMessage): PublishResult {
     const { link, names, sequence, state } = this.#replica;
     const writer = new Writer();
     const data = writer.finish({ after: state.history.last, record: sequence, message: writer.message(message) });

@@ -1,13 +1,13 @@
 /** Consumers of this process that wait for messages, each on its queue, the longest waiting first. */
 
-import type { CallContext, Delivery, Wanted } from '@busbar/api/transport';
+import type { CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
 import type { Replica } from './replica.ts';
 import type { Alarm } from './state/agenda.ts';
 import type { Timers } from './timers.ts';
 
 interface Waiter {
   readonly queue: string;
-  readonly wanted: Wanted;
+  readonly wanted: ReceiveRequest;
   readonly context: CallContext;
   /** A claim is under way for it: what comes of it is its answer. */
   isClaiming: boolean;
@@ -51,7 +51,7 @@ export class WaitingRoom {
   }
 
   /** Claims for `wanted`, at once or when something comes, within its time. */
-  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
+  receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
     const operation = { op: 'claim', queue, max: wanted.max, consumer: wanted.consumer } as const;
     if (wanted.waitMs === 0) return this.#replica.ask(operation, context);
     return new Promise((resolve, reject) => this.#enter(queue, wanted, context, resolve, reject));
@@ -59,7 +59,7 @@ export class WaitingRoom {
 
   #enter(
     queue: string,
-    wanted: Wanted,
+    wanted: ReceiveRequest,
     context: CallContext,
     resolve: (deliveries: Delivery[]) => void,
     reject: (error: unknown) => void,

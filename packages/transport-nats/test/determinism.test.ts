@@ -1,6 +1,6 @@
 // Every replica comes to the same state: by carrying out the operations themselves, by reading their records, and by
 // going on from a snapshot of any moment.
-import { type Delivery, isBusbarError, type Settlement, type StampedMessage } from '@busbar/api/transport';
+import { type Delivery, isBusbarError, type PreparedMessage, type Settlement } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 import { decodeRecord, encodeRecord } from '../src/record.ts';
 import { apply } from '../src/state/apply.ts';
@@ -109,11 +109,11 @@ class Script {
     ]);
   }
 
-  #messages(): StampedMessage[] {
+  #messages(): PreparedMessage[] {
     return Array.from({ length: 1 + this.below(3) }, () => this.#message());
   }
 
-  #message(): StampedMessage {
+  #message(): PreparedMessage {
     this.#ids += 1;
     return {
       id: this.below(10) === 0 ? `id-${this.below(this.#ids)}` : `id-${this.#ids}`,

@@ -34,7 +34,7 @@ test('storage does not grow with how often an entry is written', async () => {
   await using transport = await open(server);
   const value = new Uint8Array(1_000);
   for (let round = 0; round < 100; round += 1) {
-    await Promise.all(Array.from({ length: 500 }, (_, key) => transport.entries.put(`key-${key % 50}`, value)));
+    await Promise.all(Array.from({ length: 500 }, (_, key) => transport.kv.put(`key-${key % 50}`, value)));
   }
   const bytes = (): Promise<number> =>
     look(server, async (manager) => (await manager.streams.info('BUSBAR_team')).state.bytes);

@@ -169,12 +169,12 @@ async function refused(url: string): Promise<void> {
 }
 
 async function doEverything(transport: Awaited<ReturnType<typeof openNats>>): Promise<void> {
-  const { queues, topics, entries, admin } = transport;
+  const { queues, topics, kv, admin } = transport;
   const seen = Promise.withResolvers<string | undefined>();
   await topics.bind('work', 'news.>', { from: 'start' });
   await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
   const changed = Promise.withResolvers<void>();
-  await using _watch = await entries.watch('', (changes) => {
+  await using _watch = await kv.watch('', (changes) => {
     if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
   });
   const waiting = queues.receive('work', { waitMs: 10_000 });
@@ -183,7 +183,7 @@ async function doEverything(transport: Awaited<ReturnType<typeof openNats>>): Pr
   const [delivery] = await waiting;
   await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry', reason: 'again' }]);
   await queues.send('work', [{ body: new Uint8Array(1), delayMs: 1, ttlMs: 10_000, orderingKey: 'k' }]);
-  await entries.put('key', Buffer.from('x'), { ttlMs: 60_000 });
+  await kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
   await changed.promise;
   for await (const _ of admin.exportState()) {
   }

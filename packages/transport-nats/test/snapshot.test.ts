@@ -89,5 +89,5 @@ test('pieces of a snapshot that is never finished are in no other', { timeout: 6
   }
   await using later = await open(server);
   expect(await ready(later)).toBe(batches * BATCH);
-  expect(await later.entries.put('key', Buffer.from('x'))).toMatchObject({ revision: 1 });
+  expect(await later.kv.put('key', Buffer.from('x'))).toMatchObject({ revision: 1 });
 });

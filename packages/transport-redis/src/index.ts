@@ -4,7 +4,7 @@ import { newId, openTransport, type Transport } from '@busbar/api/transport';
 import { Link } from './connection/client.ts';
 import { SCRIPTS } from './lua/scripts.ts';
 import { type RedisOptions, toSettings } from './options.ts';
-import { RedisBackend } from './redis-driver.ts';
+import { RedisDriver } from './redis-driver.ts';
 
 export type { RedisOptions, RetentionOptions, TlsOptions } from './options.ts';
 export { parseRedisUrl } from './url.ts';
@@ -16,7 +16,7 @@ export async function openRedis(options?: RedisOptions): Promise<Transport> {
   try {
     const bounds = { deadline: performance.now() + settings.connectTimeoutMs, repeat: true };
     const [store] = (await link.run(SCRIPTS.place, [newId().replaceAll('-', '')], bounds)) as Buffer[];
-    return openTransport(new RedisBackend(link, settings, String(store)));
+    return openTransport(new RedisDriver(link, settings, String(store)));
   } catch (error) {
     link.close();
     throw error;

@@ -1,13 +1,13 @@
 /** The Redis backend: what a transport asks for, given to the rooms that do it. */
 
 import type {
-  Backend,
   Capabilities,
-  EntryBackend,
-  Note,
-  QueueBackend,
+  Driver,
+  KvDriver,
+  QueueDriver,
   StateChange,
-  TopicBackend,
+  TopicDriver,
+  Warning,
 } from '@busbar/api/transport';
 import { type Admin, openAdmin } from './admin/operate.ts';
 import { capabilitiesOf } from './capabilities.ts';
@@ -27,13 +27,13 @@ import { Bindings } from './topics/bindings.ts';
 import { Cursors } from './topics/cursors.ts';
 import { Publisher } from './topics/publish.ts';
 
-export class RedisBackend implements Backend {
+export class RedisDriver implements Driver {
   readonly name = 'redis';
   readonly capabilities: Capabilities;
-  readonly notes: readonly Note[];
-  readonly queues: QueueBackend;
-  readonly topics: TopicBackend;
-  readonly entries: EntryBackend;
+  readonly warnings: readonly Warning[];
+  readonly queues: QueueDriver;
+  readonly topics: TopicDriver;
+  readonly kv: KvDriver;
   readonly admin: Admin;
   readonly #link: Link;
   readonly #keeper: Keeper;
@@ -45,7 +45,7 @@ export class RedisBackend implements Backend {
   constructor(link: Link, settings: Settings, store: string) {
     this.#link = link;
     this.capabilities = capabilitiesOf(link.facts, settings);
-    this.notes = link.facts.notes;
+    this.warnings = link.facts.notes;
     const turn = new Turn(link);
     const settler = new Settler(link, turn);
     const bindings = new Bindings(link);
@@ -61,7 +61,7 @@ export class RedisBackend implements Backend {
     });
     this.queues = this.#openQueues(new Sender(link, turn), settler);
     this.topics = this.#openTopics(new Publisher(link, turn, bindings, settings, store));
-    this.entries = openEntries(link, this.#watches);
+    this.kv = openEntries(link, this.#watches);
     this.admin = openAdmin(link, bindings, settings);
   }
 
@@ -78,7 +78,7 @@ export class RedisBackend implements Backend {
     this.#link.close();
   }
 
-  #openQueues(sender: Sender, settler: Settler): QueueBackend {
+  #openQueues(sender: Sender, settler: Settler): QueueDriver {
     return {
       send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
       receive: (queue, wanted, context) => {
@@ -93,7 +93,7 @@ export class RedisBackend implements Backend {
     };
   }
 
-  #openTopics(publisher: Publisher): TopicBackend {
+  #openTopics(publisher: Publisher): TopicDriver {
     return {
       publish: (topic, messages, ephemeral, context) =>
         ephemeral ? publisher.pass(topic, messages, context) : publisher.publish(topic, messages, context),

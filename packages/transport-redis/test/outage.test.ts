@@ -79,7 +79,7 @@ test('a server that offers less than before is not served by, and says what was 
   await server.call('CLIENT', 'KILL', 'TYPE', 'normal');
   const refused = waitFor(
     async () => {
-      const error: unknown = await transport.entries.get('key', { timeoutMs: 200 }).catch((reason: unknown) => reason);
+      const error: unknown = await transport.kv.get('key', { timeoutMs: 200 }).catch((reason: unknown) => reason);
       return (error as Error | undefined)?.message?.includes('offers less') ? error : undefined;
     },
     { what: 'the refusal' },
@@ -87,15 +87,15 @@ test('a server that offers less than before is not served by, and says what was 
   expect(await refused).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('durability power') });
   await server.call('CONFIG', 'SET', 'appendfsync', 'always');
   await waitFor(() => transport.state === 'open', { what: 'the state open' });
-  expect(await transport.entries.get('key')).toBeUndefined();
+  expect(await transport.kv.get('key')).toBeUndefined();
 });
 
 test('a server that forgot its scripts is told them again', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
-  await transport.entries.put('key', Buffer.from('x'));
+  await transport.kv.put('key', Buffer.from('x'));
   await server.call('SCRIPT', 'FLUSH');
-  const results = await Promise.all([1, 2, 3].map(() => transport.entries.put('key', Buffer.from('x'))));
+  const results = await Promise.all([1, 2, 3].map(() => transport.kv.put('key', Buffer.from('x'))));
   expect(results.map(({ status }) => status)).toEqual(['stored', 'stored', 'stored']);
 });
 
@@ -106,7 +106,7 @@ test('in a cluster every namespace is found from any node', async () => {
     await using one = await openRedis({ servers, ns });
     await using other = await openRedis({ servers: servers.slice(-1), ns });
     expect(one.capabilities.durability).toBe('none');
-    expect(one.notes?.[0]?.text).toContain('failover');
+    expect(one.warnings?.[0]?.text).toContain('failover');
     const waiting = one.queues.receive('work', { waitMs: 5000 });
     await using _subscription = await one.topics.subscribe('news', {}, () => undefined);
     await other.queues.send('work', [{ body: Buffer.from(ns) }]);

@@ -22,7 +22,7 @@ test.each([
   const options = parseRedisUrl(server.url);
   await using transport = await openRedis(options);
   expect(transport.capabilities.durability).toBe(durability);
-  expect(transport.notes).toHaveLength(notes);
+  expect(transport.warnings).toHaveLength(notes);
   const demanding = openRedis({ ...options, durability: 'process' });
   if (durability === 'power') await (await demanding).close();
   else await expect(demanding).rejects.toMatchObject({ code: 'UNSUPPORTED', hint: expect.stringContaining('Set ') });
@@ -38,7 +38,7 @@ test('a user with the permissions of the README can do everything', async () => 
   await using server = await startRedis({ users: [ACL] });
   await using transport = await openRedis(parseRedisUrl(server.urlAs('agent:secret')));
   expect(transport.capabilities.durability).toBe('none');
-  expect(transport.notes?.[0]?.hint).toContain('config|get');
+  expect(transport.warnings?.[0]?.hint).toContain('config|get');
   await doEverything(transport);
 });
 
@@ -119,12 +119,12 @@ test('a database of its own, and a name among the clients', async () => {
 });
 
 async function doEverything(transport: Awaited<ReturnType<typeof openRedis>>): Promise<void> {
-  const { queues, topics, entries, admin } = transport;
+  const { queues, topics, kv, admin } = transport;
   const seen = Promise.withResolvers<string | undefined>();
   await topics.bind('work', 'news.>', { from: 'start' });
   await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
   const changed = Promise.withResolvers<void>();
-  await using _watch = await entries.watch('', (changes) => {
+  await using _watch = await kv.watch('', (changes) => {
     if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
   });
   const waiting = queues.receive('work', { waitMs: 10_000 });
@@ -133,7 +133,7 @@ async function doEverything(transport: Awaited<ReturnType<typeof openRedis>>): P
   const [delivery] = await waiting;
   await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry', reason: 'again' }]);
   await queues.send('work', [{ body: new Uint8Array(1), delayMs: 1, ttlMs: 10_000, orderingKey: 'k' }]);
-  await entries.put('key', Buffer.from('x'), { ttlMs: 60_000 });
+  await kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
   await changed.promise;
   for await (const _ of admin.exportState()) {
   }

@@ -12,7 +12,7 @@ test('bodies lie there as they are, and the queries of the README find them', as
   const body = Buffer.from('{"text":"grüße 🎉"}');
   await transport.queues.send('work', [{ id: 'm-1', body, type: 'note', headers: { trace: 'x' } }]);
   await transport.topics.publish('news', [{ id: 'e-1', body }]);
-  await transport.entries.put('who', body);
+  await transport.kv.put('who', body);
   expect(await server.call('ZRANGE', '{busbar:}:queues', '0', '-1')).toEqual(['work']);
   expect(await server.call('ZRANGE', '{busbar:}:ready:work', '0', '9')).toEqual(['m-1']);
   expect(await server.call('HGET', '{busbar:}:body:work', 'm-1')).toBe(body.toString());
@@ -28,7 +28,7 @@ test('namespaces see nothing of each other, whatever they are called', async () 
     await using transport = await openRedis({ ...parseRedisUrl(server.url), ...(ns !== undefined && { ns }) });
     expect(await transport.admin.queues()).toEqual([]);
     await transport.queues.send('b:work', [{ body: Buffer.from('x') }]);
-    await transport.entries.put('key', Buffer.from('x'));
+    await transport.kv.put('key', Buffer.from('x'));
   }
   await using transport = await openRedis({ ...parseRedisUrl(server.url), ns: 'a' });
   await transport.admin.clear();
@@ -45,7 +45,7 @@ test('who clears a namespace leaves no key, and revisions rise all the same', as
     await transport.queues.send('work', [{ body: Buffer.from('x') }]);
     await transport.topics.bind('work', 'news.>');
     await transport.topics.publish('news.today', [{ body: Buffer.from('x') }]);
-    const put = await transport.entries.put('key', Buffer.from('x'));
+    const put = await transport.kv.put('key', Buffer.from('x'));
     await transport.admin.clear();
     return put.status === 'stored' ? put.revision : 0;
   };
@@ -83,7 +83,7 @@ test('what is cleared leaves counters, and who waits', async () => {
   await transport.topics.bind('work', 'news.>');
   await transport.topics.publish('news.today', [{ body: new Uint8Array(10) }]);
   await transport.queues.send('other', [{ body: new Uint8Array(10), delayMs: 60_000 }]);
-  await transport.entries.put('key', Buffer.from('x'), { ttlMs: 60_000 });
+  await transport.kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
   await transport.admin.clear();
   expect(await keys(server)).toEqual(['log', 'log:state', 'meta']);
 });

@@ -7,7 +7,7 @@ import type { ClientLink } from './links/link.ts';
 import { isListening, unixClient } from './links/unix/unix-client.ts';
 import { type HubProgram, startHub } from './local/start-hub.ts';
 import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
-import { SocketBackend } from './socket-driver.ts';
+import { SocketDriver } from './socket-driver.ts';
 
 /** Starts a hub where none listens; resolves when it may be tried again. */
 export type StartHub = (signal: AbortSignal) => Promise<void>;
@@ -17,7 +17,7 @@ export async function openLink(link: ClientLink, settings: LinkSettings, start?:
   const { ns, agent, connectTimeoutMs, heartbeatMs } = settings;
   const introduction = { ns, heartbeatMs, ...(agent === undefined ? {} : { agent }) };
   const options = { link, introduction, connectTimeoutMs, ...(start === undefined ? {} : { start }) };
-  return openTransport(await SocketBackend.open(options));
+  return openTransport(await SocketDriver.open(options));
 }
 
 /**

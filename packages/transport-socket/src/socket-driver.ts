@@ -1,13 +1,13 @@
 /** The backend of a client: every facet asks the hub. */
 
 import type {
-  AdminBackend,
-  Backend,
+  AdminDriver,
   Capabilities,
-  EntryBackend,
-  QueueBackend,
+  Driver,
+  KvDriver,
+  QueueDriver,
   StateChange,
-  TopicBackend,
+  TopicDriver,
 } from '@busbar/api/transport';
 import { HubLine, type LineOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
@@ -17,13 +17,13 @@ import { remoteQueues } from './client/remote-queues.ts';
 import { remoteTopics } from './client/remote-topics.ts';
 
 /** The backend of a client. */
-export class SocketBackend implements Backend {
+export class SocketDriver implements Driver {
   readonly name: string;
   readonly capabilities: Capabilities;
-  readonly queues: QueueBackend;
-  readonly topics: TopicBackend;
-  readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
+  readonly queues: QueueDriver;
+  readonly topics: TopicDriver;
+  readonly kv: KvDriver;
+  readonly admin: AdminDriver;
   readonly calls: RemoteCalls;
   readonly #line: HubLine;
 
@@ -36,14 +36,14 @@ export class SocketBackend implements Backend {
     this.capabilities = { ...line.welcome.capabilities, reach };
     this.queues = remoteQueues(line, agent);
     this.topics = remoteTopics(line, agent);
-    this.entries = remoteEntries(line);
+    this.kv = remoteEntries(line);
     this.admin = remoteAdmin(line);
     this.calls = calls;
     this.#line = line;
   }
 
   /** Reaches the hub; rejects with what stands in the way. */
-  static async open(options: LineOptions): Promise<SocketBackend> {
+  static async open(options: LineOptions): Promise<SocketDriver> {
     const calls = new RemoteCalls(() => line);
     const line = new HubLine(options, {
       onResumed: () => calls.resumed(),
@@ -52,7 +52,7 @@ export class SocketBackend implements Backend {
     });
     try {
       await line.open();
-      return new SocketBackend(options, line, calls);
+      return new SocketDriver(options, line, calls);
     } catch (error) {
       await line.close();
       throw error;

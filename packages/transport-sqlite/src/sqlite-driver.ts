@@ -1,14 +1,14 @@
 /** The SQLite backend: what a transport asks for, given to the rooms that do it. */
 
 import type {
-  AdminBackend,
-  Backend,
+  AdminDriver,
   CallContext,
   Capabilities,
-  EntryBackend,
-  QueueBackend,
+  Driver,
+  KvDriver,
+  QueueDriver,
   StateRecord,
-  TopicBackend,
+  TopicDriver,
 } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { clearStep } from './admin/clear.ts';
@@ -35,13 +35,13 @@ import { Signals, type Sleepers } from './wakeup/commit-notifier.ts';
 import { Listeners } from './wakeup/waiter-registry.ts';
 import { Bell } from './wakeup/wakeup-file.ts';
 
-export class SqliteBackend implements Backend {
+export class SqliteDriver implements Driver {
   readonly name = 'sqlite';
   readonly capabilities: Capabilities;
-  readonly queues: QueueBackend;
-  readonly topics: TopicBackend;
-  readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
+  readonly queues: QueueDriver;
+  readonly topics: TopicDriver;
+  readonly kv: KvDriver;
+  readonly admin: AdminDriver;
   readonly #store: Store;
   readonly #sleepers: Sleepers;
   readonly #sweeper: Sweeper;
@@ -71,7 +71,7 @@ export class SqliteBackend implements Backend {
     this.#sweeper = new Sweeper(store, this.#sleepers);
     this.queues = this.#openQueues();
     this.topics = this.#openTopics();
-    this.entries = this.#openEntries();
+    this.kv = this.#openEntries();
     this.admin = this.#openAdmin();
   }
 
@@ -97,7 +97,7 @@ export class SqliteBackend implements Backend {
     this.#sweeper.reschedule();
   }
 
-  #openQueues(): QueueBackend {
+  #openQueues(): QueueDriver {
     const { batcher, waiting } = this.#sleepers;
     const refuse = (queue: string, create: boolean) => (transaction: Transaction) =>
       refuseSend(transaction, queue, create);
@@ -111,7 +111,7 @@ export class SqliteBackend implements Backend {
     };
   }
 
-  #openTopics(): TopicBackend {
+  #openTopics(): TopicDriver {
     const { batcher, bindings, cursors } = this.#sleepers;
     const publish = publishing(bindings);
     return {
@@ -135,7 +135,7 @@ export class SqliteBackend implements Backend {
     };
   }
 
-  #openEntries(): EntryBackend {
+  #openEntries(): KvDriver {
     const { batcher, watches } = this.#sleepers;
     return {
       get: (key, context) => batcher.read((transaction) => getEntry(transaction, key), context),
@@ -149,7 +149,7 @@ export class SqliteBackend implements Backend {
     };
   }
 
-  #openAdmin(): AdminBackend {
+  #openAdmin(): AdminDriver {
     const { batcher } = this.#sleepers;
     return {
       queues: (filter, context) => batcher.read((transaction) => listQueues(transaction, filter), context),

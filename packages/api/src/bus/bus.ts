@@ -1,6 +1,6 @@
 /** The bus: one object over any transport, whose verbs are carried out by its parts. */
 
-import type { CallOptions, Transport, Watch } from '../contract/transport.ts';
+import type { CallOptions, KvWatch, Transport } from '../contract/transport.ts';
 import { checkDuration, checkFunction, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { type Agent, openAgent } from './agent.ts';
 import type { Received } from './consuming/received.ts';
@@ -33,9 +33,9 @@ import { CallsOverQueues } from './rpc/client.ts';
 import { BusKernel } from './runtime.ts';
 import { Sender } from './sender.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
-import type { Ticket } from './tasks/task-handle.ts';
+import type { TaskHandle } from './tasks/task-handle.ts';
 import { type EnqueueAllOptions, type TaskHandler, Tasks } from './tasks/tasks.ts';
-import type { ProcessOptions, Processor } from './tasks/worker.ts';
+import type { Worker, WorkerOptions } from './tasks/worker.ts';
 import { within } from './within.ts';
 
 /** How to end a bus. */
@@ -101,7 +101,7 @@ export class Bus extends Sender implements AsyncDisposable {
   }
 
   /** Tells who is online, then each change of an agent once: online, offline, changed. Resolves when the first are told. */
-  async watchAgents(onChange: OnPresence): Promise<Watch> {
+  async watchAgents(onChange: OnPresence): Promise<KvWatch> {
     return watchPresence(this.#kernel, onChange);
   }
 
@@ -162,17 +162,17 @@ export class Bus extends Sender implements AsyncDisposable {
     queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
     bodies: readonly TaskIn[],
     options?: EnqueueAllOptions<TaskIn>,
-  ): Promise<Ticket<ResultOut>[]>;
+  ): Promise<TaskHandle<ResultOut>[]>;
   enqueueAll<T = unknown, R = unknown>(
     queue: string,
     bodies: readonly T[],
     options?: EnqueueAllOptions<T>,
-  ): Promise<Ticket<R>[]>;
+  ): Promise<TaskHandle<R>[]>;
   async enqueueAll(
     queue: string | AnyQueue,
     bodies: readonly unknown[],
     options?: EnqueueAllOptions<never>,
-  ): Promise<Ticket<unknown>[]> {
+  ): Promise<TaskHandle<unknown>[]> {
     return this.#tasks.enqueueAll(NO_ORIGIN, queue, bodies, options);
   }
 
@@ -182,31 +182,27 @@ export class Bus extends Sender implements AsyncDisposable {
    */
   process<TaskIn, TaskOut, ResultIn, ResultOut>(
     queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
-    options: ProcessOptions,
+    options: WorkerOptions,
     handler: TaskHandler<TaskOut, ResultIn>,
-  ): Promise<Processor>;
+  ): Promise<Worker>;
   process<TaskIn, TaskOut, ResultIn, ResultOut>(
     queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
     handler: TaskHandler<TaskOut, ResultIn>,
-  ): Promise<Processor>;
-  process<T = unknown, R = unknown>(
-    queue: string,
-    options: ProcessOptions,
-    handler: TaskHandler<T, R>,
-  ): Promise<Processor>;
-  process<T = unknown, R = unknown>(queue: string, handler: TaskHandler<T, R>): Promise<Processor>;
+  ): Promise<Worker>;
+  process<T = unknown, R = unknown>(queue: string, options: WorkerOptions, handler: TaskHandler<T, R>): Promise<Worker>;
+  process<T = unknown, R = unknown>(queue: string, handler: TaskHandler<T, R>): Promise<Worker>;
   async process(
     queue: string | AnyQueue,
-    options: ProcessOptions | TaskHandler<never, unknown>,
+    options: WorkerOptions | TaskHandler<never, unknown>,
     handler?: TaskHandler<never, unknown>,
-  ): Promise<Processor> {
-    const [given, run] = split<ProcessOptions, TaskHandler<never, unknown>>(options, handler);
+  ): Promise<Worker> {
+    const [given, run] = split<WorkerOptions, TaskHandler<never, unknown>>(options, handler);
     return this.#tasks.process(queue, given, run);
   }
 
   /** The ticket of a task that somebody put in, by its id. Throws INVALID_ARGUMENT for what is no id of a task. */
-  task<R = unknown>(id: string): Ticket<R> {
-    return this.#tasks.ticket(id) as Ticket<R>;
+  task<R = unknown>(id: string): TaskHandle<R> {
+    return this.#tasks.ticket(id) as TaskHandle<R>;
   }
 
   /** The dead letters of a queue, or of an agent's mailbox where the name is an agent's (`@…`). */

@@ -5,7 +5,7 @@ import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefini
 import type { EventOptions, MailOptions } from './messages/message-options.ts';
 import type { ReplyStream, RequestOptions } from './requests/options.ts';
 import type { EnqueueOptions } from './tasks/enqueue-options.ts';
-import type { Ticket } from './tasks/task-handle.ts';
+import type { TaskHandle } from './tasks/task-handle.ts';
 
 /** Any definition of a request. */
 export type AnyRequest = RequestDefinition<unknown, unknown, unknown, unknown, unknown, unknown>;
@@ -40,7 +40,12 @@ export interface Published {
 export interface Verbs {
   send(origin: Origin, to: Recipient, type: string | AnyMessage, body: unknown, options?: MailOptions): Promise<Sent>;
   publish(origin: Origin, topic: string | AnyTopic, body: unknown, options?: EventOptions): Promise<Published>;
-  enqueue(origin: Origin, queue: string | AnyQueue, body: unknown, options?: EnqueueOptions): Promise<Ticket<unknown>>;
+  enqueue(
+    origin: Origin,
+    queue: string | AnyQueue,
+    body: unknown,
+    options?: EnqueueOptions,
+  ): Promise<TaskHandle<unknown>>;
   request(
     origin: Origin,
     to: Recipient,

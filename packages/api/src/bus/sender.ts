@@ -7,7 +7,7 @@ import type { AnyMessage, AnyQueue, AnyRequest, AnyTopic, Published, Recipient, 
 import type { ReplyStream, RequestOptions } from './requests/options.ts';
 import type { BusKernel } from './runtime.ts';
 import type { EnqueueOptions } from './tasks/enqueue-options.ts';
-import type { Ticket } from './tasks/task-handle.ts';
+import type { TaskHandle } from './tasks/task-handle.ts';
 
 /** Somebody who sends. What is sent without being awaited keeps its order. */
 export abstract class Sender {
@@ -43,9 +43,9 @@ export abstract class Sender {
     queue: QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut>,
     body: TaskIn,
     options?: EnqueueOptions,
-  ): Promise<Ticket<ResultOut>>;
-  enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<Ticket<R>>;
-  enqueue(queue: string | AnyQueue, body?: unknown, options?: EnqueueOptions): Promise<Ticket<unknown>> {
+  ): Promise<TaskHandle<ResultOut>>;
+  enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<TaskHandle<R>>;
+  enqueue(queue: string | AnyQueue, body?: unknown, options?: EnqueueOptions): Promise<TaskHandle<unknown>> {
     return this.#kernel.verbs.enqueue(this.#origin, queue, body, options);
   }
 

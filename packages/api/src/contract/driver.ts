@@ -7,16 +7,16 @@
  */
 
 import type { Capabilities } from './capabilities.ts';
-import type { Delivery, Message, MessageInput, StampedMessage, TopicEvent } from './message.ts';
+import type { Delivery, Message, MessageInput, PreparedMessage, TopicEvent } from './message.ts';
 import type {
   Binding,
   BrowsePage,
   DeleteResult,
-  Entry,
-  EntryChange,
   From,
+  KvChange,
+  KvEntry,
+  KvTouch,
   MessageState,
-  Note,
   PendingResult,
   PublishResult,
   PutResult,
@@ -29,8 +29,8 @@ import type {
   StateChange,
   StateRecord,
   TopicInfo,
-  Touch,
   TouchResult,
+  Warning,
 } from './transport.ts';
 
 /** The bounds of one call, as a backend sees them. */
@@ -42,38 +42,38 @@ export interface CallContext {
 }
 
 /** A backend, opened. */
-export interface Backend {
+export interface Driver {
   readonly name: string;
   readonly capabilities: Capabilities;
   /** What {@link Transport.notes} says. A backend without anything to note leaves it out. */
-  readonly notes?: readonly Note[];
-  readonly queues: QueueBackend;
-  readonly topics: TopicBackend;
-  readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
+  readonly warnings?: readonly Warning[];
+  readonly queues: QueueDriver;
+  readonly topics: TopicDriver;
+  readonly kv: KvDriver;
+  readonly admin: AdminDriver;
   /** Present exactly where the feature `calls` is declared. */
-  readonly calls?: CallBackend;
+  readonly calls?: CallDriver;
   /** Tells a loss of the server (`reconnecting`) and its return (`open`). A backend without a server leaves it out. */
   onState?(listener: (change: StateChange) => void): void;
   /** Ends it: frees timers, connections, files. Called once; no call is under way by then and no cursor open. */
   close(): Promise<void>;
 }
 
-export interface QueueBackend {
+export interface QueueDriver {
   send(
     queue: string,
-    messages: readonly StampedMessage[],
+    messages: readonly PreparedMessage[],
     create: boolean,
     context: CallContext,
   ): Promise<SendResult[]>;
   /** When `context.signal` fires: stop waiting and resolve with what is claimed by then (it is released) or reject. */
-  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]>;
+  receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]>;
   settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]>;
   configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void>;
 }
 
 /** What a consumer asks for. */
-export interface Wanted {
+export interface ReceiveRequest {
   readonly max: number;
   readonly waitMs: number;
   readonly consumer: string | undefined;
@@ -100,10 +100,10 @@ export interface EventCursor extends Cursor<TopicEvent> {
   readonly position: string | undefined;
 }
 
-export interface TopicBackend {
+export interface TopicDriver {
   publish(
     topic: string,
-    messages: readonly StampedMessage[],
+    messages: readonly PreparedMessage[],
     ephemeral: boolean,
     context: CallContext,
   ): Promise<PublishResult[]>;
@@ -113,14 +113,14 @@ export interface TopicBackend {
   unbind(queue: string, pattern: string, context: CallContext): Promise<void>;
 }
 
-export interface EntryBackend {
-  get(key: string, context: CallContext): Promise<Entry | undefined>;
+export interface KvDriver {
+  get(key: string, context: CallContext): Promise<KvEntry | undefined>;
   put(key: string, value: Uint8Array, condition: PutCondition, context: CallContext): Promise<PutResult>;
-  touch(touches: readonly Touch[], context: CallContext): Promise<TouchResult[]>;
+  touch(touches: readonly KvTouch[], context: CallContext): Promise<TouchResult[]>;
   delete(key: string, ifRevision: number | undefined, context: CallContext): Promise<DeleteResult>;
-  list(prefix: string, page: Page, context: CallContext): Promise<Entry[]>;
+  list(prefix: string, page: PageQuery, context: CallContext): Promise<KvEntry[]>;
   /** The present entries, then `synced`, then changes, merged to the newest per key. */
-  watch(prefix: string, context: CallContext): Promise<Cursor<EntryChange>>;
+  watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>>;
 }
 
 export interface PutCondition {
@@ -129,12 +129,12 @@ export interface PutCondition {
 }
 
 /** One page of a listing. */
-export interface Page {
+export interface PageQuery {
   readonly limit: number;
   readonly after: string | undefined;
 }
 
-export interface CallBackend {
+export interface CallDriver {
   /** The handler's rejections reach the caller as HANDLER_FAILED with the error's message. */
   serve(
     address: string,
@@ -143,12 +143,12 @@ export interface CallBackend {
     context: CallContext,
   ): Promise<Service>;
   /** `context.deadline` travels with the call. */
-  call(address: string, message: StampedMessage, context: CallContext): AsyncIterable<Message>;
+  call(address: string, message: PreparedMessage, context: CallContext): AsyncIterable<Message>;
 }
 
-export interface AdminBackend {
+export interface AdminDriver {
   queues(filter: QueueFilter, context: CallContext): Promise<QueueInfo[]>;
-  topics(page: Page, context: CallContext): Promise<TopicInfo[]>;
+  topics(page: PageQuery, context: CallContext): Promise<TopicInfo[]>;
   bindings(context: CallContext): Promise<Binding[]>;
   browse(queue: string, filter: BrowseFilter, context: CallContext): Promise<BrowsePage>;
   redrive(queue: string, ids: readonly string[] | undefined, limit: number, context: CallContext): Promise<number>;
@@ -158,24 +158,24 @@ export interface AdminBackend {
     ids: readonly string[] | undefined,
     context: CallContext,
   ): Promise<number>;
-  /** Needed, like {@link AdminBackend.reschedule}, where the feature `cancel` is declared; never called elsewhere. */
+  /** Needed, like {@link AdminDriver.reschedule}, where the feature `cancel` is declared; never called elsewhere. */
   cancel?(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
   reschedule?(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
   deleteQueue(queue: string, context: CallContext): Promise<boolean>;
   /** Deletes everything in this transport's namespace, counters of revisions excepted. */
   clear(context: CallContext): Promise<void>;
-  /** Needed, like {@link AdminBackend.importState}, where the feature `exportState` is declared; never called elsewhere. */
+  /** Needed, like {@link AdminDriver.importState}, where the feature `exportState` is declared; never called elsewhere. */
   exportState?(context: CallContext): AsyncIterable<StateRecord>;
   /** One bounded batch of an import, in the order of the export. */
   importState?(records: readonly StateRecord[], context: CallContext): Promise<number>;
 }
 
-export interface QueueFilter extends Page {
+export interface QueueFilter extends PageQuery {
   readonly names: readonly string[] | undefined;
   readonly prefix: string;
 }
 
-export interface BrowseFilter extends Page {
+export interface BrowseFilter extends PageQuery {
   readonly state: MessageState | undefined;
   readonly ids: readonly string[] | undefined;
 }

@@ -60,7 +60,7 @@ export interface Message {
 }
 
 /** A message with the delivery rules its sender gave; what a backend is handed to store. */
-export interface StampedMessage extends Message {
+export interface PreparedMessage extends Message {
   readonly delayMs: number;
   readonly ttlMs: number | undefined;
   readonly maxAttempts: number | undefined;

@@ -35,12 +35,12 @@ export function checkUserName(name: unknown, what: string): asserts name is stri
 }
 
 /** Throws INVALID_ARGUMENT unless `key` is 1 to 512 bytes of well-formed Unicode without NUL. */
-export function checkEntryKey(key: unknown): asserts key is string {
+export function checkKvKey(key: unknown): asserts key is string {
   if (typeof key !== 'string' || key === '') throw badKey(key);
   checkKeyPrefix(key);
 }
 
-/** Like {@link checkEntryKey}, for a prefix, which may be empty. */
+/** Like {@link checkKvKey}, for a prefix, which may be empty. */
 export function checkKeyPrefix(prefix: unknown): asserts prefix is string {
   if (typeof prefix !== 'string' || prefix.includes('\0') || !prefix.isWellFormed()) throw badKey(prefix);
   if (utf8Length(prefix) > MAX_KEY_BYTES) throw badKey(prefix);

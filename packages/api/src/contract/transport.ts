@@ -29,13 +29,13 @@ export interface Transport extends AsyncDisposable {
   readonly name: string;
   readonly capabilities: Capabilities;
   /** What of the store's settings an operator should know, such as that messages may be lost; `busbar doctor` shows it. */
-  readonly notes?: readonly Note[];
+  readonly warnings?: readonly Warning[];
   readonly state: TransportState;
   /** Calls `listener` at each change of state, in order. Returns what ends that. */
   onState(listener: (change: StateChange) => void): () => void;
   readonly queues: Queues;
   readonly topics: Topics;
-  readonly entries: Entries;
+  readonly kv: KeyValue;
   readonly admin: Admin;
   /** The fast path of requests, where {@link Features.calls} is declared. */
   readonly calls?: Calls;
@@ -47,7 +47,7 @@ export interface Transport extends AsyncDisposable {
 }
 
 /** Something that an operator should know of a store, in one sentence, and what to do about it. */
-export interface Note {
+export interface Warning {
   readonly text: string;
   readonly hint: string;
 }
@@ -237,24 +237,24 @@ export interface Subscription extends AsyncDisposable {
 // --------------------------------------------------------------------------------------------------------- entries
 
 /** Entries: small values with a revision and a time to live (rules RE1, RE2). */
-export interface Entries {
-  get(key: string, options?: CallOptions): Promise<Entry | undefined>;
+export interface KeyValue {
+  get(key: string, options?: CallOptions): Promise<KvEntry | undefined>;
   /** Sets a value, at most 64 KiB. With `ifRevision` only where that is its revision now; 0 = only where there is none. */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<PutResult>;
   /** Renews TTLs, one result each; `createRevision` says whose entry it must still be. Watchers do not see it. */
-  touch(touches: readonly Touch[], options?: CallOptions): Promise<TouchResult[]>;
+  touch(touches: readonly KvTouch[], options?: CallOptions): Promise<TouchResult[]>;
   delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
   /** Entries whose key starts with `prefix`, in the order of their keys' UTF-8 bytes; up to `limit` (default and most 1,000) after key `after`. */
-  list(prefix: string, options?: ListOptions): Promise<Entry[]>;
+  list(prefix: string, options?: ListOptions): Promise<KvEntry[]>;
   /**
    * Gives `onChanges` the present entries, then `synced`, then each change: the newest state per key, no revision twice.
    * One call at a time, its promise is the credit; changes of a key that came meanwhile are merged into the newest.
    */
-  watch(prefix: string, onChanges: OnChanges, options?: CallOptions): Promise<Watch>;
+  watch(prefix: string, onChanges: OnKvChanges, options?: CallOptions): Promise<KvWatch>;
 }
 
 /** A value as it stands. */
-export interface Entry {
+export interface KvEntry {
   readonly key: string;
   readonly value: Uint8Array;
   /** Rises with every put of the key, for ever, over deletion and restarts. */
@@ -274,9 +274,9 @@ export interface PutOptions extends CallOptions {
 /** A conflict is a result, not an error: it has the entry that stands in the way, undefined where there is none. */
 export type PutResult =
   | { readonly status: 'stored'; readonly revision: number; readonly createRevision: number }
-  | { readonly status: 'conflict'; readonly current: Entry | undefined };
+  | { readonly status: 'conflict'; readonly current: KvEntry | undefined };
 
-export interface Touch {
+export interface KvTouch {
   readonly key: string;
   /** 1 or more. */
   readonly ttlMs: number;
@@ -304,15 +304,15 @@ export interface ListOptions extends CallOptions {
 }
 
 /** What a watcher is told. */
-export type EntryChange =
-  | { readonly kind: 'put'; readonly entry: Entry }
+export type KvChange =
+  | { readonly kind: 'put'; readonly entry: KvEntry }
   | { readonly kind: 'deleted' | 'expired'; readonly key: string; readonly revision: number }
   | { readonly kind: 'synced' };
 
-export type OnChanges = (changes: readonly EntryChange[]) => void | Promise<void>;
+export type OnKvChanges = (changes: readonly KvChange[]) => void | Promise<void>;
 
 /** A live watch; like {@link Subscription}. */
-export interface Watch extends AsyncDisposable {
+export interface KvWatch extends AsyncDisposable {
   readonly ended: Promise<BusbarError | undefined>;
   close(): Promise<void>;
 }
@@ -476,7 +476,7 @@ export type StateRecord =
   | { readonly kind: 'binding'; readonly queue: string; readonly pattern: string }
   | { readonly kind: 'event'; readonly topic: string; readonly message: ExportedMessage }
   | {
-      readonly kind: 'entry';
+      readonly kind: 'kv';
       readonly key: string;
       readonly valueBase64: string;
       readonly revision: number;

@@ -1,21 +1,21 @@
 /** What a watcher of entries is told and when, for backends that hear of each change. */
 
 import type { Cursor } from '../contract/driver.ts';
-import type { Entry, EntryChange } from '../contract/transport.ts';
+import type { KvChange, KvEntry } from '../contract/transport.ts';
 import { Condition } from './condition.ts';
 
 /** A change of one key. */
-export type KeyChange = Exclude<EntryChange, { readonly kind: 'synced' }>;
+export type KeyChange = Exclude<KvChange, { readonly kind: 'synced' }>;
 
 /**
  * A watch on the keys that start with a prefix: what is there, `synced`, then the newest change of each key. Tell it
  * each change from before the present entries are read, then {@link WatchCursor.begin} with these: so there is neither a
  * gap nor a revision told twice. It never holds more than one change a key.
  */
-export class WatchCursor implements Cursor<EntryChange> {
+export class WatchCursor implements Cursor<KvChange> {
   readonly #prefix: string;
   readonly #onClose: () => void;
-  #present: readonly EntryChange[] | undefined;
+  #present: readonly KvChange[] | undefined;
   readonly #changes = new Map<string, KeyChange>();
   readonly #news = new Condition();
   #isClosed = false;
@@ -26,7 +26,7 @@ export class WatchCursor implements Cursor<EntryChange> {
   }
 
   /** Takes the entries that are there; changes that they include already are forgotten. */
-  begin(present: readonly Entry[]): void {
+  begin(present: readonly KvEntry[]): void {
     for (const { key, revision } of present) {
       const known = this.#changes.get(key);
       if (known !== undefined && revisionOf(known) <= revision) this.#changes.delete(key);
@@ -44,7 +44,7 @@ export class WatchCursor implements Cursor<EntryChange> {
     this.#news.notify();
   }
 
-  async next(max: number): Promise<readonly EntryChange[]> {
+  async next(max: number): Promise<readonly KvChange[]> {
     while (!this.#isClosed) {
       const taken = this.#take(max);
       if (taken.length > 0) return taken;
@@ -60,7 +60,7 @@ export class WatchCursor implements Cursor<EntryChange> {
     return Promise.resolve();
   }
 
-  #take(max: number): readonly EntryChange[] {
+  #take(max: number): readonly KvChange[] {
     if (this.#present === undefined) return [];
     const taken = this.#present.slice(0, max);
     if (taken.length > 0) {

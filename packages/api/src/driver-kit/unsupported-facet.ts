@@ -1,15 +1,15 @@
 /** Facets of a backend that are still to be written. */
 
-import type { Backend } from '../contract/driver.ts';
+import type { Driver } from '../contract/driver.ts';
 import { BusbarError } from '../contract/errors.ts';
 
 /** The facets that every backend has. */
-export type FacetName = 'queues' | 'topics' | 'entries' | 'admin';
+export type FacetName = 'queues' | 'topics' | 'kv' | 'admin';
 
-const METHODS: { readonly [Name in FacetName]: readonly (keyof Backend[Name])[] } = {
+const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] } = {
   queues: ['send', 'receive', 'settle', 'configure'],
   topics: ['publish', 'open', 'bind', 'unbind'],
-  entries: ['get', 'put', 'touch', 'delete', 'list', 'watch'],
+  kv: ['get', 'put', 'touch', 'delete', 'list', 'watch'],
   admin: ['queues', 'topics', 'bindings', 'browse', 'redrive', 'purge', 'deleteQueue', 'clear'],
 };
 
@@ -17,12 +17,12 @@ const METHODS: { readonly [Name in FacetName]: readonly (keyof Backend[Name])[] 
  * A facet whose every method rejects with UNSUPPORTED: to begin a backend with, so that the suite runs before all is
  * written. Spread it to write one method after the other: `{ ...unsupportedFacet('queues'), send }`.
  */
-export function unsupportedFacet<Name extends FacetName>(name: Name): Backend[Name] {
+export function unsupportedFacet<Name extends FacetName>(name: Name): Driver[Name] {
   const methods = METHODS[name].map((method) => [
     method,
     () => Promise.reject(unsupported(`${name}.${String(method)}`)),
   ]);
-  return Object.fromEntries(methods) as Backend[Name];
+  return Object.fromEntries(methods) as Driver[Name];
 }
 
 function unsupported(operation: string): BusbarError {

@@ -1,7 +1,7 @@
 /** The operator's view of a transport: arguments checked, imports cut into batches. */
 
 import { requireFeature } from '../contract/capabilities.ts';
-import type { CallContext, Page } from '../contract/driver.ts';
+import type { CallContext, PageQuery } from '../contract/driver.ts';
 import { invalid, toBusbarError } from '../contract/errors.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
 import type { Admin, CallOptions, ListOptions, StateRecord } from '../contract/transport.ts';
@@ -24,7 +24,7 @@ const CALL_KEYS = ['timeoutMs', 'signal'];
 const MAX_PAGE = 1000;
 const DEFAULT_BROWSE = 100;
 const IMPORT_BATCH = 500;
-const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'entry', 'revision'];
+const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'kv', 'revision'];
 
 /** The operator's view of the transport, without the export, which is no promise. */
 export function openOperations(shared: Shared): Omit<Admin, 'exportState'> {
@@ -199,7 +199,7 @@ function unfolded(record: StateRecord): StateRecord {
   return { ...record, settings };
 }
 
-function checkPage(options: ListOptions | undefined): Page {
+function checkPage(options: ListOptions | undefined): PageQuery {
   checkInteger(options?.limit, 'limit', { min: 1, max: MAX_PAGE });
   if (options?.after !== undefined && (typeof options.after !== 'string' || options.after.length > 1024)) {
     throw badText('after', options.after);

@@ -1,6 +1,6 @@
 /** The fast path of requests: arguments checked, time-outs kept, replies credited. */
 
-import type { CallBackend, CallContext } from '../contract/driver.ts';
+import type { CallContext, CallDriver } from '../contract/driver.ts';
 import { BusbarError, toBusbarError } from '../contract/errors.ts';
 import type { Message, MessageInput } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
@@ -22,7 +22,7 @@ const DEFAULT_MAX = 16;
 const LEFT = new BusbarError('ABORTED', 'the caller left');
 
 /** The fast path over `backend`. */
-export function openCalls(shared: Shared, backend: CallBackend): Calls {
+export function openCalls(shared: Shared, backend: CallDriver): Calls {
   return {
     async serve(address, options, handler) {
       shared.assertOpen('calls.serve');
@@ -43,7 +43,7 @@ export function openCalls(shared: Shared, backend: CallBackend): Calls {
 /** The replies to one call; an error says where it arose. */
 async function* call(
   shared: Shared,
-  backend: CallBackend,
+  backend: CallDriver,
   address: string,
   message: MessageInput,
   options: CallOptions,

@@ -2,8 +2,8 @@
 
 import type { Cursor } from '../contract/driver.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
-import { checkEntryKey, checkKeyPrefix } from '../contract/names.ts';
-import type { Entries, EntryChange, PutOptions, Touch, Watch } from '../contract/transport.ts';
+import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
+import type { KeyValue, KvChange, KvTouch, KvWatch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
   checkDuration,
@@ -24,73 +24,73 @@ const MAX_PAGE = 1000;
 const TTL_RANGE = { min: 1, max: MAX_DURATION_MS };
 
 /** The entries of the transport. */
-export function openEntries(shared: Shared): Entries {
+export function openEntries(shared: Shared): KeyValue {
   const { backend, underWay } = shared;
   return {
     async get(key, options) {
-      shared.assertOpen('entries.get');
-      checkEntryKey(key);
+      shared.assertOpen('kv.get');
+      checkKvKey(key);
       checkOptions(options, CALL_KEYS, 'get options');
-      const plan = { operation: 'entries.get', whenAbandoned: 'failed' } as const;
-      return underWay.run(plan, options, (context) => backend.entries.get(key, context));
+      const plan = { operation: 'kv.get', whenAbandoned: 'failed' } as const;
+      return underWay.run(plan, options, (context) => backend.kv.get(key, context));
     },
     async put(key, value, options) {
-      shared.assertOpen('entries.put');
-      checkEntryKey(key);
+      shared.assertOpen('kv.put');
+      checkKvKey(key);
       const own = ownValue(value);
       const condition = checkPut(options);
-      const plan = { operation: 'entries.put', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.entries.put(key, own, condition, context));
+      const plan = { operation: 'kv.put', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.kv.put(key, own, condition, context));
     },
     async touch(touches, options) {
-      shared.assertOpen('entries.touch', true);
+      shared.assertOpen('kv.touch', true);
       checkOptions(options, CALL_KEYS, 'touch options');
       const own = checkTouches(touches);
-      const plan = { operation: 'entries.touch', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.entries.touch(own, context));
+      const plan = { operation: 'kv.touch', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.kv.touch(own, context));
     },
     async delete(key, options) {
-      shared.assertOpen('entries.delete', true);
-      checkEntryKey(key);
+      shared.assertOpen('kv.delete', true);
+      checkKvKey(key);
       checkOptions(options, ['ifRevision', ...CALL_KEYS], 'delete options');
       checkInteger(options?.ifRevision, 'ifRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });
-      const plan = { operation: 'entries.delete', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.entries.delete(key, options?.ifRevision, context));
+      const plan = { operation: 'kv.delete', whenAbandoned: 'unknown' } as const;
+      return underWay.run(plan, options, (context) => backend.kv.delete(key, options?.ifRevision, context));
     },
     async list(prefix, options) {
-      shared.assertOpen('entries.list');
+      shared.assertOpen('kv.list');
       checkKeyPrefix(prefix);
       checkOptions(options, ['limit', 'after', ...CALL_KEYS], 'list options');
       checkInteger(options?.limit, 'limit', { min: 1, max: MAX_PAGE });
-      if (options?.after !== undefined) checkEntryKey(options.after);
+      if (options?.after !== undefined) checkKvKey(options.after);
       const page = { limit: options?.limit ?? MAX_PAGE, after: options?.after };
-      const plan = { operation: 'entries.list', whenAbandoned: 'failed' } as const;
-      return underWay.run(plan, options, (context) => backend.entries.list(prefix, page, context));
+      const plan = { operation: 'kv.list', whenAbandoned: 'failed' } as const;
+      return underWay.run(plan, options, (context) => backend.kv.list(prefix, page, context));
     },
     async watch(prefix, onChanges, options) {
-      shared.assertOpen('entries.watch');
+      shared.assertOpen('kv.watch');
       checkKeyPrefix(prefix);
       checkFunction(onChanges, 'onChanges');
       checkOptions(options, CALL_KEYS, 'watch options');
       const plan = {
-        operation: 'entries.watch',
+        operation: 'kv.watch',
         whenAbandoned: 'failed',
-        onLate: (cursor: Cursor<EntryChange>) => void cursor.close(),
+        onLate: (cursor: Cursor<KvChange>) => void cursor.close(),
       } as const;
-      const cursor = await underWay.run(plan, options, (context) => backend.entries.watch(prefix, context));
+      const cursor = await underWay.run(plan, options, (context) => backend.kv.watch(prefix, context));
       return lead(new OpenWatch(new Pump(cursor, MAX_PAGE, onChanges)), shared);
     },
   };
 }
 
-class OpenWatch implements Watch {
-  readonly #pump: Pump<EntryChange>;
+class OpenWatch implements KvWatch {
+  readonly #pump: Pump<KvChange>;
 
-  constructor(pump: Pump<EntryChange>) {
+  constructor(pump: Pump<KvChange>) {
     this.#pump = pump;
   }
 
-  get ended(): Watch['ended'] {
+  get ended(): KvWatch['ended'] {
     return this.#pump.ended;
   }
 
@@ -110,12 +110,12 @@ function checkPut(options: PutOptions | undefined): { ttlMs: number | undefined;
   return { ttlMs: options?.ttlMs, ifRevision: options?.ifRevision };
 }
 
-function checkTouches(touches: unknown): Touch[] {
+function checkTouches(touches: unknown): KvTouch[] {
   checkArray(touches, 'touches', MAX_BATCH);
   return touches.map((touch) => {
     checkOptions(touch, ['key', 'ttlMs', 'createRevision'], 'touch');
-    const { key, ttlMs, createRevision } = touch as Touch;
-    checkEntryKey(key);
+    const { key, ttlMs, createRevision } = touch as KvTouch;
+    checkKvKey(key);
     if (ttlMs === undefined) throw invalid('a touch needs ttlMs', 'Say how long the entry shall live from now.');
     checkDuration(ttlMs, 'ttlMs', TTL_RANGE);
     checkInteger(createRevision, 'createRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });

@@ -1,19 +1,19 @@
 /** Makes a transport of a backend: leads its life, and lends its facets what they share. */
 
 import type { Capabilities } from '../contract/capabilities.ts';
-import type { Backend } from '../contract/driver.ts';
+import type { Driver } from '../contract/driver.ts';
 import { BusbarError, toBusbarError } from '../contract/errors.ts';
 import type {
   Admin,
   Calls,
   CloseOptions,
-  Entries,
-  Note,
+  KeyValue,
   Queues,
   StateChange,
   Topics,
   Transport,
   TransportState,
+  Warning,
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { openExport, openOperations } from './admin.ts';
@@ -31,7 +31,7 @@ import { checkDeclared } from './validate-capabilities.ts';
  * The transport over `backend`. Authors of backends call it last in their opener. A backend that declares what it does not
  * have is a TypeError.
  */
-export function openTransport(backend: Backend): Transport {
+export function openTransport(backend: Driver): Transport {
   checkDeclared(backend);
   return new OpenTransport(backend);
 }
@@ -39,13 +39,13 @@ export function openTransport(backend: Backend): Transport {
 class OpenTransport implements Transport {
   readonly name: string;
   readonly capabilities: Capabilities;
-  readonly notes?: readonly Note[];
+  readonly warnings?: readonly Warning[];
   readonly queues: Queues;
   readonly topics: Topics;
-  readonly entries: Entries;
+  readonly kv: KeyValue;
   readonly admin: Admin;
   readonly calls?: Calls;
-  readonly #backend: Backend;
+  readonly #backend: Driver;
   readonly #underWay: CallsUnderWay;
   readonly #leases = new HeldLeases();
   readonly #closables = new Set<Closable>();
@@ -53,11 +53,11 @@ class OpenTransport implements Transport {
   #state: TransportState = 'open';
   #closed: Promise<void> | undefined;
 
-  constructor(backend: Backend) {
+  constructor(backend: Driver) {
     this.#backend = backend;
     this.name = backend.name;
     this.capabilities = deepFreeze(backend.capabilities);
-    if (backend.notes !== undefined) this.notes = deepFreeze([...backend.notes]);
+    if (backend.warnings !== undefined) this.warnings = deepFreeze([...backend.warnings]);
     this.#underWay = new CallsUnderWay(backend.name, () => this.#state === 'reconnecting');
     const shared: Shared = {
       backend,
@@ -69,7 +69,7 @@ class OpenTransport implements Transport {
     };
     this.queues = locate(openQueues(shared), 'queues', this.name);
     this.topics = locate(openTopics(shared), 'topics', this.name);
-    this.entries = locate(openEntries(shared), 'entries', this.name);
+    this.kv = locate(openEntries(shared), 'kv', this.name);
     this.admin = { ...locate(openOperations(shared), 'admin', this.name), ...openExport(shared) };
     if (backend.calls !== undefined) this.calls = openCalls(shared, backend.calls);
     backend.onState?.((change) => {

@@ -3,7 +3,7 @@
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
-import type { Headers, MessageInput, StampedMessage } from '../contract/message.ts';
+import type { Headers, MessageInput, PreparedMessage } from '../contract/message.ts';
 import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
 import {
   checkArray,
@@ -32,7 +32,7 @@ const MAX_HEADER_BYTES = 16_384;
 const NO_HEADERS: Headers = Object.freeze({});
 
 /** Stamps a batch: throws for the first bad message, before any has an effect (rule RD2). */
-export function stampAll(inputs: unknown, topic: string | undefined, capabilities: Capabilities): StampedMessage[] {
+export function stampAll(inputs: unknown, topic: string | undefined, capabilities: Capabilities): PreparedMessage[] {
   checkArray(inputs, 'messages', MAX_BATCH);
   const stamped = inputs.map((input) => stamp(input as MessageInput, topic, capabilities.maxBodyBytes));
   if (stamped.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
@@ -40,7 +40,7 @@ export function stampAll(inputs: unknown, topic: string | undefined, capabilitie
 }
 
 /** Stamps one message: checks every field, fills in what is missing, copies the body and the headers. */
-export function stamp(input: MessageInput, topic: string | undefined, maxBodyBytes: number): StampedMessage {
+export function stamp(input: MessageInput, topic: string | undefined, maxBodyBytes: number): PreparedMessage {
   if (typeof input !== 'object' || input === null) {
     throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
   }

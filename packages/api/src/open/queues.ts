@@ -1,6 +1,6 @@
 /** The queues of a transport: arguments checked, leases counted, what came too late given back. */
 
-import type { CallContext, Wanted } from '../contract/driver.ts';
+import type { CallContext, ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import type { Delivery } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
@@ -107,7 +107,7 @@ function checkSendOptions(options: SendOptions | undefined): void {
   checkBoolean(options?.create, 'create');
 }
 
-function checkReceiveOptions(options: ReceiveOptions | undefined): Wanted {
+function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveRequest {
   checkOptions(options, ['max', 'waitMs', 'consumer', 'signal'], 'receive options');
   checkInteger(options?.max, 'max', { min: 1, max: 1000 });
   checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });

@@ -1,6 +1,6 @@
 /** What the facets of one transport share. */
 
-import type { Backend } from '../contract/driver.ts';
+import type { Driver } from '../contract/driver.ts';
 import type { CallsUnderWay } from './inflight-calls.ts';
 import type { HeldLeases } from './lease-tracker.ts';
 
@@ -11,7 +11,7 @@ export interface Closable {
 
 /** What the facets of one transport share. */
 export interface Shared {
-  readonly backend: Backend;
+  readonly backend: Driver;
   readonly underWay: CallsUnderWay;
   readonly leases: HeldLeases;
   readonly closables: Set<Closable>;

@@ -290,7 +290,7 @@ describe.each(backends)('agents over %s', (backend) => {
       await new Promise((resolve) => setTimeout(resolve, 100));
       expect(await online()).toHaveLength(1);
     }
-    await bus.transport.entries.delete(`$live/agent/${agent.instance}`);
+    await bus.transport.kv.delete(`$live/agent/${agent.instance}`);
     await expect.poll(() => evictions).toEqual(['evicted']);
     expect(await online()).toHaveLength(1);
     expect(agent.state).toBe('online');

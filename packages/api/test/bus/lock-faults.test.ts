@@ -1,6 +1,6 @@
 /** Locks while the store fails: answers that are lost or late, renewals that do not get through. */
 
-import { type Bus, BusbarError, type Entries } from '@busbar/api';
+import { type Bus, BusbarError, type KeyValue } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { Lab } from '../lab.ts';
@@ -12,11 +12,11 @@ const away = (): BusbarError => new BusbarError('UNAVAILABLE', 'the server is aw
 function inject<K extends 'put' | 'touch' | 'delete'>(
   bus: Bus,
   name: K,
-  fault: (real: Entries[K]) => (...args: Parameters<Entries[K]>) => ReturnType<Entries[K]>,
+  fault: (real: KeyValue[K]) => (...args: Parameters<KeyValue[K]>) => ReturnType<KeyValue[K]>,
 ): void {
-  const { entries } = bus.transport;
-  const real = entries[name].bind(entries) as Entries[K];
-  Object.defineProperty(entries, name, { value: fault(real) });
+  const { kv } = bus.transport;
+  const real = kv[name].bind(kv) as KeyValue[K];
+  Object.defineProperty(kv, name, { value: fault(real) });
 }
 
 test('an attempt that stored while its waiter gave up is undone', async () => {

@@ -83,7 +83,7 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const during = bus.lock('gone', { ttlMs: 90 }, async (lock) => {
-      await bus.transport.entries.delete('$lock/gone');
+      await bus.transport.kv.delete('$lock/gone');
       await new Promise<void>((resolve) => lock.signal.addEventListener('abort', () => resolve()));
     });
     await expect(during).rejects.toEqual(code('LEASE_LOST'));
@@ -93,7 +93,7 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const dead = await lab.bus();
     // As a killed process leaves it: nobody renews the entry.
-    await dead.transport.entries.put('$lock/x', new TextEncoder().encode('{}'), { ttlMs: 150, ifRevision: 0 });
+    await dead.transport.kv.put('$lock/x', new TextEncoder().encode('{}'), { ttlMs: 150, ifRevision: 0 });
     const bus = await lab.bus();
     expect(await bus.holder('x')).toMatchObject({ owner: 'unknown' });
     const lock = await bus.lock('x', { waitMs: 5000 });

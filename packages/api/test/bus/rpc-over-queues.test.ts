@@ -25,8 +25,8 @@ describe('requests over queues', () => {
     await expect.poll(() => parts.length).toBe(1);
     const unknown = two.request('agent', 'x').catch((error: BusbarError) => error);
     await expect.poll(() => begun).toBe(2);
-    const [entry] = await two.transport.entries.list('$serve/');
-    await two.transport.entries.delete(entry!.key);
+    const [entry] = await two.transport.kv.list('$serve/');
+    await two.transport.kv.delete(entry!.key);
     expect(await read).toMatchObject({ code: 'CLOSED', outcome: 'unknown' });
     expect(['CLOSED', 'NO_RESPONDER']).toContain(((await unknown) as BusbarError).code);
     gate.resolve();
@@ -79,8 +79,8 @@ describe('requests over queues', () => {
     await two.request('agent', 'x');
     await two.close();
     expect((await one.transport.admin.queues({ prefix: '$reply.' })).map(({ name }) => name)).toEqual([]);
-    expect(await one.transport.entries.list('$serve/')).toEqual([]);
-    expect(await one.transport.entries.list('$live/')).toEqual([]);
+    expect(await one.transport.kv.list('$serve/')).toEqual([]);
+    expect(await one.transport.kv.list('$live/')).toEqual([]);
     const [calls] = await one.transport.admin.queues({ names: ['$call.agent'] });
     expect(calls?.settings.expireIdleMs).toBe(60_000);
   });

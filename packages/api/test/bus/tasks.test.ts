@@ -246,9 +246,9 @@ describe.each(backends)('on %s', (backend) => {
       return task.body;
     });
     let puts = 0;
-    const { entries } = b.transport;
-    const put = entries.put.bind(entries);
-    Object.defineProperty(entries, 'put', {
+    const { kv } = b.transport;
+    const put = kv.put.bind(kv);
+    Object.defineProperty(kv, 'put', {
       value: (...args: Parameters<typeof put>) => {
         puts += 1;
         return put(...args);
@@ -301,7 +301,7 @@ describe.each(backends)('on %s', (backend) => {
     const ticket = await bus.enqueue('quiet');
     await done.promise;
     await waitFor(async () => (await ticket.status()) === 'unknown', { what: 'no trace' });
-    expect(await bus.transport.entries.list('$task/')).toEqual([]);
+    expect(await bus.transport.kv.list('$task/')).toEqual([]);
     await expect(ticket.result()).rejects.toEqual(code('NOT_FOUND'));
   });
 

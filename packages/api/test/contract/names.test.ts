@@ -1,14 +1,7 @@
 /** The grammar of names and the one matcher, held against a reference written in another way. */
 
 import { isBusbarError, matchTopic } from '@busbar/api';
-import {
-  checkEntryKey,
-  checkPattern,
-  checkQueueName,
-  checkTopic,
-  compareUtf8,
-  utf8Length,
-} from '@busbar/api/transport';
+import { checkKvKey, checkPattern, checkQueueName, checkTopic, compareUtf8, utf8Length } from '@busbar/api/transport';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
@@ -99,7 +92,7 @@ describe('names', () => {
     expect(() => checkPattern(name)).toThrow(),
   );
   test.each(['', 'a\0b', '\ud800', 'é'.repeat(257), 3])('%j is no key', (key) =>
-    expect(() => checkEntryKey(key)).toThrow(),
+    expect(() => checkKvKey(key)).toThrow(),
   );
 });
 

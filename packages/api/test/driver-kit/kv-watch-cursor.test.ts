@@ -1,17 +1,17 @@
 /** What a watch tells of changes that come before, while and after the present entries are read. */
 
-import { type Entry, type EntryChange, WatchCursor } from '@busbar/api/transport';
+import { type KvChange, type KvEntry, WatchCursor } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
-function entry(key: string, revision: number): Entry {
+function entry(key: string, revision: number): KvEntry {
   return { key, value: new Uint8Array(), revision, createRevision: 1, ttlLeftMs: undefined };
 }
 
-function put(key: string, revision: number): EntryChange & { kind: 'put' } {
+function put(key: string, revision: number): KvChange & { kind: 'put' } {
   return { kind: 'put', entry: entry(key, revision) };
 }
 
-function brief(changes: readonly EntryChange[]): string[] {
+function brief(changes: readonly KvChange[]): string[] {
   return changes.map((change) => {
     if (change.kind === 'synced') return 'synced';
     return change.kind === 'put' ? `${change.entry.key} ${change.entry.revision}` : `${change.key} ${change.kind}`;

@@ -1,9 +1,9 @@
 /** What `openTransport` does for every backend, held against a backend that does almost nothing. */
 
 import {
-  type Backend,
   type Capabilities,
   type Delivery,
+  type Driver,
   type Features,
   openTransport,
   type Transport,
@@ -40,9 +40,9 @@ const capabilities: Capabilities = {
 };
 
 interface Overrides {
-  readonly queues?: Partial<Backend['queues']>;
-  readonly topics?: Partial<Backend['topics']>;
-  readonly admin?: Partial<Backend['admin']>;
+  readonly queues?: Partial<Driver['queues']>;
+  readonly topics?: Partial<Driver['topics']>;
+  readonly admin?: Partial<Driver['admin']>;
   readonly capabilities?: Capabilities;
   readonly close?: () => Promise<void>;
 }
@@ -61,7 +61,7 @@ function open(overrides: Overrides): Transport {
     close: async () => {},
     ...overrides,
   };
-  return openTransport(backend as unknown as Backend);
+  return openTransport(backend as unknown as Driver);
 }
 
 const delivery = { receipt: 'r1', leaseLeftMs: 60_000 } as Delivery;
@@ -203,21 +203,21 @@ test('a backend that declares what it does not have is a mistake of its author',
 });
 
 test('a facet that is still to be written refuses every method, but for those that are', async () => {
-  const backend: Backend = {
+  const backend: Driver = {
     name: 'begun',
     capabilities,
     queues: { ...unsupportedFacet('queues'), send: async () => [] },
     topics: unsupportedFacet('topics'),
-    entries: unsupportedFacet('entries'),
+    kv: unsupportedFacet('kv'),
     admin: unsupportedFacet('admin'),
     close: async () => {},
   };
   await using transport = openTransport(backend);
-  const { queues, topics, entries, admin } = transport;
+  const { queues, topics, kv, admin } = transport;
   await expect(queues.send('q', [])).resolves.toEqual([]);
   const refusal = { code: 'UNSUPPORTED', transport: 'begun', outcome: 'failed' };
   await expect(queues.receive('q')).rejects.toMatchObject({ ...refusal, operation: 'queues.receive' });
   await expect(topics.subscribe('t', {}, () => {})).rejects.toMatchObject(refusal);
-  await expect(entries.watch('', () => {})).rejects.toMatchObject({ ...refusal, operation: 'entries.watch' });
+  await expect(kv.watch('', () => {})).rejects.toMatchObject({ ...refusal, operation: 'kv.watch' });
   await expect(admin.clear()).rejects.toMatchObject({ ...refusal, operation: 'admin.clear' });
 });

@@ -1,7 +1,7 @@
 /** Backpressure: nobody gets more than asked for, and nothing grows without a bound or goes without a word. */
 
 import { isBusbarError } from '@busbar/api';
-import type { EntryChange, SendResult, Transport } from '@busbar/api/transport';
+import type { KvChange, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
 import { consume, idsOf, onceEach, texts } from '../steps/consuming.ts';
@@ -53,8 +53,8 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const [publisher, client] = [await lab.transport(), await lab.open()];
       const gate = Promise.withResolvers<void>();
-      const watched: EntryChange[] = [];
-      await client.entries.watch('key', async (changes) => {
+      const watched: KvChange[] = [];
+      await client.kv.watch('key', async (changes) => {
         watched.push(...changes);
         await gate.promise;
       });
@@ -66,7 +66,7 @@ export const cases: readonly ConformanceCase[] = [
       const log = await follow(lab, client, 'kept', { from: 'start' });
       const kept = await publishTexts(lab, publisher, 'kept', 500);
       await flood(publisher, 'flood');
-      for (let turn = 1; turn <= 200; turn += 1) await publisher.entries.put('key', Buffer.from(`v${turn}`));
+      for (let turn = 1; turn <= 200; turn += 1) await publisher.kv.put('key', Buffer.from(`v${turn}`));
       gate.resolve();
       await log.has(kept, 'what the log kept');
       await lab.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
@@ -172,7 +172,7 @@ export const cases: readonly ConformanceCase[] = [
     smoke: true,
     async run(lab) {
       const transport = await lab.transport();
-      const { queues, topics, entries, capabilities } = transport;
+      const { queues, topics, kv, capabilities } = transport;
       const over = { body: new Uint8Array(capabilities.maxBodyBytes + 1) };
       const small = lab.messages(2, {}, 'beside');
       const sends = [
@@ -180,7 +180,7 @@ export const cases: readonly ConformanceCase[] = [
         () => queues.send('inbox', [...small, over]),
         () => topics.publish('news', [over, ...small]),
         () => topics.publish('news', [over], { ephemeral: true }),
-        () => entries.put('key', new Uint8Array(65_537)),
+        () => kv.put('key', new Uint8Array(65_537)),
       ];
       const log = await follow(lab, transport, 'news');
       for (const [index, send] of sends.entries()) {
@@ -188,7 +188,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
       }
       lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
-      lab.check.equal(await entries.get('key'), undefined, 'the entry');
+      lab.check.equal(await kv.get('key'), undefined, 'the entry');
       await lab.send(transport, 'inbox', lab.messages(1));
       await publish(lab, transport, 'news', lab.messages(1));
       await log.has(['m0'], 'events');
@@ -209,7 +209,7 @@ async function flood(publisher: Transport, topic: string): Promise<void> {
   }
 }
 
-function valuesOf(changes: readonly EntryChange[]): string[] {
+function valuesOf(changes: readonly KvChange[]): string[] {
   return changes.flatMap((change) => (change.kind === 'put' ? [Buffer.from(change.entry.value).toString()] : []));
 }
 

@@ -36,7 +36,7 @@ export const cases: readonly ConformanceCase[] = [
         [['held', 0]],
         'queues of the store',
       );
-      lab.check.equal(await stays.entries.list(''), [], 'entries of the store');
+      lab.check.equal(await stays.kv.list(''), [], 'entries of the store');
     },
   },
   {
@@ -57,7 +57,7 @@ export const cases: readonly ConformanceCase[] = [
       await publish(lab, stays, 'news', lab.messages(1));
       await lab.until('the handler runs', () => begun === 1);
       const sends = lab.messages(30, {}, 'sent').map((message) => lab.send(client, 'inbox', [message]));
-      const put = client.entries.put('key', Uint8Array.of(1));
+      const put = client.kv.put('key', Uint8Array.of(1));
       let isOver = false;
       const closed = client.close().then(() => (isOver = true));
       const results = (await Promise.all(sends)).flat();
@@ -112,7 +112,7 @@ export const cases: readonly ConformanceCase[] = [
         await client.topics.subscribe('news.*', {}, handle),
         await client.topics.subscribe('>', { from: 'start' }, handle),
       ];
-      const watch = await client.entries.watch('', handle);
+      const watch = await client.kv.watch('', handle);
       await client.close();
       for (const { retryable, outcome } of await Promise.all(refusals))
         lab.check.equal([retryable, outcome], [false, 'failed'], 'what the wait was told');

@@ -153,7 +153,7 @@ export const cases: readonly ConformanceCase[] = [
       for (let round = 0; round < 25; round += 1) {
         const name = `created.${round}`;
         const puts = [...clients, ...clients].map((client, index) =>
-          client.entries.put(name, Uint8Array.of(index), { ifRevision: 0 }),
+          client.kv.put(name, Uint8Array.of(index), { ifRevision: 0 }),
         );
         const sends = clients.map((client) => client.queues.send(name, [{ id: 'same', body }]));
         const settings = clients.map((client) => client.queues.configure(name, { maxAttempts: 9 }));
@@ -161,7 +161,7 @@ export const cases: readonly ConformanceCase[] = [
         const results = await Promise.all(puts);
         const winners = results.flatMap((result, index) => (result.status === 'stored' ? [index] : []));
         lab.check.equal(winners.length, 1, 'puts that created the entry');
-        lab.check.equal((await first.entries.get(name))?.value[0], winners[0], 'the value is that of the winner');
+        lab.check.equal((await first.kv.get(name))?.value[0], winners[0], 'the value is that of the winner');
         const stored = (await Promise.all(sends)).flat().filter(({ status }) => status === 'stored');
         lab.check.equal(stored.length, 1, 'sends of one id that were stored');
         await Promise.all([...settings, ...bindings]);
@@ -225,12 +225,12 @@ async function workUntilClosed(lab: Lab, client: Transport): Promise<string[]> {
 
 /** Ten subscriptions, ten watches, a binding and twenty waits that end again; gives what handled for them. */
 async function churn(transport: Transport): Promise<WeakRef<object>[]> {
-  const { topics, entries, queues } = transport;
+  const { topics, kv, queues } = transport;
   const handlers = Array.from({ length: 20 }, () => () => undefined);
   const live = await Promise.all(
     handlers.map(
       (handler, index): Promise<Pick<Subscription, 'close'>> =>
-        index < 10 ? topics.subscribe('churned.*', {}, handler) : entries.watch('churned/', handler),
+        index < 10 ? topics.subscribe('churned.*', {}, handler) : kv.watch('churned/', handler),
     ),
   );
   const enough = new AbortController();

@@ -58,20 +58,20 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA1', 'RQ9'],
     smoke: true,
     async run(lab) {
-      const { queues, topics, entries, admin } = await lab.transport();
+      const { queues, topics, kv, admin } = await lab.transport();
       const { check } = lab;
       await check.rejects(queues.send('no.such', [{ body }], { create: false }), 'NOT_FOUND', 'a send to no queue');
       check.equal(await queues.receive('no.such'), [], 'received from no queue');
       const [settled] = await queues.settle([{ receipt: 'no such receipt', action: 'ack' }]);
       check.equal(settled?.status, 'lease-lost', 'an ack of no receipt');
-      check.equal(await entries.get('no/such'), undefined, 'no entry');
-      check.equal((await entries.delete('no/such')).status, 'absent', 'a delete of no entry');
-      check.equal((await entries.delete('no/such', { ifRevision: 1 })).status, 'absent', 'a delete of no revision');
-      const [touched] = await entries.touch([{ key: 'no/such', ttlMs: 9 }]);
+      check.equal(await kv.get('no/such'), undefined, 'no entry');
+      check.equal((await kv.delete('no/such')).status, 'absent', 'a delete of no entry');
+      check.equal((await kv.delete('no/such', { ifRevision: 1 })).status, 'absent', 'a delete of no revision');
+      const [touched] = await kv.touch([{ key: 'no/such', ttlMs: 9 }]);
       check.equal(touched?.status, 'lost', 'a touch of no entry');
-      const put = await entries.put('no/such', body, { ifRevision: 7 });
+      const put = await kv.put('no/such', body, { ifRevision: 7 });
       check.equal(put.status === 'conflict' && put.current === undefined, true, 'a put over no revision is a conflict');
-      check.equal(await entries.list('no/'), [], 'entries under no prefix');
+      check.equal(await kv.list('no/'), [], 'entries under no prefix');
       check.equal(await topics.unbind('no.such', 'topic'), undefined, 'an unbind of no binding');
       check.equal(await admin.queues({ names: ['no.such'] }), [], 'queues of that name');
       check.equal((await admin.browse('no.such')).messages, [], 'messages of no queue');
@@ -99,10 +99,10 @@ export const cases: readonly ConformanceCase[] = [
       await publish(lab, transport, deep, lab.messages(1));
       await log.has(['m0'], 'an event on a topic of 16 tokens');
       const keys = ['x'.repeat(512), '😀'.repeat(128), ' \n*>%_\\\'"/../..', '\u0001', '\uff5e', '\u{1f600}'];
-      for (const key of keys) await transport.entries.put(key, body);
-      const listed = (await transport.entries.list('')).map(({ key }) => key);
+      for (const key of keys) await transport.kv.put(key, body);
+      const listed = (await transport.kv.list('')).map(({ key }) => key);
       lab.check.equal(listed, keys.toSorted(byBytes), 'keys that are legal');
-      const behind = (await transport.entries.list('', { after: '\uff5e' })).map(({ key }) => key);
+      const behind = (await transport.kv.list('', { after: '\uff5e' })).map(({ key }) => key);
       lab.check.equal(behind, ['\u{1f600}', keys[1]], 'keys whose bytes are higher than those of U+FF5E');
     },
   },
@@ -216,7 +216,7 @@ export const cases: readonly ConformanceCase[] = [
       await judge('queues.send', () => client.queues.send('no.such', [{ body }], { create: false }));
       await judge('queues.receive', () => client.queues.receive('queue', { signal: AbortSignal.abort() }));
       await judge('topics.publish', () => client.topics.publish('t', [{ body: new Uint8Array(limit(client) + 1) }]));
-      await judge('entries.put', () => client.entries.put('key', new Uint8Array(65_537)));
+      await judge('kv.put', () => client.kv.put('key', new Uint8Array(65_537)));
       await client.queues.configure('full', { maxLength: 1 });
       const refused = (await client.queues.send('full', lab.messages(20))).find(({ status }) => status === 'failed');
       await judge('queues.send', () => Promise.reject(refused?.error));
@@ -226,11 +226,11 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-async function untouched(lab: Lab, { admin, entries }: Transport): Promise<void> {
+async function untouched(lab: Lab, { admin, kv }: Transport): Promise<void> {
   lab.check.equal(await admin.queues(), [], 'queues that bad input has made');
   lab.check.equal(await admin.topics(), [], 'topics that bad input has made');
   lab.check.equal(await admin.bindings(), [], 'bindings that bad input has made');
-  lab.check.equal(await entries.list(''), [], 'entries that bad input has made');
+  lab.check.equal(await kv.list(''), [], 'entries that bad input has made');
 }
 
 /** Sends and publishes that are refused as a whole. */

@@ -36,7 +36,7 @@ export const cases: readonly ConformanceCase[] = [
       await deadLetters(lab, transport, 'thrown', 3);
       await deadLetters(lab, transport, '$inbox.@thrower', 1);
       const subscription = await transport.topics.subscribe('raw', {}, () => Promise.reject(thrown('raw')));
-      const watch = await transport.entries.watch('raw', () => {
+      const watch = await transport.kv.watch('raw', () => {
         throw thrown('watch');
       });
       await transport.topics.publish('raw', [{ body }]);

@@ -34,9 +34,9 @@ export const cases: readonly ConformanceCase[] = [
         for (const end of ['release', 'expire', 'die'] as const) await hold(end);
       if (lab.powers.has('reopen') && lab.capabilities.durability !== 'none') await lab.reopen();
       await hold('release');
-      const { entries } = await lab.transport();
-      await entries.put('$lock/door', Uint8Array.of(1));
-      await entries.delete('$lock/door');
+      const { kv } = await lab.transport();
+      await kv.put('$lock/door', Uint8Array.of(1));
+      await kv.delete('$lock/door');
       await hold('release');
       lab.check.equal(tokens.length, 11, 'holders');
       rises(lab, tokens, 'tokens, from holder to holder');
@@ -140,7 +140,7 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RE1', 'RA3'],
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
-      const { entries } = await lab.transport();
+      const { kv } = await lab.transport();
       for (let round = 0; round < 10; round += 1) {
         const lock = await one.lock('door', { waitMs: 5_000 });
         const aborts = Array.from({ length: 6 }, () => new AbortController());
@@ -162,7 +162,7 @@ export const cases: readonly ConformanceCase[] = [
       }
       const already = two.lock('door', { signal: AbortSignal.abort() });
       await lab.check.rejects(already, 'ABORTED', 'one whose signal had fired');
-      const clean = async (): Promise<boolean> => (await entries.list('$lock/')).length === 0;
+      const clean = async (): Promise<boolean> => (await kv.list('$lock/')).length === 0;
       await lab.until('no lock is left', clean);
     },
   },
@@ -171,7 +171,7 @@ export const cases: readonly ConformanceCase[] = [
 /** Writes where no higher token has written; what a guarded store does. */
 async function writeFenced(store: Transport, { token }: Pick<Lock, 'token'>, text: string): Promise<boolean> {
   for (;;) {
-    const entry = await store.entries.get('guarded');
+    const entry = await store.kv.get('guarded');
     const highest = Number(
       Buffer.from(entry?.value ?? [])
         .toString()
@@ -179,13 +179,13 @@ async function writeFenced(store: Transport, { token }: Pick<Lock, 'token'>, tex
     );
     if (token < highest) return false;
     const value = Buffer.from(`${token} ${text}`);
-    const result = await store.entries.put('guarded', value, { ifRevision: entry?.revision ?? 0 });
+    const result = await store.kv.put('guarded', value, { ifRevision: entry?.revision ?? 0 });
     if (result.status === 'stored') return true;
   }
 }
 
 async function readFenced(store: Transport): Promise<string> {
-  return Buffer.from((await store.entries.get('guarded'))?.value ?? []).toString();
+  return Buffer.from((await store.kv.get('guarded'))?.value ?? []).toString();
 }
 
 async function letGo(lock: Lock): Promise<string> {

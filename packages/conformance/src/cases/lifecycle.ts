@@ -114,7 +114,7 @@ export const cases: readonly ConformanceCase[] = [
       const subscription = await client.topics.subscribe('news', {}, () => lab.check.fail('nothing was published'));
       await Promise.all([subscription.close(), subscription.close()]);
       lab.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'how the subscription ended');
-      const watch = await client.entries.watch('', () => undefined);
+      const watch = await client.kv.watch('', () => undefined);
       await Promise.all([watch.close(), watch[Symbol.asyncDispose]()]);
       lab.check.equal(await watch.ended, undefined, 'how the watch ended');
       const opening = client.topics.subscribe('news', {}, () => undefined).catch(() => undefined);

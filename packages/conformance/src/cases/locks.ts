@@ -59,14 +59,14 @@ export const cases: readonly ConformanceCase[] = [
       await first.release();
       lab.check.equal((await one.holder('door'))?.token, second.token, 'who holds it after that');
       await lab.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
-      const { entries } = await lab.transport();
-      const [entry] = await entries.list('$lock/door');
+      const { kv } = await lab.transport();
+      const [entry] = await kv.list('$lock/door');
       const revision = entry?.revision ?? 0;
-      const [touched] = await entries.touch([{ key: '$lock/door', ttlMs: 60_000, createRevision: first.token }]);
+      const [touched] = await kv.touch([{ key: '$lock/door', ttlMs: 60_000, createRevision: first.token }]);
       lab.check.equal(touched?.status, 'lost', 'renewing it with the token of the former holder');
-      const deleted = await entries.delete('$lock/door', { ifRevision: first.token });
+      const deleted = await kv.delete('$lock/door', { ifRevision: first.token });
       lab.check.equal(deleted.status, 'conflict', 'releasing it with that of the former holder');
-      lab.check.equal((await entries.get('$lock/door'))?.revision, revision, 'the lock is as it was');
+      lab.check.equal((await kv.get('$lock/door'))?.revision, revision, 'the lock is as it was');
       await second.extend();
       await second.release();
       for (const name of ['', 'a\0b', 'x'.repeat(481)])
@@ -154,15 +154,15 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RE1'],
     timeoutMs: 40_000,
     async run(lab) {
-      const { entries } = await lab.transport();
+      const { kv } = await lab.transport();
       const buses = await Promise.all(Array.from({ length: 5 }, () => lab.bus()));
       let [inside, most] = [0, 0];
       const add = async ({ lost }: Lock): Promise<void> => {
         inside += 1;
         most = Math.max(most, inside);
-        const value = Number(lab.text({ body: (await entries.get('counter'))?.value ?? Buffer.from('0') }));
+        const value = Number(lab.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('0') }));
         if (lab.random() < 0.3) await new Promise(setImmediate);
-        await entries.put('counter', Buffer.from(`${value + 1}`));
+        await kv.put('counter', Buffer.from(`${value + 1}`));
         inside -= 1;
         if (lost) lab.check.fail('a lock was lost');
       };
@@ -171,13 +171,9 @@ export const cases: readonly ConformanceCase[] = [
         return bus.lock('counter', { waitMs: 30_000 }, add);
       });
       await Promise.all(work);
-      lab.check.equal(
-        lab.text({ body: (await entries.get('counter'))?.value ?? Buffer.from('') }),
-        '50',
-        'the counter',
-      );
+      lab.check.equal(lab.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('') }), '50', 'the counter');
       lab.check.equal(most, 1, 'holders at a time');
-      lab.check.equal(await entries.list('$lock/'), [], 'locks left');
+      lab.check.equal(await kv.list('$lock/'), [], 'locks left');
     },
   },
 ];

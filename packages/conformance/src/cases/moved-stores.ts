@@ -69,27 +69,27 @@ export const cases: readonly ConformanceCase[] = [
     needs,
     refused: refusedMove,
     async run(lab) {
-      const { entries, admin } = await lab.transport();
+      const { kv, admin } = await lab.transport();
       for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
-        await entries.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
+        await kv.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
       }
-      await entries.delete('deleted');
-      await entries.delete('renewed');
-      await entries.put('renewed', Uint8Array.of(0, 255));
-      const gone = await entries.put('gone', body);
-      await entries.delete('gone');
-      const before = await entries.list('');
+      await kv.delete('deleted');
+      await kv.delete('renewed');
+      await kv.put('renewed', Uint8Array.of(0, 255));
+      const gone = await kv.put('gone', body);
+      await kv.delete('gone');
+      const before = await kv.list('');
       await move(lab, await lab.transport());
-      const after = await entries.list('');
+      const after = await kv.list('');
       lab.check.equal(after.map(lasting), before.map(lasting), 'entries');
       const short = after.find(({ key }) => key === 'short');
       lab.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'the time to live that is left');
       const highest = gone.status === 'stored' ? gone.revision : 0;
-      const next = await entries.put('gone', body);
+      const next = await kv.put('gone', body);
       lab.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
       lab.check.ok(next.status === 'stored' && next.createRevision > highest, 'and so do fencing tokens');
       await admin.importState([{ kind: 'revision', highest: highest + 1_000_000 }]);
-      const far = await entries.put('kept', body);
+      const far = await kv.put('kept', body);
       lab.check.ok(far.status === 'stored' && far.revision > highest + 1_000_000, 'and over those of another store');
     },
   },
@@ -103,23 +103,23 @@ export const cases: readonly ConformanceCase[] = [
     refused: refusedMove,
     async run(lab) {
       const transport = await lab.transport();
-      const { queues, entries, topics, admin } = transport;
+      const { queues, kv, topics, admin } = transport;
       await queues.configure('inbox', { maxAttempts: 2 });
       await lab.send(transport, 'inbox', [...lab.messages(1, { id: 'both' }, 'old'), ...lab.messages(1, {}, 'moved')]);
-      await entries.put('both', Buffer.from('old'));
-      await entries.put('moved', Buffer.from('moved'));
+      await kv.put('both', Buffer.from('old'));
+      await kv.put('moved', Buffer.from('moved'));
       await topics.bind('bound', 'old.*');
       const records = await exported(transport);
       await admin.clear();
       await queues.configure('inbox', { maxAttempts: 9 });
       await lab.send(transport, 'inbox', lab.messages(1, { id: 'both' }, 'own'));
-      await entries.put('both', Buffer.from('own'));
+      await kv.put('both', Buffer.from('own'));
       await topics.bind('bound', 'own.*');
       lab.check.ok((await admin.importState(records)) > 0, 'something was new');
       const got = texts(lab, await consume(lab, transport, 'inbox', 2));
       lab.check.equal(got.toSorted(), ['moved0', 'own0'], 'messages');
       lab.check.equal((await queueInfo(transport, 'inbox')).settings.maxAttempts, 9, 'the setting of the queue');
-      const values = (await entries.list('')).map(({ key, value }) => `${key}: ${Buffer.from(value)}`);
+      const values = (await kv.list('')).map(({ key, value }) => `${key}: ${Buffer.from(value)}`);
       lab.check.equal(values, ['both: own', 'moved: moved'], 'entries');
       const patterns = (await admin.bindings()).map(({ pattern }) => pattern);
       lab.check.equal(patterns.toSorted(), ['old.*', 'own.*'], 'bindings');
@@ -135,13 +135,13 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const [transport, other] = [await lab.transport(), await lab.open()];
       const held = await fill(transport);
-      const put = await transport.entries.put('key', body);
+      const put = await transport.kv.put('key', body);
       const wait = other.queues.receive('waited.for', { waitMs: 10_000 });
       const log = await follow(lab, other, '>');
       await transport.admin.clear();
-      for (const { admin, entries } of [transport, other]) {
+      for (const { admin, kv } of [transport, other]) {
         lab.check.equal([await admin.queues(), await admin.bindings(), await admin.topics()], [[], [], []], 'left');
-        lab.check.equal([await entries.list(''), await entries.get('key')], [[], undefined], 'entries left');
+        lab.check.equal([await kv.list(''), await kv.get('key')], [[], undefined], 'entries left');
       }
       const history = await follow(lab, other, '>', { from: 'start' });
       const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
@@ -150,7 +150,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(again?.status, 'stored', 'an id that was known');
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
       lab.check.equal(event?.status, 'stored', 'an event that was known');
-      const next = await other.entries.put('key', body, { ifRevision: 0 });
+      const next = await other.kv.put('key', body, { ifRevision: 0 });
       rises(lab, [put, next].map(tokenOf), 'tokens over a clearing');
       for (const events of [log, history]) await events.has([lab.text({ body })], 'events since');
       await lab.send(transport, 'waited.for', lab.messages(1));
@@ -172,18 +172,18 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'inbox', lab.messages(3_000));
       await publishTexts(lab, transport, 'news', 2_000);
       const keys = Array.from({ length: 1_500 }, (_, index) => `key/${index}`);
-      await Promise.all(keys.map((key) => transport.entries.put(key, body)));
+      await Promise.all(keys.map((key) => transport.kv.put(key, body)));
       for await (const record of transport.admin.exportState()) if (record.kind === 'message') break;
       await lab.send(transport, 'other', lab.messages(1));
       const records = await move(lab, transport);
       lab.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
-      lab.check.equal([countOf(records, 'event'), countOf(records, 'entry')], [2_000, 1_500], 'events and entries');
+      lab.check.equal([countOf(records, 'event'), countOf(records, 'kv')], [2_000, 1_500], 'events and entries');
       const got = texts(lab, await consume(lab, transport, 'inbox', 3_000));
       lab.check.equal(got, texts(lab, lab.messages(3_000)), 'messages in their order');
       const log = await follow(lab, transport, 'news', { from: 'start' });
       await log.has(texts(lab, lab.messages(2_000)), 'events in their order');
-      const page = await transport.entries.list('key/');
-      const listed = [...page, ...(await transport.entries.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
+      const page = await transport.kv.list('key/');
+      const listed = [...page, ...(await transport.kv.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
       lab.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');
       lab.check.equal((await receiveOne(lab, transport, 'other')).attempt, 1, 'the other queue');
     },
@@ -206,7 +206,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       await refuseAll(lab, transport, inputs);
       const failing = async function* (): AsyncIterable<StateRecord> {
-        yield { kind: 'entry', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5, ttlLeftMs: undefined };
+        yield { kind: 'kv', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5, ttlLeftMs: undefined };
         throw new Error('the file is torn');
       };
       const error = await lab.check.rejects(transport.admin.importState(failing()), 'INTERNAL', 'a source that fails');
@@ -219,11 +219,11 @@ export const cases: readonly ConformanceCase[] = [
 ];
 
 /** Something of every kind; gives the receipt of a lease. */
-async function fill({ queues, topics, entries }: Transport): Promise<string> {
+async function fill({ queues, topics, kv }: Transport): Promise<string> {
   await topics.bind('bound', 'full.*');
   await topics.publish('full.on', [{ id: 'known', body }, { body }]);
-  await entries.put('lasting', body);
-  await entries.put('short', body, { ttlMs: 60_000 });
+  await kv.put('lasting', body);
+  await kv.put('short', body, { ttlMs: 60_000 });
   await queues.configure('empty', { maxAttempts: 2 });
   await queues.send('full', [{ id: 'known', body }, { body }, { body, delayMs: 60_000 }, { body }]);
   const [held, dead] = await queues.receive('full', { max: 2 });

@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
       const [delivery] = await there.receive('back', { waitMs: 5_000 });
       lab.check.equal(delivery && lab.text(delivery), 'm0', 'a message to another process');
       const put = await there.put('key', 'theirs');
-      const entry = await here.entries.get('key');
+      const entry = await here.kv.get('key');
       lab.check.equal(
         entry?.revision,
         put.status === 'stored' ? put.revision : undefined,

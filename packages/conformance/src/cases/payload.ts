@@ -58,8 +58,8 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(one?.contentType, contentType, 'content type');
         lab.check.equal(plain(one?.body), plain(body), `bytes sent as ${contentType}`);
       }
-      for (const [index, bytes] of AWKWARD.entries()) await transport.entries.put(`awkward/${index}`, bytes);
-      const entries = await (await lab.open()).entries.list('awkward/');
+      for (const [index, bytes] of AWKWARD.entries()) await transport.kv.put(`awkward/${index}`, bytes);
+      const entries = await (await lab.open()).kv.list('awkward/');
       for (const { key, value } of entries) {
         lab.check.equal(plain(value), plain(AWKWARD[Number(key.slice(8))]), `the value of ${key}`);
       }
@@ -83,8 +83,8 @@ export const cases: readonly ConformanceCase[] = [
       const [first] = await lab.receive(transport, 'inbox', 2);
       if (first) await settle(lab, transport, [first], { action: 'reject' });
       const [letter] = (await transport.admin.browse('inbox', { state: 'dead' })).messages;
-      await transport.entries.put('empty', empty.body);
-      const entry = await transport.entries.get('empty');
+      await transport.kv.put('empty', empty.body);
+      const entry = await transport.kv.get('empty');
       bodies.push(log.events[0]?.body, first?.body, letter?.message.body, entry?.value);
       for (const body of bodies) lab.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'no bytes at all');
     },
@@ -138,8 +138,8 @@ export const cases: readonly ConformanceCase[] = [
       const over = [{ body: new Uint8Array(maxBodyBytes + 1) }];
       await lab.check.rejects(transport.queues.send('inbox', over), 'PAYLOAD_TOO_LARGE', 'one byte more');
       await lab.check.rejects(transport.topics.publish('news', over), 'PAYLOAD_TOO_LARGE', 'one byte more of an event');
-      await transport.entries.put('large', pattern(65_536));
-      const entry = await reader.entries.get('large');
+      await transport.kv.put('large', pattern(65_536));
+      const entry = await reader.kv.get('large');
       lab.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of an entry');
       await lab.nothing(reader, 'inbox', 20);
     },
@@ -153,12 +153,12 @@ export const cases: readonly ConformanceCase[] = [
     smoke: true,
     async run(lab) {
       const transport = await lab.transport();
-      const { queues, topics, entries } = transport;
+      const { queues, topics, kv } = transport;
       const log = await follow(lab, transport, 'news');
       for (const what of ['small', 'x'.repeat(20_000)]) {
         const [message, event] = [spoilable(what), spoilable(what)];
         const [batch, value] = [[message], encoder.encode(what)];
-        const calls = [queues.send('inbox', batch), topics.publish('news', [event]), entries.put('key', value)];
+        const calls = [queues.send('inbox', batch), topics.publish('news', [event]), kv.put('key', value)];
         batch.push(spoilable('added'));
         for (const spoiled of [message, event]) spoil(spoiled);
         value.fill(0);
@@ -169,8 +169,8 @@ export const cases: readonly ConformanceCase[] = [
         await settle(lab, transport, [got], { action: 'release' });
         const [again] = await consume(lab, transport, 'inbox', 1);
         lab.check.equal(again && lab.text(again), what, 'what is delivered again');
-        (await entries.get('key'))?.value.fill(0);
-        const { value: kept } = (await entries.get('key')) ?? { value: value };
+        (await kv.get('key'))?.value.fill(0);
+        const { value: kept } = (await kv.get('key')) ?? { value: value };
         lab.check.equal(lab.text({ body: kept }), what, 'the value of the entry');
       }
       await log.has(['small', 'x'.repeat(20_000)], 'events');
@@ -199,8 +199,8 @@ export const cases: readonly ConformanceCase[] = [
       for (const [index, view] of views.entries()) {
         lab.check.equal(plain(got[index]?.body), plain(view), `message ${index}`);
         lab.check.equal(plain(log.events[index]?.body), plain(view), `event ${index}`);
-        await transport.entries.put('view', view);
-        lab.check.equal(plain((await transport.entries.get('view'))?.value), plain(view), `entry ${index}`);
+        await transport.kv.put('view', view);
+        lab.check.equal(plain((await transport.kv.get('view'))?.value), plain(view), `entry ${index}`);
       }
     },
   },

@@ -149,7 +149,7 @@ async function fill(lab: Lab, transport: Transport): Promise<number> {
   await transport.queues.settle([{ receipt: dying?.receipt ?? '', action: 'reject', reason: 'broken' }]);
   await transport.topics.bind('copy', 'news.*');
   await publishTexts(lab, transport, 'news.today', 3);
-  const put = await transport.entries.put('key', encoder.encode('value'));
+  const put = await transport.kv.put('key', encoder.encode('value'));
   return put.status === 'stored' ? put.revision : 0;
 }
 
@@ -168,7 +168,7 @@ async function inspect(lab: Lab, transport: Transport, revision: number): Promis
   const history = await follow(lab, transport, 'news.>', { from: 'start' });
   await history.has(['m0', 'm1', 'm2'], 'history');
   check.equal(await transport.topics.unbind('copy', 'news.*'), undefined, 'unbind');
-  const entry = await transport.entries.get('key');
+  const entry = await transport.kv.get('key');
   check.equal([lab.text({ body: entry?.value ?? new Uint8Array() }), entry?.revision], ['value', revision], 'entry');
 }
 

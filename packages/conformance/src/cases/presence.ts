@@ -91,9 +91,9 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const [living, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
       const writing = performance.now();
-      await transport.entries.put('timed', Uint8Array.of(1), { ttlMs: 400 });
-      await outlives(lab, async () => (await transport.entries.get('timed')) !== undefined, writing + 395);
-      const gone = async (): Promise<boolean> => (await transport.entries.get('timed')) === undefined;
+      await transport.kv.put('timed', Uint8Array.of(1), { ttlMs: 400 });
+      await outlives(lab, async () => (await transport.kv.get('timed')) !== undefined, writing + 395);
+      const gone = async (): Promise<boolean> => (await transport.kv.get('timed')) === undefined;
       await lab.until('the entry is gone', gone, lab.beyond(2_000));
       await living.agent('@living', { ttlMs: 1_200 });
       const isOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 1;
@@ -115,9 +115,9 @@ export const cases: readonly ConformanceCase[] = [
       const [own, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
       let evictions = 0;
       const agent = await own.agent('@evicted', { ttlMs: 600, onEvicted: () => (evictions += 1) });
-      const [live] = await transport.entries.list('$live/@evicted/');
+      const [live] = await transport.kv.list('$live/@evicted/');
       lab.check.ok(live !== undefined, 'its sign of life');
-      await transport.entries.delete(live?.key ?? '');
+      await transport.kv.delete(live?.key ?? '');
       await lab.until('it learns that it counted as offline', () => evictions >= 1);
       const back = async (): Promise<string | undefined> =>
         (await bus.agents({ online: true }))[0]?.instances[0]?.instance;

@@ -197,15 +197,15 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const transport = await lab.transport();
       await useIt(lab, transport);
-      const { queues, topics, entries, admin } = transport;
+      const { queues, topics, kv, admin } = transport;
       const body = Buffer.from('under way');
       const bound = { timeoutMs: 1_500 };
       lab.server.pause();
       const calls: Record<string, Promise<unknown>> = {
         send: queues.send('work', [{ body }], bound),
         publish: topics.publish('news', [{ body }], bound),
-        put: entries.put('key', body, bound),
-        get: entries.get('key', bound),
+        put: kv.put('key', body, bound),
+        get: kv.get('key', bound),
         configure: queues.configure('work', {}, bound),
         bind: topics.bind('work', 'news', bound),
         list: admin.queues(bound),
@@ -310,7 +310,7 @@ async function strike({ server }: Lab, fault: 'cut' | 'restart' | 'kill'): Promi
 /** Resolves once a call is answered again. */
 async function isBack(lab: Lab, transport: Transport, withinMs = BACK_MS): Promise<void> {
   const asks = (): Promise<boolean> =>
-    transport.entries.get('anything', { timeoutMs: 2_000 }).then(
+    transport.kv.get('anything', { timeoutMs: 2_000 }).then(
       () => true,
       () => false,
     );

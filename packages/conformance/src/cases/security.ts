@@ -132,8 +132,8 @@ function refusedCalls(transport: Transport): [string, () => Promise<unknown>][] 
     ['a header value that is no string', send({ headers: { token: { SECRET } as unknown as string } })],
     ['an illegal priority', send({ headers: { token: SECRET }, priority: 11 })],
     ['a body that is text', send({ body: SECRET as unknown as Uint8Array })],
-    ['a value that is too large', () => transport.entries.put('key', huge)],
-    ['a value that is text', () => transport.entries.put('key', SECRET as unknown as Uint8Array)],
+    ['a value that is too large', () => transport.kv.put('key', huge)],
+    ['a value that is text', () => transport.kv.put('key', SECRET as unknown as Uint8Array)],
     [
       'an unknown queue',
       () =>
@@ -147,12 +147,12 @@ function refuseFailed(results: readonly { readonly error?: unknown }[]): void {
 }
 
 async function hostileKeys(lab: Lab, transport: Transport): Promise<void> {
-  const { entries } = transport;
-  for (const key of HOSTILE_KEYS) await entries.put(key, encoder.encode(key));
+  const { kv } = transport;
+  for (const key of HOSTILE_KEYS) await kv.put(key, encoder.encode(key));
   for (const key of HOSTILE_KEYS) {
-    const entry = await entries.get(key);
+    const entry = await kv.get(key);
     lab.check.equal(entry && lab.text({ body: entry.value }), key, `the entry ${JSON.stringify(key)}`);
-    const listed = (await entries.list(key)).map((found) => found.key);
+    const listed = (await kv.list(key)).map((found) => found.key);
     const expected = HOSTILE_KEYS.filter((other) => other.startsWith(key));
     lab.check.equal(listed.sort(), expected.sort(), `entries that begin with ${JSON.stringify(key)}`);
   }

@@ -81,7 +81,7 @@ interface Written {
 
 async function writeAll(lab: Lab): Promise<Written> {
   const transport = await lab.transport();
-  const { queues, topics, entries } = transport;
+  const { queues, topics, kv } = transport;
   await queues.configure('work', { leaseMs: 1_000, maxAttempts: 3 });
   await lab.send(transport, 'work', [{ id: 'one', body: Buffer.from('one') }]);
   await settle(lab, transport, [await receiveOne(lab, transport, 'work')], { action: 'retry' });
@@ -92,7 +92,7 @@ async function writeAll(lab: Lab): Promise<Written> {
   await lab.send(transport, 'later', [{ id: 'later', body: Buffer.from('later'), delayMs: 3_000 }]);
   await topics.bind('bound', 'news.*');
   const [event] = await topics.publish('news.one', [{ id: 'event', body: Buffer.from('event') }]);
-  const put = await entries.put('entry', Buffer.from('1'));
+  const put = await kv.put('entry', Buffer.from('1'));
   const bus = await lab.bus();
   const lock = await bus.lock('door', { waitMs: 0, ttlMs: 60_000 });
   const { token } = lock;
@@ -109,7 +109,7 @@ async function writeAll(lab: Lab): Promise<Written> {
 async function readAll(lab: Lab, { bus, token, revision, position }: Written): Promise<void> {
   const { check } = lab;
   const transport = await lab.transport();
-  const { queues, topics, entries, admin } = transport;
+  const { queues, topics, kv, admin } = transport;
   const again = await receiveOne(lab, transport, 'work', BACK_MS);
   check.equal([again.id, again.attempt], ['one', 2], 'what was tried once');
   await lab.ack(transport, [again]);
@@ -142,9 +142,9 @@ async function readAll(lab: Lab, { bus, token, revision, position }: Written): P
   await subscription.close();
   await using rest = await topics.subscribe('news.*', { from: { after: position } }, () => undefined);
   await rest.close();
-  const entry = await entries.get('entry');
+  const entry = await kv.get('entry');
   check.equal([entry && lab.text({ body: entry.value }), entry?.revision], ['1', revision], 'the entry');
-  const put = await entries.put('entry', Buffer.from('2'), { ifRevision: revision });
+  const put = await kv.put('entry', Buffer.from('2'), { ifRevision: revision });
   check.ok(put.status === 'stored' && put.revision > revision, 'its next revision is higher');
   const lock = await bus.lock('door', { waitMs: 5_000 });
   check.ok(lock.token > token, `the next fencing token is higher: ${lock.token} after ${token}`);

@@ -56,7 +56,7 @@ export const cases: readonly ConformanceCase[] = [
       await settle(lab, transport, taken ? [taken] : [], { action: 'reject' });
       await transport.topics.bind('bound', 'news');
       await transport.topics.publish('news', lab.messages(2));
-      await transport.entries.put('key', Uint8Array.of(1));
+      await transport.kv.put('key', Uint8Array.of(1));
       const records = await move(lab, transport);
       const before = await shape(transport);
       lab.check.equal(await transport.admin.importState(records), 0, 'new when imported again');
@@ -224,7 +224,7 @@ function essence({ message, leaseLeftMs, delayLeftMs, ttlLeftMs, ...rest }: Brow
 }
 
 /** What a store holds, in numbers and names. */
-async function shape({ admin, entries }: Transport): Promise<unknown> {
+async function shape({ admin, kv }: Transport): Promise<unknown> {
   const queues = (await admin.queues()).map(({ name, ready, delayed, leased, dead }) => [
     name,
     ready,
@@ -232,6 +232,6 @@ async function shape({ admin, entries }: Transport): Promise<unknown> {
     leased,
     dead,
   ]);
-  const revisions = (await entries.list('')).map(({ key, revision }) => [key, revision]);
+  const revisions = (await kv.list('')).map(({ key, revision }) => [key, revision]);
   return { queues, revisions, topics: await admin.topics(), bindings: await admin.bindings() };
 }

@@ -1,6 +1,6 @@
 /** Publish and subscribe: who gets an event, and from when on. */
 
-import type { EntryChange, TopicEvent, Transport } from '@busbar/api/transport';
+import type { KvChange, TopicEvent, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
 import { consume, idsOf, texts } from '../steps/consuming.ts';
@@ -162,22 +162,22 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RE2', 'RE1'],
     async run(lab) {
       const [writer, reader] = [await lab.transport(), await lab.open()];
-      for (const value of ['cold', 'warm', 'hot']) await writer.entries.put('state.oven', Buffer.from(value));
-      await writer.entries.put('state.gone', Buffer.from('x'));
-      await writer.entries.delete('state.gone');
-      await writer.entries.put('other', Buffer.from('y'));
+      for (const value of ['cold', 'warm', 'hot']) await writer.kv.put('state.oven', Buffer.from(value));
+      await writer.kv.put('state.gone', Buffer.from('x'));
+      await writer.kv.delete('state.gone');
+      await writer.kv.put('other', Buffer.from('y'));
       const told: string[] = [];
-      await reader.entries.watch('state.', (changes) => {
+      await reader.kv.watch('state.', (changes) => {
         told.push(...changes.map((change) => describe(lab, change)));
       });
       await lab.until('the watcher is told all', () => told.includes('synced'));
       lab.check.equal(told, ['state.oven = hot', 'synced'], 'what a late watcher is told');
-      await writer.entries.put('state.oven', Buffer.from('off'));
+      await writer.kv.put('state.oven', Buffer.from('off'));
       await lab.until('the change is told', () => told.length > 2);
-      await writer.entries.delete('state.oven');
+      await writer.kv.delete('state.oven');
       await lab.until('the end is told', () => told.length > 3);
       lab.check.equal(told.slice(2), ['state.oven = off', 'state.oven deleted'], 'what it is told then');
-      await writer.entries.put('state.oven', Buffer.from('on'));
+      await writer.kv.put('state.oven', Buffer.from('on'));
       await writer.admin.clear();
       await lab.until('the end of all is told', () => told.at(-1) === 'state.oven deleted' && told.length > 4);
     },
@@ -250,7 +250,7 @@ function assertFields(lab: Lab, event: TopicEvent, fields: Partial<TopicEvent>):
   }
 }
 
-function describe(lab: Lab, change: EntryChange): string {
+function describe(lab: Lab, change: KvChange): string {
   if (change.kind === 'synced') return 'synced';
   if (change.kind === 'put') return `${change.entry.key} = ${lab.text({ body: change.entry.value })}`;
   return `${change.key} ${change.kind}`;

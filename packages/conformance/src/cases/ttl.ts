@@ -113,11 +113,11 @@ export const cases: readonly ConformanceCase[] = [
       for (const ttlMs of [40, 150, 333]) {
         const key = `entry.${ttlMs}`;
         const began = performance.now();
-        await transport.entries.put(key, Buffer.from('x'), { ttlMs });
+        await transport.kv.put(key, Buffer.from('x'), { ttlMs });
         const putAt = performance.now();
         const goneAt = await lab.until(`${key} to go`, async () => {
           const askedAt = performance.now();
-          if ((await other.entries.get(key)) === undefined) return performance.now();
+          if ((await other.kv.get(key)) === undefined) return performance.now();
           const isLate = askedAt > putAt + ttlMs + granularityMs + ROUNDING_MS;
           lab.check.ok(!isLate, `${key} is there ${askedAt - putAt} ms after its put`);
           return undefined;

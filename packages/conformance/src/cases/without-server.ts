@@ -91,11 +91,11 @@ export const cases: readonly ConformanceCase[] = [
 
 /** Has a client hold a lease and wait in every way; resolves with its waits, each of which ends however it may. */
 async function occupy(lab: Lab, transport: Transport): Promise<Promise<unknown>[]> {
-  const { queues, topics, entries } = transport;
+  const { queues, topics, kv } = transport;
   await lab.send(transport, 'held', lab.messages(1));
   await lab.receive(transport, 'held', 1);
   const subscription = await topics.subscribe('news.>', {}, () => undefined);
-  const watch = await entries.watch('watched/', () => undefined);
+  const watch = await kv.watch('watched/', () => undefined);
   const receive = queues.receive('inbox', { waitMs: Number.POSITIVE_INFINITY });
   return [lab.check.rejects(receive, ['CLOSED', 'UNAVAILABLE'], 'a wait'), subscription.ended, watch.ended];
 }

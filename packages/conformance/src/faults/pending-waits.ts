@@ -1,6 +1,6 @@
 /** What clients wait with when a fault comes: it must wake, once, when the fault is over. */
 
-import type { EntryChange, Transport } from '@busbar/api/transport';
+import type { KvChange, Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 
 /** A client that waits in every way there is. */
@@ -17,7 +17,7 @@ export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Wa
   const subscription = await transport.topics.subscribe('news.>', {}, (events) => {
     for (const event of events) seen.push(`event ${lab.text(event)}`);
   });
-  const watch = await transport.entries.watch('watched/', (changes) => {
+  const watch = await transport.kv.watch('watched/', (changes) => {
     for (const change of changes) seen.push(...textOf(lab, change));
   });
   const loops = ['inbox', 'bound'].map((queue) => consumeInto(lab, transport, queue, seen, stop.signal));
@@ -31,7 +31,7 @@ export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Wa
       const before = seen.length;
       await lab.send(sender, 'inbox', [{ body }]);
       await sender.topics.publish('news.today', [{ body }]);
-      await sender.entries.put(`watched/${name}`, body);
+      await sender.kv.put(`watched/${name}`, body);
       const expected = [`bound ${name}`, `entry ${name}`, `event ${name}`, `inbox ${name}`];
       const all = (): boolean => expected.every((one) => seen.includes(one, before));
       await lab
@@ -46,7 +46,7 @@ export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Wa
   };
 }
 
-function textOf(lab: Lab, change: EntryChange): string[] {
+function textOf(lab: Lab, change: KvChange): string[] {
   return change.kind === 'put' ? [`entry ${lab.text({ body: change.entry.value })}`] : [];
 }
 

@@ -66,15 +66,15 @@ const BY_PATTERN: readonly Named[] = [
 ];
 
 const BY_KEY: readonly Named[] = [
-  ['entries.get', ({ entries }, key) => entries.get(key)],
-  ['entries.put', ({ entries }, key) => entries.put(key, body)],
-  ['entries.touch', ({ entries }, key) => entries.touch([{ key, ttlMs: 1_000 }])],
-  ['entries.delete', ({ entries }, key) => entries.delete(key)],
+  ['kv.get', ({ kv }, key) => kv.get(key)],
+  ['kv.put', ({ kv }, key) => kv.put(key, body)],
+  ['kv.touch', ({ kv }, key) => kv.touch([{ key, ttlMs: 1_000 }])],
+  ['kv.delete', ({ kv }, key) => kv.delete(key)],
 ];
 
 const BY_PREFIX: readonly Named[] = [
-  ['entries.list', ({ entries }, prefix) => entries.list(prefix)],
-  ['entries.watch', ({ entries }, prefix) => entries.watch(prefix, () => undefined)],
+  ['kv.list', ({ kv }, prefix) => kv.list(prefix)],
+  ['kv.watch', ({ kv }, prefix) => kv.watch(prefix, () => undefined)],
 ];
 
 /** Each illegal name with each operation that takes one. */

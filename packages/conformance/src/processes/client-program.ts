@@ -53,9 +53,9 @@ const handlers: Record<Method, Handler> = {
   receive: ({ queues }, queue: string, options?: ReceiveOptions) => queues.receive(queue, options),
   settle: ({ queues }, settlements: Settlement[]) => queues.settle(settlements),
   publish: ({ topics }, topic: string, messages: MessageInput[]) => topics.publish(topic, messages),
-  put: ({ entries }, key: string, text: string, options?: { ttlMs?: number; ifRevision?: number }) =>
-    entries.put(key, encoder.encode(text), options),
-  get: ({ entries }, key: string) => entries.get(key),
+  put: ({ kv }, key: string, text: string, options?: { ttlMs?: number; ifRevision?: number }) =>
+    kv.put(key, encoder.encode(text), options),
+  get: ({ kv }, key: string) => kv.get(key),
   run,
   produce: (client, queue: string, options: ProduceOptions) =>
     load((signal, news) => produce(client, queue, options, signal, news)),

@@ -2,7 +2,7 @@
 
 import type {
   Delivery,
-  Entry,
+  KvEntry,
   MessageInput,
   PutResult,
   ReceiveOptions,
@@ -21,7 +21,7 @@ export interface RemoteClient {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>;
   publish(topic: string, messages: readonly MessageInput[]): Promise<SendResult[]>;
   put(key: string, text: string, options?: { ttlMs?: number; ifRevision?: number }): Promise<PutResult>;
-  get(key: string): Promise<Entry | undefined>;
+  get(key: string): Promise<KvEntry | undefined>;
   /**
    * Calls the export `name` of `module` (a URL) over there with the transport and `argument`, and gives what it returns.
    * What travels is what structured clone carries.

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Delivery, Entry, PutResult, SendResult, SettleResult } from '@busbar/api/transport';
+import type { Delivery, KvEntry, PutResult, SendResult, SettleResult } from '@busbar/api/transport';
 import type { Opener } from '../harness.ts';
 import { type Confinement, confinedCommand } from './confinement.ts';
 import { type FromClient, type LoadNews, type Method, type ToClient, unpackError, unpackResults } from './protocol.ts';
@@ -86,7 +86,7 @@ class SpawnedClient implements RemoteClient {
   settle: RemoteClient['settle'] = (...args) => this.#call<SettleResult[]>('settle', args);
   publish: RemoteClient['publish'] = (...args) => this.#call<SendResult[]>('publish', args);
   put: RemoteClient['put'] = (...args) => this.#call<PutResult>('put', args);
-  get: RemoteClient['get'] = (...args) => this.#call<Entry | undefined>('get', args);
+  get: RemoteClient['get'] = (...args) => this.#call<KvEntry | undefined>('get', args);
   produce: RemoteClient['produce'] = (...args) => this.#load('produce', args);
   consume: RemoteClient['consume'] = (...args) => this.#load('consume', args);
   block: RemoteClient['block'] = (ms) => this.#call<void>('block', [ms]);

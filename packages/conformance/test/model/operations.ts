@@ -1,5 +1,5 @@
 // Random operations whose outcome does not depend on time.
-import type { EntryChange, MessageInput, Settlement, TopicEvent } from '@busbar/api/transport';
+import type { KvChange, MessageInput, Settlement, TopicEvent } from '@busbar/api/transport';
 import fc from 'fast-check';
 import type { System } from './system.ts';
 
@@ -81,7 +81,7 @@ export async function everything({ transport }: System): Promise<unknown> {
   const queues = await transport.admin.queues();
   const browsed = await Promise.all(queues.map(({ name }) => browse([name, undefined]).run({ transport } as System)));
   const bindings = await transport.admin.bindings();
-  const entries = await transport.entries.list('');
+  const entries = await transport.kv.list('');
   return {
     queues: queues.map(({ oldestAgeMs: _, ...info }) => info),
     browsed,
@@ -202,7 +202,7 @@ function put([name, text, revisionBack]: [string, string, number | undefined]): 
     what: `put ${name}${revisionBack === undefined ? '' : ` if revision ${revisionBack} from the end`}`,
     async run(system) {
       const options = revisionBack === undefined ? {} : { ifRevision: system.revision(name, revisionBack) };
-      const result = await system.transport.entries.put(name, encoder.encode(text), options);
+      const result = await system.transport.kv.put(name, encoder.encode(text), options);
       if (result.status === 'conflict') return ['conflict', result.current && decoder.decode(result.current.value)];
       const rank = system.noteRevision(name, result.revision);
       return ['stored', rank, result.revision === result.createRevision];
@@ -214,7 +214,7 @@ function remove([name, revisionBack]: [string, number | undefined]): Operation {
   return {
     what: `delete ${name}`,
     run: (system) =>
-      system.transport.entries.delete(
+      system.transport.kv.delete(
         name,
         revisionBack === undefined ? {} : { ifRevision: system.revision(name, revisionBack) },
       ),
@@ -227,7 +227,7 @@ function list(prefix: string): Operation {
     async run({ transport }) {
       const found: string[] = [];
       const { promise: synced, resolve } = Promise.withResolvers<void>();
-      const watch = await transport.entries.watch(prefix, (changes: readonly EntryChange[]) => {
+      const watch = await transport.kv.watch(prefix, (changes: readonly KvChange[]) => {
         for (const change of changes) {
           if (change.kind === 'put') found.push(change.entry.key);
           if (change.kind === 'synced') resolve();
@@ -235,7 +235,7 @@ function list(prefix: string): Operation {
       });
       await synced;
       await watch.close();
-      const listed = (await transport.entries.list(prefix)).map((entry) => [entry.key, decoder.decode(entry.value)]);
+      const listed = (await transport.kv.list(prefix)).map((entry) => [entry.key, decoder.decode(entry.value)]);
       return { listed, found: found.sort() };
     },
   };

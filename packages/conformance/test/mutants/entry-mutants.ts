@@ -9,13 +9,13 @@ export const mutants: readonly Mutant[] = [
       return replace(transport, {
         entries: {
           async put(key, value, options) {
-            const result = await transport.entries.put(key, value, options);
+            const result = await transport.kv.put(key, value, options);
             return result.status === 'stored' && result.revision === result.createRevision
               ? { ...result, createRevision: 1 }
               : result;
           },
           async get(key, options) {
-            const entry = await transport.entries.get(key, options);
+            const entry = await transport.kv.get(key, options);
             return entry && { ...entry, createRevision: 1 };
           },
         },
@@ -28,7 +28,7 @@ export const mutants: readonly Mutant[] = [
     mutate: (transport) =>
       replace(transport, {
         entries: {
-          put: (key, value, { ttlMs } = {}) => transport.entries.put(key, value, ttlMs === undefined ? {} : { ttlMs }),
+          put: (key, value, { ttlMs } = {}) => transport.kv.put(key, value, ttlMs === undefined ? {} : { ttlMs }),
         },
       }),
   },
@@ -39,7 +39,7 @@ export const mutants: readonly Mutant[] = [
       replace(transport, {
         entries: {
           put: (key, value, { ifRevision } = {}) =>
-            transport.entries.put(key, value, ifRevision === undefined ? {} : { ifRevision }),
+            transport.kv.put(key, value, ifRevision === undefined ? {} : { ifRevision }),
         },
       }),
   },
@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
       replace(transport, {
         entries: {
           watch: (prefix, onChanges, options) =>
-            transport.entries.watch(
+            transport.kv.watch(
               prefix,
               async (changes) => {
                 await onChanges(changes);
@@ -68,7 +68,7 @@ export const mutants: readonly Mutant[] = [
       replace(transport, {
         entries: {
           watch: (prefix, onChanges, options) =>
-            transport.entries.watch(
+            transport.kv.watch(
               prefix,
               (changes) => onChanges(changes.filter(({ kind }) => kind === 'put' || kind === 'synced')),
               options,
@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
     killedBy: 'N5',
     mutate: (transport) =>
       replace(transport, {
-        entries: { list: (prefix, options) => transport.entries.list(prefix.replace(/[%_*].*$/, ''), options) },
+        entries: { list: (prefix, options) => transport.kv.list(prefix.replace(/[%_*].*$/, ''), options) },
       }),
   },
 ];

@@ -207,7 +207,7 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
     },
     queues: { ...behind(inner.queues), send, receive },
     topics: { ...behind(inner.topics), subscribe },
-    entries: { ...behind(inner.entries), watch: inner.entries.watch },
+    kv: { ...behind(inner.kv), watch: inner.kv.watch },
     admin: behind(inner.admin),
     ...(inner.calls && { calls: inner.calls }),
     close,

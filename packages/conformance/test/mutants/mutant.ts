@@ -13,7 +13,7 @@ export interface Mutant {
 export interface Replacement {
   readonly queues?: Partial<Transport['queues']>;
   readonly topics?: Partial<Transport['topics']>;
-  readonly entries?: Partial<Transport['entries']>;
+  readonly entries?: Partial<Transport['kv']>;
   readonly admin?: Partial<Transport['admin']>;
   readonly close?: Transport['close'];
 }
@@ -30,7 +30,7 @@ export function replace(transport: Transport, by: Replacement): Transport {
     onState: (listener) => transport.onState(listener),
     queues: { ...transport.queues, ...by.queues },
     topics: { ...transport.topics, ...by.topics },
-    entries: { ...transport.entries, ...by.entries },
+    kv: { ...transport.kv, ...by.entries },
     admin: { ...transport.admin, ...by.admin },
     ...(transport.calls && { calls: transport.calls }),
     close,

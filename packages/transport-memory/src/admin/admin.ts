@@ -1,6 +1,6 @@
 /** The operator's view of one namespace. */
 
-import type { AdminBackend, MessageState, Page, PendingResult } from '@busbar/api/transport';
+import type { AdminDriver, MessageState, PageQuery, PendingResult } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import type { Queue } from '../queues/queue.ts';
 import type { Item } from '../queues/stored-message.ts';
@@ -8,7 +8,7 @@ import { browse, inState } from './browse.ts';
 import { exportNamespace, importRecord } from './transfer.ts';
 
 /** The operator's view of `namespace`. */
-export function openAdmin(namespace: Namespace): AdminBackend {
+export function openAdmin(namespace: Namespace): AdminDriver {
   const existing = (name: string): Queue | undefined => {
     namespace.deadlines.runDue();
     return namespace.existing(name);
@@ -47,7 +47,7 @@ export function openAdmin(namespace: Namespace): AdminBackend {
   };
 }
 
-function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: Page): T[] {
+function pageOf<T extends { readonly name: string }>(all: readonly T[], { limit, after }: PageQuery): T[] {
   const sorted = [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
   return sorted.filter(({ name }) => after === undefined || name > after).slice(0, limit);
 }

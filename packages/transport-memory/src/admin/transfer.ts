@@ -1,6 +1,6 @@
 /** Export and import of one namespace, record by record (rule RA7). */
 
-import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
+import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import { type Item, toMessage } from '../queues/stored-message.ts';
 
@@ -15,7 +15,7 @@ function snapshot(namespace: Namespace): StateRecord[] {
   const records: StateRecord[] = [{ kind: 'revision', highest: namespace.entries.revision }];
   for (const entry of namespace.entries.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
     const { value, ...rest } = entry;
-    records.push({ kind: 'entry', ...rest, valueBase64: toBase64(value) });
+    records.push({ kind: 'kv', ...rest, valueBase64: toBase64(value) });
   }
   for (const event of namespace.log.read(namespace.log.first, Number.POSITIVE_INFINITY, () => true).events) {
     records.push({ kind: 'event', topic: event.topic, message: exportMessage(event.message) });
@@ -40,7 +40,7 @@ export function importRecord(namespace: Namespace, record: StateRecord): boolean
     case 'revision':
       namespace.entries.revision = Math.max(namespace.entries.revision, record.highest);
       return false;
-    case 'entry':
+    case 'kv':
       return namespace.entries.restore({ ...record, value: fromBase64(record.valueBase64) });
     case 'event':
       return namespace.log.append(record.topic, toStamped(record.message), () => undefined).status === 'stored';
@@ -84,7 +84,7 @@ function exportItem(item: Item): ExportedMessage {
   return { ...past, state, message: head, bodyBase64: toBase64(body), maxAttempts: item.message.maxAttempts };
 }
 
-function exportMessage(message: StampedMessage): ExportedMessage {
+function exportMessage(message: PreparedMessage): ExportedMessage {
   const { body, ...head } = toMessage(message);
   return {
     message: head,
@@ -99,7 +99,7 @@ function exportMessage(message: StampedMessage): ExportedMessage {
   };
 }
 
-function toStamped(exported: ExportedMessage): StampedMessage {
+function toStamped(exported: ExportedMessage): PreparedMessage {
   const message: Message = { ...exported.message, body: fromBase64(exported.bodyBase64) };
   return {
     ...message,

@@ -4,13 +4,13 @@ import { Deadline, type DeadlineQueue, Heap } from '@busbar/api/driver';
 import {
   BusbarError,
   type Delivery,
+  type PreparedMessage,
   type QueueInfo,
   type QueueSettings,
+  type ReceiveRequest,
   type SendResult,
   type Settlement,
   type SettleResult,
-  type StampedMessage,
-  type Wanted,
 } from '@busbar/api/transport';
 import { queueFull } from '../errors.ts';
 import { DedupeMemory } from './dedupe.ts';
@@ -84,7 +84,7 @@ export class Queue {
     this.touch();
   }
 
-  send(messages: readonly StampedMessage[]): SendResult[] {
+  send(messages: readonly PreparedMessage[]): SendResult[] {
     if (this.settings.frozen) {
       throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
     }
@@ -96,14 +96,14 @@ export class Queue {
   }
 
   /** Takes an event of a bound topic: never refused for the queue's length. */
-  offer(event: StampedMessage): void {
+  offer(event: PreparedMessage): void {
     this.exists = true;
     this.totals.sent += 1;
     this.add(event);
   }
 
   /** Adds a message as it is: ready, or delayed where it says so. */
-  add(message: StampedMessage): Item {
+  add(message: PreparedMessage): Item {
     const item = this.#admit(message);
     if (message.delayMs > 0) this.#delay(item, message.delayMs);
     else this.#makeReady(item);
@@ -111,7 +111,7 @@ export class Queue {
   }
 
   /** Adds a message with a past: for imports. */
-  restore(message: StampedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
+  restore(message: PreparedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
     this.exists = true;
     const item = this.add(message);
     item.attempts = past.attempts;
@@ -119,7 +119,7 @@ export class Queue {
     if (past.dead !== undefined) this.#lay(item, past.dead);
   }
 
-  receive(wanted: Wanted, signal: () => AbortSignal): Promise<Delivery[]> {
+  receive(wanted: ReceiveRequest, signal: () => AbortSignal): Promise<Delivery[]> {
     this.touch();
     const now = this.#waiters.size === 0 ? this.#claim(wanted) : [];
     if (now.length > 0 || wanted.waitMs === 0) return Promise.resolve(now);
@@ -184,7 +184,7 @@ export class Queue {
     return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
   }
 
-  #accept(message: StampedMessage): SendResult {
+  #accept(message: PreparedMessage): SendResult {
     const { id } = message;
     if (this.dedupe.get(id)) return { id, status: 'duplicate' };
     if (this.live.size >= this.settings.maxLength)
@@ -195,7 +195,7 @@ export class Queue {
     return { id, status: 'stored' };
   }
 
-  #admit(message: StampedMessage): Item {
+  #admit(message: PreparedMessage): Item {
     const item = new Item(
       message,
       this.#ground.next(),
@@ -221,7 +221,7 @@ export class Queue {
     this.#ground.deadlines.setIn(item.due, ms);
   }
 
-  #claim({ max, consumer }: Wanted): Delivery[] {
+  #claim({ max, consumer }: ReceiveRequest): Delivery[] {
     const deliveries: Delivery[] = [];
     for (let item = this.#ready.first; item !== undefined && deliveries.length < max; item = this.#ready.first) {
       this.#ready.remove(item);

@@ -7,7 +7,7 @@ import type {
   Delivery,
   Message,
   MessageState,
-  StampedMessage,
+  PreparedMessage,
 } from '@busbar/api/transport';
 
 const MAX_HISTORY = 20;
@@ -22,7 +22,7 @@ export interface Lease {
 export class Item implements HeapItem {
   /** In the heap of what is ready. */
   slot = -1;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
   /** Decides the order within one priority; an undelayed retry keeps it. */
   place: number;
   state: MessageState = 'ready';
@@ -40,7 +40,7 @@ export class Item implements HeapItem {
   readonly ttl: Deadline;
 
   constructor(
-    message: StampedMessage,
+    message: PreparedMessage,
     place: number,
     deadlines: DeadlineQueue,
     onDue: (item: Item) => void,

@@ -1,7 +1,7 @@
 /** Consumers that wait for a message, the longest waiting first. */
 
 import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
-import type { Delivery, Wanted } from '@busbar/api/transport';
+import type { Delivery, ReceiveRequest } from '@busbar/api/transport';
 
 interface Ground {
   readonly deadlines: DeadlineQueue;
@@ -9,7 +9,7 @@ interface Ground {
 }
 
 interface Waiter {
-  readonly wanted: Wanted;
+  readonly wanted: ReceiveRequest;
   finish(deliveries: Delivery[]): void;
 }
 
@@ -27,7 +27,7 @@ export class Waiters {
   }
 
   /** Resolves with what comes, or with nothing when its time is up or `signal` fires. */
-  add(wanted: Wanted, signal: AbortSignal): Promise<Delivery[]> {
+  add(wanted: ReceiveRequest, signal: AbortSignal): Promise<Delivery[]> {
     return new Promise((resolve) => {
       const alarm = new Deadline(() => waiter.finish([]));
       const onAbort = (): void => waiter.finish([]);
@@ -50,7 +50,7 @@ export class Waiters {
   }
 
   /** Gives to each in turn what `claim` brings for it, until it brings nothing. */
-  serve(claim: (wanted: Wanted) => Delivery[]): void {
+  serve(claim: (wanted: ReceiveRequest) => Delivery[]): void {
     for (const waiter of this.#waiting) {
       const deliveries = claim(waiter.wanted);
       if (deliveries.length === 0) return;

@@ -1,7 +1,7 @@
 /** A reader of the log: history, then what comes, with ephemeral events in between. */
 
 import { Condition, EphemeralBuffer } from '@busbar/api/driver';
-import { type EventCursor as Cursor, matchTopic, type StampedMessage, type TopicEvent } from '@busbar/api/transport';
+import { type EventCursor as Cursor, matchTopic, type PreparedMessage, type TopicEvent } from '@busbar/api/transport';
 import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { EventLog, LogEvent, LogReader } from './event-log.ts';
@@ -14,7 +14,7 @@ export class EventCursor implements Cursor, LogReader {
   readonly #ephemeral = new EphemeralBuffer<{
     readonly before: number;
     readonly topic: string;
-    readonly message: StampedMessage;
+    readonly message: PreparedMessage;
   }>();
   #seq: number;
   /** What came before this number was handled, or does not match. */
@@ -55,7 +55,7 @@ export class EventCursor implements Cursor, LogReader {
   }
 
   /** An ephemeral event goes by. */
-  offer(topic: string, message: StampedMessage): void {
+  offer(topic: string, message: PreparedMessage): void {
     if (!this.#matches(topic)) return;
     this.#ephemeral.push({ before: this.#log.next, topic, message }, message.body.byteLength);
     this.wake();

@@ -1,7 +1,7 @@
 /** The log of events of one namespace: bounded, with positions. */
 
 import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
-import { type From, invalid, type PublishResult, quote, type StampedMessage } from '@busbar/api/transport';
+import { type From, invalid, type PreparedMessage, type PublishResult, quote } from '@busbar/api/transport';
 import { positionExpired } from '../errors.ts';
 import type { MemorySettings } from '../options.ts';
 import { DedupeMemory } from '../queues/dedupe.ts';
@@ -10,7 +10,7 @@ import { DedupeMemory } from '../queues/dedupe.ts';
 export interface LogEvent {
   readonly seq: number;
   readonly topic: string;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
   /** When it was published, in milliseconds since 1970. */
   readonly at: number;
   /** The same on the clock of `performance.now()`, which nobody sets. */
@@ -22,7 +22,7 @@ export interface LogReader {
   /** Something was appended. */
   wake(): void;
   /** Takes an ephemeral event. */
-  offer(topic: string, message: StampedMessage): void;
+  offer(topic: string, message: PreparedMessage): void;
 }
 
 const POSITION_DIGITS = 16;
@@ -59,7 +59,7 @@ export class EventLog {
   }
 
   /** Appends one event; `stored` is called where it is not a duplicate. */
-  append(topic: string, message: StampedMessage, stored: (event: LogEvent) => void): PublishResult {
+  append(topic: string, message: PreparedMessage, stored: (event: LogEvent) => void): PublishResult {
     const key = `${topic} ${message.id}`;
     const known = this.#dedupe.get(key);
     if (known !== undefined) return { id: message.id, status: 'duplicate', position: known };

@@ -1,6 +1,6 @@
 /** Calls that this process makes. */
 
-import { BusbarError, type CallContext, type Message, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type CallContext, type Message, type PreparedMessage } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
 import { unavailable } from '../errors.ts';
 import type { Link } from '../link.ts';
@@ -27,7 +27,7 @@ export class Caller {
   }
 
   /** The replies to a call of whoever answers on `subject`. */
-  call(subject: string, message: StampedMessage, { deadline }: CallContext): AsyncIterable<Message> {
+  call(subject: string, message: PreparedMessage, { deadline }: CallContext): AsyncIterable<Message> {
     return {
       [Symbol.asyncIterator]: () => {
         this.#count += 1;
@@ -48,7 +48,7 @@ export class Caller {
       this.#link.connection.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
   }
 
-  async #send(call: Call, subject: string, message: StampedMessage, deadline: number, reply: string): Promise<void> {
+  async #send(call: Call, subject: string, message: PreparedMessage, deadline: number, reply: string): Promise<void> {
     if (!this.#link.isUp) await this.#link.whenUp();
     if (call.isOver) return;
     const leftMs = deadline === Number.POSITIVE_INFINITY ? undefined : deadline - performance.now();
@@ -63,7 +63,7 @@ class Call implements AsyncIterator<Message> {
   isOver = false;
   readonly #link: Link;
   readonly #onOver: () => void;
-  readonly #replies: StampedMessage[] = [];
+  readonly #replies: PreparedMessage[] = [];
   /** Where its responder listens, once one has it. */
   #control: string | undefined;
   #read = 0;

@@ -1,6 +1,6 @@
 /** The fast path of requests: core NATS, nothing stored. */
 
-import type { CallBackend, CallContext, Message, Service, StampedMessage } from '@busbar/api/transport';
+import type { CallContext, CallDriver, Message, PreparedMessage, Service } from '@busbar/api/transport';
 import type { Link } from '../link.ts';
 import type { Names } from '../names.ts';
 import type { Timers } from '../timers.ts';
@@ -8,7 +8,7 @@ import { Caller } from './caller.ts';
 import { Responder } from './responder.ts';
 
 /** The calls of one transport. */
-export class Calls implements CallBackend {
+export class Calls implements CallDriver {
   readonly #prefix: string;
   readonly #caller: Caller;
   readonly #responder: Responder;
@@ -19,11 +19,11 @@ export class Calls implements CallBackend {
     this.#responder = new Responder(link, timers, maxBodyBytes);
   }
 
-  serve(address: string, max: number, handler: Parameters<CallBackend['serve']>[2]): Promise<Service> {
+  serve(address: string, max: number, handler: Parameters<CallDriver['serve']>[2]): Promise<Service> {
     return this.#responder.serve(`${this.#prefix}${address}`, max, handler);
   }
 
-  call(address: string, message: StampedMessage, context: CallContext): AsyncIterable<Message> {
+  call(address: string, message: PreparedMessage, context: CallContext): AsyncIterable<Message> {
     return this.#caller.call(`${this.#prefix}${address}`, message, context);
   }
 

@@ -1,6 +1,6 @@
 /** What callers and responders say to each other over core NATS. */
 
-import { BusbarError, type MessageInput, newId, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type MessageInput, newId, type PreparedMessage } from '@busbar/api/transport';
 import { Reader, Writer } from '../codec.ts';
 
 /** How many replies may be on the way to a slow reader. */
@@ -10,12 +10,12 @@ export const WINDOW = 64;
 export interface Request {
   /** How long the caller waits; undefined for as long as it takes. */
   readonly leftMs: number | undefined;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
 }
 
 /** Responder to caller. One without anything says that the call has been taken. */
 export interface Answer {
-  readonly replies: readonly StampedMessage[];
+  readonly replies: readonly PreparedMessage[];
   readonly isEnd: boolean;
   readonly error: BusbarError | undefined;
 }
@@ -50,7 +50,7 @@ export function decodeAnswer(data: Uint8Array): Answer {
 }
 
 /** A reply with everything that its sender left out. */
-export function toReply(reply: MessageInput): StampedMessage {
+export function toReply(reply: MessageInput): PreparedMessage {
   return {
     id: reply.id ?? newId(),
     body: new Uint8Array(reply.body),

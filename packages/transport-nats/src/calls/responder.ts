@@ -5,8 +5,8 @@ import {
   isBusbarError,
   type Message,
   type MessageInput,
+  type PreparedMessage,
   type Service,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { Link } from '../link.ts';
@@ -132,7 +132,7 @@ class Task {
   readonly #message: Message;
   readonly #alarm: Alarm | undefined;
   readonly #controller = new AbortController();
-  #replies: StampedMessage[] = [];
+  #replies: PreparedMessage[] = [];
   #bytes = 0;
   #onTheWay = 0;
   #credit: (() => void) | undefined;
@@ -181,7 +181,7 @@ class Task {
     this.#leave(error.message);
   }
 
-  async #send(reply: StampedMessage): Promise<void> {
+  async #send(reply: PreparedMessage): Promise<void> {
     const size = reply.body.byteLength;
     if (size > this.#responder.maxBodyBytes) {
       throw new BusbarError(

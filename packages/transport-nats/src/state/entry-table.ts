@@ -3,12 +3,12 @@
 import {
   compareUtf8,
   type DeleteResult,
-  type Entry,
   type KeyChange,
-  type Page,
+  type KvEntry,
+  type KvTouch,
+  type PageQuery,
   type PutCondition,
   type PutResult,
-  type Touch,
   type TouchResult,
 } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
@@ -34,7 +34,7 @@ export class EntryTable {
     this.#agenda = agenda;
   }
 
-  get(key: string): Entry | undefined {
+  get(key: string): KvEntry | undefined {
     const row = this.rows.get(key);
     return row && !this.#isOver(row) ? this.#toEntry(row) : undefined;
   }
@@ -54,7 +54,7 @@ export class EntryTable {
   }
 
   /** Takes an entry as it was elsewhere; false where the key is there already. */
-  restore({ key, value, revision, createRevision, ttlLeftMs }: Entry): boolean {
+  restore({ key, value, revision, createRevision, ttlLeftMs }: KvEntry): boolean {
     this.revision = Math.max(this.revision, revision);
     if (this.rows.has(key)) return false;
     const row = this.set({ key, value, revision, createRevision });
@@ -63,7 +63,7 @@ export class EntryTable {
     return true;
   }
 
-  touch({ key, ttlMs, createRevision }: Touch): TouchResult {
+  touch({ key, ttlMs, createRevision }: KvTouch): TouchResult {
     const row = this.rows.get(key);
     if (row === undefined || (createRevision !== undefined && createRevision !== row.createRevision)) {
       return { key, status: 'lost' };
@@ -80,10 +80,10 @@ export class EntryTable {
     return { status: 'deleted' };
   }
 
-  list(prefix: string, { limit, after }: Page): Entry[] {
+  list(prefix: string, { limit, after }: PageQuery): KvEntry[] {
     const keys = [...this.rows.keys()].filter((key) => key.startsWith(prefix)).sort(compareUtf8);
     const from = after === undefined ? 0 : keys.findIndex((key) => compareUtf8(key, after) > 0);
-    const entries: Entry[] = [];
+    const entries: KvEntry[] = [];
     for (let i = from; i >= 0 && i < keys.length && entries.length < limit; i += 1) {
       const entry = this.get(keys[i] ?? '');
       if (entry !== undefined) entries.push(entry);
@@ -125,7 +125,7 @@ export class EntryTable {
     return end.at <= this.#agenda.probably;
   }
 
-  #toEntry({ key, value, revision, createRevision, end }: Row): Entry {
+  #toEntry({ key, value, revision, createRevision, end }: Row): KvEntry {
     const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : this.#agenda.leftMs(end);
     return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
   }

@@ -1,6 +1,6 @@
 /** What the state knows of the events in the log: which are kept, and which ids were there. Their bodies stay in the stream. */
 
-import { BusbarError, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type PreparedMessage } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
 import { DedupeMemory } from './dedupe-memory.ts';
 
@@ -56,7 +56,7 @@ export class History {
   }
 
   /** Takes the messages of one publish; says for each its number, and whether it is new. */
-  append(topic: string, messages: readonly StampedMessage[], first: number): { number: number; isNew: boolean }[] {
+  append(topic: string, messages: readonly PreparedMessage[], first: number): { number: number; isNew: boolean }[] {
     const holes: number[] = [];
     let bytes = 0;
     const placed = messages.map(({ id, body }, index) => {

@@ -6,7 +6,7 @@ import type {
   Delivery,
   Message,
   MessageState,
-  StampedMessage,
+  PreparedMessage,
 } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
 import type { Slotted } from './heap.ts';
@@ -24,7 +24,7 @@ export interface Lease {
 export class Item implements Slotted {
   /** In the heap of what is ready. */
   slot = -1;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
   /** Decides the order within one priority; an undelayed retry keeps it. */
   place: number;
   state: MessageState = 'ready';
@@ -41,7 +41,7 @@ export class Item implements Slotted {
   /** The end of its time to live, where it has one. */
   readonly ttl: Alarm | undefined;
 
-  constructor(message: StampedMessage, place: number, onDue: (item: Item) => void, onExpired: (item: Item) => void) {
+  constructor(message: PreparedMessage, place: number, onDue: (item: Item) => void, onExpired: (item: Item) => void) {
     this.message = message;
     this.place = place;
     this.due = new Alarm(onDue, this);

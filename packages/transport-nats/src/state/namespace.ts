@@ -3,10 +3,10 @@
 import {
   BusbarError,
   isBusbarError,
+  type PreparedMessage,
   type PublishResult,
   QUEUE_DEFAULTS,
   type QueueSettings,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { Agenda } from './agenda.ts';
 import { Bindings, type Bound } from './bindings.ts';
@@ -62,7 +62,7 @@ export class Namespace {
   }
 
   /** Appends the events of one publish, the first of them with the number `first`. */
-  publish(topic: string, messages: readonly StampedMessage[], first: number, isQuiet: boolean): PublishResult[] {
+  publish(topic: string, messages: readonly PreparedMessage[], first: number, isQuiet: boolean): PublishResult[] {
     const placed = this.history.append(topic, messages, first);
     return messages.map((message, index) => {
       const { number, isNew } = placed[index] ?? { number: first + index, isNew: false };

@@ -1,19 +1,19 @@
 /** What a record asks of the state: the commands of the log. */
 
 import type {
+  KvTouch,
+  PreparedMessage,
   PutCondition,
   QueueSettings,
   Settlement,
-  StampedMessage,
   StateRecord,
-  Touch,
 } from '@busbar/api/transport';
 
 /** A message of the history on its way into a bound queue. */
 export interface FedEvent {
   readonly number: number;
   readonly topic: string;
-  readonly message: StampedMessage;
+  readonly message: PreparedMessage;
 }
 
 /** What an import brings beside events, which it publishes. */
@@ -25,7 +25,7 @@ export type Operation =
       readonly op: 'send';
       readonly queue: string;
       readonly create: boolean;
-      readonly messages: readonly StampedMessage[];
+      readonly messages: readonly PreparedMessage[];
     }
   | { readonly op: 'claim'; readonly queue: string; readonly max: number; readonly consumer: string | undefined }
   | { readonly op: 'settle'; readonly settlements: readonly Settlement[] }
@@ -34,7 +34,7 @@ export type Operation =
   | {
       readonly op: 'publish';
       readonly topic: string;
-      readonly messages: readonly StampedMessage[];
+      readonly messages: readonly PreparedMessage[];
       readonly quiet?: true;
     }
   /** `since`: the first event it covers, by number; undefined for what comes next. */
@@ -50,7 +50,7 @@ export type Operation =
       readonly events: readonly FedEvent[];
     }
   | { readonly op: 'put'; readonly key: string; readonly value: Uint8Array; readonly condition: PutCondition }
-  | { readonly op: 'touch'; readonly touches: readonly Touch[] }
+  | { readonly op: 'touch'; readonly touches: readonly KvTouch[] }
   | { readonly op: 'delete'; readonly key: string; readonly ifRevision: number | undefined }
   | {
       readonly op: 'redrive';

@@ -2,12 +2,12 @@
 
 import {
   BusbarError,
+  type PreparedMessage,
   type QueueInfo,
   type QueueSettings,
   type SendResult,
   type Settlement,
   type SettleResult,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
 import { DedupeMemory } from './dedupe-memory.ts';
@@ -86,7 +86,7 @@ export class Queue {
     this.touch();
   }
 
-  send(messages: readonly StampedMessage[]): SendResult[] {
+  send(messages: readonly PreparedMessage[]): SendResult[] {
     if (this.settings.frozen) {
       throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
     }
@@ -95,13 +95,13 @@ export class Queue {
   }
 
   /** Takes an event of a bound topic: never refused for the queue's length. */
-  offer(event: StampedMessage): void {
+  offer(event: PreparedMessage): void {
     this.totals.sent += 1;
     this.add(event);
   }
 
   /** Adds a message as it is: ready, or delayed where it says so. */
-  add(message: StampedMessage): Item {
+  add(message: PreparedMessage): Item {
     const item = this.admit(message, this.#ground.next());
     this.#byId.set(message.id, item);
     if (item.ttl !== undefined) this.#ground.agenda.set(item.ttl, message.ttlMs ?? 0);
@@ -111,7 +111,7 @@ export class Queue {
   }
 
   /** Adds a message with a past: for imports. */
-  restore(message: StampedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
+  restore(message: PreparedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
     const item = this.add(message);
     item.attempts = past.attempts;
     item.history = past.history;
@@ -131,7 +131,7 @@ export class Queue {
   }
 
   /** Makes room for a message, in no state yet. */
-  admit(message: StampedMessage, place: number): Item {
+  admit(message: PreparedMessage, place: number): Item {
     const item = new Item(message, place, this.#whenDue, this.#whenExpired);
     this.live.add(item);
     this.#keys.add(item);
@@ -198,7 +198,7 @@ export class Queue {
     return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
   }
 
-  #accept(message: StampedMessage): SendResult {
+  #accept(message: PreparedMessage): SendResult {
     const { id } = message;
     if (this.dedupe.get(id)) return { id, status: 'duplicate' };
     if (this.live.size >= this.settings.maxLength) return { id, status: 'failed', error: fullError(this) };

@@ -1,6 +1,6 @@
 /** The whole state as pieces, and back: who opens later reads them instead of all that ever was. */
 
-import type { QueueSettings, StampedMessage } from '@busbar/api/transport';
+import type { PreparedMessage, QueueSettings } from '@busbar/api/transport';
 import { fromJsonSettings, Reader, Writer } from '../codec.ts';
 import { FORM, tooNew } from '../record.ts';
 import type { Setting } from './agenda.ts';
@@ -187,7 +187,7 @@ function loadPart(namespace: Namespace, part: Part, reader: Reader): void {
 function loadItem(
   { agenda, queue: queueOf, queues }: Namespace,
   name: string,
-  message: StampedMessage,
+  message: PreparedMessage,
   part: ItemPart,
 ): void {
   const queue = queues.get(name);

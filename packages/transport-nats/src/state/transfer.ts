@@ -1,6 +1,6 @@
 /** Export and import of one namespace, record by record (rule RA7). Events are not in the state: the history reader has them. */
 
-import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
+import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
 import { fromBase64, toBase64 } from '../base64.ts';
 import { type Item, toMessage } from './item.ts';
 import type { Namespace } from './namespace.ts';
@@ -11,7 +11,7 @@ export function exportEntries({ entries }: Namespace): StateRecord[] {
   const records: StateRecord[] = [{ kind: 'revision', highest: entries.revision }];
   for (const entry of entries.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
     const { value, ...rest } = entry;
-    records.push({ kind: 'entry', ...rest, valueBase64: toBase64(value) });
+    records.push({ kind: 'kv', ...rest, valueBase64: toBase64(value) });
   }
   return records;
 }
@@ -39,7 +39,7 @@ export function importRecord(namespace: Namespace, record: Imported, now: number
     case 'revision':
       namespace.entries.revision = Math.max(namespace.entries.revision, record.highest);
       return false;
-    case 'entry':
+    case 'kv':
       return namespace.entries.restore({ ...record, value: fromBase64(record.valueBase64) });
     case 'queue': {
       if (namespace.queues.has(record.name)) return false;
@@ -64,7 +64,7 @@ export function importRecord(namespace: Namespace, record: Imported, now: number
 }
 
 /** An event as an export has it. */
-export function exportEvent(message: StampedMessage): ExportedMessage {
+export function exportEvent(message: PreparedMessage): ExportedMessage {
   const { body, ...head } = toMessage(message);
   return {
     message: head,
@@ -80,7 +80,7 @@ export function exportEvent(message: StampedMessage): ExportedMessage {
 }
 
 /** The message of an export. */
-export function importMessage(exported: ExportedMessage): StampedMessage {
+export function importMessage(exported: ExportedMessage): PreparedMessage {
   const message: Message = { ...exported.message, body: fromBase64(exported.bodyBase64) };
   return {
     ...message,

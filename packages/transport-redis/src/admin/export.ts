@@ -113,7 +113,7 @@ async function* entries(link: Link): AsyncIterable<StateRecord[]> {
   for (let isMore = true; isMore; ) {
     const { entries: page, revision } = await listEntries(link, '', { limit: PAGE, after }, DEADLINE);
     yield page.map(({ value, ...rest }) => ({
-      kind: 'entry',
+      kind: 'kv',
       ...rest,
       valueBase64: Buffer.from(value).toString('base64'),
     }));

@@ -69,7 +69,7 @@ export class Importer {
         return this.#run('importBinding', [record.queue, record.pattern, NEW_QUEUE, ''], deadline);
       case 'event':
         return this.#takeEvent(record, deadline);
-      case 'entry':
+      case 'kv':
         return this.#takeEntry(record, deadline);
       case 'revision':
         return this.#run('importRevision', [record.highest], deadline);
@@ -88,7 +88,7 @@ export class Importer {
     return this.#run('importEvent', args, deadline);
   }
 
-  #takeEntry(record: RecordOf<'entry'>, deadline: number): Promise<number> {
+  #takeEntry(record: RecordOf<'kv'>, deadline: number): Promise<number> {
     const { key, valueBase64, revision, createRevision, ttlLeftMs } = record;
     const value = Buffer.from(valueBase64, 'base64');
     return this.#run('importEntry', [key, value, revision, createRevision, ttlLeftMs ?? ''], deadline);

@@ -1,6 +1,6 @@
 /** The operator's view: what there is, and changes in bounded steps. */
 
-import type { AdminBackend, PendingResult, QueueFilter, QueueInfo } from '@busbar/api/transport';
+import type { AdminDriver, PendingResult, QueueFilter, QueueInfo } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { lexRange } from '../lua/lex-range.ts';
@@ -21,7 +21,7 @@ const TIDY_MS = 1_000;
 const PENDING = { d: 'done', s: 'started', n: 'not-found' } as const;
 
 /** What a transport may do to a whole namespace. */
-export interface Admin extends AdminBackend {
+export interface Admin extends AdminDriver {
   /** Removes also the bookkeeping of a namespace that this client cleared and that holds nothing. */
   tidy(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** What a server is set to: what it declares follows from it, and what an operator should know. */
 
-import { BusbarError, type Capabilities, type Note } from '@busbar/api/transport';
+import { BusbarError, type Capabilities, type Warning } from '@busbar/api/transport';
 import { firstWord } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import type { Connection } from './connection.ts';
@@ -10,7 +10,7 @@ export interface ServerFacts {
   readonly durability: Capabilities['durability'];
   readonly maxBodyBytes: number;
   /** What may lose messages. */
-  readonly notes: readonly Note[];
+  readonly notes: readonly Warning[];
 }
 
 const RANK = { none: 0, process: 1, power: 2 } as const;
@@ -20,7 +20,7 @@ const ROOM_BYTES = 1_048_576;
 /** Reads the settings of the server. Throws UNSUPPORTED where it does not show the durability that was asked for. */
 export async function readServer(connection: Connection, settings: Settings): Promise<ServerFacts> {
   const config = await readConfig(connection);
-  const notes: Note[] = [];
+  const notes: Warning[] = [];
   const durability = judge(config, connection, settings, notes);
   const wanted = settings.durability ?? 'none';
   if (RANK[durability] < RANK[wanted]) {
@@ -50,7 +50,7 @@ function judge(
   config: ReadonlyMap<string, string>,
   { greeting: { mode } }: Connection,
   { master }: Settings,
-  notes: Note[],
+  notes: Warning[],
 ): Capabilities['durability'] {
   const memory = Number(config.get('maxmemory') ?? 0);
   const policy = config.get('maxmemory-policy') ?? 'noeviction';
@@ -82,7 +82,7 @@ const FEWER_LOSSES = 'min-replicas-to-write makes fewer of them.';
 const SYNC_ALWAYS = 'Set appendonly yes and appendfsync always.';
 const MAY_READ = 'Allow it +config|get.';
 
-function note(text: string, hint: string): Note {
+function note(text: string, hint: string): Warning {
   return { text, hint };
 }
 

@@ -1,6 +1,6 @@
 /** Entries: small values with a revision and a time to live. */
 
-import type { Entry, EntryBackend, Page, PutResult } from '@busbar/api/transport';
+import type { KvDriver, KvEntry, PageQuery, PutResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { lexRange } from '../lua/lex-range.ts';
 import { SCRIPTS } from '../lua/scripts.ts';
@@ -12,7 +12,7 @@ const PAGE = 500;
 
 type Row = readonly [key: Buffer, value: Buffer, revision: Buffer, created: Buffer, leftUs: Buffer];
 
-export function openEntries(link: Link, watches: EntryWatches): EntryBackend {
+export function openEntries(link: Link, watches: EntryWatches): KvDriver {
   return {
     async get(key, { deadline }) {
       const row = (await link.run(SCRIPTS.get, [key], { deadline, repeat: true })) as Row | null;
@@ -42,7 +42,7 @@ export function openEntries(link: Link, watches: EntryWatches): EntryBackend {
 
 /** Entries as of one moment a page. */
 export interface Listed {
-  readonly entries: Entry[];
+  readonly entries: KvEntry[];
   /** The highest revision given when the first page was read. */
   readonly revision: number;
   /** When the next entry ends, of whatever key. */
@@ -50,8 +50,8 @@ export interface Listed {
 }
 
 /** The entries whose key starts with `prefix`, in the order of their bytes. */
-export async function listEntries(link: Link, prefix: string, page: Page, deadline: number): Promise<Listed> {
-  const entries: Entry[] = [];
+export async function listEntries(link: Link, prefix: string, page: PageQuery, deadline: number): Promise<Listed> {
+  const entries: KvEntry[] = [];
   let revision: number | undefined;
   let nextEndMs: number | undefined;
   let { after } = page;
@@ -69,7 +69,7 @@ export async function listEntries(link: Link, prefix: string, page: Page, deadli
   return { entries, revision: revision ?? 0, nextEndMs };
 }
 
-function toEntry([key, value, revision, created, leftUs]: Row): Entry {
+function toEntry([key, value, revision, created, leftUs]: Row): KvEntry {
   const left = Number(leftUs);
   return {
     key: String(key),

@@ -3,9 +3,9 @@
 import {
   type CallContext,
   type Cursor,
-  type Entry,
-  type EntryChange,
   type KeyChange,
+  type KvChange,
+  type KvEntry,
   WatchCursor,
 } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
@@ -43,7 +43,7 @@ export class EntryWatches {
     return this.#watches.size === 0;
   }
 
-  async open(prefix: string, { deadline }: CallContext): Promise<Cursor<EntryChange>> {
+  async open(prefix: string, { deadline }: CallContext): Promise<Cursor<KvChange>> {
     const cursor = new WatchCursor(prefix, () => this.#leave(watching));
     const watching: Watching = { prefix, cursor, known: new Map(), revision: 0 };
     this.#watches.add(watching);
@@ -124,7 +124,7 @@ function tell(watching: Watching, change: KeyChange): void {
   watching.cursor.changed(change.kind === 'put' ? { kind: 'put', entry: ownCopy(change.entry) } : change);
 }
 
-function ownCopy(entry: Entry): Entry {
+function ownCopy(entry: KvEntry): KvEntry {
   return { ...entry, value: entry.value.slice() };
 }
 

@@ -1,6 +1,6 @@
 /** Consumers that wait: all of a process share one channel and one timer. */
 
-import { BusbarError, type CallContext, type Delivery, newId, type Wanted } from '@busbar/api/transport';
+import { BusbarError, type CallContext, type Delivery, newId, type ReceiveRequest } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Turn } from '../connection/tick-batcher.ts';
 import { type Claimed, claim, undoClaim } from './claim.ts';
@@ -43,7 +43,7 @@ export class WaitingRoom {
     return this.#lines.size === 0;
   }
 
-  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
+  receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + wanted.waitMs;
       const waiter: Waiter = { queue, wanted, context, deadline, resolve, reject, isWaiting: false, isOver: false };

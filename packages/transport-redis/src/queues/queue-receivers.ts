@@ -1,11 +1,11 @@
 /** Those of a process who wait for one queue. */
 
-import type { CallContext, Delivery, Wanted } from '@busbar/api/transport';
+import type { CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
 
 /** One receive. */
 export interface Waiter {
   readonly queue: string;
-  readonly wanted: Wanted;
+  readonly wanted: ReceiveRequest;
   readonly context: CallContext;
   readonly deadline: number;
   readonly resolve: (deliveries: Delivery[]) => void;

@@ -1,6 +1,6 @@
 /** Sending: what is sent to one queue in one turn travels in one script. */
 
-import { BusbarError, type CallContext, type SendResult, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type CallContext, type PreparedMessage, type SendResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Turn } from '../connection/tick-batcher.ts';
@@ -33,7 +33,7 @@ export class Sender {
 
   send(
     queue: string,
-    messages: readonly StampedMessage[],
+    messages: readonly PreparedMessage[],
     create: boolean,
     { deadline }: CallContext,
   ): Promise<SendResult[]> {

@@ -1,7 +1,7 @@
 /** A message as it lies on the server: a key, a head of two lines, and its body. */
 
 import { createHash } from 'node:crypto';
-import type { AttemptRecord, Message, StampedMessage } from '@busbar/api/transport';
+import type { AttemptRecord, Message, PreparedMessage } from '@busbar/api/transport';
 
 const MAX_KEY_BYTES = 200;
 
@@ -19,7 +19,7 @@ export function keyOf(id: string): string {
   return `\n${createHash('sha256').update(id).digest('hex')}`;
 }
 
-export function toContent(message: StampedMessage): Content {
+export function toContent(message: PreparedMessage): Content {
   const { id, body, priority, orderingKey, delayMs, ttlMs, maxAttempts, headers, ...rest } = message;
   const key = keyOf(id);
   const said: Record<string, unknown> = rest;

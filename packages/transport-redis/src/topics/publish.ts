@@ -1,6 +1,6 @@
 /** Publishing: what is published on one topic in one turn travels in one script, with the queues that get it. */
 
-import type { BusbarError, CallContext, PublishResult, StampedMessage } from '@busbar/api/transport';
+import type { BusbarError, CallContext, PreparedMessage, PublishResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Turn } from '../connection/tick-batcher.ts';
@@ -57,7 +57,7 @@ export class Publisher {
     this.#store = store;
   }
 
-  publish(topic: string, messages: readonly StampedMessage[], { deadline }: CallContext): Promise<PublishResult[]> {
+  publish(topic: string, messages: readonly PreparedMessage[], { deadline }: CallContext): Promise<PublishResult[]> {
     if (messages.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       const results: PublishResult[] = new Array(messages.length);
@@ -75,7 +75,7 @@ export class Publisher {
   }
 
   /** Hands events to whoever listens now. */
-  pass(topic: string, messages: readonly StampedMessage[], { deadline }: CallContext): Promise<PublishResult[]> {
+  pass(topic: string, messages: readonly PreparedMessage[], { deadline }: CallContext): Promise<PublishResult[]> {
     if (messages.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       const payloads = messages.map((message) => writePassing(topic, toContent(message)));

@@ -1,7 +1,7 @@
 /** The operator's view of a hub's store. */
 
 import type {
-  AdminBackend,
+  AdminDriver,
   Binding,
   BrowsedMessage,
   BrowseFilter,
@@ -22,7 +22,7 @@ import { RemoteCursor } from './remote-cursor.ts';
 const EXPORT_BATCH = 256;
 
 /** The operator's view of a hub's store. */
-export function remoteAdmin(line: HubLine): Required<AdminBackend> {
+export function remoteAdmin(line: HubLine): Required<AdminDriver> {
   const read = (op: string, head: object, { deadline }: CallContext): Promise<Frame> =>
     line.request({ op, head: head as Head, deadline, whenLost: 'repeat' });
   /** What tells how much it did cannot be done again. */

@@ -2,12 +2,12 @@
 
 import {
   BusbarError,
-  type CallBackend,
   type CallContext,
+  type CallDriver,
   isBusbarError,
   type Message,
+  type PreparedMessage,
   type Service,
-  type StampedMessage,
 } from '@busbar/api/transport';
 import { toErrorHead } from '../wire/error-codec.ts';
 import { FRAME, type Frame, type Head } from '../wire/frame.ts';
@@ -18,7 +18,7 @@ import { ConnectionLost } from './pending-request.ts';
 import { type Handler, RemoteService, ServedCall } from './remote-service.ts';
 
 /** Calls that this client makes and serves. */
-export class RemoteCalls implements CallBackend {
+export class RemoteCalls implements CallDriver {
   readonly #line: () => HubLine;
   readonly #services = new Map<number, RemoteService>();
   /** Calls that are served now, by the hub's number. */
@@ -44,7 +44,7 @@ export class RemoteCalls implements CallBackend {
     return { close, [Symbol.asyncDispose]: close };
   }
 
-  call(address: string, message: StampedMessage, { deadline }: CallContext): AsyncIterable<Message> {
+  call(address: string, message: PreparedMessage, { deadline }: CallContext): AsyncIterable<Message> {
     return new Replies(this.#line(), { address, message: toInputHead(message) }, message.body, deadline);
   }
 

@@ -1,6 +1,6 @@
 /** The entries of a hub's store. */
 
-import type { Entry, EntryBackend, Page, PutResult, TouchResult } from '@busbar/api/transport';
+import type { KvDriver, KvEntry, PageQuery, PutResult, TouchResult } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
 import { readEntry } from '../wire/value-codec.ts';
 import { batches, sizeOfText } from './batches.ts';
@@ -8,11 +8,11 @@ import type { HubLine } from './hub-client.ts';
 import { RemoteWatch } from './remote-watch.ts';
 
 /** The entries of a hub's store. */
-export function remoteEntries(line: HubLine): EntryBackend {
+export function remoteEntries(line: HubLine): KvDriver {
   return {
     async get(key, { deadline }) {
       const { head, bodies } = await line.request({
-        op: 'entries.get',
+        op: 'kv.get',
         head: { key },
         deadline,
         whenLost: 'repeat',
@@ -21,7 +21,7 @@ export function remoteEntries(line: HubLine): EntryBackend {
     },
     async put(key, value, condition, { deadline }) {
       const plan = {
-        op: 'entries.put',
+        op: 'kv.put',
         head: { key, ...condition },
         bodies: [value],
         deadline,
@@ -35,15 +35,13 @@ export function remoteEntries(line: HubLine): EntryBackend {
     async touch(touches, { deadline }) {
       const parts = batches(touches, ({ key }) => sizeOfText(key));
       const answers = await Promise.all(
-        parts.map((part) =>
-          line.request({ op: 'entries.touch', head: { touches: part }, deadline, whenLost: 'repeat' }),
-        ),
+        parts.map((part) => line.request({ op: 'kv.touch', head: { touches: part }, deadline, whenLost: 'repeat' })),
       );
       return answers.flatMap(({ head }) => head['results'] as TouchResult[]);
     },
     async delete(key, ifRevision, { deadline }) {
       const { head } = await line.request({
-        op: 'entries.delete',
+        op: 'kv.delete',
         head: { key, ifRevision },
         deadline,
         whenLost: 'unknown',
@@ -58,11 +56,16 @@ export function remoteEntries(line: HubLine): EntryBackend {
 }
 
 /** The hub gives as many as it holds for one client at a time. */
-async function listAll(line: HubLine, prefix: string, { limit, after }: Page, deadline: number): Promise<Entry[]> {
-  const entries: Entry[] = [];
+async function listAll(
+  line: HubLine,
+  prefix: string,
+  { limit, after }: PageQuery,
+  deadline: number,
+): Promise<KvEntry[]> {
+  const entries: KvEntry[] = [];
   for (let from = after; ; from = entries.at(-1)?.key) {
     const { head, bodies } = await line.request({
-      op: 'entries.list',
+      op: 'kv.list',
       head: { prefix, limit: limit - entries.length, after: from },
       deadline,
       whenLost: 'repeat',

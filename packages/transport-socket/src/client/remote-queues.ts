@@ -2,12 +2,12 @@
 
 import type {
   Delivery,
-  QueueBackend,
+  PreparedMessage,
+  QueueDriver,
+  ReceiveRequest,
   SendResult,
   Settlement,
   SettleResult,
-  StampedMessage,
-  Wanted,
 } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
 import { readError } from '../wire/error-codec.ts';
@@ -22,8 +22,8 @@ import type { HubLine } from './hub-client.ts';
 const CANCEL_MS = 1_000;
 
 /** The queues of a hub's store. */
-export function remoteQueues(line: HubLine, agent: string | undefined): QueueBackend {
-  const sends = new Joiner<StampedMessage, SendResult>(line, sizeOfMessage);
+export function remoteQueues(line: HubLine, agent: string | undefined): QueueDriver {
+  const sends = new Joiner<PreparedMessage, SendResult>(line, sizeOfMessage);
   const settlements = new Joiner<Settlement, SettleResult>(line, sizeOfSettlement);
   return {
     send: (queue, messages, create, { deadline }) =>
@@ -44,7 +44,7 @@ export function remoteQueues(line: HubLine, agent: string | undefined): QueueBac
 async function receive(
   line: HubLine,
   queue: string,
-  { max, waitMs, consumer }: Wanted,
+  { max, waitMs, consumer }: ReceiveRequest,
   signal: AbortSignal,
 ): Promise<Delivery[]> {
   const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
@@ -82,7 +82,7 @@ function release(line: HubLine, deliveries: readonly Delivery[]): Promise<unknow
 /** Sends in frames of a bounded size; the ids make sure that a repetition stores nothing twice. */
 export async function sendAll<T extends SendResult>(
   line: HubLine,
-  messages: readonly StampedMessage[],
+  messages: readonly PreparedMessage[],
   deadline: number,
   plan: (heads: Head[]) => { op: string; head: Head },
   whenLost: 'repeat' | 'unknown' = 'repeat',
@@ -99,7 +99,7 @@ export async function sendAll<T extends SendResult>(
 }
 
 /** A message from another agent is refused with all that its request holds: it goes alone (rule RD2). */
-export function joinKey(place: string, messages: readonly StampedMessage[], agent: string | undefined): string {
+export function joinKey(place: string, messages: readonly PreparedMessage[], agent: string | undefined): string {
   const isForeign = agent !== undefined && messages.some(({ from }) => from !== undefined && from !== agent);
   return isForeign ? `${place} ${messages[0]?.id}` : place;
 }

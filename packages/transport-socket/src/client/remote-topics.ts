@@ -4,9 +4,9 @@ import type {
   CallContext,
   EventCursor,
   From,
+  PreparedMessage,
   PublishResult,
-  StampedMessage,
-  TopicBackend,
+  TopicDriver,
   TopicEvent,
 } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
@@ -18,8 +18,8 @@ import { RemoteCursor } from './remote-cursor.ts';
 import { joinKey, sendAll } from './remote-queues.ts';
 
 /** The topics of a hub's store. */
-export function remoteTopics(line: HubLine, agent: string | undefined): TopicBackend {
-  const publishes = new Joiner<StampedMessage, PublishResult>(line, sizeOfMessage);
+export function remoteTopics(line: HubLine, agent: string | undefined): TopicDriver {
+  const publishes = new Joiner<PreparedMessage, PublishResult>(line, sizeOfMessage);
   return {
     publish: (topic, messages, ephemeral, { deadline }) =>
       publishes.ask(joinKey(`${topic} ${ephemeral}`, messages, agent), messages, deadline, (all, last) =>

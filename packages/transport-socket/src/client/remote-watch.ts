@@ -1,15 +1,15 @@
 /** A watch over entries: after a lost connection only what differs from what was told is told. */
 
-import type { CallContext, Cursor, EntryChange } from '@busbar/api/transport';
+import type { CallContext, Cursor, KvChange } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
 import { readEntry } from '../wire/value-codec.ts';
 import type { HubLine } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
-type Change = Exclude<EntryChange, { readonly kind: 'synced' }>;
+type Change = Exclude<KvChange, { readonly kind: 'synced' }>;
 
 /** A watch over entries. */
-export class RemoteWatch implements Cursor<EntryChange> {
+export class RemoteWatch implements Cursor<KvChange> {
   readonly #cursor: RemoteCursor;
   /** The newest revision told of each key that is there. */
   readonly #known = new Map<string, number>();
@@ -19,7 +19,7 @@ export class RemoteWatch implements Cursor<EntryChange> {
 
   private constructor(line: HubLine, prefix: string) {
     this.#cursor = new RemoteCursor(line, {
-      op: 'entries.watch',
+      op: 'kv.watch',
       head: () => ({ prefix }),
       opened: () => {
         this.#missing = new Set(this.#known.keys());
@@ -33,14 +33,14 @@ export class RemoteWatch implements Cursor<EntryChange> {
     return watch;
   }
 
-  async next(max: number): Promise<readonly EntryChange[]> {
+  async next(max: number): Promise<readonly KvChange[]> {
     for (;;) {
       const answer = await this.#cursor.next(max);
       if (answer === undefined) return [];
       const { head, bodies } = answer;
       let body = 0;
       const changes = (head['changes'] as readonly Head[]).flatMap((each) =>
-        this.#hear(each['kind'] === 'put' ? toPut(each, bodies[body++]) : (each as unknown as EntryChange)),
+        this.#hear(each['kind'] === 'put' ? toPut(each, bodies[body++]) : (each as unknown as KvChange)),
       );
       if (changes.length > 0) return changes;
     }
@@ -51,13 +51,13 @@ export class RemoteWatch implements Cursor<EntryChange> {
     return Promise.resolve();
   }
 
-  #hear(change: EntryChange): readonly EntryChange[] {
+  #hear(change: KvChange): readonly KvChange[] {
     return change.kind === 'synced' ? this.#synced() : this.#changed(change);
   }
 
   /** What was there before and is not any more went while nobody listened. */
-  #synced(): readonly EntryChange[] {
-    const gone = [...(this.#missing ?? [])].map((key): EntryChange => {
+  #synced(): readonly KvChange[] {
+    const gone = [...(this.#missing ?? [])].map((key): KvChange => {
       const revision = this.#known.get(key) ?? 0;
       this.#known.delete(key);
       return { kind: 'deleted', key, revision };
@@ -68,7 +68,7 @@ export class RemoteWatch implements Cursor<EntryChange> {
     return [...gone, { kind: 'synced' }];
   }
 
-  #changed(change: Change): readonly EntryChange[] {
+  #changed(change: Change): readonly KvChange[] {
     const key = change.kind === 'put' ? change.entry.key : change.key;
     this.#missing?.delete(key);
     if (change.kind !== 'put') {
@@ -82,6 +82,6 @@ export class RemoteWatch implements Cursor<EntryChange> {
   }
 }
 
-function toPut(head: Head, value: Uint8Array | undefined): EntryChange {
+function toPut(head: Head, value: Uint8Array | undefined): KvChange {
   return { kind: 'put', entry: readEntry(head, value) };
 }

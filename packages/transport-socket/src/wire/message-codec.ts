@@ -8,7 +8,7 @@ import {
   type MessageInput,
   NORMAL_PRIORITY,
   newId,
-  type StampedMessage,
+  type PreparedMessage,
 } from '@busbar/api/transport';
 import type { Head } from './frame.ts';
 
@@ -16,7 +16,7 @@ const BINARY = 'application/octet-stream';
 const NO_HEADERS: Headers = Object.freeze({});
 
 /** What a hub is told of a message to send: the fields of a MessageInput without its body. */
-export function toInputHead(message: StampedMessage): Head {
+export function toInputHead(message: PreparedMessage): Head {
   const { delayMs, ttlMs, maxAttempts } = message;
   const head = toHead(message);
   if (delayMs !== 0) head['delayMs'] = delayMs;
@@ -56,7 +56,7 @@ export function readMessage(head: Head, body: Uint8Array | undefined): Message {
 }
 
 /** A reply of a handler as a message of its own. */
-export function stampReply(reply: MessageInput): StampedMessage {
+export function stampReply(reply: MessageInput): PreparedMessage {
   return {
     id: reply.id ?? newId(),
     body: reply.body,

@@ -1,6 +1,6 @@
 /** Values that JSON cannot say: Infinity is null on the wire, and bytes stand behind the head. */
 
-import type { Capabilities, Entry, QueueSettings } from '@busbar/api/transport';
+import type { Capabilities, KvEntry, QueueSettings } from '@busbar/api/transport';
 import type { Head } from './frame.ts';
 
 type Settings = Required<QueueSettings>;
@@ -36,12 +36,12 @@ export function readCapabilities(head: Capabilities): Capabilities {
 }
 
 /** What the wire says of an entry; its value is a body. */
-export function toEntryHead({ key, revision, createRevision, ttlLeftMs }: Entry): Head {
+export function toEntryHead({ key, revision, createRevision, ttlLeftMs }: KvEntry): Head {
   return { key, revision, createRevision, ttlLeftMs };
 }
 
 /** The entry that a head and a body make. */
-export function readEntry(head: Head, value: Uint8Array | undefined): Entry {
-  const { key, revision, createRevision, ttlLeftMs } = head as unknown as Entry;
+export function readEntry(head: Head, value: Uint8Array | undefined): KvEntry {
+  const { key, revision, createRevision, ttlLeftMs } = head as unknown as KvEntry;
   return { key, value: new Uint8Array(value ?? []), revision, createRevision, ttlLeftMs: ttlLeftMs ?? undefined };
 }

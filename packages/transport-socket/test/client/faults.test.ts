@@ -93,9 +93,9 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     const events: string[] = [];
     await client.topics.subscribe('news', {}, (batch) => void events.push(...batch.map(textOf)));
     const changes: unknown[] = [];
-    await client.entries.put('k/gone', body('1'));
-    await client.entries.put('k/stays', body('1'));
-    await client.entries.watch('k/', (batch) => {
+    await client.kv.put('k/gone', body('1'));
+    await client.kv.put('k/stays', body('1'));
+    await client.kv.watch('k/', (batch) => {
       changes.push(...batch.map((change) => (change.kind === 'put' ? change.entry.key : change.kind)));
     });
     await client.calls!.serve('echo', {}, async function* (message) {
@@ -106,8 +106,8 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     await all.server.kill();
     await waitFor(() => client.state === 'reconnecting', { what: 'the loss' });
     await all.server.start();
-    await other.entries.delete('k/gone');
-    await other.entries.put('k/new', body('1'));
+    await other.kv.delete('k/gone');
+    await other.kv.put('k/new', body('1'));
     await other.topics.publish('news', [{ body: body('after') }]);
     await other.queues.send('inbox', [{ body: body('mail') }]);
     expect((await waiting).map(textOf)).toEqual(['mail']);
@@ -137,13 +137,13 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     await using all = await setting(harness);
     const client = await all.open();
     await client.topics.subscribe('news', {}, () => undefined);
-    await client.entries.watch('k', () => undefined);
+    await client.kv.watch('k', () => undefined);
     await client.calls!.serve('echo', {}, async function* () {});
     const waiting = expect(client.queues.receive('inbox', { waitMs: Number.POSITIVE_INFINITY })).rejects.toMatchObject({
       code: 'CLOSED',
     });
     await all.server.kill();
-    const failing = client.entries.get('k', { timeoutMs: 300 });
+    const failing = client.kv.get('k', { timeoutMs: 300 });
     await expect(failing).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
     const since = performance.now();
     await client.close();

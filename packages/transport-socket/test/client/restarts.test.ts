@@ -17,7 +17,7 @@ test('a hub that comes back with less is not used, and calls say what is missing
   await whenServing(hub.path);
   await waitFor(
     async () => {
-      const error = await client.entries.get('k', { timeoutMs: 200 }).catch((failure: Error) => failure);
+      const error = await client.kv.get('k', { timeoutMs: 200 }).catch((failure: Error) => failure);
       return error instanceof Error && error.message.includes('came back without dedupeSurvivesRestart');
     },
     { what: 'the refusal' },
@@ -66,8 +66,8 @@ test('what is large beside the bodies is cut into frames that the hub takes', as
   const settled = await client.queues.settle(held.map(({ receipt }) => ({ receipt, action: 'reject', reason })));
   expect(settled.map(({ receipt, status }) => [receipt, status])).toEqual(held.map(({ receipt }) => [receipt, 'done']));
   const keys = Array.from({ length: 10_000 }, (_, index) => `${'k'.repeat(500)}${index}`);
-  await client.entries.put(keys[0]!, body('v'), { ttlMs: 60_000 });
-  const touched = await client.entries.touch(keys.map((key) => ({ key, ttlMs: 60_000 })));
+  await client.kv.put(keys[0]!, body('v'), { ttlMs: 60_000 });
+  const touched = await client.kv.touch(keys.map((key) => ({ key, ttlMs: 60_000 })));
   expect(touched.map(({ status }) => status)).toEqual(['touched', ...keys.slice(1).map(() => 'lost')]);
   let records = 0;
   for await (const _ of client.admin.exportState()) records += 1;

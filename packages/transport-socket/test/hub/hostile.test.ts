@@ -138,9 +138,9 @@ describe('after the welcome', () => {
     [{ op: 'topics.publish', topic: '>', messages: [{}] }, 1],
     [{ op: 'topics.subscribe', pattern: 'a.>.b' }, 0],
     [{ op: 'topics.subscribe', pattern: 'a', from: { after: '' } }, 0],
-    [{ op: 'entries.put', key: 'k' }, 0],
-    [{ op: 'entries.put', key: '' }, 1],
-    [{ op: 'entries.list', prefix: '', limit: 0 }, 0],
+    [{ op: 'kv.put', key: 'k' }, 0],
+    [{ op: 'kv.put', key: '' }, 1],
+    [{ op: 'kv.list', prefix: '', limit: 0 }, 0],
     [{ op: 'cursor.next', cursor: 99 }, 0],
     [{ op: 'cursor.next', cursor: {} }, 0],
     [{ op: 'calls.serve', service: 'x', address: 'a' }, 0],
@@ -170,10 +170,10 @@ describe('after the welcome', () => {
 
   test('who asks for much and takes nothing is bounded in bytes, and let go', { timeout: 40_000 }, async () => {
     await using peer = await RawPeer.welcomed(hub.path);
-    await peer.ask(1, { op: 'entries.put', key: 'big' }, [Buffer.alloc(65_536)]);
+    await peer.ask(1, { op: 'kv.put', key: 'big' }, [Buffer.alloc(65_536)]);
     peer.socket.pause();
     const gets = Array.from({ length: 2_000 }, (_, index) =>
-      frame(FRAME.request, index + 10, { op: 'entries.get', key: 'big' }),
+      frame(FRAME.request, index + 10, { op: 'kv.get', key: 'big' }),
     );
     peer.send(...gets);
     await waitFor(() => hub.child.stderr.includes('takes nothing'), { what: 'it to be let go', timeoutMs: 35_000 });
@@ -217,7 +217,7 @@ test('frames of chance harm nobody', { timeout: 300_000 }, async () => {
     'queues.receive',
     'queues.settle',
     'topics.subscribe',
-    'entries.watch',
+    'kv.watch',
     'cursor.next',
     'calls.serve',
     'calls.call',

@@ -115,11 +115,11 @@ describe('a page that speaks JSON', () => {
     const events = await next;
     expect(events.head['events']).toMatchObject([{ topic: 'user.login' }]);
     expect(events.bodies).toEqual(['{"id":7}']);
-    const put = await page.ask('entries.put', { key: 'lock', ifRevision: 0 }, ['mine']);
+    const put = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine']);
     expect(put.head).toMatchObject({ status: 'stored' });
-    const conflict = await page.ask('entries.put', { key: 'lock', ifRevision: 0 }, ['mine too']);
+    const conflict = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine too']);
     expect(conflict).toMatchObject({ head: { status: 'conflict', current: { key: 'lock' } }, bodies: ['mine'] });
-    expect((await page.ask('entries.get', { key: 'lock' })).bodies).toEqual(['mine']);
+    expect((await page.ask('kv.get', { key: 'lock' })).bodies).toEqual(['mine']);
   });
 
   test('calls and serves', async () => {

@@ -152,19 +152,19 @@ describe('a connection', () => {
   test('that takes nothing is closed with 1013: what is kept for it is bounded', async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
-    await client.entries.put('large', new Uint8Array(65_536));
+    await client.kv.put('large', new Uint8Array(65_536));
     const socket = new WebSocket(local.url, { maxPayload: 0 });
     const closed = new Promise<number>((resolve) => socket.once('close', resolve));
     await new Promise((resolve) => socket.once('open', resolve));
     socket.send(encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 60_000 })]));
     await new Promise((resolve) => socket.once('message', resolve));
-    const get = (id: number) => frame(FRAME.request, id, { op: 'entries.get', key: 'large' });
+    const get = (id: number) => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
     // Answers of 32 MB.
     socket.send(encodeFrames(Array.from({ length: 512 }, (_, index) => get(index + 1))));
     await waitFor(() => local.log.length > 0, { what: 'the hub to let it go' });
     expect(local.log[0]).toMatch(/takes nothing/);
     expect(await closed).toBe(1013);
-    expect(await client.entries.get('large')).toBeDefined();
+    expect(await client.kv.get('large')).toBeDefined();
   });
 
   test('that begins with bytes of another protocol is let go', async () => {

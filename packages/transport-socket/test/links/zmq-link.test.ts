@@ -25,7 +25,7 @@ async function next(dealer: Dealer): Promise<readonly Frame[]> {
 }
 
 /** A request whose answer is `bytes` long: an entry that was put before. */
-const get = (id: number): Frame => frame(FRAME.request, id, { op: 'entries.get', key: 'large' });
+const get = (id: number): Frame => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
 
 describe('one path', () => {
   test('has one hub: a second one is refused, and the first serves on', async () => {
@@ -118,7 +118,7 @@ describe('a peer', () => {
   test('that takes nothing is let go: what is kept for it is bounded, and others are served', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
-    await client.entries.put('large', new Uint8Array(65_536));
+    await client.kv.put('large', new Uint8Array(65_536));
     const dealer = dealerTo(local.url);
     await dealer.send(encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 60_000 })]));
     await next(dealer);
@@ -127,15 +127,15 @@ describe('a peer', () => {
     await waitFor(() => local.log.length > 0, { what: 'the hub to let it go' });
     expect(local.log[0]).toMatch(/takes nothing/);
     await waitFor(() => local.hub.clients === 1, { what: 'it to be gone' });
-    expect(await client.entries.get('large')).toBeDefined();
+    expect(await client.kv.get('large')).toBeDefined();
     dealer.close();
   });
 
   test('that takes slowly gets all of it', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
-    await client.entries.put('large', new Uint8Array(65_536).fill(7));
-    const all = await Promise.all(Array.from({ length: 300 }, () => client.entries.get('large')));
+    await client.kv.put('large', new Uint8Array(65_536).fill(7));
+    const all = await Promise.all(Array.from({ length: 300 }, () => client.kv.get('large')));
     expect(all.every((entry) => entry?.value[65_535] === 7)).toBe(true);
     const many = Array.from({ length: 5_000 }, (_, n) => ({ body: body(`m${n}`) }));
     await Promise.all(many.map((message) => client.queues.send('q', [message])));

@@ -73,8 +73,8 @@ describe('a client written from it', () => {
     await client.ask(2, { op: 'topics.publish', topic: 'news.x', messages: [{}] }, ['event']);
     const batch = await client.ask(3, { op: 'cursor.next', cursor: 1 });
     expect([batch.head['events'], batch.bodies]).toMatchObject([[{ topic: 'news.x' }], ['event']]);
-    await client.ask(4, { op: 'entries.put', key: 'k' }, ['v']);
-    await client.ask(5, { op: 'entries.watch', prefix: '' });
+    await client.ask(4, { op: 'kv.put', key: 'k' }, ['v']);
+    await client.ask(5, { op: 'kv.watch', prefix: '' });
     const changes = await client.ask(6, { op: 'cursor.next', cursor: 5 });
     expect([changes.head['changes'], changes.bodies]).toMatchObject([
       [{ kind: 'put', key: 'k' }, { kind: 'synced' }],

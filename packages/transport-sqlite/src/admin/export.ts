@@ -125,7 +125,7 @@ function* entries({ store, now }: Transaction): Iterable<StateRecord[]> {
       )
       .all(store.ns, now, after, PAGE);
     yield rows.map(([revision, key, value, createRevision, expires]) => ({
-      kind: 'entry',
+      kind: 'kv',
       key,
       valueBase64: toBase64(toBytes(value)),
       revision,

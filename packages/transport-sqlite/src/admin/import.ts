@@ -1,6 +1,6 @@
 /** Records of an export, taken in. What is there already, by id, key or name, stays as it is. */
 
-import type { ExportedMessage, Message, StampedMessage, StateRecord } from '@busbar/api/transport';
+import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { adopt, knownSeq, note, remember } from '../queues/dedupe.ts';
@@ -46,7 +46,7 @@ export function importRecord(transaction: Transaction, record: StateRecord, topi
       return importBinding(transaction, record);
     case 'event':
       return importEvent(transaction, record, topics);
-    case 'entry':
+    case 'kv':
       return importEntry(transaction, record);
     case 'revision':
       return importRevision(transaction, record);
@@ -151,7 +151,7 @@ function importEvent(transaction: Transaction, { topic, message }: RecordOf<'eve
   return true;
 }
 
-function importEntry(transaction: Transaction, record: RecordOf<'entry'>): boolean {
+function importEntry(transaction: Transaction, record: RecordOf<'kv'>): boolean {
   const { store, now } = transaction;
   const trace = store
     .sql<[number, string | null]>('SELECT revision, gone FROM entry WHERE ns=? AND key=?')
@@ -190,7 +190,7 @@ function toHistory({ history }: ExportedMessage): string | null {
 }
 
 /** A record that has been a line of a file lacks what was undefined. */
-function toMessage({ message, bodyBase64, maxAttempts, ttlLeftMs }: ExportedMessage): StampedMessage {
+function toMessage({ message, bodyBase64, maxAttempts, ttlLeftMs }: ExportedMessage): PreparedMessage {
   const { type, from, to, topic, orderingKey, correlationId, causationId, replyTo, ...rest } = message as Message;
   return {
     ...rest,

@@ -1,6 +1,6 @@
 /** What operators see of queues and topics. */
 
-import type { Binding, Page, QueueFilter, QueueInfo, TopicInfo } from '@busbar/api/transport';
+import type { Binding, PageQuery, QueueFilter, QueueInfo, TopicInfo } from '@busbar/api/transport';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { endOf } from '../kv/kv.ts';
@@ -17,7 +17,7 @@ export function listQueues(transaction: Transaction, filter: QueueFilter): Queue
 }
 
 /** The topics that have history or bindings, in order of name. A binding to one topic without history is a topic too. */
-export function listTopics(transaction: Transaction, page: Page): TopicInfo[] {
+export function listTopics(transaction: Transaction, page: PageQuery): TopicInfo[] {
   return transaction.store
     .sql<[string, number]>(
       `SELECT name, sum(events) FROM (

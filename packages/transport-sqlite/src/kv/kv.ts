@@ -1,6 +1,14 @@
 /** Entries: small values with a revision and a time to live. What is gone stays as a tombstone for watchers. */
 
-import type { DeleteResult, Entry, Page, PutCondition, PutResult, Touch, TouchResult } from '@busbar/api/transport';
+import type {
+  DeleteResult,
+  KvEntry,
+  KvTouch,
+  PageQuery,
+  PutCondition,
+  PutResult,
+  TouchResult,
+} from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toStored } from '../queues/stored-message.ts';
 
@@ -12,7 +20,7 @@ const LIVE = 'gone IS NULL AND (expires IS NULL OR expires > ?)';
 /** Entries that one sweep ends at most. */
 const STEP = 200;
 
-export function getEntry(transaction: Transaction, key: string): Entry | undefined {
+export function getEntry(transaction: Transaction, key: string): KvEntry | undefined {
   const { store, now } = transaction;
   const row = store.sql<Raw>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(store.ns, key, now);
   return row && toEntry(row, now);
@@ -40,7 +48,7 @@ export function putEntry(transaction: Transaction, key: string, value: Uint8Arra
   return { status: 'stored', revision, createRevision };
 }
 
-export function touchEntries(transaction: Transaction, touches: readonly Touch[]): TouchResult[] {
+export function touchEntries(transaction: Transaction, touches: readonly KvTouch[]): TouchResult[] {
   const { store, now } = transaction;
   const update = store.sql(
     `UPDATE entry SET expires=? WHERE ns=? AND key=? AND ${LIVE} AND create_revision = coalesce(?, create_revision)`,
@@ -60,7 +68,7 @@ export function deleteEntry(transaction: Transaction, key: string, ifRevision: n
   return { status: 'deleted' };
 }
 
-export function listEntries(transaction: Transaction, prefix: string, page: Page): Entry[] {
+export function listEntries(transaction: Transaction, prefix: string, page: PageQuery): KvEntry[] {
   const { store, now } = transaction;
   const rows = store
     .sql<Raw>(`${SELECT} WHERE ns=? AND key>=? AND key<CAST(? AS TEXT) AND key>? AND ${LIVE} ORDER BY key LIMIT ?`)
@@ -108,7 +116,7 @@ export function endOf(prefix: string): Buffer {
   return Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
 }
 
-function toEntry([key, value, revision, createRevision, expires]: Raw, now: number): Entry {
+function toEntry([key, value, revision, createRevision, expires]: Raw, now: number): KvEntry {
   const ttlLeftMs = expires === null ? undefined : expires - now;
   return { key, value: toBytes(value), revision, createRevision, ttlLeftMs };
 }

@@ -1,6 +1,6 @@
 /** Watches on entries: the present ones, then what changes, merged to the newest of each key. */
 
-import { BusbarError, type CallContext, type Cursor, type EntryChange } from '@busbar/api/transport';
+import { BusbarError, type CallContext, type Cursor, type KvChange } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { Listeners } from '../wakeup/waiter-registry.ts';
@@ -11,19 +11,19 @@ const STEP = 500;
 
 interface Pending {
   readonly max: number;
-  readonly resolve: (changes: readonly EntryChange[]) => void;
+  readonly resolve: (changes: readonly KvChange[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** What a read brought, and where the watch stands after it. */
 interface Taken {
-  readonly changes: EntryChange[];
+  readonly changes: KvChange[];
   readonly listedUpTo: string | undefined;
   readonly change: number;
   readonly isAll: boolean;
 }
 
-class EntryWatch implements Cursor<EntryChange> {
+class EntryWatch implements Cursor<KvChange> {
   readonly prefix: string;
   readonly #batcher: Batcher;
   readonly #onClose: (watch: EntryWatch) => void;
@@ -45,7 +45,7 @@ class EntryWatch implements Cursor<EntryChange> {
     this.#onClose = onClose;
   }
 
-  next(max: number): Promise<readonly EntryChange[]> {
+  next(max: number): Promise<readonly KvChange[]> {
     if (this.#isClosed) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       this.#pending = { max, resolve, reject };
@@ -106,7 +106,7 @@ class EntryWatch implements Cursor<EntryChange> {
   #list(transaction: Transaction, max: number): Taken {
     const limit = Math.max(1, max - 1);
     const entries = listEntries(transaction, this.prefix, { limit, after: this.#listedUpTo || undefined });
-    const changes: EntryChange[] = entries.map((entry) => ({ kind: 'put', entry }));
+    const changes: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
     for (const { key, revision } of entries) if (revision > this.#change) this.#given.set(key, revision);
     const isAll = entries.length < limit;
     if (isAll) changes.push({ kind: 'synced' });
@@ -123,7 +123,7 @@ class EntryWatch implements Cursor<EntryChange> {
         'SELECT key, change, gone, revision, ns FROM entry WHERE change>? ORDER BY change LIMIT ?',
       )
       .all(this.#change, limit);
-    const changes: EntryChange[] = [];
+    const changes: KvChange[] = [];
     for (const [key, , gone, revision, ns] of rows) {
       if (ns !== store.ns || !key.startsWith(this.prefix)) continue;
       if ((this.#given.get(key) ?? 0) >= revision) continue;
@@ -153,7 +153,7 @@ export class EntryWatches {
     return this.#watches.size;
   }
 
-  async open(prefix: string, context: CallContext): Promise<Cursor<EntryChange>> {
+  async open(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
     const watch = await this.#batcher.write((transaction) => {
       this.#listeners.add(transaction, 'entry', prefix);
       const opened = new EntryWatch(prefix, transaction.counter().revision, this.#batcher, (gone) =>

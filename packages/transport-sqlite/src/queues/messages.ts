@@ -1,6 +1,6 @@
 /** The messages of a queue: coming in, changing place, leaving. Where one stands is a row of one of four tables. */
 
-import type { StampedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/transport';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { type InsertStatus, note, remember, rememberSome } from './dedupe.ts';
@@ -23,7 +23,7 @@ const FULL = insertion(`seq, queue_id, at, attempts, expires, ${CONTENT}`);
 export function insertJobs(
   transaction: Transaction,
   queue: QueueRow,
-  messages: readonly StampedMessage[],
+  messages: readonly PreparedMessage[],
   options: InsertOptions,
 ): InsertStatus[] {
   const counter = transaction.counter();
@@ -56,7 +56,7 @@ function insertion(list: string): Insertion {
 function noteIds(
   transaction: Transaction,
   queue: QueueRow,
-  messages: readonly StampedMessage[],
+  messages: readonly PreparedMessage[],
   first: number,
   options: InsertOptions,
 ): InsertStatus[] {
@@ -71,7 +71,7 @@ function noteIds(
 }
 
 /** Writes messages with numbers that follow each other, and gives each its place. */
-function insertRun(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+function insertRun(transaction: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
   if (run.length === 0) return;
   write(transaction, queue, run, first);
   queue.sent += run.length;
@@ -81,14 +81,14 @@ function insertRun(transaction: Transaction, queue: QueueRow, run: readonly Stam
       place(transaction, queue, toPlacing(transaction, message, first + index));
 }
 
-function write(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+function write(transaction: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
   const { store, now } = transaction;
   const kind = run.every(isPlain) ? PLAIN : FULL;
   for (let from = 0; from < run.length; ) {
     const count = run.length - from >= CHUNK ? CHUNK : 1;
     const parameters: unknown[] = [];
     for (let index = from; index < from + count; index += 1) {
-      const message = run[index] as StampedMessage;
+      const message = run[index] as PreparedMessage;
       if (kind === PLAIN) pushPlain(parameters, message, first + index, queue.id, now);
       else pushFull(parameters, message, first + index, queue.id, now);
     }
@@ -97,37 +97,37 @@ function write(transaction: Transaction, queue: QueueRow, run: readonly StampedM
   }
 }
 
-function pushPlain(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {
+function pushPlain(parameters: unknown[], message: PreparedMessage, seq: number, queueId: number, now: number): void {
   const { priority, hops, sentAt, id, contentType } = message;
   const body = toStored(message.body);
   parameters.push(seq, queueId, now, 0, priority, hops, sentAt, id, contentType, crcOf(message, null, body), body);
 }
 
-function pushFull(parameters: unknown[], message: StampedMessage, seq: number, queueId: number, now: number): void {
+function pushFull(parameters: unknown[], message: PreparedMessage, seq: number, queueId: number, now: number): void {
   const expires = message.ttlMs === undefined ? null : Math.ceil(now + message.ttlMs);
   parameters.push(seq, queueId, dueAt(message, now), 0, expires);
   pushContent(parameters, message);
 }
 
-function dueAt({ delayMs }: StampedMessage, now: number): number {
+function dueAt({ delayMs }: PreparedMessage, now: number): number {
   return delayMs > 0 ? Math.ceil(now + delayMs) : now;
 }
 
 /** Whether it is ready as it comes. */
-function isPlaced({ delayMs, orderingKey }: StampedMessage): boolean {
+function isPlaced({ delayMs, orderingKey }: PreparedMessage): boolean {
   return delayMs === 0 && orderingKey === undefined;
 }
 
-function toPlacing({ now }: Transaction, message: StampedMessage, seq: number): Placing {
+function toPlacing({ now }: Transaction, message: PreparedMessage, seq: number): Placing {
   const { priority, orderingKey } = message;
   return { seq, at: dueAt(message, now), priority, orderingKey };
 }
 
 /** Messages of one priority stand together. */
-function placeAll(transaction: Transaction, queue: QueueRow, run: readonly StampedMessage[], first: number): void {
+function placeAll(transaction: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
   const at = transaction.now;
   for (let from = 0; from < run.length; ) {
-    const { priority } = run[from] as StampedMessage;
+    const { priority } = run[from] as PreparedMessage;
     let to = from + 1;
     while (run[to]?.priority === priority) to += 1;
     addReady(transaction, queue, { rank: 9 - priority, at, first: first + from, last: first + to - 1 });

@@ -1,12 +1,12 @@
 /** A receive that has nothing yet. */
 
-import type { BusbarError, CallContext, Delivery, Wanted } from '@busbar/api/transport';
+import type { BusbarError, CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 
 /** One receive, from its call to its answer. */
 export interface Waiter {
   readonly queue: string;
-  readonly wanted: Wanted;
+  readonly wanted: ReceiveRequest;
   readonly context: CallContext;
   readonly resolve: (deliveries: Delivery[]) => void;
   readonly reject: (error: BusbarError) => void;

@@ -1,6 +1,6 @@
 /** Consumers that wait: all of a process share one bell and one timer. */
 
-import type { BusbarError, CallContext, Delivery, QueueSettings, Wanted } from '@busbar/api/transport';
+import type { BusbarError, CallContext, Delivery, QueueSettings, ReceiveRequest } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { Listeners } from '../wakeup/waiter-registry.ts';
@@ -51,7 +51,7 @@ export class WaitingRoom implements Claimants {
     return Math.min(this.#shortestLeaseMs, Math.max(0, useAt - performance.now()));
   }
 
-  receive(queue: string, wanted: Wanted, context: CallContext): Promise<Delivery[]> {
+  receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + wanted.waitMs;
       const states = { isWaiting: false, decidedIn: undefined, isOver: false };

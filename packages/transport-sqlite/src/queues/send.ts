@@ -1,13 +1,13 @@
 /** Sending: stores messages in a queue, as far as they fit. */
 
-import { BusbarError, quote, type SendResult, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type PreparedMessage, quote, type SendResult } from '@busbar/api/transport';
 import type { Kind } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { insertJobs } from './messages.ts';
 import type { QueueRow } from './queue-row.ts';
 
 /** Stores messages in a queue, which is made where it is not there. */
-export const SEND: Kind<StampedMessage, SendResult> = {
+export const SEND: Kind<PreparedMessage, SendResult> = {
   work(transaction, on, messages) {
     const queue = transaction.ensureQueue(on);
     const statuses = insertJobs(transaction, queue, messages, { areEvents: false });

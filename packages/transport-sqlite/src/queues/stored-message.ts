@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
-import { BusbarError, type Headers, type Message, quote, type StampedMessage } from '@busbar/api/transport';
+import { BusbarError, type Headers, type Message, type PreparedMessage, quote } from '@busbar/api/transport';
 
 /** How many columns a message has. */
 export const CONTENT_COLUMNS = 19;
@@ -15,7 +15,7 @@ const { utf8Slice } = Buffer.prototype as unknown as {
 };
 
 /** Appends the columns of a message to the parameters of a statement. */
-export function pushContent(parameters: unknown[], message: StampedMessage): void {
+export function pushContent(parameters: unknown[], message: PreparedMessage): void {
   const headers = toHeaderText(message.headers);
   const body = toStored(message.body);
   parameters.push(
@@ -42,7 +42,7 @@ export function pushContent(parameters: unknown[], message: StampedMessage): voi
 }
 
 /** Whether a message has nothing but what every message has. */
-export function isPlain(message: StampedMessage): boolean {
+export function isPlain(message: PreparedMessage): boolean {
   return (
     message.type === undefined &&
     message.from === undefined &&
@@ -99,7 +99,7 @@ export function crcOf(message: Message, headers: string | null, body: string | U
 }
 
 /** The message in such a row, with the rules that its sender gave. */
-export function readStamped(row: readonly unknown[], from: number): StampedMessage {
+export function readStamped(row: readonly unknown[], from: number): PreparedMessage {
   return {
     ...readContent(row, from),
     delayMs: (row[from + 14] as number | null) ?? 0,

@@ -1,6 +1,6 @@
 /** The history that a new binding brings into its queue: copied in bounded steps, by whoever claims from it. */
 
-import { matchTopic, type StampedMessage } from '@busbar/api/transport';
+import { matchTopic, type PreparedMessage } from '@busbar/api/transport';
 import { isFull, readBatch } from '../connection/row-batch.ts';
 import { contentOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -64,7 +64,7 @@ function belongs(topic: string, seq: number, binding: Unfinished, covered: reado
 }
 
 /** Delay and time to live of an event began when it was published. */
-function toMessage(row: readonly unknown[]): StampedMessage[] {
+function toMessage(row: readonly unknown[]): PreparedMessage[] {
   const message = readStamped(row, 3);
   const age = Math.max(0, Date.now() - (row[2] as number));
   if (message.ttlMs === undefined) return [{ ...message, delayMs: Math.max(0, message.delayMs - age) }];

@@ -5,8 +5,8 @@ import {
   type From,
   invalid,
   matchTopic,
+  type PreparedMessage,
   type PublishResult,
-  type StampedMessage,
   type TopicEvent,
 } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
@@ -76,7 +76,7 @@ export class Cursors {
   }
 
   /** Hands events to whoever listens now. Only where other processes listen is anything written. */
-  async publish(topic: string, messages: readonly StampedMessage[], context: CallContext): Promise<PublishResult[]> {
+  async publish(topic: string, messages: readonly PreparedMessage[], context: CallContext): Promise<PublishResult[]> {
     const hasOthers = await this.#batcher.read((transaction) => {
       if (this.#listeners.forTopic(transaction, topic).length > 0) return true;
       const after = transaction.counter().logHead;
@@ -91,14 +91,14 @@ export class Cursors {
     for (const cursor of this.#cursors) await cursor.close();
   }
 
-  #leave(transaction: Transaction, topic: string, messages: readonly StampedMessage[]): void {
+  #leave(transaction: Transaction, topic: string, messages: readonly PreparedMessage[]): void {
     leave(transaction, this.#process, messages);
     for (const process of this.#listeners.forTopic(transaction, topic)) transaction.rings.add(process);
     const after = transaction.counter().logHead;
     transaction.afterCommit(() => this.#pass(messages, after));
   }
 
-  #pass(messages: readonly StampedMessage[], after: number): void {
+  #pass(messages: readonly PreparedMessage[], after: number): void {
     for (const message of messages) {
       const { delayMs, ttlMs, maxAttempts, ...rest } = message;
       const event = { ...rest, position: undefined } as TopicEvent;

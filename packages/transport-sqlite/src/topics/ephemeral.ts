@@ -1,6 +1,6 @@
 /** Ephemeral events on their way to other processes: rows that live for seconds. */
 
-import type { StampedMessage, TopicEvent } from '@busbar/api/transport';
+import type { PreparedMessage, TopicEvent } from '@busbar/api/transport';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { CONTENT_COLUMNS, pushContent, readContent } from '../queues/stored-message.ts';
@@ -21,7 +21,7 @@ export interface EphemeralEvent {
 }
 
 /** Leaves events for the other processes to fetch. */
-export function leave(transaction: Transaction, process: string, messages: readonly StampedMessage[]): void {
+export function leave(transaction: Transaction, process: string, messages: readonly PreparedMessage[]): void {
   const { store, now } = transaction;
   const counter = transaction.counter();
   for (const message of messages) {

@@ -1,6 +1,6 @@
 /** The log of events: appending, reading, and what retention takes. */
 
-import type { StampedMessage, TopicEvent } from '@busbar/api/transport';
+import type { PreparedMessage, TopicEvent } from '@busbar/api/transport';
 import { isFull, readBatch } from '../connection/row-batch.ts';
 import { CONTENT } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
@@ -63,7 +63,7 @@ export function ensureTopic(store: Store, name: string): number {
 export function append(
   transaction: Transaction,
   topicId: number,
-  messages: readonly StampedMessage[],
+  messages: readonly PreparedMessage[],
   numbers: readonly number[],
   at: number = Date.now(),
 ): void {

@@ -1,6 +1,6 @@
 /** Publishing: appends events to the log and copies them into every bound queue, in one transaction. */
 
-import type { PublishResult, StampedMessage } from '@busbar/api/transport';
+import type { PreparedMessage, PublishResult } from '@busbar/api/transport';
 import type { Kind } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { knownSeq, remember } from '../queues/dedupe.ts';
@@ -10,7 +10,7 @@ import { append, ensureTopic } from './event-log.ts';
 import { toPosition } from './position.ts';
 
 /** Publishes events on topics, with the bindings of their queues. */
-export function publishing(bindings: Bindings): Kind<StampedMessage, PublishResult> {
+export function publishing(bindings: Bindings): Kind<PreparedMessage, PublishResult> {
   return {
     work: (transaction, on, messages) => publishAll(transaction, bindings, on, messages),
     fail: ({ id }, error) => ({ id, status: error.outcome, error }),
@@ -22,7 +22,7 @@ function publishAll(
   transaction: Transaction,
   bindings: Bindings,
   topic: string,
-  messages: readonly StampedMessage[],
+  messages: readonly PreparedMessage[],
 ): PublishResult[] {
   const { store } = transaction;
   const topicId = ensureTopic(store, topic);
@@ -32,7 +32,7 @@ function publishAll(
   const ids = messages.map(({ id }) => id);
   const scope = -topicId;
   const statuses = remember(transaction, { scope, ids, first, windowMs: store.settings.topicDedupeMs });
-  const fresh: StampedMessage[] = [];
+  const fresh: PreparedMessage[] = [];
   const numbers: number[] = [];
   const results = messages.map((message, index): PublishResult => {
     const { id } = message;

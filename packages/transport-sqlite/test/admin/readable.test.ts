@@ -46,7 +46,7 @@ test('the queries of the README answer', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
-  const { queues, topics, entries } = transport;
+  const { queues, topics, kv } = transport;
   const mail = { body: encode('{"token":"abc"}'), type: 'validate_token', from: '@backend', to: '@service.auth' };
   await queues.send('$inbox.@service.auth', [
     mail,
@@ -59,9 +59,9 @@ test('the queries of the README answer', async () => {
   await queues.settle([{ receipt: poison?.receipt ?? '', action: 'reject', reason: 'no such thing' }]);
   await queues.receive('$inbox.@service.auth', { consumer: 'one' });
   await topics.publish('user.login', [{ body: encode('{"userId":123}') }]);
-  for (const name of ['@service.auth', '@asleep', '@team/a']) await entries.put(`$agent/${name}`, encode('{}'));
+  for (const name of ['@service.auth', '@asleep', '@team/a']) await kv.put(`$agent/${name}`, encode('{}'));
   for (const key of ['@service.auth/1', '@service.auth/2', '@team/a/1'])
-    await entries.put(`$live/${key}`, encode('{}'), { ttlMs: 60_000 });
+    await kv.put(`$live/${key}`, encode('{}'), { ttlMs: 60_000 });
   const answers = ask(file);
   expect(answers).toHaveLength(6);
   expect(answers[0]).toEqual([

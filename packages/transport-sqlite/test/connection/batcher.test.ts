@@ -7,7 +7,7 @@ import { Batcher } from '../../src/connection/batcher.ts';
 import { openDatabase } from '../../src/connection/database.ts';
 import { Store } from '../../src/connection/store.ts';
 import { toSettings } from '../../src/options.ts';
-import { SqliteBackend } from '../../src/sqlite-driver.ts';
+import { SqliteDriver } from '../../src/sqlite-driver.ts';
 
 const NOBODY = { beforeCommit: () => undefined, committed: () => undefined, rolledBack: () => undefined };
 
@@ -29,7 +29,7 @@ test('what breaks the transaction fails alone, in the order of the calls', async
 test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goes on once there is room', async () => {
   await using folder = tempDir();
   const store = await storeIn(folder);
-  await using transport = openTransport(new SqliteBackend(store));
+  await using transport = openTransport(new SqliteDriver(store));
   const pages = store.value('PRAGMA page_count') as number;
   store.db.pragma(`max_page_count = ${pages + 40}`);
   const body = new Uint8Array(2000).fill(65);
@@ -53,7 +53,7 @@ test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goe
 
 test('sends of one turn take effect in their order, also where one creates what another needs', async () => {
   await using folder = tempDir();
-  await using transport = openTransport(new SqliteBackend(await storeIn(folder)));
+  await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const send = (id: string, create: boolean): Promise<unknown> =>
     transport.queues.send('work', [{ id, body: new Uint8Array(1) }], { create });
   const results = await Promise.allSettled([send('0', false), send('1', true), send('2', false), send('3', true)]);
@@ -64,7 +64,7 @@ test('sends of one turn take effect in their order, also where one creates what 
 
 test('a large batch yields to the event loop and to other calls', async () => {
   await using folder = tempDir();
-  await using transport = openTransport(new SqliteBackend(await storeIn(folder)));
+  await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const body = new Uint8Array(100);
   let turns = 0;
   let isOver = false;
@@ -83,7 +83,7 @@ test('a large batch yields to the event loop and to other calls', async () => {
       order.push('large');
       return results;
     });
-  await Promise.all([large, transport.entries.put('key', body).then(() => order.push('put'))]);
+  await Promise.all([large, transport.kv.put('key', body).then(() => order.push('put'))]);
   isOver = true;
   expect(turns).toBeGreaterThanOrEqual(10);
   expect(await large).toHaveLength(5000);

@@ -10,7 +10,7 @@ test('a lock is waited for without blocking the event loop, and reading goes on'
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
-  await transport.entries.put('key', BODY);
+  await transport.kv.put('key', BODY);
   const events = Array.from({ length: 600 }, () => ({ body: BODY }));
   await transport.topics.publish('news', events);
   const gate = Promise.withResolvers<void>();
@@ -21,7 +21,7 @@ test('a lock is waited for without blocking the event loop, and reading goes on'
   });
   await using holder = await holderOf(file);
   await tell(holder, 'lock');
-  expect((await transport.entries.get('key'))?.value).toEqual(BODY);
+  expect((await transport.kv.get('key'))?.value).toEqual(BODY);
   const sending = transport.queues.send('work', [{ body: BODY }]);
   gate.resolve();
   await waitFor(() => read === events.length, { what: 'the history to be read' });

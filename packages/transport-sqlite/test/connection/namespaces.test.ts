@@ -13,17 +13,17 @@ test('nothing of one namespace shows in another', async () => {
   await using other = await openSqlite({ file, ns: 'a.b' });
   await one.queues.send('b.work', [{ body: BODY }]);
   await one.topics.publish('b.news', [{ body: BODY }]);
-  await one.entries.put('b.key', BODY);
+  await one.kv.put('b.key', BODY);
   const [held] = await one.queues.receive('b.work');
   expect(await other.admin.queues()).toEqual([]);
   expect(await other.admin.topics()).toEqual([]);
-  expect(await other.entries.list('')).toEqual([]);
+  expect(await other.kv.list('')).toEqual([]);
   const settled = await other.queues.settle([{ receipt: held?.receipt ?? '', action: 'ack' }]);
   expect(settled).toMatchObject([{ status: 'lease-lost' }]);
   await other.queues.send('b.work', [{ body: BODY }]);
   await other.admin.clear();
   expect(await one.admin.queues()).toMatchObject([{ name: 'b.work', leased: 1 }]);
-  expect(await one.entries.get('b.key')).toBeDefined();
+  expect(await one.kv.get('b.key')).toBeDefined();
 });
 
 test('what comes due in a namespace without a process is swept by the processes of others', async () => {

@@ -19,14 +19,14 @@ test.each(['heard', 'deaf'])('a %s consumer, subscriber and watcher of another c
   const seen: string[] = [];
   const received = waits.queues.receive('work', { waitMs: 10_000 });
   await waits.topics.subscribe('news.>', {}, (events) => void seen.push(...events.map(({ id }) => id)));
-  await waits.entries.watch('$agent/', (changes) => void seen.push(...changes.map(({ kind: what }) => what)));
+  await waits.kv.watch('$agent/', (changes) => void seen.push(...changes.map(({ kind: what }) => what)));
   await waitFor(() => seen.includes('synced'), { what: 'the watch to be in step' });
   const from = performance.now();
   await acts.queues.send('work', [{ id: 'message', body: BODY }]);
   expect((await received).map(({ id }) => id)).toEqual(['message']);
   await acts.topics.publish('news.today', [{ id: 'event', body: BODY }]);
   await acts.topics.publish('news.now', [{ id: 'passing', body: BODY }], { ephemeral: true });
-  await acts.entries.put('$agent/one', BODY);
+  await acts.kv.put('$agent/one', BODY);
   await waitFor(() => seen.length === 4, { what: 'all to be seen' });
   expect(seen.toSorted()).toEqual(['event', 'passing', 'put', 'synced']);
   expect(performance.now() - from).toBeLessThan(900);

@@ -1,7 +1,7 @@
 /** Renewals: keeps entries with a TTL alive for as long as their holder wants them. */
 
 import { type BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { Entries } from '../../contract/transport.ts';
+import type { KeyValue } from '../../contract/transport.ts';
 import { MAX_TIMER_MS } from '../../contract/validation.ts';
 
 /** An entry that is held. */
@@ -23,14 +23,14 @@ const RENEW_PART = 3;
 
 /** Renews what is held every third of its TTL, all that is due in one batch, over one timer. */
 export class Renewals {
-  readonly #entries: Entries;
+  readonly #entries: KeyValue;
   readonly #report: (error: BusbarError) => void;
   readonly #dueAt = new Map<Held, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
   /** `report` gets the errors of renewals that failed and are tried again. */
-  constructor(entries: Entries, report: (error: BusbarError) => void) {
+  constructor(entries: KeyValue, report: (error: BusbarError) => void) {
     this.#entries = entries;
     this.#report = report;
   }

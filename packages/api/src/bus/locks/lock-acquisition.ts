@@ -1,7 +1,7 @@
 /** Contest: takes one of several entries as soon as one is free. Locks and semaphores are won by it. */
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
-import type { Entries, Entry, EntryChange, PutResult, Watch } from '../../contract/transport.ts';
+import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
 import type { Patience } from '../deadline.ts';
 
 /** What is wanted. */
@@ -32,21 +32,21 @@ const RECHECK_MS = 5_000;
 
 /** One contender. */
 export class Contest {
-  readonly #entries: Entries;
+  readonly #entries: KeyValue;
   readonly #prize: Prize;
   readonly #patience: Patience;
   readonly #free: Set<string>;
   /** The revision at which a key was last seen to become free. */
   readonly #freedAt = new Map<string, number>();
-  #watch: Watch | undefined;
+  #watch: KvWatch | undefined;
   #isSynced = false;
   #wake: () => void = () => undefined;
   /** Up to how long to hold back after a key became free, so that many contenders do not all try at once. */
   #spreadMs = 0;
   /** Who stood in the way last. */
-  rival: Entry | undefined;
+  rival: KvEntry | undefined;
 
-  constructor(entries: Entries, prize: Prize, patience: Patience) {
+  constructor(entries: KeyValue, prize: Prize, patience: Patience) {
     this.#entries = entries;
     this.#prize = prize;
     this.#patience = patience;
@@ -110,11 +110,11 @@ export class Contest {
   }
 
   /** A conflict with what an attempt of ours stored, whose answer got lost, is a win. */
-  #own(current: Entry | undefined): Entry | undefined {
+  #own(current: KvEntry | undefined): KvEntry | undefined {
     return current !== undefined && equal(current.value, this.#prize.value) ? current : undefined;
   }
 
-  #lost(current: Entry): void {
+  #lost(current: KvEntry): void {
     this.rival = current;
     // It may have become free again between the attempt and its answer.
     if ((this.#freedAt.get(current.key) ?? 0) < current.revision) this.#free.delete(current.key);
@@ -132,7 +132,7 @@ export class Contest {
     undo().catch(() => undefined);
   }
 
-  async #openWatch(): Promise<Watch> {
+  async #openWatch(): Promise<KvWatch> {
     this.#recheck();
     const opening = this.#entries.watch(this.#prize.prefix, (changes) => this.#see(changes));
     try {
@@ -164,7 +164,7 @@ export class Contest {
     for (const key of this.#prize.keys) this.#free.add(key);
   }
 
-  #see(changes: readonly EntryChange[]): void {
+  #see(changes: readonly KvChange[]): void {
     for (const change of changes) {
       if (change.kind === 'synced') this.#isSynced = true;
       else if (change.kind === 'put') this.#seeTaken(change.entry);
@@ -176,7 +176,7 @@ export class Contest {
     this.#wake();
   }
 
-  #seeTaken(entry: Entry): void {
+  #seeTaken(entry: KvEntry): void {
     this.#free.delete(entry.key);
     if (this.#prize.keys.includes(entry.key)) this.rival = entry;
   }

@@ -1,7 +1,7 @@
 /** Who holds a lock, as its entry says it. */
 
 import { newId } from '../../contract/id.ts';
-import type { Entry } from '../../contract/transport.ts';
+import type { KvEntry } from '../../contract/transport.ts';
 
 /** Who holds a lock. */
 export interface LockHolder {
@@ -29,7 +29,7 @@ export function encodeHolder({ owner, pid, host }: LockOwner): Uint8Array {
 }
 
 /** Who holds the entry. */
-export function holderOf({ value, createRevision: token, ttlLeftMs }: Entry): LockHolder {
+export function holderOf({ value, createRevision: token, ttlLeftMs }: KvEntry): LockHolder {
   const { owner, pid, host, since } = parse(value);
   return {
     owner: typeof owner === 'string' ? owner : 'unknown',

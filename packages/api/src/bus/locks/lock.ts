@@ -1,7 +1,7 @@
 /** A lock, held: its token, and the signal that fires when it is lost. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { Entries } from '../../contract/transport.ts';
+import type { KeyValue } from '../../contract/transport.ts';
 import type { Held, Renewals } from './lease-renewer.ts';
 import type { Won } from './lock-acquisition.ts';
 
@@ -11,7 +11,7 @@ export interface LockGround {
   readonly won: Won;
   readonly ttlMs: number;
   readonly renew: boolean;
-  readonly entries: Entries;
+  readonly entries: KeyValue;
   readonly renewals: Renewals;
   /** Fires when the bus closes, which lets go of all locks. */
   readonly closing: AbortSignal;

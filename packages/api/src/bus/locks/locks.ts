@@ -1,7 +1,7 @@
 /** Locks and semaphores: who may do something now, agreed on by all processes of one bus. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { Entries, Entry } from '../../contract/transport.ts';
+import type { KeyValue, KvEntry } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
 import { Patience } from '../deadline.ts';
 import type { BusKernel } from '../runtime.ts';
@@ -21,7 +21,7 @@ const DEFAULT_MS = 30_000;
 /** The locks of one bus: those it holds and those it waits for. */
 export class Locks {
   readonly #kernel: BusKernel;
-  readonly #entries: Entries;
+  readonly #entries: KeyValue;
   readonly #renewals: Renewals;
   readonly #turns = new Turns();
   readonly #held = new Set<Lock>();
@@ -30,7 +30,7 @@ export class Locks {
 
   constructor(kernel: BusKernel) {
     this.#kernel = kernel;
-    this.#entries = kernel.transport.entries;
+    this.#entries = kernel.transport.kv;
     this.#renewals = new Renewals(this.#entries, (error) => kernel.report(error, 'locks'));
     kernel.lifetime.add('holdings', this);
   }
@@ -118,7 +118,7 @@ export class Locks {
   }
 }
 
-function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: Entry | undefined): BusbarError {
+function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: KvEntry | undefined): BusbarError {
   const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,
@@ -126,7 +126,7 @@ function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: 
   });
 }
 
-function sayHolder(rival: Entry): string {
+function sayHolder(rival: KvEntry): string {
   const { owner, pid } = holderOf(rival);
   return pid === undefined ? owner : `${owner} (process ${pid})`;
 }

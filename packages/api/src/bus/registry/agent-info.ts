@@ -1,6 +1,6 @@
 /** What is known of agents: who is registered, who is online, with what powers and what load. */
 
-import type { Entry } from '../../contract/transport.ts';
+import type { KvEntry } from '../../contract/transport.ts';
 import type { Timing } from '../histogram.ts';
 import { fromPresenceKey } from './agent-names.ts';
 
@@ -70,7 +70,7 @@ export function toAgentInfo(
 }
 
 /** The identity that an entry holds; undefined where it holds something else. */
-export function readIdentity({ value }: Entry): AgentIdentity | undefined {
+export function readIdentity({ value }: KvEntry): AgentIdentity | undefined {
   const data = readObject(value);
   if (data === undefined || typeof data['name'] !== 'string') return undefined;
   const note = data['note'];
@@ -84,7 +84,7 @@ export function readIdentity({ value }: Entry): AgentIdentity | undefined {
 }
 
 /** The instance that an entry of a presence tells of; undefined where it holds something else. */
-export function readInstance({ key, value }: Entry): AgentInstance | undefined {
+export function readInstance({ key, value }: KvEntry): AgentInstance | undefined {
   const data = readObject(value);
   if (data === undefined) return undefined;
   const { pid, host, requests } = data as { pid?: unknown; host?: unknown; requests?: unknown };

@@ -66,7 +66,7 @@ export class AgentLog {
 
   async #write(): Promise<void> {
     try {
-      await this.#kernel.transport.entries.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
+      await this.#kernel.transport.kv.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
     } catch (error) {
       this.#kernel.report(error, this.#where);
     }

@@ -1,6 +1,6 @@
 /** Signs of life: entries with a TTL that are renewed for as long as their owner is there. */
 
-import type { Touch } from '../../contract/transport.ts';
+import type { KvTouch } from '../../contract/transport.ts';
 import type { BusKernel } from '../runtime.ts';
 import { TIDY_MS } from '../shutdown.ts';
 import { within } from '../within.ts';
@@ -109,7 +109,7 @@ class Group {
 
   async #touchBatch(batch: readonly Living[]): Promise<void> {
     const touches = batch.map((living) => living.touch);
-    const results = await this.#kernel.transport.entries.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
+    const results = await this.#kernel.transport.kv.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
     const gone = batch.filter((_, index) => results[index]?.status === 'lost');
     await Promise.all(gone.map((living) => living.write()));
   }
@@ -133,7 +133,7 @@ class Living {
     return this.#beat.value() !== this.#written;
   }
 
-  get touch(): Touch {
+  get touch(): KvTouch {
     const { key, ttlMs } = this.#beat;
     return { key, ttlMs, createRevision: this.#createRevision };
   }
@@ -148,14 +148,14 @@ class Living {
   async end(): Promise<void> {
     this.#isOver = true;
     await within(this.#writing, TIDY_MS);
-    await this.#kernel.transport.entries.delete(this.#beat.key, { timeoutMs: TIDY_MS });
+    await this.#kernel.transport.kv.delete(this.#beat.key, { timeoutMs: TIDY_MS });
   }
 
   async #write(): Promise<void> {
     if (this.#isOver) return;
     const { key, ttlMs } = this.#beat;
     const value = this.#beat.value();
-    const result = await this.#kernel.transport.entries.put(key, encoder.encode(value), { ttlMs });
+    const result = await this.#kernel.transport.kv.put(key, encoder.encode(value), { ttlMs });
     this.#written = value;
     if (result.status !== 'stored') return;
     const wasEvicted = this.#createRevision !== 0 && this.#createRevision !== result.createRevision;

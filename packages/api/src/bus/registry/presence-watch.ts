@@ -1,6 +1,6 @@
 /** Watching agents come and go: each change of an agent is told once. */
 
-import type { Entry, EntryChange, Watch } from '../../contract/transport.ts';
+import type { KvChange, KvEntry, KvWatch } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
 import type { BusKernel } from '../runtime.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
@@ -19,12 +19,12 @@ export interface PresenceChange {
 export type OnPresence = (change: PresenceChange) => void | Promise<void>;
 
 /** Tells who is online, then every change. What `onChange` throws is reported, and the watch goes on. */
-export async function watchPresence(kernel: BusKernel, onChange: OnPresence): Promise<Watch> {
+export async function watchPresence(kernel: BusKernel, onChange: OnPresence): Promise<KvWatch> {
   checkFunction(onChange, 'onChange');
   kernel.assertOpen();
   const { promise: synced, resolve } = Promise.withResolvers<void>();
   const view = new PresenceView(kernel, onChange);
-  const watch = await kernel.transport.entries.watch(PRESENCE_PREFIX, async (changes) => {
+  const watch = await kernel.transport.kv.watch(PRESENCE_PREFIX, async (changes) => {
     await view.take(changes);
     if (changes.some(({ kind }) => kind === 'synced')) resolve();
   });
@@ -51,7 +51,7 @@ class PresenceView {
   }
 
   /** Takes a batch in and tells, per agent, what is different after it. */
-  async take(changes: readonly EntryChange[]): Promise<void> {
+  async take(changes: readonly KvChange[]): Promise<void> {
     const touched = new Set<string>();
     for (const change of changes) {
       if (change.kind === 'synced') continue;
@@ -62,7 +62,7 @@ class PresenceView {
     for (const name of touched) await this.#compare(name);
   }
 
-  #note(name: string, instance: string, entry: Entry | undefined): void {
+  #note(name: string, instance: string, entry: KvEntry | undefined): void {
     const instances = this.#instances.get(name) ?? new Map<string, AgentInstance>();
     const data = entry && readInstance(entry);
     if (data === undefined) instances.delete(instance);
@@ -89,7 +89,7 @@ class PresenceView {
   }
 
   async #identity(name: string): Promise<ReturnType<typeof readIdentity>> {
-    const entry = await this.#kernel.transport.entries.get(identityKey(name)).catch(() => undefined);
+    const entry = await this.#kernel.transport.kv.get(identityKey(name)).catch(() => undefined);
     return entry && readIdentity(entry);
   }
 }

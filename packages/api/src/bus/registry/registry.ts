@@ -1,7 +1,7 @@
 /** The registry: who is there, who is online, and which of them is the least loaded. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { Entry } from '../../contract/transport.ts';
+import type { KvEntry } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
 import type { BusKernel } from '../runtime.ts';
 import {
@@ -89,7 +89,7 @@ export class Registry {
 
   /** Whether an agent of this name is registered. */
   async isRegistered(name: string): Promise<boolean> {
-    return (await this.#kernel.transport.entries.get(identityKey(name))) !== undefined;
+    return (await this.#kernel.transport.kv.get(identityKey(name))) !== undefined;
   }
 
   /** The registered name that is nearest to one that is not; for the hints of errors, so it never rejects. */
@@ -106,25 +106,23 @@ export class Registry {
     if (options.force !== true && (await this.instances()).has(name)) {
       throw new BusbarError('CONFLICT', `${name} is online`, { hint: 'Close it first, or use force: true.' });
     }
-    const { entries, admin } = this.#kernel.transport;
+    const { kv, admin } = this.#kernel.transport;
     const logs = await this.all(logPrefix(name));
     const gone = await Promise.all([
-      entries.delete(identityKey(name)).then(({ status }) => status === 'deleted'),
+      kv.delete(identityKey(name)).then(({ status }) => status === 'deleted'),
       admin.deleteQueue(inboxOf(name)),
       admin.deleteQueue(addressOf(name)),
-      ...logs
-        .filter(({ key }) => !key.slice(logPrefix(name).length).includes('/'))
-        .map(({ key }) => entries.delete(key)),
+      ...logs.filter(({ key }) => !key.slice(logPrefix(name).length).includes('/')).map(({ key }) => kv.delete(key)),
     ]);
     return gone.includes(true);
   }
 
   /** All entries whose key starts with `prefix`. */
-  async all(prefix: string): Promise<Entry[]> {
-    const all: Entry[] = [];
+  async all(prefix: string): Promise<KvEntry[]> {
+    const all: KvEntry[] = [];
     let after: string | undefined;
     while (true) {
-      const page = await this.#kernel.transport.entries.list(prefix, after === undefined ? {} : { after });
+      const page = await this.#kernel.transport.kv.list(prefix, after === undefined ? {} : { after });
       all.push(...page);
       after = page.at(-1)?.key;
       if (page.length < PAGE) return all;
@@ -138,8 +136,8 @@ export class Registry {
 
   /** False where another wrote it in the same moment. */
   async #putIdentity(name: string, { capabilities, maxConcurrent, note }: AgentSettings): Promise<boolean> {
-    const { entries } = this.#kernel.transport;
-    const entry = await entries.get(identityKey(name));
+    const { kv } = this.#kernel.transport;
+    const entry = await kv.get(identityKey(name));
     const old = entry && readIdentity(entry);
     const registeredAt = old?.registeredAt ?? Date.now();
     const identity = {
@@ -151,7 +149,7 @@ export class Registry {
     };
     if (JSON.stringify(old) === JSON.stringify(identity)) return true;
     const value = encoder.encode(JSON.stringify(identity));
-    const result = await entries.put(identityKey(name), value, { ifRevision: entry?.revision ?? 0 });
+    const result = await kv.put(identityKey(name), value, { ifRevision: entry?.revision ?? 0 });
     return result.status === 'stored';
   }
 }

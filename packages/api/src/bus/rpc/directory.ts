@@ -1,6 +1,6 @@
 /** Who serves emulated calls, as one bus knows it: it watches, so that a call need not ask first. */
 
-import type { EntryChange, Watch } from '../../contract/transport.ts';
+import type { KvChange, KvWatch } from '../../contract/transport.ts';
 import { readObject } from '../registry/agent-info.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusKernel } from '../runtime.ts';
@@ -14,7 +14,7 @@ export class CallDirectory {
   readonly #kernel: BusKernel;
   readonly #onGone: OnServerGone;
   readonly #servers = new Map<string, Map<string, ServeRecord>>();
-  #watch: Promise<Watch> | undefined;
+  #watch: Promise<KvWatch> | undefined;
 
   constructor(kernel: BusKernel, onGone: OnServerGone) {
     this.#kernel = kernel;
@@ -28,7 +28,7 @@ export class CallDirectory {
     await this.#open();
     if (this.#knows(address)) return true;
     const prefix = keyOf(address, '');
-    const entries = await this.#kernel.transport.entries.list(prefix);
+    const entries = await this.#kernel.transport.kv.list(prefix);
     return entries.some(({ key, value }) => fromKey(key).address === address && !toRecord(value).closing);
   }
 
@@ -47,9 +47,9 @@ export class CallDirectory {
     }
   }
 
-  async #begin(): Promise<Watch> {
+  async #begin(): Promise<KvWatch> {
     const { promise: synced, resolve } = Promise.withResolvers<void>();
-    const watch = await this.#kernel.transport.entries.watch(SERVE_PREFIX, (changes) => {
+    const watch = await this.#kernel.transport.kv.watch(SERVE_PREFIX, (changes) => {
       for (const change of changes) {
         if (change.kind === 'synced') resolve();
         else this.#note(change);
@@ -65,7 +65,7 @@ export class CallDirectory {
     return watch;
   }
 
-  #note(change: Exclude<EntryChange, { kind: 'synced' }>): void {
+  #note(change: Exclude<KvChange, { kind: 'synced' }>): void {
     const key = change.kind === 'put' ? change.entry.key : change.key;
     const { address } = fromKey(key);
     const servers = this.#servers.get(address) ?? new Map<string, ServeRecord>();

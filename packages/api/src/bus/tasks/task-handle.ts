@@ -28,7 +28,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const BOUNDS = ['timeoutMs', 'signal'];
 
 /** One task. Its id is all there is to it: `bus.task(id)` makes another ticket of the same task. */
-export class Ticket<R = unknown> {
+export class TaskHandle<R = unknown> {
   /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
   readonly id: string;
   readonly queue: string;
@@ -49,13 +49,13 @@ export class Ticket<R = unknown> {
   /** Where the task is now. */
   async status(options?: CallOptions): Promise<TaskStatus> {
     checkOptions(options, BOUNDS, 'status options');
-    const { admin, entries } = this.#ground.transport;
+    const { admin, kv } = this.#ground.transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
     const places = messages.filter((message) => !hasExpired(message));
     const place = places.find((message) => message.state !== 'dead') ?? places[0];
     if (place?.state === 'ready') return 'queued';
     if (place !== undefined) return place.state === 'leased' ? 'running' : place.state;
-    const entry = await entries.get(taskKey(this.id), options);
+    const entry = await kv.get(taskKey(this.id), options);
     const state = entry && decodeRecord(entry.value).state;
     return state === 'done' || state === 'cancelled' ? state : 'unknown';
   }
@@ -111,11 +111,11 @@ export class Ticket<R = unknown> {
    * UNSUPPORTED where the transport lacks the feature `cancel`.
    */
   async cancel(options?: CallOptions): Promise<boolean> {
-    const { admin, entries } = this.#ground.transport;
+    const { admin, kv } = this.#ground.transport;
     const [outcome] = await admin.cancel(this.queue, [this.id], options);
     if (outcome?.status !== 'done') return false;
     const record = encodeRecord({ state: 'cancelled' });
-    await entries.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
+    await kv.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
     return true;
   }
 

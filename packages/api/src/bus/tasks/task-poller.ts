@@ -117,7 +117,7 @@ export class TaskLooks {
       tell(id, { kind: 'pending' });
       return;
     }
-    const entry = await transport.entries.get(taskKey(id));
+    const entry = await transport.kv.get(taskKey(id));
     const record = entry && readRecord(entry.value, (error) => tell(id, { kind: 'broken', error }));
     if (place !== undefined) {
       const failure = record?.state === 'failed' ? record.failure : undefined;

@@ -101,14 +101,14 @@ export class TaskOutcomes {
   async #put(delivery: Delivery, record: TaskRecord): Promise<void> {
     const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
     try {
-      await this.#kernel.transport.entries.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
+      await this.#kernel.transport.kv.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
     } catch (error) {
       this.#kernel.report(error, this.#plan.where);
     }
   }
 
   async #delete(delivery: Delivery): Promise<void> {
-    await this.#kernel.transport.entries
+    await this.#kernel.transport.kv
       .delete(taskKey(delivery.id))
       .catch((error: unknown) => this.#kernel.report(error, this.#plan.where));
   }

@@ -1,7 +1,7 @@
 /** Watches tasks of one queue for all tickets of one bus: few watches and one look for many who wait. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { EntryChange, Transport, Watch } from '../../contract/transport.ts';
+import type { KvChange, KvWatch, Transport } from '../../contract/transport.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import { readRecord, TaskLooks } from './task-poller.ts';
 import { type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
@@ -38,7 +38,7 @@ export class TaskWatch {
   readonly #queue: string;
   readonly #followers = new Map<string, Set<OnNews>>();
   /** By the id they are for; '' for the whole queue. */
-  readonly #watches = new Map<string, Promise<Watch>>();
+  readonly #watches = new Map<string, Promise<KvWatch>>();
   /** Those that are open: what they tell at the beginning is told. */
   readonly #open = new Set<string>();
   readonly #looks: TaskLooks;
@@ -95,7 +95,7 @@ export class TaskWatch {
     if (known !== undefined) return known;
     const key = this.#watches.size < MAX_WATCHES ? id : '';
     const prefix = taskKey(key === '' ? `${this.#queue}#` : key);
-    const watch = this.#transport.entries.watch(prefix, (changes) => this.#hear(changes));
+    const watch = this.#transport.kv.watch(prefix, (changes) => this.#hear(changes));
     this.#watches.set(key, watch);
     watch.then(
       (opened) => this.#watchOpened(key, watch, opened),
@@ -104,7 +104,7 @@ export class TaskWatch {
     return key;
   }
 
-  #watchOpened(key: string, watch: Promise<Watch>, opened: Watch): void {
+  #watchOpened(key: string, watch: Promise<KvWatch>, opened: KvWatch): void {
     if (this.#watches.get(key) === watch) this.#open.add(key);
     void opened.ended.then((error) => this.#watchEnded(key, watch, error));
   }
@@ -118,7 +118,7 @@ export class TaskWatch {
   }
 
   /** A watch ended that was not closed here: those who stand on it cannot go on. */
-  #watchEnded(key: string, watch: Promise<Watch>, error: BusbarError | undefined): void {
+  #watchEnded(key: string, watch: Promise<KvWatch>, error: BusbarError | undefined): void {
     if (this.#watches.get(key) !== watch) return;
     this.#watches.delete(key);
     this.#open.delete(key);
@@ -127,7 +127,7 @@ export class TaskWatch {
     for (const id of ids) this.#tell(id, { kind: 'broken', error: cause });
   }
 
-  #hear(changes: readonly EntryChange[]): void {
+  #hear(changes: readonly KvChange[]): void {
     for (const change of changes) {
       if (change.kind !== 'put') continue;
       const id = taskOfKey(change.entry.key);
@@ -137,7 +137,7 @@ export class TaskWatch {
 
   /** A record that was there before the watch told of this task to nobody. What fails here, the next look makes good. */
   async #readRecord(id: string): Promise<void> {
-    const entry = await this.#transport.entries.get(taskKey(id)).catch(() => undefined);
+    const entry = await this.#transport.kv.get(taskKey(id)).catch(() => undefined);
     if (entry !== undefined) this.#tellRecord(id, entry.value);
   }
 

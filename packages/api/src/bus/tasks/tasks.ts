@@ -22,10 +22,10 @@ import {
 } from './enqueue-options.ts';
 import { TaskBatch } from './task-batch.ts';
 import { TaskWatches } from './task-ground.ts';
-import { queueOfTask, Ticket } from './task-handle.ts';
+import { queueOfTask, TaskHandle } from './task-handle.ts';
 import { DEFAULT_RESULT_TTL_MS, taskKey } from './task-record.ts';
 import { TaskOutcomes } from './task-results.ts';
-import { checkProcessOptions, type ProcessOptions, Processor, startConsumer } from './worker.ts';
+import { checkProcessOptions, startConsumer, Worker, type WorkerOptions } from './worker.ts';
 
 /** Handles one task. What it returns is the task's result. */
 export type TaskHandler<T, R> = (task: Received<T>, context: Context) => R | Promise<R>;
@@ -51,7 +51,7 @@ export class Tasks {
     queue: string | AnyQueue,
     body: unknown,
     options: EnqueueOptions = {},
-  ): Promise<Ticket<unknown>> {
+  ): Promise<TaskHandle<unknown>> {
     const definition = toDefinition(queue);
     checkEnqueueOptions(options);
     return this.#put(origin, definition, body, options, (input) =>
@@ -67,7 +67,7 @@ export class Tasks {
     queue: string | AnyQueue,
     bodies: readonly unknown[],
     options?: EnqueueAllOptions<never>,
-  ): Promise<Ticket<unknown>[]> {
+  ): Promise<TaskHandle<unknown>[]> {
     const definition = toDefinition(queue);
     checkArray(bodies, 'bodies', MAX_TASKS);
     const each = toEach(options);
@@ -83,7 +83,7 @@ export class Tasks {
   }
 
   /** The ticket of a task, by its id. */
-  ticket(id: string, queue?: AnyQueue): Ticket<unknown> {
+  ticket(id: string, queue?: AnyQueue): TaskHandle<unknown> {
     const name = queueOfTask(id);
     checkTaskQueue(name);
     return this.#ticket(id, queue ?? toDefinition(name), 'id');
@@ -92,9 +92,9 @@ export class Tasks {
   /** Begins to take tasks. */
   async process(
     queue: string | AnyQueue,
-    options: ProcessOptions | undefined,
+    options: WorkerOptions | undefined,
     handler: TaskHandler<never, unknown>,
-  ): Promise<Processor> {
+  ): Promise<Worker> {
     this.#kernel.assertOpen();
     const definition = toDefinition(queue);
     checkProcessOptions(options);
@@ -116,7 +116,7 @@ export class Tasks {
       onDone: (delivery, value) => outcomes.done(delivery, value),
       onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
     });
-    return new Processor(name, consumer);
+    return new Worker(name, consumer);
   }
 
   async #put(
@@ -125,7 +125,7 @@ export class Tasks {
     body: unknown,
     options: EnqueueOptions,
     send: (input: MessageInput) => Promise<Pick<SendResult, 'id' | 'status'>>,
-  ): Promise<Ticket<unknown>> {
+  ): Promise<TaskHandle<unknown>> {
     this.#kernel.assertSending();
     const { queue, task } = definition;
     const checked = validate(task, body, `the task of ${queue}`);
@@ -153,19 +153,19 @@ export class Tasks {
    * the result of the new run. It is looked up before the send, and deleted after it, unless it is newer.
    */
   #clearLater(id: string): () => Promise<void> {
-    const { entries } = this.#kernel.transport;
-    const old = entries.get(taskKey(id));
+    const { kv } = this.#kernel.transport;
+    const old = kv.get(taskKey(id));
     old.catch(() => undefined);
     return async () => {
       const entry = await old;
-      if (entry !== undefined) await entries.delete(entry.key, { ifRevision: entry.revision });
+      if (entry !== undefined) await kv.delete(entry.key, { ifRevision: entry.revision });
     };
   }
 
-  #ticket(id: string, { result }: AnyQueue, source: 'new' | 'duplicate' | 'id'): Ticket<unknown> {
+  #ticket(id: string, { result }: AnyQueue, source: 'new' | 'duplicate' | 'id'): TaskHandle<unknown> {
     const { transport, bodies } = this.#kernel;
     const toResult = (value: unknown): unknown => validate(result, value, `the result of ${id}`);
-    return new Ticket({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
+    return new TaskHandle({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
   }
 }
 
@@ -195,7 +195,7 @@ function toEach(options: EnqueueAllOptions<never> | undefined): (body: unknown, 
   };
 }
 
-function toTickets(outcomes: readonly PromiseSettledResult<Ticket<unknown>>[]): Ticket<unknown>[] {
+function toTickets(outcomes: readonly PromiseSettledResult<TaskHandle<unknown>>[]): TaskHandle<unknown>[] {
   const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
   const [first] = failures;
   if (first === undefined) return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

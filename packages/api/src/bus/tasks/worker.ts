@@ -32,7 +32,7 @@ export interface ConsumeOptions extends CallOptions {
 }
 
 /** How tasks are processed. */
-export interface ProcessOptions extends ConsumeOptions {
+export interface WorkerOptions extends ConsumeOptions {
   /** How long what became of a task is kept, for its ticket; 0 keeps nothing. Default 3,600,000 (1 h). */
   readonly resultTtlMs?: number;
 }
@@ -51,7 +51,7 @@ export const CONSUME_KEYS: readonly string[] = [
 const DEFAULT_DRAIN_MS = 5_000;
 
 /** Takes tasks until it is closed. Leases are extended while handlers run. */
-export class Processor implements AsyncDisposable {
+export class Worker implements AsyncDisposable {
   /** The queue it takes from. */
   readonly queue: string;
   readonly #consumer: Consumer;
@@ -119,7 +119,7 @@ export function checkConsumeOptions(options: ConsumeOptions): void {
 }
 
 /** Throws INVALID_ARGUMENT unless `options` are legal. */
-export function checkProcessOptions(options: ProcessOptions | undefined): void {
+export function checkProcessOptions(options: WorkerOptions | undefined): void {
   checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'process options');
   checkDuration(options?.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
   checkConsumeOptions(options ?? {});

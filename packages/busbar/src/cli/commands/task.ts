@@ -1,6 +1,6 @@
 /** `busbar task`: tasks in queues, and what became of them. */
 
-import type { Ticket } from '@busbar/api';
+import type { TaskHandle } from '@busbar/api';
 import type { BrowsedMessage } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { didYouMean } from '../../nearest.ts';
@@ -121,7 +121,7 @@ async function list({ args: [, queue, extra], flags, session }: Use): Promise<nu
   return DONE;
 }
 
-async function printResult(ticket: Ticket, waitMs: number, { out, signal }: Use['session']): Promise<number> {
+async function printResult(ticket: TaskHandle, waitMs: number, { out, signal }: Use['session']): Promise<number> {
   const value = await ticket.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
     throw isBusbarError(error) && error.code === 'TIMEOUT' ? late(error) : error;
   });
@@ -131,13 +131,13 @@ async function printResult(ticket: Ticket, waitMs: number, { out, signal }: Use[
   return DONE;
 }
 
-async function ticketOf({ args: [, id, extra], session }: Use, action: string): Promise<Ticket> {
+async function ticketOf({ args: [, id, extra], session }: Use, action: string): Promise<TaskHandle> {
   if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
   if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
   return (await session.bus()).task(id);
 }
 
-function statusOf({ isDuplicate }: Ticket): string {
+function statusOf({ isDuplicate }: TaskHandle): string {
   return isDuplicate ? 'duplicate' : 'stored';
 }
 

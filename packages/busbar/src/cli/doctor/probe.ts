@@ -13,12 +13,12 @@ const OLD_MS = 3_600_000;
 const PROBE_MS = 5_000;
 
 /** What the transport declares of itself. */
-export function checkCapabilities({ name, capabilities, notes = [] }: Transport): Finding[] {
+export function checkCapabilities({ name, capabilities, warnings = [] }: Transport): Finding[] {
   const { durability, reach, features } = capabilities;
   const missing = Object.entries(features).filter(([, has]) => !has);
   const lacks = missing.length === 0 ? '' : `; without ${missing.map(([feature]) => feature).join(', ')}`;
   const findings = [ok('transport', `${name}: ${SURVIVES[durability]}, ${REACHES[reach]}${lacks}`)];
-  for (const { text, hint } of notes) findings.push(warn('settings', text, hint));
+  for (const { text, hint } of warnings) findings.push(warn('settings', text, hint));
   if (reach !== 'process') return findings;
   return [
     ...findings,

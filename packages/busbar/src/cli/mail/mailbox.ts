@@ -65,11 +65,8 @@ export function checkAgent(name: string): void {
 }
 
 /** What was said when `agent` was registered; undefined where it was not, also where mail is parked for it. */
-export async function findIdentity(
-  agent: string,
-  { entries }: Transport,
-): Promise<{ capabilities?: unknown } | undefined> {
-  const entry = await entries.get(`$agent/${agent}`);
+export async function findIdentity(agent: string, { kv }: Transport): Promise<{ capabilities?: unknown } | undefined> {
+  const entry = await kv.get(`$agent/${agent}`);
   return entry === undefined ? undefined : (parseObject(entry.value) ?? {});
 }
 

@@ -17,14 +17,14 @@ export async function announce(
   isBusy = false,
   ttlMs: number = TTL_MS,
 ): Promise<void> {
-  const { entries } = transport;
+  const { kv } = transport;
   const key = keyOf(agent);
-  const [identity, before] = await Promise.all([findIdentity(agent, transport), entries.get(key)]);
+  const [identity, before] = await Promise.all([findIdentity(agent, transport), kv.get(key)]);
   const { capabilities = [] } = identity ?? {};
   const { since = Date.now() } = before === undefined ? {} : (parseObject(before.value) ?? {});
   const load = isBusy ? 1 : 0;
   const value = { instance: INSTANCE, host: hostname(), capabilities, load, limit: 1, since, requests: {} };
-  await entries.put(key, new TextEncoder().encode(JSON.stringify(value)), { ttlMs: Math.max(TTL_MS, ttlMs) });
+  await kv.put(key, new TextEncoder().encode(JSON.stringify(value)), { ttlMs: Math.max(TTL_MS, ttlMs) });
 }
 
 /** Keeps `agent` online while `work` runs. */
@@ -43,7 +43,7 @@ export async function whileOnline<T>(transport: Transport, agent: string, work: 
 
 /** Watchers do not see it, unless it had gone. */
 async function renew(transport: Transport, agent: string): Promise<void> {
-  const [result] = await transport.entries.touch([{ key: keyOf(agent), ttlMs: TTL_MS }]);
+  const [result] = await transport.kv.touch([{ key: keyOf(agent), ttlMs: TTL_MS }]);
   if (result?.status === 'lost') await announce(transport, agent);
 }
 

@@ -7,14 +7,14 @@ const body = Uint8Array.of(1);
 
 /** Leaves waits, leases, subscriptions, watches, bindings and unanswered calls open; `close` has to end them. */
 export async function leaveOpen(transport: Transport): Promise<string> {
-  const { queues, topics, entries, calls } = transport;
+  const { queues, topics, kv, calls } = transport;
   for (const queue of ['empty', 'also.empty']) ignore(queues.receive(queue, { waitMs: FOREVER }));
   await queues.receive('inbox', { max: 3 });
   await topics.subscribe('>', { from: 'start' }, () => undefined);
   await topics.publish('news', [{ body }]);
   await topics.bind('bound', '>');
-  await entries.put('kept', body, { ttlMs: 60_000 });
-  await entries.watch('', () => undefined);
+  await kv.put('kept', body, { ttlMs: 60_000 });
+  await kv.watch('', () => undefined);
   const delayed = { body, delayMs: 60_000, ttlMs: 120_000 };
   await queues.send('later', [delayed]);
   await calls?.serve('answering', {}, async function* (_message, signal) {

@@ -2,11 +2,11 @@
 
 import {
   BusbarError,
-  type EntryChange,
+  type KvChange,
+  type KvWatch,
   type StateRecord,
   type Subscription,
   type TopicEvent,
-  type Watch,
 } from '@busbar/api/transport';
 import type { Head } from '../../wire/frame.ts';
 import { toMessageHead } from '../../wire/message-codec.ts';
@@ -119,11 +119,11 @@ export class EventFeed implements HubCursor {
 
 /** Changes that a watch tells. */
 export class ChangeFeed implements HubCursor {
-  readonly #feed = new Feed<EntryChange>();
-  #watch: Watch | undefined;
-  readonly take = (changes: readonly EntryChange[]): Promise<void> => this.#feed.take(changes);
+  readonly #feed = new Feed<KvChange>();
+  #watch: KvWatch | undefined;
+  readonly take = (changes: readonly KvChange[]): Promise<void> => this.#feed.take(changes);
 
-  begin(watch: Watch): void {
+  begin(watch: KvWatch): void {
     this.#watch = watch;
     void watch.ended.then((error) => this.#feed.end(error));
   }
@@ -170,10 +170,10 @@ function toEventHead(event: TopicEvent): Head {
   return head;
 }
 
-function sizeOfChange(change: EntryChange): number {
+function sizeOfChange(change: KvChange): number {
   return change.kind === 'put' ? change.entry.value.byteLength + change.entry.key.length : 64;
 }
 
-function toChangeHead(change: EntryChange): object {
+function toChangeHead(change: KvChange): object {
   return change.kind === 'put' ? { kind: 'put', ...toEntryHead(change.entry) } : change;
 }

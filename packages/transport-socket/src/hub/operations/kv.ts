@@ -1,6 +1,6 @@
 /** What clients may ask of entries, and of the cursors that they have open. */
 
-import { checkInteger, type Entry, type Touch } from '@busbar/api/transport';
+import { checkInteger, type KvEntry, type KvTouch } from '@busbar/api/transport';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { toEntryHead } from '../../wire/value-codec.ts';
 import { bounds, handleOf, listOf, onlyBody, pick } from './arguments.ts';
@@ -11,30 +11,30 @@ import type { Operation, Reply, Request } from './operation.ts';
 const STEP = 64;
 
 export const entryOperations: Readonly<Record<string, Operation>> = {
-  async 'entries.get'({ head, client }) {
-    const entry = await client.store.entries.get(head['key'] as string, bounds(head));
+  async 'kv.get'({ head, client }) {
+    const entry = await client.store.kv.get(head['key'] as string, bounds(head));
     return entry === undefined ? {} : { head: { entry: toEntryHead(entry) }, bodies: [entry.value] };
   },
-  async 'entries.put'({ head, bodies, client }) {
+  async 'kv.put'({ head, bodies, client }) {
     const options = { ...bounds(head), ...pick(head, ['ttlMs', 'ifRevision']) };
-    const result = await client.store.entries.put(head['key'] as string, onlyBody(bodies), options);
+    const result = await client.store.kv.put(head['key'] as string, onlyBody(bodies), options);
     if (result.status === 'stored') return { head: { ...result } };
     const { status, current } = result;
     return current === undefined ? { head: { status } } : conflict(current);
   },
-  async 'entries.touch'({ head, client }) {
-    const touches = listOf<Touch>(head['touches'], 'touches');
-    return { head: { results: await client.store.entries.touch(touches, bounds(head)) } };
+  async 'kv.touch'({ head, client }) {
+    const touches = listOf<KvTouch>(head['touches'], 'touches');
+    return { head: { results: await client.store.kv.touch(touches, bounds(head)) } };
   },
-  async 'entries.delete'({ head, client }) {
+  async 'kv.delete'({ head, client }) {
     const options = { ...bounds(head), ...pick(head, ['ifRevision']) };
-    return { head: { ...(await client.store.entries.delete(head['key'] as string, options)) } };
+    return { head: { ...(await client.store.kv.delete(head['key'] as string, options)) } };
   },
-  'entries.list': list,
-  async 'entries.watch'({ id, head, client }) {
+  'kv.list': list,
+  async 'kv.watch'({ id, head, client }) {
     client.cursors.assertRoom();
     const feed = new ChangeFeed();
-    feed.begin(await client.store.entries.watch(head['prefix'] as string, feed.take, bounds(head)));
+    feed.begin(await client.store.kv.watch(head['prefix'] as string, feed.take, bounds(head)));
     if (client.isGone) feed.close();
     else client.cursors.add(id, feed);
     return { head: { cursor: id } };
@@ -50,19 +50,19 @@ export const entryOperations: Readonly<Record<string, Operation>> = {
   },
 };
 
-function conflict(current: Entry): Reply {
+function conflict(current: KvEntry): Reply {
   return { head: { status: 'conflict', current: toEntryHead(current) }, bodies: [current.value] };
 }
 
 async function list({ head, client }: Request): Promise<Reply> {
   const { prefix, limit = 1000, after } = head as { prefix: string; limit?: number; after?: string };
   checkInteger(limit, 'limit', { min: 1, max: 1000 });
-  const entries: Entry[] = [];
+  const entries: KvEntry[] = [];
   let bytes = 0;
   for (let from = after; ; from = entries.at(-1)?.key) {
     const step = Math.min(STEP, limit - entries.length);
     const options = { ...bounds(head), limit: step, ...(from === undefined ? {} : { after: from }) };
-    const page = await client.store.entries.list(prefix, options);
+    const page = await client.store.kv.list(prefix, options);
     entries.push(...page);
     for (const { value } of page) bytes += value.byteLength;
     const more = page.length === step && entries.length < limit;

@@ -1,12 +1,12 @@
 /** The backend over one stream of a NATS server: see `replica.ts` for how. */
 
 import {
-  type AdminBackend,
-  type Backend,
+  type AdminDriver,
   BusbarError,
   type Capabilities,
-  type EntryBackend,
-  type QueueBackend,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
   type StateChange,
 } from '@busbar/api/transport';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
@@ -32,13 +32,13 @@ import { WaitingRoom } from './waiting-room.ts';
 const MIN_BODY = 524_288;
 
 /** The backend over one stream of a NATS server. */
-export class NatsBackend implements Backend {
+export class NatsDriver implements Driver {
   readonly name = 'nats';
   readonly capabilities: Capabilities;
-  readonly queues: QueueBackend;
+  readonly queues: QueueDriver;
   readonly topics: Topics;
-  readonly entries: EntryBackend;
-  readonly admin: AdminBackend;
+  readonly kv: KvDriver;
+  readonly admin: AdminDriver;
   readonly calls: Calls;
   readonly #link: Link;
   readonly #replica: Replica;
@@ -64,13 +64,13 @@ export class NatsBackend implements Backend {
       },
     };
     this.topics = new Topics(replica, feeder);
-    this.entries = openEntries(replica, () => ticker.hurry());
+    this.kv = openEntries(replica, () => ticker.hurry());
     this.admin = openAdmin(replica, this.#janitor);
     this.calls = new Calls(link, replica.names, this.#timers, this.capabilities.maxBodyBytes);
   }
 
   /** Connects, makes the stream where it is not there, and reads what is in it. */
-  static async open(settings: Settings): Promise<NatsBackend> {
+  static async open(settings: Settings): Promise<NatsDriver> {
     const link = await Link.open(settings);
     try {
       const manager = await toManager(link.connection);
@@ -79,7 +79,7 @@ export class NatsBackend implements Backend {
       const facts = await ensureStream(manager, names, settings);
       checkDurability(facts, settings);
       const replica = new Replica(link, manager, names, settings, facts);
-      const backend = new NatsBackend(link, replica, settings, facts);
+      const backend = new NatsDriver(link, replica, settings, facts);
       await replica.open();
       return backend;
     } catch (error) {
