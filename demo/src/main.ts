@@ -1,19 +1,17 @@
-/** Entry of the demonstration: the command line, the folder, the report and the exit code. */
+/** Entry of the demonstration: reads the command line, runs, prints the report. */
 
 import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isBusbarError } from 'busbar';
-import { Display } from './display/display.ts';
 import { type DemoOptions, parseOptions, USAGE, UsageError } from './options.ts';
-import type { Outcome } from './report/outcome.ts';
-import { describeOutcome } from './report/report.ts';
+import { StatusLine } from './progress.ts';
+import { printable, renderReport } from './report/report.ts';
 import { findFaults, lastLine } from './report/run-check.ts';
-import { toMarkdown, toText } from './report/sections.ts';
-import { hidden } from './report/table.ts';
+import type { RunOutcome } from './report/run-outcome.ts';
 import { runDemo } from './run.ts';
 
-/** Somebody wants the run to end. */
+/** A signal that ends the run. */
 class Interruption extends Error {
   readonly exitCode: number;
 
@@ -26,9 +24,9 @@ class Interruption extends Error {
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const REPOSITORY = resolve(import.meta.dirname, '../..');
 
-// Whoever reads may have seen enough.
+// A reader such as `head` may close the pipe.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-const display = new Display(process.stderr);
+const line = new StatusLine(process.stderr);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -39,25 +37,20 @@ async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     const root = resolveRoot(options);
-    const outcome = await runDemo(options, {
-      root,
-      messageBus: process.env['MESSAGE_BUS'],
-      display,
-      signal: interruption(),
-    });
-    return conclude(outcome);
+    const messageBus = process.env['MESSAGE_BUS'];
+    return conclude(await runDemo(options, { root, messageBus, line, signal: interruption() }));
   } catch (error) {
     return explain(error);
   }
 }
 
-/** The folder to audit; npm runs us in the repository, and says where it was called. */
+/** The folder to audit. npm runs this program in the repository and passes the caller's folder in INIT_CWD. */
 function resolveRoot({ path }: DemoOptions): string {
   if (path === undefined) return REPOSITORY;
   const root = resolve(process.env['INIT_CWD'] ?? '.', path);
   const stats = statSync(root, { throwIfNoEntry: false });
-  if (stats === undefined) throw new UsageError(`PATH ${JSON.stringify(path)} is not there`);
-  if (!stats.isDirectory()) throw new UsageError(`PATH ${JSON.stringify(path)} is no folder`);
+  if (stats === undefined) throw new UsageError(`PATH ${JSON.stringify(path)} does not exist`);
+  if (!stats.isDirectory()) throw new UsageError(`PATH ${JSON.stringify(path)} is not a folder`);
   return root;
 }
 
@@ -72,28 +65,28 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
-function conclude(outcome: Outcome): number {
-  const sections = describeOutcome(outcome);
-  const file = join(mkdtempSync(join(tmpdir(), 'busbar-report-')), 'report.md');
-  writeFileSync(file, `${toMarkdown(sections)}\n    ${lastLine(outcome)}\n`);
+function conclude(outcome: RunOutcome): number {
+  const report = `${renderReport(outcome)}\n${lastLine(outcome)}\n`;
+  const file = join(mkdtempSync(join(tmpdir(), 'busbar-report-')), 'report.txt');
+  writeFileSync(file, report);
   const faults = findFaults(outcome);
-  for (const fault of faults) display.say(`demo: ${fault}`);
-  display.say(`report: ${file}`);
-  process.stdout.write(`${toText(sections)}\n${lastLine(outcome)}\n`);
+  for (const fault of faults) line.say(`demo: ${fault}`);
+  line.say(`report: ${file}`);
+  process.stdout.write(report);
   return faults.length === 0 ? 0 : 1;
 }
 
 function explain(error: unknown): number {
-  display.clear();
+  line.clear();
   if (error instanceof Interruption) return error.exitCode;
-  // Leaving went wrong as well: why it was left is what matters, and is said first.
+  // Closing failed too: the first error is the reason and is printed first.
   if (error instanceof SuppressedError) {
     const exitCode = explain(error.suppressed);
     explain(error.error);
     return exitCode;
   }
   const hint = error instanceof UsageError || isBusbarError(error) ? error.hint : undefined;
-  const lines = [`demo: ${error instanceof Error ? error.message : String(error)}`, ...(hint ? [hint] : [])];
-  for (const line of lines.join('\n').split('\n')) process.stderr.write(`${hidden(line)}\n`);
+  const text = `demo: ${error instanceof Error ? error.message : String(error)}${hint ? `\n${hint}` : ''}`;
+  for (const row of text.split('\n')) process.stderr.write(`${printable(row)}\n`);
   return error instanceof UsageError ? 2 : 1;
 }

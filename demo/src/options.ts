@@ -1,19 +1,19 @@
-/** What the demonstration is asked to do. */
+/** The command line of the demonstration. */
 
 import { parseArgs } from 'node:util';
 
 /** The command line, checked. */
 export interface DemoOptions {
-  /** Where to look for source files; undefined: this repository. */
+  /** The folder with the source files; undefined means this repository. */
   readonly path: string | undefined;
   readonly workers: number;
   /** SIGKILL a worker that holds a lease, at one third and at two thirds of the files. */
   readonly kill: boolean;
-  /** SIGKILL the server at half time, and start it again on the same data. */
+  /** SIGKILL the server after half of the files, and start it again on the same data. */
   readonly killServer: boolean;
 }
 
-/** A command line, a folder or a bus that will not do: told without a stack, exit code 2. */
+/** A bad command line, folder or bus: printed without a stack, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly hint: string | undefined;
@@ -24,27 +24,28 @@ export class UsageError extends Error {
   }
 }
 
-const HINT = 'npm run demo -- --help tells what it takes';
+const HINT = 'See npm run demo -- --help.';
 
 const MAX_WORKERS = 64;
 const MAX_PATH = 4_096;
 
 export const USAGE: string = `npm run demo [-- PATH] [--workers N] [--kill] [--kill-server]
 
-Agents audit the source files under PATH (this repository when not given) over the bus that MESSAGE_BUS
-names (SQLite in a throw-away folder when unset).
+Agents audit the source files under PATH (default: this repository) over the bus that MESSAGE_BUS names
+(default: SQLite in a temporary folder).
 
   --workers N     worker processes, 1 to ${MAX_WORKERS} (default 2)
   --kill          SIGKILL a worker that holds a lease, at one third and at two thirds of the files
-  --kill-server   SIGKILL the server at half time and start it again: a server of its own, so MESSAGE_BUS is a bare name
+  --kill-server   SIGKILL the server after half of the files and start it again; the demonstration starts that server
+                  itself, so MESSAGE_BUS must be a short name
 
-The report goes to stdout and into a file, the live display to stderr. Exit code 0: every file has exactly one result.`;
+The report goes to stdout and into a file, progress goes to stderr. Exit code 0: every file has exactly one result.`;
 
-/** Reads the command line; 'help' when that is asked for. Throws {@link UsageError}. */
+/** Reads the command line; 'help' for `--help`. Throws {@link UsageError}. */
 export function parseOptions(argv: readonly string[]): DemoOptions | 'help' {
   const { values, positionals } = parse(argv);
   if (values.help === true) return 'help';
-  if (positionals.length > 1) throw new UsageError(`one PATH at most, not ${positionals.length}`, HINT);
+  if (positionals.length > 1) throw new UsageError(`expected at most one PATH, not ${positionals.length}`, HINT);
   return {
     path: checkPath(positionals[0]),
     workers: parseWorkers(values.workers),
@@ -81,7 +82,7 @@ function parseWorkers(text: string | undefined): number {
   const workers = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (workers >= 1 && workers <= MAX_WORKERS) return workers;
   throw new UsageError(
-    `--workers ${JSON.stringify(text.slice(0, 40))} is no whole number from 1 to ${MAX_WORKERS}`,
+    `--workers ${JSON.stringify(text.slice(0, 40))} is not a whole number from 1 to ${MAX_WORKERS}`,
     HINT,
   );
 }

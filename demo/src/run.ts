@@ -1,65 +1,62 @@
-/** One run: the bus, the processes and the watch over them, from the first to the last. */
+/** One run: opens the bus, starts the processes, and ends both. */
 
-import { openPlace, type Place } from './bus/demo-bus.ts';
-import type { Display } from './display/display.ts';
-import { Watch } from './display/watch.ts';
+import { type DemoBus, openDemoBus } from './bus/demo-bus.ts';
 import type { DemoOptions } from './options.ts';
-import { Conductor, processesOf } from './orchestrator.ts';
-import type { RunBrief } from './processes/process-config.ts';
-import { Crew } from './processes/workers.ts';
-import type { Outcome } from './report/outcome.ts';
-import { Tally } from './report/run-stats.ts';
-import { hidden } from './report/table.ts';
+import { Orchestrator } from './orchestrator.ts';
+import type { RunConfig } from './processes/process-config.ts';
+import { Workers } from './processes/workers.ts';
+import { Progress, type StatusLine } from './progress.ts';
+import { printable } from './report/report.ts';
+import type { RunOutcome } from './report/run-outcome.ts';
+import { RunStats } from './report/run-stats.ts';
 
 /** What a run needs beside its options. */
-export interface Surroundings {
+export interface RunEnvironment {
   /** The folder to audit. */
   readonly root: string;
   readonly messageBus: string | undefined;
-  readonly display: Display;
+  readonly line: StatusLine;
   /** Ends the run with its reason. */
   readonly signal: AbortSignal;
 }
 
 const CONCURRENCY = 4;
 const LEASE_MS = 10_000;
-const LEASE_WITH_KILLS_MS = 2_000;
+/** With kills, leases end soon and the run lasts long enough to kill a process at work. */
+const WITH_KILLS = { leaseMs: 2_000, minRunMs: 2_000 };
 
-/** Runs the demonstration to its end. Throws `UsageError` where there is nothing to run it on or with. */
-export async function runDemo(options: DemoOptions, surroundings: Surroundings): Promise<Outcome> {
-  const { root, messageBus, display, signal } = surroundings;
-  await using place = await openPlace({ messageBus, killServer: options.killServer });
+/** Runs the demonstration. Throws `UsageError` for a bus or a folder that it cannot use. */
+export async function runDemo(options: DemoOptions, environment: RunEnvironment): Promise<RunOutcome> {
+  const { root, messageBus, line, signal } = environment;
+  await using place = await openDemoBus({ messageBus, killServer: options.killServer });
   signal.throwIfAborted();
   const failure = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => failure.reject(signal.reason), { once: true });
-  const tally = new Tally();
-  const onStall = (text: string): void => failure.reject(new Error(text));
-  const processes = processesOf(options);
-  let trouble = '';
-  using watch = new Watch({ bus: place.bus, tally, display, processes, onStall });
-  await using crew = new Crew(toBrief(options, root, place), {
-    onNews: (news) => {
-      watch.heard();
-      tally.add(news);
-      // All tasks of a batch fail for one reason: it is said once.
-      if (news.kind === 'trouble' && news.text !== trouble) display.say(hidden(news.text));
-      if (news.kind === 'trouble') trouble = news.text;
+  const stats = new RunStats();
+  const config = toConfig(options, root, place);
+  let lastTrouble = '';
+  using progress = new Progress(place, stats, line, failure.reject);
+  await using workers = new Workers(config, {
+    onEvent: (event) => {
+      progress.touch();
+      stats.add(event);
+      // All tasks of a batch fail for the same reason, which is printed once.
+      if (event.kind !== 'trouble' || event.text === lastTrouble) return;
+      lastTrouble = event.text;
+      line.say(printable(lastTrouble));
     },
-    onLoss: failure.reject,
+    onExit: failure.reject,
   });
-  const conductor = new Conductor({ options, root, place, crew, tally, watch, display });
-  return await Promise.race([conductor.perform(), failure.promise]);
+  const { results } = config;
+  const orchestrator = new Orchestrator({ options, root, place, workers, stats, progress, line, results });
+  return await Promise.race([orchestrator.run(), failure.promise]);
 }
 
-function toBrief({ workers, kill, killServer }: DemoOptions, root: string, { address, folder }: Place): RunBrief {
-  const kills = kill || killServer;
+function toConfig({ workers, kill, killServer }: DemoOptions, root: string, { address, folder }: DemoBus): RunConfig {
   return {
     ...address,
-    root,
+    ...{ root, workers, concurrency: CONCURRENCY },
     results: folder.join('results.jsonl'),
-    leaseMs: kills ? LEASE_WITH_KILLS_MS : LEASE_MS,
-    concurrency: CONCURRENCY,
-    slots: CONCURRENCY * workers,
-    kills,
+    ...(kill || killServer ? WITH_KILLS : { leaseMs: LEASE_MS, minRunMs: 0 }),
   };
 }

@@ -18,12 +18,12 @@ test.each([
 
 describe('refused with one line', () => {
   test.each([
-    [['a', 'b'], /one PATH at most, not 2/],
+    [['a', 'b'], /at most one PATH, not 2/],
     [[''], /PATH is empty/],
     [['a\0b'], /PATH/],
     [['x'.repeat(5000)], /PATH/],
     [['--workers'], /workers/],
-    [['--workers', '0'], /--workers "0" is no whole number from 1 to 64/],
+    [['--workers', '0'], /--workers "0" is not a whole number from 1 to 64/],
     [['--workers', '-1'], /workers/],
     [['--workers', '65'], /"65"/],
     [['--workers', '1.5'], /"1.5"/],

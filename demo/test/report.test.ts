@@ -1,49 +1,24 @@
-/** The report and the display, as they are read. */
+/** The report and the status line. */
 
 import { PassThrough } from 'node:stream';
-import { describe, expect, test } from 'vitest';
-import { Display } from '../src/display/display.ts';
-import { describeOutcome } from '../src/report/report.ts';
-import { toMarkdown, toText } from '../src/report/sections.ts';
-import { table } from '../src/report/table.ts';
-import { audit, outcome } from './outcome.ts';
+import { expect, test } from 'vitest';
+import { StatusLine } from '../src/progress.ts';
+import { renderReport } from '../src/report/report.ts';
+import { audit, outcome } from './run-outcome.ts';
 
-const binary = { status: 'skipped', file: 'logo.ts', reason: 'binary' } as const;
-const audits = [audit('src/a.ts', 300), audit('src/b.ts', 41), audit('src/twin.ts', 41), binary];
+const gone = { ...audit('gone.ts', 0), problem: 'unreadable (ENOENT)' };
+const audits = [audit('src/a.ts', 300), audit('src/b.ts', 41), audit('src/twin.ts', 41), gone];
 
-test('the report on a terminal', () => {
+test('the report has the files, the traffic and the kills', () => {
   const run = outcome(audits, { kills: [{ worker: '@demo.worker-2', held: ['audits#1'] }] });
-  expect(toText(describeOutcome(run))).toMatchInlineSnapshot(`
-    "Audit of /tree
-    ────────────────────
-
-    files       4, 2 a second, in 2.0 s
-    lines       382, 24.9 % of them comments
-    size        11.5 kB
-    TODO marks  2
-
-    Longest functions
-      300  run  src/a.ts:3
-       41  run  src/b.ts:3
-       41  run  src/twin.ts:3
-
-    Most TODO marks
-      1  src/b.ts
-      1  src/twin.ts
-
-    Fewest comments, of files with 200 lines and more
-      25.0 %  of 300  src/a.ts
-
-    The same contents several times
-      2  src/b.ts
-
-    Reported, not fatal: 1
-      binary  logo.ts
-
-    On the bus
-    ────────────────────
-
-    bus           sqlite, to throw away
+  expect(renderReport(run)).toMatchInlineSnapshot(`
+    "root          /tree
+    files         4, 2 a second, in 2.0 s
+    lines         382
+    size          0.0 MB
+    same contents 1 files
+    problem       unreadable (ENOENT)  gone.ts
+    bus           sqlite, temporary
     workers       2 at a time; results of each: 2 + 2
     requests      0 asked, 0 answered; grades: 2 × A
     lock          taken 1 ×, 0 × after a wait
@@ -57,55 +32,29 @@ test('the report on a terminal', () => {
   `);
 });
 
-test('the same as Markdown', () => {
-  const text = toMarkdown(describeOutcome(outcome(audits, { root: '/a_b/*c*' })));
-  expect(text).toMatch(/^# Audit of \/a\\_b\/\\\*c\\\*\n\n {4}files /);
-  expect(text).toContain('\n\n## Longest functions\n\n    300  run  src/a.ts:3\n');
-  expect(text).not.toMatch(/[─]/);
-});
-
-test('a tree in which nothing could be read', () => {
-  const text = toText(describeOutcome(outcome([binary])));
-  expect(text).toContain('0, 0.0 % of them comments');
-  expect(text).toContain('binary  logo.ts');
-  expect(text).not.toContain('NaN');
-});
-
-test('names of others obey nobody on the terminal', () => {
-  const text = toText(describeOutcome(outcome([audit('a\x1b[2J\n\u202e.ts', 300)], { root: '/\x07' })));
+test('names of files cannot control the terminal', () => {
+  const text = renderReport(outcome([{ ...gone, file: 'a\x1b[2J\n\u202e.ts' }], { root: '/\x07' }));
   expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
 });
 
-test('numbers stand to the right, the last column is never padded', () => {
-  const rows = [
-    ['1,000', 'a', 'x'],
-    ['7', 'long', ''],
-  ];
-  expect(table(rows, '  ')).toBe('  1,000  a     x\n      7  long');
+test('the status line is repainted on a terminal, no wider than it', () => {
+  const { out, text } = screen({ isTTY: true, columns: 12 });
+  const line = new StatusLine(out);
+  line.show('starting');
+  line.show('500/2,000 files');
+  line.say('killed the server');
+  line.show('2,000/2,000');
+  line.clear();
+  expect(text().replaceAll('\x1b[2K', '')).toBe('\rstarting\r500/2,000 f\rkilled the server\n\r2,000/2,000\r');
 });
 
-describe('the display', () => {
-  test('on a terminal is one line, repainted, no wider than it', () => {
-    const { out, text } = screen({ isTTY: true, columns: 24 });
-    const display = new Display(out);
-    display.show({ text: 'starting' });
-    display.show({ text: '500/2,000 files', share: 0.25 });
-    display.say('killed somebody');
-    display.show({ text: '2,000/2,000 files', share: 1.1 });
-    display.clear();
-    expect(text().replaceAll('\x1b[2K', '')).toBe(
-      '\rstarting\r████░░░░░░░░░░░░ 500/2,\rkilled somebody\n\r████████████████ 2,000/\r',
-    );
-  });
-
-  test('elsewhere is a line a second, and none twice', () => {
-    const { out, text } = screen({ isTTY: false });
-    const display = new Display(out);
-    for (let n = 0; n < 5; n += 1) display.show({ text: '500/2,000 files', share: 0.25 });
-    display.say('killed somebody');
-    display.clear();
-    expect(text()).toBe('500/2,000 files\nkilled somebody\n');
-  });
+test('without a terminal it is printed once a second', () => {
+  const { out, text } = screen({ isTTY: false });
+  const line = new StatusLine(out);
+  for (let n = 0; n < 5; n += 1) line.show('500/2,000 files');
+  line.say('killed the server');
+  line.clear();
+  expect(text()).toBe('500/2,000 files\nkilled the server\n');
 });
 
 function screen(terminal: { isTTY: boolean; columns?: number }): { out: NodeJS.WriteStream; text: () => string } {

@@ -7,7 +7,7 @@ import type { AuditResult } from '../src/processes/process-event.ts';
 import { appendResults, readResults } from '../src/report/results-file.ts';
 
 function result(id: string, worker = 'w'): AuditResult {
-  return { id, worker, audit: { status: 'skipped', file: `${id}.ts`, reason: 'binary' }, grade: undefined };
+  return { id, worker, audit: { file: `${id}.ts`, lines: 1, bytes: 1, sha256: '' }, grade: undefined };
 }
 
 async function read(folder: TempDir): Promise<{ ids: string[]; again: number; stale: number }> {
@@ -15,12 +15,12 @@ async function read(folder: TempDir): Promise<{ ids: string[]; again: number; st
   return { ids: [...results.keys()], again, stale };
 }
 
-test('nothing was merged where there is no file', async () => {
+test('a missing file has no results', async () => {
   await using folder = tempDir();
   expect(await read(folder)).toEqual({ ids: [], again: 0, stale: 0 });
 });
 
-test('a result that was merged again counts once, as it came first', async () => {
+test('a result that was merged again counts once, as merged first', async () => {
   await using folder = tempDir();
   const file = folder.join('results');
   await appendResults(file, 1, [result('a'), result('b', 'first')]);
@@ -30,7 +30,7 @@ test('a result that was merged again counts once, as it came first', async () =>
   expect((await readResults(file)).results.get('b')?.worker).toBe('first');
 });
 
-test('an editor that slept past its lock is refused; what it wrote before holds', async () => {
+test('a write under a lost lock is refused; earlier writes count', async () => {
   await using folder = tempDir();
   const file = folder.join('results');
   await appendResults(file, 5, [result('a')]);
@@ -40,7 +40,7 @@ test('an editor that slept past its lock is refused; what it wrote before holds'
   expect(await read(folder)).toEqual({ ids: ['a', 'b', 'c'], again: 0, stale: 1 });
 });
 
-test('half a line of an editor that was killed takes nothing else with it', async () => {
+test('an incomplete line of a killed editor loses no other line', async () => {
   await using folder = tempDir();
   const file = folder.join('results');
   await appendResults(file, 1, [result('a')]);

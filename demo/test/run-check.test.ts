@@ -1,13 +1,13 @@
-/** What counts in the end: the last line, and what is wrong. */
+/** The last line of a run, and its faults. */
 
 import { expect, test } from 'vitest';
 import { findFaults, lastLine } from '../src/report/run-check.ts';
-import { Tally } from '../src/report/run-stats.ts';
-import { audit, outcome, resultsOf } from './outcome.ts';
+import { RunStats } from '../src/report/run-stats.ts';
+import { audit, outcome, resultsOf } from './run-outcome.ts';
 
 const three = [audit('a.ts'), audit('b.ts'), audit('c.ts')];
 
-test('all is well', () => {
+test('a run without faults', () => {
   expect(lastLine(outcome(three))).toBe('demo: 3 files, 3 results, 0 lost, 0 duplicated, 0 killed');
   expect(findFaults(outcome(three))).toEqual([]);
 });
@@ -15,7 +15,7 @@ test('all is well', () => {
 test('a file without a result is lost, and the dead letter says why', () => {
   const results = resultsOf(three);
   results.delete('audits#1');
-  const dead = [{ path: 'b.ts\x1b[2J', problem: 'out of paper' }];
+  const dead = [{ file: 'b.ts\x1b[2J', reason: 'out of paper' }];
   const lossy = outcome(three, { merged: { results, again: 0, stale: 0 }, dead });
   expect(lastLine(lossy)).toBe('demo: 3 files, 2 results, 1 lost, 0 duplicated, 0 killed');
   expect(findFaults(lossy)).toEqual(['1 of 3 files have no result', 'gave up on b.ts�[2J: out of paper']);
@@ -30,9 +30,9 @@ test('two results of one file are a duplicate', () => {
 
 test('events must agree', () => {
   const run = outcome(three);
-  run.tally.add({ kind: 'replayed', events: 4 });
+  run.stats.add({ kind: 'replayed', events: 4 });
   expect(findFaults(run)).toEqual(['events do not agree: 5 published, 5 received, 4 replayed']);
-  expect(findFaults({ ...run, tally: new Tally() })).toContain(
+  expect(findFaults({ ...run, stats: new RunStats() })).toContain(
     'events do not agree: 0 published, 0 received, 0 replayed',
   );
 });
@@ -43,19 +43,21 @@ test('every kill shows in a redelivery', () => {
     { worker: '@demo.worker-2', held: ['audits#1'] },
   ];
   const run = outcome(three, { kills, killsWanted: 2 });
-  run.tally.add({ kind: 'audited', id: 'audits#2', attempt: 2, event: 'audited 2' });
+  run.stats.add({ kind: 'audited', id: 'audits#2', attempt: 2, event: 'audited 2' });
   expect(lastLine(run)).toBe('demo: 3 files, 3 results, 0 lost, 0 duplicated, 2 killed');
-  expect(findFaults(run)).toEqual(['nothing that @demo.worker-2 held when it was killed was delivered again']);
+  expect(findFaults(run)).toEqual([
+    'none of the tasks that @demo.worker-2 held when it was killed was delivered again',
+  ]);
   expect(findFaults(outcome(three, { killsWanted: 2 }))).toEqual([
-    '2 of 2 workers could not be killed: all work was done before',
+    '2 of 2 workers were not killed: the work ended before',
   ]);
 });
 
-test('a server that was killed stands at the end; one that was not, but should, is a fault', () => {
+test('the last line ends with a killed server; a missed kill is a fault', () => {
   const killed = outcome(three, { serversKilled: 1, serverKillWanted: true });
   expect(lastLine(killed)).toMatch(/, 0 killed, 1 server killed$/);
   expect(findFaults(killed)).toEqual([]);
   expect(findFaults(outcome(three, { serverKillWanted: true }))).toEqual([
-    'the server was not killed: all work was done before',
+    'the server was not killed: the work ended before',
   ]);
 });

@@ -1,15 +1,15 @@
 /** Names on the bus of the demonstration, which has a namespace of its own. */
 
-/** Tasks: audit one file. */
+/** Queue of tasks: audit one file. */
 export const AUDITS = 'audits';
-/** Tasks: merge one result into the report file. */
+/** Queue of tasks: merge one result into the results file. */
 export const RESULTS = 'results';
-/** Held by the editor that writes to the report file. */
-export const REPORT_LOCK = 'report';
-/** The request that workers ask the expert with. */
+/** The lock that an editor holds while it writes to the results file. */
+export const RESULTS_LOCK = 'results-file';
+/** Type of the request that a worker sends to the expert. */
 export const REVIEW = 'review';
 
-/** Agents; those there are several of have a number behind. */
+/** Agents. Editors and workers have a number behind the name. */
 export const AGENTS = {
   coordinator: '@demo.coordinator',
   expert: '@demo.expert',
@@ -18,12 +18,8 @@ export const AGENTS = {
   worker: '@demo.worker',
 } as const;
 
-/** A part to play: the entry file in `roles` has its name. */
+/** The role of a process: its entry file in `processes/roles` has the same name. */
 export type Role = keyof typeof AGENTS;
 
-/** Events. */
-export const TOPICS = {
-  started: 'run.started',
-  audited: 'file.audited',
-  merged: 'report.merged',
-} as const;
+/** Topics of events. */
+export const TOPICS = { started: 'run.started', audited: 'file.audited', merged: 'results.merged' } as const;

@@ -1,38 +1,38 @@
-/** Gathers items that come one by one, while the batch before them is being carried out. */
+/** Collects items while the previous batch is processed. */
 
-/** Carries out items in batches, one batch at a time. */
+/** Processes items in batches, one batch at a time. */
 export class Batcher<T> {
   readonly #max: number;
-  readonly #carryOut: (items: readonly T[]) => Promise<void>;
-  readonly #waiting: { readonly item: T; readonly done: PromiseWithResolvers<void> }[] = [];
-  #busy = false;
+  readonly #processBatch: (items: readonly T[]) => Promise<void>;
+  readonly #pending: { readonly item: T; readonly done: PromiseWithResolvers<void> }[] = [];
+  #isBusy = false;
 
-  constructor(max: number, carryOut: (items: readonly T[]) => Promise<void>) {
+  constructor(max: number, processBatch: (items: readonly T[]) => Promise<void>) {
     this.#max = max;
-    this.#carryOut = carryOut;
+    this.#processBatch = processBatch;
   }
 
-  /** Resolves once the batch that the item went into is carried out; rejects with what failed. */
+  /** Resolves or rejects with the batch that contains the item. */
   add(item: T): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ item, done });
-    if (!this.#busy) void this.#work();
+    this.#pending.push({ item, done });
+    if (!this.#isBusy) void this.#run();
     return done.promise;
   }
 
-  async #work(): Promise<void> {
-    this.#busy = true;
-    // Items of the same turn go together.
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    // Items of the same turn share a batch.
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, this.#max);
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.splice(0, this.#max);
       try {
-        await this.#carryOut(batch.map(({ item }) => item));
+        await this.#processBatch(batch.map(({ item }) => item));
         for (const { done } of batch) done.resolve();
       } catch (error) {
         for (const { done } of batch) done.reject(error);
       }
     }
-    this.#busy = false;
+    this.#isBusy = false;
   }
 }

@@ -1,25 +1,24 @@
-/** What a process of the demonstration is told when it is started. */
+/** What a process of the demonstration gets when it starts. */
 
-/** What all processes of one run are told. */
-export interface RunBrief {
+/** The same for all processes of one run. */
+export interface RunConfig {
   /** What to connect with. */
   readonly bus: string;
   readonly ns: string;
-  /** Where the source files are. */
+  /** The folder with the source files. */
   readonly root: string;
   /** The file that editors merge into. */
   readonly results: string;
-  /** How long a process may hold a task without a sign of life. */
   readonly leaseMs: number;
-  /** How many tasks one worker handles at a time, and how many all of them do. */
+  /** How many tasks one worker handles at a time. */
   readonly concurrency: number;
-  readonly slots: number;
-  /** Whether workers or the server are going to be killed. */
-  readonly kills: boolean;
+  /** The whole run takes at least this long, so that a process can be killed at work. */
+  readonly minRunMs: number;
+  readonly workers: number;
 }
 
-/** What one process is told. */
-export interface Brief extends RunBrief {
-  /** The agent that it is. */
+/** For one process. */
+export interface ProcessConfig extends RunConfig {
+  /** The name of its agent. */
   readonly name: string;
 }

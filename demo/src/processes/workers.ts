@@ -1,108 +1,107 @@
-/** The processes of a run: started, listened to, killed and replaced. */
+/** The processes of a run: starts, stops and kills them, and passes their events on. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
 import { AGENTS, type Role } from '../bus/names.ts';
-import type { Brief, RunBrief } from './process-config.ts';
-import type { News, Order } from './process-event.ts';
+import type { ProcessConfig, RunConfig } from './process-config.ts';
+import type { Order, ProcessEvent } from './process-event.ts';
 
 /** One process. */
-export interface Member {
+export interface RunProcess {
   readonly role: Role;
-  /** The agent that it is. */
+  /** The name of its agent. */
   readonly name: string;
   readonly child: Child;
 }
 
-/** Who is told what happens. */
-export interface CrewListener {
-  onNews(news: News): void;
-  /** A process ended that nobody ended. */
-  onLoss(error: Error): void;
+/** Callbacks of {@link Workers}. */
+export interface WorkersListener {
+  onEvent(event: ProcessEvent): void;
+  /** A process ended that {@link Workers} did not end. */
+  onExit(error: Error): void;
 }
 
-const LEAVE_MS = 5_000;
+const CLOSE_MS = 5_000;
 
 /** All processes of a run. Disposing of it kills them. */
-export class Crew implements AsyncDisposable {
-  readonly #brief: RunBrief;
-  readonly #listener: CrewListener;
-  readonly #members = new Map<string, Member>();
-  readonly #readiness = new Map<string, () => void>();
+export class Workers implements AsyncDisposable {
+  readonly #config: RunConfig;
+  readonly #listener: WorkersListener;
+  readonly #processes = new Map<string, RunProcess>();
+  readonly #onReady = new Map<string, () => void>();
 
-  constructor(brief: RunBrief, listener: CrewListener) {
-    this.#brief = brief;
+  constructor(config: RunConfig, listener: WorkersListener) {
+    this.#config = config;
     this.#listener = listener;
   }
 
-  /** The workers that live. */
-  get workers(): Member[] {
-    return [...this.#members.values()].filter(({ role }) => role === 'worker');
+  /** The living processes of one role. */
+  withRole(wanted: Role): RunProcess[] {
+    return [...this.#processes.values()].filter(({ role }) => role === wanted);
   }
 
-  /** Starts a process, the one with this number where there are several; resolves once it is ready. */
+  /** Starts a process; resolves once it is ready. A `number` is part of its name. */
   async start(role: Role, number?: number): Promise<void> {
     const name = number === undefined ? AGENTS[role] : `${AGENTS[role]}-${number}`;
-    const brief: Brief = { ...this.#brief, name };
+    const config: ProcessConfig = { ...this.#config, name };
     const child = spawnChild({
       file: new URL(`./roles/${role}.ts`, import.meta.url),
-      args: [JSON.stringify(brief)],
-      onMessage: (news) => this.#hear(name, news as News),
+      args: [JSON.stringify(config)],
+      onMessage: (event) => this.#receive(name, event as ProcessEvent),
     });
-    this.#members.set(name, { role, name, child });
+    this.#processes.set(name, { role, name, child });
     void child.exited.then(({ code, signal }) => {
-      if (!this.#members.has(name)) return;
+      if (!this.#processes.has(name)) return;
       const text = child.stderr.trim() || '(nothing on its stderr)';
-      this.#listener.onLoss(new Error(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${text}`));
+      this.#listener.onExit(new Error(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${text}`));
     });
     await this.#ready(name);
   }
 
   /** Ends a process with SIGKILL. */
-  async kill({ name, child }: Member): Promise<void> {
-    this.#members.delete(name);
+  async kill({ name, child }: RunProcess): Promise<void> {
+    this.#processes.delete(name);
     await child.kill('SIGKILL');
   }
 
-  /** Gives an order to the one process that plays a role. */
+  /** Sends an order to the only process of a role. */
   order(role: Role, order: Order): void {
-    this.#members.get(AGENTS[role])?.child.send(order);
+    this.#processes.get(AGENTS[role])?.child.send(order);
   }
 
-  /** Resolves once all that the processes have told so far is here. */
-  async settle(): Promise<void> {
-    await Promise.all(
-      [...this.#members.values()].map(({ name, child }) => {
-        const ready = this.#ready(name);
-        child.send({ kind: 'report' } satisfies Order);
-        return ready;
-      }),
-    );
+  /** Resolves once the events that the processes have reported so far are here. */
+  async flush(): Promise<void> {
+    const flushes = [...this.#processes.values()].map(({ name, child }) => {
+      const ready = this.#ready(name);
+      child.send({ kind: 'flush' } satisfies Order);
+      return ready;
+    });
+    await Promise.all(flushes);
   }
 
-  /** Lets all close their business and end; those that take too long are killed. */
-  async leave(): Promise<void> {
-    const children = this.#dismiss();
-    const late = setTimeout(() => children.forEach((child) => void child.kill('SIGKILL')), LEAVE_MS);
+  /** Ends all processes with SIGTERM, and with SIGKILL those that take too long. */
+  async close(): Promise<void> {
+    const children = this.#takeAll();
+    const late = setTimeout(() => children.forEach((child) => void child.kill('SIGKILL')), CLOSE_MS);
     await Promise.all(children.map((child) => child.kill('SIGTERM')));
     clearTimeout(late);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#dismiss().map((child) => child.kill('SIGKILL')));
+    await Promise.all(this.#takeAll().map((child) => child.kill('SIGKILL')));
   }
 
-  #dismiss(): Child[] {
-    const children = [...this.#members.values()].map(({ child }) => child);
-    this.#members.clear();
+  #takeAll(): Child[] {
+    const children = [...this.#processes.values()].map(({ child }) => child);
+    this.#processes.clear();
     return children;
   }
 
   #ready(name: string): Promise<void> {
-    return new Promise((resolve) => this.#readiness.set(name, resolve));
+    return new Promise((resolve) => this.#onReady.set(name, resolve));
   }
 
-  #hear(name: string, news: News): void {
-    if (news.kind === 'ready') this.#readiness.get(name)?.();
-    this.#listener.onNews(news);
+  #receive(name: string, event: ProcessEvent): void {
+    if (event.kind === 'ready') this.#onReady.get(name)?.();
+    this.#listener.onEvent(event);
   }
 }

@@ -1,57 +1,66 @@
-/** The report of a run: what was found, and what went over the bus. */
+/** The report of a run, as text. */
 
 import type { AuditResult } from '../processes/process-event.ts';
-import { describeFindings } from './findings.ts';
-import type { Outcome } from './outcome.ts';
-import type { Section } from './sections.ts';
-import { count } from './table.ts';
+import type { RunOutcome } from './run-outcome.ts';
 
-/** The whole report. */
-export function describeOutcome(outcome: Outcome): Section[] {
-  return [...describeFindings(outcome), { title: 'On the bus', level: 1, rows: onTheBus(outcome) }];
+const LABEL_WIDTH = 14;
+/** Problems and dead letters beyond this number are left out. */
+const LISTED = 20;
+
+/** The report without its last line. */
+export function renderReport(outcome: RunOutcome): string {
+  const { root, stats, merged, seconds } = outcome;
+  const results = [...merged.results.values()];
+  const audits = results.map(({ audit }) => audit);
+  const sum = (of: (audit: AuditResult['audit']) => number): number =>
+    audits.reduce((all, audit) => all + of(audit), 0);
+  const { files = 0 } = stats;
+  const problems = audits.flatMap(({ file, problem }) => (problem === undefined ? [] : [`${problem}  ${file}`]));
+  const rows = [
+    ['root', root],
+    ['files', `${count(files)}, ${count(files / seconds)} a second, in ${seconds.toFixed(1)} s`],
+    ['lines', count(sum(({ lines }) => lines))],
+    ['size', `${(sum(({ bytes }) => bytes) / 1e6).toFixed(1)} MB`],
+    ['same contents', `${count(audits.length - new Set(audits.map(({ sha256 }) => sha256)).size)} files`],
+    ...problems.slice(0, LISTED).map((problem) => ['problem', problem]),
+    ...busRows(outcome, results),
+  ];
+  return rows.map(([label = '', text = '']) => `${label.padEnd(LABEL_WIDTH)}${printable(text)}\n`).join('');
 }
 
-function onTheBus(outcome: Outcome): string[][] {
-  const { place, tally, merged, dead } = outcome;
-  const results = [...merged.results.values()];
+/** A whole number with a comma after the thousands. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** Replaces characters that a terminal would obey. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�');
+}
+
+function busRows(outcome: RunOutcome, results: readonly AuditResult[]): string[][] {
+  const { stats, merged, kills, serversKilled } = outcome;
+  const grades = tally(results.flatMap(({ grade }) => grade ?? [])).map(([grade, n]) => `${count(n)} × ${grade}`);
+  const shares = tally(results.map(({ worker }) => worker)).map(([, n]) => count(n));
+  const killed = kills.map(({ worker, held }) => `${worker} while it held ${held.length}`);
+  if (serversKilled > 0) killed.push('the server');
+  const { published, received = 0, replayed = 0 } = stats;
   return [
-    ['bus', place],
-    ['workers', `${outcome.workers} at a time; results of each: ${sharesOf(results)}`],
-    ['requests', `${count(tally.asked)} asked, ${count(tally.answered)} answered; grades: ${gradesOf(results)}`],
-    ['lock', `taken ${count(tally.locks)} ×, ${waitsOf(outcome)}`],
-    ['events', eventsOf(outcome)],
-    ['deliveries', `${count(tally.deliveries)} handled, ${count(tally.redeliveries)} of them with attempt ≥ 2`],
+    ['bus', outcome.bus],
+    ['workers', `${outcome.workers} at a time; results of each: ${shares.join(' + ')}`],
+    ['requests', `${count(stats.asked)} asked, ${count(stats.answered)} answered; grades: ${grades.join(', ') || '-'}`],
+    ['lock', `taken ${count(stats.locks)} ×, ${count(stats.lockWaits)} × after a wait`],
+    ['events', `${count(published)} published, ${count(received)} received, ${count(replayed)} replayed`],
+    ['deliveries', `${count(stats.deliveries)} handled, ${count(stats.redeliveries)} of them with attempt ≥ 2`],
     ['merged again', `${count(merged.again)}, counted once`],
     ['stale tokens', `${count(merged.stale)} writes refused`],
-    ['dead letters', count(dead.length)],
-    ['killed', killedOf(outcome)],
+    ['dead letters', count(outcome.dead.length)],
+    ['killed', killed.join(', ') || '-'],
   ];
 }
 
-function killedOf({ kills, serversKilled }: Outcome): string {
-  const workers = kills.map(({ worker, held }) => `${worker} while it held ${held.length}`);
-  return [...workers, ...(serversKilled > 0 ? ['the server, at half time'] : [])].join(', ') || 'nobody';
-}
-
-function sharesOf(results: readonly AuditResult[]): string {
-  const shares = [...Map.groupBy(results, ({ worker }) => worker).values()].map((done) => done.length);
-  return shares
-    .sort((a, b) => b - a)
-    .map(count)
-    .join(' + ');
-}
-
-function gradesOf(results: readonly AuditResult[]): string {
-  const graded = results.flatMap(({ grade }) => (grade === undefined ? [] : [grade]));
-  const grades = [...Map.groupBy(graded, (grade) => grade)].sort();
-  return grades.map(([grade, all]) => `${count(all.length)} × ${grade}`).join(', ') || 'none';
-}
-
-function waitsOf({ tally: { lockWaits, longestLockWaitMs } }: Outcome): string {
-  const longest = lockWaits === 0 ? '' : `, ${longestLockWaitMs.toFixed(1)} ms at the longest`;
-  return `${count(lockWaits)} × after a wait${longest}`;
-}
-
-function eventsOf({ tally: { published, received, replayed } }: Outcome): string {
-  return `${count(published)} published, ${count(received ?? 0)} received, ${count(replayed ?? 0)} replayed`;
+function tally(values: readonly string[]): [value: string, count: number][] {
+  return [...Map.groupBy(values, (value) => value)]
+    .map(([value, all]) => [value, all.length] as [string, number])
+    .sort();
 }

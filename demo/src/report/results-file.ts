@@ -4,34 +4,33 @@ import { appendFile, open } from 'node:fs/promises';
 import type { AuditResult } from '../processes/process-event.ts';
 
 /** One line of the file. */
-interface Line {
+interface ResultsLine {
   readonly token: number;
   readonly results: readonly AuditResult[];
 }
 
-/** What the file holds. */
-export interface Merged {
+/** The contents of the file. */
+export interface MergedResults {
   /** By message id: a task that was delivered again counts once. */
   readonly results: ReadonlyMap<string, AuditResult>;
-  /** Results that were merged again, and counted once. */
+  /** Results that were merged again and counted once. */
   readonly again: number;
-  /** Lines refused because a holder with a higher token had written before. */
+  /** Lines that were refused, since a holder with a higher token wrote before. */
   readonly stale: number;
 }
 
 /**
- * Appends results under a fencing token. The order of lines in the file is the truth: a line whose token is lower than one
- * before it was written by a holder that slept past its lease, and {@link readResults} refuses it. So a writer must
- * see that its lock still holds after this, and only then may it ack.
+ * Appends results under a fencing token. {@link readResults} refuses a line whose token is lower than an earlier one: its
+ * writer lost the lock before it wrote. So a writer must check that it still holds the lock after this, and ack only then.
  */
 export async function appendResults(path: string, token: number, results: readonly AuditResult[]): Promise<void> {
-  const line: Line = { token, results };
-  // The break in front ends what a writer left that was killed in the middle of a line.
+  const line: ResultsLine = { token, results };
+  // The first line break ends a line that a killed writer left incomplete.
   await appendFile(path, `\n${JSON.stringify(line)}\n`);
 }
 
-/** Reads what was merged; nothing where there is no file. */
-export async function readResults(path: string): Promise<Merged> {
+/** Reads the merged results; a missing file has none. */
+export async function readResults(path: string): Promise<MergedResults> {
   const results = new Map<string, AuditResult>();
   let highest = 0;
   let again = 0;
@@ -50,7 +49,7 @@ export async function readResults(path: string): Promise<Merged> {
   return { results, again, stale };
 }
 
-async function* readLines(path: string): AsyncIterable<Line> {
+async function* readLines(path: string): AsyncIterable<ResultsLine> {
   await using file = await open(path, 'a+');
   for await (const text of file.readLines()) {
     const line = text === '' ? undefined : parse(text);
@@ -58,10 +57,10 @@ async function* readLines(path: string): AsyncIterable<Line> {
   }
 }
 
-/** The line; undefined for half a line, whose results were not acked and came again. */
-function parse(text: string): Line | undefined {
+/** Undefined for an incomplete line; its results were not acked and were merged again. */
+function parse(text: string): ResultsLine | undefined {
   try {
-    return JSON.parse(text) as Line;
+    return JSON.parse(text) as ResultsLine;
   } catch {
     return undefined;
   }

@@ -1,10 +1,10 @@
-/** What counts in the end, and what is wrong. */
+/** Checks the outcome of a run: the last line of the report, and all faults. */
 
-import type { Outcome } from './outcome.ts';
-import { count, hidden } from './table.ts';
+import { count, printable } from './report.ts';
+import type { RunOutcome } from './run-outcome.ts';
 
 /** The numbers of the last line. */
-export interface Verdict {
+export interface RunCheck {
   readonly files: number;
   readonly results: number;
   /** Files without a result. */
@@ -15,51 +15,47 @@ export interface Verdict {
 
 const SHOWN = 5;
 
-/** Counts what counts. A result is known by the message id of its task: one that was merged again is the same. */
-export function judge({ tally, merged }: Outcome): Verdict {
-  const { files } = tally;
-  const results = merged.results.size;
+/** Counts lost and duplicated results. The message id of a task identifies its result. */
+export function checkRun({ stats: { files = 0 }, merged }: RunOutcome): RunCheck {
   const distinct = new Set([...merged.results.values()].map(({ audit }) => audit.file)).size;
+  const results = merged.results.size;
   return { files, results, lost: files - distinct, duplicated: results - distinct };
 }
 
-/** The last line on stdout: a contract. */
-export function lastLine(outcome: Outcome): string {
-  const { files, results, lost, duplicated } = judge(outcome);
-  const server = outcome.serversKilled > 0 ? `, ${outcome.serversKilled} server killed` : '';
+/** The last line of the output. */
+export function lastLine(outcome: RunOutcome): string {
+  const { files, results, lost, duplicated } = checkRun(outcome);
   const killed = outcome.kills.length;
+  const server = outcome.serverKillWanted ? `, ${outcome.serversKilled} server killed` : '';
   return `demo: ${files} files, ${results} results, ${lost} lost, ${duplicated} duplicated, ${killed} killed${server}`;
 }
 
-/** Everything that is wrong, a line each. Nothing is where all is well. */
-export function findFaults(outcome: Outcome): string[] {
+/** One line for each fault; empty if the run kept its promises. */
+export function findFaults(outcome: RunOutcome): string[] {
   return [...lossFaults(outcome), ...eventFaults(outcome), ...killFaults(outcome)];
 }
 
-function lossFaults(outcome: Outcome): string[] {
-  const { files, lost, duplicated } = judge(outcome);
-  const dead = outcome.dead
-    .slice(0, SHOWN)
-    .map(({ path, problem }) => `gave up on ${hidden(path)}: ${hidden(problem)}`);
+function lossFaults(outcome: RunOutcome): string[] {
+  const { files, lost, duplicated } = checkRun(outcome);
+  const dead = outcome.dead.slice(0, SHOWN);
   return [
     ...(lost > 0 ? [`${count(lost)} of ${count(files)} files have no result`] : []),
     ...(duplicated > 0 ? [`${count(duplicated)} results were counted twice`] : []),
-    ...dead,
+    ...dead.map(({ file, reason }) => `gave up on ${printable(file)}: ${printable(reason)}`),
   ];
 }
 
-function eventFaults({ tally: { published, received, replayed } }: Outcome): string[] {
+function eventFaults({ stats: { published, received, replayed } }: RunOutcome): string[] {
   if (published === received && published === replayed) return [];
-  const numbers = `${count(published)} published, ${count(received ?? 0)} received, ${count(replayed ?? 0)} replayed`;
-  return [`events do not agree: ${numbers}`];
+  return [`events do not agree: ${published} published, ${received ?? 0} received, ${replayed ?? 0} replayed`];
 }
 
-function killFaults({ tally, kills, killsWanted, serversKilled, serverKillWanted }: Outcome): string[] {
+function killFaults({ stats, kills, killsWanted, serversKilled, serverKillWanted }: RunOutcome): string[] {
   const missed = killsWanted - kills.length;
-  const idle = kills.filter(({ held }) => !held.some((task) => tally.attemptOf(task) >= 2));
+  const idle = kills.filter(({ held }) => !held.some((task) => stats.attemptOf(task) >= 2));
   return [
-    ...(missed > 0 ? [`${missed} of ${killsWanted} workers could not be killed: all work was done before`] : []),
-    ...(serverKillWanted && serversKilled === 0 ? ['the server was not killed: all work was done before'] : []),
-    ...idle.map(({ worker }) => `nothing that ${worker} held when it was killed was delivered again`),
+    ...(missed > 0 ? [`${missed} of ${killsWanted} workers were not killed: the work ended before`] : []),
+    ...(serverKillWanted && serversKilled === 0 ? ['the server was not killed: the work ended before'] : []),
+    ...idle.map(({ worker }) => `none of the tasks that ${worker} held when it was killed was delivered again`),
   ];
 }

@@ -1,35 +1,35 @@
-/** A worker: competes for tasks, audits the file of each, asks the expert about some, and hands the result on. */
+/** A worker competes for tasks: it audits a file, asks the expert about some, and enqueues the result. */
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { auditFile } from '../../audit/audit.ts';
 import { AGENTS, AUDITS, RESULTS, REVIEW, TOPICS } from '../../bus/names.ts';
 import type { AuditResult, AuditTask } from '../process-event.ts';
-import { playRole } from './play-role.ts';
+import { runRole } from '../run-role.ts';
 
-/** The expert is asked about every so many files. */
+/** The worker asks the expert about every tenth file. */
 const ASK_EVERY = 10;
-const ANSWER_WITHIN_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 
-await playRole(async ({ brief, bus, tell }) => {
-  await bus.agent(brief.name, { capabilities: ['audit'], ttlMs: 3 * brief.leaseMs });
-  const { name: consumer, concurrency, leaseMs } = brief;
+await runRole(async ({ config, bus, report }) => {
+  await bus.agent(config.name, { capabilities: ['audit'], ttlMs: 3 * config.leaseMs });
+  const { name: consumer, concurrency, leaseMs } = config;
   const options = { consumer, concurrency, leaseMs, resultTtlMs: 0 };
   await bus.process<AuditTask>(AUDITS, options, async (task, context) => {
     const { file, index, takesMs } = task.body;
-    const [audit] = await Promise.all([auditFile(join(brief.root, file), file), sleep(takesMs)]);
+    const [audit] = await Promise.all([auditFile(join(config.root, file), file), sleep(takesMs)]);
     let grade: string | undefined;
     if (index % ASK_EVERY === 0) {
-      await tell({ kind: 'asked' });
-      grade = await context.request<string>(AGENTS.expert, REVIEW, audit, { timeoutMs: ANSWER_WITHIN_MS });
-      await tell({ kind: 'answered' });
+      await report({ kind: 'asked' });
+      grade = await context.request<string>(AGENTS.expert, REVIEW, audit, { timeoutMs: REQUEST_TIMEOUT_MS });
+      await report({ kind: 'answered' });
     }
-    const result: AuditResult = { id: task.id, worker: brief.name, audit, grade };
-    // The ids of both follow from the id of the task: when it is handled again, neither is there twice.
+    const result: AuditResult = { id: task.id, worker: config.name, audit, grade };
+    // The context derives both ids from the task's id: a second delivery stores neither again.
     const [event] = await Promise.all([
-      context.publish(TOPICS.audited, { file, status: audit.status, by: brief.name }),
+      context.publish(TOPICS.audited, { file, by: config.name }),
       context.enqueue(RESULTS, result),
     ]);
-    await tell({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
+    await report({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
   });
 });
