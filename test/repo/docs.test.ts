@@ -1,7 +1,8 @@
 // Documents that must say the same as the code, or stay short.
+
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ERROR_CODES } from '@busbar/api';
+import { ERROR_CODES } from '@busbar/api/transport';
 import { describe, expect, test } from 'vitest';
 import { read, repositoryFiles, root } from './sources.ts';
 

@@ -1,7 +1,7 @@
 /** Kills a worker while it holds a lease. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BrowsedMessage, Bus } from 'busbar';
+import type { Bus } from 'busbar';
 import { AUDITS } from '../bus/names.ts';
 import { retryWhileUnavailable } from '../bus/retry-while-unavailable.ts';
 import type { RunProcess, Workers } from './workers.ts';
@@ -38,11 +38,14 @@ async function killIfAtWork(bus: Bus, workers: Workers, worker: RunProcess): Pro
     return undefined;
   }
   await workers.kill(worker);
-  return { worker: worker.name, held: held.map(({ message }) => message.id) };
+  return { worker: worker.name, held };
 }
 
-async function leasesByConsumer(bus: Bus): Promise<Map<string | undefined, BrowsedMessage[]>> {
+/** The ids of leased tasks by consumer. */
+async function leasesByConsumer(bus: Bus): Promise<Map<string | undefined, string[]>> {
   const browse = () => bus.transport.admin.browse(AUDITS, { state: 'leased', limit: PAGE });
   const { messages } = await retryWhileUnavailable(browse);
-  return Map.groupBy(messages, ({ consumer }) => consumer);
+  const held = new Map<string | undefined, string[]>();
+  for (const { consumer, message } of messages) held.set(consumer, [...(held.get(consumer) ?? []), message.id]);
+  return held;
 }

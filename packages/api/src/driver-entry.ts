@@ -1,5 +1,6 @@
-/** Entry `@busbar/api/driver`: what the author of a driver needs. */
+/** Entry `@busbar/api/driver`: for authors of drivers. The contract itself is in `@busbar/api/transport`. */
 
+export type * from './contract/driver.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
@@ -34,3 +35,5 @@ export {
   type RetentionOptions,
 } from './driver-kit/retention.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
+export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
+export { openTransport } from './open/open-transport.ts';

@@ -53,15 +53,5 @@ export type { EnqueueOptions } from './bus/tasks/enqueue-options.ts';
 export type { ResultOptions, TaskHandle, TaskStatus } from './bus/tasks/task-handle.ts';
 export type { EnqueueAllOptions, TaskHandler } from './bus/tasks/tasks.ts';
 export type { CloseConsumerOptions, ConsumeOptions, Worker, WorkerOptions } from './bus/tasks/worker.ts';
-export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
-export {
-  BusbarError,
-  type BusbarErrorOptions,
-  ERROR_CODES,
-  type ErrorCode,
-  isBusbarError,
-  type Outcome,
-} from './contract/errors.ts';
-export type * from './contract/message.ts';
+export { BusbarError, type ErrorCode, isBusbarError } from './contract/errors.ts';
 export { matchTopic } from './contract/names.ts';
-export type * from './contract/transport.ts';

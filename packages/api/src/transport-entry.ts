@@ -1,24 +1,18 @@
-/** Entry `@busbar/api/transport`: what the author of a backend needs. */
+/** Entry `@busbar/api/transport`: the contract between the bus and a transport, for programs that work below the bus. */
 
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
 export { requireFeature } from './contract/capabilities.ts';
-export type {
-  AdminDriver,
-  BrowseFilter,
-  CallContext,
-  CallDriver,
-  Cursor,
-  Driver,
-  EventCursor,
-  KvDriver,
-  PageQuery,
-  PutCondition,
-  QueueDriver,
-  QueueFilter,
-  ReceiveRequest,
-  TopicDriver,
-} from './contract/driver.ts';
-export { BusbarError, type BusbarErrorOptions, invalid, isBusbarError, toBusbarError } from './contract/errors.ts';
+export { MAX_BATCH, NORMAL_PRIORITY, QUEUE_DEFAULTS } from './contract/defaults.ts';
+export {
+  BusbarError,
+  type BusbarErrorOptions,
+  ERROR_CODES,
+  type ErrorCode,
+  invalid,
+  isBusbarError,
+  type Outcome,
+  toBusbarError,
+} from './contract/errors.ts';
 export { newId } from './contract/id.ts';
 export type * from './contract/message.ts';
 export {
@@ -43,8 +37,3 @@ export {
   MAX_DURATION_MS,
   MAX_TIMER_MS,
 } from './contract/validation.ts';
-export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
-export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
-export { openTransport } from './open/open-transport.ts';
-export { MAX_BATCH, NORMAL_PRIORITY } from './open/prepare-message.ts';
-export { QUEUE_DEFAULTS } from './open/queues.ts';

@@ -1,13 +1,12 @@
 /** Calls within one process: who serves which address, and the calls under way. */
 
-import { Limiter } from '@busbar/api/driver';
+import { Limiter, type PreparedMessage } from '@busbar/api/driver';
 import {
   BusbarError,
   isBusbarError,
   type Message,
   type MessageInput,
   newId,
-  type PreparedMessage,
   type Service,
 } from '@busbar/api/transport';
 import { toMessage } from './queues/stored-message.ts';

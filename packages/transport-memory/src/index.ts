@@ -1,6 +1,7 @@
+import { openTransport } from '@busbar/api/driver';
 /** The memory transport: a bus within one process, and the reference that other backends are held against. */
 
-import { openTransport, type Transport } from '@busbar/api/transport';
+import type { Transport } from '@busbar/api/transport';
 import { MemoryDriver } from './memory-driver.ts';
 import { type MemoryOptions, OPTIONS, parseMemoryUrl } from './options.ts';
 

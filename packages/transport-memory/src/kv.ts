@@ -1,13 +1,11 @@
 /** The entries of one namespace: values with revisions and times to live. */
 
-import { Deadline, type DeadlineQueue, WatchCursor } from '@busbar/api/driver';
+import { Deadline, type DeadlineQueue, type PageQuery, type PutCondition, WatchCursor } from '@busbar/api/driver';
 import {
   compareUtf8,
   type DeleteResult,
   type KvEntry,
   type KvTouch,
-  type PageQuery,
-  type PutCondition,
   type PutResult,
   type TouchResult,
 } from '@busbar/api/transport';

@@ -1,14 +1,7 @@
 /** The backend over a store in this process: each facet rings what is due, then acts in one step. */
 
-import type {
-  AdminDriver,
-  CallDriver,
-  Capabilities,
-  Driver,
-  KvDriver,
-  QueueDriver,
-  TopicDriver,
-} from '@busbar/api/transport';
+import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { Capabilities } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { unknownQueue } from './errors.ts';
 import type { Namespace } from './namespace.ts';

@@ -1,14 +1,7 @@
 /** One namespace of a store: its queues, log, entries and calls. */
 
-import { DeadlineQueue } from '@busbar/api/driver';
-import {
-  type Binding,
-  type From,
-  matchTopic,
-  type PreparedMessage,
-  type PublishResult,
-  QUEUE_DEFAULTS,
-} from '@busbar/api/transport';
+import { DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
+import { type Binding, type From, matchTopic, type PublishResult, QUEUE_DEFAULTS } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
 import { EntryTable } from './kv.ts';
 import type { MemorySettings } from './options.ts';

@@ -1,6 +1,7 @@
 /** The operator's view: what is read is read here, what is changed goes through the log. */
 
-import type { AdminDriver, PageQuery, StateRecord } from '@busbar/api/transport';
+import type { AdminDriver, PageQuery } from '@busbar/api/driver';
+import type { StateRecord } from '@busbar/api/transport';
 import { HistoryReader } from './history-reader.ts';
 import type { Janitor } from './janitor.ts';
 import { inPieces } from './pieces.ts';

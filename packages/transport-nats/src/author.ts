@@ -1,6 +1,7 @@
 /** Writes operations into the log, those of one turn in one record, and gives each what became of it. */
 
-import { BusbarError, type CallContext, newId } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { BusbarError, newId } from '@busbar/api/transport';
 import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { denied, toJetStreamError, toNatsError, unavailable } from './errors.ts';
 import type { Names } from './names.ts';

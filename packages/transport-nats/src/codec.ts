@@ -3,7 +3,8 @@
  * as readable as its bodies are.
  */
 
-import { BusbarError, type PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError } from '@busbar/api/transport';
 
 /** A message in the line: its fields, and the size of its body. */
 type Head = Partial<Omit<PreparedMessage, 'body'>> & { readonly size: number };

@@ -1,6 +1,6 @@
 /** Entries: changes are operations in the log, reading needs to know of all that went before. */
 
-import { type KvDriver, WatchCursor } from '@busbar/api/transport';
+import { type KvDriver, WatchCursor } from '@busbar/api/driver';
 import type { Replica } from './replica.ts';
 
 /** `onWatch` hears of a watch that begins. */

@@ -1,6 +1,7 @@
 /** A reader of topics: history, then what comes, with ephemeral events in between. */
 
-import { type EventCursor as Cursor, matchTopic, type PreparedMessage, type TopicEvent } from '@busbar/api/transport';
+import type { EventCursor as Cursor, PreparedMessage } from '@busbar/api/driver';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import { type Chunk, HistoryReader } from './history-reader.ts';
 import type { NumberedEvent } from './recent-events.ts';
 import type { Replica } from './replica.ts';

@@ -1,6 +1,7 @@
 /** Brings history into bound queues, step by step; whoever opens or claims later goes on where a binder stopped. */
 
-import { matchTopic, type PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { matchTopic } from '@busbar/api/transport';
 import { HistoryReader } from './history-reader.ts';
 import type { NumberedEvent } from './recent-events.ts';
 import { messageSize } from './record.ts';

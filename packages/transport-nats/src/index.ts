@@ -1,6 +1,7 @@
 /** The NATS transport: a bus over one JetStream stream a namespace. */
 
-import { openTransport, type Transport } from '@busbar/api/transport';
+import { openTransport } from '@busbar/api/driver';
+import type { Transport } from '@busbar/api/transport';
 import { NatsDriver } from './nats-driver.ts';
 import { type NatsOptions, toSettings } from './options.ts';
 import { parseNatsUrl } from './url.ts';

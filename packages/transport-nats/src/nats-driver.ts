@@ -1,14 +1,7 @@
 /** The backend over one stream of a NATS server: see `replica.ts` for how. */
 
-import {
-  type AdminDriver,
-  BusbarError,
-  type Capabilities,
-  type Driver,
-  type KvDriver,
-  type QueueDriver,
-  type StateChange,
-} from '@busbar/api/transport';
+import type { AdminDriver, Driver, KvDriver, QueueDriver } from '@busbar/api/driver';
+import { BusbarError, type Capabilities, type StateChange } from '@busbar/api/transport';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { openAdmin } from './admin.ts';

@@ -1,6 +1,6 @@
 /** Queues: every call is an operation in the log. */
 
-import type { QueueDriver } from '@busbar/api/transport';
+import type { QueueDriver } from '@busbar/api/driver';
 import { askInPieces, inPieces } from './pieces.ts';
 import { messageSize, settlementSize } from './record.ts';
 import type { Replica } from './replica.ts';

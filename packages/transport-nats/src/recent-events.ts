@@ -1,6 +1,6 @@
 /** The newest events, kept for those who follow closely: the others read the stream. */
 
-import type { PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
 
 /** An event with its number. */
 export interface NumberedEvent {

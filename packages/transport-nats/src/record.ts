@@ -1,6 +1,7 @@
 /** A record of the log: operations of one turn of one author. */
 
-import { BusbarError, isBusbarError, type PreparedMessage, type Settlement } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, isBusbarError, type Settlement } from '@busbar/api/transport';
 import { fromBase64, toBase64 } from './base64.ts';
 import { fromJsonSettings, Reader, Writer } from './codec.ts';
 import type { Imported, Operation } from './state/operation.ts';

@@ -1,6 +1,7 @@
 /** The state of a namespace as this process knows it: it reads the log and carries out what it says. */
 
-import { BusbarError, type CallContext, toBusbarError } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { BusbarError, toBusbarError } from '@busbar/api/transport';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { type Asked, Author } from './author.ts';
 import { Follower, type Stored } from './follower.ts';

@@ -1,14 +1,7 @@
 /** Topics: published events are records of the log; those who follow read it, or the stream when they are behind. */
 
-import {
-  type CallContext,
-  type From,
-  invalid,
-  type PreparedMessage,
-  type PublishResult,
-  quote,
-  type TopicDriver,
-} from '@busbar/api/transport';
+import type { CallContext, PreparedMessage, TopicDriver } from '@busbar/api/driver';
+import { type From, invalid, type PublishResult, quote } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { Reader, Writer } from './codec.ts';
 import { EventCursor, endOf } from './event-cursor.ts';

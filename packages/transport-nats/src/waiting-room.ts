@@ -1,6 +1,7 @@
 /** Consumers of this process that wait for messages, each on its queue, the longest waiting first. */
 
-import type { CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
 import type { Replica } from './replica.ts';
 import type { Alarm } from './state/agenda.ts';
 import type { Timers } from './timers.ts';

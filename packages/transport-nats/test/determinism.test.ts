@@ -1,6 +1,7 @@
 // Every replica comes to the same state: by carrying out the operations themselves, by reading their records, and by
 // going on from a snapshot of any moment.
-import { type Delivery, isBusbarError, type PreparedMessage, type Settlement } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { type Delivery, isBusbarError, type Settlement } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 import { decodeRecord, encodeRecord } from '../src/record.ts';
 import { apply } from '../src/state/apply.ts';

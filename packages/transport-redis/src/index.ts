@@ -1,6 +1,7 @@
 /** The Redis transport: agents on any number of machines over one server, or its cluster. */
 
-import { newId, openTransport, type Transport } from '@busbar/api/transport';
+import { openTransport } from '@busbar/api/driver';
+import { newId, type Transport } from '@busbar/api/transport';
 import { Link } from './connection/client.ts';
 import { SCRIPTS } from './lua/scripts.ts';
 import { type RedisOptions, toSettings } from './options.ts';

@@ -1,14 +1,7 @@
 /** The Redis backend: what a transport asks for, given to the rooms that do it. */
 
-import type {
-  Capabilities,
-  Driver,
-  KvDriver,
-  QueueDriver,
-  StateChange,
-  TopicDriver,
-  Warning,
-} from '@busbar/api/transport';
+import type { Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { Capabilities, StateChange, Warning } from '@busbar/api/transport';
 import { type Admin, openAdmin } from './admin/operate.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { Link } from './connection/client.ts';

@@ -1,6 +1,7 @@
 /** Opens a transport over a hub, whatever the link. */
 
-import { openTransport, type Transport } from '@busbar/api/transport';
+import { openTransport } from '@busbar/api/driver';
+import type { Transport } from '@busbar/api/transport';
 import { readClientUrl } from './links/client-url.ts';
 import type { OwnHub } from './links/connect-config.ts';
 import type { ClientLink } from './links/link.ts';

@@ -1,14 +1,7 @@
 /** The backend of a client: every facet asks the hub. */
 
-import type {
-  AdminDriver,
-  Capabilities,
-  Driver,
-  KvDriver,
-  QueueDriver,
-  StateChange,
-  TopicDriver,
-} from '@busbar/api/transport';
+import type { AdminDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { Capabilities, StateChange } from '@busbar/api/transport';
 import { HubLine, type LineOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
 import { RemoteCalls } from './client/remote-calls.ts';

@@ -1,6 +1,7 @@
 /** The SQLite backend: many processes over one file. */
 
-import { openTransport, type Transport } from '@busbar/api/transport';
+import { openTransport } from '@busbar/api/driver';
+import type { Transport } from '@busbar/api/transport';
 import { openDatabase } from './connection/database.ts';
 import { Store } from './connection/store.ts';
 import { type SqliteOptions, toSettings } from './options.ts';

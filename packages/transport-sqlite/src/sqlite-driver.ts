@@ -1,15 +1,7 @@
 /** The SQLite backend: what a transport asks for, given to the rooms that do it. */
 
-import type {
-  AdminDriver,
-  CallContext,
-  Capabilities,
-  Driver,
-  KvDriver,
-  QueueDriver,
-  StateRecord,
-  TopicDriver,
-} from '@busbar/api/transport';
+import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { Capabilities, StateRecord } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';

@@ -7,7 +7,7 @@
  */
 
 import type { Capabilities } from './capabilities.ts';
-import type { Delivery, Message, MessageInput, PreparedMessage, TopicEvent } from './message.ts';
+import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
 import type {
   Binding,
   BrowsePage,
@@ -39,6 +39,13 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** When the time is up, on the clock of `performance.now()`; Infinity for never. */
   readonly deadline: number;
+}
+
+/** A message to store, complete, with the delivery rules that its sender gave. */
+export interface PreparedMessage extends Message {
+  readonly delayMs: number;
+  readonly ttlMs: number | undefined;
+  readonly maxAttempts: number | undefined;
 }
 
 /** A backend, opened. */

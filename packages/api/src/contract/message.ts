@@ -59,13 +59,6 @@ export interface Message {
   readonly sentAt: number;
 }
 
-/** A message with the delivery rules its sender gave; what a backend is handed to store. */
-export interface PreparedMessage extends Message {
-  readonly delayMs: number;
-  readonly ttlMs: number | undefined;
-  readonly maxAttempts: number | undefined;
-}
-
 /** A message that one consumer holds under a lease. */
 export interface Delivery extends Message {
   readonly queue: string;

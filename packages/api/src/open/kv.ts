@@ -1,5 +1,6 @@
 /** The entries of a transport: arguments checked, watches led. */
 
+import { MAX_BATCH } from '../contract/defaults.ts';
 import type { Cursor } from '../contract/driver.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
 import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
@@ -14,7 +15,6 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { Pump } from './cursor-pump.ts';
-import { MAX_BATCH } from './prepare-message.ts';
 import { lead } from './topics.ts';
 import type { Shared } from './transport-internals.ts';
 

@@ -1,9 +1,11 @@
 /** Makes a complete, checked, owned message of what a sender gave. */
 
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
+import { MAX_BATCH, NORMAL_PRIORITY } from '../contract/defaults.ts';
+import type { PreparedMessage } from '../contract/driver.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
-import type { Headers, MessageInput, PreparedMessage } from '../contract/message.ts';
+import type { Headers, MessageInput } from '../contract/message.ts';
 import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
 import {
   checkArray,
@@ -17,11 +19,6 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { ownBytes } from './copy-bytes.ts';
-
-/** The most messages that one call takes. */
-export const MAX_BATCH = 10_000;
-/** The priority of a message that has none. */
-export const NORMAL_PRIORITY = 4;
 
 const KEYS = [
   ...['id', 'body', 'contentType', 'headers', 'type', 'from', 'to', 'priority', 'orderingKey', 'correlationId'],

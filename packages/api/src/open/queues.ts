@@ -1,5 +1,6 @@
 /** The queues of a transport: arguments checked, leases counted, what came too late given back. */
 
+import { MAX_BATCH } from '../contract/defaults.ts';
 import type { CallContext, ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import type { Delivery } from '../contract/message.ts';
@@ -24,24 +25,13 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { locateResults } from './error-context.ts';
-import { MAX_BATCH, stampAll } from './prepare-message.ts';
+import { stampAll } from './prepare-message.ts';
 import type { Shared } from './transport-internals.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
 const MAX_REASON = 4096;
 const MAX_COUNT = 2_147_483_647;
-
-/** How a queue behaves that nobody configured; a backend may hold it to another `maxLength`. */
-export const QUEUE_DEFAULTS: Readonly<Required<QueueSettings>> = Object.freeze({
-  leaseMs: 30_000,
-  maxLength: 1_000_000,
-  maxAttempts: 5,
-  dedupeMs: 120_000,
-  expireIdleMs: Number.POSITIVE_INFINITY,
-  frozen: false,
-  deadTtlMs: 2_592_000_000,
-});
 
 /** The queues of the transport. */
 export function openQueues(shared: Shared): Queues {

@@ -1,5 +1,6 @@
 // Leases while handlers run: renewed in time, lost with a signal, never settled twice.
-import { type Delivery, openBus, type Settlement, type SettleResult } from '@busbar/api';
+import { openBus } from '@busbar/api';
+import type { Delivery, Settlement, SettleResult } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it } from 'vitest';
 import { HeldLease, Leases } from '../../src/bus/consuming/delivery-leases.ts';

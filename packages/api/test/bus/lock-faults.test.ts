@@ -1,6 +1,7 @@
 /** Locks while the store fails: answers that are lost or late, renewals that do not get through. */
 
-import { type Bus, BusbarError, type KeyValue } from '@busbar/api';
+import { type Bus, BusbarError } from '@busbar/api';
+import type { KeyValue } from '@busbar/api/transport';
 import { waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { Lab } from '../lab.ts';

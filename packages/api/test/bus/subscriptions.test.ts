@@ -257,7 +257,7 @@ describe.each(backends)('on %s', (backend) => {
   });
 });
 
-async function depth(bus: { transport: import('@busbar/api').Transport }, queue: string): Promise<number> {
+async function depth(bus: { transport: import('@busbar/api/transport').Transport }, queue: string): Promise<number> {
   const [info] = await bus.transport.admin.queues({ names: [queue] });
   return (info?.ready ?? 0) + (info?.leased ?? 0) + (info?.delayed ?? 0);
 }

@@ -1,6 +1,7 @@
 /** What a watch tells of changes that come before, while and after the present entries are read. */
 
-import { type KvChange, type KvEntry, WatchCursor } from '@busbar/api/transport';
+import { WatchCursor } from '@busbar/api/driver';
+import type { KvChange, KvEntry } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
 function entry(key: string, revision: number): KvEntry {

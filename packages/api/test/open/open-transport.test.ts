@@ -1,14 +1,7 @@
 /** What `openTransport` does for every backend, held against a backend that does almost nothing. */
 
-import {
-  type Capabilities,
-  type Delivery,
-  type Driver,
-  type Features,
-  openTransport,
-  type Transport,
-  unsupportedFacet,
-} from '@busbar/api/transport';
+import { type Driver, openTransport, unsupportedFacet } from '@busbar/api/driver';
+import type { Capabilities, Delivery, Features, Transport } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
 const capabilities: Capabilities = {

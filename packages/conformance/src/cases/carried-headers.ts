@@ -1,6 +1,7 @@
 /** Headers: what a bus adds for itself, and what it carries from message to message. */
 
-import type { Bus, Headers, Middleware, Received } from '@busbar/api';
+import type { Bus, Middleware, Received } from '@busbar/api';
+import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { receiveOne } from '../steps/consuming.ts';
 import { LONG } from '../steps/requesting.ts';

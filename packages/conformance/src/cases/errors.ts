@@ -1,7 +1,6 @@
 /** Errors and bad input: the same input has the same outcome on every backend. */
 
-import { ERROR_CODES } from '@busbar/api';
-import type { Transport } from '@busbar/api/transport';
+import { ERROR_CODES, type Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
 import { BAD_ARGUMENTS } from '../inputs/bad-arguments.ts';

@@ -1,6 +1,6 @@
 /** Headers: names and values that travel with a message. */
 
-import type { Headers } from '@busbar/api';
+import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { type BadInput, refuseAll, shown, unchecked } from '../inputs/bad-inputs.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';

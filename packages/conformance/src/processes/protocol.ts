@@ -1,6 +1,7 @@
 /** What a client in a process of its own and its parent say to each other; structured clone carries it. */
 
-import { BusbarError, type BusbarErrorOptions, type ErrorCode, isBusbarError } from '@busbar/api';
+import { BusbarError, type ErrorCode, isBusbarError } from '@busbar/api';
+import type { BusbarErrorOptions } from '@busbar/api/transport';
 import type { Seen } from '../context/recorder.ts';
 import type { Opener } from '../harness.ts';
 

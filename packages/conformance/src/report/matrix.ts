@@ -1,6 +1,6 @@
 /** The matrix as Markdown: what backends declare, what was observed, case by case. */
 
-import type { Feature } from '@busbar/api';
+import type { Feature } from '@busbar/api/transport';
 import { type CaseResult, type ConformanceCase, GROUPS, type Status } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
 import { SUITE } from '../suite.ts';

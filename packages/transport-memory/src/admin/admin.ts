@@ -1,6 +1,7 @@
 /** The operator's view of one namespace. */
 
-import type { AdminDriver, MessageState, PageQuery, PendingResult } from '@busbar/api/transport';
+import type { AdminDriver, PageQuery } from '@busbar/api/driver';
+import type { MessageState, PendingResult } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import type { Queue } from '../queues/queue.ts';
 import type { Item } from '../queues/stored-message.ts';

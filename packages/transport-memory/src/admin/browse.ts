@@ -1,6 +1,7 @@
 /** Looking at the messages of a queue, page by page, without touching them. */
 
-import { type BrowseFilter, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
+import type { BrowseFilter } from '@busbar/api/driver';
+import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import type { Queue } from '../queues/queue.ts';
 import type { Item } from '../queues/stored-message.ts';
 

@@ -1,6 +1,7 @@
 /** Export and import of one namespace, record by record (rule RA7). */
 
-import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import { type Item, toMessage } from '../queues/stored-message.ts';
 

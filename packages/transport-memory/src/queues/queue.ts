@@ -1,13 +1,11 @@
 /** One queue: messages that are ready, delayed, leased or dead, and the consumers that wait for them. */
 
-import { Deadline, type DeadlineQueue, Heap } from '@busbar/api/driver';
+import { Deadline, type DeadlineQueue, Heap, type PreparedMessage, type ReceiveRequest } from '@busbar/api/driver';
 import {
   BusbarError,
   type Delivery,
-  type PreparedMessage,
   type QueueInfo,
   type QueueSettings,
-  type ReceiveRequest,
   type SendResult,
   type Settlement,
   type SettleResult,

@@ -1,14 +1,7 @@
 /** A message as a queue of this store holds it. */
 
-import { Deadline, type DeadlineQueue, type HeapItem } from '@busbar/api/driver';
-import type {
-  AttemptRecord,
-  BrowsedMessage,
-  Delivery,
-  Message,
-  MessageState,
-  PreparedMessage,
-} from '@busbar/api/transport';
+import { Deadline, type DeadlineQueue, type HeapItem, type PreparedMessage } from '@busbar/api/driver';
+import type { AttemptRecord, BrowsedMessage, Delivery, Message, MessageState } from '@busbar/api/transport';
 
 const MAX_HISTORY = 20;
 

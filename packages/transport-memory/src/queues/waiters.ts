@@ -1,7 +1,7 @@
 /** Consumers that wait for a message, the longest waiting first. */
 
-import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
-import type { Delivery, ReceiveRequest } from '@busbar/api/transport';
+import { Deadline, type DeadlineQueue, type ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
 
 interface Ground {
   readonly deadlines: DeadlineQueue;

@@ -1,7 +1,7 @@
 /** A reader of the log: history, then what comes, with ephemeral events in between. */
 
-import { Condition, EphemeralBuffer } from '@busbar/api/driver';
-import { type EventCursor as Cursor, matchTopic, type PreparedMessage, type TopicEvent } from '@busbar/api/transport';
+import { Condition, type EventCursor as Cursor, EphemeralBuffer, type PreparedMessage } from '@busbar/api/driver';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { EventLog, LogEvent, LogReader } from './event-log.ts';

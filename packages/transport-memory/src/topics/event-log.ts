@@ -1,7 +1,7 @@
 /** The log of events of one namespace: bounded, with positions. */
 
-import { Deadline, type DeadlineQueue } from '@busbar/api/driver';
-import { type From, invalid, type PreparedMessage, type PublishResult, quote } from '@busbar/api/transport';
+import { Deadline, type DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
+import { type From, invalid, type PublishResult, quote } from '@busbar/api/transport';
 import { positionExpired } from '../errors.ts';
 import type { MemorySettings } from '../options.ts';
 import { DedupeMemory } from '../queues/dedupe.ts';

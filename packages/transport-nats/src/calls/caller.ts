@@ -1,6 +1,7 @@
 /** Calls that this process makes. */
 
-import { BusbarError, type CallContext, type Message, type PreparedMessage } from '@busbar/api/transport';
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, type Message } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
 import { unavailable } from '../errors.ts';
 import type { Link } from '../link.ts';

@@ -1,6 +1,7 @@
 /** The fast path of requests: core NATS, nothing stored. */
 
-import type { CallContext, CallDriver, Message, PreparedMessage, Service } from '@busbar/api/transport';
+import type { CallContext, CallDriver, PreparedMessage } from '@busbar/api/driver';
+import type { Message, Service } from '@busbar/api/transport';
 import type { Link } from '../link.ts';
 import type { Names } from '../names.ts';
 import type { Timers } from '../timers.ts';

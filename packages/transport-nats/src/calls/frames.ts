@@ -1,6 +1,7 @@
 /** What callers and responders say to each other over core NATS. */
 
-import { BusbarError, type MessageInput, newId, type PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, type MessageInput, newId } from '@busbar/api/transport';
 import { Reader, Writer } from '../codec.ts';
 
 /** How many replies may be on the way to a slow reader. */

@@ -1,13 +1,7 @@
 /** Calls that this process answers. */
 
-import {
-  BusbarError,
-  isBusbarError,
-  type Message,
-  type MessageInput,
-  type PreparedMessage,
-  type Service,
-} from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, isBusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { Link } from '../link.ts';
 import type { Alarm } from '../state/agenda.ts';

@@ -1,13 +1,11 @@
 /** The entries of one namespace: values with revisions and times to live. */
 
+import type { KeyChange, PageQuery, PutCondition } from '@busbar/api/driver';
 import {
   compareUtf8,
   type DeleteResult,
-  type KeyChange,
   type KvEntry,
   type KvTouch,
-  type PageQuery,
-  type PutCondition,
   type PutResult,
   type TouchResult,
 } from '@busbar/api/transport';

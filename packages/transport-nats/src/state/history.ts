@@ -1,6 +1,7 @@
 /** What the state knows of the events in the log: which are kept, and which ids were there. Their bodies stay in the stream. */
 
-import { BusbarError, type PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
 import { DedupeMemory } from './dedupe-memory.ts';
 

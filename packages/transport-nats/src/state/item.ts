@@ -1,13 +1,7 @@
 /** A message as a queue holds it. */
 
-import type {
-  AttemptRecord,
-  BrowsedMessage,
-  Delivery,
-  Message,
-  MessageState,
-  PreparedMessage,
-} from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { AttemptRecord, BrowsedMessage, Delivery, Message, MessageState } from '@busbar/api/transport';
 import { type Agenda, Alarm } from './agenda.ts';
 import type { Slotted } from './heap.ts';
 

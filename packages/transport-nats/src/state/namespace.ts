@@ -1,9 +1,9 @@
 /** The state of one namespace: what all records of its log, one after the other, make of nothing. */
 
+import type { PreparedMessage } from '@busbar/api/driver';
 import {
   BusbarError,
   isBusbarError,
-  type PreparedMessage,
   type PublishResult,
   QUEUE_DEFAULTS,
   type QueueSettings,

@@ -1,13 +1,7 @@
 /** What a record asks of the state: the commands of the log. */
 
-import type {
-  KvTouch,
-  PreparedMessage,
-  PutCondition,
-  QueueSettings,
-  Settlement,
-  StateRecord,
-} from '@busbar/api/transport';
+import type { PreparedMessage, PutCondition } from '@busbar/api/driver';
+import type { KvTouch, QueueSettings, Settlement, StateRecord } from '@busbar/api/transport';
 
 /** A message of the history on its way into a bound queue. */
 export interface FedEvent {

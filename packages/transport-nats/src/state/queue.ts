@@ -1,8 +1,8 @@
 /** One queue: messages that are ready, delayed, leased or dead. */
 
+import type { PreparedMessage } from '@busbar/api/driver';
 import {
   BusbarError,
-  type PreparedMessage,
   type QueueInfo,
   type QueueSettings,
   type SendResult,

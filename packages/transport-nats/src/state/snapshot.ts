@@ -1,6 +1,7 @@
 /** The whole state as pieces, and back: who opens later reads them instead of all that ever was. */
 
-import type { PreparedMessage, QueueSettings } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { QueueSettings } from '@busbar/api/transport';
 import { fromJsonSettings, Reader, Writer } from '../codec.ts';
 import { FORM, tooNew } from '../record.ts';
 import type { Setting } from './agenda.ts';

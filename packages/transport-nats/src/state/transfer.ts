@@ -1,6 +1,7 @@
 /** Export and import of one namespace, record by record (rule RA7). Events are not in the state: the history reader has them. */
 
-import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import { fromBase64, toBase64 } from '../base64.ts';
 import { type Item, toMessage } from './item.ts';
 import type { Namespace } from './namespace.ts';

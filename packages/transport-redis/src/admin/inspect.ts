@@ -1,13 +1,7 @@
 /** Looking at the messages of a queue, page by page, without leasing them. */
 
-import {
-  type BrowsedMessage,
-  type BrowseFilter,
-  type BrowsePage,
-  invalid,
-  type MessageState,
-  quote,
-} from '@busbar/api/transport';
+import type { BrowseFilter } from '@busbar/api/driver';
+import { type BrowsedMessage, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { SCRIPTS } from '../lua/scripts.ts';
 import { keyOf, readRules, readTries, toMessage } from '../queues/stored-message.ts';

@@ -1,6 +1,7 @@
 /** The operator's view: what there is, and changes in bounded steps. */
 
-import type { AdminDriver, PendingResult, QueueFilter, QueueInfo } from '@busbar/api/transport';
+import type { AdminDriver, QueueFilter } from '@busbar/api/driver';
+import type { PendingResult, QueueInfo } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { lexRange } from '../lua/lex-range.ts';

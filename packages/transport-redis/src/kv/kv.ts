@@ -1,6 +1,7 @@
 /** Entries: small values with a revision and a time to live. */
 
-import type { KvDriver, KvEntry, PageQuery, PutResult } from '@busbar/api/transport';
+import type { KvDriver, PageQuery } from '@busbar/api/driver';
+import type { KvEntry, PutResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { lexRange } from '../lua/lex-range.ts';
 import { SCRIPTS } from '../lua/scripts.ts';

@@ -1,13 +1,7 @@
 /** Watches on entries: what is published of changes, and what was missed while the server was away. */
 
-import {
-  type CallContext,
-  type Cursor,
-  type KeyChange,
-  type KvChange,
-  type KvEntry,
-  WatchCursor,
-} from '@busbar/api/transport';
+import { type CallContext, type Cursor, type KeyChange, WatchCursor } from '@busbar/api/driver';
+import type { KvChange, KvEntry } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { SCRIPTS } from '../lua/scripts.ts';
 import { toBytes } from '../queues/stored-message.ts';

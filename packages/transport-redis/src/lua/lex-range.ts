@@ -1,6 +1,7 @@
 /** Where a page of names begins and ends, as ZRANGE BYLEX has it: in the order of their bytes. */
 
-import { compareUtf8, type PageQuery } from '@busbar/api/transport';
+import type { PageQuery } from '@busbar/api/driver';
+import { compareUtf8 } from '@busbar/api/transport';
 import type { Argument } from '../connection/connection.ts';
 
 /** No text in UTF-8 holds this byte. */

@@ -1,6 +1,7 @@
 /** Consumers that wait: all of a process share one channel and one timer. */
 
-import { BusbarError, type CallContext, type Delivery, newId, type ReceiveRequest } from '@busbar/api/transport';
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import { BusbarError, type Delivery, newId } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Turn } from '../connection/tick-batcher.ts';
 import { type Claimed, claim, undoClaim } from './claim.ts';

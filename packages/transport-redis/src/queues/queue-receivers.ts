@@ -1,6 +1,7 @@
 /** Those of a process who wait for one queue. */
 
-import type { CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
 
 /** One receive. */
 export interface Waiter {

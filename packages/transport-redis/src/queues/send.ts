@@ -1,6 +1,7 @@
 /** Sending: what is sent to one queue in one turn travels in one script. */
 
-import { BusbarError, type CallContext, type PreparedMessage, type SendResult } from '@busbar/api/transport';
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, type SendResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Turn } from '../connection/tick-batcher.ts';

@@ -1,6 +1,7 @@
 /** Settling: what is settled of one queue in one turn travels in one script, which is never run twice. */
 
-import { BusbarError, type CallContext, type Settlement, type SettleResult } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { BusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Turn } from '../connection/tick-batcher.ts';

@@ -1,7 +1,8 @@
 /** A message as it lies on the server: a key, a head of two lines, and its body. */
 
 import { createHash } from 'node:crypto';
-import type { AttemptRecord, Message, PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { AttemptRecord, Message } from '@busbar/api/transport';
 
 const MAX_KEY_BYTES = 200;
 

@@ -1,6 +1,7 @@
 /** The subscriptions of a process: opening them, and waking those that a publish concerns. */
 
-import { type CallContext, type From, invalid, matchTopic } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { type From, invalid, matchTopic } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { SCRIPTS } from '../lua/scripts.ts';
 import { readPassing } from './ephemeral-event.ts';

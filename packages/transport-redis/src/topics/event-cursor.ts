@@ -1,6 +1,7 @@
 /** A place in the log that a subscription reads on from, with the ephemeral events that came meanwhile. */
 
-import { type EventCursor, matchTopic, type TopicEvent } from '@busbar/api/transport';
+import type { EventCursor } from '@busbar/api/driver';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import { SCRIPTS } from '../lua/scripts.ts';
 import { toMessage } from '../queues/stored-message.ts';

@@ -1,6 +1,7 @@
 /** Publishing: what is published on one topic in one turn travels in one script, with the queues that get it. */
 
-import type { BusbarError, CallContext, PreparedMessage, PublishResult } from '@busbar/api/transport';
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import type { BusbarError, PublishResult } from '@busbar/api/transport';
 import type { Link } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Turn } from '../connection/tick-batcher.ts';

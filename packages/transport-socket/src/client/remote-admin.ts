@@ -1,12 +1,10 @@
 /** The operator's view of a hub's store. */
 
+import type { AdminDriver, BrowseFilter, CallContext } from '@busbar/api/driver';
 import type {
-  AdminDriver,
   Binding,
   BrowsedMessage,
-  BrowseFilter,
   BrowsePage,
-  CallContext,
   PendingResult,
   QueueInfo,
   StateRecord,

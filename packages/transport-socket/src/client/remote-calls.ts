@@ -1,14 +1,7 @@
 /** The fast path of requests: the hub carries them from client to client, and stores nothing. */
 
-import {
-  BusbarError,
-  type CallContext,
-  type CallDriver,
-  isBusbarError,
-  type Message,
-  type PreparedMessage,
-  type Service,
-} from '@busbar/api/transport';
+import type { CallContext, CallDriver, PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, isBusbarError, type Message, type Service } from '@busbar/api/transport';
 import { toErrorHead } from '../wire/error-codec.ts';
 import { FRAME, type Frame, type Head } from '../wire/frame.ts';
 import { readMessage, stampReply, toInputHead, toMessageHead } from '../wire/message-codec.ts';

@@ -1,6 +1,6 @@
 /** A place in a stream that the hub reads for this client; found again after a lost connection. */
 
-import type { CallContext } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
 import type { Frame, Head } from '../wire/frame.ts';
 import type { HubLine } from './hub-client.ts';
 import { ConnectionLost } from './pending-request.ts';

@@ -1,6 +1,7 @@
 /** The entries of a hub's store. */
 
-import type { KvDriver, KvEntry, PageQuery, PutResult, TouchResult } from '@busbar/api/transport';
+import type { KvDriver, PageQuery } from '@busbar/api/driver';
+import type { KvEntry, PutResult, TouchResult } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
 import { readEntry } from '../wire/value-codec.ts';
 import { batches, sizeOfText } from './batches.ts';

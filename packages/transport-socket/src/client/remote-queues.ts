@@ -1,15 +1,13 @@
 /** The queues of a hub's store, asked for over the line. */
 
-import type {
-  Delivery,
-  PreparedMessage,
-  QueueDriver,
-  ReceiveRequest,
-  SendResult,
-  Settlement,
-  SettleResult,
+import type { PreparedMessage, QueueDriver, ReceiveRequest } from '@busbar/api/driver';
+import {
+  type Delivery,
+  isBusbarError,
+  type SendResult,
+  type Settlement,
+  type SettleResult,
 } from '@busbar/api/transport';
-import { isBusbarError } from '@busbar/api/transport';
 import { readError } from '../wire/error-codec.ts';
 import type { Frame, Head } from '../wire/frame.ts';
 import { readMessage, toInputHead } from '../wire/message-codec.ts';

@@ -1,14 +1,7 @@
 /** The topics of a hub's store, and the cursors over them. */
 
-import type {
-  CallContext,
-  EventCursor,
-  From,
-  PreparedMessage,
-  PublishResult,
-  TopicDriver,
-  TopicEvent,
-} from '@busbar/api/transport';
+import type { CallContext, EventCursor, PreparedMessage, TopicDriver } from '@busbar/api/driver';
+import type { From, PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
 import { readMessage } from '../wire/message-codec.ts';
 import { sizeOfMessage } from '../wire/message-size.ts';

@@ -1,6 +1,7 @@
 /** A watch over entries: after a lost connection only what differs from what was told is told. */
 
-import type { CallContext, Cursor, KvChange } from '@busbar/api/transport';
+import type { CallContext, Cursor } from '@busbar/api/driver';
+import type { KvChange } from '@busbar/api/transport';
 import type { Head } from '../wire/frame.ts';
 import { readEntry } from '../wire/value-codec.ts';
 import type { HubLine } from './hub-client.ts';

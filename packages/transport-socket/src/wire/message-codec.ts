@@ -1,5 +1,6 @@
 /** Messages on the wire: fields in the head of a frame, bodies behind it. What has its default is left out. */
 
+import type { PreparedMessage } from '@busbar/api/driver';
 import {
   BusbarError,
   type Headers,
@@ -8,7 +9,6 @@ import {
   type MessageInput,
   NORMAL_PRIORITY,
   newId,
-  type PreparedMessage,
 } from '@busbar/api/transport';
 import type { Head } from './frame.ts';
 

@@ -1,6 +1,7 @@
 /** Looking at messages without touching them: one state after the other, page by page. */
 
-import { type BrowseFilter, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
+import type { BrowseFilter } from '@busbar/api/driver';
+import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import { isFull, readBatch } from '../connection/row-batch.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { knownSeq } from '../queues/dedupe.ts';

@@ -1,6 +1,7 @@
 /** Records of an export, taken in. What is there already, by id, key or name, stays as it is. */
 
-import type { ExportedMessage, Message, PreparedMessage, StateRecord } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { adopt, knownSeq, note, remember } from '../queues/dedupe.ts';

@@ -1,6 +1,7 @@
 /** What operators see of queues and topics. */
 
-import type { Binding, PageQuery, QueueFilter, QueueInfo, TopicInfo } from '@busbar/api/transport';
+import type { PageQuery, QueueFilter } from '@busbar/api/driver';
+import type { Binding, QueueInfo, TopicInfo } from '@busbar/api/transport';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { endOf } from '../kv/kv.ts';

@@ -1,6 +1,7 @@
 /** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
 
-import { BusbarError, type CallContext } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { BusbarError } from '@busbar/api/transport';
 import { isBusy, isFull, toStoreError } from '../errors.ts';
 import { type Operation, Work } from './operation.ts';
 import type { Store } from './store.ts';

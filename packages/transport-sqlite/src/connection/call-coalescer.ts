@@ -3,7 +3,8 @@
  * 64 sends of one message each in flight take 0.6 of the time that they take one by one.
  */
 
-import type { BusbarError, CallContext } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import type { BusbarError } from '@busbar/api/transport';
 import type { Batcher } from './batcher.ts';
 import { isLate, type Operation } from './operation.ts';
 import type { Transaction } from './transaction.ts';

@@ -1,6 +1,7 @@
 /** What is asked of a store: something to be done within a transaction, again when that does not come to be. */
 
-import { type BusbarError, type CallContext, isBusbarError } from '@busbar/api/transport';
+import type { CallContext } from '@busbar/api/driver';
+import { type BusbarError, isBusbarError } from '@busbar/api/transport';
 import type { Transaction } from './transaction.ts';
 
 /** Something to do within a transaction. */

@@ -1,14 +1,7 @@
 /** Entries: small values with a revision and a time to live. What is gone stays as a tombstone for watchers. */
 
-import type {
-  DeleteResult,
-  KvEntry,
-  KvTouch,
-  PageQuery,
-  PutCondition,
-  PutResult,
-  TouchResult,
-} from '@busbar/api/transport';
+import type { PageQuery, PutCondition } from '@busbar/api/driver';
+import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toStored } from '../queues/stored-message.ts';
 

@@ -1,6 +1,7 @@
 /** Watches on entries: the present ones, then what changes, merged to the newest of each key. */
 
-import { BusbarError, type CallContext, type Cursor, type KvChange } from '@busbar/api/transport';
+import type { CallContext, Cursor } from '@busbar/api/driver';
+import { BusbarError, type KvChange } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { Listeners } from '../wakeup/waiter-registry.ts';

@@ -1,6 +1,6 @@
 /** The messages of a queue: coming in, changing place, leaving. Where one stands is a row of one of four tables. */
 
-import type { PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { type InsertStatus, note, remember, rememberSome } from './dedupe.ts';

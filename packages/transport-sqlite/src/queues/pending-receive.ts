@@ -1,6 +1,7 @@
 /** A receive that has nothing yet. */
 
-import type { BusbarError, CallContext, Delivery, ReceiveRequest } from '@busbar/api/transport';
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { BusbarError, Delivery } from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 
 /** One receive, from its call to its answer. */

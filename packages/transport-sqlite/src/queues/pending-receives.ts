@@ -1,6 +1,7 @@
 /** Consumers that wait: all of a process share one bell and one timer. */
 
-import type { BusbarError, CallContext, Delivery, QueueSettings, ReceiveRequest } from '@busbar/api/transport';
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { BusbarError, Delivery, QueueSettings } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { Listeners } from '../wakeup/waiter-registry.ts';

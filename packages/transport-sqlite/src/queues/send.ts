@@ -1,6 +1,7 @@
 /** Sending: stores messages in a queue, as far as they fit. */
 
-import { BusbarError, type PreparedMessage, quote, type SendResult } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, quote, type SendResult } from '@busbar/api/transport';
 import type { Kind } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { insertJobs } from './messages.ts';

@@ -2,7 +2,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
-import { BusbarError, type Headers, type Message, type PreparedMessage, quote } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, type Headers, type Message, quote } from '@busbar/api/transport';
 
 /** How many columns a message has. */
 export const CONTENT_COLUMNS = 19;

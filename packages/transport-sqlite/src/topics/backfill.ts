@@ -1,6 +1,7 @@
 /** The history that a new binding brings into its queue: copied in bounded steps, by whoever claims from it. */
 
-import { matchTopic, type PreparedMessage } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import { matchTopic } from '@busbar/api/transport';
 import { isFull, readBatch } from '../connection/row-batch.ts';
 import { contentOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';

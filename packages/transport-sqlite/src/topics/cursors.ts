@@ -1,14 +1,7 @@
 /** The subscriptions of a process: opening them, and waking those that a publish concerns. */
 
-import {
-  type CallContext,
-  type From,
-  invalid,
-  matchTopic,
-  type PreparedMessage,
-  type PublishResult,
-  type TopicEvent,
-} from '@busbar/api/transport';
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { type From, invalid, matchTopic, type PublishResult, type TopicEvent } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';

@@ -1,6 +1,7 @@
 /** Ephemeral events on their way to other processes: rows that live for seconds. */
 
-import type { PreparedMessage, TopicEvent } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { TopicEvent } from '@busbar/api/transport';
 import { CONTENT } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { CONTENT_COLUMNS, pushContent, readContent } from '../queues/stored-message.ts';

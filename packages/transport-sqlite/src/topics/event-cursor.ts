@@ -1,6 +1,7 @@
 /** A place in the log that a subscription reads on from, with the ephemeral events that came meanwhile. */
 
-import { type EventCursor, matchTopic, type TopicEvent } from '@busbar/api/transport';
+import type { EventCursor } from '@busbar/api/driver';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { loadSpace, readLog } from './event-log.ts';

@@ -1,6 +1,7 @@
 /** The log of events: appending, reading, and what retention takes. */
 
-import type { PreparedMessage, TopicEvent } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { TopicEvent } from '@busbar/api/transport';
 import { isFull, readBatch } from '../connection/row-batch.ts';
 import { CONTENT } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';

@@ -1,6 +1,7 @@
 /** Publishing: appends events to the log and copies them into every bound queue, in one transaction. */
 
-import type { PreparedMessage, PublishResult } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { PublishResult } from '@busbar/api/transport';
 import type { Kind } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { knownSeq, remember } from '../queues/dedupe.ts';

@@ -1,6 +1,6 @@
 /** Transactions that many calls share: none fails for another's fault, and a full disk acknowledges nothing. */
 
-import { openTransport } from '@busbar/api/transport';
+import { openTransport } from '@busbar/api/driver';
 import { type TempDir, tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { Batcher } from '../../src/connection/batcher.ts';

@@ -1,7 +1,7 @@
 /** Who waits is woken by what others do, with a bell and without one. */
 
 import { readdirSync, writeFileSync } from 'node:fs';
-import type { Transport } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
 import { spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';

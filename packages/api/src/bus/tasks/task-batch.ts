@@ -1,9 +1,9 @@
 /** Batches of tasks: what is put in by one call goes out in one. */
 
+import { MAX_BATCH } from '../../contract/defaults.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import type { CallOptions, SendResult, Transport } from '../../contract/transport.ts';
-import { MAX_BATCH } from '../../open/prepare-message.ts';
 
 interface Waiting {
   readonly input: MessageInput;
