@@ -1,10 +1,10 @@
-/** What a conformance case is: data, with one function that runs it. */
+/** A conformance case: data and a function that runs it. */
 
 import type { Capabilities, Feature } from '@busbar/api/transport';
 import type { Lab } from './context/test-context.ts';
 import type { Power, StrangerKind } from './harness.ts';
 
-/** `MUST`: a backend that fails it is broken. `SHOULD`: it owes a reason. `MAY`: what it does is recorded. */
+/** `MUST`: required. `SHOULD`: a deviation needs a reason. `MAY`: the behaviour is only recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';
 
 /** The groups of the catalogue, in its order. */
@@ -40,41 +40,41 @@ export const GROUPS = [
 /** One of {@link GROUPS}. */
 export type Group = (typeof GROUPS)[number];
 
-/** One case. Its id is the catalogue's: one id, one case. */
+/** One case for one id of the catalogue. */
 export interface ConformanceCase {
   /** Such as `Q1`. */
   readonly id: string;
   readonly group: Group;
-  /** One sentence: what holds. */
+  /** One sentence that states the behaviour. */
   readonly title: string;
   readonly level: Level;
-  /** The rules it proves, such as `RQ4`. */
+  /** The rules it tests, such as `RQ4`. */
   readonly rules: readonly string[];
-  /** Features it needs. Where one is declared missing, the case is `unsupported`, and {@link refused} proves it. */
+  /** Features it needs. If one is declared missing, the case is `unsupported`, which {@link refused} proves. */
   readonly needs?: readonly Feature[];
-  /** Features that it does not need, and shows where they are declared. */
+  /** Features that it observes if they are declared, without needing them. */
   readonly shows?: readonly Feature[];
-  /** What the harness must be able to do. Where it cannot, the case is `not-tested`, with the reason. */
+  /** Harness features it needs. If one is missing, the case is `not-tested` with the reason. */
   readonly powers?: readonly Power[];
-  /** The client it needs that its server turns away. Where the harness has none, the case is `not-tested`. */
+  /** The kind of rejected client it needs. If the harness has none, the case is `not-tested`. */
   readonly stranger?: StrangerKind;
-  /** True where never two of its processes have the store open: so it holds for a store of the reach `process` too. */
+  /** True if its processes open the store one after the other. It then applies to the reach `process` too. */
   readonly takesTurns?: boolean;
-  /** The reason why the case cannot apply to such a transport; undefined where it applies. */
+  /** Returns the reason if the case does not apply to such a transport, else undefined. */
   readonly notApplicable?: (capabilities: Capabilities) => string | undefined;
-  /** True for the short selection (`--profile smoke`). */
+  /** True if the profile `smoke` includes it. */
   readonly smoke?: boolean;
-  /** True for a case about time or load that shall not share the machine: no other runs meanwhile. */
+  /** True for a case about time or load: no other case runs at the same time. */
   readonly alone?: boolean;
-  /** Default 20,000. A case that takes longer has failed. */
+  /** Default 20,000. A case that takes longer fails. */
   readonly timeoutMs?: number;
-  /** Asserts with `lab.check`; at least once, or it has failed. */
+  /** Runs the case. It must assert at least once with `test.check`. */
   run(lab: Lab): Promise<void>;
-  /** Asserts that what is declared missing is refused with UNSUPPORTED, never silently ignored. */
+  /** Asserts that the missing feature is refused with UNSUPPORTED, never silently ignored. */
   refused?(lab: Lab): Promise<void>;
 }
 
-/** What became of a case. */
+/** The status of a result. */
 export type Status = 'passed' | 'failed' | 'unsupported' | 'not-applicable' | 'not-tested';
 
 /** The result of one case. */
@@ -84,7 +84,7 @@ export interface CaseResult {
   readonly title: string;
   readonly level: Level;
   readonly status: Status;
-  /** Why, for every status but `passed`. */
+  /** The reason for every status except `passed`. */
   readonly reason?: string;
   readonly assertions: number;
   readonly ms: number;

@@ -1,4 +1,4 @@
-/** Every id of the catalogue with its group: what the suite is measured by. */
+/** Every id of the catalogue with its group. The suite is measured against it. */
 
 import { GROUPS, type Group } from './case.ts';
 
@@ -8,7 +8,7 @@ export interface CatalogueEntry {
   readonly group: Group;
 }
 
-/** The letter of each group and how many ids it has, in the order of {@link GROUPS}. */
+/** The letter and the number of ids of each group, in the order of {@link GROUPS}. */
 const SIZES: Readonly<Record<Group, readonly [letter: string, count: number]>> = {
   'Point-to-point': ['P', 11],
   Ordering: ['O', 8],
@@ -38,7 +38,7 @@ const SIZES: Readonly<Record<Group, readonly [letter: string, count: number]>> =
   'State transfer': ['J', 0],
 };
 
-/** The 244 ids, in the order of their groups. */
+/** The 244 ids in the order of their groups. */
 export const CATALOGUE: readonly CatalogueEntry[] = GROUPS.flatMap((group) => {
   const [letter, count] = SIZES[group];
   return Array.from({ length: count }, (_, index) => ({ id: `${letter}${index + 1}`, group }));
@@ -46,7 +46,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = GROUPS.flatMap((group) => {
 
 const groupOfId = new Map(CATALOGUE.map(({ id, group }) => [id, group]));
 
-/** The group of an id; undefined where there is no such id. State transfer has ids of our own: `J1` and on. */
+/** Returns the group of an id, or undefined for an unknown id. State transfer has its own ids, from `J1` on. */
 export function groupOf(id: string): Group | undefined {
   return groupOfId.get(id) ?? (/^J[1-9]\d?$/.test(id) ? 'State transfer' : undefined);
 }

@@ -1,21 +1,22 @@
-/** What a backend supplies to be tested. */
+/** The harness: everything the suite needs to test a backend. */
 
 import type { Transport } from '@busbar/api/transport';
 
 /**
- * What a harness can do beyond opening clients. `processes`: open the same store from other processes (where its reach is
- * `process`: from one after the other). `reopen`: the
- * store outlives all its clients. `files`: the store is files of this machine that the case may look at and damage.
- * `server`: kill, restart and pause the server behind it, and break the wire to it. `spare`: that server is one of several, and
- * the others do its work while it is gone. `disk`: give a process a small or a read-only disk; the kit finds out itself whether
- * this machine can.
+ * Features of a harness beyond opening clients:
+ * - `processes`: other processes can open the store; with the reach `process` one after the other.
+ * - `reopen`: the store outlives its clients.
+ * - `files`: the store consists of files that a case may read and damage.
+ * - `server`: a case can kill, restart and pause the server, and break the network to it.
+ * - `spare`: the server is one of several that replace it while it is down.
+ * - `disk`: a process can get a small or a read-only disk. The suite detects this itself.
  */
 export type Power = (typeof POWERS)[number];
 
 /** All powers. */
 export const POWERS = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
 
-/** `smoke` is the short selection, `cluster` the one for several servers that work as one, `full` all there is. */
+/** `smoke` is a short selection, `cluster` is for a cluster of servers, `full` is everything. */
 export type Profile = (typeof PROFILES)[number];
 
 /** All profiles. */
@@ -23,57 +24,57 @@ export const PROFILES = ['smoke', 'cluster', 'full'] as const;
 
 /** One backend under test. */
 export interface Harness {
-  /** Shown in the matrix, such as `sqlite`. */
+  /** Name in the matrix, such as `sqlite`. */
   readonly name: string;
   /**
-   * Makes a store of its own for one case, empty. A case of the power `server` asks for one with a server of its own, which
-   * no other case uses; others may share one, in namespaces of their own.
+   * Creates an empty store for one case. A case with the feature `server` requests a store with its own server, which no
+   * other case uses. Other cases may share a server, each in its own namespace.
    */
   store(needs?: StoreNeeds): Promise<HarnessStore>;
-  /** Why a power is missing, one sentence each; a power without a reason here is there. */
+  /** Missing features, each with a reason in one sentence. Features without a reason are present. */
   readonly missing?: Readonly<Partial<Record<Power, string>>>;
-  /** There is no server behind it, so that what is about servers does not apply. */
+  /** True if the backend has no server. Cases about servers do not apply then. */
   readonly serverless?: boolean;
-  /** Its server is one of several, and the others do its work while it is gone (power `spare`). */
+  /** True if its server is one of several that replace it while it is down (feature `spare`). */
   readonly spare?: boolean;
-  /** Clients that its server turns away; a text says why there can be no such client. */
+  /** Clients that its server rejects. A text is the reason why there is no such client. */
   readonly strangers?: Readonly<Partial<Record<StrangerKind, (() => Promise<Stranger>) | string>>>;
-  /** Why it cannot be tested here at all, such as a server that was not found. */
+  /** The reason why this machine cannot test it, such as a missing server program. */
   readonly notTested?: string | undefined;
 }
 
-/** What a case needs of its store. */
+/** Requirements of a case for its store. */
 export interface StoreNeeds {
-  /** {@link HarnessStore.server} must be there. */
+  /** True if {@link HarnessStore.server} is required. */
   readonly server: boolean;
 }
 
 /** The store of one case. */
 export interface HarnessStore {
-  /** Opens a further client. */
+  /** Opens another client. */
   open(): Promise<Transport>;
   /**
-   * How another process opens a client: it imports `module` (a URL) and calls its export `name` with `argument`
-   * (plain JSON), which resolves with a transport. Absent where the power `processes` is missing.
+   * How another process opens a client: it imports `module` (a URL) and calls its export `name` with `argument` (plain
+   * JSON), which resolves with a transport. Absent if the feature `processes` is missing.
    */
   readonly opener?: Opener;
-  /** Where its files are, where the power `files` is there. */
+  /** The folder of its files, if the feature `files` is present. */
   readonly folder?: string;
-  /** Its server, where {@link StoreNeeds.server} asked for it. */
+  /** Its server, if {@link StoreNeeds.server} is true. */
   readonly server?: HarnessServer;
-  /** Removes it. Every client is closed by then. */
+  /** Removes the store. All clients are closed before. */
   remove(): PromiseLike<void>;
 }
 
-/** The server of one store (power `server`), and the wire between it and its clients. */
+/** The server of one store (feature `server`), and the network between it and its clients. */
 export interface HarnessServer {
-  /** Ends it with SIGKILL; resolves once it is gone. */
+  /** Sends SIGKILL. Resolves when the server has ended. */
   kill(): Promise<void>;
-  /** Ends it in order; resolves once it is gone. */
+  /** Shuts the server down. Resolves when it has ended. */
   stop(): Promise<void>;
-  /** Starts it again at the same address with the same data; resolves once it serves. */
+  /** Restarts it at the same address with the same data. Resolves when it accepts clients. */
   start(): Promise<void>;
-  /** SIGSTOP: it lives and answers nothing. */
+  /** Sends SIGSTOP: the server is alive and does not reply. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;
@@ -81,34 +82,35 @@ export interface HarnessServer {
 }
 
 /**
- * Whom a server turns away. `wrongPassword`: gives a wrong password or token. `denied`: may log in, and use nothing.
- * `wrongAuthority`: does not trust the certificate of the server. `impostor`: is known as one agent and sends as another.
+ * Kinds of clients that a server rejects. `wrongPassword`: has a wrong password or token. `denied`: may log in but has no
+ * rights. `wrongAuthority`: does not trust the server's certificate. `impostor`: is authenticated as one agent and sends as
+ * another.
  */
 export type StrangerKind = 'wrongPassword' | 'denied' | 'wrongAuthority' | 'impostor';
 
-/** A client that is turned away. */
+/** A client that the server rejects. */
 export interface Stranger {
   open(): Promise<Transport>;
-  /** What may not show in any error. */
+  /** Texts that no error may contain. */
   readonly secrets: readonly string[];
   remove(): PromiseLike<void>;
 }
 
-/** What connects all clients of a store with its server; a fault holds until {@link Wire.heal}. */
+/** The network between all clients of a store and its server. A fault lasts until {@link HarnessNetwork.heal}. */
 export interface Wire {
-  /** Where clients connect, for whoever writes there what no client would. */
+  /** The address clients connect to. Cases write invalid data to it. */
   readonly endpoint: { readonly host: string; readonly port: number } | { readonly path: string };
-  /** How many connections clients have asked for so far, refused ones included. */
+  /** Number of connection attempts so far, including refused ones. */
   readonly accepted: number;
-  /** Resets all connections; new ones are served. */
+  /** Resets all connections. New ones are accepted. */
   cut(): void;
-  /** Resets all connections, and each new one. */
+  /** Resets all connections and each new one. */
   block(): void;
-  /** Moves nothing any more, and neither end learns of it. */
+  /** Transfers no more data, without closing either end. */
   halfOpen(): void;
-  /** Everything arrives this much later, in order, in both directions. */
+  /** Delays all data in both directions, in order. */
   delay(delayMs: number): void;
-  /** Ends the connection that carries the N-th byte to the server from now, right after that byte. */
+  /** Resets the connection that carries the N-th next byte to the server, right after that byte. */
   cutAfter(bytes: number): void;
   heal(): void;
 }

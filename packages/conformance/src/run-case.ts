@@ -1,4 +1,4 @@
-/** Runs one case and says what became of it. */
+/** Runs one case and returns its result. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
@@ -11,10 +11,10 @@ import type { Harness, Power, Profile, StrangerKind } from './harness.ts';
 import { whyNoDisks } from './processes/confinement.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
-/** How long a store may take to open. */
+/** Time limit for opening a store. */
 const OPEN_MS = 20_000;
 
-/** How a case is run. */
+/** Options of a run. */
 export interface RunCaseOptions {
   /** Default 0. */
   readonly seed?: number;
@@ -22,17 +22,17 @@ export interface RunCaseOptions {
   readonly profile?: Profile;
 }
 
-/** Status and reason, before they are a result. */
+/** Status and reason of a result. */
 interface Verdict {
   readonly status: Status;
   readonly reason?: string;
 }
 
-/** What rejected unhandled while a case ran; each in its own asynchronous context. */
+/** Unhandled rejections of each running case, found by its asynchronous context. */
 const running = new AsyncLocalStorage<unknown[]>();
 let watchers = 0;
 
-/** Runs `subject` in a lab of its own. Never rejects. */
+/** Runs `subject` in its own test context. Never rejects. */
 export async function runCase(
   harness: Harness,
   subject: ConformanceCase,
@@ -42,7 +42,7 @@ export async function runCase(
   const unhandled: unknown[] = [];
   watch();
   const { verdict, assertions } = await running.run(unhandled, () => attempt(harness, subject, options));
-  // Rejections are reported a turn after they were left.
+  // Unhandled rejections are reported one turn later.
   await new Promise(setImmediate);
   unwatch();
   const { id, group, title, level } = subject;
@@ -85,7 +85,7 @@ async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab)
   return perform(lab, subject, () => subject.run(lab));
 }
 
-/** What is declared missing must be refused; a case that works nevertheless is a wrong declaration. */
+/** A missing feature must be refused. If the case passes anyway, the declaration is wrong. */
 async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: string): Promise<Verdict> {
   if (subject.refused === undefined) {
     const verdict = await perform(lab, subject, () => subject.run(lab));
@@ -97,7 +97,7 @@ async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: st
   return verdict.status === 'passed' ? { status: 'unsupported', reason } : verdict;
 }
 
-/** A power that is missing because of what the transport declares to be is no gap of the tests. */
+/** A harness feature that the declared capabilities exclude makes the case not applicable, not untested. */
 function whyUnpowered(
   harness: Harness,
   { powers = [], takesTurns = false, stranger }: ConformanceCase,
@@ -116,7 +116,7 @@ function whyUnpowered(
     const reason = whyMissing(harness, power);
     if (reason === undefined) continue;
     if (power === 'reopen' && durability === 'none') {
-      return { status: 'not-applicable', reason: 'It declares that it keeps nothing.' };
+      return { status: 'not-applicable', reason: 'Its declared durability is `none`.' };
     }
     if (power !== 'server' && reach === 'process' && durability === 'none') return staysInside;
     return { status: 'not-tested', reason };
@@ -125,21 +125,21 @@ function whyUnpowered(
 }
 
 function whyMissing({ missing = {}, spare = false }: Harness, power: Power): string | undefined {
-  if (power === 'spare' && !spare) return 'It is one server; what several do is tested on the set `cluster`.';
+  if (power === 'spare' && !spare) return 'It is a single server. The profile `cluster` tests several.';
   return missing[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
 }
 
-/** A backend without a server has none to lose, and nobody who could be turned away. */
+/** A backend without a server can neither lose it nor reject a client. */
 function whyWithoutServer(
   { serverless = false, strangers = {} }: Harness,
   stranger: StrangerKind | undefined,
 ): Verdict | undefined {
-  if (serverless) return { status: 'not-applicable', reason: 'There is no server behind it.' };
+  if (serverless) return { status: 'not-applicable', reason: 'It has no server.' };
   if (stranger === undefined) return undefined;
   const found = strangers[stranger];
   if (typeof found === 'string') return { status: 'not-applicable', reason: found };
   if (found !== undefined) return undefined;
-  return { status: 'not-tested', reason: 'The harness has no client that is turned away for that.' };
+  return { status: 'not-tested', reason: 'The harness has no such rejected client.' };
 }
 
 async function perform(lab: OpenedLab, subject: ConformanceCase, work: () => unknown): Promise<Verdict> {
@@ -159,7 +159,7 @@ function describe(error: unknown): string {
   return error.name === 'CheckFailed' ? error.message : `${error.name}: ${error.message}${place(error)}`;
 }
 
-/** Where an error arose that no assertion made. */
+/** The first stack line of an error that is not a failed assertion. */
 function place(error: Error): string {
   const line = error.stack?.split('\n').find((text) => text.trimStart().startsWith('at '));
   return line === undefined ? '' : ` ${line.trim()}`;
@@ -175,7 +175,7 @@ function unwatch(): void {
   if (watchers === 0) process.off('unhandledRejection', note);
 }
 
-/** Blames the case in whose context the promise was made. */
+/** Assigns the rejection to the case that created the promise. */
 function note(reason: unknown): void {
   running.getStore()?.push(reason);
 }

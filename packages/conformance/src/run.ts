@@ -9,7 +9,7 @@ import { whyOutside } from './outside.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
 
-/** What to run, and how. */
+/** Options of {@link runSuite}. */
 export interface RunOptions {
   /** Default `full`. */
   readonly profile?: Profile;
@@ -17,29 +17,29 @@ export interface RunOptions {
   readonly only?: readonly string[];
   /** Only the cases of this group. */
   readonly group?: Group;
-  /** How many cases run at a time, each on a store of its own. Default 4. */
+  /** Maximum number of concurrent cases, each with its own store. Default 4. */
   readonly parallel?: number;
-  /** Where the numbers of {@link import('./context/test-context.ts').Lab.random} come from. Default: a new one, told in the run. */
+  /** Seed of {@link import('./context/test-context.ts').TestContext.random}. Default: a new one, returned in the run. */
   readonly seed?: number;
   /** Default: the whole suite. */
   readonly cases?: readonly ConformanceCase[];
-  /** Called with each result as it comes. */
+  /** Called with each result. */
   readonly onResult?: (result: CaseResult) => void;
 }
 
-/** What became of the suite on one backend. */
+/** The results of the suite on one backend. */
 export interface SuiteRun {
   /** The name of the harness. */
   readonly transport: string;
   readonly profile: Profile;
   readonly seed: number;
   readonly capabilities: Capabilities;
-  /** One for each case that ran, and in a full run one for each id of the catalogue, in its order. */
+  /** One per case that ran, and in a full run one per id of the catalogue, in its order. */
   readonly results: readonly CaseResult[];
   readonly ms: number;
 }
 
-/** Runs cases and resolves with what became of each; rejects only when the backend cannot be opened at all. */
+/** Runs cases and resolves with their results. Rejects only if the backend cannot be opened. */
 export async function runSuite(harness: Harness, options: RunOptions = {}): Promise<SuiteRun> {
   const { profile = 'full', parallel = 4, seed = newSeed(), onResult } = options;
   const began = performance.now();
@@ -74,7 +74,7 @@ async function inParallel<T>(most: number, items: readonly T[], work: (item: T) 
   await Promise.all(Array.from({ length: most }, worker));
 }
 
-/** The cases that `options` select. */
+/** The cases selected by `options`. */
 export function selectCases({ profile = 'full', only, group, cases = SUITE }: RunOptions): readonly ConformanceCase[] {
   return cases.filter(
     (subject) =>
@@ -89,7 +89,7 @@ function isIn(profile: Profile, { id, smoke = false }: ConformanceCase): boolean
   return profile === 'full' || smoke;
 }
 
-/** A seed for a run that was given none. */
+/** Returns a random seed. */
 export function newSeed(): number {
   return Math.floor(Math.random() * 0x1_0000_0000);
 }
@@ -109,7 +109,7 @@ function isWhole({ profile = 'full', only, group, cases }: RunOptions): boolean 
   return profile === 'full' && only === undefined && group === undefined && cases === undefined;
 }
 
-/** Results for the ids that no case covers. */
+/** Results for ids without a case. */
 function outside(results: ReadonlyMap<string, CaseResult>): CaseResult[] {
   return CATALOGUE.filter(({ id }) => !results.has(id)).map(({ id, group }) => ({
     id,

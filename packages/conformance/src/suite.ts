@@ -49,7 +49,7 @@ import { cases as wildcards } from './cases/wildcards.ts';
 import { cases as withoutServer } from './cases/without-server.ts';
 import { groupOf } from './catalogue.ts';
 
-/** Throws unless every id is there once, known to the catalogue, and in its group. */
+/** Throws unless each id is unique, in the catalogue, and in its group. */
 export function checkCases(cases: readonly ConformanceCase[]): readonly ConformanceCase[] {
   const ids = new Set<string>();
   for (const { id, group } of cases) {
@@ -62,7 +62,7 @@ export function checkCases(cases: readonly ConformanceCase[]): readonly Conforma
   return cases;
 }
 
-/** Every case there is. */
+/** All cases. */
 export const SUITE: readonly ConformanceCase[] = checkCases([
   ...pointToPoint,
   ...mailboxes,

@@ -1,27 +1,27 @@
-/** A harness for whatever a URL names: each case gets a store of its own there. */
+/** A harness for any URL. Each case gets its own store at that URL. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Capabilities, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessStore, Power } from './harness.ts';
 
-/** How to open a URL, here and in other processes. */
+/** Options of {@link urlHarness}. */
 export interface UrlHarnessOptions {
   /** Default: the scheme. */
   readonly name?: string;
   open(url: string): Promise<Transport>;
-  /** The module (a URL) and its export that open a URL in another process. Default: the cases that need it are not tested. */
+  /** The module (a URL) and its export that open a URL in another process. Without it, cases with processes are not tested. */
   readonly opener?: { readonly module: string; readonly name: string };
   /**
-   * What keeps cases apart. `namespace`: the parameter `ns`. `file`: a file of the same name and parameters in a
-   * throw-away folder beside the one that the URL names, so that a file in use is never touched.
+   * How cases are separated. `namespace`: by the parameter `ns`. `file`: by a file of the same name and parameters in a
+   * temporary folder beside the file of the URL, which itself is never touched.
    */
   readonly apart: 'namespace' | 'file';
-  /** Why a power is missing, where that is not to be seen from the rest. */
+  /** Reasons for further missing harness features. */
   readonly missing?: Harness['missing'];
 }
 
-/** Makes the harness; opens a client once to see what the transport declares. */
+/** Creates the harness. Opens a client once to read the capabilities. */
 export async function urlHarness(url: string, options: UrlHarnessOptions): Promise<Harness> {
   const name = options.name ?? url.slice(0, url.indexOf(':'));
   const store = options.apart === 'file' ? () => fileStore(url, options) : () => namespaceStore(url, options);
@@ -46,7 +46,7 @@ function missingPowers(
 ): Partial<Record<Power, string>> {
   const missing: Partial<Record<Power, string>> = { server: 'The server of a URL is not ours to kill.' };
   if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
-  if (opener === undefined) missing.processes = 'It was not said how another process opens the URL.';
+  if (opener === undefined) missing.processes = 'The harness has no opener for other processes.';
   if (capabilities.reach === 'process' && capabilities.durability === 'none') {
     missing.processes = 'It lives in one process.';
     missing.reopen = 'It lives no longer than its clients.';

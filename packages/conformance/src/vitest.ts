@@ -6,22 +6,22 @@ import type { Harness, Profile } from './harness.ts';
 import { newSeed, selectCases } from './run.ts';
 import { runCase } from './run-case.ts';
 
-/** What to run. */
+/** Options of {@link testTransport}. */
 export interface TestOptions {
   /** Default `full`. */
   readonly profile?: Profile;
-  /** Default: a new one, told by each case that fails. */
+  /** Default: a new one, shown by each failed case. */
   readonly seed?: number;
   /** Default: the whole suite. */
   readonly cases?: readonly ConformanceCase[];
 }
 
-/** How long a case may take to be cleared away after its own time-out. */
+/** Time limit for cleanup after the time-out of a case. */
 const CLEARING_MS = 40_000;
 
 /**
- * Declares one test per case. They run concurrently, each on a store of its own, then those that want the machine for
- * themselves; what does not apply is skipped with its reason.
+ * Declares one test per case. They run concurrently, each on its own store; cases with `alone` run afterwards, one at a
+ * time. Cases that do not apply are skipped with their reason.
  */
 export function testTransport(harness: Harness, options: TestOptions = {}): void {
   const { seed = newSeed(), profile = 'full' } = options;
@@ -41,7 +41,7 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
   });
 }
 
-/** Without a stack, which would show this file for each case that fails: the message says what there is to know. */
+/** An error without a stack, which would only show this file. */
 function failureOf(message: string): Error {
   const failure = new Error(message);
   failure.stack = `${failure.name}: ${message}`;

@@ -1,4 +1,4 @@
-/** Acknowledging: what each verdict of a consumer does, once, and to its own delivery only. */
+/** Acknowledging: each settlement takes effect once, and only on its own delivery. */
 
 import type { Settlement } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -24,7 +24,7 @@ export const cases: readonly ConformanceCase[] = [
       await settle(lab, transport, [first], { action: 'retry', reason: 'not now' });
       const second = await waiting;
       lab.check.between(performance.now() - began, 0, 3_000, 'the way back');
-      lab.check.equal([second.id, lab.text(second), second.attempt], [first.id, 'm0', 2], 'what came back');
+      lab.check.equal([second.id, lab.text(second), second.attempt], [first.id, 'm0', 2], 'redelivered messages');
       lab.check.equal({ ...second.headers }, { kind: 'x' }, 'its headers');
       lab.check.ok(second.receipt !== first.receipt, 'each delivery has a receipt of its own');
       await lab.ack(other, [second]);
@@ -150,7 +150,7 @@ export const cases: readonly ConformanceCase[] = [
       await holds(lab, transport, 'work', { ready: 2, delayed: 0, leased: 1, dead: 1 });
       const back = await lab.receive(transport, 'work', 2);
       const attempts = back.map((one) => `${lab.text(one)} ${one.attempt}`);
-      lab.check.equal(attempts.sort(), ['m1 2', 'm4 1'], 'what came back');
+      lab.check.equal(attempts.sort(), ['m1 2', 'm4 1'], 'redelivered messages');
       const { totals } = await queueInfo(transport, 'work');
       lab.check.equal(totals, { sent: 7, done: 3, dead: 1, expired: 0 }, 'totals');
     },

@@ -1,4 +1,4 @@
-/** Backpressure: nobody gets more than asked for, and nothing grows without a bound or goes without a word. */
+/** Backpressure: receives, buffers and queues are bounded, and every refusal is explicit. */
 
 import { isBusbarError } from '@busbar/api';
 import type { KvChange, SendResult, Transport } from '@busbar/api/transport';
@@ -9,7 +9,7 @@ import { follow, publish, publishTexts } from '../steps/event-log.ts';
 import { holds, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Backpressure';
-/** More than any bounded buffer may hold. */
+/** More than any bounded buffer holds. */
 const FLOOD = 30_000;
 
 export const cases: readonly ConformanceCase[] = [
@@ -25,10 +25,11 @@ export const cases: readonly ConformanceCase[] = [
       const waits = [1, 2, 3].map((max) => transport.queues.receive('inbox', { max, waitMs: 10_000 }));
       await lab.send(sender, 'inbox', lab.messages(50));
       const got = await Promise.all(waits);
-      for (const [index, batch] of got.entries()) lab.check.between(batch.length, 1, index + 1, 'what a wait got');
+      for (const [index, batch] of got.entries())
+        lab.check.between(batch.length, 1, index + 1, 'messages of a pending receive');
       await holds(lab, transport, 'inbox', { leased: got.flat().length, ready: 50 - got.flat().length });
       const more = await transport.queues.receive('inbox', { max: 7 });
-      lab.check.between(more.length, 1, 7, 'what a receive of at most 7 got');
+      lab.check.between(more.length, 1, 7, 'messages of a receive with max 7');
       await holds(lab, transport, 'inbox', { leased: got.flat().length + more.length });
       let atWork = 0;
       const sizes: number[] = [];
@@ -68,7 +69,7 @@ export const cases: readonly ConformanceCase[] = [
       await flood(publisher, 'flood');
       for (let turn = 1; turn <= 200; turn += 1) await publisher.kv.put('key', Buffer.from(`v${turn}`));
       gate.resolve();
-      await log.has(kept, 'what the log kept');
+      await log.has(kept, 'events kept by the log');
       await lab.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
       lab.check.between(handled, 1, FLOOD - 1, `ephemeral events handled, ${flooded.dropped} dropped`);
       await lab.until('the newest value', () => valuesOf(watched).includes('v200'));
@@ -213,7 +214,7 @@ function valuesOf(changes: readonly KvChange[]): string[] {
   return changes.flatMap((change) => (change.kind === 'put' ? [Buffer.from(change.entry.value).toString()] : []));
 }
 
-/** Each message that was not stored says so, and that it may be sent again. */
+/** Each message that is not stored has a retryable error. */
 function judgeRefused(lab: Lab, results: readonly SendResult[]): void {
   for (const { status, error } of results.filter((result) => result.status !== 'stored')) {
     lab.check.equal(status, 'failed', 'status of a message that did not fit');
@@ -222,7 +223,7 @@ function judgeRefused(lab: Lab, results: readonly SendResult[]): void {
   }
 }
 
-/** An event enters a bound queue that is full or frozen all the same. */
+/** An event enters a bound queue even if that is full or frozen. */
 async function bindsSendsOnly(lab: Lab, transport: Transport): Promise<void> {
   await transport.queues.configure('bound', { maxLength: 1, frozen: true });
   await transport.topics.bind('bound', 'news');
@@ -234,20 +235,20 @@ async function bindsSendsOnly(lab: Lab, transport: Transport): Promise<void> {
   lab.check.equal(texts(lab, await consume(lab, transport, 'bound', 3)), ['m0', 'm1', 'm2'], 'events in a full queue');
 }
 
-/** Acks what is leased by its receipts, the rest as it comes; nothing may be missing. */
+/** Acks the leased messages by receipt and the others as delivered, and asserts that none is missing. */
 async function drainAll(lab: Lab, transport: Transport, stored: readonly SendResult[]): Promise<void> {
   const known = lab.recorder.all.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
   const results = await transport.queues.settle(known);
   lab.check.ok(
     results.every(({ status }) => status === 'done'),
-    'what was leased is acked',
+    'leased messages are acked',
   );
   await consume(lab, transport, 'inbox', stored.length - known.length);
   await holds(lab, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
   onceEach(lab, idsOf(stored));
 }
 
-/** Receives and acks a few, unless `pause` fires first. */
+/** Receives and acks a few messages unless `pause` fires first. */
 async function takeUntil(lab: Lab, transport: Transport, pause: AbortSignal): Promise<void> {
   const wait = transport.queues.receive('inbox', { max: 3, waitMs: 10_000, signal: pause });
   const got = await wait.catch((error: unknown) => {
@@ -259,7 +260,7 @@ async function takeUntil(lab: Lab, transport: Transport, pause: AbortSignal): Pr
 }
 
 async function consumeRest(lab: Lab, transport: Transport, sent: readonly SendResult[]): Promise<void> {
-  await lab.until('given back what was claimed too late', async () => {
+  await lab.until('a late claim is released', async () => {
     return (await queueInfo(transport, 'inbox')).leased === 0;
   });
   await consume(lab, transport, 'inbox', sent.length - lab.recorder.all.length);

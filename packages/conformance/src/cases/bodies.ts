@@ -1,4 +1,4 @@
-/** Payload: values that a bus carries, and values that it refuses. */
+/** Payload: values that a bus transports, and values it refuses. */
 
 import type { ConformanceCase } from '../case.ts';
 import { consume } from '../steps/consuming.ts';
@@ -6,7 +6,7 @@ import { Carrier, VERBS, type Verb } from '../steps/round-trip.ts';
 
 const group = 'Payload';
 const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';
-/** Answers and results are given by a handler, so that it is the handler that fails. */
+/** Replies and results come from a handler, so the handler fails. */
 const GIVEN: readonly Verb[] = ['answer', 'result'];
 
 const JSON_VALUES: readonly unknown[] = [
@@ -18,7 +18,7 @@ const JSON_VALUES: readonly unknown[] = [
   { large: 'x'.repeat(40_000), many: Array.from({ length: 2_000 }, (_, index) => index) },
 ];
 
-/** What JSON cannot carry, alone and inside of something. */
+/** Values that JSON cannot represent, alone and nested. */
 const REFUSED: readonly (readonly [name: string, value: unknown])[] = [
   ['NaN', Number.NaN],
   ['Infinity', Number.POSITIVE_INFINITY],
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
       const raw = await consume(lab, await lab.transport(), 'raw', JSON_VALUES.length);
       for (const [index, message] of raw.entries()) {
         lab.check.equal(message.contentType, 'application/json', 'content type');
-        lab.check.equal(JSON.parse(lab.text(message)) as unknown, JSON_VALUES[index], 'what others read');
+        lab.check.equal(JSON.parse(lab.text(message)) as unknown, JSON_VALUES[index], 'bodies read by others');
       }
     },
   },
@@ -124,7 +124,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(await carrier.carry(verb, nested(1_000)), nested(1_000), `a thousand levels by ${verb}`);
       }
       const deepest = await carrier.refusal('mail', nested(200_000));
-      lab.check.ok(['carried', 'INVALID_ARGUMENT'].includes(deepest), `what became of 200,000 levels: ${deepest}`);
+      lab.check.ok(['carried', 'INVALID_ARGUMENT'].includes(deepest), `outcome of 200,000 levels: ${deepest}`);
       lab.check.equal(await carrier.carry('mail', 'after'), 'after', 'mail after that');
     },
   },

@@ -1,4 +1,4 @@
-/** Headers: what a bus adds for itself, and what it carries from message to message. */
+/** Headers: internal headers of the bus, and headers passed on from message to message. */
 
 import type { Bus, Middleware, Received } from '@busbar/api';
 import type { Headers } from '@busbar/api/transport';
@@ -71,7 +71,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Writes down the headers that the handlers of `bus` see, by how they came. */
+/** Records the headers that the handlers of `bus` see, by kind of handler. */
 async function seeHeaders(bus: Bus): Promise<Map<string, Headers>> {
   const seen = new Map<string, Headers>();
   const see = (verb: string) => (received: { readonly headers: Headers }) => void seen.set(verb, received.headers);
@@ -88,7 +88,7 @@ async function seeHeaders(bus: Bus): Promise<Map<string, Headers>> {
 
 type Send = (headers: Headers | undefined) => Promise<unknown>;
 
-/** One way to send for each kind of handler, with options that make the bus add headers of its own. */
+/** One send for each kind of handler, with options that make the bus add its own headers. */
 function verbsOf(bus: Bus, sender: Awaited<ReturnType<Bus['agent']>>): Readonly<Record<string, Send>> {
   const given = (headers: Headers | undefined) => (headers === undefined ? {} : { headers });
   return {
@@ -103,7 +103,7 @@ function verbsOf(bus: Bus, sender: Awaited<ReturnType<Bus['agent']>>): Readonly<
   };
 }
 
-/** Middleware that notes what is handled, and gives its trace to what is sent meanwhile. */
+/** Middleware that records handled messages and passes their trace to messages sent meanwhile. */
 function traced(steps: Received[]): Middleware {
   let trace: string | undefined;
   const add: NonNullable<Middleware['send']> = (outgoing, next) => {

@@ -1,4 +1,4 @@
-/** Lifecycle: closing while work is under way, held, or waited for. */
+/** Lifecycle: closing with calls in flight, held messages and pending waits. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -61,7 +61,7 @@ export const cases: readonly ConformanceCase[] = [
       let isOver = false;
       const closed = client.close().then(() => (isOver = true));
       const results = (await Promise.all(sends)).flat();
-      lab.check.equal((await put).status, 'stored', 'a put that was under way');
+      lab.check.equal((await put).status, 'stored', 'a put in flight');
       await holds(lab, stays, 'inbox', { ready: results.length });
       await reached(lab, performance.now() + 100);
       lab.check.equal([isOver, handled], [false, 0], 'closing waits for the handler');
@@ -90,7 +90,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         again.map(({ id, attempt }) => [id, attempt]),
         held.map(({ id }) => [id, 1]),
-        'what was given back',
+        'released messages',
       );
       if (!lab.capabilities.features.portableReceipts) return;
       lab.check.equal(await verdicts(stays, held, { action: 'ack' }), Array(3).fill('lease-lost'), 'the old receipts');
@@ -115,7 +115,7 @@ export const cases: readonly ConformanceCase[] = [
       const watch = await client.kv.watch('', handle);
       await client.close();
       for (const { retryable, outcome } of await Promise.all(refusals))
-        lab.check.equal([retryable, outcome], [false, 'failed'], 'what the wait was told');
+        lab.check.equal([retryable, outcome], [false, 'failed'], 'error of the pending receive');
       for (const live of [...subscriptions, watch]) {
         lab.check.equal(await live.ended, undefined, 'the error that ended something live');
         await live.close();
@@ -172,7 +172,7 @@ export const cases: readonly ConformanceCase[] = [
       const back = await lab.receive(stays, 'released', 3, 2_000);
       const texts = back.map((one) => `${lab.text(one)} ${one.attempt}`);
       if (!lab.capabilities.features.retryKeepsPlace) texts.sort();
-      lab.check.equal(texts, ['m0 1', 'm1 1', 'm2 1'], 'what was given back');
+      lab.check.equal(texts, ['m0 1', 'm1 1', 'm2 1'], 'released messages');
       if (lab.capabilities.lease === 'connection') return;
       await holds(lab, stays, 'kept', { ready: 0, leased: 1 });
       await keptLease(lab, stays, held);
@@ -180,12 +180,12 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** A lease that its client kept over its end: others wait for it, or settle it with the receipt. */
+/** A lease kept past the close of its client: others wait for its expiry, or settle it with the receipt. */
 async function keptLease(lab: Lab, stays: Transport, held: Delivery): Promise<void> {
   if (lab.capabilities.features.portableReceipts) {
     await settle(lab, stays, [held], { action: 'ack' });
     return holds(lab, stays, 'kept', { ready: 0, leased: 0, dead: 0 });
   }
   const again = await receiveOne(lab, stays, 'kept');
-  lab.check.equal([again.id, again.attempt], [held.id, 2], 'what came back when the lease ended');
+  lab.check.equal([again.id, again.attempt], [held.id, 2], 'redelivered after the lease');
 }

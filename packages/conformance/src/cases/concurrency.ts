@@ -1,4 +1,4 @@
-/** Concurrency: many at once, in one process, on one store. */
+/** Concurrency: many clients in one process on one store. */
 
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, Subscription, Transport } from '@busbar/api/transport';
@@ -109,15 +109,15 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.between(performance.now() - began, 0, 6_000, 'closing five clients took');
       const stored = (await Promise.all(busy)).flat();
       const left = await consume(lab, stays, 'out', await done());
-      lab.check.equal(left.map(({ id }) => id).toSorted(), stored.toSorted(), 'what was stored before the end');
+      lab.check.equal(left.map(({ id }) => id).toSorted(), stored.toSorted(), 'stored before the close');
       await holds(lab, stays, 'inbox', { leased: 0 });
       const rest = await consume(lab, stays, 'inbox', (await queueInfo(stays, 'inbox')).ready);
       lab.check.ok(
         rest.every(({ attempt }) => attempt === 1),
-        'what was given back was not counted',
+        'a release counts no attempt',
       );
       await publish(lab, stays, 'news', lab.messages(1));
-      await (await staying).has(['m0'], 'events of who stayed');
+      await (await staying).has(['m0'], 'events of the remaining client');
     },
   },
   {
@@ -134,9 +134,9 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.between(await stillHeld(handlers), 0, handlers.length / 10, `handlers held of ${handlers.length}`);
       const log = await follow(lab, transport, 'churned.*');
       await publish(lab, publisher, 'churned.on', lab.messages(1));
-      await log.has(['m0'], 'the event after all that');
+      await log.has(['m0'], 'the event after the churn');
       await lab.send(publisher, 'churned', lab.messages(1));
-      lab.check.equal((await consume(lab, transport, 'churned', 1)).at(0)?.attempt, 1, 'attempt after all that');
+      lab.check.equal((await consume(lab, transport, 'churned', 1)).at(0)?.attempt, 1, 'attempt after the churn');
       lab.check.equal(await transport.admin.bindings(), [], 'bindings left');
     },
   },
@@ -202,12 +202,12 @@ export const cases: readonly ConformanceCase[] = [
 
 const TURNS = Array.from({ length: 20 }, (_, turn) => turn);
 
-/** The turns of one publisher in the order in which they came. */
+/** The sequence numbers of one publisher in order of arrival. */
 function turnsOf(texts: readonly string[], publisher: number): number[] {
   return texts.filter((text) => text.startsWith(`${publisher}:`)).map((text) => Number(text.split(':')[1]));
 }
 
-/** Sends, receives and acks until the client is closed; gives the ids whose sends were acknowledged. */
+/** Sends, receives and acks until the client is closed. Returns the ids of acknowledged sends. */
 async function workUntilClosed(lab: Lab, client: Transport): Promise<string[]> {
   const stored: SendResult[] = [];
   try {
@@ -223,7 +223,7 @@ async function workUntilClosed(lab: Lab, client: Transport): Promise<string[]> {
   return stored.map(({ id }) => id);
 }
 
-/** Ten subscriptions, ten watches, a binding and twenty waits that end again; gives what handled for them. */
+/** Opens and closes ten subscriptions, ten watches, a binding and twenty receives. Returns their handlers. */
 async function churn(transport: Transport): Promise<WeakRef<object>[]> {
   const { topics, kv, queues } = transport;
   const handlers = Array.from({ length: 20 }, () => () => undefined);

@@ -1,4 +1,4 @@
-/** Dead letters: what becomes one, what it keeps, and how it comes back. */
+/** Dead letters: causes, content and redrive. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -89,7 +89,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(await operator.admin.redrive('work'), 5, 'redriven at last');
       const rest = await consume(lab, transport, 'work', 5);
       lab.check.equal(texts(lab, rest).sort(), ['m4', 'm5', 'm6', 'm8', 'm9'], 'the rest, with their bodies');
-      lab.check.equal(await operator.admin.redrive('work'), 0, 'redriven when none is left');
+      lab.check.equal(await operator.admin.redrive('work'), 0, 'redriven without dead letters left');
       await holds(lab, transport, 'work', { ready: 0, leased: 0, dead: 0 });
     },
   },
@@ -118,16 +118,16 @@ export const cases: readonly ConformanceCase[] = [
       );
       const first = await transport.admin.browse('work', { state: 'dead', limit: 5 });
       lab.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
-      lab.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'what is left');
+      lab.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'remaining messages');
       await transport.admin.purge('work', { ids: ids.slice(6, 7) });
       const page = { state: 'dead', limit: 3, ...(first.next !== undefined && { after: first.next }) } as const;
       const { messages } = await transport.admin.browse('work', page);
       const further = [ids[5], ids[7], ids[8]];
-      lab.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'behind a page that is gone');
+      lab.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'after a removed page');
       lab.check.equal(await transport.admin.purge('work'), 19, 'discarded at last');
       await holds(lab, transport, 'work', { ready: 3, dead: 0 });
       const alive = await consume(lab, transport, 'work', 3);
-      lab.check.equal(texts(lab, alive), ['alive0', 'alive1', 'alive2'], 'what is alive');
+      lab.check.equal(texts(lab, alive), ['alive0', 'alive1', 'alive2'], 'live messages');
     },
   },
   {
@@ -146,12 +146,12 @@ export const cases: readonly ConformanceCase[] = [
       await silence();
       const letters = await deadLetters(lab, transport, 'work', 2);
       const outcomes = letters.map(({ history }) => history.map(({ outcome }) => outcome));
-      lab.check.equal(outcomes.sort(), [['expired'], ['retry']], 'how they ended');
+      lab.check.equal(outcomes.sort(), [['expired'], ['retry']], 'reasons');
       const reasons = letters.map(({ dead }) => dead?.reason).sort();
       lab.check.equal(
         reasons,
         ['attempts used up', 'the lease of the last attempt ended'],
-        'why, where nobody said it',
+        'reason without a given one',
       );
       await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 2 });
       lab.check.equal((await queueInfo(transport, 'work')).totals.dead, 2, 'dead letters counted');
@@ -178,7 +178,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(await transport.admin.redrive('work'), 1, 'redriven');
         const [back] = (await transport.admin.browse('work', { state: 'ready' })).messages;
         const lives = [1, 2, 3].slice(0, life).flatMap((past) => [`life ${past}`, `life ${past}`]);
-        lab.check.equal(back?.attempts, 0, 'attempts of what is back');
+        lab.check.equal(back?.attempts, 0, 'attempts after redrive');
         lab.check.equal(
           back?.history.map(({ reason }) => reason),
           lives,
@@ -187,14 +187,14 @@ export const cases: readonly ConformanceCase[] = [
       }
       const [result] = await transport.queues.send('work', lab.messages(1, { id: 'again' }));
       lab.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
-      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['again'], 'what is handled in the end');
+      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['again'], 'messages handled');
       await lab.nothing(transport, 'work', 50);
       await comesBackWhole(lab, transport);
     },
   },
 ];
 
-/** A redriven message lives its whole time again, and enters a queue that is full. */
+/** A redriven message gets its whole time to live again, and enters even a full queue. */
 async function comesBackWhole(lab: Lab, transport: Transport): Promise<void> {
   const ttlMs = 1_200;
   await transport.queues.configure('full', { maxLength: 1 });
@@ -204,8 +204,8 @@ async function comesBackWhole(lab: Lab, transport: Transport): Promise<void> {
   await reached(lab, performance.now() + lab.beyond(ttlMs) + ROUNDING_MS);
   lab.check.equal(await transport.admin.redrive('full'), 1, 'redriven into a full queue');
   const [back] = await lab.receive(transport, 'full', 1);
-  lab.check.equal(back && lab.text(back), 'brief0', 'a message whose first time to live was over');
-  lab.check.between(back?.ttlLeftMs ?? 0, 1, lab.beyond(ttlMs) + ROUNDING_MS, 'what is left of its second one');
+  lab.check.equal(back && lab.text(back), 'brief0', 'a message past its first time to live');
+  lab.check.between(back?.ttlLeftMs ?? 0, 1, lab.beyond(ttlMs) + ROUNDING_MS, 'remaining second time to live');
   await holds(lab, transport, 'full', { ready: 1, leased: 1, dead: 0 });
 }
 
@@ -255,7 +255,7 @@ async function keepsTheLast(lab: Lab, transport: Transport): Promise<void> {
   lab.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first attempt that is kept');
 }
 
-/** Sends `count` messages and rejects each; gives their ids, in the order in which they died. */
+/** Sends `count` messages and rejects each. Returns their ids in the order of the rejections. */
 async function bury(lab: Lab, transport: Transport, count: number): Promise<string[]> {
   const ids = idsOf(await lab.send(transport, 'work', lab.messages(count)));
   const held: Delivery[] = await lab.receive(transport, 'work', count);

@@ -1,4 +1,4 @@
-/** Dedupe: one id is stored once within its window, whoever sends it again and why. */
+/** Dedupe: an id is stored once within its window. */
 
 import type { SendResult, StateRecord, Transport } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
@@ -35,7 +35,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(statuses(await other.queues.send('second', [done])), ['stored'], 'in another queue');
       await lab.nothing(transport, 'work', 50);
       lab.check.equal((await queueInfo(transport, 'work')).totals.sent, 2, 'messages counted as sent');
-      lab.check.equal(texts(lab, await consume(lab, transport, 'second', 1)), ['m0'], 'what the other queue got');
+      lab.check.equal(texts(lab, await consume(lab, transport, 'second', 1)), ['m0'], 'messages of the other queue');
     },
   },
   {
@@ -63,8 +63,8 @@ export const cases: readonly ConformanceCase[] = [
       await reached(lab, importedAt + lab.beyond(leftMs) + ROUNDING_MS);
       lab.check.equal(await send('old'), ['stored'], 'after the window');
       lab.check.equal(await send('old'), ['duplicate'], 'in the next window');
-      lab.check.equal(await send('lasting'), ['duplicate'], 'another id, whose window lasts');
-      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['old'], 'what is delivered');
+      lab.check.equal(await send('lasting'), ['duplicate'], 'another id within its window');
+      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['old'], 'delivered messages');
       await lab.nothing(transport, 'work', 50);
     },
     async refused(lab) {
@@ -92,12 +92,12 @@ export const cases: readonly ConformanceCase[] = [
         const duplicates = results.filter(({ status }) => status === 'duplicate');
         lab.check.equal([stored.length, duplicates.length], [1, 49], 'stored and duplicate');
       }
-      lab.check.equal(new Set(publishes.map(({ position }) => position)).size, 1, 'positions that were told');
+      lab.check.equal(new Set(publishes.map(({ position }) => position)).size, 1, 'positions in the results');
       const [transport] = clients;
       if (transport === undefined) return;
-      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 1)), ['m0'], 'what the queue got');
+      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 1)), ['m0'], 'messages of the queue');
       await lab.nothing(transport, 'work', 50);
-      await log.has(['m0'], 'what the topic got');
+      await log.has(['m0'], 'events of the topic');
     },
   },
   {
@@ -124,7 +124,7 @@ export const cases: readonly ConformanceCase[] = [
         first.map(({ position }) => position),
         'their positions',
       );
-      lab.check.equal(idsOf(await consume(lab, after, 'work', 1)), ['id-2'], 'what was left');
+      lab.check.equal(idsOf(await consume(lab, after, 'work', 1)), ['id-2'], 'remaining messages');
       await lab.nothing(after, 'work', 50);
     },
     async refused(lab) {
@@ -146,9 +146,9 @@ export const cases: readonly ConformanceCase[] = [
         const [again] = await transport.queues.send('work', lab.messages(1, { id }));
         lab.check.ok(again?.status === 'stored' || again?.status === 'duplicate', `the second try: ${again?.status}`);
       }
-      lab.check.ok(abandoned > 0, 'at least one send was given up while it was under way');
+      lab.check.ok(abandoned > 0, 'at least one send was aborted in flight');
       const got = await consume(lab, await lab.open(), 'work', ids.length);
-      lab.check.equal(idsOf(got), ids, 'what is there, in order');
+      lab.check.equal(idsOf(got), ids, 'stored messages in order');
       await lab.nothing(transport, 'work', 100);
       onceEach(lab, ids);
     },
@@ -173,7 +173,7 @@ export const cases: readonly ConformanceCase[] = [
         ['id-0', 'duplicate', first?.position],
         'the duplicate',
       );
-      lab.check.equal([fresh?.id, fresh?.status], ['id-1', 'stored'], 'what stands beside it');
+      lab.check.equal([fresh?.id, fresh?.status], ['id-1', 'stored'], 'other messages');
       lab.check.ok(first?.position !== undefined && fresh?.position !== first.position, 'positions differ');
       const elsewhere = await other.topics.publish('sport', sent.slice(0, 1));
       lab.check.equal(statuses(elsewhere), ['stored'], 'the same id in another topic');
@@ -192,14 +192,14 @@ function statuses(results: readonly SendResult[]): string[] {
   return results.map(({ status }) => status);
 }
 
-/** Sends, gives up after `turns` turns of the event loop, and tells whether that was before the send was over. */
+/** Sends and aborts after `turns` turns of the event loop. Returns true if the abort came before the end of the send. */
 async function isAbandoned(lab: Lab, transport: Transport, id: string, turns: number): Promise<boolean> {
   const abort = new AbortController();
   const send = transport.queues.send('work', lab.messages(1, { id }), { signal: abort.signal }).then(
     () => false,
     (error: unknown) => {
       if (!isBusbarError(error)) throw error;
-      lab.check.equal([error.code, error.outcome], ['ABORTED', 'unknown'], 'code and outcome of a send given up');
+      lab.check.equal([error.code, error.outcome], ['ABORTED', 'unknown'], 'code and outcome of an aborted send');
       return true;
     },
   );

@@ -1,4 +1,4 @@
-/** Delay: never early, hardly late, and whoever sets the clock moves nothing. */
+/** Delay: never early, only a little late, and independent of the wall clock. */
 
 import type { MessageInput, PendingResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -9,7 +9,7 @@ import { holds } from '../steps/queue-view.ts';
 
 const group = 'Delay';
 const HOUR_MS = 3_600_000;
-/** How late a loaded machine may make what its granularity does not explain. */
+/** Additional lateness allowed on a busy machine. */
 const SLACK_MS = 3_000;
 
 export const cases: readonly ConformanceCase[] = [
@@ -37,12 +37,12 @@ export const cases: readonly ConformanceCase[] = [
         );
       }
       await lab.send(transport, 'work', [...lab.messages(1, { delayMs: HOUR_MS }), ...lab.messages(1, {}, 'now')]);
-      lab.check.equal(lab.text(await receiveOne(lab, other, 'work')), 'now0', 'what passes a delayed message');
+      lab.check.equal(lab.text(await receiveOne(lab, other, 'work')), 'now0', 'message ahead of a delayed one');
       await lab.nothing(other, 'work', 100);
       await holds(lab, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
       const { messages } = await other.admin.browse('work', { state: 'delayed' });
       lab.check.equal(messages.length, 1, 'delayed messages that are shown');
-      lab.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'what is left of its delay');
+      lab.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'remaining delay');
     },
   },
   {
@@ -55,14 +55,14 @@ export const cases: readonly ConformanceCase[] = [
       const [bus, transport] = [await lab.bus(), await lab.transport()];
       await lab.send(transport, 'work', lab.messages(1, { delayMs: 0 }));
       const got = await transport.queues.receive('work', { waitMs: 0 });
-      lab.check.equal(texts(lab, got), ['m0'], 'what is there at once');
+      lab.check.equal(texts(lab, got), ['m0'], 'messages ready at once');
       for (const delayMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
         const bad = [...lab.messages(1), ...lab.messages(1, { delayMs })];
         await lab.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a delay of ${delayMs}`);
       }
       const { id } = await bus.enqueue('work', 'late', { runAt: new Date(Date.now() - HOUR_MS) });
       const [late] = await transport.queues.receive('work', { max: 10, waitMs: 2_000 });
-      lab.check.equal(late?.id, id, 'a task whose time is past');
+      lab.check.equal(late?.id, id, 'a task with a past time');
       await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 2 });
     },
   },
@@ -105,10 +105,10 @@ export const cases: readonly ConformanceCase[] = [
       const got = await receiveOne(lab, after, 'work', lab.beyond(1_500) + SLACK_MS);
       const tookMs = performance.now() - began;
       lab.check.between(tookMs, 1_500 - ROUNDING_MS, lab.beyond(1_500) + SLACK_MS, 'the delay');
-      lab.check.equal(lab.text(got), 'soon0', 'what is due');
+      lab.check.equal(lab.text(got), 'soon0', 'due message');
       const { messages } = await after.admin.browse('work', { state: 'delayed' });
       const left = messages.map(({ delayLeftMs }) => delayLeftMs ?? 0);
-      lab.check.between(left[0] ?? 0, HOUR_MS - 60_000, HOUR_MS - 1_000, 'what is left of the long delay');
+      lab.check.between(left[0] ?? 0, HOUR_MS - 60_000, HOUR_MS - 1_000, 'remaining long delay');
     },
   },
   {
@@ -134,11 +134,11 @@ export const cases: readonly ConformanceCase[] = [
       const sooner = await operator.admin.reschedule('work', ['sooner', 'taken', 'ready'], 0);
       lab.check.equal(statusesOf(later), ['done', 'done'], 'put off');
       lab.check.equal(statusesOf(sooner), ['done', 'started', 'not-found'], 'moved to now');
-      lab.check.equal(lab.text(await waiting), 'sooner', 'what is ready now');
+      lab.check.equal(lab.text(await waiting), 'sooner', 'ready message');
       await lab.nothing(transport, 'work', lab.beyond(300));
       await holds(lab, transport, 'work', { ready: 0, delayed: 2, leased: 2, dead: 0 });
       const [again] = await transport.queues.send('work', [named('ready', 0)]);
-      lab.check.equal(again?.status, 'duplicate', 'the id of what was cancelled is known to dedupe');
+      lab.check.equal(again?.status, 'duplicate', 'a cancelled id stays known to dedupe');
     },
     async refused(lab) {
       const { admin, queues } = await lab.transport();
@@ -171,7 +171,10 @@ export const cases: readonly ConformanceCase[] = [
           await clock.outside(() => assertDue(lab, right, began, 400));
         }
         await clock.outside(() => lab.nothing(right, 'held', 50));
-        lab.check.ok(await wrong.kv.get('held'), 'an entry of a minute is there for the client with the wrong clock');
+        lab.check.ok(
+          await wrong.kv.get('held'),
+          'a key with a ttl of a minute exists for the client with the wrong clock',
+        );
       });
       if (lab.powers.has('processes')) await assertOtherProcess(lab, right);
     },
@@ -232,7 +235,7 @@ export const cases: readonly ConformanceCase[] = [
       const come = await consumeTimed(lab, consumer, near.length);
       for (const [text, at] of come) {
         const delayMs = 800 + Number(text.slice(1));
-        lab.check.between(at, began + delayMs - ROUNDING_MS, sentAt + lab.beyond(delayMs) + SLACK_MS, 'when it came');
+        lab.check.between(at, began + delayMs - ROUNDING_MS, sentAt + lab.beyond(delayMs) + SLACK_MS, 'arrival time');
       }
       onceEach(lab, ids);
       await holds(lab, transport, 'work', { delayed: 9_000, ready: 0, leased: 0 });
@@ -240,13 +243,13 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Receives and acks `count` messages; gives their bodies with the time at which each came. */
+/** Receives and acks `count` messages. Returns their bodies and arrival times. */
 async function consumeTimed(lab: Lab, consumer: Transport, count: number): Promise<(readonly [string, number])[]> {
   const come: (readonly [string, number])[] = [];
   while (come.length < count) {
     const deliveries = await consumer.queues.receive('work', { max: 1_000, waitMs: SLACK_MS });
     const now = performance.now();
-    lab.check.ok(deliveries.length > 0, `${come.length} of ${count} are here, then nothing for ${SLACK_MS} ms`);
+    lab.check.ok(deliveries.length > 0, `received ${come.length} of ${count}, then nothing for ${SLACK_MS} ms`);
     lab.recorder.add(deliveries);
     come.push(...texts(lab, deliveries).map((text) => [text, now] as const));
     await lab.ack(consumer, deliveries);
@@ -269,7 +272,7 @@ async function assertDue(lab: Lab, receiver: Transport, began: number, delayMs: 
   );
 }
 
-/** The same from a process whose clock is wrong from the start. */
+/** The same with a process whose clock is wrong from the start. */
 async function assertOtherProcess(lab: Lab, right: Transport): Promise<void> {
   const other = await lab.process();
   for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
@@ -277,11 +280,14 @@ async function assertOtherProcess(lab: Lab, right: Transport): Promise<void> {
     const began = performance.now();
     await other.send('work', lab.messages(1, { delayMs: 400 }));
     await assertDue(lab, right, began, 400);
-    // From before it was sent: on a busy machine the answer to the send may be late, and the message on time.
+    // Measured from before the send: on a busy machine its reply may be late although the message is on time.
     const sentAt = performance.now();
     await lab.send(right, 'work', lab.messages(1, { delayMs: 300 }, 'from here'));
     const [early] = await other.receive('work', { waitMs: 150 });
-    lab.check.ok(early === undefined || performance.now() - sentAt >= 300 - ROUNDING_MS, 'nothing is early over there');
+    lab.check.ok(
+      early === undefined || performance.now() - sentAt >= 300 - ROUNDING_MS,
+      'no message is early in the other process',
+    );
     if (early === undefined) await lab.ack(right, [await receiveOne(lab, right, 'work')]);
   }
 }

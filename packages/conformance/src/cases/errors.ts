@@ -1,4 +1,4 @@
-/** Errors and bad input: the same input has the same outcome on every backend. */
+/** Errors and bad input: the same outcome on every backend. */
 
 import { ERROR_CODES, type Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -14,7 +14,7 @@ import { follow, publish } from '../steps/event-log.ts';
 const group = 'Errors/bad input';
 const body = Uint8Array.of(1);
 
-/** Why a feature that is declared missing must be refused, and how it is asked for. */
+/** Calls of each feature that must be refused if the feature is missing. */
 const ASKED_FOR: readonly (readonly [
   feature: 'orderingKeys' | 'cancel' | 'exportState',
   inputs: readonly BadInput[],
@@ -76,7 +76,7 @@ export const cases: readonly ConformanceCase[] = [
       check.equal((await admin.browse('no.such')).messages, [], 'messages of no queue');
       check.equal([await admin.redrive('no.such'), await admin.purge('no.such')], [0, 0], 'redriven and purged');
       check.equal(await admin.deleteQueue('no.such'), false, 'deleted');
-      check.equal(await admin.queues(), [], 'queues that asking has made');
+      check.equal(await admin.queues(), [], 'queues created by reads');
     },
   },
   {
@@ -102,7 +102,7 @@ export const cases: readonly ConformanceCase[] = [
       const listed = (await transport.kv.list('')).map(({ key }) => key);
       lab.check.equal(listed, keys.toSorted(byBytes), 'keys that are legal');
       const behind = (await transport.kv.list('', { after: '\uff5e' })).map(({ key }) => key);
-      lab.check.equal(behind, ['\u{1f600}', keys[1]], 'keys whose bytes are higher than those of U+FF5E');
+      lab.check.equal(behind, ['\u{1f600}', keys[1]], 'keys sorted after U+FF5E by bytes');
     },
   },
   {
@@ -132,7 +132,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(reason === undefined, isThere, `a reason for ${feature}, which is ${isThere}`);
         if (reason !== undefined) lab.check.ok(reason.trim().length > 10, `the reason for ${feature} is a sentence`);
       }
-      lab.check.equal(transport.calls !== undefined, features.calls, 'the fast path is there as declared');
+      lab.check.equal(transport.calls !== undefined, features.calls, '`calls` exists as declared');
       for (const [feature, inputs] of ASKED_FOR) {
         const missing = inputs.map((input) => ({ ...input, code: 'UNSUPPORTED' as const }));
         if (!features[feature]) await refuseAll(lab, transport, missing);
@@ -205,7 +205,7 @@ export const cases: readonly ConformanceCase[] = [
         const error = await lab.check.rejects(call, ERROR_CODES, operation);
         lab.check.equal([error.operation, error.transport], [operation, client.name], `where ${error.code} arose`);
         lab.check.equal(error.retryable, retryable.includes(error.code), `retryable of ${error.code} of ${operation}`);
-        lab.check.ok(error.message !== '' && error instanceof Error, `${operation} says what happened`);
+        lab.check.ok(error.message !== '' && error instanceof Error, `${operation} has a message`);
         const { code, message, outcome } = error;
         const json = JSON.parse(JSON.stringify(error)) as Record<string, unknown>;
         const expected = { code, message, operation, transport: client.name, retryable: error.retryable, outcome };
@@ -232,7 +232,7 @@ async function untouched(lab: Lab, { admin, kv }: Transport): Promise<void> {
   lab.check.equal(await kv.list(''), [], 'entries that bad input has made');
 }
 
-/** Sends and publishes that are refused as a whole. */
+/** Sends and publishes that must be refused as a whole. */
 async function refusedSends(lab: Lab, { queues, topics, capabilities }: Transport): Promise<void> {
   const { check } = lab;
   const bad = [...lab.messages(3, {}, 'bad'), { body, priority: 99 }];

@@ -1,4 +1,4 @@
-/** Fault injection: calls that fail, a wall clock that is set, no free file descriptor; the rest in files of its own. */
+/** Fault injection: failing calls, a changed wall clock, no free file descriptor. */
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -61,7 +61,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RQ2'],
     powers: ['processes'],
-    // The clock of a server is not that of its clients, whatever can be done to it there.
+    // A server does not use the clock of its clients.
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
     async run(lab) {
@@ -93,7 +93,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.ok(starved.opened > 0, 'no descriptor was free to begin with');
       lab.check.equal(starved.strange, [], 'errors that are not of Busbar');
       const [after] = await client.send('work', [{ id: 'after', body: new Uint8Array(1) }]);
-      lab.check.equal(after?.status, 'stored', 'a send once there are descriptors again');
+      lab.check.equal(after?.status, 'stored', 'a send after descriptors are free again');
       const got = await drainFully(lab, await lab.transport(), 'work');
       lab.check.equal(lab.recorder.lost([...starved.stored, 'after']), [], 'acknowledged and lost');
       lab.check.equal(
@@ -106,7 +106,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** What a process did without free descriptors. */
+/** The results of a process without free file descriptors. */
 interface StarvedWork {
   readonly opened: number;
   readonly stored: readonly string[];
@@ -124,10 +124,10 @@ async function assertDelay(lab: Lab, client: RemoteClient, transport: Transport)
     'a delayed message before its time, at the shifted clock',
   );
   await receiveOne(lab, transport, queue);
-  lab.check.between(performance.now() - began, 299, 299 + lab.beyond(2_000), 'milliseconds until it came');
+  lab.check.between(performance.now() - began, 299, 299 + lab.beyond(2_000), 'milliseconds until the delivery');
 }
 
-/** Again until it works; the ids make that safe. */
+/** Retries until it succeeds. The ids make this safe. */
 async function persistently<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

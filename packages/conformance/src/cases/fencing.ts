@@ -1,4 +1,4 @@
-/** Locks: tokens that fence off late holders, waiters, and those who stop waiting. */
+/** Locks: fencing tokens against late holders, waiters, and aborted waits. */
 
 import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
@@ -58,7 +58,7 @@ export const cases: readonly ConformanceCase[] = [
       const next = await quick.lock('file', { waitMs: 10_000 });
       lab.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
       lab.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the one that slept writes');
-      lab.check.equal(await readFenced(store), `${next.token} by the next`, 'what is stored');
+      lab.check.equal(await readFenced(store), `${next.token} by the next`, 'stored messages');
       const races = Array.from({ length: 10 }, (_, index) =>
         writeFenced(store, index % 2 ? sleeper : next, `race ${index}`),
       );
@@ -93,9 +93,9 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.ok(await writeFenced(store, lock, 'by the new holder'), 'the new holder writes');
       process.resume();
       await lab.until('the other learns of it', async () => (await process.run(module, 'wasLost')) === true);
-      lab.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it over there');
+      lab.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it in the other process');
       await process.run(module, 'releaseLock');
-      lab.check.equal((await bus.holder('file'))?.token, lock.token, 'who holds it');
+      lab.check.equal((await bus.holder('file'))?.token, lock.token, 'holder');
       lab.check.equal([lock.lost, await writeFenced(store, { token }, 'late')], [false, false], 'harm that was done');
       await process.close();
     },
@@ -147,7 +147,7 @@ export const cases: readonly ConformanceCase[] = [
         const waiters = aborts.map(({ signal }, index) =>
           (index % 2 ? one : two).lock('door', { signal, waitMs: 20_000 }).then(letGo, ({ code }) => code as string),
         );
-        // Some stop waiting before, some in the very moment in which the lock becomes free.
+        // Some waits are aborted before the release, some at the moment of the release.
         for (const abort of aborts.slice(0, 4)) abort.abort();
         const released = lock.release();
         for (const abort of aborts.slice(4)) abort.abort();
@@ -161,14 +161,14 @@ export const cases: readonly ConformanceCase[] = [
         await (await two.lock('door', { waitMs: 5_000, ttlMs: 60_000 })).release();
       }
       const already = two.lock('door', { signal: AbortSignal.abort() });
-      await lab.check.rejects(already, 'ABORTED', 'one whose signal had fired');
+      await lab.check.rejects(already, 'ABORTED', 'a lock with an aborted signal');
       const clean = async (): Promise<boolean> => (await kv.list('$lock/')).length === 0;
       await lab.until('no lock is left', clean);
     },
   },
 ];
 
-/** Writes where no higher token has written; what a guarded store does. */
+/** Writes unless a higher token has written, as a fenced store does. */
 async function writeFenced(store: Transport, { token }: Pick<Lock, 'token'>, text: string): Promise<boolean> {
   for (;;) {
     const entry = await store.kv.get('guarded');

@@ -1,4 +1,4 @@
-/** Queue groups: queues bound to topics, shared by members that come and go. */
+/** Queue groups: bound queues shared by a changing set of members. */
 
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
@@ -25,7 +25,7 @@ export const cases: readonly ConformanceCase[] = [
       const got = [texts(lab, await consume(lab, member, 'billing', 40))];
       await holds(lab, publisher, 'audit', { ready: 40, leased: 0 });
       for (const name of groups.slice(1)) got.push(texts(lab, await consume(lab, await lab.open(), name, 40, 7)));
-      lab.check.equal(got, [sent, sent, sent], 'what each group got');
+      lab.check.equal(got, [sent, sent, sent], 'events of each group');
       for (const name of groups) await lab.nothing(member, name, 30);
     },
   },
@@ -71,11 +71,11 @@ export const cases: readonly ConformanceCase[] = [
         share(lab, members, 'billing', 60),
         publish(lab, publisher, 'order.placed', lab.messages(60)),
       ]);
-      for (const log of [before, after]) await log.has(texts(lab, lab.messages(60)), 'what a plain subscriber got');
+      for (const log of [before, after]) await log.has(texts(lab, lab.messages(60)), 'events of a plain subscriber');
       onceEach(lab, idsOf(sent));
       await before.subscription.close();
       const rest = await publishTexts(lab, publisher, 'order.placed', 5, 'rest');
-      lab.check.equal(texts(lab, await consume(lab, client, 'billing', 5)), rest, 'what the group got afterwards');
+      lab.check.equal(texts(lab, await consume(lab, client, 'billing', 5)), rest, 'events of the group afterwards');
     },
   },
   {
@@ -96,12 +96,12 @@ export const cases: readonly ConformanceCase[] = [
       const heldByLeaving = await lab.receive(leaving, 'billing', 5);
       await leaving.close();
       const got = await consume(lab, publisher, 'billing', 20);
-      lab.check.equal(idsOf(got).sort(), idsOf(sent).sort(), 'what the remaining member got');
+      lab.check.equal(idsOf(got).sort(), idsOf(sent).sort(), 'events of the remaining member');
       const attemptOf = new Map(got.map(({ id, attempt }) => [id, attempt]));
       const attempts = [heldByKilled, heldByLeaving].map((held) => [
         ...new Set(held.map(({ id }) => attemptOf.get(id))),
       ]);
-      lab.check.equal(attempts, [[2], [1]], 'attempts of what the killed and the leaving one held');
+      lab.check.equal(attempts, [[2], [1]], 'attempts of events held by the killed and the leaving member');
       await lab.nothing(publisher, 'billing', lab.beyond(600));
     },
   },
@@ -146,7 +146,7 @@ export const cases: readonly ConformanceCase[] = [
       const began = performance.now();
       const rest = await consume(lab, quick, 'billing', 18);
       lab.check.between(performance.now() - began, 0, 3_000, 'the time the quick one took');
-      lab.check.equal([...texts(lab, held), ...texts(lab, rest)].sort(), [...sent].sort(), 'what both have');
+      lab.check.equal([...texts(lab, held), ...texts(lab, rest)].sort(), [...sent].sort(), 'events of both members');
       await settle(lab, slow, held, { action: 'ack' });
       await holds(lab, publisher, 'billing', { ready: 0, leased: 0 });
     },
@@ -172,7 +172,7 @@ export const cases: readonly ConformanceCase[] = [
         [...early, ...late].sort(),
         'all events, once',
       );
-      lab.check.equal(fresh(lab, rest), [...early.slice(13), ...late], 'the order of what nobody had held');
+      lab.check.equal(fresh(lab, rest), [...early.slice(13), ...late], 'order of events without a previous holder');
       await lab.nothing(publisher, 'billing', 100);
       const { totals } = await queueInfo(publisher, 'billing');
       lab.check.equal(totals, { sent: 30, done: 30, dead: 0, expired: 0 }, 'totals of the group');
@@ -180,7 +180,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Bodies without those that the member which left had held, since their place is declared. */
+/** Removes the bodies held by the member that left, because their place depends on a declared feature. */
 function fresh(lab: Lab, deliveries: Awaited<ReturnType<typeof consume>>): string[] {
   const held = new Set(['early10', 'early11', 'early12']);
   return texts(lab, deliveries).filter((text) => !held.has(text));

@@ -1,4 +1,4 @@
-/** Acknowledging by handlers of a bus: back-off, concurrency, what they send, and those that never end. */
+/** Acknowledging by bus handlers: backoff, concurrency, sends by handlers, and handlers that never return. */
 
 import type { ConformanceCase } from '../case.ts';
 import { consume, ROUNDING_MS, receiveOne } from '../steps/consuming.ts';
@@ -112,7 +112,11 @@ export const cases: readonly ConformanceCase[] = [
       await holds(lab, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
       for (const queue of ['out', 'told']) {
         const got = await consume(lab, transport, queue, 2);
-        lab.check.equal(got.map((one) => lab.text(one)).sort(), ['{"made":"a"}', '{"made":"b"}'], `what ${queue} got`);
+        lab.check.equal(
+          got.map((one) => lab.text(one)).sort(),
+          ['{"made":"a"}', '{"made":"b"}'],
+          `messages of ${queue}`,
+        );
         await lab.nothing(transport, queue, 50);
       }
     },
@@ -136,7 +140,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         signals.map(({ aborted }) => aborted),
         [false],
-        'whether the signal has fired',
+        'signal aborted',
       );
       const began = performance.now();
       await processor.close({ drainMs: 50 });
@@ -144,14 +148,14 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         signals.map(({ aborted }) => aborted),
         [true],
-        'whether the signal has fired after closing',
+        'signal aborted after close',
       );
-      lab.check.equal((await receiveOne(lab, transport, 'jobs')).id, id, 'what was given back');
+      lab.check.equal((await receiveOne(lab, transport, 'jobs')).id, id, 'released messages');
     },
   },
 ];
 
-/** Handlers that run until they are let go. */
+/** Handlers that run until the case releases them. */
 class Crew {
   begun = 0;
   done = 0;

@@ -1,4 +1,4 @@
-/** Headers: names and values that travel with a message. */
+/** Headers: names and values of a message. */
 
 import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -11,7 +11,7 @@ const group = 'Headers';
 const body = Uint8Array.of(1);
 const MOST_BYTES = 16_384;
 
-/** Names that mean something to a language, a protocol or a backend. */
+/** Names with a meaning to a language, a protocol or a backend. */
 const AWKWARD_NAMES: readonly string[] = [
   ...['constructor', 'tostring', 'valueof', 'prototype', 'length', '-', '--', '0', '42', '-1', 'x'.repeat(64)],
   ...['id', 'type', 'priority', 'from', 'to', 'topic', 'content-type', 'status', 'nats-msg-id', 'nats-expected-stream'],
@@ -201,7 +201,7 @@ function byCount(one: Headers, other: Headers): number {
   return Object.keys(other).length - Object.keys(one).length;
 }
 
-/** What JSON has no word for. */
+/** Values that JSON has no form for. */
 function text(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' || typeof value === 'symbol' ? String(value) : value;
 }

@@ -1,4 +1,4 @@
-/** Fault injection: processes that are killed while they consume or produce. */
+/** Fault injection: processes killed while they consume or produce. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ConformanceCase } from '../case.ts';
@@ -31,11 +31,11 @@ export const cases: readonly ConformanceCase[] = [
       );
       await victim.kill();
       const rest = await receiveOne(lab, transport, 'work');
-      lab.check.equal([lab.text(rest), rest.attempt], ['m2', 1], 'what the killed consumer did not hold');
+      lab.check.equal([lab.text(rest), rest.attempt], ['m2', 1], 'messages not held by the killed consumer');
       await lab.ack(transport, [rest]);
       const again = await lab.receive(transport, 'work', 2);
       const waited = performance.now() - since;
-      lab.check.equal(texts(lab, again).sort(), ['m0', 'm1'], 'what it held');
+      lab.check.equal(texts(lab, again).sort(), ['m0', 'm1'], 'held messages');
       lab.check.equal(
         again.map(({ attempt }) => attempt),
         [2, 2],

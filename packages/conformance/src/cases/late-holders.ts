@@ -1,4 +1,4 @@
-/** Fault injection: holders that come back after their lease, paused or blocked meanwhile. */
+/** Fault injection: holders that resume after their lease expired. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery, Transport } from '@busbar/api/transport';
@@ -59,7 +59,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** The late holder's ack, retry and extend change nothing; the holder of now settles. */
+/** Settlements of the late holder have no effect. The current holder settles. */
 async function assertFenced(
   lab: Lab,
   late: RemoteClient,
@@ -71,14 +71,14 @@ async function assertFenced(
   for (const action of ['ack', 'retry', 'reject', 'extend', 'release'] as const) {
     await transport.queues.settle([{ receipt: next.receipt, action: 'extend' }]);
     const [result] = await late.settle([{ receipt, action }]);
-    lab.check.equal(result?.status, 'lease-lost', `${action} with a receipt whose lease is lost`);
+    lab.check.equal(result?.status, 'lease-lost', `${action} with a receipt of a lost lease`);
   }
   await lab.ack(transport, [next]);
   const { ready, leased, dead } = await queueInfo(transport, next.queue);
   lab.check.equal([ready, leased, dead], [0, 0, 0], 'ready, leased and dead afterwards');
 }
 
-/** Renews a lease until `over` resolves. */
+/** Extends a lease until `over` resolves. */
 async function keepUntil(lab: Lab, transport: Transport, held: Delivery, over: Promise<unknown>): Promise<void> {
   let isOver = false;
   void over.then(() => {
@@ -90,7 +90,7 @@ async function keepUntil(lab: Lab, transport: Transport, held: Delivery, over: P
   });
 }
 
-/** Writers are stopped wherever they are, also in the middle of a write. */
+/** Pauses writers at any moment, also in the middle of a write. */
 async function pauseWriters(lab: Lab, transport: Transport): Promise<void> {
   const writer = await lab.process();
   const load = await writer.produce('load', { prefix: 'w', batch: 10 });

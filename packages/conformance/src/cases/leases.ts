@@ -1,4 +1,4 @@
-/** Leases: one holder for their time, the next one after it, and nothing for whoever comes too late. */
+/** Leases: one holder until expiry, then the next, and no effect of late settlements. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -25,7 +25,7 @@ export const cases: readonly ConformanceCase[] = [
       const stale = await lab.receive(late, 'work', 2);
       const leasesEnd = performance.now() + lab.beyond(600);
       const held = await receiveOne(lab, next, 'work');
-      lab.check.equal([held.id, held.attempt], [stale[0]?.id, 2], 'what the next consumer holds');
+      lab.check.equal([held.id, held.attempt], [stale[0]?.id, 2], 'messages of the next consumer');
       for (const action of ACTIONS) {
         lab.check.equal(await verdicts(late, stale.slice(0, 1), { action }), ['lease-lost'], `${action}, too late`);
       }
@@ -40,10 +40,10 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         await verdicts(late, stale.slice(1), { action: 'ack' }),
         ['lease-lost'],
-        'ack of what nobody holds',
+        'ack of an unheld message',
       );
       const again = await receiveOne(lab, next, 'work');
-      lab.check.equal([again.id, again.attempt], [stale[1]?.id, 2], 'what nobody held');
+      lab.check.equal([again.id, again.attempt], [stale[1]?.id, 2], 'unheld messages');
     },
   },
   {
@@ -74,7 +74,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         received.map(({ id, attempt }) => [id, attempt]),
         [[first.id, 2]],
-        'what the others got',
+        'messages of the others',
       );
     },
   },
@@ -89,7 +89,7 @@ export const cases: readonly ConformanceCase[] = [
       await holder.queues.configure('work', { leaseMs: 800 });
       await lab.send(holder, 'work', lab.messages(1));
       const [held] = await holder.queues.receive('work', { consumer: 'holder', waitMs: 5_000 });
-      if (held === undefined) return lab.check.fail('nothing came');
+      if (held === undefined) return lab.check.fail('no delivery');
       await assertShown(lab, other, held);
       let extendedAt = 0;
       for (let round = 0; round < 3; round += 1) {
@@ -102,7 +102,7 @@ export const cases: readonly ConformanceCase[] = [
       const next = await receiveOne(lab, other, 'work');
       const tookMs = performance.now() - extendedAt;
       lab.check.between(tookMs, 800 - ROUNDING_MS, lab.beyond(800) + 3_000, 'the last extension');
-      lab.check.equal([next.id, next.attempt], [held.id, 2], 'what comes when it ends');
+      lab.check.equal([next.id, next.attempt], [held.id, 2], 'delivery after the lease');
       lab.check.equal(await verdicts(holder, [held], { action: 'extend' }), ['lease-lost'], 'extending a lost lease');
     },
   },
@@ -147,9 +147,9 @@ export const cases: readonly ConformanceCase[] = [
       await worker.kill();
       await transport.queues.configure('work', { leaseMs: 30_000 });
       const got = await lab.receive(transport, 'work', 5);
-      lab.check.equal(idsOf(got).sort(), ids.slice(1).sort(), 'what is delivered to the next');
+      lab.check.equal(idsOf(got).sort(), ids.slice(1).sort(), 'messages of the next consumer');
       const again = got.filter(({ attempt }) => attempt === 2);
-      lab.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'what is delivered again');
+      lab.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'redelivered message');
       if (lab.capabilities.lease === 'timed') {
         lab.check.ok(performance.now() - began >= 500 - ROUNDING_MS, 'a lease lasts its time, also of the dead');
       }
@@ -189,15 +189,15 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Operators see who holds the message, and for how long. */
+/** Operators see the consumer and the remaining lease. */
 async function assertShown(lab: Lab, operator: Transport, held: Delivery): Promise<void> {
   const { messages } = await operator.admin.browse('work', { state: 'leased' });
   const shown = messages.map(({ message, state, attempts, consumer }) => [message.id, state, attempts, consumer]);
-  lab.check.equal(shown, [[held.id, 'leased', 1, 'holder']], 'what is shown of the lease');
-  lab.check.between(messages[0]?.leaseLeftMs ?? 0, 1, 800, 'what is left of it');
+  lab.check.equal(shown, [[held.id, 'leased', 1, 'holder']], 'lease in browse');
+  lab.check.between(messages[0]?.leaseLeftMs ?? 0, 1, 800, 'remaining lease');
 }
 
-/** Gives every message the end that its type says; resolves with the ids that were acked, once nothing is ready. */
+/** Settles each message as its type says. Resolves with the acked ids when nothing is ready. */
 async function meetFates(lab: Lab, members: readonly Transport[]): Promise<string[]> {
   const acked: string[] = [];
   const settleOne = async (member: Transport, delivery: Delivery): Promise<void> => {

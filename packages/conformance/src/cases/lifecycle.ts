@@ -1,4 +1,4 @@
-/** Lifecycle: opening, being idle, and what a transport says of itself. */
+/** Lifecycle: opening, idling and capabilities. */
 
 import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -12,7 +12,7 @@ import { follow, publish } from '../steps/event-log.ts';
 import { holds } from '../steps/queue-view.ts';
 
 const group = 'Lifecycle';
-/** The module of {@link leaveOpen}, for other processes. */
+/** URL of the module of {@link leaveOpen}, for other processes. */
 const leftOpen = moduleOf('left-open');
 
 export const cases: readonly ConformanceCase[] = [
@@ -30,7 +30,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal([stays.state, leaves.state], ['open', 'open'], 'states of open clients');
       lab.check.equal(stays.name, leaves.name, 'names of both');
       const [first, second] = [leaves.close(), leaves.close({ drainMs: 5 })];
-      lab.check.equal(first === second, true, 'a second close gives the promise of the first');
+      lab.check.equal(first === second, true, 'a second close returns the promise of the first');
       lab.check.equal(leaves.state, 'closing', 'state once close was called');
       await Promise.all([first, second, leaves[Symbol.asyncDispose]()]);
       await leaves.close();
@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         changes.map(({ state }) => state),
         ['closing', 'closed'],
-        'changes told',
+        'reported changes',
       );
       lab.check.equal(stays.state, 'open', 'state of the other client');
       await lab.send(stays, 'inbox', lab.messages(2));
@@ -55,7 +55,7 @@ export const cases: readonly ConformanceCase[] = [
       const begin = async (index: number): Promise<string | undefined> => {
         const client = await lab.open();
         const sent = client.queues.send('inbox', lab.messages(2, { id: `first-${index}` }));
-        lab.check.equal(client.state, 'open', 'state as soon as it is there');
+        lab.check.equal(client.state, 'open', 'state after open');
         const [stored, duplicate] = await sent;
         lab.check.equal([stored?.status, duplicate?.status], ['stored', 'duplicate'], 'its first send');
         return stored?.id;
@@ -113,15 +113,15 @@ export const cases: readonly ConformanceCase[] = [
       const client = await lab.open();
       const subscription = await client.topics.subscribe('news', {}, () => lab.check.fail('nothing was published'));
       await Promise.all([subscription.close(), subscription.close()]);
-      lab.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'how the subscription ended');
+      lab.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'end of the subscription');
       const watch = await client.kv.watch('', () => undefined);
       await Promise.all([watch.close(), watch[Symbol.asyncDispose]()]);
-      lab.check.equal(await watch.ended, undefined, 'how the watch ended');
+      lab.check.equal(await watch.ended, undefined, 'end of the watch');
       const opening = client.topics.subscribe('news', {}, () => undefined).catch(() => undefined);
       await client.close();
       const late = await opening;
-      lab.check.equal(await late?.ended, undefined, 'how a subscription ended that was being opened');
-      lab.check.between(performance.now() - began, 0, 5_000, 'ending all that took');
+      lab.check.equal(await late?.ended, undefined, 'end of a subscription while opening');
+      lab.check.between(performance.now() - began, 0, 5_000, 'closing them took');
     },
   },
   {
@@ -154,7 +154,7 @@ export const cases: readonly ConformanceCase[] = [
     title: 'after closing in the middle of work no timer, socket or file remains, and the process exits by itself',
     level: 'MUST',
     rules: ['RA3'],
-    // It counts the timers of this process.
+    // The case counts the timers of this process.
     alone: true,
     smoke: true,
     async run(lab) {
@@ -167,7 +167,7 @@ export const cases: readonly ConformanceCase[] = [
         async (leftovers) => {
           const deadline = performance.now() + 2_000;
           await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
-          lab.check.equal(leftovers(), [], 'what is left behind');
+          lab.check.equal(leftovers(), [], 'leaked resources');
         },
       );
     },
@@ -181,7 +181,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(lab) {
       const [one, other] = [await lab.transport(), await lab.open()];
       plausible(lab, one.capabilities);
-      lab.check.equal(other.capabilities, one.capabilities, 'what another client declares');
+      lab.check.equal(other.capabilities, one.capabilities, 'capabilities of another client');
       lab.check.ok(/^[a-z][a-z0-9+-]*$/.test(one.name), `a name such as sqlite: ${one.name}`);
       const before = structuredClone(one.capabilities);
       for (const part of [one.capabilities, ...Object.values(one.capabilities)]) {
@@ -190,12 +190,12 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.ok(!Reflect.set(one.capabilities.features, 'cancel', !before.features.cancel), 'a change is refused');
       await useALittle(lab, other);
       await other.close();
-      lab.check.equal(other.capabilities, before, 'what it declares once it is closed');
+      lab.check.equal(other.capabilities, before, 'capabilities after close');
     },
   },
 ];
 
-/** Asserts that a process in which a client was closed has nothing to stay for. */
+/** Asserts that a process exits by itself after its client is closed. */
 async function endsByItself(lab: Lab): Promise<void> {
   await lab.send(await lab.transport(), 'inbox', lab.messages(10));
   for (const what of ['leaveOpen', 'leaveNothing'] as const) {

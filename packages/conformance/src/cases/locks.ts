@@ -1,4 +1,4 @@
-/** Locks: one holder at a time, for as long as it holds. */
+/** Locks: one holder at a time. */
 
 import type { Bus, Lock } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -23,12 +23,15 @@ export const cases: readonly ConformanceCase[] = [
       const before = Date.now();
       const lock = await one.lock('agents.md', { owner: '@editor' });
       const holder = await two.holder('agents.md');
-      lab.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'who holds it');
+      lab.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'holder');
       lab.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
       lab.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'the time it has left');
       for (const bus of [two, one]) {
         const error = await lab.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
-        lab.check.ok(error.message.includes('@editor') && error.retryable, `who is in the way: ${error.message}`);
+        lab.check.ok(
+          error.message.includes('@editor') && error.retryable,
+          `the error names the holder: ${error.message}`,
+        );
       }
       await lab.check.rejects(two.lock('agents.md', { waitMs: 100 }), 'TIMEOUT', 'waiting for a lock that is held');
       await (await two.lock('agents', AT_ONCE)).release();
@@ -50,14 +53,14 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RE1'],
     async run(lab) {
       const [one, two] = [await lab.bus(), await lab.bus()];
-      lab.check.equal(await one.holder('unknown'), undefined, 'who holds an unknown lock');
+      lab.check.equal(await one.holder('unknown'), undefined, 'holder of an unknown lock');
       const first = await one.lock('door', AT_ONCE);
       await first.release();
       await first.release();
       const second = await two.lock('door', AT_ONCE);
-      await lab.check.rejects(first.extend(), 'LEASE_LOST', 'extending what was released');
+      await lab.check.rejects(first.extend(), 'LEASE_LOST', 'extending a released lock');
       await first.release();
-      lab.check.equal((await one.holder('door'))?.token, second.token, 'who holds it after that');
+      lab.check.equal((await one.holder('door'))?.token, second.token, 'holder afterwards');
       await lab.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
       const { kv } = await lab.transport();
       const [entry] = await kv.list('$lock/door');
@@ -88,16 +91,16 @@ export const cases: readonly ConformanceCase[] = [
       const second = await two.lock('door', { waitMs: 10_000 });
       lab.check.between(performance.now() - taken, 390, lab.beyond(400) + 4_000, 'the waiter got it after');
       lab.check.ok(first.lost, 'the former holder knows by then');
-      await within(5_000, 'the signal of a lock that was lost did not fire', lost);
+      await within(5_000, 'the signal of a lost lock did not fire', lost);
       const { reason } = first.signal as { reason: { code?: string } };
-      lab.check.equal(reason.code, 'LEASE_LOST', 'what the signal says');
+      lab.check.equal(reason.code, 'LEASE_LOST', 'reason of the signal');
       lab.check.ok(second.token > first.token, 'the token of the new holder is higher');
       await first.release();
-      lab.check.equal((await one.holder('door'))?.token, second.token, 'letting go of what is lost lets nothing go');
+      lab.check.equal((await one.holder('door'))?.token, second.token, 'releasing a lost lock has no effect');
       const work = one.lock('other', { ttlMs: 60, renew: false }, async ({ signal }) => {
         await lab.until('it is lost', () => signal.aborted);
       });
-      await lab.check.rejects(work, 'LEASE_LOST', 'work whose lock was lost');
+      await lab.check.rejects(work, 'LEASE_LOST', 'work under a lost lock');
     },
   },
   {
@@ -117,13 +120,13 @@ export const cases: readonly ConformanceCase[] = [
         return (await Promise.all(tries)).every((lock) => lock === undefined);
       };
       await outlives(lab, busy, performance.now() + 1_600);
-      lab.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its time');
+      lab.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its ttl');
       const tokens = [(await two.holder('renewed'))?.token, (await two.holder('extended'))?.token];
       lab.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
       await reached(lab, performance.now() + lab.beyond(810));
-      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what was lost');
+      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
       const next = await two.lock('extended', { waitMs: 5_000 });
-      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending what another holds');
+      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
       lab.check.ok(next.token > extended.token && !next.lost, 'the new holder is not hurt');
     },
   },
@@ -138,12 +141,12 @@ export const cases: readonly ConformanceCase[] = [
       const order: string[] = [];
       await bus.lock('door', { owner: '@me' }, async () => {
         const again = { ...AT_ONCE, owner: '@me' };
-        await lab.check.rejects(bus.lock('door', again), 'CONFLICT', 'the holder asks again');
+        await lab.check.rejects(bus.lock('door', again), 'CONFLICT', 'a second lock by the holder');
         await lab.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
         await bus.lock('other', AT_ONCE, () => order.push('another lock inside'));
       });
       await bus.lock('door', AT_ONCE, () => order.push('the same lock after'));
-      lab.check.equal(order, ['another lock inside', 'the same lock after'], 'what was done');
+      lab.check.equal(order, ['another lock inside', 'the same lock after'], 'results');
     },
   },
   {

@@ -1,4 +1,4 @@
-/** Point-to-point: which mailboxes there are, by name and by number. */
+/** Point-to-point: names and numbers of mailboxes. */
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -9,7 +9,7 @@ import { queueInfo } from '../steps/queue-view.ts';
 const group = 'Point-to-point';
 const MAILBOXES = 10_000;
 
-/** Names that a careless encoding, a case-blind store or a shared separator would mix up. */
+/** Names that a wrong encoding, a case-insensitive store or a shared separator would confuse. */
 const LOOKALIKES = [
   ...['a.b', 'a:b', 'a/b', 'a_b', 'a-b', 'a@b', 'a+b', 'a~b', 'ab', 'A.b', 'a.B', 'A.B', 'a', 'A', 'b', 'a.b.c'],
   ...['a_2Eb', 'a~2Eb', 'a-2Eb', 'a:2eb', 'a+2E+b', 'a_dot_b', 'a//b', 'a.-.b', 'a__b', 'a-_b'],
@@ -32,7 +32,7 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'no.such', lab.messages(1, {}, 'created'));
       await strict();
       const got = await consume(lab, transport, 'no.such', 3);
-      lab.check.equal(texts(lab, got), ['created0', 'm0', 'm1'], 'what the queue got');
+      lab.check.equal(texts(lab, got), ['created0', 'm0', 'm1'], 'messages of the queue');
       lab.check.equal(await transport.admin.deleteQueue('no.such'), true, 'the queue was there');
       await lab.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
       await transport.queues.configure('no.such');
@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         texts(lab, await consume(lab, transport, 'no.such', 2)),
         ['m0', 'm1'],
-        'what a configured one got',
+        'messages of a configured queue',
       );
     },
   },
@@ -61,11 +61,11 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(
           got.map((one) => [one.queue, lab.text(one)]),
           [[name, name]],
-          `what ${name} holds`,
+          `messages of ${name}`,
         );
       }
       const listed = (await transport.admin.queues()).map(({ name }) => name);
-      lab.check.equal(listed.sort(), names.sort(), 'the queues there are');
+      lab.check.equal(listed.sort(), names.sort(), 'existing queues');
       await lab.check.rejects(transport.queues.send('a ', lab.messages(1)), 'INVALID_ARGUMENT', 'a name with a blank');
     },
   },
@@ -115,7 +115,7 @@ async function countQueues(transport: Transport, prefix: string): Promise<number
   return count;
 }
 
-/** Waits at ten thousand further mailboxes and wakes a few of them. */
+/** Waits on ten thousand other mailboxes and wakes a few of them. */
 async function wakeSome(lab: Lab, transport: Transport): Promise<void> {
   const enough = new AbortController();
   const waits = Array.from({ length: MAILBOXES }, (_, index) =>
@@ -127,7 +127,7 @@ async function wakeSome(lab: Lab, transport: Transport): Promise<void> {
   for (let index = 7; index < MAILBOXES; index += 997) {
     await lab.send(sender, `idle.${index}`, [{ body: Buffer.from(`wake ${index}`) }]);
     const got = (await waits[index]) ?? [];
-    lab.check.equal(texts(lab, got), [`wake ${index}`], `what woke mailbox ${index}`);
+    lab.check.equal(texts(lab, got), [`wake ${index}`], `messages of mailbox ${index}`);
   }
   enough.abort();
   const woken = (await Promise.all(waits)).filter((got) => got.length > 0);

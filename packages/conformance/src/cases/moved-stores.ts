@@ -1,4 +1,4 @@
-/** State transfer: topics, bindings and entries, large stores, stores that are not empty; and clearing one. */
+/** State transfer: topics, bindings and keys, large stores, non-empty stores, and `clear`. */
 
 import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -57,7 +57,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(texts(lab, got), ['a1', 'a2', 'b0', 'c0'], 'the bound queue');
       const after = log.events[2]?.position ?? '';
       const rest = await follow(lab, transport, 'news.*', { from: { after } });
-      await rest.has(['b0', 'c0'], 'what follows a position after the move');
+      await rest.has(['b0', 'c0'], 'events after a position after the move');
     },
   },
   {
@@ -145,7 +145,7 @@ export const cases: readonly ConformanceCase[] = [
       }
       const history = await follow(lab, other, '>', { from: 'start' });
       const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
-      lab.check.equal(late?.status, 'lease-lost', 'what became of a lease');
+      lab.check.equal(late?.status, 'lease-lost', 'state of a leased message');
       const [again] = await transport.queues.send('full', [{ id: 'known', body }]);
       lab.check.equal(again?.status, 'stored', 'an id that was known');
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
@@ -154,7 +154,7 @@ export const cases: readonly ConformanceCase[] = [
       rises(lab, [put, next].map(tokenOf), 'tokens over a clearing');
       for (const events of [log, history]) await events.has([lab.text({ body })], 'events since');
       await lab.send(transport, 'waited.for', lab.messages(1));
-      lab.check.equal(texts(lab, await wait), ['m0'], 'the wait goes on');
+      lab.check.equal(texts(lab, await wait), ['m0'], 'the receive still waits');
       await holds(lab, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
     },
   },
@@ -210,7 +210,7 @@ export const cases: readonly ConformanceCase[] = [
         throw new Error('the file is torn');
       };
       const error = await lab.check.rejects(transport.admin.importState(failing()), 'INTERNAL', 'a source that fails');
-      lab.check.ok(String(error.cause).includes('torn') || error.message.includes('torn'), 'the error says why');
+      lab.check.ok(String(error.cause).includes('torn') || error.message.includes('torn'), 'the error has the cause');
       lab.check.equal(await transport.admin.queues(), [], 'queues of bad records');
       await lab.send(transport, 'inbox', lab.messages(1));
       await consume(lab, transport, 'inbox', 1);
@@ -218,7 +218,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Something of every kind; gives the receipt of a lease. */
+/** Stores something of every kind. Returns the receipt of a lease. */
 async function fill({ queues, topics, kv }: Transport): Promise<string> {
   await topics.bind('bound', 'full.*');
   await topics.publish('full.on', [{ id: 'known', body }, { body }]);
@@ -231,7 +231,7 @@ async function fill({ queues, topics, kv }: Transport): Promise<string> {
   return held?.receipt ?? '';
 }
 
-/** The fencing token of what was put. */
+/** The fencing token of a put. */
 function tokenOf(result: PutResult): number {
   return result.status === 'stored' ? result.createRevision : -1;
 }

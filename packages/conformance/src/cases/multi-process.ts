@@ -1,4 +1,4 @@
-/** Several processes on one store. */
+/** Multi-process: several processes on one store. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ConformanceCase } from '../case.ts';
@@ -11,8 +11,8 @@ const group = 'Multi-process';
 const SMALL: Crowd = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: Crowd = { producers: 10, consumers: 8, each: 150, kills: 2 };
 /**
- * No send waits longer for others; waiting for a busy machine comes on top. Over a network the server shares this machine with all
- * the processes, so there it only shows that nobody starves.
+ * Upper bound for a send while others send, plus the delay of a busy machine. A network backend shares this machine with all
+ * processes, so there the bound only shows that no process starves.
  */
 const SLOWEST_SEND_MS = { process: 250, host: 250, network: 3_000 };
 
@@ -106,7 +106,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(lab.powers.has('processes'), true, 'another process can open it');
         await (await lab.process()).send('work', lab.messages(1));
       }
-      lab.check.equal(lab.text(await receiveOne(lab, here, 'work')), 'm0', 'what another client sent');
+      lab.check.equal(lab.text(await receiveOne(lab, here, 'work')), 'm0', 'messages sent by another client');
     },
   },
 ];

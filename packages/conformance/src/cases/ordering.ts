@@ -1,4 +1,4 @@
-/** Ordering: first in, first out, and what redelivery, keys and restarts leave of it. */
+/** Ordering: FIFO, also with redelivery, ordering keys and restarts. */
 
 import type { Delivery, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -133,9 +133,9 @@ export const cases: readonly ConformanceCase[] = [
       });
       await bus.enqueueAll('jobs', ['a', 'b', 'c', 'd']);
       await holds(lab, transport, 'jobs', { leased: 1, ready: 3 });
-      // What is leased may still be on its way to the handler.
+      // A leased message may not have reached the handler yet.
       await lab.until('a task is begun', () => begun.length > 0);
-      lab.check.equal(begun, ['a'], 'begun while the first is under way');
+      lab.check.equal(begun, ['a'], 'started while the first is running');
       gate.resolve();
       await lab.until('all tasks are begun', () => begun.length === 4);
       lab.check.equal([begun, overlaps], [['a', 'b', 'c', 'd'], 0], 'the order, and tasks begun beside another');
@@ -184,7 +184,7 @@ export const cases: readonly ConformanceCase[] = [
     },
     async refused(lab) {
       const transport = await lab.transport();
-      lab.check.ok(lab.capabilities.reasons.retryKeepsPlace, 'the reason why places are lost');
+      lab.check.ok(lab.capabilities.reasons.retryKeepsPlace, 'the reason of `retryKeepsPlace`');
       await lab.send(transport, 'line', lab.messages(6));
       await settle(lab, transport, await lab.receive(transport, 'line', 3), { action: 'retry' });
       const got = await consume(lab, transport, 'line', 6);
@@ -192,8 +192,8 @@ export const cases: readonly ConformanceCase[] = [
         lab,
         got.filter(({ attempt }) => attempt === 1),
       );
-      lab.check.equal(others, ['m3', 'm4', 'm5'], 'the order of what was not retried');
-      lab.check.equal(texts(lab, got).sort(), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'], 'what came in all');
+      lab.check.equal(others, ['m3', 'm4', 'm5'], 'order of messages without retry');
+      lab.check.equal(texts(lab, got).sort(), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'], 'all messages');
     },
   },
   {
@@ -219,7 +219,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Handles with all members at once, retrying now and then; gives what was acked of each key, in order. */
+/** Handles with all members, with some retries. Returns the acked messages of each key in order. */
 async function handleByKey(lab: Lab, members: readonly Transport[], count: number): Promise<Map<string, string[]>> {
   const handled = new Map<string, string[]>(KEYS.map((key) => [key, []]));
   const held = new Set<string>();
@@ -245,7 +245,7 @@ async function handleByKey(lab: Lab, members: readonly Transport[], count: numbe
   return handled;
 }
 
-/** A held, delayed or retried message blocks its key; a dead letter frees it. */
+/** A leased, delayed or retried message blocks its key. A dead letter frees it. */
 async function blocksItsKey(lab: Lab, transport: Transport): Promise<void> {
   await lab.send(transport, 'blocked', lab.messages(2, { orderingKey: 'k' }, 'k'));
   await lab.send(transport, 'blocked', lab.messages(1, { orderingKey: 'other' }, 'other'));
@@ -255,8 +255,8 @@ async function blocksItsKey(lab: Lab, transport: Transport): Promise<void> {
   await settle(lab, transport, held.slice(0, 1), { action: 'retry', delayMs: 200 });
   await lab.nothing(transport, 'blocked', 100);
   const again = await receiveOne(lab, transport, 'blocked');
-  lab.check.equal([lab.text(again), again.attempt], ['k0', 2], 'what comes after the delay');
+  lab.check.equal([lab.text(again), again.attempt], ['k0', 2], 'messages after the delay');
   await settle(lab, transport, [again], { action: 'reject', reason: 'enough' });
-  lab.check.equal(lab.text(await receiveOne(lab, transport, 'blocked')), 'k1', 'what the dead letter frees');
+  lab.check.equal(lab.text(await receiveOne(lab, transport, 'blocked')), 'k1', 'messages freed by the dead letter');
   await deadLetters(lab, transport, 'blocked', 1);
 }

@@ -9,14 +9,14 @@ import { messagesOf } from '../steps/summary.ts';
 const group = 'Payload';
 const encoder = new TextEncoder();
 
-/** Bytes that a store of text, a C string or a base64 of its own would change. */
+/** Bytes that a text store, a C string or a custom base64 would change. */
 const AWKWARD: readonly Uint8Array[] = [
   Uint8Array.from({ length: 256 }, (_, byte) => byte),
   ...[[0], [0, 0, 65, 0], [10], [13, 10, 13], [0xef, 0xbb, 0xbf, 65], [0xff, 0xfe, 65, 0], [0x80], [0xc0, 0x80]],
   ...[[0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82], [0x1a], [0x5c, 0x30], [34, 39, 96, 37, 59]],
 ].map((bytes) => Uint8Array.from(bytes));
 
-/** Text that a wrong idea of characters would change. */
+/** Text that wrong character handling would change. */
 const TEXTS: readonly string[] = [
   ...[
     'ä',
@@ -164,11 +164,11 @@ export const cases: readonly ConformanceCase[] = [
         value.fill(0);
         await Promise.all(calls);
         const got = await receiveOne(lab, transport, 'inbox');
-        lab.check.equal([lab.text(got), got.headers['kind']], [what, 'original'], 'what was sent');
+        lab.check.equal([lab.text(got), got.headers['kind']], [what, 'original'], 'sent message');
         got.body.fill(0);
         await settle(lab, transport, [got], { action: 'release' });
         const [again] = await consume(lab, transport, 'inbox', 1);
-        lab.check.equal(again && lab.text(again), what, 'what is delivered again');
+        lab.check.equal(again && lab.text(again), what, 'redelivered message');
         (await kv.get('key'))?.value.fill(0);
         const { value: kept } = (await kv.get('key')) ?? { value: value };
         lab.check.equal(lab.text({ body: kept }), what, 'the value of the entry');
@@ -223,16 +223,16 @@ export const cases: readonly ConformanceCase[] = [
       await Promise.all([...sends, ...publishes]);
       await lab.until('all events', () => events.length >= chunks.length);
       const expected = hashOf(chunks);
-      lab.check.equal(hashOf(got.map(({ body }) => body)), expected, 'hash of what the queue carried');
-      lab.check.equal(hashOf(events), expected, 'hash of what the topic carried');
+      lab.check.equal(hashOf(got.map(({ body }) => body)), expected, 'hash of the messages of the queue');
+      lab.check.equal(hashOf(events), expected, 'hash of the events of the topic');
     },
   },
 ];
 
-/** A Uint8Array by descent, as some libraries have them. */
+/** A subclass of Uint8Array, as some libraries use. */
 class Shout extends Uint8Array {}
 
-/** A message with `text` as its body, and in every field that is text as far as that may have it. */
+/** A message with `text` in its body and in every text field that allows it. */
 function spelled(text: string, index: number) {
   const legal = [...text.replaceAll(/\p{Cc}/gu, '.')].slice(0, 20).join('');
   const fields = { type: legal, from: legal, to: legal, correlationId: legal, causationId: legal };
@@ -256,7 +256,7 @@ function spoil(message: Spoilable): void {
   message.body = new Uint8Array(1);
 }
 
-/** Bytes as a plain array, so that what kind of view they are does not count. */
+/** Converts bytes to a plain array, to compare different kinds of views. */
 function plain(bytes: Uint8Array | undefined): number[] | undefined {
   return bytes && Array.from(bytes);
 }

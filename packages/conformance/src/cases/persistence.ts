@@ -1,4 +1,4 @@
-/** Persistence: what was acknowledged outlives clients, kills, damage and full disks. */
+/** Persistence: acknowledged data survives clients, kills, damage and full disks. */
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -50,7 +50,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(lab.recorder.lost(acknowledged), [], 'acknowledged and lost');
       lab.check.equal(lab.recorder.duplicates(), [], 'delivered more than once');
       const halves = got.filter((delivery) => lab.text(delivery) !== delivery.id.padEnd(BODY_BYTES, '.'));
-      lab.check.equal(halves, [], 'messages that are not what was sent');
+      lab.check.equal(halves, [], 'changed messages');
       await lab.send(transport, 'work', lab.messages(1));
     },
   },
@@ -89,9 +89,9 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the disk was full`);
       lab.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
       await client.run(TASKS, 'removeFile', ballast);
-      lab.check.equal(await takeAll(lab, client), ids, 'what came out of the full disk');
+      lab.check.equal(await takeAll(lab, client), ids, 'messages of the full disk');
       const again = await client.send('work', [{ body: new Uint8Array(1_000) }]);
-      lab.check.equal(again[0]?.status, 'stored', 'a send once there is room');
+      lab.check.equal(again[0]?.status, 'stored', 'a send after space is freed');
     },
   },
   {
@@ -111,7 +111,7 @@ export const cases: readonly ConformanceCase[] = [
       };
       await lab.check.rejects(attempt, 'PERMISSION_DENIED', 'opening and sending');
       const got = await drain(lab, await lab.reopen(), 'work');
-      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'what the store holds');
+      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'content of the store');
     },
   },
   {
@@ -134,7 +134,7 @@ export const cases: readonly ConformanceCase[] = [
 ];
 
 const BODY_BYTES = 2_000;
-/** The ids of 18 bursts, which dedupe must remember for two minutes (rule RQ7): 200 bytes for each with its indexes. */
+/** Space for the ids of 18 bursts, which dedupe keeps for two minutes (rule RQ7): 200 bytes each with indexes. */
 const REMEMBERED_BYTES = 18 * 64 * 200;
 const encoder = new TextEncoder();
 
@@ -172,7 +172,7 @@ async function inspect(lab: Lab, transport: Transport, revision: number): Promis
   check.equal([lab.text({ body: entry?.value ?? new Uint8Array() }), entry?.revision], ['value', revision], 'entry');
 }
 
-/** Gives the ids that were acknowledged before the kill. */
+/** Returns the ids acknowledged before the kill. */
 async function killWriter(lab: Lab, prefix: string): Promise<readonly string[]> {
   const writer = await lab.process();
   const load = await writer.produce('work', { prefix, batch: 20, bodyBytes: BODY_BYTES });
@@ -182,7 +182,7 @@ async function killWriter(lab: Lab, prefix: string): Promise<readonly string[]> 
   return load.sent;
 }
 
-/** Two mebibytes go through. */
+/** Sends and acks two mebibytes. */
 async function passBurst(lab: Lab, transport: Transport): Promise<void> {
   const body = new Uint8Array(32_768).fill(7);
   await lab.send(

@@ -29,11 +29,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(new Uint8Array(got.body), sent.body, 'body');
       lab.check.equal({ ...got.headers }, { ...sent.headers }, 'headers');
       lab.check.equal([got.queue, got.attempt], ['inbox', 1], 'queue and attempt');
-      lab.check.equal(
-        [got.topic, got.orderingKey, got.ttlLeftMs],
-        [undefined, undefined, undefined],
-        'what was not given',
-      );
+      lab.check.equal([got.topic, got.orderingKey, got.ttlLeftMs], [undefined, undefined, undefined], 'omitted fields');
       lab.check.between(got.sentAt, before, Date.now(), 'sentAt');
     },
   },
@@ -54,7 +50,7 @@ export const cases: readonly ConformanceCase[] = [
       const results = (await Promise.all(sends)).flat();
       await closed;
       const got = await consume(lab, receiver, 'inbox', 5);
-      lab.check.equal(texts(lab, got), ['a0', 'a1', 'a2', 'b0', 'b1'], 'what arrived');
+      lab.check.equal(texts(lab, got), ['a0', 'a1', 'a2', 'b0', 'b1'], 'received fields');
       onceEach(lab, idsOf(results));
     },
   },
@@ -73,7 +69,7 @@ export const cases: readonly ConformanceCase[] = [
       const silence = Promise.all(silent.map(({ name, client }) => lab.nothing(client, name, 150)));
       await Promise.all([silence, lab.send(sender, 'inbox.ann', lab.messages(3))]);
       const got = await consume(lab, sender, 'inbox.ann', 3);
-      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'what the mailbox got');
+      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'messages of the mailbox');
     },
   },
   {
@@ -93,8 +89,8 @@ export const cases: readonly ConformanceCase[] = [
       const { oldestAgeMs } = await queueInfo(receiver, 'not.configured');
       lab.check.between(oldestAgeMs, 1, performance.now() - began + ROUNDING_MS, 'the age of the oldest');
       const got = await consume(lab, receiver, 'not.configured', 20, 6);
-      lab.check.equal(texts(lab, got), texts(lab, sent), 'what was kept');
-      lab.check.equal((await queueInfo(receiver, 'not.configured')).oldestAgeMs, 0, 'the age when none is left');
+      lab.check.equal(texts(lab, got), texts(lab, sent), 'kept messages');
+      lab.check.equal((await queueInfo(receiver, 'not.configured')).oldestAgeMs, 0, 'the age without messages');
       lab.check.ok(
         got.every(({ attempt }) => attempt === 1),
         'a message that waited had its first attempt',
@@ -117,7 +113,7 @@ export const cases: readonly ConformanceCase[] = [
       const waiting = transport.queues.receive('inbox', { max: 10, waitMs: 10_000 });
       await lab.send(await lab.open(), 'inbox', lab.messages(1));
       const got = await waiting;
-      lab.check.equal(texts(lab, got), ['m0'], 'what woke the receive');
+      lab.check.equal(texts(lab, got), ['m0'], 'messages of the woken receive');
       lab.check.between(performance.now() - began, 0, 4_000, 'a receive that was woken took');
     },
   },
@@ -138,7 +134,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(new Set(got.map(({ receipt }) => receipt)).size, 201, 'different receipts');
       lab.check.ok(
         results.every(({ id }) => UUID_V7.test(id)),
-        'an id that was not given is a UUIDv7',
+        'a generated id is a UUIDv7',
       );
       lab.check.ok(
         got.every(({ receipt }) => Buffer.byteLength(receipt) <= 512),
@@ -171,7 +167,7 @@ export const cases: readonly ConformanceCase[] = [
         'early2',
         ...Array.from({ length: 50 }, (_, index) => `${Math.floor(index / 10)}.${index % 10}`),
       ];
-      lab.check.equal(texts(lab, got), expected, 'what was parked');
+      lab.check.equal(texts(lab, got), expected, 'parked messages');
       await lab.nothing(second, 'inbox', 100);
       onceEach(lab, idsOf(results));
     },
@@ -196,7 +192,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       await lab.send(transport, 'self', lab.messages(1, {}, 'second'));
       const both = texts(lab, (await Promise.all([waiting, further])).flat());
-      lab.check.equal(both.sort(), ['first0', 'second0'], 'what both waits got');
+      lab.check.equal(both.sort(), ['first0', 'second0'], 'messages of both receives');
     },
   },
 ];

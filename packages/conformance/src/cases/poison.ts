@@ -1,4 +1,4 @@
-/** Dead letters: handlers that give up, consumers that die of a message, crashes in mid-move. */
+/** Dead letters: handlers that reject, messages that kill consumers, crashes during dead-lettering. */
 
 import { RejectError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
@@ -49,12 +49,12 @@ export const cases: readonly ConformanceCase[] = [
         const victim = await lab.process();
         const [delivery] = await victim.receive('work', { waitMs: 10_000, consumer: `victim ${attempt}` });
         await victim.kill();
-        lab.check.equal([delivery?.id, delivery?.attempt], [poison?.id, attempt], `what victim ${attempt} got`);
+        lab.check.equal([delivery?.id, delivery?.attempt], [poison?.id, attempt], `messages of victim ${attempt}`);
       }
       const [next] = await lab.send(transport, 'work', lab.messages(1, {}, 'next'));
       const got = await lab.receive(transport, 'work', 1);
       await lab.ack(transport, got);
-      lab.check.equal(idsOf(got), [next?.id], 'what the next consumer gets');
+      lab.check.equal(idsOf(got), [next?.id], 'messages of the next consumer');
       await lab.nothing(transport, 'work', lab.beyond(500));
       const [letter] = await deadLetters(lab, transport, 'work', 1);
       const history = letter?.history.map(({ outcome, consumer }) => `${outcome} ${consumer}`);
@@ -91,7 +91,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Rejects many messages in small batches that are under way when the process is killed. */
+/** Rejects many messages in small batches, in flight when the process is killed. */
 async function rejectAndCrash(lab: Lab, client: RemoteClient, queue: string): Promise<void> {
   const held: Delivery[] = [];
   while (held.length < 120) held.push(...(await client.receive(queue, { max: 120 - held.length, waitMs: 2_000 })));

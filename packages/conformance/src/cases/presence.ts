@@ -1,4 +1,4 @@
-/** Registry: signs of life, of those who die, pause, and take over. */
+/** Registry: heartbeats of agents that die, pause, and take over. */
 
 import type { Bus, Lock, PresenceChange } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -25,12 +25,12 @@ export const cases: readonly ConformanceCase[] = [
       await dying.agent('@dying', { capabilities: ['die'] });
       const changes: PresenceChange[] = [];
       await bus.watchAgents((change) => void changes.push(change));
-      lab.check.equal((await bus.agents({ capability: 'die', online: true })).length, 1, 'who is online');
+      lab.check.equal((await bus.agents({ capability: 'die', online: true })).length, 1, 'online agents');
       const died = performance.now();
       await dying.transport.close();
       const offline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 0;
       await lab.until('it is offline', offline, lab.beyond(1_000) + 4_000);
-      await lab.until('watchers are told', () => changes.at(-1)?.kind === 'offline', 3_000);
+      await lab.until('watchers see it', () => changes.at(-1)?.kind === 'offline', 3_000);
       lab.check.between(performance.now() - died, 300, lab.beyond(1_000) + 6_000, 'it was offline after');
       lab.check.equal(
         changes.map(({ kind, agent }) => `${agent.name} ${kind}`),
@@ -44,7 +44,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       const asker = await bus.agent('@asker');
       for (const to of ['@dying', { capability: 'die' }] as const)
-        await lab.check.rejects(asker.request(to, 'any', null, LONG), 'NO_RESPONDER', 'a request to who died');
+        await lab.check.rejects(asker.request(to, 'any', null, LONG), 'NO_RESPONDER', 'a request to a dead agent');
       lab.check.equal((await bus.send('@dying', 'mail')).status, 'stored', 'its mailbox takes mail');
     },
   },
@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
         const leader = await lab.until(`term ${term} to begin`, () => terms[term], lab.beyond(500) + 5_000);
         await outlives(lab, async () => terms.length === term + 1 && !leader.lock.lost, performance.now() + 700);
         const died = performance.now();
-        // The last gives up its lock; the others die without a word.
+        // The last leader releases its lock; the others die without a release.
         if (term === 2) await leader.lock.release();
         else await leader.bus.transport.close();
         leader.isOver = term === 2;
@@ -73,7 +73,7 @@ export const cases: readonly ConformanceCase[] = [
       }
       await ended;
       const rivals = terms.map((term) => term.rivals);
-      lab.check.equal(rivals, [0, 0, 0, 0], 'others who led when one began');
+      lab.check.equal(rivals, [0, 0, 0, 0], 'other leaders at the start of a term');
       rises(
         lab,
         terms.map(({ lock }) => lock.token),
@@ -94,7 +94,7 @@ export const cases: readonly ConformanceCase[] = [
       await transport.kv.put('timed', Uint8Array.of(1), { ttlMs: 400 });
       await outlives(lab, async () => (await transport.kv.get('timed')) !== undefined, writing + 395);
       const gone = async (): Promise<boolean> => (await transport.kv.get('timed')) === undefined;
-      await lab.until('the entry is gone', gone, lab.beyond(2_000));
+      await lab.until('the key is deleted', gone, lab.beyond(2_000));
       await living.agent('@living', { ttlMs: 1_200 });
       const isOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 1;
       await outlives(lab, isOnline, performance.now() + 1_800);
@@ -133,19 +133,19 @@ interface Term {
   readonly bus: Bus;
   readonly lock: Lock;
   readonly at: number;
-  /** Others who still believed that they lead when this one began. */
+  /** Other agents that still considered themselves leader when this term began. */
   readonly rivals: number;
   isOver: boolean;
 }
 
-/** Waits to lead, and writes its term down. */
+/** Waits to become the leader and records its term. */
 async function lead(bus: Bus, terms: Term[]): Promise<void> {
   const lock = await bus.lock('leader', { ttlMs: 500, waitMs: Number.POSITIVE_INFINITY });
   const rivals = terms.filter((term) => !term.lock.lost && !term.isOver);
   terms.push({ bus, lock, at: performance.now(), rivals: rivals.length, isOver: false });
 }
 
-/** An agent whose process stands still for longer than it may be silent. */
+/** An agent whose process is frozen for longer than its presence. */
 async function pausedProcess(lab: Lab, bus: Bus): Promise<void> {
   const process = await lab.process();
   await process.run(module, 'registerAgent', '@paused');

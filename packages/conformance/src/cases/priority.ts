@@ -1,4 +1,4 @@
-/** Priority: strictly by it, higher first, then first in first out. */
+/** Priority: strictly higher first, FIFO within one priority. */
 
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -123,7 +123,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         sent.map(({ priority }) => priority),
         expected,
-        'priorities of what was sent',
+        'priorities of sent messages',
       );
       await lab.until('all events are in the bound queue', async () => {
         const [info] = await transport.admin.queues({ names: ['bound'] });
@@ -133,7 +133,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         bound.map(({ priority }) => priority),
         expected,
-        'priorities of what was published',
+        'priorities of published events',
       );
     },
   },
@@ -151,13 +151,13 @@ export const cases: readonly ConformanceCase[] = [
       const high = await lab.receive(other, 'line', 20);
       lab.check.ok(
         high.every(({ priority }) => priority === 9),
-        'what is ready above comes first',
+        'a ready message of higher priority is first',
       );
       const began = performance.now();
       lab.check.equal(
         lab.text(await receiveOne(lab, transport, 'line')),
         'low',
-        'what comes beside held and delayed ones',
+        'messages beside leased and delayed ones',
       );
       lab.check.between(performance.now() - began, 0, 2_000, 'the wait of the low one');
     },
@@ -168,7 +168,7 @@ function graded(priority: number, text = `p${priority}`): MessageInput {
   return { priority, body: Buffer.from(text) };
 }
 
-/** Waits until both messages are ready, so that their order and not their time decides. */
+/** Waits until both messages are ready, so that only their order decides. */
 async function readyAgain(lab: Lab, transport: Transport): Promise<void> {
   await lab.until('both messages are ready', async () => {
     const [info] = await transport.admin.queues({ names: ['line'] });

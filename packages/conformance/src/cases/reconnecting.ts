@@ -1,4 +1,4 @@
-/** Reconnect: clients outlive the loss of their server. */
+/** Reconnect: clients survive the loss of their server. */
 
 import type { StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -10,7 +10,7 @@ import { History } from '../faults/send-history.ts';
 
 const group = 'Reconnect';
 const powers = ['server'] as const;
-/** How long a client may take to be back once its server is. */
+/** Time limit for a client to reconnect after its server is back. */
 const BACK_MS = 20_000;
 
 export const cases: readonly ConformanceCase[] = [
@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
         lab.check.equal(
           there.map(({ name }) => name),
           ['worker'],
-          `who is registered after a ${fault}`,
+          `registered agents after a ${fault}`,
         );
       }
     },
@@ -61,17 +61,17 @@ export const cases: readonly ConformanceCase[] = [
       const began = performance.now();
       await history.send(transport, 'work', ['early'], { timeoutMs: 500 });
       lab.check.between(performance.now() - began, 0, 5_500, 'milliseconds until a call of 500 ms ended');
-      lab.check.ok(!history.acknowledged.has('early'), 'nothing is acknowledged while the server is gone');
+      lab.check.ok(!history.acknowledged.has('early'), 'nothing is acknowledged while the server is down');
       const patient = history.send(transport, 'work', ['patient'], { timeoutMs: BACK_MS });
       await lab.server.start();
       await patient;
-      lab.check.ok(history.acknowledged.has('patient'), 'what waited for the server is stored');
+      lab.check.ok(history.acknowledged.has('patient'), 'the waiting send is stored');
       const again = await transport.queues.send('work', [{ id: 'early', body: Buffer.from('early') }]);
       const early = again[0]?.status;
-      if (history.failed.has('early')) lab.check.equal(early, 'stored', 'what failed before');
+      if (history.failed.has('early')) lab.check.equal(early, 'stored', 'a repeated failed send');
       lab.check.ok(early === 'stored' || early === 'duplicate', `sent again: ${early}`);
       const got = await lab.receive(transport, 'work', 3, BACK_MS);
-      lab.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'what is stored');
+      lab.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'stored messages');
       await lab.ack(transport, got);
       await lab.nothing(transport, 'work', 200);
     },
@@ -93,7 +93,7 @@ export const cases: readonly ConformanceCase[] = [
       await lab.until('it tries again', () => wire.accepted > before + 1, BACK_MS);
       const began = wire.accepted;
       await new Promise((resolve) => setTimeout(resolve, 2_000));
-      lab.check.between(wire.accepted - began, 0, 100, 'connections that one client asked for in two seconds');
+      lab.check.between(wire.accepted - began, 0, 100, 'connection attempts of one client in two seconds');
       wire.heal();
       await isBack(lab, transport);
       await useIt(lab, transport);
@@ -115,11 +115,11 @@ export const cases: readonly ConformanceCase[] = [
       const before = wire.accepted;
       await lab.until('it looks for its server', () => wire.accepted > before, BACK_MS);
       await within(8_000, 'a client without a server did not close within 8 s', transport.close());
-      // A connection that was asked for before may still be on its way.
+      // A connection attempt made before the close may still arrive.
       await new Promise((resolve) => setTimeout(resolve, 200));
       const after = wire.accepted;
       await new Promise((resolve) => setTimeout(resolve, 1_500));
-      lab.check.equal(wire.accepted, after, 'connections asked for once it was closed');
+      lab.check.equal(wire.accepted, after, 'connection attempts after the close');
       lab.check.equal(transport.state, 'closed', 'its state');
     },
   },
@@ -219,7 +219,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         all.filter(([, end]) => end === 'done'),
         [],
-        'done while the server was gone',
+        'done while the server was down',
       );
       await lab.server.start();
       await isBack(lab, transport);
@@ -268,7 +268,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         got.map(([delivery]) => delivery && lab.text(delivery)),
         mailboxes,
-        'what each got',
+        'messages of each client',
       );
     },
   },
@@ -287,16 +287,16 @@ export const cases: readonly ConformanceCase[] = [
       transport.onState((change) => changes.push(change));
       for (let round = 0; round < 2; round += 1) {
         lab.server.wire.block();
-        await lab.until('it says that it looks for its server', () => transport.state === 'reconnecting', BACK_MS);
+        await lab.until('it reports `reconnecting`', () => transport.state === 'reconnecting', BACK_MS);
         lab.server.wire.heal();
-        await lab.until('it says that it is open', () => transport.state === 'open', BACK_MS);
+        await lab.until('it reports `open`', () => transport.state === 'open', BACK_MS);
       }
       await transport.close();
       const states = changes.map(({ state }) => state);
       const loss = ['reconnecting', 'open'];
       lab.check.equal(states, [...loss, ...loss, 'closing', 'closed'], 'the changes');
       for (const { state, error } of changes)
-        if (state === 'reconnecting') lab.check.equal(error?.code, 'UNAVAILABLE', 'why it was lost');
+        if (state === 'reconnecting') lab.check.equal(error?.code, 'UNAVAILABLE', 'error code of the loss');
     },
   },
 ];
@@ -307,7 +307,7 @@ async function strike({ server }: Lab, fault: 'cut' | 'restart' | 'kill'): Promi
   await server.start();
 }
 
-/** Resolves once a call is answered again. */
+/** Resolves when a call succeeds again. */
 async function isBack(lab: Lab, transport: Transport, withinMs = BACK_MS): Promise<void> {
   const asks = (): Promise<boolean> =>
     transport.kv.get('anything', { timeoutMs: 2_000 }).then(
@@ -336,5 +336,5 @@ async function endOf(lab: Lab, what: string, call: Promise<unknown>): Promise<st
 }
 
 function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
-  return durability === 'none' ? 'It declares that it keeps nothing.' : undefined;
+  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

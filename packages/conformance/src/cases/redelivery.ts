@@ -1,4 +1,4 @@
-/** Acknowledging: what comes again, as which attempt, and in what shape. */
+/** Acknowledging: redelivery, attempt numbers and unchanged content. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -55,7 +55,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(texts(lab, again).sort(), ['m1', 'm4', 'm6'], 'delivered before');
       lab.check.ok(
         got.every(({ attempt }) => attempt <= 2),
-        'none has more than two attempts',
+        'no message has more than two attempts',
       );
     },
   },
@@ -93,12 +93,12 @@ export const cases: readonly ConformanceCase[] = [
       const first = await receiveOne(lab, transport, 'work');
       const began = performance.now();
       await settle(lab, transport, [first], { action: 'retry', delayMs: 300 });
-      lab.check.equal(lab.text(await receiveOne(lab, transport, 'work')), 'm1', 'what passes it');
+      lab.check.equal(lab.text(await receiveOne(lab, transport, 'work')), 'm1', 'messages ahead of it');
       await holds(lab, transport, 'work', { delayed: 1, ready: 0 });
       const again = await receiveOne(lab, await lab.open(), 'work');
       const tookMs = performance.now() - began;
       lab.check.between(tookMs, 300 - ROUNDING_MS, lab.beyond(300) + 3_000, 'the way back');
-      lab.check.equal([lab.text(again), again.attempt], ['m0', 2], 'what came back');
+      lab.check.equal([lab.text(again), again.attempt], ['m0', 2], 'redelivered messages');
     },
   },
   {
@@ -129,7 +129,11 @@ export const cases: readonly ConformanceCase[] = [
       };
       await Promise.all(members.map(work));
       lab.check.equal(lab.recorder.repeated(), [], 'attempts that were delivered twice');
-      lab.check.equal([lab.recorder.lost(ids), lab.recorder.all.length], [[], 600], 'lost, and deliveries in all');
+      lab.check.equal(
+        [lab.recorder.lost(ids), lab.recorder.all.length],
+        [[], 600],
+        'lost messages, and all deliveries',
+      );
       await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },
   },
@@ -166,6 +170,6 @@ function spoilHeaders(delivery: Delivery): void {
   try {
     (delivery.headers as Record<string, string>)['kind'] = 'spoiled';
   } catch {
-    // Frozen headers are as good as copied ones.
+    // Frozen headers are as safe as copies.
   }
 }

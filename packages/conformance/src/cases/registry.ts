@@ -1,4 +1,4 @@
-/** Registry: who is there, who can do what, and what is known of those who go. */
+/** Registry: listed agents, their capabilities, and agents that go offline. */
 
 import type { Agent, AgentInfo, Bus } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -31,19 +31,19 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         [online, capabilities, limit, note],
         [true, ['build', 'review'], 7, options.note],
-        'what it said',
+        'registered fields',
       );
       lab.check.equal([instances.length, instances[0]?.instance], [1, agent.instance], 'instances');
       lab.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
-      await lab.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting who is online');
+      await lab.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting an online agent');
       await agent.close();
       lab.check.equal(namesOf(await other.agents({ online: true })), ['@worker.two'], 'online');
       const [offline] = await other.agents({ online: false });
       lab.check.equal([offline?.name, offline?.limit, offline?.instances], ['@worker.one', 0, []], 'offline');
       const forgotten = [await other.forgetAgent('@worker.one'), await other.forgetAgent('@worker.one')];
       lab.check.equal(forgotten, [true, false], 'forgotten, once');
-      lab.check.equal(namesOf(await bus.agents()), ['@worker.two'], 'who is left');
-      await lab.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to who was forgotten');
+      lab.check.equal(namesOf(await bus.agents()), ['@worker.two'], 'remaining agents');
+      await lab.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to a forgotten agent');
     },
   },
   {
@@ -62,7 +62,7 @@ export const cases: readonly ConformanceCase[] = [
       const second = await (await lab.bus()).agent('@worker', { capabilities: ['new'] });
       const [after] = await sender.agents();
       lab.check.equal([after?.name, after?.registeredAt], [before?.name, before?.registeredAt], 'identity');
-      lab.check.equal([after?.capabilities, after?.online], [['new'], true], 'what changed');
+      lab.check.equal([after?.capabilities, after?.online], [['new'], true], 'changes');
       lab.check.ok(second.instance !== first.instance, 'the instance is another');
       const third = await (await lab.bus()).agent('@worker', { capabilities: ['more'] });
       const [both] = await sender.agents();
@@ -92,7 +92,7 @@ export const cases: readonly ConformanceCase[] = [
       const told: [string[], string[]] = [[], []];
       for (const [index, watching] of [one, two].entries())
         await watching.watchAgents(({ kind, agent }) => void told[index]?.push(`${agent.name} ${kind}`));
-      lab.check.equal(told[0], ['@early online'], 'told about who was there');
+      lab.check.equal(told[0], ['@early online'], 'changes for agents that were online before');
       const expected = ['@early online'];
       for (let round = 0; round < 3; round += 1) {
         const agents = await Promise.all(['@a', '@b'].map((name) => bus.agent(`${name}.${round}`)));
@@ -101,9 +101,9 @@ export const cases: readonly ConformanceCase[] = [
         await Promise.all(agents.map((agent) => agent.close()));
         expected.push(...agents.map(({ name }) => `${name} offline`));
       }
-      await lab.until('all is told', () => told.every((list) => list.length >= expected.length));
+      await lab.until('all changes are reported', () => told.every((list) => list.length >= expected.length));
       await reached(lab, performance.now() + 550);
-      for (const list of told) lab.check.equal(list.toSorted(), expected.toSorted(), 'what a watcher was told');
+      for (const list of told) lab.check.equal(list.toSorted(), expected.toSorted(), 'changes seen by a watcher');
       for (const list of told) lab.check.ok(inTurn(list), `coming before going: ${list.join(', ')}`);
     },
   },
@@ -127,8 +127,8 @@ export const cases: readonly ConformanceCase[] = [
       const counts = ['@js', '@ts'].map((name) => sent.filter(({ to }) => to === name).length);
       lab.check.equal(counts, [4, 4], 'jobs for each of two');
       for (const agent of agents) agent.handle('who', () => agent.name);
-      lab.check.equal(await bus.request({ capability: 'go' }, 'who', null, LONG), '@go', 'who answers');
-      await lab.check.rejects(bus.send({ capability: 'rust' }, 'job'), 'NO_RESPONDER', 'a job nobody can do');
+      lab.check.equal(await bus.request({ capability: 'go' }, 'who', null, LONG), '@go', 'responding agent');
+      await lab.check.rejects(bus.send({ capability: 'rust' }, 'job'), 'NO_RESPONDER', 'a capability without an agent');
     },
   },
   {
@@ -159,10 +159,10 @@ export const cases: readonly ConformanceCase[] = [
       await outlives(lab, () => everybodySees(buses, all), performance.now() + 1_000);
       for (const agent of agents) {
         const answers = all.map((name) => agent.request(name, 'who', null, LONG));
-        lab.check.equal(await Promise.all(answers), all, `who answers ${agent.name}`);
+        lab.check.equal(await Promise.all(answers), all, `responding agent for ${agent.name}`);
       }
       await Promise.all(agents.map((agent) => agent.close()));
-      lab.check.ok(await everybodySees(buses, []), 'all see that nobody is online');
+      lab.check.ok(await everybodySees(buses, []), 'no agent is online');
     },
   },
   {
@@ -177,7 +177,7 @@ export const cases: readonly ConformanceCase[] = [
       const names = Array.from({ length: 1_000 }, (_, index) => `@crowd.${String(index).padStart(4, '0')}`);
       const [first = await lab.bus()] = buses;
       const agents = await Promise.all(names.map((name, index) => (buses[index % 4] ?? first).agent(name)));
-      lab.check.equal(namesOf(await first.agents({ online: true })), names, 'who is online');
+      lab.check.equal(namesOf(await first.agents({ online: true })), names, 'online agents');
       for (let index = 0; index < 1_000; index += 97) await first.send(names[index] ?? '', 'mail', index);
       for (const [index, agent] of agents.entries()) {
         if (index % 97 !== 0 && index % 101 !== 0) continue;
@@ -187,7 +187,7 @@ export const cases: readonly ConformanceCase[] = [
         await mail[0]?.ack();
       }
       await Promise.all(agents.slice(0, 900).map((agent) => agent.close()));
-      lab.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'who stayed');
+      lab.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'remaining agents');
     },
   },
 ];
@@ -197,7 +197,7 @@ async function everybodySees(buses: readonly Bus[], names: readonly string[]): P
   return seen.every((agents) => agents.map(({ name }) => name).join() === names.join());
 }
 
-/** Whether each comes before it goes, and is never told to come or go twice in a row. */
+/** Returns true if each agent arrives before it departs and no event repeats. */
 function inTurn(told: readonly string[]): boolean {
   const online = new Set<string>();
   return told.every((one) => {

@@ -1,4 +1,4 @@
-/** Replay: reading a log from where one likes, and going on from where one stood. */
+/** Replay: reading a log from any position, and resuming. */
 
 import type { From, Subscription, TopicEvent, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -76,8 +76,8 @@ export const cases: readonly ConformanceCase[] = [
       const late = await publishTexts(lab, publisher, 'news', 20, 'late');
       await whole.has([...early, ...late], 'the reader that reads all');
       const rest = await follow(lab, publisher, 'news', { from: { after: stopped.position ?? '' } });
-      await rest.has([...early.slice(7), ...late], 'the reader that goes on');
-      lab.check.equal(stopped.texts, early.slice(0, 7), 'what it had read before');
+      await rest.has([...early.slice(7), ...late], 'the resuming reader');
+      lab.check.equal(stopped.texts, early.slice(0, 7), 'events read before');
       lab.check.equal(texts(lab, await consume(lab, client, 'one', 20)), late, 'the queue that was read');
       lab.check.equal(texts(lab, await consume(lab, client, 'two', 40)), [...early, ...late], 'the queue that was not');
     },
@@ -106,7 +106,7 @@ export const cases: readonly ConformanceCase[] = [
       await settle(lab, client, late.reverse(), { action: 'release' });
       const rest = await consume(lab, await lab.open(), 'group', 9);
       const wanted = lab.messages(12).filter((_, at) => ![9, 2, 5].includes(at));
-      lab.check.equal(texts(lab, rest).sort(), texts(lab, wanted).sort(), 'what is left of the group');
+      lab.check.equal(texts(lab, rest).sort(), texts(lab, wanted).sort(), 'remaining events of the group');
       await lab.nothing(client, 'group', 50);
     },
   },
@@ -138,7 +138,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         told.filter((one) => !first?.includes(one)),
         [],
-        'positions that the publishers were told',
+        'positions in the results of the publishers',
       );
       lab.check.equal(new Set(live[0]?.events.map(({ position }) => position)).size, results.length, 'positions');
     },
@@ -159,10 +159,14 @@ export const cases: readonly ConformanceCase[] = [
       await publisher.topics.bind('replayed', 'news', { from: 'start' });
       await publisher.topics.bind('group', 'news', { from: 'start' });
       lab.check.equal(texts(lab, await consume(lab, member, 'replayed', 20)), sent, 'the history in a queue');
-      lab.check.equal(texts(lab, await consume(lab, member, 'group', 8)), sent.slice(12), 'what the group had left');
+      lab.check.equal(
+        texts(lab, await consume(lab, member, 'group', 8)),
+        sent.slice(12),
+        'remaining events of the group',
+      );
       await lab.nothing(member, 'group', 100);
       const late = await publishTexts(lab, publisher, 'news', 2, 'late');
-      lab.check.equal(texts(lab, await consume(lab, member, 'group', 2)), late, 'what the group gets then');
+      lab.check.equal(texts(lab, await consume(lab, member, 'group', 2)), late, 'next events of the group');
     },
   },
   {
@@ -180,23 +184,23 @@ export const cases: readonly ConformanceCase[] = [
         if (seen.length > 9) throw new Error('crashed after handling');
       });
       const error = await failing.ended;
-      lab.check.equal([error?.code, error?.message], ['INTERNAL', 'crashed after handling'], 'what ended it');
+      lab.check.equal([error?.code, error?.message], ['INTERNAL', 'crashed after handling'], 'error of the end');
       const handled = idsOf(results).indexOf(seen.at(-1)?.id ?? '') + 1;
       const stands = results.findIndex(({ position }) => position === failing.position) + 1;
       lab.check.between(stands, handled - 4, handled - 1, 'where it stands is before the batch that failed');
       const rest = await follow(lab, await lab.open(), 'news', { from: { after: failing.position ?? '' } });
-      await rest.has(texts(lab, lab.messages(20)).slice(stands), 'what comes again, and the rest');
+      await rest.has(texts(lab, lab.messages(20)).slice(stands), 'redelivered and remaining events');
     },
   },
 ];
 
-/** What a reader had read when it was closed, and where it stood. */
+/** The events a reader got before its close, and its position. */
 interface Read {
   readonly texts: readonly string[];
   readonly position: string | undefined;
 }
 
-/** Reads `count` events one by one and closes. */
+/** Reads `count` events one at a time and closes. */
 async function readSome(lab: Lab, client: Transport, from: From, count: number): Promise<Read> {
   const read: string[] = [];
   const over = Promise.withResolvers<void>();
@@ -211,7 +215,7 @@ async function readSome(lab: Lab, client: Transport, from: From, count: number):
   return { texts: read, position: subscription.position };
 }
 
-/** A subscription that has seen nothing yet stands, where it says so, before what comes next. */
+/** A subscription without events has a position before the next event, if it has one. */
 async function assertFresh(lab: Lab, client: Transport): Promise<void> {
   const { subscription } = await follow(lab, client, 'other');
   const { position } = subscription;
@@ -219,10 +223,10 @@ async function assertFresh(lab: Lab, client: Transport): Promise<void> {
   const sent = await publishTexts(lab, client, 'other', 2);
   if (position === undefined) return;
   const log = await follow(lab, client, 'other', { from: { after: position } });
-  await log.has(sent, 'what came after a subscription that had seen nothing');
+  await log.has(sent, 'events after the position of a subscription without events');
 }
 
-/** Where a subscription that gets one event at a time stands after each of `count`. */
+/** Returns the positions of a subscription after each of `count` events. */
 async function placesOf(lab: Lab, client: Transport, count: number): Promise<(string | undefined)[]> {
   const places: (string | undefined)[] = [];
   let began = 0;

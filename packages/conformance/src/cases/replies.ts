@@ -1,4 +1,4 @@
-/** Request and reply: many replies, replies that come twice, and parties that go away. */
+/** Request and reply: streams, duplicate replies, and a lost requester or responder. */
 
 import type { RequestOptions } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -7,9 +7,9 @@ import { moduleOf } from '../processes/programs/module-of.ts';
 import { LONG, pair, untilFired } from '../steps/requesting.ts';
 
 const group = 'Request/reply';
-/** What may be on its way to a slow reader: 64 of credit, and what its own side has buffered. */
+/** Replies in flight to a slow reader: 64 of credit and the buffer of its own side. */
 const MOST_AHEAD = 100;
-/** Who asks whom goes away in midst of it is told so by one of these. */
+/** Error codes of a request whose responder closes during it. */
 const GONE = ['CLOSED', 'NO_RESPONDER', 'HANDLER_FAILED', 'UNAVAILABLE', 'TIMEOUT'] as const;
 const serving = moduleOf('serving');
 
@@ -38,15 +38,15 @@ export const cases: readonly ConformanceCase[] = [
         read += 1;
         if (read !== 5) continue;
         await standsStill(lab, () => given);
-        lab.check.between(given, 5, 5 + MOST_AHEAD, 'given to a reader that has read five');
+        lab.check.between(given, 5, 5 + MOST_AHEAD, 'sent to a reader that has read five');
       }
       lab.check.equal(read, 400, 'parts');
       lab.check.equal(await stream.result, 'counted to 400', 'the end');
       for await (const part of asker.requestStream('@service', 'count', 100_000, LONG)) if (part === 3) break;
       await lab.until('the handler learns that its reader left', () => left.has(100_000));
-      lab.check.between(given, 3, 3 + MOST_AHEAD, 'given to a reader that left');
+      lab.check.between(given, 3, 3 + MOST_AHEAD, 'sent to a reader that stopped');
       const last = await asker.request('@service', 'count', 3, LONG);
-      lab.check.equal(last, 'counted to 3', 'the answer without its parts');
+      lab.check.equal(last, 'counted to 3', 'the reply without its parts');
     },
   },
   {
@@ -77,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
       await answering.close({ drainMs: 0 });
       const late = await third;
       if (late !== 'too late') await lab.check.rejects(Promise.reject(late), GONE, 'a request to the bus that closed');
-      lab.check.between(performance.now() - began, 0, 10_000, 'ending all that took');
+      lab.check.between(performance.now() - began, 0, 10_000, 'closing them took');
     },
   },
   {
@@ -101,7 +101,7 @@ export const cases: readonly ConformanceCase[] = [
       const bus = await lab.bus();
       const second = await bus.agent('@service', { leaseMs: 500 });
       second.handle('work', ({ type }) => `done: ${type}`);
-      lab.check.equal(await durable, 'done: work', 'the answer of the other instance');
+      lab.check.equal(await durable, 'done: work', 'the reply of the other instance');
       const error = await request;
       await lab.check.rejects(Promise.reject(error), GONE, 'the request that is not durable');
       lab.check.between(performance.now() - began, 0, 10_000, 'hearing of it took');
@@ -131,8 +131,8 @@ export const cases: readonly ConformanceCase[] = [
           await message.reply(`again: ${message.body}`);
           await message.ack();
         }
-        lab.check.equal(await first, `one: first ${round}`, 'the answer that came first');
-        lab.check.equal(await second, `again: second ${round}`, 'the answer to the next request');
+        lab.check.equal(await first, `one: first ${round}`, 'the first reply');
+        lab.check.equal(await second, `again: second ${round}`, 'the reply to the next request');
       }
       const { admin } = await lab.transport();
       await lab.until('no reply is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
@@ -152,18 +152,18 @@ export const cases: readonly ConformanceCase[] = [
       const lost = asker.request('@service', 'by hand', 'last', { ...LONG, durable: true }).catch(() => 'lost');
       const [question] = await service.receive({ waitMs: 10_000 });
       await dying.transport.close();
-      lab.check.equal(await lost, 'lost', 'what became of the request here');
+      lab.check.equal(await lost, 'lost', 'result of the lost request');
       const left = await transport.admin.queues({ prefix: '$reply.' });
-      lab.check.ok(left.length > 0, 'the queue for its replies is still there');
+      lab.check.ok(left.length > 0, 'its reply queue still exists');
       for (const { name, settings } of left) {
-        lab.check.between(settings.expireIdleMs, 1_000, 604_800_000, `${name} goes when idle for`);
+        lab.check.between(settings.expireIdleMs, 1_000, 604_800_000, `idle expiry of ${name}`);
         await transport.queues.configure(name, { expireIdleMs: 1_000 });
       }
       const gone = async () => (await transport.admin.queues({ prefix: '$reply.' })).length === 0;
-      await lab.until('they are gone', gone, lab.beyond(4_000) + lab.capabilities.reclaimMs);
+      await lab.until('the reply queues are deleted', gone, lab.beyond(4_000) + lab.capabilities.reclaimMs);
       await question?.reply('nobody waits');
       await question?.ack();
-      lab.check.ok(await gone(), 'an answer brings no queue back');
+      lab.check.ok(await gone(), 'a late reply does not create a queue');
       const offline = async () =>
         (await (await lab.bus()).agents({ online: true })).every(({ name }) => name !== '@asker');
       await lab.until('it counts as offline', offline);
@@ -171,7 +171,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Resolves when a number has not changed for a while. */
+/** Resolves when the number has stopped changing. */
 async function standsStill(lab: Lab, number: () => number): Promise<void> {
   let [seen, since] = [number(), performance.now()];
   await lab.until('it stands still', () => {

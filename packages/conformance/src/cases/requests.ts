@@ -1,4 +1,4 @@
-/** Request and reply: one question, one outcome. */
+/** Request and reply: one outcome per request. */
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -34,9 +34,9 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(
         await asker.request('@service', 'who', null, options),
         { id: 'string', type: 'who', from: '@asker', to: '@service', ...withoutTime(options), hops: 0 },
-        'what the handler saw',
+        'message of the handler',
       );
-      lab.check.equal(await asker.request('@service', 'nothing', undefined, LONG), undefined, 'an answer of nothing');
+      lab.check.equal(await asker.request('@service', 'nothing', undefined, LONG), undefined, 'an empty reply');
     },
   },
   {
@@ -85,17 +85,17 @@ export const cases: readonly ConformanceCase[] = [
       service.handle('quick', () => 'here');
       const began = performance.now();
       const request = asker.request('@service', 'slow', null, { timeoutMs: 1_000 });
-      const error = await lab.check.rejects(request, 'TIMEOUT', 'an answer that does not come');
+      const error = await lab.check.rejects(request, 'TIMEOUT', 'a missing reply');
       lab.check.between(performance.now() - began, 995, 6_000, 'the time-out came after');
       lab.check.equal([error.retryable, error.outcome], [true, 'unknown'], 'retryable and outcome');
-      await lab.until('the handler learns that nobody waits', () => begun === 1 && ended === 1);
+      await lab.until('the handler is aborted', () => begun === 1 && ended === 1);
       const queues = await replyQueues(lab);
       const more = Array.from({ length: 20 }, () => asker.request('@service', 'slow', null, { timeoutMs: 100 }));
       const codes = await Promise.all(more.map((one) => one.catch(({ code }: BusbarError) => code)));
-      lab.check.equal(new Set(codes), new Set(['TIMEOUT']), 'what became of twenty more');
+      lab.check.equal(new Set(codes), new Set(['TIMEOUT']), 'results of twenty more');
       await lab.until('their handlers too', () => begun === ended);
       lab.check.between((await replyQueues(lab)).length, 0, queues.length, 'queues for replies after twenty more');
-      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next answer');
+      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next reply');
     },
   },
   {
@@ -117,13 +117,13 @@ export const cases: readonly ConformanceCase[] = [
         ['an agent that never was', '@nobody', 'any'],
         ['an agent that went', '@gone', 'any'],
         ['an agent that only has a mailbox', '@silent', 'any'],
-        ['a type that nobody handles', '@service', 'unknown'],
-        ['a capability that nobody has', { capability: 'none' }, 'any'],
+        ['a type without a handler', '@service', 'unknown'],
+        ['a capability without an agent', { capability: 'none' }, 'any'],
       ] as const) {
         const error = await lab.check.rejects(asker.request(to, type, null, LONG), 'NO_RESPONDER', what);
         lab.check.equal(error.outcome, 'failed', `outcome for ${what}`);
       }
-      lab.check.between(performance.now() - began, 0, 8_000, 'five answers that nobody is there took');
+      lab.check.between(performance.now() - began, 0, 8_000, 'five requests without a responder took');
     },
   },
   {
@@ -149,7 +149,7 @@ export const cases: readonly ConformanceCase[] = [
         const { cause } = error as { cause?: unknown };
         lab.check.ok(cause instanceof Error, `the cause of ${type} is an error`);
         const { name: had, message: said } = cause as Error;
-        lab.check.equal(had, name, `name of what ${type} threw`);
+        lab.check.equal(had, name, `name of the error thrown by ${type}`);
         lab.check.ok(said.includes(message), `${type} says ${message}: ${said}`);
         if (type === 'own') lab.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of an error of Busbar');
       }
@@ -177,15 +177,15 @@ export const cases: readonly ConformanceCase[] = [
         const leave = new AbortController();
         const bounds = round === 0 ? { timeoutMs: 1_000 } : { ...LONG, signal: leave.signal };
         const first = asker.request('@service', 'hold', late, bounds);
-        const refusal = lab.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'an answer that is held back');
+        const refusal = lab.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'a delayed reply');
         await lab.until('it is handled', () => begun.has(late));
         leave.abort();
         await refusal;
         const second = asker.request('@service', 'hold', next, LONG);
         gates.get(late)?.resolve();
-        await lab.until('the late answer was given', () => answered.has(late) && begun.has(next));
+        await lab.until('the late reply was sent', () => answered.has(late) && begun.has(next));
         gates.get(next)?.resolve();
-        lab.check.equal(await second, next, 'the answer to the next request');
+        lab.check.equal(await second, next, 'the reply to the next request');
       }
     },
   },
@@ -206,16 +206,16 @@ export const cases: readonly ConformanceCase[] = [
       const abort = new AbortController();
       const began = performance.now();
       const request = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
-      const refusal = lab.check.rejects(request, 'ABORTED', 'a request whose signal fired');
-      await lab.until('the handler is at work', () => contexts.length === 1);
+      const refusal = lab.check.rejects(request, 'ABORTED', 'an aborted request');
+      await lab.until('the handler is running', () => contexts.length === 1);
       abort.abort(new Error('enough'));
       await refusal;
       lab.check.between(performance.now() - began, 0, 5_000, 'the abort took');
       await lab.until('the handler learns of it', () => contexts[0]?.signal.aborted);
       const late = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
-      const error = await lab.check.rejects(late, 'ABORTED', 'a request whose signal had fired');
-      lab.check.equal(error.outcome, 'failed', 'outcome of what was never asked');
-      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next answer');
+      const error = await lab.check.rejects(late, 'ABORTED', 'a request with an aborted signal');
+      lab.check.equal(error.outcome, 'failed', 'outcome of an unsent request');
+      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next reply');
       await reached(lab, performance.now() + 100);
       lab.check.equal(contexts.length, 1, 'requests that reached the handler');
     },
@@ -231,7 +231,7 @@ const THROWN: Readonly<Record<string, unknown>> = {
   nothing: undefined,
 };
 
-/** By type: the name of the cause, and what its message has in it. */
+/** By type: the name of the cause and a part of its message. */
 const TOLD: readonly (readonly [type: string, name: string, message: string])[] = [
   ['error', 'Error', 'broke'],
   ['type-error', 'TypeError', 'of undefined'],

@@ -1,4 +1,4 @@
-/** Persistence: what a server keeps when it is restarted or killed under load. */
+/** Persistence: a server restarted or killed under load. */
 
 import type { ConformanceCase } from '../case.ts';
 import type { Lab } from '../context/test-context.ts';
@@ -59,5 +59,5 @@ async function killAndStart({ server, random }: Lab): Promise<number> {
 }
 
 function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
-  return durability === 'none' ? 'It declares that it keeps nothing.' : undefined;
+  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

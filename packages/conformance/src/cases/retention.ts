@@ -1,4 +1,4 @@
-/** Replay: what retention has taken is told, never skipped. */
+/** Replay: events removed by retention are reported, never skipped silently. */
 
 import { type ErrorCode, isBusbarError } from '@busbar/api';
 import type { Capabilities, MessageInput, OnEvents, Subscription, Transport } from '@busbar/api/transport';
@@ -21,7 +21,7 @@ export const cases: readonly ConformanceCase[] = [
     timeoutMs: 90_000,
     alone: true,
     notApplicable: ({ retention }) =>
-      isReachable(retention) ? undefined : 'Its history is longer than what the case can write in reasonable time.',
+      isReachable(retention) ? undefined : 'Its history is too long to fill in reasonable time.',
     async run(lab) {
       const [publisher, client] = [await lab.transport(), await lab.open()];
       await publisher.topics.bind('mine', 'news');
@@ -32,7 +32,7 @@ export const cases: readonly ConformanceCase[] = [
         seen.push(...texts(lab, events));
         await gate.promise;
       });
-      await lab.until('the slow one is at work', () => seen.length === 1);
+      await lab.until('the slow subscriber is running', () => seen.length === 1);
       await overflow(lab, publisher);
       const isExpired = async (): Promise<boolean> =>
         (await codeOf(lab, client, first?.position ?? '')) === 'POSITION_EXPIRED';
@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
       gate.resolve();
       await endsWithoutGap(lab, slow, seen);
       const kept = texts(lab, await consume(lab, client, 'mine', 6));
-      lab.check.equal(kept, texts(lab, lab.messages(6)), 'what the bound queue had not settled');
+      lab.check.equal(kept, texts(lab, lab.messages(6)), 'unsettled events of the bound queue');
       await readsWhatIsKept(lab, client);
       lab.check.equal(await codeOf(lab, client, 'no position of this store'), 'INVALID_ARGUMENT', 'a foreign position');
     },
@@ -51,7 +51,7 @@ function isReachable({ maxBytes, maxEvents }: Capabilities['retention']): boolea
   return maxBytes <= BODY_BYTES * MOST_BODIES || maxEvents <= MOST_EVENTS;
 }
 
-/** Publishes more than is kept, by bytes or by number, whichever is less work. */
+/** Publishes more than retention keeps, by bytes or by number, whichever is less work. */
 async function overflow(lab: Lab, publisher: Transport): Promise<void> {
   const { maxBytes, maxEvents } = lab.capabilities.retention;
   const bodies = Math.ceil(maxBytes / BODY_BYTES) + 8;
@@ -72,7 +72,7 @@ function subscribeSlowly(client: Transport, onEvents: OnEvents): Promise<Subscri
   return client.topics.subscribe('news', { from: 'start', max: 1 }, onEvents);
 }
 
-/** The code with which subscribing after a position is refused. */
+/** Returns the error code of a subscribe after `position`. */
 async function codeOf(lab: Lab, client: Transport, after: string): Promise<ErrorCode | undefined> {
   try {
     const { subscription } = await follow(lab, client, 'news', { from: { after } });
@@ -84,11 +84,11 @@ async function codeOf(lab: Lab, client: Transport, after: string): Promise<Error
   }
 }
 
-/** From its start the log gives everything that is kept, once, and goes on with what comes. */
+/** A subscription from the start gets every kept event once, then new ones. */
 async function readsWhatIsKept(lab: Lab, client: Transport): Promise<void> {
   const log = await follow(lab, client, '>', { from: 'start' });
   await publish(lab, client, 'news', lab.messages(1, {}, 'fresh'));
-  await lab.until('all that is kept, and the next', () => log.events.at(-1)?.topic === 'news', 20_000);
+  await lab.until('all kept events and the next one', () => log.events.at(-1)?.topic === 'news', 20_000);
   lab.check.equal(log.events[0]?.topic, 'bulk', 'the topic of the oldest that is kept');
   const topics = await client.admin.topics();
   const kept = topics.reduce((sum, { events }) => sum + events, 0);
@@ -96,13 +96,13 @@ async function readsWhatIsKept(lab: Lab, client: Transport): Promise<void> {
   lab.check.equal(new Set(log.events.map(({ id }) => id)).size, log.events.length, 'different events');
 }
 
-/** A subscriber that was overtaken ends with an error after a part without gap, or had all at hand. */
+/** A subscriber overtaken by retention gets events without a gap, then an error, or it gets all events. */
 async function endsWithoutGap(lab: Lab, subscription: Subscription, seen: readonly string[]): Promise<void> {
   let code: string | undefined;
   void subscription.ended.then((error) => {
     code = error?.code;
   });
   await lab.until('the slow one ends or has all', () => code !== undefined || seen.length === 6, 10_000);
-  if (seen.length < 6) lab.check.equal(code, 'POSITION_EXPIRED', 'what ended the slow one');
-  lab.check.equal(seen, texts(lab, lab.messages(6)).slice(0, seen.length), 'what it got until then');
+  if (seen.length < 6) lab.check.equal(code, 'POSITION_EXPIRED', 'error of the slow subscriber');
+  lab.check.equal(seen, texts(lab, lab.messages(6)).slice(0, seen.length), 'events before the error');
 }

@@ -1,4 +1,4 @@
-/** Security: what messages say stays in them, names lead nowhere else, files are their owner's. */
+/** Security: errors contain no content, names cannot escape, files belong to their owner. */
 
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,7 +13,7 @@ const group = 'Security';
 const SECRET = 'hunter2-not-for-logs';
 const encoder = new TextEncoder();
 
-/** Legal names that mean something to file systems, shells, SQL, globs and key patterns. */
+/** Legal names with a meaning to file systems, shells, SQL, globs and key patterns. */
 const HOSTILE_QUEUES = ['/etc/passwd', '~/.ssh', '-rf', '--', 'C:/x', 'a:b', 'a/b', 'a+b', '@@', 'NULL', 'con'];
 const HOSTILE_KEYS = [
   '../../escape',
@@ -67,7 +67,7 @@ export const cases: readonly ConformanceCase[] = [
         );
         lab.check.ok(error !== undefined, `${what} is refused`);
         const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
-        lab.check.ok(!shown.includes(SECRET), `the error of ${what} shows what was sent`);
+        lab.check.ok(!shown.includes(SECRET), `the error of ${what} contains a secret`);
       }
     },
   },
@@ -83,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
       const around = await surroundings(lab);
       for (const queue of HOSTILE_QUEUES) await lab.send(transport, queue, lab.messages(1, {}, `${queue}#`));
       for (const queue of HOSTILE_QUEUES) {
-        lab.check.equal(texts(lab, await consume(lab, transport, queue, 1)), [`${queue}#0`], `what ${queue} got`);
+        lab.check.equal(texts(lab, await consume(lab, transport, queue, 1)), [`${queue}#0`], `messages of ${queue}`);
       }
       for (const queue of ILLEGAL_QUEUES) {
         await lab.check.rejects(
@@ -93,7 +93,7 @@ export const cases: readonly ConformanceCase[] = [
         );
       }
       await hostileKeys(lab, transport);
-      lab.check.equal(await surroundings(lab), around, 'what lies around the store');
+      lab.check.equal(await surroundings(lab), around, 'files beside the store');
     },
   },
   {
@@ -119,7 +119,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** Calls that cannot succeed, each with something secret in it. */
+/** Calls that fail, each with a secret in its arguments. */
 function refusedCalls(transport: Transport): [string, () => Promise<unknown>][] {
   const body = encoder.encode(SECRET);
   const huge = new Uint8Array(transport.capabilities.maxBodyBytes + 1);
@@ -158,7 +158,7 @@ async function hostileKeys(lab: Lab, transport: Transport): Promise<void> {
   }
 }
 
-/** What lies beside the store, where it is files. */
+/** Lists the files beside the store, if it consists of files. */
 async function surroundings(lab: Lab): Promise<string[]> {
   if (!lab.powers.has('files')) return [];
   const names = await readdir(dirname(lab.folder));

@@ -1,4 +1,4 @@
-/** Fault injection: a killed server, a broken and a slow wire under load. */
+/** Fault injection: a killed server, a broken and a slow network under load. */
 
 import type { Bus } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -66,12 +66,12 @@ export const cases: readonly ConformanceCase[] = [
       }
       lab.server.wire.heal();
       await load.finish();
-      lab.check.equal(lab.recorder.duplicates(), [], 'delivered twice, though no connection was lost');
+      lab.check.equal(lab.recorder.duplicates(), [], 'delivered twice without a lost connection');
     },
   },
 ];
 
-/** What is compared after the kill. */
+/** State compared before and after the kill. */
 interface Written {
   readonly bus: Bus;
   readonly token: number;
@@ -99,7 +99,7 @@ async function writeAll(lab: Lab): Promise<Written> {
   await lock.release();
   lab.check.equal(put.status, 'stored', 'the entry');
   const revision = put.status === 'stored' ? put.revision : 0;
-  // What may be forgotten of attempts and settlements is only what came within the declared time before the kill.
+  // Attempts and settlements may be lost only if they happened within the declared time before the kill.
   const { attemptLossMs, settleLossMs } = lab.capabilities;
   const safeAt = performance.now() + Math.max(attemptLossMs, settleLossMs);
   await lab.until('the declared time to pass', () => performance.now() >= safeAt, Number.POSITIVE_INFINITY);
@@ -111,7 +111,7 @@ async function readAll(lab: Lab, { bus, token, revision, position }: Written): P
   const transport = await lab.transport();
   const { queues, topics, kv, admin } = transport;
   const again = await receiveOne(lab, transport, 'work', BACK_MS);
-  check.equal([again.id, again.attempt], ['one', 2], 'what was tried once');
+  check.equal([again.id, again.attempt], ['one', 2], 'the retried message');
   await lab.ack(transport, [again]);
   const dead = await admin.browse('dead', { state: 'dead' });
   check.equal(
@@ -125,13 +125,13 @@ async function readAll(lab: Lab, { bus, token, revision, position }: Written): P
     await lab.nothing(transport, 'done', 100);
   }
   const later = await receiveOne(lab, transport, 'later', BACK_MS);
-  check.equal([later.id, later.attempt], ['later', 1], 'what was delayed');
+  check.equal([later.id, later.attempt], ['later', 1], 'the delayed message');
   await topics.publish('news.two', [{ id: 'event-2', body: Buffer.from('event-2') }]);
   const bound = await lab.receive(transport, 'bound', 2, BACK_MS);
   check.equal(
     bound.map(({ id }) => id),
     ['event', 'event-2'],
-    'what the binding gave',
+    'events of the binding',
   );
   const history: string[] = [];
   await using subscription = await topics.subscribe('news.*', { from: 'start' }, (events) => {
@@ -152,5 +152,5 @@ async function readAll(lab: Lab, { bus, token, revision, position }: Written): P
 }
 
 function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
-  return durability === 'none' ? 'It declares that it keeps nothing.' : undefined;
+  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

@@ -1,4 +1,4 @@
-/** State transfer: a queue and all that belongs to it moves, is moved once, and can be cleared away. */
+/** State transfer: queues and their messages. */
 
 import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
       lab.check.equal(await transport.admin.importState(records.slice(0, 5)), 0, 'new when imported in part');
       lab.check.equal(await shape(transport), before, 'the state after importing again');
       await lab.ack(transport, await lab.receive(transport, 'inbox', 3));
-      lab.check.equal(await transport.admin.importState(await exported(transport)), 0, 'new of what it has itself');
+      lab.check.equal(await transport.admin.importState(await exported(transport)), 0, 'new records of its own export');
       await holds(lab, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
     },
   },
@@ -125,8 +125,8 @@ export const cases: readonly ConformanceCase[] = [
         ['later0', 900],
       ] as const) {
         const got = await receiveOne(lab, transport, 'inbox');
-        lab.check.between(performance.now() - began, delay - 3, delay + 4_000, `${text} came after`);
-        lab.check.equal(lab.text(got), text, 'what came');
+        lab.check.between(performance.now() - began, delay - 3, delay + 4_000, `arrival of ${text}`);
+        lab.check.equal(lab.text(got), text, 'delivered messages');
       }
     },
   },
@@ -189,7 +189,7 @@ export const cases: readonly ConformanceCase[] = [
         'sends after the move',
       );
       const got = await consume(lab, transport, 'inbox', 2);
-      lab.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'what is delivered');
+      lab.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'delivered messages');
       await holds(lab, transport, 'inbox', { ready: 0, dead: 1 });
     },
   },
@@ -217,13 +217,13 @@ function inWords({ attempt, outcome, reason }: AttemptRecord): string {
   return `${attempt} ${outcome} ${reason}`;
 }
 
-/** A message without what depends on the moment, and without what is undefined. */
+/** Removes undefined and time-dependent fields of a message. */
 function essence({ message, leaseLeftMs, delayLeftMs, ttlLeftMs, ...rest }: BrowsedMessage): unknown {
   const { body, ...fields } = message;
   return JSON.parse(JSON.stringify({ ...fields, ...rest, body: Array.from(body) }));
 }
 
-/** What a store holds, in numbers and names. */
+/** Names and counts of the content of a store. */
 async function shape({ admin, kv }: Transport): Promise<unknown> {
   const queues = (await admin.queues()).map(({ name, ready, delayed, leased, dead }) => [
     name,

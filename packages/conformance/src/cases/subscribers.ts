@@ -1,4 +1,4 @@
-/** Publish and subscribe: subscribers that are slow, careless or broken, and the others. */
+/** Publish and subscribe: slow, mutating and throwing subscribers, and their effect on others. */
 
 import type { TopicEvent } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -20,7 +20,7 @@ export const cases: readonly ConformanceCase[] = [
       const gate = Promise.withResolvers<void>();
       const events: TopicEvent[] = [];
       const subscription = await client.topics.subscribe('news', { max: 10 }, async (batch) => {
-        lab.check.ok(batch.length <= 10, 'a batch has at most what was asked for');
+        lab.check.ok(batch.length <= 10, 'a batch is not larger than requested');
         events.push(...batch);
         await gate.promise;
       });
@@ -29,10 +29,10 @@ export const cases: readonly ConformanceCase[] = [
       const sent: string[] = [];
       for (let round = 0; round < 40; round += 1)
         sent.push(...(await publishTexts(lab, publisher, 'news', 10, `${round}.`)));
-      for (const log of quick) await log.has(sent, 'what a quick subscriber got meanwhile');
-      lab.check.ok(events.length <= 10, 'the slow one is given nothing while it is at work');
+      for (const log of quick) await log.has(sent, 'events of a fast subscriber');
+      lab.check.ok(events.length <= 10, 'the slow subscriber gets nothing while its handler runs');
       gate.resolve();
-      await slow.has(sent, 'what the slow one got in the end');
+      await slow.has(sent, 'all events of the slow subscriber');
     },
   },
   {
@@ -54,9 +54,9 @@ export const cases: readonly ConformanceCase[] = [
       sent.body.fill(0);
       sent.headers.kind = 'spoiled';
       await published;
-      await log.has(['original'], 'what the next subscriber got');
+      await log.has(['original'], 'events of the next subscriber');
       const late = await follow(lab, client, 'news', { from: 'start' });
-      await late.has(['original'], 'what a late one got');
+      await late.has(['original'], 'events of a late subscriber');
       lab.check.equal(
         [log, late].map(({ events }) => events[0]?.headers['kind']),
         ['original', 'original'],
@@ -80,10 +80,10 @@ export const cases: readonly ConformanceCase[] = [
       const log = await follow(lab, client, 'news');
       const sent = await publishTexts(lab, publisher, 'news', 3, 'a');
       sent.push(...(await publishTexts(lab, publisher, 'news', 3, 'b')));
-      await log.has(sent, 'what the healthy subscriber got');
+      await log.has(sent, 'events of the healthy subscriber');
       for (const subscription of [broken, sudden]) {
         const error = await subscription.ended;
-        lab.check.equal([error?.code, error?.cause], ['INTERNAL', cause], 'what ended the one that throws');
+        lab.check.equal([error?.code, error?.cause], ['INTERNAL', cause], 'error of the throwing subscriber');
       }
       await goesOnAfterThrowing(lab);
     },
@@ -95,11 +95,11 @@ function spoilEvent(event: TopicEvent): void {
   try {
     (event.headers as Record<string, string>)['kind'] = 'spoiled';
   } catch {
-    // Frozen headers are as good as copied ones.
+    // Frozen headers are as safe as copies.
   }
 }
 
-/** A handler of a bus that throws at every event is given the next one all the same. */
+/** A bus handler that throws at every event still gets the next one. */
 async function goesOnAfterThrowing(lab: Lab): Promise<void> {
   const errors: unknown[] = [];
   const bus = await lab.bus({ onError: (error) => errors.push(error) });
@@ -110,5 +110,5 @@ async function goesOnAfterThrowing(lab: Lab): Promise<void> {
   });
   for (const number of [1, 2, 3]) await bus.publish('reports', number);
   await lab.until('three events are handled', () => handled.length >= 3 && errors.length >= 3);
-  lab.check.equal([handled, errors.length], [[1, 2, 3], 3], 'what was handled, and how many errors were told');
+  lab.check.equal([handled, errors.length], [[1, 2, 3], 3], 'handled events, and number of reported errors');
 }

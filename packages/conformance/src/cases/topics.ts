@@ -1,4 +1,4 @@
-/** Publish and subscribe: who gets an event, and from when on. */
+/** Publish and subscribe: which subscribers get an event, and from which moment on. */
 
 import type { KvChange, TopicEvent, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -26,7 +26,7 @@ export const cases: readonly ConformanceCase[] = [
       const results = await publish(lab, publisher, 'user.login', sent.slice(0, 7));
       for (const event of sent.slice(7)) results.push(...(await publish(lab, publisher, 'user.login', [event])));
       for (const log of logs) {
-        await log.has(texts(lab, sent), 'what a subscriber got');
+        await log.has(texts(lab, sent), 'events of a subscriber');
         lab.check.equal(idsOf(log.events), idsOf(results), 'ids');
         lab.check.equal(
           log.events.map(({ position }) => position),
@@ -36,10 +36,10 @@ export const cases: readonly ConformanceCase[] = [
         for (const event of log.events) assertFields(lab, event, { ...fields, topic: 'user.login' });
       }
       const queued = await consume(lab, publisher, 'audit', 30);
-      lab.check.equal(texts(lab, queued), texts(lab, sent), 'what the bound queue got');
+      lab.check.equal(texts(lab, queued), texts(lab, sent), 'events of the bound queue');
       lab.check.ok(
         queued.every(({ topic }) => topic === 'user.login'),
-        'a queued event says its topic',
+        'a queued event has its topic',
       );
     },
   },
@@ -59,19 +59,19 @@ export const cases: readonly ConformanceCase[] = [
       });
       const staying = await follow(lab, client, 'news');
       const before = await publishTexts(lab, publisher, 'news', 3, 'before');
-      await lab.until('the handler is at work', () => seen.length > 0);
+      await lab.until('the handler is running', () => seen.length > 0);
       let isClosed = false;
       const closed = leaving.close().then(() => {
         isClosed = true;
       });
-      await staying.has(before, 'what the other got');
+      await staying.has(before, 'events of the other subscriber');
       lab.check.ok(!isClosed, 'close waits for the last call of the handler');
       gate.resolve();
       await closed;
       const after = await publishTexts(lab, publisher, 'news', 3, 'after');
-      await staying.has([...before, ...after], 'what the other got in all');
-      lab.check.equal(seen, ['before0'], 'what the closed one got');
-      lab.check.equal(await leaving.ended, undefined, 'how it ended');
+      await staying.has([...before, ...after], 'all events of the other subscriber');
+      lab.check.equal(seen, ['before0'], 'events of the closed subscription');
+      lab.check.equal(await leaving.ended, undefined, 'end of the subscription');
     },
   },
   {
@@ -147,7 +147,7 @@ export const cases: readonly ConformanceCase[] = [
       await other.topics.unbind('mine', 'news');
       lab.check.equal(await transport.admin.bindings(), [], 'bindings at the end');
       await other.topics.bind('mine', 'news');
-      lab.check.equal(await transport.admin.deleteQueue('mine'), true, 'whether the queue was there');
+      lab.check.equal(await transport.admin.deleteQueue('mine'), true, 'the queue existed');
       lab.check.equal(await transport.admin.bindings(), [], 'bindings of a deleted queue');
       await publishTexts(lab, transport, 'news', 3, 'late');
       await lab.nothing(other, 'mine', 100);
@@ -170,16 +170,16 @@ export const cases: readonly ConformanceCase[] = [
       await reader.kv.watch('state.', (changes) => {
         told.push(...changes.map((change) => describe(lab, change)));
       });
-      await lab.until('the watcher is told all', () => told.includes('synced'));
-      lab.check.equal(told, ['state.oven = hot', 'synced'], 'what a late watcher is told');
+      await lab.until('the watcher is synced', () => told.includes('synced'));
+      lab.check.equal(told, ['state.oven = hot', 'synced'], 'changes seen by a late watcher');
       await writer.kv.put('state.oven', Buffer.from('off'));
-      await lab.until('the change is told', () => told.length > 2);
+      await lab.until('the change is seen', () => told.length > 2);
       await writer.kv.delete('state.oven');
-      await lab.until('the end is told', () => told.length > 3);
-      lab.check.equal(told.slice(2), ['state.oven = off', 'state.oven deleted'], 'what it is told then');
+      await lab.until('the delete is seen', () => told.length > 3);
+      lab.check.equal(told.slice(2), ['state.oven = off', 'state.oven deleted'], 'later changes');
       await writer.kv.put('state.oven', Buffer.from('on'));
       await writer.admin.clear();
-      await lab.until('the end of all is told', () => told.at(-1) === 'state.oven deleted' && told.length > 4);
+      await lab.until('the delete by clear is seen', () => told.at(-1) === 'state.oven deleted' && told.length > 4);
     },
   },
   {
@@ -194,9 +194,9 @@ export const cases: readonly ConformanceCase[] = [
       await publish(lab, one, 'chat', lab.messages(2, { from: '@one' }, 'one'));
       await publish(lab, two, 'chat', lab.messages(2, { from: '@two' }, 'two'));
       for (const log of [ofOne, ofTwo]) {
-        await log.has(['one0', 'one1', 'two0', 'two1'], 'what a member of the chat gets');
+        await log.has(['one0', 'one1', 'two0', 'two1'], 'events of a member of the chat');
         const own = log.events.filter(({ from }) => from === '@one');
-        lab.check.equal(texts(lab, own), ['one0', 'one1'], 'events of the first, told by their sender');
+        lab.check.equal(texts(lab, own), ['one0', 'one1'], 'events of the first publisher, by sender');
       }
     },
   },
@@ -219,13 +219,17 @@ export const cases: readonly ConformanceCase[] = [
         await log.subscription.close();
         await subscriber.topics.bind(`queue.${round}`, topic);
         await publish(lab, publisher, topic, lab.messages(1, {}, 'bound'));
-        lab.check.equal(texts(lab, await lab.receive(subscriber, `queue.${round}`, 1)), ['bound0'], 'what was bound');
+        lab.check.equal(
+          texts(lab, await lab.receive(subscriber, `queue.${round}`, 1)),
+          ['bound0'],
+          'event of the bound queue',
+        );
       }
     },
   },
 ];
 
-/** A queue that goes because it is idle takes its bindings along; one that somebody waits on is not idle. */
+/** An idle queue expires with its bindings. A queue with a pending receive is not idle. */
 async function goesWithItsQueue(lab: Lab, transport: Transport): Promise<void> {
   for (const queue of ['idle', 'waited']) {
     await transport.queues.configure(queue, { expireIdleMs: 1_000 });
@@ -234,11 +238,11 @@ async function goesWithItsQueue(lab: Lab, transport: Transport): Promise<void> {
   const waiting = transport.queues.receive('waited', { waitMs: 60_000 });
   const names = async (): Promise<string[]> => (await transport.admin.queues()).map(({ name }) => name);
   const withinMs = lab.beyond(5_000) + lab.capabilities.reclaimMs;
-  await lab.until('the idle queue is gone', async () => !(await names()).includes('idle'), withinMs);
+  await lab.until('the idle queue is deleted', async () => !(await names()).includes('idle'), withinMs);
   lab.check.equal(await names(), ['waited'], 'queues that are left');
   lab.check.equal(await transport.admin.bindings(), [{ queue: 'waited', pattern: 'news' }], 'bindings that are left');
   const live = await publishTexts(lab, transport, 'news', 1, 'awaited');
-  lab.check.equal(texts(lab, await waiting), live, 'what wakes who waited');
+  lab.check.equal(texts(lab, await waiting), live, 'event of the pending receive');
   lab.check.equal(await names(), ['waited'], 'queues after a further event');
 }
 

@@ -1,4 +1,4 @@
-/** Time to live: delivered before it is over, never after, and gone from the store. */
+/** Time to live: messages are delivered before expiry, never after, and then reclaimed. */
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
@@ -25,7 +25,7 @@ export const cases: readonly ConformanceCase[] = [
       await publish(lab, transport, 'news', lab.messages(1, { ttlMs: 150 }));
       await reached(lab, performance.now() + 150 + ROUNDING_MS);
       const got = await consume(lab, await lab.open(), 'work', 2);
-      lab.check.equal(texts(lab, got), ['long0', 'long1'], 'what is delivered');
+      lab.check.equal(texts(lab, got), ['long0', 'long1'], 'delivered messages');
       for (const queue of ['work', 'bound']) {
         await lab.nothing(transport, queue, 50);
         await expired(lab, transport, queue, queue === 'work' ? 3 : 1);
@@ -95,7 +95,7 @@ export const cases: readonly ConformanceCase[] = [
       await expired(lab, transport, 'work', 2);
       await holds(lab, transport, 'work', { ready: 3 });
       const got = await consume(lab, transport, 'work', 3);
-      lab.check.equal(texts(lab, got), ['hour0', 'forever0', 'minute0'], 'what lives on');
+      lab.check.equal(texts(lab, got), ['hour0', 'forever0', 'minute0'], 'live messages');
       const lefts = got.map(({ ttlLeftMs }) => ttlLeftMs !== undefined);
       lab.check.equal(lefts, [true, false, true], 'which have a time left');
     },
@@ -119,10 +119,10 @@ export const cases: readonly ConformanceCase[] = [
           const askedAt = performance.now();
           if ((await other.kv.get(key)) === undefined) return performance.now();
           const isLate = askedAt > putAt + ttlMs + granularityMs + ROUNDING_MS;
-          lab.check.ok(!isLate, `${key} is there ${askedAt - putAt} ms after its put`);
+          lab.check.ok(!isLate, `${key} exists ${askedAt - putAt} ms after its put`);
           return undefined;
         });
-        lab.check.ok(goneAt >= began + ttlMs - ROUNDING_MS, `${key} is gone after ${goneAt - began} ms`);
+        lab.check.ok(goneAt >= began + ttlMs - ROUNDING_MS, `${key} is deleted after ${goneAt - began} ms`);
       }
     },
   },
@@ -171,16 +171,16 @@ export const cases: readonly ConformanceCase[] = [
       await lab.send(transport, 'work', lab.messages(5, {}, 'lasting'));
       await expired(lab, transport, 'work', 300);
       const isGone = async (): Promise<boolean> => (await queueInfo(transport, 'buried')).dead === 0;
-      await lab.until('a dead letter of a second is gone', isGone, lab.capabilities.reclaimMs + 10_000);
+      await lab.until('a dead letter with a ttl of a second is deleted', isGone, lab.capabilities.reclaimMs + 10_000);
       const { messages } = await transport.admin.browse('work', { ids, limit: 1_000 });
-      lab.check.equal(messages.length, 0, 'expired messages that are still there');
+      lab.check.equal(messages.length, 0, 'expired messages that still exist');
       await holds(lab, transport, 'work', { ready: 5, delayed: 0, leased: 0, dead: 0 });
-      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 5)).at(0), 'lasting0', 'what lives on');
+      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 5)).at(0), 'lasting0', 'live messages');
     },
   },
 ];
 
-/** Waits until as many messages are counted as expired, within the declared time, and asserts it. */
+/** Waits within the declared time until `count` messages are counted as expired, and asserts it. */
 async function expired(lab: Lab, transport: Transport, queue: string, count: number): Promise<void> {
   const withinMs = lab.capabilities.reclaimMs + 10_000;
   const isCounted = async (): Promise<boolean> => (await queueInfo(transport, queue)).totals.expired >= count;

@@ -1,4 +1,4 @@
-/** Security: who may not come in, or may not do what he tries, and what no client would send. */
+/** Security: rejected clients, missing rights and invalid network data. */
 
 import { connect } from 'node:net';
 import { inspect } from 'node:util';
@@ -100,13 +100,13 @@ interface Attempt extends Omit<Stranger, 'open'> {
 }
 
 async function turnedAway(lab: Lab, { open, secrets }: Attempt, code: ErrorCode | readonly ErrorCode[]): Promise<void> {
-  const opening = within(OPEN_MS, `nothing was said within ${OPEN_MS} ms`, open());
+  const opening = within(OPEN_MS, `no error within ${OPEN_MS} ms`, open());
   const error = await lab.check.rejects(opening, code, 'who may not');
   const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
   for (const secret of secrets) lab.check.ok(!shown.includes(secret), 'the error shows a secret');
 }
 
-/** Writes `bytes` to the server, and leaves: at once where the server ends it, else soon. */
+/** Writes `bytes` to the server and disconnects soon, or when the server does. */
 async function throwAt(lab: Lab, bytes: Uint8Array): Promise<void> {
   const socket = connect({ ...lab.server.wire.endpoint });
   socket.on('error', () => undefined);

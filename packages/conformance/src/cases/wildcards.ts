@@ -94,7 +94,7 @@ export const cases: readonly ConformanceCase[] = [
         await lab.check.rejects(follow(lab, transport, pattern), 'INVALID_ARGUMENT', `subscribe to ${pattern}`);
         await lab.check.rejects(transport.topics.bind('mine', pattern), 'INVALID_ARGUMENT', `bind to ${pattern}`);
       }
-      await log.has(await publishTexts(lab, transport, 'end', 1), 'all that was published');
+      await log.has(await publishTexts(lab, transport, 'end', 1), 'all published events');
     },
   },
   {
@@ -109,11 +109,11 @@ export const cases: readonly ConformanceCase[] = [
       for (const pattern of patterns) await client.topics.bind('mine', pattern);
       const logs = await Promise.all(patterns.map((pattern) => follow(lab, client, pattern)));
       const sent = await publishTexts(lab, publisher, 'a.b', 20);
-      for (const log of logs) await log.has(sent, 'what one subscription got');
-      lab.check.equal(texts(lab, await consume(lab, client, 'mine', 20)), sent, 'what the queue got');
+      for (const log of logs) await log.has(sent, 'events of one subscription');
+      lab.check.equal(texts(lab, await consume(lab, client, 'mine', 20)), sent, 'messages of the queue');
       for (const pattern of patterns.slice(0, 4)) await client.topics.unbind('mine', pattern);
       const rest = await publishTexts(lab, publisher, 'a.b', 5, 'rest');
-      lab.check.equal(texts(lab, await consume(lab, client, 'mine', 5)), rest, 'what the last binding brings');
+      lab.check.equal(texts(lab, await consume(lab, client, 'mine', 5)), rest, 'events of the last binding');
       await lab.nothing(client, 'mine', 100);
       await bindsOverHistory(lab, client);
     },
@@ -135,11 +135,11 @@ export const cases: readonly ConformanceCase[] = [
       await publish(lab, transport, '$sys.up', lab.messages(3, {}, 'hidden'));
       await transport.topics.publish('$sys.up', lab.messages(1, {}, 'passing'), { ephemeral: true });
       const seen = await publishTexts(lab, transport, 'sys.up', 2, 'open');
-      for (const log of open) await log.has(seen, 'what an open pattern got');
-      for (const log of hidden) await lab.until('hidden events come', () => log.events.length === 4);
-      lab.check.equal(texts(lab, await consume(lab, transport, 'all', 2)), seen, 'what the open binding got');
+      for (const log of open) await log.has(seen, 'events of an open pattern');
+      for (const log of hidden) await lab.until('hidden events arrive', () => log.events.length === 4);
+      lab.check.equal(texts(lab, await consume(lab, transport, 'all', 2)), seen, 'events of the open binding');
       const queued = texts(lab, await consume(lab, transport, 'hidden', 3));
-      lab.check.equal(queued, ['hidden0', 'hidden1', 'hidden2'], 'what the hidden binding got');
+      lab.check.equal(queued, ['hidden0', 'hidden1', 'hidden2'], 'events of the hidden binding');
       await lab.nothing(transport, 'all', 100);
     },
   },
@@ -172,7 +172,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-/** A further pattern with history adds the events that no earlier binding brought, and only these. */
+/** Another pattern with history adds only events that no earlier binding added. */
 async function bindsOverHistory(lab: Lab, client: Transport): Promise<void> {
   const before = await publishTexts(lab, client, 'log.x', 3, 'before');
   await client.topics.bind('logs', 'log.*');
@@ -188,12 +188,12 @@ async function bindsOverHistory(lab: Lab, client: Transport): Promise<void> {
   const logged = async (): Promise<number> =>
     (await client.admin.browse('twice', { limit: 1_000 })).messages.filter(({ message }) => message.topic === 'log.x')
       .length;
-  await lab.until('history is there', async () => (await logged()) >= all.length);
+  await lab.until('the history is copied', async () => (await logged()) >= all.length);
   const twice = texts(lab, await drain(lab, client, 'twice')).filter((text) => all.includes(text));
   lab.check.equal(twice.sort(), all.sort(), 'events that several bindings brought from the start');
 }
 
-/** Publishes on all topics named, and on some that nothing may match, and asserts who got which. */
+/** Publishes on all named topics and on some without a match, and asserts which subscription got which event. */
 async function matches(lab: Lab, table: Readonly<Record<string, readonly string[]>>): Promise<void> {
   const transport = await lab.transport();
   const topics = [...new Set(Object.values(table).flat())];
@@ -215,7 +215,7 @@ async function assertQueued(lab: Lab, transport: Transport, queue: string, wante
   await lab.nothing(transport, queue, 20);
 }
 
-/** The reference: a pattern as a regular expression. */
+/** The reference matcher: a pattern as a regular expression. */
 function isMatch(pattern: string, topic: string): boolean {
   if (topic.startsWith('$') && !pattern.startsWith('$')) return false;
   const source = pattern

@@ -1,4 +1,4 @@
-/** Backpressure and Lifecycle: what a client does while its server answers nothing. */
+/** Backpressure and lifecycle: clients of a server that does not reply. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';
@@ -55,12 +55,12 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA3'],
     powers,
-    // It counts the timers of this process.
+    // The case counts the timers of this process.
     alone: true,
     timeoutMs: 60_000,
     async run(lab) {
       const { server } = lab;
-      // A server that is started is not what the client leaves behind.
+      // A started server is not a leak of the client.
       const start = AsyncLocalStorage.bind(() => server.start());
       await lookingForLeftovers(
         async () => {
@@ -82,14 +82,14 @@ export const cases: readonly ConformanceCase[] = [
         async (leftovers) => {
           const deadline = performance.now() + 3_000;
           await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
-          lab.check.equal(leftovers(), [], 'what is left behind');
+          lab.check.equal(leftovers(), [], 'leaked resources');
         },
       );
     },
   },
 ];
 
-/** Has a client hold a lease and wait in every way; resolves with its waits, each of which ends however it may. */
+/** Makes a client hold a lease and wait in every way. Resolves with its pending waits, which never reject. */
 async function occupy(lab: Lab, transport: Transport): Promise<Promise<unknown>[]> {
   const { queues, topics, kv } = transport;
   await lab.send(transport, 'held', lab.messages(1));

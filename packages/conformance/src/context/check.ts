@@ -1,18 +1,18 @@
-/** Assertions of a case: counted, with a text that says what was expected. */
+/** Counted assertions of a case. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, isBusbarError } from '@busbar/api';
 import { firstDifference } from './difference.ts';
 
-/** A text that can be taken in at a glance. */
+/** Maximum length of a text shown in full. */
 const SHORT = 160;
 
-/** An assertion that did not hold. */
+/** A failed assertion. */
 export class CheckFailed extends Error {
   override readonly name = 'CheckFailed';
 }
 
-/** Counts what it checks; throws {@link CheckFailed}. */
+/** Counts assertions and throws {@link CheckFailed}. */
 export class Check {
   #count = 0;
 
@@ -20,13 +20,13 @@ export class Check {
     return this.#count;
   }
 
-  /** `condition` is truthy. */
+  /** Asserts that `condition` is truthy. */
   ok(condition: unknown, what: string): void {
     this.#count += 1;
     if (!condition) throw new CheckFailed(what);
   }
 
-  /** Deeply and strictly equal. */
+  /** Asserts deep strict equality. */
   equal<T>(actual: T, expected: T, what: string): void {
     this.#count += 1;
     if (!isDeepStrictEqual(actual, expected)) {
@@ -34,7 +34,7 @@ export class Check {
     }
   }
 
-  /** `min <= actual <= max`. */
+  /** Asserts `min <= actual <= max`. */
   between(actual: number, min: number, max: number, what: string): void {
     this.#count += 1;
     if (!(actual >= min && actual <= max)) {
@@ -42,7 +42,7 @@ export class Check {
     }
   }
 
-  /** Rejects with an error of Busbar that has this code (or one of these), and returns it. */
+  /** Asserts a rejection with a BusbarError of this code (or one of these) and returns it. */
   async rejects(
     work: Promise<unknown> | (() => unknown),
     code: ErrorCode | readonly ErrorCode[],
@@ -66,7 +66,7 @@ export class Check {
   }
 }
 
-/** Both in full where that is short, else where they differ first. */
+/** Shows both values if they are short, else their first difference. */
 function describe(actual: unknown, expected: unknown): string {
   const inFull = `expected ${show(expected)}, got ${show(actual)}`;
   if (inFull.length < SHORT) return inFull;

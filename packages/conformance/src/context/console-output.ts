@@ -1,22 +1,22 @@
-/** What code writes to the console while a case runs, as far as it runs in the context of the case. */
+/** Captures console output and warnings in the asynchronous context of a case. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What was written. */
+/** Captured lines. */
 type Lines = string[];
 
 const scope = new AsyncLocalStorage<Lines>();
 let users = 0;
 let restore: () => void = () => undefined;
 
-/** Runs `work`; gives what it, and what it set going, wrote to console, standard output, standard error and warnings. */
+/** Runs `work` and returns what it wrote to console, stdout, stderr and warnings. */
 export async function writtenBy(work: () => Promise<void>): Promise<readonly string[]> {
   const lines: Lines = [];
   users += 1;
   if (users === 1) restore = listen();
   try {
     await scope.run(lines, work);
-    // Warnings come a turn later.
+    // Warnings are emitted one turn later.
     await new Promise(setImmediate);
     return lines;
   } finally {
@@ -34,7 +34,7 @@ function listen(): () => void {
   };
 }
 
-/** Notes calls of one method in the context of a case; they go through all the same. */
+/** Records calls of one method in the context of a case, and forwards them. */
 function wrap<K extends string>(owner: Record<K, (...args: never[]) => unknown>, method: K): () => void {
   const original = owner[method];
   owner[method] = function (this: unknown, ...args: never[]) {

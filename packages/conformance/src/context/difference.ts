@@ -1,19 +1,19 @@
-/** Where two values differ first: what a failed comparison of large things has to say. */
+/** Finds the first difference of two values. */
 
 import { isDeepStrictEqual } from 'node:util';
 
-/** Two values that differ, and the way to them. */
+/** Two different values and their path. */
 export interface Difference {
-  /** Such as `[0].history[1].reason`; empty for the values themselves. */
+  /** For example `[0].history[1].reason`; empty for the values themselves. */
   readonly path: string;
   readonly actual: unknown;
   readonly expected: unknown;
 }
 
-/** How much of a long text is shown. */
+/** Maximum number of characters shown of a long text. */
 const EXCERPT = 40;
 
-/** The first place where `actual` is not `expected`, which differ. */
+/** Returns the first difference of two values that are not equal. */
 export function firstDifference(actual: unknown, expected: unknown, path = ''): Difference {
   if (Array.isArray(actual) && Array.isArray(expected)) return inArrays(actual, expected, path);
   if (isLong(actual) && isLong(expected)) return inTexts(actual, expected, path);
@@ -31,7 +31,7 @@ function inArrays(actual: readonly unknown[], expected: readonly unknown[], path
   return { path: `${path}.length`, actual: actual.length, expected: expected.length };
 }
 
-/** What differs of two long texts, with a little of what follows. */
+/** The first difference of two long texts, with some following characters. */
 function inTexts(actual: string, expected: string, path: string): Difference {
   let at = 0;
   while (at < actual.length && actual[at] === expected[at]) at += 1;

@@ -1,14 +1,14 @@
-/** What some work has left behind in this process: timers, sockets, watches, ports, files. */
+/** Detects resources leaked in this process: timers, sockets, watches, ports, files. */
 
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 
-/** Kinds of resources that keep a process busy or a file open. */
+/** Kinds of resources that keep a process alive or a file open. */
 const KINDS = new Set([
   ...['Timeout', 'Immediate', 'TCPWRAP', 'TCPSERVERWRAP', 'PIPEWRAP', 'PIPESERVERWRAP', 'UDPWRAP', 'TLSWRAP'],
   ...['FSEVENTWRAP', 'STATWATCHER', 'FILEHANDLE', 'DIRHANDLE', 'PROCESSWRAP', 'SIGNALWRAP', 'MESSAGEPORT', 'WORKER'],
 ]);
 
-/** The resources of one piece of work, by the number that Node gave them. */
+/** Resources of one work, by their async id. */
 type Resources = Map<number, string>;
 
 const scope = new AsyncLocalStorage<Resources>();
@@ -29,8 +29,8 @@ const hook = createHook({
 });
 
 /**
- * Runs `work`, then `judge` with what tells the kinds of the resources that `work`, and what it set going, has made and
- * that are still there. What others do in this process meanwhile does not count.
+ * Runs `work`, then `judge` with a function that returns the kinds of the leaked resources: those created by `work`, or
+ * by anything it started, and still open. Resources of other work in this process do not count.
  */
 export async function lookingForLeftovers(
   work: () => Promise<void>,

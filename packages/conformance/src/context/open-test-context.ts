@@ -1,4 +1,4 @@
-/** The lab of one case: a store of its own, every client and process that the case opens, and their end. */
+/** The test context of one case: its store, clients and processes, and their cleanup. */
 
 import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
@@ -22,22 +22,22 @@ import { Recorder } from './recorder.ts';
 import type { Lab } from './test-context.ts';
 import { until, within } from './until.ts';
 
-/** How long one client may take to close after the case. */
+/** Time limit for each cleanup step. */
 const CLOSE_MS = 8_000;
 
-/** A lab and its end. */
+/** A test context with its cleanup. */
 export interface OpenedLab extends Lab {
-  /** Ends all that the case left, whatever became of it. Resolves with what did not end well. */
+  /** Cleans up after the case. Resolves with the problems found. */
   end(): Promise<readonly string[]>;
 }
 
-/** How a case is run. */
+/** Options of a run. */
 export interface LabOptions {
   readonly seed: number;
   readonly profile: Profile;
 }
 
-/** Makes the store that `subject` needs and opens its first client. */
+/** Creates the store that `subject` needs and opens its first client. */
 export async function openLab(
   harness: Harness,
   subject: ConformanceCase,
@@ -55,7 +55,7 @@ export async function openLab(
   }
 }
 
-/** Whether the case needs a server of its own, and there can be one. */
+/** Returns true if the case needs its own server and the harness can start one. */
 function wantsServer({ missing = {}, serverless = false }: Harness, { powers = [] }: ConformanceCase): boolean {
   return powers.includes('server') && !serverless && powers.every((power) => missing[power] === undefined);
 }
@@ -65,7 +65,7 @@ function strangerOf({ strangers = {} }: Harness, { stranger }: ConformanceCase):
   return typeof found === 'function' ? found : undefined;
 }
 
-/** What a case may make use of: other processes beside this one only where the store reaches them. */
+/** Features a case can use. Other processes need a store that reaches them. */
 function powersOf(harness: Harness, { reach }: Capabilities): ReadonlySet<Power> {
   const { missing = {}, serverless = false, spare = false } = harness;
   const isThere = (power: Power): boolean => {
@@ -76,7 +76,7 @@ function powersOf(harness: Harness, { reach }: Capabilities): ReadonlySet<Power>
   return new Set(POWERS.filter(isThere));
 }
 
-/** What a lab is given beside its store. */
+/** Further parameters of a test context. */
 interface Setting extends Pick<Lab, 'random' | 'profile' | 'powers'> {
   readonly stranger: (() => Promise<Stranger>) | undefined;
 }
@@ -204,7 +204,7 @@ class CaseLab implements OpenedLab {
     this.#deferred.push(work);
   }
 
-  /** Ends the faults that hold, so that clients can close in peace. */
+  /** Ends active faults so that clients can close. */
   #heal(): void {
     this.#store.server?.resume();
     this.#store.server?.wire.heal();

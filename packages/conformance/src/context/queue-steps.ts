@@ -1,4 +1,4 @@
-/** The steps that most cases take on a queue: each asserts, and what is delivered is recorded. */
+/** Queue steps shared by most cases. They assert, and record deliveries. */
 
 import type { Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
 import { type Check, CheckFailed } from './check.ts';
@@ -8,7 +8,7 @@ const MAX_RECEIVE = 1_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The queue steps of a lab. */
+/** The queue steps of a test context. */
 export class QueueSteps {
   readonly #check: Check;
   readonly #recorder: Recorder;
@@ -41,7 +41,7 @@ export class QueueSteps {
       const max = Math.min(count - deliveries.length, MAX_RECEIVE);
       const got = await transport.queues.receive(queue, { max, waitMs });
       this.#recorder.add(got);
-      this.#check.ok(got.length <= max, `a receive of at most ${max} from ${queue} gave ${got.length}`);
+      this.#check.ok(got.length <= max, `a receive with max ${max} from ${queue} returned ${got.length}`);
       deliveries.push(...got);
     }
     return deliveries;

@@ -1,6 +1,6 @@
-/** Numbers that look random and come again with the same seed. */
+/** Reproducible random numbers. */
 
-/** A function that gives numbers in [0, 1) (mulberry32). */
+/** Returns a generator of numbers in [0, 1) (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +11,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** The seed of one case of a run: of its own, and the same whichever other cases run. */
+/** Derives the seed of one case. It does not depend on the other cases of the run. */
 export function seedFor(seed: number, id: string): number {
   let hash = seed >>> 0;
   for (const unit of id) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 16_777_619) >>> 0;

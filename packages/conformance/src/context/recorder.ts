@@ -1,8 +1,8 @@
-/** Deliveries as a multiset: every one is kept, with who got it and when, and judged afterwards. */
+/** Records every delivery with its consumer and time, as a multiset to check afterwards. */
 
 import type { Delivery } from '@busbar/api/transport';
 
-/** One delivery that was seen. */
+/** One recorded delivery. */
 export interface Seen {
   readonly id: string;
   readonly queue: string;
@@ -25,7 +25,7 @@ export class Recorder {
     }
   }
 
-  /** Takes what another process saw. */
+  /** Adds the deliveries of another process. */
   merge(seen: readonly Seen[]): void {
     this.#seen.push(...seen);
   }
@@ -46,7 +46,7 @@ export class Recorder {
     return [...new Set(this.#seen.map(({ id }) => id))].filter((id) => !known.has(id));
   }
 
-  /** Deliveries with a number that was seen before for the same message: each needs an attempt of its own. */
+  /** Deliveries that repeat an attempt number of the same message. Each delivery needs its own. */
   repeated(): Seen[] {
     const known = new Set<string>();
     return this.#seen.filter(({ queue, id, attempt }) => {

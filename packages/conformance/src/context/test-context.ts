@@ -1,4 +1,4 @@
-/** What a case works with: clients of its own store, assertions that are counted, recorded deliveries, processes. */
+/** Everything a case uses: clients of its store, counted assertions, recorded deliveries, processes. */
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
@@ -9,58 +9,58 @@ import type { Check } from './check.ts';
 import type { Recorder } from './recorder.ts';
 import type { Truthy } from './until.ts';
 
-/** Made anew for each case, in a namespace that no other case sees; closes and removes all it made. */
+/** Created for each case with its own store. Closes and removes everything it opened. */
 export interface Lab {
   readonly capabilities: Capabilities;
-  /** What the harness can do here. */
+  /** Features of the harness on this machine. */
   readonly powers: ReadonlySet<Power>;
-  /** Whether it is the short selection or all there is; a case may do more in the latter. */
+  /** The profile of the run. A case may do more in `full`. */
   readonly profile: Profile;
-  /** Assertions; each is counted. */
+  /** Counted assertions. */
   readonly check: Check;
-  /** Every delivery that the case saw, as a multiset, to be judged afterwards. */
+  /** All deliveries of the case, as a multiset to check afterwards. */
   readonly recorder: Recorder;
-  /** A number in [0, 1) from the seed of the run. */
+  /** Returns a number in [0, 1) derived from the seed of the run. */
   random(): number;
-  /** A further client of the case's store. */
+  /** Opens another client of the store. */
   open(): Promise<Transport>;
-  /** The first client: opened once, then the same. */
+  /** Returns the first client, opened once. */
   transport(): Promise<Transport>;
-  /** A bus over a further client. */
+  /** Opens a bus over another client. */
   bus(options?: BusOptions): Promise<Bus>;
-  /** A further agent on a bus of its own. */
+  /** Opens an agent on its own bus. */
   agent(name: string, options?: AgentOptions): Promise<Agent>;
-  /** Closes every client and opens the store anew. Needs the power `reopen`. */
+  /** Closes all clients and reopens the store. Needs the harness feature `reopen`. */
   reopen(): Promise<Transport>;
-  /** Closes every client that this lab opened here; those in other processes stay. */
+  /** Closes all clients of this process. Clients in other processes stay open. */
   closeAll(): Promise<void>;
-  /** A client in a process of its own. Needs the power `processes`. */
+  /** Starts a client in its own process. Needs the harness feature `processes`. */
   process(confinement?: Confinement): Promise<RemoteClient>;
-  /** The server behind the store, and the wire to it. Needs the power `server`. */
+  /** The server of the store and its network. Needs the harness feature `server`. */
   readonly server: HarnessServer;
-  /** The client that {@link import("../case.ts").ConformanceCase.stranger} asked for. */
+  /** Opens the client of {@link import("../case.ts").ConformanceCase.untrustedClient}. */
   stranger(): Promise<Stranger>;
-  /** Folder of the store. Needs the power `files`. */
+  /** Folder of the store. Needs the harness feature `files`. */
   readonly folder: string;
-  /** Opens the store behind `folder` again after it was damaged; rejects as the opener does. Needs `files`. */
+  /** Reopens the store in `folder` after damage. Rejects with the error of the opener. Needs `files`. */
   openFiles(): Promise<Transport>;
 
-  /** Messages with the bodies `prefix0`, `prefix1`, … */
+  /** Creates messages with the bodies `prefix0`, `prefix1`, … */
   messages(count: number, fields?: Partial<MessageInput>, prefix?: string): MessageInput[];
-  /** Sends, and asserts that all were stored. */
+  /** Sends and asserts that all messages are stored. */
   send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]>;
-  /** Receives until `count` deliveries are there (recorded), or fails after `withinMs` (default 5,000). Does not ack. */
+  /** Receives and records `count` deliveries without ack. Fails after `withinMs` (default 5,000). */
   receive(transport: Transport, queue: string, count: number, withinMs?: number): Promise<Delivery[]>;
-  /** Asserts that nothing is delivered for `ms` (a declared negative window). */
+  /** Asserts that nothing is delivered for `ms`. */
   nothing(transport: Transport, queue: string, ms: number): Promise<void>;
-  /** Acks, and asserts that each is done. */
+  /** Acks and asserts that each ack is done. */
   ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void>;
-  /** Resolves when `condition` gives a truthy value, and with it; fails after `withinMs` (default 5,000) and says `what`. */
+  /** Resolves with the first truthy value of `condition`. Fails with `what` after `withinMs` (default 5,000). */
   until<T>(what: string, condition: () => T | Promise<T>, withinMs?: number): Promise<Truthy<T>>;
-  /** The body of a message as text. */
+  /** Returns the body of a message as text. */
   text(message: { readonly body: Uint8Array }): string;
-  /** Time for the negative side of a wait: `ms` plus the declared granularity. */
+  /** Returns `ms` plus the declared granularity. */
   beyond(ms: number): number;
-  /** Runs `work` when the case ends, whatever became of it. */
+  /** Runs `work` when the case ends, passed or failed. */
   defer(work: () => void | Promise<void>): void;
 }

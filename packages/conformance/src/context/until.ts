@@ -1,14 +1,14 @@
-/** Waiting for conditions and within bounds, without fixed sleeps. */
+/** Waits for conditions with time limits, without fixed sleeps. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { CheckFailed } from './check.ts';
 
-/** What is left of a type when a value of it is truthy. */
+/** The truthy values of a type. */
 export type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 
 const POLL_MS = 10;
 
-/** Resolves when `condition` gives a truthy value, and with it; fails after `withinMs` and says `what`. */
+/** Resolves with the first truthy value of `condition`. Fails with `what` after `withinMs`. */
 export async function until<T>(what: string, condition: () => T | Promise<T>, withinMs = 5_000): Promise<Truthy<T>> {
   const deadline = performance.now() + withinMs;
   for (;;) {
@@ -19,7 +19,7 @@ export async function until<T>(what: string, condition: () => T | Promise<T>, wi
   }
 }
 
-/** What `work` resolves with; an error with `text` when it takes longer than `ms`. */
+/** Resolves as `work` does. Rejects with `text` after `ms`. */
 export async function within<T>(ms: number, text: string, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

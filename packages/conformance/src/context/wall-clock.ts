@@ -1,12 +1,12 @@
-/** A wall clock that a case sets wrong: only for what runs in the context of the case, since cases run side by side. */
+/** A wrong wall clock in the asynchronous context of one case only, because cases run concurrently. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** The wall clock as code in its context sees it. */
+/** The wall clock of a context. */
 export interface WallClock {
-  /** How far it is off. */
+  /** Difference to the real wall clock. */
   offsetMs: number;
-  /** Runs `work` outside of it, where the wall clock is right. */
+  /** Runs `work` outside the context, with the real wall clock. */
   outside<T>(work: () => T): T;
 }
 
@@ -20,7 +20,7 @@ const ShiftedDate = new Proxy(RealDate, {
   get: (target, key) => (key === 'now' ? now : Reflect.get(target, key)),
 });
 
-/** Runs `work` in a context with a wall clock of its own. Clients opened in it live by that clock. */
+/** Runs `work` in a context with its own wall clock. Clients opened inside use it. */
 export async function withWallClock<T>(offsetMs: number, work: (clock: WallClock) => Promise<T>): Promise<T> {
   const clock: WallClock = { offsetMs, outside: (inner) => clocks.run(undefined, inner) };
   users += 1;

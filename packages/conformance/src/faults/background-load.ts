@@ -1,4 +1,4 @@
-/** Producers and consumers that go on through a fault, and the verdict on what they saw. */
+/** Producers and consumers that run during a fault, and checks of their deliveries. */
 
 import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
@@ -7,22 +7,22 @@ import { FAULT_CODES, History } from './send-history.ts';
 
 const QUEUE = 'load';
 const BATCH = 5;
-/** How long after the end of a fault all may take to go on. */
+/** Time limit for recovery after a fault. */
 const RECOVERY_MS = 20_000;
 
-/** How a load is made. */
+/** Options of a {@link BackgroundLoad}. */
 export interface BackgroundLoadOptions {
   /** Default 1,500. */
   readonly leaseMs?: number;
 }
 
-/** An acknowledged ack, and when it was asked for. */
+/** An acknowledged ack and the time of its call. */
 interface Acked {
   readonly id: string;
   readonly at: number;
 }
 
-/** Two producers and two consumers, each with a client of its own. */
+/** Two producers and two consumers, each with its own client. */
 export class BackgroundLoad {
   readonly history: History;
   readonly #lab: Lab;
@@ -39,7 +39,7 @@ export class BackgroundLoad {
     this.history = new History(lab);
   }
 
-  /** Starts it, and resolves once messages have gone all the way. */
+  /** Starts the load. Resolves when messages have been sent and acked. */
   async start({ leaseMs = 1_500 }: BackgroundLoadOptions = {}): Promise<void> {
     const first = await this.#lab.transport();
     await first.queues.configure(QUEUE, { leaseMs, maxAttempts: 100 });
@@ -52,12 +52,12 @@ export class BackgroundLoad {
     await this.#progress(50);
   }
 
-  /** Resolves when it goes on after a fault: sends are acknowledged and acks are done. */
+  /** Resolves when sends and acks succeed again after a fault. */
   async recovers(): Promise<void> {
     await this.#progress(50);
   }
 
-  /** Ends the producers, lets the consumers finish, and asserts that everything adds up. */
+  /** Stops the producers, waits for the consumers, and checks all deliveries. */
   async finish(lostAcksSince?: number): Promise<void> {
     this.#stopProducers.abort();
     await this.#producing;
@@ -80,7 +80,7 @@ export class BackgroundLoad {
     if (capabilities.attemptLossMs === 0) check.equal(recorder.repeated(), [], 'an attempt that two deliveries share');
   }
 
-  /** Resolves when `count` more were acknowledged and as many more acked. */
+  /** Resolves after `count` more acknowledged sends and as many more acks. */
   async #progress(count: number): Promise<void> {
     const { acknowledged } = this.history;
     const [sent, acked] = [acknowledged.size + count, this.#ackedIds.size + count];
@@ -88,7 +88,7 @@ export class BackgroundLoad {
     await this.#whileWorking(this.#lab.until('messages go all the way', isFurther, RECOVERY_MS));
   }
 
-  /** What `wait` gives, unless the load breaks before. */
+  /** Resolves as `wait` does, and rejects if the load fails first. */
   async #whileWorking<T>(wait: Promise<T>): Promise<T> {
     const broken = this.#work.then(() => new Promise<never>(() => undefined));
     return Promise.race([wait, broken]);
@@ -131,7 +131,7 @@ export class BackgroundLoad {
     this.#repeatedAfterAck.push({ id, ackedAt });
   }
 
-  /** What `work` gives; undefined where a fault hit it. */
+  /** Resolves as `work` does, or with undefined if a fault rejected it. */
   async #survive<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -146,7 +146,7 @@ export class BackgroundLoad {
   }
 }
 
-/** Not longer than others need to do something too. */
+/** Lets other work run in between. */
 function aTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 2));
 }

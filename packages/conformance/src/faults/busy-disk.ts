@@ -1,4 +1,4 @@
-/** A disk that has much to write meanwhile. */
+/** Keeps the disk busy during a fault. */
 
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import type { Lab } from '../context/test-context.ts';
 const PIECE = Buffer.alloc(4 * 1_048_576, 'x');
 const PIECES = 4;
 
-/** Writes and syncs the same 16 MiB again and again until the case ends. */
+/** Repeatedly writes and syncs the same 16 MiB until the case ends. */
 export async function keepDiskBusy(lab: Lab): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'busbar-busy-'));
   const file = await open(join(folder, 'busy'), 'w');

@@ -1,4 +1,4 @@
-/** Damage to the files of a store, and whether it is noticed. */
+/** Damages the files of a store and checks that the damage is detected. */
 
 import { writeFile } from 'node:fs/promises';
 import { isBusbarError } from '@busbar/api';
@@ -6,17 +6,17 @@ import type { Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 import { Snapshot } from './store-files.ts';
 
-/** What happens to a file. */
+/** One kind of damage to a file. */
 interface Damage {
   readonly what: string;
-  /** Not so for a flipped bit: no rule promises checksums of what is stored, only clear errors. */
+  /** False for flipped bits: no rule promises checksums of stored data, only clear errors. */
   readonly mustBeNoticed: boolean;
   readonly apply: (content: Buffer, random: () => number) => Buffer;
 }
 
 const FLIPS = 12;
 
-/** What a disk, a copy or a careless tool does to a file. */
+/** Damage that a disk, a copy or a faulty tool causes. */
 export const DAMAGES: readonly Damage[] = [
   { what: 'cut to half', mustBeNoticed: true, apply: (content) => content.subarray(0, content.length >> 1) },
   { what: 'cut by a few bytes', mustBeNoticed: true, apply: (content) => content.subarray(0, content.length - 100) },
@@ -34,8 +34,8 @@ export const DAMAGES: readonly Damage[] = [
 ];
 
 /**
- * Damages the store behind the lab in every way, and asserts that what is lost is said, and that nothing but errors of
- * Busbar says it. The lab's clients are closed.
+ * Damages the store in every way. Asserts that each loss is reported, and only by a BusbarError. Closes the clients of
+ * the test context.
  */
 export async function assertNoticed(lab: Lab, queue: string, bodies: readonly string[]): Promise<void> {
   await lab.closeAll();
@@ -52,21 +52,21 @@ export async function assertNoticed(lab: Lab, queue: string, bodies: readonly st
   lab.check.equal(await readStore(lab, queue), bodies, 'messages in the sound store');
 }
 
-/** The bodies, or `refused` where an error said that something is wrong. */
+/** Returns the bodies, or `refused` if opening or reading failed with an error. */
 async function readStore(lab: Lab, queue: string): Promise<readonly string[] | 'refused'> {
   let transport: Transport | undefined;
   try {
     transport = await lab.openFiles();
     return await readBodies(lab, transport, queue);
   } catch (error) {
-    lab.check.ok(isBusbarError(error), `what a damaged store rejects with is an error of Busbar: ${String(error)}`);
+    lab.check.ok(isBusbarError(error), `the error of a damaged store is a BusbarError: ${String(error)}`);
     return 'refused';
   } finally {
     await transport?.close().catch(() => undefined);
   }
 }
 
-/** Takes everything; the files are put back afterwards. */
+/** Consumes all messages. The caller restores the files afterwards. */
 async function readBodies(lab: Lab, transport: Transport, queue: string): Promise<string[]> {
   const bodies: string[] = [];
   for (;;) {
@@ -77,7 +77,7 @@ async function readBodies(lab: Lab, transport: Transport, queue: string): Promis
   }
 }
 
-/** Flips one bit in each of a few bytes that follow each other, anywhere behind the beginning. */
+/** Flips one bit in each of eight consecutive bytes after the first 100. */
 function flip(content: Buffer, random: () => number): Buffer {
   const place = 100 + Math.floor(random() * (content.length - 108));
   for (let index = place; index < place + 8; index += 1) {

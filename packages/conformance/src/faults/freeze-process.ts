@@ -1,20 +1,20 @@
-/** Stopping a process where it holds nobody up. */
+/** Freezes a process at a moment when it holds no lock of the store. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Transport } from '@busbar/api/transport';
 import type { RemoteClient } from '../processes/remote-client.ts';
 
-/** A write of others takes no longer when nobody stands in its way. */
+/** Upper bound for a write by another client while the store is not locked. */
 const FREE_MS = 400;
 
 /**
- * SIGSTOP. One that is stopped in the middle of a write to a file keeps the file's lock, as any database would have it: then it
- * goes on and is stopped anew, since that is not what the case is about (I6 is).
+ * Sends SIGSTOP. A process that is stopped during a write keeps the lock of the file, as with any database. It is then
+ * resumed and stopped again: only case I6 is about that lock.
  */
 export async function standStill(client: RemoteClient, transport: Transport): Promise<void> {
   for (;;) {
     client.pause();
-    const write = transport.kv.delete('nobody has this key').then(() => true);
+    const write = transport.kv.delete('no-such-key').then(() => true);
     if (await Promise.race([write, pause(FREE_MS, false)])) return;
     client.resume();
     await write;

@@ -1,10 +1,10 @@
-/** Filling the small disk of a client in a process of its own, and emptying its queue again. */
+/** Fills the small disk of a client process, and drains its queue. */
 
 import type { MessageInput } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 
-/** Sends until three sends in a row were refused. */
+/** Sends until three consecutive sends are refused. */
 export async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: string[]; refusals: Set<string> }> {
   const ids: string[] = [];
   const refusals = new Set<string>();
@@ -24,7 +24,7 @@ export async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: s
   return { ids, refusals };
 }
 
-/** Receives and acks until nothing is there; gives the ids in order. */
+/** Receives and acks until the queue is empty. Returns the ids in order. */
 export async function takeAll(lab: Lab, client: RemoteClient): Promise<string[]> {
   const ids: string[] = [];
   for (;;) {

@@ -1,15 +1,15 @@
-/** What clients wait with when a fault comes: it must wake, once, when the fault is over. */
+/** Pending waits of a client during a fault. Each must wake exactly once after it. */
 
 import type { KvChange, Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 
-/** A client that waits in every way there is. */
+/** A client with every kind of pending wait. */
 export interface Waiting {
-  /** Sends one of each from `sender`, and asserts that each arrives, once. */
+  /** Sends one of each kind from `sender`, and asserts that each arrives once. */
   arrives(sender: Transport, name: string): Promise<void>;
 }
 
-/** Has `transport` wait on a queue, a subscription, a bound queue and a watch. */
+/** Makes `transport` wait on a queue, a subscription, a bound queue and a watch. */
 export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Waiting> {
   const seen: string[] = [];
   const stop = new AbortController();
@@ -35,13 +35,13 @@ export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Wa
       const expected = [`bound ${name}`, `entry ${name}`, `event ${name}`, `inbox ${name}`];
       const all = (): boolean => expected.every((one) => seen.includes(one, before));
       await lab
-        .until(`all that waits to wake for ${name}, beyond ${seen.slice(before)}`, all, 20_000)
+        .until(`all pending waits to wake for ${name}, beyond ${seen.slice(before)}`, all, 20_000)
         .catch((error) => {
-          lab.check.equal(seen.slice(before).toSorted(), expected, `what woke for ${name} within 20 s`);
+          lab.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name} within 20 s`);
           throw error;
         });
       await new Promise((resolve) => setTimeout(resolve, 150));
-      lab.check.equal(seen.slice(before).toSorted(), expected, `what came for ${name}`);
+      lab.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name}`);
     },
   };
 }

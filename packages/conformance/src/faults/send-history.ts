@@ -1,13 +1,13 @@
-/** What became of each message that was sent, to be judged once the fault is over. */
+/** Records the outcome of each send during a fault, and checks it after the fault. */
 
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 
-/** How a call may end that a fault hit. */
+/** Error codes a call may reject with during a fault. */
 export const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);
 
-/** How to send. */
+/** Options of a send. */
 export interface HistoryOptions {
   /** Default 5,000. */
   readonly timeoutMs?: number;
@@ -15,7 +15,7 @@ export interface HistoryOptions {
   readonly body?: Uint8Array;
 }
 
-/** A history of sends: each id is acknowledged, failed (never stored), or unknown (may have been stored). */
+/** Each sent id is acknowledged, failed (never stored) or unknown (may be stored). */
 export class History {
   readonly acknowledged: Set<string> = new Set();
   readonly failed: Set<string> = new Set();
@@ -26,7 +26,7 @@ export class History {
     this.#lab = lab;
   }
 
-  /** Sends messages with these ids and writes down what became of each. Rejects only where an error is not one of a fault. */
+  /** Sends messages with these ids and records each outcome. Rejects only with an error that no fault explains. */
   async send(
     { queues }: Transport,
     queue: string,
@@ -41,7 +41,7 @@ export class History {
     }
   }
 
-  /** Whether an error is one that a fault may bring, and what it says of the outcome. */
+  /** Asserts that a fault can cause `error`, and returns its outcome. */
   #outcome(error: unknown): 'failed' | 'unknown' {
     if (!isBusbarError(error)) throw error;
     this.#lab.check.ok(
@@ -57,13 +57,13 @@ export class History {
     place.add(id);
   }
 
-  /** Asserts that what was delivered agrees with what was answered. */
+  /** Asserts that the deliveries agree with the recorded outcomes. */
   judge(delivered: ReadonlySet<string>): void {
     const { check } = this.#lab;
     const lost = [...this.acknowledged].filter((id) => !delivered.has(id));
     check.equal(lost, [], 'acknowledged and lost');
     const undead = [...this.failed].filter((id) => delivered.has(id));
-    check.equal(undead, [], 'said to have failed, and delivered');
+    check.equal(undead, [], 'reported as failed, and delivered');
     const attempted = new Set([...this.acknowledged, ...this.failed, ...this.unknown]);
     check.equal(
       [...delivered].filter((id) => !attempted.has(id)),

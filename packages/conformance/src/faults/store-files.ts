@@ -1,4 +1,4 @@
-/** The files of a store: looked at, damaged, put back. */
+/** Lists, copies and restores the files of a store. */
 
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,20 +11,20 @@ export interface StoreFile {
   readonly mode: number;
 }
 
-/** Every file and folder below `folder`, it included. */
+/** Lists `folder` and everything below it. */
 export async function listFiles(folder: string): Promise<StoreFile[]> {
   const names = await readdir(folder, { recursive: true });
   const found = await Promise.all([folder, ...names.map((name) => join(folder, name))].map(look));
   return found.filter((file) => file !== undefined);
 }
 
-/** How much the files of a folder hold together. */
+/** Total size of the files of a folder. */
 export async function bytesIn(folder: string): Promise<number> {
   const files = await listFiles(folder);
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** A copy of the files of a folder in memory. */
+/** An in-memory copy of the files of a folder. */
 export class Snapshot {
   readonly #folder: string;
   readonly #files = new Map<string, Buffer>();
@@ -42,14 +42,14 @@ export class Snapshot {
     return snapshot;
   }
 
-  /** The largest file: what holds the messages. */
+  /** The largest file. It contains the messages. */
   get largest(): { readonly path: string; readonly content: Buffer } {
     const [first] = [...this.#files].sort(([, one], [, other]) => other.length - one.length);
-    if (first === undefined) throw new Error(`there is no file in ${this.#folder}`);
+    if (first === undefined) throw new Error(`${this.#folder} has no file`);
     return { path: first[0], content: Buffer.from(first[1]) };
   }
 
-  /** Puts the files back as they were, and removes what came since. */
+  /** Restores the files and removes new ones. */
   async restore(): Promise<void> {
     for (const entry of await readdir(this.#folder, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
@@ -64,7 +64,7 @@ async function look(path: string): Promise<StoreFile | undefined> {
     const { size, mode } = await stat(path);
     return { path, bytes: size, mode: mode & 0o777 };
   } catch {
-    // Gone since it was listed.
+    // The file was removed after it was listed.
     return undefined;
   }
 }

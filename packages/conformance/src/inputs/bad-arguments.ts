@@ -1,4 +1,4 @@
-/** Arguments of the wrong kind: messages, options, handlers, receipts, positions. */
+/** Arguments of a wrong type: messages, options, handlers, receipts, positions. */
 
 import type { CallOptions, Transport } from '@busbar/api/transport';
 import { type BadInput, shown, unchecked } from './bad-inputs.ts';
@@ -8,7 +8,7 @@ const body = Uint8Array.of(1);
 const { queue, topic, key } = OPERATED;
 const control = 'a\u0001';
 
-/** Illegal as any text of a message, though of the right kind; and what is no text at all. */
+/** Illegal values for text fields of a message: bad strings and other types. */
 const NO_TEXTS: readonly unknown[] = ['', control, 'a\u009f', '\ud800', null, 5, {}, ['a']];
 
 const FIELDS: readonly (readonly [field: string, values: readonly unknown[]])[] = [
@@ -28,7 +28,7 @@ const FIELDS: readonly (readonly [field: string, values: readonly unknown[]])[] 
   ['topic', ['a']],
 ];
 
-/** No list of messages, or not one of messages. */
+/** Illegal values for a list of messages. */
 const NO_MESSAGES: readonly unknown[] = [
   ...[undefined, null, 'text', 5, {}, { body }, new Set([{ body }])],
   ...[[null], [undefined], [5], ['text'], [[]], [{}], [{ body }, null], Array(10_001).fill({ body })],
@@ -93,7 +93,7 @@ const OF_CALLS: readonly BadInput[] = [
   ...tried('`leases` of a close', ['lose', 5, null], (transport, leases) => transport.close({ leases })),
 ];
 
-/** Each bad argument with each operation that takes one. */
+/** Each bad argument combined with each operation that takes one. */
 export const BAD_ARGUMENTS: readonly BadInput[] = [
   ...FIELDS.flatMap(([field, values]) => [
     ...tried(`\`${field}\` of a message`, values.filter(isGiven(field)), ({ queues }, value) =>
@@ -118,7 +118,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   ...tried('options of a close', NO_OPTIONS, (transport, options) => transport.close(options)),
 ];
 
-/** Only the body has to be there. */
+/** Only the body is required. */
 function isGiven(field: string): (value: unknown) => boolean {
   return (value) => value !== undefined || field === 'body';
 }

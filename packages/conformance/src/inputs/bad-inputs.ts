@@ -1,11 +1,11 @@
-/** Bad input and what becomes of it: the same on every backend. */
+/** Bad input and its expected error, the same on every backend. */
 
 import type { ErrorCode } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
 import type { Lab } from '../context/test-context.ts';
 
-/** A call that must be refused, and the code it is refused with. */
+/** A call that must be refused, and its error code. */
 export interface BadInput {
   readonly what: string;
   /** Default INVALID_ARGUMENT. */
@@ -13,7 +13,7 @@ export interface BadInput {
   call(transport: Transport): unknown;
 }
 
-/** Asserts that each call rejects (it does not throw) with its code, and says that it had no effect. */
+/** Asserts that each call rejects (and does not throw) with its code and the outcome `failed`. */
 export async function refuseAll(lab: Lab, transport: Transport, inputs: readonly BadInput[]): Promise<void> {
   for (const { what, code = 'INVALID_ARGUMENT', call } of inputs) {
     const error = await lab.check.rejects(
@@ -29,16 +29,16 @@ function started(what: string, call: () => unknown): Promise<unknown> {
   try {
     return Promise.resolve(call());
   } catch (error) {
-    throw new CheckFailed(`${what}: it threw ${String(error)} where it must reject`);
+    throw new CheckFailed(`${what}: it threw ${String(error)} instead of rejecting`);
   }
 }
 
-/** Values as they come from code that no compiler has seen. */
+/** Passes a value past the type checker. */
 export function unchecked(value: unknown): never {
   return value as never;
 }
 
-/** A value in a few characters. */
+/** Shortens a value to a few characters. */
 export function shown(value: unknown): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > 24 ? `${text.slice(0, 21)}...` : text;

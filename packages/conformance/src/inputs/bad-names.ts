@@ -5,7 +5,7 @@ import { type BadInput, shown, unchecked } from './bad-inputs.ts';
 
 const body = Uint8Array.of(1);
 
-/** Illegal as the name of a queue, a topic and in a pattern. */
+/** Illegal as a queue name, a topic name and in a pattern. */
 const ILLEGAL: readonly unknown[] = [
   ...['', '.', '.a', 'a.', 'a..b', '..', '../a', '$', '$.a', 'a.$b', 'a$', '$$a'],
   ...[
@@ -29,13 +29,13 @@ const ILLEGAL: readonly unknown[] = [
   ...[undefined, null, 5, true, {}, ['a'], Symbol('a'), new String('a')],
 ];
 
-/** Illegal as a name; wildcards of patterns. */
+/** Wildcards. They are illegal in names. */
 const WILDCARDS: readonly unknown[] = ['*', 'a.*', '*.a', '>', 'a.>'];
 
 /** Illegal as a pattern. */
 const ILLEGAL_PATTERNS: readonly unknown[] = ['>.a', 'a.>.b', '**', 'a.**', '>>', 'a.>>', 'a*', '*a', '$>x'];
 
-/** Illegal as the key of an entry and as a prefix. */
+/** Illegal as a key and as a prefix. */
 const ILLEGAL_KEYS: readonly unknown[] = [
   ...['a\0', '\0', 'x'.repeat(513), 'é'.repeat(257), '\ud800', 'a\udc00b'],
   ...[undefined, null, 5, {}, ['a'], Symbol('a')],
@@ -77,7 +77,7 @@ const BY_PREFIX: readonly Named[] = [
   ['kv.watch', ({ kv }, prefix) => kv.watch(prefix, () => undefined)],
 ];
 
-/** Each illegal name with each operation that takes one. */
+/** Each illegal name combined with each operation that takes one. */
 export const BAD_NAMES: readonly BadInput[] = [
   ...cross(BY_NAME, [...ILLEGAL, ...WILDCARDS]),
   ...cross(

@@ -7,7 +7,7 @@ const body = Uint8Array.of(1);
 const NAN = Number.NaN;
 const FOREVER = Number.POSITIVE_INFINITY;
 const OVER_TEN_YEARS = 315_360_000_001;
-/** What is no number is refused by every option. */
+/** Values that every numeric option refuses. */
 const NO_NUMBERS: readonly unknown[] = [NAN, Number.NEGATIVE_INFINITY, -1, '1', null, true, 1n, {}, [1]];
 
 type Numbered = readonly [
@@ -69,7 +69,7 @@ const OF_CALLS: readonly Numbered[] = [
   ...timeouts('admin.queues', ({ admin }, timeoutMs) => admin.queues({ timeoutMs })),
 ];
 
-/** Each bad number with each option that takes one. */
+/** Each bad number combined with each option that takes one. */
 export const BAD_NUMBERS: readonly BadInput[] = [
   ...OF_MESSAGES.flatMap(([field, values]): Numbered[] => [
     [`${field} of a message`, values, ({ queues }, value) => queues.send('queue', [{ body, [field]: value }])],

@@ -1,21 +1,21 @@
-/** Every operation of a transport, each as a call with good arguments. */
+/** Every operation of a transport as a call with valid arguments. */
 
 import type { CallOptions, Feature, Transport } from '@busbar/api/transport';
 
 /** One operation. */
 export interface Operation {
-  /** As errors name it. */
+  /** The name of the operation in errors. */
   readonly name: string;
-  /** The feature without which it is refused. */
+  /** The feature that the operation needs. */
   readonly feature?: Feature;
-  /** It is there while the transport closes: to settle and to let go. */
+  /** True if it works while the transport closes, such as settling and releasing. */
   readonly whileClosing?: boolean;
-  /** It has no time-out of its own. */
+  /** True if it has no time-out. */
   readonly untimed?: boolean;
   call(transport: Transport, bounds?: CallOptions): Promise<unknown>;
 }
 
-/** What the operations name. */
+/** Names that the operations use. */
 export const OPERATED = { queue: 'operated', topic: 'operated.on', key: 'operated/key' } as const;
 
 const { queue, topic, key } = OPERATED;
@@ -69,7 +69,7 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'admin.importState', feature: 'exportState', call: ({ admin }, bounds) => admin.importState([], bounds) },
 ];
 
-/** The operations of the fast path, where the transport has one. */
+/** The operations of `calls`, if the transport has it. */
 export const CALL_OPERATIONS: readonly Operation[] = [
   {
     name: 'calls.serve',
@@ -84,12 +84,12 @@ export const CALL_OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** The operations that `transport` does not declare missing. */
+/** The operations that `transport` supports. */
 export function operationsOf({ capabilities: { features } }: Transport): readonly Operation[] {
   return [...OPERATIONS, ...CALL_OPERATIONS].filter(({ feature }) => feature === undefined || features[feature]);
 }
 
-/** Everything that `items` brings. */
+/** Collects all items. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);

@@ -1,4 +1,4 @@
-/** The program of a client in a process of its own: opens a transport and does what its parent asks. */
+/** The program of a client process: opens a transport and runs the calls of its parent. */
 
 import type { MessageInput, ReceiveOptions, Settlement, Transport } from '@busbar/api/transport';
 import { consume, produce, runLoad, type Tell } from './loads.ts';
@@ -92,7 +92,7 @@ function block(ms: number): void {
   while (performance.now() < end) Math.random();
 }
 
-/** Replaces Date as a wall clock that was set would: new dates and `Date.now()` are off by `ms`. */
+/** Replaces Date to simulate a changed wall clock: new dates and `Date.now()` are off by `ms`. */
 function shiftClock(ms: number): void {
   const Real =
     Object.getPrototypeOf(Date) === Function.prototype ? Date : (Object.getPrototypeOf(Date) as DateConstructor);
@@ -106,13 +106,13 @@ function shiftClock(ms: number): void {
   } as DateConstructor;
 }
 
-/** Lets the process end by itself: what the transport left behind would keep it. */
+/** Disconnects so that the process ends by itself. Resources that the transport leaked would keep it alive. */
 function leave(): void {
   process.off('disconnect', orphaned);
   process.disconnect();
 }
 
 function tell(message: FromClient, then?: () => void): void {
-  // A parent that is gone does not want to know; `disconnect` ends this process.
+  // If the parent has ended, `disconnect` ends this process.
   process.send?.(message, undefined, undefined, () => then?.());
 }

@@ -1,29 +1,29 @@
-/** Processes with less than others have: a small disk, a folder that is read-only, few open files. */
+/** Processes with restricted resources: a small disk, a read-only folder, few open files. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What a process has less of. */
+/** Restricted resources of a process. */
 export interface Confinement {
-  /** This folder is an empty disk of its own with so many bytes. Needs the power `disk`. */
+  /** Mounts an empty disk of `bytes` at `folder`. Needs the harness feature `disk`. */
   readonly disk?: { readonly folder: string; readonly bytes: number };
-  /** Nothing can be written in this folder. Needs the power `disk`. */
+  /** Makes this folder read-only. Needs the harness feature `disk`. */
   readonly readOnly?: string;
-  /** How many files and sockets it may have open. */
+  /** Maximum number of open files and sockets. */
   readonly maxFiles?: number;
 }
 
 let reason: string | null | undefined;
 
-/** Why disks cannot be confined here; undefined where they can. */
+/** Returns the reason if this machine cannot restrict disks, else undefined. */
 export function whyNoDisks(): string | undefined {
   reason ??= probe();
   return reason ?? undefined;
 }
 
-/** The command that runs `command` confined. Mounts are seen by it alone: it has a name space of its own (Linux). */
+/** Returns the command that runs `command` confined. Its mounts are private: it has its own namespace (Linux). */
 export function confinedCommand({ disk, readOnly, maxFiles }: Confinement, command: readonly string[]): string[] {
   const steps: string[] = [];
   const values: string[] = [];

@@ -1,4 +1,4 @@
-/** Many processes at once on one queue, some of them killed at random. */
+/** Many processes share one queue, and some of them are killed at random. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Lab } from '../context/test-context.ts';
@@ -6,7 +6,7 @@ import { drainFully } from '../steps/draining.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 import type { Load, RemoteClient } from './remote-client.ts';
 
-/** How many, and how much each sends. */
+/** The number of processes, of messages each producer sends, and of kills. */
 export interface Crowd {
   readonly producers: number;
   readonly consumers: number;
@@ -14,17 +14,17 @@ export interface Crowd {
   readonly kills: number;
 }
 
-/** What they did. */
+/** The loads of all processes. */
 export interface CrowdWork {
   readonly producing: readonly Load[];
   readonly consuming: readonly Load[];
-  /** How long this process, which had next to nothing to do, had to wait for the machine at most. */
+  /** Maximum event loop delay of this idle process, which shows how busy the machine was. */
   readonly lagMs: number;
 }
 
 const LEASE_MS = 1_000;
 
-/** Lets them work, kills some, and waits until all was sent that could be, and all was acked that is left. */
+/** Runs the loads, kills some processes, and waits until all sends end and the queue is empty. */
 export async function crowd(lab: Lab, queue: string, plan: Crowd): Promise<CrowdWork> {
   const transport = await lab.transport();
   await transport.queues.configure(queue, { leaseMs: LEASE_MS, maxAttempts: 100 });
@@ -47,7 +47,7 @@ export async function crowd(lab: Lab, queue: string, plan: Crowd): Promise<Crowd
   return { producing, consuming, lagMs: lag.max / 1e6 };
 }
 
-/** Asserts that nothing was lost, and nothing delivered again after its ack. */
+/** Asserts that no message was lost, and none redelivered after its ack. */
 export async function judgeCrowd(lab: Lab, queue: string, { producing, consuming }: CrowdWork): Promise<void> {
   for (const { seen } of consuming) lab.recorder.merge(seen);
   const sent = producing.flatMap((load) => load.sent);
@@ -63,7 +63,7 @@ export async function judgeCrowd(lab: Lab, queue: string, { producing, consuming
   lab.check.ok(totals.done >= acked.length, `${totals.done} counted as done, ${acked.length} acked`);
 }
 
-/** Each in the midst of the work, wherever it is then. */
+/** Kills processes at random moments during the work. */
 async function killSome(
   lab: Lab,
   clients: readonly RemoteClient[],

@@ -1,15 +1,15 @@
-/** Loads that go on by themselves in a client's process, and tell its parent what they have done. */
+/** Loads that run in a client's process and report progress to its parent. */
 
 import type { Transport } from '@busbar/api/transport';
 import { Recorder } from '../context/recorder.ts';
 import { type ConsumeOptions, type LoadNews, type ProduceOptions, packError } from './protocol.ts';
 
-/** Takes the news of a load. */
+/** Receives the progress of a load. */
 export type Tell = (news: Omit<LoadNews, 'kind' | 'load'>) => void;
 
 const encoder = new TextEncoder();
 
-/** Runs `work` until it ends or `signal` fires, and tells how it ended. */
+/** Runs `work` until it ends or `signal` fires, and reports the end. */
 export async function runLoad(work: Promise<void>, signal: AbortSignal, tell: Tell): Promise<void> {
   try {
     await work;
@@ -19,7 +19,7 @@ export async function runLoad(work: Promise<void>, signal: AbortSignal, tell: Te
   }
 }
 
-/** Sends messages with the ids `prefix-0`, `prefix-1`, …, one call after the other. */
+/** Sends messages with the ids `prefix-0`, `prefix-1`, …, one call at a time. */
 export async function produce(
   transport: Transport,
   queue: string,
@@ -40,7 +40,7 @@ export async function produce(
   }
 }
 
-/** Receives and acks, one call after the other. */
+/** Receives and acks, one call at a time. */
 export async function consume(
   transport: Transport,
   queue: string,

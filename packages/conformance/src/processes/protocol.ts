@@ -1,16 +1,16 @@
-/** What a client in a process of its own and its parent say to each other; structured clone carries it. */
+/** Messages between a client process and its parent, sent by structured clone. */
 
 import { BusbarError, type ErrorCode, isBusbarError } from '@busbar/api';
 import type { BusbarErrorOptions } from '@busbar/api/transport';
 import type { Seen } from '../context/recorder.ts';
 import type { Opener } from '../harness.ts';
 
-/** The first message to the process, then one per call. */
+/** Messages to the client process: `start` first, then one per call. */
 export type ToClient =
   | { readonly kind: 'start'; readonly opener: Opener }
   | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly args: readonly unknown[] };
 
-/** What a client can be asked for. */
+/** Methods of a client process. */
 export type Method =
   | 'send'
   | 'receive'
@@ -26,7 +26,7 @@ export type Method =
   | 'shiftClock'
   | 'close';
 
-/** What the process says. The reply to `produce` and `consume` is the number of the load. */
+/** Messages from the client process. `produce` and `consume` reply with the number of the load. */
 export type FromClient =
   | { readonly kind: 'started' }
   | { readonly kind: 'refused'; readonly error: WireError }
@@ -34,26 +34,26 @@ export type FromClient =
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError }
   | LoadNews;
 
-/** What to send; without a count until it is stopped. */
+/** Messages to send. Without `count` the load runs until it is stopped. */
 export interface ProduceOptions {
   readonly prefix: string;
   readonly count?: number;
-  /** Messages in one call. Default 1. */
+  /** Messages per call. Default 1. */
   readonly batch?: number;
-  /** Bodies are the id, filled up with dots to this length. Default: the id alone. */
+  /** Bodies are the id, padded with dots to this length. Default: the id alone. */
   readonly bodyBytes?: number;
 }
 
-/** What to receive. */
+/** Messages to receive. */
 export interface ConsumeOptions {
   readonly max?: number;
   /** Default true. */
   readonly ack?: boolean;
-  /** How long each batch is worked on before it is acked. Default 0. */
+  /** Delay before each batch is acked. Default 0. */
   readonly workMs?: number;
 }
 
-/** What a load has done since it last told. */
+/** Progress of a load since its last report. */
 export interface LoadNews {
   readonly kind: 'load';
   readonly load: number;
@@ -65,16 +65,16 @@ export interface LoadNews {
   readonly error?: WireError;
 }
 
-/** An error on its way to another process. */
+/** A serialized error. */
 export interface WireError {
   readonly wireError: true;
-  /** Undefined for an error that is not one of Busbar's. */
+  /** Undefined if it is not a BusbarError. */
   readonly code: ErrorCode | undefined;
   readonly message: string;
   readonly options: BusbarErrorOptions;
 }
 
-/** The error, ready for the way. */
+/** Serializes an error. */
 export function packError(error: unknown): WireError {
   const message = error instanceof Error ? error.message : String(error);
   if (!isBusbarError(error)) return { wireError: true, code: undefined, message, options: {} };
@@ -85,18 +85,18 @@ export function packError(error: unknown): WireError {
   return { wireError: true, code, message, options: Object.fromEntries(known) };
 }
 
-/** The error as it was, without its stack and cause. */
+/** Deserializes an error, without its stack and cause. */
 export function unpackError({ code, message, options }: WireError): Error {
   return code === undefined ? new Error(message) : new BusbarError(code, message, options);
 }
 
-/** Results with their errors ready for the way. */
+/** Serializes the errors of results. */
 export function packResults(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   return value.map((item: unknown) => (hasError(item) ? { ...item, error: packError(item.error) } : item));
 }
 
-/** Results with their errors as they were. */
+/** Deserializes the errors of results. */
 export function unpackResults(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   return value.map((item: unknown) =>

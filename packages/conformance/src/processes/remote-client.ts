@@ -1,4 +1,4 @@
-/** A client in a process of its own, steered by messages: to be killed, paused and made to block. */
+/** A client in its own process. Cases can kill, pause and block it. */
 
 import type {
   Delivery,
@@ -13,7 +13,7 @@ import type {
 import type { Seen } from '../context/recorder.ts';
 import type { ConsumeOptions, ProduceOptions } from './protocol.ts';
 
-/** A client in a process of its own. Errors arrive with their code. */
+/** A client in its own process. Errors keep their code. */
 export interface RemoteClient {
   readonly pid: number;
   send(queue: string, messages: readonly MessageInput[]): Promise<SendResult[]>;
@@ -23,23 +23,23 @@ export interface RemoteClient {
   put(key: string, text: string, options?: { ttlMs?: number; ifRevision?: number }): Promise<PutResult>;
   get(key: string): Promise<KvEntry | undefined>;
   /**
-   * Calls the export `name` of `module` (a URL) over there with the transport and `argument`, and gives what it returns.
-   * What travels is what structured clone carries.
+   * Calls the export `name` of `module` (a URL) in that process with the transport and `argument`, and returns its result.
+   * Argument and result are structured clones.
    */
   run<T>(module: string, name: string, argument?: unknown): Promise<T>;
   /**
-   * Starts a load that goes on by itself: `produce` sends messages with ids `prefix-0`, `prefix-1`, …, `consume` receives
-   * and acks. `stop` ends it and gives what was acknowledged and what was seen; what a killed one had told is kept.
+   * Starts a load: `produce` sends messages with ids `prefix-0`, `prefix-1`, …, `consume` receives and acks. It runs until
+   * `stop`. The reported progress of a killed process is kept.
    */
   produce(queue: string, options: ProduceOptions): Promise<Load>;
   consume(queue: string, options?: ConsumeOptions): Promise<Load>;
-  /** Blocks its event loop for `ms`; resolves when it is free again. */
+  /** Blocks its event loop for `ms`. Resolves afterwards. */
   block(ms: number): Promise<void>;
-  /** Sets its wall clock off by `ms` (Date only). */
+  /** Shifts its wall clock by `ms` (Date only). */
   shiftClock(ms: number): Promise<void>;
-  /** Closes its transport and ends the process; resolves with its exit code. */
+  /** Closes its transport and ends the process. Resolves with the exit code. */
   close(): Promise<number | null>;
-  /** SIGKILL; resolves when it is gone. */
+  /** Sends SIGKILL. Resolves when the process has ended. */
   kill(): Promise<void>;
   /** SIGSTOP. */
   pause(): void;
@@ -47,16 +47,16 @@ export interface RemoteClient {
   resume(): void;
 }
 
-/** A load in a process of its own. */
+/** A load in another process. */
 export interface Load {
-  /** Ids whose send was acknowledged so far, as told to this process. */
+  /** Ids of acknowledged sends reported so far. */
   readonly sent: readonly string[];
-  /** Ids whose ack was acknowledged so far. */
+  /** Ids of acknowledged acks reported so far. */
   readonly acked: readonly string[];
   readonly seen: readonly Seen[];
-  /** The slowest call so far, in milliseconds. */
+  /** Duration of the slowest call so far. */
   readonly slowestMs: number;
-  /** Resolves when it has nothing left to do, was stopped, or its process is gone; rejects when a call failed. */
+  /** Resolves when the load is complete, stopped, or its process has ended. Rejects if a call failed. */
   readonly over: Promise<void>;
   stop(): Promise<void>;
 }

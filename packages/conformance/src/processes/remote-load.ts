@@ -1,10 +1,10 @@
-/** The parent's side of a load: what it told so far. */
+/** The parent's side of a load: the progress reported so far. */
 
 import type { Seen } from '../context/recorder.ts';
 import { type LoadNews, unpackError } from './protocol.ts';
 import type { Load } from './remote-client.ts';
 
-/** Collects the news of one load. What it did can be read as long as no call of it has failed. */
+/** Collects the progress of one load. Its getters throw after a call of the load has failed. */
 export class RemoteLoad implements Load {
   readonly over: Promise<void>;
   readonly #sent: string[] = [];
@@ -49,7 +49,7 @@ export class RemoteLoad implements Load {
     if (over) this.#end.resolve();
   }
 
-  /** Its process is gone. */
+  /** Called when its process has ended. */
   end(): void {
     this.#end.resolve();
   }

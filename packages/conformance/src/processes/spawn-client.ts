@@ -1,4 +1,4 @@
-/** Starts clients in processes of their own; they die with this one, however a case ends. */
+/** Starts clients in their own processes. They are killed when this process exits. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ const isSource = import.meta.url.endsWith('.ts');
 const program = fileURLToPath(new URL(isSource ? './client-program.ts' : './client-program.js', import.meta.url));
 const running = new Set<ChildProcess>();
 
-/** Starts a client; rejects as the opener does. */
+/** Starts a client. Rejects with the error of the opener. */
 export async function spawnClient(opener: Opener, confinement: Confinement = {}): Promise<RemoteClient> {
   const client = new SpawnedClient(start(confinement));
   try {
@@ -54,7 +54,7 @@ class SpawnedClient implements RemoteClient {
   readonly #gone: Promise<number | null>;
   readonly #pending = new Map<number, Pending>();
   readonly #loads = new Map<number, RemoteLoad>();
-  /** News of a load may overtake the reply that gives its number. */
+  /** Progress of a load can arrive before the reply with its number. */
   readonly #early: LoadNews[] = [];
   #calls = 0;
   #stderr = '';
@@ -127,7 +127,7 @@ class SpawnedClient implements RemoteClient {
     this.#calls += 1;
     const id = this.#calls;
     const result = new Promise<unknown>((resolve, reject) => this.#pending.set(id, { resolve, reject }));
-    // Who kills a process does not have to await what it was at.
+    // Killing a process must not leave an unhandled rejection.
     result.catch(() => undefined);
     if (!this.#tell({ kind: 'call', id, method, args })) this.#settle(id)?.reject(this.#goneError('already ended'));
     return result as Promise<T>;

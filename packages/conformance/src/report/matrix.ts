@@ -1,4 +1,4 @@
-/** The matrix as Markdown: what backends declare, what was observed, case by case. */
+/** The matrix of declared and observed behaviour as Markdown. */
 
 import type { Feature } from '@busbar/api/transport';
 import { type CaseResult, type ConformanceCase, GROUPS, type Status } from '../case.ts';
@@ -18,7 +18,7 @@ const MARKS: Readonly<Record<Status, string>> = {
   'not-tested': '?',
 };
 
-/** `text` with the matrix of `runs` between its markers; throws where there are none. */
+/** Returns `text` with the matrix of `runs` between its markers. Throws if the markers are missing. */
 export function withMatrix(text: string, runs: readonly SuiteRun[]): string {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
@@ -29,8 +29,8 @@ export function withMatrix(text: string, runs: readonly SuiteRun[]): string {
 /** The matrix of `runs`, one column each. */
 export function toMarkdown(runs: readonly SuiteRun[]): string {
   const parts = [
-    ['### What is declared', declared(runs)],
-    ['### Groups', 'Passed of what applies.', groups(runs)],
+    ['### Declared', declared(runs)],
+    ['### Groups', 'Passed cases of the applicable ones.', groups(runs)],
     ['### Cases', legend(), cases(runs)],
     ['### Why not', ...runs.map(reasons)],
   ];
@@ -70,7 +70,7 @@ function declared(runs: readonly SuiteRun[]): string {
   return [...head('declared', runs), ...rows].join('\n');
 }
 
-/** What is declared of a feature, and which cases showed it. */
+/** The declaration of a feature and the cases that observed it. */
 function observed({ capabilities, results }: SuiteRun, feature: Feature): string {
   const about = new Set(
     SUITE.filter(({ needs = [], shows = [] }) => [...needs, ...shows].includes(feature)).map(({ id }) => id),
@@ -114,7 +114,7 @@ function cases(runs: readonly SuiteRun[]): string {
     });
     return row(`${id} | ${escaped(what)}`, marks);
   });
-  const [names = '', rule = ''] = head('id | what holds', runs);
+  const [names = '', rule = ''] = head('id | case', runs);
   return [names, `| --- ${rule}`, ...rows].join('\n');
 }
 

@@ -1,9 +1,9 @@
-/** Results as plain JSON and in short. */
+/** The results of a run as plain JSON. */
 
 import type { CaseResult, Status } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
 
-/** What became of a suite, for programs. */
+/** The results of a run for programs. */
 export interface Report {
   readonly transport: string;
   readonly passed: number;
@@ -33,7 +33,7 @@ export function toReport({ transport, profile, seed, ms, results }: SuiteRun): R
   };
 }
 
-/** How many results have this status. */
+/** Counts the results with this status. */
 export function countOf(results: readonly CaseResult[], status: Status): number {
   return results.filter((result) => result.status === status).length;
 }

@@ -1,4 +1,4 @@
-/** Results for people at a terminal: counts by group and status, then everything that did not pass. */
+/** A summary for the terminal: counts by group and status, then all cases that did not pass. */
 
 import { type CaseResult, GROUPS, type Status } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
@@ -6,7 +6,7 @@ import { countOf } from './report.ts';
 
 const STATUSES: readonly Status[] = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'];
 
-/** The text of a summary. */
+/** Formats the summary of `runs`. */
 export function summarize(runs: readonly SuiteRun[]): string {
   return runs.map((run) => [...table(run), '', ...reasons(run)].join('\n')).join('\n\n');
 }

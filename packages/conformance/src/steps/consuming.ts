@@ -1,15 +1,15 @@
-/** How cases consume: one delivery, a verdict on several, and several members that share a queue. */
+/** Steps for consuming: receive one, settle several, share a queue among members. */
 
 import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
 import type { Lab } from '../context/test-context.ts';
 
-/** What a consumer says of a delivery, without its receipt. */
+/** A settlement without its receipt. */
 export type Verdict = WithoutReceipt<Settlement>;
 
 type WithoutReceipt<One> = One extends Settlement ? Omit<One, 'receipt'> : never;
 
-/** How much clocks that count whole milliseconds may differ about one moment. */
+/** Maximum difference between two clocks with a resolution of one millisecond. */
 export const ROUNDING_MS = 2;
 
 /** The bodies as text. */
@@ -22,14 +22,14 @@ export function idsOf(things: readonly { readonly id: string }[]): string[] {
   return things.map(({ id }) => id);
 }
 
-/** Receives the one message that is there, or comes within `withinMs`. */
+/** Receives one message within `withinMs`. */
 export async function receiveOne(lab: Lab, transport: Transport, queue: string, withinMs?: number): Promise<Delivery> {
   const [delivery] = await lab.receive(transport, queue, 1, withinMs);
-  if (delivery === undefined) throw new CheckFailed(`nothing came from ${queue}`);
+  if (delivery === undefined) throw new CheckFailed(`no delivery from ${queue}`);
   return delivery;
 }
 
-/** Settles `deliveries` with one verdict, and gives what became of each. */
+/** Settles all `deliveries` the same way and returns their statuses. */
 export async function verdicts(
   transport: Transport,
   deliveries: readonly Pick<Delivery, 'receipt'>[],
@@ -40,7 +40,7 @@ export async function verdicts(
   return results.map(({ status }) => status);
 }
 
-/** Settles `deliveries` with one verdict, and asserts that each is done. */
+/** Settles all `deliveries` the same way and asserts that each is done. */
 export async function settle(
   lab: Lab,
   transport: Transport,
@@ -55,7 +55,7 @@ export async function settle(
   );
 }
 
-/** Receives and acks in batches of up to `max` until `count` deliveries were acked, and gives them in order. */
+/** Receives and acks in batches of up to `max` until `count` are acked. Returns the deliveries in order. */
 export async function consume(
   lab: Lab,
   transport: Transport,
@@ -69,14 +69,14 @@ export async function consume(
     const got = await transport.queues.receive(queue, { max: wanted, waitMs: 5_000 });
     lab.recorder.add(got);
     lab.check.ok(got.length > 0, `received ${deliveries.length} of ${count} from ${queue}, then nothing for 5 s`);
-    lab.check.ok(got.length <= wanted, `a receive of at most ${wanted} from ${queue} gave ${got.length}`);
+    lab.check.ok(got.length <= wanted, `a receive with max ${wanted} from ${queue} returned ${got.length}`);
     await lab.ack(transport, got);
     deliveries.push(...got);
   }
   return deliveries;
 }
 
-/** Receives and acks with all `members` at once until `count` were acked together; gives how many each had. */
+/** Receives and acks with all `members` until they acked `count` together. Returns the count of each. */
 export async function share(lab: Lab, members: readonly Transport[], queue: string, count: number): Promise<number[]> {
   const deadline = performance.now() + 10_000;
   let left = count;
@@ -94,14 +94,14 @@ export async function share(lab: Lab, members: readonly Transport[], queue: stri
   return Promise.all(members.map(work));
 }
 
-/** Asserts that the recorder saw each of `ids` once, and nothing else. */
+/** Asserts that each of `ids` was recorded once, and nothing else. */
 export function onceEach(lab: Lab, ids: readonly string[]): void {
   lab.check.equal(lab.recorder.lost(ids), [], 'lost');
   lab.check.equal(lab.recorder.unexpected(ids), [], 'delivered, but never sent');
   lab.check.equal(lab.recorder.duplicates(), [], 'delivered more than once');
 }
 
-/** Resolves when the clock of `performance.now()` has reached `at`. */
+/** Resolves when `performance.now()` reaches `at`. */
 export function reached(lab: Lab, at: number): Promise<boolean> {
-  return lab.until('the time to come', () => performance.now() >= at, Number.POSITIVE_INFINITY);
+  return lab.until('the clock to reach the time', () => performance.now() >= at, Number.POSITIVE_INFINITY);
 }

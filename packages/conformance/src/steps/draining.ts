@@ -1,9 +1,9 @@
-/** Emptying a queue, whoever holds what is in it. */
+/** Steps that drain a queue. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 
-/** Receives and acks what is there now, and gives it in order. */
+/** Receives and acks all ready messages. Returns them in order. */
 export async function drain(lab: Lab, transport: Transport, queue: string): Promise<Delivery[]> {
   const all: Delivery[] = [];
   for (;;) {
@@ -15,7 +15,7 @@ export async function drain(lab: Lab, transport: Transport, queue: string): Prom
   }
 }
 
-/** Drains until nothing is ready, delayed or leased any more, also by those who are gone. */
+/** Drains until nothing is ready, delayed or leased, including leases of dead consumers. */
 export async function drainFully(
   lab: Lab,
   transport: Transport,

@@ -1,4 +1,4 @@
-/** The events of one subscription, in the order in which they came. */
+/** The events of one subscription in order. */
 
 import type {
   MessageInput,
@@ -11,10 +11,10 @@ import type {
 } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 
-/** How long a subscription is given to show that it gets something twice. */
+/** Time in which a duplicate event would arrive. */
 const SETTLING_MS = 20;
 
-/** A subscription that writes down what it gets. */
+/** A subscription that records its events. */
 export class EventLog {
   readonly subscription: Subscription;
   readonly events: readonly TopicEvent[];
@@ -31,7 +31,7 @@ export class EventLog {
     return this.events.map((event) => this.#lab.text(event));
   }
 
-  /** Waits until as many events are there as `texts` has, and asserts that they are these, in order. */
+  /** Waits for as many events as `texts` has, and asserts that they are equal, in order. */
   async has(texts: readonly string[], what: string): Promise<void> {
     const deadline = performance.now() + 5_000;
     await this.#lab.until(what, () => this.events.length >= texts.length || performance.now() > deadline);
@@ -41,7 +41,7 @@ export class EventLog {
   }
 }
 
-/** Subscribes and writes down what comes. */
+/** Subscribes and records the events. */
 export async function follow(
   lab: Lab,
   transport: Transport,
@@ -55,7 +55,7 @@ export async function follow(
   return new EventLog(lab, subscription, events);
 }
 
-/** Publishes, and asserts that all were stored. */
+/** Publishes and asserts that all events are stored. */
 export async function publish(
   lab: Lab,
   transport: Transport,
@@ -72,7 +72,7 @@ export async function publish(
   return results;
 }
 
-/** Publishes `count` events with the bodies `prefix0`, `prefix1`, … and gives these. */
+/** Publishes `count` events with the bodies `prefix0`, `prefix1`, … and returns the bodies. */
 export async function publishTexts(
   lab: Lab,
   transport: Transport,

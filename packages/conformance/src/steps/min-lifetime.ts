@@ -1,14 +1,14 @@
-/** The lower bound of a life: something is there as long as it must be. */
+/** Checks the minimum lifetime of a thing. */
 
 import type { Lab } from '../context/test-context.ts';
 
-/** Asserts that `holds` is true each time that it is asked until `at`, on the clock of `performance.now()`. */
+/** Asserts that `holds` is true at each poll until `performance.now()` reaches `at`. */
 export async function outlives(lab: Lab, holds: () => Promise<boolean>, at: number): Promise<void> {
   const look = async (): Promise<boolean> => {
     const held = await holds();
     if (performance.now() >= at) return true;
-    lab.check.ok(held, 'it is there as long as it must be');
+    lab.check.ok(held, 'it exists for its minimum lifetime');
     return false;
   };
-  await lab.until('the time to come', look, Number.POSITIVE_INFINITY);
+  await lab.until('the clock to reach the time', look, Number.POSITIVE_INFINITY);
 }

@@ -1,24 +1,24 @@
-/** What an operator sees of a queue, as cases ask for it. */
+/** Steps that inspect a queue through `admin`. */
 
 import type { BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
 import type { Lab } from '../context/test-context.ts';
 
-/** How many messages of each state a queue holds. */
+/** Message counts of a queue by state. */
 export type Counts = Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead'>;
 
-/** The queue as it is now; fails when there is none. */
+/** Returns the info of a queue. Fails if the queue does not exist. */
 export async function queueInfo(transport: Transport, queue: string): Promise<QueueInfo> {
   const [info] = await transport.admin.queues({ names: [queue] });
-  if (info === undefined) throw new CheckFailed(`there is no queue ${queue}`);
+  if (info === undefined) throw new CheckFailed(`queue ${queue} does not exist`);
   return info;
 }
 
-/** Waits until the queue holds what `expected` says, and asserts it. */
+/** Waits until the counts of the queue are as `expected`, and asserts it. */
 export async function holds(lab: Lab, transport: Transport, queue: string, expected: Partial<Counts>): Promise<void> {
   const states = Object.keys(expected) as (keyof Counts)[];
   const deadline = performance.now() + 5_000;
-  await lab.until(`what ${queue} holds is told`, async () => {
+  await lab.until(`the counts of ${queue}`, async () => {
     const info = await queueInfo(transport, queue);
     const isSo = states.every((state) => info[state] === expected[state]);
     if (!isSo && performance.now() < deadline) return false;
@@ -31,7 +31,7 @@ export async function holds(lab: Lab, transport: Transport, queue: string, expec
   });
 }
 
-/** The dead letters of the queue, oldest first, once there are `count`; fails when there are more. */
+/** Waits for `count` dead letters and returns them, oldest first. Fails if there are more. */
 export async function deadLetters(
   lab: Lab,
   transport: Transport,

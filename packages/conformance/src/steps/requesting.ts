@@ -1,12 +1,12 @@
-/** Requests as cases make them. */
+/** Steps for requests. */
 
 import type { Agent } from '@busbar/api';
 import type { Lab } from '../context/test-context.ts';
 
-/** Bounds of a request that shall not end by its time-out. */
+/** Options of a request that must not end by its time-out. */
 export const LONG = { timeoutMs: 25_000 } as const;
 
-/** An agent that asks and one that answers, each on a bus of its own. */
+/** Opens a requester and a responder, each on its own bus. */
 export async function pair(lab: Lab): Promise<{ readonly asker: Agent; readonly service: Agent }> {
   return { asker: await lab.agent('@asker'), service: await lab.agent('@service') };
 }

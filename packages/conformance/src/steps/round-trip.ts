@@ -1,21 +1,21 @@
-/** A value carried by every verb of a bus. */
+/** Sends a value through every verb of a bus. */
 
 import { type Agent, type Bus, isBusbarError } from '@busbar/api';
 import type { Lab } from '../context/test-context.ts';
 import { LONG } from './requesting.ts';
 
-/** How a body can travel. */
+/** Ways to transport a body. */
 export const VERBS = ['mail', 'request', 'answer', 'event', 'durable event', 'task', 'result'] as const;
 
 /** One of {@link VERBS}. */
 export type Verb = (typeof VERBS)[number];
 
-/** Carries values from one bus to another, and gives them as they came out there. */
+/** Sends values from one bus to another, and returns the received values. */
 export class Carrier {
   readonly #lab: Lab;
   readonly #sender: Agent;
   readonly #bus: Bus;
-  /** What the handlers of the other side got. */
+  /** Bodies received by the handlers of the other bus. */
   readonly #got = new Map<Verb, unknown[]>();
   #answer: unknown;
 
@@ -26,7 +26,7 @@ export class Carrier {
     for (const verb of VERBS) this.#got.set(verb, []);
   }
 
-  /** Opens both sides. */
+  /** Opens both buses. */
   static async open(lab: Lab): Promise<Carrier> {
     const [bus, other] = [await lab.bus(), await lab.bus()];
     const carrier = new Carrier(lab, await bus.agent('@sender'), bus);
@@ -34,7 +34,7 @@ export class Carrier {
     return carrier;
   }
 
-  /** The value as it came out at the other end; rejects where it was refused at this one. */
+  /** Returns the received value. Rejects if the sender refused it. */
   async carry(verb: Verb, value: unknown): Promise<unknown> {
     const got = this.#got.get(verb) ?? [];
     const before = got.length;
@@ -44,12 +44,12 @@ export class Carrier {
     return got.at(-1);
   }
 
-  /** How many values came out, of a verb whose handler gets them. */
+  /** Number of values that the handler of `verb` received. */
   arrived(verb: Verb): number {
     return this.#got.get(verb)?.length ?? 0;
   }
 
-  /** The code that a value is refused with. */
+  /** Returns the error code of a refused value. */
   async refusal(verb: Verb, value: unknown): Promise<string> {
     try {
       await this.carry(verb, value);

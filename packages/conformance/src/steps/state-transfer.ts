@@ -1,16 +1,16 @@
-/** Moving the whole state of a store: out, away, and in again. */
+/** Steps that export, clear and import the whole state of a store. */
 
 import type { StateRecord, Transport } from '@busbar/api/transport';
 import type { Lab } from '../context/test-context.ts';
 import { collect } from '../inputs/operations.ts';
 
-/** Everything there is, as it comes back from the lines of a file. */
+/** Exports all records and passes each through JSON, as a file would. */
 export async function exported(transport: Transport): Promise<StateRecord[]> {
   const records = await collect(transport.admin.exportState());
   return records.map((record) => JSON.parse(JSON.stringify(record)) as StateRecord);
 }
 
-/** Exports everything, clears the store, and imports it again; gives the records. */
+/** Exports everything, clears the store, and imports it again. Returns the records. */
 export async function move(lab: Lab, transport: Transport): Promise<StateRecord[]> {
   const records = await exported(transport);
   await transport.admin.clear();
@@ -20,7 +20,7 @@ export async function move(lab: Lab, transport: Transport): Promise<StateRecord[
   return records;
 }
 
-/** What is not supported is refused, in both directions. */
+/** Asserts that export and import are refused. */
 export async function refusedMove(lab: Lab): Promise<void> {
   const { admin } = await lab.transport();
   await lab.check.rejects(collect(admin.exportState()), 'UNSUPPORTED', 'an export');

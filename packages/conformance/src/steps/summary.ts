@@ -1,4 +1,4 @@
-/** What cases compare, in brief. */
+/** Short forms of values that cases compare. */
 
 import type { AgentInfo } from '@busbar/api';
 import type { MessageInput } from '@busbar/api/transport';
@@ -9,12 +9,12 @@ export function namesOf(agents: readonly Pick<AgentInfo, 'name'>[]): string[] {
   return agents.map(({ name }) => name);
 }
 
-/** One message for each body. */
+/** Creates one message per body. */
 export function messagesOf(bodies: readonly Uint8Array[]): MessageInput[] {
   return bodies.map((body) => ({ body }));
 }
 
-/** Asserts that each number is higher than the one before it. */
+/** Asserts that the numbers rise strictly. */
 export function rises(lab: Lab, numbers: readonly number[], what: string): void {
   const rising = [...new Set(numbers)].toSorted((one, other) => one - other);
   lab.check.equal([...numbers], rising, what);

@@ -1,11 +1,11 @@
-/** What a client can be in the midst of when it is closed. Run in a process of its own. */
+/** Leaves every kind of work open in a client that is closed afterwards. Runs in its own process. */
 
 import type { Transport } from '@busbar/api/transport';
 
 const FOREVER = Number.POSITIVE_INFINITY;
 const body = Uint8Array.of(1);
 
-/** Leaves waits, leases, subscriptions, watches, bindings and unanswered calls open; `close` has to end them. */
+/** Leaves receives, leases, subscriptions, watches, bindings and calls open. `close` must end them. */
 export async function leaveOpen(transport: Transport): Promise<string> {
   const { queues, topics, kv, calls } = transport;
   for (const queue of ['empty', 'also.empty']) ignore(queues.receive(queue, { waitMs: FOREVER }));
@@ -25,7 +25,7 @@ export async function leaveOpen(transport: Transport): Promise<string> {
   return 'leaveOpen';
 }
 
-/** A client that did nothing at all. */
+/** Leaves nothing open. */
 export function leaveNothing(): string {
   return 'leaveNothing';
 }

@@ -1,11 +1,11 @@
-/** A lock in a process of its own, which is to be paused. */
+/** A lock held by a process that a case pauses. */
 
 import { isBusbarError, type Lock, openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
 let lock: Lock | undefined;
 
-/** Takes a lock that renews itself; gives its token. */
+/** Acquires a lock that renews itself. Returns its token. */
 export async function takeLock(transport: Transport, options: unknown): Promise<number> {
   const { name, ttlMs } = options as { name: string; ttlMs: number };
   const bus = openBus(transport, { ownsTransport: false });
@@ -13,12 +13,12 @@ export async function takeLock(transport: Transport, options: unknown): Promise<
   return lock.token;
 }
 
-/** Whether the lock was lost, as its holder knows it. */
+/** Returns true if the holder knows that the lock is lost. */
 export function wasLost(): boolean {
   return lock?.lost === true && lock.signal.aborted;
 }
 
-/** Extends the lock; gives the code of the error, or undefined. */
+/** Extends the lock. Returns the error code, or undefined on success. */
 export async function extendLock(): Promise<string | undefined> {
   try {
     await lock?.extend();
@@ -28,7 +28,7 @@ export async function extendLock(): Promise<string | undefined> {
   }
 }
 
-/** Lets go of the lock. */
+/** Releases the lock. */
 export async function releaseLock(): Promise<void> {
   await lock?.release();
 }

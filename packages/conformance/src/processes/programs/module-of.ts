@@ -1,8 +1,8 @@
-/** Where the modules are that cases run in other processes. */
+/** URLs of the modules that cases run in other processes. */
 
 import { extname } from 'node:path';
 
-/** The address of a module of this folder, as {@link import('../remote-client.ts').RemoteClient.run} takes it. */
+/** URL of a module of this folder, for {@link import('../remote-client.ts').RemoteClient.run}. */
 export function moduleOf(name: string): string {
   return new URL(`./${name}${extname(import.meta.url)}`, import.meta.url).href;
 }

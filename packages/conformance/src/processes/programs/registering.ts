@@ -1,4 +1,4 @@
-/** An agent in a process of its own, which is to be paused. */
+/** An agent in a process that a case pauses. */
 
 import { openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
@@ -6,7 +6,7 @@ import type { Transport } from '@busbar/api/transport';
 let evicted = 0;
 let handled = 0;
 
-/** Registers the agent of this name, which counts as online for 400 ms after a sign of life. */
+/** Registers the agent `name` with a presence of 400 ms. */
 export async function registerAgent(transport: Transport, name: unknown): Promise<void> {
   const bus = openBus(transport, { presenceTtlMs: 400, ownsTransport: false });
   const agent = await bus.agent(String(name), { onEvicted: () => (evicted += 1) });
@@ -15,12 +15,12 @@ export async function registerAgent(transport: Transport, name: unknown): Promis
   });
 }
 
-/** How often it learned that it had counted as offline. */
+/** Number of evictions the agent observed. */
 export function evictions(): number {
   return evicted;
 }
 
-/** How much mail it handled. */
+/** Number of handled messages. */
 export function mailHandled(): number {
   return handled;
 }

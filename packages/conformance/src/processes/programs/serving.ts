@@ -1,11 +1,11 @@
-/** An agent in a process of its own that takes requests and never answers. */
+/** An agent in its own process that accepts requests and never replies. */
 
 import { openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
 let begun = 0;
 
-/** Serves requests of the type `work`, as the agent of this name; each is under way for ever. */
+/** Handles requests of the type `work` as the agent `name`. The handler never returns. */
 export async function serveForEver(transport: Transport, name: unknown): Promise<void> {
   const bus = openBus(transport, { presenceTtlMs: 500, ownsTransport: false });
   const agent = await bus.agent(String(name), { leaseMs: 500 });
@@ -15,7 +15,7 @@ export async function serveForEver(transport: Transport, name: unknown): Promise
   });
 }
 
-/** How many requests it has begun. */
+/** Number of requests that were started. */
 export function atWork(): number {
   return begun;
 }

@@ -1,13 +1,13 @@
-/** What cases let another process do beyond the calls of a client. */
+/** Functions that cases run in another process, beyond the calls of a client. */
 
 import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
-/** This module: what {@link import('../remote-client.ts').RemoteClient.run} is given. */
+/** URL of this module, for {@link import('../remote-client.ts').RemoteClient.run}. */
 export const TASKS: string = import.meta.url;
 
-/** Writes a file that only takes room; with zeros a file system might save it. */
+/** Writes a file to use up space. It contains no zeros because a file system may store those sparsely. */
 export function writeFile(_transport: Transport, { path, bytes }: { path: string; bytes: number }): void {
   writeFileSync(path, Buffer.alloc(bytes, 'ballast'));
 }
@@ -16,7 +16,7 @@ export function removeFile(_transport: Transport, path: string): void {
   rmSync(path);
 }
 
-/** Sends while no file can be opened; tells what became of each message, and how many files it took. */
+/** Sends while no file can be opened. Returns the outcome of each message and the number of opened files. */
 export async function sendWithoutFiles(transport: Transport, queue: string): Promise<Record<string, unknown>> {
   const files = takeFiles();
   const stored: string[] = [];
