@@ -1,8 +1,8 @@
 /** A conformance case: data and a function that runs it. */
 
 import type { Capabilities, Feature } from '@busbar/api/transport';
-import type { Lab } from './context/test-context.ts';
-import type { Power, StrangerKind } from './harness.ts';
+import type { TestContext } from './context/test-context.ts';
+import type { HarnessFeature, UntrustedClientKind } from './harness.ts';
 
 /** `MUST`: required. `SHOULD`: a deviation needs a reason. `MAY`: the behaviour is only recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';
@@ -55,11 +55,11 @@ export interface ConformanceCase {
   /** Features that it observes if they are declared, without needing them. */
   readonly shows?: readonly Feature[];
   /** Harness features it needs. If one is missing, the case is `not-tested` with the reason. */
-  readonly powers?: readonly Power[];
+  readonly harnessFeatures?: readonly HarnessFeature[];
   /** The kind of rejected client it needs. If the harness has none, the case is `not-tested`. */
-  readonly stranger?: StrangerKind;
+  readonly untrustedClient?: UntrustedClientKind;
   /** True if its processes open the store one after the other. It then applies to the reach `process` too. */
-  readonly takesTurns?: boolean;
+  readonly oneProcessAtATime?: boolean;
   /** Returns the reason if the case does not apply to such a transport, else undefined. */
   readonly notApplicable?: (capabilities: Capabilities) => string | undefined;
   /** True if the profile `smoke` includes it. */
@@ -69,9 +69,9 @@ export interface ConformanceCase {
   /** Default 20,000. A case that takes longer fails. */
   readonly timeoutMs?: number;
   /** Runs the case. It must assert at least once with `test.check`. */
-  run(lab: Lab): Promise<void>;
+  run(test: TestContext): Promise<void>;
   /** Asserts that the missing feature is refused with UNSUPPORTED, never silently ignored. */
-  refused?(lab: Lab): Promise<void>;
+  refused?(test: TestContext): Promise<void>;
 }
 
 /** The status of a result. */

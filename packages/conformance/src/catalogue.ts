@@ -3,7 +3,7 @@
 import { GROUPS, type Group } from './case.ts';
 
 /** One id of the catalogue. */
-export interface CatalogueEntry {
+export interface CatalogueId {
   readonly id: string;
   readonly group: Group;
 }
@@ -39,7 +39,7 @@ const SIZES: Readonly<Record<Group, readonly [letter: string, count: number]>> =
 };
 
 /** The 244 ids in the order of their groups. */
-export const CATALOGUE: readonly CatalogueEntry[] = GROUPS.flatMap((group) => {
+export const CATALOGUE: readonly CatalogueId[] = GROUPS.flatMap((group) => {
   const [letter, count] = SIZES[group];
   return Array.from({ length: count }, (_, index) => ({ id: `${letter}${index + 1}`, group }));
 });

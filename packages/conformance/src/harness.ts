@@ -11,10 +11,10 @@ import type { Transport } from '@busbar/api/transport';
  * - `spare`: the server is one of several that replace it while it is down.
  * - `disk`: a process can get a small or a read-only disk. The suite detects this itself.
  */
-export type Power = (typeof POWERS)[number];
+export type HarnessFeature = (typeof HARNESS_FEATURES)[number];
 
 /** All powers. */
-export const POWERS = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
+export const HARNESS_FEATURES = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
 
 /** `smoke` is a short selection, `cluster` is for a cluster of servers, `full` is everything. */
 export type Profile = (typeof PROFILES)[number];
@@ -32,13 +32,13 @@ export interface Harness {
    */
   store(needs?: StoreNeeds): Promise<HarnessStore>;
   /** Missing features, each with a reason in one sentence. Features without a reason are present. */
-  readonly missing?: Readonly<Partial<Record<Power, string>>>;
+  readonly missing?: Readonly<Partial<Record<HarnessFeature, string>>>;
   /** True if the backend has no server. Cases about servers do not apply then. */
   readonly serverless?: boolean;
   /** True if its server is one of several that replace it while it is down (feature `spare`). */
   readonly spare?: boolean;
   /** Clients that its server rejects. A text is the reason why there is no such client. */
-  readonly strangers?: Readonly<Partial<Record<StrangerKind, (() => Promise<Stranger>) | string>>>;
+  readonly untrustedClients?: Readonly<Partial<Record<UntrustedClientKind, (() => Promise<UntrustedClient>) | string>>>;
   /** The reason why this machine cannot test it, such as a missing server program. */
   readonly notTested?: string | undefined;
 }
@@ -78,7 +78,7 @@ export interface HarnessServer {
   pause(): void;
   /** SIGCONT. */
   resume(): void;
-  readonly wire: Wire;
+  readonly network: HarnessNetwork;
 }
 
 /**
@@ -86,10 +86,10 @@ export interface HarnessServer {
  * rights. `wrongAuthority`: does not trust the server's certificate. `impostor`: is authenticated as one agent and sends as
  * another.
  */
-export type StrangerKind = 'wrongPassword' | 'denied' | 'wrongAuthority' | 'impostor';
+export type UntrustedClientKind = 'wrongPassword' | 'denied' | 'wrongAuthority' | 'impostor';
 
 /** A client that the server rejects. */
-export interface Stranger {
+export interface UntrustedClient {
   open(): Promise<Transport>;
   /** Texts that no error may contain. */
   readonly secrets: readonly string[];
@@ -97,7 +97,7 @@ export interface Stranger {
 }
 
 /** The network between all clients of a store and its server. A fault lasts until {@link HarnessNetwork.heal}. */
-export interface Wire {
+export interface HarnessNetwork {
   /** The address clients connect to. Cases write invalid data to it. */
   readonly endpoint: { readonly host: string; readonly port: number } | { readonly path: string };
   /** Number of connection attempts so far, including refused ones. */

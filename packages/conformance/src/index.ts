@@ -8,26 +8,26 @@ export {
   type Level,
   type Status,
 } from './case.ts';
-export { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
+export { CATALOGUE, type CatalogueId } from './catalogue.ts';
 export { CLUSTER } from './cluster.ts';
 export { Check, CheckFailed } from './context/check.ts';
-export { Recorder, type Seen } from './context/recorder.ts';
-export type { Lab } from './context/test-context.ts';
+export { type RecordedDelivery, Recorder } from './context/recorder.ts';
+export type { TestContext } from './context/test-context.ts';
 export {
   type Harness,
+  type HarnessFeature,
+  type HarnessNetwork,
   type HarnessServer,
   type HarnessStore,
   type Opener,
-  type Power,
   PROFILES,
   type Profile,
   type StoreNeeds,
-  type Stranger,
-  type StrangerKind,
-  type Wire,
+  type UntrustedClient,
+  type UntrustedClientKind,
 } from './harness.ts';
 export type { Confinement } from './processes/confinement.ts';
-export type { Load, RemoteClient } from './processes/remote-client.ts';
+export type { RemoteClient, RemoteLoad } from './processes/remote-client.ts';
 export { toMarkdown, withMatrix } from './report/matrix.ts';
 export { type Report, toReport } from './report/report.ts';
 export { summarize } from './report/summary.ts';

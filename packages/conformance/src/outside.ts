@@ -3,7 +3,7 @@
 import type { Status } from './case.ts';
 
 /** The status and reason of an id without a case. */
-export interface Outside {
+export interface MissingCase {
   readonly status: Extract<Status, 'not-applicable' | 'not-tested'>;
   readonly reason: string;
 }
@@ -19,7 +19,7 @@ const NOT_TESTED: Readonly<Record<string, string>> = {
 };
 
 /** Returns the status and reason of an id without a case. */
-export function whyOutside(id: string): Outside {
+export function missingCase(id: string): MissingCase {
   const reason = NOT_APPLICABLE[id];
   if (reason !== undefined) return { status: 'not-applicable', reason };
   return { status: 'not-tested', reason: NOT_TESTED[id] ?? 'It has no case yet.' };

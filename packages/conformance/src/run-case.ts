@@ -4,11 +4,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
 import type { CaseResult, ConformanceCase, Status } from './case.ts';
-import { type OpenedLab, openLab } from './context/open-test-context.ts';
+import { type OpenTestContext, openTestContext } from './context/open-test-context.ts';
 import { seedFor } from './context/random.ts';
 import { within } from './context/until.ts';
-import type { Harness, Power, Profile, StrangerKind } from './harness.ts';
-import { whyNoDisks } from './processes/confinement.ts';
+import type { Harness, HarnessFeature, Profile, UntrustedClientKind } from './harness.ts';
+import { diskLimitsMissing } from './processes/confinement.ts';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 /** Time limit for opening a store. */
@@ -23,7 +23,7 @@ export interface RunCaseOptions {
 }
 
 /** Status and reason of a result. */
-interface Verdict {
+interface CaseOutcome {
   readonly status: Status;
   readonly reason?: string;
 }
@@ -41,15 +41,15 @@ export async function runCase(
   const began = performance.now();
   const unhandled: unknown[] = [];
   watch();
-  const { verdict, assertions } = await running.run(unhandled, () => attempt(harness, subject, options));
+  const { outcome, assertions } = await running.run(unhandled, () => attempt(harness, subject, options));
   // Unhandled rejections are reported one turn later.
   await new Promise(setImmediate);
   unwatch();
   const { id, group, title, level } = subject;
   const final =
-    unhandled.length > 0 && verdict.status !== 'failed'
+    unhandled.length > 0 && outcome.status !== 'failed'
       ? { status: 'failed' as const, reason: `a rejection was left unhandled: ${describe(unhandled[0])}` }
-      : verdict;
+      : outcome;
   return { id, group, title, level, ...final, assertions, ms: Math.round(performance.now() - began) };
 }
 
@@ -57,96 +57,96 @@ async function attempt(
   harness: Harness,
   subject: ConformanceCase,
   { seed = 0, profile = 'full' }: RunCaseOptions,
-): Promise<{ verdict: Verdict; assertions: number }> {
-  let lab: OpenedLab;
+): Promise<{ outcome: CaseOutcome; assertions: number }> {
+  let test: OpenTestContext;
   try {
-    const opening = openLab(harness, subject, { seed: seedFor(seed, subject.id), profile });
-    lab = await within(OPEN_MS, `not within ${OPEN_MS} ms`, opening);
+    const opening = openTestContext(harness, subject, { seed: seedFor(seed, subject.id), profile });
+    test = await within(OPEN_MS, `not within ${OPEN_MS} ms`, opening);
   } catch (error) {
-    return { verdict: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
+    return { outcome: { status: 'failed', reason: `the store did not open: ${describe(error)}` }, assertions: 0 };
   }
-  const verdict = await judge(harness, subject, lab);
-  const problems = await lab.end();
-  const assertions = lab.check.count;
-  if (verdict.status === 'failed' || problems.length === 0) return { verdict, assertions };
-  return { verdict: { status: 'failed', reason: problems.join('; ') }, assertions };
+  const outcome = await evaluate(harness, subject, test);
+  const problems = await test.end();
+  const assertions = test.check.count;
+  if (outcome.status === 'failed' || problems.length === 0) return { outcome, assertions };
+  return { outcome: { status: 'failed', reason: problems.join('; ') }, assertions };
 }
 
-async function judge(harness: Harness, subject: ConformanceCase, lab: OpenedLab): Promise<Verdict> {
-  const { capabilities } = lab;
+async function evaluate(harness: Harness, subject: ConformanceCase, test: OpenTestContext): Promise<CaseOutcome> {
+  const { capabilities } = test;
   const excuse = subject.notApplicable?.(capabilities);
   if (excuse !== undefined) return { status: 'not-applicable', reason: excuse };
   const missing = subject.needs?.find((feature) => !capabilities.features[feature]);
   const lacking = missing && `${missing}: ${capabilities.reasons[missing] ?? 'no reason is declared'}`;
-  if (lacking !== undefined && subject.refused !== undefined) return proveRefused(subject, lab, lacking);
-  const unpowered = whyUnpowered(harness, subject, capabilities);
-  if (unpowered !== undefined) return unpowered;
-  if (lacking !== undefined) return proveRefused(subject, lab, lacking);
-  return perform(lab, subject, () => subject.run(lab));
+  if (lacking !== undefined && subject.refused !== undefined) return proveRefused(subject, test, lacking);
+  const missingFeature = whyMissingFeature(harness, subject, capabilities);
+  if (missingFeature !== undefined) return missingFeature;
+  if (lacking !== undefined) return proveRefused(subject, test, lacking);
+  return perform(test, subject, () => subject.run(test));
 }
 
 /** A missing feature must be refused. If the case passes anyway, the declaration is wrong. */
-async function proveRefused(subject: ConformanceCase, lab: OpenedLab, reason: string): Promise<Verdict> {
+async function proveRefused(subject: ConformanceCase, test: OpenTestContext, reason: string): Promise<CaseOutcome> {
   if (subject.refused === undefined) {
-    const verdict = await perform(lab, subject, () => subject.run(lab));
-    return verdict.status === 'passed'
+    const outcome = await perform(test, subject, () => subject.run(test));
+    return outcome.status === 'passed'
       ? { status: 'failed', reason: `declared unsupported but works (${reason})` }
       : { status: 'unsupported', reason };
   }
-  const verdict = await perform(lab, subject, () => subject.refused?.(lab));
-  return verdict.status === 'passed' ? { status: 'unsupported', reason } : verdict;
+  const outcome = await perform(test, subject, () => subject.refused?.(test));
+  return outcome.status === 'passed' ? { status: 'unsupported', reason } : outcome;
 }
 
 /** A harness feature that the declared capabilities exclude makes the case not applicable, not untested. */
-function whyUnpowered(
+function whyMissingFeature(
   harness: Harness,
-  { powers = [], takesTurns = false, stranger }: ConformanceCase,
+  { harnessFeatures = [], oneProcessAtATime = false, untrustedClient }: ConformanceCase,
   { reach, durability }: Capabilities,
-): Verdict | undefined {
-  if (powers.includes('server') || stranger !== undefined) {
-    const withoutServer = whyWithoutServer(harness, stranger);
+): CaseOutcome | undefined {
+  if (harnessFeatures.includes('server') || untrustedClient !== undefined) {
+    const withoutServer = whyWithoutServer(harness, untrustedClient);
     if (withoutServer !== undefined) return withoutServer;
   }
-  const staysInside: Verdict = {
+  const staysInside: CaseOutcome = {
     status: 'not-applicable',
     reason: 'It declares that it reaches no further than its process.',
   };
-  for (const power of powers) {
-    if (power === 'processes' && reach === 'process' && !takesTurns) return staysInside;
-    const reason = whyMissing(harness, power);
+  for (const feature of harnessFeatures) {
+    if (feature === 'processes' && reach === 'process' && !oneProcessAtATime) return staysInside;
+    const reason = whyMissing(harness, feature);
     if (reason === undefined) continue;
-    if (power === 'reopen' && durability === 'none') {
+    if (feature === 'reopen' && durability === 'none') {
       return { status: 'not-applicable', reason: 'Its declared durability is `none`.' };
     }
-    if (power !== 'server' && reach === 'process' && durability === 'none') return staysInside;
+    if (feature !== 'server' && reach === 'process' && durability === 'none') return staysInside;
     return { status: 'not-tested', reason };
   }
   return undefined;
 }
 
-function whyMissing({ missing = {}, spare = false }: Harness, power: Power): string | undefined {
-  if (power === 'spare' && !spare) return 'It is a single server. The profile `cluster` tests several.';
-  return missing[power] ?? (power === 'disk' ? whyNoDisks() : undefined);
+function whyMissing({ missing = {}, spare = false }: Harness, feature: HarnessFeature): string | undefined {
+  if (feature === 'spare' && !spare) return 'It is a single server. The profile `cluster` tests several.';
+  return missing[feature] ?? (feature === 'disk' ? diskLimitsMissing() : undefined);
 }
 
 /** A backend without a server can neither lose it nor reject a client. */
 function whyWithoutServer(
-  { serverless = false, strangers = {} }: Harness,
-  stranger: StrangerKind | undefined,
-): Verdict | undefined {
+  { serverless = false, untrustedClients = {} }: Harness,
+  untrustedClient: UntrustedClientKind | undefined,
+): CaseOutcome | undefined {
   if (serverless) return { status: 'not-applicable', reason: 'It has no server.' };
-  if (stranger === undefined) return undefined;
-  const found = strangers[stranger];
+  if (untrustedClient === undefined) return undefined;
+  const found = untrustedClients[untrustedClient];
   if (typeof found === 'string') return { status: 'not-applicable', reason: found };
   if (found !== undefined) return undefined;
   return { status: 'not-tested', reason: 'The harness has no such rejected client.' };
 }
 
-async function perform(lab: OpenedLab, subject: ConformanceCase, work: () => unknown): Promise<Verdict> {
+async function perform(test: OpenTestContext, subject: ConformanceCase, work: () => unknown): Promise<CaseOutcome> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = subject;
   try {
     await within(timeoutMs, `the case did not end within ${timeoutMs} ms`, Promise.resolve().then(work));
-    if (lab.check.count > 0) return { status: 'passed' };
+    if (test.check.count > 0) return { status: 'passed' };
     return { status: 'failed', reason: 'the case made no assertion' };
   } catch (error) {
     return { status: 'failed', reason: describe(error) };

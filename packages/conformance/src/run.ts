@@ -5,7 +5,7 @@ import type { CaseResult, ConformanceCase, Group } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { CLUSTER } from './cluster.ts';
 import type { Harness, Profile } from './harness.ts';
-import { whyOutside } from './outside.ts';
+import { missingCase } from './outside.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
 
@@ -61,7 +61,7 @@ export async function runSuite(harness: Harness, options: RunOptions = {}): Prom
     selected.filter(({ alone }) => alone),
     runOne,
   );
-  if (isWhole(options)) for (const result of outside(results)) results.set(result.id, result);
+  if (isWhole(options)) for (const result of missingResults(results)) results.set(result.id, result);
   const ms = Math.round(performance.now() - began);
   return { transport: harness.name, profile, seed, capabilities, results: inOrder(results), ms };
 }
@@ -110,13 +110,13 @@ function isWhole({ profile = 'full', only, group, cases }: RunOptions): boolean 
 }
 
 /** Results for ids without a case. */
-function outside(results: ReadonlyMap<string, CaseResult>): CaseResult[] {
+function missingResults(results: ReadonlyMap<string, CaseResult>): CaseResult[] {
   return CATALOGUE.filter(({ id }) => !results.has(id)).map(({ id, group }) => ({
     id,
     group,
     title: '',
     level: 'MUST',
-    ...whyOutside(id),
+    ...missingCase(id),
     assertions: 0,
     ms: 0,
   }));

@@ -44,7 +44,7 @@ import { cases as stateTransfer } from './cases/state-transfer.ts';
 import { cases as subscribers } from './cases/subscribers.ts';
 import { cases as topics } from './cases/topics.ts';
 import { cases as ttl } from './cases/ttl.ts';
-import { cases as strangers } from './cases/untrusted-clients.ts';
+import { cases as untrustedClients } from './cases/untrusted-clients.ts';
 import { cases as wildcards } from './cases/wildcards.ts';
 import { cases as withoutServer } from './cases/without-server.ts';
 import { groupOf } from './catalogue.ts';
@@ -107,7 +107,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...security,
   ...serverFaults,
   ...withoutServer,
-  ...strangers,
+  ...untrustedClients,
   ...stateTransfer,
   ...movedStores,
 ]);

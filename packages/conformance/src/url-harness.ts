@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Capabilities, Transport } from '@busbar/api/transport';
-import type { Harness, HarnessStore, Power } from './harness.ts';
+import type { Harness, HarnessFeature, HarnessStore } from './harness.ts';
 
 /** Options of {@link urlHarness}. */
 export interface UrlHarnessOptions {
@@ -43,8 +43,8 @@ async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Cap
 function missingPowers(
   capabilities: Capabilities,
   { apart, opener, missing: others }: UrlHarnessOptions,
-): Partial<Record<Power, string>> {
-  const missing: Partial<Record<Power, string>> = { server: 'The server of a URL is not ours to kill.' };
+): Partial<Record<HarnessFeature, string>> {
+  const missing: Partial<Record<HarnessFeature, string>> = { server: 'The server of a URL is not ours to kill.' };
   if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
   if (opener === undefined) missing.processes = 'The harness has no opener for other processes.';
   if (capabilities.reach === 'process' && capabilities.durability === 'none') {

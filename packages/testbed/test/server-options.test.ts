@@ -76,9 +76,9 @@ describe.concurrent('redis-server', () => {
     await using server = await startRedis({ tls: true, proxy: true });
     const { ca = '', wrongCa = '' } = server.certificates ?? {};
     expect(await ping(server.url, ca)).toBe('+PONG');
-    expect(server.url).toBe(`rediss://127.0.0.1:${server.wire.port}`);
+    expect(server.url).toBe(`rediss://127.0.0.1:${server.network.port}`);
     expect(await ping(server.url, wrongCa)).toContain('self-signed certificate');
-    server.wire.block();
+    server.network.block();
     expect(await ping(server.url, ca)).not.toBe('+PONG');
   });
 });

@@ -2,7 +2,7 @@
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type RedisServer, startRedis } from '@busbar/testbed';
 import { openRedis, parseRedisUrl } from '../src/index.ts';
-import { strangers } from './strangers.ts';
+import { untrustedClients } from './untrusted-clients.ts';
 
 const noServer = missingServer('redis-server');
 let shared: Promise<RedisServer> | undefined;
@@ -39,6 +39,6 @@ export const harness: Harness = {
   name: 'redis',
   missing: { files: 'Its store is the memory of a server.' },
   ...(noServer !== undefined && { notTested: noServer }),
-  strangers,
+  untrustedClients: untrustedClients,
   store,
 };

@@ -21,9 +21,9 @@ test('a server that answers nothing is given up, and waits go on when it is back
   transport.onState((change) => changes.push(change));
   const waiting = transport.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY });
   await registered(server, 'work');
-  server.wire.halfOpen();
+  server.network.halfOpen();
   await waitFor(() => transport.state === 'reconnecting', { what: 'the state reconnecting' });
-  server.wire.heal();
+  server.network.heal();
   await waitFor(() => transport.state === 'open', { what: 'the state open' });
   await transport.queues.send('work', [{ body: Buffer.from('x') }]);
   expect(await waiting).toHaveLength(1);
@@ -53,7 +53,7 @@ test('a settlement whose answer was lost is unknown, and never done again', asyn
   server.pause();
   const settled = transport.queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry' }]);
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  server.wire.cut();
+  server.network.cut();
   server.resume();
   expect(await settled).toMatchObject([{ status: 'unknown' }]);
 });
@@ -64,10 +64,10 @@ test('what a claim took whose answer was lost is there again at once, uncounted'
   await using other = await openRedis({ servers: [`127.0.0.1:${server.port}`] });
   const waiting = transport.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY });
   await registered(server, 'work');
-  server.wire.halfOpen();
+  server.network.halfOpen();
   await other.queues.send('work', [{ body: Buffer.from('x') }]);
-  server.wire.heal();
-  server.wire.cut();
+  server.network.heal();
+  server.network.cut();
   const [delivery] = await waiting;
   expect(delivery?.attempt).toBe(1);
 });

@@ -1,7 +1,7 @@
 // What the conformance suite needs to know of the Unix link: a hub in a process of its own.
 import { copyFile, writeFile } from 'node:fs/promises';
 import type { Transport } from '@busbar/api/transport';
-import type { Harness, HarnessServer, HarnessStore, Stranger } from '@busbar/conformance';
+import type { Harness, HarnessServer, HarnessStore, UntrustedClient } from '@busbar/conformance';
 import { openProxy, tempDir } from '@busbar/testbed';
 import { openUnix, stopHub } from '../src/index.ts';
 import { tokenOf } from './support/raw-peer.ts';
@@ -18,7 +18,7 @@ export function unixHarness(name: string, store: string): Harness {
       files: 'Its files are those of the store that the hub lends.',
       ...(store.startsWith('memory:') && { reopen: 'What the hub holds in memory goes with it.' }),
     },
-    strangers: {
+    untrustedClients: {
       wrongPassword: () => withWrongToken(store),
       denied: 'Who is let in may do everything.',
       wrongAuthority: 'A Unix socket has no certificate.',
@@ -69,7 +69,7 @@ async function ownStore(store: string): Promise<HarnessStore> {
 }
 
 /** Connects to a hub, and has the token of another. */
-async function withWrongToken(store: string): Promise<Stranger> {
+async function withWrongToken(store: string): Promise<UntrustedClient> {
   const hub = await startHub(store);
   const folder = tempDir('busbar-wire');
   const path = folder.join('wire.sock');
@@ -85,13 +85,13 @@ async function withWrongToken(store: string): Promise<Stranger> {
 }
 
 /** Has said which agent it is. */
-async function boundToAgent(store: string): Promise<Stranger> {
+async function boundToAgent(store: string): Promise<UntrustedClient> {
   const hub = await startHub(store);
   const open = (): Promise<Transport> => openUnix({ path: hub.path, agent: '@myself' });
   return { open, secrets: [tokenOf(hub.path)], remove: () => hub[Symbol.asyncDispose]() };
 }
 
-function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire'], token: string): HarnessServer {
+function serverOf({ path, child }: RunningHub, wire: HarnessServer['network'], token: string): HarnessServer {
   return {
     kill: async () => void (await child.kill()),
     stop: async () => {
@@ -105,6 +105,6 @@ function serverOf({ path, child }: RunningHub, wire: HarnessServer['wire'], toke
     },
     pause: () => void child.stop(),
     resume: () => child.cont(),
-    wire,
+    network: wire,
   };
 }

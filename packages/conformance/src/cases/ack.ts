@@ -2,8 +2,8 @@
 
 import type { Settlement } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { receiveOne, settle, verdicts } from '../steps/consuming.ts';
-import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
+import { receiveOne, settle, settleStatuses } from '../steps/consuming.ts';
+import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 
@@ -15,20 +15,20 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
-      await lab.send(transport, 'work', lab.messages(1, { headers: { kind: 'x' } }));
-      const first = await receiveOne(lab, transport, 'work');
-      const waiting = receiveOne(lab, other, 'work');
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
+      await test.send(transport, 'work', test.messages(1, { headers: { kind: 'x' } }));
+      const first = await receiveOne(test, transport, 'work');
+      const waiting = receiveOne(test, other, 'work');
       const began = performance.now();
-      await settle(lab, transport, [first], { action: 'retry', reason: 'not now' });
+      await settle(test, transport, [first], { action: 'retry', reason: 'not now' });
       const second = await waiting;
-      lab.check.between(performance.now() - began, 0, 3_000, 'the way back');
-      lab.check.equal([second.id, lab.text(second), second.attempt], [first.id, 'm0', 2], 'redelivered messages');
-      lab.check.equal({ ...second.headers }, { kind: 'x' }, 'its headers');
-      lab.check.ok(second.receipt !== first.receipt, 'each delivery has a receipt of its own');
-      await lab.ack(other, [second]);
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      test.check.between(performance.now() - began, 0, 3_000, 'the way back');
+      test.check.equal([second.id, test.text(second), second.attempt], [first.id, 'm0', 2], 'redelivered messages');
+      test.check.equal({ ...second.headers }, { kind: 'x' }, 'its headers');
+      test.check.ok(second.receipt !== first.receipt, 'each delivery has a receipt of its own');
+      await test.ack(other, [second]);
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -38,15 +38,15 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: 200 });
-      await lab.send(transport, 'work', lab.messages(5));
-      await lab.ack(transport, await lab.receive(transport, 'work', 5));
-      await lab.nothing(await lab.open(), 'work', lab.beyond(400));
+      await test.send(transport, 'work', test.messages(5));
+      await test.ack(transport, await test.receive(transport, 'work', 5));
+      await test.nothing(await test.open(), 'work', test.beyond(400));
       const { totals } = await queueInfo(transport, 'work');
-      lab.check.equal(totals, { sent: 5, done: 5, dead: 0, expired: 0 }, 'totals');
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      test.check.equal(totals, { sent: 5, done: 5, dead: 0, expired: 0 }, 'totals');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -55,17 +55,17 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a rejected message becomes a dead letter at once and is never redelivered',
     level: 'MUST',
     rules: ['RQ5'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: 300 });
-      await lab.send(transport, 'work', lab.messages(3));
-      const held = await lab.receive(transport, 'work', 3);
-      await settle(lab, transport, held.slice(1, 2), { action: 'reject', reason: 'unreadable' });
-      await settle(lab, transport, [...held.slice(0, 1), ...held.slice(2)], { action: 'ack' });
-      const [letter] = await deadLetters(lab, transport, 'work', 1);
-      lab.check.equal([letter?.message.id, letter?.attempts], [held[1]?.id, 1], 'the dead letter');
-      lab.check.equal(letter?.dead?.reason, 'unreadable', 'its reason');
-      await lab.nothing(transport, 'work', lab.beyond(400));
+      await test.send(transport, 'work', test.messages(3));
+      const held = await test.receive(transport, 'work', 3);
+      await settle(test, transport, held.slice(1, 2), { action: 'reject', reason: 'unreadable' });
+      await settle(test, transport, [...held.slice(0, 1), ...held.slice(2)], { action: 'ack' });
+      const [letter] = await deadLetters(test, transport, 'work', 1);
+      test.check.equal([letter?.message.id, letter?.attempts], [held[1]?.id, 1], 'the dead letter');
+      test.check.equal(letter?.dead?.reason, 'unreadable', 'its reason');
+      await test.nothing(transport, 'work', test.beyond(400));
     },
   },
   {
@@ -75,25 +75,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ3'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(3));
-      const [one, two, three] = await lab.receive(transport, 'work', 3);
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(3));
+      const [one, two, three] = await test.receive(transport, 'work', 3);
       const held = [one, two, two, one].filter((delivery) => delivery !== undefined);
-      lab.check.equal(
-        await verdicts(transport, held, { action: 'ack' }),
+      test.check.equal(
+        await settleStatuses(transport, held, { action: 'ack' }),
         ['done', 'done', 'lease-lost', 'lease-lost'],
         'acks of one, two, two, one',
       );
-      lab.check.equal(
-        await verdicts(transport, held, { action: 'ack' }),
+      test.check.equal(
+        await settleStatuses(transport, held, { action: 'ack' }),
         held.map(() => 'lease-lost'),
         'all once more',
       );
-      await holds(lab, transport, 'work', { ready: 0, leased: 1 });
-      if (three !== undefined) await lab.ack(transport, [three]);
+      await assertCounts(test, transport, 'work', { ready: 0, leased: 1 });
+      if (three !== undefined) await test.ack(transport, [three]);
       const { totals } = await queueInfo(transport, 'work');
-      lab.check.equal(totals.done, 3, 'messages done');
+      test.check.equal(totals.done, 3, 'messages done');
     },
   },
   {
@@ -102,27 +102,31 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a receipt settles once: the first settlement holds, later ones are `lease-lost`',
     level: 'MUST',
     rules: ['RQ3'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const actions = ['ack', 'retry', 'reject', 'release'] as const;
       for (const first of actions) {
-        await lab.send(transport, first, lab.messages(1));
-        const held = [await receiveOne(lab, transport, first)];
-        await settle(lab, transport, held, { action: first });
+        await test.send(transport, first, test.messages(1));
+        const held = [await receiveOne(test, transport, first)];
+        await settle(test, transport, held, { action: first });
         for (const second of [...actions, 'extend'] as const) {
-          const statuses = await verdicts(transport, held, { action: second });
-          lab.check.equal(statuses, ['lease-lost'], `${second} after ${first}`);
+          const statuses = await settleStatuses(transport, held, { action: second });
+          test.check.equal(statuses, ['lease-lost'], `${second} after ${first}`);
         }
       }
-      await holds(lab, transport, 'ack', { ready: 0, delayed: 0, leased: 0, dead: 0 });
-      await holds(lab, transport, 'retry', { ready: 1, delayed: 0, leased: 0, dead: 0 });
-      await holds(lab, transport, 'reject', { ready: 0, delayed: 0, leased: 0, dead: 1 });
-      await holds(lab, transport, 'release', { ready: 1, delayed: 0, leased: 0, dead: 0 });
-      const held = await receiveOne(lab, transport, 'retry');
-      lab.check.equal(held.attempt, 2, 'attempt after the retry');
-      lab.check.equal((await receiveOne(lab, transport, 'release')).attempt, 1, 'attempt after the release');
+      await assertCounts(test, transport, 'ack', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      await assertCounts(test, transport, 'retry', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+      await assertCounts(test, transport, 'reject', { ready: 0, delayed: 0, leased: 0, dead: 1 });
+      await assertCounts(test, transport, 'release', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+      const held = await receiveOne(test, transport, 'retry');
+      test.check.equal(held.attempt, 2, 'attempt after the retry');
+      test.check.equal((await receiveOne(test, transport, 'release')).attempt, 1, 'attempt after the release');
       await transport.admin.deleteQueue('retry');
-      lab.check.equal(await verdicts(transport, [held], { action: 'ack' }), ['lease-lost'], 'in a deleted queue');
+      test.check.equal(
+        await settleStatuses(transport, [held], { action: 'ack' }),
+        ['lease-lost'],
+        'in a deleted queue',
+      );
     },
   },
   {
@@ -131,28 +135,28 @@ export const cases: readonly ConformanceCase[] = [
     title: 'settlements of a batch take effect one by one: a lost lease affects no other settlement',
     level: 'MUST',
     rules: ['RD2', 'RQ3'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(7));
-      const held = await lab.receive(transport, 'work', 7);
-      await lab.ack(transport, held.slice(6));
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(7));
+      const held = await test.receive(transport, 'work', 7);
+      await test.ack(transport, held.slice(6));
       const actions = ['ack', 'retry', 'reject', 'ack', 'release', 'extend', 'retry'] as const;
       const results = await transport.queues.settle(
         held.map(({ receipt }, at): Settlement => ({ receipt, action: actions[at] ?? 'ack' })),
       );
-      lab.check.equal(
+      test.check.equal(
         results.map(({ receipt }) => receipt),
         held.map(({ receipt }) => receipt),
         'results in order',
       );
       const statuses = results.map(({ status }) => status);
-      lab.check.equal(statuses, ['done', 'done', 'done', 'done', 'done', 'done', 'lease-lost'], 'statuses');
-      await holds(lab, transport, 'work', { ready: 2, delayed: 0, leased: 1, dead: 1 });
-      const back = await lab.receive(transport, 'work', 2);
-      const attempts = back.map((one) => `${lab.text(one)} ${one.attempt}`);
-      lab.check.equal(attempts.sort(), ['m1 2', 'm4 1'], 'redelivered messages');
+      test.check.equal(statuses, ['done', 'done', 'done', 'done', 'done', 'done', 'lease-lost'], 'statuses');
+      await assertCounts(test, transport, 'work', { ready: 2, delayed: 0, leased: 1, dead: 1 });
+      const back = await test.receive(transport, 'work', 2);
+      const attempts = back.map((one) => `${test.text(one)} ${one.attempt}`);
+      test.check.equal(attempts.sort(), ['m1 2', 'm4 1'], 'redelivered messages');
       const { totals } = await queueInfo(transport, 'work');
-      lab.check.equal(totals, { sent: 7, done: 3, dead: 1, expired: 0 }, 'totals');
+      test.check.equal(totals, { sent: 7, done: 3, dead: 1, expired: 0 }, 'totals');
     },
   },
 ];

@@ -3,10 +3,10 @@
 import { isBusbarError } from '@busbar/api';
 import type { KvChange, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, onceEach, texts } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { assertDeliveredOnce, consume, idsOf, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
-import { holds, queueInfo } from '../steps/queue-view.ts';
+import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Backpressure';
 /** More than any bounded buffer holds. */
@@ -20,17 +20,17 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ8', 'RT1'],
     smoke: true,
-    async run(lab) {
-      const [transport, sender] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, sender] = [await test.transport(), await test.open()];
       const waits = [1, 2, 3].map((max) => transport.queues.receive('inbox', { max, waitMs: 10_000 }));
-      await lab.send(sender, 'inbox', lab.messages(50));
+      await test.send(sender, 'inbox', test.messages(50));
       const got = await Promise.all(waits);
       for (const [index, batch] of got.entries())
-        lab.check.between(batch.length, 1, index + 1, 'messages of a pending receive');
-      await holds(lab, transport, 'inbox', { leased: got.flat().length, ready: 50 - got.flat().length });
+        test.check.between(batch.length, 1, index + 1, 'messages of a pending receive');
+      await assertCounts(test, transport, 'inbox', { leased: got.flat().length, ready: 50 - got.flat().length });
       const more = await transport.queues.receive('inbox', { max: 7 });
-      lab.check.between(more.length, 1, 7, 'messages of a receive with max 7');
-      await holds(lab, transport, 'inbox', { leased: got.flat().length + more.length });
+      test.check.between(more.length, 1, 7, 'messages of a receive with max 7');
+      await assertCounts(test, transport, 'inbox', { leased: got.flat().length + more.length });
       let atWork = 0;
       const sizes: number[] = [];
       await transport.topics.subscribe('news', { max: 4 }, async (events) => {
@@ -39,9 +39,9 @@ export const cases: readonly ConformanceCase[] = [
         await new Promise(setImmediate);
         atWork -= 1;
       });
-      await publish(lab, sender, 'news', lab.messages(50));
-      await lab.until('all events', () => sum(sizes) === 50 || sizes.some((size) => !(size <= 4)));
-      for (const size of sizes) lab.check.between(size, 1, 4, 'a batch of at most 4, one at a time');
+      await publish(test, sender, 'news', test.messages(50));
+      await test.until('all events', () => sum(sizes) === 50 || sizes.some((size) => !(size <= 4)));
+      for (const size of sizes) test.check.between(size, 1, 4, 'a batch of at most 4, one at a time');
     },
   },
   {
@@ -51,8 +51,8 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT4', 'RE2'],
     timeoutMs: 30_000,
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
       const gate = Promise.withResolvers<void>();
       const watched: KvChange[] = [];
       await client.kv.watch('key', async (changes) => {
@@ -64,17 +64,17 @@ export const cases: readonly ConformanceCase[] = [
         await gate.promise;
         handled += events.length;
       });
-      const log = await follow(lab, client, 'kept', { from: 'start' });
-      const kept = await publishTexts(lab, publisher, 'kept', 500);
+      const log = await follow(test, client, 'kept', { from: 'start' });
+      const kept = await publishTexts(test, publisher, 'kept', 500);
       await flood(publisher, 'flood');
       for (let turn = 1; turn <= 200; turn += 1) await publisher.kv.put('key', Buffer.from(`v${turn}`));
       gate.resolve();
       await log.has(kept, 'events kept by the log');
-      await lab.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
-      lab.check.between(handled, 1, FLOOD - 1, `ephemeral events handled, ${flooded.dropped} dropped`);
-      await lab.until('the newest value', () => valuesOf(watched).includes('v200'));
-      lab.check.between(valuesOf(watched).length, 1, 20, 'changes of one key that a slow watcher got');
-      lab.check.equal(valuesOf(watched).at(-1), 'v200', 'the last of them');
+      await test.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
+      test.check.between(handled, 1, FLOOD - 1, `ephemeral events handled, ${flooded.dropped} dropped`);
+      await test.until('the newest value', () => valuesOf(watched).includes('v200'));
+      test.check.between(valuesOf(watched).length, 1, 20, 'changes of one key that a slow watcher got');
+      test.check.equal(valuesOf(watched).at(-1), 'v200', 'the last of them');
     },
   },
   {
@@ -83,22 +83,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'pending receives are the credit: messages beyond them stay available to others',
     level: 'MUST',
     rules: ['RQ8', 'RQ2'],
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
       const receive = () => transport.queues.receive('inbox', { waitMs: 10_000 });
       const window = [receive(), receive(), receive(), receive()];
-      const sent = await lab.send(other, 'inbox', lab.messages(12));
+      const sent = await test.send(other, 'inbox', test.messages(12));
       const held = (await Promise.all(window)).flat();
-      lab.recorder.add(held);
-      lab.check.equal(held.length, 4, 'deliveries to four waiting receives');
-      await holds(lab, transport, 'inbox', { leased: 4, ready: 8 });
+      test.recorder.add(held);
+      test.check.equal(held.length, 4, 'deliveries to four waiting receives');
+      await assertCounts(test, transport, 'inbox', { leased: 4, ready: 8 });
       const next = receive();
       const [fifth] = await next;
-      lab.recorder.add(await next);
-      await lab.ack(transport, fifth ? [...held, fifth] : held);
-      await holds(lab, transport, 'inbox', { leased: 0, ready: 7 });
-      await consume(lab, other, 'inbox', 7);
-      onceEach(lab, idsOf(sent));
+      test.recorder.add(await next);
+      await test.ack(transport, fifth ? [...held, fifth] : held);
+      await assertCounts(test, transport, 'inbox', { leased: 0, ready: 7 });
+      await consume(test, other, 'inbox', 7);
+      assertDeliveredOnce(test, idsOf(sent));
     },
   },
   {
@@ -109,27 +109,27 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ10', 'RD2'],
     shows: ['exactLimit'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('inbox', { maxLength: 10 });
-      const before = await lab.send(transport, 'inbox', [
-        ...lab.messages(3),
-        ...lab.messages(3, { delayMs: 200 }, 'd'),
+      const before = await test.send(transport, 'inbox', [
+        ...test.messages(3),
+        ...test.messages(3, { delayMs: 200 }, 'd'),
       ]);
-      await lab.receive(transport, 'inbox', 2);
-      const clients = await Promise.all([lab.open(), lab.open(), lab.open()]);
+      await test.receive(transport, 'inbox', 2);
+      const clients = await Promise.all([test.open(), test.open(), test.open()]);
       const races = [transport, ...clients].map((client, index) =>
-        client.queues.send('inbox', lab.messages(5, {}, `${index}.`)),
+        client.queues.send('inbox', test.messages(5, {}, `${index}.`)),
       );
       const results = (await Promise.all(races)).flat();
       const stored = results.filter(({ status }) => status === 'stored');
-      const most = lab.capabilities.features.exactLimit ? 4 : 4 + 4 * 5;
-      lab.check.between(stored.length, 4, most, 'stored where four fit');
-      judgeRefused(lab, results);
-      await holds(lab, transport, 'inbox', { leased: 2 });
-      await drainAll(lab, transport, [...before, ...stored]);
-      await lab.send(transport, 'inbox', lab.messages(10, {}, 'again'));
-      await bindsSendsOnly(lab, transport);
+      const most = test.capabilities.features.exactLimit ? 4 : 4 + 4 * 5;
+      test.check.between(stored.length, 4, most, 'stored where four fit');
+      verifyRefused(test, results);
+      await assertCounts(test, transport, 'inbox', { leased: 2 });
+      await drainAll(test, transport, [...before, ...stored]);
+      await test.send(transport, 'inbox', test.messages(10, {}, 'again'));
+      await bindsSendsOnly(test, transport);
     },
   },
   {
@@ -138,30 +138,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'pausing and resuming loses nothing, repeats nothing and counts no attempt',
     level: 'MUST',
     rules: ['RQ8', 'RQ2', 'RT1'],
-    async run(lab) {
-      const [consumer, sender] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [consumer, sender] = [await test.transport(), await test.open()];
       const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
       const events: string[] = [];
       await consumer.topics.subscribe('news', { max: 20 }, async (batch) => {
-        events.push(...texts(lab, batch));
+        events.push(...texts(test, batch));
         await gates[Math.floor(events.length / 50)]?.promise;
       });
       const sent: SendResult[] = [];
       const published: string[] = [];
       for (let round = 0; round < 40; round += 1) {
         const pause = new AbortController();
-        const taking = takeUntil(lab, consumer, pause.signal);
-        const sending = lab.send(sender, 'inbox', lab.messages(5, {}, `${round}.`));
+        const taking = takeUntil(test, consumer, pause.signal);
+        const sending = test.send(sender, 'inbox', test.messages(5, {}, `${round}.`));
         if (round % 2 === 0) await sending;
         pause.abort();
         sent.push(...(await sending));
         await taking;
-        published.push(...(await publishTexts(lab, sender, 'news', 6, `${round}.`)));
+        published.push(...(await publishTexts(test, sender, 'news', 6, `${round}.`)));
         gates[Math.floor(round / 8)]?.resolve();
       }
-      await consumeRest(lab, consumer, sent);
-      await lab.until('all events', () => events.length >= published.length);
-      lab.check.equal(events, published, 'events over five pauses');
+      await consumeRest(test, consumer, sent);
+      await test.until('all events', () => events.length >= published.length);
+      test.check.equal(events, published, 'events over five pauses');
     },
   },
   {
@@ -171,11 +171,11 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5', 'RD2'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const { queues, topics, kv, capabilities } = transport;
       const over = { body: new Uint8Array(capabilities.maxBodyBytes + 1) };
-      const small = lab.messages(2, {}, 'beside');
+      const small = test.messages(2, {}, 'beside');
       const sends = [
         () => queues.send('inbox', [over]),
         () => queues.send('inbox', [...small, over]),
@@ -183,18 +183,18 @@ export const cases: readonly ConformanceCase[] = [
         () => topics.publish('news', [over], { ephemeral: true }),
         () => kv.put('key', new Uint8Array(65_537)),
       ];
-      const log = await follow(lab, transport, 'news');
+      const log = await follow(test, transport, 'news');
       for (const [index, send] of sends.entries()) {
-        const error = await lab.check.rejects(send, 'PAYLOAD_TOO_LARGE', `over the limit, call ${index}`);
-        lab.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
+        const error = await test.check.rejects(send, 'PAYLOAD_TOO_LARGE', `over the limit, call ${index}`);
+        test.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
       }
-      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
-      lab.check.equal(await kv.get('key'), undefined, 'the entry');
-      await lab.send(transport, 'inbox', lab.messages(1));
-      await publish(lab, transport, 'news', lab.messages(1));
+      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      test.check.equal(await kv.get('key'), undefined, 'the entry');
+      await test.send(transport, 'inbox', test.messages(1));
+      await publish(test, transport, 'news', test.messages(1));
       await log.has(['m0'], 'events');
-      await consume(lab, transport, 'inbox', 1);
-      await lab.nothing(transport, 'inbox', 50);
+      await consume(test, transport, 'inbox', 1);
+      await test.nothing(transport, 'inbox', 50);
     },
   },
 ];
@@ -215,58 +215,62 @@ function valuesOf(changes: readonly KvChange[]): string[] {
 }
 
 /** Each message that is not stored has a retryable error. */
-function judgeRefused(lab: Lab, results: readonly SendResult[]): void {
+function verifyRefused(test: TestContext, results: readonly SendResult[]): void {
   for (const { status, error } of results.filter((result) => result.status !== 'stored')) {
-    lab.check.equal(status, 'failed', 'status of a message that did not fit');
+    test.check.equal(status, 'failed', 'status of a message that did not fit');
     const { code, retryable, outcome } = error ?? {};
-    lab.check.equal([code, retryable, outcome], ['BACKPRESSURE', true, 'failed'], 'its error');
+    test.check.equal([code, retryable, outcome], ['BACKPRESSURE', true, 'failed'], 'its error');
   }
 }
 
 /** An event enters a bound queue even if that is full or frozen. */
-async function bindsSendsOnly(lab: Lab, transport: Transport): Promise<void> {
+async function bindsSendsOnly(test: TestContext, transport: Transport): Promise<void> {
   await transport.queues.configure('bound', { maxLength: 1, frozen: true });
   await transport.topics.bind('bound', 'news');
-  await publishTexts(lab, transport, 'news', 3);
-  await lab.check.rejects(transport.queues.send('bound', lab.messages(1)), 'CONFLICT', 'a send to a frozen queue');
+  await publishTexts(test, transport, 'news', 3);
+  await test.check.rejects(transport.queues.send('bound', test.messages(1)), 'CONFLICT', 'a send to a frozen queue');
   await transport.queues.configure('bound', { frozen: false });
-  const [late] = await transport.queues.send('bound', lab.messages(1));
-  lab.check.equal(late?.error?.code, 'BACKPRESSURE', 'a send to a queue that events have overfilled');
-  lab.check.equal(texts(lab, await consume(lab, transport, 'bound', 3)), ['m0', 'm1', 'm2'], 'events in a full queue');
+  const [late] = await transport.queues.send('bound', test.messages(1));
+  test.check.equal(late?.error?.code, 'BACKPRESSURE', 'a send to a queue that events have overfilled');
+  test.check.equal(
+    texts(test, await consume(test, transport, 'bound', 3)),
+    ['m0', 'm1', 'm2'],
+    'events in a full queue',
+  );
 }
 
 /** Acks the leased messages by receipt and the others as delivered, and asserts that none is missing. */
-async function drainAll(lab: Lab, transport: Transport, stored: readonly SendResult[]): Promise<void> {
-  const known = lab.recorder.all.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
+async function drainAll(test: TestContext, transport: Transport, stored: readonly SendResult[]): Promise<void> {
+  const known = test.recorder.all.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
   const results = await transport.queues.settle(known);
-  lab.check.ok(
+  test.check.ok(
     results.every(({ status }) => status === 'done'),
     'leased messages are acked',
   );
-  await consume(lab, transport, 'inbox', stored.length - known.length);
-  await holds(lab, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
-  onceEach(lab, idsOf(stored));
+  await consume(test, transport, 'inbox', stored.length - known.length);
+  await assertCounts(test, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+  assertDeliveredOnce(test, idsOf(stored));
 }
 
 /** Receives and acks a few messages unless `pause` fires first. */
-async function takeUntil(lab: Lab, transport: Transport, pause: AbortSignal): Promise<void> {
+async function takeUntil(test: TestContext, transport: Transport, pause: AbortSignal): Promise<void> {
   const wait = transport.queues.receive('inbox', { max: 3, waitMs: 10_000, signal: pause });
   const got = await wait.catch((error: unknown) => {
     if (isBusbarError(error) && error.code === 'ABORTED') return [];
     throw error;
   });
-  lab.recorder.add(got);
-  await lab.ack(transport, got);
+  test.recorder.add(got);
+  await test.ack(transport, got);
 }
 
-async function consumeRest(lab: Lab, transport: Transport, sent: readonly SendResult[]): Promise<void> {
-  await lab.until('a late claim is released', async () => {
+async function consumeRest(test: TestContext, transport: Transport, sent: readonly SendResult[]): Promise<void> {
+  await test.until('a late claim is released', async () => {
     return (await queueInfo(transport, 'inbox')).leased === 0;
   });
-  await consume(lab, transport, 'inbox', sent.length - lab.recorder.all.length);
-  onceEach(lab, idsOf(sent));
-  lab.check.ok(
-    lab.recorder.all.every(({ attempt }) => attempt === 1),
+  await consume(test, transport, 'inbox', sent.length - test.recorder.all.length);
+  assertDeliveredOnce(test, idsOf(sent));
+  test.check.ok(
+    test.recorder.all.every(({ attempt }) => attempt === 1),
     'no attempt was counted',
   );
 }

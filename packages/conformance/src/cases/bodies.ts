@@ -2,12 +2,12 @@
 
 import type { ConformanceCase } from '../case.ts';
 import { consume } from '../steps/consuming.ts';
-import { Carrier, VERBS, type Verb } from '../steps/round-trip.ts';
+import { RoundTrip, VERBS, type Verb } from '../steps/round-trip.ts';
 
 const group = 'Payload';
 const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';
 /** Replies and results come from a handler, so the handler fails. */
-const GIVEN: readonly Verb[] = ['answer', 'result'];
+const GIVEN: readonly Verb[] = ['reply', 'result'];
 
 const JSON_VALUES: readonly unknown[] = [
   { text: 'ä😀"\\\n\u2028', list: [1, [2, [3]]], nested: { a: { b: null } }, empty: {}, none: [], '': 'no name' },
@@ -40,16 +40,16 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
-    async run(lab) {
-      const carrier = await Carrier.open(lab);
+    async run(test) {
+      const roundTrip = await RoundTrip.open(test);
       for (const verb of VERBS)
-        for (const value of JSON_VALUES) lab.check.equal(await carrier.carry(verb, value), value, `by ${verb}`);
-      const bus = await lab.bus();
+        for (const value of JSON_VALUES) test.check.equal(await roundTrip.send(verb, value), value, `by ${verb}`);
+      const bus = await test.bus();
       for (const value of JSON_VALUES) await bus.enqueue('raw', value);
-      const raw = await consume(lab, await lab.transport(), 'raw', JSON_VALUES.length);
+      const raw = await consume(test, await test.transport(), 'raw', JSON_VALUES.length);
       for (const [index, message] of raw.entries()) {
-        lab.check.equal(message.contentType, 'application/json', 'content type');
-        lab.check.equal(JSON.parse(lab.text(message)) as unknown, JSON_VALUES[index], 'bodies read by others');
+        test.check.equal(message.contentType, 'application/json', 'content type');
+        test.check.equal(JSON.parse(test.text(message)) as unknown, JSON_VALUES[index], 'bodies read by others');
       }
     },
   },
@@ -60,13 +60,13 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
-    async run(lab) {
-      const carrier = await Carrier.open(lab);
+    async run(test) {
+      const roundTrip = await RoundTrip.open(test);
       for (const verb of VERBS) {
         for (const value of [0, '', false, null, [], {}, undefined, [null], { a: null, b: 0, c: '', d: false }])
-          lab.check.equal(await carrier.carry(verb, value), value, `${JSON.stringify(value)} by ${verb}`);
-        const bytes = await carrier.carry(verb, new Uint8Array(0));
-        lab.check.ok(bytes instanceof Uint8Array && bytes.byteLength === 0, `no bytes by ${verb}`);
+          test.check.equal(await roundTrip.send(verb, value), value, `${JSON.stringify(value)} by ${verb}`);
+        const bytes = await roundTrip.send(verb, new Uint8Array(0));
+        test.check.ok(bytes instanceof Uint8Array && bytes.byteLength === 0, `no bytes by ${verb}`);
       }
     },
   },
@@ -78,19 +78,23 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA1', 'RD2'],
     smoke: true,
     timeoutMs: 40_000,
-    async run(lab) {
-      const carrier = await Carrier.open(lab);
+    async run(test) {
+      const roundTrip = await RoundTrip.open(test);
       for (const verb of VERBS) {
         const expected = GIVEN.includes(verb) ? 'HANDLER_FAILED' : 'INVALID_ARGUMENT';
         for (const [name, value] of REFUSED)
           for (const body of [value, { inside: [value] }])
-            lab.check.equal(await carrier.refusal(verb, body), expected, `${name} by ${verb}`);
+            test.check.equal(await roundTrip.refusal(verb, body), expected, `${name} by ${verb}`);
         const date = new Date(1_700_000_000_000);
-        lab.check.equal(await carrier.carry(verb, { date }), { date: date.toISOString() }, `a date by ${verb}`);
-        lab.check.equal(await carrier.carry(verb, { gone: undefined, a: 1 }), { a: 1 }, `undefined inside, by ${verb}`);
-        const bytes = await carrier.carry(verb, Uint8Array.of(0, 255));
-        lab.check.equal(Array.from(bytes as Uint8Array), [0, 255], `bytes by ${verb}`);
-        if (!GIVEN.includes(verb)) lab.check.equal(carrier.arrived(verb), 3, `values that arrived by ${verb}`);
+        test.check.equal(await roundTrip.send(verb, { date }), { date: date.toISOString() }, `a date by ${verb}`);
+        test.check.equal(
+          await roundTrip.send(verb, { gone: undefined, a: 1 }),
+          { a: 1 },
+          `undefined inside, by ${verb}`,
+        );
+        const bytes = await roundTrip.send(verb, Uint8Array.of(0, 255));
+        test.check.equal(Array.from(bytes as Uint8Array), [0, 255], `bytes by ${verb}`);
+        if (!GIVEN.includes(verb)) test.check.equal(roundTrip.arrived(verb), 3, `values that arrived by ${verb}`);
       }
     },
   },
@@ -100,8 +104,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'names like __proto__, deep nesting and extreme numbers and strings arrive, and pollute no prototype',
     level: 'MUST',
     rules: ['RA5', 'RA1'],
-    async run(lab) {
-      const carrier = await Carrier.open(lab);
+    async run(test) {
+      const roundTrip = await RoundTrip.open(test);
       const numbers = [
         2 ** 53 - 1,
         2 ** 53,
@@ -114,18 +118,18 @@ export const cases: readonly ConformanceCase[] = [
       ];
       const texts = ['\ud83d\ude00', '\u0000', '\ufeff', '\u2028\u2029', '\u007f', '</script>', '\\u0000'];
       for (const verb of VERBS) {
-        const polluting = (await carrier.carry(verb, JSON.parse(POLLUTING) as unknown)) as object;
-        lab.check.equal(JSON.stringify(polluting), POLLUTING, `own names by ${verb}`);
-        lab.check.equal(Object.getPrototypeOf(polluting), Object.prototype, `the prototype by ${verb}`);
-        lab.check.equal('polluted' in {}, false, 'other objects');
-        lab.check.equal(await carrier.carry(verb, numbers), numbers, `numbers by ${verb}`);
-        lab.check.equal(Object.is(await carrier.carry(verb, -0), 0), true, `-0 by ${verb}, which is 0 in JSON`);
-        lab.check.equal(await carrier.carry(verb, texts), texts, `texts by ${verb}`);
-        lab.check.equal(await carrier.carry(verb, nested(1_000)), nested(1_000), `a thousand levels by ${verb}`);
+        const polluting = (await roundTrip.send(verb, JSON.parse(POLLUTING) as unknown)) as object;
+        test.check.equal(JSON.stringify(polluting), POLLUTING, `own names by ${verb}`);
+        test.check.equal(Object.getPrototypeOf(polluting), Object.prototype, `the prototype by ${verb}`);
+        test.check.equal('polluted' in {}, false, 'other objects');
+        test.check.equal(await roundTrip.send(verb, numbers), numbers, `numbers by ${verb}`);
+        test.check.equal(Object.is(await roundTrip.send(verb, -0), 0), true, `-0 by ${verb}, which is 0 in JSON`);
+        test.check.equal(await roundTrip.send(verb, texts), texts, `texts by ${verb}`);
+        test.check.equal(await roundTrip.send(verb, nested(1_000)), nested(1_000), `a thousand levels by ${verb}`);
       }
-      const deepest = await carrier.refusal('mail', nested(200_000));
-      lab.check.ok(['carried', 'INVALID_ARGUMENT'].includes(deepest), `outcome of 200,000 levels: ${deepest}`);
-      lab.check.equal(await carrier.carry('mail', 'after'), 'after', 'mail after that');
+      const deepest = await roundTrip.refusal('mail', nested(200_000));
+      test.check.ok(['carried', 'INVALID_ARGUMENT'].includes(deepest), `outcome of 200,000 levels: ${deepest}`);
+      test.check.equal(await roundTrip.send('mail', 'after'), 'after', 'mail after that');
     },
   },
 ];

@@ -4,7 +4,7 @@ import type { Bus, Middleware, Received } from '@busbar/api';
 import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { receiveOne } from '../steps/consuming.ts';
-import { LONG } from '../steps/requesting.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
 const group = 'Headers';
 
@@ -16,26 +16,30 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
-    async run(lab) {
-      const [bus, other, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, other, transport] = [await test.bus(), await test.bus(), await test.transport()];
       const seen = await seeHeaders(other);
       const sender = await bus.agent('@sender');
       const verbs = verbsOf(bus, sender);
       for (const headers of [{ trace: 'abc' }, undefined]) {
         seen.clear();
         for (const send of Object.values(verbs)) await send(headers);
-        await lab.until('all to arrive', () => seen.size === 6);
-        for (const [verb, got] of seen) lab.check.equal({ ...got }, { ...headers }, `headers of ${verb}`);
+        await test.until('all to arrive', () => seen.size === 6);
+        for (const [verb, got] of seen) test.check.equal({ ...got }, { ...headers }, `headers of ${verb}`);
       }
       for (const [verb, send] of Object.entries(verbs))
         for (const name of ['bus-seq', 'bus-kind', 'bus-anything'])
-          await lab.check.rejects(send({ [name]: '1' }), 'INVALID_ARGUMENT', `${name} by ${verb}`);
+          await test.check.rejects(send({ [name]: '1' }), 'INVALID_ARGUMENT', `${name} by ${verb}`);
       const letters = async () => (await bus.deadLetters('doomed').browse()).messages;
-      await lab.until('both dead letters', async () => (await letters()).length === 2);
+      await test.until('both dead letters', async () => (await letters()).length === 2);
       const dead = (await letters()).map((letter) => ({ ...letter.headers }));
-      lab.check.equal(dead, [{ trace: 'abc' }, {}], 'headers of dead letters');
-      await lab.send(transport, 'raw', [{ body: Uint8Array.of(1), headers: { own: 'x' } }]);
-      lab.check.equal({ ...(await receiveOne(lab, transport, 'raw')).headers }, { own: 'x' }, 'headers of the backend');
+      test.check.equal(dead, [{ trace: 'abc' }, {}], 'headers of dead letters');
+      await test.send(transport, 'raw', [{ body: Uint8Array.of(1), headers: { own: 'x' } }]);
+      test.check.equal(
+        { ...(await receiveOne(test, transport, 'raw')).headers },
+        { own: 'x' },
+        'headers of the backend',
+      );
     },
   },
   {
@@ -44,29 +48,29 @@ export const cases: readonly ConformanceCase[] = [
     title: 'handlers pass on causation, hops, correlation ids and trace headers',
     level: 'MUST',
     rules: ['RA4'],
-    async run(lab) {
+    async run(test) {
       const steps: Received[] = [];
       const tracing = traced(steps);
-      const open = async (name: string) => (await lab.bus({ middleware: [tracing] })).agent(name);
+      const open = async (name: string) => (await test.bus({ middleware: [tracing] })).agent(name);
       const [first, second, third] = [await open('@first'), await open('@second'), await open('@third')];
       second.handle('relay', async ({ correlationId = '' }, context) => {
         await context.send('@third', 'mail', 'on', { correlationId });
         await context.enqueue('tasks', 'on', { correlationId });
-        return context.request('@third', 'ask', 'on', { ...LONG, correlationId });
+        return context.request('@third', 'ask', 'on', { ...LONG_TIMEOUT, correlationId });
       });
-      third.handle('mail', () => undefined).handle('ask', () => 'answered');
-      const worker = await lab.bus({ middleware: [tracing] });
+      third.handle('mail', () => undefined).handle('ask', () => 'replied');
+      const worker = await test.bus({ middleware: [tracing] });
       await worker.process('tasks', () => undefined);
-      const options = { ...LONG, correlationId: 'order-7', headers: { traceparent: '00-trace-1' } };
-      lab.check.equal(await first.request('@second', 'relay', 'go', options), 'answered', 'the answer');
-      await lab.until('all steps', () => steps.length === 4);
+      const options = { ...LONG_TIMEOUT, correlationId: 'order-7', headers: { traceparent: '00-trace-1' } };
+      test.check.equal(await first.request('@second', 'relay', 'go', options), 'replied', 'the reply');
+      await test.until('all steps', () => steps.length === 4);
       const [relay, ...rest] = steps;
       for (const step of steps) {
-        lab.check.equal(step.correlationId, 'order-7', `correlation id of ${step.type ?? 'the task'}`);
-        lab.check.equal(step.headers['traceparent'], '00-trace-1', `trace of ${step.type ?? 'the task'}`);
+        test.check.equal(step.correlationId, 'order-7', `correlation id of ${step.type ?? 'the task'}`);
+        test.check.equal(step.headers['traceparent'], '00-trace-1', `trace of ${step.type ?? 'the task'}`);
       }
-      lab.check.equal([relay?.hops, relay?.causationId, relay?.from], [0, undefined, '@first'], 'the first step');
-      for (const { hops, causationId } of rest) lab.check.equal([hops, causationId], [1, relay?.id], 'further steps');
+      test.check.equal([relay?.hops, relay?.causationId, relay?.from], [0, undefined, '@first'], 'the first step');
+      for (const { hops, causationId } of rest) test.check.equal([hops, causationId], [1, relay?.id], 'further steps');
     },
   },
 ];
@@ -93,9 +97,9 @@ function verbsOf(bus: Bus, sender: Awaited<ReturnType<Bus['agent']>>): Readonly<
   const given = (headers: Headers | undefined) => (headers === undefined ? {} : { headers });
   return {
     mail: (headers) => sender.send('@receiver', 'mail', 1, { ...given(headers), maxAttempts: 3 }),
-    request: (headers) => sender.request('@receiver', 'request', 1, { ...LONG, ...given(headers) }),
+    request: (headers) => sender.request('@receiver', 'request', 1, { ...LONG_TIMEOUT, ...given(headers) }),
     'durable request': (headers) =>
-      sender.request('@receiver', 'durable', 1, { ...LONG, ...given(headers), durable: true }),
+      sender.request('@receiver', 'durable', 1, { ...LONG_TIMEOUT, ...given(headers), durable: true }),
     event: (headers) => bus.publish('live', 1, given(headers)),
     'durable event': (headers) => bus.publish('kept', 1, given(headers)),
     task: (headers) => bus.enqueue('tasks', 1, { ...given(headers), maxAttempts: 3 }),

@@ -2,9 +2,9 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts } from '../steps/consuming.ts';
-import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts, waitUntil } from '../steps/consuming.ts';
+import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Dead letters';
 
@@ -16,8 +16,8 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('two', { maxAttempts: 2 });
       const wanted: readonly (readonly [string, number, number | undefined])[] = [
         ['plain', 5, undefined],
@@ -26,14 +26,14 @@ export const cases: readonly ConformanceCase[] = [
         ['plain', 1, 1],
       ];
       for (const [queue, attempts, maxAttempts] of wanted) {
-        await lab.send(transport, queue, lab.messages(1, maxAttempts === undefined ? {} : { maxAttempts }));
+        await test.send(transport, queue, test.messages(1, maxAttempts === undefined ? {} : { maxAttempts }));
         for (let attempt = 1; attempt <= attempts; attempt += 1) {
-          const delivery = await receiveOne(lab, transport, queue);
-          lab.check.equal(delivery.attempt, attempt, `attempt of ${attempts}`);
-          await settle(lab, transport, [delivery], { action: 'retry', reason: `failure ${attempt}` });
+          const delivery = await receiveOne(test, transport, queue);
+          test.check.equal(delivery.attempt, attempt, `attempt of ${attempts}`);
+          await settle(test, transport, [delivery], { action: 'retry', reason: `failure ${attempt}` });
         }
-        await lab.nothing(transport, queue, 30);
-        await assertLast(lab, transport, queue, attempts);
+        await test.nothing(transport, queue, 30);
+        await assertLast(test, transport, queue, attempts);
       }
     },
   },
@@ -44,29 +44,29 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: 300 });
       const fields = { headers: { trace: 'ä' }, type: 'order', from: '@a', to: '@b', priority: 7, correlationId: 'c' };
       const more = { contentType: 'text/plain', causationId: 'cause', hops: 2, replyTo: 'replies' };
-      await lab.send(transport, 'work', [{ ...fields, ...more, id: 'dead-1', body: Uint8Array.of(0, 255, 7) }]);
+      await test.send(transport, 'work', [{ ...fields, ...more, id: 'dead-1', body: Uint8Array.of(0, 255, 7) }]);
       const before = Date.now();
       const [first] = await transport.queues.receive('work', { consumer: 'worker one', waitMs: 5_000 });
-      if (first !== undefined) await settle(lab, transport, [first], { action: 'retry', reason: 'Zeit über 日本' });
+      if (first !== undefined) await settle(test, transport, [first], { action: 'retry', reason: 'Zeit über 日本' });
       await transport.queues.receive('work', { consumer: 'worker two', waitMs: 5_000 });
       const [last] = await transport.queues.receive('work', { consumer: 'worker three', waitMs: 5_000 });
-      if (last !== undefined) await settle(lab, transport, [last], { action: 'reject', reason: 'unreadable' });
-      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      if (last !== undefined) await settle(test, transport, [last], { action: 'reject', reason: 'unreadable' });
+      const [letter] = await deadLetters(test, transport, 'work', 1);
       const { body, headers, ...rest } = letter?.message ?? { body: new Uint8Array(), headers: {} };
-      lab.check.equal(
+      test.check.equal(
         [new Uint8Array(body), { ...headers }],
         [Uint8Array.of(0, 255, 7), fields.headers],
         'body, headers',
       );
       const kept = Object.fromEntries(Object.entries(rest).filter(([name]) => name in fields || name in more));
-      lab.check.equal({ ...kept, headers: fields.headers }, { ...fields, ...more }, 'fields of the message');
-      assertHistory(lab, letter, before);
-      await keepsTheLast(lab, transport);
+      test.check.equal({ ...kept, headers: fields.headers }, { ...fields, ...more }, 'fields of the message');
+      assertHistory(test, letter, before);
+      await keepsTheLast(test, transport);
     },
   },
   {
@@ -76,21 +76,21 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ5', 'RQ7'],
     smoke: true,
-    async run(lab) {
-      const [transport, operator] = [await lab.transport(), await lab.open()];
-      const ids = await bury(lab, transport, 10);
+    async run(test) {
+      const [transport, operator] = [await test.transport(), await test.open()];
+      const ids = await bury(test, transport, 10);
       const named = [ids[7], ids[2], 'no-such-id'].filter((id) => id !== undefined);
-      const waiting = consume(lab, transport, 'work', 2);
-      lab.check.equal(await operator.admin.redrive('work', { ids: named }), 2, 'redriven by id');
-      lab.check.equal(idsOf(await waiting).sort(), [ids[2], ids[7]].sort(), 'by id');
-      lab.check.equal(await operator.admin.redrive('work', { limit: 3 }), 3, 'redriven up to a limit');
-      const oldest = idsOf(await consume(lab, transport, 'work', 3));
-      lab.check.equal(oldest.sort(), [ids[0], ids[1], ids[3]].sort(), 'the oldest');
-      lab.check.equal(await operator.admin.redrive('work'), 5, 'redriven at last');
-      const rest = await consume(lab, transport, 'work', 5);
-      lab.check.equal(texts(lab, rest).sort(), ['m4', 'm5', 'm6', 'm8', 'm9'], 'the rest, with their bodies');
-      lab.check.equal(await operator.admin.redrive('work'), 0, 'redriven without dead letters left');
-      await holds(lab, transport, 'work', { ready: 0, leased: 0, dead: 0 });
+      const waiting = consume(test, transport, 'work', 2);
+      test.check.equal(await operator.admin.redrive('work', { ids: named }), 2, 'redriven by id');
+      test.check.equal(idsOf(await waiting).sort(), [ids[2], ids[7]].sort(), 'by id');
+      test.check.equal(await operator.admin.redrive('work', { limit: 3 }), 3, 'redriven up to a limit');
+      const oldest = idsOf(await consume(test, transport, 'work', 3));
+      test.check.equal(oldest.sort(), [ids[0], ids[1], ids[3]].sort(), 'the oldest');
+      test.check.equal(await operator.admin.redrive('work'), 5, 'redriven at last');
+      const rest = await consume(test, transport, 'work', 5);
+      test.check.equal(texts(test, rest).sort(), ['m4', 'm5', 'm6', 'm8', 'm9'], 'the rest, with their bodies');
+      test.check.equal(await operator.admin.redrive('work'), 0, 'redriven without dead letters left');
+      await assertCounts(test, transport, 'work', { ready: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -99,35 +99,35 @@ export const cases: readonly ConformanceCase[] = [
     title: 'dead letters are listed in pages, oldest first, and purged by id or all',
     level: 'MUST',
     rules: ['RQ5'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const ids = await bury(lab, transport, 25);
-      await lab.send(transport, 'work', lab.messages(3, {}, 'alive'));
+    async run(test) {
+      const transport = await test.transport();
+      const ids = await bury(test, transport, 25);
+      await test.send(transport, 'work', test.messages(3, {}, 'alive'));
       const pages = await browseDead(transport, 10);
-      lab.check.equal(
+      test.check.equal(
         pages.map((page) => page.length),
         [10, 10, 5],
         'sizes of the pages',
       );
-      lab.check.equal(pages.flat(), ids, 'dead letters in their order');
+      test.check.equal(pages.flat(), ids, 'dead letters in their order');
       const some = await transport.admin.browse('work', { state: 'dead', ids: ids.slice(3, 5) });
-      lab.check.equal(
+      test.check.equal(
         idsOf(some.messages.map(({ message }) => message)).sort(),
         ids.slice(3, 5).sort(),
         'looked at by id',
       );
       const first = await transport.admin.browse('work', { state: 'dead', limit: 5 });
-      lab.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
-      lab.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'remaining messages');
+      test.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
+      test.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'remaining messages');
       await transport.admin.purge('work', { ids: ids.slice(6, 7) });
       const page = { state: 'dead', limit: 3, ...(first.next !== undefined && { after: first.next }) } as const;
       const { messages } = await transport.admin.browse('work', page);
       const further = [ids[5], ids[7], ids[8]];
-      lab.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'after a removed page');
-      lab.check.equal(await transport.admin.purge('work'), 19, 'discarded at last');
-      await holds(lab, transport, 'work', { ready: 3, dead: 0 });
-      const alive = await consume(lab, transport, 'work', 3);
-      lab.check.equal(texts(lab, alive), ['alive0', 'alive1', 'alive2'], 'live messages');
+      test.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'after a removed page');
+      test.check.equal(await transport.admin.purge('work'), 19, 'discarded at last');
+      await assertCounts(test, transport, 'work', { ready: 3, dead: 0 });
+      const alive = await consume(test, transport, 'work', 3);
+      test.check.equal(texts(test, alive), ['alive0', 'alive1', 'alive2'], 'live messages');
     },
   },
   {
@@ -136,26 +136,26 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a message without attempts left is terminal: no hot loop, no further delivery',
     level: 'MUST',
     rules: ['RQ5'],
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
       await transport.queues.configure('work', { leaseMs: 150, maxAttempts: 1 });
-      await lab.send(transport, 'work', lab.messages(2));
-      const silence = (): Promise<void> => lab.nothing(other, 'work', lab.beyond(400));
-      const [first] = await lab.receive(transport, 'work', 2);
-      if (first !== undefined) await settle(lab, transport, [first], { action: 'retry', delayMs: 20 });
+      await test.send(transport, 'work', test.messages(2));
+      const silence = (): Promise<void> => test.nothing(other, 'work', test.beyond(400));
+      const [first] = await test.receive(transport, 'work', 2);
+      if (first !== undefined) await settle(test, transport, [first], { action: 'retry', delayMs: 20 });
       await silence();
-      const letters = await deadLetters(lab, transport, 'work', 2);
+      const letters = await deadLetters(test, transport, 'work', 2);
       const outcomes = letters.map(({ history }) => history.map(({ outcome }) => outcome));
-      lab.check.equal(outcomes.sort(), [['expired'], ['retry']], 'reasons');
+      test.check.equal(outcomes.sort(), [['expired'], ['retry']], 'reasons');
       const reasons = letters.map(({ dead }) => dead?.reason).sort();
-      lab.check.equal(
+      test.check.equal(
         reasons,
         ['attempts used up', 'the lease of the last attempt ended'],
         'reason without a given one',
       );
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 2 });
-      lab.check.equal((await queueInfo(transport, 'work')).totals.dead, 2, 'dead letters counted');
-      lab.check.equal(lab.recorder.all.length, 2, 'deliveries in all');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 2 });
+      test.check.equal((await queueInfo(transport, 'work')).totals.dead, 2, 'dead letters counted');
+      test.check.equal(test.recorder.all.length, 2, 'deliveries in all');
     },
   },
   {
@@ -164,65 +164,65 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a redriven message keeps its id, gets fresh attempts, and may become a dead letter again',
     level: 'MUST',
     rules: ['RQ5', 'RQ7'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(1, { id: 'again', maxAttempts: 2 }));
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(1, { id: 'again', maxAttempts: 2 }));
       for (let life = 1; life <= 3; life += 1) {
         for (const attempt of [1, 2]) {
-          const delivery = await receiveOne(lab, transport, 'work');
-          lab.check.equal([delivery.id, delivery.attempt], ['again', attempt], `life ${life}`);
-          await settle(lab, transport, [delivery], { action: 'retry', reason: `life ${life}` });
+          const delivery = await receiveOne(test, transport, 'work');
+          test.check.equal([delivery.id, delivery.attempt], ['again', attempt], `life ${life}`);
+          await settle(test, transport, [delivery], { action: 'retry', reason: `life ${life}` });
         }
-        const [letter] = await deadLetters(lab, transport, 'work', 1);
-        lab.check.equal(letter?.dead?.reason, `life ${life}`, 'why it died');
-        lab.check.equal(await transport.admin.redrive('work'), 1, 'redriven');
+        const [letter] = await deadLetters(test, transport, 'work', 1);
+        test.check.equal(letter?.dead?.reason, `life ${life}`, 'why it died');
+        test.check.equal(await transport.admin.redrive('work'), 1, 'redriven');
         const [back] = (await transport.admin.browse('work', { state: 'ready' })).messages;
         const lives = [1, 2, 3].slice(0, life).flatMap((past) => [`life ${past}`, `life ${past}`]);
-        lab.check.equal(back?.attempts, 0, 'attempts after redrive');
-        lab.check.equal(
+        test.check.equal(back?.attempts, 0, 'attempts after redrive');
+        test.check.equal(
           back?.history.map(({ reason }) => reason),
           lives,
           'its history, over all its lives',
         );
       }
-      const [result] = await transport.queues.send('work', lab.messages(1, { id: 'again' }));
-      lab.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
-      lab.check.equal(idsOf(await consume(lab, transport, 'work', 1)), ['again'], 'messages handled');
-      await lab.nothing(transport, 'work', 50);
-      await comesBackWhole(lab, transport);
+      const [result] = await transport.queues.send('work', test.messages(1, { id: 'again' }));
+      test.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
+      test.check.equal(idsOf(await consume(test, transport, 'work', 1)), ['again'], 'messages handled');
+      await test.nothing(transport, 'work', 50);
+      await comesBackWhole(test, transport);
     },
   },
 ];
 
 /** A redriven message gets its whole time to live again, and enters even a full queue. */
-async function comesBackWhole(lab: Lab, transport: Transport): Promise<void> {
+async function comesBackWhole(test: TestContext, transport: Transport): Promise<void> {
   const ttlMs = 1_200;
   await transport.queues.configure('full', { maxLength: 1 });
-  await lab.send(transport, 'full', lab.messages(1, { ttlMs }, 'brief'));
-  await settle(lab, transport, [await receiveOne(lab, transport, 'full')], { action: 'reject', reason: 'no' });
-  await lab.send(transport, 'full', lab.messages(1, { priority: 0 }, 'beside'));
-  await reached(lab, performance.now() + lab.beyond(ttlMs) + ROUNDING_MS);
-  lab.check.equal(await transport.admin.redrive('full'), 1, 'redriven into a full queue');
-  const [back] = await lab.receive(transport, 'full', 1);
-  lab.check.equal(back && lab.text(back), 'brief0', 'a message past its first time to live');
-  lab.check.between(back?.ttlLeftMs ?? 0, 1, lab.beyond(ttlMs) + ROUNDING_MS, 'remaining second time to live');
-  await holds(lab, transport, 'full', { ready: 1, leased: 1, dead: 0 });
+  await test.send(transport, 'full', test.messages(1, { ttlMs }, 'brief'));
+  await settle(test, transport, [await receiveOne(test, transport, 'full')], { action: 'reject', reason: 'no' });
+  await test.send(transport, 'full', test.messages(1, { priority: 0 }, 'beside'));
+  await waitUntil(test, performance.now() + test.beyond(ttlMs) + ROUNDING_MS);
+  test.check.equal(await transport.admin.redrive('full'), 1, 'redriven into a full queue');
+  const [back] = await test.receive(transport, 'full', 1);
+  test.check.equal(back && test.text(back), 'brief0', 'a message past its first time to live');
+  test.check.between(back?.ttlLeftMs ?? 0, 1, test.beyond(ttlMs) + ROUNDING_MS, 'remaining second time to live');
+  await assertCounts(test, transport, 'full', { ready: 1, leased: 1, dead: 0 });
 }
 
-async function assertLast(lab: Lab, transport: Transport, queue: string, attempts: number): Promise<void> {
+async function assertLast(test: TestContext, transport: Transport, queue: string, attempts: number): Promise<void> {
   const { messages } = await transport.admin.browse(queue, { state: 'dead' });
   const letter = messages.at(-1);
-  lab.check.equal([letter?.attempts, letter?.state], [attempts, 'dead'], 'the youngest dead letter');
-  lab.check.equal(letter?.dead?.reason, `failure ${attempts}`, 'its reason');
+  test.check.equal([letter?.attempts, letter?.state], [attempts, 'dead'], 'the youngest dead letter');
+  test.check.equal(letter?.dead?.reason, `failure ${attempts}`, 'its reason');
 }
 
 function assertHistory(
-  lab: Lab,
+  test: TestContext,
   letter: Awaited<ReturnType<typeof deadLetters>>[number] | undefined,
   before: number,
 ): void {
   const { history = [], dead, state, attempts } = letter ?? {};
-  lab.check.equal([state, attempts, dead?.reason], ['dead', 3, 'unreadable'], 'state, attempts, reason');
+  test.check.equal([state, attempts, dead?.reason], ['dead', 3, 'unreadable'], 'state, attempts, reason');
   const expected = [
     [1, 'retry', 'Zeit über 日本', 'worker one'],
     [2, 'expired', 'worker two'],
@@ -231,36 +231,36 @@ function assertHistory(
   const told = history.map(({ attempt, outcome, reason, consumer }) =>
     outcome === 'expired' ? [attempt, outcome, consumer] : [attempt, outcome, reason, consumer],
   );
-  lab.check.equal(told, expected, 'its attempts');
+  test.check.equal(told, expected, 'its attempts');
   const times = [before, ...history.map(({ endedAt }) => endedAt), dead?.at ?? 0, Date.now()];
-  lab.check.ok(
+  test.check.ok(
     times.every((time, at) => at === 0 || time >= (times[at - 1] ?? 0) - 5),
     `times in order: ${times}`,
   );
 }
 
 /** The history has the last 20 attempts, each with up to 4 KiB of reason. */
-async function keepsTheLast(lab: Lab, transport: Transport): Promise<void> {
-  await lab.send(transport, 'stubborn', lab.messages(1, { maxAttempts: 23 }));
+async function keepsTheLast(test: TestContext, transport: Transport): Promise<void> {
+  await test.send(transport, 'stubborn', test.messages(1, { maxAttempts: 23 }));
   const reasons = Array.from({ length: 23 }, (_, at) => `${at + 1} ${'x'.repeat(4_090)}`);
   for (const reason of reasons) {
-    await settle(lab, transport, [await receiveOne(lab, transport, 'stubborn')], { action: 'retry', reason });
+    await settle(test, transport, [await receiveOne(test, transport, 'stubborn')], { action: 'retry', reason });
   }
-  const [letter] = await deadLetters(lab, transport, 'stubborn', 1);
-  lab.check.equal(
+  const [letter] = await deadLetters(test, transport, 'stubborn', 1);
+  test.check.equal(
     letter?.history.map(({ reason }) => reason),
     reasons.slice(3),
     'the last 20 reasons',
   );
-  lab.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first attempt that is kept');
+  test.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first attempt that is kept');
 }
 
 /** Sends `count` messages and rejects each. Returns their ids in the order of the rejections. */
-async function bury(lab: Lab, transport: Transport, count: number): Promise<string[]> {
-  const ids = idsOf(await lab.send(transport, 'work', lab.messages(count)));
-  const held: Delivery[] = await lab.receive(transport, 'work', count);
-  for (const delivery of held) await settle(lab, transport, [delivery], { action: 'reject', reason: 'buried' });
-  await deadLetters(lab, transport, 'work', count);
+async function bury(test: TestContext, transport: Transport, count: number): Promise<string[]> {
+  const ids = idsOf(await test.send(transport, 'work', test.messages(count)));
+  const held: Delivery[] = await test.receive(transport, 'work', count);
+  for (const delivery of held) await settle(test, transport, [delivery], { action: 'reject', reason: 'buried' });
+  await deadLetters(test, transport, 'work', count);
   return ids;
 }
 

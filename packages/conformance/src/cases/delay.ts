@@ -2,10 +2,10 @@
 
 import type { MessageInput, PendingResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../steps/consuming.ts';
-import { holds } from '../steps/queue-view.ts';
+import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, receiveOne, texts, waitUntil } from '../steps/consuming.ts';
+import { assertCounts } from '../steps/queue-view.ts';
 
 const group = 'Delay';
 const HOUR_MS = 3_600_000;
@@ -21,28 +21,28 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6'],
     smoke: true,
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
       for (const delayMs of [60, 250, 500]) {
-        const waiting = receiveOne(lab, other, 'work');
+        const waiting = receiveOne(test, other, 'work');
         const began = performance.now();
-        await lab.send(transport, 'work', lab.messages(1, { delayMs }));
-        await lab.ack(other, [await waiting]);
+        await test.send(transport, 'work', test.messages(1, { delayMs }));
+        await test.ack(other, [await waiting]);
         const tookMs = performance.now() - began;
-        lab.check.between(
+        test.check.between(
           tookMs,
           delayMs - ROUNDING_MS,
-          lab.beyond(delayMs) + SLACK_MS,
+          test.beyond(delayMs) + SLACK_MS,
           `a delay of ${delayMs} ms took`,
         );
       }
-      await lab.send(transport, 'work', [...lab.messages(1, { delayMs: HOUR_MS }), ...lab.messages(1, {}, 'now')]);
-      lab.check.equal(lab.text(await receiveOne(lab, other, 'work')), 'now0', 'message ahead of a delayed one');
-      await lab.nothing(other, 'work', 100);
-      await holds(lab, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
+      await test.send(transport, 'work', [...test.messages(1, { delayMs: HOUR_MS }), ...test.messages(1, {}, 'now')]);
+      test.check.equal(test.text(await receiveOne(test, other, 'work')), 'now0', 'message ahead of a delayed one');
+      await test.nothing(other, 'work', 100);
+      await assertCounts(test, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
       const { messages } = await other.admin.browse('work', { state: 'delayed' });
-      lab.check.equal(messages.length, 1, 'delayed messages that are shown');
-      lab.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'remaining delay');
+      test.check.equal(messages.length, 1, 'delayed messages that are shown');
+      test.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'remaining delay');
     },
   },
   {
@@ -51,19 +51,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'no delay and a past time mean now; a negative delay is refused',
     level: 'MUST',
     rules: ['RQ6', 'RD2'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
-      await lab.send(transport, 'work', lab.messages(1, { delayMs: 0 }));
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
+      await test.send(transport, 'work', test.messages(1, { delayMs: 0 }));
       const got = await transport.queues.receive('work', { waitMs: 0 });
-      lab.check.equal(texts(lab, got), ['m0'], 'messages ready at once');
+      test.check.equal(texts(test, got), ['m0'], 'messages ready at once');
       for (const delayMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
-        const bad = [...lab.messages(1), ...lab.messages(1, { delayMs })];
-        await lab.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a delay of ${delayMs}`);
+        const bad = [...test.messages(1), ...test.messages(1, { delayMs })];
+        await test.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a delay of ${delayMs}`);
       }
       const { id } = await bus.enqueue('work', 'late', { runAt: new Date(Date.now() - HOUR_MS) });
       const [late] = await transport.queues.receive('work', { max: 10, waitMs: 2_000 });
-      lab.check.equal(late?.id, id, 'a task with a past time');
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 2 });
+      test.check.equal(late?.id, id, 'a task with a past time');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 2 });
     },
   },
   {
@@ -72,21 +72,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'delayed messages are delivered in the order of their due times',
     level: 'MUST',
     rules: ['RQ4', 'RQ6'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const step = 60 + 2 * lab.capabilities.granularityMs;
+    async run(test) {
+      const transport = await test.transport();
+      const step = 60 + 2 * test.capabilities.granularityMs;
       const places = [4, 1, 3, 0, 5, 2];
       const sent = places.map(
         (place): MessageInput => ({ body: Buffer.from(`${place}`), delayMs: step * (place + 2) }),
       );
-      await lab.send(transport, 'work', sent);
+      await test.send(transport, 'work', sent);
       const { messages } = await transport.admin.browse('work', { state: 'delayed' });
-      const shown = messages.map(({ message }) => lab.text(message));
-      lab.check.equal(shown, [...shown].sort(), 'the order in which they are shown');
-      const got = await consume(lab, await lab.open(), 'work', 3, 1);
-      await reached(lab, performance.now() + lab.beyond(step * 4));
-      got.push(...(await consume(lab, transport, 'work', 3)));
-      lab.check.equal(texts(lab, got), ['0', '1', '2', '3', '4', '5'], 'the order');
+      const shown = messages.map(({ message }) => test.text(message));
+      test.check.equal(shown, [...shown].sort(), 'the order in which they are shown');
+      const got = await consume(test, await test.open(), 'work', 3, 1);
+      await waitUntil(test, performance.now() + test.beyond(step * 4));
+      got.push(...(await consume(test, transport, 'work', 3)));
+      test.check.equal(texts(test, got), ['0', '1', '2', '3', '4', '5'], 'the order');
     },
   },
   {
@@ -95,20 +95,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a delay continues across a restart: nothing is lost, early, or delayed again',
     level: 'MUST',
     rules: ['RQ6', 'RD1'],
-    powers: ['reopen'],
-    async run(lab) {
-      const before = await lab.transport();
+    harnessFeatures: ['reopen'],
+    async run(test) {
+      const before = await test.transport();
       const began = performance.now();
-      await lab.send(before, 'work', lab.messages(1, { delayMs: 1_500 }, 'soon'));
-      await lab.send(before, 'work', lab.messages(1, { delayMs: HOUR_MS }, 'later'));
-      const after = await lab.reopen();
-      const got = await receiveOne(lab, after, 'work', lab.beyond(1_500) + SLACK_MS);
+      await test.send(before, 'work', test.messages(1, { delayMs: 1_500 }, 'soon'));
+      await test.send(before, 'work', test.messages(1, { delayMs: HOUR_MS }, 'later'));
+      const after = await test.reopen();
+      const got = await receiveOne(test, after, 'work', test.beyond(1_500) + SLACK_MS);
       const tookMs = performance.now() - began;
-      lab.check.between(tookMs, 1_500 - ROUNDING_MS, lab.beyond(1_500) + SLACK_MS, 'the delay');
-      lab.check.equal(lab.text(got), 'soon0', 'due message');
+      test.check.between(tookMs, 1_500 - ROUNDING_MS, test.beyond(1_500) + SLACK_MS, 'the delay');
+      test.check.equal(test.text(got), 'soon0', 'due message');
       const { messages } = await after.admin.browse('work', { state: 'delayed' });
       const left = messages.map(({ delayLeftMs }) => delayLeftMs ?? 0);
-      lab.check.between(left[0] ?? 0, HOUR_MS - 60_000, HOUR_MS - 1_000, 'remaining long delay');
+      test.check.between(left[0] ?? 0, HOUR_MS - 60_000, HOUR_MS - 1_000, 'remaining long delay');
     },
   },
   {
@@ -118,34 +118,34 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RQ7'],
     needs: ['cancel'],
-    async run(lab) {
-      const [transport, operator] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, operator] = [await test.transport(), await test.open()];
       const named = (id: string, delayMs: number): MessageInput => ({ id, delayMs, body: Buffer.from(id) });
       const delays = { taken: 0, ready: 0, delayed: HOUR_MS, sooner: HOUR_MS, later: 200, postponed: 0 };
       for (const [id, delayMs] of Object.entries(delays)) {
-        await lab.send(transport, 'work', [named(id, delayMs)]);
-        if (id === 'taken') await receiveOne(lab, transport, 'work');
+        await test.send(transport, 'work', [named(id, delayMs)]);
+        if (id === 'taken') await receiveOne(test, transport, 'work');
       }
       const cancelled = await operator.admin.cancel('work', ['ready', 'delayed', 'taken', 'no-such-id']);
       const statuses = cancelled.map(({ id, status }) => `${id} ${status}`);
-      lab.check.equal(statuses, ['ready done', 'delayed done', 'taken started', 'no-such-id not-found'], 'cancelled');
+      test.check.equal(statuses, ['ready done', 'delayed done', 'taken started', 'no-such-id not-found'], 'cancelled');
       const later = await operator.admin.reschedule('work', ['later', 'postponed'], HOUR_MS);
-      const waiting = receiveOne(lab, transport, 'work');
+      const waiting = receiveOne(test, transport, 'work');
       const sooner = await operator.admin.reschedule('work', ['sooner', 'taken', 'ready'], 0);
-      lab.check.equal(statusesOf(later), ['done', 'done'], 'put off');
-      lab.check.equal(statusesOf(sooner), ['done', 'started', 'not-found'], 'moved to now');
-      lab.check.equal(lab.text(await waiting), 'sooner', 'ready message');
-      await lab.nothing(transport, 'work', lab.beyond(300));
-      await holds(lab, transport, 'work', { ready: 0, delayed: 2, leased: 2, dead: 0 });
+      test.check.equal(statusesOf(later), ['done', 'done'], 'put off');
+      test.check.equal(statusesOf(sooner), ['done', 'started', 'not-found'], 'moved to now');
+      test.check.equal(test.text(await waiting), 'sooner', 'ready message');
+      await test.nothing(transport, 'work', test.beyond(300));
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 2, leased: 2, dead: 0 });
       const [again] = await transport.queues.send('work', [named('ready', 0)]);
-      lab.check.equal(again?.status, 'duplicate', 'a cancelled id stays known to dedupe');
+      test.check.equal(again?.status, 'duplicate', 'a cancelled id stays known to dedupe');
     },
-    async refused(lab) {
-      const { admin, queues } = await lab.transport();
-      await queues.send('work', lab.messages(1, { id: 'x', delayMs: HOUR_MS }));
-      await lab.check.rejects(admin.cancel('work', ['x']), 'UNSUPPORTED', 'cancel');
-      await lab.check.rejects(admin.reschedule('work', ['x'], 0), 'UNSUPPORTED', 'reschedule');
-      await holds(lab, await lab.transport(), 'work', { delayed: 1, ready: 0 });
+    async refused(test) {
+      const { admin, queues } = await test.transport();
+      await queues.send('work', test.messages(1, { id: 'x', delayMs: HOUR_MS }));
+      await test.check.rejects(admin.cancel('work', ['x']), 'UNSUPPORTED', 'cancel');
+      await test.check.rejects(admin.reschedule('work', ['x'], 0), 'UNSUPPORTED', 'reschedule');
+      await assertCounts(test, await test.transport(), 'work', { delayed: 1, ready: 0 });
     },
   },
   {
@@ -155,41 +155,41 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6'],
     needs: ['monotonicClock'],
-    async run(lab) {
-      const right = await lab.open();
+    async run(test) {
+      const right = await test.open();
       await withWallClock(0, async (clock) => {
-        const wrong = await lab.open();
+        const wrong = await test.open();
         await wrong.kv.put('held', Buffer.from('x'), { ttlMs: 60_000 });
-        await lab.send(wrong, 'held', lab.messages(1, { ttlMs: 60_000 }));
-        await receiveOne(lab, wrong, 'held');
+        await test.send(wrong, 'held', test.messages(1, { ttlMs: 60_000 }));
+        await receiveOne(test, wrong, 'held');
         for (const offsetMs of [HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
           const began = performance.now();
-          await lab.send(wrong, 'work', lab.messages(1, { delayMs: 400 }, 'sent before'));
+          await test.send(wrong, 'work', test.messages(1, { delayMs: 400 }, 'sent before'));
           clock.offsetMs = offsetMs;
-          await clock.outside(() => lab.send(right, 'work', lab.messages(1, { delayMs: 400 }, 'sent after')));
-          await assertDue(lab, wrong, began, 400);
-          await clock.outside(() => assertDue(lab, right, began, 400));
+          await clock.outside(() => test.send(right, 'work', test.messages(1, { delayMs: 400 }, 'sent after')));
+          await assertDue(test, wrong, began, 400);
+          await clock.outside(() => assertDue(test, right, began, 400));
         }
-        await clock.outside(() => lab.nothing(right, 'held', 50));
-        lab.check.ok(
+        await clock.outside(() => test.nothing(right, 'held', 50));
+        test.check.ok(
           await wrong.kv.get('held'),
           'a key with a ttl of a minute exists for the client with the wrong clock',
         );
       });
-      if (lab.powers.has('processes')) await assertOtherProcess(lab, right);
+      if (test.harnessFeatures.has('processes')) await assertOtherProcess(test, right);
     },
-    async refused(lab) {
-      lab.check.ok(lab.capabilities.reasons.monotonicClock, 'the reason why the wall clock moves delays');
+    async refused(test) {
+      test.check.ok(test.capabilities.reasons.monotonicClock, 'the reason why the wall clock moves delays');
       await withWallClock(0, async (clock) => {
-        const client = await lab.open();
+        const client = await test.open();
         for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
-          await lab.send(client, 'work', lab.messages(1, { delayMs: 200 }));
+          await test.send(client, 'work', test.messages(1, { delayMs: 200 }));
           clock.offsetMs = offsetMs;
-          await reached(lab, performance.now() + 50);
+          await waitUntil(test, performance.now() + 50);
           clock.offsetMs = 0;
-          await lab.ack(client, [await receiveOne(lab, client, 'work', lab.beyond(200) + SLACK_MS)]);
+          await test.ack(client, [await receiveOne(test, client, 'work', test.beyond(200) + SLACK_MS)]);
         }
-        await lab.nothing(client, 'work', 50);
+        await test.nothing(client, 'work', 50);
       });
     },
   },
@@ -199,20 +199,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'messages that become due without a consumer are delivered to the next one, in order',
     level: 'MUST',
     rules: ['RQ6', 'RQ4'],
-    async run(lab) {
-      const [sender, consumer] = [await lab.transport(), await lab.open()];
-      const step = 40 + 2 * lab.capabilities.granularityMs;
+    async run(test) {
+      const [sender, consumer] = [await test.transport(), await test.open()];
+      const step = 40 + 2 * test.capabilities.granularityMs;
       const sent = [2, 0, 1].map((place) => ({ body: Buffer.from(`${place}`), delayMs: 100 + step * place }));
-      const results = await lab.send(sender, 'work', sent);
-      const dueAt = performance.now() + lab.beyond(100 + step * 2);
+      const results = await test.send(sender, 'work', sent);
+      const dueAt = performance.now() + test.beyond(100 + step * 2);
       await consumer.close();
-      await reached(lab, dueAt + ROUNDING_MS);
-      const next = await lab.open();
+      await waitUntil(test, dueAt + ROUNDING_MS);
+      const next = await test.open();
       const got = await next.queues.receive('work', { max: 10, waitMs: SLACK_MS });
-      lab.recorder.add(got);
-      if (got.length < 3) got.push(...(await lab.receive(next, 'work', 3 - got.length)));
-      lab.check.equal(texts(lab, got), ['0', '1', '2'], 'the order');
-      onceEach(lab, idsOf(results));
+      test.recorder.add(got);
+      if (got.length < 3) got.push(...(await test.receive(next, 'work', 3 - got.length)));
+      test.check.equal(texts(test, got), ['0', '1', '2'], 'the order');
+      assertDeliveredOnce(test, idsOf(results));
     },
   },
   {
@@ -223,36 +223,40 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ6'],
     timeoutMs: 60_000,
     alone: true,
-    async run(lab) {
-      const [transport, consumer] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, consumer] = [await test.transport(), await test.open()];
       for (let batch = 0; batch < 9; batch += 1) {
-        await lab.send(transport, 'work', lab.messages(1_000, { delayMs: HOUR_MS + batch }, 'far'));
+        await test.send(transport, 'work', test.messages(1_000, { delayMs: HOUR_MS + batch }, 'far'));
       }
       const began = performance.now();
-      const near = lab.messages(1_000).map((message, at) => ({ ...message, delayMs: 800 + at }));
-      const ids = idsOf(await lab.send(transport, 'work', near));
+      const near = test.messages(1_000).map((message, at) => ({ ...message, delayMs: 800 + at }));
+      const ids = idsOf(await test.send(transport, 'work', near));
       const sentAt = performance.now();
-      const come = await consumeTimed(lab, consumer, near.length);
+      const come = await consumeTimed(test, consumer, near.length);
       for (const [text, at] of come) {
         const delayMs = 800 + Number(text.slice(1));
-        lab.check.between(at, began + delayMs - ROUNDING_MS, sentAt + lab.beyond(delayMs) + SLACK_MS, 'arrival time');
+        test.check.between(at, began + delayMs - ROUNDING_MS, sentAt + test.beyond(delayMs) + SLACK_MS, 'arrival time');
       }
-      onceEach(lab, ids);
-      await holds(lab, transport, 'work', { delayed: 9_000, ready: 0, leased: 0 });
+      assertDeliveredOnce(test, ids);
+      await assertCounts(test, transport, 'work', { delayed: 9_000, ready: 0, leased: 0 });
     },
   },
 ];
 
 /** Receives and acks `count` messages. Returns their bodies and arrival times. */
-async function consumeTimed(lab: Lab, consumer: Transport, count: number): Promise<(readonly [string, number])[]> {
+async function consumeTimed(
+  test: TestContext,
+  consumer: Transport,
+  count: number,
+): Promise<(readonly [string, number])[]> {
   const come: (readonly [string, number])[] = [];
   while (come.length < count) {
     const deliveries = await consumer.queues.receive('work', { max: 1_000, waitMs: SLACK_MS });
     const now = performance.now();
-    lab.check.ok(deliveries.length > 0, `received ${come.length} of ${count}, then nothing for ${SLACK_MS} ms`);
-    lab.recorder.add(deliveries);
-    come.push(...texts(lab, deliveries).map((text) => [text, now] as const));
-    await lab.ack(consumer, deliveries);
+    test.check.ok(deliveries.length > 0, `received ${come.length} of ${count}, then nothing for ${SLACK_MS} ms`);
+    test.recorder.add(deliveries);
+    come.push(...texts(test, deliveries).map((text) => [text, now] as const));
+    await test.ack(consumer, deliveries);
   }
   return come;
 }
@@ -261,33 +265,33 @@ function statusesOf(results: readonly PendingResult[]): string[] {
   return results.map(({ status }) => status);
 }
 
-async function assertDue(lab: Lab, receiver: Transport, began: number, delayMs: number): Promise<void> {
-  await lab.ack(receiver, [await receiveOne(lab, receiver, 'work', lab.beyond(delayMs) + SLACK_MS)]);
+async function assertDue(test: TestContext, receiver: Transport, began: number, delayMs: number): Promise<void> {
+  await test.ack(receiver, [await receiveOne(test, receiver, 'work', test.beyond(delayMs) + SLACK_MS)]);
   const tookMs = performance.now() - began;
-  lab.check.between(
+  test.check.between(
     tookMs,
     delayMs - ROUNDING_MS,
-    lab.beyond(delayMs) + 2 * SLACK_MS,
+    test.beyond(delayMs) + 2 * SLACK_MS,
     'a delay while clocks are wrong',
   );
 }
 
 /** The same with a process whose clock is wrong from the start. */
-async function assertOtherProcess(lab: Lab, right: Transport): Promise<void> {
-  const other = await lab.process();
+async function assertOtherProcess(test: TestContext, right: Transport): Promise<void> {
+  const other = await test.process();
   for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
     await other.shiftClock(offsetMs);
     const began = performance.now();
-    await other.send('work', lab.messages(1, { delayMs: 400 }));
-    await assertDue(lab, right, began, 400);
+    await other.send('work', test.messages(1, { delayMs: 400 }));
+    await assertDue(test, right, began, 400);
     // Measured from before the send: on a busy machine its reply may be late although the message is on time.
     const sentAt = performance.now();
-    await lab.send(right, 'work', lab.messages(1, { delayMs: 300 }, 'from here'));
+    await test.send(right, 'work', test.messages(1, { delayMs: 300 }, 'from here'));
     const [early] = await other.receive('work', { waitMs: 150 });
-    lab.check.ok(
+    test.check.ok(
       early === undefined || performance.now() - sentAt >= 300 - ROUNDING_MS,
       'no message is early in the other process',
     );
-    if (early === undefined) await lab.ack(right, [await receiveOne(lab, right, 'work')]);
+    if (early === undefined) await test.ack(right, [await receiveOne(test, right, 'work')]);
   }
 }

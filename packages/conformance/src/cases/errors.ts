@@ -2,13 +2,13 @@
 
 import { ERROR_CODES, type Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { BAD_ARGUMENTS } from '../inputs/bad-arguments.ts';
-import { type BadInput, refuseAll } from '../inputs/bad-inputs.ts';
+import { assertAllRefused, type BadInput } from '../inputs/bad-inputs.ts';
 import { BAD_NAMES } from '../inputs/bad-names.ts';
 import { BAD_NUMBERS } from '../inputs/bad-numbers.ts';
 import { collect, operationsOf } from '../inputs/operations.ts';
-import { consume, idsOf, onceEach } from '../steps/consuming.ts';
+import { assertDeliveredOnce, consume, idsOf } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 
 const group = 'Errors/bad input';
@@ -56,9 +56,9 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
-    async run(lab) {
-      const { queues, topics, kv, admin } = await lab.transport();
-      const { check } = lab;
+    async run(test) {
+      const { queues, topics, kv, admin } = await test.transport();
+      const { check } = test;
       await check.rejects(queues.send('no.such', [{ body }], { create: false }), 'NOT_FOUND', 'a send to no queue');
       check.equal(await queues.receive('no.such'), [], 'received from no queue');
       const [settled] = await queues.settle([{ receipt: 'no such receipt', action: 'ack' }]);
@@ -86,23 +86,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      await refuseAll(lab, transport, BAD_NAMES);
-      await untouched(lab, transport);
+    async run(test) {
+      const transport = await test.transport();
+      await assertAllRefused(test, transport, BAD_NAMES);
+      await untouched(test, transport);
       const name = `${'Aa0_-@/:+~'.repeat(6)}.`.repeat(4).padEnd(255, 'z');
-      await lab.send(transport, name, lab.messages(1));
-      await consume(lab, transport, name, 1);
+      await test.send(transport, name, test.messages(1));
+      await consume(test, transport, name, 1);
       const deep = Array(16).fill('t').join('.');
-      const log = await follow(lab, transport, `${deep.slice(0, -1)}*`);
-      await publish(lab, transport, deep, lab.messages(1));
+      const log = await follow(test, transport, `${deep.slice(0, -1)}*`);
+      await publish(test, transport, deep, test.messages(1));
       await log.has(['m0'], 'an event on a topic of 16 tokens');
       const keys = ['x'.repeat(512), '😀'.repeat(128), ' \n*>%_\\\'"/../..', '\u0001', '\uff5e', '\u{1f600}'];
       for (const key of keys) await transport.kv.put(key, body);
       const listed = (await transport.kv.list('')).map(({ key }) => key);
-      lab.check.equal(listed, keys.toSorted(byBytes), 'keys that are legal');
+      test.check.equal(listed, keys.toSorted(byBytes), 'keys that are legal');
       const behind = (await transport.kv.list('', { after: '\uff5e' })).map(({ key }) => key);
-      lab.check.equal(behind, ['\u{1f600}', keys[1]], 'keys sorted after U+FF5E by bytes');
+      test.check.equal(behind, ['\u{1f600}', keys[1]], 'keys sorted after U+FF5E by bytes');
     },
   },
   {
@@ -111,10 +111,10 @@ export const cases: readonly ConformanceCase[] = [
     title: 'every numeric option refuses NaN, negative and other illegal numbers',
     level: 'MUST',
     rules: ['RA1', 'RD2'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await refuseAll(lab, transport, BAD_NUMBERS);
-      await untouched(lab, transport);
+    async run(test) {
+      const transport = await test.transport();
+      await assertAllRefused(test, transport, BAD_NUMBERS);
+      await untouched(test, transport);
     },
   },
   {
@@ -124,19 +124,19 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1'],
     shows: ['calls'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const { features, reasons } = transport.capabilities;
       for (const [feature, isThere] of Object.entries(features)) {
         const reason = (reasons as Readonly<Record<string, string | undefined>>)[feature];
-        lab.check.equal(reason === undefined, isThere, `a reason for ${feature}, which is ${isThere}`);
-        if (reason !== undefined) lab.check.ok(reason.trim().length > 10, `the reason for ${feature} is a sentence`);
+        test.check.equal(reason === undefined, isThere, `a reason for ${feature}, which is ${isThere}`);
+        if (reason !== undefined) test.check.ok(reason.trim().length > 10, `the reason for ${feature} is a sentence`);
       }
-      lab.check.equal(transport.calls !== undefined, features.calls, '`calls` exists as declared');
+      test.check.equal(transport.calls !== undefined, features.calls, '`calls` exists as declared');
       for (const [feature, inputs] of ASKED_FOR) {
         const missing = inputs.map((input) => ({ ...input, code: 'UNSUPPORTED' as const }));
-        if (!features[feature]) await refuseAll(lab, transport, missing);
-        else for (const { call } of inputs) lab.check.ok((await call(transport)) !== undefined, `${feature} works`);
+        if (!features[feature]) await assertAllRefused(test, transport, missing);
+        else for (const { call } of inputs) test.check.ok((await call(transport)) !== undefined, `${feature} works`);
       }
     },
   },
@@ -148,22 +148,22 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA1', 'RD2'],
     smoke: true,
     timeoutMs: 30_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await refuseAll(lab, transport, BAD_ARGUMENTS);
+    async run(test) {
+      const transport = await test.transport();
+      await assertAllRefused(test, transport, BAD_ARGUMENTS);
       const foreign = { from: { after: 'no position of this store' } };
-      await refuseAll(lab, transport, [
+      await assertAllRefused(test, transport, [
         { what: 'a foreign position', call: ({ topics }) => topics.subscribe('t', foreign, () => undefined) },
         { what: 'a foreign position to bind from', call: ({ topics }) => topics.bind('queue', 't', foreign) },
       ]);
-      await untouched(lab, transport);
+      await untouched(test, transport);
       const signal = AbortSignal.abort(new Error('enough'));
       const aborted = operationsOf(transport).filter(({ name }) => name !== 'calls.serve');
       const inputs = aborted.map(({ name, call }): BadInput => {
         return { what: `${name} after its signal fired`, code: 'ABORTED', call: (client) => call(client, { signal }) };
       });
-      await refuseAll(lab, transport, inputs);
-      await untouched(lab, transport);
+      await assertAllRefused(test, transport, inputs);
+      await untouched(test, transport);
     },
   },
   {
@@ -173,22 +173,22 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RD2', 'RQ9', 'RQ10'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const { queues } = transport;
       await queues.configure('inbox', { maxLength: 4 });
-      const sent = await lab.send(transport, 'inbox', lab.messages(4));
-      const over = await queues.send('inbox', lab.messages(10, {}, 'over'));
+      const sent = await test.send(transport, 'inbox', test.messages(4));
+      const over = await queues.send('inbox', test.messages(10, {}, 'over'));
       const stored = over.filter(({ status }) => status !== 'failed');
-      if (lab.capabilities.features.exactLimit) lab.check.equal(stored, [], 'stored over the limit');
-      await refusedSends(lab, transport);
+      if (test.capabilities.features.exactLimit) test.check.equal(stored, [], 'stored over the limit');
+      await refusedSends(test, transport);
       await queues.configure('inbox', { maxLength: 100, frozen: false });
-      const ids = [...sent, ...stored, ...(await lab.send(transport, 'inbox', lab.messages(1, {}, 'last')))];
-      const log = await follow(lab, transport, '>', { from: 'start' });
-      await consume(lab, transport, 'inbox', ids.length);
-      await lab.nothing(transport, 'inbox', 150);
-      onceEach(lab, idsOf(ids));
-      await publish(lab, transport, 'news', lab.messages(1, {}, 'good'));
+      const ids = [...sent, ...stored, ...(await test.send(transport, 'inbox', test.messages(1, {}, 'last')))];
+      const log = await follow(test, transport, '>', { from: 'start' });
+      await consume(test, transport, 'inbox', ids.length);
+      await test.nothing(transport, 'inbox', 150);
+      assertDeliveredOnce(test, idsOf(ids));
+      await publish(test, transport, 'news', test.messages(1, {}, 'good'));
       await log.has(['good0'], 'events');
     },
   },
@@ -198,54 +198,54 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an error has its code, operation, transport, outcome and `retryable`, also as plain JSON',
     level: 'MUST',
     rules: ['RA1', 'RA6'],
-    async run(lab) {
-      const client = await lab.open();
+    async run(test) {
+      const client = await test.open();
       const retryable = ['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE', 'NO_RESPONDER'];
-      const judge = async (operation: string, call: () => unknown): Promise<void> => {
-        const error = await lab.check.rejects(call, ERROR_CODES, operation);
-        lab.check.equal([error.operation, error.transport], [operation, client.name], `where ${error.code} arose`);
-        lab.check.equal(error.retryable, retryable.includes(error.code), `retryable of ${error.code} of ${operation}`);
-        lab.check.ok(error.message !== '' && error instanceof Error, `${operation} has a message`);
+      const verify = async (operation: string, call: () => unknown): Promise<void> => {
+        const error = await test.check.rejects(call, ERROR_CODES, operation);
+        test.check.equal([error.operation, error.transport], [operation, client.name], `where ${error.code} arose`);
+        test.check.equal(error.retryable, retryable.includes(error.code), `retryable of ${error.code} of ${operation}`);
+        test.check.ok(error.message !== '' && error instanceof Error, `${operation} has a message`);
         const { code, message, outcome } = error;
         const json = JSON.parse(JSON.stringify(error)) as Record<string, unknown>;
         const expected = { code, message, operation, transport: client.name, retryable: error.retryable, outcome };
-        for (const [name, value] of Object.entries(expected)) lab.check.equal(json[name], value, `${name} in JSON`);
+        for (const [name, value] of Object.entries(expected)) test.check.equal(json[name], value, `${name} in JSON`);
       };
-      await judge('queues.send', () => client.queues.send('no such', []));
-      await judge('queues.send', () => client.queues.send('no.such', [{ body }], { create: false }));
-      await judge('queues.receive', () => client.queues.receive('queue', { signal: AbortSignal.abort() }));
-      await judge('topics.publish', () => client.topics.publish('t', [{ body: new Uint8Array(limit(client) + 1) }]));
-      await judge('kv.put', () => client.kv.put('key', new Uint8Array(65_537)));
+      await verify('queues.send', () => client.queues.send('no such', []));
+      await verify('queues.send', () => client.queues.send('no.such', [{ body }], { create: false }));
+      await verify('queues.receive', () => client.queues.receive('queue', { signal: AbortSignal.abort() }));
+      await verify('topics.publish', () => client.topics.publish('t', [{ body: new Uint8Array(limit(client) + 1) }]));
+      await verify('kv.put', () => client.kv.put('key', new Uint8Array(65_537)));
       await client.queues.configure('full', { maxLength: 1 });
-      const refused = (await client.queues.send('full', lab.messages(20))).find(({ status }) => status === 'failed');
-      await judge('queues.send', () => Promise.reject(refused?.error));
+      const refused = (await client.queues.send('full', test.messages(20))).find(({ status }) => status === 'failed');
+      await verify('queues.send', () => Promise.reject(refused?.error));
       await client.close();
-      for (const { name, call } of operationsOf(client)) await judge(name, () => call(client));
+      for (const { name, call } of operationsOf(client)) await verify(name, () => call(client));
     },
   },
 ];
 
-async function untouched(lab: Lab, { admin, kv }: Transport): Promise<void> {
-  lab.check.equal(await admin.queues(), [], 'queues that bad input has made');
-  lab.check.equal(await admin.topics(), [], 'topics that bad input has made');
-  lab.check.equal(await admin.bindings(), [], 'bindings that bad input has made');
-  lab.check.equal(await kv.list(''), [], 'entries that bad input has made');
+async function untouched(test: TestContext, { admin, kv }: Transport): Promise<void> {
+  test.check.equal(await admin.queues(), [], 'queues that bad input has made');
+  test.check.equal(await admin.topics(), [], 'topics that bad input has made');
+  test.check.equal(await admin.bindings(), [], 'bindings that bad input has made');
+  test.check.equal(await kv.list(''), [], 'entries that bad input has made');
 }
 
 /** Sends and publishes that must be refused as a whole. */
-async function refusedSends(lab: Lab, { queues, topics, capabilities }: Transport): Promise<void> {
-  const { check } = lab;
-  const bad = [...lab.messages(3, {}, 'bad'), { body, priority: 99 }];
-  const huge = [...lab.messages(3, {}, 'huge'), { body: new Uint8Array(capabilities.maxBodyBytes + 1) }];
+async function refusedSends(test: TestContext, { queues, topics, capabilities }: Transport): Promise<void> {
+  const { check } = test;
+  const bad = [...test.messages(3, {}, 'bad'), { body, priority: 99 }];
+  const huge = [...test.messages(3, {}, 'huge'), { body: new Uint8Array(capabilities.maxBodyBytes + 1) }];
   const signal = AbortSignal.abort();
   await check.rejects(queues.send('inbox', bad), 'INVALID_ARGUMENT', 'a batch with a bad message');
   await check.rejects(queues.send('inbox', huge), 'PAYLOAD_TOO_LARGE', 'a batch with a huge message');
-  await check.rejects(queues.send('inbox', lab.messages(1, {}, 'gone'), { signal }), 'ABORTED', 'an aborted send');
+  await check.rejects(queues.send('inbox', test.messages(1, {}, 'gone'), { signal }), 'ABORTED', 'an aborted send');
   await check.rejects(topics.publish('news', bad), 'INVALID_ARGUMENT', 'events with a bad one');
   await check.rejects(topics.publish('news', huge), 'PAYLOAD_TOO_LARGE', 'events with a huge one');
-  await check.rejects(topics.publish('news', lab.messages(1), { signal }), 'ABORTED', 'an aborted publish');
+  await check.rejects(topics.publish('news', test.messages(1), { signal }), 'ABORTED', 'an aborted publish');
   await queues.configure('inbox', { frozen: true });
-  await check.rejects(queues.send('inbox', lab.messages(1, {}, 'frozen')), 'CONFLICT', 'a send to a frozen queue');
+  await check.rejects(queues.send('inbox', test.messages(1, {}, 'frozen')), 'CONFLICT', 'a send to a frozen queue');
 }
 
 function limit({ capabilities }: Transport): number {

@@ -2,9 +2,9 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { faulty } from '../faults/faulty-queues.ts';
-import { TASKS } from '../processes/programs/tasks.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { withFaults } from '../faults/faulty-queues.ts';
+import { TASKS_MODULE } from '../processes/programs/tasks.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { idsOf, receiveOne } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
@@ -24,19 +24,19 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RQ7', 'RD2'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS, maxAttempts: 100 });
-      const shaky = faulty(transport.queues, lab.random);
+      const shaky = withFaults(transport.queues, test.random);
       const ids = Array.from({ length: 60 }, (_, index) => `m-${index}`);
       const sending = Promise.all(
         ids.map((id) => persistently(() => shaky.send('work', [{ id, body: new Uint8Array(1) }]))),
       );
-      await lab.until(
+      await test.until(
         'everything is done',
         async () => {
           const got = await persistently(() => shaky.receive('work', { max: 5, waitMs: 20 }));
-          lab.recorder.add(got);
+          test.recorder.add(got);
           if (got.length > 0)
             await shaky.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' }))).catch(() => undefined);
           const { ready, leased, totals } = await queueInfo(transport, 'work');
@@ -45,11 +45,11 @@ export const cases: readonly ConformanceCase[] = [
         15_000,
       );
       await sending;
-      lab.check.equal(lab.recorder.lost(ids), [], 'lost');
-      lab.check.equal(lab.recorder.unexpected(ids), [], 'delivered, but never sent');
-      lab.check.equal(lab.recorder.repeated(), [], 'deliveries with the attempt number of an earlier one');
+      test.check.equal(test.recorder.lost(ids), [], 'lost');
+      test.check.equal(test.recorder.unexpected(ids), [], 'delivered, but never sent');
+      test.check.equal(test.recorder.repeated(), [], 'deliveries with the attempt number of an earlier one');
       const { totals, dead } = await queueInfo(transport, 'work');
-      lab.check.equal([totals.sent, totals.done, dead], [ids.length, ids.length, 0], 'sent, done, dead');
+      test.check.equal([totals.sent, totals.done, dead], [ids.length, ids.length, 0], 'sent, done, dead');
     },
   },
   ...killed,
@@ -60,24 +60,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'setting the wall clock of a process changes no delay, lease or time to live',
     level: 'MUST',
     rules: ['RQ6', 'RQ2'],
-    powers: ['processes'],
+    harnessFeatures: ['processes'],
     // A server does not use the clock of its clients.
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('leased', { leaseMs: 2_000 });
-      const [ahead, behind] = await Promise.all([lab.process(), lab.process()]);
+      const [ahead, behind] = await Promise.all([test.process(), test.process()]);
       await Promise.all([ahead.shiftClock(HOUR_MS), behind.shiftClock(-HOUR_MS)]);
-      for (const client of [ahead, behind]) await assertDelay(lab, client, transport);
-      await lab.send(transport, 'leased', lab.messages(1));
-      await receiveOne(lab, transport, 'leased');
+      for (const client of [ahead, behind]) await assertDelay(test, client, transport);
+      await test.send(transport, 'leased', test.messages(1));
+      await receiveOne(test, transport, 'leased');
       for (const client of [ahead, behind]) {
-        lab.check.equal(await client.receive('leased'), [], 'a message that another holds');
+        test.check.equal(await client.receive('leased'), [], 'a message that another holds');
         await client.send('mortal', [{ id: `mortal-${client.pid}`, body: new Uint8Array(1), ttlMs: 60_000 }]);
       }
-      const got = await lab.receive(transport, 'mortal', 2);
-      for (const { ttlLeftMs } of got) lab.check.between(ttlLeftMs ?? 0, 40_000, 60_000, 'milliseconds left to live');
+      const got = await test.receive(transport, 'mortal', 2);
+      for (const { ttlLeftMs } of got) test.check.between(ttlLeftMs ?? 0, 40_000, 60_000, 'milliseconds left to live');
     },
   },
   {
@@ -86,22 +86,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'without free file descriptors calls succeed or fail with an error, and acknowledged messages are kept',
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RA1'],
-    powers: ['processes'],
-    async run(lab) {
-      const client = await lab.process({ maxFiles: 100 });
-      const starved = await client.run<StarvedWork>(TASKS, 'sendWithoutFiles', 'work');
-      lab.check.ok(starved.opened > 0, 'no descriptor was free to begin with');
-      lab.check.equal(starved.strange, [], 'errors that are not of Busbar');
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const client = await test.process({ maxFiles: 100 });
+      const starved = await client.run<StarvedWork>(TASKS_MODULE, 'sendWithoutFiles', 'work');
+      test.check.ok(starved.opened > 0, 'no descriptor was free to begin with');
+      test.check.equal(starved.strange, [], 'errors that are not of Busbar');
       const [after] = await client.send('work', [{ id: 'after', body: new Uint8Array(1) }]);
-      lab.check.equal(after?.status, 'stored', 'a send after descriptors are free again');
-      const got = await drainFully(lab, await lab.transport(), 'work');
-      lab.check.equal(lab.recorder.lost([...starved.stored, 'after']), [], 'acknowledged and lost');
-      lab.check.equal(
-        lab.recorder.unexpected([...starved.stored, ...starved.unknown, 'after']),
+      test.check.equal(after?.status, 'stored', 'a send after descriptors are free again');
+      const got = await drainFully(test, await test.transport(), 'work');
+      test.check.equal(test.recorder.lost([...starved.stored, 'after']), [], 'acknowledged and lost');
+      test.check.equal(
+        test.recorder.unexpected([...starved.stored, ...starved.unknown, 'after']),
         [],
         'refused, and yet delivered',
       );
-      lab.check.equal(got.length, new Set(idsOf(got)).size, 'deliveries of one message');
+      test.check.equal(got.length, new Set(idsOf(got)).size, 'deliveries of one message');
     },
   },
 ];
@@ -114,17 +114,17 @@ interface StarvedWork {
   readonly strange: readonly string[];
 }
 
-async function assertDelay(lab: Lab, client: RemoteClient, transport: Transport): Promise<void> {
+async function assertDelay(test: TestContext, client: RemoteClient, transport: Transport): Promise<void> {
   const queue = `delayed-${client.pid}`;
   const began = performance.now();
   await client.send(queue, [{ body: new Uint8Array(1), delayMs: 300 }]);
-  lab.check.equal(
+  test.check.equal(
     await client.receive(queue, { waitMs: 150 }),
     [],
     'a delayed message before its time, at the shifted clock',
   );
-  await receiveOne(lab, transport, queue);
-  lab.check.between(performance.now() - began, 299, 299 + lab.beyond(2_000), 'milliseconds until the delivery');
+  await receiveOne(test, transport, queue);
+  test.check.between(performance.now() - began, 299, 299 + test.beyond(2_000), 'milliseconds until the delivery');
 }
 
 /** Retries until it succeeds. The ids make this safe. */

@@ -3,14 +3,14 @@
 import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { standStill } from '../faults/freeze-process.ts';
+import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { reached } from '../steps/consuming.ts';
-import { rises } from '../steps/summary.ts';
+import { waitUntil } from '../steps/consuming.ts';
+import { assertRising } from '../steps/summary.ts';
 
 const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;
-const module = moduleOf('locking');
+const module = moduleOf('hold-lock');
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -20,27 +20,27 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
-    async run(lab) {
+    async run(test) {
       const tokens: number[] = [];
       const hold = async (end: 'release' | 'expire' | 'die'): Promise<void> => {
-        const bus = await lab.bus();
+        const bus = await test.bus();
         const lock = await bus.lock('door', { ttlMs: 80, renew: end !== 'expire', waitMs: 10_000 });
         tokens.push(lock.token);
         if (end === 'release') await lock.release();
         if (end === 'die') await bus.transport.close();
-        if (end === 'expire') await lab.until('it ends', () => lock.lost);
+        if (end === 'expire') await test.until('it ends', () => lock.lost);
       };
       for (let round = 0; round < 3; round += 1)
         for (const end of ['release', 'expire', 'die'] as const) await hold(end);
-      if (lab.powers.has('reopen') && lab.capabilities.durability !== 'none') await lab.reopen();
+      if (test.harnessFeatures.has('reopen') && test.capabilities.durability !== 'none') await test.reopen();
       await hold('release');
-      const { kv } = await lab.transport();
+      const { kv } = await test.transport();
       await kv.put('$lock/door', Uint8Array.of(1));
       await kv.delete('$lock/door');
       await hold('release');
-      lab.check.equal(tokens.length, 11, 'holders');
-      rises(lab, tokens, 'tokens, from holder to holder');
-      for (const token of tokens) lab.check.ok(Number.isSafeInteger(token) && token > 0, `a whole number: ${token}`);
+      test.check.equal(tokens.length, 11, 'holders');
+      assertRising(test, tokens, 'tokens, from holder to holder');
+      for (const token of tokens) test.check.ok(Number.isSafeInteger(token) && token > 0, `a whole number: ${token}`);
     },
   },
   {
@@ -50,28 +50,28 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
-    async run(lab) {
-      const store = await lab.transport();
-      const [slow, quick] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const store = await test.transport();
+      const [slow, quick] = [await test.bus(), await test.bus()];
       const sleeper = await slow.lock('file', { ttlMs: 80, renew: false });
-      lab.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
+      test.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
       const next = await quick.lock('file', { waitMs: 10_000 });
-      lab.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
-      lab.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the one that slept writes');
-      lab.check.equal(await readFenced(store), `${next.token} by the next`, 'stored messages');
+      test.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
+      test.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the one that slept writes');
+      test.check.equal(await readFenced(store), `${next.token} by the next`, 'stored messages');
       const races = Array.from({ length: 10 }, (_, index) =>
         writeFenced(store, index % 2 ? sleeper : next, `race ${index}`),
       );
       const outcomes = await Promise.all(races);
-      lab.check.ok(
+      test.check.ok(
         outcomes.every((isWritten, index) => !isWritten || index % 2 === 0),
         'writes of the one that slept',
       );
-      lab.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the token that is stored');
+      test.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the token that is stored');
       await next.release();
       const third = await slow.lock('file', AT_ONCE);
-      lab.check.ok(await writeFenced(store, third, 'by the third'), 'the third holder writes');
-      lab.check.equal(await writeFenced(store, next, 'late'), false, 'one that let go writes');
+      test.check.ok(await writeFenced(store, third, 'by the third'), 'the third holder writes');
+      test.check.equal(await writeFenced(store, next, 'late'), false, 'one that let go writes');
     },
   },
   {
@@ -80,23 +80,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a holder whose process is frozen past its expiry loses the lock, learns of it, and has no effect',
     level: 'MUST',
     rules: ['RE1', 'RE2'],
-    powers: ['processes'],
-    async run(lab) {
-      const [process, bus, store] = [await lab.process(), await lab.bus(), await lab.transport()];
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const [process, bus, store] = [await test.process(), await test.bus(), await test.transport()];
       const token = await process.run<number>(module, 'takeLock', { name: 'file', ttlMs: 500 });
-      await lab.check.rejects(bus.lock('file', { waitMs: 900 }), 'TIMEOUT', 'the lock while its holder lives');
-      await standStill(process, store);
+      await test.check.rejects(bus.lock('file', { waitMs: 900 }), 'TIMEOUT', 'the lock while its holder lives');
+      await freezeProcess(process, store);
       const paused = performance.now();
       const lock = await bus.lock('file', { waitMs: 10_000 });
-      lab.check.between(performance.now() - paused, 0, lab.beyond(500) + 5_000, 'it was free after');
-      lab.check.ok(lock.token > token, 'the token of the new holder is higher');
-      lab.check.ok(await writeFenced(store, lock, 'by the new holder'), 'the new holder writes');
+      test.check.between(performance.now() - paused, 0, test.beyond(500) + 5_000, 'it was free after');
+      test.check.ok(lock.token > token, 'the token of the new holder is higher');
+      test.check.ok(await writeFenced(store, lock, 'by the new holder'), 'the new holder writes');
       process.resume();
-      await lab.until('the other learns of it', async () => (await process.run(module, 'wasLost')) === true);
-      lab.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it in the other process');
+      await test.until('the other learns of it', async () => (await process.run(module, 'wasLost')) === true);
+      test.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it in the other process');
       await process.run(module, 'releaseLock');
-      lab.check.equal((await bus.holder('file'))?.token, lock.token, 'holder');
-      lab.check.equal([lock.lost, await writeFenced(store, { token }, 'late')], [false, false], 'harm that was done');
+      test.check.equal((await bus.holder('file'))?.token, lock.token, 'holder');
+      test.check.equal([lock.lost, await writeFenced(store, { token }, 'late')], [false, false], 'harm that was done');
       await process.close();
     },
   },
@@ -106,13 +106,13 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a waiter is woken at once; the order of waiters is not guaranteed, but all acquire the lock in the end',
     level: 'MUST',
     rules: ['RE2'],
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
       const waits: number[] = [];
       for (let round = 0; round < 15; round += 1) {
         const lock = await one.lock('door', { waitMs: 5_000 });
         const next = two.lock('door', { waitMs: 20_000 }).then((got) => ({ got, at: performance.now() }));
-        await reached(lab, performance.now() + 20);
+        await waitUntil(test, performance.now() + 20);
         const released = performance.now();
         await lock.release();
         const { got, at } = await next;
@@ -120,8 +120,8 @@ export const cases: readonly ConformanceCase[] = [
         await got.release();
       }
       const median = waits.toSorted((a, b) => a - b)[7] ?? Number.NaN;
-      lab.check.between(median, 0, lab.beyond(500), `a waiter was woken after (${waits.map(Math.round).join(', ')})`);
-      const buses = [one, two, await lab.bus()];
+      test.check.between(median, 0, test.beyond(500), `a waiter was woken after (${waits.map(Math.round).join(', ')})`);
+      const buses = [one, two, await test.bus()];
       const served: number[] = [];
       const holder = await one.lock('door');
       const many = Array.from({ length: 24 }, (_, index) =>
@@ -129,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       await holder.release();
       await Promise.all(many);
-      lab.check.equal(new Set(served).size, 24, 'waiters served');
+      test.check.equal(new Set(served).size, 24, 'waiters served');
     },
   },
   {
@@ -138,9 +138,9 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a waiter that stops leaves nothing behind: no lock without a holder, no place in a queue',
     level: 'MUST',
     rules: ['RE1', 'RA3'],
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
-      const { kv } = await lab.transport();
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
+      const { kv } = await test.transport();
       for (let round = 0; round < 10; round += 1) {
         const lock = await one.lock('door', { waitMs: 5_000 });
         const aborts = Array.from({ length: 6 }, () => new AbortController());
@@ -153,17 +153,17 @@ export const cases: readonly ConformanceCase[] = [
         for (const abort of aborts.slice(4)) abort.abort();
         const codes = await Promise.all(waiters);
         await released;
-        lab.check.ok(
+        test.check.ok(
           codes.every((code) => code === 'ABORTED' || code === 'taken'),
           `waiters: ${codes.join(', ')}`,
         );
-        lab.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'those that stopped before');
+        test.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'those that stopped before');
         await (await two.lock('door', { waitMs: 5_000, ttlMs: 60_000 })).release();
       }
       const already = two.lock('door', { signal: AbortSignal.abort() });
-      await lab.check.rejects(already, 'ABORTED', 'a lock with an aborted signal');
+      await test.check.rejects(already, 'ABORTED', 'a lock with an aborted signal');
       const clean = async (): Promise<boolean> => (await kv.list('$lock/')).length === 0;
-      await lab.until('no lock is left', clean);
+      await test.until('no lock is left', clean);
     },
   },
 ];

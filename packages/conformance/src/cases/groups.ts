@@ -1,10 +1,10 @@
 /** Queue groups: bound queues shared by a changing set of members. */
 
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, onceEach, settle, share, texts } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { assertDeliveredOnce, consume, idsOf, settle, shareWork, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
-import { holds, queueInfo } from '../steps/queue-view.ts';
+import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Queue groups';
 
@@ -16,17 +16,17 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT5'],
     smoke: true,
-    async run(lab) {
-      const publisher = await lab.transport();
+    async run(test) {
+      const publisher = await test.transport();
       const groups = ['billing', 'audit', 'search'];
       for (const name of groups) await publisher.topics.bind(name, 'order.*');
-      const sent = await publishTexts(lab, publisher, 'order.placed', 40);
-      const member = await lab.open();
-      const got = [texts(lab, await consume(lab, member, 'billing', 40))];
-      await holds(lab, publisher, 'audit', { ready: 40, leased: 0 });
-      for (const name of groups.slice(1)) got.push(texts(lab, await consume(lab, await lab.open(), name, 40, 7)));
-      lab.check.equal(got, [sent, sent, sent], 'events of each group');
-      for (const name of groups) await lab.nothing(member, name, 30);
+      const sent = await publishTexts(test, publisher, 'order.placed', 40);
+      const member = await test.open();
+      const got = [texts(test, await consume(test, member, 'billing', 40))];
+      await assertCounts(test, publisher, 'audit', { ready: 40, leased: 0 });
+      for (const name of groups.slice(1)) got.push(texts(test, await consume(test, await test.open(), name, 40, 7)));
+      test.check.equal(got, [sent, sent, sent], 'events of each group');
+      for (const name of groups) await test.nothing(member, name, 30);
     },
   },
   {
@@ -36,23 +36,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT5', 'RQ2'],
     smoke: true,
-    async run(lab) {
-      const publisher = await lab.transport();
+    async run(test) {
+      const publisher = await test.transport();
       await publisher.topics.bind('billing', 'order.placed');
-      const members = [publisher, await lab.open(), await lab.open(), await lab.open()];
-      const sharing = share(lab, members, 'billing', 200);
+      const members = [publisher, await test.open(), await test.open(), await test.open()];
+      const sharing = shareWork(test, members, 'billing', 200);
       const results = [];
       for (let round = 0; round < 20; round += 1) {
-        results.push(...(await publish(lab, publisher, 'order.placed', lab.messages(10))));
+        results.push(...(await publish(test, publisher, 'order.placed', test.messages(10))));
       }
       const counts = await sharing;
-      lab.check.equal(
+      test.check.equal(
         counts.reduce((sum, count) => sum + count, 0),
         200,
         'events handled by all members together',
       );
-      await lab.nothing(publisher, 'billing', 100);
-      onceEach(lab, idsOf(results));
+      await test.nothing(publisher, 'billing', 100);
+      assertDeliveredOnce(test, idsOf(results));
     },
   },
   {
@@ -61,21 +61,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a group and plain subscribers of the same topic do not affect each other',
     level: 'MUST',
     rules: ['RT1', 'RT5'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
-      const before = await follow(lab, client, 'order.placed');
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
+      const before = await follow(test, client, 'order.placed');
       await publisher.topics.bind('billing', 'order.placed');
-      const after = await follow(lab, publisher, 'order.*');
-      const members = [client, await lab.open()];
+      const after = await follow(test, publisher, 'order.*');
+      const members = [client, await test.open()];
       const [, sent] = await Promise.all([
-        share(lab, members, 'billing', 60),
-        publish(lab, publisher, 'order.placed', lab.messages(60)),
+        shareWork(test, members, 'billing', 60),
+        publish(test, publisher, 'order.placed', test.messages(60)),
       ]);
-      for (const log of [before, after]) await log.has(texts(lab, lab.messages(60)), 'events of a plain subscriber');
-      onceEach(lab, idsOf(sent));
+      for (const log of [before, after]) await log.has(texts(test, test.messages(60)), 'events of a plain subscriber');
+      assertDeliveredOnce(test, idsOf(sent));
       await before.subscription.close();
-      const rest = await publishTexts(lab, publisher, 'order.placed', 5, 'rest');
-      lab.check.equal(texts(lab, await consume(lab, client, 'billing', 5)), rest, 'events of the group afterwards');
+      const rest = await publishTexts(test, publisher, 'order.placed', 5, 'rest');
+      test.check.equal(texts(test, await consume(test, client, 'billing', 5)), rest, 'events of the group afterwards');
     },
   },
   {
@@ -84,25 +84,25 @@ export const cases: readonly ConformanceCase[] = [
     title: 'when a member leaves or is killed, the others get its messages, and none is lost',
     level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RT5'],
-    powers: ['processes'],
-    async run(lab) {
-      const publisher = await lab.transport();
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const publisher = await test.transport();
       await publisher.queues.configure('billing', { leaseMs: 500 });
       await publisher.topics.bind('billing', 'order.placed');
-      const sent = await publish(lab, publisher, 'order.placed', lab.messages(20));
-      const [killed, leaving] = [await lab.process(), await lab.open()];
+      const sent = await publish(test, publisher, 'order.placed', test.messages(20));
+      const [killed, leaving] = [await test.process(), await test.open()];
       const heldByKilled = await killed.receive('billing', { max: 5, waitMs: 5_000 });
       await killed.kill();
-      const heldByLeaving = await lab.receive(leaving, 'billing', 5);
+      const heldByLeaving = await test.receive(leaving, 'billing', 5);
       await leaving.close();
-      const got = await consume(lab, publisher, 'billing', 20);
-      lab.check.equal(idsOf(got).sort(), idsOf(sent).sort(), 'events of the remaining member');
+      const got = await consume(test, publisher, 'billing', 20);
+      test.check.equal(idsOf(got).sort(), idsOf(sent).sort(), 'events of the remaining member');
       const attemptOf = new Map(got.map(({ id, attempt }) => [id, attempt]));
       const attempts = [heldByKilled, heldByLeaving].map((held) => [
         ...new Set(held.map(({ id }) => attemptOf.get(id))),
       ]);
-      lab.check.equal(attempts, [[2], [1]], 'attempts of events held by the killed and the leaving member');
-      await lab.nothing(publisher, 'billing', lab.beyond(600));
+      test.check.equal(attempts, [[2], [1]], 'attempts of events held by the killed and the leaving member');
+      await test.nothing(publisher, 'billing', test.beyond(600));
     },
   },
   {
@@ -111,21 +111,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'waiting members get one event each: no member is idle while another has two',
     level: 'MUST',
     rules: ['RQ8', 'RT5'],
-    async run(lab) {
-      const publisher = await lab.transport();
+    async run(test) {
+      const publisher = await test.transport();
       await publisher.topics.bind('billing', 'order.placed');
-      const members = [publisher, await lab.open(), await lab.open(), await lab.open()];
+      const members = [publisher, await test.open(), await test.open(), await test.open()];
       const waits = members.map((member) => member.queues.receive('billing', { waitMs: 10_000 }));
-      await publish(lab, publisher, 'order.placed', lab.messages(4));
+      await publish(test, publisher, 'order.placed', test.messages(4));
       const got = await Promise.all(waits);
-      lab.check.equal(
+      test.check.equal(
         got.map((own) => own.length),
         [1, 1, 1, 1],
         'events of each member',
       );
-      lab.check.equal(texts(lab, got.flat()).sort(), ['m0', 'm1', 'm2', 'm3'], 'events of all members');
-      await Promise.all(got.map((own, index) => lab.ack(members[index] ?? publisher, own)));
-      await holds(lab, publisher, 'billing', { ready: 0, leased: 0 });
+      test.check.equal(texts(test, got.flat()).sort(), ['m0', 'm1', 'm2', 'm3'], 'events of all members');
+      await Promise.all(got.map((own, index) => test.ack(members[index] ?? publisher, own)));
+      await assertCounts(test, publisher, 'billing', { ready: 0, leased: 0 });
     },
   },
   {
@@ -134,21 +134,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a slow member holds only what it requested',
     level: 'MUST',
     rules: ['RQ8'],
-    async run(lab) {
-      const publisher = await lab.transport();
+    async run(test) {
+      const publisher = await test.transport();
       await publisher.topics.bind('billing', 'order.placed');
-      const [slow, quick] = [await lab.open(), await lab.open()];
+      const [slow, quick] = [await test.open(), await test.open()];
       const further = slow.queues.receive('billing', { max: 2, waitMs: 10_000 });
-      const sent = await publishTexts(lab, publisher, 'order.placed', 20);
+      const sent = await publishTexts(test, publisher, 'order.placed', 20);
       const held = await further;
-      held.push(...(await lab.receive(slow, 'billing', 2 - held.length)));
-      await holds(lab, publisher, 'billing', { ready: 18, leased: 2 });
+      held.push(...(await test.receive(slow, 'billing', 2 - held.length)));
+      await assertCounts(test, publisher, 'billing', { ready: 18, leased: 2 });
       const began = performance.now();
-      const rest = await consume(lab, quick, 'billing', 18);
-      lab.check.between(performance.now() - began, 0, 3_000, 'the time the quick one took');
-      lab.check.equal([...texts(lab, held), ...texts(lab, rest)].sort(), [...sent].sort(), 'events of both members');
-      await settle(lab, slow, held, { action: 'ack' });
-      await holds(lab, publisher, 'billing', { ready: 0, leased: 0 });
+      const rest = await consume(test, quick, 'billing', 18);
+      test.check.between(performance.now() - began, 0, 3_000, 'the time the quick one took');
+      test.check.equal([...texts(test, held), ...texts(test, rest)].sort(), [...sent].sort(), 'events of both members');
+      await settle(test, slow, held, { action: 'ack' });
+      await assertCounts(test, publisher, 'billing', { ready: 0, leased: 0 });
     },
   },
   {
@@ -157,31 +157,31 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a group without members resumes exactly where its last member stopped',
     level: 'MUST',
     rules: ['RT5', 'RQ1'],
-    async run(lab) {
-      const publisher = await lab.transport();
+    async run(test) {
+      const publisher = await test.transport();
       await publisher.topics.bind('billing', 'order.placed');
-      const early = await publishTexts(lab, publisher, 'order.placed', 20, 'early');
-      const [one, two] = [await lab.open(), await lab.open()];
-      const done = [...(await consume(lab, one, 'billing', 6, 3)), ...(await consume(lab, two, 'billing', 4, 2))];
-      await lab.receive(one, 'billing', 3);
+      const early = await publishTexts(test, publisher, 'order.placed', 20, 'early');
+      const [one, two] = [await test.open(), await test.open()];
+      const done = [...(await consume(test, one, 'billing', 6, 3)), ...(await consume(test, two, 'billing', 4, 2))];
+      await test.receive(one, 'billing', 3);
       await Promise.all([one.close(), two.close()]);
-      const late = await publishTexts(lab, publisher, 'order.placed', 10, 'late');
-      const rest = await consume(lab, await lab.open(), 'billing', 20, 9);
-      lab.check.equal(
-        [...texts(lab, done), ...texts(lab, rest)].sort(),
+      const late = await publishTexts(test, publisher, 'order.placed', 10, 'late');
+      const rest = await consume(test, await test.open(), 'billing', 20, 9);
+      test.check.equal(
+        [...texts(test, done), ...texts(test, rest)].sort(),
         [...early, ...late].sort(),
         'all events, once',
       );
-      lab.check.equal(fresh(lab, rest), [...early.slice(13), ...late], 'order of events without a previous holder');
-      await lab.nothing(publisher, 'billing', 100);
+      test.check.equal(fresh(test, rest), [...early.slice(13), ...late], 'order of events without a previous holder');
+      await test.nothing(publisher, 'billing', 100);
       const { totals } = await queueInfo(publisher, 'billing');
-      lab.check.equal(totals, { sent: 30, done: 30, dead: 0, expired: 0 }, 'totals of the group');
+      test.check.equal(totals, { sent: 30, done: 30, dead: 0, expired: 0 }, 'totals of the group');
     },
   },
 ];
 
 /** Removes the bodies held by the member that left, because their place depends on a declared feature. */
-function fresh(lab: Lab, deliveries: Awaited<ReturnType<typeof consume>>): string[] {
+function fresh(test: TestContext, deliveries: Awaited<ReturnType<typeof consume>>): string[] {
   const held = new Set(['early10', 'early11', 'early12']);
-  return texts(lab, deliveries).filter((text) => !held.has(text));
+  return texts(test, deliveries).filter((text) => !held.has(text));
 }

@@ -2,7 +2,7 @@
 
 import type { ConformanceCase } from '../case.ts';
 import { consume, ROUNDING_MS, receiveOne } from '../steps/consuming.ts';
-import { deadLetters, holds } from '../steps/queue-view.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 
@@ -13,8 +13,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the delays between retries follow the backoff policy: none shorter, none much longer',
     level: 'MUST',
     rules: ['RQ6', 'RQ5'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       const began: number[] = [];
       const retry = { baseMs: 100, factor: 2, maxMs: 300, jitter: 'none' } as const;
       await bus.process('jobs', { retry }, () => {
@@ -22,14 +22,14 @@ export const cases: readonly ConformanceCase[] = [
         throw new Error('still broken');
       });
       await bus.enqueue('jobs', 'x', { maxAttempts: 5 });
-      const [letter] = await deadLetters(lab, transport, 'jobs', 1);
-      lab.check.equal([began.length, letter?.attempts], [5, 5], 'attempts');
+      const [letter] = await deadLetters(test, transport, 'jobs', 1);
+      test.check.equal([began.length, letter?.attempts], [5, 5], 'attempts');
       for (const [index, wanted] of [100, 200, 300, 300].entries()) {
         const waited = (began[index + 1] ?? 0) - (began[index] ?? 0);
-        lab.check.between(
+        test.check.between(
           waited,
           wanted - ROUNDING_MS,
-          lab.beyond(wanted) + 3_000,
+          test.beyond(wanted) + 3_000,
           `the wait before retry ${index + 1}`,
         );
       }
@@ -41,23 +41,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the configured number of handlers runs, never more, and no other message is leased',
     level: 'MUST',
     rules: ['RQ8'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       await bus.enqueueAll(
         'jobs',
-        lab.messages(30).map((message) => lab.text(message)),
+        test.messages(30).map((message) => test.text(message)),
       );
       const crew = new Crew();
       const processor = await bus.process('jobs', { concurrency: 4 }, () => crew.work());
-      await lab.until('four handlers run', () => crew.running === 4);
-      await holds(lab, transport, 'jobs', { leased: 4, ready: 26 });
-      lab.check.equal(processor.running, 4, 'handlers that the processor counts');
+      await test.until('four handlers run', () => crew.running === 4);
+      await assertCounts(test, transport, 'jobs', { leased: 4, ready: 26 });
+      test.check.equal(processor.running, 4, 'handlers that the processor counts');
       while (crew.done < 30) {
         crew.letGo(1);
         await new Promise(setImmediate);
       }
-      lab.check.equal([crew.most, crew.begun], [4, 30], 'most handlers at a time, and handlers in all');
-      await holds(lab, transport, 'jobs', { leased: 0, ready: 0 });
+      test.check.equal([crew.most, crew.begun], [4, 30], 'most handlers at a time, and handlers in all');
+      await assertCounts(test, transport, 'jobs', { leased: 0, ready: 0 });
     },
   },
   {
@@ -66,29 +66,29 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the concurrency of a worker can be raised and lowered while it runs',
     level: 'MUST',
     rules: ['RQ8'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       await bus.enqueueAll(
         'jobs',
-        lab.messages(12).map((message) => lab.text(message)),
+        test.messages(12).map((message) => test.text(message)),
       );
       const crew = new Crew();
       const processor = await bus.process('jobs', { concurrency: 1 }, () => crew.work());
-      await holds(lab, transport, 'jobs', { leased: 1, ready: 11 });
+      await assertCounts(test, transport, 'jobs', { leased: 1, ready: 11 });
       processor.concurrency = 5;
-      await holds(lab, transport, 'jobs', { leased: 5, ready: 7 });
-      await lab.until('five handlers run', () => crew.running === 5);
+      await assertCounts(test, transport, 'jobs', { leased: 5, ready: 7 });
+      await test.until('five handlers run', () => crew.running === 5);
       processor.concurrency = 2;
       crew.letGo(3);
-      await holds(lab, transport, 'jobs', { leased: 2, ready: 7 });
+      await assertCounts(test, transport, 'jobs', { leased: 2, ready: 7 });
       crew.letGo(1);
-      await holds(lab, transport, 'jobs', { leased: 2, ready: 6 });
-      lab.check.equal(crew.most, 5, 'most handlers at a time');
+      await assertCounts(test, transport, 'jobs', { leased: 2, ready: 6 });
+      test.check.equal(crew.most, 5, 'most handlers at a time');
       while (crew.done < 12) {
         crew.letGo(1);
         await new Promise(setImmediate);
       }
-      await holds(lab, transport, 'jobs', { leased: 0, ready: 0 });
+      await assertCounts(test, transport, 'jobs', { leased: 0, ready: 0 });
     },
   },
   {
@@ -97,8 +97,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a message sent by a failed handler is stored once, although the next attempt sends it again',
     level: 'MUST',
     rules: ['RQ7', 'RQ1'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       await transport.topics.bind('told', 'done.*');
       const attempts: number[] = [];
       await bus.process('in', { retry: { baseMs: 0 } }, async (task, context) => {
@@ -108,16 +108,16 @@ export const cases: readonly ConformanceCase[] = [
         if (context.attempt < 3) throw new Error('after sending, before the ack');
       });
       await bus.enqueueAll('in', ['a', 'b']);
-      await lab.until('both tasks are done', () => attempts.filter((attempt) => attempt === 3).length === 2);
-      await holds(lab, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      await test.until('both tasks are done', () => attempts.filter((attempt) => attempt === 3).length === 2);
+      await assertCounts(test, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
       for (const queue of ['out', 'told']) {
-        const got = await consume(lab, transport, queue, 2);
-        lab.check.equal(
-          got.map((one) => lab.text(one)).sort(),
+        const got = await consume(test, transport, queue, 2);
+        test.check.equal(
+          got.map((one) => test.text(one)).sort(),
           ['{"made":"a"}', '{"made":"b"}'],
           `messages of ${queue}`,
         );
-        await lab.nothing(transport, queue, 50);
+        await test.nothing(transport, queue, 50);
       }
     },
   },
@@ -127,30 +127,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a handler that never returns keeps its lease while its process lives; closing releases the message in time',
     level: 'MUST',
     rules: ['RQ2', 'RA3'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       const signals: AbortSignal[] = [];
       const processor = await bus.process('jobs', { leaseMs: 400 }, (_task, context) => {
         signals.push(context.signal);
         return new Promise<never>(() => undefined);
       });
       const { id } = await bus.enqueue('jobs', 'x');
-      await lab.until('the handler runs', () => signals.length === 1);
-      await lab.nothing(transport, 'jobs', lab.beyond(900));
-      lab.check.equal(
+      await test.until('the handler runs', () => signals.length === 1);
+      await test.nothing(transport, 'jobs', test.beyond(900));
+      test.check.equal(
         signals.map(({ aborted }) => aborted),
         [false],
         'signal aborted',
       );
       const began = performance.now();
       await processor.close({ drainMs: 50 });
-      lab.check.between(performance.now() - began, 0, 4_000, 'the time that closing took');
-      lab.check.equal(
+      test.check.between(performance.now() - began, 0, 4_000, 'the time that closing took');
+      test.check.equal(
         signals.map(({ aborted }) => aborted),
         [true],
         'signal aborted after close',
       );
-      lab.check.equal((await receiveOne(lab, transport, 'jobs')).id, id, 'released messages');
+      test.check.equal((await receiveOne(test, transport, 'jobs')).id, id, 'released messages');
     },
   },
 ];

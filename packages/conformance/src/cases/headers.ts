@@ -2,7 +2,7 @@
 
 import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { type BadInput, refuseAll, shown, unchecked } from '../inputs/bad-inputs.ts';
+import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
@@ -67,23 +67,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4', 'RQ5', 'RT5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const headers = { trace: '00-4bf92f-01', 'x-user': 'Ann', empty: '' };
-      const log = await follow(lab, transport, 'news');
+      const log = await follow(test, transport, 'news');
       await transport.topics.bind('bound', 'news');
-      await publish(lab, transport, 'news', [{ body, headers }, { body }]);
-      await lab.send(transport, 'inbox', [{ body, headers }, { body }]);
-      const bound = await consume(lab, transport, 'bound', 2);
-      await lab.until('both events', () => log.events.length === 2);
-      const first = await lab.receive(transport, 'inbox', 2);
-      await settle(lab, transport, first, { action: 'retry' });
-      const second = await lab.receive(transport, 'inbox', 2);
-      await settle(lab, transport, second, { action: 'reject' });
-      const dead = (await deadLetters(lab, transport, 'inbox', 2)).map(({ message }) => message);
+      await publish(test, transport, 'news', [{ body, headers }, { body }]);
+      await test.send(transport, 'inbox', [{ body, headers }, { body }]);
+      const bound = await consume(test, transport, 'bound', 2);
+      await test.until('both events', () => log.events.length === 2);
+      const first = await test.receive(transport, 'inbox', 2);
+      await settle(test, transport, first, { action: 'retry' });
+      const second = await test.receive(transport, 'inbox', 2);
+      await settle(test, transport, second, { action: 'reject' });
+      const dead = (await deadLetters(test, transport, 'inbox', 2)).map(({ message }) => message);
       for (const [what, messages] of Object.entries({ first, second, dead, bound, events: log.events })) {
         const got = messages.map((message) => ({ ...message.headers }));
-        lab.check.equal(got.toSorted(byCount), [headers, {}], `headers of ${what}`);
+        test.check.equal(got.toSorted(byCount), [headers, {}], `headers of ${what}`);
       }
     },
   },
@@ -94,23 +94,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      const log = await follow(lab, transport, 'news');
+    async run(test) {
+      const transport = await test.transport();
+      const log = await follow(test, transport, 'news');
       const sets: Headers[] = AWKWARD_NAMES.map((name) => ({ [name]: `value of ${name}` }));
       sets.push(...AWKWARD_VALUES.map((value) => ({ value })));
       sets.push(Object.fromEntries(AWKWARD_NAMES.map((name, index) => [name, AWKWARD_VALUES[index % 20] ?? ''])));
       const messages = sets.map((headers, index) => ({ headers, body, id: `own-${index}`, priority: 4, type: 'own' }));
-      await lab.send(transport, 'inbox', messages);
-      await publish(lab, transport, 'news', messages);
-      await lab.until('all events', () => log.events.length === sets.length);
-      const got = await consume(lab, await lab.open(), 'inbox', sets.length);
+      await test.send(transport, 'inbox', messages);
+      await publish(test, transport, 'news', messages);
+      await test.until('all events', () => log.events.length === sets.length);
+      const got = await consume(test, await test.open(), 'inbox', sets.length);
       for (const [index, headers] of sets.entries()) {
         for (const one of [got[index], log.events[index]]) {
-          lab.check.equal({ ...one?.headers }, headers, `headers ${index}`);
+          test.check.equal({ ...one?.headers }, headers, `headers ${index}`);
           const { id, type, priority, contentType } = one ?? {};
           const fields = [`own-${index}`, 'own', 4, 'application/octet-stream'];
-          lab.check.equal([id, type, priority, contentType], fields, `fields beside headers ${index}`);
+          test.check.equal([id, type, priority, contentType], fields, `fields beside headers ${index}`);
         }
       }
     },
@@ -121,8 +121,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'illegal headers are refused together with their batch',
     level: 'MUST',
     rules: ['RA4', 'RD2'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const illegal = [
         ...ILLEGAL_NAMES.map((name) => Object.fromEntries([[name, 'value']])),
         ...ILLEGAL_VALUES.map((value) => ({ name: value })),
@@ -136,9 +136,9 @@ export const cases: readonly ConformanceCase[] = [
           { what, call: ({ topics }) => topics.publish('news', batch) },
         ];
       });
-      await refuseAll(lab, transport, inputs);
-      lab.check.equal(await transport.admin.queues(), [], 'queues that refused batches have made');
-      lab.check.equal(await transport.admin.topics(), [], 'topics that refused batches have made');
+      await assertAllRefused(test, transport, inputs);
+      test.check.equal(await transport.admin.queues(), [], 'queues that refused batches have made');
+      test.check.equal(await transport.admin.topics(), [], 'topics that refused batches have made');
     },
   },
   {
@@ -147,19 +147,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'header names must be lower case; values keep their case',
     level: 'MUST',
     rules: ['RA4'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const upper = ['Trace', 'TRACE', 'tRace', 'trace-Id', 'Ä', 'ſ', 'K'];
       for (const name of upper) {
         const message = { body, headers: { [name]: 'x' } };
-        await lab.check.rejects(transport.queues.send('inbox', [message]), 'INVALID_ARGUMENT', `a header ${name}`);
+        await test.check.rejects(transport.queues.send('inbox', [message]), 'INVALID_ARGUMENT', `a header ${name}`);
       }
       const headers = { trace: 'MiXeD Case', 'content-type': 'Text/Plain', 'x-request-id': 'ABC' };
-      await lab.send(transport, 'inbox', [{ body, headers }]);
-      const got = await receiveOne(lab, await lab.open(), 'inbox');
-      lab.check.equal(Object.keys(got.headers).toSorted(), Object.keys(headers).toSorted(), 'names');
-      for (const [name, value] of Object.entries(headers)) lab.check.equal(got.headers[name], value, name);
-      lab.check.equal(got.headers['Trace'], undefined, 'a name is found in its own case only');
+      await test.send(transport, 'inbox', [{ body, headers }]);
+      const got = await receiveOne(test, await test.open(), 'inbox');
+      test.check.equal(Object.keys(got.headers).toSorted(), Object.keys(headers).toSorted(), 'names');
+      for (const [name, value] of Object.entries(headers)) test.check.equal(got.headers[name], value, name);
+      test.check.equal(got.headers['Trace'], undefined, 'a name is found in its own case only');
     },
   },
   {
@@ -168,8 +168,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'many large headers arrive, up to 16 KiB of UTF-8; one byte more is refused',
     level: 'MUST',
     rules: ['RA4', 'RD2'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`name-${index}`, `value ${index}`]));
       const sets: Headers[] = [
         many,
@@ -177,22 +177,22 @@ export const cases: readonly ConformanceCase[] = [
         { wide: '€'.repeat((MOST_BYTES - 4) / 3) },
         Object.fromEntries(Array.from({ length: 128 }, (_, index) => [`${index}`.padStart(64, 'n'), 'v'.repeat(64)])),
       ];
-      await lab.send(
+      await test.send(
         transport,
         'inbox',
         sets.map((headers) => ({ body, headers })),
       );
-      const got = await consume(lab, await lab.open(), 'inbox', sets.length);
+      const got = await consume(test, await test.open(), 'inbox', sets.length);
       for (const [index, headers] of sets.entries()) {
         const arrived = got[index]?.headers ?? {};
-        lab.check.equal(Object.keys(arrived).length, Object.keys(headers).length, `number of headers ${index}`);
-        for (const [name, value] of Object.entries(headers)) lab.check.ok(arrived[name] === value, `header ${name}`);
+        test.check.equal(Object.keys(arrived).length, Object.keys(headers).length, `number of headers ${index}`);
+        for (const [name, value] of Object.entries(headers)) test.check.ok(arrived[name] === value, `header ${name}`);
       }
       for (const over of [{ large: 'x'.repeat(MOST_BYTES - 4) }, { wide: '€'.repeat((MOST_BYTES - 1) / 3) }]) {
         const send = transport.queues.send('inbox', [{ body, headers: over }]);
-        await lab.check.rejects(send, 'INVALID_ARGUMENT', 'headers over 16 KiB');
+        await test.check.rejects(send, 'INVALID_ARGUMENT', 'headers over 16 KiB');
       }
-      await lab.nothing(transport, 'inbox', 20);
+      await test.nothing(transport, 'inbox', 20);
     },
   },
 ];

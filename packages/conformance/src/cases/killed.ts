@@ -15,35 +15,36 @@ export const cases: readonly ConformanceCase[] = [
     title: 'messages held by a killed consumer go to another after their lease, with the next attempt number',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
-    powers: ['processes'],
+    harnessFeatures: ['processes'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
-      await lab.send(transport, 'work', lab.messages(3));
-      const victim = await lab.process();
+      await test.send(transport, 'work', test.messages(3));
+      const victim = await test.process();
       const since = performance.now();
       const held = await victim.receive('work', { max: 2, waitMs: 5_000 });
-      lab.check.equal(
+      test.check.equal(
         held.map(({ attempt }) => attempt),
         [1, 1],
         'attempts of the killed consumer',
       );
       await victim.kill();
-      const rest = await receiveOne(lab, transport, 'work');
-      lab.check.equal([lab.text(rest), rest.attempt], ['m2', 1], 'messages not held by the killed consumer');
-      await lab.ack(transport, [rest]);
-      const again = await lab.receive(transport, 'work', 2);
+      const rest = await receiveOne(test, transport, 'work');
+      test.check.equal([test.text(rest), rest.attempt], ['m2', 1], 'messages not held by the killed consumer');
+      await test.ack(transport, [rest]);
+      const again = await test.receive(transport, 'work', 2);
       const waited = performance.now() - since;
-      lab.check.equal(texts(lab, again).sort(), ['m0', 'm1'], 'held messages');
-      lab.check.equal(
+      test.check.equal(texts(test, again).sort(), ['m0', 'm1'], 'held messages');
+      test.check.equal(
         again.map(({ attempt }) => attempt),
         [2, 2],
         'attempts after the kill',
       );
-      if (lab.capabilities.lease === 'timed') lab.check.between(waited, LEASE_MS - 2, 5_000, 'milliseconds until then');
-      await lab.ack(transport, again);
-      await lab.nothing(transport, 'work', lab.beyond(LEASE_MS));
+      if (test.capabilities.lease === 'timed')
+        test.check.between(waited, LEASE_MS - 2, 5_000, 'milliseconds until then');
+      await test.ack(transport, again);
+      await test.nothing(transport, 'work', test.beyond(LEASE_MS));
     },
   },
   {
@@ -52,15 +53,15 @@ export const cases: readonly ConformanceCase[] = [
     title: 'resending everything after a producer was killed stores each message and event once',
     level: 'MUST',
     rules: ['RD1', 'RD2', 'RQ7'],
-    powers: ['processes'],
-    async run(lab) {
-      const transport = await lab.transport();
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const transport = await test.transport();
       await transport.topics.bind('events', 'news');
-      const victim = await lab.process();
+      const victim = await test.process();
       const load = await victim.produce('work', { prefix: 'm', batch: 5 });
       const event = victim.publish('news', [{ id: 'e-0', body: new Uint8Array(1) }]).catch(() => undefined);
-      await lab.until('it has sent', () => load.sent.length >= 20);
-      await pause(lab.random() * 10);
+      await test.until('it has sent', () => load.sent.length >= 20);
+      await pause(test.random() * 10);
       await victim.kill();
       await event;
       const ids = Array.from({ length: load.sent.length + 10 }, (_, index) => `m-${index}`);
@@ -69,16 +70,16 @@ export const cases: readonly ConformanceCase[] = [
         ids.map((id) => ({ id, body: new Uint8Array(1) })),
       );
       const stored = new Set(idsOf(results.filter(({ status }) => status === 'stored')));
-      lab.check.equal(
+      test.check.equal(
         load.sent.filter((id) => stored.has(id)),
         [],
         'acknowledged, and yet stored again',
       );
       await transport.topics.publish('news', [{ id: 'e-0', body: new Uint8Array(1) }]);
-      const got = [...(await drainFully(lab, transport, 'work')), ...(await drainFully(lab, transport, 'events'))];
-      lab.check.equal(lab.recorder.lost([...ids, 'e-0']), [], 'lost');
-      lab.check.equal(lab.recorder.duplicates(), [], 'stored twice');
-      lab.check.equal(got.length, ids.length + 1, 'deliveries');
+      const got = [...(await drainFully(test, transport, 'work')), ...(await drainFully(test, transport, 'events'))];
+      test.check.equal(test.recorder.lost([...ids, 'e-0']), [], 'lost');
+      test.check.equal(test.recorder.duplicates(), [], 'stored twice');
+      test.check.equal(got.length, ids.length + 1, 'deliveries');
     },
   },
 ];

@@ -3,8 +3,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { standStill } from '../faults/freeze-process.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { freezeProcess } from '../faults/freeze-process.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { receiveOne } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
@@ -21,19 +21,19 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],
-    powers: ['processes'],
-    async run(lab) {
-      const transport = await lab.transport();
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
-      await lab.send(transport, 'work', lab.messages(1));
-      const paused = await lab.process();
+      await test.send(transport, 'work', test.messages(1));
+      const paused = await test.process();
       const [held] = await paused.receive('work', { waitMs: 5_000 });
-      await standStill(paused, transport);
-      const next = await receiveOne(lab, transport, 'work');
-      lab.check.equal(next.attempt, 2, 'attempt of the next holder');
+      await freezeProcess(paused, transport);
+      const next = await receiveOne(test, transport, 'work');
+      test.check.equal(next.attempt, 2, 'attempt of the next holder');
       paused.resume();
-      await assertFenced(lab, paused, held, next, transport);
-      await pauseWriters(lab, transport);
+      await assertFenced(test, paused, held, next, transport);
+      await pauseWriters(test, transport);
     },
   },
   {
@@ -43,25 +43,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],
-    powers: ['processes'],
-    async run(lab) {
-      const transport = await lab.transport();
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
-      await lab.send(transport, 'work', lab.messages(1));
-      const blocked = await lab.process();
+      await test.send(transport, 'work', test.messages(1));
+      const blocked = await test.process();
       const [held] = await blocked.receive('work', { waitMs: 5_000 });
       const free = blocked.block(LEASE_MS * 2);
-      const next = await receiveOne(lab, transport, 'work');
-      lab.check.equal(next.attempt, 2, 'attempt of the next holder');
-      await keepUntil(lab, transport, next, free);
-      await assertFenced(lab, blocked, held, next, transport);
+      const next = await receiveOne(test, transport, 'work');
+      test.check.equal(next.attempt, 2, 'attempt of the next holder');
+      await keepUntil(test, transport, next, free);
+      await assertFenced(test, blocked, held, next, transport);
     },
   },
 ];
 
 /** Settlements of the late holder have no effect. The current holder settles. */
 async function assertFenced(
-  lab: Lab,
+  test: TestContext,
   late: RemoteClient,
   held: Delivery | undefined,
   next: Delivery,
@@ -71,38 +71,43 @@ async function assertFenced(
   for (const action of ['ack', 'retry', 'reject', 'extend', 'release'] as const) {
     await transport.queues.settle([{ receipt: next.receipt, action: 'extend' }]);
     const [result] = await late.settle([{ receipt, action }]);
-    lab.check.equal(result?.status, 'lease-lost', `${action} with a receipt of a lost lease`);
+    test.check.equal(result?.status, 'lease-lost', `${action} with a receipt of a lost lease`);
   }
-  await lab.ack(transport, [next]);
+  await test.ack(transport, [next]);
   const { ready, leased, dead } = await queueInfo(transport, next.queue);
-  lab.check.equal([ready, leased, dead], [0, 0, 0], 'ready, leased and dead afterwards');
+  test.check.equal([ready, leased, dead], [0, 0, 0], 'ready, leased and dead afterwards');
 }
 
 /** Extends a lease until `over` resolves. */
-async function keepUntil(lab: Lab, transport: Transport, held: Delivery, over: Promise<unknown>): Promise<void> {
+async function keepUntil(
+  test: TestContext,
+  transport: Transport,
+  held: Delivery,
+  over: Promise<unknown>,
+): Promise<void> {
   let isOver = false;
   void over.then(() => {
     isOver = true;
   });
-  await lab.until('the other is free', async () => {
+  await test.until('the other is free', async () => {
     await transport.queues.settle([{ receipt: held.receipt, action: 'extend' }]);
     return isOver;
   });
 }
 
 /** Pauses writers at any moment, also in the middle of a write. */
-async function pauseWriters(lab: Lab, transport: Transport): Promise<void> {
-  const writer = await lab.process();
+async function pauseWriters(test: TestContext, transport: Transport): Promise<void> {
+  const writer = await test.process();
   const load = await writer.produce('load', { prefix: 'w', batch: 10 });
   for (let round = 0; round < 4; round += 1) {
-    await pause(lab.random() * 20);
+    await pause(test.random() * 20);
     writer.pause();
-    const sending = lab.send(transport, 'load', [{ id: `own-${round}`, body: new Uint8Array(1) }]);
+    const sending = test.send(transport, 'load', [{ id: `own-${round}`, body: new Uint8Array(1) }]);
     await pause(50);
     writer.resume();
     await sending;
   }
   await load.stop();
-  await drainFully(lab, transport, 'load');
-  lab.check.equal(lab.recorder.lost([...load.sent, 'own-0', 'own-1', 'own-2', 'own-3']), [], 'lost by the pauses');
+  await drainFully(test, transport, 'load');
+  test.check.equal(test.recorder.lost([...load.sent, 'own-0', 'own-1', 'own-2', 'own-3']), [], 'lost by the pauses');
 }

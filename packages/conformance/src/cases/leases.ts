@@ -2,9 +2,9 @@
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { idsOf, ROUNDING_MS, reached, receiveOne, settle, verdicts } from '../steps/consuming.ts';
-import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { idsOf, ROUNDING_MS, receiveOne, settle, settleStatuses, waitUntil } from '../steps/consuming.ts';
+import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'] as const;
@@ -18,32 +18,36 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ3'],
     shows: ['staleSettleRefused', 'portableReceipts'],
     smoke: true,
-    async run(lab) {
-      const [late, next, third] = [await lab.transport(), await lab.open(), await lab.open()];
+    async run(test) {
+      const [late, next, third] = [await test.transport(), await test.open(), await test.open()];
       await late.queues.configure('work', { leaseMs: 600 });
-      await lab.send(late, 'work', lab.messages(2));
-      const stale = await lab.receive(late, 'work', 2);
-      const leasesEnd = performance.now() + lab.beyond(600);
-      const held = await receiveOne(lab, next, 'work');
-      lab.check.equal([held.id, held.attempt], [stale[0]?.id, 2], 'messages of the next consumer');
+      await test.send(late, 'work', test.messages(2));
+      const stale = await test.receive(late, 'work', 2);
+      const leasesEnd = performance.now() + test.beyond(600);
+      const held = await receiveOne(test, next, 'work');
+      test.check.equal([held.id, held.attempt], [stale[0]?.id, 2], 'messages of the next consumer');
       for (const action of ACTIONS) {
-        lab.check.equal(await verdicts(late, stale.slice(0, 1), { action }), ['lease-lost'], `${action}, too late`);
+        test.check.equal(
+          await settleStatuses(late, stale.slice(0, 1), { action }),
+          ['lease-lost'],
+          `${action}, too late`,
+        );
       }
-      if (lab.capabilities.features.staleSettleRefused && lab.capabilities.features.portableReceipts) {
-        const statuses = await verdicts(third, stale.slice(0, 1), { action: 'ack' });
-        lab.check.equal(statuses, ['lease-lost'], 'a late ack by another client');
+      if (test.capabilities.features.staleSettleRefused && test.capabilities.features.portableReceipts) {
+        const statuses = await settleStatuses(third, stale.slice(0, 1), { action: 'ack' });
+        test.check.equal(statuses, ['lease-lost'], 'a late ack by another client');
       }
-      await lab.ack(next, [held]);
-      await reached(lab, leasesEnd + ROUNDING_MS);
+      await test.ack(next, [held]);
+      await waitUntil(test, leasesEnd + ROUNDING_MS);
       const { ready, leased } = await queueInfo(late, 'work');
-      lab.check.equal([ready, leased], [1, 0], 'ready and leased when both leases are over');
-      lab.check.equal(
-        await verdicts(late, stale.slice(1), { action: 'ack' }),
+      test.check.equal([ready, leased], [1, 0], 'ready and leased when both leases are over');
+      test.check.equal(
+        await settleStatuses(late, stale.slice(1), { action: 'ack' }),
         ['lease-lost'],
         'ack of an unheld message',
       );
-      const again = await receiveOne(lab, next, 'work');
-      lab.check.equal([again.id, again.attempt], [stale[1]?.id, 2], 'unheld messages');
+      const again = await receiveOne(test, next, 'work');
+      test.check.equal([again.id, again.attempt], [stale[1]?.id, 2], 'unheld messages');
     },
   },
   {
@@ -53,25 +57,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2', 'RQ6'],
     smoke: true,
-    async run(lab) {
-      const [holder, other, third] = [await lab.transport(), await lab.open(), await lab.open()];
+    async run(test) {
+      const [holder, other, third] = [await test.transport(), await test.open(), await test.open()];
       await holder.queues.configure('work', { leaseMs: 300 });
-      await lab.send(holder, 'work', lab.messages(1));
+      await test.send(holder, 'work', test.messages(1));
       const began = performance.now();
-      const first = await receiveOne(lab, holder, 'work');
-      lab.check.between(first.leaseLeftMs, 1, 300, 'leaseLeftMs');
+      const first = await receiveOne(test, holder, 'work');
+      test.check.between(first.leaseLeftMs, 1, 300, 'leaseLeftMs');
       const received: Delivery[] = [];
       const wait = async (client: Transport): Promise<void> => {
-        const got = await client.queues.receive('work', { waitMs: lab.beyond(300) + 3_000 });
+        const got = await client.queues.receive('work', { waitMs: test.beyond(300) + 3_000 });
         const tookMs = performance.now() - began;
         received.push(...got);
         if (got.length === 0) return;
-        lab.check.between(tookMs, 300 - ROUNDING_MS, lab.beyond(300) + 3_000, 'the time until then');
-        await lab.ack(client, got);
+        test.check.between(tookMs, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the time until then');
+        await test.ack(client, got);
       };
       await Promise.race([wait(other), wait(third)]);
-      await lab.nothing(holder, 'work', lab.beyond(400));
-      lab.check.equal(
+      await test.nothing(holder, 'work', test.beyond(400));
+      test.check.equal(
         received.map(({ id, attempt }) => [id, attempt]),
         [[first.id, 2]],
         'messages of the others',
@@ -84,26 +88,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'each extend renews the full lease from the moment of the call',
     level: 'MUST',
     rules: ['RQ2'],
-    async run(lab) {
-      const [holder, other] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [holder, other] = [await test.transport(), await test.open()];
       await holder.queues.configure('work', { leaseMs: 800 });
-      await lab.send(holder, 'work', lab.messages(1));
+      await test.send(holder, 'work', test.messages(1));
       const [held] = await holder.queues.receive('work', { consumer: 'holder', waitMs: 5_000 });
-      if (held === undefined) return lab.check.fail('no delivery');
-      await assertShown(lab, other, held);
+      if (held === undefined) return test.check.fail('no delivery');
+      await assertShown(test, other, held);
       let extendedAt = 0;
       for (let round = 0; round < 3; round += 1) {
-        await lab.nothing(other, 'work', 400);
+        await test.nothing(other, 'work', 400);
         extendedAt = performance.now();
         const [result] = await holder.queues.settle([{ receipt: held.receipt, action: 'extend' }]);
-        lab.check.equal(result?.status, 'done', `extension ${round}`);
-        lab.check.between(result?.leaseLeftMs ?? 0, 700, 800, 'leaseLeftMs after it');
+        test.check.equal(result?.status, 'done', `extension ${round}`);
+        test.check.between(result?.leaseLeftMs ?? 0, 700, 800, 'leaseLeftMs after it');
       }
-      const next = await receiveOne(lab, other, 'work');
+      const next = await receiveOne(test, other, 'work');
       const tookMs = performance.now() - extendedAt;
-      lab.check.between(tookMs, 800 - ROUNDING_MS, lab.beyond(800) + 3_000, 'the last extension');
-      lab.check.equal([next.id, next.attempt], [held.id, 2], 'delivery after the lease');
-      lab.check.equal(await verdicts(holder, [held], { action: 'extend' }), ['lease-lost'], 'extending a lost lease');
+      test.check.between(tookMs, 800 - ROUNDING_MS, test.beyond(800) + 3_000, 'the last extension');
+      test.check.equal([next.id, next.attempt], [held.id, 2], 'delivery after the lease');
+      test.check.equal(
+        await settleStatuses(holder, [held], { action: 'extend' }),
+        ['lease-lost'],
+        'extending a lost lease',
+      );
     },
   },
   {
@@ -112,20 +120,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'attempts and their history survive a restart',
     level: 'MUST',
     rules: ['RQ2', 'RQ5'],
-    powers: ['reopen'],
-    async run(lab) {
-      let transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(1, { maxAttempts: 4 }));
+    harnessFeatures: ['reopen'],
+    async run(test) {
+      let transport = await test.transport();
+      await test.send(transport, 'work', test.messages(1, { maxAttempts: 4 }));
       for (const attempt of [1, 2, 3, 4]) {
-        const delivery = await receiveOne(lab, transport, 'work');
-        lab.check.equal(delivery.attempt, attempt, 'attempt');
-        await settle(lab, transport, [delivery], { action: 'retry', reason: `failure ${attempt}` });
-        transport = await lab.reopen();
+        const delivery = await receiveOne(test, transport, 'work');
+        test.check.equal(delivery.attempt, attempt, 'attempt');
+        await settle(test, transport, [delivery], { action: 'retry', reason: `failure ${attempt}` });
+        transport = await test.reopen();
       }
-      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const [letter] = await deadLetters(test, transport, 'work', 1);
       const history = letter?.history.map(({ attempt, reason }) => `${attempt}: ${reason}`);
-      lab.check.equal(history, ['1: failure 1', '2: failure 2', '3: failure 3', '4: failure 4'], 'its history');
-      await lab.nothing(transport, 'work', 50);
+      test.check.equal(history, ['1: failure 1', '2: failure 2', '3: failure 3', '4: failure 4'], 'its history');
+      await test.nothing(transport, 'work', 50);
     },
   },
   {
@@ -134,27 +142,27 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a message held by a consumer that is killed before the ack is redelivered once',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
-    powers: ['processes'],
-    async run(lab) {
-      const transport = await lab.transport();
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: 500 });
-      const ids = idsOf(await lab.send(transport, 'work', lab.messages(6)));
-      const worker = await lab.process();
+      const ids = idsOf(await test.send(transport, 'work', test.messages(6)));
+      const worker = await test.process();
       const began = performance.now();
       const held: Delivery[] = [];
       while (held.length < 4) held.push(...(await worker.receive('work', { max: 4 - held.length, waitMs: 1_000 })));
       await worker.settle(held.slice(0, 1).map(({ receipt }) => ({ receipt, action: 'ack' })));
       await worker.kill();
       await transport.queues.configure('work', { leaseMs: 30_000 });
-      const got = await lab.receive(transport, 'work', 5);
-      lab.check.equal(idsOf(got).sort(), ids.slice(1).sort(), 'messages of the next consumer');
+      const got = await test.receive(transport, 'work', 5);
+      test.check.equal(idsOf(got).sort(), ids.slice(1).sort(), 'messages of the next consumer');
       const again = got.filter(({ attempt }) => attempt === 2);
-      lab.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'redelivered message');
-      if (lab.capabilities.lease === 'timed') {
-        lab.check.ok(performance.now() - began >= 500 - ROUNDING_MS, 'a lease lasts its time, also of the dead');
+      test.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'redelivered message');
+      if (test.capabilities.lease === 'timed') {
+        test.check.ok(performance.now() - began >= 500 - ROUNDING_MS, 'a lease lasts its time, also of the dead');
       }
-      await lab.ack(transport, got);
-      await lab.nothing(transport, 'work', lab.beyond(600));
+      await test.ack(transport, got);
+      await test.nothing(transport, 'work', test.beyond(600));
     },
   },
   {
@@ -164,53 +172,53 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ5', 'RQ6'],
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { maxAttempts: 3 });
       const fates = ['ack', 'retry', 'reject', 'expire'] as const;
-      const sent = lab.messages(80).map((message, at) => {
+      const sent = test.messages(80).map((message, at) => {
         const fate = fates[at % 4] ?? 'ack';
         return { ...message, type: fate, ...(fate === 'expire' && { ttlMs: 2_000 }) };
       });
-      const ids = idsOf(await lab.send(transport, 'work', sent));
-      const acked = await meetFates(lab, [transport, await lab.open(), await lab.open()]);
-      const letters = await deadLetters(lab, transport, 'work', 40);
-      lab.check.equal([...acked].sort(), ids.filter((_, at) => at % 4 === 0).sort(), 'acked');
+      const ids = idsOf(await test.send(transport, 'work', sent));
+      const acked = await meetFates(test, [transport, await test.open(), await test.open()]);
+      const letters = await deadLetters(test, transport, 'work', 40);
+      test.check.equal([...acked].sort(), ids.filter((_, at) => at % 4 === 0).sort(), 'acked');
       const dead = idsOf(letters.map(({ message }) => message));
-      lab.check.equal(dead.sort(), ids.filter((_, at) => at % 4 === 1 || at % 4 === 2).sort(), 'dead');
+      test.check.equal(dead.sort(), ids.filter((_, at) => at % 4 === 1 || at % 4 === 2).sort(), 'dead');
       const isOver = async (): Promise<boolean> => (await queueInfo(transport, 'work')).totals.expired >= 20;
-      await lab.until('20 are expired', isOver, lab.capabilities.reclaimMs + 10_000);
+      await test.until('20 are expired', isOver, test.capabilities.reclaimMs + 10_000);
       const { totals } = await queueInfo(transport, 'work');
-      lab.check.equal(totals, { sent: 80, done: 20, dead: 40, expired: 20 }, 'totals');
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 40 });
-      await lab.nothing(transport, 'work', 50);
-      lab.check.equal(lab.recorder.repeated(), [], 'attempts that were delivered twice');
+      test.check.equal(totals, { sent: 80, done: 20, dead: 40, expired: 20 }, 'totals');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 40 });
+      await test.nothing(transport, 'work', 50);
+      test.check.equal(test.recorder.repeated(), [], 'attempts that were delivered twice');
     },
   },
 ];
 
 /** Operators see the consumer and the remaining lease. */
-async function assertShown(lab: Lab, operator: Transport, held: Delivery): Promise<void> {
+async function assertShown(test: TestContext, operator: Transport, held: Delivery): Promise<void> {
   const { messages } = await operator.admin.browse('work', { state: 'leased' });
   const shown = messages.map(({ message, state, attempts, consumer }) => [message.id, state, attempts, consumer]);
-  lab.check.equal(shown, [[held.id, 'leased', 1, 'holder']], 'lease in browse');
-  lab.check.between(messages[0]?.leaseLeftMs ?? 0, 1, 800, 'remaining lease');
+  test.check.equal(shown, [[held.id, 'leased', 1, 'holder']], 'lease in browse');
+  test.check.between(messages[0]?.leaseLeftMs ?? 0, 1, 800, 'remaining lease');
 }
 
 /** Settles each message as its type says. Resolves with the acked ids when nothing is ready. */
-async function meetFates(lab: Lab, members: readonly Transport[]): Promise<string[]> {
+async function meetFates(test: TestContext, members: readonly Transport[]): Promise<string[]> {
   const acked: string[] = [];
   const settleOne = async (member: Transport, delivery: Delivery): Promise<void> => {
     const { type } = delivery;
     if (type === 'ack') acked.push(delivery.id);
-    if (type === 'expire') await settle(lab, member, [delivery], { action: 'retry', delayMs: 3_600_000 });
-    else await settle(lab, member, [delivery], { action: type === 'ack' || type === 'reject' ? type : 'retry' });
+    if (type === 'expire') await settle(test, member, [delivery], { action: 'retry', delayMs: 3_600_000 });
+    else await settle(test, member, [delivery], { action: type === 'ack' || type === 'reject' ? type : 'retry' });
   };
   const work = async (member: Transport): Promise<void> => {
     for (;;) {
       const got = await member.queues.receive('work', { max: 7, waitMs: 200 });
       if (got.length === 0) return;
-      lab.recorder.add(got);
+      test.recorder.add(got);
       await Promise.all(got.map((delivery) => settleOne(member, delivery)));
     }
   };

@@ -2,18 +2,18 @@
 
 import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { lookingForLeftovers } from '../context/leak-check.ts';
-import type { Lab } from '../context/test-context.ts';
+import { checkLeaks } from '../context/leak-check.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
-import { leaveOpen } from '../processes/programs/left-open.ts';
+import { leaveWorkOpen } from '../processes/programs/leave-open.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { consume, onceEach, reached, receiveOne } from '../steps/consuming.ts';
+import { assertDeliveredOnce, consume, receiveOne, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
-import { holds } from '../steps/queue-view.ts';
+import { assertCounts } from '../steps/queue-view.ts';
 
 const group = 'Lifecycle';
-/** URL of the module of {@link leaveOpen}, for other processes. */
-const leftOpen = moduleOf('left-open');
+/** URL of the module of {@link leaveWorkOpen}, for other processes. */
+const leaveOpenModule = moduleOf('leave-open');
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -23,26 +23,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA3'],
     smoke: true,
-    async run(lab) {
-      const [stays, leaves] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [stays, leaves] = [await test.transport(), await test.open()];
       const changes: StateChange[] = [];
       leaves.onState((change) => changes.push(change));
-      lab.check.equal([stays.state, leaves.state], ['open', 'open'], 'states of open clients');
-      lab.check.equal(stays.name, leaves.name, 'names of both');
+      test.check.equal([stays.state, leaves.state], ['open', 'open'], 'states of open clients');
+      test.check.equal(stays.name, leaves.name, 'names of both');
       const [first, second] = [leaves.close(), leaves.close({ drainMs: 5 })];
-      lab.check.equal(first === second, true, 'a second close returns the promise of the first');
-      lab.check.equal(leaves.state, 'closing', 'state once close was called');
+      test.check.equal(first === second, true, 'a second close returns the promise of the first');
+      test.check.equal(leaves.state, 'closing', 'state once close was called');
       await Promise.all([first, second, leaves[Symbol.asyncDispose]()]);
       await leaves.close();
-      lab.check.equal(leaves.state, 'closed', 'state afterwards');
-      lab.check.equal(
+      test.check.equal(leaves.state, 'closed', 'state afterwards');
+      test.check.equal(
         changes.map(({ state }) => state),
         ['closing', 'closed'],
         'reported changes',
       );
-      lab.check.equal(stays.state, 'open', 'state of the other client');
-      await lab.send(stays, 'inbox', lab.messages(2));
-      await consume(lab, stays, 'inbox', 2);
+      test.check.equal(stays.state, 'open', 'state of the other client');
+      await test.send(stays, 'inbox', test.messages(2));
+      await consume(test, stays, 'inbox', 2);
     },
   },
   {
@@ -51,19 +51,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a transport is open as soon as its open resolves, also when many open at once',
     level: 'MUST',
     rules: ['RA3', 'RQ4'],
-    async run(lab) {
+    async run(test) {
       const begin = async (index: number): Promise<string | undefined> => {
-        const client = await lab.open();
-        const sent = client.queues.send('inbox', lab.messages(2, { id: `first-${index}` }));
-        lab.check.equal(client.state, 'open', 'state after open');
+        const client = await test.open();
+        const sent = client.queues.send('inbox', test.messages(2, { id: `first-${index}` }));
+        test.check.equal(client.state, 'open', 'state after open');
         const [stored, duplicate] = await sent;
-        lab.check.equal([stored?.status, duplicate?.status], ['stored', 'duplicate'], 'its first send');
+        test.check.equal([stored?.status, duplicate?.status], ['stored', 'duplicate'], 'its first send');
         return stored?.id;
       };
       const ids = await Promise.all(Array.from({ length: 8 }, (_, index) => begin(index)));
-      await consume(lab, await lab.transport(), 'inbox', 8);
-      onceEach(
-        lab,
+      await consume(test, await test.transport(), 'inbox', 8);
+      assertDeliveredOnce(
+        test,
         ids.map((id) => id ?? 'none'),
       );
     },
@@ -74,30 +74,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a reopened store has all its data, and work resumes where it stopped',
     level: 'MUST',
     rules: ['RD1', 'RT3', 'RQ2'],
-    async run(lab) {
-      const stays = await lab.transport();
+    async run(test) {
+      const stays = await test.transport();
       await stays.queues.configure('inbox', { leaseMs: 60_000, maxAttempts: 7 });
       let position: string | undefined;
       for (let round = 0; round < 5; round += 1) {
-        const client = await lab.open();
+        const client = await test.open();
         const from = position === undefined ? 'start' : { after: position };
-        const log = await follow(lab, client, 'news', { from });
-        await publish(lab, client, 'news', lab.messages(2, {}, `${round}.`));
+        const log = await follow(test, client, 'news', { from });
+        await publish(test, client, 'news', test.messages(2, {}, `${round}.`));
         await log.has([`${round}.0`, `${round}.1`], 'events of one round');
-        await lab.send(client, 'inbox', lab.messages(2, {}, `${round}.`));
-        const [oldest] = await lab.receive(client, 'inbox', 1);
-        lab.check.equal(
-          oldest && [lab.text(oldest), oldest.attempt],
+        await test.send(client, 'inbox', test.messages(2, {}, `${round}.`));
+        const [oldest] = await test.receive(client, 'inbox', 1);
+        test.check.equal(
+          oldest && [test.text(oldest), oldest.attempt],
           [`${Math.floor(round / 2)}.${round % 2}`, 1],
           'the oldest',
         );
-        if (oldest) await lab.ack(client, [oldest]);
+        if (oldest) await test.ack(client, [oldest]);
         await log.subscription.close();
         position = log.subscription.position;
         await client.close();
       }
       const [info] = await stays.admin.queues({ names: ['inbox'] });
-      lab.check.equal([info?.settings.leaseMs, info?.settings.maxAttempts, info?.ready], [60_000, 7, 5], 'the queue');
+      test.check.equal([info?.settings.leaseMs, info?.settings.maxAttempts, info?.ready], [60_000, 7, 5], 'the queue');
     },
   },
   {
@@ -106,22 +106,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an idle client, subscription and watch close at once',
     level: 'MUST',
     rules: ['RA3'],
-    async run(lab) {
+    async run(test) {
       const began = performance.now();
-      const unused = await lab.open();
+      const unused = await test.open();
       await unused.close();
-      const client = await lab.open();
-      const subscription = await client.topics.subscribe('news', {}, () => lab.check.fail('nothing was published'));
+      const client = await test.open();
+      const subscription = await client.topics.subscribe('news', {}, () => test.check.fail('nothing was published'));
       await Promise.all([subscription.close(), subscription.close()]);
-      lab.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'end of the subscription');
+      test.check.equal([await subscription.ended, subscription.dropped], [undefined, 0], 'end of the subscription');
       const watch = await client.kv.watch('', () => undefined);
       await Promise.all([watch.close(), watch[Symbol.asyncDispose]()]);
-      lab.check.equal(await watch.ended, undefined, 'end of the watch');
+      test.check.equal(await watch.ended, undefined, 'end of the watch');
       const opening = client.topics.subscribe('news', {}, () => undefined).catch(() => undefined);
       await client.close();
       const late = await opening;
-      lab.check.equal(await late?.ended, undefined, 'end of a subscription while opening');
-      lab.check.between(performance.now() - began, 0, 5_000, 'closing them took');
+      test.check.equal(await late?.ended, undefined, 'end of a subscription while opening');
+      test.check.between(performance.now() - began, 0, 5_000, 'closing them took');
     },
   },
   {
@@ -130,22 +130,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'nothing is leased or delivered without a request',
     level: 'MUST',
     rules: ['RQ2', 'RQ8', 'RT1'],
-    async run(lab) {
-      const [sender, idle] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [sender, idle] = [await test.transport(), await test.open()];
       await idle.topics.bind('bound', 'news');
       await idle.queues.configure('inbox', { leaseMs: 100, maxAttempts: 1 });
-      await lab.send(sender, 'inbox', lab.messages(3));
-      await publish(lab, sender, 'news', lab.messages(2));
-      await reached(lab, performance.now() + lab.beyond(250));
-      await holds(lab, sender, 'inbox', { ready: 3, leased: 0, dead: 0 });
-      await holds(lab, sender, 'bound', { ready: 2, leased: 0, dead: 0 });
+      await test.send(sender, 'inbox', test.messages(3));
+      await publish(test, sender, 'news', test.messages(2));
+      await waitUntil(test, performance.now() + test.beyond(250));
+      await assertCounts(test, sender, 'inbox', { ready: 3, leased: 0, dead: 0 });
+      await assertCounts(test, sender, 'bound', { ready: 2, leased: 0, dead: 0 });
       const { messages } = await sender.admin.browse('inbox');
-      lab.check.equal(
+      test.check.equal(
         messages.map(({ attempts }) => attempts),
         [0, 0, 0],
         'attempts before any receive',
       );
-      lab.check.equal((await receiveOne(lab, idle, 'inbox')).attempt, 1, 'the first attempt');
+      test.check.equal((await receiveOne(test, idle, 'inbox')).attempt, 1, 'the first attempt');
     },
   },
   {
@@ -157,17 +157,17 @@ export const cases: readonly ConformanceCase[] = [
     // The case counts the timers of this process.
     alone: true,
     smoke: true,
-    async run(lab) {
-      if (lab.powers.has('processes')) await endsByItself(lab);
-      await lookingForLeftovers(
+    async run(test) {
+      if (test.harnessFeatures.has('processes')) await endsByItself(test);
+      await checkLeaks(
         async () => {
-          await leaveOpen(await lab.open());
-          await lab.closeAll();
+          await leaveWorkOpen(await test.open());
+          await test.closeAll();
         },
         async (leftovers) => {
           const deadline = performance.now() + 2_000;
-          await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
-          lab.check.equal(leftovers(), [], 'leaked resources');
+          await test.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
+          test.check.equal(leftovers(), [], 'leaked resources');
         },
       );
     },
@@ -178,42 +178,42 @@ export const cases: readonly ConformanceCase[] = [
     title: 'capabilities are complete, plausible, frozen, and the same for every client',
     level: 'MUST',
     rules: ['RA1'],
-    async run(lab) {
-      const [one, other] = [await lab.transport(), await lab.open()];
-      plausible(lab, one.capabilities);
-      lab.check.equal(other.capabilities, one.capabilities, 'capabilities of another client');
-      lab.check.ok(/^[a-z][a-z0-9+-]*$/.test(one.name), `a name such as sqlite: ${one.name}`);
+    async run(test) {
+      const [one, other] = [await test.transport(), await test.open()];
+      plausible(test, one.capabilities);
+      test.check.equal(other.capabilities, one.capabilities, 'capabilities of another client');
+      test.check.ok(/^[a-z][a-z0-9+-]*$/.test(one.name), `a name such as sqlite: ${one.name}`);
       const before = structuredClone(one.capabilities);
       for (const part of [one.capabilities, ...Object.values(one.capabilities)]) {
-        if (typeof part === 'object') lab.check.ok(Object.isFrozen(part), 'every part is frozen');
+        if (typeof part === 'object') test.check.ok(Object.isFrozen(part), 'every part is frozen');
       }
-      lab.check.ok(!Reflect.set(one.capabilities.features, 'cancel', !before.features.cancel), 'a change is refused');
-      await useALittle(lab, other);
+      test.check.ok(!Reflect.set(one.capabilities.features, 'cancel', !before.features.cancel), 'a change is refused');
+      await useALittle(test, other);
       await other.close();
-      lab.check.equal(other.capabilities, before, 'capabilities after close');
+      test.check.equal(other.capabilities, before, 'capabilities after close');
     },
   },
 ];
 
 /** Asserts that a process exits by itself after its client is closed. */
-async function endsByItself(lab: Lab): Promise<void> {
-  await lab.send(await lab.transport(), 'inbox', lab.messages(10));
-  for (const what of ['leaveOpen', 'leaveNothing'] as const) {
-    const client = await lab.process();
-    lab.check.equal(await client.run<string>(leftOpen, what), what, 'the other process is in the midst of it');
+async function endsByItself(test: TestContext): Promise<void> {
+  await test.send(await test.transport(), 'inbox', test.messages(10));
+  for (const what of ['leaveWorkOpen', 'leaveNothing'] as const) {
+    const client = await test.process();
+    test.check.equal(await client.run<string>(leaveOpenModule, what), what, 'the other process is in the midst of it');
     const end = client.close();
     const code = await within(10_000, `the process did not end by itself after ${what}`, end);
-    lab.check.equal(code, 0, `exit code after ${what}`);
+    test.check.equal(code, 0, `exit code after ${what}`);
   }
-  await holds(lab, await lab.transport(), 'inbox', { ready: 10, leased: 0 });
+  await assertCounts(test, await test.transport(), 'inbox', { ready: 10, leased: 0 });
 }
 
-async function useALittle(lab: Lab, transport: Transport): Promise<void> {
-  await lab.send(transport, 'used', lab.messages(1));
-  await consume(lab, transport, 'used', 1);
+async function useALittle(test: TestContext, transport: Transport): Promise<void> {
+  await test.send(transport, 'used', test.messages(1));
+  await consume(test, transport, 'used', 1);
 }
 
-function plausible({ check }: Lab, declared: Capabilities): void {
+function plausible({ check }: TestContext, declared: Capabilities): void {
   const { durability, reach, features, lease, priorityLevels, retention } = declared;
   check.ok(['none', 'process', 'power'].includes(durability), `durability ${durability}`);
   check.ok(['process', 'host', 'network'].includes(reach), `reach ${reach}`);

@@ -3,8 +3,8 @@
 import type { Bus, Lock } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
 import { within } from '../context/until.ts';
-import { reached } from '../steps/consuming.ts';
-import { outlives } from '../steps/min-lifetime.ts';
+import { waitUntil } from '../steps/consuming.ts';
+import { minLifetime } from '../steps/min-lifetime.ts';
 import { untilFired } from '../steps/requesting.ts';
 
 const group = 'Locks/fencing';
@@ -18,31 +18,31 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1'],
     smoke: true,
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
       const before = Date.now();
       const lock = await one.lock('agents.md', { owner: '@editor' });
       const holder = await two.holder('agents.md');
-      lab.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'holder');
-      lab.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
-      lab.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'the time it has left');
+      test.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'holder');
+      test.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
+      test.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'the time it has left');
       for (const bus of [two, one]) {
-        const error = await lab.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
-        lab.check.ok(
+        const error = await test.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
+        test.check.ok(
           error.message.includes('@editor') && error.retryable,
           `the error names the holder: ${error.message}`,
         );
       }
-      await lab.check.rejects(two.lock('agents.md', { waitMs: 100 }), 'TIMEOUT', 'waiting for a lock that is held');
+      await test.check.rejects(two.lock('agents.md', { waitMs: 100 }), 'TIMEOUT', 'waiting for a lock that is held');
       await (await two.lock('agents', AT_ONCE)).release();
       await (await two.lock('agents.md/2', AT_ONCE)).release();
       await lock.release();
-      lab.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'once it is released');
-      const answer = await two.lock('agents.md', async (held) => {
-        await lab.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that work is done under');
+      test.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'once it is released');
+      const reply = await two.lock('agents.md', async (held) => {
+        await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that work is done under');
         return held.name;
       });
-      lab.check.equal([answer, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
+      test.check.equal([reply, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
     },
   },
   {
@@ -51,29 +51,29 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a caller that lost or never held a lock cannot change it',
     level: 'MUST',
     rules: ['RE1'],
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
-      lab.check.equal(await one.holder('unknown'), undefined, 'holder of an unknown lock');
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
+      test.check.equal(await one.holder('unknown'), undefined, 'holder of an unknown lock');
       const first = await one.lock('door', AT_ONCE);
       await first.release();
       await first.release();
       const second = await two.lock('door', AT_ONCE);
-      await lab.check.rejects(first.extend(), 'LEASE_LOST', 'extending a released lock');
+      await test.check.rejects(first.extend(), 'LEASE_LOST', 'extending a released lock');
       await first.release();
-      lab.check.equal((await one.holder('door'))?.token, second.token, 'holder afterwards');
-      await lab.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
-      const { kv } = await lab.transport();
+      test.check.equal((await one.holder('door'))?.token, second.token, 'holder afterwards');
+      await test.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
+      const { kv } = await test.transport();
       const [entry] = await kv.list('$lock/door');
       const revision = entry?.revision ?? 0;
       const [touched] = await kv.touch([{ key: '$lock/door', ttlMs: 60_000, createRevision: first.token }]);
-      lab.check.equal(touched?.status, 'lost', 'renewing it with the token of the former holder');
+      test.check.equal(touched?.status, 'lost', 'renewing it with the token of the former holder');
       const deleted = await kv.delete('$lock/door', { ifRevision: first.token });
-      lab.check.equal(deleted.status, 'conflict', 'releasing it with that of the former holder');
-      lab.check.equal((await kv.get('$lock/door'))?.revision, revision, 'the lock is as it was');
+      test.check.equal(deleted.status, 'conflict', 'releasing it with that of the former holder');
+      test.check.equal((await kv.get('$lock/door'))?.revision, revision, 'the lock is as it was');
       await second.extend();
       await second.release();
       for (const name of ['', 'a\0b', 'x'.repeat(481)])
-        await lab.check.rejects(one.lock(name, AT_ONCE), 'INVALID_ARGUMENT', 'an illegal name of a lock');
+        await test.check.rejects(one.lock(name, AT_ONCE), 'INVALID_ARGUMENT', 'an illegal name of a lock');
     },
   },
   {
@@ -83,24 +83,24 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2', 'RE1'],
     smoke: true,
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
       const first = await one.lock('door', { ttlMs: 400, renew: false });
       const taken = performance.now();
       const lost = untilFired(first.signal);
       const second = await two.lock('door', { waitMs: 10_000 });
-      lab.check.between(performance.now() - taken, 390, lab.beyond(400) + 4_000, 'the waiter got it after');
-      lab.check.ok(first.lost, 'the former holder knows by then');
+      test.check.between(performance.now() - taken, 390, test.beyond(400) + 4_000, 'the waiter got it after');
+      test.check.ok(first.lost, 'the former holder knows by then');
       await within(5_000, 'the signal of a lost lock did not fire', lost);
       const { reason } = first.signal as { reason: { code?: string } };
-      lab.check.equal(reason.code, 'LEASE_LOST', 'reason of the signal');
-      lab.check.ok(second.token > first.token, 'the token of the new holder is higher');
+      test.check.equal(reason.code, 'LEASE_LOST', 'reason of the signal');
+      test.check.ok(second.token > first.token, 'the token of the new holder is higher');
       await first.release();
-      lab.check.equal((await one.holder('door'))?.token, second.token, 'releasing a lost lock has no effect');
+      test.check.equal((await one.holder('door'))?.token, second.token, 'releasing a lost lock has no effect');
       const work = one.lock('other', { ttlMs: 60, renew: false }, async ({ signal }) => {
-        await lab.until('it is lost', () => signal.aborted);
+        await test.until('it is lost', () => signal.aborted);
       });
-      await lab.check.rejects(work, 'LEASE_LOST', 'work under a lost lock');
+      await test.check.rejects(work, 'LEASE_LOST', 'work under a lost lock');
     },
   },
   {
@@ -110,8 +110,8 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
-    async run(lab) {
-      const [one, two] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [one, two] = [await test.bus(), await test.bus()];
       const renewed = await one.lock('renewed', { ttlMs: 600 });
       const extended = await one.lock('extended', { ttlMs: 800, renew: false });
       const busy = async (): Promise<boolean> => {
@@ -119,15 +119,15 @@ export const cases: readonly ConformanceCase[] = [
         await extended.extend();
         return (await Promise.all(tries)).every((lock) => lock === undefined);
       };
-      await outlives(lab, busy, performance.now() + 1_600);
-      lab.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its ttl');
+      await minLifetime(test, busy, performance.now() + 1_600);
+      test.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its ttl');
       const tokens = [(await two.holder('renewed'))?.token, (await two.holder('extended'))?.token];
-      lab.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
-      await reached(lab, performance.now() + lab.beyond(810));
-      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
+      test.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
+      await waitUntil(test, performance.now() + test.beyond(810));
+      await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
       const next = await two.lock('extended', { waitMs: 5_000 });
-      await lab.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
-      lab.check.ok(next.token > extended.token && !next.lost, 'the new holder is not hurt');
+      await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
+      test.check.ok(next.token > extended.token && !next.lost, 'the new holder is not hurt');
     },
   },
   {
@@ -136,17 +136,17 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a lock is not re-entrant: its holder waits like any other caller',
     level: 'MUST',
     rules: ['RE1'],
-    async run(lab) {
-      const bus = await lab.bus();
+    async run(test) {
+      const bus = await test.bus();
       const order: string[] = [];
       await bus.lock('door', { owner: '@me' }, async () => {
         const again = { ...AT_ONCE, owner: '@me' };
-        await lab.check.rejects(bus.lock('door', again), 'CONFLICT', 'a second lock by the holder');
-        await lab.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
+        await test.check.rejects(bus.lock('door', again), 'CONFLICT', 'a second lock by the holder');
+        await test.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
         await bus.lock('other', AT_ONCE, () => order.push('another lock inside'));
       });
       await bus.lock('door', AT_ONCE, () => order.push('the same lock after'));
-      lab.check.equal(order, ['another lock inside', 'the same lock after'], 'results');
+      test.check.equal(order, ['another lock inside', 'the same lock after'], 'results');
     },
   },
   {
@@ -156,27 +156,27 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1'],
     timeoutMs: 40_000,
-    async run(lab) {
-      const { kv } = await lab.transport();
-      const buses = await Promise.all(Array.from({ length: 5 }, () => lab.bus()));
+    async run(test) {
+      const { kv } = await test.transport();
+      const buses = await Promise.all(Array.from({ length: 5 }, () => test.bus()));
       let [inside, most] = [0, 0];
       const add = async ({ lost }: Lock): Promise<void> => {
         inside += 1;
         most = Math.max(most, inside);
-        const value = Number(lab.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('0') }));
-        if (lab.random() < 0.3) await new Promise(setImmediate);
+        const value = Number(test.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('0') }));
+        if (test.random() < 0.3) await new Promise(setImmediate);
         await kv.put('counter', Buffer.from(`${value + 1}`));
         inside -= 1;
-        if (lost) lab.check.fail('a lock was lost');
+        if (lost) test.check.fail('a lock was lost');
       };
       const work = Array.from({ length: 50 }, (_, index) => {
         const bus = buses[index % 5] as Bus;
         return bus.lock('counter', { waitMs: 30_000 }, add);
       });
       await Promise.all(work);
-      lab.check.equal(lab.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('') }), '50', 'the counter');
-      lab.check.equal(most, 1, 'holders at a time');
-      lab.check.equal(await kv.list('$lock/'), [], 'locks left');
+      test.check.equal(test.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('') }), '50', 'the counter');
+      test.check.equal(most, 1, 'holders at a time');
+      test.check.equal(await kv.list('$lock/'), [], 'locks left');
     },
   },
 ];

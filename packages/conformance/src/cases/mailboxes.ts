@@ -2,7 +2,7 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
@@ -23,22 +23,22 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ9'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      const strict = (): Promise<unknown> => transport.queues.send('no.such', lab.messages(2), { create: false });
-      const error = await lab.check.rejects(strict, 'NOT_FOUND', 'a send to an unknown queue');
-      lab.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
-      lab.check.equal(await transport.admin.queues(), [], 'queues after the refused send');
-      await lab.send(transport, 'no.such', lab.messages(1, {}, 'created'));
+    async run(test) {
+      const transport = await test.transport();
+      const strict = (): Promise<unknown> => transport.queues.send('no.such', test.messages(2), { create: false });
+      const error = await test.check.rejects(strict, 'NOT_FOUND', 'a send to an unknown queue');
+      test.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
+      test.check.equal(await transport.admin.queues(), [], 'queues after the refused send');
+      await test.send(transport, 'no.such', test.messages(1, {}, 'created'));
       await strict();
-      const got = await consume(lab, transport, 'no.such', 3);
-      lab.check.equal(texts(lab, got), ['created0', 'm0', 'm1'], 'messages of the queue');
-      lab.check.equal(await transport.admin.deleteQueue('no.such'), true, 'the queue was there');
-      await lab.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
+      const got = await consume(test, transport, 'no.such', 3);
+      test.check.equal(texts(test, got), ['created0', 'm0', 'm1'], 'messages of the queue');
+      test.check.equal(await transport.admin.deleteQueue('no.such'), true, 'the queue was there');
+      await test.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
       await transport.queues.configure('no.such');
       await strict();
-      lab.check.equal(
-        texts(lab, await consume(lab, transport, 'no.such', 2)),
+      test.check.equal(
+        texts(test, await consume(test, transport, 'no.such', 2)),
         ['m0', 'm1'],
         'messages of a configured queue',
       );
@@ -51,22 +51,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const names = [...new Set(LOOKALIKES)];
-      await Promise.all(names.map((name) => lab.send(transport, name, [{ id: 'same', body: Buffer.from(name) }])));
-      const receiver = await lab.open();
+      await Promise.all(names.map((name) => test.send(transport, name, [{ id: 'same', body: Buffer.from(name) }])));
+      const receiver = await test.open();
       for (const name of names) {
         const got = await receiver.queues.receive(name, { max: 10, waitMs: 2_000 });
-        lab.check.equal(
-          got.map((one) => [one.queue, lab.text(one)]),
+        test.check.equal(
+          got.map((one) => [one.queue, test.text(one)]),
           [[name, name]],
           `messages of ${name}`,
         );
       }
       const listed = (await transport.admin.queues()).map(({ name }) => name);
-      lab.check.equal(listed.sort(), names.sort(), 'existing queues');
-      await lab.check.rejects(transport.queues.send('a ', lab.messages(1)), 'INVALID_ARGUMENT', 'a name with a blank');
+      test.check.equal(listed.sort(), names.sort(), 'existing queues');
+      await test.check.rejects(
+        transport.queues.send('a ', test.messages(1)),
+        'INVALID_ARGUMENT',
+        'a name with a blank',
+      );
     },
   },
   {
@@ -77,27 +81,27 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ8', 'RQ9'],
     timeoutMs: 60_000,
     alone: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      await fill(lab, transport);
-      lab.check.equal(await countQueues(transport, 'box.'), MAILBOXES, 'mailboxes listed');
+    async run(test) {
+      const transport = await test.transport();
+      await fill(test, transport);
+      test.check.equal(await countQueues(transport, 'box.'), MAILBOXES, 'mailboxes listed');
       for (let index = 0; index < MAILBOXES; index += 331) {
         const got = await transport.queues.receive(`box.${index}`, { max: 5, waitMs: 2_000 });
-        lab.check.equal(texts(lab, got), [`for ${index}`], `mail in mailbox ${index}`);
+        test.check.equal(texts(test, got), [`for ${index}`], `mail in mailbox ${index}`);
       }
-      lab.check.equal((await queueInfo(transport, 'box.1')).ready, 1, 'mail in a mailbox that was left alone');
-      await wakeSome(lab, transport);
+      test.check.equal((await queueInfo(transport, 'box.1')).ready, 1, 'mail in a mailbox that was left alone');
+      await wakeSome(test, transport);
     },
   },
 ];
 
-async function fill(lab: Lab, transport: Transport): Promise<void> {
+async function fill(test: TestContext, transport: Transport): Promise<void> {
   for (let from = 0; from < MAILBOXES; from += 1_000) {
     const sends = Array.from({ length: 1_000 }, (_, step) =>
       transport.queues.send(`box.${from + step}`, [{ body: Buffer.from(`for ${from + step}`) }]),
     );
     const statuses = (await Promise.all(sends)).map(([result]) => result?.status);
-    lab.check.ok(
+    test.check.ok(
       statuses.every((status) => status === 'stored'),
       'every send is stored',
     );
@@ -116,20 +120,20 @@ async function countQueues(transport: Transport, prefix: string): Promise<number
 }
 
 /** Waits on ten thousand other mailboxes and wakes a few of them. */
-async function wakeSome(lab: Lab, transport: Transport): Promise<void> {
+async function wakeSome(test: TestContext, transport: Transport): Promise<void> {
   const enough = new AbortController();
   const waits = Array.from({ length: MAILBOXES }, (_, index) =>
     transport.queues
       .receive(`idle.${index}`, { waitMs: Number.POSITIVE_INFINITY, signal: enough.signal })
       .catch(() => []),
   );
-  const sender = await lab.open();
+  const sender = await test.open();
   for (let index = 7; index < MAILBOXES; index += 997) {
-    await lab.send(sender, `idle.${index}`, [{ body: Buffer.from(`wake ${index}`) }]);
+    await test.send(sender, `idle.${index}`, [{ body: Buffer.from(`wake ${index}`) }]);
     const got = (await waits[index]) ?? [];
-    lab.check.equal(texts(lab, got), [`wake ${index}`], `messages of mailbox ${index}`);
+    test.check.equal(texts(test, got), [`wake ${index}`], `messages of mailbox ${index}`);
   }
   enough.abort();
   const woken = (await Promise.all(waits)).filter((got) => got.length > 0);
-  lab.check.equal(woken.length, Math.ceil((MAILBOXES - 7) / 997), 'waits that were woken');
+  test.check.equal(woken.length, Math.ceil((MAILBOXES - 7) / 997), 'waits that were woken');
 }

@@ -2,12 +2,12 @@
 
 import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { type BadInput, refuseAll, shown, unchecked } from '../inputs/bad-inputs.ts';
+import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
 import { consume, receiveOne, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
-import { holds, queueInfo } from '../steps/queue-view.ts';
-import { exported, move, refusedMove } from '../steps/state-transfer.ts';
-import { rises } from '../steps/summary.ts';
+import { assertCounts, queueInfo } from '../steps/queue-view.ts';
+import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
+import { assertRising } from '../steps/summary.ts';
 
 const group = 'State transfer';
 const needs = ['exportState'] as const;
@@ -32,31 +32,35 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RT3', 'RT5'],
     needs,
-    refused: refusedMove,
+    refused: assertMoveRefused,
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       for (const pattern of ['news.*', '>']) await transport.topics.bind('bound', pattern);
-      await publishTexts(lab, transport, 'news.a', 3, 'a');
+      await publishTexts(test, transport, 'news.a', 3, 'a');
       const full = { id: 'b', body: Buffer.from('b0'), headers: { kind: 'b' }, type: 't' };
-      await publish(lab, transport, 'news.b', [full]);
-      await consume(lab, transport, 'bound', 1);
+      await publish(test, transport, 'news.b', [full]);
+      await consume(test, transport, 'bound', 1);
       const bindings = await transport.admin.bindings();
-      await move(lab, transport);
-      lab.check.equal((await transport.admin.bindings()).toSorted(byPattern), bindings.toSorted(byPattern), 'bindings');
-      await holds(lab, transport, 'bound', { ready: 3 });
-      const log = await follow(lab, transport, 'news.>', { from: 'start' });
+      await moveState(test, transport);
+      test.check.equal(
+        (await transport.admin.bindings()).toSorted(byPattern),
+        bindings.toSorted(byPattern),
+        'bindings',
+      );
+      await assertCounts(test, transport, 'bound', { ready: 3 });
+      const log = await follow(test, transport, 'news.>', { from: 'start' });
       await log.has(['a0', 'a1', 'a2', 'b0'], 'history');
       const { id, topic, type, headers } = log.events[3] ?? {};
-      lab.check.equal([id, topic, type, headers?.['kind']], ['b', 'news.b', 't', 'b'], 'fields of an event');
+      test.check.equal([id, topic, type, headers?.['kind']], ['b', 'news.b', 't', 'b'], 'fields of an event');
       const again = await transport.topics.publish('news.b', [{ id: 'b', body }]);
-      lab.check.equal(again[0]?.status, 'duplicate', 'an event that was published before the move');
-      await publishTexts(lab, transport, 'news.c', 1, 'c');
+      test.check.equal(again[0]?.status, 'duplicate', 'an event that was published before the move');
+      await publishTexts(test, transport, 'news.c', 1, 'c');
       await log.has(['a0', 'a1', 'a2', 'b0', 'c0'], 'history and what follows');
-      const got = await consume(lab, transport, 'bound', 4);
-      lab.check.equal(texts(lab, got), ['a1', 'a2', 'b0', 'c0'], 'the bound queue');
+      const got = await consume(test, transport, 'bound', 4);
+      test.check.equal(texts(test, got), ['a1', 'a2', 'b0', 'c0'], 'the bound queue');
       const after = log.events[2]?.position ?? '';
-      const rest = await follow(lab, transport, 'news.*', { from: { after } });
+      const rest = await follow(test, transport, 'news.*', { from: { after } });
       await rest.has(['b0', 'c0'], 'events after a position after the move');
     },
   },
@@ -67,9 +71,9 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RE1', 'RE2'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const { kv, admin } = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const { kv, admin } = await test.transport();
       for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
         await kv.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
       }
@@ -79,18 +83,18 @@ export const cases: readonly ConformanceCase[] = [
       const gone = await kv.put('gone', body);
       await kv.delete('gone');
       const before = await kv.list('');
-      await move(lab, await lab.transport());
+      await moveState(test, await test.transport());
       const after = await kv.list('');
-      lab.check.equal(after.map(lasting), before.map(lasting), 'entries');
+      test.check.equal(after.map(lasting), before.map(lasting), 'entries');
       const short = after.find(({ key }) => key === 'short');
-      lab.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'the time to live that is left');
+      test.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'the time to live that is left');
       const highest = gone.status === 'stored' ? gone.revision : 0;
       const next = await kv.put('gone', body);
-      lab.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
-      lab.check.ok(next.status === 'stored' && next.createRevision > highest, 'and so do fencing tokens');
+      test.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
+      test.check.ok(next.status === 'stored' && next.createRevision > highest, 'and so do fencing tokens');
       await admin.importState([{ kind: 'revision', highest: highest + 1_000_000 }]);
       const far = await kv.put('kept', body);
-      lab.check.ok(far.status === 'stored' && far.revision > highest + 1_000_000, 'and over those of another store');
+      test.check.ok(far.status === 'stored' && far.revision > highest + 1_000_000, 'and over those of another store');
     },
   },
   {
@@ -100,30 +104,33 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
       const { queues, kv, topics, admin } = transport;
       await queues.configure('inbox', { maxAttempts: 2 });
-      await lab.send(transport, 'inbox', [...lab.messages(1, { id: 'both' }, 'old'), ...lab.messages(1, {}, 'moved')]);
+      await test.send(transport, 'inbox', [
+        ...test.messages(1, { id: 'both' }, 'old'),
+        ...test.messages(1, {}, 'moved'),
+      ]);
       await kv.put('both', Buffer.from('old'));
       await kv.put('moved', Buffer.from('moved'));
       await topics.bind('bound', 'old.*');
-      const records = await exported(transport);
+      const records = await exportAll(transport);
       await admin.clear();
       await queues.configure('inbox', { maxAttempts: 9 });
-      await lab.send(transport, 'inbox', lab.messages(1, { id: 'both' }, 'own'));
+      await test.send(transport, 'inbox', test.messages(1, { id: 'both' }, 'own'));
       await kv.put('both', Buffer.from('own'));
       await topics.bind('bound', 'own.*');
-      lab.check.ok((await admin.importState(records)) > 0, 'something was new');
-      const got = texts(lab, await consume(lab, transport, 'inbox', 2));
-      lab.check.equal(got.toSorted(), ['moved0', 'own0'], 'messages');
-      lab.check.equal((await queueInfo(transport, 'inbox')).settings.maxAttempts, 9, 'the setting of the queue');
+      test.check.ok((await admin.importState(records)) > 0, 'something was new');
+      const got = texts(test, await consume(test, transport, 'inbox', 2));
+      test.check.equal(got.toSorted(), ['moved0', 'own0'], 'messages');
+      test.check.equal((await queueInfo(transport, 'inbox')).settings.maxAttempts, 9, 'the setting of the queue');
       const values = (await kv.list('')).map(({ key, value }) => `${key}: ${Buffer.from(value)}`);
-      lab.check.equal(values, ['both: own', 'moved: moved'], 'entries');
+      test.check.equal(values, ['both: own', 'moved: moved'], 'entries');
       const patterns = (await admin.bindings()).map(({ pattern }) => pattern);
-      lab.check.equal(patterns.toSorted(), ['old.*', 'own.*'], 'bindings');
-      await lab.nothing(transport, 'inbox', 20);
+      test.check.equal(patterns.toSorted(), ['old.*', 'own.*'], 'bindings');
+      await test.nothing(transport, 'inbox', 20);
     },
   },
   {
@@ -132,30 +139,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'clear removes everything for all clients, and receives, subscriptions and revisions continue',
     level: 'MUST',
     rules: ['RA7', 'RE1', 'RQ3'],
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
       const held = await fill(transport);
       const put = await transport.kv.put('key', body);
       const wait = other.queues.receive('waited.for', { waitMs: 10_000 });
-      const log = await follow(lab, other, '>');
+      const log = await follow(test, other, '>');
       await transport.admin.clear();
       for (const { admin, kv } of [transport, other]) {
-        lab.check.equal([await admin.queues(), await admin.bindings(), await admin.topics()], [[], [], []], 'left');
-        lab.check.equal([await kv.list(''), await kv.get('key')], [[], undefined], 'entries left');
+        test.check.equal([await admin.queues(), await admin.bindings(), await admin.topics()], [[], [], []], 'left');
+        test.check.equal([await kv.list(''), await kv.get('key')], [[], undefined], 'entries left');
       }
-      const history = await follow(lab, other, '>', { from: 'start' });
+      const history = await follow(test, other, '>', { from: 'start' });
       const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
-      lab.check.equal(late?.status, 'lease-lost', 'state of a leased message');
+      test.check.equal(late?.status, 'lease-lost', 'state of a leased message');
       const [again] = await transport.queues.send('full', [{ id: 'known', body }]);
-      lab.check.equal(again?.status, 'stored', 'an id that was known');
+      test.check.equal(again?.status, 'stored', 'an id that was known');
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
-      lab.check.equal(event?.status, 'stored', 'an event that was known');
+      test.check.equal(event?.status, 'stored', 'an event that was known');
       const next = await other.kv.put('key', body, { ifRevision: 0 });
-      rises(lab, [put, next].map(tokenOf), 'tokens over a clearing');
-      for (const events of [log, history]) await events.has([lab.text({ body })], 'events since');
-      await lab.send(transport, 'waited.for', lab.messages(1));
-      lab.check.equal(texts(lab, await wait), ['m0'], 'the receive still waits');
-      await holds(lab, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+      assertRising(test, [put, next].map(tokenOf), 'tokens over a clearing');
+      for (const events of [log, history]) await events.has([test.text({ body })], 'events since');
+      await test.send(transport, 'waited.for', test.messages(1));
+      test.check.equal(texts(test, await wait), ['m0'], 'the receive still waits');
+      await assertCounts(test, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -165,27 +172,27 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ4'],
     needs,
-    refused: refusedMove,
+    refused: assertMoveRefused,
     timeoutMs: 40_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'inbox', lab.messages(3_000));
-      await publishTexts(lab, transport, 'news', 2_000);
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'inbox', test.messages(3_000));
+      await publishTexts(test, transport, 'news', 2_000);
       const keys = Array.from({ length: 1_500 }, (_, index) => `key/${index}`);
       await Promise.all(keys.map((key) => transport.kv.put(key, body)));
       for await (const record of transport.admin.exportState()) if (record.kind === 'message') break;
-      await lab.send(transport, 'other', lab.messages(1));
-      const records = await move(lab, transport);
-      lab.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
-      lab.check.equal([countOf(records, 'event'), countOf(records, 'kv')], [2_000, 1_500], 'events and entries');
-      const got = texts(lab, await consume(lab, transport, 'inbox', 3_000));
-      lab.check.equal(got, texts(lab, lab.messages(3_000)), 'messages in their order');
-      const log = await follow(lab, transport, 'news', { from: 'start' });
-      await log.has(texts(lab, lab.messages(2_000)), 'events in their order');
+      await test.send(transport, 'other', test.messages(1));
+      const records = await moveState(test, transport);
+      test.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
+      test.check.equal([countOf(records, 'event'), countOf(records, 'kv')], [2_000, 1_500], 'events and entries');
+      const got = texts(test, await consume(test, transport, 'inbox', 3_000));
+      test.check.equal(got, texts(test, test.messages(3_000)), 'messages in their order');
+      const log = await follow(test, transport, 'news', { from: 'start' });
+      await log.has(texts(test, test.messages(2_000)), 'events in their order');
       const page = await transport.kv.list('key/');
       const listed = [...page, ...(await transport.kv.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
-      lab.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');
-      lab.check.equal((await receiveOne(lab, transport, 'other')).attempt, 1, 'the other queue');
+      test.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');
+      test.check.equal((await receiveOne(test, transport, 'other')).attempt, 1, 'the other queue');
     },
   },
   {
@@ -195,25 +202,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RA1'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
       const inputs: BadInput[] = [...NO_RECORDS.map((record) => [record]), ...[null, undefined, 5, {}]].map(
         (given) => ({
           what: `an import of ${shown(JSON.stringify(given))}`,
           call: ({ admin }) => admin.importState(unchecked(given)),
         }),
       );
-      await refuseAll(lab, transport, inputs);
+      await assertAllRefused(test, transport, inputs);
       const failing = async function* (): AsyncIterable<StateRecord> {
         yield { kind: 'kv', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5, ttlLeftMs: undefined };
         throw new Error('the file is torn');
       };
-      const error = await lab.check.rejects(transport.admin.importState(failing()), 'INTERNAL', 'a source that fails');
-      lab.check.ok(String(error.cause).includes('torn') || error.message.includes('torn'), 'the error has the cause');
-      lab.check.equal(await transport.admin.queues(), [], 'queues of bad records');
-      await lab.send(transport, 'inbox', lab.messages(1));
-      await consume(lab, transport, 'inbox', 1);
+      const error = await test.check.rejects(transport.admin.importState(failing()), 'INTERNAL', 'a source that fails');
+      test.check.ok(String(error.cause).includes('torn') || error.message.includes('torn'), 'the error has the cause');
+      test.check.equal(await transport.admin.queues(), [], 'queues of bad records');
+      await test.send(transport, 'inbox', test.messages(1));
+      await consume(test, transport, 'inbox', 1);
     },
   },
 ];

@@ -2,11 +2,11 @@
 
 import type { Delivery, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { consume, idsOf, onceEach, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { assertDeliveredOnce, consume, idsOf, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
-import { deadLetters, holds } from '../steps/queue-view.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Ordering';
 const KEYS = ['a', 'b', 'c', 'd'];
@@ -19,15 +19,15 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
-    async run(lab) {
-      const sender = await lab.transport();
-      const sent = lab.messages(300);
+    async run(test) {
+      const sender = await test.transport();
+      const sent = test.messages(300);
       for (let from = 0; from < sent.length; from += 1 + (from % 23)) {
-        await lab.send(sender, 'line', sent.slice(from, from + 1 + (from % 23)));
+        await test.send(sender, 'line', sent.slice(from, from + 1 + (from % 23)));
       }
-      const consumer = await lab.open();
-      const got = [...(await consume(lab, consumer, 'line', 150, 7)), ...(await consume(lab, consumer, 'line', 150))];
-      lab.check.equal(texts(lab, got), texts(lab, sent), 'the order');
+      const consumer = await test.open();
+      const got = [...(await consume(test, consumer, 'line', 150, 7)), ...(await consume(test, consumer, 'line', 150))];
+      test.check.equal(texts(test, got), texts(test, sent), 'the order');
     },
   },
   {
@@ -37,26 +37,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ4'],
     needs: ['orderingKeys'],
-    async run(lab) {
-      const sender = await lab.transport();
-      const sent = lab.messages(60).map((message, index): MessageInput => {
+    async run(test) {
+      const sender = await test.transport();
+      const sent = test.messages(60).map((message, index): MessageInput => {
         const orderingKey = KEYS[index % KEYS.length] ?? '';
         return { ...message, orderingKey };
       });
-      await lab.send(sender, 'keyed', sent);
-      const members = [sender, await lab.open(), await lab.open(), await lab.open()];
-      const handled = await handleByKey(lab, members, 60);
+      await test.send(sender, 'keyed', sent);
+      const members = [sender, await test.open(), await test.open(), await test.open()];
+      const handled = await handleByKey(test, members, 60);
       for (const key of KEYS) {
         const own = sent.filter(({ orderingKey }) => orderingKey === key);
-        lab.check.equal(handled.get(key), texts(lab, own), `the order of key ${key}`);
+        test.check.equal(handled.get(key), texts(test, own), `the order of key ${key}`);
       }
-      await blocksItsKey(lab, sender);
+      await blocksItsKey(test, sender);
     },
-    async refused(lab) {
-      const transport = await lab.transport();
-      const keyed = lab.messages(1, { orderingKey: 'a' });
-      await lab.check.rejects(transport.queues.send('keyed', keyed), 'UNSUPPORTED', 'a send with an ordering key');
-      await lab.nothing(transport, 'keyed', 50);
+    async refused(test) {
+      const transport = await test.transport();
+      const keyed = test.messages(1, { orderingKey: 'a' });
+      await test.check.rejects(transport.queues.send('keyed', keyed), 'UNSUPPORTED', 'a send with an ordering key');
+      await test.nothing(transport, 'keyed', 50);
     },
   },
   {
@@ -66,13 +66,13 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ4', 'RQ1'],
     smoke: true,
-    async run(lab) {
-      const consumer = await lab.transport();
+    async run(test) {
+      const consumer = await test.transport();
       const produce = async (from: string): Promise<string[]> => {
-        const client = await lab.open();
-        const sends: ReturnType<Lab['send']>[] = [];
-        for (const message of lab.messages(100, { from }, `${from}.`)) {
-          sends.push(lab.send(client, 'line', [message]));
+        const client = await test.open();
+        const sends: ReturnType<TestContext['send']>[] = [];
+        for (const message of test.messages(100, { from }, `${from}.`)) {
+          sends.push(test.send(client, 'line', [message]));
           if (sends.length % 9 === 0) await sends.at(-1);
         }
         return idsOf((await Promise.all(sends)).flat());
@@ -80,13 +80,17 @@ export const cases: readonly ConformanceCase[] = [
       const producers = ['p', 'q', 'r', 's'];
       const [ids, got] = await Promise.all([
         Promise.all(producers.map(produce)),
-        consume(lab, consumer, 'line', 400, 16),
+        consume(test, consumer, 'line', 400, 16),
       ]);
       for (const producer of producers) {
         const own = got.filter(({ from }) => from === producer);
-        lab.check.equal(texts(lab, own), texts(lab, lab.messages(100, {}, `${producer}.`)), `the order of ${producer}`);
+        test.check.equal(
+          texts(test, own),
+          texts(test, test.messages(100, {}, `${producer}.`)),
+          `the order of ${producer}`,
+        );
       }
-      onceEach(lab, ids.flat());
+      assertDeliveredOnce(test, ids.flat());
     },
   },
   {
@@ -95,20 +99,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'sends and publishes that are not awaited keep the order of the calls',
     level: 'MUST',
     rules: ['RQ4', 'RT1'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const log = await follow(lab, await lab.open(), 'news');
-      const sent = lab.messages(1_000);
+    async run(test) {
+      const transport = await test.transport();
+      const log = await follow(test, await test.open(), 'news');
+      const sent = test.messages(1_000);
       const calls: Promise<unknown>[] = [];
       for (let from = 0; from < sent.length; from += 1 + (from % 3)) {
         const batch = sent.slice(from, from + 1 + (from % 3));
-        calls.push(lab.send(transport, 'line', batch), transport.topics.publish('news', batch));
+        calls.push(test.send(transport, 'line', batch), transport.topics.publish('news', batch));
         if (from % 50 === 0) await new Promise(setImmediate);
       }
       await Promise.all(calls);
-      const got = await consume(lab, transport, 'line', sent.length);
-      lab.check.equal(texts(lab, got), texts(lab, sent), 'the order of the queue');
-      await log.has(texts(lab, sent), 'the order of the topic');
+      const got = await consume(test, transport, 'line', sent.length);
+      test.check.equal(texts(test, got), texts(test, sent), 'the order of the queue');
+      await log.has(texts(test, sent), 'the order of the topic');
     },
   },
   {
@@ -117,8 +121,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a worker with concurrency 1 starts the next task only after the previous one ends, in order',
     level: 'MUST',
     rules: ['RQ4', 'RQ8'],
-    async run(lab) {
-      const [bus, transport] = [await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
       const gate = Promise.withResolvers<void>();
       const begun: unknown[] = [];
       let overlaps = 0;
@@ -132,13 +136,13 @@ export const cases: readonly ConformanceCase[] = [
         running -= 1;
       });
       await bus.enqueueAll('jobs', ['a', 'b', 'c', 'd']);
-      await holds(lab, transport, 'jobs', { leased: 1, ready: 3 });
+      await assertCounts(test, transport, 'jobs', { leased: 1, ready: 3 });
       // A leased message may not have reached the handler yet.
-      await lab.until('a task is begun', () => begun.length > 0);
-      lab.check.equal(begun, ['a'], 'started while the first is running');
+      await test.until('a task is begun', () => begun.length > 0);
+      test.check.equal(begun, ['a'], 'started while the first is running');
       gate.resolve();
-      await lab.until('all tasks are begun', () => begun.length === 4);
-      lab.check.equal([begun, overlaps], [['a', 'b', 'c', 'd'], 0], 'the order, and tasks begun beside another');
+      await test.until('all tasks are begun', () => begun.length === 4);
+      test.check.equal([begun, overlaps], [['a', 'b', 'c', 'd'], 0], 'the order, and tasks begun beside another');
     },
   },
   {
@@ -147,16 +151,16 @@ export const cases: readonly ConformanceCase[] = [
     title: 'neither send times nor ids decide the order',
     level: 'MUST',
     rules: ['RQ4'],
-    async run(lab) {
+    async run(test) {
       await withWallClock(0, async (clock) => {
-        const sender = await lab.open();
-        const sent = lab.messages(120).map((message, index) => ({ ...message, id: `id-${String(999 - index)}` }));
+        const sender = await test.open();
+        const sent = test.messages(120).map((message, index) => ({ ...message, id: `id-${String(999 - index)}` }));
         for (let from = 0; from < sent.length; from += 20) {
-          await lab.send(sender, 'line', sent.slice(from, from + 20));
+          await test.send(sender, 'line', sent.slice(from, from + 20));
           clock.offsetMs -= from === 40 ? 60_000 : 5;
         }
-        const got = await consume(lab, sender, 'line', sent.length, 50);
-        lab.check.equal(idsOf(got), idsOf(sent), 'the order');
+        const got = await consume(test, sender, 'line', sent.length, 50);
+        test.check.equal(idsOf(got), idsOf(sent), 'the order');
       });
     },
   },
@@ -167,33 +171,33 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ4'],
     needs: ['retryKeepsPlace'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'line', lab.messages(6));
-      const held = await lab.receive(transport, 'line', 3);
-      await settle(lab, transport, held.slice(1, 2), { action: 'retry' });
-      await settle(lab, transport, held.slice(0, 1), { action: 'release' });
-      await lab.send(transport, 'line', lab.messages(1, {}, 'late'));
-      const got = await lab.receive(await lab.open(), 'line', 6);
-      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm3', 'm4', 'm5', 'late0'], 'the order while the third is held');
-      lab.check.equal(
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'line', test.messages(6));
+      const held = await test.receive(transport, 'line', 3);
+      await settle(test, transport, held.slice(1, 2), { action: 'retry' });
+      await settle(test, transport, held.slice(0, 1), { action: 'release' });
+      await test.send(transport, 'line', test.messages(1, {}, 'late'));
+      const got = await test.receive(await test.open(), 'line', 6);
+      test.check.equal(texts(test, got), ['m0', 'm1', 'm3', 'm4', 'm5', 'late0'], 'the order while the third is held');
+      test.check.equal(
         got.slice(0, 3).map(({ attempt }) => attempt),
         [1, 2, 1],
         'attempts',
       );
     },
-    async refused(lab) {
-      const transport = await lab.transport();
-      lab.check.ok(lab.capabilities.reasons.retryKeepsPlace, 'the reason of `retryKeepsPlace`');
-      await lab.send(transport, 'line', lab.messages(6));
-      await settle(lab, transport, await lab.receive(transport, 'line', 3), { action: 'retry' });
-      const got = await consume(lab, transport, 'line', 6);
+    async refused(test) {
+      const transport = await test.transport();
+      test.check.ok(test.capabilities.reasons.retryKeepsPlace, 'the reason of `retryKeepsPlace`');
+      await test.send(transport, 'line', test.messages(6));
+      await settle(test, transport, await test.receive(transport, 'line', 3), { action: 'retry' });
+      const got = await consume(test, transport, 'line', 6);
       const others = texts(
-        lab,
+        test,
         got.filter(({ attempt }) => attempt === 1),
       );
-      lab.check.equal(others, ['m3', 'm4', 'm5'], 'order of messages without retry');
-      lab.check.equal(texts(lab, got).sort(), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'], 'all messages');
+      test.check.equal(others, ['m3', 'm4', 'm5'], 'order of messages without retry');
+      test.check.equal(texts(test, got).sort(), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'], 'all messages');
     },
   },
   {
@@ -202,38 +206,42 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the order survives a restart, and later sends go to the end',
     level: 'MUST',
     rules: ['RQ4', 'RD1'],
-    powers: ['reopen'],
+    harnessFeatures: ['reopen'],
     smoke: true,
-    async run(lab) {
-      const before = await lab.transport();
-      const sent = lab.messages(40, {}, 'before');
-      await lab.send(before, 'line', sent.slice(0, 25));
-      await lab.send(before, 'line', sent.slice(25));
-      await lab.send(before, 'line', lab.messages(1, { priority: 9 }, 'urgent'));
-      const after = await lab.reopen();
-      const later = lab.messages(40, {}, 'after');
-      await lab.send(after, 'line', later);
-      const got = await consume(lab, after, 'line', 81, 30);
-      lab.check.equal(texts(lab, got), ['urgent0', ...texts(lab, sent), ...texts(lab, later)], 'the order');
+    async run(test) {
+      const before = await test.transport();
+      const sent = test.messages(40, {}, 'before');
+      await test.send(before, 'line', sent.slice(0, 25));
+      await test.send(before, 'line', sent.slice(25));
+      await test.send(before, 'line', test.messages(1, { priority: 9 }, 'urgent'));
+      const after = await test.reopen();
+      const later = test.messages(40, {}, 'after');
+      await test.send(after, 'line', later);
+      const got = await consume(test, after, 'line', 81, 30);
+      test.check.equal(texts(test, got), ['urgent0', ...texts(test, sent), ...texts(test, later)], 'the order');
     },
   },
 ];
 
 /** Handles with all members, with some retries. Returns the acked messages of each key in order. */
-async function handleByKey(lab: Lab, members: readonly Transport[], count: number): Promise<Map<string, string[]>> {
+async function handleByKey(
+  test: TestContext,
+  members: readonly Transport[],
+  count: number,
+): Promise<Map<string, string[]>> {
   const handled = new Map<string, string[]>(KEYS.map((key) => [key, []]));
   const held = new Set<string>();
   let left = count;
   const handle = async (member: Transport, delivery: Delivery): Promise<void> => {
     const key = delivery.orderingKey ?? '';
-    lab.check.ok(!held.has(key), `key ${key} is handled one at a time`);
+    test.check.ok(!held.has(key), `key ${key} is handled one at a time`);
     held.add(key);
-    for (let turns = Math.floor(lab.random() * 20); turns > 0; turns -= 1) await new Promise(setImmediate);
-    const isRetried = delivery.attempt === 1 && lab.random() < 0.2;
-    if (!isRetried) handled.get(key)?.push(lab.text(delivery));
+    for (let turns = Math.floor(test.random() * 20); turns > 0; turns -= 1) await new Promise(setImmediate);
+    const isRetried = delivery.attempt === 1 && test.random() < 0.2;
+    if (!isRetried) handled.get(key)?.push(test.text(delivery));
     if (!isRetried) left -= 1;
     held.delete(key);
-    await settle(lab, member, [delivery], { action: isRetried ? 'retry' : 'ack' });
+    await settle(test, member, [delivery], { action: isRetried ? 'retry' : 'ack' });
   };
   const work = async (member: Transport): Promise<void> => {
     while (left > 0) {
@@ -246,17 +254,17 @@ async function handleByKey(lab: Lab, members: readonly Transport[], count: numbe
 }
 
 /** A leased, delayed or retried message blocks its key. A dead letter frees it. */
-async function blocksItsKey(lab: Lab, transport: Transport): Promise<void> {
-  await lab.send(transport, 'blocked', lab.messages(2, { orderingKey: 'k' }, 'k'));
-  await lab.send(transport, 'blocked', lab.messages(1, { orderingKey: 'other' }, 'other'));
-  const held = await lab.receive(transport, 'blocked', 2);
-  lab.check.equal(texts(lab, held), ['k0', 'other0'], 'one of each key');
-  await lab.nothing(transport, 'blocked', 50);
-  await settle(lab, transport, held.slice(0, 1), { action: 'retry', delayMs: 200 });
-  await lab.nothing(transport, 'blocked', 100);
-  const again = await receiveOne(lab, transport, 'blocked');
-  lab.check.equal([lab.text(again), again.attempt], ['k0', 2], 'messages after the delay');
-  await settle(lab, transport, [again], { action: 'reject', reason: 'enough' });
-  lab.check.equal(lab.text(await receiveOne(lab, transport, 'blocked')), 'k1', 'messages freed by the dead letter');
-  await deadLetters(lab, transport, 'blocked', 1);
+async function blocksItsKey(test: TestContext, transport: Transport): Promise<void> {
+  await test.send(transport, 'blocked', test.messages(2, { orderingKey: 'k' }, 'k'));
+  await test.send(transport, 'blocked', test.messages(1, { orderingKey: 'other' }, 'other'));
+  const held = await test.receive(transport, 'blocked', 2);
+  test.check.equal(texts(test, held), ['k0', 'other0'], 'one of each key');
+  await test.nothing(transport, 'blocked', 50);
+  await settle(test, transport, held.slice(0, 1), { action: 'retry', delayMs: 200 });
+  await test.nothing(transport, 'blocked', 100);
+  const again = await receiveOne(test, transport, 'blocked');
+  test.check.equal([test.text(again), again.attempt], ['k0', 2], 'messages after the delay');
+  await settle(test, transport, [again], { action: 'reject', reason: 'enough' });
+  test.check.equal(test.text(await receiveOne(test, transport, 'blocked')), 'k1', 'messages freed by the dead letter');
+  await deadLetters(test, transport, 'blocked', 1);
 }

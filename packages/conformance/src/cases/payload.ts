@@ -44,26 +44,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      const random = Uint8Array.from({ length: 5_000 }, () => Math.floor(lab.random() * 256));
+    async run(test) {
+      const transport = await test.transport();
+      const random = Uint8Array.from({ length: 5_000 }, () => Math.floor(test.random() * 256));
       const contentTypes = ['application/octet-stream', 'application/json', 'text/plain; charset=utf-8', 'x'];
       const messages = contentTypes.flatMap((contentType) =>
         [...AWKWARD, random].map((body) => ({ contentType, body })),
       );
-      await lab.send(transport, 'inbox', messages);
-      const got = await consume(lab, await lab.open(), 'inbox', messages.length);
+      await test.send(transport, 'inbox', messages);
+      const got = await consume(test, await test.open(), 'inbox', messages.length);
       for (const [index, { contentType, body }] of messages.entries()) {
         const one = got[index];
-        lab.check.equal(one?.contentType, contentType, 'content type');
-        lab.check.equal(plain(one?.body), plain(body), `bytes sent as ${contentType}`);
+        test.check.equal(one?.contentType, contentType, 'content type');
+        test.check.equal(plain(one?.body), plain(body), `bytes sent as ${contentType}`);
       }
       for (const [index, bytes] of AWKWARD.entries()) await transport.kv.put(`awkward/${index}`, bytes);
-      const entries = await (await lab.open()).kv.list('awkward/');
+      const entries = await (await test.open()).kv.list('awkward/');
       for (const { key, value } of entries) {
-        lab.check.equal(plain(value), plain(AWKWARD[Number(key.slice(8))]), `the value of ${key}`);
+        test.check.equal(plain(value), plain(AWKWARD[Number(key.slice(8))]), `the value of ${key}`);
       }
-      lab.check.equal(entries.length, AWKWARD.length, 'entries');
+      test.check.equal(entries.length, AWKWARD.length, 'entries');
     },
   },
   {
@@ -72,21 +72,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an empty body arrives as an empty body in queues, topics, dead letters and keys',
     level: 'MUST',
     rules: ['RA5'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const empty = { body: new Uint8Array(0), contentType: 'application/json' };
       const bodies: (Uint8Array | undefined)[] = [];
-      const log = await follow(lab, transport, 'news');
-      await publish(lab, transport, 'news', [empty]);
+      const log = await follow(test, transport, 'news');
+      await publish(test, transport, 'news', [empty]);
       await log.has([''], 'an empty event');
-      await lab.send(transport, 'inbox', [empty, { ...empty, contentType: 'text/plain' }]);
-      const [first] = await lab.receive(transport, 'inbox', 2);
-      if (first) await settle(lab, transport, [first], { action: 'reject' });
+      await test.send(transport, 'inbox', [empty, { ...empty, contentType: 'text/plain' }]);
+      const [first] = await test.receive(transport, 'inbox', 2);
+      if (first) await settle(test, transport, [first], { action: 'reject' });
       const [letter] = (await transport.admin.browse('inbox', { state: 'dead' })).messages;
       await transport.kv.put('empty', empty.body);
       const entry = await transport.kv.get('empty');
       bodies.push(log.events[0]?.body, first?.body, letter?.message.body, entry?.value);
-      for (const body of bodies) lab.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'no bytes at all');
+      for (const body of bodies) test.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'no bytes at all');
     },
   },
   {
@@ -95,19 +95,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'text in any script arrives unchanged, in bodies and in every text field',
     level: 'MUST',
     rules: ['RA5', 'RA4'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const log = await follow(lab, transport, 'news');
+    async run(test) {
+      const transport = await test.transport();
+      const log = await follow(test, transport, 'news');
       const messages = TEXTS.map(spelled);
-      await lab.send(transport, 'inbox', messages);
-      await publish(lab, transport, 'news', messages);
-      await lab.until('all events', () => log.events.length === messages.length);
-      const got = await consume(lab, await lab.open(), 'inbox', messages.length);
+      await test.send(transport, 'inbox', messages);
+      await publish(test, transport, 'news', messages);
+      await test.until('all events', () => log.events.length === messages.length);
+      const got = await consume(test, await test.open(), 'inbox', messages.length);
       for (const [index, { body, ...fields }] of messages.entries()) {
         for (const one of [got[index], log.events[index]]) {
           const { id, type, from, to, correlationId, causationId } = one ?? {};
-          lab.check.equal({ id, type, from, to, correlationId, causationId }, fields, 'fields');
-          lab.check.equal(plain(one?.body), plain(body), `the body of ${fields.id}`);
+          test.check.equal({ id, type, from, to, correlationId, causationId }, fields, 'fields');
+          test.check.equal(plain(one?.body), plain(body), `the body of ${fields.id}`);
         }
       }
     },
@@ -119,29 +119,33 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     smoke: true,
-    async run(lab) {
-      const [transport, reader] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [transport, reader] = [await test.transport(), await test.open()];
       const { maxBodyBytes } = transport.capabilities;
       const sizes = [1, 127, 128, 255, 256, 1_023, 4_095, 4_096, 8_193, 65_535, 65_536, 131_073, 262_144];
-      const log = await follow(lab, reader, 'news', { max: 1 });
+      const log = await follow(test, reader, 'news', { max: 1 });
       for (const size of [...sizes, maxBodyBytes - 1, maxBodyBytes]) {
         const body = pattern(size);
-        await lab.send(transport, 'inbox', [{ body }]);
-        const [got] = await consume(lab, reader, 'inbox', 1);
-        lab.check.equal(got?.body.byteLength, size, 'size of a body');
-        lab.check.ok(got !== undefined && Buffer.compare(got.body, body) === 0, `${size} bytes of a body`);
+        await test.send(transport, 'inbox', [{ body }]);
+        const [got] = await consume(test, reader, 'inbox', 1);
+        test.check.equal(got?.body.byteLength, size, 'size of a body');
+        test.check.ok(got !== undefined && Buffer.compare(got.body, body) === 0, `${size} bytes of a body`);
         if (size < maxBodyBytes - 1) continue;
-        await publish(lab, transport, 'news', [{ body }]);
-        const event = await lab.until(`an event of ${size} bytes`, () => log.events[size - maxBodyBytes + 1]);
-        lab.check.ok(Buffer.compare(event.body, body) === 0, `${size} bytes of an event`);
+        await publish(test, transport, 'news', [{ body }]);
+        const event = await test.until(`an event of ${size} bytes`, () => log.events[size - maxBodyBytes + 1]);
+        test.check.ok(Buffer.compare(event.body, body) === 0, `${size} bytes of an event`);
       }
       const over = [{ body: new Uint8Array(maxBodyBytes + 1) }];
-      await lab.check.rejects(transport.queues.send('inbox', over), 'PAYLOAD_TOO_LARGE', 'one byte more');
-      await lab.check.rejects(transport.topics.publish('news', over), 'PAYLOAD_TOO_LARGE', 'one byte more of an event');
+      await test.check.rejects(transport.queues.send('inbox', over), 'PAYLOAD_TOO_LARGE', 'one byte more');
+      await test.check.rejects(
+        transport.topics.publish('news', over),
+        'PAYLOAD_TOO_LARGE',
+        'one byte more of an event',
+      );
       await transport.kv.put('large', pattern(65_536));
       const entry = await reader.kv.get('large');
-      lab.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of an entry');
-      await lab.nothing(reader, 'inbox', 20);
+      test.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of an entry');
+      await test.nothing(reader, 'inbox', 20);
     },
   },
   {
@@ -151,10 +155,10 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const { queues, topics, kv } = transport;
-      const log = await follow(lab, transport, 'news');
+      const log = await follow(test, transport, 'news');
       for (const what of ['small', 'x'.repeat(20_000)]) {
         const [message, event] = [spoilable(what), spoilable(what)];
         const [batch, value] = [[message], encoder.encode(what)];
@@ -163,18 +167,18 @@ export const cases: readonly ConformanceCase[] = [
         for (const spoiled of [message, event]) spoil(spoiled);
         value.fill(0);
         await Promise.all(calls);
-        const got = await receiveOne(lab, transport, 'inbox');
-        lab.check.equal([lab.text(got), got.headers['kind']], [what, 'original'], 'sent message');
+        const got = await receiveOne(test, transport, 'inbox');
+        test.check.equal([test.text(got), got.headers['kind']], [what, 'original'], 'sent message');
         got.body.fill(0);
-        await settle(lab, transport, [got], { action: 'release' });
-        const [again] = await consume(lab, transport, 'inbox', 1);
-        lab.check.equal(again && lab.text(again), what, 'redelivered message');
+        await settle(test, transport, [got], { action: 'release' });
+        const [again] = await consume(test, transport, 'inbox', 1);
+        test.check.equal(again && test.text(again), what, 'redelivered message');
         (await kv.get('key'))?.value.fill(0);
         const { value: kept } = (await kv.get('key')) ?? { value: value };
-        lab.check.equal(lab.text({ body: kept }), what, 'the value of the entry');
+        test.check.equal(test.text({ body: kept }), what, 'the value of the entry');
       }
       await log.has(['small', 'x'.repeat(20_000)], 'events');
-      await lab.nothing(transport, 'inbox', 20);
+      await test.nothing(transport, 'inbox', 20);
     },
   },
   {
@@ -183,24 +187,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a view into a larger buffer sends exactly its own bytes',
     level: 'MUST',
     rules: ['RA5'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const whole = Uint8Array.from({ length: 64 }, (_, index) => index);
       const shared = new Uint8Array(new SharedArrayBuffer(8), 1, 3).fill(7);
       const views = [
         ...[whole.subarray(5, 9), whole.subarray(63), whole.subarray(10, 10), new Uint8Array(whole.buffer, 33, 7)],
         ...[Buffer.from('pooled'), Buffer.from('also pooled').subarray(5), shared, new Shout([1, 2, 3])],
       ];
-      await lab.send(transport, 'inbox', messagesOf(views));
-      const got = await consume(lab, await lab.open(), 'inbox', views.length);
-      const log = await follow(lab, transport, 'news', { from: 'start' });
-      await publish(lab, transport, 'news', messagesOf(views));
-      await lab.until('the events', () => log.events.length === views.length);
+      await test.send(transport, 'inbox', messagesOf(views));
+      const got = await consume(test, await test.open(), 'inbox', views.length);
+      const log = await follow(test, transport, 'news', { from: 'start' });
+      await publish(test, transport, 'news', messagesOf(views));
+      await test.until('the events', () => log.events.length === views.length);
       for (const [index, view] of views.entries()) {
-        lab.check.equal(plain(got[index]?.body), plain(view), `message ${index}`);
-        lab.check.equal(plain(log.events[index]?.body), plain(view), `event ${index}`);
+        test.check.equal(plain(got[index]?.body), plain(view), `message ${index}`);
+        test.check.equal(plain(log.events[index]?.body), plain(view), `event ${index}`);
         await transport.kv.put('view', view);
-        lab.check.equal(plain((await transport.kv.get('view'))?.value), plain(view), `entry ${index}`);
+        test.check.equal(plain((await transport.kv.get('view'))?.value), plain(view), `entry ${index}`);
       }
     },
   },
@@ -210,21 +214,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a stream of chunks has the same hash at the other end of a queue and of a topic',
     level: 'MUST',
     rules: ['RA5', 'RQ4', 'RT1'],
-    async run(lab) {
-      const [sender, receiver] = [await lab.transport(), await lab.open()];
-      const chunks = Array.from({ length: 120 }, () => pattern(Math.floor(lab.random() * 60_000), lab.random()));
+    async run(test) {
+      const [sender, receiver] = [await test.transport(), await test.open()];
+      const chunks = Array.from({ length: 120 }, () => pattern(Math.floor(test.random() * 60_000), test.random()));
       const events: Uint8Array[] = [];
       await receiver.topics.subscribe('stream', {}, (batch) => {
         events.push(...batch.map(({ body }) => body));
       });
-      const sends = chunks.map((body) => lab.send(sender, 'stream', [{ body }]));
-      const publishes = chunks.map((body) => publish(lab, sender, 'stream', [{ body }]));
-      const got = await consume(lab, receiver, 'stream', chunks.length, 7);
+      const sends = chunks.map((body) => test.send(sender, 'stream', [{ body }]));
+      const publishes = chunks.map((body) => publish(test, sender, 'stream', [{ body }]));
+      const got = await consume(test, receiver, 'stream', chunks.length, 7);
       await Promise.all([...sends, ...publishes]);
-      await lab.until('all events', () => events.length >= chunks.length);
+      await test.until('all events', () => events.length >= chunks.length);
       const expected = hashOf(chunks);
-      lab.check.equal(hashOf(got.map(({ body }) => body)), expected, 'hash of the messages of the queue');
-      lab.check.equal(hashOf(events), expected, 'hash of the events of the topic');
+      test.check.equal(hashOf(got.map(({ body }) => body)), expected, 'hash of the messages of the queue');
+      test.check.equal(hashOf(events), expected, 'hash of the events of the topic');
     },
   },
 ];

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { assertNoticed } from '../faults/damage.ts';
-import { fillDisk, takeAll } from '../faults/full-disk.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { assertDamageDetected } from '../faults/damage.ts';
+import { drainProcess, fillDisk } from '../faults/full-disk.ts';
 import { bytesIn } from '../faults/store-files.ts';
-import { TASKS } from '../processes/programs/tasks.ts';
+import { TASKS_MODULE } from '../processes/programs/tasks.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { drain, drainFully } from '../steps/draining.ts';
 import { follow, publishTexts } from '../steps/event-log.ts';
@@ -24,12 +24,12 @@ export const cases: readonly ConformanceCase[] = [
     title: 'messages, dead letters, settings, bindings, history and keys survive the close of every client',
     level: 'MUST',
     rules: ['RD1'],
-    powers: ['reopen'],
+    harnessFeatures: ['reopen'],
     smoke: true,
-    async run(lab) {
-      const before = await lab.transport();
-      const revision = await fill(lab, before);
-      await inspect(lab, await lab.reopen(), revision);
+    async run(test) {
+      const before = await test.transport();
+      const revision = await fill(test, before);
+      await inspect(test, await test.reopen(), revision);
     },
   },
   {
@@ -38,20 +38,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a writer killed during its writes leaves every acknowledged message whole, and no partial one',
     level: 'MUST',
     rules: ['RD1', 'RD2'],
-    powers: ['processes'],
-    takesTurns: true,
+    harnessFeatures: ['processes'],
+    oneProcessAtATime: true,
     timeoutMs: 40_000,
-    async run(lab) {
+    async run(test) {
       const acknowledged: string[] = [];
-      await lab.closeAll();
-      for (const round of [0, 1, 2, 3]) acknowledged.push(...(await killWriter(lab, `r${round}`)));
-      const transport = await lab.reopen();
-      const got = await drainFully(lab, transport, 'work');
-      lab.check.equal(lab.recorder.lost(acknowledged), [], 'acknowledged and lost');
-      lab.check.equal(lab.recorder.duplicates(), [], 'delivered more than once');
-      const halves = got.filter((delivery) => lab.text(delivery) !== delivery.id.padEnd(BODY_BYTES, '.'));
-      lab.check.equal(halves, [], 'changed messages');
-      await lab.send(transport, 'work', lab.messages(1));
+      await test.closeAll();
+      for (const round of [0, 1, 2, 3]) acknowledged.push(...(await killWriter(test, `r${round}`)));
+      const transport = await test.reopen();
+      const got = await drainFully(test, transport, 'work');
+      test.check.equal(test.recorder.lost(acknowledged), [], 'acknowledged and lost');
+      test.check.equal(test.recorder.duplicates(), [], 'delivered more than once');
+      const halves = got.filter((delivery) => test.text(delivery) !== delivery.id.padEnd(BODY_BYTES, '.'));
+      test.check.equal(halves, [], 'changed messages');
+      await test.send(transport, 'work', test.messages(1));
     },
   },
   {
@@ -61,13 +61,13 @@ export const cases: readonly ConformanceCase[] = [
       'a truncated or overwritten store is refused with an error or delivers every message: none is skipped silently',
     level: 'MUST',
     rules: ['RD1', 'RA1'],
-    powers: ['files', 'reopen'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const messages = lab.messages(300, {}, 'x'.repeat(200));
-      await lab.send(transport, 'work', messages);
-      const bodies = messages.map((message) => lab.text(message));
-      await assertNoticed(lab, 'work', bodies);
+    harnessFeatures: ['files', 'reopen'],
+    async run(test) {
+      const transport = await test.transport();
+      const messages = test.messages(300, {}, 'x'.repeat(200));
+      await test.send(transport, 'work', messages);
+      const bodies = messages.map((message) => test.text(message));
+      await assertDamageDetected(test, 'work', bodies);
     },
   },
   {
@@ -77,21 +77,21 @@ export const cases: readonly ConformanceCase[] = [
       'a full disk refuses sends with BACKPRESSURE, keeps acknowledged messages, and accepts sends after space is freed',
     level: 'MUST',
     rules: ['RD1', 'RQ10'],
-    powers: ['files', 'processes', 'disk'],
-    takesTurns: true,
-    async run(lab) {
-      const { folder } = lab;
-      await lab.closeAll();
-      const client = await lab.process({ disk: { folder, bytes: 12 * MEBIBYTE } });
+    harnessFeatures: ['files', 'processes', 'disk'],
+    oneProcessAtATime: true,
+    async run(test) {
+      const { folder } = test;
+      await test.closeAll();
+      const client = await test.process({ disk: { folder, bytes: 12 * MEBIBYTE } });
       const ballast = join(folder, 'ballast');
-      await client.run(TASKS, 'writeFile', { path: ballast, bytes: 3 * MEBIBYTE });
-      const { ids, refusals } = await fillDisk(client, lab);
-      lab.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the disk was full`);
-      lab.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
-      await client.run(TASKS, 'removeFile', ballast);
-      lab.check.equal(await takeAll(lab, client), ids, 'messages of the full disk');
+      await client.run(TASKS_MODULE, 'writeFile', { path: ballast, bytes: 3 * MEBIBYTE });
+      const { ids, refusals } = await fillDisk(client, test);
+      test.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the disk was full`);
+      test.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
+      await client.run(TASKS_MODULE, 'removeFile', ballast);
+      test.check.equal(await drainProcess(test, client), ids, 'messages of the full disk');
       const again = await client.send('work', [{ body: new Uint8Array(1_000) }]);
-      lab.check.equal(again[0]?.status, 'stored', 'a send after space is freed');
+      test.check.equal(again[0]?.status, 'stored', 'a send after space is freed');
     },
   },
   {
@@ -100,18 +100,18 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a read-only store rejects with PERMISSION_DENIED and acknowledges nothing',
     level: 'MUST',
     rules: ['RD1', 'RA1'],
-    powers: ['files', 'processes', 'disk', 'reopen'],
-    takesTurns: true,
-    async run(lab) {
-      await lab.send(await lab.transport(), 'work', lab.messages(3));
-      await lab.closeAll();
+    harnessFeatures: ['files', 'processes', 'disk', 'reopen'],
+    oneProcessAtATime: true,
+    async run(test) {
+      await test.send(await test.transport(), 'work', test.messages(3));
+      await test.closeAll();
       const attempt = async (): Promise<void> => {
-        const client = await lab.process({ readOnly: lab.folder });
+        const client = await test.process({ readOnly: test.folder });
         await client.send('work', [{ id: 'refused', body: new Uint8Array(1) }]);
       };
-      await lab.check.rejects(attempt, 'PERMISSION_DENIED', 'opening and sending');
-      const got = await drain(lab, await lab.reopen(), 'work');
-      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'content of the store');
+      await test.check.rejects(attempt, 'PERMISSION_DENIED', 'opening and sending');
+      const got = await drain(test, await test.reopen(), 'work');
+      test.check.equal(texts(test, got), ['m0', 'm1', 'm2'], 'content of the store');
     },
   },
   {
@@ -120,15 +120,15 @@ export const cases: readonly ConformanceCase[] = [
     title: 'acked messages free their storage: the store stays as large as one burst',
     level: 'MUST',
     rules: ['RQ6', 'RT6'],
-    powers: ['files'],
-    async run(lab) {
-      const transport = await lab.transport();
-      for (let burst = 0; burst < 6; burst += 1) await passBurst(lab, transport);
-      const early = await bytesIn(lab.folder);
-      for (let burst = 0; burst < 18; burst += 1) await passBurst(lab, transport);
-      const late = await bytesIn(lab.folder);
+    harnessFeatures: ['files'],
+    async run(test) {
+      const transport = await test.transport();
+      for (let burst = 0; burst < 6; burst += 1) await passBurst(test, transport);
+      const early = await bytesIn(test.folder);
+      for (let burst = 0; burst < 18; burst += 1) await passBurst(test, transport);
+      const late = await bytesIn(test.folder);
       const bound = early * 1.5 + REMEMBERED_BYTES;
-      lab.check.between(late, 0, bound, `bytes of the store after 24 bursts, ${early} after 6`);
+      test.check.between(late, 0, bound, `bytes of the store after 24 bursts, ${early} after 6`);
     },
   },
 ];
@@ -138,57 +138,57 @@ const BODY_BYTES = 2_000;
 const REMEMBERED_BYTES = 18 * 64 * 200;
 const encoder = new TextEncoder();
 
-async function fill(lab: Lab, transport: Transport): Promise<number> {
+async function fill(test: TestContext, transport: Transport): Promise<number> {
   await transport.queues.configure('work', { maxAttempts: 2, leaseMs: 1_000, maxLength: 77 });
-  await lab.send(transport, 'work', [
-    ...lab.messages(2, { priority: 2 }),
-    ...lab.messages(1, { priority: 8 }, 'urgent'),
+  await test.send(transport, 'work', [
+    ...test.messages(2, { priority: 2 }),
+    ...test.messages(1, { priority: 8 }, 'urgent'),
   ]);
-  await lab.send(transport, 'dying', lab.messages(1));
-  const [dying] = await lab.receive(transport, 'dying', 1);
+  await test.send(transport, 'dying', test.messages(1));
+  const [dying] = await test.receive(transport, 'dying', 1);
   await transport.queues.settle([{ receipt: dying?.receipt ?? '', action: 'reject', reason: 'broken' }]);
   await transport.topics.bind('copy', 'news.*');
-  await publishTexts(lab, transport, 'news.today', 3);
+  await publishTexts(test, transport, 'news.today', 3);
   const put = await transport.kv.put('key', encoder.encode('value'));
   return put.status === 'stored' ? put.revision : 0;
 }
 
-async function inspect(lab: Lab, transport: Transport, revision: number): Promise<void> {
-  const { check } = lab;
+async function inspect(test: TestContext, transport: Transport, revision: number): Promise<void> {
+  const { check } = test;
   const { settings } = await queueInfo(transport, 'work');
   check.equal([settings.maxAttempts, settings.leaseMs, settings.maxLength], [2, 1_000, 77], 'settings');
-  check.equal(texts(lab, await consume(lab, transport, 'work', 3)), ['urgent0', 'm0', 'm1'], 'messages');
-  check.equal(texts(lab, await consume(lab, transport, 'copy', 3)), ['m0', 'm1', 'm2'], 'events in the bound queue');
+  check.equal(texts(test, await consume(test, transport, 'work', 3)), ['urgent0', 'm0', 'm1'], 'messages');
+  check.equal(texts(test, await consume(test, transport, 'copy', 3)), ['m0', 'm1', 'm2'], 'events in the bound queue');
   const { messages } = await transport.admin.browse('dying', { state: 'dead' });
   check.equal(
     messages.map(({ dead, attempts }) => [dead?.reason, attempts]),
     [['broken', 1]],
     'dead letters',
   );
-  const history = await follow(lab, transport, 'news.>', { from: 'start' });
+  const history = await follow(test, transport, 'news.>', { from: 'start' });
   await history.has(['m0', 'm1', 'm2'], 'history');
   check.equal(await transport.topics.unbind('copy', 'news.*'), undefined, 'unbind');
   const entry = await transport.kv.get('key');
-  check.equal([lab.text({ body: entry?.value ?? new Uint8Array() }), entry?.revision], ['value', revision], 'entry');
+  check.equal([test.text({ body: entry?.value ?? new Uint8Array() }), entry?.revision], ['value', revision], 'entry');
 }
 
 /** Returns the ids acknowledged before the kill. */
-async function killWriter(lab: Lab, prefix: string): Promise<readonly string[]> {
-  const writer = await lab.process();
+async function killWriter(test: TestContext, prefix: string): Promise<readonly string[]> {
+  const writer = await test.process();
   const load = await writer.produce('work', { prefix, batch: 20, bodyBytes: BODY_BYTES });
-  await lab.until('the writer is at work', () => load.sent.length >= 40);
-  await pause(lab.random() * 20);
+  await test.until('the writer is at work', () => load.sent.length >= 40);
+  await pause(test.random() * 20);
   await writer.kill();
   return load.sent;
 }
 
 /** Sends and acks two mebibytes. */
-async function passBurst(lab: Lab, transport: Transport): Promise<void> {
+async function passBurst(test: TestContext, transport: Transport): Promise<void> {
   const body = new Uint8Array(32_768).fill(7);
-  await lab.send(
+  await test.send(
     transport,
     'burst',
     Array.from({ length: 64 }, () => ({ body })),
   );
-  await consume(lab, transport, 'burst', 64);
+  await consume(test, transport, 'burst', 64);
 }

@@ -2,8 +2,8 @@
 
 import type { Message, MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, onceEach, ROUNDING_MS, reached, receiveOne, texts } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, receiveOne, texts, waitUntil } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
 const group = 'Point-to-point';
@@ -17,20 +17,24 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RA5'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const sent = fullMessage();
       const before = Date.now();
-      await lab.send(transport, 'inbox', [sent]);
-      const got = await receiveOne(lab, await lab.open(), 'inbox');
+      await test.send(transport, 'inbox', [sent]);
+      const got = await receiveOne(test, await test.open(), 'inbox');
       const fields = Object.keys(sent).filter((name) => name !== 'body' && name !== 'headers');
       for (const field of fields as (keyof Message & keyof MessageInput)[])
-        lab.check.equal(got[field], sent[field], field);
-      lab.check.equal(new Uint8Array(got.body), sent.body, 'body');
-      lab.check.equal({ ...got.headers }, { ...sent.headers }, 'headers');
-      lab.check.equal([got.queue, got.attempt], ['inbox', 1], 'queue and attempt');
-      lab.check.equal([got.topic, got.orderingKey, got.ttlLeftMs], [undefined, undefined, undefined], 'omitted fields');
-      lab.check.between(got.sentAt, before, Date.now(), 'sentAt');
+        test.check.equal(got[field], sent[field], field);
+      test.check.equal(new Uint8Array(got.body), sent.body, 'body');
+      test.check.equal({ ...got.headers }, { ...sent.headers }, 'headers');
+      test.check.equal([got.queue, got.attempt], ['inbox', 1], 'queue and attempt');
+      test.check.equal(
+        [got.topic, got.orderingKey, got.ttlLeftMs],
+        [undefined, undefined, undefined],
+        'omitted fields',
+      );
+      test.check.between(got.sentAt, before, Date.now(), 'sentAt');
     },
   },
   {
@@ -39,19 +43,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a client can send only, and closing it right after a send loses nothing',
     level: 'MUST',
     rules: ['RD1', 'RQ1', 'RA3'],
-    async run(lab) {
-      const receiver = await lab.transport();
-      const sender = await lab.open();
+    async run(test) {
+      const receiver = await test.transport();
+      const sender = await test.open();
       const sends = [
-        lab.send(sender, 'inbox', lab.messages(3, {}, 'a')),
-        lab.send(sender, 'inbox', lab.messages(2, {}, 'b')),
+        test.send(sender, 'inbox', test.messages(3, {}, 'a')),
+        test.send(sender, 'inbox', test.messages(2, {}, 'b')),
       ];
       const closed = sender.close();
       const results = (await Promise.all(sends)).flat();
       await closed;
-      const got = await consume(lab, receiver, 'inbox', 5);
-      lab.check.equal(texts(lab, got), ['a0', 'a1', 'a2', 'b0', 'b1'], 'received fields');
-      onceEach(lab, idsOf(results));
+      const got = await consume(test, receiver, 'inbox', 5);
+      test.check.equal(texts(test, got), ['a0', 'a1', 'a2', 'b0', 'b1'], 'received fields');
+      assertDeliveredOnce(test, idsOf(results));
     },
   },
   {
@@ -61,15 +65,15 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
-    async run(lab) {
-      const sender = await lab.transport();
+    async run(test) {
+      const sender = await test.transport();
       const others = ['inbox', 'inbox.anna', 'inbox.ann.x', 'inbox.an', 'Inbox.ann'];
       await sender.queues.configure('inbox.anna');
-      const silent = await Promise.all(others.map(async (name) => ({ name, client: await lab.open() })));
-      const silence = Promise.all(silent.map(({ name, client }) => lab.nothing(client, name, 150)));
-      await Promise.all([silence, lab.send(sender, 'inbox.ann', lab.messages(3))]);
-      const got = await consume(lab, sender, 'inbox.ann', 3);
-      lab.check.equal(texts(lab, got), ['m0', 'm1', 'm2'], 'messages of the mailbox');
+      const silent = await Promise.all(others.map(async (name) => ({ name, client: await test.open() })));
+      const silence = Promise.all(silent.map(({ name, client }) => test.nothing(client, name, 150)));
+      await Promise.all([silence, test.send(sender, 'inbox.ann', test.messages(3))]);
+      const got = await consume(test, sender, 'inbox.ann', 3);
+      test.check.equal(texts(test, got), ['m0', 'm1', 'm2'], 'messages of the mailbox');
     },
   },
   {
@@ -79,19 +83,19 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ1', 'RQ4', 'RQ9'],
     smoke: true,
-    async run(lab) {
-      const sender = await lab.transport();
-      const sent = lab.messages(20);
+    async run(test) {
+      const sender = await test.transport();
+      const sent = test.messages(20);
       const began = performance.now();
-      for (const message of sent) await lab.send(sender, 'not.configured', [message]);
-      const receiver = await lab.open();
-      await reached(lab, began + 50);
+      for (const message of sent) await test.send(sender, 'not.configured', [message]);
+      const receiver = await test.open();
+      await waitUntil(test, began + 50);
       const { oldestAgeMs } = await queueInfo(receiver, 'not.configured');
-      lab.check.between(oldestAgeMs, 1, performance.now() - began + ROUNDING_MS, 'the age of the oldest');
-      const got = await consume(lab, receiver, 'not.configured', 20, 6);
-      lab.check.equal(texts(lab, got), texts(lab, sent), 'kept messages');
-      lab.check.equal((await queueInfo(receiver, 'not.configured')).oldestAgeMs, 0, 'the age without messages');
-      lab.check.ok(
+      test.check.between(oldestAgeMs, 1, performance.now() - began + ROUNDING_MS, 'the age of the oldest');
+      const got = await consume(test, receiver, 'not.configured', 20, 6);
+      test.check.equal(texts(test, got), texts(test, sent), 'kept messages');
+      test.check.equal((await queueInfo(receiver, 'not.configured')).oldestAgeMs, 0, 'the age without messages');
+      test.check.ok(
         got.every(({ attempt }) => attempt === 1),
         'a message that waited had its first attempt',
       );
@@ -104,17 +108,17 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      lab.check.between(await emptyReceive(lab, transport, 0), 0, 4_000, 'an empty receive that does not wait took');
-      lab.check.between(await emptyReceive(lab, transport, 150), 145, 5_000, 'an empty receive of 150 ms took');
-      lab.check.equal(await transport.admin.queues(), [], 'queues that naming one has made');
+    async run(test) {
+      const transport = await test.transport();
+      test.check.between(await emptyReceive(test, transport, 0), 0, 4_000, 'an empty receive that does not wait took');
+      test.check.between(await emptyReceive(test, transport, 150), 145, 5_000, 'an empty receive of 150 ms took');
+      test.check.equal(await transport.admin.queues(), [], 'queues that naming one has made');
       const began = performance.now();
       const waiting = transport.queues.receive('inbox', { max: 10, waitMs: 10_000 });
-      await lab.send(await lab.open(), 'inbox', lab.messages(1));
+      await test.send(await test.open(), 'inbox', test.messages(1));
       const got = await waiting;
-      lab.check.equal(texts(lab, got), ['m0'], 'messages of the woken receive');
-      lab.check.between(performance.now() - began, 0, 4_000, 'a receive that was woken took');
+      test.check.equal(texts(test, got), ['m0'], 'messages of the woken receive');
+      test.check.between(performance.now() - began, 0, 4_000, 'a receive that was woken took');
     },
   },
   {
@@ -123,28 +127,30 @@ export const cases: readonly ConformanceCase[] = [
     title: 'ids and receipts are unique across clients; a given id and the address are kept',
     level: 'MUST',
     rules: ['RQ3', 'RQ7'],
-    async run(lab) {
-      const [one, two] = [await lab.transport(), await lab.open()];
-      const batches = [one, two, one, two].map((client) => lab.send(client, 'inbox', lab.messages(50, { to: '@ann' })));
+    async run(test) {
+      const [one, two] = [await test.transport(), await test.open()];
+      const batches = [one, two, one, two].map((client) =>
+        test.send(client, 'inbox', test.messages(50, { to: '@ann' })),
+      );
       const results = (await Promise.all(batches)).flat();
-      const [own] = await lab.send(one, 'inbox', lab.messages(1, { id: 'order/7 é#1' }));
-      lab.check.equal(own?.id, 'order/7 é#1', 'the id in the result');
-      const got = await lab.receive(two, 'inbox', 201);
-      lab.check.equal(new Set(idsOf(got)).size, 201, 'different ids');
-      lab.check.equal(new Set(got.map(({ receipt }) => receipt)).size, 201, 'different receipts');
-      lab.check.ok(
+      const [own] = await test.send(one, 'inbox', test.messages(1, { id: 'order/7 é#1' }));
+      test.check.equal(own?.id, 'order/7 é#1', 'the id in the result');
+      const got = await test.receive(two, 'inbox', 201);
+      test.check.equal(new Set(idsOf(got)).size, 201, 'different ids');
+      test.check.equal(new Set(got.map(({ receipt }) => receipt)).size, 201, 'different receipts');
+      test.check.ok(
         results.every(({ id }) => UUID_V7.test(id)),
         'a generated id is a UUIDv7',
       );
-      lab.check.ok(
+      test.check.ok(
         got.every(({ receipt }) => Buffer.byteLength(receipt) <= 512),
         'receipts have at most 512 bytes',
       );
-      lab.check.ok(
+      test.check.ok(
         got.every(({ queue }) => queue === 'inbox'),
         'each names its queue',
       );
-      onceEach(lab, [...idsOf(results), 'order/7 é#1']);
+      assertDeliveredOnce(test, [...idsOf(results), 'order/7 é#1']);
     },
   },
   {
@@ -153,23 +159,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'messages to an absent receiver are stored exactly once and in order',
     level: 'MUST',
     rules: ['RQ1', 'RQ4'],
-    async run(lab) {
-      const sender = await lab.transport();
-      const first = await lab.open();
-      const results = await lab.send(sender, 'inbox', lab.messages(3, {}, 'early'));
-      await consume(lab, first, 'inbox', 2, 1);
+    async run(test) {
+      const sender = await test.transport();
+      const first = await test.open();
+      const results = await test.send(sender, 'inbox', test.messages(3, {}, 'early'));
+      await consume(test, first, 'inbox', 2, 1);
       await first.close();
       for (let batch = 0; batch < 5; batch += 1)
-        results.push(...(await lab.send(sender, 'inbox', lab.messages(10, {}, `${batch}.`))));
-      const second = await lab.open();
-      const got = await consume(lab, second, 'inbox', 51, 20);
+        results.push(...(await test.send(sender, 'inbox', test.messages(10, {}, `${batch}.`))));
+      const second = await test.open();
+      const got = await consume(test, second, 'inbox', 51, 20);
       const expected = [
         'early2',
         ...Array.from({ length: 50 }, (_, index) => `${Math.floor(index / 10)}.${index % 10}`),
       ];
-      lab.check.equal(texts(lab, got), expected, 'parked messages');
-      await lab.nothing(second, 'inbox', 100);
-      onceEach(lab, idsOf(results));
+      test.check.equal(texts(test, got), expected, 'parked messages');
+      await test.nothing(second, 'inbox', 100);
+      assertDeliveredOnce(test, idsOf(results));
     },
   },
   {
@@ -178,21 +184,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a client can send to itself while it waits in a receive',
     level: 'MUST',
     rules: ['RQ8'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const waiting = transport.queues.receive('self', { waitMs: 10_000 });
       const further = transport.queues.receive('self', { waitMs: 10_000 });
-      const [sent] = await lab.send(transport, 'self', lab.messages(1, { from: 'self', to: 'self' }, 'first'));
+      const [sent] = await test.send(transport, 'self', test.messages(1, { from: 'self', to: 'self' }, 'first'));
       const got = await Promise.race([waiting, further]);
-      lab.recorder.add(got);
-      lab.check.equal(
+      test.recorder.add(got);
+      test.check.equal(
         got.map(({ id, from, to }) => [id, from, to]),
         [[sent?.id, 'self', 'self']],
         'the first to itself',
       );
-      await lab.send(transport, 'self', lab.messages(1, {}, 'second'));
-      const both = texts(lab, (await Promise.all([waiting, further])).flat());
-      lab.check.equal(both.sort(), ['first0', 'second0'], 'messages of both receives');
+      await test.send(transport, 'self', test.messages(1, {}, 'second'));
+      const both = texts(test, (await Promise.all([waiting, further])).flat());
+      test.check.equal(both.sort(), ['first0', 'second0'], 'messages of both receives');
     },
   },
 ];
@@ -214,8 +220,8 @@ function fullMessage(): MessageInput & { readonly body: Uint8Array } {
   };
 }
 
-async function emptyReceive(lab: Lab, transport: Transport, waitMs: number): Promise<number> {
+async function emptyReceive(test: TestContext, transport: Transport, waitMs: number): Promise<number> {
   const began = performance.now();
-  lab.check.equal(await transport.queues.receive('never.sent', { max: 5, waitMs }), [], 'an empty receive');
+  test.check.equal(await transport.queues.receive('never.sent', { max: 5, waitMs }), [], 'an empty receive');
   return performance.now() - began;
 }

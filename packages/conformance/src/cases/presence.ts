@@ -2,15 +2,15 @@
 
 import type { Bus, Lock, PresenceChange } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { standStill } from '../faults/freeze-process.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { outlives } from '../steps/min-lifetime.ts';
-import { LONG } from '../steps/requesting.ts';
-import { rises } from '../steps/summary.ts';
+import { minLifetime } from '../steps/min-lifetime.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
+import { assertRising } from '../steps/summary.ts';
 
 const group = 'Registry/heartbeat';
-const module = moduleOf('registering');
+const module = moduleOf('register-agent');
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -20,32 +20,36 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2'],
     smoke: true,
-    async run(lab) {
-      const [dying, bus] = [await lab.bus({ presenceTtlMs: 1_000 }), await lab.bus()];
+    async run(test) {
+      const [dying, bus] = [await test.bus({ presenceTtlMs: 1_000 }), await test.bus()];
       await dying.agent('@dying', { capabilities: ['die'] });
       const changes: PresenceChange[] = [];
       await bus.watchAgents((change) => void changes.push(change));
-      lab.check.equal((await bus.agents({ capability: 'die', online: true })).length, 1, 'online agents');
+      test.check.equal((await bus.agents({ capability: 'die', online: true })).length, 1, 'online agents');
       const died = performance.now();
       await dying.transport.close();
       const offline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 0;
-      await lab.until('it is offline', offline, lab.beyond(1_000) + 4_000);
-      await lab.until('watchers see it', () => changes.at(-1)?.kind === 'offline', 3_000);
-      lab.check.between(performance.now() - died, 300, lab.beyond(1_000) + 6_000, 'it was offline after');
-      lab.check.equal(
+      await test.until('it is offline', offline, test.beyond(1_000) + 4_000);
+      await test.until('watchers see it', () => changes.at(-1)?.kind === 'offline', 3_000);
+      test.check.between(performance.now() - died, 300, test.beyond(1_000) + 6_000, 'it was offline after');
+      test.check.equal(
         changes.map(({ kind, agent }) => `${agent.name} ${kind}`),
         ['@dying online', '@dying offline'],
         'told',
       );
-      lab.check.equal(
+      test.check.equal(
         (await bus.agents()).map(({ name, online }) => [name, online]),
         [['@dying', false]],
         'still known',
       );
-      const asker = await bus.agent('@asker');
+      const requester = await bus.agent('@requester');
       for (const to of ['@dying', { capability: 'die' }] as const)
-        await lab.check.rejects(asker.request(to, 'any', null, LONG), 'NO_RESPONDER', 'a request to a dead agent');
-      lab.check.equal((await bus.send('@dying', 'mail')).status, 'stored', 'its mailbox takes mail');
+        await test.check.rejects(
+          requester.request(to, 'any', null, LONG_TIMEOUT),
+          'NO_RESPONDER',
+          'a request to a dead agent',
+        );
+      test.check.equal((await bus.send('@dying', 'mail')).status, 'stored', 'its mailbox takes mail');
     },
   },
   {
@@ -55,27 +59,27 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
-    async run(lab) {
+    async run(test) {
       const terms: Term[] = [];
-      const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus()));
+      const buses = await Promise.all(Array.from({ length: 4 }, () => test.bus()));
       const ended = Promise.allSettled(buses.map((bus) => lead(bus, terms)));
       for (let term = 0; term < 3; term += 1) {
-        const leader = await lab.until(`term ${term} to begin`, () => terms[term], lab.beyond(500) + 5_000);
-        await outlives(lab, async () => terms.length === term + 1 && !leader.lock.lost, performance.now() + 700);
+        const leader = await test.until(`term ${term} to begin`, () => terms[term], test.beyond(500) + 5_000);
+        await minLifetime(test, async () => terms.length === term + 1 && !leader.lock.lost, performance.now() + 700);
         const died = performance.now();
         // The last leader releases its lock; the others die without a release.
         if (term === 2) await leader.lock.release();
         else await leader.bus.transport.close();
         leader.isOver = term === 2;
-        await lab.until('the next to lead', () => terms.length === term + 2, lab.beyond(500) + 5_000);
+        await test.until('the next to lead', () => terms.length === term + 2, test.beyond(500) + 5_000);
         const after = (terms[term + 1]?.at ?? 0) - died;
-        lab.check.between(after, 0, term === 2 ? 4_000 : lab.beyond(500) + 4_000, 'the next led after');
+        test.check.between(after, 0, term === 2 ? 4_000 : test.beyond(500) + 4_000, 'the next led after');
       }
       await ended;
       const rivals = terms.map((term) => term.rivals);
-      lab.check.equal(rivals, [0, 0, 0, 0], 'other leaders at the start of a term');
-      rises(
-        lab,
+      test.check.equal(rivals, [0, 0, 0, 0], 'other leaders at the start of a term');
+      assertRising(
+        test,
         terms.map(({ lock }) => lock.token),
         'tokens',
       );
@@ -88,21 +92,21 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
-    async run(lab) {
-      const [living, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [living, bus, transport] = [await test.bus(), await test.bus(), await test.transport()];
       const writing = performance.now();
       await transport.kv.put('timed', Uint8Array.of(1), { ttlMs: 400 });
-      await outlives(lab, async () => (await transport.kv.get('timed')) !== undefined, writing + 395);
+      await minLifetime(test, async () => (await transport.kv.get('timed')) !== undefined, writing + 395);
       const gone = async (): Promise<boolean> => (await transport.kv.get('timed')) === undefined;
-      await lab.until('the key is deleted', gone, lab.beyond(2_000));
+      await test.until('the key is deleted', gone, test.beyond(2_000));
       await living.agent('@living', { ttlMs: 1_200 });
       const isOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 1;
-      await outlives(lab, isOnline, performance.now() + 1_800);
+      await minLifetime(test, isOnline, performance.now() + 1_800);
       const died = performance.now();
       await living.transport.close();
-      await outlives(lab, isOnline, died + 500);
-      await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(1_200) + 3_000);
-      lab.check.between(performance.now() - died, 500, lab.beyond(1_200) + 3_000, 'offline after');
+      await minLifetime(test, isOnline, died + 500);
+      await test.until('it is offline', async () => !(await isOnline()), test.beyond(1_200) + 3_000);
+      test.check.between(performance.now() - died, 500, test.beyond(1_200) + 3_000, 'offline after');
     },
   },
   {
@@ -111,20 +115,20 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an agent paused for too long goes offline, returns, and learns of it',
     level: 'MUST',
     rules: ['RE2', 'RE1'],
-    async run(lab) {
-      const [own, bus, transport] = [await lab.bus(), await lab.bus(), await lab.transport()];
+    async run(test) {
+      const [own, bus, transport] = [await test.bus(), await test.bus(), await test.transport()];
       let evictions = 0;
       const agent = await own.agent('@evicted', { ttlMs: 600, onEvicted: () => (evictions += 1) });
       const [live] = await transport.kv.list('$live/@evicted/');
-      lab.check.ok(live !== undefined, 'its sign of life');
+      test.check.ok(live !== undefined, 'its sign of life');
       await transport.kv.delete(live?.key ?? '');
-      await lab.until('it learns that it counted as offline', () => evictions >= 1);
+      await test.until('it learns that it counted as offline', () => evictions >= 1);
       const back = async (): Promise<string | undefined> =>
         (await bus.agents({ online: true }))[0]?.instances[0]?.instance;
-      await lab.until('the same instance is back', async () => (await back()) === agent.instance);
-      lab.check.equal(agent.state, 'online', 'its state');
+      await test.until('the same instance is back', async () => (await back()) === agent.instance);
+      test.check.equal(agent.state, 'online', 'its state');
       await agent.close();
-      if (lab.powers.has('processes')) await pausedProcess(lab, bus);
+      if (test.harnessFeatures.has('processes')) await pausedProcess(test, bus);
     },
   },
 ];
@@ -146,17 +150,17 @@ async function lead(bus: Bus, terms: Term[]): Promise<void> {
 }
 
 /** An agent whose process is frozen for longer than its presence. */
-async function pausedProcess(lab: Lab, bus: Bus): Promise<void> {
-  const process = await lab.process();
+async function pausedProcess(test: TestContext, bus: Bus): Promise<void> {
+  const process = await test.process();
   await process.run(module, 'registerAgent', '@paused');
   const isOnline = async (): Promise<boolean> =>
     (await bus.agents({ online: true })).some(({ name }) => name === '@paused');
-  lab.check.ok(await isOnline(), 'it is online');
-  await standStill(process, await lab.transport());
-  await lab.until('it is offline', async () => !(await isOnline()), lab.beyond(400) + 5_000);
-  lab.check.equal((await bus.send('@paused', 'meanwhile')).status, 'stored', 'mail meanwhile');
+  test.check.ok(await isOnline(), 'it is online');
+  await freezeProcess(process, await test.transport());
+  await test.until('it is offline', async () => !(await isOnline()), test.beyond(400) + 5_000);
+  test.check.equal((await bus.send('@paused', 'meanwhile')).status, 'stored', 'mail meanwhile');
   process.resume();
-  await lab.until('it is online again', isOnline);
-  await lab.until('it learns of it', async () => (await process.run<number>(module, 'evictions')) >= 1);
-  await lab.until('it gets its mail', async () => (await process.run<number>(module, 'mailHandled')) === 1);
+  await test.until('it is online again', isOnline);
+  await test.until('it learns of it', async () => (await process.run<number>(module, 'evictions')) >= 1);
+  await test.until('it gets its mail', async () => (await process.run<number>(module, 'mailHandled')) === 1);
 }

@@ -2,7 +2,7 @@
 
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
@@ -18,21 +18,21 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      const priorities = lab.capabilities.priorityLevels === 10 ? ALL : [4, 9, 0];
-      for (const priority of priorities) await lab.send(transport, 'line', [graded(priority)]);
+    async run(test) {
+      const transport = await test.transport();
+      const priorities = test.capabilities.priorityLevels === 10 ? ALL : [4, 9, 0];
+      for (const priority of priorities) await test.send(transport, 'line', [graded(priority)]);
       const sorted = [...priorities].sort((one, other) => other - one);
       const half = Math.ceil(priorities.length / 2);
-      const first = await consume(lab, transport, 'line', half, 1);
-      await lab.send(transport, 'line', [graded(9)]);
-      const rest = await consume(lab, await lab.open(), 'line', priorities.length - half + 1);
-      lab.check.equal(
+      const first = await consume(test, transport, 'line', half, 1);
+      await test.send(transport, 'line', [graded(9)]);
+      const rest = await consume(test, await test.open(), 'line', priorities.length - half + 1);
+      test.check.equal(
         first.map(({ priority }) => priority),
         sorted.slice(0, half),
         'priorities, one at a time',
       );
-      lab.check.equal(
+      test.check.equal(
         rest.map(({ priority }) => priority),
         [9, ...sorted.slice(half)],
         'priorities, in one batch',
@@ -45,16 +45,17 @@ export const cases: readonly ConformanceCase[] = [
     title: 'messages of one priority are delivered in FIFO order',
     level: 'MUST',
     rules: ['RQ4'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const sent = lab.messages(90).map((message, index) => ({ ...message, priority: [4, 0, 9][index % 3] ?? 4 }));
-      for (let from = 0; from < sent.length; from += 10) await lab.send(transport, 'line', sent.slice(from, from + 10));
+    async run(test) {
+      const transport = await test.transport();
+      const sent = test.messages(90).map((message, index) => ({ ...message, priority: [4, 0, 9][index % 3] ?? 4 }));
+      for (let from = 0; from < sent.length; from += 10)
+        await test.send(transport, 'line', sent.slice(from, from + 10));
       const wanted = [9, 4, 0].flatMap((level) => sent.filter(({ priority }) => priority === level));
       const { messages } = await transport.admin.browse('line', { limit: 1_000 });
-      const shown = messages.map(({ message }) => lab.text(message));
-      lab.check.equal(shown, texts(lab, wanted), 'the order in which they are shown');
-      const got = await consume(lab, transport, 'line', sent.length, 8);
-      lab.check.equal(texts(lab, got), texts(lab, wanted), 'the order');
+      const shown = messages.map(({ message }) => test.text(message));
+      test.check.equal(shown, texts(test, wanted), 'the order in which they are shown');
+      const got = await consume(test, transport, 'line', sent.length, 8);
+      test.check.equal(texts(test, got), texts(test, wanted), 'the order');
     },
   },
   {
@@ -63,24 +64,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a message keeps its priority after a retry, release, delay, lease expiry or redrive',
     level: 'MUST',
     rules: ['RQ4', 'RQ5'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('line', { leaseMs: 400 });
-      await lab.send(transport, 'line', [graded(4), graded(9)]);
+      await test.send(transport, 'line', [graded(4), graded(9)]);
       const next = async (how: string): ReturnType<typeof receiveOne> => {
-        const delivery = await receiveOne(lab, transport, 'line');
-        lab.check.equal(delivery.priority, 9, `the priority first ${how}`);
+        const delivery = await receiveOne(test, transport, 'line');
+        test.check.equal(delivery.priority, 9, `the priority first ${how}`);
         return delivery;
       };
-      await settle(lab, transport, [await next('at the start')], { action: 'retry' });
-      await settle(lab, transport, [await next('after a retry')], { action: 'release' });
-      await settle(lab, transport, [await next('after a release')], { action: 'retry', delayMs: 50 });
-      await readyAgain(lab, transport);
+      await settle(test, transport, [await next('at the start')], { action: 'retry' });
+      await settle(test, transport, [await next('after a retry')], { action: 'release' });
+      await settle(test, transport, [await next('after a release')], { action: 'retry', delayMs: 50 });
+      await readyAgain(test, transport);
       await next('after a delay, and is left to its lease');
-      await readyAgain(lab, transport);
-      await settle(lab, transport, [await next('after its lease')], { action: 'reject' });
-      await deadLetters(lab, transport, 'line', 1);
-      lab.check.equal(await transport.admin.redrive('line'), 1, 'redriven');
+      await readyAgain(test, transport);
+      await settle(test, transport, [await next('after its lease')], { action: 'reject' });
+      await deadLetters(test, transport, 'line', 1);
+      test.check.equal(await transport.admin.redrive('line'), 1, 'redriven');
       await next('after a redrive');
     },
   },
@@ -90,19 +91,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a priority outside 0 to 9 is refused before any message of the batch is stored',
     level: 'MUST',
     rules: ['RD2', 'RA1'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const bad: unknown[] = [-1, 10, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, 5n];
       for (const priority of bad) {
-        const batch = [...lab.messages(2), { ...graded(4), priority } as MessageInput];
-        const error = await lab.check.rejects(
+        const batch = [...test.messages(2), { ...graded(4), priority } as MessageInput];
+        const error = await test.check.rejects(
           () => transport.queues.send('line', batch),
           'INVALID_ARGUMENT',
           `priority ${String(priority)}`,
         );
-        lab.check.equal(error.outcome, 'failed', `outcome of priority ${String(priority)}`);
+        test.check.equal(error.outcome, 'failed', `outcome of priority ${String(priority)}`);
       }
-      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
     },
   },
   {
@@ -111,26 +112,26 @@ export const cases: readonly ConformanceCase[] = [
     title: '9 is the highest priority, 0 the lowest, 4 the default; also in bound queues',
     level: 'MUST',
     rules: ['RQ4', 'RT5'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const near = lab.capabilities.priorityLevels === 10 ? [graded(3), graded(5)] : [];
+    async run(test) {
+      const transport = await test.transport();
+      const near = test.capabilities.priorityLevels === 10 ? [graded(3), graded(5)] : [];
       const batch: MessageInput[] = [graded(0), ...near, { body: Buffer.from('none') }, graded(9)];
       await transport.topics.bind('bound', 'news');
-      await lab.send(transport, 'line', batch);
-      await publish(lab, transport, 'news', batch);
+      await test.send(transport, 'line', batch);
+      await publish(test, transport, 'news', batch);
       const expected = near.length > 0 ? [9, 5, 4, 3, 0] : [9, 4, 0];
-      const sent = await lab.receive(transport, 'line', batch.length);
-      lab.check.equal(
+      const sent = await test.receive(transport, 'line', batch.length);
+      test.check.equal(
         sent.map(({ priority }) => priority),
         expected,
         'priorities of sent messages',
       );
-      await lab.until('all events are in the bound queue', async () => {
+      await test.until('all events are in the bound queue', async () => {
         const [info] = await transport.admin.queues({ names: ['bound'] });
         return info?.ready === batch.length;
       });
-      const bound = await lab.receive(transport, 'bound', batch.length);
-      lab.check.equal(
+      const bound = await test.receive(transport, 'bound', batch.length);
+      test.check.equal(
         bound.map(({ priority }) => priority),
         expected,
         'priorities of published events',
@@ -143,23 +144,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a low priority waits for ready messages of a higher priority, and for nothing else',
     level: 'MUST',
     rules: ['RQ4'],
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
-      await lab.send(transport, 'line', [graded(0, 'low')]);
-      await lab.send(transport, 'line', lab.messages(20, { priority: 9 }, 'high'));
-      await lab.send(transport, 'line', lab.messages(3, { priority: 9, delayMs: 3_600_000 }, 'delayed'));
-      const high = await lab.receive(other, 'line', 20);
-      lab.check.ok(
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
+      await test.send(transport, 'line', [graded(0, 'low')]);
+      await test.send(transport, 'line', test.messages(20, { priority: 9 }, 'high'));
+      await test.send(transport, 'line', test.messages(3, { priority: 9, delayMs: 3_600_000 }, 'delayed'));
+      const high = await test.receive(other, 'line', 20);
+      test.check.ok(
         high.every(({ priority }) => priority === 9),
         'a ready message of higher priority is first',
       );
       const began = performance.now();
-      lab.check.equal(
-        lab.text(await receiveOne(lab, transport, 'line')),
+      test.check.equal(
+        test.text(await receiveOne(test, transport, 'line')),
         'low',
         'messages beside leased and delayed ones',
       );
-      lab.check.between(performance.now() - began, 0, 2_000, 'the wait of the low one');
+      test.check.between(performance.now() - began, 0, 2_000, 'the wait of the low one');
     },
   },
 ];
@@ -169,8 +170,8 @@ function graded(priority: number, text = `p${priority}`): MessageInput {
 }
 
 /** Waits until both messages are ready, so that only their order decides. */
-async function readyAgain(lab: Lab, transport: Transport): Promise<void> {
-  await lab.until('both messages are ready', async () => {
+async function readyAgain(test: TestContext, transport: Transport): Promise<void> {
+  await test.until('both messages are ready', async () => {
     const [info] = await transport.admin.queues({ names: ['line'] });
     return info?.ready === 2;
   });

@@ -2,14 +2,14 @@
 
 import type { StateChange, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
-import { History } from '../faults/send-history.ts';
+import { SendHistory } from '../faults/send-history.ts';
 
 const group = 'Reconnect';
-const powers = ['server'] as const;
+const harnessFeatures = ['server'] as const;
 /** Time limit for a client to reconnect after its server is back. */
 const BACK_MS = 20_000;
 
@@ -20,22 +20,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'after each loss receives, subscriptions, bindings, watches and registrations resume automatically, once',
     level: 'MUST',
     rules: ['RA2', 'RT1', 'RE2'],
-    powers,
+    harnessFeatures,
     smoke: true,
     timeoutMs: 90_000,
-    async run(lab) {
-      const [waiter, sender] = [await lab.open(), await lab.transport()];
+    async run(test) {
+      const [waiter, sender] = [await test.open(), await test.transport()];
       await sender.queues.configure('inbox');
-      const waiting = await waitEverywhere(lab, waiter);
-      await lab.agent('worker');
-      await waiting.arrives(sender, 'before');
+      const waiting = await waitEverywhere(test, waiter);
+      await test.agent('worker');
+      await waiting.assertWake(sender, 'before');
       for (const fault of ['cut', 'restart', 'kill'] as const) {
-        if (fault !== 'cut' && lab.capabilities.durability === 'none') continue;
-        await strike(lab, fault);
-        await isBack(lab, sender);
-        await waiting.arrives(sender, `after a ${fault}`);
-        const there = await (await lab.bus()).agents();
-        lab.check.equal(
+        if (fault !== 'cut' && test.capabilities.durability === 'none') continue;
+        await strike(test, fault);
+        await isBack(test, sender);
+        await waiting.assertWake(sender, `after a ${fault}`);
+        const there = await (await test.bus()).agents();
+        test.check.equal(
           there.map(({ name }) => name),
           ['worker'],
           `registered agents after a ${fault}`,
@@ -49,31 +49,31 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a send during an outage waits for the server or fails in time, and repeating it stores it once',
     level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ7'],
-    powers,
+    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
-    async run(lab) {
-      const transport = await lab.transport();
-      const history = new History(lab);
+    async run(test) {
+      const transport = await test.transport();
+      const history = new SendHistory(test);
       await history.send(transport, 'work', ['before']);
-      await lab.server.kill();
+      await test.server.kill();
       const began = performance.now();
       await history.send(transport, 'work', ['early'], { timeoutMs: 500 });
-      lab.check.between(performance.now() - began, 0, 5_500, 'milliseconds until a call of 500 ms ended');
-      lab.check.ok(!history.acknowledged.has('early'), 'nothing is acknowledged while the server is down');
+      test.check.between(performance.now() - began, 0, 5_500, 'milliseconds until a call of 500 ms ended');
+      test.check.ok(!history.acknowledged.has('early'), 'nothing is acknowledged while the server is down');
       const patient = history.send(transport, 'work', ['patient'], { timeoutMs: BACK_MS });
-      await lab.server.start();
+      await test.server.start();
       await patient;
-      lab.check.ok(history.acknowledged.has('patient'), 'the waiting send is stored');
+      test.check.ok(history.acknowledged.has('patient'), 'the waiting send is stored');
       const again = await transport.queues.send('work', [{ id: 'early', body: Buffer.from('early') }]);
       const early = again[0]?.status;
-      if (history.failed.has('early')) lab.check.equal(early, 'stored', 'a repeated failed send');
-      lab.check.ok(early === 'stored' || early === 'duplicate', `sent again: ${early}`);
-      const got = await lab.receive(transport, 'work', 3, BACK_MS);
-      lab.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'stored messages');
-      await lab.ack(transport, got);
-      await lab.nothing(transport, 'work', 200);
+      if (history.failed.has('early')) test.check.equal(early, 'stored', 'a repeated failed send');
+      test.check.ok(early === 'stored' || early === 'duplicate', `sent again: ${early}`);
+      const got = await test.receive(transport, 'work', 3, BACK_MS);
+      test.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'stored messages');
+      await test.ack(transport, got);
+      await test.nothing(transport, 'work', 200);
     },
   },
   {
@@ -82,21 +82,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a disconnected client retries at a limited rate until it reaches its server',
     level: 'SHOULD',
     rules: ['RA2'],
-    powers,
+    harnessFeatures,
     timeoutMs: 40_000,
-    async run(lab) {
-      const { wire } = lab.server;
-      const transport = await lab.transport();
-      await useIt(lab, transport);
-      wire.block();
-      const before = wire.accepted;
-      await lab.until('it tries again', () => wire.accepted > before + 1, BACK_MS);
-      const began = wire.accepted;
+    async run(test) {
+      const { network } = test.server;
+      const transport = await test.transport();
+      await useIt(test, transport);
+      network.block();
+      const before = network.accepted;
+      await test.until('it tries again', () => network.accepted > before + 1, BACK_MS);
+      const began = network.accepted;
       await new Promise((resolve) => setTimeout(resolve, 2_000));
-      lab.check.between(wire.accepted - began, 0, 100, 'connection attempts of one client in two seconds');
-      wire.heal();
-      await isBack(lab, transport);
-      await useIt(lab, transport);
+      test.check.between(network.accepted - began, 0, 100, 'connection attempts of one client in two seconds');
+      network.heal();
+      await isBack(test, transport);
+      await useIt(test, transport);
     },
   },
   {
@@ -105,22 +105,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a closed client stops reconnecting',
     level: 'MUST',
     rules: ['RA3', 'RA2'],
-    powers,
+    harnessFeatures,
     timeoutMs: 40_000,
-    async run(lab) {
-      const { wire } = lab.server;
-      const transport = await lab.transport();
-      await useIt(lab, transport);
-      wire.block();
-      const before = wire.accepted;
-      await lab.until('it looks for its server', () => wire.accepted > before, BACK_MS);
+    async run(test) {
+      const { network } = test.server;
+      const transport = await test.transport();
+      await useIt(test, transport);
+      network.block();
+      const before = network.accepted;
+      await test.until('it looks for its server', () => network.accepted > before, BACK_MS);
       await within(8_000, 'a client without a server did not close within 8 s', transport.close());
       // A connection attempt made before the close may still arrive.
       await new Promise((resolve) => setTimeout(resolve, 200));
-      const after = wire.accepted;
+      const after = network.accepted;
       await new Promise((resolve) => setTimeout(resolve, 1_500));
-      lab.check.equal(wire.accepted, after, 'connection attempts after the close');
-      lab.check.equal(transport.state, 'closed', 'its state');
+      test.check.equal(network.accepted, after, 'connection attempts after the close');
+      test.check.equal(transport.state, 'closed', 'its state');
     },
   },
   {
@@ -129,22 +129,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a half-open connection is detected, and work continues',
     level: 'MUST',
     rules: ['RA2'],
-    powers,
+    harnessFeatures,
     timeoutMs: 90_000,
-    async run(lab) {
-      const [waiter, sender] = [await lab.open(), await lab.transport()];
+    async run(test) {
+      const [waiter, sender] = [await test.open(), await test.transport()];
       await sender.queues.configure('inbox');
-      const waiting = await waitEverywhere(lab, waiter);
-      await waiting.arrives(sender, 'before');
-      lab.server.wire.halfOpen();
+      const waiting = await waitEverywhere(test, waiter);
+      await waiting.assertWake(sender, 'before');
+      test.server.network.halfOpen();
       const began = performance.now();
-      await new History(lab).send(sender, 'other', ['lost in the net'], { timeoutMs: 1_000 });
-      lab.check.between(performance.now() - began, 0, 6_000, 'milliseconds until a call of 1,000 ms ended');
-      await lab.until('the silence is noticed', () => waiter.state === 'reconnecting', 40_000);
-      lab.server.wire.cut();
-      lab.server.wire.heal();
-      await isBack(lab, sender);
-      await waiting.arrives(sender, 'after');
+      await new SendHistory(test).send(sender, 'other', ['lost in the net'], { timeoutMs: 1_000 });
+      test.check.between(performance.now() - began, 0, 6_000, 'milliseconds until a call of 1,000 ms ended');
+      await test.until('the silence is noticed', () => waiter.state === 'reconnecting', 40_000);
+      test.server.network.cut();
+      test.server.network.heal();
+      await isBack(test, sender);
+      await waiting.assertWake(sender, 'after');
     },
   },
   {
@@ -153,18 +153,18 @@ export const cases: readonly ConformanceCase[] = [
     title: 'opening without a server fails in time with UNAVAILABLE',
     level: 'MUST',
     rules: ['RA2', 'RA1'],
-    powers,
+    harnessFeatures,
     timeoutMs: 90_000,
-    async run(lab) {
-      const { wire } = lab.server;
+    async run(test) {
+      const { network } = test.server;
       for (const fault of ['block', 'halfOpen'] as const) {
-        wire[fault]();
-        const opening = lab.open();
+        network[fault]();
+        const opening = test.open();
         const late = `opening did not end within 40 s after ${fault}`;
-        await lab.check.rejects(within(40_000, late, opening), ['UNAVAILABLE', 'TIMEOUT'], `opening after ${fault}`);
-        wire.heal();
+        await test.check.rejects(within(40_000, late, opening), ['UNAVAILABLE', 'TIMEOUT'], `opening after ${fault}`);
+        network.heal();
       }
-      await useIt(lab, await lab.open());
+      await useIt(test, await test.open());
     },
   },
   {
@@ -173,16 +173,16 @@ export const cases: readonly ConformanceCase[] = [
     title: 'when one of several servers is down, clients continue with the others, and new clients find them',
     level: 'MUST',
     rules: ['RA2'],
-    powers: ['server', 'spare'],
+    harnessFeatures: ['server', 'spare'],
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await useIt(lab, transport);
-      await lab.server.kill();
-      await isBack(lab, transport, 40_000);
-      await useIt(lab, transport);
-      await useIt(lab, await lab.open());
-      await lab.server.start();
+    async run(test) {
+      const transport = await test.transport();
+      await useIt(test, transport);
+      await test.server.kill();
+      await isBack(test, transport, 40_000);
+      await useIt(test, transport);
+      await useIt(test, await test.open());
+      await test.server.start();
     },
   },
   {
@@ -191,16 +191,16 @@ export const cases: readonly ConformanceCase[] = [
     title: 'every call in flight when the server is killed ends in time and reports its outcome',
     level: 'MUST',
     rules: ['RA2', 'RD2'],
-    powers,
+    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await useIt(lab, transport);
+    async run(test) {
+      const transport = await test.transport();
+      await useIt(test, transport);
       const { queues, topics, kv, admin } = transport;
       const body = Buffer.from('under way');
       const bound = { timeoutMs: 1_500 };
-      lab.server.pause();
+      test.server.pause();
       const calls: Record<string, Promise<unknown>> = {
         send: queues.send('work', [{ body }], bound),
         publish: topics.publish('news', [{ body }], bound),
@@ -212,17 +212,17 @@ export const cases: readonly ConformanceCase[] = [
         browse: admin.browse('work', bound),
       };
       const began = performance.now();
-      const ends = Object.entries(calls).map(async ([what, call]) => [what, await endOf(lab, what, call)] as const);
-      await lab.server.kill();
+      const ends = Object.entries(calls).map(async ([what, call]) => [what, await endOf(test, what, call)] as const);
+      await test.server.kill();
       const all = await within(15_000, 'a call did not end within 15 s', Promise.all(ends));
-      lab.check.between(performance.now() - began, 0, 15_000, 'milliseconds until all ended');
-      lab.check.equal(
+      test.check.between(performance.now() - began, 0, 15_000, 'milliseconds until all ended');
+      test.check.equal(
         all.filter(([, end]) => end === 'done'),
         [],
         'done while the server was down',
       );
-      await lab.server.start();
-      await isBack(lab, transport);
+      await test.server.start();
+      await isBack(test, transport);
     },
   },
   {
@@ -231,14 +231,14 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a server frozen for longer than a lease recovers without a double effect',
     level: 'MUST',
     rules: ['RA2', 'RQ2', 'RQ3'],
-    powers,
+    harnessFeatures,
     timeoutMs: 90_000,
-    async run(lab) {
-      const load = new BackgroundLoad(lab);
+    async run(test) {
+      const load = new BackgroundLoad(test);
       await load.start({ leaseMs: 1_000 });
-      lab.server.pause();
+      test.server.pause();
       await new Promise((resolve) => setTimeout(resolve, 2_500));
-      lab.server.resume();
+      test.server.resume();
       await load.recovers();
       await load.finish();
     },
@@ -249,24 +249,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'two hundred clients reconnect soon after a restart of their server, each with its mailbox',
     level: 'MUST',
     rules: ['RA2', 'RQ8'],
-    powers,
+    harnessFeatures,
     alone: true,
     timeoutMs: 120_000,
     notApplicable: keepsNothing,
-    async run(lab) {
-      const sender = await lab.transport();
-      const clients = await Promise.all(Array.from({ length: 200 }, () => lab.open()));
+    async run(test) {
+      const sender = await test.transport();
+      const clients = await Promise.all(Array.from({ length: 200 }, () => test.open()));
       const mailboxes = clients.map((_, index) => `mail.${index}`);
       const woken = clients.map((client, index) =>
         client.queues.receive(mailboxes[index] ?? '', { waitMs: Number.POSITIVE_INFINITY }),
       );
-      await lab.server.kill();
-      await lab.server.start();
-      await isBack(lab, sender);
-      for (const mailbox of mailboxes) await lab.send(sender, mailbox, [{ body: Buffer.from(mailbox) }]);
+      await test.server.kill();
+      await test.server.start();
+      await isBack(test, sender);
+      for (const mailbox of mailboxes) await test.send(sender, mailbox, [{ body: Buffer.from(mailbox) }]);
       const got = await within(40_000, 'not all 200 clients were back within 40 s', Promise.all(woken));
-      lab.check.equal(
-        got.map(([delivery]) => delivery && lab.text(delivery)),
+      test.check.equal(
+        got.map(([delivery]) => delivery && test.text(delivery)),
         mailboxes,
         'messages of each client',
       );
@@ -278,63 +278,63 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a client reports loss, recovery and close of its connection in order',
     level: 'MUST',
     rules: ['RA2', 'RA3'],
-    powers,
+    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
-    async run(lab) {
-      const transport = await lab.open();
+    async run(test) {
+      const transport = await test.open();
       const changes: StateChange[] = [];
       transport.onState((change) => changes.push(change));
       for (let round = 0; round < 2; round += 1) {
-        lab.server.wire.block();
-        await lab.until('it reports `reconnecting`', () => transport.state === 'reconnecting', BACK_MS);
-        lab.server.wire.heal();
-        await lab.until('it reports `open`', () => transport.state === 'open', BACK_MS);
+        test.server.network.block();
+        await test.until('it reports `reconnecting`', () => transport.state === 'reconnecting', BACK_MS);
+        test.server.network.heal();
+        await test.until('it reports `open`', () => transport.state === 'open', BACK_MS);
       }
       await transport.close();
       const states = changes.map(({ state }) => state);
       const loss = ['reconnecting', 'open'];
-      lab.check.equal(states, [...loss, ...loss, 'closing', 'closed'], 'the changes');
+      test.check.equal(states, [...loss, ...loss, 'closing', 'closed'], 'the changes');
       for (const { state, error } of changes)
-        if (state === 'reconnecting') lab.check.equal(error?.code, 'UNAVAILABLE', 'error code of the loss');
+        if (state === 'reconnecting') test.check.equal(error?.code, 'UNAVAILABLE', 'error code of the loss');
     },
   },
 ];
 
-async function strike({ server }: Lab, fault: 'cut' | 'restart' | 'kill'): Promise<void> {
-  if (fault === 'cut') return server.wire.cut();
+async function strike({ server }: TestContext, fault: 'cut' | 'restart' | 'kill'): Promise<void> {
+  if (fault === 'cut') return server.network.cut();
   await (fault === 'kill' ? server.kill() : server.stop());
   await server.start();
 }
 
 /** Resolves when a call succeeds again. */
-async function isBack(lab: Lab, transport: Transport, withinMs = BACK_MS): Promise<void> {
+async function isBack(test: TestContext, transport: Transport, withinMs = BACK_MS): Promise<void> {
   const asks = (): Promise<boolean> =>
     transport.kv.get('anything', { timeoutMs: 2_000 }).then(
       () => true,
       () => false,
     );
-  await lab.until('the client is back', asks, withinMs);
+  await test.until('the client is back', asks, withinMs);
 }
 
-async function useIt(lab: Lab, transport: Transport): Promise<void> {
-  await lab.send(transport, 'used', lab.messages(1));
-  await lab.ack(transport, await lab.receive(transport, 'used', 1));
+async function useIt(test: TestContext, transport: Transport): Promise<void> {
+  await test.send(transport, 'used', test.messages(1));
+  await test.ack(transport, await test.receive(transport, 'used', 1));
 }
 
-async function endOf(lab: Lab, what: string, call: Promise<unknown>): Promise<string> {
+async function endOf(test: TestContext, what: string, call: Promise<unknown>): Promise<string> {
   const results = await call.then(
     (value) => (Array.isArray(value) ? value : []) as readonly { readonly status?: string; readonly error?: unknown }[],
     (error: unknown) => [{ error }],
   );
   for (const { error } of results) {
     if (error === undefined) continue;
-    const { code } = await lab.check.rejects(Promise.reject(error), ['UNAVAILABLE', 'TIMEOUT'], what);
+    const { code } = await test.check.rejects(Promise.reject(error), ['UNAVAILABLE', 'TIMEOUT'], what);
     return code;
   }
   return 'done';
 }
 
-function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
+function keepsNothing({ durability }: TestContext['capabilities']): string | undefined {
   return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

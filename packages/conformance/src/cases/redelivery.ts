@@ -3,7 +3,7 @@
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts } from '../steps/consuming.ts';
-import { deadLetters, holds } from '../steps/queue-view.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Ack/nack/visibility';
 
@@ -15,25 +15,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ2'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { leaseMs: 300 });
-      await lab.send(transport, 'work', lab.messages(1));
+      await test.send(transport, 'work', test.messages(1));
       const seen: number[] = [];
       const next = async (): Promise<Delivery[]> => {
-        const delivery = await receiveOne(lab, transport, 'work');
+        const delivery = await receiveOne(test, transport, 'work');
         seen.push(delivery.attempt);
         return [delivery];
       };
-      await settle(lab, transport, await next(), { action: 'release' });
-      await settle(lab, transport, await next(), { action: 'retry' });
+      await settle(test, transport, await next(), { action: 'release' });
+      await settle(test, transport, await next(), { action: 'retry' });
       await next();
       const afterLease = await next();
-      await settle(lab, transport, afterLease, { action: 'extend' });
-      await settle(lab, transport, afterLease, { action: 'release' });
-      await settle(lab, transport, await next(), { action: 'retry', delayMs: 20 });
-      await lab.ack(transport, await next());
-      lab.check.equal(seen, [1, 1, 2, 3, 3, 4], 'attempts');
+      await settle(test, transport, afterLease, { action: 'extend' });
+      await settle(test, transport, afterLease, { action: 'release' });
+      await settle(test, transport, await next(), { action: 'retry', delayMs: 20 });
+      await test.ack(transport, await next());
+      test.check.equal(seen, [1, 1, 2, 3, 3, 4], 'attempts');
     },
   },
   {
@@ -42,18 +42,18 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the attempt number identifies exactly the messages that were delivered before',
     level: 'MUST',
     rules: ['RQ2'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(10));
-      const held = await lab.receive(transport, 'work', 8);
-      await settle(lab, transport, [held[1], held[4], held[6]].filter(isThere), { action: 'retry' });
-      await settle(lab, transport, [held[0], held[2], held[3], held[5], held[7]].filter(isThere), {
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(10));
+      const held = await test.receive(transport, 'work', 8);
+      await settle(test, transport, [held[1], held[4], held[6]].filter(isThere), { action: 'retry' });
+      await settle(test, transport, [held[0], held[2], held[3], held[5], held[7]].filter(isThere), {
         action: 'release',
       });
-      const got = await lab.receive(await lab.open(), 'work', 10);
+      const got = await test.receive(await test.open(), 'work', 10);
       const again = got.filter(({ attempt }) => attempt > 1);
-      lab.check.equal(texts(lab, again).sort(), ['m1', 'm4', 'm6'], 'delivered before');
-      lab.check.ok(
+      test.check.equal(texts(test, again).sort(), ['m1', 'm4', 'm6'], 'delivered before');
+      test.check.ok(
         got.every(({ attempt }) => attempt <= 2),
         'no message has more than two attempts',
       );
@@ -65,19 +65,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'attempts of a delayed retry keep counting up to the limit',
     level: 'MUST',
     rules: ['RQ2', 'RQ5'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(1, { maxAttempts: 3 }));
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(1, { maxAttempts: 3 }));
       for (const attempt of [1, 2, 3]) {
-        const delivery = await receiveOne(lab, transport, 'work');
-        lab.check.equal(delivery.attempt, attempt, 'attempt');
-        await settle(lab, transport, [delivery], { action: 'retry', delayMs: 40, reason: `failure ${attempt}` });
+        const delivery = await receiveOne(test, transport, 'work');
+        test.check.equal(delivery.attempt, attempt, 'attempt');
+        await settle(test, transport, [delivery], { action: 'retry', delayMs: 40, reason: `failure ${attempt}` });
       }
-      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const [letter] = await deadLetters(test, transport, 'work', 1);
       const expected = [1, 2, 3].map((attempt) => [attempt, 'retry', `failure ${attempt}`]);
       const history = letter?.history.map(({ attempt, outcome, reason }) => [attempt, outcome, reason]);
-      lab.check.equal(history, expected, 'its history');
-      await lab.nothing(transport, 'work', lab.beyond(150));
+      test.check.equal(history, expected, 'its history');
+      await test.nothing(transport, 'work', test.beyond(150));
     },
   },
   {
@@ -87,18 +87,18 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RQ4'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(2));
-      const first = await receiveOne(lab, transport, 'work');
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(2));
+      const first = await receiveOne(test, transport, 'work');
       const began = performance.now();
-      await settle(lab, transport, [first], { action: 'retry', delayMs: 300 });
-      lab.check.equal(lab.text(await receiveOne(lab, transport, 'work')), 'm1', 'messages ahead of it');
-      await holds(lab, transport, 'work', { delayed: 1, ready: 0 });
-      const again = await receiveOne(lab, await lab.open(), 'work');
+      await settle(test, transport, [first], { action: 'retry', delayMs: 300 });
+      test.check.equal(test.text(await receiveOne(test, transport, 'work')), 'm1', 'messages ahead of it');
+      await assertCounts(test, transport, 'work', { delayed: 1, ready: 0 });
+      const again = await receiveOne(test, await test.open(), 'work');
       const tookMs = performance.now() - began;
-      lab.check.between(tookMs, 300 - ROUNDING_MS, lab.beyond(300) + 3_000, 'the way back');
-      lab.check.equal([lab.text(again), again.attempt], ['m0', 2], 'redelivered messages');
+      test.check.between(tookMs, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the way back');
+      test.check.equal([test.text(again), again.attempt], ['m0', 2], 'redelivered messages');
     },
   },
   {
@@ -107,34 +107,34 @@ export const cases: readonly ConformanceCase[] = [
     title: 'hundreds of failures lose and duplicate no message',
     level: 'MUST',
     rules: ['RQ1', 'RQ2'],
-    async run(lab) {
-      const transport = await lab.transport();
-      const ids = idsOf(await lab.send(transport, 'work', lab.messages(200)));
-      const members = [transport, await lab.open(), await lab.open()];
+    async run(test) {
+      const transport = await test.transport();
+      const ids = idsOf(await test.send(transport, 'work', test.messages(200)));
+      const members = [transport, await test.open(), await test.open()];
       let left = ids.length;
       const work = async (member: Transport): Promise<void> => {
         while (left > 0) {
           const got = await member.queues.receive('work', { max: 10, waitMs: 50 });
-          lab.recorder.add(got);
+          test.recorder.add(got);
           const good = got.filter(({ attempt }) => attempt === 3);
           left -= good.length;
           await settle(
-            lab,
+            test,
             member,
             got.filter((one) => !good.includes(one)),
             { action: 'retry' },
           );
-          await settle(lab, member, good, { action: 'ack' });
+          await settle(test, member, good, { action: 'ack' });
         }
       };
       await Promise.all(members.map(work));
-      lab.check.equal(lab.recorder.repeated(), [], 'attempts that were delivered twice');
-      lab.check.equal(
-        [lab.recorder.lost(ids), lab.recorder.all.length],
+      test.check.equal(test.recorder.repeated(), [], 'attempts that were delivered twice');
+      test.check.equal(
+        [test.recorder.lost(ids), test.recorder.all.length],
         [[], 600],
         'lost messages, and all deliveries',
       );
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -143,21 +143,25 @@ export const cases: readonly ConformanceCase[] = [
     title: "a consumer's changes to a message object do not appear in its redelivery",
     level: 'MUST',
     rules: ['RA5', 'RQ1'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', [{ body: Buffer.from('original'), headers: { kind: 'original' } }]);
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', [{ body: Buffer.from('original'), headers: { kind: 'original' } }]);
       for (let round = 1; round <= 3; round += 1) {
-        const delivery = await receiveOne(lab, transport, 'work');
-        lab.check.equal([lab.text(delivery), delivery.headers['kind']], ['original', 'original'], `attempt ${round}`);
+        const delivery = await receiveOne(test, transport, 'work');
+        test.check.equal([test.text(delivery), delivery.headers['kind']], ['original', 'original'], `attempt ${round}`);
         delivery.body.fill(0);
         spoilHeaders(delivery);
-        await settle(lab, transport, [delivery], { action: round === 3 ? 'reject' : 'retry' });
+        await settle(test, transport, [delivery], { action: round === 3 ? 'reject' : 'retry' });
       }
-      const [letter] = await deadLetters(lab, transport, 'work', 1);
+      const [letter] = await deadLetters(test, transport, 'work', 1);
       letter?.message.body.fill(0);
       await transport.admin.redrive('work');
-      const [redriven] = await consume(lab, transport, 'work', 1);
-      lab.check.equal(redriven && [lab.text(redriven), redriven.headers['kind']], ['original', 'original'], 'redriven');
+      const [redriven] = await consume(test, transport, 'work', 1);
+      test.check.equal(
+        redriven && [test.text(redriven), redriven.headers['kind']],
+        ['original', 'original'],
+        'redriven',
+      );
     },
   },
 ];

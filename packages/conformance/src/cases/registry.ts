@@ -3,9 +3,9 @@
 import type { Agent, AgentInfo, Bus } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { reached } from '../steps/consuming.ts';
-import { outlives } from '../steps/min-lifetime.ts';
-import { LONG } from '../steps/requesting.ts';
+import { waitUntil } from '../steps/consuming.ts';
+import { minLifetime } from '../steps/min-lifetime.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { namesOf } from '../steps/summary.ts';
 
 const group = 'Registry/heartbeat';
@@ -19,31 +19,31 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RQ9'],
     smoke: true,
-    async run(lab) {
-      const [bus, other] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [bus, other] = [await test.bus(), await test.bus()];
       const before = Date.now();
       const options = { capabilities: ['review', 'build'], maxConcurrent: 7, note: 'first of its kind' };
       const agent = await bus.agent('@worker.one', options);
       await bus.agent('@worker.two');
       const [one, ...more] = await other.agents();
-      lab.check.equal([one?.name, namesOf(more)], ['@worker.one', ['@worker.two']], 'names');
+      test.check.equal([one?.name, namesOf(more)], ['@worker.one', ['@worker.two']], 'names');
       const { online, capabilities, limit, note, instances } = one ?? ({} as AgentInfo);
-      lab.check.equal(
+      test.check.equal(
         [online, capabilities, limit, note],
         [true, ['build', 'review'], 7, options.note],
         'registered fields',
       );
-      lab.check.equal([instances.length, instances[0]?.instance], [1, agent.instance], 'instances');
-      lab.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
-      await lab.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting an online agent');
+      test.check.equal([instances.length, instances[0]?.instance], [1, agent.instance], 'instances');
+      test.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
+      await test.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting an online agent');
       await agent.close();
-      lab.check.equal(namesOf(await other.agents({ online: true })), ['@worker.two'], 'online');
+      test.check.equal(namesOf(await other.agents({ online: true })), ['@worker.two'], 'online');
       const [offline] = await other.agents({ online: false });
-      lab.check.equal([offline?.name, offline?.limit, offline?.instances], ['@worker.one', 0, []], 'offline');
+      test.check.equal([offline?.name, offline?.limit, offline?.instances], ['@worker.one', 0, []], 'offline');
       const forgotten = [await other.forgetAgent('@worker.one'), await other.forgetAgent('@worker.one')];
-      lab.check.equal(forgotten, [true, false], 'forgotten, once');
-      lab.check.equal(namesOf(await bus.agents()), ['@worker.two'], 'remaining agents');
-      await lab.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to a forgotten agent');
+      test.check.equal(forgotten, [true, false], 'forgotten, once');
+      test.check.equal(namesOf(await bus.agents()), ['@worker.two'], 'remaining agents');
+      await test.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to a forgotten agent');
     },
   },
   {
@@ -52,27 +52,27 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an agent that registers again keeps its mail, its dead letters and its registration time',
     level: 'MUST',
     rules: ['RE1', 'RQ1'],
-    async run(lab) {
-      const [bus, sender] = [await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [bus, sender] = [await test.bus(), await test.bus()];
       const first = await bus.agent('@worker', { capabilities: ['old'] });
       const [before] = await sender.agents();
       await first.close();
       await sender.send('@worker', 'parked', 'while away');
-      await lab.until('a later time', () => Date.now() > (before?.registeredAt ?? 0));
-      const second = await (await lab.bus()).agent('@worker', { capabilities: ['new'] });
+      await test.until('a later time', () => Date.now() > (before?.registeredAt ?? 0));
+      const second = await (await test.bus()).agent('@worker', { capabilities: ['new'] });
       const [after] = await sender.agents();
-      lab.check.equal([after?.name, after?.registeredAt], [before?.name, before?.registeredAt], 'identity');
-      lab.check.equal([after?.capabilities, after?.online], [['new'], true], 'changes');
-      lab.check.ok(second.instance !== first.instance, 'the instance is another');
-      const third = await (await lab.bus()).agent('@worker', { capabilities: ['more'] });
+      test.check.equal([after?.name, after?.registeredAt], [before?.name, before?.registeredAt], 'identity');
+      test.check.equal([after?.capabilities, after?.online], [['new'], true], 'changes');
+      test.check.ok(second.instance !== first.instance, 'the instance is another');
+      const third = await (await test.bus()).agent('@worker', { capabilities: ['more'] });
       const [both] = await sender.agents();
-      lab.check.equal(
+      test.check.equal(
         [both?.instances.length, both?.capabilities, both?.registeredAt],
         [2, ['more', 'new'], before?.registeredAt],
         'two instances of one agent',
       );
       const mail = [...(await second.receive()), ...(await third.receive())];
-      lab.check.equal(
+      test.check.equal(
         mail.map(({ type, body }) => [type, body]),
         [['parked', 'while away']],
         'its mail',
@@ -86,25 +86,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE2'],
     alone: true,
-    async run(lab) {
-      const [bus, one, two] = [await lab.bus({ presenceTtlMs: 450 }), await lab.bus(), await lab.bus()];
+    async run(test) {
+      const [bus, one, two] = [await test.bus({ presenceTtlMs: 450 }), await test.bus(), await test.bus()];
       await bus.agent('@early');
       const told: [string[], string[]] = [[], []];
       for (const [index, watching] of [one, two].entries())
         await watching.watchAgents(({ kind, agent }) => void told[index]?.push(`${agent.name} ${kind}`));
-      lab.check.equal(told[0], ['@early online'], 'changes for agents that were online before');
+      test.check.equal(told[0], ['@early online'], 'changes for agents that were online before');
       const expected = ['@early online'];
       for (let round = 0; round < 3; round += 1) {
         const agents = await Promise.all(['@a', '@b'].map((name) => bus.agent(`${name}.${round}`)));
         expected.push(...agents.map(({ name }) => `${name} online`));
-        await reached(lab, performance.now() + 550);
+        await waitUntil(test, performance.now() + 550);
         await Promise.all(agents.map((agent) => agent.close()));
         expected.push(...agents.map(({ name }) => `${name} offline`));
       }
-      await lab.until('all changes are reported', () => told.every((list) => list.length >= expected.length));
-      await reached(lab, performance.now() + 550);
-      for (const list of told) lab.check.equal(list.toSorted(), expected.toSorted(), 'changes seen by a watcher');
-      for (const list of told) lab.check.ok(inTurn(list), `coming before going: ${list.join(', ')}`);
+      await test.until('all changes are reported', () => told.every((list) => list.length >= expected.length));
+      await waitUntil(test, performance.now() + 550);
+      for (const list of told) test.check.equal(list.toSorted(), expected.toSorted(), 'changes seen by a watcher');
+      for (const list of told) test.check.ok(inTurn(list), `coming before going: ${list.join(', ')}`);
     },
   },
   {
@@ -113,22 +113,26 @@ export const cases: readonly ConformanceCase[] = [
     title: 'agents are found by capability, and the least loaded one is selected',
     level: 'MUST',
     rules: ['RE2'],
-    async run(lab) {
-      const bus = await lab.bus();
+    async run(test) {
+      const bus = await test.bus();
       const able = (name: string, ...capabilities: string[]) => bus.agent(name, { capabilities, maxConcurrent: 1 });
       const agents = [await able('@ts', 'ts', 'js'), await able('@js', 'js'), await able('@go', 'go')];
       const gone = await able('@gone', 'js', 'rust');
       await gone.close();
       const named = async (capability: string) => namesOf(await bus.agents({ capability, online: true }));
       const found = [await named('js'), await named('ts'), await named('rust'), await named('j')];
-      lab.check.equal(found, [['@js', '@ts'], ['@ts'], [], []], 'found by js, ts, rust and j');
-      lab.check.equal(namesOf(await bus.agents({ capability: 'rust' })), ['@gone'], 'found offline');
+      test.check.equal(found, [['@js', '@ts'], ['@ts'], [], []], 'found by js, ts, rust and j');
+      test.check.equal(namesOf(await bus.agents({ capability: 'rust' })), ['@gone'], 'found offline');
       const sent = await Promise.all(Array.from({ length: 8 }, () => bus.send({ capability: 'js' }, 'job')));
       const counts = ['@js', '@ts'].map((name) => sent.filter(({ to }) => to === name).length);
-      lab.check.equal(counts, [4, 4], 'jobs for each of two');
+      test.check.equal(counts, [4, 4], 'jobs for each of two');
       for (const agent of agents) agent.handle('who', () => agent.name);
-      lab.check.equal(await bus.request({ capability: 'go' }, 'who', null, LONG), '@go', 'responding agent');
-      await lab.check.rejects(bus.send({ capability: 'rust' }, 'job'), 'NO_RESPONDER', 'a capability without an agent');
+      test.check.equal(await bus.request({ capability: 'go' }, 'who', null, LONG_TIMEOUT), '@go', 'responding agent');
+      await test.check.rejects(
+        bus.send({ capability: 'rust' }, 'job'),
+        'NO_RESPONDER',
+        'a capability without an agent',
+      );
     },
   },
   {
@@ -140,14 +144,14 @@ export const cases: readonly ConformanceCase[] = [
     alone: true,
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
-    async run(lab) {
-      const right = await lab.agent('@right', { ttlMs: 600 });
+    async run(test) {
+      const right = await test.agent('@right', { ttlMs: 600 });
       right.handle('who', () => '@right');
-      const buses: Bus[] = [await lab.bus()];
+      const buses: Bus[] = [await test.bus()];
       const agents: Agent[] = [right];
       for (const offset of [5 * HOUR_MS, -5 * HOUR_MS]) {
         await withWallClock(offset, async () => {
-          const bus = await lab.bus();
+          const bus = await test.bus();
           const name = offset > 0 ? '@ahead' : '@behind';
           const agent = await bus.agent(name, { ttlMs: 600 });
           agent.handle('who', () => name);
@@ -156,13 +160,13 @@ export const cases: readonly ConformanceCase[] = [
         });
       }
       const all = ['@ahead', '@behind', '@right'];
-      await outlives(lab, () => everybodySees(buses, all), performance.now() + 1_000);
+      await minLifetime(test, () => everybodySees(buses, all), performance.now() + 1_000);
       for (const agent of agents) {
-        const answers = all.map((name) => agent.request(name, 'who', null, LONG));
-        lab.check.equal(await Promise.all(answers), all, `responding agent for ${agent.name}`);
+        const replies = all.map((name) => agent.request(name, 'who', null, LONG_TIMEOUT));
+        test.check.equal(await Promise.all(replies), all, `responding agent for ${agent.name}`);
       }
       await Promise.all(agents.map((agent) => agent.close()));
-      lab.check.ok(await everybodySees(buses, []), 'no agent is online');
+      test.check.ok(await everybodySees(buses, []), 'no agent is online');
     },
   },
   {
@@ -172,22 +176,22 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RE1', 'RE2', 'RQ9'],
     timeoutMs: 60_000,
-    async run(lab) {
-      const buses = await Promise.all(Array.from({ length: 4 }, () => lab.bus({ presenceTtlMs: 30_000 })));
+    async run(test) {
+      const buses = await Promise.all(Array.from({ length: 4 }, () => test.bus({ presenceTtlMs: 30_000 })));
       const names = Array.from({ length: 1_000 }, (_, index) => `@crowd.${String(index).padStart(4, '0')}`);
-      const [first = await lab.bus()] = buses;
+      const [first = await test.bus()] = buses;
       const agents = await Promise.all(names.map((name, index) => (buses[index % 4] ?? first).agent(name)));
-      lab.check.equal(namesOf(await first.agents({ online: true })), names, 'online agents');
+      test.check.equal(namesOf(await first.agents({ online: true })), names, 'online agents');
       for (let index = 0; index < 1_000; index += 97) await first.send(names[index] ?? '', 'mail', index);
       for (const [index, agent] of agents.entries()) {
         if (index % 97 !== 0 && index % 101 !== 0) continue;
         const mail = await agent.receive({ max: 5 });
         const bodies = mail.map(({ body }) => body);
-        lab.check.equal(bodies, index % 97 === 0 ? [index] : [], `mail of ${agent.name}`);
+        test.check.equal(bodies, index % 97 === 0 ? [index] : [], `mail of ${agent.name}`);
         await mail[0]?.ack();
       }
       await Promise.all(agents.slice(0, 900).map((agent) => agent.close()));
-      lab.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'remaining agents');
+      test.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'remaining agents');
     },
   },
 ];

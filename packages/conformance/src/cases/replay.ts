@@ -2,8 +2,8 @@
 
 import type { From, Subscription, TopicEvent, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, reached, settle, texts } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { consume, idsOf, settle, texts, waitUntil } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const group = 'Replay/offset';
@@ -16,24 +16,24 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT3'],
     smoke: true,
-    async run(lab) {
-      const [publisher, reader] = [await lab.transport(), await lab.open()];
-      const early = await publish(lab, publisher, 'news', lab.messages(6, {}, 'early'));
-      const gapMs = 25 + 2 * lab.capabilities.granularityMs;
-      await reached(lab, performance.now() + gapMs);
+    async run(test) {
+      const [publisher, reader] = [await test.transport(), await test.open()];
+      const early = await publish(test, publisher, 'news', test.messages(6, {}, 'early'));
+      const gapMs = 25 + 2 * test.capabilities.granularityMs;
+      await waitUntil(test, performance.now() + gapMs);
       const time = Date.now();
-      await reached(lab, performance.now() + gapMs);
-      await publishTexts(lab, publisher, 'news', 4, 'late');
+      await waitUntil(test, performance.now() + gapMs);
+      await publishTexts(test, publisher, 'news', 4, 'late');
       const after = (at: number): From => ({ after: early[at]?.position ?? '' });
       const froms: From[] = ['start', after(0), after(3), after(5), { time }, { time: 0 }, 'new'];
-      const logs = await Promise.all(froms.map((from) => follow(lab, reader, 'news', { from })));
-      await publishTexts(lab, publisher, 'news', 1, 'next');
-      const all = [...texts(lab, lab.messages(6, {}, 'early')), 'late0', 'late1', 'late2', 'late3', 'next0'];
+      const logs = await Promise.all(froms.map((from) => follow(test, reader, 'news', { from })));
+      await publishTexts(test, publisher, 'news', 1, 'next');
+      const all = [...texts(test, test.messages(6, {}, 'early')), 'late0', 'late1', 'late2', 'late3', 'next0'];
       const expected = [all, all.slice(1), all.slice(4), all.slice(6), all.slice(6), all, ['next0']];
       for (const [at, log] of logs.entries()) {
         await log.has(expected[at] ?? [], `events from ${JSON.stringify(froms[at])}`);
       }
-      lab.check.equal(await reader.admin.topics(), [{ name: 'news', events: 11 }], 'topics and their events');
+      test.check.equal(await reader.admin.topics(), [{ name: 'news', events: 11 }], 'topics and their events');
     },
   },
   {
@@ -43,21 +43,21 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT3', 'RT5'],
     smoke: true,
-    async run(lab) {
-      const [publisher, reader] = [await lab.transport(), await lab.open()];
-      const history = await publishTexts(lab, publisher, 'news', 300, 'h');
+    async run(test) {
+      const [publisher, reader] = [await test.transport(), await test.open()];
+      const history = await publishTexts(test, publisher, 'news', 300, 'h');
       const logs: Promise<Awaited<ReturnType<typeof follow>>>[] = [];
       const live: string[] = [];
       for (let round = 0; round < 60; round += 1) {
-        const calls = publishTexts(lab, publisher, 'news', 5, `${round}.`);
-        if (round % 10 === 3) logs.push(follow(lab, reader, 'news', { from: 'start', max: 1 + round }));
+        const calls = publishTexts(test, publisher, 'news', 5, `${round}.`);
+        if (round % 10 === 3) logs.push(follow(test, reader, 'news', { from: 'start', max: 1 + round }));
         if (round === 25) await reader.topics.bind('bound', 'news', { from: 'start' });
         live.push(...(await calls));
       }
       for (const log of logs) await (await log).has([...history, ...live], 'events of a reader that joined on the way');
-      const queued = texts(lab, await consume(lab, reader, 'bound', 600));
-      lab.check.equal(queued.sort(), [...history, ...live].sort(), 'events of the queue that was bound on the way');
-      await lab.nothing(reader, 'bound', 100);
+      const queued = texts(test, await consume(test, reader, 'bound', 600));
+      test.check.equal(queued.sort(), [...history, ...live].sort(), 'events of the queue that was bound on the way');
+      await test.nothing(reader, 'bound', 100);
     },
   },
   {
@@ -66,20 +66,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'each reader has its own position: a reader that is slow, stops or resumes does not move another',
     level: 'MUST',
     rules: ['RT3', 'RT5'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
-      const early = await publishTexts(lab, publisher, 'news', 20, 'early');
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
+      const early = await publishTexts(test, publisher, 'news', 20, 'early');
       for (const queue of ['one', 'two']) await publisher.topics.bind(queue, 'news', { from: 'start' });
-      const whole = await follow(lab, client, 'news', { from: 'start' });
-      const stopped = await readSome(lab, client, 'start', 7);
-      await consume(lab, client, 'one', 20);
-      const late = await publishTexts(lab, publisher, 'news', 20, 'late');
+      const whole = await follow(test, client, 'news', { from: 'start' });
+      const stopped = await readSome(test, client, 'start', 7);
+      await consume(test, client, 'one', 20);
+      const late = await publishTexts(test, publisher, 'news', 20, 'late');
       await whole.has([...early, ...late], 'the reader that reads all');
-      const rest = await follow(lab, publisher, 'news', { from: { after: stopped.position ?? '' } });
+      const rest = await follow(test, publisher, 'news', { from: { after: stopped.position ?? '' } });
       await rest.has([...early.slice(7), ...late], 'the resuming reader');
-      lab.check.equal(stopped.texts, early.slice(0, 7), 'events read before');
-      lab.check.equal(texts(lab, await consume(lab, client, 'one', 20)), late, 'the queue that was read');
-      lab.check.equal(texts(lab, await consume(lab, client, 'two', 40)), [...early, ...late], 'the queue that was not');
+      test.check.equal(stopped.texts, early.slice(0, 7), 'events read before');
+      test.check.equal(texts(test, await consume(test, client, 'one', 20)), late, 'the queue that was read');
+      test.check.equal(
+        texts(test, await consume(test, client, 'two', 40)),
+        [...early, ...late],
+        'the queue that was not',
+      );
     },
   },
   {
@@ -89,25 +93,25 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT3', 'RQ1'],
     shows: ['comparablePositions'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
       await publisher.topics.bind('group', 'news');
-      const results = await publish(lab, publisher, 'news', lab.messages(12));
+      const results = await publish(test, publisher, 'news', test.messages(12));
       const order = results.map(({ position }) => position ?? '');
-      const places = await placesOf(lab, client, order.length);
-      lab.check.equal(places, order, 'places after each event');
-      if (lab.capabilities.features.comparablePositions) {
-        lab.check.equal([...order].sort(), order, 'positions, compared as strings');
+      const places = await placesOf(test, client, order.length);
+      test.check.equal(places, order, 'places after each event');
+      if (test.capabilities.features.comparablePositions) {
+        test.check.equal([...order].sort(), order, 'positions, compared as strings');
       }
-      await assertFresh(lab, client);
-      const held = await lab.receive(client, 'group', 12);
-      for (const at of [9, 2, 5]) await settle(lab, client, held.slice(at, at + 1), { action: 'ack' });
+      await assertFresh(test, client);
+      const held = await test.receive(client, 'group', 12);
+      for (const at of [9, 2, 5]) await settle(test, client, held.slice(at, at + 1), { action: 'ack' });
       const late = held.filter((_, at) => ![9, 2, 5].includes(at));
-      await settle(lab, client, late.reverse(), { action: 'release' });
-      const rest = await consume(lab, await lab.open(), 'group', 9);
-      const wanted = lab.messages(12).filter((_, at) => ![9, 2, 5].includes(at));
-      lab.check.equal(texts(lab, rest).sort(), texts(lab, wanted).sort(), 'remaining events of the group');
-      await lab.nothing(client, 'group', 50);
+      await settle(test, client, late.reverse(), { action: 'release' });
+      const rest = await consume(test, await test.open(), 'group', 9);
+      const wanted = test.messages(12).filter((_, at) => ![9, 2, 5].includes(at));
+      test.check.equal(texts(test, rest).sort(), texts(test, wanted).sort(), 'remaining events of the group');
+      await test.nothing(client, 'group', 50);
     },
   },
   {
@@ -116,31 +120,32 @@ export const cases: readonly ConformanceCase[] = [
     title: 'all readers see the same event at each position, in the same order',
     level: 'MUST',
     rules: ['RT3', 'RT1'],
-    async run(lab) {
-      const clients = [await lab.transport(), await lab.open(), await lab.open()];
-      const live = await Promise.all(clients.map((client) => follow(lab, client, 'news')));
+    async run(test) {
+      const clients = [await test.transport(), await test.open(), await test.open()];
+      const live = await Promise.all(clients.map((client) => follow(test, client, 'news')));
       const writers = clients.map(async (client, at) => {
         const results = [];
         for (let round = 0; round < 20; round += 1) {
-          results.push(...(await publish(lab, client, 'news', lab.messages(3, {}, `${at}.${round}.`))));
+          results.push(...(await publish(test, client, 'news', test.messages(3, {}, `${at}.${round}.`))));
         }
         return results;
       });
       const results = (await Promise.all(writers)).flat();
-      if (lab.powers.has('processes')) results.push(...(await (await lab.process()).publish('news', lab.messages(5))));
-      const late = await Promise.all(clients.map((client) => follow(lab, client, 'news', { from: 'start', max: 7 })));
-      for (const log of [...live, ...late]) await lab.until('all events', () => log.events.length >= results.length);
+      if (test.harnessFeatures.has('processes'))
+        results.push(...(await (await test.process()).publish('news', test.messages(5))));
+      const late = await Promise.all(clients.map((client) => follow(test, client, 'news', { from: 'start', max: 7 })));
+      for (const log of [...live, ...late]) await test.until('all events', () => log.events.length >= results.length);
       const [first, ...others] = [...live, ...late].map(({ events }) =>
         events.map(({ id, position }) => `${id} ${position}`),
       );
-      for (const other of others) lab.check.equal(other, first, 'events and positions of two readers');
+      for (const other of others) test.check.equal(other, first, 'events and positions of two readers');
       const told = results.slice(0, 180).map((result) => `${result.id} ${'position' in result ? result.position : ''}`);
-      lab.check.equal(
+      test.check.equal(
         told.filter((one) => !first?.includes(one)),
         [],
         'positions in the results of the publishers',
       );
-      lab.check.equal(new Set(live[0]?.events.map(({ position }) => position)).size, results.length, 'positions');
+      test.check.equal(new Set(live[0]?.events.map(({ position }) => position)).size, results.length, 'positions');
     },
   },
   {
@@ -149,24 +154,24 @@ export const cases: readonly ConformanceCase[] = [
     title: 'reading the history again does not move a group',
     level: 'MUST',
     rules: ['RT3', 'RT5'],
-    async run(lab) {
-      const [publisher, member] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, member] = [await test.transport(), await test.open()];
       await publisher.topics.bind('group', 'news');
-      const sent = await publishTexts(lab, publisher, 'news', 20);
-      await consume(lab, member, 'group', 12, 5);
-      const log = await follow(lab, member, 'news', { from: 'start' });
+      const sent = await publishTexts(test, publisher, 'news', 20);
+      await consume(test, member, 'group', 12, 5);
+      const log = await follow(test, member, 'news', { from: 'start' });
       await log.has(sent, 'the history');
       await publisher.topics.bind('replayed', 'news', { from: 'start' });
       await publisher.topics.bind('group', 'news', { from: 'start' });
-      lab.check.equal(texts(lab, await consume(lab, member, 'replayed', 20)), sent, 'the history in a queue');
-      lab.check.equal(
-        texts(lab, await consume(lab, member, 'group', 8)),
+      test.check.equal(texts(test, await consume(test, member, 'replayed', 20)), sent, 'the history in a queue');
+      test.check.equal(
+        texts(test, await consume(test, member, 'group', 8)),
         sent.slice(12),
         'remaining events of the group',
       );
-      await lab.nothing(member, 'group', 100);
-      const late = await publishTexts(lab, publisher, 'news', 2, 'late');
-      lab.check.equal(texts(lab, await consume(lab, member, 'group', 2)), late, 'next events of the group');
+      await test.nothing(member, 'group', 100);
+      const late = await publishTexts(test, publisher, 'news', 2, 'late');
+      test.check.equal(texts(test, await consume(test, member, 'group', 2)), late, 'next events of the group');
     },
   },
   {
@@ -175,21 +180,21 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a reader that fails after handling and before confirming gets exactly the same events again',
     level: 'MUST',
     rules: ['RT1', 'RT3'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
-      const results = await publish(lab, publisher, 'news', lab.messages(20));
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
+      const results = await publish(test, publisher, 'news', test.messages(20));
       const seen: TopicEvent[] = [];
       const failing = await client.topics.subscribe('news', { from: 'start', max: 4 }, (events) => {
         seen.push(...events);
         if (seen.length > 9) throw new Error('crashed after handling');
       });
       const error = await failing.ended;
-      lab.check.equal([error?.code, error?.message], ['INTERNAL', 'crashed after handling'], 'error of the end');
+      test.check.equal([error?.code, error?.message], ['INTERNAL', 'crashed after handling'], 'error of the end');
       const handled = idsOf(results).indexOf(seen.at(-1)?.id ?? '') + 1;
       const stands = results.findIndex(({ position }) => position === failing.position) + 1;
-      lab.check.between(stands, handled - 4, handled - 1, 'where it stands is before the batch that failed');
-      const rest = await follow(lab, await lab.open(), 'news', { from: { after: failing.position ?? '' } });
-      await rest.has(texts(lab, lab.messages(20)).slice(stands), 'redelivered and remaining events');
+      test.check.between(stands, handled - 4, handled - 1, 'where it stands is before the batch that failed');
+      const rest = await follow(test, await test.open(), 'news', { from: { after: failing.position ?? '' } });
+      await rest.has(texts(test, test.messages(20)).slice(stands), 'redelivered and remaining events');
     },
   },
 ];
@@ -201,11 +206,11 @@ interface Read {
 }
 
 /** Reads `count` events one at a time and closes. */
-async function readSome(lab: Lab, client: Transport, from: From, count: number): Promise<Read> {
+async function readSome(test: TestContext, client: Transport, from: From, count: number): Promise<Read> {
   const read: string[] = [];
   const over = Promise.withResolvers<void>();
   const subscription: Subscription = await client.topics.subscribe('news', { from, max: 1 }, (events) => {
-    read.push(...texts(lab, events));
+    read.push(...texts(test, events));
     if (read.length < count) return;
     over.resolve();
     void subscription.close();
@@ -216,25 +221,25 @@ async function readSome(lab: Lab, client: Transport, from: From, count: number):
 }
 
 /** A subscription without events has a position before the next event, if it has one. */
-async function assertFresh(lab: Lab, client: Transport): Promise<void> {
-  const { subscription } = await follow(lab, client, 'other');
+async function assertFresh(test: TestContext, client: Transport): Promise<void> {
+  const { subscription } = await follow(test, client, 'other');
   const { position } = subscription;
   await subscription.close();
-  const sent = await publishTexts(lab, client, 'other', 2);
+  const sent = await publishTexts(test, client, 'other', 2);
   if (position === undefined) return;
-  const log = await follow(lab, client, 'other', { from: { after: position } });
+  const log = await follow(test, client, 'other', { from: { after: position } });
   await log.has(sent, 'events after the position of a subscription without events');
 }
 
 /** Returns the positions of a subscription after each of `count` events. */
-async function placesOf(lab: Lab, client: Transport, count: number): Promise<(string | undefined)[]> {
+async function placesOf(test: TestContext, client: Transport, count: number): Promise<(string | undefined)[]> {
   const places: (string | undefined)[] = [];
   let began = 0;
   const subscription: Subscription = await client.topics.subscribe('news', { from: 'start', max: 1 }, () => {
     if (began > 0) places.push(subscription.position);
     began += 1;
   });
-  await lab.until('all events are handled', () => began === count);
+  await test.until('all events are handled', () => began === count);
   await new Promise(setImmediate);
   await subscription.close();
   return [...places, subscription.position];

@@ -2,16 +2,16 @@
 
 import type { RequestOptions } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { LONG, pair, untilFired } from '../steps/requesting.ts';
+import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
 const group = 'Request/reply';
 /** Replies in flight to a slow reader: 64 of credit and the buffer of its own side. */
 const MOST_AHEAD = 100;
 /** Error codes of a request whose responder closes during it. */
 const GONE = ['CLOSED', 'NO_RESPONDER', 'HANDLER_FAILED', 'UNAVAILABLE', 'TIMEOUT'] as const;
-const serving = moduleOf('serving');
+const serving = moduleOf('serve-without-reply');
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -22,8 +22,8 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RA1', 'RT1'],
     timeoutMs: 40_000,
     smoke: true,
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       let given = 0;
       const left = new Set<number>();
       service.handle<number>('count', async function* ({ body }, { signal }) {
@@ -31,22 +31,23 @@ export const cases: readonly ConformanceCase[] = [
         for (given = 0; given < body; given += 1) yield given;
         return `counted to ${body}`;
       });
-      const stream = asker.requestStream<number, string>('@service', 'count', 400, { timeoutMs: 35_000 });
+      const stream = requester.requestStream<number, string>('@service', 'count', 400, { timeoutMs: 35_000 });
       let read = 0;
       for await (const part of stream) {
-        lab.check.equal(part, read, 'the next part');
+        test.check.equal(part, read, 'the next part');
         read += 1;
         if (read !== 5) continue;
-        await standsStill(lab, () => given);
-        lab.check.between(given, 5, 5 + MOST_AHEAD, 'sent to a reader that has read five');
+        await standsStill(test, () => given);
+        test.check.between(given, 5, 5 + MOST_AHEAD, 'sent to a reader that has read five');
       }
-      lab.check.equal(read, 400, 'parts');
-      lab.check.equal(await stream.result, 'counted to 400', 'the end');
-      for await (const part of asker.requestStream('@service', 'count', 100_000, LONG)) if (part === 3) break;
-      await lab.until('the handler learns that its reader left', () => left.has(100_000));
-      lab.check.between(given, 3, 3 + MOST_AHEAD, 'sent to a reader that stopped');
-      const last = await asker.request('@service', 'count', 3, LONG);
-      lab.check.equal(last, 'counted to 3', 'the reply without its parts');
+      test.check.equal(read, 400, 'parts');
+      test.check.equal(await stream.result, 'counted to 400', 'the end');
+      for await (const part of requester.requestStream('@service', 'count', 100_000, LONG_TIMEOUT))
+        if (part === 3) break;
+      await test.until('the handler learns that its reader left', () => left.has(100_000));
+      test.check.between(given, 3, 3 + MOST_AHEAD, 'sent to a reader that stopped');
+      const last = await requester.request('@service', 'count', 3, LONG_TIMEOUT);
+      test.check.equal(last, 'counted to 3', 'the reply without its parts');
     },
   },
   {
@@ -55,10 +56,10 @@ export const cases: readonly ConformanceCase[] = [
     title: 'closing a bus ends the requests it made and those it serves, within the close time-out',
     level: 'MUST',
     rules: ['RA3', 'RA1'],
-    async run(lab) {
-      const [asking, answering] = [await lab.bus(), await lab.bus()];
-      const [first, other] = [await asking.agent('@asker'), await lab.agent('@other')];
-      const service = await answering.agent('@service');
+    async run(test) {
+      const [requesting, replying] = [await test.bus(), await test.bus()];
+      const [first, other] = [await requesting.agent('@requester'), await test.agent('@other')];
+      const service = await replying.agent('@service');
       let atWork = 0;
       service.handle('slow', async (_message, { signal }) => {
         atWork += 1;
@@ -66,18 +67,20 @@ export const cases: readonly ConformanceCase[] = [
         return 'too late';
       });
       const began = performance.now();
-      const pending = [first, first, other].map((asker) => asker.request('@service', 'slow', null, LONG));
+      const pending = [first, first, other].map((requester) =>
+        requester.request('@service', 'slow', null, LONG_TIMEOUT),
+      );
       const [one, two, third] = pending.map((request) => request.catch((error: unknown) => error));
-      await lab.until('all are handled', () => atWork === 3);
-      await asking.close();
+      await test.until('all are handled', () => atWork === 3);
+      await requesting.close();
       for (const ended of [one, two]) {
-        await lab.check.rejects(Promise.reject(await ended), 'CLOSED', 'a request of the bus that closed');
+        await test.check.rejects(Promise.reject(await ended), 'CLOSED', 'a request of the bus that closed');
       }
-      await lab.check.rejects(first.request('@service', 'slow', null, LONG), 'CLOSED', 'a request after that');
-      await answering.close({ drainMs: 0 });
+      await test.check.rejects(first.request('@service', 'slow', null, LONG_TIMEOUT), 'CLOSED', 'a request after that');
+      await replying.close({ drainMs: 0 });
       const late = await third;
-      if (late !== 'too late') await lab.check.rejects(Promise.reject(late), GONE, 'a request to the bus that closed');
-      lab.check.between(performance.now() - began, 0, 10_000, 'closing them took');
+      if (late !== 'too late') await test.check.rejects(Promise.reject(late), GONE, 'a request to the bus that closed');
+      test.check.between(performance.now() - began, 0, 10_000, 'closing them took');
     },
   },
   {
@@ -87,24 +90,24 @@ export const cases: readonly ConformanceCase[] = [
       'when a responder is killed the requester learns it within a bound; a durable request goes to another instance',
     level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RA1'],
-    powers: ['processes'],
-    async run(lab) {
-      const asker = await lab.agent('@asker');
-      const doomed = await lab.process();
-      await doomed.run(serving, 'serveForEver', '@service');
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const requester = await test.agent('@requester');
+      const doomed = await test.process();
+      await doomed.run(serving, 'serveWithoutReply', '@service');
       const ask = (options: RequestOptions): Promise<unknown> =>
-        asker.request('@service', 'work', null, options).catch((error: unknown) => error);
-      const [request, durable] = [ask({ timeoutMs: 3_000 }), ask({ ...LONG, durable: true })];
-      await lab.until('both are handled', async () => (await doomed.run<number>(serving, 'atWork')) === 2);
+        requester.request('@service', 'work', null, options).catch((error: unknown) => error);
+      const [request, durable] = [ask({ timeoutMs: 3_000 }), ask({ ...LONG_TIMEOUT, durable: true })];
+      await test.until('both are handled', async () => (await doomed.run<number>(serving, 'startedRequests')) === 2);
       const began = performance.now();
       await doomed.kill();
-      const bus = await lab.bus();
+      const bus = await test.bus();
       const second = await bus.agent('@service', { leaseMs: 500 });
       second.handle('work', ({ type }) => `done: ${type}`);
-      lab.check.equal(await durable, 'done: work', 'the reply of the other instance');
+      test.check.equal(await durable, 'done: work', 'the reply of the other instance');
       const error = await request;
-      await lab.check.rejects(Promise.reject(error), GONE, 'the request that is not durable');
-      lab.check.between(performance.now() - began, 0, 10_000, 'hearing of it took');
+      await test.check.rejects(Promise.reject(error), GONE, 'the request that is not durable');
+      test.check.between(performance.now() - began, 0, 10_000, 'hearing of it took');
     },
   },
   {
@@ -113,9 +116,9 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the first of two replies to a request counts, and the second reaches no other request',
     level: 'MUST',
     rules: ['RQ7', 'RA1'],
-    async run(lab) {
-      const { asker, service } = await pair(lab);
-      const ask = (body: string) => asker.request('@service', 'by hand', body, { ...LONG, durable: true });
+    async run(test) {
+      const { requester, service } = await openPair(test);
+      const ask = (body: string) => requester.request('@service', 'by hand', body, { ...LONG_TIMEOUT, durable: true });
       for (let round = 0; round < 5; round += 1) {
         const first = ask(`first ${round}`);
         const [taken] = await service.receive<string>({ waitMs: 10_000 });
@@ -131,11 +134,11 @@ export const cases: readonly ConformanceCase[] = [
           await message.reply(`again: ${message.body}`);
           await message.ack();
         }
-        lab.check.equal(await first, `one: first ${round}`, 'the first reply');
-        lab.check.equal(await second, `again: second ${round}`, 'the reply to the next request');
+        test.check.equal(await first, `one: first ${round}`, 'the first reply');
+        test.check.equal(await second, `again: second ${round}`, 'the reply to the next request');
       }
-      const { admin } = await lab.transport();
-      await lab.until('no reply is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
+      const { admin } = await test.transport();
+      await test.until('no reply is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
     },
   },
   {
@@ -144,37 +147,39 @@ export const cases: readonly ConformanceCase[] = [
     title: 'the reply queue of a lost requester expires, and a late reply does not bring it back',
     level: 'MUST',
     rules: ['RQ9', 'RA3'],
-    async run(lab) {
-      const [dying, service, transport] = [await lab.bus(), await lab.agent('@service'), await lab.transport()];
-      const asker = await dying.agent('@asker', { ttlMs: 500 });
+    async run(test) {
+      const [dying, service, transport] = [await test.bus(), await test.agent('@service'), await test.transport()];
+      const requester = await dying.agent('@requester', { ttlMs: 500 });
       service.handle('quick', () => 'here');
-      await asker.request('@service', 'quick', null, LONG);
-      const lost = asker.request('@service', 'by hand', 'last', { ...LONG, durable: true }).catch(() => 'lost');
-      const [question] = await service.receive({ waitMs: 10_000 });
+      await requester.request('@service', 'quick', null, LONG_TIMEOUT);
+      const lost = requester
+        .request('@service', 'by hand', 'last', { ...LONG_TIMEOUT, durable: true })
+        .catch(() => 'lost');
+      const [received] = await service.receive({ waitMs: 10_000 });
       await dying.transport.close();
-      lab.check.equal(await lost, 'lost', 'result of the lost request');
+      test.check.equal(await lost, 'lost', 'result of the lost request');
       const left = await transport.admin.queues({ prefix: '$reply.' });
-      lab.check.ok(left.length > 0, 'its reply queue still exists');
+      test.check.ok(left.length > 0, 'its reply queue still exists');
       for (const { name, settings } of left) {
-        lab.check.between(settings.expireIdleMs, 1_000, 604_800_000, `idle expiry of ${name}`);
+        test.check.between(settings.expireIdleMs, 1_000, 604_800_000, `idle expiry of ${name}`);
         await transport.queues.configure(name, { expireIdleMs: 1_000 });
       }
       const gone = async () => (await transport.admin.queues({ prefix: '$reply.' })).length === 0;
-      await lab.until('the reply queues are deleted', gone, lab.beyond(4_000) + lab.capabilities.reclaimMs);
-      await question?.reply('nobody waits');
-      await question?.ack();
-      lab.check.ok(await gone(), 'a late reply does not create a queue');
+      await test.until('the reply queues are deleted', gone, test.beyond(4_000) + test.capabilities.reclaimMs);
+      await received?.reply('nobody waits');
+      await received?.ack();
+      test.check.ok(await gone(), 'a late reply does not create a queue');
       const offline = async () =>
-        (await (await lab.bus()).agents({ online: true })).every(({ name }) => name !== '@asker');
-      await lab.until('it counts as offline', offline);
+        (await (await test.bus()).agents({ online: true })).every(({ name }) => name !== '@requester');
+      await test.until('it counts as offline', offline);
     },
   },
 ];
 
 /** Resolves when the number has stopped changing. */
-async function standsStill(lab: Lab, number: () => number): Promise<void> {
+async function standsStill(test: TestContext, number: () => number): Promise<void> {
   let [seen, since] = [number(), performance.now()];
-  await lab.until('it stands still', () => {
+  await test.until('it stands still', () => {
     if (number() !== seen) [seen, since] = [number(), performance.now()];
     return performance.now() - since > 150;
   });

@@ -2,9 +2,9 @@
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { reached } from '../steps/consuming.ts';
-import { LONG, pair, untilFired } from '../steps/requesting.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { waitUntil } from '../steps/consuming.ts';
+import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
 const group = 'Request/reply';
 
@@ -16,27 +16,31 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       service.handle<{ n: number }>('double', ({ body }) => ({ twice: body.n * 2 }));
       service.handle('who', ({ id, type, from, to, headers, correlationId, hops }) => {
         return { id: typeof id, type, from, to, headers, correlationId, hops };
       });
       service.handle('nothing', () => undefined);
       const numbers = Array.from({ length: 20 }, (_, n) => n);
-      const answers = numbers.map((n) => asker.request('@service', 'double', { n }, LONG));
-      lab.check.equal(
-        await Promise.all(answers),
+      const replies = numbers.map((n) => requester.request('@service', 'double', { n }, LONG_TIMEOUT));
+      test.check.equal(
+        await Promise.all(replies),
         numbers.map((n) => ({ twice: n * 2 })),
-        'answers',
+        'replies',
       );
-      const options = { ...LONG, correlationId: 'order-7', headers: { trace: 'abc' } };
-      lab.check.equal(
-        await asker.request('@service', 'who', null, options),
-        { id: 'string', type: 'who', from: '@asker', to: '@service', ...withoutTime(options), hops: 0 },
+      const options = { ...LONG_TIMEOUT, correlationId: 'order-7', headers: { trace: 'abc' } };
+      test.check.equal(
+        await requester.request('@service', 'who', null, options),
+        { id: 'string', type: 'who', from: '@requester', to: '@service', ...withoutTime(options), hops: 0 },
         'message of the handler',
       );
-      lab.check.equal(await asker.request('@service', 'nothing', undefined, LONG), undefined, 'an empty reply');
+      test.check.equal(
+        await requester.request('@service', 'nothing', undefined, LONG_TIMEOUT),
+        undefined,
+        'an empty reply',
+      );
     },
   },
   {
@@ -46,26 +50,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1'],
     timeoutMs: 40_000,
-    async run(lab) {
-      const service = await lab.agent('@service', { maxConcurrent: 200 });
-      const turns = Array.from({ length: 97 }, () => Math.floor(lab.random() * 8));
+    async run(test) {
+      const service = await test.agent('@service', { maxConcurrent: 200 });
+      const turns = Array.from({ length: 97 }, () => Math.floor(test.random() * 8));
       let handled = 0;
       service.handle<string>('echo', async ({ body, from }) => {
         handled += 1;
         for (let turn = turns[handled % turns.length] ?? 0; turn > 0; turn -= 1) await new Promise(setImmediate);
         return `${from} ${body}`;
       });
-      const askers = await Promise.all(['@one', '@two', '@three', '@four'].map((name) => lab.agent(name)));
-      const asked = Array.from({ length: 1_000 }, (_, index) => ({ asker: askers[index % 4], index }));
-      const answers = await Promise.all(
-        asked.map(({ asker, index }) => asker?.request('@service', 'echo', `${index}`, { timeoutMs: 35_000 })),
+      const requesters = await Promise.all(['@one', '@two', '@three', '@four'].map((name) => test.agent(name)));
+      const asked = Array.from({ length: 1_000 }, (_, index) => ({ requester: requesters[index % 4], index }));
+      const replies = await Promise.all(
+        asked.map(({ requester, index }) => requester?.request('@service', 'echo', `${index}`, { timeoutMs: 35_000 })),
       );
-      lab.check.equal(
-        answers,
-        asked.map(({ asker, index }) => `${asker?.name} ${index}`),
-        'answers',
+      test.check.equal(
+        replies,
+        asked.map(({ requester, index }) => `${requester?.name} ${index}`),
+        'replies',
       );
-      lab.check.equal(handled, 1_000, 'requests handled');
+      test.check.equal(handled, 1_000, 'requests handled');
     },
   },
   {
@@ -74,8 +78,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a request without a reply in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
     level: 'MUST',
     rules: ['RA1', 'RA3'],
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       let [begun, ended] = [0, 0];
       service.handle('slow', async (_message, { signal }) => {
         begun += 1;
@@ -84,18 +88,18 @@ export const cases: readonly ConformanceCase[] = [
       });
       service.handle('quick', () => 'here');
       const began = performance.now();
-      const request = asker.request('@service', 'slow', null, { timeoutMs: 1_000 });
-      const error = await lab.check.rejects(request, 'TIMEOUT', 'a missing reply');
-      lab.check.between(performance.now() - began, 995, 6_000, 'the time-out came after');
-      lab.check.equal([error.retryable, error.outcome], [true, 'unknown'], 'retryable and outcome');
-      await lab.until('the handler is aborted', () => begun === 1 && ended === 1);
-      const queues = await replyQueues(lab);
-      const more = Array.from({ length: 20 }, () => asker.request('@service', 'slow', null, { timeoutMs: 100 }));
+      const request = requester.request('@service', 'slow', null, { timeoutMs: 1_000 });
+      const error = await test.check.rejects(request, 'TIMEOUT', 'a missing reply');
+      test.check.between(performance.now() - began, 995, 6_000, 'the time-out came after');
+      test.check.equal([error.retryable, error.outcome], [true, 'unknown'], 'retryable and outcome');
+      await test.until('the handler is aborted', () => begun === 1 && ended === 1);
+      const queues = await replyQueues(test);
+      const more = Array.from({ length: 20 }, () => requester.request('@service', 'slow', null, { timeoutMs: 100 }));
       const codes = await Promise.all(more.map((one) => one.catch(({ code }: BusbarError) => code)));
-      lab.check.equal(new Set(codes), new Set(['TIMEOUT']), 'results of twenty more');
-      await lab.until('their handlers too', () => begun === ended);
-      lab.check.between((await replyQueues(lab)).length, 0, queues.length, 'queues for replies after twenty more');
-      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next reply');
+      test.check.equal(new Set(codes), new Set(['TIMEOUT']), 'results of twenty more');
+      await test.until('their handlers too', () => begun === ended);
+      test.check.between((await replyQueues(test)).length, 0, queues.length, 'queues for replies after twenty more');
+      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next reply');
     },
   },
   {
@@ -105,13 +109,13 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1'],
     smoke: true,
-    async run(lab) {
-      const { asker, service } = await pair(lab);
-      const gone = await lab.agent('@gone');
+    async run(test) {
+      const { requester, service } = await openPair(test);
+      const gone = await test.agent('@gone');
       await gone.close();
-      await lab.agent('@silent', { presence: false });
+      await test.agent('@silent', { presence: false });
       service.handle('known', () => true);
-      await asker.request('@service', 'known', null, LONG);
+      await requester.request('@service', 'known', null, LONG_TIMEOUT);
       const began = performance.now();
       for (const [what, to, type] of [
         ['an agent that never was', '@nobody', 'any'],
@@ -120,10 +124,10 @@ export const cases: readonly ConformanceCase[] = [
         ['a type without a handler', '@service', 'unknown'],
         ['a capability without an agent', { capability: 'none' }, 'any'],
       ] as const) {
-        const error = await lab.check.rejects(asker.request(to, type, null, LONG), 'NO_RESPONDER', what);
-        lab.check.equal(error.outcome, 'failed', `outcome for ${what}`);
+        const error = await test.check.rejects(requester.request(to, type, null, LONG_TIMEOUT), 'NO_RESPONDER', what);
+        test.check.equal(error.outcome, 'failed', `outcome for ${what}`);
       }
-      lab.check.between(performance.now() - began, 0, 8_000, 'five requests without a responder took');
+      test.check.between(performance.now() - began, 0, 8_000, 'five requests without a responder took');
     },
   },
   {
@@ -133,8 +137,8 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA1'],
     smoke: true,
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       for (const [type, thrown] of Object.entries(THROWN)) {
         service.handle(type, () => {
           throw thrown;
@@ -145,13 +149,17 @@ export const cases: readonly ConformanceCase[] = [
         throw new TypeError('torn');
       });
       for (const [type, name, message] of TOLD) {
-        const error = await lab.check.rejects(asker.request('@service', type, null, LONG), 'HANDLER_FAILED', type);
+        const error = await test.check.rejects(
+          requester.request('@service', type, null, LONG_TIMEOUT),
+          'HANDLER_FAILED',
+          type,
+        );
         const { cause } = error as { cause?: unknown };
-        lab.check.ok(cause instanceof Error, `the cause of ${type} is an error`);
+        test.check.ok(cause instanceof Error, `the cause of ${type} is an error`);
         const { name: had, message: said } = cause as Error;
-        lab.check.equal(had, name, `name of the error thrown by ${type}`);
-        lab.check.ok(said.includes(message), `${type} says ${message}: ${said}`);
-        if (type === 'own') lab.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of an error of Busbar');
+        test.check.equal(had, name, `name of the error thrown by ${type}`);
+        test.check.ok(said.includes(message), `${type} says ${message}: ${said}`);
+        if (type === 'own') test.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of an error of Busbar');
       }
     },
   },
@@ -161,31 +169,31 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a late reply is dropped and never reaches the next request',
     level: 'MUST',
     rules: ['RA1'],
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       const gates = new Map<string, PromiseWithResolvers<void>>();
-      const [begun, answered] = [new Set<string>(), new Set<string>()];
+      const [begun, replied] = [new Set<string>(), new Set<string>()];
       service.handle<string>('hold', async ({ body }) => {
         begun.add(body);
         await gates.get(body)?.promise;
-        answered.add(body);
+        replied.add(body);
         return body;
       });
       for (let round = 0; round < 6; round += 1) {
         const [late, next] = [`late ${round}`, `next ${round}`];
         for (const body of [late, next]) gates.set(body, Promise.withResolvers());
         const leave = new AbortController();
-        const bounds = round === 0 ? { timeoutMs: 1_000 } : { ...LONG, signal: leave.signal };
-        const first = asker.request('@service', 'hold', late, bounds);
-        const refusal = lab.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'a delayed reply');
-        await lab.until('it is handled', () => begun.has(late));
+        const bounds = round === 0 ? { timeoutMs: 1_000 } : { ...LONG_TIMEOUT, signal: leave.signal };
+        const first = requester.request('@service', 'hold', late, bounds);
+        const refusal = test.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'a delayed reply');
+        await test.until('it is handled', () => begun.has(late));
         leave.abort();
         await refusal;
-        const second = asker.request('@service', 'hold', next, LONG);
+        const second = requester.request('@service', 'hold', next, LONG_TIMEOUT);
         gates.get(late)?.resolve();
-        await lab.until('the late reply was sent', () => answered.has(late) && begun.has(next));
+        await test.until('the late reply was sent', () => replied.has(late) && begun.has(next));
         gates.get(next)?.resolve();
-        lab.check.equal(await second, next, 'the reply to the next request');
+        test.check.equal(await second, next, 'the reply to the next request');
       }
     },
   },
@@ -195,8 +203,8 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an abort signal ends a request and its handler at once; an already aborted signal sends nothing',
     level: 'MUST',
     rules: ['RA1'],
-    async run(lab) {
-      const { asker, service } = await pair(lab);
+    async run(test) {
+      const { requester, service } = await openPair(test);
       const contexts: Context[] = [];
       service.handle('slow', async (_message, context) => {
         contexts.push(context);
@@ -205,19 +213,19 @@ export const cases: readonly ConformanceCase[] = [
       service.handle('quick', () => 'here');
       const abort = new AbortController();
       const began = performance.now();
-      const request = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
-      const refusal = lab.check.rejects(request, 'ABORTED', 'an aborted request');
-      await lab.until('the handler is running', () => contexts.length === 1);
+      const request = requester.request('@service', 'slow', null, { ...LONG_TIMEOUT, signal: abort.signal });
+      const refusal = test.check.rejects(request, 'ABORTED', 'an aborted request');
+      await test.until('the handler is running', () => contexts.length === 1);
       abort.abort(new Error('enough'));
       await refusal;
-      lab.check.between(performance.now() - began, 0, 5_000, 'the abort took');
-      await lab.until('the handler learns of it', () => contexts[0]?.signal.aborted);
-      const late = asker.request('@service', 'slow', null, { ...LONG, signal: abort.signal });
-      const error = await lab.check.rejects(late, 'ABORTED', 'a request with an aborted signal');
-      lab.check.equal(error.outcome, 'failed', 'outcome of an unsent request');
-      lab.check.equal(await asker.request('@service', 'quick', null, LONG), 'here', 'the next reply');
-      await reached(lab, performance.now() + 100);
-      lab.check.equal(contexts.length, 1, 'requests that reached the handler');
+      test.check.between(performance.now() - began, 0, 5_000, 'the abort took');
+      await test.until('the handler learns of it', () => contexts[0]?.signal.aborted);
+      const late = requester.request('@service', 'slow', null, { ...LONG_TIMEOUT, signal: abort.signal });
+      const error = await test.check.rejects(late, 'ABORTED', 'a request with an aborted signal');
+      test.check.equal(error.outcome, 'failed', 'outcome of an unsent request');
+      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next reply');
+      await waitUntil(test, performance.now() + 100);
+      test.check.equal(contexts.length, 1, 'requests that reached the handler');
     },
   },
 ];
@@ -246,6 +254,6 @@ function withoutTime({ timeoutMs, ...rest }: { readonly timeoutMs: number }): ob
   return rest;
 }
 
-async function replyQueues(lab: Lab): Promise<readonly unknown[]> {
-  return (await lab.transport()).admin.queues({ prefix: '$reply.' });
+async function replyQueues(test: TestContext): Promise<readonly unknown[]> {
+  return (await test.transport()).admin.queues({ prefix: '$reply.' });
 }

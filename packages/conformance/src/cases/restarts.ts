@@ -1,12 +1,12 @@
 /** Persistence: a server restarted or killed under load. */
 
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { keepDiskBusy } from '../faults/busy-disk.ts';
 
 const group = 'Persistence';
-const powers = ['server'] as const;
+const harnessFeatures = ['server'] as const;
 
 export const cases: readonly ConformanceCase[] = [
   {
@@ -15,14 +15,14 @@ export const cases: readonly ConformanceCase[] = [
     title: 'an orderly restart of the server under load loses no acknowledged message',
     level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1'],
-    powers,
+    harnessFeatures,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
-    async run(lab) {
-      const load = new BackgroundLoad(lab);
+    async run(test) {
+      const load = new BackgroundLoad(test);
       await load.start();
-      await lab.server.stop();
-      await lab.server.start();
+      await test.server.stop();
+      await test.server.start();
       await load.recovers();
       await load.finish();
     },
@@ -33,16 +33,16 @@ export const cases: readonly ConformanceCase[] = [
     title: 'killing the server under load, with a busy disk, loses no acknowledged message',
     level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1', 'RD2'],
-    powers,
+    harnessFeatures,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
-    async run(lab) {
-      await keepDiskBusy(lab);
-      const load = new BackgroundLoad(lab);
+    async run(test) {
+      await keepDiskBusy(test);
+      const load = new BackgroundLoad(test);
       await load.start();
       let lastKill = 0;
       for (let kill = 0; kill < 2; kill += 1) {
-        lastKill = await killAndStart(lab);
+        lastKill = await killAndStart(test);
         await load.recovers();
       }
       await load.finish(lastKill);
@@ -50,7 +50,7 @@ export const cases: readonly ConformanceCase[] = [
   },
 ];
 
-async function killAndStart({ server, random }: Lab): Promise<number> {
+async function killAndStart({ server, random }: TestContext): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, random() * 20));
   const at = performance.now();
   await server.kill();
@@ -58,6 +58,6 @@ async function killAndStart({ server, random }: Lab): Promise<number> {
   return at;
 }
 
-function keepsNothing({ durability }: Lab['capabilities']): string | undefined {
+function keepsNothing({ durability }: TestContext['capabilities']): string | undefined {
   return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

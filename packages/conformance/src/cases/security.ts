@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { listFiles } from '../faults/store-files.ts';
 import { consume, texts } from '../steps/consuming.ts';
 
@@ -58,16 +58,16 @@ export const cases: readonly ConformanceCase[] = [
     title: 'no error contains the content of a body, a header or a value',
     level: 'MUST',
     rules: ['RA6'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       for (const [what, attempt] of refusedCalls(transport)) {
         const error = await attempt().then(
           () => undefined,
           (reason: unknown) => reason,
         );
-        lab.check.ok(error !== undefined, `${what} is refused`);
+        test.check.ok(error !== undefined, `${what} is refused`);
         const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
-        lab.check.ok(!shown.includes(SECRET), `the error of ${what} contains a secret`);
+        test.check.ok(!shown.includes(SECRET), `the error of ${what} contains a secret`);
       }
     },
   },
@@ -78,22 +78,22 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
-      const around = await surroundings(lab);
-      for (const queue of HOSTILE_QUEUES) await lab.send(transport, queue, lab.messages(1, {}, `${queue}#`));
+    async run(test) {
+      const transport = await test.transport();
+      const around = await surroundings(test);
+      for (const queue of HOSTILE_QUEUES) await test.send(transport, queue, test.messages(1, {}, `${queue}#`));
       for (const queue of HOSTILE_QUEUES) {
-        lab.check.equal(texts(lab, await consume(lab, transport, queue, 1)), [`${queue}#0`], `messages of ${queue}`);
+        test.check.equal(texts(test, await consume(test, transport, queue, 1)), [`${queue}#0`], `messages of ${queue}`);
       }
       for (const queue of ILLEGAL_QUEUES) {
-        await lab.check.rejects(
-          () => transport.queues.send(queue, lab.messages(1)),
+        await test.check.rejects(
+          () => transport.queues.send(queue, test.messages(1)),
           'INVALID_ARGUMENT',
           `a send to ${JSON.stringify(queue)}`,
         );
       }
-      await hostileKeys(lab, transport);
-      lab.check.equal(await surroundings(lab), around, 'files beside the store');
+      await hostileKeys(test, transport);
+      test.check.equal(await surroundings(test), around, 'files beside the store');
     },
   },
   {
@@ -102,14 +102,14 @@ export const cases: readonly ConformanceCase[] = [
     title: 'files and sockets of a store are accessible to their owner only',
     level: 'MUST',
     rules: ['RA6'],
-    powers: ['files'],
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(3));
-      await transport.topics.publish('news', lab.messages(1));
+    harnessFeatures: ['files'],
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(3));
+      await transport.topics.publish('news', test.messages(1));
       const waiting = transport.queues.receive('empty', { waitMs: 50 });
-      const open = (await listFiles(lab.folder)).filter(({ mode }) => (mode & 0o077) !== 0);
-      lab.check.equal(
+      const open = (await listFiles(test.folder)).filter(({ mode }) => (mode & 0o077) !== 0);
+      test.check.equal(
         open.map(({ path, mode }) => `${path} ${mode.toString(8)}`),
         [],
         'files that others may touch',
@@ -146,21 +146,21 @@ function refuseFailed(results: readonly { readonly error?: unknown }[]): void {
   for (const { error } of results) if (error !== undefined) throw error;
 }
 
-async function hostileKeys(lab: Lab, transport: Transport): Promise<void> {
+async function hostileKeys(test: TestContext, transport: Transport): Promise<void> {
   const { kv } = transport;
   for (const key of HOSTILE_KEYS) await kv.put(key, encoder.encode(key));
   for (const key of HOSTILE_KEYS) {
     const entry = await kv.get(key);
-    lab.check.equal(entry && lab.text({ body: entry.value }), key, `the entry ${JSON.stringify(key)}`);
+    test.check.equal(entry && test.text({ body: entry.value }), key, `the entry ${JSON.stringify(key)}`);
     const listed = (await kv.list(key)).map((found) => found.key);
     const expected = HOSTILE_KEYS.filter((other) => other.startsWith(key));
-    lab.check.equal(listed.sort(), expected.sort(), `entries that begin with ${JSON.stringify(key)}`);
+    test.check.equal(listed.sort(), expected.sort(), `entries that begin with ${JSON.stringify(key)}`);
   }
 }
 
 /** Lists the files beside the store, if it consists of files. */
-async function surroundings(lab: Lab): Promise<string[]> {
-  if (!lab.powers.has('files')) return [];
-  const names = await readdir(dirname(lab.folder));
+async function surroundings(test: TestContext): Promise<string[]> {
+  if (!test.harnessFeatures.has('files')) return [];
+  const names = await readdir(dirname(test.folder));
   return names.filter((name) => name.includes('escape')).sort();
 }

@@ -3,8 +3,8 @@
 import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
-import { deadLetters, holds, queueInfo } from '../steps/queue-view.ts';
-import { exported, move, refusedMove } from '../steps/state-transfer.ts';
+import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
+import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
 
 const group = 'State transfer';
 const needs = ['exportState'] as const;
@@ -17,24 +17,24 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ4'],
     needs,
-    refused: refusedMove,
+    refused: assertMoveRefused,
     smoke: true,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const settings = { leaseMs: 45_000, maxLength: 77, maxAttempts: 3, dedupeMs: 300_000, expireIdleMs: 600_000 };
       await transport.queues.configure('set', { ...settings, frozen: true, deadTtlMs: 900_000 });
       await transport.queues.configure('default');
       const first = { ...fullMessage(), headers: { kind: 'ä' } };
-      const [low, high] = [lab.messages(3, { priority: 1 }, 'low'), lab.messages(2, { priority: 9 }, 'high')];
-      await lab.send(transport, 'inbox', [...low, first, ...lab.messages(3), ...high]);
+      const [low, high] = [test.messages(3, { priority: 1 }, 'low'), test.messages(2, { priority: 9 }, 'high')];
+      await test.send(transport, 'inbox', [...low, first, ...test.messages(3), ...high]);
       const [queues, browsed] = [await transport.admin.queues(), await transport.admin.browse('inbox')];
-      await move(lab, transport);
+      await moveState(test, transport);
       const after = await transport.admin.queues();
-      lab.check.equal(after.map(constitution), queues.map(constitution), 'queues');
+      test.check.equal(after.map(constitution), queues.map(constitution), 'queues');
       const { messages } = await transport.admin.browse('inbox');
-      lab.check.equal(messages.map(essence), browsed.messages.map(essence), 'messages');
-      const got = await consume(lab, transport, 'inbox', 9);
-      lab.check.equal(
+      test.check.equal(messages.map(essence), browsed.messages.map(essence), 'messages');
+      const got = await consume(test, transport, 'inbox', 9);
+      test.check.equal(
         got.map(({ id, attempt }) => [id, attempt]),
         messages.map(({ message }) => [message.id, 1]),
         'order',
@@ -48,23 +48,27 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ7'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'inbox', lab.messages(4));
-      const [taken] = await lab.receive(transport, 'inbox', 1);
-      await settle(lab, transport, taken ? [taken] : [], { action: 'reject' });
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'inbox', test.messages(4));
+      const [taken] = await test.receive(transport, 'inbox', 1);
+      await settle(test, transport, taken ? [taken] : [], { action: 'reject' });
       await transport.topics.bind('bound', 'news');
-      await transport.topics.publish('news', lab.messages(2));
+      await transport.topics.publish('news', test.messages(2));
       await transport.kv.put('key', Uint8Array.of(1));
-      const records = await move(lab, transport);
+      const records = await moveState(test, transport);
       const before = await shape(transport);
-      lab.check.equal(await transport.admin.importState(records), 0, 'new when imported again');
-      lab.check.equal(await transport.admin.importState(records.slice(0, 5)), 0, 'new when imported in part');
-      lab.check.equal(await shape(transport), before, 'the state after importing again');
-      await lab.ack(transport, await lab.receive(transport, 'inbox', 3));
-      lab.check.equal(await transport.admin.importState(await exported(transport)), 0, 'new records of its own export');
-      await holds(lab, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
+      test.check.equal(await transport.admin.importState(records), 0, 'new when imported again');
+      test.check.equal(await transport.admin.importState(records.slice(0, 5)), 0, 'new when imported in part');
+      test.check.equal(await shape(transport), before, 'the state after importing again');
+      await test.ack(transport, await test.receive(transport, 'inbox', 3));
+      test.check.equal(
+        await transport.admin.importState(await exportAll(transport)),
+        0,
+        'new records of its own export',
+      );
+      await assertCounts(test, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
     },
   },
   {
@@ -74,26 +78,30 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ2', 'RQ5'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'inbox', lab.messages(2, { maxAttempts: 3 }));
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'inbox', test.messages(2, { maxAttempts: 3 }));
       for (const reason of ['first', 'second']) {
-        const got = await lab.receive(transport, 'inbox', 2);
-        if (reason === 'first') await settle(lab, transport, got, { action: 'retry', reason });
-        else await settle(lab, transport, got.slice(0, 1), { action: 'retry', reason });
+        const got = await test.receive(transport, 'inbox', 2);
+        if (reason === 'first') await settle(test, transport, got, { action: 'retry', reason });
+        else await settle(test, transport, got.slice(0, 1), { action: 'retry', reason });
       }
-      await move(lab, transport);
-      await holds(lab, transport, 'inbox', { ready: 2, leased: 0, dead: 0 });
+      await moveState(test, transport);
+      await assertCounts(test, transport, 'inbox', { ready: 2, leased: 0, dead: 0 });
       const { messages } = await transport.admin.browse('inbox');
-      const said = new Map(messages.map(({ message, history }) => [lab.text(message), history.map(inWords)]));
-      lab.check.equal(said.get('m0'), ['1 retry first', '2 retry second'], 'history of the one that was retried twice');
-      lab.check.equal(said.get('m1')?.[0], '1 retry first', 'history of the one that was leased');
-      const last = await lab.receive(transport, 'inbox', 2);
-      lab.check.equal([last[0]?.attempt, last[1]?.attempt], [3, 3], 'the next attempt of both');
-      await settle(lab, transport, last, { action: 'retry', reason: 'third' });
-      const [one, other] = await deadLetters(lab, transport, 'inbox', 2);
-      lab.check.equal([one?.attempts, other?.attempts], [3, 3], 'attempts of the dead');
+      const said = new Map(messages.map(({ message, history }) => [test.text(message), history.map(inWords)]));
+      test.check.equal(
+        said.get('m0'),
+        ['1 retry first', '2 retry second'],
+        'history of the one that was retried twice',
+      );
+      test.check.equal(said.get('m1')?.[0], '1 retry first', 'history of the one that was leased');
+      const last = await test.receive(transport, 'inbox', 2);
+      test.check.equal([last[0]?.attempt, last[1]?.attempt], [3, 3], 'the next attempt of both');
+      await settle(test, transport, last, { action: 'retry', reason: 'third' });
+      const [one, other] = await deadLetters(test, transport, 'inbox', 2);
+      test.check.equal([one?.attempts, other?.attempts], [3, 3], 'attempts of the dead');
     },
   },
   {
@@ -103,30 +111,30 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ6'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
       const began = performance.now();
-      await lab.send(transport, 'inbox', [
-        ...lab.messages(1, { delayMs: 900 }, 'later'),
-        ...lab.messages(1, { delayMs: 700 }, 'sooner'),
-        ...lab.messages(1, { ttlMs: 60_000, delayMs: 60_000 }, 'long'),
+      await test.send(transport, 'inbox', [
+        ...test.messages(1, { delayMs: 900 }, 'later'),
+        ...test.messages(1, { delayMs: 700 }, 'sooner'),
+        ...test.messages(1, { ttlMs: 60_000, delayMs: 60_000 }, 'long'),
       ]);
-      await lab.send(transport, 'short', lab.messages(1, { ttlMs: 500 }));
-      await lab.until('some of the time to pass', () => performance.now() - began > 200);
-      await move(lab, transport);
+      await test.send(transport, 'short', test.messages(1, { ttlMs: 500 }));
+      await test.until('some of the time to pass', () => performance.now() - began > 200);
+      await moveState(test, transport);
       const long = (await transport.admin.browse('inbox', { state: 'delayed' })).messages.at(-1);
-      lab.check.between(long?.delayLeftMs ?? 0, 50_000, 59_802, 'the delay that is left');
-      lab.check.between(long?.ttlLeftMs ?? 0, 50_000, 59_802, 'the time to live that is left');
-      await lab.until('the short one to expire', async () => (await queueInfo(transport, 'short')).ready === 0);
-      lab.check.between(performance.now() - began, 495, 4_000, 'the short one lived for');
+      test.check.between(long?.delayLeftMs ?? 0, 50_000, 59_802, 'the delay that is left');
+      test.check.between(long?.ttlLeftMs ?? 0, 50_000, 59_802, 'the time to live that is left');
+      await test.until('the short one to expire', async () => (await queueInfo(transport, 'short')).ready === 0);
+      test.check.between(performance.now() - began, 495, 4_000, 'the short one lived for');
       for (const [text, delay] of [
         ['sooner0', 700],
         ['later0', 900],
       ] as const) {
-        const got = await receiveOne(lab, transport, 'inbox');
-        lab.check.between(performance.now() - began, delay - 3, delay + 4_000, `arrival of ${text}`);
-        lab.check.equal(lab.text(got), text, 'delivered messages');
+        const got = await receiveOne(test, transport, 'inbox');
+        test.check.between(performance.now() - began, delay - 3, delay + 4_000, `arrival of ${text}`);
+        test.check.equal(test.text(got), text, 'delivered messages');
       }
     },
   },
@@ -137,26 +145,26 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ5'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('inbox', { maxAttempts: 2 });
-      await lab.send(transport, 'inbox', [{ ...fullMessage(), id: 'poison' }, ...lab.messages(1)]);
+      await test.send(transport, 'inbox', [{ ...fullMessage(), id: 'poison' }, ...test.messages(1)]);
       for (const reason of ['broke', 'broke again']) {
-        const got = await lab.receive(transport, 'inbox', 1);
-        await settle(lab, transport, got, { action: 'retry', reason });
+        const got = await test.receive(transport, 'inbox', 1);
+        await settle(test, transport, got, { action: 'retry', reason });
       }
-      await settle(lab, transport, [await receiveOne(lab, transport, 'inbox')], {
+      await settle(test, transport, [await receiveOne(test, transport, 'inbox')], {
         action: 'reject',
         reason: 'unwanted',
       });
-      const before = (await deadLetters(lab, transport, 'inbox', 2)).map(essence);
-      await move(lab, transport);
-      lab.check.equal((await deadLetters(lab, transport, 'inbox', 2)).map(essence), before, 'dead letters');
-      lab.check.equal(await transport.admin.redrive('inbox', { ids: ['poison'] }), 1, 'redriven');
-      const again = await receiveOne(lab, transport, 'inbox');
-      lab.check.equal([again.id, again.attempt], ['poison', 1], 'the one that was redriven');
-      await holds(lab, transport, 'inbox', { dead: 1, ready: 0 });
+      const before = (await deadLetters(test, transport, 'inbox', 2)).map(essence);
+      await moveState(test, transport);
+      test.check.equal((await deadLetters(test, transport, 'inbox', 2)).map(essence), before, 'dead letters');
+      test.check.equal(await transport.admin.redrive('inbox', { ids: ['poison'] }), 1, 'redriven');
+      const again = await receiveOne(test, transport, 'inbox');
+      test.check.equal([again.id, again.attempt], ['poison', 1], 'the one that was redriven');
+      await assertCounts(test, transport, 'inbox', { dead: 1, ready: 0 });
     },
   },
   {
@@ -166,31 +174,31 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA7', 'RQ7'],
     needs,
-    refused: refusedMove,
-    async run(lab) {
-      const transport = await lab.transport();
+    refused: assertMoveRefused,
+    async run(test) {
+      const transport = await test.transport();
       const body = Uint8Array.of(1);
       const sent = [
         { id: 'done', body },
         { id: 'dead', body },
         { id: 'waiting', body },
       ];
-      await lab.send(transport, 'inbox', sent);
-      const [done, dead] = await lab.receive(transport, 'inbox', 2);
+      await test.send(transport, 'inbox', sent);
+      const [done, dead] = await test.receive(transport, 'inbox', 2);
       if (done && dead) {
-        await lab.ack(transport, [done]);
-        await settle(lab, transport, [dead], { action: 'reject' });
+        await test.ack(transport, [done]);
+        await settle(test, transport, [dead], { action: 'reject' });
       }
-      await move(lab, transport);
+      await moveState(test, transport);
       const results = await transport.queues.send('inbox', [...sent, { id: 'new', body }]);
-      lab.check.equal(
+      test.check.equal(
         results.map(({ id, status }) => [id, status]),
         [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']],
         'sends after the move',
       );
-      const got = await consume(lab, transport, 'inbox', 2);
-      lab.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'delivered messages');
-      await holds(lab, transport, 'inbox', { ready: 0, dead: 1 });
+      const got = await consume(test, transport, 'inbox', 2);
+      test.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'delivered messages');
+      await assertCounts(test, transport, 'inbox', { ready: 0, dead: 1 });
     },
   },
 ];

@@ -2,7 +2,7 @@
 
 import type { TopicEvent } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { EventLog, follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const group = 'Pub/sub';
@@ -15,22 +15,22 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RT4', 'RT1'],
     smoke: true,
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
       const gate = Promise.withResolvers<void>();
       const events: TopicEvent[] = [];
       const subscription = await client.topics.subscribe('news', { max: 10 }, async (batch) => {
-        lab.check.ok(batch.length <= 10, 'a batch is not larger than requested');
+        test.check.ok(batch.length <= 10, 'a batch is not larger than requested');
         events.push(...batch);
         await gate.promise;
       });
-      const slow = new EventLog(lab, subscription, events);
-      const quick = [await follow(lab, client, 'news'), await follow(lab, publisher, 'news')];
+      const slow = new EventLog(test, subscription, events);
+      const quick = [await follow(test, client, 'news'), await follow(test, publisher, 'news')];
       const sent: string[] = [];
       for (let round = 0; round < 40; round += 1)
-        sent.push(...(await publishTexts(lab, publisher, 'news', 10, `${round}.`)));
+        sent.push(...(await publishTexts(test, publisher, 'news', 10, `${round}.`)));
       for (const log of quick) await log.has(sent, 'events of a fast subscriber');
-      lab.check.ok(events.length <= 10, 'the slow subscriber gets nothing while its handler runs');
+      test.check.ok(events.length <= 10, 'the slow subscriber gets nothing while its handler runs');
       gate.resolve();
       await slow.has(sent, 'all events of the slow subscriber');
     },
@@ -41,23 +41,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'no subscriber sees what another subscriber or the publisher changes in an event object',
     level: 'MUST',
     rules: ['RA5', 'RT1'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
       const spoil = (batch: readonly TopicEvent[]): void => {
         for (const event of batch) spoilEvent(event);
       };
       await client.topics.subscribe('news', {}, spoil);
-      const log = await follow(lab, client, 'news');
+      const log = await follow(test, client, 'news');
       await client.topics.subscribe('news', {}, spoil);
       const sent = { body: Buffer.from('original'), headers: { kind: 'original' } };
-      const published = publish(lab, publisher, 'news', [sent]);
+      const published = publish(test, publisher, 'news', [sent]);
       sent.body.fill(0);
       sent.headers.kind = 'spoiled';
       await published;
       await log.has(['original'], 'events of the next subscriber');
-      const late = await follow(lab, client, 'news', { from: 'start' });
+      const late = await follow(test, client, 'news', { from: 'start' });
       await late.has(['original'], 'events of a late subscriber');
-      lab.check.equal(
+      test.check.equal(
         [log, late].map(({ events }) => events[0]?.headers['kind']),
         ['original', 'original'],
         'headers',
@@ -70,22 +70,22 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a subscription whose handler throws ends or continues alone: the others miss nothing',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
-    async run(lab) {
-      const [publisher, client] = [await lab.transport(), await lab.open()];
+    async run(test) {
+      const [publisher, client] = [await test.transport(), await test.open()];
       const cause = new Error('handler broke');
       const broken = await client.topics.subscribe('news', {}, () => Promise.reject(cause));
       const sudden = await client.topics.subscribe('news', {}, () => {
         throw cause;
       });
-      const log = await follow(lab, client, 'news');
-      const sent = await publishTexts(lab, publisher, 'news', 3, 'a');
-      sent.push(...(await publishTexts(lab, publisher, 'news', 3, 'b')));
+      const log = await follow(test, client, 'news');
+      const sent = await publishTexts(test, publisher, 'news', 3, 'a');
+      sent.push(...(await publishTexts(test, publisher, 'news', 3, 'b')));
       await log.has(sent, 'events of the healthy subscriber');
       for (const subscription of [broken, sudden]) {
         const error = await subscription.ended;
-        lab.check.equal([error?.code, error?.cause], ['INTERNAL', cause], 'error of the throwing subscriber');
+        test.check.equal([error?.code, error?.cause], ['INTERNAL', cause], 'error of the throwing subscriber');
       }
-      await goesOnAfterThrowing(lab);
+      await goesOnAfterThrowing(test);
     },
   },
 ];
@@ -100,15 +100,15 @@ function spoilEvent(event: TopicEvent): void {
 }
 
 /** A bus handler that throws at every event still gets the next one. */
-async function goesOnAfterThrowing(lab: Lab): Promise<void> {
+async function goesOnAfterThrowing(test: TestContext): Promise<void> {
   const errors: unknown[] = [];
-  const bus = await lab.bus({ onError: (error) => errors.push(error) });
+  const bus = await test.bus({ onError: (error) => errors.push(error) });
   const handled: unknown[] = [];
   await bus.subscribe('reports', {}, (event) => {
     handled.push(event.body);
     throw new Error('handler broke');
   });
   for (const number of [1, 2, 3]) await bus.publish('reports', number);
-  await lab.until('three events are handled', () => handled.length >= 3 && errors.length >= 3);
-  lab.check.equal([handled, errors.length], [[1, 2, 3], 3], 'handled events, and number of reported errors');
+  await test.until('three events are handled', () => handled.length >= 3 && errors.length >= 3);
+  test.check.equal([handled, errors.length], [[1, 2, 3], 3], 'handled events, and number of reported errors');
 }

@@ -2,10 +2,19 @@
 
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
-import { consume, idsOf, ROUNDING_MS, reached, receiveOne, settle, texts, type Verdict } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import {
+  consume,
+  idsOf,
+  ROUNDING_MS,
+  receiveOne,
+  type SettlementFields,
+  settle,
+  texts,
+  waitUntil,
+} from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
-import { holds, queueInfo } from '../steps/queue-view.ts';
+import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
 const group = 'TTL';
 
@@ -18,18 +27,21 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ6', 'RQ1'],
     smoke: true,
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.topics.bind('bound', 'news');
-      await lab.send(transport, 'work', [...lab.messages(3, { ttlMs: 150 }, 'short'), ...lab.messages(2, {}, 'long')]);
-      await publish(lab, transport, 'news', lab.messages(1, { ttlMs: 150 }));
-      await reached(lab, performance.now() + 150 + ROUNDING_MS);
-      const got = await consume(lab, await lab.open(), 'work', 2);
-      lab.check.equal(texts(lab, got), ['long0', 'long1'], 'delivered messages');
+      await test.send(transport, 'work', [
+        ...test.messages(3, { ttlMs: 150 }, 'short'),
+        ...test.messages(2, {}, 'long'),
+      ]);
+      await publish(test, transport, 'news', test.messages(1, { ttlMs: 150 }));
+      await waitUntil(test, performance.now() + 150 + ROUNDING_MS);
+      const got = await consume(test, await test.open(), 'work', 2);
+      test.check.equal(texts(test, got), ['long0', 'long1'], 'delivered messages');
       for (const queue of ['work', 'bound']) {
-        await lab.nothing(transport, queue, 50);
-        await expired(lab, transport, queue, queue === 'work' ? 3 : 1);
-        await holds(lab, transport, queue, { ready: 0, delayed: 0, leased: 0, dead: 0 });
+        await test.nothing(transport, queue, 50);
+        await expired(test, transport, queue, queue === 'work' ? 3 : 1);
+        await assertCounts(test, transport, queue, { ready: 0, delayed: 0, leased: 0, dead: 0 });
       }
     },
   },
@@ -39,19 +51,19 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a message close to its expiry is delivered with its remaining time',
     level: 'MUST',
     rules: ['RQ6'],
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       const began = performance.now();
-      await lab.send(transport, 'work', lab.messages(2, { ttlMs: 3_000 }));
+      await test.send(transport, 'work', test.messages(2, { ttlMs: 3_000 }));
       const sentAt = performance.now();
-      const first = await receiveOne(lab, transport, 'work');
-      lab.check.between(first.ttlLeftMs ?? -1, 1, 3_000, 'time left at first');
-      await reached(lab, began + 1_500);
+      const first = await receiveOne(test, transport, 'work');
+      test.check.between(first.ttlLeftMs ?? -1, 1, 3_000, 'time left at first');
+      await waitUntil(test, began + 1_500);
       const askedAt = performance.now();
-      const second = await receiveOne(lab, transport, 'work', 1_000);
+      const second = await receiveOne(test, transport, 'work', 1_000);
       const [least, most] = [3_000 - (performance.now() - began), 3_000 - (askedAt - sentAt)];
-      lab.check.between(second.ttlLeftMs ?? -1, least - ROUNDING_MS, most + ROUNDING_MS, 'time left after half of it');
-      await settle(lab, transport, [first, second], { action: 'ack' });
+      test.check.between(second.ttlLeftMs ?? -1, least - ROUNDING_MS, most + ROUNDING_MS, 'time left after half of it');
+      await settle(test, transport, [first, second], { action: 'ack' });
     },
   },
   {
@@ -61,17 +73,17 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RD2'],
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       for (const ttlMs of [0, -5, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-        const bad = [...lab.messages(1), ...lab.messages(1, { ttlMs })];
-        await lab.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a time to live of ${ttlMs}`);
+        const bad = [...test.messages(1), ...test.messages(1, { ttlMs })];
+        await test.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a time to live of ${ttlMs}`);
       }
-      lab.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
-      await lab.send(transport, 'work', lab.messages(1, { delayMs: 250, ttlMs: 100 }));
-      await lab.nothing(transport, 'work', lab.beyond(500));
-      await expired(lab, transport, 'work', 1);
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      await test.send(transport, 'work', test.messages(1, { delayMs: 250, ttlMs: 100 }));
+      await test.nothing(transport, 'work', test.beyond(500));
+      await expired(test, transport, 'work', 1);
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },
   },
   {
@@ -81,23 +93,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
+    async run(test) {
+      const transport = await test.transport();
       await transport.queues.configure('work', { deadTtlMs: 1_000, leaseMs: 200 });
       const sent = [
-        ...lab.messages(1, {}, 'forever'),
-        ...lab.messages(1, { ttlMs: 3_600_000, priority: 9 }, 'hour'),
-        ...lab.messages(2, { ttlMs: 120 }, 'short'),
-        ...lab.messages(1, { ttlMs: 60_000, priority: 0 }, 'minute'),
+        ...test.messages(1, {}, 'forever'),
+        ...test.messages(1, { ttlMs: 3_600_000, priority: 9 }, 'hour'),
+        ...test.messages(2, { ttlMs: 120 }, 'short'),
+        ...test.messages(1, { ttlMs: 60_000, priority: 0 }, 'minute'),
       ];
-      await lab.send(transport, 'work', sent);
-      await reached(lab, performance.now() + 1_200);
-      await expired(lab, transport, 'work', 2);
-      await holds(lab, transport, 'work', { ready: 3 });
-      const got = await consume(lab, transport, 'work', 3);
-      lab.check.equal(texts(lab, got), ['hour0', 'forever0', 'minute0'], 'live messages');
+      await test.send(transport, 'work', sent);
+      await waitUntil(test, performance.now() + 1_200);
+      await expired(test, transport, 'work', 2);
+      await assertCounts(test, transport, 'work', { ready: 3 });
+      const got = await consume(test, transport, 'work', 3);
+      test.check.equal(texts(test, got), ['hour0', 'forever0', 'minute0'], 'live messages');
       const lefts = got.map(({ ttlLeftMs }) => ttlLeftMs !== undefined);
-      lab.check.equal(lefts, [true, false, true], 'which have a time left');
+      test.check.equal(lefts, [true, false, true], 'which have a time left');
     },
   },
   {
@@ -106,23 +118,23 @@ export const cases: readonly ConformanceCase[] = [
     title: 'times to live are exact to the millisecond, and late by at most the declared granularity',
     level: 'MUST',
     rules: ['RQ6', 'RE2'],
-    async run(lab) {
-      const [transport, other] = [await lab.transport(), await lab.open()];
-      const { granularityMs } = lab.capabilities;
-      lab.check.between(granularityMs, 0, 1_000, 'the declared granularity');
+    async run(test) {
+      const [transport, other] = [await test.transport(), await test.open()];
+      const { granularityMs } = test.capabilities;
+      test.check.between(granularityMs, 0, 1_000, 'the declared granularity');
       for (const ttlMs of [40, 150, 333]) {
         const key = `entry.${ttlMs}`;
         const began = performance.now();
         await transport.kv.put(key, Buffer.from('x'), { ttlMs });
         const putAt = performance.now();
-        const goneAt = await lab.until(`${key} to go`, async () => {
+        const goneAt = await test.until(`${key} to go`, async () => {
           const askedAt = performance.now();
           if ((await other.kv.get(key)) === undefined) return performance.now();
           const isLate = askedAt > putAt + ttlMs + granularityMs + ROUNDING_MS;
-          lab.check.ok(!isLate, `${key} exists ${askedAt - putAt} ms after its put`);
+          test.check.ok(!isLate, `${key} exists ${askedAt - putAt} ms after its put`);
           return undefined;
         });
-        lab.check.ok(goneAt >= began + ttlMs - ROUNDING_MS, `${key} is deleted after ${goneAt - began} ms`);
+        test.check.ok(goneAt >= began + ttlMs - ROUNDING_MS, `${key} is deleted after ${goneAt - began} ms`);
       }
     },
   },
@@ -133,23 +145,23 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6', 'RQ3'],
     timeoutMs: 90_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(5, { ttlMs: 600 }));
-      const held = await lab.receive(transport, 'work', 5);
-      const say = (at: number, verdict: Verdict): Promise<void> =>
-        settle(lab, transport, held.slice(at, at + 1), verdict);
-      await say(0, { action: 'ack' });
-      await say(1, { action: 'reject', reason: 'in time' });
-      await reached(lab, performance.now() + lab.beyond(600) + ROUNDING_MS);
-      await say(2, { action: 'ack' });
-      await say(3, { action: 'retry' });
-      await say(4, { action: 'release' });
-      await lab.nothing(await lab.open(), 'work', 150);
-      await expired(lab, transport, 'work', 2);
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(5, { ttlMs: 600 }));
+      const held = await test.receive(transport, 'work', 5);
+      const settleOne = (at: number, settlement: SettlementFields): Promise<void> =>
+        settle(test, transport, held.slice(at, at + 1), settlement);
+      await settleOne(0, { action: 'ack' });
+      await settleOne(1, { action: 'reject', reason: 'in time' });
+      await waitUntil(test, performance.now() + test.beyond(600) + ROUNDING_MS);
+      await settleOne(2, { action: 'ack' });
+      await settleOne(3, { action: 'retry' });
+      await settleOne(4, { action: 'release' });
+      await test.nothing(await test.open(), 'work', 150);
+      await expired(test, transport, 'work', 2);
       const { totals } = await queueInfo(transport, 'work');
-      lab.check.equal(totals, { sent: 5, done: 2, dead: 1, expired: 2 }, 'totals');
-      await holds(lab, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 1 });
+      test.check.equal(totals, { sent: 5, done: 2, dead: 1, expired: 2 }, 'totals');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 1 });
     },
   },
   {
@@ -159,31 +171,31 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 120_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      lab.check.between(lab.capabilities.reclaimMs, 0, 60_000, 'the declared time');
+    async run(test) {
+      const transport = await test.transport();
+      test.check.between(test.capabilities.reclaimMs, 0, 60_000, 'the declared time');
       await transport.queues.configure('buried', { deadTtlMs: 1_000 });
       const body = Buffer.alloc(4_096, 'x');
-      const sent = lab.messages(300, { ttlMs: 200 }).map((message) => ({ ...message, body }));
-      const ids = idsOf(await lab.send(transport, 'work', sent));
-      await lab.send(transport, 'buried', lab.messages(1));
-      await settle(lab, transport, await lab.receive(transport, 'buried', 1), { action: 'reject' });
-      await lab.send(transport, 'work', lab.messages(5, {}, 'lasting'));
-      await expired(lab, transport, 'work', 300);
+      const sent = test.messages(300, { ttlMs: 200 }).map((message) => ({ ...message, body }));
+      const ids = idsOf(await test.send(transport, 'work', sent));
+      await test.send(transport, 'buried', test.messages(1));
+      await settle(test, transport, await test.receive(transport, 'buried', 1), { action: 'reject' });
+      await test.send(transport, 'work', test.messages(5, {}, 'lasting'));
+      await expired(test, transport, 'work', 300);
       const isGone = async (): Promise<boolean> => (await queueInfo(transport, 'buried')).dead === 0;
-      await lab.until('a dead letter with a ttl of a second is deleted', isGone, lab.capabilities.reclaimMs + 10_000);
+      await test.until('a dead letter with a ttl of a second is deleted', isGone, test.capabilities.reclaimMs + 10_000);
       const { messages } = await transport.admin.browse('work', { ids, limit: 1_000 });
-      lab.check.equal(messages.length, 0, 'expired messages that still exist');
-      await holds(lab, transport, 'work', { ready: 5, delayed: 0, leased: 0, dead: 0 });
-      lab.check.equal(texts(lab, await consume(lab, transport, 'work', 5)).at(0), 'lasting0', 'live messages');
+      test.check.equal(messages.length, 0, 'expired messages that still exist');
+      await assertCounts(test, transport, 'work', { ready: 5, delayed: 0, leased: 0, dead: 0 });
+      test.check.equal(texts(test, await consume(test, transport, 'work', 5)).at(0), 'lasting0', 'live messages');
     },
   },
 ];
 
 /** Waits within the declared time until `count` messages are counted as expired, and asserts it. */
-async function expired(lab: Lab, transport: Transport, queue: string, count: number): Promise<void> {
-  const withinMs = lab.capabilities.reclaimMs + 10_000;
+async function expired(test: TestContext, transport: Transport, queue: string, count: number): Promise<void> {
+  const withinMs = test.capabilities.reclaimMs + 10_000;
   const isCounted = async (): Promise<boolean> => (await queueInfo(transport, queue)).totals.expired >= count;
-  await lab.until(`${count} messages of ${queue} are counted as expired`, isCounted, withinMs);
-  lab.check.equal((await queueInfo(transport, queue)).totals.expired, count, `expired messages of ${queue}`);
+  await test.until(`${count} messages of ${queue} are counted as expired`, isCounted, withinMs);
+  test.check.equal((await queueInfo(transport, queue)).totals.expired, count, `expired messages of ${queue}`);
 }

@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { inspect } from 'node:util';
 import type { ErrorCode } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
-import type { Stranger } from '../harness.ts';
+import type { UntrustedClient } from '../harness.ts';
 
 const group = 'Security';
 const OPEN_MS = 15_000;
@@ -18,9 +18,9 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a wrong password is PERMISSION_DENIED, quickly, and appears in no error',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
-    stranger: 'wrongPassword',
-    async run(lab) {
-      await turnedAway(lab, await lab.stranger(), 'PERMISSION_DENIED');
+    untrustedClient: 'wrongPassword',
+    async run(test) {
+      await assertRejected(test, await test.untrustedClient(), 'PERMISSION_DENIED');
     },
   },
   {
@@ -29,14 +29,14 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a user without rights gets PERMISSION_DENIED',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
-    stranger: 'denied',
-    async run(lab) {
-      const stranger = await lab.stranger();
+    untrustedClient: 'denied',
+    async run(test) {
+      const client = await test.untrustedClient();
       const use = async (): Promise<void> => {
-        await using transport = await stranger.open();
-        await transport.queues.send('work', lab.messages(1), { timeoutMs: 5_000 });
+        await using transport = await client.open();
+        await transport.queues.send('work', test.messages(1), { timeoutMs: 5_000 });
       };
-      await turnedAway(lab, { ...stranger, open: use }, 'PERMISSION_DENIED');
+      await assertRejected(test, { ...client, open: use }, 'PERMISSION_DENIED');
     },
   },
   {
@@ -45,9 +45,9 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a client does not talk to a server whose certificate it does not trust',
     level: 'MUST',
     rules: ['RA6', 'RA1'],
-    stranger: 'wrongAuthority',
-    async run(lab) {
-      await turnedAway(lab, await lab.stranger(), ['UNAVAILABLE', 'PERMISSION_DENIED']);
+    untrustedClient: 'wrongAuthority',
+    async run(test) {
+      await assertRejected(test, await test.untrustedClient(), ['UNAVAILABLE', 'PERMISSION_DENIED']);
     },
   },
   {
@@ -56,13 +56,13 @@ export const cases: readonly ConformanceCase[] = [
     title: 'garbage, partial frames and floods on its port stop neither the server nor the work of others',
     level: 'MUST',
     rules: ['RA2'],
-    powers: ['server'],
+    harnessFeatures: ['server'],
     timeoutMs: 60_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      await lab.send(transport, 'work', lab.messages(1));
+    async run(test) {
+      const transport = await test.transport();
+      await test.send(transport, 'work', test.messages(1));
       const garbage = [
-        ...Array.from({ length: 20 }, () => Buffer.from(Array.from({ length: 512 }, () => lab.random() * 256))),
+        ...Array.from({ length: 20 }, () => Buffer.from(Array.from({ length: 512 }, () => test.random() * 256))),
         Buffer.alloc(1_048_576, 0xff),
         Buffer.alloc(64),
         Buffer.from('{"type":'),
@@ -70,12 +70,12 @@ export const cases: readonly ConformanceCase[] = [
         Buffer.from('*1000000000\r\n$2000000000\r\n'),
         Buffer.from('PUB a 999999999\r\n'),
       ];
-      await Promise.all(garbage.map((bytes) => throwAt(lab, bytes)));
-      await lab.send(transport, 'work', lab.messages(1));
-      await lab.ack(transport, await lab.receive(transport, 'work', 2));
-      lab.check.equal(transport.state, 'open', 'the state of a client meanwhile');
-      const other = await lab.open();
-      await lab.send(other, 'work', lab.messages(1));
+      await Promise.all(garbage.map((bytes) => throwAt(test, bytes)));
+      await test.send(transport, 'work', test.messages(1));
+      await test.ack(transport, await test.receive(transport, 'work', 2));
+      test.check.equal(transport.state, 'open', 'the state of a client meanwhile');
+      const other = await test.open();
+      await test.send(other, 'work', test.messages(1));
     },
   },
   {
@@ -84,31 +84,35 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a client authenticated as one agent cannot send as another',
     level: 'MUST',
     rules: ['RA1'],
-    stranger: 'impostor',
-    async run(lab) {
-      const stranger = await lab.stranger();
-      await using transport = await stranger.open();
+    untrustedClient: 'impostor',
+    async run(test) {
+      const client = await test.untrustedClient();
+      await using transport = await client.open();
       const forged = [{ body: Buffer.from('x'), from: '@somebody-else' }];
       const sending = transport.queues.send('work', forged).then(([result]) => Promise.reject(result?.error));
-      await lab.check.rejects(sending, 'PERMISSION_DENIED', 'a message in the name of another');
+      await test.check.rejects(sending, 'PERMISSION_DENIED', 'a message in the name of another');
     },
   },
 ];
 
-interface Attempt extends Omit<Stranger, 'open'> {
+interface Attempt extends Omit<UntrustedClient, 'open'> {
   open(): Promise<unknown>;
 }
 
-async function turnedAway(lab: Lab, { open, secrets }: Attempt, code: ErrorCode | readonly ErrorCode[]): Promise<void> {
+async function assertRejected(
+  test: TestContext,
+  { open, secrets }: Attempt,
+  code: ErrorCode | readonly ErrorCode[],
+): Promise<void> {
   const opening = within(OPEN_MS, `no error within ${OPEN_MS} ms`, open());
-  const error = await lab.check.rejects(opening, code, 'who may not');
+  const error = await test.check.rejects(opening, code, 'who may not');
   const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
-  for (const secret of secrets) lab.check.ok(!shown.includes(secret), 'the error shows a secret');
+  for (const secret of secrets) test.check.ok(!shown.includes(secret), 'the error shows a secret');
 }
 
 /** Writes `bytes` to the server and disconnects soon, or when the server does. */
-async function throwAt(lab: Lab, bytes: Uint8Array): Promise<void> {
-  const socket = connect({ ...lab.server.wire.endpoint });
+async function throwAt(test: TestContext, bytes: Uint8Array): Promise<void> {
+  const socket = connect({ ...test.server.network.endpoint });
   socket.on('error', () => undefined);
   socket.setTimeout(300, () => socket.destroy());
   socket.resume();

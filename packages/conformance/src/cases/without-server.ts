@@ -3,12 +3,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
-import { lookingForLeftovers } from '../context/leak-check.ts';
-import type { Lab } from '../context/test-context.ts';
+import { checkLeaks } from '../context/leak-check.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
-import { History } from '../faults/send-history.ts';
+import { SendHistory } from '../faults/send-history.ts';
 
-const powers = ['server'] as const;
+const harnessFeatures = ['server'] as const;
 const CLOSE_MS = 8_000;
 const KIB_64 = Buffer.alloc(65_536, 'x');
 
@@ -19,33 +19,33 @@ export const cases: readonly ConformanceCase[] = [
     title: 'a frozen server acknowledges nothing: senders wait, or get an error in time',
     level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ10'],
-    powers,
+    harnessFeatures,
     timeoutMs: 60_000,
-    async run(lab) {
-      const transport = await lab.transport();
-      const history = new History(lab);
+    async run(test) {
+      const transport = await test.transport();
+      const history = new SendHistory(test);
       await history.send(transport, 'work', ['before']);
-      lab.server.pause();
+      test.server.pause();
       const began = performance.now();
       const ids = Array.from({ length: 200 }, (_, index) => `slow-${index}`);
       await Promise.all(ids.map((id) => history.send(transport, 'work', [id], { timeoutMs: 1_000, body: KIB_64 })));
-      lab.check.between(performance.now() - began, 0, 8_000, 'milliseconds until 200 sends of 1,000 ms ended');
-      lab.check.equal([...history.acknowledged], ['before'], 'acknowledged while the server stood still');
-      lab.server.resume();
+      test.check.between(performance.now() - began, 0, 8_000, 'milliseconds until 200 sends of 1,000 ms ended');
+      test.check.equal([...history.acknowledged], ['before'], 'acknowledged while the server stood still');
+      test.server.resume();
       await history.send(transport, 'work', ['after'], { timeoutMs: 20_000 });
-      lab.check.ok(history.acknowledged.has('after'), 'senders go on');
+      test.check.ok(history.acknowledged.has('after'), 'senders go on');
       const delivered = new Set<string>();
-      await lab.until(
+      await test.until(
         'all that was stored to come',
         async () => {
           const got = await transport.queues.receive('work', { max: 100, waitMs: 500 });
           for (const { id } of got) delivered.add(id);
-          await lab.ack(transport, got);
+          await test.ack(transport, got);
           return got.length === 0;
         },
         20_000,
       );
-      history.judge(delivered);
+      history.verify(delivered);
     },
   },
   {
@@ -54,35 +54,35 @@ export const cases: readonly ConformanceCase[] = [
     title: 'closing while the server is down or frozen ends all waits in time and leaves nothing behind',
     level: 'MUST',
     rules: ['RA3'],
-    powers,
+    harnessFeatures,
     // The case counts the timers of this process.
     alone: true,
     timeoutMs: 60_000,
-    async run(lab) {
-      const { server } = lab;
+    async run(test) {
+      const { server } = test;
       // A started server is not a leak of the client.
       const start = AsyncLocalStorage.bind(() => server.start());
-      await lookingForLeftovers(
+      await checkLeaks(
         async () => {
           for (const fault of ['kill', 'pause', 'halfOpen'] as const) {
-            const transport = await lab.open();
-            const waits = await occupy(lab, transport);
+            const transport = await test.open();
+            const waits = await occupy(test, transport);
             if (fault === 'kill') await server.kill();
             else if (fault === 'pause') server.pause();
-            else server.wire.halfOpen();
+            else server.network.halfOpen();
             const late = `close did not end within ${CLOSE_MS} ms after ${fault}`;
             await within(CLOSE_MS, late, transport.close());
             await within(1_000, `a wait outlived the close after ${fault}`, Promise.all(waits));
             if (fault === 'kill') await start();
             else server.resume();
-            server.wire.heal();
+            server.network.heal();
           }
-          await lab.closeAll();
+          await test.closeAll();
         },
         async (leftovers) => {
           const deadline = performance.now() + 3_000;
-          await lab.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
-          lab.check.equal(leftovers(), [], 'leaked resources');
+          await test.until('the end', () => leftovers().length === 0 || performance.now() > deadline);
+          test.check.equal(leftovers(), [], 'leaked resources');
         },
       );
     },
@@ -90,12 +90,12 @@ export const cases: readonly ConformanceCase[] = [
 ];
 
 /** Makes a client hold a lease and wait in every way. Resolves with its pending waits, which never reject. */
-async function occupy(lab: Lab, transport: Transport): Promise<Promise<unknown>[]> {
+async function occupy(test: TestContext, transport: Transport): Promise<Promise<unknown>[]> {
   const { queues, topics, kv } = transport;
-  await lab.send(transport, 'held', lab.messages(1));
-  await lab.receive(transport, 'held', 1);
+  await test.send(transport, 'held', test.messages(1));
+  await test.receive(transport, 'held', 1);
   const subscription = await topics.subscribe('news.>', {}, () => undefined);
   const watch = await kv.watch('watched/', () => undefined);
   const receive = queues.receive('inbox', { waitMs: Number.POSITIVE_INFINITY });
-  return [lab.check.rejects(receive, ['CLOSED', 'UNAVAILABLE'], 'a wait'), subscription.ended, watch.ended];
+  return [test.check.rejects(receive, ['CLOSED', 'UNAVAILABLE'], 'a wait'), subscription.ended, watch.ended];
 }

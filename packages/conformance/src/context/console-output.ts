@@ -10,7 +10,7 @@ let users = 0;
 let restore: () => void = () => undefined;
 
 /** Runs `work` and returns what it wrote to console, stdout, stderr and warnings. */
-export async function writtenBy(work: () => Promise<void>): Promise<readonly string[]> {
+export async function captureOutput(work: () => Promise<void>): Promise<readonly string[]> {
   const lines: Lines = [];
   users += 1;
   if (users === 1) restore = listen();

@@ -32,16 +32,16 @@ const hook = createHook({
  * Runs `work`, then `judge` with a function that returns the kinds of the leaked resources: those created by `work`, or
  * by anything it started, and still open. Resources of other work in this process do not count.
  */
-export async function lookingForLeftovers(
+export async function checkLeaks(
   work: () => Promise<void>,
-  judge: (leftovers: () => string[]) => Promise<void>,
+  verify: (leftovers: () => string[]) => Promise<void>,
 ): Promise<void> {
   const resources: Resources = new Map();
   users += 1;
   hook.enable();
   try {
     await scope.run(resources, work);
-    await judge(() => [...resources.values()]);
+    await verify(() => [...resources.values()]);
   } finally {
     for (const number of resources.keys()) known.delete(number);
     users -= 1;

@@ -4,13 +4,13 @@ import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } fro
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import {
+  HARNESS_FEATURES,
   type Harness,
+  type HarnessFeature,
   type HarnessServer,
   type HarnessStore,
-  POWERS,
-  type Power,
   type Profile,
-  type Stranger,
+  type UntrustedClient,
 } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
@@ -19,36 +19,41 @@ import { Check } from './check.ts';
 import { QueueSteps } from './queue-steps.ts';
 import { seededRandom } from './random.ts';
 import { Recorder } from './recorder.ts';
-import type { Lab } from './test-context.ts';
+import type { TestContext } from './test-context.ts';
 import { until, within } from './until.ts';
 
 /** Time limit for each cleanup step. */
 const CLOSE_MS = 8_000;
 
 /** A test context with its cleanup. */
-export interface OpenedLab extends Lab {
+export interface OpenTestContext extends TestContext {
   /** Cleans up after the case. Resolves with the problems found. */
   end(): Promise<readonly string[]>;
 }
 
 /** Options of a run. */
-export interface LabOptions {
+export interface TestContextOptions {
   readonly seed: number;
   readonly profile: Profile;
 }
 
 /** Creates the store that `subject` needs and opens its first client. */
-export async function openLab(
+export async function openTestContext(
   harness: Harness,
   subject: ConformanceCase,
-  { seed, profile }: LabOptions,
-): Promise<OpenedLab> {
-  const store = await harness.store({ server: wantsServer(harness, subject) });
+  { seed, profile }: TestContextOptions,
+): Promise<OpenTestContext> {
+  const store = await harness.store({ server: needsServer(harness, subject) });
   try {
     const first = await store.open();
-    const powers = powersOf(harness, first.capabilities);
-    const stranger = strangerOf(harness, subject);
-    return new CaseLab(store, first, { random: seededRandom(seed), profile, powers, stranger });
+    const available = harnessFeaturesOf(harness, first.capabilities);
+    const untrustedClient = untrustedClientOf(harness, subject);
+    return new CaseContext(store, first, {
+      random: seededRandom(seed),
+      profile,
+      harnessFeatures: available,
+      untrustedClient,
+    });
   } catch (error) {
     await store.remove();
     throw error;
@@ -56,34 +61,44 @@ export async function openLab(
 }
 
 /** Returns true if the case needs its own server and the harness can start one. */
-function wantsServer({ missing = {}, serverless = false }: Harness, { powers = [] }: ConformanceCase): boolean {
-  return powers.includes('server') && !serverless && powers.every((power) => missing[power] === undefined);
+function needsServer(
+  { missing = {}, serverless = false }: Harness,
+  { harnessFeatures = [] }: ConformanceCase,
+): boolean {
+  return (
+    harnessFeatures.includes('server') &&
+    !serverless &&
+    harnessFeatures.every((feature) => missing[feature] === undefined)
+  );
 }
 
-function strangerOf({ strangers = {} }: Harness, { stranger }: ConformanceCase): (() => Promise<Stranger>) | undefined {
-  const found = stranger && strangers[stranger];
+function untrustedClientOf(
+  { untrustedClients = {} }: Harness,
+  { untrustedClient }: ConformanceCase,
+): (() => Promise<UntrustedClient>) | undefined {
+  const found = untrustedClient && untrustedClients[untrustedClient];
   return typeof found === 'function' ? found : undefined;
 }
 
 /** Features a case can use. Other processes need a store that reaches them. */
-function powersOf(harness: Harness, { reach }: Capabilities): ReadonlySet<Power> {
+function harnessFeaturesOf(harness: Harness, { reach }: Capabilities): ReadonlySet<HarnessFeature> {
   const { missing = {}, serverless = false, spare = false } = harness;
-  const isThere = (power: Power): boolean => {
-    if (power === 'processes' && reach === 'process') return false;
-    if (power === 'server' && serverless) return false;
-    return missing[power] === undefined && (power !== 'spare' || spare);
+  const isThere = (feature: HarnessFeature): boolean => {
+    if (feature === 'processes' && reach === 'process') return false;
+    if (feature === 'server' && serverless) return false;
+    return missing[feature] === undefined && (feature !== 'spare' || spare);
   };
-  return new Set(POWERS.filter(isThere));
+  return new Set(HARNESS_FEATURES.filter(isThere));
 }
 
 /** Further parameters of a test context. */
-interface Setting extends Pick<Lab, 'random' | 'profile' | 'powers'> {
-  readonly stranger: (() => Promise<Stranger>) | undefined;
+interface ContextSettings extends Pick<TestContext, 'random' | 'profile' | 'harnessFeatures'> {
+  readonly untrustedClient: (() => Promise<UntrustedClient>) | undefined;
 }
 
-class CaseLab implements OpenedLab {
+class CaseContext implements OpenTestContext {
   readonly capabilities: Capabilities;
-  readonly powers: ReadonlySet<Power>;
+  readonly harnessFeatures: ReadonlySet<HarnessFeature>;
   readonly profile: Profile;
   readonly check = new Check();
   readonly recorder = new Recorder();
@@ -94,36 +109,36 @@ class CaseLab implements OpenedLab {
   readonly #deferred: (() => void | Promise<void>)[] = [];
   readonly #buses: Bus[] = [];
   readonly #processes: RemoteClient[] = [];
-  readonly #stranger: (() => Promise<Stranger>) | undefined;
+  readonly #untrustedClient: (() => Promise<UntrustedClient>) | undefined;
   #transports: Transport[];
   #first: Transport | undefined;
 
-  constructor(store: HarnessStore, first: Transport, setting: Setting) {
+  constructor(store: HarnessStore, first: Transport, setting: ContextSettings) {
     this.#store = store;
     this.#first = first;
     this.#transports = [first];
     this.capabilities = first.capabilities;
     this.random = setting.random;
     this.profile = setting.profile;
-    this.powers = setting.powers;
-    this.#stranger = setting.stranger;
+    this.harnessFeatures = setting.harnessFeatures;
+    this.#untrustedClient = setting.untrustedClient;
   }
 
   get folder(): string {
-    if (this.#store.folder === undefined) throw new Error('the case needs the power `files`');
+    if (this.#store.folder === undefined) throw new Error('the case needs the harness feature `files`');
     return this.#store.folder;
   }
 
   get server(): HarnessServer {
-    if (this.#store.server === undefined) throw new Error('the case needs the power `server`');
+    if (this.#store.server === undefined) throw new Error('the case needs the harness feature `server`');
     return this.#store.server;
   }
 
-  async stranger(): Promise<Stranger> {
-    if (this.#stranger === undefined) throw new Error('the case needs a stranger');
-    const stranger = await this.#stranger();
-    this.defer(async () => await stranger.remove());
-    return stranger;
+  async untrustedClient(): Promise<UntrustedClient> {
+    if (this.#untrustedClient === undefined) throw new Error('the case needs an untrusted client');
+    const untrustedClient = await this.#untrustedClient();
+    this.defer(async () => await untrustedClient.remove());
+    return untrustedClient;
   }
 
   async open(): Promise<Transport> {
@@ -158,7 +173,7 @@ class CaseLab implements OpenedLab {
   }
 
   async process(confinement?: Confinement): Promise<RemoteClient> {
-    if (this.#store.opener === undefined) throw new Error('the case needs the power `processes`');
+    if (this.#store.opener === undefined) throw new Error('the case needs the harness feature `processes`');
     const client = await spawnClient(this.#store.opener, confinement);
     this.#processes.push(client);
     return client;
@@ -207,7 +222,7 @@ class CaseLab implements OpenedLab {
   /** Ends active faults so that clients can close. */
   #heal(): void {
     this.#store.server?.resume();
-    this.#store.server?.wire.heal();
+    this.#store.server?.network.heal();
   }
 
   async end(): Promise<readonly string[]> {

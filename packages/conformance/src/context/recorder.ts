@@ -3,7 +3,7 @@
 import type { Delivery } from '@busbar/api/transport';
 
 /** One recorded delivery. */
-export interface Seen {
+export interface RecordedDelivery {
   readonly id: string;
   readonly queue: string;
   readonly attempt: number;
@@ -16,40 +16,40 @@ export interface Seen {
 
 /** The deliveries of one case. */
 export class Recorder {
-  readonly #seen: Seen[] = [];
+  readonly #deliveries: RecordedDelivery[] = [];
 
   add(deliveries: readonly Delivery[], consumer = '', pid: number = process.pid): void {
     const at = performance.timeOrigin + performance.now();
     for (const { id, queue, attempt, receipt } of deliveries) {
-      this.#seen.push({ id, queue, attempt, receipt, consumer, pid, at });
+      this.#deliveries.push({ id, queue, attempt, receipt, consumer, pid, at });
     }
   }
 
   /** Adds the deliveries of another process. */
-  merge(seen: readonly Seen[]): void {
-    this.#seen.push(...seen);
+  merge(seen: readonly RecordedDelivery[]): void {
+    this.#deliveries.push(...seen);
   }
 
-  get all(): readonly Seen[] {
-    return this.#seen;
+  get all(): readonly RecordedDelivery[] {
+    return this.#deliveries;
   }
 
   /** Ids that were sent and never delivered. */
   lost(sent: Iterable<string>): string[] {
-    const delivered = new Set(this.#seen.map(({ id }) => id));
+    const delivered = new Set(this.#deliveries.map(({ id }) => id));
     return [...sent].filter((id) => !delivered.has(id));
   }
 
   /** Ids that were delivered and never sent. */
   unexpected(sent: Iterable<string>): string[] {
     const known = new Set(sent);
-    return [...new Set(this.#seen.map(({ id }) => id))].filter((id) => !known.has(id));
+    return [...new Set(this.#deliveries.map(({ id }) => id))].filter((id) => !known.has(id));
   }
 
   /** Deliveries that repeat an attempt number of the same message. Each delivery needs its own. */
-  repeated(): Seen[] {
+  repeated(): RecordedDelivery[] {
     const known = new Set<string>();
-    return this.#seen.filter(({ queue, id, attempt }) => {
+    return this.#deliveries.filter(({ queue, id, attempt }) => {
       const key = `${queue} ${id} ${attempt}`;
       if (known.has(key)) return true;
       known.add(key);
@@ -58,9 +58,9 @@ export class Recorder {
   }
 
   /** Deliveries beyond the first of each message. */
-  duplicates(): Seen[] {
+  duplicates(): RecordedDelivery[] {
     const known = new Set<string>();
-    return this.#seen.filter(({ queue, id }) => {
+    return this.#deliveries.filter(({ queue, id }) => {
       const key = `${queue} ${id}`;
       if (known.has(key)) return true;
       known.add(key);

@@ -2,7 +2,7 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import type { HarnessServer, Power, Profile, Stranger } from '../harness.ts';
+import type { HarnessFeature, HarnessServer, Profile, UntrustedClient } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import type { Check } from './check.ts';
@@ -10,10 +10,10 @@ import type { Recorder } from './recorder.ts';
 import type { Truthy } from './until.ts';
 
 /** Created for each case with its own store. Closes and removes everything it opened. */
-export interface Lab {
+export interface TestContext {
   readonly capabilities: Capabilities;
   /** Features of the harness on this machine. */
-  readonly powers: ReadonlySet<Power>;
+  readonly harnessFeatures: ReadonlySet<HarnessFeature>;
   /** The profile of the run. A case may do more in `full`. */
   readonly profile: Profile;
   /** Counted assertions. */
@@ -39,7 +39,7 @@ export interface Lab {
   /** The server of the store and its network. Needs the harness feature `server`. */
   readonly server: HarnessServer;
   /** Opens the client of {@link import("../case.ts").ConformanceCase.untrustedClient}. */
-  stranger(): Promise<Stranger>;
+  untrustedClient(): Promise<UntrustedClient>;
   /** Folder of the store. Needs the harness feature `files`. */
   readonly folder: string;
   /** Reopens the store in `folder` after damage. Rejects with the error of the opener. Needs `files`. */

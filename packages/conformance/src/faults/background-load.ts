@@ -2,8 +2,8 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
-import { FAULT_CODES, History } from './send-history.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { FAULT_CODES, SendHistory } from './send-history.ts';
 
 const QUEUE = 'load';
 const BATCH = 5;
@@ -24,8 +24,8 @@ interface Acked {
 
 /** Two producers and two consumers, each with its own client. */
 export class BackgroundLoad {
-  readonly history: History;
-  readonly #lab: Lab;
+  readonly history: SendHistory;
+  readonly #test: TestContext;
   readonly #stopProducers = new AbortController();
   readonly #stopConsumers = new AbortController();
   readonly #acked: Acked[] = [];
@@ -34,16 +34,16 @@ export class BackgroundLoad {
   #work: Promise<unknown> = Promise.resolve();
   #producing: Promise<unknown> = Promise.resolve();
 
-  constructor(lab: Lab) {
-    this.#lab = lab;
-    this.history = new History(lab);
+  constructor(test: TestContext) {
+    this.#test = test;
+    this.history = new SendHistory(test);
   }
 
   /** Starts the load. Resolves when messages have been sent and acked. */
   async start({ leaseMs = 1_500 }: BackgroundLoadOptions = {}): Promise<void> {
-    const first = await this.#lab.transport();
+    const first = await this.#test.transport();
     await first.queues.configure(QUEUE, { leaseMs, maxAttempts: 100 });
-    const clients = await Promise.all([first, this.#lab.open(), this.#lab.open(), this.#lab.open()]);
+    const clients = await Promise.all([first, this.#test.open(), this.#test.open(), this.#test.open()]);
     const [one, two, three, four] = clients;
     this.#producing = Promise.all([this.#produce(one, 'a'), this.#produce(two, 'b')]);
     this.#work = Promise.all([this.#producing, this.#consume(three, 'c'), this.#consume(four, 'd')]);
@@ -61,20 +61,20 @@ export class BackgroundLoad {
   async finish(lostAcksSince?: number): Promise<void> {
     this.#stopProducers.abort();
     await this.#producing;
-    const transport = await this.#lab.transport();
+    const transport = await this.#test.transport();
     const isEmpty = async (): Promise<boolean> => {
       const [info] = await transport.admin.queues({ names: [QUEUE] });
       return info !== undefined && info.ready + info.leased + info.delayed === 0;
     };
-    await this.#whileWorking(this.#lab.until('the queue to be empty', isEmpty, RECOVERY_MS));
+    await this.#whileWorking(this.#test.until('the queue to be empty', isEmpty, RECOVERY_MS));
     this.#stopConsumers.abort();
     await this.#work;
-    this.#judge(lostAcksSince);
+    this.#verify(lostAcksSince);
   }
 
-  #judge(lostAcksSince = Number.POSITIVE_INFINITY): void {
-    const { check, recorder, capabilities } = this.#lab;
-    this.history.judge(new Set(recorder.all.map(({ id }) => id)));
+  #verify(lostAcksSince = Number.POSITIVE_INFINITY): void {
+    const { check, recorder, capabilities } = this.#test;
+    this.history.verify(new Set(recorder.all.map(({ id }) => id)));
     const wrong = this.#repeatedAfterAck.filter(({ ackedAt }) => ackedAt < lostAcksSince - capabilities.settleLossMs);
     check.equal(wrong, [], 'delivered again though its ack was done');
     if (capabilities.attemptLossMs === 0) check.equal(recorder.repeated(), [], 'an attempt that two deliveries share');
@@ -85,7 +85,7 @@ export class BackgroundLoad {
     const { acknowledged } = this.history;
     const [sent, acked] = [acknowledged.size + count, this.#ackedIds.size + count];
     const isFurther = (): boolean => acknowledged.size >= sent && this.#ackedIds.size >= acked;
-    await this.#whileWorking(this.#lab.until('messages go all the way', isFurther, RECOVERY_MS));
+    await this.#whileWorking(this.#test.until('messages go all the way', isFurther, RECOVERY_MS));
   }
 
   /** Resolves as `wait` does, and rejects if the load fails first. */
@@ -113,7 +113,7 @@ export class BackgroundLoad {
   }
 
   async #take(transport: Transport, got: readonly Delivery[], name: string): Promise<void> {
-    this.#lab.recorder.add(got, name);
+    this.#test.recorder.add(got, name);
     for (const { id } of got) this.#noteRepeated(id);
     const at = performance.now();
     const acks = got.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
@@ -137,7 +137,7 @@ export class BackgroundLoad {
       return await work();
     } catch (error) {
       if (!isBusbarError(error)) throw error;
-      this.#lab.check.ok(
+      this.#test.check.ok(
         FAULT_CODES.has(error.code),
         `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`,
       );

@@ -3,13 +3,13 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 const PIECE = Buffer.alloc(4 * 1_048_576, 'x');
 const PIECES = 4;
 
 /** Repeatedly writes and syncs the same 16 MiB until the case ends. */
-export async function keepDiskBusy(lab: Lab): Promise<void> {
+export async function keepDiskBusy(test: TestContext): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'busbar-busy-'));
   const file = await open(join(folder, 'busy'), 'w');
   let isOver = false;
@@ -20,7 +20,7 @@ export async function keepDiskBusy(lab: Lab): Promise<void> {
     }
   };
   const writing = write();
-  lab.defer(async () => {
+  test.defer(async () => {
     isOver = true;
     await writing;
     await file.close();

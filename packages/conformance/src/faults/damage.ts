@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { Snapshot } from './store-files.ts';
 
 /** One kind of damage to a file. */
@@ -37,29 +37,29 @@ export const DAMAGES: readonly Damage[] = [
  * Damages the store in every way. Asserts that each loss is reported, and only by a BusbarError. Closes the clients of
  * the test context.
  */
-export async function assertNoticed(lab: Lab, queue: string, bodies: readonly string[]): Promise<void> {
-  await lab.closeAll();
-  const sound = await Snapshot.of(lab.folder);
+export async function assertDamageDetected(test: TestContext, queue: string, bodies: readonly string[]): Promise<void> {
+  await test.closeAll();
+  const sound = await Snapshot.of(test.folder);
   for (const { what, mustBeNoticed, apply } of DAMAGES) {
     const { path, content } = sound.largest;
-    await writeFile(path, apply(content, lab.random));
-    const found = await readStore(lab, queue);
-    if (found === 'refused') lab.check.ok(true, `a store ${what} is refused`);
-    else if (mustBeNoticed) lab.check.equal(found, bodies, `messages in a store ${what}`);
-    else lab.check.between(found.length, 0, bodies.length, `messages in a store ${what}`);
+    await writeFile(path, apply(content, test.random));
+    const found = await readStore(test, queue);
+    if (found === 'refused') test.check.ok(true, `a store ${what} is refused`);
+    else if (mustBeNoticed) test.check.equal(found, bodies, `messages in a store ${what}`);
+    else test.check.between(found.length, 0, bodies.length, `messages in a store ${what}`);
     await sound.restore();
   }
-  lab.check.equal(await readStore(lab, queue), bodies, 'messages in the sound store');
+  test.check.equal(await readStore(test, queue), bodies, 'messages in the sound store');
 }
 
 /** Returns the bodies, or `refused` if opening or reading failed with an error. */
-async function readStore(lab: Lab, queue: string): Promise<readonly string[] | 'refused'> {
+async function readStore(test: TestContext, queue: string): Promise<readonly string[] | 'refused'> {
   let transport: Transport | undefined;
   try {
-    transport = await lab.openFiles();
-    return await readBodies(lab, transport, queue);
+    transport = await test.openFiles();
+    return await readBodies(test, transport, queue);
   } catch (error) {
-    lab.check.ok(isBusbarError(error), `the error of a damaged store is a BusbarError: ${String(error)}`);
+    test.check.ok(isBusbarError(error), `the error of a damaged store is a BusbarError: ${String(error)}`);
     return 'refused';
   } finally {
     await transport?.close().catch(() => undefined);
@@ -67,12 +67,12 @@ async function readStore(lab: Lab, queue: string): Promise<readonly string[] | '
 }
 
 /** Consumes all messages. The caller restores the files afterwards. */
-async function readBodies(lab: Lab, transport: Transport, queue: string): Promise<string[]> {
+async function readBodies(test: TestContext, transport: Transport, queue: string): Promise<string[]> {
   const bodies: string[] = [];
   for (;;) {
     const got = await transport.queues.receive(queue, { max: 1_000 });
     if (got.length === 0) return bodies;
-    bodies.push(...got.map((delivery) => lab.text(delivery)));
+    bodies.push(...got.map((delivery) => test.text(delivery)));
     await transport.queues.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
   }
 }

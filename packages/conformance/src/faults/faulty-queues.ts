@@ -5,7 +5,7 @@ import { BusbarError } from '@busbar/api';
 import type { Queues } from '@busbar/api/transport';
 
 /** Wraps `queues`; half of the calls get a fault. */
-export function faulty(queues: Queues, random: () => number): Queues {
+export function withFaults(queues: Queues, random: () => number): Queues {
   const hurt = async <T>(call: () => Promise<T>): Promise<T> => {
     const fate = random();
     if (fate < 0.15) throw new BusbarError('UNAVAILABLE', 'injected: never made', { outcome: 'failed' });

@@ -11,7 +11,7 @@ const FREE_MS = 400;
  * Sends SIGSTOP. A process that is stopped during a write keeps the lock of the file, as with any database. It is then
  * resumed and stopped again: only case I6 is about that lock.
  */
-export async function standStill(client: RemoteClient, transport: Transport): Promise<void> {
+export async function freezeProcess(client: RemoteClient, transport: Transport): Promise<void> {
   for (;;) {
     client.pause();
     const write = transport.kv.delete('no-such-key').then(() => true);

@@ -1,18 +1,21 @@
 /** Fills the small disk of a client process, and drains its queue. */
 
 import type { MessageInput } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 
 /** Sends until three consecutive sends are refused. */
-export async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: string[]; refusals: Set<string> }> {
+export async function fillDisk(
+  client: RemoteClient,
+  test: TestContext,
+): Promise<{ ids: string[]; refusals: Set<string> }> {
   const ids: string[] = [];
   const refusals = new Set<string>();
   for (let refused = 0, next = 0; refused < 3 && next < 1_000; next += 1) {
     const message: MessageInput = { id: `m-${next}`, body: new Uint8Array(65_536).fill(next) };
     try {
       const [result] = await client.send('work', [message]);
-      lab.check.ok(result?.status !== 'unknown', 'the outcome of a refused send is known');
+      test.check.ok(result?.status !== 'unknown', 'the outcome of a refused send is known');
       if (result?.status === 'stored') ids.push(message.id ?? '');
       if (result?.error === undefined) continue;
       refusals.add(result.error.code);
@@ -25,13 +28,13 @@ export async function fillDisk(client: RemoteClient, lab: Lab): Promise<{ ids: s
 }
 
 /** Receives and acks until the queue is empty. Returns the ids in order. */
-export async function takeAll(lab: Lab, client: RemoteClient): Promise<string[]> {
+export async function drainProcess(test: TestContext, client: RemoteClient): Promise<string[]> {
   const ids: string[] = [];
   for (;;) {
     const got = await client.receive('work', { max: 10 });
     if (got.length === 0) return ids;
     const results = await client.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
-    lab.check.ok(
+    test.check.ok(
       results.every(({ status }) => status === 'done'),
       'acks on a full disk are done',
     );

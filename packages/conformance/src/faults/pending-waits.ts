@@ -1,57 +1,57 @@
 /** Pending waits of a client during a fault. Each must wake exactly once after it. */
 
 import type { KvChange, Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** A client with every kind of pending wait. */
-export interface Waiting {
+export interface PendingWaits {
   /** Sends one of each kind from `sender`, and asserts that each arrives once. */
-  arrives(sender: Transport, name: string): Promise<void>;
+  assertWake(sender: Transport, name: string): Promise<void>;
 }
 
 /** Makes `transport` wait on a queue, a subscription, a bound queue and a watch. */
-export async function waitEverywhere(lab: Lab, transport: Transport): Promise<Waiting> {
+export async function waitEverywhere(test: TestContext, transport: Transport): Promise<PendingWaits> {
   const seen: string[] = [];
   const stop = new AbortController();
   await transport.topics.bind('bound', 'news.*');
   const subscription = await transport.topics.subscribe('news.>', {}, (events) => {
-    for (const event of events) seen.push(`event ${lab.text(event)}`);
+    for (const event of events) seen.push(`event ${test.text(event)}`);
   });
   const watch = await transport.kv.watch('watched/', (changes) => {
-    for (const change of changes) seen.push(...textOf(lab, change));
+    for (const change of changes) seen.push(...textOf(test, change));
   });
-  const loops = ['inbox', 'bound'].map((queue) => consumeInto(lab, transport, queue, seen, stop.signal));
-  lab.defer(async () => {
+  const loops = ['inbox', 'bound'].map((queue) => consumeInto(test, transport, queue, seen, stop.signal));
+  test.defer(async () => {
     stop.abort();
     await Promise.allSettled([...loops, subscription.close(), watch.close()]);
   });
   return {
-    async arrives(sender, name) {
+    async assertWake(sender, name) {
       const body = Buffer.from(name);
       const before = seen.length;
-      await lab.send(sender, 'inbox', [{ body }]);
+      await test.send(sender, 'inbox', [{ body }]);
       await sender.topics.publish('news.today', [{ body }]);
       await sender.kv.put(`watched/${name}`, body);
       const expected = [`bound ${name}`, `entry ${name}`, `event ${name}`, `inbox ${name}`];
       const all = (): boolean => expected.every((one) => seen.includes(one, before));
-      await lab
+      await test
         .until(`all pending waits to wake for ${name}, beyond ${seen.slice(before)}`, all, 20_000)
         .catch((error) => {
-          lab.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name} within 20 s`);
+          test.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name} within 20 s`);
           throw error;
         });
       await new Promise((resolve) => setTimeout(resolve, 150));
-      lab.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name}`);
+      test.check.equal(seen.slice(before).toSorted(), expected, `waits woken for ${name}`);
     },
   };
 }
 
-function textOf(lab: Lab, change: KvChange): string[] {
-  return change.kind === 'put' ? [`entry ${lab.text({ body: change.entry.value })}`] : [];
+function textOf(test: TestContext, change: KvChange): string[] {
+  return change.kind === 'put' ? [`entry ${test.text({ body: change.entry.value })}`] : [];
 }
 
 async function consumeInto(
-  lab: Lab,
+  test: TestContext,
   { queues }: Transport,
   queue: string,
   seen: string[],
@@ -59,7 +59,7 @@ async function consumeInto(
 ): Promise<void> {
   while (!signal.aborted) {
     const got = await queues.receive(queue, { max: 10, waitMs: Number.POSITIVE_INFINITY, signal });
-    for (const delivery of got) seen.push(`${queue} ${lab.text(delivery)}`);
+    for (const delivery of got) seen.push(`${queue} ${test.text(delivery)}`);
     await queues.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
   }
 }

@@ -2,7 +2,7 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** Error codes a call may reject with during a fault. */
 export const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);
@@ -16,14 +16,14 @@ export interface HistoryOptions {
 }
 
 /** Each sent id is acknowledged, failed (never stored) or unknown (may be stored). */
-export class History {
+export class SendHistory {
   readonly acknowledged: Set<string> = new Set();
   readonly failed: Set<string> = new Set();
   readonly unknown: Set<string> = new Set();
-  readonly #lab: Lab;
+  readonly #test: TestContext;
 
-  constructor(lab: Lab) {
-    this.#lab = lab;
+  constructor(test: TestContext) {
+    this.#test = test;
   }
 
   /** Sends messages with these ids and records each outcome. Rejects only with an error that no fault explains. */
@@ -44,7 +44,7 @@ export class History {
   /** Asserts that a fault can cause `error`, and returns its outcome. */
   #outcome(error: unknown): 'failed' | 'unknown' {
     if (!isBusbarError(error)) throw error;
-    this.#lab.check.ok(
+    this.#test.check.ok(
       FAULT_CODES.has(error.code),
       `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`,
     );
@@ -58,8 +58,8 @@ export class History {
   }
 
   /** Asserts that the deliveries agree with the recorded outcomes. */
-  judge(delivered: ReadonlySet<string>): void {
-    const { check } = this.#lab;
+  verify(delivered: ReadonlySet<string>): void {
+    const { check } = this.#test;
     const lost = [...this.acknowledged].filter((id) => !delivered.has(id));
     check.equal(lost, [], 'acknowledged and lost');
     const undead = [...this.failed].filter((id) => delivered.has(id));

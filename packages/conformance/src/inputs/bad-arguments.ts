@@ -2,10 +2,10 @@
 
 import type { CallOptions, Transport } from '@busbar/api/transport';
 import { type BadInput, shown, unchecked } from './bad-inputs.ts';
-import { OPERATED, OPERATIONS } from './operations.ts';
+import { OPERATION_NAMES, OPERATIONS } from './operations.ts';
 
 const body = Uint8Array.of(1);
-const { queue, topic, key } = OPERATED;
+const { queue, topic, key } = OPERATION_NAMES;
 const control = 'a\u0001';
 
 /** Illegal values for text fields of a message: bad strings and other types. */

@@ -3,7 +3,7 @@
 import type { ErrorCode } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** A call that must be refused, and its error code. */
 export interface BadInput {
@@ -14,14 +14,18 @@ export interface BadInput {
 }
 
 /** Asserts that each call rejects (and does not throw) with its code and the outcome `failed`. */
-export async function refuseAll(lab: Lab, transport: Transport, inputs: readonly BadInput[]): Promise<void> {
+export async function assertAllRefused(
+  test: TestContext,
+  transport: Transport,
+  inputs: readonly BadInput[],
+): Promise<void> {
   for (const { what, code = 'INVALID_ARGUMENT', call } of inputs) {
-    const error = await lab.check.rejects(
+    const error = await test.check.rejects(
       started(what, () => call(transport)),
       code,
       what,
     );
-    lab.check.equal(error.outcome, 'failed', `outcome of ${what}`);
+    test.check.equal(error.outcome, 'failed', `outcome of ${what}`);
   }
 }
 

@@ -16,9 +16,9 @@ export interface Operation {
 }
 
 /** Names that the operations use. */
-export const OPERATED = { queue: 'operated', topic: 'operated.on', key: 'operated/key' } as const;
+export const OPERATION_NAMES = { queue: 'operated', topic: 'operated.on', key: 'operated/key' } as const;
 
-const { queue, topic, key } = OPERATED;
+const { queue, topic, key } = OPERATION_NAMES;
 const value = Uint8Array.of(1);
 const message = { body: value };
 

@@ -1,7 +1,7 @@
 /** The program of a client process: opens a transport and runs the calls of its parent. */
 
 import type { MessageInput, ReceiveOptions, Settlement, Transport } from '@busbar/api/transport';
-import { consume, produce, runLoad, type Tell } from './loads.ts';
+import { consume, produce, type ReportProgress, runLoad } from './produce-consume.ts';
 import {
   type ConsumeOptions,
   type FromClient,
@@ -18,7 +18,7 @@ let transport: Transport | undefined;
 
 process.once('disconnect', orphaned);
 process.on('message', (message: ToClient) => {
-  void (message.kind === 'start' ? start(message) : answer(message));
+  void (message.kind === 'start' ? start(message) : reply(message));
 });
 
 async function start({ opener }: Extract<ToClient, { kind: 'start' }>): Promise<void> {
@@ -32,7 +32,7 @@ async function start({ opener }: Extract<ToClient, { kind: 'start' }>): Promise<
   }
 }
 
-async function answer({ id, method, args }: Extract<ToClient, { kind: 'call' }>): Promise<void> {
+async function reply({ id, method, args }: Extract<ToClient, { kind: 'call' }>): Promise<void> {
   try {
     if (transport === undefined) throw new Error('not started');
     const value = await call(transport, method, args);
@@ -58,9 +58,9 @@ const handlers: Record<Method, Handler> = {
   get: ({ kv }, key: string) => kv.get(key),
   run,
   produce: (client, queue: string, options: ProduceOptions) =>
-    load((signal, news) => produce(client, queue, options, signal, news)),
+    load((signal, progress) => produce(client, queue, options, signal, progress)),
   consume: (client, queue: string, options: ConsumeOptions = {}) =>
-    load((signal, news) => consume(client, queue, options, signal, news)),
+    load((signal, progress) => consume(client, queue, options, signal, progress)),
   stopLoad: (_transport, number: number) => loads.get(number)?.abort(),
   block: (_transport, ms: number) => block(ms),
   shiftClock: (_transport, ms: number) => shiftClock(ms),
@@ -78,12 +78,12 @@ async function run(client: Transport, url: string, name: string, argument: unkno
   return work(client, argument);
 }
 
-function load(begin: (signal: AbortSignal, news: Tell) => Promise<void>): number {
+function load(begin: (signal: AbortSignal, progress: ReportProgress) => Promise<void>): number {
   const number = loads.size + 1;
   const controller = new AbortController();
   loads.set(number, controller);
-  const news: Tell = (what) => tell({ kind: 'load', load: number, ...what });
-  void runLoad(begin(controller.signal, news), controller.signal, news);
+  const progress: ReportProgress = (what) => tell({ kind: 'load', load: number, ...what });
+  void runLoad(begin(controller.signal, progress), controller.signal, progress);
   return number;
 }
 

@@ -18,7 +18,7 @@ export interface Confinement {
 let reason: string | null | undefined;
 
 /** Returns the reason if this machine cannot restrict disks, else undefined. */
-export function whyNoDisks(): string | undefined {
+export function diskLimitsMissing(): string | undefined {
   reason ??= probe();
   return reason ?? undefined;
 }

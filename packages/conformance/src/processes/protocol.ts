@@ -2,7 +2,7 @@
 
 import { BusbarError, type ErrorCode, isBusbarError } from '@busbar/api';
 import type { BusbarErrorOptions } from '@busbar/api/transport';
-import type { Seen } from '../context/recorder.ts';
+import type { RecordedDelivery } from '../context/recorder.ts';
 import type { Opener } from '../harness.ts';
 
 /** Messages to the client process: `start` first, then one per call. */
@@ -32,7 +32,7 @@ export type FromClient =
   | { readonly kind: 'refused'; readonly error: WireError }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError }
-  | LoadNews;
+  | LoadProgress;
 
 /** Messages to send. Without `count` the load runs until it is stopped. */
 export interface ProduceOptions {
@@ -54,12 +54,12 @@ export interface ConsumeOptions {
 }
 
 /** Progress of a load since its last report. */
-export interface LoadNews {
+export interface LoadProgress {
   readonly kind: 'load';
   readonly load: number;
   readonly sent?: readonly string[];
   readonly acked?: readonly string[];
-  readonly seen?: readonly Seen[];
+  readonly seen?: readonly RecordedDelivery[];
   readonly slowestMs?: number;
   readonly over?: true;
   readonly error?: WireError;

@@ -10,7 +10,7 @@ import type {
   Settlement,
   SettleResult,
 } from '@busbar/api/transport';
-import type { Seen } from '../context/recorder.ts';
+import type { RecordedDelivery } from '../context/recorder.ts';
 import type { ConsumeOptions, ProduceOptions } from './protocol.ts';
 
 /** A client in its own process. Errors keep their code. */
@@ -31,8 +31,8 @@ export interface RemoteClient {
    * Starts a load: `produce` sends messages with ids `prefix-0`, `prefix-1`, …, `consume` receives and acks. It runs until
    * `stop`. The reported progress of a killed process is kept.
    */
-  produce(queue: string, options: ProduceOptions): Promise<Load>;
-  consume(queue: string, options?: ConsumeOptions): Promise<Load>;
+  produce(queue: string, options: ProduceOptions): Promise<RemoteLoad>;
+  consume(queue: string, options?: ConsumeOptions): Promise<RemoteLoad>;
   /** Blocks its event loop for `ms`. Resolves afterwards. */
   block(ms: number): Promise<void>;
   /** Shifts its wall clock by `ms` (Date only). */
@@ -48,12 +48,12 @@ export interface RemoteClient {
 }
 
 /** A load in another process. */
-export interface Load {
+export interface RemoteLoad {
   /** Ids of acknowledged sends reported so far. */
   readonly sent: readonly string[];
   /** Ids of acknowledged acks reported so far. */
   readonly acked: readonly string[];
-  readonly seen: readonly Seen[];
+  readonly seen: readonly RecordedDelivery[];
   /** Duration of the slowest call so far. */
   readonly slowestMs: number;
   /** Resolves when the load is complete, stopped, or its process has ended. Rejects if a call failed. */

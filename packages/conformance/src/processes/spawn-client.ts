@@ -5,9 +5,16 @@ import { fileURLToPath } from 'node:url';
 import type { Delivery, KvEntry, PutResult, SendResult, SettleResult } from '@busbar/api/transport';
 import type { Opener } from '../harness.ts';
 import { type Confinement, confinedCommand } from './confinement.ts';
-import { type FromClient, type LoadNews, type Method, type ToClient, unpackError, unpackResults } from './protocol.ts';
-import type { Load, RemoteClient } from './remote-client.ts';
-import { RemoteLoad } from './remote-load.ts';
+import {
+  type FromClient,
+  type LoadProgress,
+  type Method,
+  type ToClient,
+  unpackError,
+  unpackResults,
+} from './protocol.ts';
+import type { RemoteClient, RemoteLoad } from './remote-client.ts';
+import { SpawnedLoad } from './spawned-load.ts';
 
 const isSource = import.meta.url.endsWith('.ts');
 const program = fileURLToPath(new URL(isSource ? './client-program.ts' : './client-program.js', import.meta.url));
@@ -53,9 +60,9 @@ class SpawnedClient implements RemoteClient {
   readonly #started: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #gone: Promise<number | null>;
   readonly #pending = new Map<number, Pending>();
-  readonly #loads = new Map<number, RemoteLoad>();
+  readonly #loads = new Map<number, SpawnedLoad>();
   /** Progress of a load can arrive before the reply with its number. */
-  readonly #early: LoadNews[] = [];
+  readonly #early: LoadProgress[] = [];
   #calls = 0;
   #stderr = '';
 
@@ -114,11 +121,11 @@ class SpawnedClient implements RemoteClient {
     this.#child.kill('SIGCONT');
   }
 
-  async #load(method: 'produce' | 'consume', args: readonly unknown[]): Promise<Load> {
+  async #load(method: 'produce' | 'consume', args: readonly unknown[]): Promise<RemoteLoad> {
     const number = await this.#call<number>(method, args);
-    const load = new RemoteLoad(() => this.#call('stopLoad', [number]));
+    const load = new SpawnedLoad(() => this.#call('stopLoad', [number]));
     this.#loads.set(number, load);
-    for (const news of this.#early) if (news.load === number) load.take(news);
+    for (const progress of this.#early) if (progress.load === number) load.take(progress);
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) load.end();
     return load;
   }
@@ -144,13 +151,13 @@ class SpawnedClient implements RemoteClient {
     else if (message.kind === 'refused') this.#started.reject(unpackError(message.error));
     else if (message.kind === 'reply') this.#settle(message.id)?.resolve(unpackResults(message.value));
     else if (message.kind === 'error') this.#settle(message.id)?.reject(unpackError(message.error));
-    else this.#takeNews(message);
+    else this.#takeProgress(message);
   }
 
-  #takeNews(news: LoadNews): void {
-    const load = this.#loads.get(news.load);
-    if (load === undefined) this.#early.push(news);
-    else load.take(news);
+  #takeProgress(progress: LoadProgress): void {
+    const load = this.#loads.get(progress.load);
+    if (load === undefined) this.#early.push(progress);
+    else load.take(progress);
   }
 
   #settle(id: number): Pending | undefined {

@@ -1,32 +1,32 @@
 /** Steps that drain a queue. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** Receives and acks all ready messages. Returns them in order. */
-export async function drain(lab: Lab, transport: Transport, queue: string): Promise<Delivery[]> {
+export async function drain(test: TestContext, transport: Transport, queue: string): Promise<Delivery[]> {
   const all: Delivery[] = [];
   for (;;) {
     const got = await transport.queues.receive(queue, { max: 1_000 });
     if (got.length === 0) return all;
-    lab.recorder.add(got);
-    await lab.ack(transport, got);
+    test.recorder.add(got);
+    await test.ack(transport, got);
     all.push(...got);
   }
 }
 
 /** Drains until nothing is ready, delayed or leased, including leases of dead consumers. */
 export async function drainFully(
-  lab: Lab,
+  test: TestContext,
   transport: Transport,
   queue: string,
   withinMs = 10_000,
 ): Promise<Delivery[]> {
   const all: Delivery[] = [];
-  await lab.until(
+  await test.until(
     `${queue} is empty`,
     async () => {
-      all.push(...(await drain(lab, transport, queue)));
+      all.push(...(await drain(test, transport, queue)));
       const [info] = await transport.admin.queues({ names: [queue] });
       return info === undefined || info.ready + info.delayed + info.leased === 0;
     },

@@ -9,7 +9,7 @@ import type {
   TopicEvent,
   Transport,
 } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** Time in which a duplicate event would arrive. */
 const SETTLING_MS = 20;
@@ -18,32 +18,32 @@ const SETTLING_MS = 20;
 export class EventLog {
   readonly subscription: Subscription;
   readonly events: readonly TopicEvent[];
-  readonly #lab: Lab;
+  readonly #test: TestContext;
 
-  constructor(lab: Lab, subscription: Subscription, events: readonly TopicEvent[]) {
-    this.#lab = lab;
+  constructor(test: TestContext, subscription: Subscription, events: readonly TopicEvent[]) {
+    this.#test = test;
     this.subscription = subscription;
     this.events = events;
   }
 
   /** The bodies as text. */
   get texts(): string[] {
-    return this.events.map((event) => this.#lab.text(event));
+    return this.events.map((event) => this.#test.text(event));
   }
 
   /** Waits for as many events as `texts` has, and asserts that they are equal, in order. */
   async has(texts: readonly string[], what: string): Promise<void> {
     const deadline = performance.now() + 5_000;
-    await this.#lab.until(what, () => this.events.length >= texts.length || performance.now() > deadline);
+    await this.#test.until(what, () => this.events.length >= texts.length || performance.now() > deadline);
     const settled = performance.now() + SETTLING_MS;
-    await this.#lab.until(what, () => performance.now() > settled);
-    this.#lab.check.equal(this.texts, [...texts], what);
+    await this.#test.until(what, () => performance.now() > settled);
+    this.#test.check.equal(this.texts, [...texts], what);
   }
 }
 
 /** Subscribes and records the events. */
 export async function follow(
-  lab: Lab,
+  test: TestContext,
   transport: Transport,
   pattern: string,
   options: SubscribeOptions = {},
@@ -52,19 +52,19 @@ export async function follow(
   const subscription = await transport.topics.subscribe(pattern, options, (batch) => {
     events.push(...batch);
   });
-  return new EventLog(lab, subscription, events);
+  return new EventLog(test, subscription, events);
 }
 
 /** Publishes and asserts that all events are stored. */
 export async function publish(
-  lab: Lab,
+  test: TestContext,
   transport: Transport,
   topic: string,
   messages: readonly MessageInput[],
   options?: PublishOptions,
 ): Promise<PublishResult[]> {
   const results = await transport.topics.publish(topic, messages, options);
-  lab.check.equal(
+  test.check.equal(
     results.map(({ status }) => status),
     messages.map(() => 'stored'),
     `events published on ${topic}`,
@@ -74,13 +74,13 @@ export async function publish(
 
 /** Publishes `count` events with the bodies `prefix0`, `prefix1`, … and returns the bodies. */
 export async function publishTexts(
-  lab: Lab,
+  test: TestContext,
   transport: Transport,
   topic: string,
   count: number,
   prefix?: string,
 ): Promise<string[]> {
-  const messages = lab.messages(count, {}, prefix);
-  await publish(lab, transport, topic, messages);
-  return messages.map((message) => lab.text(message));
+  const messages = test.messages(count, {}, prefix);
+  await publish(test, transport, topic, messages);
+  return messages.map((message) => test.text(message));
 }

@@ -2,7 +2,7 @@
 
 import type { BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** Message counts of a queue by state. */
 export type Counts = Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead'>;
@@ -15,14 +15,19 @@ export async function queueInfo(transport: Transport, queue: string): Promise<Qu
 }
 
 /** Waits until the counts of the queue are as `expected`, and asserts it. */
-export async function holds(lab: Lab, transport: Transport, queue: string, expected: Partial<Counts>): Promise<void> {
+export async function assertCounts(
+  test: TestContext,
+  transport: Transport,
+  queue: string,
+  expected: Partial<Counts>,
+): Promise<void> {
   const states = Object.keys(expected) as (keyof Counts)[];
   const deadline = performance.now() + 5_000;
-  await lab.until(`the counts of ${queue}`, async () => {
+  await test.until(`the counts of ${queue}`, async () => {
     const info = await queueInfo(transport, queue);
     const isSo = states.every((state) => info[state] === expected[state]);
     if (!isSo && performance.now() < deadline) return false;
-    lab.check.equal(
+    test.check.equal(
       Object.fromEntries(states.map((state) => [state, info[state]])),
       { ...expected },
       `held by ${queue}`,
@@ -33,15 +38,15 @@ export async function holds(lab: Lab, transport: Transport, queue: string, expec
 
 /** Waits for `count` dead letters and returns them, oldest first. Fails if there are more. */
 export async function deadLetters(
-  lab: Lab,
+  test: TestContext,
   transport: Transport,
   queue: string,
   count: number,
 ): Promise<readonly BrowsedMessage[]> {
-  const letters = await lab.until(`${count} dead letters in ${queue}`, async () => {
+  const letters = await test.until(`${count} dead letters in ${queue}`, async () => {
     const { messages } = await transport.admin.browse(queue, { state: 'dead', limit: 1_000 });
     return messages.length >= count && messages;
   });
-  lab.check.equal(letters.length, count, `dead letters in ${queue}`);
+  test.check.equal(letters.length, count, `dead letters in ${queue}`);
   return letters;
 }

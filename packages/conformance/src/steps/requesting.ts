@@ -1,14 +1,14 @@
 /** Steps for requests. */
 
 import type { Agent } from '@busbar/api';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** Options of a request that must not end by its time-out. */
-export const LONG = { timeoutMs: 25_000 } as const;
+export const LONG_TIMEOUT = { timeoutMs: 25_000 } as const;
 
 /** Opens a requester and a responder, each on its own bus. */
-export async function pair(lab: Lab): Promise<{ readonly asker: Agent; readonly service: Agent }> {
-  return { asker: await lab.agent('@asker'), service: await lab.agent('@service') };
+export async function openPair(test: TestContext): Promise<{ readonly requester: Agent; readonly service: Agent }> {
+  return { requester: await test.agent('@requester'), service: await test.agent('@service') };
 }
 
 /** Resolves when `signal` fires. */

@@ -1,46 +1,46 @@
 /** Sends a value through every verb of a bus. */
 
 import { type Agent, type Bus, isBusbarError } from '@busbar/api';
-import type { Lab } from '../context/test-context.ts';
-import { LONG } from './requesting.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { LONG_TIMEOUT } from './requesting.ts';
 
 /** Ways to transport a body. */
-export const VERBS = ['mail', 'request', 'answer', 'event', 'durable event', 'task', 'result'] as const;
+export const VERBS = ['mail', 'request', 'reply', 'event', 'durable event', 'task', 'result'] as const;
 
 /** One of {@link VERBS}. */
 export type Verb = (typeof VERBS)[number];
 
 /** Sends values from one bus to another, and returns the received values. */
-export class Carrier {
-  readonly #lab: Lab;
+export class RoundTrip {
+  readonly #test: TestContext;
   readonly #sender: Agent;
   readonly #bus: Bus;
   /** Bodies received by the handlers of the other bus. */
   readonly #got = new Map<Verb, unknown[]>();
-  #answer: unknown;
+  #reply: unknown;
 
-  private constructor(lab: Lab, sender: Agent, bus: Bus) {
-    this.#lab = lab;
+  private constructor(test: TestContext, sender: Agent, bus: Bus) {
+    this.#test = test;
     this.#sender = sender;
     this.#bus = bus;
     for (const verb of VERBS) this.#got.set(verb, []);
   }
 
   /** Opens both buses. */
-  static async open(lab: Lab): Promise<Carrier> {
-    const [bus, other] = [await lab.bus(), await lab.bus()];
-    const carrier = new Carrier(lab, await bus.agent('@sender'), bus);
-    await carrier.#listen(other);
-    return carrier;
+  static async open(test: TestContext): Promise<RoundTrip> {
+    const [bus, other] = [await test.bus(), await test.bus()];
+    const roundTrip = new RoundTrip(test, await bus.agent('@sender'), bus);
+    await roundTrip.#listen(other);
+    return roundTrip;
   }
 
   /** Returns the received value. Rejects if the sender refused it. */
-  async carry(verb: Verb, value: unknown): Promise<unknown> {
+  async send(verb: Verb, value: unknown): Promise<unknown> {
     const got = this.#got.get(verb) ?? [];
     const before = got.length;
     const result = await this.#send(verb, value);
-    if (verb === 'answer' || verb === 'result') return result;
-    await this.#lab.until(`a ${verb} to arrive`, () => got.length > before);
+    if (verb === 'reply' || verb === 'result') return result;
+    await this.#test.until(`a ${verb} to arrive`, () => got.length > before);
     return got.at(-1);
   }
 
@@ -52,7 +52,7 @@ export class Carrier {
   /** Returns the error code of a refused value. */
   async refusal(verb: Verb, value: unknown): Promise<string> {
     try {
-      await this.carry(verb, value);
+      await this.send(verb, value);
       return 'carried';
     } catch (error) {
       return isBusbarError(error) ? error.code : String(error);
@@ -64,10 +64,10 @@ export class Carrier {
       case 'mail':
         return this.#sender.send('@receiver', 'mail', value);
       case 'request':
-        return this.#sender.request('@receiver', 'request', value, LONG);
-      case 'answer':
-        this.#answer = value;
-        return this.#sender.request('@receiver', 'answer', null, LONG);
+        return this.#sender.request('@receiver', 'request', value, LONG_TIMEOUT);
+      case 'reply':
+        this.#reply = value;
+        return this.#sender.request('@receiver', 'reply', null, LONG_TIMEOUT);
       case 'event':
         return this.#bus.publish('live', value);
       case 'durable event':
@@ -75,8 +75,8 @@ export class Carrier {
       case 'task':
         return this.#bus.enqueue('tasks', value);
       case 'result':
-        this.#answer = value;
-        return (await this.#bus.enqueue('results', null)).result(LONG);
+        this.#reply = value;
+        return (await this.#bus.enqueue('results', null)).result(LONG_TIMEOUT);
     }
   }
 
@@ -86,10 +86,10 @@ export class Carrier {
     };
     const receiver = await bus.agent('@receiver');
     receiver.handle('mail', take('mail')).handle('request', take('request'));
-    receiver.handle('answer', () => this.#answer);
+    receiver.handle('reply', () => this.#reply);
     await bus.subscribe('live', take('event'));
     await bus.subscribe('kept', { durable: 'kept' }, take('durable event'));
     await bus.process('tasks', { maxAttempts: 1 }, take('task'));
-    await bus.process('results', { maxAttempts: 1 }, () => this.#answer);
+    await bus.process('results', { maxAttempts: 1 }, () => this.#reply);
   }
 }

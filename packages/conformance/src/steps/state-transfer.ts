@@ -1,28 +1,28 @@
 /** Steps that export, clear and import the whole state of a store. */
 
 import type { StateRecord, Transport } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { collect } from '../inputs/operations.ts';
 
 /** Exports all records and passes each through JSON, as a file would. */
-export async function exported(transport: Transport): Promise<StateRecord[]> {
+export async function exportAll(transport: Transport): Promise<StateRecord[]> {
   const records = await collect(transport.admin.exportState());
   return records.map((record) => JSON.parse(JSON.stringify(record)) as StateRecord);
 }
 
 /** Exports everything, clears the store, and imports it again. Returns the records. */
-export async function move(lab: Lab, transport: Transport): Promise<StateRecord[]> {
-  const records = await exported(transport);
+export async function moveState(test: TestContext, transport: Transport): Promise<StateRecord[]> {
+  const records = await exportAll(transport);
   await transport.admin.clear();
-  lab.check.equal(await transport.admin.queues(), [], 'queues of the cleared store');
+  test.check.equal(await transport.admin.queues(), [], 'queues of the cleared store');
   const added = await transport.admin.importState(records);
-  lab.check.between(added, 1, records.length, 'records that were new');
+  test.check.between(added, 1, records.length, 'records that were new');
   return records;
 }
 
 /** Asserts that export and import are refused. */
-export async function refusedMove(lab: Lab): Promise<void> {
-  const { admin } = await lab.transport();
-  await lab.check.rejects(collect(admin.exportState()), 'UNSUPPORTED', 'an export');
-  await lab.check.rejects(admin.importState([]), 'UNSUPPORTED', 'an import');
+export async function assertMoveRefused(test: TestContext): Promise<void> {
+  const { admin } = await test.transport();
+  await test.check.rejects(collect(admin.exportState()), 'UNSUPPORTED', 'an export');
+  await test.check.rejects(admin.importState([]), 'UNSUPPORTED', 'an import');
 }

@@ -2,7 +2,7 @@
 
 import type { AgentInfo } from '@busbar/api';
 import type { MessageInput } from '@busbar/api/transport';
-import type { Lab } from '../context/test-context.ts';
+import type { TestContext } from '../context/test-context.ts';
 
 /** The names of agents. */
 export function namesOf(agents: readonly Pick<AgentInfo, 'name'>[]): string[] {
@@ -15,7 +15,7 @@ export function messagesOf(bodies: readonly Uint8Array[]): MessageInput[] {
 }
 
 /** Asserts that the numbers rise strictly. */
-export function rises(lab: Lab, numbers: readonly number[], what: string): void {
+export function assertRising(test: TestContext, numbers: readonly number[], what: string): void {
   const rising = [...new Set(numbers)].toSorted((one, other) => one - other);
-  lab.check.equal([...numbers], rising, what);
+  test.check.equal([...numbers], rising, what);
 }

@@ -93,7 +93,7 @@ class Gate {
       start: async () => up(),
       pause: down,
       resume: up,
-      wire: {
+      network: {
         endpoint: { path: '' },
         get accepted() {
           return gate.knocks;

@@ -48,14 +48,14 @@ test('a case whose feature is there runs', async () => {
 
 test('a missing power means not tested, with the reason of the harness', async () => {
   const stub = stubHarness({ missing: { server: 'Nobody can start one here.' } });
-  const result = await runCase(stub, stubCase({ powers: ['server'] }), { seed: 1 });
+  const result = await runCase(stub, stubCase({ harnessFeatures: ['server'] }), { seed: 1 });
   expect(result).toMatchObject({ status: 'not-tested', reason: 'Nobody can start one here.' });
 });
 
 test('a power that is missing as declared means not applicable', async () => {
   const stub = stubHarness({ missing: { reopen: 'It forgets.', processes: 'It is one.' } });
   const [one, other] = await Promise.all(
-    (['reopen', 'processes'] as const).map((power) => runCase(stub, stubCase({ powers: [power] }))),
+    (['reopen', 'processes'] as const).map((power) => runCase(stub, stubCase({ harnessFeatures: [power] }))),
   );
   expect(one).toMatchObject({ status: 'not-applicable', reason: 'It declares that it keeps nothing.' });
   expect(other).toMatchObject({ status: 'not-applicable' });
@@ -63,7 +63,10 @@ test('a power that is missing as declared means not applicable', async () => {
 
 test('a case that cannot apply says so before anything else', async () => {
   const stub = stubHarness({ missing: { processes: 'It is one process.' } });
-  const subject = stubCase({ powers: ['processes'], notApplicable: ({ reach }) => `It reaches one ${reach}.` });
+  const subject = stubCase({
+    harnessFeatures: ['processes'],
+    notApplicable: ({ reach }) => `It reaches one ${reach}.`,
+  });
   const result = await runCase(stub, subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'not-applicable', reason: 'It reaches one process.' });
 });

@@ -34,11 +34,11 @@ test('what a case left open is closed, and its store removed', async () => {
   const stub = stubHarness();
   const steps: string[] = [];
   const run = stubCase({
-    run: async (lab) => {
-      await lab.open();
-      await lab.open();
-      lab.defer(() => void steps.push(`deferred, ${stub.closed} closed`));
-      lab.check.fail('on purpose');
+    run: async (test) => {
+      await test.open();
+      await test.open();
+      test.defer(() => void steps.push(`deferred, ${stub.closed} closed`));
+      test.check.fail('on purpose');
     },
   });
   expect(await runCase(stub, run, { seed: 1 })).toMatchObject({ status: 'failed', reason: 'on purpose' });
@@ -48,9 +48,9 @@ test('what a case left open is closed, and its store removed', async () => {
 
 test('a deferred step that fails makes the case fail', async () => {
   const run = stubCase({
-    run: async (lab) => {
-      lab.check.ok(true, 'holds');
-      lab.defer(() => Promise.reject(new Error('stuck')));
+    run: async (test) => {
+      test.check.ok(true, 'holds');
+      test.defer(() => Promise.reject(new Error('stuck')));
     },
   });
   expect(await runCase(stubHarness(), run, { seed: 1 })).toMatchObject({
@@ -98,9 +98,9 @@ test('a store that does not open fails the case', async () => {
 test('the same seed gives the same numbers, another case others', async () => {
   const numbers: number[] = [];
   const subject = stubCase({
-    run: async (lab) => {
-      numbers.push(lab.random());
-      lab.check.ok(true, 'holds');
+    run: async (test) => {
+      numbers.push(test.random());
+      test.check.ok(true, 'holds');
     },
   });
   await runCase(stubHarness(), subject, { seed: 7 });

@@ -65,7 +65,7 @@ export class RealServer implements AsyncDisposable {
   }
 
   /** The proxy between it and its clients; throws where it was started without. */
-  get wire(): FaultProxy {
+  get network(): FaultProxy {
     if (this.#parts.proxy) return this.#parts.proxy;
     throw new TypeError('this server was started without { proxy: true }');
   }

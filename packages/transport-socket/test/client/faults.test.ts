@@ -167,7 +167,7 @@ describe.each(LINKS)('a connection over $name', (harness) => {
   test('that is cut again and again, also within frames, loses and doubles nothing', async () => {
     await using all = await setting(harness);
     const client = await all.open();
-    const proxy = all.server.wire as unknown as { cutAfter(bytes: number, direction: string): void };
+    const proxy = all.server.network as unknown as { cutAfter(bytes: number, direction: string): void };
     let cuts = 0;
     const stored = await flood(client, 2_000, (done) => {
       if (done < (cuts + 1) * 100 || cuts >= 12) return;
@@ -184,10 +184,10 @@ describe.each(LINKS)('a connection over $name', (harness) => {
   test('that is half open is noticed, and calls go on over the next one', async () => {
     await using all = await setting(harness);
     const client = await all.open();
-    all.server.wire.halfOpen();
+    all.server.network.halfOpen();
     const sending = client.queues.send('jobs', [{ body: body('a') }]);
     await waitFor(() => client.state === 'reconnecting', { what: 'the silence to be noticed', timeoutMs: 10_000 });
-    all.server.wire.heal();
+    all.server.network.heal();
     expect((await sending)[0]!.status).toBe('stored');
     expect(await drain(client, 'jobs')).toEqual(['a']);
   });
@@ -197,10 +197,10 @@ describe.each(LINKS)('a connection over $name', (harness) => {
     const [client, other] = [await all.open(), await all.open()];
     await client.queues.send('jobs', [{ body: body('a') }, { body: body('b') }]);
     const held = await client.queues.receive('jobs', { max: 2 });
-    all.server.wire.halfOpen();
+    all.server.network.halfOpen();
     const settling = client.queues.settle(held.map(({ receipt }) => ({ receipt, action: 'ack' })));
     await waitFor(() => client.state === 'reconnecting', { what: 'the loss', timeoutMs: 10_000 });
-    all.server.wire.heal();
+    all.server.network.heal();
     expect((await settling).map(({ status }) => status)).toEqual(['unknown', 'unknown']);
     expect(await other.queues.receive('jobs', { waitMs: 100 })).toEqual([]);
   });
@@ -218,7 +218,7 @@ describe.each(LINKS)('a connection over $name', (harness) => {
     const calling = (async () => {
       for await (const reply of client.calls!.call('slow', { body: body('x') })) {
         replies.push(textOf(reply));
-        all.server.wire.cut();
+        all.server.network.cut();
       }
     })();
     await expect(calling).rejects.toMatchObject({ outcome: 'unknown' });

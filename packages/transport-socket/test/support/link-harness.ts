@@ -3,7 +3,7 @@ import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../../src/index.ts';
-import { strangersOf } from './untrusted-clients.ts';
+import { untrustedClientsOf } from './untrusted-clients.ts';
 
 const PROGRAM = new URL('../../../busbar/bin/busbar.js', import.meta.url);
 const MODULE = new URL('../../src/index.ts', import.meta.url).href;
@@ -35,7 +35,7 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
       files: 'Its files are those of the store that the hub lends.',
       ...(store === 'memory:' && { reopen: 'What the hub holds in memory goes with it.' }),
     },
-    strangers: strangersOf(kind),
+    untrustedClients: untrustedClientsOf(kind),
     async store(needs) {
       if (needs?.server === true) return ownStore(kind, store);
       shared ??= sharedHub(kind, store);
@@ -93,7 +93,7 @@ async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
   };
 }
 
-function serverOf(url: string, child: Child, wire: HarnessServer['wire']): HarnessServer {
+function serverOf(url: string, child: Child, wire: HarnessServer['network']): HarnessServer {
   return {
     kill: async () => void (await child.kill()),
     stop: async () => {
@@ -106,7 +106,7 @@ function serverOf(url: string, child: Child, wire: HarnessServer['wire']): Harne
     },
     pause: () => void child.stop(),
     resume: () => child.cont(),
-    wire,
+    network: wire,
   };
 }
 

@@ -1,6 +1,6 @@
 // Clients that a hub behind WebSocket or ZeroMQ turns away.
 import { writeFileSync } from 'node:fs';
-import type { Harness, Stranger } from '@busbar/conformance';
+import type { Harness, UntrustedClient } from '@busbar/conformance';
 import { freePort, spawnChild, TEST_CERTIFICATES, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { hubStatus, openSocket } from '../../src/index.ts';
 import type { LinkKind } from './link-harness.ts';
@@ -10,7 +10,7 @@ const TOKEN = 'the-token-of-this-hub-here';
 const OTHER = 'a-token-of-another-hub-far';
 
 /** A hub that listens at `url`; its own clients come in with what `query` says. */
-async function strangerAt(folder: TempDir, url: string, query: string, wrong: string): Promise<Stranger> {
+async function untrustedClientAt(folder: TempDir, url: string, query: string, wrong: string): Promise<UntrustedClient> {
   const tokenFile = secretFile(folder, 'token', TOKEN);
   const args = ['hub', '--store', 'memory:', '--listen', url, '--token-file', tokenFile];
   const child = spawnChild({ file: PROGRAM, args });
@@ -27,30 +27,30 @@ async function strangerAt(folder: TempDir, url: string, query: string, wrong: st
 }
 
 /** Who is turned away over links of one kind. */
-export function strangersOf(kind: LinkKind): NonNullable<Harness['strangers']> {
+export function untrustedClientsOf(kind: LinkKind): NonNullable<Harness['untrustedClients']> {
   return {
     denied: 'Who is let in may do everything.',
     async wrongPassword() {
       const folder = tempDir(`busbar-${kind.name}`);
       const wrong = `tokenFile=${secretFile(folder, 'other', OTHER)}`;
-      return strangerAt(folder, kind.at(await freePort()), '', wrong);
+      return untrustedClientAt(folder, kind.at(await freePort()), '', wrong);
     },
     wrongAuthority: kind.name === 'ws' ? untrusted : 'ZeroMQ does not leave the machine, and has no certificates here.',
     async impostor() {
       const folder = tempDir(`busbar-${kind.name}`);
       const tokenFile = secretFile(folder, 'own', TOKEN);
-      return strangerAt(folder, kind.at(await freePort()), '', `tokenFile=${tokenFile}&agent=@myself`);
+      return untrustedClientAt(folder, kind.at(await freePort()), '', `tokenFile=${tokenFile}&agent=@myself`);
     },
   };
 }
 
 /** Trusts another authority than the one that signed the certificate of the hub. */
-async function untrusted(): Promise<Stranger> {
+async function untrusted(): Promise<UntrustedClient> {
   const folder = tempDir('busbar-ws');
   const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;
   const url = `wss://127.0.0.1:${await freePort()}/bus?cert=${cert}&key=${key}`;
   const tokenFile = secretFile(folder, 'own', TOKEN);
-  return strangerAt(folder, url, `&ca=${ca}`, `tokenFile=${tokenFile}&ca=${wrongCa}`);
+  return untrustedClientAt(folder, url, `&ca=${ca}`, `tokenFile=${tokenFile}&ca=${wrongCa}`);
 }
 
 function secretFile(folder: TempDir, name: string, secret: string): string {

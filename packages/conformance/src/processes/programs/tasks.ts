@@ -5,7 +5,7 @@ import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
 /** URL of this module, for {@link import('../remote-client.ts').RemoteClient.run}. */
-export const TASKS: string = import.meta.url;
+export const TASKS_MODULE: string = import.meta.url;
 
 /** Writes a file to use up space. It contains no zeros because a file system may store those sparsely. */
 export function writeFile(_transport: Transport, { path, bytes }: { path: string; bytes: number }): void {

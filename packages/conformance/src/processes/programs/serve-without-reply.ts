@@ -6,7 +6,7 @@ import type { Transport } from '@busbar/api/transport';
 let begun = 0;
 
 /** Handles requests of the type `work` as the agent `name`. The handler never returns. */
-export async function serveForEver(transport: Transport, name: unknown): Promise<void> {
+export async function serveWithoutReply(transport: Transport, name: unknown): Promise<void> {
   const bus = openBus(transport, { presenceTtlMs: 500, ownsTransport: false });
   const agent = await bus.agent(String(name), { leaseMs: 500 });
   agent.handle('work', async () => {
@@ -16,6 +16,6 @@ export async function serveForEver(transport: Transport, name: unknown): Promise
 }
 
 /** Number of requests that were started. */
-export function atWork(): number {
+export function startedRequests(): number {
   return begun;
 }

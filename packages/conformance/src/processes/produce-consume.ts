@@ -2,20 +2,20 @@
 
 import type { Transport } from '@busbar/api/transport';
 import { Recorder } from '../context/recorder.ts';
-import { type ConsumeOptions, type LoadNews, type ProduceOptions, packError } from './protocol.ts';
+import { type ConsumeOptions, type LoadProgress, type ProduceOptions, packError } from './protocol.ts';
 
 /** Receives the progress of a load. */
-export type Tell = (news: Omit<LoadNews, 'kind' | 'load'>) => void;
+export type ReportProgress = (progress: Omit<LoadProgress, 'kind' | 'load'>) => void;
 
 const encoder = new TextEncoder();
 
 /** Runs `work` until it ends or `signal` fires, and reports the end. */
-export async function runLoad(work: Promise<void>, signal: AbortSignal, tell: Tell): Promise<void> {
+export async function runLoad(work: Promise<void>, signal: AbortSignal, report: ReportProgress): Promise<void> {
   try {
     await work;
-    tell({ over: true });
+    report({ over: true });
   } catch (error) {
-    tell(signal.aborted ? { over: true } : { over: true, error: packError(error) });
+    report(signal.aborted ? { over: true } : { over: true, error: packError(error) });
   }
 }
 
@@ -25,7 +25,7 @@ export async function produce(
   queue: string,
   { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0 }: ProduceOptions,
   signal: AbortSignal,
-  tell: Tell,
+  report: ReportProgress,
 ): Promise<void> {
   for (let next = 0; next < count && !signal.aborted; next += batch) {
     const ids = Array.from({ length: Math.min(batch, count - next) }, (_, index) => `${prefix}-${next + index}`);
@@ -35,7 +35,7 @@ export async function produce(
       ids.map((id) => ({ id, body: encoder.encode(id.padEnd(bodyBytes, '.')) })),
     );
     const slowestMs = performance.now() - began;
-    tell({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
+    report({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
     await new Promise(setImmediate);
   }
 }
@@ -46,7 +46,7 @@ export async function consume(
   queue: string,
   { max = 1, ack = true, workMs = 0 }: ConsumeOptions,
   signal: AbortSignal,
-  tell: Tell,
+  report: ReportProgress,
 ): Promise<void> {
   const consumer = `process-${process.pid}`;
   while (!signal.aborted) {
@@ -58,13 +58,13 @@ export async function consume(
     });
     const recorder = new Recorder();
     recorder.add(deliveries, consumer);
-    tell({ seen: recorder.all });
+    report({ seen: recorder.all });
     if (workMs > 0) await new Promise((resolve) => setTimeout(resolve, workMs));
     if (!ack) continue;
     const began = performance.now();
     const results = await transport.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
     const slowestMs = performance.now() - began;
     const acked = deliveries.filter((_, index) => results[index]?.status === 'done').map(({ id }) => id);
-    tell({ slowestMs, acked });
+    report({ slowestMs, acked });
   }
 }

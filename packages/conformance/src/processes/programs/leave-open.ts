@@ -6,7 +6,7 @@ const FOREVER = Number.POSITIVE_INFINITY;
 const body = Uint8Array.of(1);
 
 /** Leaves receives, leases, subscriptions, watches, bindings and calls open. `close` must end them. */
-export async function leaveOpen(transport: Transport): Promise<string> {
+export async function leaveWorkOpen(transport: Transport): Promise<string> {
   const { queues, topics, kv, calls } = transport;
   for (const queue of ['empty', 'also.empty']) ignore(queues.receive(queue, { waitMs: FOREVER }));
   await queues.receive('inbox', { max: 3 });
@@ -22,7 +22,7 @@ export async function leaveOpen(transport: Transport): Promise<string> {
     yield { body };
   });
   if (calls) ignore(calls.call('answering', { body }, { timeoutMs: 60_000 })[Symbol.asyncIterator]().next());
-  return 'leaveOpen';
+  return 'leaveWorkOpen';
 }
 
 /** Leaves nothing open. */

@@ -1,28 +1,28 @@
 // Clients that a Redis server turns away.
-import type { Harness, Stranger } from '@busbar/conformance';
+import type { Harness, UntrustedClient } from '@busbar/conformance';
 import { type RedisServer, startRedis } from '@busbar/testbed';
 import { openRedis, parseRedisUrl, type RedisOptions } from '../src/index.ts';
 
 const SECRET = 'hunter2-is-no-secret';
 
-export const strangers: NonNullable<Harness['strangers']> = {
+export const untrustedClients: NonNullable<Harness['untrustedClients']> = {
   wrongPassword: async () => {
     const server = await startRedis({ password: 'the-right-one' });
-    return stranger(server, parseRedisUrl(server.urlAs(`:${SECRET}`)));
+    return untrustedClient(server, parseRedisUrl(server.urlAs(`:${SECRET}`)));
   },
   denied: async () => {
     const server = await startRedis({ users: [`idle on >${SECRET} resetkeys resetchannels -@all`] });
-    return stranger(server, parseRedisUrl(server.urlAs(`idle:${SECRET}`)));
+    return untrustedClient(server, parseRedisUrl(server.urlAs(`idle:${SECRET}`)));
   },
   wrongAuthority: async () => {
     const server = await startRedis({ tls: true, password: SECRET });
     const ca = server.certificates?.wrongCa ?? '';
-    return stranger(server, { ...parseRedisUrl(server.url), tls: { ca } });
+    return untrustedClient(server, { ...parseRedisUrl(server.url), tls: { ca } });
   },
   impostor: 'A server of Redis does not look into messages: who may use a namespace may send in any name there.',
 };
 
-function stranger(server: RedisServer, options: RedisOptions): Stranger {
+function untrustedClient(server: RedisServer, options: RedisOptions): UntrustedClient {
   const remove = async (): Promise<void> => await server[Symbol.asyncDispose]();
   return { open: () => openRedis(options), secrets: [SECRET, 'the-right-one'], remove };
 }

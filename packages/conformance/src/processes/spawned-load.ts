@@ -1,15 +1,15 @@
 /** The parent's side of a load: the progress reported so far. */
 
-import type { Seen } from '../context/recorder.ts';
-import { type LoadNews, unpackError } from './protocol.ts';
-import type { Load } from './remote-client.ts';
+import type { RecordedDelivery } from '../context/recorder.ts';
+import { type LoadProgress, unpackError } from './protocol.ts';
+import type { RemoteLoad } from './remote-client.ts';
 
 /** Collects the progress of one load. Its getters throw after a call of the load has failed. */
-export class RemoteLoad implements Load {
+export class SpawnedLoad implements RemoteLoad {
   readonly over: Promise<void>;
   readonly #sent: string[] = [];
   readonly #acked: string[] = [];
-  readonly #seen: Seen[] = [];
+  readonly #deliveries: RecordedDelivery[] = [];
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #stop: () => Promise<unknown>;
   #slowestMs = 0;
@@ -29,18 +29,18 @@ export class RemoteLoad implements Load {
     return this.#sound(this.#acked);
   }
 
-  get seen(): readonly Seen[] {
-    return this.#sound(this.#seen);
+  get seen(): readonly RecordedDelivery[] {
+    return this.#sound(this.#deliveries);
   }
 
   get slowestMs(): number {
     return this.#sound(this.#slowestMs);
   }
 
-  take({ sent = [], acked = [], seen = [], slowestMs = 0, over, error }: LoadNews): void {
+  take({ sent = [], acked = [], seen = [], slowestMs = 0, over, error }: LoadProgress): void {
     this.#sent.push(...sent);
     this.#acked.push(...acked);
-    this.#seen.push(...seen);
+    this.#deliveries.push(...seen);
     this.#slowestMs = Math.max(this.#slowestMs, slowestMs);
     if (error !== undefined) {
       this.#error = unpackError(error);
