@@ -39,6 +39,6 @@ export const harness: Harness = {
   name: 'redis',
   missing: { files: 'Its store is the memory of a server.' },
   ...(noServer !== undefined && { notTested: noServer }),
-  untrustedClients: untrustedClients,
+  untrustedClients,
   store,
 };

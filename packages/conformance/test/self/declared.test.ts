@@ -57,7 +57,7 @@ test('a power that is missing as declared means not applicable', async () => {
   const [one, other] = await Promise.all(
     (['reopen', 'processes'] as const).map((power) => runCase(stub, stubCase({ harnessFeatures: [power] }))),
   );
-  expect(one).toMatchObject({ status: 'not-applicable', reason: 'It declares that it keeps nothing.' });
+  expect(one).toMatchObject({ status: 'not-applicable', reason: 'Its declared durability is `none`.' });
   expect(other).toMatchObject({ status: 'not-applicable' });
 });
 
