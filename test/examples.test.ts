@@ -1,4 +1,4 @@
-// The examples run, and print what their comments say.
+// The examples run and print the output in their comments.
 import { runNode, tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { read, repositoryFiles, root } from './repo/sources.ts';

@@ -1,10 +1,10 @@
-// A test that writes to the console fails: libraries are silent, and noise hides failures.
+// Fails a test that writes to the console: libraries are silent, and noise hides failures.
 import { afterAll, afterEach, beforeEach, vi } from 'vitest';
 
 const methods = ['log', 'info', 'warn', 'error', 'debug', 'trace'] as const;
 let written: string[] = [];
 
-// Concurrent tests share the console: spying again changes nothing, and all is restored once the file is over.
+// Concurrent tests share the console: a second spy changes nothing, and the end of the file restores all.
 beforeEach(() => {
   for (const method of methods) {
     vi.spyOn(console, method).mockImplementation((...args: unknown[]) => {

@@ -1,11 +1,11 @@
-// The closing lines of a test run, in a form that a script can read.
+// The closing lines of a test run, readable by scripts.
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 const NOT_TESTED = 'NOT TESTED: ';
 
 /**
- * Prints `tests: N passed, N failed` as the last line; a file that cannot be loaded counts as one failure. Before it, a
- * line for each thing that this machine lacks and tests were skipped for; with `CI` set that is a failure, too.
+ * Prints `tests: N passed, N failed` as the last line. A file that cannot be loaded counts as one failure. Prints a line
+ * before it for each missing program that caused skipped tests; with `CI` set this is a failure too.
  */
 export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
@@ -22,7 +22,7 @@ export class SummaryReporter implements Reporter {
   }
 }
 
-/** What a test was skipped for, where this machine lacks something. */
+/** The reason of a skipped test if this machine lacks something. */
 function lackOf(test: TestCase): string | undefined {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;

@@ -1,4 +1,4 @@
-// Every task works straight after `git clone`: what is missing is installed first, once.
+// Every task works right after `git clone`: missing packages are installed first, once.
 import { existsSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive, waitFor } from '@busbar/testbed';

@@ -1,9 +1,9 @@
-// Who may import whom: arrows only go down.
+// Dependency rules: imports between packages only go down.
 import { describe, expect, test } from 'vitest';
 import { type Import, importsIn, importsOf, packageOf, targetOf } from './imports.ts';
 import { manifests } from './manifests.ts';
 
-/** Siblings that each room's source may import; a room that is not listed is a transport and knows the api only. */
+/** Packages that the source of each package may import. A package that is not listed is a transport and may import the api only. */
 const siblings: Record<string, readonly string[]> = {
   'packages/api': [],
   'packages/testbed': [],
@@ -12,7 +12,7 @@ const siblings: Record<string, readonly string[]> = {
   demo: ['@busbar/api', '@busbar/testbed', 'busbar'],
 };
 
-/** Files of the api that may import parts of Node, each with its reason. All others run anywhere. */
+/** Files of the api that may import Node modules, each with its reason. All others run anywhere. */
 const apiFilesOnNode: Record<string, string> = {};
 
 const rooms = manifests().filter(({ folder }) => folder !== '.');
@@ -36,7 +36,7 @@ describe.each(rooms.map(({ folder }) => folder))('%s', (folder) => {
     expect(wrong(imports, ({ specifier }) => [undefined, ...declared].includes(packageOf(specifier)))).toEqual([]);
   });
 
-  test('reaches into no other room, and nobody inside imports its index', () => {
+  test('reaches into no other package, and no file inside imports its index', () => {
     const relative = imports.filter(({ specifier }) => specifier.startsWith('.'));
     expect(wrong(relative, (each) => targetOf(each).startsWith(`${folder}/src/`))).toEqual([]);
     expect(wrong(relative, (each) => targetOf(each) !== `${folder}/src/index.ts`)).toEqual([]);
@@ -48,14 +48,14 @@ test('the api runs anywhere: it imports nothing of Node', () => {
   expect(wrong(imports, ({ file, type }) => type || file in apiFilesOnNode)).toEqual([]);
 });
 
-test('the front door loads backends when they are asked for, in one file', () => {
+test('the front door loads backends on demand, in one file', () => {
   const backends = importsIn('packages/busbar/src/').filter(({ specifier }) => fits('@busbar/transport-*', specifier));
   expect(wrong(backends, ({ type, dynamic, file }) => type || (dynamic && file.endsWith('/schemes.ts')))).toEqual([]);
   const suite = importsIn('packages/busbar/src/').filter(({ specifier }) => fits('@busbar/conformance', specifier));
   expect(wrong(suite, ({ type, dynamic }) => type || dynamic)).toEqual([]);
 });
 
-test('tests of one transport know no other', () => {
+test('tests of one transport import no other', () => {
   const transports = importsIn('packages/transport-').filter(({ file }) => file.includes('/test/'));
   const own = (file: string): string => `@busbar/${file.split('/')[1]}`;
   const foreign = ({ file, specifier }: Import): boolean =>

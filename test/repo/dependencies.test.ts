@@ -1,11 +1,11 @@
-// What the packages depend on. Who adds a dependency writes down why, in docs/adr/ and here.
+// Dependencies of the packages. A new one needs a reason here and a record in docs/adr/.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { manifests } from './manifests.ts';
 import { root } from './sources.ts';
 
-/** What users install with each package, besides siblings. */
+/** Dependencies that users install with each package, besides siblings. */
 const allowed: Record<string, Record<string, string>> = {
   '@busbar/transport-sqlite': { 'better-sqlite3': 'synchronous, prebuilt, brings its own SQLite' },
   '@busbar/transport-redis': { ioredis: 'the Redis client with Sentinel, Cluster and pipelining by itself' },
@@ -62,7 +62,7 @@ test('tools are pinned to exact versions, at the root only', () => {
   expect(published.filter((room) => Object.keys(room.devDependencies).length > 0).map(({ name }) => name)).toEqual([]);
 });
 
-test.each(published)('$name says what it is and where its entries are', (room) => {
+test.each(published)('$name declares its metadata and entries', (room) => {
   expect(room).toMatchObject({ license: 'MIT', type: 'module', engines: { node: '>=22.18' } });
   for (const [entry, target] of Object.entries(room.exports)) {
     const source = target['@busbar/source'] ?? '';

@@ -1,4 +1,4 @@
-// Documents that must say the same as the code, or stay short.
+// Documents that must agree with the code or stay short.
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

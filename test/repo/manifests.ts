@@ -1,8 +1,8 @@
-// The package.json of every room.
+// The package.json of every package.
 import { dirname } from 'node:path/posix';
 import { read, repositoryFiles } from './sources.ts';
 
-/** What the tests ask of a package.json. */
+/** The parts of a package.json that tests check. */
 export interface Manifest {
   readonly folder: string;
   readonly name: string;
@@ -15,11 +15,11 @@ export interface Manifest {
   readonly dependencies: Record<string, string>;
   readonly peerDependencies: Record<string, string>;
   readonly devDependencies: Record<string, string>;
-  /** Development tools that the source may import, since nobody installs a private package. */
+  /** Development tools that the source of a private package may import. */
   readonly devOfPrivate: string[];
 }
 
-/** All of them, the root's included. */
+/** Returns all manifests, including the root's. */
 export function manifests(): Manifest[] {
   const files = repositoryFiles().filter((file) => /^((packages\/)?[^/]+\/)?package\.json$/.test(file));
   return files.map((file) => {

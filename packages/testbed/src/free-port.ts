@@ -1,12 +1,12 @@
-// A TCP port nobody listens on.
+// Finds a free TCP port.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below the ports that kernels give to clients: one of those could take the port of a server that restarts. */
+/** Below the ephemeral ports: a client could otherwise take the port of a restarting server. */
 const FIRST = 10_240;
 const COUNT = 20_000;
 
-/** A free port of the loopback interface; take it soon, another process may. */
+/** Returns a free port of the loopback interface. Use it soon, before another process does. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST + Math.floor(Math.random() * COUNT);

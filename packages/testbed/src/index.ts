@@ -1,4 +1,4 @@
-// What tests, benchmarks and the demonstration share. It runs from source only.
+// Shared by tests, benchmarks and the demonstration. It runs from source only.
 
 export { freePort } from './free-port.ts';
 export { describeMachine, type Machine } from './machine.ts';

@@ -1,7 +1,7 @@
-// What a measurement ran on.
+// Describes the machine of a measurement.
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
-/** The machine as a benchmark report names it. */
+/** The machine in a benchmark report. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -11,7 +11,7 @@ export interface Machine {
   readonly arch: string;
 }
 
-/** Reads the machine; costs nothing worth mentioning. */
+/** Reads the description of this machine. */
 export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',

@@ -1,19 +1,19 @@
-// Throw-away folders.
+// Temporary folders.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A folder that goes when it is disposed of, and at the latest when the process exits. */
+/** A folder that is removed when it is disposed of, or when the process exits. */
 export interface TempDir extends AsyncDisposable {
   readonly path: string;
-  /** The path of something inside. */
+  /** Returns the path of an entry inside. */
   join(...parts: string[]): string;
 }
 
 const open = new Set<string>();
 
-/** Makes an empty folder that only this user can enter. */
+/** Creates an empty folder that only this user can enter. */
 export function tempDir(prefix = 'busbar-test'): TempDir {
   // mkdtemp creates with mode 0700.
   const path = mkdtempSync(join(tmpdir(), `${prefix}-`));
@@ -23,7 +23,7 @@ export function tempDir(prefix = 'busbar-test'): TempDir {
     path,
     join: (...parts) => join(path, ...parts),
     [Symbol.asyncDispose]: async () => {
-      // A child that is just dying may still create files.
+      // A child that is ending may still create files.
       await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
       open.delete(path);
       if (open.size === 0) process.off('exit', removeAll);

@@ -1,10 +1,10 @@
-// Waiting for a condition instead of sleeping.
+// Waits for a condition instead of sleeping.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
-/** How long to wait, and what to call it in the failure. */
+/** Options of {@link waitFor}. */
 export interface WaitOptions {
-  /** Half a sentence: "the message to arrive". */
+  /** Text of the failure, for example "the message to arrive". */
   readonly what: string;
   /** Default 5,000. */
   readonly timeoutMs?: number;
@@ -13,8 +13,8 @@ export interface WaitOptions {
 const POLL_MS = 5;
 
 /**
- * Asks every 5 ms until the answer is truthy, and resolves to it. A condition that throws counts as not yet true; what
- * it threw last becomes the cause of the failure.
+ * Polls every 5 ms and resolves with the first truthy result. A condition that throws counts as false; its last error
+ * becomes the cause of the failure.
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
   const { what, timeoutMs = 5_000 } = options;

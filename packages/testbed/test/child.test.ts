@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 
 const program = (name: string): URL => new URL(`./programs/${name}.ts`, import.meta.url);
 
-test('a child gets arguments, environment and bytes, and answers', async () => {
+test('a child gets arguments, environment and bytes, and replies', async () => {
   await using child = spawnChild({ file: program('echo'), args: ['a', '--b'], env: { GREETING: 'hello' } });
   expect(await child.next()).toEqual({ started: ['a', '--b'], greeting: 'hello' });
   child.send({ bytes: new Uint8Array([0, 255]) });
@@ -30,7 +30,7 @@ test('a listener gets every message, and none is kept', async () => {
   expect(child.messages).toEqual([]);
 });
 
-test('a child that fails takes the waiters with it and shows its errors', async () => {
+test('a failing child rejects its waiters with its errors', async () => {
   await using child = spawnChild({ file: program('echo') });
   child.send({ fail: 'out of paper' });
   await expect(child.next((message) => message === 'never')).rejects.toThrow(/ended with 1[\s\S]*out of paper/);
@@ -50,7 +50,7 @@ test('a child is killed, and restarted with the same arguments', async () => {
   expect(child.pid).not.toBe(before);
 });
 
-test('a stopped child stands still until it may go on', async () => {
+test('a paused child is stopped until it is resumed', async () => {
   await using child = spawnChild({ file: program('echo') });
   await child.next();
   await child.stop();
@@ -60,7 +60,7 @@ test('a stopped child stands still until it may go on', async () => {
   expect(await child.next()).toEqual({ echo: { n: 1 } });
 });
 
-test('children die with a parent that was killed', async () => {
+test('children end when their parent is killed', async () => {
   expect(isAlive(process.pid)).toBe(true);
   await using parent = spawnChild({ file: program('nest') });
   const { pid } = await parent.next<{ pid: number }>();

@@ -13,7 +13,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 describe.concurrent('Redis', () => {
   beforeEach(({ skip }) => needServer('redis-server', skip));
 
-  test('a cluster of 3 masters takes every slot, and again after one was killed and started', async () => {
+  test('a cluster of 3 masters serves every slot, also after one is killed and restarted', async () => {
     await using cluster = await startRedisCluster();
     const [first, second, third] = cluster.servers as [RedisServer, RedisServer, RedisServer];
     // The slots of these keys are in three different thirds.
@@ -30,7 +30,7 @@ describe.concurrent('Redis', () => {
     expect(await third.call('GET', 'a')).toBe('1');
   });
 
-  test('a cluster with replicas goes on without a master', { timeout: 30_000 }, async () => {
+  test('a cluster with replicas continues without one master', { timeout: 30_000 }, async () => {
     await using cluster = await startRedisCluster({ replicas: 1, password: 'secret' });
     const [first, , third] = cluster.servers as RedisServer[];
     const replica = cluster.servers[5]!;
@@ -41,7 +41,7 @@ describe.concurrent('Redis', () => {
     });
   });
 
-  test('sentinels make a replica the master when that was killed', { timeout: 30_000 }, async () => {
+  test('sentinels promote a replica when the master is killed', { timeout: 30_000 }, async () => {
     await using group = await startRedisSentinel({ replicas: 2, password: 'secret' });
     const [first] = group.data;
     expect(await group.master()).toBe(first);
@@ -56,7 +56,7 @@ describe.concurrent('Redis', () => {
 describe.concurrent('NATS', () => {
   beforeEach(({ skip }) => needServer('nats-server', skip));
 
-  test('a cluster of 3 keeps a stream on all, and serves it while one is gone', { timeout: 30_000 }, async () => {
+  test('a cluster of 3 replicates a stream, and serves it while one member is down', { timeout: 30_000 }, async () => {
     await using cluster = await startNatsCluster();
     await using connection = await connect({ servers: cluster.servers.map(({ url }) => url) });
     const manager = await jetstreamManager(connection);

@@ -47,7 +47,7 @@ describe.each(Object.keys(links))('over %s', (link) => {
     await waitFor(() => proxy.connections === 0, { what: 'the connection to go' });
   });
 
-  test('cut breaks what is there and serves what comes', async () => {
+  test('cut resets open connections and accepts new ones', async () => {
     const client = open(proxy);
     await echo(client, 'x');
     proxy.cut();
@@ -65,7 +65,7 @@ describe.each(Object.keys(links))('over %s', (link) => {
     await echo(client, 'x');
   });
 
-  test('half-open tells nobody, and loses nothing when it heals', async () => {
+  test('half-open shows neither end a close, and loses nothing when it heals', async () => {
     await using client = open(proxy);
     await echo(client, 'x');
     proxy.halfOpen();
@@ -76,7 +76,7 @@ describe.each(Object.keys(links))('over %s', (link) => {
     await waitFor(() => client.received === 'xheld', { what: 'what was held' });
   });
 
-  test('half-open in one direction holds the answers only', async () => {
+  test('half-open in one direction holds only the replies', async () => {
     await using client = open(proxy);
     proxy.halfOpen('toClient');
     client.socket.write('x');
@@ -84,7 +84,7 @@ describe.each(Object.keys(links))('over %s', (link) => {
     expect(client.received).toBe('');
   });
 
-  test('an end that dies in the dark is noticed after healing', async () => {
+  test('an end that closes while half-open is noticed after healing', async () => {
     const client = open(proxy);
     await echo(client, 'x');
     proxy.halfOpen();

@@ -1,4 +1,4 @@
-// What servers can be started with: TLS, passwords, a proxy, settings; and that data survive.
+// Options of servers: TLS, passwords, a proxy, settings; and durability.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -13,7 +13,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 describe.concurrent('redis-server', () => {
   beforeEach(({ skip }) => needServer('redis-server', skip));
 
-  /** What a server answers to `PING` over the URL, or why it does not. */
+  /** Returns the reply to `PING` over the URL, or the error. */
   async function ping(url: string, caFile?: string): Promise<string> {
     const { port, username, password } = new URL(url);
     const address = { host: '127.0.0.1', port: Number(port) };
@@ -45,34 +45,34 @@ describe.concurrent('redis-server', () => {
     await expect(server.call('LPOP', 'key')).rejects.toThrow('WRONGTYPE');
   });
 
-  test('takes settings, which win over its own', async () => {
+  test('given settings override its own', async () => {
     await using server = await startRedis({ config: ['appendfsync everysec', 'maxmemory 100mb'] });
     expect(await server.call('CONFIG', 'GET', 'appendfsync')).toEqual(['appendfsync', 'everysec']);
     expect(await server.call('CONFIG', 'GET', 'appendonly')).toEqual(['appendonly', 'yes']);
     await expect(startRedis({ config: ['no-such-setting yes'] })).rejects.toThrow('no-such-setting');
   });
 
-  test('a port that somebody else has is noticed', async () => {
+  test('a used port is detected', async () => {
     await using other = await startRedis();
     await expect(startRedis({ config: [`port ${other.port}`] })).rejects.toThrow('Address already in use');
     expect(await other.call('PING')).toBe('PONG');
   });
 
-  test('lets in those with the password, and testbed itself', async () => {
+  test('accepts clients with the password, and the testbed itself', async () => {
     await using server = await startRedis({ password: 'a "quoted" one/' });
     expect(await ping(server.url)).toBe('+PONG');
     expect(await ping(server.urlAs())).toContain('NOAUTH');
     expect(await server.call('PING')).toBe('PONG');
   });
 
-  test('lets in the users that it was given', async () => {
+  test('accepts the given users', async () => {
     await using server = await startRedis({ users: ['agent on >secret ~* &* +@all'] });
     expect(await ping(server.urlAs('agent:secret'))).toBe('+PONG');
     expect(await ping(server.urlAs('agent:wrong'))).toContain('WRONGPASS');
     expect(await ping(server.url)).toContain('NOAUTH');
   });
 
-  test('speaks TLS behind a proxy, to those who trust its authority', async () => {
+  test('accepts TLS behind a proxy from clients that trust its authority', async () => {
     await using server = await startRedis({ tls: true, proxy: true });
     const { ca = '', wrongCa = '' } = server.certificates ?? {};
     expect(await ping(server.url, ca)).toBe('+PONG');
@@ -86,7 +86,7 @@ describe.concurrent('redis-server', () => {
 describe.concurrent('nats-server', () => {
   beforeEach(({ skip }) => needServer('nats-server', skip));
 
-  /** The name of the server at a URL, or why it is not told. */
+  /** Returns the name of the server at a URL, or the error. */
   async function greet(url: string, options: Parameters<typeof connect>[0] = {}): Promise<string> {
     try {
       await using connection = await connect({ servers: url, reconnect: false, ...options });
@@ -107,20 +107,20 @@ describe.concurrent('nats-server', () => {
     expect(await server.monitor('jsz?streams=true')).toMatchObject({ streams: 1, messages: 1 });
   });
 
-  test('a port that somebody else has is noticed', async () => {
+  test('a used port is detected', async () => {
     await using other = await startNats();
     const config = [`listen: "127.0.0.1:${other.port}"`];
     await expect(startNats({ config })).rejects.toThrow('address already in use');
   });
 
-  test('lets in those with the token', async () => {
+  test('accepts clients with the token', async () => {
     await using server = await startNats({ token: 'a-token' });
     const { host } = new URL(server.url);
     expect(await greet(host, { token: 'a-token' })).toBe(`testbed-${server.port}`);
     expect(await greet(host, { token: 'wrong' })).toContain('Authorization');
   });
 
-  test('lets in users with a password or an nkey', async () => {
+  test('accepts users with a password or an nkey', async () => {
     const pair = createUser();
     const users = [{ user: 'agent', password: 'secret' }, { nkey: pair.getPublicKey() }];
     await using server = await startNats({ users });
@@ -130,7 +130,7 @@ describe.concurrent('nats-server', () => {
     expect(await greet(server.url)).toContain('Authorization');
   });
 
-  test('demands TLS, and shows what its authority signed', async () => {
+  test('requires TLS with a certificate of its authority', async () => {
     await using server = await startNats({ tls: true });
     const { ca = '', wrongCa = '' } = server.certificates ?? {};
     const { host } = new URL(server.url);
@@ -138,7 +138,7 @@ describe.concurrent('nats-server', () => {
     expect(await greet(host, { tls: { caFile: wrongCa } })).not.toMatch(/^testbed/);
   });
 
-  test('takes settings, and does without JetStream', async () => {
+  test('accepts settings, also without JetStream', async () => {
     await using server = await startNats({ jetStream: false, config: ['max_payload: 4096'] });
     expect(await server.monitor('varz')).toMatchObject({ max_payload: 4096, jetstream: {} });
   });

@@ -46,7 +46,7 @@ describe.each(kinds)('$program', ({ program, start, ask }) => {
     await answer;
   });
 
-  test('is gone with its folder once it is disposed of', async () => {
+  test('is removed with its folder when it is disposed of', async () => {
     let server: RealServer;
     {
       await using kept: RealServer = await start();
@@ -61,7 +61,7 @@ describe.each(kinds)('$program', ({ program, start, ask }) => {
   });
 });
 
-test('no server outlives the process that started it, also when that is killed', async ({ skip }) => {
+test('no server outlives the process that started it, even if that is killed', async ({ skip }) => {
   for (const { program } of kinds) needServer(program, skip);
   await using owner = spawnChild({ file: new URL('./programs/owns-servers.ts', import.meta.url) });
   const servers = await owner.next<{ pid: number; folder: string }[]>();

@@ -2,7 +2,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { spawnChild, tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 
-test('a throw-away folder is private and goes with all it holds', async () => {
+test('a temporary folder is private and is removed with its content', async () => {
   const dir = tempDir('room');
   expect(statSync(dir.path).mode & 0o777).toBe(0o700);
   writeFileSync(dir.join('file'), 'x');
@@ -10,7 +10,7 @@ test('a throw-away folder is private and goes with all it holds', async () => {
   expect(existsSync(dir.path)).toBe(false);
 });
 
-test('a folder nobody disposed of goes when the process exits', async () => {
+test('a folder that is not disposed of is removed when the process exits', async () => {
   await using child = spawnChild({ file: new URL('./programs/leaves-folder.ts', import.meta.url) });
   const path = await child.next<string>();
   await child.exited;

@@ -1,4 +1,4 @@
-// Random histories give the same on SQLite and on memory.
+// Random histories have the same outcome on SQLite and memory.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ test('random histories give the same on SQLite and on memory', { timeout: 300_00
   }
 });
 
-/** Leases outlast the test, so that none ends in the middle of it. */
+/** Leases outlast the test, so that none expires during it. */
 async function play(operations: readonly Operation[], model: System, real: System): Promise<void> {
   for (const system of [model, real]) {
     for (const queue of ['one', 'two']) await system.transport.queues.configure(queue, { leaseMs: 12 * HOUR_MS });

@@ -3,10 +3,10 @@ import type { KvChange, MessageInput, Settlement, TopicEvent } from '@busbar/api
 import fc from 'fast-check';
 import type { System } from './system.ts';
 
-/** Something to do, and how to read what came of it. */
+/** An operation and its result. */
 export interface Operation {
   readonly what: string;
-  /** Its effect comes in steps after it resolved: to be awaited before the next one. */
+  /** True if its effect continues after it resolves and must end before the next operation. */
   readonly inSteps?: boolean;
   run(system: System): Promise<unknown>;
 }
@@ -64,19 +64,19 @@ const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ what: 'another client', run: (system: System) => system.changeClient() }) },
 );
 
-/** One random operation; shown by what it does. */
+/** A random operation, shown by its description. */
 export const operation: fc.Arbitrary<Operation> = anyOperation.map((any) => ({
   ...any,
   [fc.toStringMethod]: () => any.what,
 }));
 
-/** How much each queue holds. */
+/** The counts of each queue. */
 export async function counts({ transport }: System): Promise<string> {
   const queues = await transport.admin.queues();
   return queues.map(({ name, ready, delayed, leased }) => `${name} ${ready} ${delayed} ${leased}`).join();
 }
 
-/** Everything that can be seen of a system, read at the end of a history. */
+/** The visible state of a system at the end of a history. */
 export async function everything({ transport }: System): Promise<unknown> {
   const queues = await transport.admin.queues();
   const browsed = await Promise.all(queues.map(({ name }) => browse([name, undefined]).run({ transport } as System)));
@@ -120,7 +120,7 @@ function publish([on, messages]: [string, MessageInput[]]): Operation {
   };
 }
 
-/** Ids that a transport made differ from one to the other. */
+/** Generated ids differ between transports. */
 function statuses(
   results: readonly { readonly id: string; readonly status: string; readonly error?: { readonly code: string } }[],
   messages: readonly MessageInput[],
@@ -172,7 +172,7 @@ function unbind([name, on]: [string, string]): Operation {
   return { what: `unbind ${name} from ${on}`, run: ({ transport }) => transport.topics.unbind(name, on) };
 }
 
-/** The history ends with an event that is published once the subscription is there. */
+/** The history ends with an event published after the subscription opens. */
 function history(on: string): Operation {
   return {
     what: `read the history of ${on}`,
@@ -253,7 +253,7 @@ function browse([name, state]: [string, string | undefined]): Operation {
         dead: dead?.reason,
         history: ended.map(({ attempt, outcome, reason }) => [attempt, outcome, reason]),
       }));
-      // Of what a key holds back, what is leased and what comes due together nobody promises an order.
+      // No order is promised among blocked messages of a key, leased messages and messages due together.
       const inOrder = messages.map(({ message: { orderingKey }, state: is }) => !orderingKey && /ready|dead/.test(is));
       return {
         ordered: all.filter((_, index) => inOrder[index]),
@@ -296,7 +296,7 @@ function shown({ body: _, ...fields }: MessageInput): string {
   return JSON.stringify(fields);
 }
 
-/** What of a message must be the same on both sides. */
+/** The part of a message that must be equal in both systems. */
 function seen(message_: object): unknown {
   const { id: own, body, headers, type, priority, orderingKey } = message_ as Record<string, unknown>;
   const given = typeof own === 'string' && /^i\d$/.test(own) ? own : 'made';

@@ -1,16 +1,16 @@
-// One of the two systems that are compared: a transport, and what its own answers gave it to go on with.
+// One of the two compared systems: a transport, and the receipts and revisions it returned.
 import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
 
-/** Opens a further client of one store. */
+/** Opens another client of the store. */
 export type OpenClient = () => Promise<Transport>;
 
 export class System {
   readonly #open: OpenClient;
   transport: Transport;
-  /** Deliveries in the order in which they came, settled or not. */
+  /** Deliveries in order, settled or not. */
   readonly deliveries: Delivery[] = [];
-  /** Revisions of each key in the order in which they were given. */
+  /** Revisions of each key in order. */
   readonly revisions = new Map<string, number[]>();
 
   private constructor(open: OpenClient, transport: Transport) {
@@ -22,14 +22,14 @@ export class System {
     return new System(open, await open());
   }
 
-  /** Another client takes over; what is leased stays leased. */
+  /** Switches to another client. Leases stay. */
   async changeClient(): Promise<void> {
     const next = await this.#open();
     await this.transport.close({ leases: 'keep' });
     this.transport = next;
   }
 
-  /** A delivery by its place in the history, counted from the newest. */
+  /** Returns a delivery by its index from the newest. */
   delivery(back: number): Delivery | undefined {
     return this.deliveries.at(-1 - (back % Math.max(1, this.deliveries.length)));
   }
@@ -45,7 +45,7 @@ export class System {
   }
 }
 
-/** What the work gave, or the code of its error: what two systems must agree on. */
+/** Returns the result of `work`, or the code of its error. */
 export async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
     return await work();

@@ -1,4 +1,4 @@
-// Mutants of entries, and with them of locks and the registry.
+// Mutants of kv, and thereby of locks and the registry.
 import { type Mutant, replace } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [

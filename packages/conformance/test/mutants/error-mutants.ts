@@ -1,4 +1,4 @@
-// Mutants of errors, limits of arguments, and closing.
+// Mutants of errors, argument limits and closing.
 import { BusbarError, type ErrorCode, isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { type Mutant, replace } from './mutant.ts';

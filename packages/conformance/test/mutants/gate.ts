@@ -1,37 +1,37 @@
-// A server that is none: a transport behind a gate that closes when it is killed, so that mutants of what clients do
-// about the loss of a server need no server.
+// A simulated server: a transport behind a gate that closes when the server is killed. Mutants of clients that lose their
+// server need no real server.
 import { BusbarError } from '@busbar/api';
 import type { CallOptions, Capabilities, StateChange, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer } from '@busbar/conformance';
 import { openMemory } from '@busbar/transport-memory';
 
-/** What a broken client does. */
+/** Faults of a client. */
 export interface GateFaults {
-  /** Says that a send is stored though the server is gone. */
+  /** Acknowledges a send while the server is down. */
   readonly acknowledgesTooEarly?: boolean;
-  /** Its waiting receives never wake once the server was lost. */
+  /** Its pending receives never wake after the server was lost. */
   readonly deafAfterwards?: boolean;
-  /** It subscribes again and keeps the old subscription. */
+  /** It resubscribes and keeps the old subscription. */
   readonly subscribesTwice?: boolean;
-  /** What fails while the server is gone fails with INTERNAL. */
+  /** Calls fail with INTERNAL while the server is down. */
   readonly wrongCode?: boolean;
-  /** Calls never end while the server is gone. */
+  /** Calls never end while the server is down. */
   readonly hangs?: boolean;
-  /** It does not close while the server is gone. */
+  /** It does not close while the server is down. */
   readonly closeHangs?: boolean;
-  /** It tells nobody that the server is gone. */
+  /** It does not report the loss of the server. */
   readonly silent?: boolean;
-  /** It looks for its server as often as it can. */
+  /** It reconnects without any delay. */
   readonly storms?: boolean;
-  /** It goes on looking for its server when it is closed. */
+  /** It keeps reconnecting after it is closed. */
   readonly looksAfterClose?: boolean;
-  /** Each seventh send is said to be stored, and is not. */
+  /** Acknowledges each seventh send without storing it. */
   readonly losesSends?: boolean;
-  /** What it said had failed is stored all the same. */
+  /** Stores a send that it reported as failed. */
   readonly failsAndStores?: boolean;
 }
 
-/** A harness over the memory transport whose server can be killed, in name. */
+/** A harness over the memory transport with a simulated server. */
 export function gatedHarness(faults: GateFaults = {}): Harness {
   return {
     name: 'gated',
@@ -51,7 +51,7 @@ export function gatedHarness(faults: GateFaults = {}): Harness {
   };
 }
 
-/** What stands for the server: it is there or not, and clients knock. */
+/** The simulated server: it is up or down, and counts connection attempts. */
 class Gate {
   isUp = true;
   knocks = 0;
@@ -63,12 +63,12 @@ class Gate {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** A client looks whether it is up. */
+  /** Records a connection attempt while it is down. */
   knock(): void {
     if (!this.isUp) this.knocks += 1;
   }
 
-  /** Resolves when it is up; rejects with UNAVAILABLE after a time. */
+  /** Resolves when it is up. Rejects with UNAVAILABLE after the time-out. */
   async opened(timeoutMs = 30_000, code: 'UNAVAILABLE' | 'INTERNAL' = 'UNAVAILABLE'): Promise<void> {
     if (this.isUp) return;
     await new Promise<void>((resolve, reject) => {
@@ -138,7 +138,7 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
     if (closing === undefined) await gate.opened(options?.timeoutMs, faults.wrongCode ? 'INTERNAL' : 'UNAVAILABLE');
     return work();
   };
-  /** Each method of a facet, behind the gate; its options are its last argument. */
+  /** Wraps each method of a facet. Its options are the last argument. */
   const behind = <F extends object>(facet: F): F =>
     Object.fromEntries(
       Object.entries(facet).map(([name, method]) => [
@@ -227,7 +227,7 @@ function closed(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** What it would declare if there were a server. */
+/** The capabilities of a transport with a server. */
 function asServed(capabilities: Capabilities): Capabilities {
   return { ...capabilities, durability: 'process', reach: 'host' };
 }

@@ -1,15 +1,15 @@
-// What a mutant is: a correct transport with one behaviour broken, and the case that must notice.
+// A mutant: a correct transport with one broken behaviour, and the case that must fail on it.
 import type { MessageInput, Transport } from '@busbar/api/transport';
 
 export interface Mutant {
-  /** What it does wrong, in a few words. */
+  /** Its broken behaviour in a few words. */
   readonly name: string;
-  /** The id of the case that fails on it; on the unbroken transport the same case passes. */
+  /** The id of the case that fails on it and passes on the correct transport. */
   readonly killedBy: string;
   mutate(transport: Transport): Transport;
 }
 
-/** The facets that a mutant replaces; what it leaves out stays as it is. */
+/** The facets that a mutant replaces. */
 export interface Replacement {
   readonly queues?: Partial<Transport['queues']>;
   readonly topics?: Partial<Transport['topics']>;
@@ -18,7 +18,7 @@ export interface Replacement {
   readonly close?: Transport['close'];
 }
 
-/** The transport with some of its methods replaced. */
+/** Returns the transport with some methods replaced. */
 export function replace(transport: Transport, by: Replacement): Transport {
   const close = by.close ?? ((options) => transport.close(options));
   return {
@@ -38,7 +38,7 @@ export function replace(transport: Transport, by: Replacement): Transport {
   };
 }
 
-/** The transport with what is sent changed on its way. */
+/** Returns the transport with sent messages changed. */
 export function resending(
   transport: Transport,
   change: (message: MessageInput, index: number) => MessageInput,
@@ -51,7 +51,7 @@ export function resending(
   });
 }
 
-/** `message` without some of its fields. */
+/** Returns `value` without some of its fields. */
 export function without<T extends object, K extends keyof T>(value: T, ...keys: readonly K[]): T {
   const copy = { ...value };
   for (const key of keys) delete copy[key];

@@ -1,4 +1,4 @@
-// Every mutant is killed by the case that is named, and the unbroken transport passes that case.
+// Each mutant fails its named case, and the correct transport passes it.
 import { type Harness, runCase, SUITE } from '@busbar/conformance';
 import { describe, expect, test } from 'vitest';
 import { harness } from '../../../transport-memory/test/harness.ts';
@@ -13,7 +13,7 @@ const mutants = [...queues, ...settlements, ...topics, ...entries, ...errors];
 
 describe.concurrent('mutants', () => {
   for (const mutant of mutants) {
-    test(`one that ${mutant.name} is killed by ${mutant.killedBy}`, { timeout: 60_000 }, async () => {
+    test(`a mutant that ${mutant.name} is killed by ${mutant.killedBy}`, { timeout: 60_000 }, async () => {
       const subject = SUITE.find(({ id }) => id === mutant.killedBy);
       if (subject === undefined) throw new Error(`there is no case ${mutant.killedBy}`);
       const { status, reason } = await runCase(broken(mutant), subject);

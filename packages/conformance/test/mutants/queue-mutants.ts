@@ -2,7 +2,7 @@
 import type { Delivery, Transport } from '@busbar/api/transport';
 import { type Mutant, replace, resending, without } from './mutant.ts';
 
-/** By all clients together. */
+/** Shared by all clients. */
 let sent = 0;
 
 export const mutants: readonly Mutant[] = [
@@ -172,7 +172,7 @@ export const mutants: readonly Mutant[] = [
   },
 ];
 
-/** Stores a duplicate as a new message, and gives it its id back when it is delivered. */
+/** Stores a duplicate as a new message and restores its id on delivery. */
 function forgetful(transport: Transport): Transport {
   const ids = new Map<string, string>();
   return onDelivery(

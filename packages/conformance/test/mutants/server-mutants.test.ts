@@ -1,4 +1,4 @@
-// Every way to get the loss of a server wrong is noticed by the case that is named, and a client that gets it right passes.
+// Each mutant of server loss fails its named case, and a correct client passes it.
 import { runCase, SUITE } from '@busbar/conformance';
 import { describe, expect, test } from 'vitest';
 import { type GateFaults, gatedHarness } from './gate.ts';
@@ -6,20 +6,20 @@ import { type GateFaults, gatedHarness } from './gate.ts';
 const mutants: readonly (readonly [name: string, faults: GateFaults, killedBy: string])[] = [
   ['loses what it acknowledged', { losesSends: true }, 'X2'],
   ['acknowledges what it could not send', { acknowledgesTooEarly: true }, 'C2'],
-  ['stores what it said had failed', { failsAndStores: true }, 'C2'],
-  ['is deaf afterwards', { deafAfterwards: true }, 'C1'],
+  ['stores a send that it reported as failed', { failsAndStores: true }, 'C2'],
+  ['never wakes afterwards', { deafAfterwards: true }, 'C1'],
   ['subscribes twice', { subscribesTwice: true }, 'C1'],
-  ['tries as often as it can', { storms: true }, 'C3'],
-  ['looks for its server when it is closed', { looksAfterClose: true }, 'C4'],
+  ['reconnects without delay', { storms: true }, 'C3'],
+  ['reconnects after its close', { looksAfterClose: true }, 'C4'],
   ['does not close without its server', { closeHangs: true }, 'C4'],
   ['fails with another code', { wrongCode: true }, 'C8'],
   ['never ends a call', { hangs: true }, 'C8'],
-  ['says nothing of the loss', { silent: true }, 'C11'],
+  ['does not report the loss', { silent: true }, 'C11'],
 ];
 
 describe.concurrent('mutants of a lost server', () => {
   for (const [name, faults, killedBy] of mutants) {
-    test(`one that ${name} is killed by ${killedBy}`, { timeout: 120_000 }, async () => {
+    test(`a mutant that ${name} is killed by ${killedBy}`, { timeout: 120_000 }, async () => {
       const subject = SUITE.find(({ id }) => id === killedBy);
       if (subject === undefined) throw new Error(`there is no case ${killedBy}`);
       const { status, reason } = await runCase(gatedHarness(faults), subject);
@@ -27,7 +27,7 @@ describe.concurrent('mutants of a lost server', () => {
     });
   }
   for (const id of new Set(mutants.map(([, , killedBy]) => killedBy))) {
-    test(`one that gets it right passes ${id}`, { timeout: 120_000 }, async () => {
+    test(`a correct client passes ${id}`, { timeout: 120_000 }, async () => {
       const subject = SUITE.find((one) => one.id === id);
       if (subject === undefined) throw new Error(`there is no case ${id}`);
       expect(await runCase(gatedHarness(), subject)).toMatchObject({ status: 'passed' });

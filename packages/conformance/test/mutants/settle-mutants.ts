@@ -133,7 +133,7 @@ export const mutants: readonly Mutant[] = [
   },
 ];
 
-/** Answers some settlements itself. */
+/** Replies to some settlements itself. */
 function onSettle(transport: Transport, answer: (settlement: Settlement) => SettleResult | undefined): Transport {
   return replace(transport, {
     queues: {

@@ -2,7 +2,7 @@
 import type { Transport } from '@busbar/api/transport';
 import { type Mutant, replace } from './mutant.ts';
 
-/** By all clients together. */
+/** Shared by all clients. */
 let published = 0;
 
 export const mutants: readonly Mutant[] = [
@@ -158,7 +158,7 @@ export const mutants: readonly Mutant[] = [
 
 type Hand = Parameters<Transport['topics']['subscribe']>[2];
 
-/** Changes how events are handed over. */
+/** Changes the delivery of events. */
 function onEvents(
   transport: Transport,
   pass: (events: Parameters<Hand>[0], hand: Hand) => void | Promise<void>,

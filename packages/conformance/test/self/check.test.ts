@@ -19,7 +19,7 @@ test('of large values the first difference is shown', () => {
   expect(() => new Check().equal({ a: undefined }, {} as object, 'objects')).toThrow('objects');
 });
 
-test('numbers outside a range fail, and so does NaN', () => {
+test('numbers outside a range and NaN fail', () => {
   const check = new Check();
   check.between(2, 1, 3, 'two');
   expect(() => check.between(4, 1, 3, 'four')).toThrow('four: expected 1 to 3, got 4');
@@ -27,7 +27,7 @@ test('numbers outside a range fail, and so does NaN', () => {
   expect(check.count).toBe(3);
 });
 
-test('a rejection needs the code that was asked for', async () => {
+test('a rejection must have the expected code', async () => {
   const check = new Check();
   const closed = new BusbarError('CLOSED', 'over');
   expect(await check.rejects(Promise.reject(closed), ['ABORTED', 'CLOSED'], 'a call')).toBe(closed);

@@ -5,7 +5,7 @@ import { stubCase, stubHarness } from './stub-harness.ts';
 
 const refusing = (): Promise<never> => Promise.reject(new BusbarError('UNSUPPORTED', 'no calls here'));
 
-test('what is declared missing and refused is unsupported, with the declared reason', async () => {
+test('a missing feature that is refused is unsupported, with the declared reason', async () => {
   const subject = stubCase({
     needs: ['calls'],
     refused: ({ check }) => voided(check.rejects(refusing, 'UNSUPPORTED', 'call')),
@@ -14,7 +14,7 @@ test('what is declared missing and refused is unsupported, with the declared rea
   expect(result).toMatchObject({ status: 'unsupported', reason: 'calls: The stub has none.', assertions: 1 });
 });
 
-test('what is declared missing and not refused fails', async () => {
+test('a missing feature that is not refused fails', async () => {
   const subject = stubCase({
     needs: ['calls'],
     refused: ({ check }) => voided(check.rejects(async () => 'done', 'UNSUPPORTED', 'call')),
@@ -29,30 +29,30 @@ test('a refusal that asserts nothing fails', async () => {
   expect(result).toMatchObject({ status: 'failed', reason: 'the case made no assertion' });
 });
 
-test('a case that works where its feature is declared missing fails', async () => {
+test('a case that passes although its feature is declared missing fails', async () => {
   const result = await runCase(stubHarness({ lacks: 'calls' }), stubCase({ needs: ['calls'] }), { seed: 1 });
   expect(result.status).toBe('failed');
   expect(result.reason).toContain('declared unsupported but works');
 });
 
-test('a case that does not work where its feature is declared missing is unsupported', async () => {
+test('a case that fails because its feature is declared missing is unsupported', async () => {
   const subject = stubCase({ needs: ['orderingKeys'], run: async ({ check }) => check.fail('out of order') });
   const result = await runCase(stubHarness({ lacks: 'orderingKeys' }), subject, { seed: 1 });
   expect(result).toMatchObject({ status: 'unsupported', reason: 'orderingKeys: The stub has none.' });
 });
 
-test('a case whose feature is there runs', async () => {
+test('a case with its feature present runs', async () => {
   const subject = stubCase({ needs: ['calls', 'cancel'] });
   expect(await runCase(stubHarness(), subject, { seed: 1 })).toMatchObject({ status: 'passed' });
 });
 
-test('a missing power means not tested, with the reason of the harness', async () => {
-  const stub = stubHarness({ missing: { server: 'Nobody can start one here.' } });
+test('a missing harness feature means not tested, with the reason of the harness', async () => {
+  const stub = stubHarness({ missing: { server: 'No server can be started here.' } });
   const result = await runCase(stub, stubCase({ harnessFeatures: ['server'] }), { seed: 1 });
-  expect(result).toMatchObject({ status: 'not-tested', reason: 'Nobody can start one here.' });
+  expect(result).toMatchObject({ status: 'not-tested', reason: 'No server can be started here.' });
 });
 
-test('a power that is missing as declared means not applicable', async () => {
+test('a harness feature excluded by the capabilities means not applicable', async () => {
   const stub = stubHarness({ missing: { reopen: 'It forgets.', processes: 'It is one.' } });
   const [one, other] = await Promise.all(
     (['reopen', 'processes'] as const).map((power) => runCase(stub, stubCase({ harnessFeatures: [power] }))),
@@ -61,7 +61,7 @@ test('a power that is missing as declared means not applicable', async () => {
   expect(other).toMatchObject({ status: 'not-applicable' });
 });
 
-test('a case that cannot apply says so before anything else', async () => {
+test('`notApplicable` is checked first', async () => {
   const stub = stubHarness({ missing: { processes: 'It is one process.' } });
   const subject = stubCase({
     harnessFeatures: ['processes'],

@@ -1,4 +1,4 @@
-// The page that shows the matrix shows the suite as it is.
+// The matrix page agrees with the suite.
 import { readFileSync } from 'node:fs';
 import { CATALOGUE, SUITE } from '@busbar/conformance';
 import { expect, test } from 'vitest';

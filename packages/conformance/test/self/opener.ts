@@ -1,4 +1,4 @@
-// How the tests open a client in another process.
+// The opener of clients in other processes.
 import { BusbarError, type Transport } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 

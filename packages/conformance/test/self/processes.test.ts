@@ -26,7 +26,7 @@ test('a client in another process sends, receives and settles', async () => {
   expect(await client.close()).toBe(0);
 });
 
-test('errors arrive as what they were', async () => {
+test('errors keep their code and hint', async () => {
   const client = await start();
   const error: unknown = await client.send('not a name', [{ body }]).catch((reason: unknown) => reason);
   expect(isBusbarError(error) && error.code).toBe('INVALID_ARGUMENT');
@@ -38,12 +38,12 @@ test('errors arrive as what they were', async () => {
   await expect(spawnClient({ module, name: 'missing', argument: null })).rejects.toThrow('no opener missing');
 });
 
-test('a function of a module runs over there', async () => {
+test('a function of a module runs in the other process', async () => {
   const client = await start();
   expect(await client.run(module, 'addTo', 5)).toBe('memory and 5');
 });
 
-test('loads tell what they did until they are stopped', async () => {
+test('loads report progress until they are stopped', async () => {
   const client = await start();
   const producing = await client.produce('q', { prefix: 'a', count: 30, batch: 7 });
   await producing.over;
@@ -56,7 +56,7 @@ test('loads tell what they did until they are stopped', async () => {
   expect(consuming.slowestMs).toBeGreaterThan(0);
 });
 
-test('what a killed client was at ends, and what it told is kept', async () => {
+test('pending calls of a killed client end, and its reported progress is kept', async () => {
   const client = await start();
   const producing = await client.produce('q', { prefix: 'a' });
   await until('something sent', () => producing.sent.length > 3);
@@ -68,7 +68,7 @@ test('what a killed client was at ends, and what it told is kept', async () => {
   await expect(client.get('k')).rejects.toThrow('ended');
 });
 
-test('a paused client stands still until it is resumed', async () => {
+test('a paused client is stopped until it is resumed', async () => {
   const client = await start();
   client.pause();
   await until('it stopped', () => / [Tt] /.test(readFileSync(`/proc/${client.pid}/stat`, 'utf8')));

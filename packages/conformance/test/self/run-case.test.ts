@@ -23,14 +23,14 @@ test('an assertion that does not hold fails with its text', async () => {
   });
 });
 
-test('a case that takes too long fails, and is cleared away', async () => {
+test('a case that takes too long fails and is cleaned up', async () => {
   const stub = stubHarness();
   const result = await runCase(stub, stubCase({ timeoutMs: 50, run: () => never }), { seed: 1 });
   expect(result).toMatchObject({ status: 'failed', reason: 'the case did not end within 50 ms' });
   expect(stub).toMatchObject({ opened: 1, closed: 1, removed: 1 });
 });
 
-test('what a case left open is closed, and its store removed', async () => {
+test('clients left open by a case are closed, and its store is removed', async () => {
   const stub = stubHarness();
   const steps: string[] = [];
   const run = stubCase({
@@ -59,7 +59,7 @@ test('a deferred step that fails makes the case fail', async () => {
   });
 });
 
-test('a rejection that nobody handles fails the case that left it, and no other', async () => {
+test('an unhandled rejection fails the case that caused it, and no other', async () => {
   const guilty = stubCase({
     run: async ({ check }) => {
       check.ok(true, 'holds');

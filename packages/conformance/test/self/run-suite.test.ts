@@ -4,7 +4,7 @@ import { stubCase, stubHarness } from './stub-harness.ts';
 
 const two = [stubCase({ id: 'P1', smoke: true }), stubCase({ id: 'Q1', group: 'Priority' })];
 
-test('all cases run, in the order of the catalogue, and each result is told', async () => {
+test('all cases run, in the order of the catalogue, and each result is reported', async () => {
   const told: CaseResult[] = [];
   const run = await runSuite(stubHarness(), {
     cases: [...two].reverse(),
@@ -19,7 +19,7 @@ test('all cases run, in the order of the catalogue, and each result is told', as
   expect(told).toHaveLength(2);
 });
 
-test('no more cases run at a time than asked for, and every store is removed', async () => {
+test('at most the given number of cases run at a time, and every store is removed', async () => {
   const stub = stubHarness();
   let now = 0;
   let most = 0;

@@ -1,4 +1,4 @@
-// A harness whose transport does nothing but keep count of itself: enough to test the kit.
+// A harness whose transport only counts its clients, to test the runner.
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
 import type { ConformanceCase, Harness } from '@busbar/conformance';
 

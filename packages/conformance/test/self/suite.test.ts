@@ -7,7 +7,7 @@ test('the catalogue has 244 ids, each once', () => {
   expect(new Set(CATALOGUE.map(({ id }) => id)).size).toBe(244);
 });
 
-test('two cases of one id are refused', () => {
+test('two cases with one id are refused', () => {
   expect(() => checkCases([stubCase(), stubCase()])).toThrow('there are two cases P1');
 });
 
@@ -19,7 +19,7 @@ test('a case in the group of another letter is refused', () => {
   expect(() => checkCases([stubCase({ id: 'Q1' })])).toThrow('belongs to the group Priority');
 });
 
-test('every case says what holds and which rules it proves', () => {
+test('every case has a title and rules', () => {
   for (const { id, title, rules, group } of SUITE) {
     expect(title.length, id).toBeGreaterThan(10);
     expect(title.length, id).toBeLessThan(140);

@@ -39,12 +39,12 @@ test('removing a store leaves nothing in its namespace', async () => {
   expect(await again.queues.receive('q')).toEqual([]);
 });
 
-test('what lives in one process can neither be reopened nor shared with another', async () => {
+test('a store in one process can be neither reopened nor shared with another process', async () => {
   const harness = await urlHarness('memory:powers', { open, apart: 'namespace' });
   expect(Object.keys(harness.missing ?? {}).sort()).toEqual(['files', 'processes', 'reopen', 'server']);
 });
 
-test('each store of a file is a file of the same name and parameters beside it, gone when it is removed', async () => {
+test('each store of a file is a file of the same name and parameters beside it, and is removed afterwards', async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'busbar-url-'));
   const urls: string[] = [];
   const harness = await urlHarness(`x:${folder.path}/50%25 of%23it.db?durability=power`, {

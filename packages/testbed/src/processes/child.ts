@@ -1,4 +1,4 @@
-// Child processes to talk to, kill, pause and restart.
+// Child processes with messages, kill, pause and restart.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
@@ -6,25 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { waitFor } from '../wait-for.ts';
 import { Mailbox } from './mailbox.ts';
 
-/** What to start. */
+/** Options of {@link spawnChild}. */
 export interface ChildOptions {
   /** A TypeScript or JavaScript file. */
   readonly file: string | URL;
   readonly args?: readonly string[];
-  /** Added to this process's environment; undefined removes. */
+  /** Added to the environment of this process; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Gets every message instead of {@link Child.messages} and {@link Child.next}: for programs that send without end. */
+  /** Receives every message instead of {@link Child.messages} and {@link Child.next}, for programs with endless output. */
   readonly onMessage?: (message: unknown) => void;
 }
 
-/** How a process ended: one of the two is null. */
+/** Exit status of a process. One of the two is null. */
 export interface ExitStatus {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** How long {@link Child.next} waits. */
+/** Options of {@link Child.next}. */
 export interface NextOptions {
   /** Default 10,000. */
   readonly timeoutMs?: number;
@@ -35,12 +35,12 @@ const PIPES_MS = 250;
 const guard = new URL('./orphan-guard.ts', import.meta.url).href;
 const running = new Set<ChildProcess>();
 
-/** Starts a file with the Node and the conditions of this process. It dies with this process, however that ends. */
+/** Starts a file with the Node and the conditions of this process. The child never outlives this process. */
 export function spawnChild(options: ChildOptions): Child {
   return new Child(options);
 }
 
-/** One life of a program. */
+/** One run of a program. */
 interface Life {
   readonly process: ChildProcess;
   readonly exited: Promise<ExitStatus>;
@@ -49,7 +49,7 @@ interface Life {
   stderr: string;
 }
 
-/** A running program; disposing of it kills it. */
+/** A running program. Disposing kills it. */
 export class Child implements AsyncDisposable {
   readonly #options: ChildOptions;
   readonly #mailbox = new Mailbox();
@@ -69,47 +69,47 @@ export class Child implements AsyncDisposable {
     return this.#life.process.stdin;
   }
 
-  /** The last mebibyte the program wrote. */
+  /** The last mebibyte of standard output. */
   get stdout(): string {
     return this.#life.stdout;
   }
 
-  /** The last mebibyte the program wrote as errors. */
+  /** The last mebibyte of standard error. */
   get stderr(): string {
     return this.#life.stderr;
   }
 
-  /** Everything the program has sent since its last start. */
+  /** All messages since the last start. */
   get messages(): readonly unknown[] {
     return this.#life.messages;
   }
 
-  /** Resolves when the current process has ended and its output was read. */
+  /** Resolves when the current process has ended and its output is read. */
   get exited(): Promise<ExitStatus> {
     return this.#life.exited;
   }
 
-  /** Sends to the program. One that is gone does not get it. */
+  /** Sends a message to the program. Does nothing if it has ended. */
   send(message: object | string | number | boolean): void {
-    // The callback takes the error of a channel that closed meanwhile.
+    // The callback catches the error of a channel that closes meanwhile.
     const { process } = this.#life;
     if (process.connected) process.send(message, () => undefined);
   }
 
-  /** Takes the first message that matches, already here or to come; rejects with the program's errors if it ends first. */
+  /** Takes the first matching message, received or future. Rejects with the program's errors if it ends first. */
   async next<T = unknown>(matches: (message: T) => boolean = () => true, options: NextOptions = {}): Promise<T> {
     const { timeoutMs = 10_000 } = options;
     const late = (): Error => this.#failure(`sent nothing that matches within ${timeoutMs} ms`);
     return (await this.#mailbox.take((message) => matches(message as T), timeoutMs, late)) as T;
   }
 
-  /** Sends a signal, SIGKILL unless told; resolves when the process has ended. */
+  /** Sends a signal, by default SIGKILL. Resolves when the process has ended. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<ExitStatus> {
     this.#life.process.kill(signal);
     return this.#life.exited;
   }
 
-  /** Pauses the process; resolves once it stands still. */
+  /** Pauses the process. Resolves when it is stopped. */
   async stop(): Promise<void> {
     this.#life.process.kill('SIGSTOP');
     const status = `/proc/${this.pid}/stat`;
@@ -117,12 +117,12 @@ export class Child implements AsyncDisposable {
       await waitFor(() => / [Tt] /.test(readFileSync(status, 'utf8')), { what: 'the child to stop' });
   }
 
-  /** Lets a paused process go on. */
+  /** Resumes a paused process. */
   cont(): void {
     this.#life.process.kill('SIGCONT');
   }
 
-  /** Kills the process and starts the program again, with the same arguments and without its old messages. */
+  /** Kills the process and restarts the program with the same arguments and no old messages. */
   async restart(): Promise<void> {
     await this.kill();
     this.#mailbox.clear();
@@ -166,7 +166,7 @@ function start({ file, args = [], env, cwd }: ChildOptions): ChildProcess {
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     serialization: 'advanced',
   });
-  // Writing to a program that has ended is no failure of the test.
+  // Writing to an ended program does not fail the test.
   child.stdin?.on('error', () => undefined);
   if (running.size === 0) process.on('exit', killAll);
   running.add(child);
@@ -180,7 +180,7 @@ function onceEnded(child: ChildProcess, life: Life, listener: (status: ExitStatu
     listener({ code, signal });
   };
   child.on('close', end);
-  // Where a grandchild keeps the pipes open, `close` does not come.
+  // `close` is not emitted while a grandchild keeps the pipes open.
   child.on('exit', (code, signal) => setTimeout(end, PIPES_MS, code, signal).unref());
   child.on('error', (error) => {
     life.stderr += error.message;

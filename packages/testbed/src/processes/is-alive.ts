@@ -1,7 +1,7 @@
-// Whether a process still runs.
+// Checks whether a process is running.
 import { readFileSync } from 'node:fs';
 
-/** Whether the process runs. One that has ended counts as dead, also while nobody has asked for its exit status. */
+/** Returns true if the process is running. A zombie counts as dead. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -11,7 +11,7 @@ export function isAlive(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** Known on Linux only; elsewhere the parent of all orphans reaps them at once. */
+/** Zombies are detected on Linux only. Elsewhere init reaps orphans at once. */
 function isZombie(pid: number): boolean {
   try {
     return / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));

@@ -1,4 +1,4 @@
-// Messages that came, and those who wait for one.
+// Received messages and pending waits.
 
 interface Waiter {
   readonly matches: (message: unknown) => boolean;
@@ -6,13 +6,13 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Keeps messages until they are taken; a waiter takes the first that matches and leaves the others. */
+/** Keeps messages until they are taken. A waiter takes the first match and leaves the others. */
 export class Mailbox {
   readonly #unread: unknown[] = [];
   readonly #waiters = new Set<Waiter>();
   #failure: Error | undefined;
 
-  /** Gives the message to the first waiter it matches, else keeps it. */
+  /** Passes the message to the first matching waiter, else keeps it. */
   put(message: unknown): void {
     const waiter = [...this.#waiters].find(({ matches }) => matches(message));
     if (waiter) {
@@ -23,7 +23,7 @@ export class Mailbox {
     }
   }
 
-  /** Resolves to the first message that matches; rejects with `late()` after the time-out. */
+  /** Resolves with the first matching message. Rejects with `late()` after the time-out. */
   take(matches: (message: unknown) => boolean, timeoutMs: number, late: () => Error): Promise<unknown> {
     const index = this.#unread.findIndex(matches);
     if (index >= 0) return Promise.resolve(this.#unread.splice(index, 1)[0]);
@@ -48,14 +48,14 @@ export class Mailbox {
     });
   }
 
-  /** Nothing will come any more: fails everybody who waits or will. */
+  /** Rejects all present and future waits. */
   fail(error: Error): void {
     this.#failure = error;
     for (const waiter of this.#waiters) waiter.reject(error);
     this.#waiters.clear();
   }
 
-  /** Begins anew: forgets what was not taken, and the failure. */
+  /** Resets: drops kept messages and the failure. */
   clear(): void {
     this.#failure = undefined;
     this.#unread.length = 0;

@@ -1,10 +1,10 @@
-// Loaded into every child before its program: a child ends when its parent does, also when that was killed.
+// Loaded into every child before its program. Ends the child when its parent ends or is killed.
 
-/** Counts what keeps the channel open; has been there since Node 12, without a page of its own. */
+/** Counts the references of the channel. In Node since 12, undocumented. */
 interface CountedChannel {
   unrefCounted?(): void;
 }
 
 process.on('disconnect', () => process.exit(1));
-// Listening must not keep a program alive that has come to its end.
+// The listener must not keep a finished program alive.
 (process.channel as CountedChannel | undefined)?.unrefCounted?.();

@@ -1,6 +1,6 @@
-// The child's end of the channel to the test that started it.
+// The child's end of the channel to its parent test.
 
-/** Sends to the parent; resolves once the message has left, so that it survives an exit or a kill right after. */
+/** Sends to the parent. Resolves when the message is written, so it survives an exit or a kill right after. */
 export async function sendToParent(message: unknown): Promise<void> {
   const send = process.send?.bind(process);
   if (!send) throw new Error('this program was not started by spawnChild()');
@@ -9,7 +9,7 @@ export async function sendToParent(message: unknown): Promise<void> {
   });
 }
 
-/** Calls the listener with each message of the parent, early ones included; keeps the child alive. */
+/** Calls the listener with each message of the parent, including early ones. Keeps the child alive. */
 export function onParentMessage<T>(listener: (message: T) => void): void {
   process.on('message', (message) => listener(message as T));
 }

@@ -1,21 +1,21 @@
-// Running a program to its end.
+// Runs a program to its end.
 import { type ChildOptions, type ExitStatus, spawnChild } from './child.ts';
 
-/** What to run, and what to give it. */
+/** Options of {@link runNode}. */
 export interface RunOptions extends ChildOptions {
-  /** Written to its standard input, which is closed then. */
+  /** Written to its standard input, which is then closed. */
   readonly input?: string;
-  /** Default 15,000; then the program is killed and the call fails. */
+  /** Default 15,000. Afterwards the program is killed and the call fails. */
   readonly timeoutMs?: number;
 }
 
-/** How the program ended, and all it wrote. */
+/** Exit status and output of the program. */
 export interface Outcome extends ExitStatus {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a TypeScript or JavaScript file to its end, whatever its exit status. */
+/** Runs a TypeScript or JavaScript file. Resolves for any exit status. */
 export async function runNode(options: RunOptions): Promise<Outcome> {
   const { input = '', timeoutMs = 15_000 } = options;
   await using child = spawnChild(options);

@@ -1,21 +1,21 @@
-// What a proxy does to the bytes that pass through it.
+// The faults of a proxy.
 
-/** Which way bytes go. */
+/** Direction of bytes. */
 export type Direction = 'toTarget' | 'toClient';
 
-/** Both ways. */
+/** Both directions. */
 export const directions: readonly Direction[] = ['toTarget', 'toClient'];
 
-/** The faults in force, shared by all connections of one proxy. */
+/** The active faults of all connections of one proxy. */
 export class ProxyFaults {
-  /** Ways on which nothing moves. */
+  /** Blocked directions. */
   readonly held: Set<Direction> = new Set();
-  /** Bytes that may still pass before the connection breaks. */
+  /** Remaining bytes before the connection breaks. */
   readonly budget: Record<Direction, number> = { toTarget: Infinity, toClient: Infinity };
   delayMs = 0;
   blocked = false;
 
-  /** Back to fair weather. */
+  /** Removes all faults. */
   clear(): void {
     this.held.clear();
     this.budget.toTarget = Infinity;

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Direction, ProxyFaults } from './proxy-faults.ts';
 
-/** What goes where, under which faults. */
+/** Parameters of a lane. */
 export interface LaneOptions {
   readonly from: Socket;
   readonly to: Socket;
@@ -16,7 +16,7 @@ interface Parcel {
   readonly bytes: Buffer | null;
 }
 
-/** Moves bytes in order, later or not at all, as the faults say. */
+/** Forwards bytes in order, delayed or not at all, as the faults require. */
 export class ProxyLane {
   readonly #options: LaneOptions;
   readonly #parcels: Parcel[] = [];
@@ -31,11 +31,11 @@ export class ProxyLane {
     from.on('close', () => clearTimeout(this.#timer));
   }
 
-  /** Looks at the faults again: moves what is due, stops reading where nothing may move. */
+  /** Applies the current faults: forwards due bytes, or stops reading. */
   apply(): void {
     clearTimeout(this.#timer);
     const { from, to, direction, faults } = this.#options;
-    // Not reading fills the buffers of the peer's kernel, as a dead network does.
+    // Without reads the peer's kernel buffers fill up, as in a dead network.
     if (faults.held.has(direction)) return void from.pause();
     for (;;) {
       const parcel = this.#parcels[0];
@@ -57,7 +57,7 @@ export class ProxyLane {
     this.apply();
   }
 
-  /** False when the connection is at its end. */
+  /** Returns false at the end of the connection. */
   #deliver(bytes: Buffer | null): boolean {
     const { from, to, direction, faults } = this.#options;
     if (bytes === null) {
@@ -66,11 +66,11 @@ export class ProxyLane {
     }
     if (bytes.length < faults.budget[direction]) {
       faults.budget[direction] -= bytes.length;
-      // Where the receiver was cut off, the sender talks to nobody until it notices.
+      // If the receiver is cut off, the sender keeps sending until it notices.
       if (to.writable) to.write(bytes);
       return true;
     }
-    // The last bytes must arrive, so the receiver sees an end in the middle of a frame; a reset would discard them.
+    // Ends instead of resetting: the last bytes must arrive, so that the receiver sees a partial frame.
     to.end(bytes.subarray(0, faults.budget[direction]));
     faults.budget[direction] = Infinity;
     from.destroy();

@@ -1,4 +1,4 @@
-// A proxy that breaks connections in all the ways networks do.
+// A proxy that simulates network faults.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type Direction, directions, ProxyFaults } from './proxy-faults.ts';
@@ -7,14 +7,14 @@ import { ProxyLane } from './proxy-lane.ts';
 /** A TCP address or the path of a Unix socket. */
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** Where to forward to, and where to listen. */
+/** Options of {@link openProxy}. */
 export interface ProxyOptions {
   readonly target: Endpoint;
   /** Default: a free port of 127.0.0.1. */
   readonly listen?: Endpoint;
 }
 
-/** Listens, and forwards each connection to the target until told otherwise. */
+/** Opens a proxy that forwards each connection to the target. */
 export async function openProxy(options: ProxyOptions): Promise<FaultProxy> {
   const server = createServer({ allowHalfOpen: true });
   const proxy = new FaultProxy(server, options.target);
@@ -28,7 +28,7 @@ interface Pair {
   readonly lanes: readonly ProxyLane[];
 }
 
-/** Faults hold for present and new connections until {@link FaultProxy.heal}. */
+/** A proxy with faults. They apply to present and new connections until {@link FaultProxy.heal}. */
 export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: Endpoint;
@@ -43,30 +43,30 @@ export class FaultProxy implements AsyncDisposable {
     server.on('connection', (client) => this.#connect(client));
   }
 
-  /** Where clients connect. */
+  /** The address for clients. */
   get endpoint(): Endpoint {
     const address = this.#server.address() as AddressInfo | string;
     return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port };
   }
 
-  /** The port clients connect to; a Unix socket has none. */
+  /** The port for clients. Throws for a Unix socket. */
   get port(): number {
     const { endpoint } = this;
     if ('port' in endpoint) return endpoint.port;
     throw new TypeError('this proxy listens on a Unix socket');
   }
 
-  /** Connections now open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#pairs.size;
   }
 
-  /** Connections that clients made so far, those included that were reset at once. */
+  /** Number of connections so far, including those reset at once. */
   get accepted(): number {
     return this.#accepted;
   }
 
-  /** Resets all connections; new ones are served. */
+  /** Resets all connections. New ones are accepted. */
   cut(): void {
     for (const { sockets } of this.#pairs) sockets.forEach(reset);
   }
@@ -77,23 +77,23 @@ export class FaultProxy implements AsyncDisposable {
     this.cut();
   }
 
-  /** Moves nothing any more, in one direction or both, and tells nobody: neither end sees a close. */
+  /** Stops forwarding in one direction or both. Neither end sees a close. */
   halfOpen(direction?: Direction): void {
     for (const held of direction ? [direction] : directions) this.#faults.held.add(held);
     this.#apply();
   }
 
-  /** Everything arrives this much later, in order, in both directions. */
+  /** Delays all data in both directions, in order. */
   delay(delayMs: number): void {
     this.#faults.delayMs = delayMs;
   }
 
-  /** Ends the connection that carries the N-th byte from now, right after that byte. */
+  /** Ends the connection that carries the N-th next byte, right after that byte. */
   cutAfter(bytes: number, direction: Direction = 'toTarget'): void {
     this.#faults.budget[direction] = bytes;
   }
 
-  /** Removes all faults; what was held arrives. */
+  /** Removes all faults. Held data is forwarded. */
   heal(): void {
     this.#faults.clear();
     this.#apply();
@@ -134,14 +134,14 @@ export class FaultProxy implements AsyncDisposable {
     for (const each of pair.lanes) each.apply();
   }
 
-  /** A socket that died takes the other with it, unless the network is down: then the other end must not learn. */
+  /** A dead socket closes its peer, except while the network is down. */
   #oneClosed(pair: Pair, other: Socket): void {
     if (other.destroyed) this.#pairs.delete(pair);
     else if (this.#faults.held.size === 0 && !other.writableEnded) reset(other);
   }
 }
 
-/** An RST where there is such a thing; a Unix socket just closes. */
+/** Sends RST on TCP. A Unix socket only closes. */
 function reset(socket: Socket): void {
   if (socket.destroyed) return;
   try {

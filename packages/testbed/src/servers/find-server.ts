@@ -8,10 +8,10 @@ import programs from './programs.json' with { type: 'json' };
 /** Programs of servers that tests start. */
 export type ServerProgram = keyof typeof programs;
 
-/** A program that was found. */
+/** A program found on this machine. */
 export interface FoundServer {
   readonly path: string;
-  /** Such as `7.0.15`. */
+  /** For example `7.0.15`. */
   readonly version: string;
 }
 
@@ -21,8 +21,8 @@ const FOLDERS = ['/usr/local/bin', '/usr/bin', '/usr/local/sbin', '/usr/sbin', '
 const found = new Map<string, FoundServer | undefined>();
 
 /**
- * Looks for a program: the path in its variable, the PATH, the usual folders, the cache that `scripts/servers.mjs` fills.
- * An empty variable means: there is none. Programs that are too old are passed over, except the one in the variable.
+ * Finds a program: the path in its variable, the PATH, the usual folders, the cache that `scripts/servers.mjs` fills.
+ * An empty variable means none. Programs that are too old are skipped, except the one in the variable.
  */
 export function findServer(program: ServerProgram): FoundServer | undefined {
   const named = process.env[programs[program].variable];
@@ -31,7 +31,7 @@ export function findServer(program: ServerProgram): FoundServer | undefined {
   return found.get(key);
 }
 
-/** Why nothing can be tested on a server here: it was not found. Undefined where it was. */
+/** Returns the reason why the server cannot be tested here, or undefined if it was found. */
 export function missingServer(program: ServerProgram): string | undefined {
   if (findServer(program)) return undefined;
   const { variable, atLeast } = programs[program];
@@ -39,15 +39,15 @@ export function missingServer(program: ServerProgram): string | undefined {
 }
 
 /**
- * Skips a test that needs a server where there is none; the summary of the run then says NOT TESTED, and fails where `CI`
- * is set: `beforeEach(({ skip }) => needServer('redis-server', skip))`.
+ * Skips a test if its server is missing: `beforeEach(({ skip }) => needServer('redis-server', skip))`. The summary of the
+ * run then shows NOT TESTED, and the run fails if `CI` is set.
  */
 export function needServer(program: ServerProgram, skip: (note: string) => void): void {
   const reason = missingServer(program);
   if (reason !== undefined) skip(`NOT TESTED: ${reason}`);
 }
 
-/** As {@link findServer}; throws where there is none. */
+/** As {@link findServer}, but throws if the program is missing. */
 export function requireServer(program: ServerProgram): FoundServer {
   const server = findServer(program);
   if (server) return server;

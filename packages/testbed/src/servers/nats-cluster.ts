@@ -1,14 +1,14 @@
-// A NATS cluster with JetStream to throw away.
+// A temporary NATS cluster with JetStream.
 import { makeNats, type NatsOptions, type NatsServer } from './nats.ts';
 import { freePorts, ServerGroup, startOnFreePorts, usable } from './server-group.ts';
 
-/** How to start a NATS cluster. */
+/** Options of {@link startNatsCluster}. */
 export interface NatsClusterOptions extends Omit<NatsOptions, 'proxy' | 'jetStream'> {
   /** Default 3. */
   readonly size?: number;
 }
 
-/** What a server knows of those that lead JetStream together. */
+/** A server's view of the JetStream meta group. */
 interface MetaGroup {
   readonly meta_cluster?: {
     readonly leader?: string;
@@ -22,7 +22,7 @@ export class NatsCluster extends ServerGroup<NatsServer> {
   protected async assertUsable(running: readonly NatsServer[]): Promise<void> {
     const states = await Promise.all(running.map((server) => this.#stateOf(server)));
     const leaders = new Set(states.map(({ leader }) => leader));
-    // Only the leader knows how far the others are.
+    // Only the leader knows the lag of the others.
     const current = states.flatMap(({ replicas = [] }) => replicas.filter((each) => each.current && !each.offline));
     if (leaders.size !== 1 || leaders.has('') || current.length < running.length - 1) {
       throw new Error(JSON.stringify(states));
@@ -37,7 +37,7 @@ export class NatsCluster extends ServerGroup<NatsServer> {
   }
 }
 
-/** Starts a NATS cluster on free ports of 127.0.0.1; resolves once JetStream keeps streams on all of them. */
+/** Starts a NATS cluster on free ports of 127.0.0.1. Resolves when JetStream replicates to all members. */
 export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
   const { size = 3, ...rest } = options;
   const servers = await startOnFreePorts(async () => {

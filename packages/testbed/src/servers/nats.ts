@@ -1,4 +1,4 @@
-// A real NATS server with JetStream, to throw away.
+// A temporary NATS server with JetStream.
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -14,17 +14,17 @@ export type NatsUser =
   | { readonly user: string; readonly password: string; readonly permissions?: unknown }
   | { readonly nkey: string; readonly permissions?: unknown };
 
-/** How to start a NATS server. */
+/** Options of {@link startNats}. */
 export interface NatsOptions {
-  /** Further lines of the configuration; they win. */
+  /** Further lines of the configuration. They override the defaults. */
   readonly config?: readonly string[];
-  /** Everybody must give it. */
+  /** Required from every client. */
   readonly token?: string;
-  /** Only they get in: with a password, or with the seed of a public nkey. */
+  /** Only these users are accepted, by password or by the seed of a public nkey. */
   readonly users?: readonly NatsUser[];
-  /** Demands TLS. Clients need no certificate; {@link RealServer.certificates} has what they trust. */
+  /** Requires TLS. Clients need no certificate and trust {@link RealServer.certificates}. */
   readonly tls?: boolean;
-  /** Puts a proxy before it; {@link RealServer.url} leads through it. */
+  /** Puts a proxy in front of it. {@link RealServer.url} points to the proxy. */
   readonly proxy?: boolean;
   /** Default true. */
   readonly jetStream?: boolean;
@@ -40,18 +40,18 @@ export class NatsServer extends RealServer {
     this.#monitorPort = monitorPort;
   }
 
-  /** What its monitoring says, such as `monitor('jsz?streams=true')`. */
+  /** Reads its monitoring endpoint, for example `monitor('jsz?streams=true')`. */
   monitor<T = unknown>(path: string): Promise<T> {
     return readMonitor<T>(this.#monitorPort, path);
   }
 }
 
-/** Starts a NATS server on a free port of 127.0.0.1; resolves once JetStream serves. It dies with this process. */
+/** Starts a NATS server on a free port of 127.0.0.1. Resolves when JetStream is ready. It ends with this process. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
   return startOnFreePort((port) => makeNats(port, options));
 }
 
-/** @internal A NATS server that is not started yet. One of a cluster serves before the others are there. */
+/** @internal A NATS server that is not started yet. A cluster member is ready before the other members. */
 export async function makeNats(port: number, options: NatsOptions, alone = true): Promise<NatsServer> {
   const { path: file } = requireServer('nats-server');
   const folder = tempDir('busbar-nats');
@@ -97,7 +97,7 @@ interface Identity {
   readonly alone: boolean;
 }
 
-/** Throws until this very server takes clients and, where it is alone, has read back its streams. */
+/** Throws until this server accepts clients and, if it is alone, has restored its streams. */
 async function assertServes({ name, port, monitorPort, alone }: Identity): Promise<void> {
   const info = await readInfo(port);
   if (info.server_name !== name) throw new Error(`port ${port} belongs to ${info.server_name}`);
@@ -106,7 +106,7 @@ async function assertServes({ name, port, monitorPort, alone }: Identity): Promi
   if (status !== 'ok') throw new Error(JSON.stringify(rest));
 }
 
-/** The greeting of the server, which comes before any TLS. */
+/** The greeting of the server, sent before TLS starts. */
 async function readInfo(port: number): Promise<{ readonly server_name: string }> {
   const socket = connect({ port, host: '127.0.0.1' });
   try {

@@ -1,27 +1,27 @@
-// What a test can do to a real server, of whatever kind.
+// Control of a real server of any kind.
 import { type FaultProxy, openProxy } from '../proxy/proxy.ts';
 import type { TempDir } from '../temp-dir.ts';
 import type { Certificates } from './certificates.ts';
 import { type ServerCommand, ServerProcess } from './server-process.ts';
 
-/** What a server of any kind is made of. */
+/** Parts of a server. */
 export interface ServerParts {
   readonly folder: TempDir;
   readonly port: number;
   readonly command: Omit<ServerCommand, 'folder'>;
-  /** Such as `redis`; with what belongs before the address. */
+  /** For example `redis`. */
   readonly scheme: string;
   readonly credentials?: string | undefined;
   readonly certificates?: Certificates | undefined;
-  /** A proxy before it; {@link RealServer.url} leads through it. */
+  /** A proxy in front of it. {@link RealServer.url} points to the proxy. */
   readonly proxy?: FaultProxy | undefined;
 }
 
-/** A server on a port of 127.0.0.1 with data to throw away. Disposing of it kills it and removes its data. */
+/** A server on a port of 127.0.0.1 with temporary data. Disposing kills it and removes the data. */
 export class RealServer implements AsyncDisposable {
-  /** Where it listens itself. */
+  /** Its own port, without the proxy. */
   readonly port: number;
-  /** Files of its TLS, where that was asked for. */
+  /** Its TLS files, if TLS is on. */
   readonly certificates: Certificates | undefined;
   readonly #parts: ServerParts;
   readonly #process: ServerProcess;
@@ -34,23 +34,23 @@ export class RealServer implements AsyncDisposable {
     this.certificates = parts.certificates;
   }
 
-  /** Where clients connect: the proxy where there is one. Holds the password or token of the options. */
+  /** The URL for clients, through the proxy if there is one. Contains the password or token of the options. */
   get url(): string {
     return this.urlAs(this.#parts.credentials);
   }
 
-  /** The same for other credentials: `user:password`, or a token; none when left out. */
+  /** The URL with other credentials: `user:password`, a token, or none. */
   urlAs(credentials?: string): string {
     const { scheme, proxy, port } = this.#parts;
     return `${scheme}://${credentials === undefined ? '' : `${credentials}@`}127.0.0.1:${proxy?.port ?? port}`;
   }
 
-  /** Its data, its configuration and its log. */
+  /** Folder of its data, configuration and log. */
   get folder(): string {
     return this.#parts.folder.path;
   }
 
-  /** -1 while it does not run. */
+  /** -1 while it is not running. */
   get pid(): number {
     return this.#process.pid;
   }

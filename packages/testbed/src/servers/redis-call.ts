@@ -1,11 +1,11 @@
-// A Redis client of a few lines, to set servers up and to look at them: one connection a call.
+// A minimal Redis client to configure and inspect servers, with one connection per call.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-/** What Redis answers. */
+/** A reply of Redis. */
 export type RedisReply = string | number | null | readonly RedisReply[];
 
-/** Sends commands one after the other over a Unix socket; resolves to the last answer. Rejects with the first error. */
+/** Sends commands in order over a Unix socket. Resolves with the last reply. Rejects with the first error. */
 export async function callRedis(path: string, ...commands: readonly (readonly string[])[]): Promise<RedisReply> {
   const socket = connect({ path });
   try {
@@ -29,7 +29,7 @@ function toRequest(command: readonly string[]): string {
   return `*${command.length}\r\n${parts.join('')}`;
 }
 
-/** The replies that are complete. */
+/** Parses the complete replies. */
 function readAll(text: string): RedisReply[] {
   const replies: RedisReply[] = [];
   for (let at: number | undefined = 0; at !== undefined && at < text.length; ) {
@@ -64,7 +64,7 @@ function readReply(text: string, at: number): Read | undefined {
   }
 }
 
-/** Read as Latin-1, where a character is a byte. */
+/** Read as Latin-1: one character per byte. */
 function readBulk(text: string, at: number, bytes: number): Read | undefined {
   if (bytes < 0) return { reply: null, end: at };
   const end = at + bytes;

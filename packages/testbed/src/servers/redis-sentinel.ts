@@ -1,13 +1,13 @@
-// A Redis with replicas, watched by sentinels, to throw away.
+// A temporary Redis with replicas and sentinels.
 import { randomBytes } from 'node:crypto';
 import { makeRedis, type RedisOptions, type RedisServer } from './redis.ts';
 import { freePorts, ServerGroup, startOnFreePorts, usable } from './server-group.ts';
 
-/** How to start a Redis that fails over. */
+/** Options of {@link startRedisSentinel}. */
 export interface RedisSentinelOptions {
   /** Default 1. */
   readonly replicas?: number;
-  /** As for {@link RedisOptions}, of the master and its replicas. */
+  /** As in {@link RedisOptions}, for the master and its replicas. */
   readonly config?: readonly string[];
   readonly password?: string;
 }
@@ -19,7 +19,7 @@ const FAILOVER_TIMEOUT_MS = 3_000;
 
 /** Master, replicas and sentinels. */
 export class RedisSentinel extends ServerGroup<RedisServer> {
-  /** What sentinels call the master. */
+  /** The sentinels' name of the master. */
   readonly name = 'busbar';
   readonly data: readonly RedisServer[];
   readonly sentinels: readonly RedisServer[];
@@ -31,7 +31,7 @@ export class RedisSentinel extends ServerGroup<RedisServer> {
     this.sentinels = sentinels;
   }
 
-  /** The server that is the master, as the sentinels that run agree; throws where they do not. */
+  /** Returns the master that the running sentinels agree on. Throws if they disagree. */
   async master(): Promise<RedisServer> {
     const asked = this.sentinels.filter(({ isRunning }) => isRunning);
     const answers = await Promise.all(asked.map((sentinel) => this.#masterPort(sentinel)));
@@ -49,7 +49,7 @@ export class RedisSentinel extends ServerGroup<RedisServer> {
     for (const sentinel of this.sentinels) {
       if (!running.includes(sentinel)) continue;
       await sentinel.call('SENTINEL', 'CKQUORUM', this.name);
-      // A replica that the sentinel has not asked yet would not be chosen.
+      // Sentinels do not promote a replica they have not polled yet.
       const known = (await sentinel.call('SENTINEL', 'REPLICAS', this.name)) as string[][];
       const ready = known.filter((fields) => fieldOf(fields, 'flags') === 'slave' && isLinked(fields));
       if (ready.length < replicas.length) throw new Error(`${sentinel.url} knows ${ready.length} replicas`);
@@ -62,7 +62,7 @@ export class RedisSentinel extends ServerGroup<RedisServer> {
   }
 }
 
-/** Starts it on free ports of 127.0.0.1; resolves once a failover would succeed. */
+/** Starts it on free ports of 127.0.0.1. Resolves when a failover would succeed. */
 export async function startRedisSentinel(options: RedisSentinelOptions = {}): Promise<RedisSentinel> {
   const { replicas = 1, ...rest } = options;
   const count = 1 + replicas;
@@ -92,7 +92,7 @@ interface SentinelId {
   readonly id: string;
 }
 
-/** They know each other and the replicas from the start: to find that out would take them ten seconds. */
+/** Configures the sentinels with each other and the replicas. Discovery would take ten seconds. */
 function makeSentinel(
   self: SentinelId,
   all: readonly SentinelId[],

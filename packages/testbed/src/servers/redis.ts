@@ -1,4 +1,4 @@
-// A real Redis to throw away.
+// A temporary Redis server.
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { type TempDir, tempDir } from '../temp-dir.ts';
@@ -8,17 +8,17 @@ import { proxyFor, RealServer, type ServerParts } from './real-server.ts';
 import { callRedis, type RedisReply } from './redis-call.ts';
 import { startOnFreePort } from './server-group.ts';
 
-/** How to start a Redis. */
+/** Options of {@link startRedis}. */
 export interface RedisOptions {
-  /** Further lines of `redis.conf`; they win. Without them: `appendonly yes`, `appendfsync always`, no snapshots. */
+  /** Further lines of `redis.conf`. They override the defaults: `appendonly yes`, `appendfsync always`, no snapshots. */
   readonly config?: readonly string[];
-  /** Everybody must give it (`requirepass`). */
+  /** Required from every client (`requirepass`). */
   readonly password?: string;
-  /** ACL users, such as `agent on >secret ~* &* +@all`. Unless one of them is `default`, nobody gets in without a name. */
+  /** ACL users, for example `agent on >secret ~* &* +@all`. Without a user `default` every client needs a name. */
   readonly users?: readonly string[];
-  /** Speaks TLS only. Clients need no certificate; {@link RealServer.certificates} has what they trust. */
+  /** Accepts TLS only. Clients need no certificate and trust {@link RealServer.certificates}. */
   readonly tls?: boolean;
-  /** Puts a proxy before it; {@link RealServer.url} leads through it. */
+  /** Puts a proxy in front of it. {@link RealServer.url} points to the proxy. */
   readonly proxy?: boolean;
 }
 
@@ -32,18 +32,18 @@ export class RedisServer extends RealServer {
     this.#call = call;
   }
 
-  /** Sends one command as an administrator, past proxy, TLS and passwords: `call('CONFIG', 'SET', …)`. */
+  /** Sends one command as administrator, bypassing proxy, TLS and passwords: `call('CONFIG', 'SET', …)`. */
   call(...command: readonly string[]): Promise<RedisReply> {
     return this.#call(command);
   }
 }
 
-/** Starts a Redis on a free port of 127.0.0.1; resolves once it serves. It dies with this process, however that ends. */
+/** Starts a Redis on a free port of 127.0.0.1. Resolves when it is ready. It never outlives this process. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   return startOnFreePort((port) => makeRedis(port, options));
 }
 
-/** @internal A Redis that is not started yet, with further arguments of the program. */
+/** @internal A Redis that is not started yet, with further program arguments. */
 export async function makeRedis(
   port: number,
   options: RedisOptions,

@@ -1,10 +1,10 @@
-// Servers that belong together.
+// A group of servers.
 import { freePort } from '../free-port.ts';
 import { waitFor } from '../wait-for.ts';
 import type { RealServer } from './real-server.ts';
 import { PortTakenError } from './server-process.ts';
 
-/** Several servers, each to be killed and started by itself. Disposing of it kills all. */
+/** Several servers that can be killed and started individually. Disposing kills all. */
 export abstract class ServerGroup<T extends RealServer> implements AsyncDisposable {
   readonly servers: readonly T[];
 
@@ -13,7 +13,7 @@ export abstract class ServerGroup<T extends RealServer> implements AsyncDisposab
     this.servers = servers;
   }
 
-  /** Resolves once those that run serve together, and none of them has to catch up any more. */
+  /** Resolves when all running servers are ready and in sync. */
   async usable(): Promise<void> {
     const running = this.servers.filter(({ isRunning }) => isRunning);
     const answer = async (): Promise<true> => {
@@ -27,11 +27,11 @@ export abstract class ServerGroup<T extends RealServer> implements AsyncDisposab
     await Promise.all(this.servers.map((server) => server[Symbol.asyncDispose]()));
   }
 
-  /** Throws what is missing yet. */
+  /** Throws while the group is not ready. */
   protected abstract assertUsable(running: readonly T[]): Promise<void>;
 }
 
-/** Sets a group up and waits until it is usable; kills it where that fails. */
+/** Sets up a group and waits until it is ready. Kills it on failure. */
 export async function usable<G extends ServerGroup<RealServer>>(group: G, setUp?: () => Promise<void>): Promise<G> {
   try {
     await setUp?.();
@@ -45,7 +45,7 @@ export async function usable<G extends ServerGroup<RealServer>>(group: G, setUp?
 
 const ATTEMPTS = 10;
 
-/** Starts what `make` makes, all at once; others on other ports when somebody else took one of them meanwhile. */
+/** Starts the servers of `make`. Retries with other ports if one was taken meanwhile. */
 export async function startOnFreePorts<T extends readonly RealServer[]>(make: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const servers = await make();
@@ -58,13 +58,13 @@ export async function startOnFreePorts<T extends readonly RealServer[]>(make: ()
   }
 }
 
-/** The same for one. */
+/** The same for one server. */
 export async function startOnFreePort<T extends RealServer>(make: (port: number) => Promise<T>): Promise<T> {
   const [server] = await startOnFreePorts(async () => [await make(await freePort())] as const);
   return server;
 }
 
-/** Different free ports. */
+/** Returns distinct free ports. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) ports.add(await freePort());

@@ -1,4 +1,4 @@
-// A program that serves until it is killed, and never longer than the process that started it.
+// A server process that never outlives the process that started it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
@@ -6,24 +6,24 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What to run. */
+/** The command of a server. */
 export interface ServerCommand {
   readonly file: string;
   readonly args: readonly string[];
-  /** Where its log goes; removed when this process dies without having ended the server. */
+  /** Folder of its log. It is removed if this process dies before it ends the server. */
   readonly folder: string;
-  /** Resolves once it serves; asked again and again while it throws. */
+  /** Resolves when the server is ready. Called repeatedly while it throws. */
   readonly ready: () => Promise<void>;
 }
 
-/** The program could not bind its port: another has it. */
+/** The port of the server is in use. */
 export class PortTakenError extends Error {
   override readonly name = 'PortTakenError';
 }
 
 /**
- * Becomes the server. What it leaves behind waits for the end of the pipe: where this process died it kills the server and
- * removes the folder, where it was told that the server has ended it does nothing.
+ * A shell that execs the server. Its background watcher waits for the end of the pipe: if this process died, it kills the
+ * server and removes the folder. If the server has ended, it does nothing.
  */
 const GUARD = `folder=$1; shift
 (read -r ended <&3 && exit; kill -9 $$; rm -rf "$folder") </dev/null >/dev/null 2>&1 &
@@ -36,7 +36,7 @@ const ASK_AGAIN_MS = 10;
 const LOG_TAIL = 4_096;
 const TAKEN = /address already in use/i;
 
-/** A server, from one start to the next. */
+/** A server that can be restarted. */
 export class ServerProcess {
   readonly #command: ServerCommand;
   #child: ChildProcess | undefined;
@@ -46,7 +46,7 @@ export class ServerProcess {
     this.#command = command;
   }
 
-  /** -1 while it does not run. */
+  /** -1 while it is not running. */
   get pid(): number {
     return this.#child?.pid ?? -1;
   }
@@ -55,13 +55,13 @@ export class ServerProcess {
     return this.#child !== undefined;
   }
 
-  /** All that it has written, over all its lives. */
+  /** The output of all its runs. */
   get log(): string {
     const file = this.#logFile;
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 
-  /** Resolves once it serves. Nothing happens where it runs already. */
+  /** Starts the server and resolves when it is ready. Does nothing if it is running. */
   async start(): Promise<void> {
     if (this.#child) return;
     const before = this.log.length;
@@ -76,13 +76,13 @@ export class ServerProcess {
     }
   }
 
-  /** Ends it with a signal, SIGKILL unless told; resolves once it is gone. Nothing happens where it does not run. */
+  /** Ends it with a signal, by default SIGKILL. Resolves when it has ended. Does nothing if it is not running. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.#child?.kill(signal);
     await this.#ended;
   }
 
-  /** Lets it end in order; resolves once it is gone. One that takes more than 15 s is killed, and the call fails. */
+  /** Shuts it down. Resolves when it has ended. After 15 s it is killed and the call fails. */
   async stop(): Promise<void> {
     const late = setTimeout(() => void this.kill(), STOP_MS);
     const begun = performance.now();
@@ -91,7 +91,7 @@ export class ServerProcess {
     if (performance.now() - begun >= STOP_MS) throw new Error(`${this.#command.file} did not end when it was told to`);
   }
 
-  /** SIGSTOP: it lives and answers nothing, from the moment that this returns. */
+  /** Sends SIGSTOP. The server does not reply from the moment this returns. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
     const deadline = performance.now() + PAUSE_MS;
@@ -112,7 +112,7 @@ export class ServerProcess {
     const log = openSync(this.#logFile, 'a', 0o600);
     const child = spawn('/bin/sh', ['-c', GUARD, 'sh', folder, file, ...args], {
       stdio: ['ignore', log, log, 'pipe'],
-      // Ctrl-C is for us; the server is still needed while we put things in order.
+      // Ctrl-C goes to this process. Cleanup still needs the server.
       detached: true,
     });
     closeSync(log);
@@ -141,7 +141,7 @@ export class ServerProcess {
   }
 }
 
-/** Whether each thread has stopped, which takes them a moment. Known on Linux only. */
+/** Returns true if every thread has stopped. Linux only. */
 function standsStill(pid: number): boolean {
   const threads = `/proc/${pid}/task`;
   if (!existsSync(threads)) return true;
@@ -152,7 +152,7 @@ function isStopped(file: string): boolean {
   try {
     return / [TXZ] /.test(readFileSync(file, 'utf8'));
   } catch {
-    // It ended between the two looks.
+    // The process ended between the two reads.
     return true;
   }
 }

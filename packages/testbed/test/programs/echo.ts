@@ -1,4 +1,4 @@
-// Answers every message, says what it was started with, and fails on demand.
+// Replies to every message, reports its arguments, and fails on demand.
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 
 onParentMessage<{ fail?: string; bytes?: Uint8Array }>((message) => {

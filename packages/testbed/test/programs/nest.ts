@@ -1,4 +1,4 @@
-// Starts a child of its own and tells its process id.
+// Starts a child and reports its process id.
 import { sendToParent, spawnChild } from '@busbar/testbed';
 
 const child = spawnChild({ file: new URL('./echo.ts', import.meta.url) });

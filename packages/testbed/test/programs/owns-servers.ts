@@ -1,4 +1,4 @@
-// Starts a server of each kind, tells their process ids and folders, and waits to be killed.
+// Starts a server of each kind, reports their process ids and folders, and waits to be killed.
 import { sendToParent, startNats, startRedis } from '@busbar/testbed';
 
 const servers = await Promise.all([startRedis(), startNats()]);

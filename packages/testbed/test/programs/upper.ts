@@ -1,4 +1,4 @@
-// Writes its input in capitals and ends with status 3.
+// Writes its input in upper case and exits with status 3.
 let input = '';
 for await (const chunk of process.stdin) input += chunk;
 process.stdout.write(input.toUpperCase());
