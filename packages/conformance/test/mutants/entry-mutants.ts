@@ -3,7 +3,7 @@ import { type Mutant, replace } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [
   {
-    name: 'begins revisions anew for every holder',
+    name: 'restarts revisions for every holder',
     killedBy: 'W6',
     mutate(transport) {
       return replace(transport, {
@@ -23,7 +23,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'writes whatever the revision is',
+    name: 'ignores the revision of a write',
     killedBy: 'K6',
     mutate: (transport) =>
       replace(transport, {
@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'lets entries live for ever',
+    name: 'never expires keys',
     killedBy: 'Z6',
     mutate: (transport) =>
       replace(transport, {
@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'tells watchers each change twice',
+    name: 'reports each change to watchers twice',
     killedBy: 'S12',
     mutate: (transport) =>
       replace(transport, {
@@ -62,7 +62,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'tells watchers of nothing that ends',
+    name: 'does not report expired keys to watchers',
     killedBy: 'Z4',
     mutate: (transport) =>
       replace(transport, {
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'takes a prefix for a pattern',
+    name: 'treats a prefix as a pattern',
     killedBy: 'N5',
     mutate: (transport) =>
       replace(transport, {

@@ -5,12 +5,12 @@ import { type Mutant, replace } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [
   {
-    name: 'says INTERNAL where a queue is unknown',
+    name: 'rejects with INTERNAL for an unknown queue',
     killedBy: 'E1',
     mutate: (transport) => onSendError(transport, 'NOT_FOUND', (error) => new BusbarError('INTERNAL', error.message)),
   },
   {
-    name: 'takes any name for a queue',
+    name: 'accepts any queue name',
     killedBy: 'E2',
     mutate: (transport) =>
       replace(transport, {
@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'fails when it is closed twice',
+    name: 'fails on a second close',
     killedBy: 'F1',
     mutate(transport) {
       let closed = false;
@@ -71,7 +71,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'leaves a timer behind',
+    name: 'leaks a timer',
     killedBy: 'F13',
     mutate(transport) {
       setTimeout(() => undefined, 60_000);
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'imports what it has already',
+    name: 'imports existing records again',
     killedBy: 'J2',
     mutate: (transport) =>
       replace(transport, {

@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'turns batches round',
+    name: 'reverses batches',
     killedBy: 'O1',
     mutate: (transport) =>
       replace(transport, {
@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'lets sends that were not awaited overtake each other',
+    name: 'reorders sends that are not awaited',
     killedBy: 'O4',
     mutate(transport) {
       let calls = 0;
@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
     mutate: (transport) => resending(transport, (message) => without(message, 'priority')),
   },
   {
-    name: 'takes the lowest priority first',
+    name: 'delivers the lowest priority first',
     killedBy: 'Q5',
     mutate: (transport) =>
       resending(transport, (message) =>
@@ -89,7 +89,7 @@ export const mutants: readonly Mutant[] = [
       ),
   },
   {
-    name: 'takes names as if capitals were small',
+    name: 'folds the case of names',
     killedBy: 'P10',
     mutate: (transport) =>
       replace(transport, {
@@ -100,12 +100,12 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'forgets the ids it has seen',
+    name: 'forgets known ids',
     killedBy: 'U1',
     mutate: forgetful,
   },
   {
-    name: 'forgets ids that are sent at the same moment',
+    name: 'forgets ids of concurrent sends',
     killedBy: 'U3',
     mutate(transport) {
       const settled = forgetful(transport);
@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
       ),
   },
   {
-    name: 'takes what the caller writes into the body after the call',
+    name: 'keeps a reference to the body',
     killedBy: 'V9',
     mutate: (transport) =>
       replace(transport, {
@@ -160,7 +160,7 @@ export const mutants: readonly Mutant[] = [
       ),
   },
   {
-    name: 'shows a header of its own',
+    name: 'shows an internal header',
     killedBy: 'H6',
     mutate: (transport) =>
       onDelivery(transport, (delivery) => ({ ...delivery, headers: { ...delivery.headers, 'x-stored-at': '1' } })),

@@ -4,13 +4,13 @@ import { type Mutant, replace } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [
   {
-    name: 'says that it acked, and does not',
+    name: 'reports an ack without doing it',
     killedBy: 'A2',
     mutate: (transport) =>
       onSettle(transport, ({ receipt, action }) => (action === 'ack' ? { receipt, status: 'done' } : undefined)),
   },
   {
-    name: 'says that a stale receipt acked',
+    name: 'accepts a stale receipt',
     killedBy: 'A6',
     mutate: (transport) =>
       replace(transport, {
@@ -49,7 +49,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'keeps leases when it closes',
+    name: 'keeps leases on close',
     killedBy: 'F9',
     mutate: (transport) => replace(transport, { close: (options) => transport.close({ ...options, leases: 'keep' }) }),
   },
@@ -94,7 +94,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'forgets why a message died',
+    name: 'drops the reason of a dead letter',
     killedBy: 'D3',
     mutate: (transport) =>
       replace(transport, {
@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'gives more than was asked for',
+    name: 'delivers more than requested',
     killedBy: 'B1',
     mutate: (transport) =>
       replace(transport, {
@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'knows no limit',
+    name: 'ignores the limit of a queue',
     killedBy: 'B4',
     mutate: (transport) =>
       replace(transport, {

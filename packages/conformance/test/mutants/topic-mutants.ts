@@ -21,7 +21,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'subscribes a moment after it said so',
+    name: 'subscribes a moment after it resolves',
     killedBy: 'S14',
     mutate: (transport) =>
       replace(transport, {
@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'gives each batch twice',
+    name: 'delivers each batch twice',
     killedBy: 'S1',
     mutate: (transport) =>
       onEvents(transport, async (events, hand) => {
@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'goes on after the subscription was closed',
+    name: 'delivers after the close of a subscription',
     killedBy: 'S2',
     mutate: (transport) =>
       replace(transport, {
@@ -63,7 +63,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'takes a star for several tokens',
+    name: 'matches several tokens with `*`',
     killedBy: 'S5',
     mutate: (transport) =>
       replace(transport, {
@@ -74,7 +74,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'begins history at the second event',
+    name: 'skips the first event of the history',
     killedBy: 'Y1',
     mutate: (transport) =>
       replace(transport, {
@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'goes on from the start instead of behind a position',
+    name: 'resumes from the start instead of a position',
     killedBy: 'Y1',
     mutate: (transport) =>
       replace(transport, {
@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
-    name: 'shares events among the queues that are bound',
+    name: 'shares events among bound queues',
     killedBy: 'G1',
     mutate(transport) {
       const bound = new Map<string, string>();
@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'lets one subscriber change what others see',
+    name: 'shares event objects among subscribers',
     killedBy: 'S16',
     mutate(transport) {
       const bodies = new Map<string, Uint8Array>();
