@@ -9,7 +9,6 @@ const known: Record<string, number> = {
   demo: 2,
   'packages/api': 11,
   'packages/transport-memory': 2,
-  'packages/transport-redis': 2,
   'packages/transport-socket': 9,
 };
 

@@ -1,4 +1,4 @@
-/** What a bus on Redis can do. */
+/** The capabilities of the Redis transport. */
 
 import type { Capabilities } from '@busbar/api/transport';
 import type { ServerFacts } from './connection/server.ts';
@@ -23,10 +23,10 @@ export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Cap
       exportState: true,
     },
     reasons: {
-      calls: 'Requests travel over queues.',
-      monotonicClock: 'Times go by the clock of the server: setting that one moves them, those of clients do not.',
+      calls: 'Requests use queues.',
+      monotonicClock: 'Delays and leases follow the clock of the server; setting that clock moves them.',
       ...(facts.durability === 'none' && {
-        dedupeSurvivesRestart: 'What the server loses when it ends it does not know any more.',
+        dedupeSurvivesRestart: 'A server without durability loses its dedupe memory when it ends.',
       }),
     },
     lease: 'timed',

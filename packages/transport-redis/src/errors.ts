@@ -1,113 +1,113 @@
-/** What a Redis server and the way to it say, as errors of Busbar. */
+/** Maps errors of the Redis server and of the connection to Busbar errors. */
 
 import { BusbarError, type BusbarErrorOptions, isBusbarError } from '@busbar/api/transport';
 
-type Meaning = readonly [code: BusbarError['code'], message: string, hint: string];
+type ErrorText = readonly [code: BusbarError['code'], message: string, hint: string];
 
-const DENIED: Meaning = [
+const DENIED: ErrorText = [
   'PERMISSION_DENIED',
   'the server refuses this user or password',
-  'Look at user and password; the README lists what an ACL user of Busbar needs.',
+  'Check user and password. The README lists the permissions that an ACL user needs.',
 ];
-const AWAY: Meaning = [
+const UNREACHABLE: ErrorText = [
   'UNAVAILABLE',
   'the server cannot be reached',
-  'See that it runs at this address, and that nothing is in between.',
+  'Check the address, that the server runs there, and that no firewall is in between.',
 ];
-const TLS: Meaning = [
+const TLS: ErrorText = [
   'UNAVAILABLE',
-  'no trusted connection by TLS',
-  'Name the certificates to trust (ca) and the name of the server (serverName), and see that it speaks TLS.',
+  'the TLS connection failed or is not trusted',
+  'Check that the server speaks TLS, and set tls.ca and tls.serverName to match its certificate.',
 ];
-const NOT_NOW: Meaning = ['UNAVAILABLE', 'the server does not serve yet', 'It is looked for again by itself.'];
+const NOT_READY: ErrorText = ['UNAVAILABLE', 'the server is not ready yet', 'The transport retries by itself.'];
 
-/** By the first word of what a server says. */
-const REPLIES: Readonly<Record<string, Meaning>> = {
+/** By the first word of an error reply. */
+const REPLIES: Readonly<Record<string, ErrorText>> = {
   WRONGPASS: DENIED,
   NOAUTH: DENIED,
   NOPERM: [
     'PERMISSION_DENIED',
-    'the user of this bus lacks a permission',
-    'The README lists what an ACL user of Busbar needs.',
+    'the ACL user lacks a permission',
+    'The README lists the permissions that an ACL user needs.',
   ],
   OOM: [
     'BACKPRESSURE',
-    'the server has used up its memory (maxmemory)',
-    'Consume faster, purge, or give it more; nothing of this call was stored.',
+    'the memory of the server is full (maxmemory)',
+    'Consume faster, purge queues, or raise maxmemory. Nothing of this call was stored.',
   ],
   MISCONF: [
     'BACKPRESSURE',
     'the server cannot write to its disk',
-    'Free space where it keeps its data; nothing of this call was stored.',
+    'Free space in its data directory. Nothing of this call was stored.',
   ],
-  LOADING: NOT_NOW,
-  MASTERDOWN: NOT_NOW,
-  CLUSTERDOWN: NOT_NOW,
-  TRYAGAIN: NOT_NOW,
-  READONLY: [
-    'UNAVAILABLE',
-    'this server is a replica',
-    'It is looked for the master by itself; name sentinels or the master.',
-  ],
-  MOVED: NOT_NOW,
-  ASK: NOT_NOW,
+  LOADING: NOT_READY,
+  MASTERDOWN: NOT_READY,
+  CLUSTERDOWN: NOT_READY,
+  TRYAGAIN: NOT_READY,
+  READONLY: ['UNAVAILABLE', 'this server is a replica', 'Connect to the master, or list sentinels and set master.'],
+  MOVED: NOT_READY,
+  ASK: NOT_READY,
   NOREPLICAS: [
     'UNAVAILABLE',
-    'too few replicas take part (min-replicas-to-write)',
-    'Start them, or lower that setting.',
+    'too few replicas are connected (min-replicas-to-write)',
+    'Start replicas, or lower that setting.',
   ],
   MAXCLIENTS: [
     'UNAVAILABLE',
-    'the server has as many clients as it takes (maxclients)',
-    'Raise that setting, or close some.',
+    'the server has reached its limit of clients (maxclients)',
+    'Raise that setting, or close clients.',
   ],
-  BUSY: ['UNAVAILABLE', 'another script keeps the server busy', 'Look for who runs it.'],
+  BUSY: ['UNAVAILABLE', 'another script blocks the server', 'Find it with `SCRIPT KILL` or in the slow log.'],
 };
 
-/** Those after which a server is looked for anew: nothing was done, and the call goes to that one. */
+/** Replies that changed nothing and ask for another server: the client reconnects and repeats the call there. */
 const ELSEWHERE = new Set(['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY', 'MOVED', 'ASK']);
 
-const SYSTEM: Readonly<Record<string, Meaning>> = {
-  EACCES: ['PERMISSION_DENIED', 'the socket of the server may not be opened', 'Give this user access to it.'],
-  ENOENT: ['UNAVAILABLE', 'there is no socket of a server', 'See that the server runs, and where its socket is.'],
+const SYSTEM: Readonly<Record<string, ErrorText>> = {
+  EACCES: ['PERMISSION_DENIED', 'this user may not open the socket of the server', 'Give this user access to it.'],
+  ENOENT: [
+    'UNAVAILABLE',
+    'the socket of the server does not exist',
+    'Check that the server runs, and the path of its socket.',
+  ],
   EMFILE: ['UNAVAILABLE', 'this process has too many files open', 'Raise `ulimit -n`.'],
 };
 
-/** `value` as an error of Busbar: the one place where a native error gets its code. Its cause holds no arguments. */
+/** `value` as a Busbar error. The cause is dropped, since it can hold arguments of commands. */
 export function toRedisError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
   if (isBusbarError(value)) return value;
   const word = firstWord(value);
-  const meaning = REPLIES[word];
-  if (meaning !== undefined) return make(meaning, word, options);
+  const reply = REPLIES[word];
+  if (reply !== undefined) return toError(reply, word, options);
   const code = nativeCode(value);
   if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|UNABLE_|SELF_SIGNED|EPROTO|HOSTNAME_)/.test(code))
-    return make(TLS, code, options);
-  if (SYSTEM[code] !== undefined) return make(SYSTEM[code], code, options);
-  if (isLoss(value)) return make(AWAY, [code, placeOf(value)].filter(Boolean).join(' '), options);
+    return toError(TLS, code, options);
+  if (SYSTEM[code] !== undefined) return toError(SYSTEM[code], code, options);
+  if (isLoss(value)) return toError(UNREACHABLE, [code, addressOf(value)].filter(Boolean).join(' '), options);
   const text = value instanceof Error ? value.message : String(value);
   return new BusbarError('INTERNAL', text, options);
 }
 
-/** The first word of what a server replied, in capitals; empty where it was none. */
+/** The first word of an error reply, in capitals; empty for other errors. */
 export function firstWord(value: unknown): string {
   if (!(value instanceof Error) || value.name !== 'ReplyError') return '';
-  // Within a script a missing permission is told in other words.
+  // Scripts report a missing permission with another text.
   if (/^ERR The user executing the script can't/.test(value.message)) return 'NOPERM';
   if (/^ERR max number of clients/.test(value.message)) return 'MAXCLIENTS';
   return /^[A-Z]+/.exec(value.message)?.[0] ?? '';
 }
 
-/** Whether nothing was done since this server cannot do it now, while it or another one will. */
+/** Whether the server changed nothing and this or another server will accept the call later. */
 export function isElsewhere(value: unknown): boolean {
   return ELSEWHERE.has(firstWord(value));
 }
 
-/** Whether the connection was lost, so that nobody knows what became of what was asked. */
+/** Whether the connection was lost, so the outcome of the request is unknown. */
 export function isLoss(value: unknown): boolean {
   return value instanceof Error && value.name !== 'ReplyError' && !isBusbarError(value);
 }
 
-function make([code, message, hint]: Meaning, word: string, options: BusbarErrorOptions): BusbarError {
+function toError([code, message, hint]: ErrorText, word: string, options: BusbarErrorOptions): BusbarError {
   return new BusbarError(code, word === '' ? message : `${message} (${word})`, { hint, ...options });
 }
 
@@ -116,8 +116,25 @@ function nativeCode(value: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** The address of a connection that was lost; empty where it is not known. */
-function placeOf(value: unknown): string {
-  const { place } = Object(value) as { place?: unknown };
-  return typeof place === 'string' ? place : '';
+/** The address of a lost connection; empty if unknown. */
+function addressOf(value: unknown): string {
+  const { address } = Object(value) as { address?: unknown };
+  return typeof address === 'string' ? address : '';
+}
+
+/** Results of messages that failed with `reason`. UNAVAILABLE and CLOSED fail the whole call, so they throw. */
+export function toFailures(
+  messages: readonly { readonly id: string }[],
+  reason: unknown,
+): { id: string; status: BusbarError['outcome']; error: BusbarError }[] {
+  const error = toRedisError(reason);
+  if (error.code === 'UNAVAILABLE' || error.code === 'CLOSED') throw error;
+  return messages.map(({ id }) => ({ id, status: error.outcome, error }));
+}
+
+/** Retention has deleted the events after a position. */
+export function positionExpired(): BusbarError {
+  return new BusbarError('POSITION_EXPIRED', 'the events after this position have expired', {
+    hint: "Continue from 'start' and expect a gap.",
+  });
 }

@@ -1,88 +1,77 @@
-/** What a user may say when opening a bus on Redis: types, defaults, and the check of them. */
+/** Options of the Redis transport: types, table, URL. */
 
 import {
-  checkDuration,
-  checkInteger,
-  checkOneOf,
-  checkOptions,
-  checkText,
-  invalid,
-  MAX_DURATION_MS,
-  quote,
-} from '@busbar/api/transport';
+  bytesOption,
+  callbackOption,
+  choiceOption,
+  countOption,
+  customOption,
+  decodeUrlPart,
+  defineOptions,
+  durationOption,
+  namespaceOption,
+  type OptionTable,
+  patternOption,
+  type Retention,
+  type RetentionOptions,
+  retentionOption,
+  secretOption,
+  type TlsOptions,
+  textOption,
+  tlsOption,
+  topicDedupeOption,
+} from '@busbar/api/driver';
+import { invalid, quote } from '@busbar/api/transport';
 
 /** How to open a bus on a Redis server, 7.0 or newer. */
 export interface RedisOptions {
   /**
-   * Where it is: `host:port`. Several are nodes of a Redis Cluster, or sentinels where `master` is given. Default
-   * `127.0.0.1:6379`.
+   * Addresses `host:port`. Several are nodes of a Redis Cluster, or sentinels if `master` is set. Default `127.0.0.1:6379`.
    */
-  readonly servers?: readonly string[];
-  /** The Unix socket it listens on, instead of `servers`. */
-  readonly socket?: string;
-  /** `servers` are sentinels, which are asked for the master of this name. */
-  readonly master?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly sentinelUser?: string;
-  readonly sentinelPassword?: string;
-  /** The number of the database, 0 (default) to 2^31-1. A cluster has only 0. */
-  readonly database?: number;
-  /** Connects by TLS. Default: without. */
-  readonly tls?: TlsOptions;
-  /** What the server's list of clients calls this one. Default `busbar`. */
-  readonly clientName?: string;
+  readonly servers?: readonly string[] | undefined;
+  /** Path of the server's Unix socket, instead of `servers`. */
+  readonly socket?: string | undefined;
+  /** Name of the master that the sentinels in `servers` watch. */
+  readonly master?: string | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly sentinelUser?: string | undefined;
+  readonly sentinelPassword?: string | undefined;
+  /** Number of the database, 0 (default) to 2^31-1. A cluster has only 0. */
+  readonly database?: number | undefined;
+  /** Connects by TLS. Default: no TLS. */
+  readonly tls?: TlsOptions | undefined;
+  /** Name of this client in `CLIENT LIST`. Default `busbar`. */
+  readonly clientName?: string | undefined;
   /** Isolates whole buses on one server. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
-  readonly ns?: string;
+  readonly ns?: string | undefined;
   /**
-   * What is expected of the server: opening fails where its settings do not show that an acknowledged write survives a
-   * killed process (`process`) or a loss of power (`power`). Default: what the server is set to is declared.
+   * Opening fails unless the server's settings show that an acknowledged write survives a killed process (`process`) or a loss
+   * of power (`power`). Default: the durability that the settings show.
    */
-  readonly durability?: 'process' | 'power';
-  /** How much history of topics is kept, per namespace. */
-  readonly retention?: RetentionOptions;
-  /** How long the id of an event is remembered, 120,000 (2 min, the default) to 604,800,000 (7 d). */
-  readonly topicDedupeMs?: number;
-  /** The largest body, 524,288 to 536,870,912; a server that takes less lowers it. Default 16,777,216 (16 MiB). */
-  readonly maxBodyBytes?: number;
+  readonly durability?: 'process' | 'power' | undefined;
+  /** How much history of topics is kept, in memory. Default: 1,000,000 events, 256 MiB, 7 days. */
+  readonly retention?: RetentionOptions | undefined;
+  /** How long a topic remembers the id of an event, 120,000 (2 min, the default) to 604,800,000 (7 d). */
+  readonly topicDedupeMs?: number | undefined;
+  /** The largest body, 524,288 to 536,870,912; the server's limit lowers it. Default 16,777,216 (16 MiB). */
+  readonly maxBodyBytes?: number | undefined;
   /** How long opening may take, 100 to 600,000. Default 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** A server that owes an answer for this long is taken for lost, and connected to anew; 500 to 600,000. Default 5,000. */
-  readonly silenceMs?: number;
-  /** Gets what fails in the background, where no call could reject. Default: nothing is said; it is tried again. */
-  readonly onError?: (error: Error) => void;
+  readonly connectTimeoutMs?: number | undefined;
+  /** A connection is replaced if the server does not reply for this long, 500 to 600,000. Default 5,000. */
+  readonly silenceMs?: number | undefined;
+  /** Called with errors of background work, which is retried. Default: they are ignored. */
+  readonly onError?: ((error: Error) => void) | undefined;
 }
 
-/** How to connect by TLS. */
-export interface TlsOptions {
-  /** File with the certificates to trust. Default: those of the system. */
-  readonly ca?: string;
-  /** File with the certificate of this client, and that with its key. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** The name that the certificate of the server must have. Default: the host. */
-  readonly serverName?: string;
-}
-
-/** Bounds of the history of topics. */
-export interface RetentionOptions {
-  /** Default 604,800,000 (7 days). Infinity for no bound. */
-  readonly maxAgeMs?: number;
-  /** Default 1,000,000. Infinity for no bound. */
-  readonly maxEvents?: number;
-  /** Counts bodies and headers. Default 268,435,456 (256 MiB): it lies in memory. Infinity for no bound. */
-  readonly maxBytes?: number;
-}
-
-/** Where a server is. */
+/** Where a server listens. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-/** Options, complete. */
-export interface Settings {
-  readonly servers: readonly Address[];
+interface CheckedOptions {
+  readonly servers: readonly string[] | undefined;
   readonly socket: string | undefined;
   readonly master: string | undefined;
   readonly user: string | undefined;
@@ -94,7 +83,7 @@ export interface Settings {
   readonly clientName: string;
   readonly ns: string;
   readonly durability: 'process' | 'power' | undefined;
-  readonly retention: Required<RetentionOptions>;
+  readonly retention: Retention;
   readonly topicDedupeMs: number;
   readonly maxBodyBytes: number;
   readonly connectTimeoutMs: number;
@@ -102,97 +91,132 @@ export interface Settings {
   readonly onError: (error: Error) => void;
 }
 
-const KEYS = [
-  'servers',
-  'socket',
-  'master',
-  'user',
-  'password',
-  'sentinelUser',
-  'sentinelPassword',
-  'database',
-  'tls',
-  'clientName',
-  'ns',
-  'durability',
-  'retention',
-  'topicDedupeMs',
-  'maxBodyBytes',
-  'connectTimeoutMs',
-  'silenceMs',
-  'onError',
-];
-const SECRETS = ['password', 'sentinelPassword'] as const;
-const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{1,64}$/;
-const DEFAULT_RETENTION: Required<RetentionOptions> = {
-  maxAgeMs: 604_800_000,
-  maxEvents: 1_000_000,
-  maxBytes: 268_435_456,
-};
-
-/** The settings that `options` make. Throws INVALID_ARGUMENT for what is not legal. */
-export function toSettings(options: RedisOptions = {}): Settings {
-  checkOptions(options, KEYS, 'Redis options');
-  for (const name of ['socket', 'master', 'user', 'sentinelUser'] as const) checkText(options[name], name, 1024);
-  for (const name of SECRETS) checkSecret(options[name], name);
-  checkClientName(options.clientName);
-  checkInteger(options.database, 'database', { min: 0, max: 2_147_483_647 });
-  checkTls(options.tls);
-  checkNamespace(options.ns);
-  checkOneOf(options.durability, 'durability', ['process', 'power']);
-  checkDuration(options.topicDedupeMs, 'topicDedupeMs', { min: 120_000, max: 604_800_000 });
-  checkInteger(options.maxBodyBytes, 'maxBodyBytes', { min: 524_288, max: 536_870_912 });
-  checkDuration(options.connectTimeoutMs, 'connectTimeoutMs', { min: 100, max: 600_000 });
-  checkDuration(options.silenceMs, 'silenceMs', { min: 500, max: 600_000 });
-  if (options.onError !== undefined && typeof options.onError !== 'function') {
-    throw invalid('onError must be a function', 'Leave it out for the default.');
-  }
-  checkTogether(options);
-  return Object.freeze({
-    servers: toAddresses(options.servers ?? ['127.0.0.1:6379'], options.master === undefined ? 6379 : 26_379),
-    socket: options.socket,
-    master: options.master,
-    user: options.user,
-    password: options.password,
-    sentinelUser: options.sentinelUser,
-    sentinelPassword: options.sentinelPassword,
-    database: options.database ?? 0,
-    tls: options.tls && Object.freeze({ ...options.tls }),
-    clientName: options.clientName ?? 'busbar',
-    ns: options.ns ?? '',
-    durability: options.durability,
-    retention: toRetention(options.retention),
-    topicDedupeMs: options.topicDedupeMs ?? 120_000,
-    maxBodyBytes: options.maxBodyBytes ?? 16_777_216,
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    silenceMs: options.silenceMs ?? 5_000,
-    onError: options.onError ?? (() => undefined),
-  });
+/** Options, complete. */
+export interface Settings extends Omit<CheckedOptions, 'servers'> {
+  readonly servers: readonly Address[];
 }
 
-function checkTogether({
-  socket,
-  servers,
-  master,
-  user,
-  password,
-  sentinelPassword,
-  sentinelUser,
-}: RedisOptions): void {
-  if (socket !== undefined && (servers !== undefined || master !== undefined)) {
-    throw invalid('socket excludes servers and master', 'Name one way to the server.');
-  }
-  if (user !== undefined && password === undefined) throw invalid('a user needs a password', 'Give both.');
-  if (master === undefined && (sentinelPassword !== undefined || sentinelUser !== undefined)) {
-    throw invalid('sentinelPassword and sentinelUser need master', 'Name the master that the sentinels watch.');
-  }
+export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions({
+  transport: 'Redis',
+  scheme: 'redis',
+  options: {
+    servers: customOption<readonly string[] | undefined>({
+      meaning: 'addresses `host:port`: one server, or several nodes of a cluster, or sentinels with `master`',
+      default: undefined,
+      shown: '`127.0.0.1:6379`',
+      where: 'in a URL: the hosts',
+      check: checkServers,
+    }),
+    socket: textOption({ meaning: "path of the server's Unix socket, instead of `servers`", default: undefined }),
+    master: textOption({ meaning: 'name of the master that the sentinels watch', default: undefined }),
+    user: textOption({ meaning: 'ACL user', default: undefined, where: 'in a URL: before the host' }),
+    password: secretOption({ meaning: 'its password', default: undefined, where: 'in a URL: before the host' }),
+    sentinelUser: textOption({ meaning: 'ACL user on the sentinels', default: undefined }),
+    sentinelPassword: secretOption({ meaning: 'its password', default: undefined }),
+    database: countOption({
+      meaning: 'number of the database; a cluster has only 0',
+      default: 0,
+      min: 0,
+      max: 2_147_483_647,
+      where: 'in a URL: the path',
+    }),
+    tls: tlsOption('PEM files, and the name in the certificate of the server; in a URL the scheme is `rediss`'),
+    clientName: patternOption({
+      meaning: 'name of this client in `CLIENT LIST`',
+      default: 'busbar',
+      pattern: /^[!-~]{1,64}$/,
+      legal: '1 to 64 printable characters of ASCII without spaces',
+    }),
+    ns: namespaceOption('on one server'),
+    durability: choiceOption<'process' | 'power' | undefined>({
+      meaning: '`process` or `power`: opening fails unless the settings of the server show it',
+      default: undefined,
+      shown: 'what the server shows',
+      choices: ['process', 'power'],
+    }),
+    retention: retentionOption(
+      { maxEvents: 1_000_000, maxBytes: 268_435_456, maxAgeMs: 604_800_000 },
+      'the history of topics that is kept, in memory',
+    ),
+    topicDedupeMs: topicDedupeOption(),
+    maxBodyBytes: bytesOption({
+      meaning: 'the largest body; the limit of the server (`proto-max-bulk-len`) lowers it',
+      default: 16_777_216,
+      min: 524_288,
+      max: 536_870_912,
+    }),
+    connectTimeoutMs: durationOption({ meaning: 'how long opening may take', default: 10_000, min: 100, max: 600_000 }),
+    silenceMs: durationOption({
+      meaning: 'a connection is replaced if the server does not reply for this long',
+      default: 5_000,
+      min: 500,
+      max: 600_000,
+    }),
+    onError: callbackOption<(error: Error) => void>({
+      meaning: 'called with errors of background work, which is retried',
+      default: () => undefined,
+    }),
+  },
+  refused: { maxLength: 'Set maxLength with queues.configure.' },
+});
+
+/** The complete settings. Throws INVALID_ARGUMENT for an illegal option. */
+export function toSettings(options?: RedisOptions): Settings {
+  const { servers, ...checked } = OPTIONS.complete(options);
+  checkTogether({ servers, ...checked });
+  const defaultPort = checked.master === undefined ? 6379 : 26_379;
+  const addresses = (servers ?? ['127.0.0.1']).map((server) => toAddress(server, defaultPort));
+  return Object.freeze({ ...checked, servers: Object.freeze(addresses) });
 }
 
-function toAddresses(servers: readonly string[], port: number): readonly Address[] {
-  if (!Array.isArray(servers) || servers.length === 0 || servers.length > 1000) {
-    throw invalid('servers must be an array of 1 to 1,000', "Write ['127.0.0.1:6379'].");
+const FORM =
+  'Write redis://[user[:password]@]host[:port][,host[:port]…][/database][?parameter=value&…], or rediss:// for TLS; % is written %25.';
+
+/**
+ * The options in a URL `redis://` or `rediss://` (TLS). Several hosts are nodes of a cluster, or sentinels with the parameter
+ * `master`. Errors never show a part of the URL that may be secret.
+ */
+export function parseRedisUrl(url: string): RedisOptions {
+  const [, scheme, user, hosts, path, query = ''] =
+    typeof url === 'string'
+      ? (/^(rediss?):(?:\/\/(?:([^/?#]*)@)?([^/?#@]*))?(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(url) ?? [])
+      : [];
+  if (scheme === undefined) throw invalid('this is not a redis: URL', FORM);
+  const isTls = scheme.toLowerCase() === 'rediss';
+  const { tls, ...parameters } = OPTIONS.readQuery(query);
+  if (tls !== undefined && !isTls) {
+    throw invalid(`${Object.keys(tls).join(', ')} needs TLS`, 'Write rediss:// for a connection by TLS.');
   }
-  return Object.freeze(servers.map((server) => toAddress(server, port)));
+  const options: RedisOptions = {
+    ...(hosts && { servers: hosts.split(',').map((host) => decodeUrlPart(host, 'the host')) }),
+    ...(user && readUser(user)),
+    ...(path && { database: readDatabase(path) }),
+    ...(isTls && { tls: { ...tls } }),
+    ...parameters,
+  };
+  toSettings(options);
+  return options;
+}
+
+function readUser(text: string): Pick<RedisOptions, 'user' | 'password'> {
+  const cut = text.indexOf(':');
+  const user = decodeUrlPart(cut < 0 ? text : text.slice(0, cut), 'the user');
+  const password = cut < 0 ? '' : decodeUrlPart(text.slice(cut + 1), 'the password');
+  if (password === '') throw invalid('the URL has a user and no password', FORM);
+  return user === '' ? { password } : { user, password };
+}
+
+function readDatabase(path: string): number {
+  if (/^\d+$/.test(path)) return Number(path);
+  throw invalid(`the path of the URL is not a database number: ${quote(path)}`, 'Write digits.');
+}
+
+function checkServers(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > 1000) {
+    throw invalid(`${name} must be an array of 1 to 1,000`, "Write ['127.0.0.1:6379'].");
+  }
+  for (const server of value) toAddress(server, 1);
+  return Object.freeze([...value]);
 }
 
 function toAddress(server: unknown, defaultPort: number): Address {
@@ -204,35 +228,13 @@ function toAddress(server: unknown, defaultPort: number): Address {
   throw invalid(`illegal server ${quote(server)}`, 'Write host:port, such as 127.0.0.1:6379 or [::1]:6379.');
 }
 
-function toRetention(retention: RetentionOptions | undefined): Required<RetentionOptions> {
-  checkOptions(retention, Object.keys(DEFAULT_RETENTION), 'retention');
-  checkDuration(retention?.maxAgeMs, 'retention.maxAgeMs', { min: 1000, max: MAX_DURATION_MS, infinity: true });
-  const counts = { min: 1, max: Number.MAX_SAFE_INTEGER, infinity: true };
-  checkInteger(retention?.maxEvents, 'retention.maxEvents', counts);
-  checkInteger(retention?.maxBytes, 'retention.maxBytes', counts);
-  return Object.freeze({ ...DEFAULT_RETENTION, ...retention });
-}
-
-function checkTls(tls: TlsOptions | undefined): void {
-  checkOptions(tls, ['ca', 'cert', 'key', 'serverName'], 'tls');
-  for (const name of ['ca', 'cert', 'key', 'serverName'] as const) checkText(tls?.[name], `tls.${name}`, 4096);
-  if ((tls?.cert === undefined) !== (tls?.key === undefined)) {
-    throw invalid('tls.cert and tls.key belong together', 'Give both files, or none.');
+function checkTogether(options: CheckedOptions): void {
+  const { socket, servers, master, user, password, sentinelUser, sentinelPassword } = options;
+  if (socket !== undefined && (servers !== undefined || master !== undefined)) {
+    throw invalid('socket excludes servers and master', 'Give one way to the server.');
   }
-}
-
-/** Its value stays out of the error. */
-function checkSecret(value: unknown, name: string): void {
-  if (value === undefined || (typeof value === 'string' && value !== '' && value.length <= 4096)) return;
-  throw invalid(`${name} is illegal`, 'Use 1 to 4,096 characters.');
-}
-
-function checkClientName(name: unknown): void {
-  if (name === undefined || (typeof name === 'string' && /^[!-~]{1,64}$/.test(name))) return;
-  throw invalid(`illegal clientName ${quote(name)}`, 'Use 1 to 64 printable characters of ASCII without spaces.');
-}
-
-function checkNamespace(ns: unknown): void {
-  if (ns === undefined || (typeof ns === 'string' && NAMESPACE.test(ns))) return;
-  throw invalid(`illegal ns ${quote(ns)}`, 'Use 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
+  if (user !== undefined && password === undefined) throw invalid('a user needs a password', 'Give both.');
+  if (master === undefined && (sentinelPassword !== undefined || sentinelUser !== undefined)) {
+    throw invalid('sentinelPassword and sentinelUser need master', 'Name the master that the sentinels watch.');
+  }
 }

@@ -1,22 +1,25 @@
-/** The Redis backend: what a transport asks for, given to the rooms that do it. */
+/** The Redis driver: connects each facet of the contract to the folder that implements it. */
 
-import type { Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { AdminDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
 import type { Capabilities, StateChange, Warning } from '@busbar/api/transport';
-import { type Admin, openAdmin } from './admin/operate.ts';
+import { browse } from './admin/browse.ts';
+import { exportState } from './admin/export.ts';
+import { Importer } from './admin/import.ts';
+import { listQueues, listTopics } from './admin/inspect.ts';
+import { type Operator, openOperator } from './admin/operate.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import type { Link } from './connection/client.ts';
-import { Turn } from './connection/tick-batcher.ts';
-import { openEntries } from './kv/kv.ts';
-import { EntryWatches } from './kv/watch.ts';
-import { SCRIPTS } from './lua/scripts.ts';
-import { Keeper } from './maintenance/scheduler.ts';
+import type { ReconnectingClient } from './connection/client.ts';
+import { openKv } from './kv/kv.ts';
+import { KvWatches } from './kv/watch.ts';
+import { CONFIGURE } from './lua/queues.ts';
+import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
 import { WaitingRoom } from './queues/pending-receives.ts';
-import { NEW_QUEUE, toFields } from './queues/queue-settings.ts';
 import { Sender } from './queues/send.ts';
+import { NEW_QUEUE, toFields } from './queues/settings.ts';
 import { Settler } from './queues/settle.ts';
-import { History } from './topics/backfill.ts';
-import { Bindings } from './topics/bindings.ts';
+import { Backfill } from './topics/backfill.ts';
+import { Bindings, bind, unbind } from './topics/bindings.ts';
 import { Cursors } from './topics/cursors.ts';
 import { Publisher } from './topics/publish.ts';
 
@@ -27,61 +30,62 @@ export class RedisDriver implements Driver {
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
-  readonly admin: Admin;
-  readonly #link: Link;
-  readonly #keeper: Keeper;
+  readonly admin: AdminDriver;
+  readonly #client: ReconnectingClient;
+  readonly #bindings: Bindings;
+  readonly #backfill: Backfill;
   readonly #waiting: WaitingRoom;
   readonly #cursors: Cursors;
-  readonly #watches: EntryWatches;
-  readonly #history: History;
+  readonly #watches: KvWatches;
+  readonly #scheduler: Scheduler;
+  readonly #operator: Operator;
 
-  constructor(link: Link, settings: Settings, store: string) {
-    this.#link = link;
-    this.capabilities = capabilitiesOf(link.facts, settings);
-    this.warnings = link.facts.notes;
-    const turn = new Turn(link);
-    const settler = new Settler(link, turn);
-    const bindings = new Bindings(link);
-    this.#history = new History(link, bindings);
-    this.#waiting = new WaitingRoom(link, turn, settler, (queue) => this.#history.copy(queue));
-    this.#cursors = new Cursors(link, store);
-    this.#watches = new EntryWatches(link, (ms) => this.#keeper.reschedule(ms));
-    this.#keeper = new Keeper(link, settings, {
-      isWanted: () => !(this.#waiting.isEmpty && this.#watches.isEmpty && this.#cursors.isEmpty),
-      isWatching: () => !this.#watches.isEmpty,
-      onLog: (id) => this.#cursors.advance(id),
-      onCopying: (queue) => void this.#history.copy(queue),
+  constructor(client: ReconnectingClient, settings: Settings, incarnation: string) {
+    this.#client = client;
+    this.capabilities = capabilitiesOf(client.facts, settings);
+    this.warnings = client.facts.warnings;
+    const settler = new Settler(client);
+    this.#bindings = new Bindings(client);
+    this.#backfill = new Backfill(client, this.#bindings);
+    this.#waiting = new WaitingRoom(client, settler, (queue) => this.#backfill.run(queue));
+    this.#cursors = new Cursors(client, incarnation);
+    this.#watches = new KvWatches(client);
+    this.#operator = openOperator(client);
+    this.#scheduler = new Scheduler(client, settings, {
+      waiting: this.#waiting,
+      cursors: this.#cursors,
+      watches: this.#watches,
+      backfill: this.#backfill,
+      incarnation,
     });
-    this.queues = this.#openQueues(new Sender(link, turn), settler);
-    this.topics = this.#openTopics(new Publisher(link, turn, bindings, settings, store));
-    this.kv = openEntries(link, this.#watches);
-    this.admin = openAdmin(link, bindings, settings);
+    this.queues = this.#openQueues(new Sender(client), settler);
+    this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings, incarnation));
+    this.kv = openKv(client, this.#watches);
+    this.admin = this.#openAdmin(new Importer(client, settings));
   }
 
   onState(listener: (change: StateChange) => void): void {
-    this.#link.onState(listener);
+    this.#client.onState(listener);
   }
 
   async close(): Promise<void> {
-    this.#keeper.close();
+    this.#scheduler.close();
     this.#waiting.close();
     await this.#cursors.close();
     await this.#watches.close();
-    await this.admin.tidy().catch(() => undefined); // The server is away; what is left is a few small keys.
-    this.#link.close();
+    // If the server cannot be reached, a few small keys stay.
+    await this.#operator.removeCleared().catch(() => undefined);
+    this.#client.close();
   }
 
   #openQueues(sender: Sender, settler: Settler): QueueDriver {
     return {
       send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
-      receive: (queue, wanted, context) => {
-        if (wanted.waitMs > 0) this.#keeper.reschedule();
-        return this.#waiting.receive(queue, wanted, context);
-      },
+      receive: (queue, request, context) => this.#waiting.receive(queue, request, context),
       settle: (settlements, context) => settler.settle(settlements, context),
       configure: async (queue, settings, { deadline }) => {
         const args = [queue, NEW_QUEUE, ...toFields(settings).flat()];
-        await this.#link.run(SCRIPTS.configure, args, { deadline, repeat: true });
+        await this.#client.run(CONFIGURE, args, { deadline, repeat: true });
       },
     };
   }
@@ -89,21 +93,32 @@ export class RedisDriver implements Driver {
   #openTopics(publisher: Publisher): TopicDriver {
     return {
       publish: (topic, messages, ephemeral, context) =>
-        ephemeral ? publisher.pass(topic, messages, context) : publisher.publish(topic, messages, context),
-      open: async (pattern, from, context) => {
-        const cursor = await this.#cursors.open(pattern, from, context);
-        this.#keeper.reschedule();
-        return cursor;
-      },
+        ephemeral ? publisher.publishEphemeral(topic, messages, context) : publisher.publish(topic, messages, context),
+      open: (pattern, from, context) => this.#cursors.open(pattern, from, context),
       bind: async (queue, pattern, from, context) => {
-        const since = from === 'new' ? '' : await this.#cursors.resolve(from, context);
-        const args = [queue, pattern, NEW_QUEUE, since];
-        const follows = await this.#link.run(SCRIPTS.bind, args, { deadline: context.deadline, repeat: true });
-        if (follows === 1) void this.#history.copy(queue);
+        const since = from === 'new' ? undefined : await this.#cursors.resolve(from, context);
+        const isBackfillPending = await bind(this.#client, { queue, pattern }, since, context.deadline);
+        if (isBackfillPending) void this.#backfill.run(queue);
       },
-      unbind: async (queue, pattern, { deadline }) => {
-        await this.#link.run(SCRIPTS.unbind, [queue, pattern], { deadline, repeat: true });
+      unbind: (queue, pattern, { deadline }) => unbind(this.#client, { queue, pattern }, deadline),
+    };
+  }
+
+  #openAdmin(importer: Importer): AdminDriver {
+    const { clear, removeCleared: _, ...operations } = this.#operator;
+    return {
+      ...operations,
+      queues: (filter, { deadline }) => listQueues(this.#client, filter, deadline),
+      topics: (page, { deadline }) => listTopics(this.#client, this.#bindings, page, deadline),
+      bindings: async ({ deadline }) =>
+        (await this.#bindings.all(deadline)).map(({ queue, pattern }) => ({ queue, pattern })),
+      browse: (queue, filter, { deadline }) => browse(this.#client, queue, filter, deadline),
+      clear: (context) => {
+        importer.forgetEvents();
+        return clear(context);
       },
+      exportState: ({ signal }) => exportState(this.#client, this.#bindings, signal),
+      importState: (records, { deadline }) => importer.importAll(records, deadline),
     };
   }
 }

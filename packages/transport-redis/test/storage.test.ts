@@ -1,6 +1,6 @@
 /** What lies on the server: readable, apart, and no more than there has to be. */
 
-import { needServer, type RedisServer, startRedis } from '@busbar/testbed';
+import { needServer, type RedisServer, startRedis, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
 import { openRedis, parseRedisUrl } from '../src/index.ts';
 
@@ -16,9 +16,9 @@ test('bodies lie there as they are, and the queries of the README find them', as
   expect(await server.call('ZRANGE', '{busbar:}:queues', '0', '-1')).toEqual(['work']);
   expect(await server.call('ZRANGE', '{busbar:}:ready:work', '0', '9')).toEqual(['m-1']);
   expect(await server.call('HGET', '{busbar:}:body:work', 'm-1')).toBe(body.toString());
-  expect(String(await server.call('HGET', '{busbar:}:head:work', 'm-1'))).toContain('"type":"note"');
+  expect(String(await server.call('HGET', '{busbar:}:envelope:work', 'm-1'))).toContain('"type":"note"');
   expect(JSON.stringify(await server.call('XREVRANGE', '{busbar:}:log', '+', '-', 'COUNT', '1'))).toContain('grüße');
-  expect(await server.call('HGET', '{busbar:}:values', 'who')).toBe(body.toString());
+  expect(await server.call('HGET', '{busbar:}:kv:values', 'who')).toBe(body.toString());
 });
 
 test('namespaces see nothing of each other, whatever they are called', async () => {
@@ -73,7 +73,7 @@ test('after acks only ids are left, for their window', async () => {
     }
   }
   const left = (await keys(server)).filter((key) => !empty.includes(key));
-  expect(left).toEqual(['agenda', 'awaited', 'dedupe:work', 'queue:work', 'queues', 'waiting:work']);
+  expect(left).toEqual(['dedupe:work', 'due', 'queue:work', 'queues', 'waiting-queues', 'waiting:work']);
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 
@@ -85,11 +85,47 @@ test('what is cleared leaves counters, and who waits', async () => {
   await transport.queues.send('other', [{ body: new Uint8Array(10), delayMs: 60_000 }]);
   await transport.kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
   await transport.admin.clear();
-  expect(await keys(server)).toEqual(['log', 'log:state', 'meta']);
+  expect(await keys(server)).toEqual(['counters', 'header', 'log', 'log:state']);
 });
 
-/** What the unnamed namespace has. */
+test('a namespace of a newer format is refused', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  const options = parseRedisUrl(server.url);
+  await using transport = await openRedis(options);
+  expect(await server.call('HGET', '{busbar:}:header', 'format')).toBe('1');
+  await server.call('HSET', '{busbar:}:header', 'format', '2');
+  await expect(openRedis(options)).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('Update') });
+  await server.call('CLIENT', 'KILL', 'TYPE', 'normal');
+  const refused = waitFor(
+    async () => {
+      const error: unknown = await transport.kv.get('key', { timeoutMs: 200 }).catch((reason: unknown) => reason);
+      return (error as Error | undefined)?.message?.includes('format 2') ? error : undefined;
+    },
+    { what: 'the refusal after the reconnect' },
+  );
+  expect(await refused).toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('another client writes the header again with the first data after a removal', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using idle = await openRedis(parseRedisUrl(server.url));
+  const remove = async (): Promise<void> => {
+    await using transport = await openRedis(parseRedisUrl(server.url));
+    await transport.admin.clear();
+  };
+  await remove();
+  expect(await keys(server)).toEqual([]);
+  await idle.queues.send('work', [{ body: new Uint8Array(1) }]);
+  const waiting = idle.queues.receive('other', { waitMs: Number.POSITIVE_INFINITY });
+  waiting.catch(() => undefined);
+  await waitFor(async () => (await server.call('HGET', '{busbar:}:header', 'format')) === '1', { what: 'the header' });
+});
+
+/** The keys of the unnamed namespace. Maintenance adds `maintainers` when it runs. */
 async function keys(server: RedisServer): Promise<string[]> {
   const names = (await server.call('KEYS', '{busbar:}:*')) as string[];
-  return names.map((name) => name.slice('{busbar:}:'.length)).sort();
+  return names
+    .map((name) => name.slice('{busbar:}:'.length))
+    .filter((name) => name !== 'maintainers')
+    .sort();
 }

@@ -1,73 +1,78 @@
-/** The whole state of a namespace as records, read page by page: what changes meanwhile may be in it or not. */
+/** Exports the whole state of a namespace, page by page. Changes made meanwhile may be missing. */
 
-import { type ExportedMessage, type Message, newId, type StateRecord } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { listEntries } from '../kv/kv.ts';
-import { lexRange } from '../lua/lex-range.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { listEntries } from '../kv/list.ts';
+import { DEDUPE_IDS } from '../lua/inspect.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
-import { type Found, find } from './inspect.ts';
-import { readInfo } from './queue-info.ts';
+import { readLog, readLogRange } from '../topics/event-log.ts';
+import { type FoundMessage, findMessages } from './browse.ts';
+import { listQueueNames, readQueueInfo } from './inspect.ts';
 
 const PAGE = 200;
 const DEADLINE = Number.POSITIVE_INFINITY;
-const READ = { deadline: DEADLINE, repeat: true };
 
-export async function* exportState(link: Link, bindings: Bindings, signal: AbortSignal): AsyncIterable<StateRecord> {
-  for await (const page of pages(link, bindings)) {
+export async function* exportState(
+  client: ReconnectingClient,
+  bindings: Bindings,
+  signal: AbortSignal,
+): AsyncIterable<StateRecord> {
+  for await (const page of pages(client, bindings)) {
     signal.throwIfAborted();
     yield* page;
   }
 }
 
-async function* pages(link: Link, bindings: Bindings): AsyncIterable<StateRecord[]> {
-  for await (const name of queueNames(link)) {
-    const [info] = await readInfo(link, [name], DEADLINE);
+async function* pages(client: ReconnectingClient, bindings: Bindings): AsyncIterable<StateRecord[]> {
+  for await (const name of queueNames(client)) {
+    const [info] = await readQueueInfo(client, [name], DEADLINE);
     if (info === undefined) continue;
     yield [{ kind: 'queue', name, settings: info.settings }];
-    yield* messages(link, name);
-    yield* dedupe(link, name);
+    yield* messages(client, name);
+    yield* dedupeIds(client, name);
   }
   yield (await bindings.all(DEADLINE)).map(({ queue, pattern }) => ({ kind: 'binding', queue, pattern }));
-  yield* events(link);
-  yield* entries(link);
+  yield* events(client);
+  yield* entries(client);
 }
 
-async function* queueNames(link: Link): AsyncIterable<string> {
+async function* queueNames(client: ReconnectingClient): AsyncIterable<string> {
   let after: string | undefined;
   for (let isMore = true; isMore; ) {
-    const names = ((await link.run(SCRIPTS.names, [...lexRange('', after), PAGE], READ)) as Buffer[]).map(String);
+    const names = await listQueueNames(client, '', { limit: PAGE, after }, DEADLINE);
     yield* names;
     after = names.at(-1) ?? after;
     isMore = names.length === PAGE;
   }
 }
 
-async function* messages(link: Link, queue: string): AsyncIterable<StateRecord[]> {
+async function* messages(client: ReconnectingClient, queue: string): AsyncIterable<StateRecord[]> {
   let after: string | undefined;
   do {
-    const page = await find(link, queue, { state: undefined, ids: undefined, limit: PAGE, after }, DEADLINE);
+    const filter = { state: undefined, ids: undefined, limit: PAGE, after };
+    const page = await findMessages(client, queue, filter, DEADLINE);
     yield page.found.map((one) => ({ kind: 'message', queue, message: toExported(one) }));
     after = page.next;
   } while (after !== undefined);
 }
 
-function toExported({ browsed, maxAttempts }: Found): ExportedMessage {
+function toExported({ browsed, maxAttempts }: FoundMessage): ExportedMessage {
   const { message, leaseLeftMs: _lease, consumer: _consumer, ...rest } = browsed;
-  // A lease stays behind with its store; its attempt counts.
+  // A lease is not exported; its attempt counts.
   const state = rest.state === 'leased' ? 'ready' : rest.state;
   return { ...rest, state, ...withoutBody(message), maxAttempts };
 }
 
 function withoutBody({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {
-  return { message, bodyBase64: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64') };
+  return { message, bodyBase64: toBase64(body) };
 }
 
-/** Ids that are only kept with their message are no memory of dedupe. Hashed ones cannot be told any more. */
-async function* dedupe(link: Link, queue: string): AsyncIterable<StateRecord[]> {
+/** Ids within their dedupe window. An id that is kept only for its message is none of them. A hashed id stays a hash. */
+async function* dedupeIds(client: ReconnectingClient, queue: string): AsyncIterable<StateRecord[]> {
   for (let offset = 0; ; ) {
-    const [now, page] = (await link.run(SCRIPTS.knownIds, [queue, offset], READ)) as [Buffer, Buffer[]];
+    const reply = await client.run(DEDUPE_IDS, [queue, offset], { deadline: DEADLINE, repeat: true });
+    const [now, page] = reply as [Buffer, Buffer[]];
     const records: StateRecord[] = [];
     for (let index = 0; index + 1 < page.length; index += 2) {
       const id = String(page[index]);
@@ -80,25 +85,20 @@ async function* dedupe(link: Link, queue: string): AsyncIterable<StateRecord[]> 
   }
 }
 
-async function* events(link: Link): AsyncIterable<StateRecord[]> {
-  const [, , trimmed] = (await link.run(SCRIPTS.place, [newId().replaceAll('-', '')], READ)) as Buffer[];
-  let after = String(trimmed);
+async function* events(client: ReconnectingClient): AsyncIterable<StateRecord[]> {
+  let { trimmed: after } = await readLogRange(client, DEADLINE);
   for (let isMore = true; isMore; ) {
-    const reply = (await link.run(SCRIPTS.read, [after, '+', '', '.', PAGE], READ)) as [number, Buffer, number];
-    const [, upTo, isAll, ...found] = reply as [number, Buffer, number, ...Buffer[]];
-    const records: StateRecord[] = [];
-    for (let index = 0; index < found.length; index += 5) {
-      const [, topic, key, head, body] = found.slice(index, index + 5) as [Buffer, Buffer, Buffer, Buffer, Buffer];
-      const message = { ...toMessage(String(key), String(head), body), topic: String(topic) };
-      records.push({ kind: 'event', topic: String(topic), message: { ...withoutBody(message), ...FRESH } });
-    }
-    yield records;
-    after = String(upTo);
-    isMore = isAll === 0;
+    const page = await readLog(client, { after, max: PAGE }, DEADLINE);
+    yield page.events.map(({ topic, key, envelope, body }) => {
+      const message = { ...toMessage(key, envelope, body), topic };
+      return { kind: 'event', topic, message: { ...withoutBody(message), ...EVENT_STATE } };
+    });
+    after = page.reached;
+    isMore = !page.isEnd;
   }
 }
 
-const FRESH = {
+const EVENT_STATE = {
   state: 'ready',
   attempts: 0,
   delayLeftMs: undefined,
@@ -108,17 +108,17 @@ const FRESH = {
   maxAttempts: undefined,
 } as const;
 
-async function* entries(link: Link): AsyncIterable<StateRecord[]> {
+async function* entries(client: ReconnectingClient): AsyncIterable<StateRecord[]> {
   let after: string | undefined;
   for (let isMore = true; isMore; ) {
-    const { entries: page, revision } = await listEntries(link, '', { limit: PAGE, after }, DEADLINE);
-    yield page.map(({ value, ...rest }) => ({
-      kind: 'kv',
-      ...rest,
-      valueBase64: Buffer.from(value).toString('base64'),
-    }));
+    const { entries: page, revision } = await listEntries(client, '', { limit: PAGE, after }, DEADLINE);
+    yield page.map(({ value, ...rest }) => ({ kind: 'kv', ...rest, valueBase64: toBase64(value) }));
     after = page.at(-1)?.key ?? after;
     isMore = page.length === PAGE;
     if (!isMore) yield [{ kind: 'revision', highest: revision }];
   }
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }

@@ -1,139 +1,147 @@
-/** Records of an export, taken in. What is there already, by id, key or name, stays as it is. */
+/** Imports exported records. A record whose id, key or name exists already changes nothing. */
 
-import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { SCRIPTS, type ScriptName } from '../lua/scripts.ts';
+import {
+  IMPORT_DEDUPE_IDS,
+  IMPORT_EVENT,
+  IMPORT_KV,
+  IMPORT_MESSAGES,
+  IMPORT_QUEUE,
+  IMPORT_REVISION,
+} from '../lua/import.ts';
+import { EVENT_KEYS } from '../lua/inspect.ts';
+import type { Script } from '../lua/script.ts';
+import { IMPORT_BINDING } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
-import { NEW_QUEUE, newQueueJson } from '../queues/queue-settings.ts';
-import { keyOf, toContent, writeTries } from '../queues/stored-message.ts';
+import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
+import { formatAttempts, keyOf, toStoredMessage } from '../queues/stored-message.ts';
 
-/** Messages of one script, and events of one read. */
+/** Records of one script, and events of one read. */
 const STEP = 100;
 const PAGE = 1000;
-/** After a pause the log may have changed without this import. */
-const FRESH_MS = 1000;
+/** The known events are read again after a pause of this length, since other clients may have changed the log. */
+const KNOWN_EVENTS_MS = 1000;
 
 type RecordOf<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 export class Importer {
-  readonly #link: Link;
+  readonly #client: ReconnectingClient;
   readonly #settings: Settings;
-  /** Topics and ids of the events that the log has. */
-  #events: Set<string> | undefined;
+  /** Topic and key of each event in the log. */
+  #knownEvents: Set<string> | undefined;
   #usedAt = 0;
 
-  constructor(link: Link, settings: Settings) {
-    this.#link = link;
+  constructor(client: ReconnectingClient, settings: Settings) {
+    this.#client = client;
     this.#settings = settings;
   }
 
-  /** The log may have changed. */
-  forget(): void {
-    this.#events = undefined;
+  /** Call it when the log was cleared. */
+  forgetEvents(): void {
+    this.#knownEvents = undefined;
   }
 
-  /** Takes records in, in their order. How many were new. */
-  async take(records: readonly StateRecord[], deadline: number): Promise<number> {
+  /** Imports records in their order. Returns how many were new. */
+  async importAll(records: readonly StateRecord[], deadline: number): Promise<number> {
     let count = 0;
     for (let from = 0; from < records.length; ) {
       const first = records[from] as StateRecord;
       let to = from + 1;
-      while (to < records.length && to - from < STEP && isAlike(first, records[to] as StateRecord)) to += 1;
-      count += await this.#takeSome(records.slice(from, to), deadline);
+      while (to < records.length && to - from < STEP && shareScript(first, records[to] as StateRecord)) to += 1;
+      count += await this.#importGroup(first, records.slice(from, to), deadline);
       from = to;
     }
     return count;
   }
 
-  async #takeSome(records: readonly StateRecord[], deadline: number): Promise<number> {
-    const [first] = records;
-    if (first?.kind === 'message') {
+  async #importGroup(first: StateRecord, records: readonly StateRecord[], deadline: number): Promise<number> {
+    if (first.kind === 'message') {
       const args = (records as RecordOf<'message'>[]).flatMap(({ message }) => toArguments(message));
-      return this.#run('importMessages', [first.queue, NEW_QUEUE, ...args], deadline);
+      return this.#run(IMPORT_MESSAGES, [first.queue, NEW_QUEUE, ...args], deadline);
     }
-    if (first?.kind === 'dedupe') {
+    if (first.kind === 'dedupe') {
       const args = (records as RecordOf<'dedupe'>[]).flatMap(({ id, leftMs }) => [keyOf(id), leftMs]);
-      return this.#run('importIds', [first.queue, NEW_QUEUE, ...args], deadline);
+      return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], deadline);
     }
     let count = 0;
-    for (const record of records) count += await this.#takeOne(record, deadline);
+    for (const record of records) count += await this.#importOne(record, deadline);
     return count;
   }
 
-  async #takeOne(record: StateRecord, deadline: number): Promise<number> {
+  async #importOne(record: StateRecord, deadline: number): Promise<number> {
     switch (record.kind) {
       case 'queue':
-        return this.#run('importQueue', [record.name, newQueueJson(record.settings)], deadline);
+        return this.#run(IMPORT_QUEUE, [record.name, newQueueJson(record.settings)], deadline);
       case 'binding':
-        return this.#run('importBinding', [record.queue, record.pattern, NEW_QUEUE, ''], deadline);
+        return this.#run(IMPORT_BINDING, [record.queue, record.pattern, NEW_QUEUE], deadline);
       case 'event':
-        return this.#takeEvent(record, deadline);
+        return this.#importEvent(record, deadline);
       case 'kv':
-        return this.#takeEntry(record, deadline);
+        return this.#importEntry(record, deadline);
       case 'revision':
-        return this.#run('importRevision', [record.highest], deadline);
+        return this.#run(IMPORT_REVISION, [record.highest], deadline);
       default:
         return 0;
     }
   }
 
-  async #takeEvent({ topic, message }: RecordOf<'event'>, deadline: number): Promise<number> {
-    const { key, head, body } = toContent(toStamped(message));
-    const events = await this.#knownEvents(deadline);
+  async #importEvent({ topic, message }: RecordOf<'event'>, deadline: number): Promise<number> {
+    const { key, envelope, body } = toStoredMessage(toPrepared(message));
+    const events = await this.#loadKnownEvents(deadline);
     const name = `${topic}\n${key}`;
     if (events.has(name)) return 0;
     events.add(name);
-    const args = [topic, this.#settings.topicDedupeMs, key, head, body, message.message.sentAt];
-    return this.#run('importEvent', args, deadline);
+    const args = [topic, this.#settings.topicDedupeMs, key, envelope, body, message.message.sentAt];
+    return this.#run(IMPORT_EVENT, args, deadline);
   }
 
-  #takeEntry(record: RecordOf<'kv'>, deadline: number): Promise<number> {
+  #importEntry(record: RecordOf<'kv'>, deadline: number): Promise<number> {
     const { key, valueBase64, revision, createRevision, ttlLeftMs } = record;
     const value = Buffer.from(valueBase64, 'base64');
-    return this.#run('importEntry', [key, value, revision, createRevision, ttlLeftMs ?? ''], deadline);
+    return this.#run(IMPORT_KV, [key, value, revision, createRevision, ttlLeftMs ?? ''], deadline);
   }
 
-  /** What the log has: read once an import, since an id may be forgotten that stands there still. */
-  async #knownEvents(deadline: number): Promise<Set<string>> {
-    const isFresh = performance.now() - this.#usedAt < FRESH_MS;
+  /** The log is the source, since the dedupe memory forgets ids of events that the log still holds. */
+  async #loadKnownEvents(deadline: number): Promise<Set<string>> {
+    const isFresh = performance.now() - this.#usedAt < KNOWN_EVENTS_MS;
     this.#usedAt = performance.now();
-    if (this.#events !== undefined && isFresh) return this.#events;
+    if (this.#knownEvents !== undefined && isFresh) return this.#knownEvents;
     const known = new Set<string>();
     let after = '-';
     for (let isMore = true; isMore; ) {
-      const bounds = { deadline, repeat: true };
-      const page = (await this.#link.run(SCRIPTS.eventKeys, [after, PAGE], bounds)) as Buffer[];
+      const page = (await this.#client.run(EVENT_KEYS, [after, PAGE], { deadline, repeat: true })) as Buffer[];
       for (let index = 0; index + 1 < page.length; index += 2) known.add(String(page[index + 1]));
       after = page.length === 0 ? after : `(${page.at(-2)}`;
       isMore = page.length === 2 * PAGE;
     }
-    this.#events = known;
+    this.#knownEvents = known;
     return known;
   }
 
-  async #run(name: ScriptName, args: readonly Argument[], deadline: number): Promise<number> {
-    return Number(await this.#link.run(SCRIPTS[name], args, { deadline, repeat: true }));
+  async #run(script: Script, args: readonly Argument[], deadline: number): Promise<number> {
+    return Number(await this.#client.run(script, args, { deadline, repeat: true }));
   }
 }
 
-/** What one script can take. */
-function isAlike(one: StateRecord, other: StateRecord): boolean {
+/** Whether one script can import both. */
+function shareScript(one: StateRecord, other: StateRecord): boolean {
   return 'queue' in one && 'queue' in other && one.kind === other.kind && one.queue === other.queue;
 }
 
 function toArguments(exported: ExportedMessage): Argument[] {
-  const { key, head, body } = toContent(toStamped(exported));
-  const tries = writeTries(exported.attempts, exported.history);
+  const { key, envelope, body } = toStoredMessage(toPrepared(exported));
   const { dead } = exported;
-  return [key, head, body, tries, dead ? `${Math.floor(dead.at)} ${dead.reason}` : ''];
+  return [key, envelope, body, formatAttempts(exported), dead ? `${Math.floor(dead.at)} ${dead.reason}` : ''];
 }
 
-/** A record that has been a line of a file lacks what was undefined, or has null. */
-function toStamped(exported: ExportedMessage): Parameters<typeof toContent>[0] {
-  const message: Message = { ...exported.message, body: Buffer.from(exported.bodyBase64, 'base64') };
+/** A record read from a file has null or nothing for undefined fields. */
+function toPrepared(exported: ExportedMessage): PreparedMessage {
   return {
-    ...message,
+    ...exported.message,
+    body: Buffer.from(exported.bodyBase64, 'base64'),
     delayMs: exported.delayLeftMs ?? 0,
     ttlMs: exported.ttlLeftMs ?? undefined,
     maxAttempts: exported.maxAttempts ?? undefined,

@@ -1,115 +1,100 @@
-/** Looking at the messages of a queue, page by page, without leasing them. */
+/** Lists queues with their counts, and topics. */
 
-import type { BrowseFilter } from '@busbar/api/driver';
-import { type BrowsedMessage, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
-import { keyOf, readRules, readTries, toMessage } from '../queues/stored-message.ts';
+import type { PageQuery, QueueFilter } from '@busbar/api/driver';
+import type { QueueInfo, TopicInfo } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { chunksOf } from '../lua/chunks.ts';
+import { QUEUE_INFO, QUEUE_NAMES, TOPIC_COUNTS } from '../lua/inspect.ts';
+import { lexRange } from '../lua/lex-range.ts';
+import type { Bindings } from '../topics/bindings.ts';
+import { isWildcard } from '../topics/lua-pattern.ts';
 
-const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
-const LEASE = /^\d+ \d+ (\d+) \S* (.*)$/s;
+/** Queues of one script. */
+const QUEUES = 50;
 
-/** state, key, score, head, body, tries, lease, grave, end of the time to live. */
-type Row = readonly Buffer[];
-
-/** A message with what only an export shows. */
-export interface Found {
-  readonly browsed: BrowsedMessage;
-  readonly maxAttempts: number | undefined;
-  readonly place: string;
-}
-
-/** One page. `next` is where the one after it begins. */
-export interface FoundPage {
-  readonly found: readonly Found[];
-  readonly next: string | undefined;
-}
-
-export async function browse(link: Link, queue: string, filter: BrowseFilter, deadline: number): Promise<BrowsePage> {
-  const { found, next } = await find(link, queue, filter, deadline);
-  return { messages: found.map(({ browsed }) => browsed), next };
-}
-
-/** The same with what an export needs. */
-export async function find(link: Link, queue: string, filter: BrowseFilter, deadline: number): Promise<FoundPage> {
-  const from = filter.after === undefined ? undefined : parsePlace(filter.after);
-  if (filter.ids !== undefined) return lookUp(link, queue, filter, deadline);
-  const states = filter.state === undefined ? STATES : [filter.state];
-  const found: Found[] = [];
-  for (const state of states.slice(Math.max(0, from === undefined ? 0 : states.indexOf(from.state)))) {
-    let { score, key } = from?.state === state ? from : { score: '-inf', key: '' };
-    while (found.length <= filter.limit) {
-      const args = [queue, state, filter.limit + 1 - found.length, score, key];
-      const [now, ...rows] = (await link.run(SCRIPTS.browse, args, { deadline, repeat: true })) as [Buffer, ...Row[]];
-      if (rows.length === 0) break;
-      for (const row of rows) found.push(toFound(row, Number(now)));
-      ({ score, key } = parsePlace(found.at(-1)?.place ?? ''));
-    }
+export async function listQueues(
+  client: ReconnectingClient,
+  filter: QueueFilter,
+  deadline: number,
+): Promise<QueueInfo[]> {
+  const infos: QueueInfo[] = [];
+  let { after } = filter;
+  for (let isMore = true; isMore && infos.length < filter.limit; ) {
+    const names = await namesOf(client, { ...filter, after, limit: filter.limit - infos.length }, deadline);
+    infos.push(...(await readQueueInfo(client, names, deadline)));
+    isMore = filter.names === undefined && names.length > 0;
+    after = names.at(-1);
   }
-  const page = found.slice(0, filter.limit);
-  return { found: page, next: found.length > page.length ? page.at(-1)?.place : undefined };
+  return infos;
 }
 
-async function lookUp(link: Link, queue: string, filter: BrowseFilter, deadline: number): Promise<FoundPage> {
-  const { ids = [], state, limit, after } = filter;
-  const keys = [...new Set(ids.map(keyOf))];
-  const [now, ...rows] = (await link.run(SCRIPTS.lookUp, [queue, ...keys], { deadline, repeat: true })) as [
-    Buffer,
-    ...Row[],
-  ];
-  const all = rows
-    .map((row) => toFound(row, Number(now)))
-    .filter(({ browsed }) => state === undefined || browsed.state === state)
-    .sort((one, other) => comparePlaces(one.place, other.place))
-    .filter(({ place }) => after === undefined || comparePlaces(place, after) > 0);
-  const page = all.slice(0, limit);
-  return { found: page, next: all.length > page.length ? page.at(-1)?.place : undefined };
+/** Names of queues in byte order. */
+export async function listQueueNames(
+  client: ReconnectingClient,
+  prefix: string,
+  { limit, after }: PageQuery,
+  deadline: number,
+): Promise<string[]> {
+  const args = [...lexRange(prefix, after), limit];
+  return ((await client.run(QUEUE_NAMES, args, { deadline, repeat: true })) as Buffer[]).map(String);
 }
 
-function toFound(row: Row, now: number): Found {
-  const [state, key, score, head, , tries, lease, grave, end] = row.map(String) as [MessageState, ...string[]];
-  const [, expires = '0', consumer = ''] = LEASE.exec(lease ?? '') ?? [];
-  const { attempts, history } = readTries(tries ?? '');
-  const [, at = '', reason = ''] = /^(\d+) (.*)$/s.exec(grave ?? '') ?? [];
-  const isLeased = state === 'leased';
-  const left = (us: string | undefined): number => Math.max(0, Number(us) - now) / 1000;
-  const ends = isLeased ? expires : end || '0';
-  const rules = readRules(head ?? '');
+/** The known ones of the named queues. */
+export async function readQueueInfo(
+  client: ReconnectingClient,
+  names: readonly string[],
+  deadline: number,
+): Promise<QueueInfo[]> {
+  const infos: QueueInfo[] = [];
+  for (const some of chunksOf(names, () => 0, QUEUES)) {
+    const rows = (await client.run(QUEUE_INFO, some, { deadline, repeat: true })) as Buffer[][];
+    infos.push(...rows.map((row) => toQueueInfo(row.map(String))));
+  }
+  return infos;
+}
+
+/** Topics that have events or a binding without wildcards. */
+export async function listTopics(
+  client: ReconnectingClient,
+  bindings: Bindings,
+  { limit, after }: PageQuery,
+  deadline: number,
+): Promise<TopicInfo[]> {
+  const events = new Map<string, number>();
+  for (const { pattern } of await bindings.all(deadline)) if (!isWildcard(pattern)) events.set(pattern, 0);
+  const fields = (await client.run(TOPIC_COUNTS, [], { deadline, repeat: true })) as Buffer[];
+  for (let at = 0; at + 1 < fields.length; at += 2) events.set(String(fields[at]), Number(fields[at + 1]));
+  const names = [...events.keys()].filter((name) => after === undefined || name > after).sort();
+  return names.slice(0, limit).map((name) => ({ name, events: events.get(name) ?? 0 }));
+}
+
+async function namesOf(client: ReconnectingClient, filter: QueueFilter, deadline: number): Promise<string[]> {
+  const { names, prefix, limit, after } = filter;
+  if (names === undefined) return listQueueNames(client, prefix, filter, deadline);
+  const matching = names.filter((name) => name.startsWith(prefix) && name > (after ?? ''));
+  return [...new Set(matching)].sort().slice(0, limit);
+}
+
+/** The order of the fields is that of the script. */
+function toQueueInfo([name = '', ...fields]: readonly string[]): QueueInfo {
+  const at = (index: number): number => Number(fields[index]);
+  const durationAt = (index: number): number => (at(index) < 0 ? Number.POSITIVE_INFINITY : at(index));
   return {
-    browsed: {
-      message: toMessage(key ?? '', head ?? '', row[4] as Buffer),
-      state,
-      attempts: attempts + (isLeased ? 1 : 0) || (state === 'dead' ? history.length : 0),
-      delayLeftMs: state === 'delayed' ? left(score) : undefined,
-      leaseLeftMs: isLeased ? left(score) : undefined,
-      consumer: consumer === '' ? undefined : consumer,
-      ttlLeftMs: ends === '0' ? undefined : left(ends),
-      history,
-      dead: state === 'dead' ? { reason, at: Number(at) } : undefined,
+    name,
+    settings: {
+      leaseMs: at(0),
+      maxLength: at(1),
+      maxAttempts: at(2),
+      dedupeMs: at(3),
+      expireIdleMs: durationAt(4),
+      frozen: at(5) === 1,
+      deadTtlMs: durationAt(6),
     },
-    maxAttempts: rules.maxAttempts,
-    place: `${state}:${score}:${key}`,
+    ready: at(7),
+    delayed: at(8),
+    leased: at(9),
+    dead: at(10),
+    oldestAgeMs: at(11) / 1000,
+    totals: { sent: at(12), done: at(13), dead: at(14), expired: at(15) },
   };
-}
-
-interface Place {
-  readonly state: MessageState;
-  readonly score: string;
-  readonly key: string;
-}
-
-/** A place, not a message, is what a page ends at: the next one goes on behind it though the message be gone. */
-function parsePlace(after: string): Place {
-  const [, state, score = '', key = ''] = /^(leased|ready|delayed|dead):(\d+):(.+)$/s.exec(after) ?? [];
-  if (state !== undefined) return { state: state as MessageState, score, key };
-  throw invalid(`illegal after ${quote(after)}`, 'Use the next of an earlier page.');
-}
-
-function comparePlaces(one: string, other: string): number {
-  const [first, second] = [parsePlace(one), parsePlace(other)];
-  return (
-    STATES.indexOf(first.state) - STATES.indexOf(second.state) ||
-    Number(first.score) - Number(second.score) ||
-    (first.key < second.key ? -1 : first.key > second.key ? 1 : 0)
-  );
 }

@@ -1,142 +1,145 @@
-/** The way to the server: one connection for commands, one for what is published; both are found anew when lost. */
+/** The connection of a transport to its server: runs scripts, and reconnects when the connection is lost. */
 
-import { BusbarError, type Capabilities, type StateChange } from '@busbar/api/transport';
+import { BusbarError, type StateChange } from '@busbar/api/transport';
 import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
-import type { Script } from '../lua/scripts.ts';
+import type { Script } from '../lua/script.ts';
 import type { Settings } from '../options.ts';
 import type { Argument, Connection, ConnectionLost } from './connection.ts';
-import { dial } from './discovery.ts';
-import { Ears } from './pubsub-connection.ts';
+import { discover, prefixOf } from './discovery.ts';
+import { PubSubConnection } from './pubsub-connection.ts';
 import { checkNotLess, readServer, type ServerFacts } from './server.ts';
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
-/** What a server that is there says to those it will not have. */
-const REFUSALS: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'UNSUPPORTED', 'INVALID_ARGUMENT']);
+/** Errors of a server that can be reached and refuses this client. */
+const REFUSALS: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'UNSUPPORTED', 'INVALID_ARGUMENT', 'CONFLICT']);
 
-/** How a call is to be carried out. */
-export interface Bounds {
-  /** On the clock of `performance.now()`: what is not sent by then is not sent any more. */
+/** How a script is run. */
+export interface RunOptions {
+  /** On the clock of `performance.now()`: a script that is not sent by then is rejected. */
   readonly deadline: number;
-  /** Whether doing it twice is as good as once. Where not, a lost answer fails it, its outcome unknown. */
+  /** Whether running it twice has the effect of running it once. If not, a lost reply rejects with the outcome `unknown`. */
   readonly repeat: boolean;
-  /** Told when it is done again since nobody knows whether it was done. */
+  /** Called before the script runs again because its reply was lost. */
   readonly onRepeat?: () => void;
 }
 
-interface Job extends Bounds {
+interface Run extends RunOptions {
   readonly script: Script;
   readonly args: readonly Argument[];
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: BusbarError) => void;
 }
 
-/** The way to the server. */
-export class Link {
+/** Two connections, one for scripts and one for channels. Both are replaced when one is lost. */
+export class ReconnectingClient {
   readonly prefix: string;
   readonly facts: ServerFacts;
-  readonly ears: Ears;
+  readonly channels: PubSubConnection;
   readonly #settings: Settings;
   #connection: Connection | undefined;
-  /** Scripts that the server knows from this connection. */
+  /** Hashes of the scripts that this connection has sent. */
   #loaded = new Set<string>();
-  #pending: Job[] = [];
-  /** Why nothing is sent though there is a server: it offers less, or lets us in no more. */
+  #pending: Run[] = [];
+  #flushes: (() => void)[] = [];
+  /** Why scripts are rejected though the server can be reached. */
   #refusal: BusbarError | undefined;
   #isClosed = false;
   #endPause: () => void = () => undefined;
-  readonly #onState = new Set<(change: StateChange) => void>();
-  readonly #onReturn: (() => void)[] = [];
+  readonly #stateListeners = new Set<(change: StateChange) => void>();
+  readonly #reconnectListeners: (() => void)[] = [];
 
   private constructor(settings: Settings, connection: Connection, facts: ServerFacts) {
     this.#settings = settings;
     this.prefix = prefixOf(settings);
     this.facts = facts;
-    this.ears = new Ears(this.prefix, settings, (error) => this.#lost(error));
+    this.channels = new PubSubConnection(this.prefix, settings, (error) => this.#lost(error));
     this.#use(connection);
-    void this.ears.use(connection.address);
+    void this.channels.use(connection.address);
   }
 
-  /** Connects, within the time that the settings give. */
-  static async open(settings: Settings): Promise<Link> {
+  /** Connects within `connectTimeoutMs`. */
+  static async open(settings: Settings): Promise<ReconnectingClient> {
     const { connection, facts } = await openWithin(settings);
-    return new Link(settings, connection, facts);
+    return new ReconnectingClient(settings, connection, facts);
   }
 
-  /** What is called when the server was lost and is there again: much may have passed unheard. */
-  onReturn(listener: () => void): void {
-    this.#onReturn.push(listener);
+  /** Calls `listener` after each reconnect. Messages on channels may have been missed. */
+  onReconnect(listener: () => void): void {
+    this.#reconnectListeners.push(listener);
   }
 
   onState(listener: (change: StateChange) => void): void {
-    this.#onState.add(listener);
+    this.#stateListeners.add(listener);
   }
 
-  /** Runs a script. While the server is away it waits, in the order of the calls. */
-  run(script: Script, args: readonly Argument[], bounds: Bounds): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const job: Job = { script, args, resolve, reject, ...bounds };
-      if (this.#isClosed) reject(closed());
-      else if (this.#refusal !== undefined) reject(this.#refusal);
-      else if (this.#connection === undefined) this.#pending.push(job);
-      else this.#send(this.#connection, job);
-    });
+  /** Runs a script. While the server cannot be reached, scripts wait in the order of their calls. */
+  run(script: Script, args: readonly Argument[], options: RunOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#submit({ script, args, resolve, reject, ...options }));
   }
 
-  /** What is called in `work` leaves in one piece. */
-  together(work: () => void): void {
-    if (this.#connection === undefined) work();
-    else this.#connection.together(work);
+  /** Calls `flush` at the end of this turn of the event loop. All flushes of a turn write to the socket in one piece. */
+  atEndOfTurn(flush: () => void): void {
+    this.#flushes.push(flush);
+    if (this.#flushes.length === 1) setImmediate(() => this.#flush());
   }
 
   close(): void {
     this.#isClosed = true;
     this.#endPause();
-    this.ears.close();
+    this.channels.close();
     this.#connection?.close();
     this.#connection = undefined;
-    for (const job of this.#pending.splice(0)) job.reject(closed());
+    for (const run of this.#pending.splice(0)) run.reject(closed());
+  }
+
+  #flush(): void {
+    const flushAll = (): void => {
+      for (const flush of this.#flushes.splice(0)) flush();
+    };
+    if (this.#connection === undefined) flushAll();
+    else this.#connection.writeTogether(flushAll);
   }
 
   #use(connection: Connection): void {
     this.#connection = connection;
     this.#loaded = new Set();
-    connection.onLost = (error) => this.#lost(error);
+    connection.onLost((error) => this.#lost(error));
   }
 
-  #send(connection: Connection, job: Job): void {
-    const { script, args } = job;
-    const isKnown = this.#loaded.has(script.sha);
+  #submit(run: Run): void {
+    if (this.#isClosed) run.reject(closed());
+    else if (this.#refusal !== undefined) run.reject(this.#refusal);
+    else if (this.#connection === undefined) this.#pending.push(run);
+    else this.#send(this.#connection, run);
+  }
+
+  #send(connection: Connection, run: Run): void {
+    const { script, args } = run;
+    const isLoaded = this.#loaded.has(script.sha);
     this.#loaded.add(script.sha);
-    const [name, body] = isKnown ? ['evalsha', script.sha] : ['eval', script.source];
+    const [name, body] = isLoaded ? ['evalsha', script.sha] : ['eval', script.source];
     connection
       .send(name, [body, 1, this.prefix, ...args])
-      .then(job.resolve, (error: unknown) => this.#failed(connection, job, error));
+      .then(run.resolve, (error: unknown) => this.#failed(connection, run, error));
   }
 
-  #failed(connection: Connection, job: Job, error: unknown): void {
-    // The client tells its end later; until then it refuses whatever is sent, without ever leaving this turn.
+  #failed(connection: Connection, run: Run, error: unknown): void {
+    // ioredis reports the end later. Until then it rejects each command at once, in an endless loop within this turn.
     if (isLoss(error)) connection.lose('the connection broke');
     if (firstWord(error) === 'NOSCRIPT' && connection === this.#connection) {
-      // Somebody had the server forget its scripts.
-      this.#loaded.delete(job.script.sha);
-      this.#send(connection, job);
+      // An operator ran SCRIPT FLUSH.
+      this.#loaded.delete(run.script.sha);
+      this.#send(connection, run);
     } else if (isElsewhere(error)) {
-      connection.lose('the server serves this namespace no more');
-      this.#again(job);
-    } else if (isLoss(error) && job.repeat) {
-      job.onRepeat?.();
-      this.#again(job);
+      connection.lose('the server no longer serves this namespace');
+      this.#submit(run);
+    } else if (isLoss(error) && run.repeat) {
+      run.onRepeat?.();
+      this.#submit(run);
     } else {
-      job.reject(toRedisError(error, { outcome: isLoss(error) ? 'unknown' : 'failed' }));
+      run.reject(toRedisError(error, { outcome: isLoss(error) ? 'unknown' : 'failed' }));
     }
-  }
-
-  #again(job: Job): void {
-    if (this.#isClosed) job.reject(closed());
-    else if (this.#refusal !== undefined) job.reject(this.#refusal);
-    else if (this.#connection !== undefined) this.#send(this.#connection, job);
-    else this.#pending.push(job);
   }
 
   #lost(error: ConnectionLost): void {
@@ -144,62 +147,62 @@ export class Link {
     const connection = this.#connection;
     this.#connection = undefined;
     connection.close();
-    this.ears.drop();
-    this.#tell({ state: 'reconnecting', error: toRedisError(error) });
+    this.channels.drop();
+    this.#publishState({ state: 'reconnecting', error: toRedisError(error) });
     void this.#reconnect();
   }
 
   async #reconnect(): Promise<void> {
     for (let pause = FIRST_PAUSE_MS; !this.#isClosed; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
       try {
-        await this.#return();
+        await this.#reconnectOnce();
         return;
       } catch (error) {
-        this.#refuseIfLess(toRedisError(error));
+        this.#rejectIfRefused(toRedisError(error));
       }
-      this.#dropOverdue();
-      // Many who lost the same server shall not come back at the same moment.
+      this.#rejectOverdue();
+      // The jitter keeps clients that lost the same server from returning at the same moment.
       await this.#pause(pause * (0.5 + Math.random()));
     }
   }
 
-  async #return(): Promise<void> {
+  async #reconnectOnce(): Promise<void> {
     const { connection, facts } = await openOnce(this.#settings);
     try {
       checkNotLess(facts, this.facts);
-      await this.ears.use(connection.address);
-      if (connection.isLost || this.#isClosed) throw away();
+      await this.channels.use(connection.address);
+      if (connection.isLost || this.#isClosed) throw unreachable();
     } catch (error) {
       connection.close();
-      this.ears.drop();
+      this.channels.drop();
       throw error;
     }
     this.#use(connection);
     this.#refusal = undefined;
-    this.#dropOverdue();
-    connection.together(() => {
-      for (const job of this.#pending.splice(0)) this.#send(connection, job);
+    this.#rejectOverdue();
+    connection.writeTogether(() => {
+      for (const run of this.#pending.splice(0)) this.#send(connection, run);
     });
-    this.#tell({ state: 'open' });
-    for (const listener of this.#onReturn) listener();
+    this.#publishState({ state: 'open' });
+    for (const listener of this.#reconnectListeners) listener();
   }
 
-  /** A server that is there and will not have us is no outage: who calls learns of it at once. */
-  #refuseIfLess(error: BusbarError): void {
-    const isThere = REFUSALS.has(error.code) || error.message.startsWith('the server offers less');
-    if (!isThere) return;
-    const message = `the server does not serve this bus any more: ${error.message}`;
-    const hint = error.hint ?? 'Set it as it was.';
+  /** A server that refuses this client is no outage, so pending and later calls are rejected at once. */
+  #rejectIfRefused(error: BusbarError): void {
+    const isRefusal = REFUSALS.has(error.code) || error.message.startsWith('the server offers less');
+    if (!isRefusal) return;
+    const message = `the server no longer serves this bus: ${error.message}`;
+    const hint = error.hint ?? 'Restore the earlier settings of the server.';
     this.#refusal = new BusbarError('UNAVAILABLE', message, { hint, cause: error });
-    for (const job of this.#pending.splice(0)) job.reject(this.#refusal);
+    for (const run of this.#pending.splice(0)) run.reject(this.#refusal);
   }
 
-  #dropOverdue(): void {
+  #rejectOverdue(): void {
     const now = performance.now();
     const overdue = this.#pending.filter(({ deadline }) => deadline <= now);
     if (overdue.length === 0) return;
     this.#pending = this.#pending.filter(({ deadline }) => deadline > now);
-    for (const job of overdue) job.reject(away());
+    for (const run of overdue) run.reject(unreachable());
   }
 
   #pause(ms: number): Promise<void> {
@@ -212,23 +215,18 @@ export class Link {
     });
   }
 
-  #tell(change: StateChange): void {
-    for (const listener of this.#onState) listener(change);
+  #publishState(change: StateChange): void {
+    for (const listener of this.#stateListeners) listener(change);
   }
-}
-
-/** All keys of a namespace begin with this, and share its hash tag: so they lie on one node of a cluster. */
-export function prefixOf({ ns }: Pick<Settings, 'ns'>): string {
-  return `{busbar:${ns}}:`;
 }
 
 interface Opened {
   readonly connection: Connection;
-  readonly facts: ServerFacts & Pick<Capabilities, 'durability'>;
+  readonly facts: ServerFacts;
 }
 
 async function openOnce(settings: Settings): Promise<Opened> {
-  const connection = await dial(settings, `${prefixOf(settings)}meta`);
+  const connection = await discover(settings);
   try {
     return { connection, facts: await readServer(connection, settings) };
   } catch (error) {
@@ -237,7 +235,7 @@ async function openOnce(settings: Settings): Promise<Opened> {
   }
 }
 
-/** A server that still loads its data, or a cluster that still elects, is waited for. */
+/** Retries while the server loads its data or the cluster elects a master. */
 async function openWithin(settings: Settings): Promise<Opened> {
   const until = performance.now() + settings.connectTimeoutMs;
   for (;;) {
@@ -250,9 +248,9 @@ async function openWithin(settings: Settings): Promise<Opened> {
   }
 }
 
-function away(): BusbarError {
-  return new BusbarError('UNAVAILABLE', 'the server is away', {
-    hint: 'See that it runs; the transport reconnects by itself.',
+function unreachable(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'the server cannot be reached', {
+    hint: 'Check that it runs. The transport reconnects by itself.',
   });
 }
 

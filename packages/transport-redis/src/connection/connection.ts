@@ -1,13 +1,14 @@
-/** One connection to a server, for as long as it lasts: it never reconnects, and nothing stays unanswered. */
+/** One connection to a server. It never reconnects; when it is lost, every open request is rejected. */
 
 import { readFileSync } from 'node:fs';
+import type { TlsOptions } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
 import { type RedisOptions as ClientOptions, Command, Redis } from 'ioredis';
-import type { Address, Settings, TlsOptions } from '../options.ts';
+import type { Address, Settings } from '../options.ts';
 
 export type Argument = string | number | Buffer;
 
-/** What a server said of itself when it was greeted. */
+/** The server's reply to HELLO. */
 export interface Greeting {
   readonly server: string;
   readonly version: string;
@@ -15,43 +16,42 @@ export interface Greeting {
   readonly role: string;
 }
 
-/** Who says hello. */
 export interface Credentials {
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly database: number;
 }
 
-interface Request {
+interface OpenRequest {
   readonly reject: (error: Error) => void;
   readonly sentAt: number;
 }
 
-/** The connection is gone; what became of what was asked nobody knows. */
+/** The connection was lost. The outcome of its open requests is unknown. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
   readonly code: string | undefined;
-  /** The path of a socket, or host:port. */
-  readonly place: string | undefined;
+  /** The path of the socket, or host:port. */
+  readonly address: string | undefined;
 
   constructor(message: string, cause?: unknown, address?: Address | string) {
     super(message);
-    this.place = typeof address === 'object' ? toPlace(address) : address;
+    this.address = typeof address === 'object' ? formatAddress(address) : address;
     this.code = (cause as { code?: string } | undefined)?.code;
   }
 }
 
-/** One connection. The client reconnects nothing and resends nothing: that is decided above. */
+/** One connection. {@link ReconnectingClient} decides about reconnecting and resending. */
 export class Connection {
   readonly address: Address | string;
   readonly #client: Redis;
   readonly #silenceMs: number;
-  readonly #waiting = new Set<Request>();
-  #watch: NodeJS.Timeout | undefined;
-  #watchAt = 0;
+  readonly #open = new Set<OpenRequest>();
+  #silenceTimer: NodeJS.Timeout | undefined;
+  #silenceTimerAt = 0;
   #error: unknown;
   #lost: ConnectionLost | undefined;
-  onLost: (error: ConnectionLost) => void = () => undefined;
+  readonly #lostListeners: ((error: ConnectionLost) => void)[] = [];
   greeting: Greeting = { server: '', version: '', mode: '', role: '' };
 
   private constructor(address: Address | string, settings: Settings) {
@@ -64,21 +64,21 @@ export class Connection {
     this.#client.on('end', () => this.lose('the connection was closed'));
   }
 
-  /** Connects and says who it is. */
-  static async open(address: Address | string, settings: Settings, who: Credentials): Promise<Connection> {
+  /** Connects and authenticates. */
+  static async open(address: Address | string, settings: Settings, credentials: Credentials): Promise<Connection> {
     const connection = new Connection(address, settings);
-    const silent = setTimeout(() => connection.lose('the server does not answer'), settings.connectTimeoutMs);
+    const timeout = setTimeout(() => connection.lose('the server does not answer'), settings.connectTimeoutMs);
     try {
       await connection.#client.connect().catch((error: unknown) => {
         throw connection.#lost ?? new ConnectionLost('no connection', connection.#error ?? error, address);
       });
-      await connection.#greet(who, settings.clientName);
+      await connection.#greet(credentials, settings.clientName);
       return connection;
     } catch (error) {
       connection.close();
       throw error;
     } finally {
-      clearTimeout(silent);
+      clearTimeout(timeout);
     }
   }
 
@@ -86,27 +86,27 @@ export class Connection {
     return this.#lost !== undefined;
   }
 
-  /** Sends a command. Bytes come back as buffers. */
+  /** Sends a command. Strings of the reply are buffers. */
   send(name: string, args: readonly Argument[]): Promise<unknown> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     return new Promise((resolve, reject) => {
-      const request: Request = { reject, sentAt: performance.now() };
-      this.#waiting.add(request);
-      this.#guard();
+      const request: OpenRequest = { reject, sentAt: performance.now() };
+      this.#open.add(request);
+      this.#armSilenceTimer();
       const command = new Command(name, args as Argument[], { replyEncoding: null });
       (this.#client.sendCommand(command) as Promise<unknown>).then(
         (reply) => {
-          if (this.#waiting.delete(request)) resolve(reply);
+          if (this.#open.delete(request)) resolve(reply);
         },
         (error: Error) => {
-          if (this.#waiting.delete(request)) reject(error);
+          if (this.#open.delete(request)) reject(error);
         },
       );
     });
   }
 
-  /** What is sent by `work` leaves in one piece. */
-  together(work: () => void): void {
+  /** Writes to the socket in one piece what `work` sends. */
+  writeTogether(work: () => void): void {
     const { stream } = this.#client;
     stream?.cork();
     try {
@@ -116,57 +116,61 @@ export class Connection {
     }
   }
 
-  /** Calls `listener` with what is published on the channels that this connection subscribed to. */
+  /** Calls `listener` with the messages of the channels that this connection has subscribed to. */
   onMessage(listener: (channel: string, message: Buffer) => void): void {
     this.#client.on('smessageBuffer', (channel: Buffer, message: Buffer) => listener(channel.toString(), message));
   }
 
-  /** Gives the connection up: whoever waits for an answer learns of it at once, whatever the socket does. */
+  /** Calls `listener` when the connection is lost, before its open requests are rejected; not after {@link close}. */
+  onLost(listener: (error: ConnectionLost) => void): void {
+    this.#lostListeners.push(listener);
+  }
+
+  /** Drops the connection and rejects its open requests at once, without waiting for the socket. */
   lose(why: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = new ConnectionLost(why, this.#error, this.address);
-    clearTimeout(this.#watch);
+    clearTimeout(this.#silenceTimer);
     this.#client.disconnect();
     this.#client.stream?.destroy();
-    const { onLost } = this;
-    onLost(this.#lost);
-    for (const request of this.#waiting) request.reject(this.#lost);
-    this.#waiting.clear();
+    for (const listener of this.#lostListeners) listener(this.#lost);
+    for (const request of this.#open) request.reject(this.#lost);
+    this.#open.clear();
   }
 
-  /** Ends it. */
   close(): void {
-    this.onLost = () => undefined;
+    this.#lostListeners.length = 0;
     this.lose('the connection was closed');
   }
 
-  /** Looks now and then whether an answer is overdue. */
-  #guard(): void {
-    if (this.#watch !== undefined) return;
+  /** Checks four times per `silenceMs` whether a reply is overdue. */
+  #armSilenceTimer(): void {
+    if (this.#silenceTimer !== undefined) return;
     const ms = this.#silenceMs / 4;
-    this.#watchAt = performance.now() + ms;
-    this.#watch = setTimeout(() => this.#look(), ms);
-    this.#watch.unref();
+    this.#silenceTimerAt = performance.now() + ms;
+    this.#silenceTimer = setTimeout(() => this.#checkSilence(), ms);
+    this.#silenceTimer.unref();
   }
 
-  #look(): void {
-    this.#watch = undefined;
-    const [oldest] = this.#waiting;
+  #checkSilence(): void {
+    this.#silenceTimer = undefined;
+    const [oldest] = this.#open;
     if (oldest === undefined || this.#lost !== undefined) return;
     const now = performance.now();
-    // Who comes late himself, since this process stood still, has not seen yet what came meanwhile.
-    const isLate = now - this.#watchAt > this.#silenceMs / 4;
-    if (!isLate && now - oldest.sentAt > this.#silenceMs) this.lose('the server owes an answer for too long');
-    else this.#guard();
+    // A late timer means that this process was suspended, so replies may wait unread in the socket.
+    const isLate = now - this.#silenceTimerAt > this.#silenceMs / 4;
+    if (!isLate && now - oldest.sentAt > this.#silenceMs) this.lose('the server has not replied for silenceMs');
+    else this.#armSilenceTimer();
   }
 
-  /** HELLO needs no permission, and says what the server is. */
+  /** HELLO needs no permission and describes the server. */
   async #greet({ user, password, database }: Credentials, clientName: string): Promise<void> {
     const login = password === undefined ? [] : ['AUTH', user ?? 'default', password];
     const reply = (await this.send('HELLO', ['2', ...login, 'SETNAME', clientName])) as unknown[];
-    const said = new Map<string, string>();
-    for (let index = 0; index + 1 < reply.length; index += 2) said.set(String(reply[index]), String(reply[index + 1]));
-    const { server = '', version = '', mode = '', role = '' } = Object.fromEntries(said);
+    const fields = new Map<string, string>();
+    for (let index = 0; index + 1 < reply.length; index += 2)
+      fields.set(String(reply[index]), String(reply[index + 1]));
+    const { server = '', version = '', mode = '', role = '' } = Object.fromEntries(fields);
     this.greeting = { server, version, mode, role };
     if (database !== 0) await this.send('SELECT', [database]);
   }
@@ -198,7 +202,7 @@ function readTls({ ca, cert, key, serverName }: TlsOptions, address: Address | s
     try {
       return readFileSync(file);
     } catch {
-      throw invalid(`the file of ${what} cannot be read`, `Name a file of PEM that this user may read: tls.${what}.`);
+      throw invalid(`the file tls.${what} cannot be read`, `Set tls.${what} to a PEM file that this user may read.`);
     }
   };
   const host = typeof address === 'string' ? undefined : address.host;
@@ -211,6 +215,6 @@ function readTls({ ca, cert, key, serverName }: TlsOptions, address: Address | s
   };
 }
 
-function toPlace({ host, port }: Address): string {
+function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,21 +1,24 @@
-/** Finding the one server that holds a namespace: at an address, through sentinels, or in a cluster. */
+/** Finds the server that holds a namespace: at an address, through sentinels, or in a cluster. */
 
 import { BusbarError } from '@busbar/api/transport';
 import { firstWord } from '../errors.ts';
 import type { Address, Settings } from '../options.ts';
-import { type Argument, Connection, ConnectionLost, type Credentials } from './connection.ts';
+import { Connection, ConnectionLost, type Credentials } from './connection.ts';
+import { checkFormat } from './store-header.ts';
 
-const MAX_HOPS = 8;
+const MAX_REDIRECTS = 8;
 
-/**
- * Connects to the server that holds `key`. All keys of a namespace share one slot, so that a cluster has one server for it:
- * whichever node is asked says which.
- */
-export async function dial(settings: Settings, key: string): Promise<Connection> {
+/** The prefix of all keys of a namespace. Its hash tag puts them on one node of a cluster. */
+export function prefixOf({ ns }: Pick<Settings, 'ns'>): string {
+  return `{busbar:${ns}}:`;
+}
+
+/** Connects to the server that holds the namespace, and checks the format of its store. */
+export async function discover(settings: Settings): Promise<Connection> {
   let failure: unknown;
   for (const address of await candidates(settings)) {
     try {
-      return await follow(address, settings, key);
+      return await followRedirects(address, settings);
     } catch (error) {
       failure = error;
     }
@@ -26,39 +29,39 @@ export async function dial(settings: Settings, key: string): Promise<Connection>
 async function candidates(settings: Settings): Promise<readonly (Address | string)[]> {
   if (settings.socket !== undefined) return [settings.socket];
   if (settings.master === undefined) return settings.servers;
-  return [await askSentinels(settings, settings.master)];
+  return [await findMaster(settings, settings.master)];
 }
 
-/** Goes from node to node until one holds the key. */
-async function follow(start: Address | string, settings: Settings, key: string): Promise<Connection> {
+/** Any node of a cluster redirects to the one that holds the slot of the namespace. */
+async function followRedirects(start: Address | string, settings: Settings): Promise<Connection> {
+  const { user, password, database } = settings;
   let address = start;
-  for (let hop = 0; hop < MAX_HOPS; hop += 1) {
-    const connection = await Connection.open(address, settings, serverCredentials(settings));
+  for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
+    const connection = await Connection.open(address, settings, { user, password, database });
     try {
       checkVersion(connection);
       if (connection.greeting.mode !== 'cluster' && connection.greeting.role !== 'master') throw replica();
-      await connection.send('HGET', [key, 'store']);
+      checkFormat(await connection.send('HGET', [`${prefixOf(settings)}header`, 'format']));
       return connection;
     } catch (error) {
       connection.close();
-      const moved = readMoved(error, address);
-      if (moved === undefined) throw error;
-      address = moved;
+      const redirect = readRedirect(error, address);
+      if (redirect === undefined) throw error;
+      address = redirect;
     }
   }
-  throw new ConnectionLost('the nodes of the cluster do not agree who holds this namespace');
+  throw new ConnectionLost('the nodes of the cluster disagree about the owner of this namespace');
 }
 
-async function askSentinels(settings: Settings, master: string): Promise<Address> {
-  const who: Credentials = { user: settings.sentinelUser, password: settings.sentinelPassword, database: 0 };
+async function findMaster(settings: Settings, master: string): Promise<Address> {
+  const credentials = { user: settings.sentinelUser, password: settings.sentinelPassword, database: 0 };
   let failure: unknown = new ConnectionLost('no sentinel answers');
   for (const server of settings.servers) {
     try {
-      const sentinel = await Connection.open(server, settings, who);
-      const found = await askSentinel(sentinel, master).finally(() => sentinel.close());
+      const found = await askSentinel(server, settings, credentials, master);
       if (found !== undefined) return found;
       failure = new BusbarError('NOT_FOUND', 'the sentinels know no master of this name', {
-        hint: 'Look at master; `SENTINEL MASTERS` lists what they watch.',
+        hint: 'Check the option master; `SENTINEL MASTERS` lists the known ones.',
       });
     } catch (error) {
       failure = error;
@@ -67,17 +70,22 @@ async function askSentinels(settings: Settings, master: string): Promise<Address
   throw failure;
 }
 
-async function askSentinel(sentinel: Connection, master: string): Promise<Address | undefined> {
-  const args: Argument[] = ['get-master-addr-by-name', master];
-  const reply = (await sentinel.send('SENTINEL', args)) as unknown[] | null;
-  return reply === null ? undefined : { host: String(reply[0]), port: Number(reply[1]) };
+async function askSentinel(
+  server: Address,
+  settings: Settings,
+  credentials: Credentials,
+  master: string,
+): Promise<Address | undefined> {
+  const sentinel = await Connection.open(server, settings, credentials);
+  try {
+    const reply = (await sentinel.send('SENTINEL', ['get-master-addr-by-name', master])) as unknown[] | null;
+    return reply === null ? undefined : { host: String(reply[0]), port: Number(reply[1]) };
+  } finally {
+    sentinel.close();
+  }
 }
 
-function serverCredentials({ user, password, database }: Settings): Credentials {
-  return { user, password, database };
-}
-
-/** Scripts use what came with 7.0: sharded channels, ZADD in scripts with LT, TIME as it is. */
+/** The scripts need sharded channels, the flags of scripts and TIME in scripts that write. */
 function checkVersion({ greeting: { server, version } }: Connection): void {
   if (Number(version.split('.')[0]) >= 7) return;
   throw new BusbarError('UNSUPPORTED', `${server} ${version} is too old`, { hint: 'Busbar needs Redis 7.0 or newer.' });
@@ -87,7 +95,7 @@ function replica(): Error {
   return Object.assign(new Error('READONLY this server is a replica'), { name: 'ReplyError' });
 }
 
-function readMoved(error: unknown, from: Address | string): Address | undefined {
+function readRedirect(error: unknown, from: Address | string): Address | undefined {
   if (firstWord(error) !== 'MOVED') return undefined;
   const [, host = '', port = ''] = /^MOVED \d+ (.*):(\d+)$/.exec((error as Error).message) ?? [];
   if (port === '') return undefined;

@@ -1,23 +1,24 @@
-/** What is published to this process: one connection for all its channels. */
+/** The connection for channels: all subscriptions of a transport share it. */
 
 import type { Address, Settings } from '../options.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 
-export type Listener = (message: Buffer) => void;
+export type ChannelListener = (message: Buffer) => void;
 
-const CHUNK = 500;
+/** Channels of one SSUBSCRIBE. */
+const BATCH = 500;
 
-/** The channels that this process listens to. */
-export class Ears {
+/** Subscribes to channels of the namespace. It connects when the first channel is subscribed to. */
+export class PubSubConnection {
   readonly #prefix: string;
   readonly #settings: Settings;
   readonly #onLost: (error: ConnectionLost) => void;
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners = new Map<string, ChannelListener>();
   #address: Address | string | undefined;
-  #connection: Promise<Connection> | undefined;
-  #open: Connection | undefined;
-  #pulse: NodeJS.Timeout | undefined;
-  #unheard: (() => void)[] = [];
+  #opening: Promise<Connection> | undefined;
+  #connection: Connection | undefined;
+  #pingTimer: NodeJS.Timeout | undefined;
+  #awaitingSubscription: (() => void)[] = [];
   #isClosed = false;
 
   constructor(prefix: string, settings: Settings, onLost: (error: ConnectionLost) => void) {
@@ -26,85 +27,86 @@ export class Ears {
     this.#onLost = onLost;
   }
 
-  /** Listens from now on at this server; resolves once every channel is heard. Without channels nothing is opened. */
+  /** Uses the server at `address` from now on. Resolves when every channel is subscribed to. */
   async use(address: Address | string): Promise<void> {
     this.#address = address;
     if (this.#listeners.size === 0) return;
     const connection = await this.#connect();
     const channels = [...this.#listeners.keys()];
-    for (let from = 0; from < channels.length; from += CHUNK) {
-      await connection.send('ssubscribe', this.#names(channels.slice(from, from + CHUNK)));
+    for (let from = 0; from < channels.length; from += BATCH) {
+      await connection.send('ssubscribe', this.#names(channels.slice(from, from + BATCH)));
     }
-    for (const resolve of this.#unheard.splice(0)) resolve();
+    this.#resolveAwaiting();
   }
 
-  /** Gives `listener` what is published on a channel. Resolves once it is heard. */
-  async listen(channel: string, listener: Listener): Promise<void> {
+  /** Calls `listener` with each message of `channel`. Resolves when the channel is subscribed to. */
+  async subscribe(channel: string, listener: ChannelListener): Promise<void> {
     this.#listeners.set(channel, listener);
     try {
-      if (this.#address === undefined) throw new Error('the server is away');
+      if (this.#address === undefined) throw new Error('the server cannot be reached');
       const connection = await this.#connect();
       await connection.send('ssubscribe', this.#names([channel]));
     } catch (error) {
       if (this.#isClosed) return;
-      // It is heard with all others when the server is back.
-      const heard = new Promise<void>((resolve) => this.#unheard.push(resolve));
-      if (this.#address !== undefined) this.#onLost(new ConnectionLost('channels cannot be heard', error));
-      await heard;
+      // The next `use` subscribes to it with all others.
+      const subscribed = new Promise<void>((resolve) => this.#awaitingSubscription.push(resolve));
+      if (this.#address !== undefined) this.#onLost(new ConnectionLost('subscribing failed', error));
+      await subscribed;
     }
   }
 
-  /** Resolves once everything is heard that was published before. */
-  async catchUp(): Promise<void> {
-    await this.#open?.send('ping', []);
-  }
-
-  leave(channel: string): void {
+  unsubscribe(channel: string): void {
     if (!this.#listeners.delete(channel)) return;
-    this.#open?.send('sunsubscribe', this.#names([channel])).catch(() => undefined);
+    this.#connection?.send('sunsubscribe', this.#names([channel])).catch(() => undefined);
   }
 
-  /** The server was lost. */
+  /** Resolves when every message published before this call has been received. */
+  async catchUp(): Promise<void> {
+    await this.#connection?.send('ping', []);
+  }
+
+  /** Drops the connection. The channels stay, for the next {@link use}. */
   drop(): void {
-    clearInterval(this.#pulse);
+    clearInterval(this.#pingTimer);
     this.#address = undefined;
+    this.#opening = undefined;
+    this.#connection?.close();
     this.#connection = undefined;
-    this.#open?.close();
-    this.#open = undefined;
   }
 
   close(): void {
     this.#isClosed = true;
     this.drop();
     this.#listeners.clear();
-    for (const resolve of this.#unheard.splice(0)) resolve();
+    this.#resolveAwaiting();
   }
 
   #connect(): Promise<Connection> {
-    this.#connection ??= this.#dial();
-    return this.#connection;
+    this.#opening ??= this.#open();
+    return this.#opening;
   }
 
-  async #dial(): Promise<Connection> {
-    const { user, password } = this.#settings;
+  async #open(): Promise<Connection> {
+    const { user, password, silenceMs } = this.#settings;
     const address = this.#address ?? '';
     const connection = await Connection.open(address, this.#settings, { user, password, database: 0 });
     if (this.#address !== address) {
       connection.close();
       return connection;
     }
-    this.#open = connection;
+    this.#connection = connection;
     connection.onMessage((channel, message) => this.#listeners.get(channel.slice(this.#prefix.length))?.(message));
-    connection.onLost = (error) => {
-      if (this.#open === connection) this.#onLost(error);
-    };
-    // A line that is dead at the other end shows only to who says something.
-    this.#pulse = setInterval(
-      () => void connection.send('ping', []).catch(() => undefined),
-      this.#settings.silenceMs / 2,
-    );
-    this.#pulse.unref();
+    connection.onLost((error) => {
+      if (this.#connection === connection) this.#onLost(error);
+    });
+    // Only a request shows that the other end is gone.
+    this.#pingTimer = setInterval(() => void connection.send('ping', []).catch(() => undefined), silenceMs / 2);
+    this.#pingTimer.unref();
     return connection;
+  }
+
+  #resolveAwaiting(): void {
+    for (const resolve of this.#awaitingSubscription.splice(0)) resolve();
   }
 
   #names(channels: readonly string[]): string[] {

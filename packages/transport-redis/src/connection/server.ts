@@ -1,94 +1,99 @@
-/** What a server is set to: what it declares follows from it, and what an operator should know. */
+/** Reads a server's configuration: the durability it gives, its limits, warnings for operators. */
 
 import { BusbarError, type Capabilities, type Warning } from '@busbar/api/transport';
 import { firstWord } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import type { Connection } from './connection.ts';
 
-/** What was read of a server. */
 export interface ServerFacts {
   readonly durability: Capabilities['durability'];
   readonly maxBodyBytes: number;
-  /** What may lose messages. */
-  readonly notes: readonly Warning[];
+  /** Settings under which messages can be lost. */
+  readonly warnings: readonly Warning[];
 }
 
 const RANK = { none: 0, process: 1, power: 2 } as const;
-/** A script sends a body together with others. */
-const ROOM_BYTES = 1_048_576;
+/** Kept free in a bulk string for what accompanies a body. */
+const RESERVED_BYTES = 1_048_576;
 
-/** Reads the settings of the server. Throws UNSUPPORTED where it does not show the durability that was asked for. */
+/** Reads the configuration. Throws UNSUPPORTED if the server does not show the durability of the options. */
 export async function readServer(connection: Connection, settings: Settings): Promise<ServerFacts> {
   const config = await readConfig(connection);
-  const notes: Warning[] = [];
-  const durability = judge(config, connection, settings, notes);
-  const wanted = settings.durability ?? 'none';
-  if (RANK[durability] < RANK[wanted]) {
-    throw new BusbarError('UNSUPPORTED', `the server does not show the durability ${wanted}, only ${durability}`, {
-      hint: notes[0]?.hint ?? 'Set appendonly yes and appendfsync always, or ask for less.',
+  const warnings: Warning[] = [];
+  const durability = durabilityOf(config, connection, settings, warnings);
+  const required = settings.durability ?? 'none';
+  if (RANK[durability] < RANK[required]) {
+    throw new BusbarError('UNSUPPORTED', `the server shows durability ${durability}, not ${required}`, {
+      hint: warnings[0]?.hint ?? 'Set appendonly yes and appendfsync always, or lower the option durability.',
     });
   }
   const bulk = Number(config.get('proto-max-bulk-len') ?? 536_870_912);
-  const maxBodyBytes = Math.max(524_288, Math.min(settings.maxBodyBytes, bulk - ROOM_BYTES));
-  return { durability, maxBodyBytes, notes };
+  const maxBodyBytes = Math.max(524_288, Math.min(settings.maxBodyBytes, bulk - RESERVED_BYTES));
+  return { durability, maxBodyBytes, warnings };
 }
 
-/** Throws UNAVAILABLE, naming what was lost, where the server offers less than was declared. */
+/** Throws UNAVAILABLE, naming the difference, if the server offers less than the transport has declared. */
 export function checkNotLess(facts: ServerFacts, declared: Pick<Capabilities, 'durability' | 'maxBodyBytes'>): void {
-  const lost: string[] = [];
+  const missing: string[] = [];
   if (RANK[facts.durability] < RANK[declared.durability]) {
-    lost.push(`durability ${declared.durability} (it is ${facts.durability} now)`);
+    missing.push(`durability ${declared.durability} (now ${facts.durability})`);
   }
-  if (facts.maxBodyBytes < declared.maxBodyBytes) lost.push(`bodies of ${declared.maxBodyBytes} bytes`);
-  if (lost.length === 0) return;
-  throw new BusbarError('UNAVAILABLE', `the server offers less than when it was opened: ${lost.join(', ')}`, {
-    hint: facts.notes[0]?.hint ?? 'Set the server as it was, or open the transport anew.',
+  if (facts.maxBodyBytes < declared.maxBodyBytes) missing.push(`bodies of ${declared.maxBodyBytes} bytes`);
+  if (missing.length === 0) return;
+  throw new BusbarError('UNAVAILABLE', `the server offers less than when it was opened: ${missing.join(', ')}`, {
+    hint: facts.warnings[0]?.hint ?? 'Restore the earlier settings of the server, or open a new transport.',
   });
 }
 
-function judge(
+function durabilityOf(
   config: ReadonlyMap<string, string>,
   { greeting: { mode } }: Connection,
   { master }: Settings,
-  notes: Warning[],
+  warnings: Warning[],
 ): Capabilities['durability'] {
   const memory = Number(config.get('maxmemory') ?? 0);
   const policy = config.get('maxmemory-policy') ?? 'noeviction';
   const evicts = memory > 0 && policy !== 'noeviction';
-  if (evicts)
-    notes.push(note(`the server drops messages when its memory is short (maxmemory-policy ${policy})`, NO_EVICTION));
+  if (evicts) {
+    warnings.push({
+      text: `the server deletes messages when its memory is full (maxmemory-policy ${policy})`,
+      hint: NO_EVICTION,
+    });
+  }
   if (mode === 'cluster' || master !== undefined) {
-    notes.push(note('a failover may lose the last acknowledged writes: replicas follow later', FEWER_LOSSES));
+    warnings.push({
+      text: 'a failover may lose the last acknowledged writes, since replication is asynchronous',
+      hint: FEWER_LOSSES,
+    });
     return 'none';
   }
   const sync = config.get('appendfsync');
   if (config.has('appendonly') && config.get('appendonly') !== 'yes') {
-    notes.push(note('what the server holds is lost when it ends (appendonly is not yes)', SYNC_ALWAYS));
+    warnings.push({ text: 'the server loses its data when it ends (appendonly is not yes)', hint: SYNC_ALWAYS });
     return 'none';
   }
   if (sync === undefined) {
-    notes.push(note('this user may not read how often the server syncs, so no durability is declared', MAY_READ));
+    warnings.push({
+      text: 'this user may not read the appendfsync setting, so no durability is declared',
+      hint: MAY_READ,
+    });
     return 'none';
   }
   if (sync !== 'always') {
-    notes.push(note(`a crash may lose acknowledged writes (appendfsync is ${sync})`, SYNC_ALWAYS));
+    warnings.push({ text: `a crash may lose acknowledged writes (appendfsync is ${sync})`, hint: SYNC_ALWAYS });
     return 'none';
   }
   return evicts ? 'none' : 'power';
 }
 
-const NO_EVICTION = 'Set maxmemory-policy to noeviction: sends are refused with BACKPRESSURE then.';
-const FEWER_LOSSES = 'min-replicas-to-write makes fewer of them.';
+const NO_EVICTION = 'Set maxmemory-policy to noeviction; a full server then refuses sends with BACKPRESSURE.';
+const FEWER_LOSSES = 'Set min-replicas-to-write to lower the risk.';
 const SYNC_ALWAYS = 'Set appendonly yes and appendfsync always.';
-const MAY_READ = 'Allow it +config|get.';
-
-function note(text: string, hint: string): Warning {
-  return { text, hint };
-}
+const MAY_READ = 'Grant the ACL user +config|get.';
 
 const NAMES = ['appendonly', 'appendfsync', 'maxmemory', 'maxmemory-policy', 'proto-max-bulk-len'];
 
-/** CONFIG GET where this user may, else what INFO has of it. */
+/** From CONFIG GET if this user may call it, else from INFO. */
 async function readConfig(connection: Connection): Promise<ReadonlyMap<string, string>> {
   const reply = await connection.send('CONFIG', ['GET', ...NAMES]).catch(unlessDenied);
   if (Array.isArray(reply)) {
@@ -113,7 +118,7 @@ function* pairs(list: readonly string[]): Iterable<[string, string]> {
   for (let index = 0; index + 1 < list.length; index += 2) yield [list[index] ?? '', list[index + 1] ?? ''];
 }
 
-/** Managed servers have no CONFIG at all, under any user. */
+/** Managed servers have no CONFIG command, so an unknown command counts as denied. */
 function unlessDenied(error: unknown): undefined {
   const word = firstWord(error);
   if (word === 'NOPERM' || word === 'ERR') return undefined;

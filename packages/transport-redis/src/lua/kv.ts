@@ -1,128 +1,160 @@
-/** Entries: values, entry (revision, revision of creation, end), keys (their order), expiring, and gone (the last deletions). */
+/** Key-value scripts: get, put, touch, delete, list, and the deletions that a watch missed. */
 
-export const ENTRIES = `
-local function tell(kind, revision, created, expires, key, value)
-  call('SPUBLISH', P .. 'entries', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
-    num(expires > 0 and math.max(1, expires - us) or 0) .. ' ' .. #key .. '\\n' .. key .. value)
+import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+
+/**
+ * Keys: `kv:values`, `kv:records` (revision, revision of creation, end of life), `kv:keys` (in byte order), `kv:expiry` (by end of
+ * life), `kv:deleted` (the last 10,000 deletions by revision). Changes are published on the channel `kv`.
+ */
+export const KV = `
+local function publishChange(kind, revision, created, expires, key, value)
+  call('SPUBLISH', ns .. 'kv', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
+    num(expires > 0 and math.max(1, expires - now) or 0) .. ' ' .. #key .. '\\n' .. key .. value)
 end
 
-local function remove(key, kind)
-  local revision = count('revision')
-  call('HDEL', P .. 'entry', key)
-  call('HDEL', P .. 'values', key)
-  call('ZREM', P .. 'keys', key)
-  call('ZREM', P .. 'expiring', key)
-  call('ZADD', P .. 'gone', revision, kind .. key)
-  call('ZREMRANGEBYRANK', P .. 'gone', 0, -10001)
-  tell(kind, revision, 0, 0, key, '')
+-- kind: d (deleted) or x (expired)
+local function removeEntry(key, kind)
+  local revision = nextNumber('revision')
+  call('HDEL', ns .. 'kv:records', key)
+  call('HDEL', ns .. 'kv:values', key)
+  call('ZREM', ns .. 'kv:keys', key)
+  call('ZREM', ns .. 'kv:expiry', key)
+  call('ZADD', ns .. 'kv:deleted', revision, kind .. key)
+  call('ZREMRANGEBYRANK', ns .. 'kv:deleted', 0, -10001)
+  publishChange(kind, revision, 0, 0, key, '')
 end
 
--- revision, revision of creation, end (0: none); nothing where there is no entry.
-local function find(key)
-  local text = call('HGET', P .. 'entry', key)
+-- revision, revision of creation, end of life (0: none); nil for an unknown key
+local function findEntry(key)
+  local text = call('HGET', ns .. 'kv:records', key)
   if not text then return nil end
   local revision, created, expires = string.match(text, '^(%d+) (%d+) (%d+)$')
   expires = tonumber(expires)
-  if expires > 0 and expires <= us then
-    remove(key, 'x')
+  if expires > 0 and expires <= now then
+    removeEntry(key, 'x')
     return nil
   end
   return tonumber(revision), tonumber(created), expires
 end
 
-local function write(key, revision, created, expires)
-  call('HSET', P .. 'entry', key, num(revision) .. ' ' .. num(created) .. ' ' .. num(expires))
+local function writeRecord(key, revision, created, expires)
+  call('HSET', ns .. 'kv:records', key, num(revision) .. ' ' .. num(created) .. ' ' .. num(expires))
   if expires > 0 then
-    call('ZADD', P .. 'expiring', expires, key)
-    plan('\\nentries', expires)
+    call('ZADD', ns .. 'kv:expiry', expires, key)
+    schedule('\\nkv', expires)
   else
-    call('ZREM', P .. 'expiring', key)
+    call('ZREM', ns .. 'kv:expiry', key)
   end
 end
 
-local function store(key, value, revision, created, expires)
-  write(key, revision, created, expires)
-  call('HSET', P .. 'values', key, value)
-  call('ZADD', P .. 'keys', 0, key)
-  call('ZREM', P .. 'gone', 'd' .. key, 'x' .. key)
-  tell('p', revision, created, expires, key, value)
+local function writeEntry(key, value, revision, created, expires)
+  writeRecord(key, revision, created, expires)
+  call('HSET', ns .. 'kv:values', key, value)
+  call('ZADD', ns .. 'kv:keys', 0, key)
+  call('ZREM', ns .. 'kv:deleted', 'd' .. key, 'x' .. key)
+  publishChange('p', revision, created, expires, key, value)
 end
 
-local function show(key, revision, created, expires)
-  return { key, call('HGET', P .. 'values', key), num(revision), num(created), num(expires > 0 and expires - us or 0) }
+local function entryReply(key, revision, created, expires)
+  return { key, call('HGET', ns .. 'kv:values', key), num(revision), num(created), num(expires > 0 and expires - now or 0) }
 end
 
+-- Removes one step of expired entries. Returns when the next entry expires.
 local function expireEntries()
-  local over = call('ZRANGE', P .. 'expiring', '-inf', us, 'BYSCORE', 'LIMIT', 0, STEP)
-  for _, key in ipairs(over) do remove(key, 'x') end
-  local coming = first(P .. 'expiring')
-  if coming then plan('\\nentries', coming) end
-  return coming
+  local expired = call('ZRANGE', ns .. 'kv:expiry', '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP)
+  for _, key in ipairs(expired) do removeEntry(key, 'x') end
+  local nextAt = firstScore(ns .. 'kv:expiry')
+  if nextAt then schedule('\\nkv', nextAt) end
+  return nextAt
 end
 `;
 
-export const GET = `
-local revision, created, expires = find(ARGV[1])
+/** ARGV: key. */
+export const KV_GET: Script = new Script(
+  ALLOW_OOM,
+  KV,
+  `
+local revision, created, expires = findEntry(ARGV[1])
 if not revision then return false end
-return show(ARGV[1], revision, created, expires)
-`;
+return entryReply(ARGV[1], revision, created, expires)
+`,
+);
 
-/** ARGV: key, value, time to live in ms or '', revision it must have or ''. */
-export const PUT = `
-local key, value, ttl, condition = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local revision, created, expires = find(key)
-if condition and condition ~= (revision or 0) then
+/** ARGV: key, value, time to live in ms or '', required revision or ''. */
+export const KV_PUT: Script = new Script(
+  DENY_OOM,
+  KV,
+  `
+local key, value, ttl, required = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local revision, created, expires = findEntry(key)
+if required and required ~= (revision or 0) then
   if not revision then return { 'conflict' } end
-  return { 'conflict', show(key, revision, created, expires) }
+  return { 'conflict', entryReply(key, revision, created, expires) }
 end
-local given = count('revision')
-store(key, value, given, created or given, ttl and us + math.ceil(ttl * 1000) or 0)
-return { 'stored', num(given), num(created or given) }
-`;
+local newRevision = nextNumber('revision')
+writeEntry(key, value, newRevision, created or newRevision, ttl and now + math.ceil(ttl * 1000) or 0)
+return { 'stored', num(newRevision), num(created or newRevision) }
+`,
+);
 
-/** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each. */
-export const TOUCH = `
+/** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each: touched, lost. */
+export const KV_TOUCH: Script = new Script(
+  ALLOW_OOM,
+  KV,
+  `
 local results = {}
 for i = 1, #ARGV, 3 do
-  local revision, created = find(ARGV[i])
+  local revision, created = findEntry(ARGV[i])
   if not revision or (ARGV[i + 2] ~= '' and created ~= tonumber(ARGV[i + 2])) then
     results[#results + 1] = 'l'
   else
-    write(ARGV[i], revision, created, us + math.ceil(ARGV[i + 1] * 1000))
+    writeRecord(ARGV[i], revision, created, now + math.ceil(ARGV[i + 1] * 1000))
     results[#results + 1] = 't'
   end
 end
 return table.concat(results)
-`;
+`,
+);
 
-/** ARGV: key, revision it must have or ''. */
-export const DELETE = `
-local revision = find(ARGV[1])
+/** ARGV: key, required revision or ''. */
+export const KV_DELETE: Script = new Script(
+  ALLOW_OOM,
+  KV,
+  `
+local revision = findEntry(ARGV[1])
 if not revision then return 'absent' end
 if ARGV[2] ~= '' and revision ~= tonumber(ARGV[2]) then return 'conflict' end
-remove(ARGV[1], 'd')
+removeEntry(ARGV[1], 'd')
 return 'deleted'
-`;
+`,
+);
 
-/** ARGV: where to begin and end, as ZRANGE BYLEX has it, how many. Returns the highest revision, ms to the next end, entries. */
-export const LIST = `
+/** ARGV: first and last key as in ZRANGE BYLEX, limit. Returns the highest revision, ms until an entry expires, the entries. */
+export const KV_LIST: Script = new Script(
+  ALLOW_OOM,
+  KV,
+  `
 local from, to, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local found = {}
 while #found < limit do
   local size = math.min(200, limit - #found)
-  local keys = call('ZRANGE', P .. 'keys', from, to, 'BYLEX', 'LIMIT', 0, size)
+  local keys = call('ZRANGE', ns .. 'kv:keys', from, to, 'BYLEX', 'LIMIT', 0, size)
   for _, key in ipairs(keys) do
-    local revision, created, expires = find(key)
-    if revision then found[#found + 1] = show(key, revision, created, expires) end
+    local revision, created, expires = findEntry(key)
+    if revision then found[#found + 1] = entryReply(key, revision, created, expires) end
   end
   if #keys < size then break end
   from = '(' .. keys[#keys]
 end
-local coming = first(P .. 'expiring')
-return { call('HGET', P .. 'meta', 'revision') or '0', coming and math.ceil((coming - us) / 1000) or -1, found }
-`;
+local nextAt = firstScore(ns .. 'kv:expiry')
+return { call('HGET', ns .. 'counters', 'revision') or '0', nextAt and math.ceil((nextAt - now) / 1000) or -1, found }
+`,
+);
 
-/** ARGV: revision. Returns kind and key, and revision, of what went after it. */
-export const GONE = `
-return call('ZRANGE', P .. 'gone', '(' .. ARGV[1], '+inf', 'BYSCORE', 'WITHSCORES')
-`;
+/** ARGV: revision. Returns kind and key, and revision, of each later deletion. */
+export const KV_DELETED_SINCE: Script = new Script(
+  ALLOW_OOM,
+  `
+return call('ZRANGE', ns .. 'kv:deleted', '(' .. ARGV[1], '+inf', 'BYSCORE', 'WITHSCORES')
+`,
+);

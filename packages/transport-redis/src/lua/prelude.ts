@@ -1,27 +1,29 @@
-/** What every script begins with: names, the clock of the server, the agenda. All times are microseconds. */
+/** The beginning of every script: the key prefix, the server's clock, counters, the schedule of maintenance. */
 
-export const GROUND = `
-local P = KEYS[1]
+/** All times are microseconds unless a name ends in `Ms`. */
+export const PRELUDE = `
+local ns = KEYS[1]
 local call = redis.call
 local time = call('TIME')
-local us = time[1] * 1000000 + time[2]
-local nowMs = math.floor(us / 1000)
+local now = time[1] * 1000000 + time[2]
+local nowMs = math.floor(now / 1000)
+-- The most items that one step of a script touches.
 local STEP = 200
 
 local function num(n) return string.format('%.0f', n) end
 
--- The next number of a counter. Where there is none it begins at the time, so above all that it gave before it was tidied away.
-local function count(counter)
-  call('HSETNX', P .. 'meta', counter, num(us))
-  return call('HINCRBY', P .. 'meta', counter, 1)
+-- The next number of a counter. A missing counter starts at the time, above every number it gave before clean-up removed it.
+local function nextNumber(counter)
+  call('HSETNX', ns .. 'counters', counter, num(now))
+  return call('HINCRBY', ns .. 'counters', counter, 1)
 end
 
--- Has somebody look at a queue (or another thing of the namespace) at a time, unless that is planned for earlier.
-local function plan(name, at)
-  call('ZADD', P .. 'agenda', 'LT', at, name)
+-- Schedules maintenance of a queue ('\\nkv' and '\\nlog' stand for those parts). An earlier time wins.
+local function schedule(name, at)
+  call('ZADD', ns .. 'due', 'LT', at, name)
 end
 
-local function first(key)
+local function firstScore(key)
   return tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 `;

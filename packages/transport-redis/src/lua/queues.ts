@@ -1,20 +1,26 @@
-/** The scripts that consumers and producers live on: send, claim, settle. */
+/** Scripts of the queue operations: send, claim, settle, configure. */
 
-/** ARGV: queue, whether to create it, its settings then, then key, head and body of each message. */
-export const SEND = `
-local Q = ARGV[1]
-local q
-if ARGV[2] == '1' then q = ensure(Q, ARGV[3]) else q = load(Q) end
-if not q then return 'absent' end
-if q.frozen then return 'frozen' end
-q.usedAt = us
+import { QUEUE } from './queue-state.ts';
+import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+
+/** ARGV: queue, whether to create it, settings of a new queue, then key, envelope, body of each message. */
+export const SEND: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  `
+local name = ARGV[1]
+local queue
+if ARGV[2] == '1' then queue = ensure(name, ARGV[3]) else queue = load(name) end
+if not queue then return 'absent' end
+if queue.frozen then return 'frozen' end
+queue.usedAt = now
 local n = (#ARGV - 3) / 3
 local asked = {}
 for i = 1, n do asked[i] = ARGV[3 * i + 1] end
-local known = call('ZMSCORE', P .. 'dedupe:' .. Q, unpack(asked))
-local room = q.maxLength - call('HLEN', P .. 'body:' .. Q) + call('ZCARD', P .. 'dead:' .. Q)
-local now, seen, keys, heads, bodies, ids, results = us, {}, {}, {}, {}, {}, {}
-local untilUs = us + q.dedupeMs * 1000
+local known = call('ZMSCORE', ns .. 'dedupe:' .. name, unpack(asked))
+local room = queue.maxLength - call('HLEN', ns .. 'body:' .. name) + call('ZCARD', ns .. 'dead:' .. name)
+local seen, keys, envelopes, bodies, ids, results = {}, {}, {}, {}, {}, {}
+local windowEnd = now + queue.dedupeMs * 1000
 for i = 1, n do
   local key = asked[i]
   local score = known[i] and tonumber(known[i])
@@ -24,203 +30,229 @@ for i = 1, n do
     results[i] = 'f'
   else
     seen[key] = true
-    ids[#ids + 1] = untilUs
+    ids[#ids + 1] = windowEnd
     ids[#ids + 1] = key
-    -- An id that is not known any more may still be that of a message that is there.
-    keys[#keys + 1] = score and freeKey(q, key) or key
-    heads[#heads + 1] = ARGV[3 * i + 2]
+    -- The window of the id is over, but its message may still exist.
+    keys[#keys + 1] = score and unusedKey(queue, key) or key
+    envelopes[#envelopes + 1] = ARGV[3 * i + 2]
     bodies[#bodies + 1] = ARGV[3 * i + 3]
     results[i] = 's'
   end
 end
 if #keys > 0 then
-  call('ZADD', P .. 'dedupe:' .. Q, unpack(ids))
-  later(q, untilUs)
-  intake(q, keys, heads, bodies)
-  q.sent = q.sent + #keys
+  call('ZADD', ns .. 'dedupe:' .. name, unpack(ids))
+  dueBy(queue, windowEnd)
+  insert(queue, keys, envelopes, bodies)
+  queue.sent = queue.sent + #keys
 end
-save(q)
-if q.freed > 0 then wake(Q, q.freed) end
+saveAndWake(queue)
 return table.concat(results)
-`;
+`,
+);
 
 /**
- * ARGV: queue, how many, consumer, process (waits where it is not empty), number of the claim. Returns the settings that a
- * waiting process needs, when to look again, and the deliveries.
+ * ARGV: queue, max, consumer, process (registered as waiting unless empty), claim id. Returns lease ms, ms to the next due
+ * message or -1, expireIdleMs, pending backfills, messages left, then six values a delivery.
  */
-export const CLAIM = `
-local Q, wanted, consumer, process, claim = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local function await()
+export const CLAIM: Script = new Script(
+  ALLOW_OOM,
+  QUEUE,
+  `
+local name, max, consumer, process, claimId = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local function registerWaiting()
   if process == '' then return end
-  call('ZADD', P .. 'waiting:' .. Q, us, process)
-  call('PEXPIRE', P .. 'waiting:' .. Q, 600000)
-  call('ZADD', P .. 'awaited', us, Q)
-  call('ZREMRANGEBYSCORE', P .. 'awaited', '-inf', num(us - 600000000))
-  call('PEXPIRE', P .. 'awaited', 600000)
+  call('ZADD', ns .. 'waiting:' .. name, now, process)
+  call('PEXPIRE', ns .. 'waiting:' .. name, 600000)
+  call('ZADD', ns .. 'waiting-queues', now, name)
+  call('ZREMRANGEBYSCORE', ns .. 'waiting-queues', '-inf', num(now - 600000000))
+  call('PEXPIRE', ns .. 'waiting-queues', 600000)
 end
-local q = load(Q)
-if not q then
-  await()
+local queue = load(name)
+if not queue then
+  registerWaiting()
   return { 0, -1, -1, 0, 0 }
 end
-q.usedAt = us
-bring(q)
-local leaseUs = q.leaseMs * 1000
+queue.usedAt = now
+promoteDue(queue)
+local leaseUs = queue.leaseMs * 1000
 local out = { 0, 0, 0, 0, 0 }
 local taken, bytes, size = 0, 0, 4
--- What history is still to bring comes first.
-if q.copying > 0 then wanted = 0 end
-while taken < wanted and bytes < 4194304 do
-  local popped = call('ZPOPMIN', P .. 'ready:' .. Q, math.min(size, wanted - taken))
+-- Backfilled events precede the messages in the queue.
+if queue.backfills > 0 then max = 0 end
+while taken < max and bytes < 4194304 do
+  local popped = call('ZPOPMIN', ns .. 'ready:' .. name, math.min(size, max - taken))
   local n = #popped / 2
   if n == 0 then break end
   size = math.min(size * 4, 128)
   local keys = {}
   for i = 1, n do keys[i] = popped[2 * i - 1] end
-  local heads = call('HMGET', P .. 'head:' .. Q, unpack(keys))
-  local bodies = call('HMGET', P .. 'body:' .. Q, unpack(keys))
-  local tries = call('HMGET', P .. 'tries:' .. Q, unpack(keys))
-  local token = places(q, n) - 1
+  local envelopes = call('HMGET', ns .. 'envelope:' .. name, unpack(keys))
+  local bodies = call('HMGET', ns .. 'body:' .. name, unpack(keys))
+  local attempts = call('HMGET', ns .. 'attempts:' .. name, unpack(keys))
+  local token = nextSequence(queue, n) - 1
   local leased, leases = {}, {}
   for i = 1, n do
-    local key, head = keys[i], heads[i]
-    local _, m, ttl = parse(head)
-    local attempts = attemptsOf(tries[i])
+    local key, envelope = keys[i], envelopes[i]
+    local _, m, ttl = parse(envelope)
+    local ended = attemptCount(attempts[i])
     local expires = 0
     if ttl then
-      expires = tonumber(call('ZSCORE', P .. 'expiry:' .. Q, key) or 0)
-      call('ZREM', P .. 'expiry:' .. Q, key)
+      expires = tonumber(call('ZSCORE', ns .. 'ttl:' .. name, key) or 0)
+      call('ZREM', ns .. 'ttl:' .. name, key)
     end
-    if expires > 0 and expires <= us then
-      expire(q, key)
-    elseif attempts >= (m > 0 and m or q.maxAttempts) then
-      bury(q, key, expires, 'attempts used up')
+    if expires > 0 and expires <= now then
+      expire(queue, key)
+    elseif ended >= (m > 0 and m or queue.maxAttempts) then
+      bury(queue, key, expires, 'attempts used up')
     else
       taken = taken + 1
       bytes = bytes + #bodies[i]
-      leased[#leased + 1] = us + leaseUs + taken
+      leased[#leased + 1] = now + leaseUs + taken
       leased[#leased + 1] = key
       leases[#leases + 1] = key
-      leases[#leases + 1] = num(token + i) .. ' ' .. num(tonumber(popped[2 * i])) .. ' ' .. num(expires) .. ' ' .. claim .. ' ' .. consumer
+      leases[#leases + 1] = num(token + i) .. ' ' .. num(tonumber(popped[2 * i])) .. ' ' .. num(expires) .. ' ' .. claimId .. ' ' .. consumer
       out[#out + 1] = key
       out[#out + 1] = num(token + i)
-      out[#out + 1] = attempts + 1
-      out[#out + 1] = expires > 0 and num(expires - us) or ''
-      out[#out + 1] = head
+      out[#out + 1] = ended + 1
+      out[#out + 1] = expires > 0 and num(expires - now) or ''
+      out[#out + 1] = envelope
       out[#out + 1] = bodies[i]
     end
   end
   if #leased > 0 then
-    call('ZADD', P .. 'leased:' .. Q, unpack(leased))
-    call('HSET', P .. 'lease:' .. Q, unpack(leases))
+    call('ZADD', ns .. 'leased:' .. name, unpack(leased))
+    call('HSET', ns .. 'lease-info:' .. name, unpack(leases))
   end
 end
 if taken > 0 then
-  later(q, us + leaseUs + 1)
-  -- Its end may come before the next look at the agenda.
-  if q.leaseMs < 2000 then q.hint = true end
+  dueBy(queue, now + leaseUs + 1)
+  -- A short lease may expire before maintenance runs, so a waiting process must plan for it.
+  if queue.leaseMs < 2000 then queue.isDueEarlier = true end
 end
-local left = call('ZCARD', P .. 'ready:' .. Q)
-local look = -1
-if q.copying > 0 or (taken < wanted and left == 0) then
-  await()
-  local due = math.min(first(P .. 'delayed:' .. Q) or math.huge, first(P .. 'leased:' .. Q) or math.huge)
-  if due < math.huge then look = math.max(0, math.ceil((due - us) / 1000)) end
+local left = call('ZCARD', ns .. 'ready:' .. name)
+local nextDueMs = -1
+if queue.backfills > 0 or (taken < max and left == 0) then
+  registerWaiting()
+  local due = math.min(firstScore(ns .. 'delayed:' .. name) or math.huge, firstScore(ns .. 'leased:' .. name) or math.huge)
+  if due < math.huge then nextDueMs = math.max(0, math.ceil((due - now) / 1000)) end
 elseif left > 0 then
-  wake(Q, left)
+  wake(name, left)
 end
-save(q)
-out[1], out[2], out[3], out[4], out[5] = q.leaseMs, look, q.expireIdleMs, q.copying, q.copying > 0 and 0 or left
+save(queue)
+out[1], out[2], out[3], out[4] = queue.leaseMs, nextDueMs, queue.expireIdleMs, queue.backfills
+out[5] = queue.backfills > 0 and 0 or left
 return out
-`;
+`,
+);
 
-/** ARGV: queue, then key, token, action, delay in ms and reason of each. Returns a letter each, and the length of the lease. */
-export const SETTLE = `
-local Q = ARGV[1]
-local q = load(Q)
+/** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
+export const SETTLE: Script = new Script(
+  ALLOW_OOM,
+  QUEUE,
+  `
+local name = ARGV[1]
+local queue = load(name)
 local n = (#ARGV - 1) / 5
 local results = {}
-if not q then
+if not queue then
   for i = 1, n do results[i] = 'l' end
   return { table.concat(results), 0 }
 end
 local keys = {}
 for i = 1, n do keys[i] = ARGV[5 * i - 3] end
-local leases = call('HMGET', P .. 'lease:' .. Q, unpack(keys))
-local ends = call('ZMSCORE', P .. 'leased:' .. Q, unpack(keys))
-local acked, seen = {}, {}
+local leases = call('HMGET', ns .. 'lease-info:' .. name, unpack(keys))
+local ends = call('ZMSCORE', ns .. 'leased:' .. name, unpack(keys))
+local settled, acked, isSettled = {}, {}, {}
 for i = 1, n do
   local key, token, action = keys[i], ARGV[5 * i - 2], ARGV[5 * i - 1]
-  local delay, reason = tonumber(ARGV[5 * i]), ARGV[5 * i + 1]
+  local delayMs, reason = tonumber(ARGV[5 * i]), ARGV[5 * i + 1]
   local lease = leases[i]
-  local held, score, expires, _, consumer
-  if lease and not seen[key] then held, score, expires, _, consumer = readLease(lease) end
-  if held ~= token or not ends[i] or tonumber(ends[i]) <= us then
+  local current, score, expires, _, consumer
+  if lease and not isSettled[key] then current, score, expires, _, consumer = readLease(lease) end
+  if current ~= token or not ends[i] or tonumber(ends[i]) <= now then
     results[i] = 'l'
   elseif action == 'extend' then
-    call('ZADD', P .. 'leased:' .. Q, us + q.leaseMs * 1000 + i, key)
-    later(q, us + q.leaseMs * 1000)
+    call('ZADD', ns .. 'leased:' .. name, now + queue.leaseMs * 1000 + i, key)
+    dueBy(queue, now + queue.leaseMs * 1000)
     results[i] = 'd'
   else
     results[i] = 'd'
-    seen[key] = true
-    acked[#acked + 1] = key
+    isSettled[key] = true
+    settled[#settled + 1] = key
     if action == 'ack' then
-      q.done = q.done + 1
+      queue.done = queue.done + 1
+      acked[#acked + 1] = key
     else
-      call('ZREM', P .. 'leased:' .. Q, key)
+      call('ZREM', ns .. 'leased:' .. name, key)
       if action == 'release' then
-        back(q, key, score, expires, 0)
+        requeue(queue, key, score, expires, 0)
       elseif action == 'reject' then
-        endAttempt(q, key, 'reject', string.sub(reason, 2), consumer)
-        bury(q, key, expires, reason == '' and 'rejected' or string.sub(reason, 2))
+        recordAttempt(queue, key, 'reject', string.sub(reason, 2), consumer)
+        bury(queue, key, expires, reason == '' and 'rejected' or string.sub(reason, 2))
       else
-        local attempts = endAttempt(q, key, 'retry', string.sub(reason, 2), consumer)
-        if attempts >= maxAttempts(q, key) then
-          bury(q, key, expires, reason == '' and 'attempts used up' or string.sub(reason, 2))
+        local attempts = recordAttempt(queue, key, 'retry', string.sub(reason, 2), consumer)
+        if attempts >= maxAttempts(queue, key) then
+          bury(queue, key, expires, reason == '' and 'attempts used up' or string.sub(reason, 2))
         else
-          back(q, key, score, expires, delay)
+          requeue(queue, key, score, expires, delayMs)
         end
       end
-      seen[key] = 'kept'
     end
   end
 end
+if #settled > 0 then call('HDEL', ns .. 'lease-info:' .. name, unpack(settled)) end
 if #acked > 0 then
-  call('HDEL', P .. 'lease:' .. Q, unpack(acked))
-  local gone = {}
-  for _, key in ipairs(acked) do if seen[key] == true then gone[#gone + 1] = key end end
-  if #gone > 0 then
-    call('ZREM', P .. 'leased:' .. Q, unpack(gone))
-    call('HDEL', P .. 'head:' .. Q, unpack(gone))
-    call('HDEL', P .. 'body:' .. Q, unpack(gone))
-    call('HDEL', P .. 'tries:' .. Q, unpack(gone))
-    if hasLanes(q) then for _, key in ipairs(gone) do unlane(q, key) end end
-  end
+  call('ZREM', ns .. 'leased:' .. name, unpack(acked))
+  call('HDEL', ns .. 'envelope:' .. name, unpack(acked))
+  call('HDEL', ns .. 'body:' .. name, unpack(acked))
+  call('HDEL', ns .. 'attempts:' .. name, unpack(acked))
+  if hasGroups(queue) then for _, key in ipairs(acked) do removeFromGroup(queue, key) end end
 end
-q.usedAt = us
-save(q)
-if q.freed > 0 then wake(Q, q.freed) end
-return { table.concat(results), q.leaseMs }
-`;
+queue.usedAt = now
+saveAndWake(queue)
+return { table.concat(results), queue.leaseMs }
+`,
+);
 
-/** ARGV: queue, id of a claim whose answer was lost: nobody knows of its leases. They were given last, if at all. */
-export const UNDO_CLAIM = `
-local Q, claim = ARGV[1], ARGV[2]
-local q = load(Q)
-if not q then return 0 end
-local keys = call('ZRANGE', P .. 'leased:' .. Q, -1000, -1)
+/** ARGV: queue, id of a claim whose reply was lost. Releases its leases, which are among the newest. */
+export const UNDO_CLAIM: Script = new Script(
+  ALLOW_OOM,
+  QUEUE,
+  `
+local name, claimId = ARGV[1], ARGV[2]
+local queue = load(name)
+if not queue then return 0 end
+local keys = call('ZRANGE', ns .. 'leased:' .. name, -1000, -1)
 if #keys == 0 then return 0 end
-local leases = call('HMGET', P .. 'lease:' .. Q, unpack(keys))
+local leases = call('HMGET', ns .. 'lease-info:' .. name, unpack(keys))
 for i, key in ipairs(keys) do
-  local _, score, expires, own = readLease(leases[i])
-  if own == claim then
-    call('ZREM', P .. 'leased:' .. Q, key)
-    call('HDEL', P .. 'lease:' .. Q, key)
-    back(q, key, score, expires, 0)
+  local _, score, expires, ownClaimId = readLease(leases[i])
+  if ownClaimId == claimId then
+    call('ZREM', ns .. 'leased:' .. name, key)
+    call('HDEL', ns .. 'lease-info:' .. name, key)
+    requeue(queue, key, score, expires, 0)
   end
 end
-save(q)
-if q.freed > 0 then wake(Q, q.freed) end
+saveAndWake(queue)
 return 1
-`;
+`,
+);
+
+/** ARGV: queue, settings of a new queue, then name and value of each setting to change. */
+export const CONFIGURE: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  `
+local name = ARGV[1]
+local queue = ensure(name, ARGV[2])
+if #ARGV > 2 then
+  local settings = {}
+  for i = 3, #ARGV do settings[#settings + 1] = ARGV[i] end
+  call('HSET', ns .. 'queue:' .. name, unpack(settings))
+end
+queue.usedAt = now
+save(queue)
+schedule(name, now)
+return 1
+`,
+);

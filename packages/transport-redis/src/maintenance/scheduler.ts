@@ -1,48 +1,52 @@
-/** Doing what has to be done though nobody asks: each process looks now and then, and whoever comes first does it. */
+/** Schedules maintenance: every process runs it at times, and the first one to run does what is due. */
 
 import { BusbarError, newId } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { FORMAT } from '../connection/store-header.ts';
+import type { KvWatches } from '../kv/watch.ts';
+import { MAINTAIN } from '../lua/maintenance.ts';
+import { toLuaNumber } from '../lua/number.ts';
 import type { Settings } from '../options.ts';
+import type { WaitingRoom } from '../queues/pending-receives.ts';
+import type { Backfill } from '../topics/backfill.ts';
+import type { Cursors } from '../topics/cursors.ts';
 
-/** A look takes the server 20 µs. */
-const LOOK_MS = 1_000;
-const IDLE_LOOK_MS = 5_000;
-/** All processes together look about this often at what is planned. */
-const SHARE_MS = 25;
+/** A run without due work takes the server 20 µs. */
+const PAUSE_MS = 1_000;
+/** For a process without a pending receive, cursor or watch. */
+const IDLE_PAUSE_MS = 5_000;
+/** The processes of a namespace together run about this often while work is planned. */
+const SHARED_PAUSE_MS = 25;
 
-/** What the keeper is told and tells. */
-export interface Keeping {
-  /** Whether somebody waits here for what is to come. */
-  isWanted(): boolean;
-  /** Whether somebody watches entries here: their end is told in time then. */
-  isWatching(): boolean;
-  /** This was the last event of the log. */
-  onLog(id: string): void;
-  /** A queue has history of a binding that is not copied yet. */
-  onCopying(queue: string): void;
+/** The store, and what depends on its maintenance in this process. */
+export interface SchedulerTargets {
+  readonly waiting: WaitingRoom;
+  readonly cursors: Cursors;
+  readonly watches: KvWatches;
+  readonly backfill: Backfill;
+  readonly incarnation: string;
 }
 
-export class Keeper {
-  readonly #link: Link;
+type Reply = [expiryMs: number, isMore: number, last: Buffer, dueMs: number, processes: number, ...queues: Buffer[]];
+
+export class Scheduler {
+  readonly #client: ReconnectingClient;
   readonly #settings: Settings;
-  readonly #keeping: Keeping;
-  readonly #id = newId();
+  readonly #targets: SchedulerTargets;
+  readonly #process = newId();
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #isBusy = false;
+  #isRunning = false;
   #isClosed = false;
 
-  constructor(link: Link, settings: Settings, keeping: Keeping) {
-    this.#link = link;
+  constructor(client: ReconnectingClient, settings: Settings, targets: SchedulerTargets) {
+    this.#client = client;
     this.#settings = settings;
-    this.#keeping = keeping;
-    this.#arm(IDLE_LOOK_MS);
-  }
-
-  /** Somebody began to wait or to watch, or an entry ends in `ms`. */
-  reschedule(ms: number = LOOK_MS): void {
-    this.#arm(Math.min(ms, LOOK_MS));
+    this.#targets = targets;
+    targets.waiting.onChange(() => this.#runWithin(PAUSE_MS));
+    targets.cursors.onOpen(() => this.#runWithin(PAUSE_MS));
+    targets.watches.onExpiry((ms) => this.#runWithin(Math.min(ms, PAUSE_MS)));
+    this.#runWithin(IDLE_PAUSE_MS);
   }
 
   close(): void {
@@ -50,56 +54,55 @@ export class Keeper {
     clearTimeout(this.#timer);
   }
 
-  #arm(ms: number): void {
+  #runWithin(ms: number): void {
     const at = performance.now() + ms;
-    if (this.#isClosed || this.#isBusy || this.#timerAt <= at) return;
+    if (this.#isClosed || this.#isRunning || this.#timerAt <= at) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    this.#timer = setTimeout(() => void this.#tick(), Math.ceil(ms));
+    this.#timer = setTimeout(() => void this.#run(), Math.ceil(ms));
     this.#timer.unref();
   }
 
-  async #tick(): Promise<void> {
-    this.#isBusy = true;
-    let pause = LOOK_MS;
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    let pauseMs = PAUSE_MS;
     try {
-      pause = await this.#look();
+      pauseMs = await this.#maintain();
     } catch (error) {
       if (!this.#isClosed && error instanceof BusbarError) this.#settings.onError(error);
     }
-    this.#isBusy = false;
+    this.#isRunning = false;
     this.#timerAt = Number.POSITIVE_INFINITY;
-    this.#arm(pause);
+    this.#runWithin(pauseMs);
   }
 
-  /** Does what is due. When to look again. */
-  async #look(): Promise<number> {
+  /** Does what is due. Returns the pause until the next run. */
+  async #maintain(): Promise<number> {
     const { maxEvents, maxBytes, maxAgeMs } = this.#settings.retention;
+    const args = [
+      ...[maxEvents, maxBytes, maxAgeMs].map(toLuaNumber),
+      this.#process,
+      FORMAT,
+      this.#targets.incarnation,
+    ];
     for (;;) {
-      const bounds = { deadline: performance.now() + LOOK_MS, repeat: true };
-      const args = [...[maxEvents, maxBytes, maxAgeMs].map(boundless), this.#id];
-      const reply = (await this.#link.run(SCRIPTS.tick, args, bounds)) as Reply;
-      const [entryMs, more, last, plannedMs, keepers, ...copying] = reply;
-      this.#keeping.onLog(String(last));
-      for (const queue of copying) this.#keeping.onCopying(queue.toString());
-      if (more === 0 || this.#isClosed) return this.#pause(entryMs, plannedMs, keepers);
+      const options = { deadline: performance.now() + PAUSE_MS, repeat: true };
+      const reply = (await this.#client.run(MAINTAIN, args, options)) as Reply;
+      const [expiryMs, isMore, last, dueMs, processes, ...queues] = reply;
+      this.#targets.cursors.advance(String(last));
+      for (const queue of queues) void this.#targets.backfill.run(queue.toString());
+      if (isMore === 0 || this.#isClosed) return this.#pause(expiryMs, dueMs, processes);
     }
   }
 
-  /** The fewer look, the closer each keeps to what is planned; many come at different moments by themselves. */
-  #pause(entryMs: number, plannedMs: number, keepers: number): number {
-    if (!this.#keeping.isWanted()) return IDLE_LOOK_MS;
+  /** With few processes each runs close to the time when work is due; many share the runs by random pauses. */
+  #pause(expiryMs: number, dueMs: number, processes: number): number {
+    const { waiting, cursors, watches } = this.#targets;
+    if (waiting.size === 0 && watches.isEmpty && cursors.isEmpty) return IDLE_PAUSE_MS;
     const jitter = Math.random() * 20;
-    const share = keepers * SHARE_MS * (0.5 + Math.random());
-    const planned = plannedMs < 0 ? LOOK_MS : Math.max(plannedMs + 1 + jitter, share);
-    const ending = !this.#keeping.isWatching() || entryMs < 0 ? LOOK_MS : entryMs + 1 + jitter;
-    return Math.min(LOOK_MS, planned, ending);
+    const share = processes * SHARED_PAUSE_MS * (0.5 + Math.random());
+    const due = dueMs < 0 ? PAUSE_MS : Math.max(dueMs + 1 + jitter, share);
+    const expiry = watches.isEmpty || expiryMs < 0 ? PAUSE_MS : expiryMs + 1 + jitter;
+    return Math.min(PAUSE_MS, due, expiry);
   }
-}
-
-type Reply = [entryMs: number, more: number, last: Buffer, plannedMs: number, keepers: number, ...copying: Buffer[]];
-
-/** Lua reads no Infinity. */
-export function boundless(value: number): number {
-  return value === Number.POSITIVE_INFINITY ? Number.MAX_SAFE_INTEGER : value;
 }

@@ -1,8 +1,8 @@
-/** One claim: asking a queue for messages, and reading what comes. */
+/** Claims messages of a queue. */
 
 import type { Delivery } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { CLAIM, UNDO_CLAIM } from '../lua/queues.ts';
 import { toReceipt } from './receipt.ts';
 import { toMessage } from './stored-message.ts';
 
@@ -33,9 +33,12 @@ export interface Claimed {
 type Reply = [leaseMs: number, look: number, expireIdle: number, copying: number, left: number, ...rest: unknown[]];
 
 /** Takes messages. A claim whose answer was lost is undone, then its error is thrown. */
-export async function claim(link: Link, { queue, wanted, consumer, process, id }: Claim): Promise<Claimed> {
+export async function claim(
+  link: ReconnectingClient,
+  { queue, wanted, consumer, process, id }: Claim,
+): Promise<Claimed> {
   const bounds = { deadline: Number.POSITIVE_INFINITY, repeat: false };
-  const reply = await link.run(SCRIPTS.claim, [queue, wanted, consumer ?? '', process, id], bounds);
+  const reply = await link.run(CLAIM, [queue, wanted, consumer ?? '', process, id], bounds);
   const [leaseMs, look, idle, copying, left, ...rest] = reply as Reply;
   const deliveries: Delivery[] = [];
   for (let index = 0; index < rest.length; index += 6) deliveries.push(toDelivery(queue, rest, index, leaseMs));
@@ -49,8 +52,8 @@ export async function claim(link: Link, { queue, wanted, consumer, process, id }
 }
 
 /** Gives back what a claim took whose answer was lost. */
-export async function undoClaim(link: Link, queue: string, id: string): Promise<void> {
-  await link.run(SCRIPTS.undoClaim, [queue, id], { deadline: Number.POSITIVE_INFINITY, repeat: true });
+export async function undoClaim(link: ReconnectingClient, queue: string, id: string): Promise<void> {
+  await link.run(UNDO_CLAIM, [queue, id], { deadline: Number.POSITIVE_INFINITY, repeat: true });
 }
 
 function toDelivery(queue: string, reply: readonly unknown[], at: number, leaseMs: number): Delivery {

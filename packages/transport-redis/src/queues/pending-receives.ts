@@ -2,8 +2,7 @@
 
 import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import { BusbarError, type Delivery, newId } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import type { Turn } from '../connection/tick-batcher.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
 import { type Claimed, claim, undoClaim } from './claim.ts';
 import { Alarms } from './deadline-queue.ts';
 import { type Waiter, WaitingLine } from './queue-receivers.ts';
@@ -15,8 +14,7 @@ const MAX_CLAIM = 1000;
 const REGISTER_AGAIN_MS = 300_000;
 
 export class WaitingRoom {
-  readonly #link: Link;
-  readonly #turn: Turn;
+  readonly #link: ReconnectingClient;
   readonly #settler: Settler;
   /** Brings in the history that bindings of a queue are still to bring. */
   readonly #copy: (queue: string) => Promise<void>;
@@ -29,19 +27,22 @@ export class WaitingRoom {
   #isHung = false;
   #claims = 0;
 
-  constructor(link: Link, turn: Turn, settler: Settler, copy: (queue: string) => Promise<void>) {
+  constructor(link: ReconnectingClient, settler: Settler, copy: (queue: string) => Promise<void>) {
     this.#link = link;
-    this.#turn = turn;
     this.#settler = settler;
     this.#copy = copy;
-    link.onReturn(() => {
+    link.onReconnect(() => {
       for (const queue of this.#lines.keys()) this.#look(queue);
     });
   }
 
   /** Whether anybody waits. */
-  get isEmpty(): boolean {
-    return this.#lines.size === 0;
+  #ls: (() => void)[] = [];
+  get size(): number {
+    return this.#lines.size;
+  }
+  onChange(l: () => void): void {
+    this.#ls.push(l);
   }
 
   receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
@@ -49,7 +50,8 @@ export class WaitingRoom {
       const deadline = performance.now() + wanted.waitMs;
       const waiter: Waiter = { queue, wanted, context, deadline, resolve, reject, isWaiting: false, isOver: false };
       this.#lineOf(queue).waiters.add(waiter);
-      this.#turn.add(`claim ${queue}`, queue, () => this.#look(queue));
+      for (const l of this.#ls) l();
+      this.#link.atEndOfTurn(() => this.#look(queue));
     });
   }
 
@@ -112,7 +114,7 @@ export class WaitingRoom {
 
   /** From now on this process hears when it is woken. */
   async #hang(): Promise<void> {
-    this.#bell ??= this.#link.ears.listen(`bell:${this.#process}`, (queue) => this.#rung(queue.toString()));
+    this.#bell ??= this.#link.channels.subscribe(`wakeup:${this.#process}`, (queue) => this.#rung(queue.toString()));
     await this.#bell;
     this.#isHung = true;
   }

@@ -1,126 +1,87 @@
-/** Sending: what is sent to one queue in one turn travels in one script. */
+/** Sends messages. The sends of one turn to one queue share a script. */
 
-import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { type CallContext, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
 import { BusbarError, type SendResult } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import type { Turn } from '../connection/tick-batcher.ts';
-import { toRedisError } from '../errors.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
-import { NEW_QUEUE } from './queue-settings.ts';
-import { type Content, toContent } from './stored-message.ts';
+import { toFailures } from '../errors.ts';
+import { chunksOf } from '../lua/chunks.ts';
+import { SEND } from '../lua/queues.ts';
+import { NEW_QUEUE } from './settings.ts';
+import { type StoredMessage, toStoredMessage } from './stored-message.ts';
 
-/** What one script takes at most. */
-const MAX_MESSAGES = 256;
-const MAX_BYTES = 1_048_576;
-
-interface Sending {
+interface SendItem {
+  readonly queue: string;
+  readonly create: boolean;
   readonly id: string;
-  readonly content: Content;
-  readonly deadline: number;
-  readonly done: (result: SendResult) => void;
-  readonly refuse: (error: BusbarError) => void;
+  readonly stored: StoredMessage;
 }
 
-/** Sends messages. Each call gets its own results; none fails for another's fault. */
 export class Sender {
-  readonly #link: Link;
-  readonly #turn: Turn;
+  readonly #client: ReconnectingClient;
+  readonly #batcher: TickBatcher<SendItem, SendResult>;
 
-  constructor(link: Link, turn: Turn) {
-    this.#link = link;
-    this.#turn = turn;
+  constructor(client: ReconnectingClient) {
+    this.#client = client;
+    this.#batcher = new TickBatcher({
+      run: (_, items, deadline) => this.#sendAll(items, deadline),
+      schedule: (flush) => client.atEndOfTurn(flush),
+    });
   }
 
-  send(
+  /** Without messages it creates the queue, or rejects if the queue is unknown or frozen. */
+  async send(
     queue: string,
     messages: readonly PreparedMessage[],
     create: boolean,
     { deadline }: CallContext,
   ): Promise<SendResult[]> {
-    if (messages.length === 0) return this.#touch(queue, create, deadline);
-    return new Promise((resolve, reject) => {
-      const results: SendResult[] = new Array(messages.length);
-      let left = messages.length;
-      const flush = (items: Sending[]): void => this.#flush(queue, create, items);
-      for (const [index, message] of messages.entries()) {
-        const done = (result: SendResult): void => {
-          results[index] = result;
-          left -= 1;
-          if (left === 0) resolve(results);
-        };
-        const sending = { id: message.id, content: toContent(message), deadline, done, refuse: reject };
-        this.#turn.add(`send ${create} ${queue}`, sending, flush);
-      }
-    });
+    if (messages.length === 0) return this.#sendChunk({ queue, create }, [], deadline);
+    const items = messages.map((message) => ({ queue, create, id: message.id, stored: toStoredMessage(message) }));
+    return [...(await this.#batcher.call(`${create} ${queue}`, items, deadline))];
   }
 
-  /** A batch of none creates the queue, or finds that it is not there or frozen. */
-  async #touch(queue: string, create: boolean, deadline: number): Promise<SendResult[]> {
-    const args = [queue, create ? 1 : 0, NEW_QUEUE];
-    const reply = await this.#link.run(SCRIPTS.send, args, { deadline, repeat: true });
-    const refusal = refusalOf(String(reply), queue);
-    if (refusal !== undefined) throw refusal;
-    return [];
+  async #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {
+    const [target] = items;
+    if (target === undefined) return [];
+    const chunks = chunksOf(items, ({ stored }) => stored.body.byteLength);
+    return (await Promise.all(chunks.map((chunk) => this.#sendChunk(target, chunk, deadline)))).flat();
   }
 
-  #flush(queue: string, create: boolean, items: readonly Sending[]): void {
-    for (let from = 0; from < items.length; ) {
-      let to = from;
-      for (let bytes = 0; to < items.length && to - from < MAX_MESSAGES && bytes < MAX_BYTES; to += 1) {
-        bytes += items[to]?.content.body.byteLength ?? 0;
-      }
-      this.#store(queue, create, items.slice(from, to));
-      from = to;
-    }
-  }
-
-  /** Sending again is safe: ids that are stored are known. A lost answer is so asked for again, and then `duplicate` means stored. */
-  #store(queue: string, create: boolean, items: readonly Sending[]): void {
+  /** Repeating is safe, since the server knows the ids it has stored. After a repeat `duplicate` therefore means stored. */
+  async #sendChunk(
+    { queue, create }: Pick<SendItem, 'queue' | 'create'>,
+    items: readonly SendItem[],
+    deadline: number,
+  ): Promise<SendResult[]> {
     const args: Argument[] = [queue, create ? 1 : 0, NEW_QUEUE];
-    let deadline = 0;
-    for (const { content, deadline: own } of items) {
-      args.push(content.key, content.head, content.body);
-      deadline = Math.max(deadline, own);
-    }
+    for (const { stored } of items) args.push(stored.key, stored.envelope, stored.body);
     let isRepeated = false;
     const onRepeat = (): void => {
       isRepeated = true;
     };
-    this.#link.run(SCRIPTS.send, args, { deadline, repeat: true, onRepeat }).then(
-      (reply) => settleAll(items, queue, isRepeated ? String(reply).replaceAll('d', 's') : String(reply)),
-      (error: unknown) => failAll(items, toRedisError(error)),
-    );
-  }
-}
-
-function settleAll(items: readonly Sending[], queue: string, letters: string): void {
-  const refusal = refusalOf(letters, queue);
-  for (const [index, { id, done, refuse }] of items.entries()) {
-    if (refusal !== undefined) refuse(refusal);
-    else if (letters[index] === 's') done({ id, status: 'stored' });
-    else if (letters[index] === 'd') done({ id, status: 'duplicate' });
-    else done({ id, status: 'failed', error: full(queue) });
-  }
-}
-
-function failAll(items: readonly Sending[], error: BusbarError): void {
-  for (const { id, done, refuse } of items) {
-    if (error.code === 'UNAVAILABLE' || error.code === 'CLOSED') refuse(error);
-    else done({ id, status: error.outcome, error });
-  }
-}
-
-function refusalOf(reply: string, queue: string): BusbarError | undefined {
-  if (reply === 'absent') {
-    return new BusbarError('NOT_FOUND', `there is no queue ${queue}`, {
-      hint: 'Look at the name, or create it first.',
+    let letters: string;
+    try {
+      letters = String(await this.#client.run(SEND, args, { deadline, repeat: true, onRepeat }));
+    } catch (error) {
+      if (items.length === 0) throw error;
+      return toFailures(items, error);
+    }
+    checkAccepted(letters, queue);
+    return items.map(({ id }, index) => {
+      if (letters[index] === 'f') return { id, status: 'failed', error: full(queue) };
+      return { id, status: letters[index] === 's' || isRepeated ? 'stored' : 'duplicate' };
     });
   }
-  if (reply === 'frozen') {
-    return new BusbarError('CONFLICT', `queue ${queue} is frozen`, { hint: 'It takes no messages for now.' });
+}
+
+function checkAccepted(reply: string, queue: string): void {
+  if (reply === 'absent') {
+    throw new BusbarError('NOT_FOUND', `unknown queue ${queue}`, { hint: 'Check the name, or create it first.' });
   }
-  return undefined;
+  if (reply === 'frozen') {
+    throw new BusbarError('CONFLICT', `queue ${queue} is frozen`, { hint: 'Unfreeze it before sending.' });
+  }
 }
 
 function full(queue: string): BusbarError {

@@ -1,75 +1,70 @@
-/** The history that a new binding brings into its queue: copied in bounded steps, by whoever finds it undone. */
+/** Copies earlier events into the queue of a new binding, in bounded steps. Any process continues an unfinished backfill. */
 
 import { matchTopic } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
-import type { Bindings, KnownBinding } from './bindings.ts';
-import { toLuaPattern } from './lua-pattern.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
+import type { Argument } from '../connection/connection.ts';
+import type { Script } from '../lua/script.ts';
+import { BACKFILL, PENDING_BACKFILLS } from '../lua/topics.ts';
+import type { Bindings, StoredBinding } from './bindings.ts';
+import { readLog } from './event-log.ts';
 import { compareIds } from './position.ts';
 
-/** Events that one step copies at most. */
+/** Events of one step. */
 const STEP = 100;
 /** How long a step may wait for the server. */
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
-export class History {
-  readonly #link: Link;
+export class Backfill {
+  readonly #client: ReconnectingClient;
   readonly #bindings: Bindings;
-  readonly #copying = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, Promise<void>>();
 
-  constructor(link: Link, bindings: Bindings) {
-    this.#link = link;
+  constructor(client: ReconnectingClient, bindings: Bindings) {
+    this.#client = client;
     this.#bindings = bindings;
   }
 
-  /** Copies what is to be copied into a queue; resolves when that is over. Should it fail, somebody goes on with it. */
-  copy(queue: string): Promise<void> {
-    const copying = this.#copying.get(queue);
-    if (copying !== undefined) return copying;
-    const begun = this.#copyAll(queue)
+  /** Resolves when the pending backfills of a queue are done or have failed; maintenance continues a failed one. */
+  run(queue: string): Promise<void> {
+    const running = this.#running.get(queue);
+    if (running !== undefined) return running;
+    const started = this.#copyAll(queue)
       .catch(() => undefined)
-      .finally(() => this.#copying.delete(queue));
-    this.#copying.set(queue, begun);
-    return begun;
+      .finally(() => this.#running.delete(queue));
+    this.#running.set(queue, started);
+    return started;
   }
 
   async #copyAll(queue: string): Promise<void> {
     for (;;) {
-      const [pattern, place] = (await this.#run('copies', [queue])) as Buffer[];
-      if (pattern === undefined || place === undefined) return;
-      await this.#copyStep(queue, String(pattern), String(place));
+      const [pattern, range] = (await this.#runScript(PENDING_BACKFILLS, [queue])) as Buffer[];
+      if (pattern === undefined || range === undefined) return;
+      await this.#copyStep(queue, String(pattern), String(range));
     }
   }
 
-  async #copyStep(queue: string, pattern: string, place: string): Promise<void> {
-    const [next = '', last = ''] = place.split(' ');
-    const exact = /[*>]/.test(pattern) ? '' : pattern;
-    const args = [next, last, exact, toLuaPattern(pattern), STEP];
-    const [isTrimmed, upTo, isAll, ...events] = (await this.#run('read', args)) as [
-      number,
-      Buffer,
-      number,
-      ...Buffer[],
-    ];
-    const all = await this.#bindings.all(performance.now() + PATIENCE_MS);
+  async #copyStep(queue: string, pattern: string, range: string): Promise<void> {
+    const [next = '', last = ''] = range.split(' ');
+    const page = await readLog(this.#client, { after: next, upTo: last, pattern, max: STEP }, deadline());
+    const all = await this.#bindings.all(deadline());
     const own = all.find((binding) => binding.queue === queue && binding.pattern === pattern);
-    const ids: string[] = [];
-    for (let index = 0; index < events.length; index += 5) {
-      const [id, topic] = [String(events[index]), String(events[index + 1])];
-      if (own !== undefined && belongs(topic, id, own, all)) ids.push(id);
-    }
-    const step = [queue, pattern, place, `${isTrimmed === 1 ? upTo : String(upTo)} ${last}`, isAll, ...ids];
-    await this.#run('copy', step);
+    const events = page.events.filter(({ id, topic }) => own !== undefined && isNewFor(topic, id, own, all));
+    const remaining = `${page.reached} ${last}`;
+    const ids = events.map(({ id }) => id);
+    await this.#runScript(BACKFILL, [queue, pattern, range, remaining, page.isEnd ? 1 : 0, ...ids]);
   }
 
-  #run(script: 'copies' | 'read' | 'copy', args: readonly (string | number)[]): Promise<unknown> {
-    return this.#link.run(SCRIPTS[script], args, { deadline: performance.now() + PATIENCE_MS, repeat: true });
+  #runScript(script: Script, args: readonly Argument[]): Promise<unknown> {
+    return this.#client.run(script, args, { deadline: deadline(), repeat: true });
   }
 }
 
-/** An event enters a queue once: what an earlier binding has brought, or will, is not brought again. */
-function belongs(topic: string, id: string, own: KnownBinding, all: readonly KnownBinding[]): boolean {
-  if (!matchTopic(own.pattern, topic)) return false;
+function deadline(): number {
+  return performance.now() + TIMEOUT_MS;
+}
+
+/** An event enters a queue once, so events of an older binding of the same queue are skipped. */
+function isNewFor(topic: string, id: string, own: StoredBinding, all: readonly StoredBinding[]): boolean {
   return !all.some(
     ({ queue, pattern, since, number }) =>
       queue === own.queue && number < own.number && compareIds(id, since) > 0 && matchTopic(pattern, topic),

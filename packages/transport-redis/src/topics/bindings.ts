@@ -1,58 +1,67 @@
-/** Which queues a topic feeds: read once, and again only when the server says that a binding has changed. */
+/** The bindings of a namespace: read once, and again when the server reports another version. */
 
 import { type Binding, matchTopic } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { BIND, LIST_BINDINGS, UNBIND } from '../lua/topics.ts';
+import { NEW_QUEUE } from '../queues/settings.ts';
 
-const MAX_REMEMBERED = 10_000;
+const MAX_CACHED_TOPICS = 10_000;
 
-/** A binding, where it begins in the log, and its number in the order of bindings. */
-export interface KnownBinding extends Binding {
+/** A binding, the log id it begins after, and its number in the order of creation. */
+export interface StoredBinding extends Binding {
   readonly since: string;
   readonly number: number;
 }
 
-/** The bindings of the namespace, as of a version. */
+/** The queues bound to a topic, as of a version of the bindings. */
+export interface BoundQueues {
+  readonly version: string;
+  readonly queues: readonly string[];
+}
+
 export class Bindings {
-  readonly #link: Link;
+  readonly #client: ReconnectingClient;
   #version: string | undefined;
-  #all: readonly KnownBinding[] = [];
+  #all: readonly StoredBinding[] = [];
+  #loading: Promise<unknown> | undefined;
   readonly #byTopic = new Map<string, readonly string[]>();
 
-  constructor(link: Link) {
-    this.#link = link;
+  constructor(client: ReconnectingClient) {
+    this.#client = client;
   }
 
-  /** The queues that get what is published on `topic`, each once, and the version of the bindings that say so. */
-  async queuesFor(topic: string, deadline: number): Promise<{ version: string; queues: readonly string[] }> {
-    const known = this.knownFor(topic);
-    if (known !== undefined) return known;
-    await this.all(deadline);
-    return this.knownFor(topic) ?? { version: '0', queues: [] };
-  }
-
-  /** The same where the bindings were read before. */
-  knownFor(topic: string): { version: string; queues: readonly string[] } | undefined {
+  /** The queues bound to `topic`, each once; undefined if the bindings are not loaded. */
+  knownFor(topic: string): BoundQueues | undefined {
     const version = this.#version;
     if (version === undefined) return undefined;
     const known = this.#byTopic.get(topic);
     if (known !== undefined) return { version, queues: known };
     const matching = this.#all.filter(({ pattern }) => matchTopic(pattern, topic));
     const queues = [...new Set(matching.map(({ queue }) => queue))];
-    if (this.#byTopic.size >= MAX_REMEMBERED) this.#byTopic.clear();
+    if (this.#byTopic.size >= MAX_CACHED_TOPICS) this.#byTopic.clear();
     this.#byTopic.set(topic, queues);
     return { version, queues };
   }
 
-  /** The server has others. */
+  /** Loads the bindings, with one request for all callers that wait, which resume in the order of their calls. */
+  async loadFor(topic: string, deadline: number): Promise<BoundQueues> {
+    this.#loading ??= this.all(deadline).finally(() => {
+      this.#loading = undefined;
+    });
+    await this.#loading;
+    return this.knownFor(topic) ?? { version: '0', queues: [] };
+  }
+
+  /** Discards the loaded bindings. */
   forget(): void {
     this.#version = undefined;
   }
 
-  /** Reads all there are, in order of queue and pattern. */
-  async all(deadline: number): Promise<readonly KnownBinding[]> {
-    const [version, ...fields] = (await this.#link.run(SCRIPTS.bindings, [], { deadline, repeat: true })) as Buffer[];
-    const all: KnownBinding[] = [];
+  /** Loads all bindings, in the order of queue and pattern. */
+  async all(deadline: number): Promise<readonly StoredBinding[]> {
+    const reply = (await this.#client.run(LIST_BINDINGS, [], { deadline, repeat: true })) as Buffer[];
+    const [version, ...fields] = reply;
+    const all: StoredBinding[] = [];
     for (let index = 0; index + 1 < fields.length; index += 2) {
       const [queue = '', pattern = ''] = String(fields[index]).split('\n');
       const [since = '', number = ''] = String(fields[index + 1]).split(' ');
@@ -63,6 +72,20 @@ export class Bindings {
     this.#byTopic.clear();
     return this.#all;
   }
+}
+
+/** Binds a queue after the log id `since`, or from now on. Returns whether a backfill is pending. */
+export async function bind(
+  client: ReconnectingClient,
+  { queue, pattern }: Binding,
+  since: string | undefined,
+  deadline: number,
+): Promise<boolean> {
+  return (await client.run(BIND, [queue, pattern, NEW_QUEUE, since ?? ''], { deadline, repeat: true })) === 1;
+}
+
+export async function unbind(client: ReconnectingClient, { queue, pattern }: Binding, deadline: number): Promise<void> {
+  await client.run(UNBIND, [queue, pattern], { deadline, repeat: true });
 }
 
 function compare(one: string, other: string): number {

@@ -1,29 +1,33 @@
-/** The subscriptions of a process: opening them, and waking those that a publish concerns. */
+/** The subscriptions of a process: opens cursors, and wakes those that a message on a channel concerns. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { type From, invalid, matchTopic } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
-import { readPassing } from './ephemeral-event.ts';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { positionExpired } from '../errors.ts';
+import { parseEphemeral } from './ephemeral.ts';
 import { LogCursor } from './event-cursor.ts';
-import { compareIds, idBefore, parsePosition, positionExpired } from './position.ts';
+import { readLogRange } from './event-log.ts';
+import { isWildcard } from './lua-pattern.ts';
+import { compareIds, earlierId, idBeforeTime, laterId, parsePosition } from './position.ts';
 
-const ALL = 'topics';
+/** The channel of all topics. Each topic also has a channel of its own. */
+const ALL_TOPICS = 'topics';
 
 interface Channel {
   readonly cursors: Set<LogCursor>;
-  readonly heard: Promise<void>;
+  readonly subscribed: Promise<void>;
 }
 
 export class Cursors {
-  readonly #link: Link;
-  readonly #store: string;
+  readonly #client: ReconnectingClient;
+  readonly #incarnation: string;
   readonly #channels = new Map<string, Channel>();
+  readonly #openListeners: (() => void)[] = [];
 
-  constructor(link: Link, store: string) {
-    this.#link = link;
-    this.#store = store;
-    link.onReturn(() => {
+  constructor(client: ReconnectingClient, incarnation: string) {
+    this.#client = client;
+    this.#incarnation = incarnation;
+    client.onReconnect(() => {
       for (const cursor of this.#all()) cursor.wake();
     });
   }
@@ -32,15 +36,21 @@ export class Cursors {
     return this.#channels.size === 0;
   }
 
-  /** Opens a cursor. What is published is heard when this resolves. */
+  /** Calls `listener` when a cursor has been opened. */
+  onOpen(listener: () => void): void {
+    this.#openListeners.push(listener);
+  }
+
+  /** Opens a cursor. Events published after it resolves reach the cursor, ephemeral ones included. */
   async open(pattern: string, from: From, context: CallContext): Promise<LogCursor> {
-    const name = /[*>]/.test(pattern) ? ALL : `topic:${pattern}`;
-    const cursor = new LogCursor(pattern, this.#store, this.#link, () => this.#leave(name, cursor));
+    const name = isWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
+    const cursor = new LogCursor(pattern, this.#incarnation, this.#client, () => this.#remove(name, cursor));
     const channel = this.#channel(name);
     channel.cursors.add(cursor);
     try {
-      await channel.heard;
+      await channel.subscribed;
       cursor.begin(await this.resolve(from, context));
+      for (const listener of this.#openListeners) listener();
       return cursor;
     } catch (error) {
       await cursor.close();
@@ -48,25 +58,24 @@ export class Cursors {
     }
   }
 
-  /** The id in the log behind which to begin. */
+  /** The log id after which `from` begins. */
   async resolve(from: From, { deadline }: Pick<CallContext, 'deadline'>): Promise<string> {
-    const reply = (await this.#link.run(SCRIPTS.place, [this.#store], { deadline, repeat: true })) as Buffer[];
-    const [, last = '0-0', trimmed = '0-0'] = reply.map(String);
+    const { last, trimmed } = await readLogRange(this.#client, deadline);
     if (from === 'new') return last;
     if (from === 'start') return trimmed;
-    if ('time' in from) return earlier(last, later(trimmed, idBefore(from.time)));
-    const id = parsePosition(this.#store, from.after);
+    if ('time' in from) return earlierId(last, laterId(trimmed, idBeforeTime(from.time)));
+    const id = parsePosition(this.#incarnation, from.after);
     if (compareIds(id, last) > 0) {
-      throw invalid('this position lies ahead of the log', 'The server lost what was newer; begin with start.');
+      throw invalid('this position is ahead of the log', "The server lost newer events. Continue from 'start'.");
     }
     if (compareIds(id, trimmed) < 0) throw positionExpired();
     return id;
   }
 
-  /** Everything up to this event has been published: who has heard of all there is stands behind it. */
+  /** Moves idle cursors to the last event of the log, once the messages of all channels up to it have arrived. */
   advance(id: string): void {
     if (this.isEmpty) return;
-    this.#link.ears.catchUp().then(
+    this.#client.channels.catchUp().then(
       () => {
         for (const cursor of this.#all()) cursor.advance(id);
       },
@@ -86,36 +95,29 @@ export class Cursors {
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
     const cursors = new Set<LogCursor>();
-    const channel = { cursors, heard: this.#link.ears.listen(name, (payload) => hear(cursors, payload)) };
+    const subscribed = this.#client.channels.subscribe(name, (payload) => dispatch(cursors, payload));
+    const channel = { cursors, subscribed };
     this.#channels.set(name, channel);
     return channel;
   }
 
-  #leave(name: string, cursor: LogCursor): void {
+  #remove(name: string, cursor: LogCursor): void {
     const channel = this.#channels.get(name);
     channel?.cursors.delete(cursor);
     if (channel?.cursors.size !== 0) return;
     this.#channels.delete(name);
-    this.#link.ears.leave(name);
+    this.#client.channels.unsubscribe(name);
   }
 }
 
-/** Either something stands in the log, or an ephemeral event goes by. */
-function hear(cursors: ReadonlySet<LogCursor>, payload: Buffer): void {
+/** A payload is an ephemeral event, or `L` with the first and last id of new events in the log and their topic. */
+function dispatch(cursors: ReadonlySet<LogCursor>, payload: Buffer): void {
   if (payload[0] === 'L'.charCodeAt(0)) {
     const [first = '', last = '', topic = ''] = payload.toString('latin1', 1).split(' ');
-    for (const cursor of cursors) cursor.logged(first, last, matchTopic(cursor.pattern, topic));
+    for (const cursor of cursors) cursor.onLogged(first, last, matchTopic(cursor.pattern, topic));
     return;
   }
-  const event = readPassing(payload);
+  const event = parseEphemeral(payload);
   if (event === undefined) return;
-  for (const cursor of cursors) if (matchTopic(cursor.pattern, event.topic)) cursor.pass(event);
-}
-
-function later(one: string, other: string): string {
-  return compareIds(one, other) > 0 ? one : other;
-}
-
-function earlier(one: string, other: string): string {
-  return compareIds(one, other) < 0 ? one : other;
+  for (const cursor of cursors) if (matchTopic(cursor.pattern, event.topic)) cursor.onEphemeral(event);
 }

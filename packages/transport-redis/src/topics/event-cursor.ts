@@ -1,24 +1,22 @@
-/** A place in the log that a subscription reads on from, with the ephemeral events that came meanwhile. */
+/** A subscription's place in the log. It merges the events of the log with ephemeral ones, in the order of publishing. */
 
-import type { EventCursor } from '@busbar/api/driver';
-import { matchTopic, type TopicEvent } from '@busbar/api/transport';
-import type { Link } from '../connection/client.ts';
-import { SCRIPTS } from '../lua/scripts.ts';
+import { EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
+import type { TopicEvent } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
-import { toLuaPattern } from './lua-pattern.ts';
-import { compareIds, positionExpired, toPosition } from './position.ts';
+import { readLog } from './event-log.ts';
+import { compareIds, idBefore, laterId, toPosition } from './position.ts';
 
-/** Ephemeral events that wait for a slow handler at most: further ones are dropped and counted. */
-const MAX_WAITING = 1000;
-const MAX_WAITING_BYTES = 4_194_304;
+const START = '0-0';
 
-/** An ephemeral event, and the event of the log it came after. */
-interface Passing {
+/** An ephemeral event, and the last event of the log before it. */
+interface EphemeralEvent {
   readonly after: string;
   readonly event: TopicEvent;
 }
 
-interface Pending {
+interface PendingNext {
   readonly max: number;
   readonly resolve: (events: readonly TopicEvent[]) => void;
   readonly reject: (error: unknown) => void;
@@ -26,87 +24,78 @@ interface Pending {
 
 export class LogCursor implements EventCursor {
   readonly pattern: string;
-  dropped = 0;
-  readonly #store: string;
-  readonly #link: Link;
+  readonly #incarnation: string;
+  readonly #client: ReconnectingClient;
   readonly #onClose: () => void;
-  readonly #exact: string;
-  readonly #sieve: string;
-  /** Up to this id of the log all is read. Undefined until it began. */
-  #id: string | undefined;
-  /** Up to this one all was handled, or does not match. */
-  #settled = '0-0';
-  /** The last event of the log that was heard of. */
-  #heard = '0-0';
-  #passing: Passing[] = [];
-  #passingBytes = 0;
-  #pending: Pending | undefined;
+  readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
+  /** The log is read up to this id. Undefined before {@link begin}. */
+  #read: string | undefined;
+  /** Events up to this id are handled or do not match. */
+  #handled = START;
+  /** The last id that a channel has announced. */
+  #announced = START;
+  #pending: PendingNext | undefined;
   #isReading = false;
   #hasNews = true;
   #isClosed = false;
 
-  constructor(pattern: string, store: string, link: Link, onClose: () => void) {
+  constructor(pattern: string, incarnation: string, client: ReconnectingClient, onClose: () => void) {
     this.pattern = pattern;
-    this.#store = store;
-    this.#link = link;
+    this.#incarnation = incarnation;
+    this.#client = client;
     this.#onClose = onClose;
-    this.#exact = /[*>]/.test(pattern) ? '' : pattern;
-    this.#sieve = toLuaPattern(pattern);
   }
 
   get position(): string {
-    return toPosition(this.#store, this.#settled);
+    return toPosition(this.#incarnation, this.#handled);
   }
 
-  /** Stands behind this event from now on. */
+  get dropped(): number {
+    return this.#ephemeral.dropped;
+  }
+
+  /** Sets the id after which it reads. */
   begin(id: string): void {
-    this.#id = id;
-    this.#settled = id;
-    this.#hear(id);
+    this.#read = id;
+    this.#handled = id;
+    this.#announced = laterId(id, this.#announced);
   }
 
   next(max: number): Promise<readonly TopicEvent[]> {
     if (this.#isClosed) return Promise.resolve([]);
-    this.#settled = this.#id ?? this.#settled;
+    this.#handled = this.#read ?? this.#handled;
     return new Promise((resolve, reject) => {
       this.#pending = { max, resolve, reject };
-      this.#read();
+      this.#startReading();
     });
   }
 
-  /** There may be something new. */
+  /** Reads the log again, since it may have new events. */
   wake(): void {
     this.#hasNews = true;
-    this.#read();
+    this.#startReading();
   }
 
-  /** Events were published. One that has read everything stands right before them. */
-  logged(first: string, last: string, isMatch: boolean): void {
-    this.#hear(last);
-    if (!isMatch) {
-      this.#move(last);
-      return;
-    }
-    this.#move(before(first));
-    this.wake();
+  /** Events were stored, of a topic that matches or not. */
+  onLogged(first: string, last: string, isMatch: boolean): void {
+    this.#announced = laterId(last, this.#announced);
+    this.advance(isMatch ? idBefore(first) : last);
+    if (isMatch) this.wake();
   }
 
-  /** Everything up to this event was heard of. */
+  /** Buffers a copy of an ephemeral event, or counts it as dropped. */
+  onEphemeral(event: TopicEvent): void {
+    if (this.#isClosed || this.#read === undefined) return;
+    this.#ephemeral.push({ after: this.#announced, event: copyOf(event) }, event.body.byteLength);
+    this.#startReading();
+  }
+
+  /** Skips events that do not match: a cursor that has read every match moves to `id`. */
   advance(id: string): void {
-    this.#move(id);
-  }
-
-  /** Takes an ephemeral event in, or drops it. The cursor gets a copy of its own. */
-  pass(event: TopicEvent): void {
-    if (this.#isClosed || this.#id === undefined) return;
-    const bytes = event.body.byteLength;
-    if (this.#passing.length >= MAX_WAITING || this.#passingBytes + bytes > MAX_WAITING_BYTES) {
-      this.dropped += 1;
-      return;
-    }
-    this.#passing.push({ after: this.#heard, event: copyOf(event) });
-    this.#passingBytes += bytes;
-    this.#read();
+    if (this.#hasNews || this.#isReading || this.#read === undefined || compareIds(id, this.#read) <= 0) return;
+    const isHandled = this.#handled === this.#read;
+    this.#read = id;
+    if (isHandled) this.#handled = id;
   }
 
   close(): Promise<void> {
@@ -115,31 +104,19 @@ export class LogCursor implements EventCursor {
       this.#onClose();
       this.#pending?.resolve([]);
       this.#pending = undefined;
-      this.#passing = [];
+      this.#ephemeral.clear();
     }
     return Promise.resolve();
   }
 
-  #hear(id: string): void {
-    if (compareIds(id, this.#heard) > 0) this.#heard = id;
-  }
-
-  /** Goes on over what does not match, if it has read all that does. */
-  #move(id: string): void {
-    if (this.#hasNews || this.#isReading || this.#id === undefined || compareIds(id, this.#id) <= 0) return;
-    const wasSettled = this.#settled === this.#id;
-    this.#id = id;
-    if (wasSettled) this.#settled = id;
-  }
-
-  #read(): void {
+  #startReading(): void {
     const pending = this.#pending;
-    if (this.#isReading || pending === undefined || this.#id === undefined) return;
-    if (!this.#hasNews && this.#passing.length === 0) return;
+    if (this.#isReading || pending === undefined || this.#read === undefined) return;
+    if (!this.#hasNews && this.#ephemeral.length === 0) return;
     this.#isReading = true;
     this.#take(pending.max).then(
       (events) => this.#taken(events),
-      (error: unknown) => this.#broken(error),
+      (error: unknown) => this.#failed(error),
     );
   }
 
@@ -148,66 +125,52 @@ export class LogCursor implements EventCursor {
     const pending = this.#pending;
     if (pending === undefined) return;
     if (events.length === 0) {
-      this.#settled = this.#id ?? this.#settled;
-      this.#read();
+      this.#handled = this.#read ?? this.#handled;
+      this.#startReading();
       return;
     }
     this.#pending = undefined;
     pending.resolve(events);
   }
 
-  #broken(error: unknown): void {
+  #failed(error: unknown): void {
     this.#isReading = false;
     this.#pending?.reject(error);
     this.#pending = undefined;
   }
 
-  /** What comes next: events of the log, and the ephemeral ones behind those they came after. */
+  /** The next events: those of the log, each followed by the ephemeral events that were published after it. */
   async #take(max: number): Promise<TopicEvent[]> {
     const events: TopicEvent[] = [];
     while (events.length < max && !this.#isClosed) {
-      const next = this.#passing[0];
-      if (next !== undefined && compareIds(next.after, this.#id ?? '0-0') <= 0) {
-        this.#passing.shift();
-        this.#passingBytes -= next.event.body.byteLength;
-        events.push(next.event);
+      const ephemeral = this.#ephemeral.at(0);
+      if (ephemeral !== undefined && compareIds(ephemeral.after, this.#read ?? START) <= 0) {
+        this.#ephemeral.take(1);
+        events.push(ephemeral.event);
         continue;
       }
-      if (next === undefined && (!this.#hasNews || events.length > 0)) break;
-      await this.#readLog(next?.after, max - events.length, events);
+      if (ephemeral === undefined && (!this.#hasNews || events.length > 0)) break;
+      await this.#readLog(ephemeral?.after, max - events.length, events);
     }
     return events;
   }
 
   async #readLog(upTo: string | undefined, max: number, events: TopicEvent[]): Promise<void> {
-    const from = this.#id ?? '0-0';
     if (upTo === undefined) this.#hasNews = false;
-    const bounds = { deadline: Number.POSITIVE_INFINITY, repeat: true };
-    const args = [from, upTo ?? '+', this.#exact, this.#sieve, max];
-    const [isTrimmed, seen, isAll, ...found] = (await this.#link.run(SCRIPTS.read, args, bounds)) as [
-      number,
-      ...unknown[],
-    ];
-    if (isTrimmed === 1) throw positionExpired();
-    if (upTo === undefined && isAll === 0) this.#hasNews = true;
-    for (let index = 0; index < found.length; index += 5) {
-      const [id, topic, key, head, body] = found.slice(index, index + 5) as [Buffer, Buffer, Buffer, Buffer, Buffer];
-      if (!matchTopic(this.pattern, String(topic))) continue;
-      const message = toMessage(String(key), String(head), body);
-      events.push({ ...message, topic: String(topic), position: toPosition(this.#store, String(id)) });
+    const query = { after: this.#read ?? START, upTo, pattern: this.pattern, max };
+    const page = await readLog(this.#client, query, Number.POSITIVE_INFINITY);
+    if (page.isTrimmed) throw positionExpired();
+    if (upTo === undefined && !page.isEnd) this.#hasNews = true;
+    for (const { id, topic, key, envelope, body } of page.events) {
+      const position = toPosition(this.#incarnation, id);
+      events.push({ ...toMessage(key, envelope, body), topic, position });
     }
-    this.#id = String(seen);
-    this.#hear(this.#id);
+    this.#read = page.reached;
+    this.#announced = laterId(page.reached, this.#announced);
   }
 }
 
-/** The id right before another, whether there is such an event or not. */
-function before(id: string): string {
-  const [ms = 0, number = 0] = id.split('-').map(Number);
-  return number > 0 ? `${ms}-${number - 1}` : `${Math.max(0, ms - 1)}-9999999999`;
-}
-
-/** Every subscriber gets an event of its own: what one does to it no other sees. */
+/** Each subscriber gets its own copy, so that changes of one do not reach another. */
 function copyOf(event: TopicEvent): TopicEvent {
   return { ...event, body: event.body.slice(), headers: { ...event.headers } };
 }

@@ -1,14 +1,17 @@
-/** A pattern of topics as scripts can sift by: it lets through all that match, and they are matched again here. */
+/** Topic patterns as Lua patterns, with which scripts preselect events. The client matches the selected events again. */
 
-/** The Lua pattern. */
 export function toLuaPattern(pattern: string): string {
   const isSystem = pattern.startsWith('$');
   const tokens = pattern.split('.').map((token, index) => {
-    // Without a $ in front, none matches.
+    // A wildcard in front does not match topics that start with $.
     const first = index === 0 && !isSystem ? '[^.$]' : '[^.]';
     if (token === '*') return `${first}[^.]*`;
     if (token === '>') return `${first}.*`;
     return token.replaceAll(/[^A-Za-z0-9_]/g, '%$&');
   });
   return `^${tokens.join('%.')}$`;
+}
+
+export function isWildcard(pattern: string): boolean {
+  return /[*>]/.test(pattern);
 }

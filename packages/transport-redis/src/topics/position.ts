@@ -1,38 +1,44 @@
-/** Positions in the log: of which store, and which event. They compare as strings in the order of the log. */
+/** Positions: the incarnation of the store and a log id. They compare as strings in the order of the log. */
 
-import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { invalid, quote } from '@busbar/api/transport';
 
 const MS_DIGITS = 15;
 const NUMBER_DIGITS = 10;
 
-/** The position of an event by the id that the log has for it. */
-export function toPosition(store: string, id: string): string {
+export function toPosition(incarnation: string, id: string): string {
   const [ms = '', number = ''] = id.split('-');
-  return `${store}.${ms.padStart(MS_DIGITS, '0')}-${number.padStart(NUMBER_DIGITS, '0')}`;
+  return `${incarnation}.${ms.padStart(MS_DIGITS, '0')}-${number.padStart(NUMBER_DIGITS, '0')}`;
 }
 
-/** The id in the log. Throws INVALID_ARGUMENT for a position of another store. */
-export function parsePosition(store: string, position: string): string {
+/** The log id of a position. Throws INVALID_ARGUMENT for a position of another store. */
+export function parsePosition(incarnation: string, position: string): string {
   const [, owner, ms, number] = /^([0-9a-z]+)\.(\d{15})-(\d{10})$/.exec(position) ?? [];
-  if (owner === store) return `${Number(ms)}-${Number(number)}`;
-  throw invalid(`${quote(position)} is no position of this store`, 'Use a position that this store gave.');
+  if (owner === incarnation) return `${Number(ms)}-${Number(number)}`;
+  throw invalid(`${quote(position)} is not a position of this store`, 'Use a position that this store returned.');
 }
 
-/** The order of two ids of the log. */
+/** Compares log ids: negative, 0 or positive. */
 export function compareIds(one: string, other: string): number {
   const [ms = 0, number = 0] = one.split('-').map(Number);
   const [otherMs = 0, otherNumber = 0] = other.split('-').map(Number);
   return ms - otherMs || number - otherNumber;
 }
 
-/** The id behind which the events of a time begin. */
-export function idBefore(time: number): string {
+export function laterId(one: string, other: string): string {
+  return compareIds(one, other) > 0 ? one : other;
+}
+
+export function earlierId(one: string, other: string): string {
+  return compareIds(one, other) < 0 ? one : other;
+}
+
+/** The greatest id before the events of a time. */
+export function idBeforeTime(time: number): string {
   return time <= 0 ? '0-0' : `${Math.ceil(time) - 1}-${'9'.repeat(NUMBER_DIGITS)}`;
 }
 
-/** Retention has overtaken a reader. */
-export function positionExpired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'the events at this position are no longer kept', {
-    hint: "Go on from 'start', and know that there is a gap.",
-  });
+/** The greatest id before `id`; an event with this id need not exist. */
+export function idBefore(id: string): string {
+  const [ms = 0, number = 0] = id.split('-').map(Number);
+  return number > 0 ? `${ms}-${number - 1}` : `${Math.max(0, ms - 1)}-${'9'.repeat(NUMBER_DIGITS)}`;
 }

@@ -1,16 +1,16 @@
-/** Settings of queues as the server holds them: numbers, -1 for never. */
+/** Queue settings as the server stores them: numbers, with -1 for Infinity. */
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 
-/** What a new queue is set to: as JSON, for scripts. */
+/** All settings of a new queue as JSON, for scripts. */
 export function newQueueJson(settings: QueueSettings = {}): string {
   return JSON.stringify(Object.fromEntries(toFields({ ...QUEUE_DEFAULTS, ...settings })));
 }
 
-/** A queue that nobody configured. */
+/** A queue with the default settings. */
 export const NEW_QUEUE: string = newQueueJson();
 
-/** Names and values of the settings that are given. */
+/** Name and value of each given setting. */
 export function toFields(settings: QueueSettings): [string, number][] {
   return Object.entries(settings)
     .filter(([, value]) => value !== undefined)

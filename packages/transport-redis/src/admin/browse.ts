@@ -1,0 +1,130 @@
+/** Reads the messages of a queue page by page, without leasing them. */
+
+import type { BrowseFilter } from '@busbar/api/driver';
+import { type BrowsedMessage, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { BROWSE, FIND_MESSAGES } from '../lua/inspect.ts';
+import { keyOf, parseAttempts, parseRules, toMessage } from '../queues/stored-message.ts';
+
+const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
+const LEASE_INFO = /^\d+ \d+ (\d+) \S* (.*)$/s;
+
+/** state, key, score, envelope, body, attempts, lease info, dead reason, end of life */
+type MessageRow = readonly Buffer[];
+
+/** A message, with what only an export needs. */
+export interface FoundMessage {
+  readonly browsed: BrowsedMessage;
+  readonly maxAttempts: number | undefined;
+  readonly position: string;
+}
+
+/** `next` is where the following page begins. */
+export interface FoundPage {
+  readonly found: readonly FoundMessage[];
+  readonly next: string | undefined;
+}
+
+export async function browse(
+  client: ReconnectingClient,
+  queue: string,
+  filter: BrowseFilter,
+  deadline: number,
+): Promise<BrowsePage> {
+  const { found, next } = await findMessages(client, queue, filter, deadline);
+  return { messages: found.map(({ browsed }) => browsed), next };
+}
+
+export async function findMessages(
+  client: ReconnectingClient,
+  queue: string,
+  filter: BrowseFilter,
+  deadline: number,
+): Promise<FoundPage> {
+  const from = filter.after === undefined ? undefined : parsePosition(filter.after);
+  if (filter.ids !== undefined) return findByIds(client, queue, filter, deadline);
+  const states = filter.state === undefined ? STATES : [filter.state];
+  const found: FoundMessage[] = [];
+  for (const state of states.slice(Math.max(0, from === undefined ? 0 : states.indexOf(from.state)))) {
+    let { score, key } = from?.state === state ? from : { score: '-inf', key: '' };
+    while (found.length <= filter.limit) {
+      const args = [queue, state, filter.limit + 1 - found.length, score, key];
+      const reply = await client.run(BROWSE, args, { deadline, repeat: true });
+      const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
+      if (rows.length === 0) break;
+      for (const row of rows) found.push(toFoundMessage(row, Number(now)));
+      ({ score, key } = parsePosition(found.at(-1)?.position ?? ''));
+    }
+  }
+  return toPage(found, filter.limit);
+}
+
+async function findByIds(
+  client: ReconnectingClient,
+  queue: string,
+  { ids = [], state, limit, after }: BrowseFilter,
+  deadline: number,
+): Promise<FoundPage> {
+  const keys = new Set(ids.map(keyOf));
+  const reply = await client.run(FIND_MESSAGES, [queue, ...keys], { deadline, repeat: true });
+  const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
+  const found = rows
+    .map((row) => toFoundMessage(row, Number(now)))
+    .filter(({ browsed }) => state === undefined || browsed.state === state)
+    .sort((one, other) => comparePositions(one.position, other.position))
+    .filter(({ position }) => after === undefined || comparePositions(position, after) > 0);
+  return toPage(found, limit);
+}
+
+function toPage(all: readonly FoundMessage[], limit: number): FoundPage {
+  const found = all.slice(0, limit);
+  return { found, next: all.length > found.length ? found.at(-1)?.position : undefined };
+}
+
+function toFoundMessage(row: MessageRow, now: number): FoundMessage {
+  const [state, key = '', score, envelope = '', , attemptsText = '', lease = '', deadReason = '', endsAt = ''] =
+    row.map(String) as [MessageState, ...string[]];
+  const [, leasedLifeEndsAt = '0', consumer = ''] = LEASE_INFO.exec(lease) ?? [];
+  const { attempts, history } = parseAttempts(attemptsText);
+  const [, diedAt = '', reason = ''] = /^(\d+) (.*)$/s.exec(deadReason) ?? [];
+  const isLeased = state === 'leased';
+  const leftMs = (us: string | undefined): number => Math.max(0, Number(us) - now) / 1000;
+  const lifeEndsAt = isLeased ? leasedLifeEndsAt : endsAt || '0';
+  return {
+    browsed: {
+      message: toMessage(key, envelope, row[4] as Buffer),
+      state,
+      attempts: attempts + (isLeased ? 1 : 0) || (state === 'dead' ? history.length : 0),
+      delayLeftMs: state === 'delayed' ? leftMs(score) : undefined,
+      leaseLeftMs: isLeased ? leftMs(score) : undefined,
+      consumer: consumer === '' ? undefined : consumer,
+      ttlLeftMs: lifeEndsAt === '0' ? undefined : leftMs(lifeEndsAt),
+      history,
+      dead: state === 'dead' ? { reason, at: Number(diedAt) } : undefined,
+    },
+    maxAttempts: parseRules(envelope).maxAttempts,
+    position: `${state}:${score}:${key}`,
+  };
+}
+
+interface BrowsePosition {
+  readonly state: MessageState;
+  readonly score: string;
+  readonly key: string;
+}
+
+/** A page ends at a position rather than a message, so the next page finds its start even if that message is gone. */
+function parsePosition(after: string): BrowsePosition {
+  const [, state, score = '', key = ''] = /^(leased|ready|delayed|dead):(\d+):(.+)$/s.exec(after) ?? [];
+  if (state !== undefined) return { state: state as MessageState, score, key };
+  throw invalid(`illegal after ${quote(after)}`, 'Use the next of an earlier page.');
+}
+
+function comparePositions(one: string, other: string): number {
+  const [first, second] = [parsePosition(one), parsePosition(other)];
+  return (
+    STATES.indexOf(first.state) - STATES.indexOf(second.state) ||
+    Number(first.score) - Number(second.score) ||
+    (first.key < second.key ? -1 : first.key > second.key ? 1 : 0)
+  );
+}

@@ -1,0 +1,123 @@
+/** Scripts that import exported state. An item that exists already stays as it is. */
+
+import { KV } from './kv.ts';
+import { QUEUE } from './queue-state.ts';
+import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+import { LOG } from './topics.ts';
+
+/** ARGV: queue, settings. Returns whether it is new. */
+export const IMPORT_QUEUE: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  `
+local queue, isNew = ensure(ARGV[1], ARGV[2])
+save(queue)
+return isNew and 1 or 0
+`,
+);
+
+/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '' of each. Returns how many are new. */
+export const IMPORT_MESSAGES: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  `
+local name = ARGV[1]
+local queue = ensure(name, ARGV[2])
+local count = 0
+for i = 3, #ARGV, 5 do
+  local key, envelope, body, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  if call('HEXISTS', ns .. 'body:' .. name, key) == 0 then
+    count = count + 1
+    call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key)
+    dueBy(queue, now + KEEP)
+    if attempts ~= '' then call('HSET', ns .. 'attempts:' .. name, key, attempts) end
+    if deadReason == '' then
+      insert(queue, { key }, { envelope }, { body })
+    else
+      call('HSET', ns .. 'envelope:' .. name, key, envelope)
+      call('HSET', ns .. 'body:' .. name, key, body)
+      call('HSET', ns .. 'dead-reason:' .. name, key, deadReason)
+      local at = tonumber(string.match(deadReason, '^%d+')) * 1000
+      while #call('ZRANGE', ns .. 'dead:' .. name, num(at), num(at), 'BYSCORE', 'LIMIT', 0, 1) > 0 do at = at + 1 end
+      call('ZADD', ns .. 'dead:' .. name, num(at), key)
+      if queue.deadTtlMs >= 0 then dueBy(queue, at + queue.deadTtlMs * 1000) end
+    end
+  end
+end
+saveAndWake(queue)
+return count
+`,
+);
+
+/** ARGV: queue, settings of a new queue, then key and ms left of each dedupe id. Returns how many are new. */
+export const IMPORT_DEDUPE_IDS: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  `
+local name = ARGV[1]
+local queue = ensure(name, ARGV[2])
+local count = 0
+for i = 3, #ARGV, 2 do
+  local score = call('ZSCORE', ns .. 'dedupe:' .. name, ARGV[i])
+  if not score or tonumber(score) <= now then
+    local windowEnd = now + math.ceil(ARGV[i + 1] * 1000)
+    call('ZADD', ns .. 'dedupe:' .. name, windowEnd, ARGV[i])
+    dueBy(queue, windowEnd)
+    count = count + 1
+  end
+end
+save(queue)
+return count
+`,
+);
+
+/** ARGV: topic, dedupe ms, key, envelope, body, Unix ms of sending. Bound queues get nothing: their messages are records of their own. */
+export const IMPORT_EVENT: Script = new Script(
+  DENY_OOM,
+  LOG,
+  `
+local topic, key = ARGV[1], ARGV[3]
+local member = topic .. '\\n' .. key
+local log = loadLog()
+local id = append(log, topic, key, ARGV[4], ARGV[5], math.min(nowMs, tonumber(ARGV[6])))
+local windowEnd = now + tonumber(ARGV[2]) * 1000
+call('ZADD', ns .. 'log:dedupe', windowEnd, member)
+call('HSET', ns .. 'log:dedupe-ids', member, id)
+call('HINCRBY', ns .. 'topics', topic, 1)
+saveLog(log)
+schedule('\\nlog', windowEnd)
+notifySubscribers(topic, id, id)
+return 1
+`,
+);
+
+const RAISE_REVISION = `
+local function raiseRevision(revision)
+  local highest = tonumber(call('HGET', ns .. 'counters', 'revision') or 0)
+  if tonumber(revision) > highest then call('HSET', ns .. 'counters', 'revision', revision) end
+end
+`;
+
+/** ARGV: key, value, revision, revision of creation, time to live in ms or ''. Returns whether it is new. */
+export const IMPORT_KV: Script = new Script(
+  DENY_OOM,
+  KV,
+  RAISE_REVISION,
+  `
+raiseRevision(ARGV[3])
+if findEntry(ARGV[1]) then return 0 end
+local expires = ARGV[5] == '' and 0 or now + math.ceil(ARGV[5] * 1000)
+writeEntry(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), expires)
+return 1
+`,
+);
+
+/** ARGV: the highest revision of the exported store. */
+export const IMPORT_REVISION: Script = new Script(
+  ALLOW_OOM,
+  RAISE_REVISION,
+  `
+raiseRevision(ARGV[1])
+return 0
+`,
+);
