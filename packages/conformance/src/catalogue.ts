@@ -46,7 +46,13 @@ export const CATALOGUE: readonly CatalogueId[] = GROUPS.flatMap((group) => {
 
 const groupOfId = new Map(CATALOGUE.map(({ id, group }) => [id, group]));
 
-/** Returns the group of an id, or undefined for an unknown id. State transfer has its own ids, from `J1` on. */
+/** Ids of cases beyond the catalogue. */
+const OTHER_IDS: readonly (readonly [ids: RegExp, group: Group])[] = [
+  [/^J[1-9]\d?$/, 'State transfer'],
+  [/^E1\d$/, 'Errors/bad input'],
+];
+
+/** Returns the group of an id, or undefined for an unknown id. */
 export function groupOf(id: string): Group | undefined {
-  return groupOfId.get(id) ?? (/^J[1-9]\d?$/.test(id) ? 'State transfer' : undefined);
+  return groupOfId.get(id) ?? OTHER_IDS.find(([ids]) => ids.test(id))?.[1];
 }

@@ -9,12 +9,13 @@ import type { Transport } from '@busbar/api/transport';
  * - `files`: the store consists of files that a case may read and damage.
  * - `server`: a case can kill, restart and pause the server, and break the network to it.
  * - `spare`: the server is one of several that replace it while it is down.
+ * - `options`: a client can be opened with further options.
  * - `disk`: a process can get a small or a read-only disk. The suite detects this itself.
  */
 export type HarnessFeature = (typeof HARNESS_FEATURES)[number];
 
 /** All powers. */
-export const HARNESS_FEATURES = ['processes', 'reopen', 'files', 'server', 'spare', 'disk'] as const;
+export const HARNESS_FEATURES = ['processes', 'reopen', 'files', 'server', 'spare', 'options', 'disk'] as const;
 
 /** `smoke` is a short selection, `cluster` is for a cluster of servers, `full` is everything. */
 export type Profile = (typeof PROFILES)[number];
@@ -53,6 +54,8 @@ export interface StoreNeeds {
 export interface HarnessStore {
   /** Opens another client. */
   open(): Promise<Transport>;
+  /** Opens another client with further options, such as `retention`. Absent if the feature `options` is missing. */
+  openWith?(options: StoreOptions): Promise<Transport>;
   /**
    * How another process opens a client: it imports `module` (a URL) and calls its export `name` with `argument` (plain
    * JSON), which resolves with a transport. Absent if the feature `processes` is missing.
@@ -65,6 +68,9 @@ export interface HarnessStore {
   /** Removes the store. All clients are closed before. */
   remove(): PromiseLike<void>;
 }
+
+/** Options of a backend by name, legal or not. */
+export type StoreOptions = Readonly<Record<string, unknown>>;
 
 /** The server of one store (feature `server`), and the network between it and its clients. */
 export interface HarnessServer {

@@ -23,6 +23,7 @@ export {
   PROFILES,
   type Profile,
   type StoreNeeds,
+  type StoreOptions,
   type UntrustedClient,
   type UntrustedClientKind,
 } from './harness.ts';

@@ -1,7 +1,7 @@
 /** Runs the suite on one backend without any test framework. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase, Group } from './case.ts';
+import { type CaseResult, type ConformanceCase, GROUPS, type Group } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { CLUSTER } from './cluster.ts';
 import type { Harness, Profile } from './harness.ts';
@@ -123,7 +123,6 @@ function missingResults(results: ReadonlyMap<string, CaseResult>): CaseResult[] 
 }
 
 function inOrder(results: ReadonlyMap<string, CaseResult>): readonly CaseResult[] {
-  const places = new Map(CATALOGUE.map(({ id }, place) => [id, place]));
-  const place = ({ id }: CaseResult): number => places.get(id) ?? CATALOGUE.length + Number(id.slice(1));
+  const place = ({ id, group }: CaseResult): number => GROUPS.indexOf(group) * 1_000 + Number(id.slice(1));
   return [...results.values()].sort((one, other) => place(one) - place(other));
 }

@@ -23,6 +23,7 @@ import { cases as locks } from './cases/locks.ts';
 import { cases as mailboxes } from './cases/mailboxes.ts';
 import { cases as movedStores } from './cases/moved-stores.ts';
 import { cases as multiProcess } from './cases/multi-process.ts';
+import { cases as options } from './cases/options.ts';
 import { cases as ordering } from './cases/ordering.ts';
 import { cases as payload } from './cases/payload.ts';
 import { cases as persistence } from './cases/persistence.ts';
@@ -96,6 +97,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...carriedHeaders,
   ...errors,
   ...failures,
+  ...options,
   ...lifecycle,
   ...closing,
   ...registry,

@@ -27,7 +27,7 @@ export async function urlHarness(url: string, options: UrlHarnessOptions): Promi
   const store = options.apart === 'file' ? () => fileStore(url, options) : () => namespaceStore(url, options);
   const capabilities = await readCapabilities(store);
   const serverless = options.apart === 'file' || capabilities.reach === 'process';
-  return { name, store, serverless, missing: missingPowers(capabilities, options) };
+  return { name, store, serverless, missing: missingFeatures(capabilities, options) };
 }
 
 async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Capabilities> {
@@ -40,12 +40,15 @@ async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Cap
   }
 }
 
-function missingPowers(
+function missingFeatures(
   capabilities: Capabilities,
   { apart, opener, missing: others }: UrlHarnessOptions,
 ): Partial<Record<HarnessFeature, string>> {
-  const missing: Partial<Record<HarnessFeature, string>> = { server: 'The server of a URL is not ours to kill.' };
-  if (apart !== 'file') missing.files = 'Its store is not files that the suite may damage.';
+  const missing: Partial<Record<HarnessFeature, string>> = {
+    server: 'The suite does not kill the server of a URL.',
+    options: 'The options are those of the URL.',
+  };
+  if (apart !== 'file') missing.files = 'The suite must not damage the files of its store.';
   if (opener === undefined) missing.processes = 'The harness has no opener for other processes.';
   if (capabilities.reach === 'process' && capabilities.durability === 'none') {
     missing.processes = 'It lives in one process.';

@@ -12,6 +12,10 @@ export const harness: Harness = {
   serverless: true,
   async store() {
     const name = crypto.randomUUID();
-    return { open: () => openMemory({ name }), remove: async () => undefined };
+    return {
+      open: () => openMemory({ name }),
+      openWith: (options) => openMemory({ name, ...options }),
+      remove: async () => undefined,
+    };
   },
 };

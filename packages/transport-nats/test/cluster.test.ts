@@ -17,6 +17,7 @@ const harness: Harness = {
   name: 'nats (cluster)',
   missing: {
     files: 'Its files are those of servers.',
+    options: 'Options are tested on a single server.',
     server: 'Losing a server is tested below.',
   },
   ...(noServer !== undefined && { notTested: noServer }),

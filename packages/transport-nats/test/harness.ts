@@ -25,6 +25,7 @@ function storeAt(url: string): HarnessStore {
   const options = { ...parseNatsUrl(url), ns, retention: { maxEvents: 20_000 } };
   return {
     open: () => openNats(options),
+    openWith: (more) => openNats({ ...options, ...more }),
     opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openNats', argument: options },
     remove: async () => {
       await using transport = await openNats(options);
@@ -36,7 +37,7 @@ function storeAt(url: string): HarnessStore {
 /** What the matrix shows. */
 export const harness: Harness = {
   name: 'nats',
-  missing: { files: 'Its files are those of a server.' },
+  missing: { files: 'Its files are those of a server.', options: 'Its options have no table yet.' },
   ...(noServer !== undefined && { notTested: noServer }),
   store,
 };

@@ -12,6 +12,7 @@ const harness: Harness = {
   name: 'redis (cluster)',
   missing: {
     files: 'Its store is the memory of servers.',
+    options: 'Options are tested on a single server.',
     server: 'Losing a node is tested with sentinels, in outage.test.ts.',
   },
   ...(noServer !== undefined && { notTested: noServer }),

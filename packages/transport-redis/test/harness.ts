@@ -26,6 +26,7 @@ function storeAt(url: string): HarnessStore {
   const options = { ...parseRedisUrl(url), ns, retention: { maxEvents: 20_000 } };
   return {
     open: () => openRedis(options),
+    openWith: (more) => openRedis({ ...options, ...more }),
     opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openRedis', argument: options },
     remove: async () => {
       await using transport = await openRedis(options);

@@ -15,8 +15,9 @@ export function unixHarness(name: string, store: string): Harness {
   return {
     name,
     missing: {
-      files: 'Its files are those of the store that the hub lends.',
-      ...(store.startsWith('memory:') && { reopen: 'What the hub holds in memory goes with it.' }),
+      files: 'Its files belong to the store of the hub.',
+      options: 'Its options have no table yet.',
+      ...(store.startsWith('memory:') && { reopen: 'The store in memory ends with its hub.' }),
     },
     untrustedClients: {
       wrongPassword: () => withWrongToken(store),
@@ -40,6 +41,7 @@ function namespaceOf({ path }: RunningHub): HarnessStore {
   const options = { path, ns: `case-${crypto.randomUUID()}` };
   return {
     open: () => openUnix(options),
+    openWith: (more) => openUnix({ ...options, ...more }),
     opener: { module: MODULE, name: 'openUnix', argument: options },
     remove: async () => {
       await using transport = await openUnix(options);
@@ -58,6 +60,7 @@ async function ownStore(store: string): Promise<HarnessStore> {
   const options = { path, heartbeatMs: 500 };
   return {
     open: () => openUnix(options),
+    openWith: (more) => openUnix({ ...options, ...more }),
     opener: { module: MODULE, name: 'openUnix', argument: options },
     server: serverOf(hub, proxy, `${path}.token`),
     remove: async () => {

@@ -14,6 +14,7 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
       const options = { file: folder.join('bus.db'), durability, retention: { maxEvents: 20_000 } };
       return {
         open: () => openSqlite(options),
+        openWith: (more) => openSqlite({ ...options, ...more }),
         opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
         folder: folder.path,
         remove: async () => await folder[Symbol.asyncDispose](),

@@ -10,6 +10,7 @@ import {
   type HarnessServer,
   type HarnessStore,
   type Profile,
+  type StoreOptions,
   type UntrustedClient,
 } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
@@ -143,6 +144,13 @@ class CaseContext implements OpenTestContext {
 
   async open(): Promise<Transport> {
     const transport = await this.#store.open();
+    this.#transports.push(transport);
+    return transport;
+  }
+
+  async openWith(options: StoreOptions): Promise<Transport> {
+    if (this.#store.openWith === undefined) throw new Error('the case needs the harness feature `options`');
+    const transport = await this.#store.openWith(options);
     this.#transports.push(transport);
     return transport;
   }

@@ -2,7 +2,7 @@
 
 import type { Agent, AgentOptions, Bus, BusOptions } from '@busbar/api';
 import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import type { HarnessFeature, HarnessServer, Profile, UntrustedClient } from '../harness.ts';
+import type { HarnessFeature, HarnessServer, Profile, StoreOptions, UntrustedClient } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import type { Check } from './check.ts';
@@ -24,6 +24,8 @@ export interface TestContext {
   random(): number;
   /** Opens another client of the store. */
   open(): Promise<Transport>;
+  /** Opens another client with further options. Needs the harness feature `options`. */
+  openWith(options: StoreOptions): Promise<Transport>;
   /** Returns the first client, opened once. */
   transport(): Promise<Transport>;
   /** Opens a bus over another client. */

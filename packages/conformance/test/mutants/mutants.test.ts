@@ -23,6 +23,18 @@ describe.concurrent('mutants', () => {
   }
 });
 
+test.each(['E10', 'E11', 'E12'])('a backend that ignores its options is killed by %s', async (killedBy) => {
+  const subject = SUITE.find(({ id }) => id === killedBy)!;
+  const ignorant: Harness = {
+    ...harness,
+    async store() {
+      const store = await harness.store();
+      return { ...store, openWith: () => store.open() };
+    },
+  };
+  expect(await runCase(ignorant, subject)).toMatchObject({ status: 'failed' });
+});
+
 test('the mutants cover many groups', () => {
   const groups = mutants.map(({ killedBy }) => SUITE.find(({ id }) => id === killedBy)?.group);
   expect(mutants.length).toBeGreaterThanOrEqual(40);

@@ -32,8 +32,9 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
     missing: {
-      files: 'Its files are those of the store that the hub lends.',
-      ...(store === 'memory:' && { reopen: 'What the hub holds in memory goes with it.' }),
+      files: 'Its files belong to the store of the hub.',
+      options: 'The options of the store are those of its hub.',
+      ...(store === 'memory:' && { reopen: 'The store in memory ends with its hub.' }),
     },
     untrustedClients: untrustedClientsOf(kind),
     async store(needs) {
