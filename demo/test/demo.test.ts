@@ -124,7 +124,7 @@ describe('refused with one reason, exit code 2', () => {
     [['--kill-server'], sqlite, '--kill-server: sqlite has no server to kill'],
     [['tree'], 'memory', 'memory lives in one process'],
     [['tree'], 'memory:x', 'memory lives in one process'],
-    [['tree'], 'sqlit', 'MESSAGE_BUS names no bus: "sqlit"'],
+    [['tree'], 'sqlit', 'MESSAGE_BUS names an unknown bus: "sqlit"'],
     [['tree'], 'sqlite:b.db?durability=no', 'durability is illegal'],
   ])('%j on %s', { timeout: LONG }, async (args, bus, reason) => {
     await using on = await stage(1);

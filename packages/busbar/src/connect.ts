@@ -1,20 +1,20 @@
-/** Connecting: from a name, a URL or nothing to a bus. */
+/** Opens the bus that a name, a URL or the environment selects. */
 
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
 import { checkText, type Transport } from '@busbar/api/transport';
 import { locateBus, prepare } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
-/** What `connect` takes. */
+/** Options of `connect`. */
 export interface ConnectOptions extends BusOptions {
-  /** The namespace, instead of what the URL says: a bus of its own in the same place. */
+  /** The namespace: a separate bus on the same server or file. Overrides the URL's `ns`. */
   readonly ns?: string;
 }
 
 /**
- * Opens the bus that `url` names: a short name (`sqlite`), a URL (`sqlite:./bus.db`), or a name of the nearest
- * `busbar.config.json`. Without it `MESSAGE_BUS` says which, else the config file, else a SQLite file in the project's
- * `.busbar` folder. Rejects with INVALID_ARGUMENT, listing what is legal, for what names no bus.
+ * Opens the bus that `url` names: a short name (`sqlite`), a URL (`sqlite:./bus.db`), or a name in the nearest
+ * `busbar.config.json`. Without `url` it uses `MESSAGE_BUS`, then the config file, then a SQLite file in the project's
+ * `.busbar` folder. Rejects an unknown name with INVALID_ARGUMENT and lists the valid ones.
  */
 export async function connect(url?: string, options: ConnectOptions = {}): Promise<Bus> {
   const { ns, ...busOptions } = options;
@@ -27,7 +27,7 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
   }
 }
 
-/** Like {@link connect}, for those who want the contract below the bus. */
+/** Like {@link connect}, but opens only the transport below the bus. */
 export async function connectTransport(url?: string, ns?: string): Promise<Transport> {
   const located = locateBus(url);
   prepare(located);

@@ -1,4 +1,4 @@
-/** Entry `busbar`: the front door, and all that its users need of the api. */
+/** Entry `busbar`: `connect`, and the API of the bus. */
 
 export * from '@busbar/api';
 export { type ConnectOptions, connect, connectTransport } from './connect.ts';

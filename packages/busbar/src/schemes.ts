@@ -1,9 +1,9 @@
-/** Schemes and short names, each with the package that opens it: the only importer of backends. */
+/** Schemes and short names of URLs, with the package behind each: the only importer of transports. */
 
 import { fileURLToPath } from 'node:url';
 import { BusbarError, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
-import { didYouMean } from './nearest.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { maskUrl } from './secrets.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
@@ -14,12 +14,12 @@ const SOCKETS = '@busbar/transport-socket';
 export type Opener = (url: string) => Promise<Transport>;
 
 interface Scheme {
-  /** Schemes of URLs that it opens; the first is its name. */
+  /** URL schemes; the first one is the short name. */
   readonly names: readonly string[];
   readonly package: string;
-  /** What the bare name means, in a few words. */
+  /** What the short name means without a URL. */
   readonly bare: string;
-  /** What keeps the cases of the conformance suite apart there. Default: namespaces. */
+  /** How the conformance suite isolates its cases. Default: one namespace each. */
   readonly apart?: 'file';
   readonly load: () => Promise<Opener>;
 }
@@ -66,19 +66,19 @@ const SCHEMES: readonly Scheme[] = [
   { names: ['zmq', 'zeromq'], package: SOCKETS, bare: "ZeroMQ in the project's .busbar folder", load: loadHubClient },
   { names: ['ws', 'websocket', 'wss'], package: SOCKETS, bare: 'WebSocket on this machine', load: loadHubClient },
 ];
-/** The command of this package, which runs a hub in the background. */
+/** The command of this package; it also runs hubs in the background. */
 const PROGRAM = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
 
 const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
 const MAX_URL = 4_096;
 
-/** What a value that names a bus turns out to be: a URL of a known scheme, a short name, or another word. */
+/** The parts of a value that names a bus: a URL of a known scheme, a short name, or another word. */
 export type Named =
   | { readonly kind: 'url'; readonly scheme: string; readonly url: string }
   | { readonly kind: 'scheme'; readonly scheme: string }
   | { readonly kind: 'word'; readonly word: string };
 
-/** Tells what `value` names; throws INVALID_ARGUMENT, listing what is legal, where it can be nothing. */
+/** Parses a value that names a bus. Throws INVALID_ARGUMENT with the valid names. */
 export function readBusName(value: unknown, what: string): Named {
   if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${quote(value)}`, validNames());
   if (value.trim() === '') throw invalid(`${what} is empty`, validNames());
@@ -95,16 +95,16 @@ export function readBusName(value: unknown, what: string): Named {
   return { kind: 'url', scheme: known.names[0] ?? scheme, url: `${scheme.toLowerCase()}${value.slice(scheme.length)}` };
 }
 
-/** The error for a word that names no bus. */
+/** The error for an unknown bus. */
 export function unknownBus(word: string, what: string, configured: readonly string[]): BusbarError {
   const names = configured.length === 0 ? '' : ` Configured: ${configured.join(', ')}.`;
   return invalid(
-    `${what} names no bus: ${quote(maskUrl(word))}`,
+    `${what} names an unknown bus: ${quote(maskUrl(word))}`,
     `${didYouMean(word, [...allNames(), ...configured])}${validNames()}${names}`,
   );
 }
 
-/** True for the name of a scheme, which no bus of a config file may have. */
+/** True for the name of a scheme; a bus in a config file cannot have that name. */
 export function isSchemeName(name: string): boolean {
   return findScheme(name.toLowerCase()) !== undefined;
 }
@@ -118,7 +118,7 @@ export async function openUrl(url: string): Promise<Transport> {
   return open(url);
 }
 
-/** What the conformance suite needs to test the transport at `url`, also from other processes. */
+/** Options with which the conformance suite opens `url`, in this process and in others. */
 export function harnessOptions(url: string): UrlHarnessOptions {
   const scheme = findScheme(url.slice(0, url.indexOf(':')));
   return {
@@ -129,39 +129,39 @@ export function harnessOptions(url: string): UrlHarnessOptions {
   };
 }
 
-/** Every short name, with what it means alone. */
+/** Every short name with its meaning. */
 export function describeSchemes(): (readonly [names: string, meaning: string])[] {
   return SCHEMES.map(({ names, bare }) => [names.join(', '), bare]);
 }
 
-/** One sentence that lists the names and URLs which are legal now. */
+/** A sentence that lists the valid names. */
 export function validNames(): string {
   const names = SCHEMES.map((scheme) => scheme.names[0]).join(', ');
   return `Use one of ${names}, a URL such as sqlite:./bus.db, or a name in busbar.config.json.`;
 }
 
-/** The package behind the links to a hub. */
+/** Loads the package behind hubs. */
 export function loadSockets(): Promise<Sockets> {
   return import('@busbar/transport-socket');
 }
 
-/** The URL of what a hub lends that listens at `url`: what `store` there says, else a file beside the socket. */
+/** The URL of the store of a hub at `url`: its `store` parameter, or a file beside the socket. */
 export async function storeUrlOf(url: string): Promise<string> {
   const { own } = await (await loadSockets()).readClientUrl(url);
   if (own !== undefined) return own.store;
   throw invalid(
-    `nothing says what the hub at ${quote(maskUrl(url))} lends`,
-    'Name it with --store sqlite:FILE or memory:.',
+    `the hub at ${quote(maskUrl(url))} has no store`,
+    'Name one with --store sqlite:FILE or --store memory:.',
   );
 }
 
-/** Opens a bus over a hub, which its first client starts where it belongs to a place of this machine. */
+/** Opens transports over a hub. For a path on this machine the first client starts the hub. */
 async function loadHubClient(): Promise<Opener> {
   const { openSocket } = await loadSockets();
   return (url) =>
     openSocket(url, ({ store, listen, idleMs }) => ({
       command: process.execPath,
-      // The store over a pipe: who lists processes shall not see its password.
+      // The store's URL goes through a pipe: `ps` must not show its password.
       args: [PROGRAM, 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
       input: store,
     }));
@@ -174,7 +174,7 @@ async function loadPackage(name: string, load: () => Promise<Opener>): Promise<O
     if (isBusbarError(error)) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    // The package itself, or something that it needs and that was not installed with it.
+    // The package itself, or one of its dependencies.
     const missing = /'((?:@[^/']+\/)?[^/'.][^/']*)'/.exec(message)?.[1] ?? name;
     throw new BusbarError('UNAVAILABLE', `the package ${missing} is not installed`, {
       hint: `npm install ${missing}`,
@@ -189,7 +189,7 @@ function readWord(value: string, what: string): Named {
   if (scheme !== undefined) return { kind: 'scheme', scheme: value.toLowerCase() };
   if (/[/\\]|\.(db|sqlite3?)$/.test(value)) {
     const shown = maskUrl(value);
-    throw invalid(`${what} is a path: ${quote(shown)}`, `A SQLite file is named sqlite:${shown}`);
+    throw invalid(`${what} is a path: ${quote(shown)}`, `Write sqlite:${shown} for a SQLite file.`);
   }
   return { kind: 'word', word: value };
 }

@@ -116,15 +116,15 @@ describe('a bad name of a bus', () => {
   test.each([
     ['', '--url is empty', list],
     ['  ', '--url is empty', list],
-    ['sqlit', '--url names no bus: "sqlit"', `Did you mean sqlite? ${list}`],
+    ['sqlit', '--url names an unknown bus: "sqlit"', `Did you mean sqlite? ${list}`],
     ['mysql://localhost', '--url has the unknown scheme "mysql"', list],
-    ['postgres', '--url names no bus: "postgres"', list],
-    ['./bus.db', '--url is a path: "./bus.db"', 'A SQLite file is named sqlite:./bus.db'],
+    ['postgres', '--url names an unknown bus: "postgres"', list],
+    ['./bus.db', '--url is a path: "./bus.db"', 'Write sqlite:./bus.db for a SQLite file'],
     [`sqlite:${'x'.repeat(5000)}`, '--url is longer than 4096 characters', list],
     ['sqlite:./%zz', '--url has a bad escape: "./%zz"', 'Write a percent sign in a path as %25.'],
-    ['__proto__', '--url names no bus: "__proto__"', list],
-    ['$(reboot)', '--url names no bus: "$(reboot)"', list],
-    ['x\u001b[2J', '--url names no bus: "x\\u001b[2J"', list],
+    ['__proto__', '--url names an unknown bus: "__proto__"', list],
+    ['$(reboot)', '--url names an unknown bus: "$(reboot)"', list],
+    ['x\u001b[2J', '--url names an unknown bus: "x\\u001b[2J"', list],
   ])('%j', (name, message, hint) => {
     const found = refusal(() => locateIn('/nowhere', name));
     expect(found.message).toBe(message);
@@ -147,12 +147,12 @@ describe('a bad name of a bus', () => {
 
 describe('a bad config file', () => {
   test.each([
-    ['{\n  "bus": "sqlite"\n  "buses": {}\n}', /busbar\.config\.json:3 is no JSON/],
-    ['{\n\n"bus": x }', /busbar\.config\.json:3 is no JSON/],
-    ['{ "bus": "sqlite", }', /busbar\.config\.json:1 is no JSON/],
-    ['', /busbar\.config\.json:1 is no JSON/],
-    ['{\n"bus":\n"sqlite"', /busbar\.config\.json:3 is no JSON/],
-    ['// here\n{}', /busbar\.config\.json:1 is no JSON/],
+    ['{\n  "bus": "sqlite"\n  "buses": {}\n}', /busbar\.config\.json:3 is not JSON/],
+    ['{\n\n"bus": x }', /busbar\.config\.json:3 is not JSON/],
+    ['{ "bus": "sqlite", }', /busbar\.config\.json:1 is not JSON/],
+    ['', /busbar\.config\.json:1 is not JSON/],
+    ['{\n"bus":\n"sqlite"', /busbar\.config\.json:3 is not JSON/],
+    ['// here\n{}', /busbar\.config\.json:1 is not JSON/],
     ['[]', /must be an object, not an array/],
     ['null', /must be an object, not null/],
     ['"sqlite"', /must be an object, not "sqlite"/],
@@ -166,17 +166,21 @@ describe('a bad config file', () => {
     ['{"buses":{"a":{"url":"sqlite:x","nss":"y"}}}', /buses\.a has the unknown key "nss"/],
     ['{"buses":{"a":{"url":"sqlite:x","ns":"a b"}}}', /buses\.a\.ns is illegal: "a b"/],
     ['{"buses":{"a":{"url":"sqlite:x","ns":7}}}', /buses\.a\.ns is illegal: number/],
-    ['{"buses":{"a b":"sqlite:x"}}', /illegal name of a bus "a b"/],
-    ['{"buses":{"__proto__":"sqlite:x"}}', /illegal name of a bus "__proto__"/],
-    [`{"buses":{"${'a'.repeat(65)}":"sqlite:x"}}`, /illegal name of a bus/],
-    ['{"buses":{"redis":"redis://prod"}}', /a bus cannot be called "redis"/],
+    ['{"buses":{"a b":"sqlite:x"}}', /illegal bus name "a b"/],
+    ['{"buses":{"__proto__":"sqlite:x"}}', /illegal bus name "__proto__"/],
+    [`{"buses":{"${'a'.repeat(65)}":"sqlite:x"}}`, /illegal bus name/],
+    ['{"buses":{"redis":"redis://prod"}}', /a bus cannot have the name "redis"/],
   ])('%s', (text, message) => {
     expect(refusal(() => parseConfig(text, '/p/busbar.config.json')).message).toMatch(message);
   });
 
   test.each([
-    [{ bus: 'teem', buses: { team: 'memory' } }, /names no bus: "teem"/, /Did you mean team\?.*Configured: team/],
-    [{ bus: 'a', buses: { a: 'b', b: 'memory' } }, /buses\.a names no bus: "b"/, /Use one of/],
+    [
+      { bus: 'teem', buses: { team: 'memory' } },
+      /names an unknown bus: "teem"/,
+      /Did you mean team\?.*Configured: team/,
+    ],
+    [{ bus: 'a', buses: { a: 'b', b: 'memory' } }, /buses\.a names an unknown bus: "b"/, /Use one of/],
     [{ bus: 'a', buses: { a: 'mysql://x' } }, /buses\.a has the unknown scheme "mysql"/, /Use one of/],
     [{ bus: 'a', buses: { a: { url: 'memory:?ns=x', ns: 'y' } } }, /buses\.a has ns twice/, /./],
   ])('%j', async (content, message, hint) => {
@@ -191,6 +195,6 @@ describe('a bad config file', () => {
     await using dir = tempDir();
     writeFileSync(dir.join('busbar.config.json'), 'broken');
     expect(locateIn(dir.path, 'memory:').url).toBe('memory:');
-    expect(refusal(() => locateIn(dir.path, 'team')).message).toMatch(/is no JSON/);
+    expect(refusal(() => locateIn(dir.path, 'team')).message).toMatch(/is not JSON/);
   });
 });

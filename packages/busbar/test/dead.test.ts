@@ -2,13 +2,13 @@
 import { expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
-test('are listed with their reasons, put back, and thrown away', async () => {
+test('are listed with their reasons, put back, and deleted', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   for (const body of ['1', '2', '3']) await sh.out('send', '@a', body);
   for (const mail of await sh.json('recv', '@a', '--max', '3')) {
     const { receipt } = mail as { receipt: string };
-    await sh.out('nack', receipt, '--reject', '--reason', 'of no use');
+    await sh.out('reject', receipt, '--reason', 'of no use');
   }
   const [first, second, third] = (await sh.json('dead', 'list', '@a')) as { id: string }[];
   expect(first).toMatchObject({
@@ -27,10 +27,10 @@ test('are listed with their reasons, put back, and thrown away', async () => {
   expect(await sh.run('dead', 'purge', '@a', second!.id, 'none', '--json')).toMatchObject({
     code: 3,
     stdout: '{"count":1}\n',
-    stderr: expect.stringContaining('1 of the ids is not among the dead letters'),
+    stderr: expect.stringContaining('1 id not found among the dead letters'),
   });
   expect(await sh.out('dead', 'redrive', '@a')).toBe('1 message put back');
-  expect(await sh.out('dead', 'purge', '@a', '--all')).toBe('0 messages thrown away');
+  expect(await sh.out('dead', 'purge', '@a', '--all')).toBe('0 messages deleted');
   expect(await sh.run('dead', 'list', '@a')).toMatchObject({ code: 0, stdout: '' });
 });
 
@@ -38,8 +38,8 @@ test.each([
   [['dead'], /ACTION is missing/],
   [['dead', 'list'], /QUEUE is missing/],
   [['dead', 'lsit', 'q'], /unknown action .*\nhint: Did you mean list\?/],
-  [['dead', 'purge', '@a'], /no ID is given\nhint: .*--all/],
-  [['dead', 'purge', '@a', 'x', '--all'], /--all goes without ids/],
+  [['dead', 'purge', '@a'], /ID is missing\nhint: .*--all/],
+  [['dead', 'purge', '@a', 'x', '--all'], /--all and ids exclude each other/],
   [['dead', 'list', 'a b'], /illegal token/],
 ] as const)('%j is refused (2)', async (args, message) => {
   await using sh = shell();

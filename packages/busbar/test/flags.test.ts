@@ -1,10 +1,10 @@
 // How a command line is read, and what a bad one says.
 import { isBusbarError } from '@busbar/api';
+import { nearestName } from '@busbar/api/transport';
 import { describe, expect, test } from 'vitest';
 import { formatDuration, parseDuration } from '../src/cli/input/durations.ts';
 import type { FlagTable } from '../src/cli/input/flag-values.ts';
 import { parseFlags } from '../src/cli/input/parse-flags.ts';
-import { nearest } from '../src/nearest.ts';
 import { maskUrl } from '../src/secrets.ts';
 
 const TABLE = {
@@ -102,15 +102,15 @@ describe('a command line', () => {
     [['@a', '--priority', '10'], /--priority is illegal: "10"/],
     [['@a', '--priority=-1'], /--priority is illegal: "-1"/],
     [['@a', '--priority', '1e1'], /--priority is illegal/],
-    [['@a', '--delay', '30'], /--delay is no duration: "30" \| Write it like 250ms, 30s/],
+    [['@a', '--delay', '30'], /--delay is not a duration: "30" \| Write it like 250ms, 30s/],
     [['@a', '--delay', '99999d'], /--delay is out of bounds/],
-    [['@a', '--delay=-5s'], /--delay is no duration/],
-    [['@a', '--wait=soon'], /--wait is no duration/],
+    [['@a', '--delay=-5s'], /--delay is not a duration/],
+    [['@a', '--wait=soon'], /--wait is not a duration/],
     [['@a', '--ack', 'maybe'], /--ack is illegal: "maybe" \| Use one of auto, manual/],
-    [['@a', '--header', 'novalue'], /--header is no pair: "novalue"/],
-    [['@a', '--header', '__proto__=x'], /--header is no pair/],
+    [['@a', '--header', 'novalue'], /--header is not a pair: "novalue"/],
+    [['@a', '--header', '__proto__=x'], /--header is not a pair/],
     [[], /TO is missing \| The arguments are TO \[BODY\]/],
-    [['@a', 'b', 'c'], /"c" is one argument too many/],
+    [['@a', 'b', 'c'], /unexpected argument "c"/],
   ])('%j is refused', (argv, message) => {
     expect(refusal(...argv)).toMatch(message);
   });
@@ -136,7 +136,7 @@ describe('durations', () => {
     [59_000, '59s'],
     [90_000, '1.5m'],
     [7_200_000, '2h'],
-    [Number.POSITIVE_INFINITY, 'for ever'],
+    [Number.POSITIVE_INFINITY, 'forever'],
   ])('%d is %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });
@@ -148,7 +148,7 @@ test.each([
   ['taks', 'task'],
   ['xyz', undefined],
 ])('%s is near to %s', (word, meant) => {
-  expect(nearest(word, ['send', 'recv', 'task', 'tail'])).toBe(meant);
+  expect(nearestName(word, ['send', 'recv', 'task', 'tail'])).toBe(meant);
 });
 
 test.each([

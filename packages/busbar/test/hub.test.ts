@@ -17,7 +17,7 @@ test('the first command starts one, the next ones find it, and it is stopped', a
   expect((await run('recv', '@a')).stdout).toContain('{"x":1}');
   expect(await run('hub', 'stop')).toMatchObject({ code: 0, stderr: 'busbar: the hub has ended\n' });
   expect(existsSync(sh.dir.join('bus.sock'))).toBe(false);
-  expect(await run('hub', 'stop')).toMatchObject({ code: 69, stderr: 'busbar: no hub runs there\n' });
+  expect(await run('hub', 'stop')).toMatchObject({ code: 69, stderr: 'busbar: no hub is running\n' });
   expect(await run('hub', 'status')).toMatchObject({ code: 69, stderr: expect.stringContaining('no hub') });
 });
 
@@ -49,14 +49,14 @@ test('a bare unix lives in the folder of the project', async () => {
 });
 
 test.each([
-  [['hub', 'sotp'], /hub has no "sotp"\nhint: Use status or stop/],
+  [['hub', 'sotp'], /unknown action "sotp"\nhint: Use status or stop/],
   [['hub', '--listen', 'sqlite:./x.db'], /a hub cannot listen at/],
   [['hub', '--listen', 'unix:'.padEnd(120, 'x')], /limit is 103/],
   [['hub', '--listen', 'unix:./x', '--store', 'sqlit:./x'], /unknown scheme "sqlit"/],
   [['hub', '--listen', 'unix:./x', '--store', 'unix:./x'], /its own store/],
   [['hub', '--listen', 'unix:./x', '--store', 'sqlite:./x.db?colour=red'], /no parameter "colour"/],
   [['hub', '--listen', 'unix:./x', '--token-file', './none'], /cannot read --token-file/],
-  [['hub', '--listen', 'unix:./x', '--token-file', './empty'], /no token in/],
+  [['hub', '--listen', 'unix:./x', '--token-file', './empty'], /has no token/],
   [['hub', '--listen', 'unix:./x', '--token-file', './short'], /a token is too short/],
   [['hub', '--listen', 'unix:./x', '--token-file', './words'], /more than two words/],
   [['hub', '--listen', 'unix:./x', '--idle', '1ms'], /idle/],

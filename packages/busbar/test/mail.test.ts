@@ -1,4 +1,4 @@
-// Messages between agents, from a shell: register, send, recv, ack, nack, extend, agents.
+// Messages between agents, from a shell: register, send, recv, ack, retry, reject, release, extend, agents.
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
@@ -37,7 +37,7 @@ describe('register', () => {
     await using sh = shell();
     const { code, stderr } = await sh.run('register', '@a', '--url', 'memory');
     expect(code).toBe(0);
-    expect(stderr).toContain('nothing of it outlives this command');
+    expect(stderr).toContain('its data is lost when this command ends');
     expect((await sh.run('register', '@a', '--url', 'memory', '-q')).stderr).toBe('');
   });
 
@@ -147,14 +147,14 @@ describe('send and recv', () => {
     expect(await sh.json('recv', '@a')).toMatchObject([{ type: 'ping', body: null }]);
   });
 
-  test('bytes that are no UTF-8 are refused', async () => {
+  test('bytes that are not UTF-8 are refused', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.use({
       args: ['send', '@a', '--hold'],
       input: new Uint8Array([0xff, 0xfe, 0x00]),
     });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/no UTF-8/);
+    expect(stderr).toMatch(/not UTF-8/);
   });
 
   test('a body over the limit is refused', async () => {
@@ -171,14 +171,14 @@ describe('send and recv', () => {
     await using sh = shell();
     await sh.out('register', '@reviewer');
     const { code, stdout, stderr } = await sh.run('send', '@reveiwer', 'x');
-    expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
     expect(stderr).toBe(
-      'busbar: there is no agent @reveiwer\nhint: Did you mean @reviewer? busbar agents lists who is there; --hold parks it for one to come.\n',
+      'busbar: unknown agent @reveiwer\nhint: Did you mean @reviewer? busbar agents lists all agents; --hold keeps the message until it registers.\n',
     );
     const json = await sh.run('send', '@reveiwer', 'x', '--json');
-    expect(json.code).toBe(5);
+    expect(json.code).toBe(3);
     expect(JSON.parse(json.stderr)).toMatchObject({
-      error: { code: 'NOT_FOUND', message: 'there is no agent @reveiwer' },
+      error: { code: 'NOT_FOUND', message: 'unknown agent @reveiwer' },
     });
   });
 
@@ -256,7 +256,7 @@ describe('send and recv', () => {
     await sh.out('register', '@worker');
     const { code, stderr } = await sh.run('recv', '@wroker', '--wait');
     expect(code).toBe(3);
-    expect(stderr).toMatch(/no mailbox of @wroker\nhint: Did you mean @worker\?/);
+    expect(stderr).toMatch(/@wroker has no mailbox\nhint: Did you mean @worker\?/);
   });
 
   test('for people: what it is, the body, and what to do next', async () => {
@@ -345,23 +345,23 @@ describe('send --jsonl', () => {
 });
 
 describe('settling', () => {
-  test('nack: again at once, later, or never; the reason is kept', async () => {
+  test('retry, release and reject: again at once, later, or never; the reason is kept', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@a', 'x');
     const take = async (): Promise<Received> => (await sh.json<Received>('recv', '@a'))[0]!;
     const first = await take();
-    expect(await sh.run('nack', first.receipt, '--reason', 'no time')).toMatchObject({ code: 0, stdout: '' });
+    expect(await sh.run('retry', first.receipt, '--reason', 'no time')).toMatchObject({ code: 0, stdout: '' });
     const second = await take();
     expect(second).toMatchObject({ id: first.id, attempt: 2 });
-    expect(await sh.run('nack', first.receipt)).toMatchObject({ code: 6 });
-    await sh.out('nack', second.receipt, '--release');
+    expect(await sh.run('retry', first.receipt)).toMatchObject({ code: 6 });
+    await sh.out('release', second.receipt);
     const third = await take();
     expect(third.attempt).toBe(2);
-    await sh.out('nack', third.receipt, '--delay', '1h');
+    await sh.out('retry', third.receipt, '--delay', '1h');
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1 } });
     await sh.out('send', '@a', 'y');
-    await sh.out('nack', (await take()).receipt, '--reject', '--reason', 'bad');
+    await sh.out('reject', (await take()).receipt, '--reason', 'bad');
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { dead: 1 } });
   });
 

@@ -63,7 +63,7 @@ test('a stack trace shows for those who debug, and for nobody else', async () =>
   await using sh = shell();
   expect((await sh.run('logs', '@nobody')).stderr).not.toMatch(/\n\s+at /);
   const { stderr } = await sh.use({ args: ['logs', '@nobody'], env: { BUSBAR_DEBUG: '1' } });
-  expect(stderr).toMatch(/^busbar: there is no mailbox of @nobody\nhint: .*\nBusbarError: .*\n\s+at /);
+  expect(stderr).toMatch(/^busbar: @nobody has no mailbox\nhint: .*\nBusbarError: .*\n\s+at /);
 });
 
 test('colours: none in a pipe, unless they are asked for', async () => {

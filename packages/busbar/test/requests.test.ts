@@ -54,27 +54,27 @@ describe('request and reply', () => {
     expect(await answer).toMatchObject({ code: 'HANDLER_FAILED', message: expect.stringContaining('unknown token') });
   });
 
-  test('nobody of that name, nobody online, nobody in time', async () => {
+  test('an unknown agent, an offline agent, no response in time', async () => {
     await using sh = shell();
     await sh.out('register', '@auth');
     expect(await sh.run('request', '@auht', 'x')).toMatchObject({
-      code: 5,
+      code: 3,
       stderr: expect.stringMatching(/Did you mean @auth\?/),
     });
     expect(await sh.run('request', '@auth', 'x', '--live')).toMatchObject({
       code: 5,
-      stderr: expect.stringMatching(/hint: Without --live the request waits in its inbox/),
+      stderr: expect.stringMatching(/hint: Without --live the request waits in the inbox/),
     });
     const late = await sh.run('request', '@auth', 'x', '--wait', '200ms');
     expect(late).toMatchObject({ code: 4, stdout: '', stderr: expect.stringMatching(/--key /) });
   });
 
-  test('a message that nobody waits for an answer to', async () => {
+  test('a message that is not a request', async () => {
     await using sh = shell();
     await sh.out('send', '@a', 'x', '--hold', '--as', '@b');
     const [message] = await sh.json<Received>('recv', '@a');
     const { code, stderr } = await sh.run('reply', message!.id, 'y', '--as', '@a');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/nobody waits for a reply.*\nhint: .*busbar send @b BODY/);
+    expect(stderr).toMatch(/is not a request.*\nhint: .*busbar send @b BODY/);
   });
 });

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
 import { deriveId } from '../../src/bus/messages/deterministic-id.ts';
-import { nearestName } from '../../src/bus/registry/nearest-name.ts';
 import { PendingCall } from '../../src/bus/rpc/pending-call.ts';
+import { nearestName } from '../../src/contract/nearest-name.ts';
 
 describe('derived ids', () => {
   it('are name-based UUIDs of version 5', () => {

@@ -1,4 +1,4 @@
-/** What a verb is: data that the help is made of, and one function that carries it out. */
+/** A verb: data for the parser and the help, and the function that runs it. */
 
 import type { FlagTable, FlagValues } from './input/flag-values.ts';
 import { GLOBAL_FLAGS, type GlobalFlags } from './input/global-flags.ts';
@@ -7,16 +7,14 @@ import type { Session } from './session.ts';
 
 /** One verb of the command line. */
 export interface Command<T extends FlagTable = FlagTable> {
-  /** In order, such as `TO`, `BODY?`, `RECEIPT...`. */
+  /** In order, for example `TO`, `BODY?`, `RECEIPT...`. */
   readonly args: readonly ArgumentName[];
   readonly flags: T;
-  /** What people copy: a command line, and what it does. */
+  /** Command lines to copy, each with its meaning. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   /** Sentences below the flags. */
   readonly notes?: readonly string[];
-  /** True where something that is not found is a recipient: the command is refused (5), nothing is missing (3). */
-  readonly hasRecipient?: boolean;
-  /** Carries it out; resolves with the exit code. */
+  /** Runs the verb; resolves to the exit code. */
   run(invocation: Invocation<T>): Promise<number>;
 }
 
@@ -27,7 +25,7 @@ export interface Invocation<T extends FlagTable> {
   readonly session: Session;
 }
 
-/** Reads what stands behind a verb, by the flags of that verb and those of every verb. */
+/** Reads the words after a verb, by its own flags and the global ones. */
 export function readCommandLine(
   command: Command,
   argv: readonly string[],
@@ -38,6 +36,6 @@ export function readCommandLine(
 
 /** A command whose `run` knows the flags it declares. */
 export function defineCommand<const T extends FlagTable>(command: Command<T>): Command {
-  // It only ever gets the flags of its own table.
+  // `run` gets only the flags of its own table.
   return command as unknown as Command;
 }

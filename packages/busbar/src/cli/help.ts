@@ -1,4 +1,4 @@
-/** Help texts, made of what the verbs say of themselves: examples first. */
+/** Help texts, made from the data of the verbs. Examples come first. */
 
 import { readFileSync } from 'node:fs';
 import { VARIABLES } from '../config/locate-bus.ts';
@@ -10,7 +10,7 @@ import { EXIT_CODES } from './output/exit-codes.ts';
 import type { Output } from './output/output.ts';
 import { VERB_GROUPS } from './verbs.ts';
 
-/** What is longer is not aligned to. */
+/** Longer left columns do not widen the layout. */
 const MAX_LEFT = 62;
 const MAX_LINE = 100;
 
@@ -23,10 +23,10 @@ export function overview(out: Output): string[] {
     'busbar: one message bus for agents and processes, over any backend',
     '',
     ...columns([
-      ['busbar register @reviewer', 'a lasting mailbox'],
+      ['busbar register @reviewer', 'creates its mailbox'],
       [`busbar send @reviewer '{"file":"a.ts"}'`, 'prints the id of the message'],
       ['busbar recv @reviewer --wait --json', 'prints the message with its receipt'],
-      ['busbar ack RECEIPT', 'handled: it is gone'],
+      ['busbar ack RECEIPT', 'removes it once it is handled'],
     ]),
     ...Object.entries(VERB_GROUPS).flatMap(([title, verbs]) => [
       '',
@@ -34,10 +34,10 @@ export function overview(out: Output): string[] {
       ...columns(Object.entries(verbs).map(([name, { summary }]) => [name, summary])),
     ]),
     '',
-    heading('Flags of every verb'),
+    heading('Global flags'),
     ...flagLines(GLOBAL_FLAGS),
     '',
-    'busbar VERB --help says more, with examples. busbar help buses, exit-codes, environment.',
+    'More: busbar VERB --help, and busbar help buses, exit-codes, environment.',
   ];
 }
 
@@ -54,37 +54,34 @@ export function verbHelp(name: string, summary: string, command: Command, out: O
   for (const note of command.notes ?? []) lines.push('', ...wrap(note));
   lines.push(
     '',
-    `Every verb has ${Object.keys(GLOBAL_FLAGS)
+    `Global flags: ${Object.keys(GLOBAL_FLAGS)
       .map((flag) => `--${flag}`)
-      .join(' ')}: busbar help.`,
+      .join(' ')} (see busbar help).`,
   );
   return lines;
 }
 
-/** `busbar help exit-codes` and its like. */
+/** `busbar help exit-codes` and the other topics. */
 export const TOPICS: Readonly<Record<string, () => string[]>> = {
-  'exit-codes': () => ['What the exit code of a command says, with and without --json:', '', ...columns(EXIT_CODES)],
+  'exit-codes': () => ['Exit codes, the same with and without --json:', '', ...columns(EXIT_CODES)],
   buses: () => [
     'A bus is a short name, a URL, or a name in busbar.config.json:',
     '',
     ...columns(describeSchemes()),
     '',
     ...columns([
-      [
-        'sqlite:./bus.db?durability=power&ns=a',
-        'a SQLite file, synced before anything is acknowledged, a namespace of its own',
-      ],
-      ['{ "bus": "team", "buses": { "team": "sqlite:./team.db" } }', 'busbar.config.json, here or above'],
+      ['sqlite:./bus.db?durability=power&ns=a', 'a SQLite file, synced before each acknowledgement, with namespace a'],
+      ['{ "bus": "team", "buses": { "team": "sqlite:./team.db" } }', 'busbar.config.json, in this folder or above'],
     ]),
   ],
   environment: () => [
-    'A flag goes before a variable, a variable before busbar.config.json, that before the default:',
-    "a SQLite file in the project's .busbar folder.",
+    'A flag overrides a variable, and a variable overrides busbar.config.json. The default is a SQLite file in the',
+    "project's .busbar folder.",
     '',
     ...columns([
       ...Object.entries(VARIABLES),
       ['NO_COLOR', 'no colours'],
-      ['FORCE_COLOR', 'colours, also without a terminal'],
+      ['FORCE_COLOR', 'colours without a terminal too'],
     ]),
   ],
 };
@@ -131,7 +128,7 @@ function wrap(text: string): string[] {
   return [...lines, line];
 }
 
-/** Two columns; what stands right of something long goes below it. */
+/** Two columns; beside a long left column the right one goes below. */
 function columns(rows: Rows): string[] {
   const lefts = rows.map(([left]) => left.length).filter((length) => length <= MAX_LEFT);
   const width = Math.max(0, ...lefts);

@@ -1,25 +1,25 @@
-/** Ctrl-C and its like: the first asks the command to end well, the second ends it. */
+/** Signals such as Ctrl-C: the first asks the command to end, the second ends the process. */
 
 import { exitCodeOfSignal } from './output/exit-codes.ts';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Signals of the system, heard until disposed of. */
+/** Handles signals until it is disposed of. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => this.#hear(signal);
+  readonly #listener = (signal: NodeJS.Signals): void => this.#interrupt(signal);
   #exitCode: number | undefined;
 
   constructor() {
     for (const name of SIGNALS) process.on(name, this.#listener);
   }
 
-  /** Fires at the first. */
+  /** Aborts at the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** The exit code of a command that was interrupted. */
+  /** The exit code after a signal. */
   get exitCode(): number | undefined {
     return this.#exitCode;
   }
@@ -28,7 +28,7 @@ export class Interruption implements Disposable {
     for (const name of SIGNALS) process.off(name, this.#listener);
   }
 
-  #hear(signal: NodeJS.Signals): void {
+  #interrupt(signal: NodeJS.Signals): void {
     if (this.#exitCode !== undefined) process.exit(this.#exitCode);
     this.#exitCode = exitCodeOfSignal(signal);
     this.#controller.abort();

@@ -1,8 +1,8 @@
-/** The command line: the only file that touches arguments and exit codes. */
+/** The command line: selects the verb, runs it, and returns the exit code. */
 
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { type Environment, environment } from '../config/locate-bus.ts';
-import { didYouMean } from '../nearest.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import { type Command, readCommandLine } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';
@@ -18,14 +18,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   const env = environment();
   const { verb, rest } = splitVerb(argv);
   const out = earlyOutput(argv, env);
-  let hasRecipient = false;
   using interruption = new Interruption();
   try {
     if (verb === undefined || verb === 'help') return await general(argv, rest, out);
     const known = VERBS.get(verb);
     if (known === undefined) throw unknownVerb(verb);
     const command = await known.load();
-    hasRecipient = command.hasRecipient === true;
     if (asksForHelp(rest)) return await showVerb(verb, known.summary, command, out);
     return await run(command, rest, { env, out, interruption });
   } catch (error) {
@@ -33,11 +31,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (interruption.exitCode !== undefined && isBusbarError(error) && error.code === 'ABORTED')
       return interruption.exitCode;
     const { reportFailure } = await import('./output/failure.ts');
-    return reportFailure(error, out, env, hasRecipient);
+    return reportFailure(error, out, env);
   }
 }
 
-interface Surroundings {
+interface CommandEnvironment {
   readonly env: Environment;
   readonly out: Output;
   readonly interruption: Interruption;
@@ -46,7 +44,7 @@ interface Surroundings {
 async function run(
   command: Command,
   rest: readonly string[],
-  { env, out, interruption }: Surroundings,
+  { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
   const { flags, args } = readCommandLine(command, rest);
   await using session = new Session({ flags, out, env, signal: interruption.signal });
@@ -54,7 +52,7 @@ async function run(
   return interruption.exitCode ?? code;
 }
 
-/** What stands without a verb: help and version. */
+/** Without a verb: help and version. */
 async function general(argv: readonly string[], rest: readonly string[], out: Output): Promise<number> {
   const { overview, TOPICS, verbHelp, version } = await import('./help.ts');
   if (rest.includes('--version')) {
@@ -85,7 +83,7 @@ async function showVerb(verb: string, summary: string, command: Command, out: Ou
   return DONE;
 }
 
-/** The verb is the first word that is neither a flag of every verb nor the value of one. */
+/** The verb is the first word that is neither a global flag nor its value. */
 function splitVerb(argv: readonly string[]): { verb: string | undefined; rest: readonly string[] } {
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index] ?? '';
@@ -97,7 +95,7 @@ function splitVerb(argv: readonly string[]): { verb: string | undefined; rest: r
   return { verb: undefined, rest: argv };
 }
 
-/** How to write while the flags are not read yet: their own errors obey them too. */
+/** The output before the flags are parsed, so that parse errors respect --json and --quiet. */
 function earlyOutput(argv: readonly string[], env: Environment): Output {
   const end = argv.indexOf('--');
   const flags = end === -1 ? argv : argv.slice(0, end);

@@ -1,4 +1,4 @@
-/** One run of the command: where its bus is, who it acts for, and what it must close at the end. */
+/** One run of the command: its bus, its agent, and what it closes at the end. */
 
 import { userInfo } from 'node:os';
 import type { Agent, Bus } from '@busbar/api';
@@ -9,7 +9,7 @@ import { parseDuration } from './input/durations.ts';
 import type { GlobalFlags } from './input/global-flags.ts';
 import type { Output } from './output/output.ts';
 
-/** What a session is made of. */
+/** Options of a session. */
 export interface SessionOptions {
   readonly flags: GlobalFlags;
   readonly out: Output;
@@ -23,7 +23,7 @@ export class Session implements AsyncDisposable {
   readonly out: Output;
   readonly env: Environment;
   readonly signal: AbortSignal;
-  /** Bound of each call, where it was said. */
+  /** Timeout of each call, if given. */
   readonly timeoutMs: number | undefined;
   readonly #flags: GlobalFlags;
   #transport: Promise<Transport> | undefined;
@@ -35,17 +35,17 @@ export class Session implements AsyncDisposable {
     this.env = env;
     this.signal = signal;
     this.#flags = flags;
-    const said = env.BUSBAR_TIMEOUT;
+    const variable = env.BUSBAR_TIMEOUT;
     this.timeoutMs =
-      flags.timeout ?? (said === undefined ? undefined : parseDuration(said, 'BUSBAR_TIMEOUT', 1, 2 ** 31 - 1));
+      flags.timeout ?? (variable === undefined ? undefined : parseDuration(variable, 'BUSBAR_TIMEOUT', 1, 2 ** 31 - 1));
   }
 
-  /** Bounds for a call of the bus. */
+  /** Options of every call. */
   get call(): CallOptions {
     return { signal: this.signal, ...(this.timeoutMs === undefined ? {} : { timeoutMs: this.timeoutMs }) };
   }
 
-  /** The bus that is meant, not opened. `named` goes before all else. */
+  /** Finds the bus without opening it. `named` overrides flags and environment. */
   locate(named?: string): Located {
     if (named !== undefined) return locateBus(named, 'URL', this.env);
     return locateBus(this.#flags.url, '--url', this.env);
@@ -63,31 +63,31 @@ export class Session implements AsyncDisposable {
     return this.#bus;
   }
 
-  /** Who sends: the agent acted for, else the user; no mailbox and no presence come of it. */
+  /** The agent that sends, without a mailbox or presence of its own. */
   async speaker(): Promise<Agent> {
     return (await this.bus()).agent(this.sender, { register: false, presence: false });
   }
 
-  /** The agent that is named by `--as` or `BUSBAR_AGENT`. */
+  /** The agent from `--as` or `BUSBAR_AGENT`. */
   get agentName(): string | undefined {
     const name = this.#flags.as ?? this.env.BUSBAR_AGENT;
     if (name === '') throw invalid('BUSBAR_AGENT is empty', 'Set it to the name of an agent, or unset it.');
     return name;
   }
 
-  /** The name that messages are sent under: the agent's, else `@cli.<user>`. */
+  /** The sender of messages: the agent's name, else `@cli.<user>`. */
   get sender(): string {
     return this.agentName ?? `@cli.${userName()}`;
   }
 
-  /** The agent whose inbox a command works on: `named`, else the one acted for. */
+  /** The agent whose inbox a command uses: `named`, else the agent to act for. */
   inboxOwner(named: string | undefined): string {
     const name = named ?? this.agentName;
     if (name !== undefined) return name;
-    throw invalid('whose inbox?', 'Name the agent as an argument, with --as, or in BUSBAR_AGENT.');
+    throw invalid('no agent is given', 'Name the agent as an argument, with --as, or in BUSBAR_AGENT.');
   }
 
-  /** Leases taken in this session outlive it, for another process to settle. */
+  /** Keeps the leases of this session when it ends; another process settles them. */
   keepLeases(): void {
     this.#keepsLeases = true;
   }
@@ -104,7 +104,7 @@ export class Session implements AsyncDisposable {
     prepare(located);
     const transport = await openUrl(located.url);
     if (transport.capabilities.reach === 'process') {
-      this.out.note(`busbar: ${transport.name} is a bus within one process: nothing of it outlives this command`);
+      this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);
     }
     return transport;
   }
@@ -115,7 +115,7 @@ export class Session implements AsyncDisposable {
   }
 }
 
-/** The user's name as a token of an agent's name. */
+/** The user's name, as a valid token of an agent name. */
 function userName(): string {
   try {
     const name = userInfo()
@@ -123,12 +123,12 @@ function userName(): string {
       .slice(0, 32);
     if (name !== '') return name;
   } catch {
-    // No such user is known to the system, as in some containers.
+    // In some containers the user id has no name.
   }
   return `uid-${process.getuid?.() ?? 0}`;
 }
 
-/** For arguments that name something: what it is, when it was not found. */
+/** The error for an argument whose object does not exist. */
 export function notFound(what: string, name: string, hint: string): BusbarError {
-  return new BusbarError('NOT_FOUND', `there is no ${what} ${quote(name)}`, { hint });
+  return new BusbarError('NOT_FOUND', `unknown ${what} ${quote(name)}`, { hint });
 }

@@ -1,4 +1,4 @@
-/** The verbs: what each does in a few words, and where it is loaded from when it is asked for. */
+/** The verbs: a summary of each, and the module that is loaded when it runs. */
 
 import type { Command } from './command.ts';
 
@@ -8,38 +8,43 @@ export interface Verb {
   readonly load: () => Promise<Command>;
 }
 
-/** Under headings, as the help lists them. */
+/** By heading, in the order of the help. */
 export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   'Messages to agents': {
-    register: verb(
-      'make a lasting mailbox for an agent',
-      async () => (await import('./commands/register.ts')).register,
+    register: verb('create the mailbox of an agent', async () => (await import('./commands/register.ts')).register),
+    send: verb('send a message to an agent', async () => (await import('./commands/send.ts')).send),
+    recv: verb('receive the next message of an inbox', async () => (await import('./commands/recv.ts')).recv),
+    ack: verb('remove a handled message', async () => (await import('./commands/ack.ts')).ack),
+    retry: verb('deliver a message again, now or later', async () => (await import('./commands/retry.ts')).retry),
+    reject: verb('make a message a dead letter', async () => (await import('./commands/reject.ts')).reject),
+    release: verb('return a message that was not handled', async () => (await import('./commands/release.ts')).release),
+    extend: verb('renew the lease of a message', async () => (await import('./commands/extend.ts')).extend),
+    request: verb(
+      'send a request and wait for the response',
+      async () => (await import('./commands/request.ts')).request,
     ),
-    send: verb('put a message into the inbox of an agent', async () => (await import('./commands/send.ts')).send),
-    recv: verb('take the next message out of an inbox', async () => (await import('./commands/recv.ts')).recv),
-    ack: verb('say that a message is handled', async () => (await import('./commands/ack.ts')).ack),
-    nack: verb(
-      'give a message back: now, later, or to the dead letters',
-      async () => (await import('./commands/nack.ts')).nack,
-    ),
-    extend: verb('hold a message longer', async () => (await import('./commands/extend.ts')).extend),
-    request: verb('ask an agent, and wait for its answer', async () => (await import('./commands/request.ts')).request),
-    reply: verb('answer a request that was received', async () => (await import('./commands/reply.ts')).reply),
+    reply: verb('respond to a received request', async () => (await import('./commands/reply.ts')).reply),
   },
   'Events and tasks': {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
-    tail: verb('print events as they come, or from any time', async () => (await import('./commands/tail.ts')).tail),
-    task: verb('add tasks to queues, see what became of them', async () => (await import('./commands/task.ts')).task),
-    dead: verb('read, put back or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
+    tail: verb('print events, live or from any time', async () => (await import('./commands/tail.ts')).tail),
+    task: verb('add, watch, cancel and list tasks', async () => (await import('./commands/task.ts')).task),
+    dead: verb('list, redrive or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },
-  'Looking at the bus': {
-    agents: verb('list the agents, and who is online', async () => (await import('./commands/agents.ts')).agents),
-    logs: verb('print the last log lines of an agent', async () => (await import('./commands/logs.ts')).logs),
-    stats: verb('count what waits, runs, failed', async () => (await import('./commands/stats.ts')).stats),
-    hub: verb('lend a store over sockets; see and stop it', async () => (await import('./commands/hub.ts')).hub),
-    doctor: verb('find out why something does not work', async () => (await import('./commands/doctor.ts')).doctor),
+  Operation: {
+    agents: verb('list agents and their state', async () => (await import('./commands/agents.ts')).agents),
+    logs: verb('print the log of an agent', async () => (await import('./commands/logs.ts')).logs),
+    stats: verb(
+      'print counts and rates of queues, requests and agents',
+      async () => (await import('./commands/stats.ts')).stats,
+    ),
+    hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
+    doctor: verb(
+      'check everything between the shell and its bus',
+      async () => (await import('./commands/doctor.ts')).doctor,
+    ),
     conformance: verb(
-      'hold a backend to the rules',
+      'run the conformance suite on a backend',
       async () => (await import('./commands/conformance.ts')).conformance,
     ),
   },

@@ -1,24 +1,24 @@
-/** `busbar.config.json`: names of buses, and which one is meant when nothing is said. */
+/** `busbar.config.json`: names of buses, and the default one. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BusbarError, invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../nearest.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import { isSchemeName } from '../schemes.ts';
 import { upwards } from './project-folder.ts';
 
-/** What a config file says. */
+/** A parsed config file. */
 export interface ConfigFile {
   readonly path: string;
-  /** What `connect()` means here: a name of `buses`, a short name or a URL. */
+  /** The default bus: a name in `buses`, a short name or a URL. */
   readonly bus: string | undefined;
   readonly buses: ReadonlyMap<string, ConfiguredBus>;
 }
 
-/** One bus of a config file. */
+/** One bus in a config file. */
 export interface ConfiguredBus {
   readonly url: string;
-  /** A namespace of its own on that server or file. */
+  /** The namespace on that server or file. */
   readonly ns: string | undefined;
 }
 
@@ -28,7 +28,7 @@ const BUS_KEYS = ['url', 'ns'];
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{1,64}$/;
 
-/** Reads the nearest config file at or above `cwd`; undefined where there is none. Throws INVALID_ARGUMENT where it is bad. */
+/** Reads the nearest config file at or above `cwd`, if any. Throws INVALID_ARGUMENT for a bad one. */
 export function readConfigFile(cwd: string): ConfigFile | undefined {
   for (const folder of upwards(cwd)) {
     const path = join(folder, FILE);
@@ -44,10 +44,9 @@ export function parseConfig(text: string, path: string): ConfigFile {
   const buses = new Map<string, ConfiguredBus>();
   const listed = root['buses'] === undefined ? {} : asObject(root['buses'], `${path}: buses`);
   for (const [name, value] of Object.entries(listed)) {
-    if (!NAME.test(name))
-      throw bad(`${path}: illegal name of a bus ${quote(name)}`, `Use ${NAME.source.slice(1, -1)}.`);
+    if (!NAME.test(name)) throw bad(`${path}: illegal bus name ${quote(name)}`, `Use ${NAME.source.slice(1, -1)}.`);
     if (isSchemeName(name))
-      throw bad(`${path}: a bus cannot be called ${quote(name)}`, 'That is a short name already.');
+      throw bad(`${path}: a bus cannot have the name ${quote(name)}`, 'This is a short name already.');
     buses.set(name, readBus(value, `${path}: buses.${name}`));
   }
   return { path, bus: root['bus'] === undefined ? undefined : asText(root['bus'], `${path}: bus`), buses };
@@ -56,7 +55,7 @@ export function parseConfig(text: string, path: string): ConfigFile {
 function readBus(value: unknown, what: string): ConfiguredBus {
   if (typeof value === 'string') return { url: asText(value, what), ns: undefined };
   const { url, ns } = asObject(value, what, BUS_KEYS);
-  if (url === undefined) throw bad(`${what} has no url`, `Its keys may be ${BUS_KEYS.join(', ')}.`);
+  if (url === undefined) throw bad(`${what} has no url`, `Its keys are ${BUS_KEYS.join(', ')}.`);
   if (ns !== undefined && (typeof ns !== 'string' || !NAMESPACE.test(ns))) {
     throw bad(`${what}.ns is illegal: ${show(ns)}`, 'Use 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
   }
@@ -70,15 +69,12 @@ function asText(value: unknown, what: string): string {
 
 function asObject(value: unknown, what: string, keys?: readonly string[]): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const hint = keys === undefined ? 'It maps names to URLs.' : `Its keys may be ${keys.join(', ')}.`;
+    const hint = keys === undefined ? 'It maps names to URLs.' : `Its keys are ${keys.join(', ')}.`;
     throw bad(`${what} must be an object, not ${show(value)}`, hint);
   }
   for (const key of Object.keys(value)) {
     if (keys === undefined || keys.includes(key)) continue;
-    throw bad(
-      `${what} has the unknown key ${quote(key)}`,
-      `${didYouMean(key, keys)}Its keys may be ${keys.join(', ')}.`,
-    );
+    throw bad(`${what} has the unknown key ${quote(key)}`, `${didYouMean(key, keys)}The keys are ${keys.join(', ')}.`);
   }
   return value as Record<string, unknown>;
 }
@@ -88,14 +84,11 @@ function parseJson(text: string, path: string): unknown {
     return JSON.parse(text) as unknown;
   } catch (error) {
     const reason = (error as Error).message.replace(/,? (in JSON )?(at position|\.\.\.|").*$/s, '');
-    throw bad(
-      `${path}:${lineOfFault(text)} is no JSON: ${reason}`,
-      'Mind commas, quotes and comments, which JSON has not.',
-    );
+    throw bad(`${path}:${lineOfFault(text)} is not JSON: ${reason}`, 'Check commas and quotes; JSON has no comments.');
   }
 }
 
-/** The first line after which no continuation can make the text legal. V8 does not always say where it stopped. */
+/** The first line after which no text can be valid. V8 does not always report the position. */
 function lineOfFault(text: string): number {
   const lines = text.split('\n');
   for (let count = 1; count < lines.length; count += 1) {

@@ -1,4 +1,4 @@
-/** Which bus is meant, and what else the environment says: the only reader of `process.env`. */
+/** Finds the bus to open. The only reader of `process.env`. */
 
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -7,21 +7,21 @@ import { type Named, readBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
 
-/** Where a bus is, and who said so. */
+/** A bus, and where its name came from. */
 export interface Located {
   readonly url: string;
   /** Such as `--url`, `MESSAGE_BUS`, the path of a config file, or `default`. */
   readonly origin: string;
-  /** The project's folder, where the bus lives in it. */
+  /** The project's folder, if the bus is in it. */
   readonly folder?: ProjectFolder;
 }
 
-/** What of the environment the front door goes by. */
+/** Environment variables that `busbar` reads. */
 export interface Environment {
   readonly MESSAGE_BUS?: string | undefined;
-  /** Name of the agent that a command acts for. */
+  /** The agent that a command acts for. */
   readonly BUSBAR_AGENT?: string | undefined;
-  /** Anything but nothing and 0: errors show their stack. */
+  /** Unless empty or 0, errors show their stack. */
   readonly BUSBAR_DEBUG?: string | undefined;
   /** Default of `--timeout`. */
   readonly BUSBAR_TIMEOUT?: string | undefined;
@@ -31,11 +31,11 @@ export interface Environment {
   readonly [name: string]: string | undefined;
 }
 
-/** Every variable of this product, with what it means. */
+/** Every variable of Busbar, with its meaning. */
 export const VARIABLES: Readonly<Record<string, string>> = {
   MESSAGE_BUS: 'the bus: a short name, a URL, or a name in busbar.config.json',
-  BUSBAR_AGENT: 'the agent that commands act for, like --as',
-  BUSBAR_TIMEOUT: 'bound of each call, like --timeout',
+  BUSBAR_AGENT: 'the agent to act for, like --as',
+  BUSBAR_TIMEOUT: 'timeout of each call, like --timeout',
   BUSBAR_DEBUG: '1 shows the stack of an error',
 };
 
@@ -45,8 +45,8 @@ export function environment(): Environment {
 }
 
 /**
- * Finds the bus: `named` (given by `origin`), else `MESSAGE_BUS`, else the config file's `bus`, else the SQLite file in the
- * project's folder. Writes nothing. Throws INVALID_ARGUMENT for a name that means nothing.
+ * Finds the bus: `named` (which came from `origin`), else `MESSAGE_BUS`, else `bus` in the config file, else the SQLite file in
+ * the project's folder. Writes nothing. Throws INVALID_ARGUMENT for an unknown name.
  */
 export function locateBus(
   named?: string,
@@ -61,7 +61,7 @@ export function locateBus(
   return { ...defaultFile(SQLITE, cwd), origin: 'default' };
 }
 
-/** Makes what a located bus needs around it: the project's folder, where that is its place. */
+/** Creates the project's folder if the bus is in it. */
 export function prepare({ folder }: Located): void {
   if (folder !== undefined) makeProjectFolder(folder);
 }
@@ -93,7 +93,7 @@ function placeConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, cwd
   return bus.ns === undefined ? located : { ...located, url: withNamespace(located.url, bus.ns, what) };
 }
 
-/** `base` is what relative paths of files start from. */
+/** Relative paths start from `base`. */
 function place(
   named: Exclude<Named, { kind: 'word' }>,
   base: string,
@@ -106,14 +106,14 @@ function place(
   return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
 }
 
-/** How the URL of something in the file system begins, and its name in the project's folder. */
+/** A scheme for files: the prefix of its URLs, and the default name in the project's folder. */
 interface Place {
   readonly prefix: string;
   readonly file: string;
 }
 
 const SQLITE: Place = { prefix: 'sqlite:', file: 'bus.db' };
-/** Schemes of what lies in the file system; `zmq:tcp://…` and `ws://…` do not. */
+/** Schemes whose URLs may name files; `zmq:tcp://…` and `ws://…` name addresses. */
 const PLACES: Readonly<Record<string, Place>> = {
   sqlite: SQLITE,
   unix: { prefix: 'unix:', file: 'bus.sock' },
@@ -131,10 +131,10 @@ function placeFile(where: Place, url: string, base: string, cwd: string, what: s
     return { ...located, url: located.url + query };
   }
   const path = whole.slice(where.prefix.length);
-  // ws://HOST is an address; sqlite:///PATH is absolute, and the backend's to read.
+  // ws://HOST is an address; sqlite:///PATH is absolute, and the transport parses it.
   if (!whole.startsWith(where.prefix) || isAbsolute(path)) return { url };
   const file = decode(path, what);
-  // A shell expands ~ only at the beginning of a word.
+  // A shell expands ~ only at the start of a word.
   const placed = file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file);
   return { url: fileUrl(where, placed) + query };
 }
@@ -148,11 +148,11 @@ function workingFolder(): string {
   try {
     return process.cwd();
   } catch {
-    throw invalid('the working directory is gone', 'Change to one that is there.');
+    throw invalid('the working directory does not exist any more', 'Change to another directory.');
   }
 }
 
-/** A path may hold what means something in a URL. */
+/** Escapes characters of a path that are special in a URL. */
 function fileUrl({ prefix }: Place, path: string): string {
   return `${prefix}${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
 }
@@ -166,6 +166,6 @@ function decode(path: string, what: string): string {
 }
 
 function withNamespace(url: string, ns: string, what: string): string {
-  if (/[?&]ns=/.test(url)) throw invalid(`${what} has ns twice`, 'Say it in the URL, or beside it.');
+  if (/[?&]ns=/.test(url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
   return `${url}${url.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`;
 }

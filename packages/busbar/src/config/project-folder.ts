@@ -1,4 +1,4 @@
-/** The `.busbar` folder of a project: where the default SQLite file lives. */
+/** The `.busbar` folder of a project, with the default SQLite file. */
 
 import { existsSync, mkdirSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,13 +6,13 @@ import { BusbarError } from '@busbar/api/transport';
 
 const FOLDER = '.busbar';
 
-/** Where the project's folder is, or is to be made. Nothing is written yet. */
+/** The path of the project's folder, which may not exist yet. */
 export interface ProjectFolder {
   readonly path: string;
   readonly exists: boolean;
 }
 
-/** The nearest `.busbar` at or above `cwd`; else the place for one: beside `.git`, or in `cwd` where there is none. */
+/** The nearest `.busbar` at or above `cwd`; without one, a path beside `.git`, or in `cwd` without `.git`. */
 export function findProjectFolder(cwd: string): ProjectFolder {
   let repository: string | undefined;
   for (const folder of upwards(cwd)) {
@@ -23,14 +23,14 @@ export function findProjectFolder(cwd: string): ProjectFolder {
   return { path: join(repository ?? cwd, FOLDER), exists: false };
 }
 
-/** Makes the folder where it is not there: for its owner only (0700), and ignored by git. */
+/** Creates a missing folder, for its owner only (0700) and ignored by git. */
 export function makeProjectFolder({ path, exists }: ProjectFolder): void {
   if (exists) return;
   try {
     mkdirSync(path, { mode: 0o700 });
     writeFileSync(join(path, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 });
   } catch (error) {
-    // Another process makes it at the same moment.
+    // Another process created it first.
     if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isOwnFolder(path)) return;
     throw cannotMake(path, error as NodeJS.ErrnoException);
   }
@@ -44,7 +44,7 @@ export function* upwards(from: string): Generator<string> {
   }
 }
 
-/** One that somebody else planted above ours, in a shared /tmp for example, is not the project's. */
+/** Ignores a folder of another user, such as one in a shared /tmp. */
 function isOwnFolder(path: string): boolean {
   const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined || !stats.isDirectory()) return false;
@@ -54,8 +54,8 @@ function isOwnFolder(path: string): boolean {
 
 function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
   const denied = error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'EROFS';
-  return new BusbarError(denied ? 'PERMISSION_DENIED' : 'UNAVAILABLE', `cannot make ${path}: ${error.code}`, {
-    hint: 'Set MESSAGE_BUS to a bus that can be reached from here, such as sqlite:~/bus.db.',
+  return new BusbarError(denied ? 'PERMISSION_DENIED' : 'UNAVAILABLE', `cannot create ${path}: ${error.code}`, {
+    hint: 'Set MESSAGE_BUS to a bus that this process can write to, such as sqlite:~/bus.db.',
     cause: error,
   });
 }

@@ -1,6 +1,7 @@
 /** The registry: who is there, who is online, and which of them is the least loaded. */
 
 import { BusbarError } from '../../contract/errors.ts';
+import { nearestName } from '../../contract/nearest-name.ts';
 import type { KvEntry } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
 import type { BusKernel } from '../runtime.ts';
@@ -23,7 +24,6 @@ import {
   PRESENCE_PREFIX,
 } from './agent-names.ts';
 import type { AgentSettings } from './agent-options.ts';
-import { nearestName } from './nearest-name.ts';
 
 /** Which agents to list. */
 export interface AgentFilter {

@@ -1,15 +1,15 @@
-/** `busbar ack`: a message is handled. */
+/** `busbar ack`: removes a handled message. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
 
 export const ack: Command = defineCommand({
   args: ['RECEIPT...'],
   flags: {},
   examples: [
-    ['busbar ack RECEIPT', 'as recv printed it: the message is gone'],
-    ['busbar recv @a --json | tee job.json | busbar ack', 'take it at most once'],
+    ['busbar ack RECEIPT', 'the receipt that recv printed'],
+    ['busbar recv @a --json | tee job.json | busbar ack', 'at most once: ack before the work'],
   ],
-  notes: [RECEIPT_NOTE, 'Exit 6 where a lease was lost: the message went, or will go, to another.'],
+  notes: [RECEIPT_NOTE, LOST_NOTE],
   run: ({ args, session }) => settleAll(session, args, { action: 'ack' }),
 });

@@ -1,4 +1,4 @@
-/** `busbar agents`: who is registered, who is online, and what waits for them. */
+/** `busbar agents`: lists agents, their state and their mail. */
 
 import type { AgentInfo } from '@busbar/api';
 import type { QueueInfo } from '@busbar/api/transport';
@@ -12,14 +12,14 @@ import { tableLines } from '../output/table.ts';
 export const agents: Command = defineCommand({
   args: [],
   flags: {
-    capability: { kind: 'text', value: 'NAME', max: 255, help: 'only those that have it' },
-    online: { kind: 'switch', help: 'only those that are online' },
+    capability: { kind: 'text', value: 'NAME', max: 255, help: 'only agents with this capability' },
+    online: { kind: 'switch', help: 'only agents that are online' },
   },
   examples: [
-    ['busbar agents', 'all that are registered or online'],
-    ['busbar agents --online --capability review --json', 'who can review now'],
+    ['busbar agents', 'all agents'],
+    ['busbar agents --online --capability review --json', 'agents that can review now'],
   ],
-  notes: ['WAITING counts messages in the inbox, HELD those received and not acked yet, DEAD the dead letters.'],
+  notes: ['WAITING counts ready messages in the inbox, HELD leased ones, DEAD dead letters.'],
   run: async ({ flags, session }) => {
     const { out } = session;
     const bus = await session.bus();
@@ -32,7 +32,7 @@ export const agents: Command = defineCommand({
     ]);
     if (out.json) await out.jsonLines(infos.map((info) => toJson(info, boxes.get(info.name))));
     else if (infos.length > 0) await out.lines(toTable(infos, boxes, out));
-    if (infos.length === 0) out.note('busbar: no agents; make one with busbar register NAME');
+    if (infos.length === 0) out.note('busbar: no agents; busbar register NAME creates one');
     return DONE;
   },
 });

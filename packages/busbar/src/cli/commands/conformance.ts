@@ -1,8 +1,8 @@
-/** `busbar conformance`: the suite that holds every backend to the same rules. */
+/** `busbar conformance`: runs the conformance suite on a backend. */
 
 import { invalid } from '@busbar/api/transport';
 import type { CaseResult, Group, Profile, Report, SuiteRun } from '@busbar/conformance';
-import { nearest } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import { harnessOptions } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { DONE, UNEXPECTED } from '../output/exit-codes.ts';
@@ -10,11 +10,11 @@ import type { Output } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
 
 const FLAGS = {
-  profile: { kind: 'choice', choices: ['smoke', 'full'], help: 'the short selection, or all (default)' },
-  only: { kind: 'list', value: 'ID,…', help: 'only these cases' },
+  profile: { kind: 'choice', choices: ['smoke', 'full'], help: 'a short selection, or all cases (default)' },
+  only: { kind: 'list', value: 'ID,…', help: 'only these cases, by id' },
   group: { kind: 'text', value: 'GROUP', help: 'only the cases of this group, such as Priority' },
   parallel: { kind: 'integer', min: 1, max: 64, help: 'cases at a time (default 4)' },
-  seed: { kind: 'integer', min: 0, max: 0xffff_ffff, help: 'repeat the random numbers of an earlier run' },
+  seed: { kind: 'integer', min: 0, max: 0xffff_ffff, help: 'seed of an earlier run, for the same random numbers' },
 } as const;
 
 type Suite = typeof import('@busbar/conformance');
@@ -23,12 +23,12 @@ export const conformance: Command = defineCommand({
   args: ['URL?'],
   flags: FLAGS,
   examples: [
-    ['busbar conformance sqlite:./t.db', 'in throw-away files beside t.db, which is not touched'],
+    ['busbar conformance sqlite:./t.db', 'in temporary files beside t.db; t.db itself stays unchanged'],
     ['busbar conformance memory: --json', 'one JSON object with every case'],
-    ['busbar conformance --profile smoke', 'the bus that is configured, in a minute'],
-    ['busbar conformance sqlite:./t.db --only Q1,Q2', 'these two'],
+    ['busbar conformance --profile smoke', 'on the configured bus, in a minute'],
+    ['busbar conformance sqlite:./t.db --only Q1,Q2', 'two cases'],
   ],
-  notes: ['Every case gets a store of its own. Exit 1 if one fails.'],
+  notes: ['Every case has a store of its own. Exit 1 if a case fails.'],
   run: async (invocation) => {
     const suite = await import('@busbar/conformance');
     const run = await runOn(suite, invocation);
@@ -58,7 +58,7 @@ function checkIds(ids: readonly string[], { SUITE }: Suite): readonly string[] {
   const unknown = ids.filter((id) => !known.has(id));
   if (ids.length > 0 && unknown.length === 0) return ids;
   throw invalid(
-    unknown.length === 0 ? '--only is empty' : `there is no case ${unknown.join(', ')}`,
+    unknown.length === 0 ? '--only is empty' : `unknown case ${unknown.join(', ')}`,
     `The cases are ${[...known].join(' ')}.`,
   );
 }
@@ -66,10 +66,9 @@ function checkIds(ids: readonly string[], { SUITE }: Suite): readonly string[] {
 function toGroup(name: string, { GROUPS }: Suite): Group {
   const group = GROUPS.find((each) => each.toLowerCase() === name.toLowerCase());
   if (group !== undefined) return group;
-  const guess = nearest(name, GROUPS);
   throw invalid(
-    `there is no group ${JSON.stringify(name)}`,
-    `${guess === undefined ? '' : `Did you mean "${guess}"? `}The groups are ${GROUPS.join(', ')}.`,
+    `unknown group ${JSON.stringify(name)}`,
+    `${didYouMean(name, GROUPS)}The groups are ${GROUPS.join(', ')}.`,
   );
 }
 

@@ -1,8 +1,8 @@
-/** `busbar dead`: the messages that were given up. */
+/** `busbar dead`: lists, redrives and purges dead letters. */
 
 import type { DeadLetter, DeadLetters } from '@busbar/api';
 import { invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { DONE, NOT_FOUND } from '../output/exit-codes.ts';
 import { showValue, timeOf, valueText } from '../output/message-view.ts';
@@ -11,8 +11,8 @@ import { count, tableLines } from '../output/table.ts';
 import { notFound } from '../session.ts';
 
 const FLAGS = {
-  all: { kind: 'switch', help: 'purge: all of them, where no ID is given' },
-  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most so many (default 100)' },
+  all: { kind: 'switch', help: 'purge: delete all, without IDs' },
+  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
 type Use = Invocation<typeof FLAGS>;
@@ -27,11 +27,11 @@ export const dead: Command = defineCommand({
   args: ['ACTION', 'QUEUE', 'ID...?'],
   flags: FLAGS,
   examples: [
-    ['busbar dead list @worker', 'what was given up in an inbox, and why'],
-    ['busbar dead list build --json', 'the same of a queue of tasks, with every attempt'],
-    ['busbar dead redrive build', 'puts all of them back, with fresh attempts'],
+    ['busbar dead list @worker', 'dead letters of an inbox, with reasons'],
+    ['busbar dead list build --json', 'dead letters of a task queue, with every attempt'],
+    ['busbar dead redrive build', 'puts all back into the queue, with new attempts'],
     ['busbar dead redrive build ID', 'puts one back'],
-    ['busbar dead purge build --all', 'throws them away for good'],
+    ['busbar dead purge build --all', 'deletes all'],
   ],
   run: async (use) => {
     const [action = '', queue = ''] = use.args;
@@ -59,27 +59,27 @@ async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }
   else if (messages.length > 0)
     await out.lines(tableLines(['DIED', '#ATTEMPTS', 'ID', 'REASON', 'BODY'], messages.map(toRow), out));
   if (messages.length === 0) out.note('busbar: no dead letters');
-  if (next !== undefined) out.note(`busbar: there are more than ${messages.length}; --limit shows more`);
+  if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
   return DONE;
 }
 
 async function redrive(letters: DeadLetters, { args: [, , ...ids], session }: Use): Promise<number> {
   const amount = await letters.redrive({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
-  return tell('put back', amount, ids, session);
+  return report('put back', amount, ids, session);
 }
 
 async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session }: Use): Promise<number> {
-  if (ids.length === 0 && !flags.all) throw invalid('no ID is given', 'Name the ids, or write --all for all of them.');
-  if (ids.length > 0 && flags.all) throw invalid('--all goes without ids', 'Leave out one of them.');
+  if (ids.length === 0 && !flags.all) throw invalid('ID is missing', 'Name ids, or write --all.');
+  if (ids.length > 0 && flags.all) throw invalid('--all and ids exclude each other', 'Leave one of them out.');
   const amount = await letters.purge({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
-  return tell('thrown away', amount, ids, session);
+  return report('deleted', amount, ids, session);
 }
 
-/** Ids that were named and are not among the dead letters are missing (3). */
-async function tell(what: string, amount: number, ids: readonly string[], { out }: Use['session']): Promise<number> {
+/** Exits with 3 if a named id is not a dead letter. */
+async function report(what: string, amount: number, ids: readonly string[], { out }: Use['session']): Promise<number> {
   await (out.json ? out.jsonLines([{ count: amount }]) : out.lines([`${count(amount, 'message')} ${what}`]));
   const missing = new Set(ids).size - amount;
-  if (missing > 0) out.warn(`${missing} of the ids ${missing === 1 ? 'is' : 'are'} not among the dead letters`);
+  if (missing > 0) out.warn(`${count(missing, 'id')} not found among the dead letters`);
   return missing > 0 ? NOT_FOUND : DONE;
 }
 

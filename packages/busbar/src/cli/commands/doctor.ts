@@ -1,4 +1,4 @@
-/** `busbar doctor`: looks at everything between a shell and its bus, and says what is wrong. */
+/** `busbar doctor`: checks everything between the shell and its bus. */
 
 import { isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
@@ -18,11 +18,11 @@ export const doctor: Command = defineCommand({
   args: [],
   flags: {},
   examples: [
-    ['busbar doctor', 'each line is ok, warn or fail'],
+    ['busbar doctor', 'prints ok, warn or fail for each check'],
     ['MESSAGE_BUS=sqlite:./bus.db busbar doctor --json', 'one JSON object'],
   ],
   notes: [
-    'Opens the bus, and sends one message to a queue of its own, which it removes. Secrets do not show. Exit 1 if a line is fail; 2 where what names the bus means nothing.',
+    'Opens the bus and sends one message through a temporary queue. Masks secrets. Exit 1 if a check fails, 2 if the name of the bus is bad.',
   ],
   run: async ({ session }) => {
     const { out } = session;
@@ -38,7 +38,7 @@ export const doctor: Command = defineCommand({
   },
 });
 
-/** Looks at one thing after the other; the first that does not work ends it. */
+/** Runs the checks in order; the first error ends them. */
 async function* examine(session: Session, onError: (error: unknown) => void): AsyncGenerator<Finding> {
   yield checkNode();
   yield* checkVariables(session);

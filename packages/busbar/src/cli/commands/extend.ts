@@ -1,12 +1,12 @@
-/** `busbar extend`: a lease begins anew. */
+/** `busbar extend`: renews a lease. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
 
 export const extend: Command = defineCommand({
   args: ['RECEIPT...'],
   flags: {},
-  examples: [['busbar extend RECEIPT', 'the lease begins anew, as long as the inbox has them']],
-  notes: [RECEIPT_NOTE, 'Exit 6 where the lease was lost: stop working on it. --json says how long it lasts now.'],
+  examples: [['busbar extend RECEIPT', "the lease starts again, at the inbox's full length"]],
+  notes: [RECEIPT_NOTE, LOST_NOTE, '--json prints how long the lease now lasts.'],
   run: ({ args, session }) => settleAll(session, args, { action: 'extend' }),
 });

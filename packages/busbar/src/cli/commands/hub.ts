@@ -1,4 +1,4 @@
-/** `busbar hub`: lends a store to clients over sockets; most are started by their first client. */
+/** `busbar hub`: serves a store over sockets. A first client can start a hub by itself. */
 
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -13,37 +13,37 @@ const FLAGS = {
   store: {
     kind: 'text',
     value: 'URL',
-    help: 'what it lends: sqlite:FILE, memory:, …; -: its URL from a pipe (default: a file beside the socket)',
+    help: 'the store: sqlite:FILE, memory:, …; - reads the URL from a pipe (default: a file beside the socket)',
   },
   listen: {
     kind: 'list',
     value: 'URL',
-    help: 'where clients connect; may be repeated (default: the bus that is configured)',
+    help: 'an address for clients; may be repeated (default: the configured bus)',
   },
   'token-file': {
     kind: 'text',
     value: 'FILE',
-    help: 'who may come in: a token a line, and behind it the only agent it is for',
+    help: 'tokens of clients: one per line, optionally followed by the only agent it allows',
   },
-  idle: { kind: 'duration', min: 100, max: MAX_TIMER_MS, help: 'end after so long without a client (default: never)' },
+  idle: { kind: 'duration', min: 100, max: MAX_TIMER_MS, help: 'end after this time without clients (default: never)' },
 } as const;
 
 export const hub: Command = defineCommand({
   args: ['ACTION?'],
   flags: FLAGS,
   examples: [
-    ['busbar hub --store sqlite:./bus.db --listen unix:./bus.sock', 'until Ctrl-C'],
-    ['busbar hub --store memory: --listen unix:./bus.sock', 'fast, and gone when it ends'],
-    ['busbar hub status --url unix:./bus.sock', 'how it is; exit 69 where none runs'],
-    ['busbar hub stop --url unix', 'ends it in order; nothing acknowledged is lost'],
+    ['busbar hub --store sqlite:./bus.db --listen unix:./bus.sock', 'runs until Ctrl-C'],
+    ['busbar hub --store memory: --listen unix:./bus.sock', 'in memory: fast, and lost when the hub ends'],
+    ['busbar hub status --url unix:./bus.sock', 'its process, store and clients; exit 69 if none runs'],
+    ['busbar hub stop --url unix', 'ends it; acknowledged messages are kept'],
   ],
-  notes: ['unix:PATH starts one by itself, which ends when it is idle.'],
+  notes: ['The first client of unix:PATH starts a hub, which ends when it is idle.'],
   run: async (invocation) => {
     const [action] = invocation.args;
     if (action === undefined) return serve(invocation);
     if (action === 'status') return status(invocation);
     if (action === 'stop') return stop(invocation);
-    throw invalid(`hub has no ${quote(action)}`, 'Use status or stop, or nothing to run one.');
+    throw invalid(`unknown action ${quote(action)}`, 'Use status or stop, or no action to run a hub.');
   },
 });
 
@@ -57,7 +57,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   const named = flags.store === '-' ? (await text(process.stdin)).trim() : flags.store;
   const store = named === undefined ? await storeUrlOf(listen[0] ?? '') : session.locate(named).url;
   if (listen.includes(store))
-    throw invalid('the hub cannot be its own store', 'Give --store what it shall lend, such as memory:.');
+    throw invalid('the hub cannot be its own store', 'Name another store with --store, such as memory:.');
   const running = await sockets.serveHub({
     store: (ns) =>
       openUrl(ns === '' ? store : `${store}${store.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`),
@@ -93,11 +93,11 @@ async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
   const { url } = session.locate();
   const wasRunning = await (await loadSockets()).stopHub(url);
   if (out.json) await out.jsonLines([{ stopped: wasRunning }]);
-  else out.note(wasRunning ? 'busbar: the hub has ended' : 'busbar: no hub runs there');
+  else out.note(wasRunning ? 'busbar: the hub has ended' : 'busbar: no hub is running');
   return wasRunning ? DONE : UNAVAILABLE;
 }
 
-/** Lines of a token and, where it is for one agent only, the agent's name; `#` begins a remark. */
+/** Each line has a token and optionally the agent that it is limited to; `#` starts a comment. */
 function readTokens(file: string): { token: string; agent?: string }[] {
   let content: string;
   try {
@@ -110,7 +110,7 @@ function readTokens(file: string): { token: string; agent?: string }[] {
   }
   const lines = content.split('\n').map((line) => line.trim());
   const tokens = lines.filter((line) => line !== '' && !line.startsWith('#')).map(toToken);
-  if (tokens.length === 0) throw invalid(`there is no token in ${quote(file)}`, 'Put one on a line.');
+  if (tokens.length === 0) throw invalid(`${quote(file)} has no token`, 'Write one token per line.');
   return tokens;
 }
 

@@ -1,4 +1,4 @@
-/** `busbar logs`: the last lines of an agent's log. */
+/** `busbar logs`: prints the log of an agent. */
 
 import { type Command, defineCommand } from '../command.ts';
 import { findMailbox, requireMailbox } from '../mail/mailbox.ts';
@@ -15,12 +15,12 @@ type Line = { readonly at: number; readonly level: (typeof LEVELS)[number]; read
 export const logs: Command = defineCommand({
   args: ['AGENT'],
   flags: {
-    level: { kind: 'choice', choices: LEVELS, help: 'only lines of this level or worse' },
-    lines: { kind: 'integer', min: 1, max: 100, help: 'at most so many (default 100: all that are kept)' },
+    level: { kind: 'choice', choices: LEVELS, help: 'only lines of this level and above' },
+    lines: { kind: 'integer', min: 1, max: 100, help: 'at most this many (default 100, all that are kept)' },
   },
   examples: [
     ['busbar logs @worker', 'its last 100 lines'],
-    ['busbar logs @worker --level warn --json', 'what went wrong, as JSON lines'],
+    ['busbar logs @worker --level warn --json', 'warnings and errors, as JSON lines'],
   ],
   run: async ({ args: [agent = ''], flags, session }) => {
     const { out } = session;
@@ -30,7 +30,7 @@ export const logs: Command = defineCommand({
     const lines = all.filter(({ level }) => LEVELS.indexOf(level) >= least).slice(-(flags.lines ?? 100));
     if (out.json) await out.jsonLines(lines.map((line) => ({ ...line, at: new Date(line.at).toISOString() })));
     else await out.lines(lines.map((line) => toText(line, out)));
-    if (lines.length === 0) out.note('busbar: no lines');
+    if (lines.length === 0) out.note('busbar: no log lines');
     return DONE;
   },
 });

@@ -1,4 +1,4 @@
-/** `busbar publish`: an event for whoever listens, now or later. */
+/** `busbar publish`: publishes an event. */
 
 import { MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
@@ -9,19 +9,19 @@ import { DONE } from '../output/exit-codes.ts';
 export const publish: Command = defineCommand({
   args: ['TOPIC', 'BODY?'],
   flags: {
-    ephemeral: { kind: 'switch', help: 'not stored: only who listens now gets it' },
+    ephemeral: { kind: 'switch', help: 'do not store it: only live subscribers get it' },
     header: { kind: 'pairs', short: 'H', value: 'NAME=VALUE', help: 'a header; may be repeated' },
-    key: { kind: 'text', value: 'KEY', max: 512, help: 'its id: within the dedupe window one is stored once' },
-    correlation: { kind: 'text', value: 'ID', max: 512, help: 'ties messages together' },
+    key: { kind: 'text', value: 'KEY', max: 512, help: 'the id of the event, stored once within the dedupe window' },
+    correlation: { kind: 'text', value: 'ID', max: 512, help: 'an id that related messages share' },
     order: { kind: 'text', value: 'KEY', max: 255, help: 'durable subscribers handle events of one key in order' },
-    ttl: { kind: 'duration', min: 1, max: MAX_DURATION_MS, help: 'durable subscribers do not get it after this time' },
-    text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
+    ttl: { kind: 'duration', min: 1, max: MAX_DURATION_MS, help: 'expires for durable subscribers after this time' },
+    text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   },
   examples: [
     [`busbar publish user.login '{"userId":123}'`, 'prints the id of the event'],
-    ['git log -1 --format=%s | busbar publish repo.commit', 'the body from a pipe'],
+    ['git log -1 --format=%s | busbar publish repo.commit', 'reads the body from a pipe'],
   ],
-  notes: ['Topics are tokens with dots between them. Nobody needs to listen.', BODY_NOTE],
+  notes: ['A topic consists of tokens with dots between them. It needs no subscriber.', BODY_NOTE],
   run: async ({ args: [topic = '', bodyArgument], flags, session }) => {
     const { out, signal } = session;
     const body = await readBody(bodyArgument, { text: flags.text, optional: true, signal, out });
@@ -31,7 +31,7 @@ export const publish: Command = defineCommand({
     const { id, position, status } = await publishDirectly(session, topic, body, { ...fields, ephemeral });
     if (out.json) await out.jsonLines([{ id, status, topic, position }]);
     else await out.lines([id]);
-    if (status === 'duplicate') out.note('busbar: a duplicate: it was published before');
+    if (status === 'duplicate') out.note('busbar: duplicate: this event was published before');
     return DONE;
   },
 });

@@ -1,4 +1,4 @@
-/** `busbar recv`: the next message of an inbox, held until it is acked. */
+/** `busbar recv`: receives messages of an inbox under a lease. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import { maskUrl } from '../../secrets.ts';
@@ -12,10 +12,10 @@ import { printable, printableLine, quoteForShell } from '../output/printable.ts'
 import type { Session } from '../session.ts';
 
 const FLAGS = {
-  wait: { kind: 'wait', help: 'wait for a message, for ever or for TIME (default: do not wait)' },
-  max: { kind: 'integer', min: 1, max: 1000, help: 'up to so many, as are there (default 1)' },
-  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'how long this inbox holds a message, from now on' },
-  ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto: acked once printed (default manual)' },
+  wait: { kind: 'wait', help: 'wait for a message, without limit or for TIME (default: do not wait)' },
+  max: { kind: 'integer', min: 1, max: 1000, help: 'up to this many messages (default 1)' },
+  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'set the length of leases of this inbox' },
+  ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto acks what was printed (default manual)' },
 } as const;
 
 type Flags = Invocation<typeof FLAGS>['flags'];
@@ -24,13 +24,13 @@ export const recv: Command = defineCommand({
   args: ['NAME?'],
   flags: FLAGS,
   examples: [
-    ['busbar recv @reviewer', 'the next message, if there is one; else exit 4'],
-    ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait for it; one JSON object a line'],
+    ['busbar recv @reviewer', 'the next message; exit 4 if the inbox is empty'],
+    ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait; one JSON object per line'],
     ['while m=$(busbar recv --wait=30s --json); do …; busbar ack "$(jq -r .receipt <<<"$m")"; done', 'a worker'],
   ],
   notes: [
-    'A message is held under a lease, which outlives this command: ack, nack or extend it by its receipt before it ends, or it comes again with a higher attempt. Ctrl-C while waiting takes nothing.',
-    'JSON: { id, from, type, body, attempt, receipt, wantsReply, leaseLeftMs, to, sentAt, priority, … }; a body that is no JSON and no text is { "$base64" }.',
+    'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing.',
+    'JSON: { id, from, type, body, attempt, receipt, wantsReply, leaseLeftMs, to, sentAt, priority, … }. A binary body is { "$base64" }.',
   ],
   run: async ({ args, flags, session }) => {
     const agent = session.inboxOwner(args[0]);
@@ -45,7 +45,7 @@ export const recv: Command = defineCommand({
       session.out.note('busbar: nothing to receive');
       return NOTHING;
     }
-    // Until they are printed nobody knows the receipts: what cannot be printed is given back when the session ends.
+    // Without output the receipts are lost: the session then releases the messages when it ends.
     await print(deliveries, flags, session);
     if (flags.ack === 'auto') return ackAll(transport, deliveries, session);
     session.keepLeases();
@@ -54,7 +54,7 @@ export const recv: Command = defineCommand({
   },
 });
 
-/** Takes messages; the agent is online meanwhile. */
+/** Receives messages; the agent is online while it waits. */
 async function receive(transport: Transport, agent: string, flags: Flags, { signal }: Session): Promise<Delivery[]> {
   const { max = 1, wait: waitMs = 0 } = flags;
   const consumer = `${agent}/cli-${process.pid}`.slice(-255);
@@ -85,14 +85,14 @@ function toJson(delivery: Delivery): Record<string, unknown> {
 }
 
 function toBlock(delivery: Delivery, flags: Flags, out: Session['out']): string[] {
-  const { from = 'nobody', type = 'message', attempt, sentAt } = delivery;
+  const { from = 'unknown sender', type = 'message', attempt, sentAt } = delivery;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
   const lines = [`${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`];
   if (delivery.body.byteLength > 0) lines.push(printable(valueText(decodeBody(delivery))));
   return [...lines, ...nextSteps(delivery, flags).map((line) => out.paint('dim', line))];
 }
 
-/** What to copy. */
+/** Command lines to copy. */
 function nextSteps({ id, to, receipt, replyTo, leaseLeftMs }: Delivery, { url, ack }: Flags): string[] {
   const sameBus = url === undefined ? '' : ` --url ${quoteForShell(maskUrl(url))}`;
   const name = to === undefined ? '' : ` --as ${quoteForShell(to)}`;
@@ -105,6 +105,6 @@ async function ackAll({ queues }: Transport, deliveries: readonly Delivery[], { 
   const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' as const })));
   const lost = results.filter(({ status }) => status !== 'done').length;
   if (lost === 0) return DONE;
-  out.warn(`lease lost: ${lost} of ${results.length} came too late to be acked, and will come again`);
+  out.warn(`lease lost: ${lost} of ${results.length} were acked too late and are delivered again`);
   return CONFLICT;
 }

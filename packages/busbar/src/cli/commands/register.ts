@@ -1,4 +1,4 @@
-/** `busbar register`: a lasting mailbox. */
+/** `busbar register`: creates the mailbox of an agent. */
 
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -6,22 +6,22 @@ import { checkAgent, findIdentity } from '../mail/mailbox.ts';
 import { announce } from '../mail/presence.ts';
 import { DONE } from '../output/exit-codes.ts';
 
-/** People and models work longer on a message than programs do. */
+/** People and language models take longer for a message than programs. */
 const SHELL_LEASE_MS = 600_000;
 
 export const register: Command = defineCommand({
   args: ['NAME?'],
   flags: {
-    capability: { kind: 'list', value: 'NAME', help: 'something it can do; may be repeated' },
-    note: { kind: 'text', value: 'TEXT', max: 1000, help: 'what it is, for people' },
-    lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'how long a received message is held (default 10m)' },
+    capability: { kind: 'list', value: 'NAME', help: 'a capability; may be repeated' },
+    note: { kind: 'text', value: 'TEXT', max: 1000, help: 'a description' },
+    lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'length of leases of its inbox (default 10m)' },
   },
   examples: [
-    ['busbar register @reviewer --capability review --note "reads diffs"', 'its mailbox lasts'],
-    ['BUSBAR_AGENT=@reviewer busbar register', 'the same name for all commands'],
+    ['busbar register @reviewer --capability review --note "reads diffs"', 'prints its name'],
+    ['BUSBAR_AGENT=@reviewer busbar register', 'the same agent for all commands'],
   ],
   notes: [
-    'Registering again changes what is said and keeps the rest; it does no harm. Presence ends with the heartbeat, the mailbox does not: messages to an agent that is away wait for it.',
+    'Registering again updates the given fields and keeps the rest. The mailbox stays when the agent goes offline, and messages wait in it.',
   ],
   run: async ({ args, flags, session }) => {
     const { out } = session;
@@ -42,8 +42,8 @@ export const register: Command = defineCommand({
         { name, created: isNew, capabilities: flags.capability, ...(leaseMs === undefined ? {} : { leaseMs }) },
       ]);
     else await out.lines([name]);
-    const held = leaseMs === undefined ? '' : `; what it receives is held for ${formatDuration(leaseMs)}`;
-    out.note(`busbar: ${isNew ? 'registered' : 'registered before'}${held}`);
+    const held = leaseMs === undefined ? '' : `; leases last ${formatDuration(leaseMs)}`;
+    out.note(`busbar: ${isNew ? 'registered' : 'already registered'}${held}`);
     return DONE;
   },
 });

@@ -1,4 +1,4 @@
-/** `busbar reply`: the answer to a request that was received. */
+/** `busbar reply`: responds to a received request. */
 
 import { type BusbarError, invalid, isBusbarError, type Message } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
@@ -11,21 +11,21 @@ import { notFound, type Session } from '../session.ts';
 export const reply: Command = defineCommand({
   args: ['ID', 'BODY?'],
   flags: {
-    ack: { kind: 'text', value: 'RECEIPT', max: 512, help: 'ack the request once it is answered' },
-    failed: { kind: 'switch', help: 'BODY says why there is no answer: the asker gets an error' },
-    text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
+    ack: { kind: 'text', value: 'RECEIPT', max: 512, help: 'ack the request after the response' },
+    failed: { kind: 'switch', help: 'respond with an error; BODY is its message' },
+    text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   },
   examples: [
-    [`busbar reply ID '{"valid":true}' --as @auth`, 'the id of the request, as recv printed it'],
-    ['busbar reply ID "no such file" --failed --ack RECEIPT', 'an error, and the request is done'],
+    [`busbar reply ID '{"valid":true}' --as @auth`, 'the id that recv printed'],
+    ['busbar reply ID "no such file" --failed --ack RECEIPT', 'responds with an error, then acks the request'],
   ],
-  notes: ['The request must be in the inbox of --as or BUSBAR_AGENT still: reply first, then ack.', BODY_NOTE],
+  notes: ['The request must still be in the inbox of --as or BUSBAR_AGENT, so reply before you ack.', BODY_NOTE],
   run: async ({ args: [id = '', argument], flags, session }) => {
     const { out, signal } = session;
     const agent = session.inboxOwner(undefined);
     const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
     const request = await findRequest(agent, id, session);
-    const sentId = await answer(agent, request, body, flags.failed, session);
+    const sentId = await respond(agent, request, body, flags.failed, session);
     if (out.json) await out.jsonLines([{ id: sentId, requestId: id, to: request.from ?? null }]);
     else await out.lines([sentId]);
     return flags.ack === undefined ? DONE : settleAll(session, [flags.ack], { action: 'ack' });
@@ -36,19 +36,15 @@ async function findRequest(agent: string, id: string, session: Session): Promise
   await requireMailbox(agent, session);
   const request = await findMail(agent, id, session);
   if (request === undefined) {
-    throw notFound(
-      `such message in the inbox of ${agent}:`,
-      id,
-      'Give the id (not the receipt), and reply before you ack.',
-    );
+    throw notFound(`message in the inbox of ${agent}:`, id, 'Give the id, not the receipt, and reply before you ack.');
   }
   if (request.replyTo !== undefined) return request;
   const to = request.from === undefined ? 'its sender' : request.from;
-  throw invalid('nobody waits for a reply to this message', `Send a message of its own: busbar send ${to} BODY`);
+  throw invalid('this message is not a request', `Send a message instead: busbar send ${to} BODY`);
 }
 
-/** Sends the reply; one that is sent twice arrives once. */
-async function answer(
+/** Sends the response. Sent twice, it is delivered once. */
+async function respond(
   agent: string,
   request: Message,
   body: unknown,
@@ -84,5 +80,5 @@ async function answer(
 }
 
 function gone({ id }: Message): BusbarError {
-  return notFound('asker any more for', id, 'Its time was up, or it went away. Ack the request: it needs no answer.');
+  return notFound('requester of', id, 'Its request timed out or it closed. Ack the request without a response.');
 }

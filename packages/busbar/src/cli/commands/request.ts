@@ -1,4 +1,4 @@
-/** `busbar request`: ask an agent, and wait for its answer. */
+/** `busbar request`: sends a request and waits for the response. */
 
 import type { Recipient, RequestOptions } from '@busbar/api';
 import { BusbarError, invalid, isBusbarError, newId } from '@busbar/api/transport';
@@ -10,15 +10,15 @@ import { showValue, valueText } from '../output/message-view.ts';
 import { printable } from '../output/printable.ts';
 
 const FLAGS = {
-  type: { kind: 'text', value: 'NAME', max: 255, help: 'what is asked (default request)' },
-  capability: { kind: 'text', value: 'NAME', max: 255, help: 'any agent that is online and has it, instead of TO' },
-  wait: { kind: 'duration', min: 1, help: 'how long to wait for the answer (default 45s)' },
-  live: { kind: 'switch', help: 'only an agent that is online now, by the fast path; else exit 5 at once' },
-  key: { kind: 'text', value: 'ID', max: 512, help: 'its id: asking again with it picks up the answer' },
+  type: { kind: 'text', value: 'NAME', max: 255, help: 'type of the request (default request)' },
+  capability: { kind: 'text', value: 'NAME', max: 255, help: 'any online agent with this capability, instead of TO' },
+  wait: { kind: 'duration', min: 1, help: 'how long to wait for the response (default 45s)' },
+  live: { kind: 'switch', help: 'use the fast path to an online agent; exit 5 at once without one' },
+  key: { kind: 'text', value: 'ID', max: 512, help: 'the id of the request; repeating it gets the same response' },
   priority: { kind: 'integer', min: 0, max: 9, help: '0 to 9, higher goes first (default 4)' },
   header: { kind: 'pairs', short: 'H', value: 'NAME=VALUE', help: 'a header; may be repeated' },
-  correlation: { kind: 'text', value: 'ID', max: 512, help: 'ties messages together' },
-  text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
+  correlation: { kind: 'text', value: 'ID', max: 512, help: 'an id that related messages share' },
+  text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
 } as const;
 
 type Use = Invocation<typeof FLAGS>;
@@ -28,15 +28,14 @@ const DEFAULT_WAIT_MS = 45_000;
 export const request: Command = defineCommand({
   args: ['TO?', 'BODY?'],
   flags: FLAGS,
-  hasRecipient: true,
   examples: [
-    [`busbar request @auth '{"token":"x"}' --type validate_token`, 'prints the answer'],
+    [`busbar request @auth '{"token":"x"}' --type validate_token`, 'prints the response'],
     ['busbar request @auth ping --live', 'only if it is online'],
-    ['busbar request --capability review "look at 7f3a" --wait 10m', 'any agent that can'],
+    ['busbar request --capability review "look at 7f3a" --wait 10m', 'any agent with the capability'],
   ],
   notes: [
-    'The request goes through the inbox of the agent, which may come online later, or answer from a shell with reply.',
-    'It carries its time: nobody works for an asker who has gone. Exit 4: no answer in time. Exit 1: the handler failed.',
+    'The request goes through the inbox of the agent. The agent may come online later, or respond from a shell with reply.',
+    'The request expires with its timeout. Exit 4: no response in time. Exit 1: the handler failed.',
     BODY_NOTE,
   ],
   run: async (use) => {
@@ -47,11 +46,11 @@ export const request: Command = defineCommand({
     const body = await readBody(argument, { text: flags.text, optional, signal, out });
     const id = flags.key ?? newId();
     const speaker = await session.speaker();
-    const answering = speaker.request(to, flags.type ?? 'request', body, { id, ...toOptions(use) });
-    const answer = await answering.catch(async (error: unknown) => {
+    const responding = speaker.request(to, flags.type ?? 'request', body, { id, ...toOptions(use) });
+    const response = await responding.catch(async (error: unknown) => {
       throw await explain(error, to, id, use);
     });
-    await (out.json ? out.jsonLines([{ id, body: showValue(answer) }]) : out.lines([printable(valueText(answer))]));
+    await (out.json ? out.jsonLines([{ id, body: showValue(response) }]) : out.lines([printable(valueText(response))]));
     return DONE;
   },
 });
@@ -78,7 +77,7 @@ function readRecipient({ args: [first, second], flags: { capability } }: Use): [
   return [{ capability }, first];
 }
 
-/** The same error, with a hint that names commands and flags instead of functions. */
+/** The same error, with a hint that names verbs and flags instead of functions. */
 async function explain(error: unknown, to: Recipient, id: string, { flags, session }: Use): Promise<unknown> {
   if (!isBusbarError(error)) return error;
   const { code, outcome, message, cause } = error;
@@ -89,8 +88,8 @@ async function explain(error: unknown, to: Recipient, id: string, { flags, sessi
 
 function hintFor(code: string, id: string, live: boolean): string | undefined {
   if (code === 'NO_RESPONDER')
-    return live ? 'Without --live the request waits in its inbox.' : 'busbar agents lists who is there.';
+    return live ? 'Without --live the request waits in the inbox.' : 'busbar agents lists all agents.';
   if (code === 'TIMEOUT' && !live)
-    return `Where it is still worked on, asking again with --key ${id} picks up the answer.`;
+    return `If the agent is still working, repeat the request with --key ${id} to get the response.`;
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** `busbar send`: a message into the inbox of an agent. */
+/** `busbar send`: sends a message to an agent. */
 
 import type { Recipient, Sent } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
@@ -9,12 +9,17 @@ import { sendDirectly, toFields } from '../mail/direct.ts';
 import { DONE } from '../output/exit-codes.ts';
 
 const FLAGS = {
-  type: { kind: 'text', value: 'NAME', max: 255, help: 'what kind of message it is (default message)' },
-  capability: { kind: 'text', value: 'NAME', max: 255, help: 'to one agent that is online and has it, instead of TO' },
+  type: { kind: 'text', value: 'NAME', max: 255, help: 'type of the message (default message)' },
+  capability: {
+    kind: 'text',
+    value: 'NAME',
+    max: 255,
+    help: 'to one online agent with this capability, instead of TO',
+  },
   ...MAIL_FLAGS,
-  hold: { kind: 'switch', help: 'park it for an agent that is to come, instead of exit 5' },
-  text: { kind: 'switch', help: 'BODY is text, also where it parses as JSON' },
-  jsonl: { kind: 'switch', help: 'send many: each line of stdin is { "to", "type"?, "body"?, … }' },
+  hold: { kind: 'switch', help: 'keep it for an agent that is not registered yet, instead of exit 3' },
+  text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
+  jsonl: { kind: 'switch', help: 'send each line of stdin: { "to", "type"?, "body"?, … }' },
 } as const;
 
 type Use = Invocation<typeof FLAGS>;
@@ -22,17 +27,16 @@ type Use = Invocation<typeof FLAGS>;
 export const send: Command = defineCommand({
   args: ['TO?', 'BODY?'],
   flags: FLAGS,
-  hasRecipient: true,
   examples: [
     [`busbar send @reviewer '{"file":"a.ts"}' --type review`, 'prints the id of the message'],
-    ['git diff | busbar send @reviewer --type diff --text', 'the body from a pipe'],
-    ['busbar send --capability review "please look" --ttl 1h', 'to any agent that can'],
-    ['busbar send --jsonl < messages.jsonl', 'thousands: prints one id a line'],
+    ['git diff | busbar send @reviewer --type diff --text', 'reads the body from a pipe'],
+    ['busbar send --capability review "please look" --ttl 1h', 'to any agent with the capability'],
+    ['busbar send --jsonl < messages.jsonl', 'many messages; prints one id per line'],
   ],
   notes: [
     BODY_NOTE,
-    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, hold; the flags hold for lines that do not say it. A bad line is named by its number, the others are sent, and the exit code is 2.',
-    'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 5: nobody of that name.',
+    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, hold; flags are the defaults. A bad line is reported by number, the other lines are sent, and the exit code is 2.',
+    'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 3: unknown agent. Exit 5: the inbox is full.',
   ],
   run: (invocation) => (invocation.flags.jsonl ? sendMany(invocation) : sendOne(invocation)),
 });
@@ -45,7 +49,7 @@ async function sendOne(use: Use): Promise<number> {
   const body = await readBody(argument, { text: flags.text, optional, signal, out });
   const sent = await sendTo(to, body, use);
   await (out.json ? out.jsonLines([sent]) : out.lines([sent.id]));
-  if (sent.status === 'duplicate') out.note('busbar: a duplicate: it was sent before, nothing was stored now');
+  if (sent.status === 'duplicate') out.note('busbar: duplicate: this message was sent before');
   return DONE;
 }
 
@@ -62,8 +66,8 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: Use): Pr
 }
 
 async function sendMany({ args, flags, session }: Use): Promise<number> {
-  if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line says its own.');
-  if (flags.key !== undefined) throw invalid('--key means nothing with --jsonl', 'Give the lines ids.');
+  if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
+  if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line an id.');
   const { capability, hold } = flags;
   const defaults = { type: flags.type ?? 'message', capability, options: { ...toMailOptions(flags), hold } };
   const { sendLines } = await import('../mail/send-lines.ts');

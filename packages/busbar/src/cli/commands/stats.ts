@@ -1,4 +1,4 @@
-/** `busbar stats`: what waits, what runs, what failed, and how fast it moves. */
+/** `busbar stats`: counts and rates of queues, requests and agents. */
 
 import type { BusStats } from '@busbar/api';
 import { type Command, defineCommand } from '../command.ts';
@@ -13,13 +13,13 @@ export const stats: Command = defineCommand({
   args: [],
   flags: {
     sample: { kind: 'duration', min: 10, max: 60_000, help: 'measure rates over this time' },
-    all: { kind: 'switch', help: 'also the queues that the bus keeps for itself' },
+    all: { kind: 'switch', help: 'show internal queues too' },
   },
   examples: [
     ['busbar stats', 'queues, inboxes, subscriptions'],
     ['busbar stats --sample 1s --json', 'with rates, as one JSON object'],
   ],
-  notes: ['OLDEST is how long the oldest ready message has been waiting. Rates are per second.'],
+  notes: ['OLDEST is the age of the oldest ready message. Rates are per second.'],
   run: async ({ flags, session }) => {
     const { out, call } = session;
     const bus = await session.bus();

@@ -1,4 +1,4 @@
-/** `busbar tail`: events as they come, or as they came. */
+/** `busbar tail`: prints events, live or from the history. */
 
 import type { From, Transport } from '@busbar/api/transport';
 import { invalid, quote } from '@busbar/api/transport';
@@ -11,15 +11,15 @@ import { printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {
-  from: { kind: 'text', value: 'start|now|TIME', help: 'where to begin: 10m (ago), or a date and time (default now)' },
-  after: { kind: 'text', value: 'POSITION', help: 'behind an event, by its position in --json' },
-  count: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, help: 'end after so many events' },
-  'stop-at-end': { kind: 'switch', help: 'end when what is there was printed' },
-  raw: { kind: 'switch', help: 'bodies only' },
-  plain: { kind: 'switch', help: 'one line an event, without colours' },
+  from: { kind: 'text', value: 'start|now|TIME', help: 'where to start: 10m (ago), or a date and time (default now)' },
+  after: { kind: 'text', value: 'POSITION', help: 'start after an event, by its position in --json' },
+  count: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, help: 'end after this many events' },
+  'stop-at-end': { kind: 'switch', help: 'end after the stored events' },
+  raw: { kind: 'switch', help: 'print bodies only' },
+  plain: { kind: 'switch', help: 'one line per event, without colours' },
 } as const;
 
-/** How many events of the history are written at a time. */
+/** Events of the history per write. */
 const PAGE = 256;
 const TEN_YEARS_MS = 315_360_000_000;
 
@@ -30,13 +30,13 @@ export const tail: Command = defineCommand({
   flags: FLAGS,
   examples: [
     ['busbar tail', 'all events from now on'],
-    [`busbar tail 'user.*' --from start --json`, 'all there were, and all to come, as JSON lines'],
-    ['busbar tail --from 10m --stop-at-end', 'the last ten minutes'],
-    ['busbar tail build.done --count 1 --raw', 'wait for one'],
+    [`busbar tail 'user.*' --from start --json`, 'stored and new events, as JSON lines'],
+    ['busbar tail --from 10m --stop-at-end', 'events of the last ten minutes'],
+    ['busbar tail build.done --count 1 --raw', 'wait for one event'],
   ],
   notes: [
-    'In PATTERN, * is one token and >, last, one or more. Quote it. Default: >.',
-    'tail takes nothing from anybody: it reads the log beside the other subscribers.',
+    'In PATTERN, * is one token, and > at the end is one or more. Quote it. Default: >.',
+    'tail reads the log; other subscribers still get every event.',
   ],
   run: async ({ args: [pattern = '>'], flags, session }) => {
     checkFormats(flags);
@@ -53,7 +53,7 @@ export const tail: Command = defineCommand({
   },
 });
 
-/** Prints what is there. */
+/** Prints the stored events. */
 async function printHistory(pattern: string, from: From, flags: Flags, session: Session): Promise<void> {
   if (from === 'new') return;
   const bus = await session.bus();
@@ -70,12 +70,12 @@ async function printHistory(pattern: string, from: From, flags: Flags, session: 
 
 interface Following {
   readonly from: From;
-  /** How many events to take. */
+  /** The number of events to print. */
   readonly most: number;
   readonly signal: AbortSignal;
 }
 
-/** Gives events to `print` as they come, until there were enough or it is interrupted. */
+/** Prints new events until there are enough or the command is interrupted. */
 async function follow(
   transport: Transport,
   pattern: string,
@@ -94,11 +94,11 @@ async function follow(
   const ended = subscription.ended.then((error) => {
     if (error !== undefined) throw causeOf(error);
   });
-  // It is closed with the transport: its last call of the handler, in here still, must not be waited for.
+  // The transport closes the subscription. Waiting for it here would deadlock with the running handler.
   await Promise.race([over.promise, ended]);
 }
 
-/** What made the handler fail, such as a reader that left, rather than the subscription's word for it. */
+/** The handler's own error, such as a closed pipe, instead of the subscription's. */
 function causeOf(error: Error): unknown {
   return error.cause ?? error;
 }

@@ -1,9 +1,9 @@
-/** `busbar task`: tasks in queues, and what became of them. */
+/** `busbar task`: adds, watches, cancels and lists tasks. */
 
 import type { TaskHandle } from '@busbar/api';
 import type { BrowsedMessage } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -17,15 +17,15 @@ import { notFound } from '../session.ts';
 
 const FLAGS = {
   ...MAIL_FLAGS,
-  text: { kind: 'switch', help: 'add: BODY is text, also where it parses as JSON' },
-  wait: { kind: 'wait', help: 'add, result: wait for the result, for ever or for TIME' },
+  text: { kind: 'switch', help: 'add: BODY is text, even if it parses as JSON' },
+  wait: { kind: 'wait', help: 'add, result: wait for the result, without limit or for TIME' },
   state: { kind: 'choice', choices: ['ready', 'delayed', 'leased', 'dead'], help: 'list: only tasks in this state' },
-  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most so many (default 100)' },
+  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
 type Use = Invocation<typeof FLAGS>;
 
-/** How long reading a result that is there may take. */
+/** Timeout for reading a stored result. */
 const READ_MS = 5_000;
 
 const ACTIONS: Readonly<Record<string, (use: Use) => Promise<number>>> = { add, status, result, cancel, list };
@@ -37,11 +37,11 @@ export const task: Command = defineCommand({
     [`busbar task add build '{"target":"all"}'`, 'prints the id of the task'],
     ['busbar task status ID', 'queued, delayed, running, done, dead or cancelled'],
     ['busbar task result ID --wait=5m', 'what its handler returned'],
-    ['busbar task cancel ID', 'takes it back where no worker has it'],
-    ['busbar task list build', 'what waits, runs or died there'],
-    ['busbar task list @worker --state dead', 'the same of an inbox'],
+    ['busbar task cancel ID', 'cancels it before a worker has it'],
+    ['busbar task list build', 'waiting, running and dead tasks'],
+    ['busbar task list @worker --state dead', 'dead letters of an inbox'],
   ],
-  notes: [BODY_NOTE, 'result without --wait does not wait: exit 4 where the task is not over. A dead task is exit 1.'],
+  notes: [BODY_NOTE, 'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.'],
   run: async (use) => {
     const [action = ''] = use.args;
     const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
@@ -60,45 +60,45 @@ async function add({ args: [, queue, argument], flags, session }: Use): Promise<
   const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
   const key = flags.key === undefined ? {} : { dedupeKey: flags.key };
   const options = { ...session.call, ...toMailOptions(flags), ...key };
-  const ticket = await (await session.speaker()).enqueue(queue, body, options);
+  const handle = await (await session.speaker()).enqueue(queue, body, options);
   if (flags.wait !== undefined) {
-    out.note(ticket.id);
-    return printResult(ticket, flags.wait, session);
+    out.note(handle.id);
+    return printResult(handle, flags.wait, session);
   }
-  await (out.json ? out.jsonLines([{ id: ticket.id, queue, status: statusOf(ticket) }]) : out.lines([ticket.id]));
-  if (ticket.isDuplicate) out.note('busbar: a duplicate: it was added before, nothing was stored now');
+  await (out.json ? out.jsonLines([{ id: handle.id, queue, status: statusOf(handle) }]) : out.lines([handle.id]));
+  if (handle.isDuplicate) out.note('busbar: duplicate: this task was added before');
   return DONE;
 }
 
 async function status(use: Use): Promise<number> {
   const { out, call } = use.session;
-  const ticket = await ticketOf(use, 'status');
-  const state = await ticket.status(call);
-  if (state === 'unknown') throw noTrace(ticket.id);
-  await (out.json ? out.jsonLines([{ id: ticket.id, queue: ticket.queue, status: state }]) : out.lines([state]));
+  const handle = await handleOf(use, 'status');
+  const state = await handle.status(call);
+  if (state === 'unknown') throw noTrace(handle.id);
+  await (out.json ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: state }]) : out.lines([state]));
   return DONE;
 }
 
 async function result(use: Use): Promise<number> {
   const { flags, session } = use;
-  const ticket = await ticketOf(use, 'result');
-  if (flags.wait !== undefined) return printResult(ticket, flags.wait, session);
-  const state = await ticket.status(session.call);
+  const handle = await handleOf(use, 'result');
+  if (flags.wait !== undefined) return printResult(handle, flags.wait, session);
+  const state = await handle.status(session.call);
   if (state === 'queued' || state === 'delayed' || state === 'running') {
-    const hint = '--wait waits for it, --wait=5m for so long.';
-    throw new BusbarError('TIMEOUT', `the task is not over: it is ${state}`, { hint });
+    const hint = 'Use --wait to wait for it, or --wait=5m.';
+    throw new BusbarError('TIMEOUT', `the task is not finished: ${state}`, { hint });
   }
-  return printResult(ticket, READ_MS, session);
+  return printResult(handle, READ_MS, session);
 }
 
 async function cancel(use: Use): Promise<number> {
   const { out, call } = use.session;
-  const ticket = await ticketOf(use, 'cancel');
-  const cancelled = await ticket.cancel(call);
-  const state = cancelled ? 'cancelled' : await ticket.status(call);
-  if (out.json) await out.jsonLines([{ id: ticket.id, cancelled, status: state }]);
+  const handle = await handleOf(use, 'cancel');
+  const cancelled = await handle.cancel(call);
+  const state = cancelled ? 'cancelled' : await handle.status(call);
+  if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: state }]);
   if (cancelled) return DONE;
-  if (state === 'unknown') throw noTrace(ticket.id);
+  if (state === 'unknown') throw noTrace(handle.id);
   out.warn(`too late: the task is ${state}`);
   return CONFLICT;
 }
@@ -110,28 +110,27 @@ async function list({ args: [, queue, extra], flags, session }: Use): Promise<nu
   const { admin } = await session.transport();
   const name = queue.startsWith('@') ? inboxOf(queue) : queue;
   const known = await admin.queues({ names: [name], ...call });
-  if (known.length === 0)
-    throw notFound('queue', queue, 'It comes to be by its first task. busbar stats lists the queues.');
+  if (known.length === 0) throw notFound('queue', queue, 'Its first task creates it. busbar stats lists the queues.');
   const state = flags.state === undefined ? {} : { state: flags.state as BrowsedMessage['state'] };
   const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, ...state, ...call });
   if (out.json) await out.jsonLines(messages.map(toJson));
   else if (messages.length > 0)
     await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));
-  if (next !== undefined) out.note(`busbar: there are more than ${messages.length}; --limit shows more`);
+  if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
   return DONE;
 }
 
-async function printResult(ticket: TaskHandle, waitMs: number, { out, signal }: Use['session']): Promise<number> {
-  const value = await ticket.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
+async function printResult(handle: TaskHandle, waitMs: number, { out, signal }: Use['session']): Promise<number> {
+  const value = await handle.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
     throw isBusbarError(error) && error.code === 'TIMEOUT' ? late(error) : error;
   });
   await (out.json
-    ? out.jsonLines([{ id: ticket.id, status: 'done', result: showValue(value) }])
+    ? out.jsonLines([{ id: handle.id, status: 'done', result: showValue(value) }])
     : out.lines([printable(valueText(value))]));
   return DONE;
 }
 
-async function ticketOf({ args: [, id, extra], session }: Use, action: string): Promise<TaskHandle> {
+async function handleOf({ args: [, id, extra], session }: Use, action: string): Promise<TaskHandle> {
   if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
   if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
   return (await session.bus()).task(id);
@@ -164,10 +163,10 @@ function toRow({ message, state, attempts, delayLeftMs, dead }: BrowsedMessage):
 
 /** The same error, with a hint that names flags instead of options. */
 function late({ message, cause }: BusbarError): BusbarError {
-  const hint = 'Wait longer with --wait=TIME, or see with busbar stats whether a worker takes tasks of its queue.';
+  const hint = 'Wait longer with --wait=TIME. busbar stats shows whether a worker handles tasks of its queue.';
   return new BusbarError('TIMEOUT', message, { hint, cause });
 }
 
 function noTrace(id: string): Error {
-  return notFound('trace of the task', id, 'It expired, was purged, or its result is not kept any longer.');
+  return notFound('task', id, 'It expired, was purged, or its result is no longer kept.');
 }

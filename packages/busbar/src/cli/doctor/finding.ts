@@ -1,38 +1,38 @@
-/** What the doctor finds. */
+/** Results of the doctor's checks. */
 
 import { isBusbarError } from '@busbar/api/transport';
 import { maskUrl } from '../../secrets.ts';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at, in a word. */
+  /** Name of the check. */
   readonly check: string;
   readonly status: 'ok' | 'warn' | 'fail';
-  /** What was found. */
+  /** The result. */
   readonly detail: string;
-  /** What to do about it. */
+  /** What to do. */
   readonly hint?: string;
 }
 
-/** All is well. */
+/** A check that passed. */
 export function ok(check: string, detail: string): Finding {
   return { check, status: 'ok', detail };
 }
 
-/** It works, and may not do what is wanted. */
+/** A check that passed with a warning. */
 export function warn(check: string, detail: string, hint: string): Finding {
   return { check, status: 'warn', detail, hint };
 }
 
-/** It does not work. */
+/** A check that failed. */
 export function fail(check: string, detail: string, hint: string): Finding {
   return { check, status: 'fail', detail, hint };
 }
 
-/** It does not work, and `error` says why. */
+/** A check that failed with an error. */
 export function failWith(check: string, error: unknown): Finding {
   const message = error instanceof Error ? error.message : String(error);
   const hint = isBusbarError(error) ? error.hint : undefined;
   const code = isBusbarError(error) ? ` (${error.code})` : '';
-  return fail(check, maskUrl(`${message}${code}`), maskUrl(hint ?? 'BUSBAR_DEBUG=1 shows where it arose.'));
+  return fail(check, maskUrl(`${message}${code}`), maskUrl(hint ?? 'BUSBAR_DEBUG=1 shows the stack.'));
 }

@@ -1,4 +1,4 @@
-/** What the doctor finds of a bus that is open: what it declares, a message that goes round, and what piles up. */
+/** Checks of an open bus: capabilities, a round trip, and mail that piles up. */
 
 import type { Capabilities, Transport } from '@busbar/api/transport';
 import { newId } from '@busbar/api/transport';
@@ -12,7 +12,7 @@ const SLOW_MS = 250;
 const OLD_MS = 3_600_000;
 const PROBE_MS = 5_000;
 
-/** What the transport declares of itself. */
+/** The capabilities and warnings of the transport. */
 export function checkCapabilities({ name, capabilities, warnings = [] }: Transport): Finding[] {
   const { durability, reach, features } = capabilities;
   const missing = Object.entries(features).filter(([, has]) => !has);
@@ -20,10 +20,7 @@ export function checkCapabilities({ name, capabilities, warnings = [] }: Transpo
   const findings = [ok('transport', `${name}: ${SURVIVES[durability]}, ${REACHES[reach]}${lacks}`)];
   for (const { text, hint } of warnings) findings.push(warn('settings', text, hint));
   if (reach !== 'process') return findings;
-  return [
-    ...findings,
-    warn('reach', 'other processes do not see this bus', 'Use sqlite, or a server, to talk to them.'),
-  ];
+  return [...findings, warn('reach', 'other processes cannot reach this bus', 'Use sqlite or a server.')];
 }
 
 const SURVIVES: Readonly<Record<Capabilities['durability'], string>> = {
@@ -37,7 +34,7 @@ const REACHES: Readonly<Record<Capabilities['reach'], string>> = {
   network: 'over the network',
 };
 
-/** Sends a message to a queue of its own, to somebody who waits for it already, and acks it. */
+/** Sends a message through a temporary queue to a waiting receiver, and acks it. */
 export async function checkRoundTrip({ queues, admin }: Transport, { call }: Session): Promise<Finding[]> {
   const queue = `$doctor.${newId()}`;
   await queues.configure(queue, { expireIdleMs: 60_000 }, call);
@@ -53,7 +50,7 @@ export async function checkRoundTrip({ queues, admin }: Transport, { call }: Ses
         fail(
           'round trip',
           `a message did not arrive within ${formatDuration(PROBE_MS)}`,
-          'See whether its disk or server is overloaded.',
+          'Check whether the disk or the server is overloaded.',
         ),
       ];
     }
@@ -68,10 +65,10 @@ function timing(sendMs: number, arriveMs: number, ackMs: number): Finding {
   const [send, arrive, ack] = [sendMs, arriveMs, ackMs].map(formatDuration);
   const detail = `sent in ${send}, arrived after ${arrive}, acked in ${ack}`;
   if (Math.max(sendMs, arriveMs, ackMs) < SLOW_MS) return ok('round trip', detail);
-  return warn('round trip', `slow: ${detail}`, 'See whether its disk or server is overloaded.');
+  return warn('round trip', `slow: ${detail}`, 'Check whether the disk or the server is overloaded.');
 }
 
-/** Mail that nobody takes, dead letters, and whether the agent acted for has a mailbox. */
+/** Old mail, dead letters, and the mailbox of the agent to act for. */
 export async function checkMail(transport: Transport, session: Session): Promise<Finding[]> {
   const findings: Finding[] = [];
   const boxes = await mailboxes(transport, session);
@@ -84,7 +81,7 @@ export async function checkMail(transport: Transport, session: Session): Promise
       findings.push(
         warn(
           'mail',
-          `${name} has ${count(ready, 'message')} waiting for up to ${formatDuration(oldestAgeMs)}`,
+          `${name} has ${count(ready, 'message')}, the oldest for ${formatDuration(oldestAgeMs)}`,
           `busbar recv ${name}`,
         ),
       );

@@ -1,4 +1,4 @@
-/** What the doctor finds of a store in a file: its folder, who may read it, the room on its disk. */
+/** Checks of a SQLite file: permissions of file and folder, and free disk space. */
 
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -6,20 +6,20 @@ import { type Finding, failWith, ok, warn } from './finding.ts';
 
 const LOW_BYTES = 256 * 1024 * 1024;
 
-/** Looks at the file behind a `sqlite:` URL; nothing for other URLs. The store is not opened. */
+/** Checks the file of a `sqlite:` URL without opening it; no findings for other URLs. */
 export function checkStoreFiles(url: string): Finding[] {
   const [, encoded] = /^sqlite:(?:\/\/(?=\/))?([^?]+)/.exec(url) ?? [];
   if (encoded === undefined) return [];
   try {
     const file = decodeURIComponent(encoded);
-    return [checkFile(file), checkFolder(dirname(file)), checkRoom(dirname(file))].flat();
+    return [checkFile(file), checkFolder(dirname(file)), checkDisk(dirname(file))].flat();
   } catch (error) {
     return [failWith('files', error)];
   }
 }
 
 function checkFile(file: string): Finding[] {
-  if (!existsSync(file)) return [warn('file', `${file} is not there yet`, 'Opening the bus makes it.')];
+  if (!existsSync(file)) return [warn('file', `${file} does not exist yet`, 'Opening the bus creates it.')];
   const { size, mode } = statSync(file);
   accessSync(file, constants.R_OK | constants.W_OK);
   const logBytes = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
@@ -36,12 +36,12 @@ function checkFolder(folder: string): Finding[] {
   return [warn('folder', `others may write to ${folder} (mode ${toOctal(mode)})`, `chmod 700 ${folder}`)];
 }
 
-function checkRoom(folder: string): Finding[] {
+function checkDisk(folder: string): Finding[] {
   if (!existsSync(folder)) return [];
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   if (free >= LOW_BYTES) return [ok('disk', `${toMiB(free)} free`)];
-  return [warn('disk', `only ${toMiB(free)} free`, 'A full disk refuses messages with BACKPRESSURE. Make room.')];
+  return [warn('disk', `only ${toMiB(free)} free`, 'A full disk refuses messages with BACKPRESSURE. Free some space.')];
 }
 
 function toMiB(bytes: number): string {

@@ -1,16 +1,16 @@
-/** What the doctor finds before a bus is opened: Node, variables, where the bus would be. */
+/** Checks before the bus is opened: Node, environment variables, and which bus is selected. */
 
 import { type Located, VARIABLES } from '../../config/locate-bus.ts';
-import { nearest } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import { maskUrl } from '../../secrets.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const LEAST = [22, 18] as const;
-/** Of tests and builds: no business of users, and no slip of theirs. */
+/** Variables of tests and builds. */
 const OTHERS = /^BUSBAR_(REQUIRE|FULL|TEST|INSTALL)/;
 
-/** Whether this Node will do. */
+/** Checks the version of Node. */
 export function checkNode(): Finding {
   const { node } = process.versions;
   const [major = 0, minor = 0] = node.split('.').map(Number);
@@ -18,7 +18,7 @@ export function checkNode(): Finding {
   return fail('node', `v${node}`, `Install Node ${LEAST.join('.')} or newer.`);
 }
 
-/** Variables that look like ours and are not: a slip that nobody would see otherwise. */
+/** Shows the variables of Busbar, and warns of misspelled ones. */
 export function checkVariables({ env }: Session): Finding[] {
   const known = Object.keys(VARIABLES);
   const set = known.filter((name) => env[name] !== undefined && name !== 'MESSAGE_BUS');
@@ -27,18 +27,14 @@ export function checkVariables({ env }: Session): Finding[] {
   );
   const shown = set.map((name) => `${name}=${env[name]}`).join(' ');
   const findings = strange.map((name) => {
-    const guess = nearest(name, known);
-    return warn(
-      'variables',
-      `${name} means nothing to busbar`,
-      guess === undefined ? `They are ${known.join(', ')}.` : `Did you mean ${guess}?`,
-    );
+    const hint = didYouMean(name, known).trim() || `Busbar reads ${known.join(', ')}.`;
+    return warn('variables', `busbar ignores ${name}`, hint);
   });
   return shown === '' ? findings : [ok('variables', shown), ...findings];
 }
 
-/** Which bus is meant, and who said so. */
+/** Shows the selected bus and the origin of its name. */
 export function checkLocation({ url, origin }: Located): Finding {
-  const source = origin === 'default' ? 'the default: nothing else was said' : `said by ${origin}`;
+  const source = origin === 'default' ? 'the default' : `from ${origin}`;
   return ok('bus', `${maskUrl(url)} (${source})`);
 }

@@ -1,37 +1,37 @@
-/** Bodies as a shell gives them: an argument, or what is piped in. */
+/** Reads the body of a message from an argument or from stdin. */
 
 import { fstatSync } from 'node:fs';
 import { BusbarError, invalid } from '@busbar/api/transport';
 import type { Output } from '../output/output.ts';
 
-/** For the notes of verbs that take a body. */
+/** A note of every verb that takes a body. */
 export const BODY_NOTE =
-  'BODY is JSON where it parses as JSON, else text; --text takes it as text whatever it is. Without BODY, or with -, it is read from a pipe.';
+  'BODY is JSON if it parses as JSON, else text; with --text it is always text. Without BODY, or with -, it is read from a pipe.';
 
-/** How a body is read. */
+/** How to read a body. */
 export interface BodyOptions {
-  /** Take it as text, whatever it looks like. */
+  /** Never parse it as JSON. */
   readonly text: boolean;
-  /** Whether there may be none. */
+  /** True if a body may be missing. */
   readonly optional: boolean;
   readonly signal: AbortSignal;
   readonly out: Output;
 }
 
 const MAX_STDIN_BYTES = 64 * 1024 * 1024;
-const PATIENCE_MS = 1_000;
+const HINT_AFTER_MS = 1_000;
 
-/** The body that `argument` is, or that stdin holds where it is `-` or absent; undefined where there is none. */
+/** The body in `argument`; from stdin if `argument` is `-` or missing; undefined without a body. */
 export async function readBody(argument: string | undefined, options: BodyOptions): Promise<unknown> {
   if (argument !== undefined && argument !== '-') return toBody(argument, options.text);
   const hasInput = argument === '-' || isPiped();
   const input = hasInput ? await readStdin(options) : '';
   if (input !== '') return toBody(options.text ? input : input.replace(/\r?\n$/, ''), options.text);
   if (options.optional && argument === undefined) return undefined;
-  throw invalid('there is no body', 'Give it as an argument, or pipe it in.');
+  throw invalid('the body is missing', 'Give it as an argument or through a pipe.');
 }
 
-/** JSON where it is JSON, else text. An object that does not parse is a slip, not a text. */
+/** JSON if it parses, else text. Text that starts like an object must parse. */
 function toBody(text: string, asText: boolean): unknown {
   if (asText) return checkWellFormed(text);
   try {
@@ -39,17 +39,20 @@ function toBody(text: string, asText: boolean): unknown {
   } catch (error) {
     if (!/^\s*\{/.test(text)) return checkWellFormed(text);
     const reason = (error as Error).message.split('\n')[0] ?? '';
-    throw invalid(`the body begins like JSON and is none: ${reason}`, 'Mend it, or send it as it is with --text.');
+    throw invalid(
+      `the body starts like JSON but does not parse: ${reason}`,
+      'Correct it, or send it as text with --text.',
+    );
   }
 }
 
 function checkWellFormed(text: string): string {
-  // An argument that is no UTF-8 reaches us with the replacement character in it.
+  // Node replaces invalid UTF-8 in an argument with the replacement character.
   if (text.isWellFormed()) return text;
-  throw invalid('the body is no well-formed text', 'Send bytes as base64 in JSON.');
+  throw invalid('the body is not well-formed text', 'Send bytes as base64 in JSON.');
 }
 
-/** Whether somebody pipes something in. A terminal and /dev/null are nobody. */
+/** True if stdin is a pipe, a file or a socket, but not a terminal or /dev/null. */
 export function isPiped(): boolean {
   try {
     const stats = fstatSync(0);
@@ -64,8 +67,8 @@ export async function readStdin({ signal, out }: Pick<BodyOptions, 'signal' | 'o
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const hint = setTimeout(() => {
-    if (bytes === 0) out.note('busbar: waiting for something on stdin; end it with Ctrl-D, or add < /dev/null');
-  }, PATIENCE_MS);
+    if (bytes === 0) out.note('busbar: waiting for input on stdin; end it with Ctrl-D, or add < /dev/null');
+  }, HINT_AFTER_MS);
   try {
     for await (const chunk of stdinChunks(signal)) {
       chunks.push(chunk);
@@ -78,7 +81,7 @@ export async function readStdin({ signal, out }: Pick<BodyOptions, 'signal' | 'o
   return decode(Buffer.concat(chunks));
 }
 
-/** The chunks of stdin until it ends or `signal` fires, which rejects with ABORTED. Nothing holds the process after that. */
+/** The chunks of stdin until it ends. Rejects with ABORTED when `signal` fires. Stdin is closed afterwards. */
 export async function* stdinChunks(signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const { stdin } = process;
   const stop = (): void => void stdin.destroy();
@@ -98,12 +101,12 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
-    throw invalid('stdin is no UTF-8', 'Send bytes as base64 in JSON.');
+    throw invalid('stdin is not UTF-8', 'Send bytes as base64 in JSON.');
   }
 }
 
 function tooLarge(): BusbarError {
-  return new BusbarError('PAYLOAD_TOO_LARGE', 'stdin holds more than 64 MiB', {
-    hint: 'Send where it is, not what it is.',
+  return new BusbarError('PAYLOAD_TOO_LARGE', 'stdin has more than 64 MiB', {
+    hint: 'Send a path or URL instead of the contents.',
   });
 }

@@ -1,10 +1,10 @@
-/** What a flag may be worth, and how its text becomes that. */
+/** Kinds of flags, and the conversion of their text. */
 
 import { checkOneOf, checkText, invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
 import { parseDuration } from './durations.ts';
 
 interface Described {
-  /** Half a sentence for the help. */
+  /** Description for the help. */
   readonly help: string;
   /** One letter. */
   readonly short?: string;
@@ -21,14 +21,14 @@ export type FlagSpec =
   | (Described & { readonly kind: 'pairs' })
   | (Described & { readonly kind: 'integer'; readonly min: number; readonly max: number })
   | (Described & { readonly kind: 'duration'; readonly min?: number; readonly max?: number })
-  /** A duration that may be left out, which means for ever. */
+  /** A duration that may be left out, which means without limit. */
   | (Described & { readonly kind: 'wait' })
   | (Described & { readonly kind: 'choice'; readonly choices: readonly string[] });
 
 /** The flags of a verb by name. */
 export type FlagTable = Readonly<Record<string, FlagSpec>>;
 
-/** What a flag is worth once read. */
+/** The value of a flag. */
 export type FlagValue<S extends FlagSpec> = S['kind'] extends 'switch'
   ? boolean
   : S['kind'] extends 'list'
@@ -39,18 +39,18 @@ export type FlagValue<S extends FlagSpec> = S['kind'] extends 'switch'
         ? string | undefined
         : number | undefined;
 
-/** All flags of a table, read. */
+/** The values of all flags of a table. */
 export type FlagValues<T extends FlagTable> = { readonly [K in keyof T]: FlagValue<T[K]> };
 
 const MAX_TEXT = 4_096;
 
-/** Whether a flag has a value behind it. */
-export function takesValue(spec: FlagSpec): 'never' | 'perhaps' | 'always' {
+/** Whether a flag takes a value. */
+export function takesValue(spec: FlagSpec): 'never' | 'optional' | 'always' {
   if (spec.kind === 'switch') return 'never';
-  return spec.kind === 'wait' ? 'perhaps' : 'always';
+  return spec.kind === 'wait' ? 'optional' : 'always';
 }
 
-/** The value of flag `name`; `given` holds the texts behind it, undefined where it was not used. The last one counts. */
+/** Converts the texts that were given for flag `name`; undefined means the flag was not used. The last text counts. */
 export function toFlagValue(name: string, spec: FlagSpec, given: readonly string[] | undefined): unknown {
   const last = given?.at(-1);
   switch (spec.kind) {
@@ -95,5 +95,5 @@ function toInteger(name: string, text: string, min: number, max: number): number
 function toPair(name: string, text: string): [key: string, value: string] {
   const [, key, value] = /^([^=:\s]+)(?:=|:\s*)(.*)$/s.exec(text) ?? [];
   if (key !== undefined && value !== undefined && key !== '__proto__') return [key.toLowerCase(), value];
-  throw invalid(`${name} is no pair: ${quote(text)}`, `Write ${name} name=value.`);
+  throw invalid(`${name} is not a pair: ${quote(text)}`, `Write ${name} name=value.`);
 }

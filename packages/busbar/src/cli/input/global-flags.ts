@@ -1,9 +1,9 @@
-/** The flags that every verb has. */
+/** The flags of every verb. */
 
 import { MAX_TIMER_MS } from '@busbar/api/transport';
 import type { FlagSpec, FlagTable } from './flag-values.ts';
 
-/** The flags that every verb has. */
+/** The flags of every verb. */
 export const GLOBAL_FLAGS: FlagTable & Record<keyof GlobalFlags, FlagSpec> = {
   url: {
     kind: 'text',
@@ -12,19 +12,19 @@ export const GLOBAL_FLAGS: FlagTable & Record<keyof GlobalFlags, FlagSpec> = {
   },
   as: { kind: 'text', value: 'AGENT', help: 'the agent to act for [BUSBAR_AGENT]' },
   json: { kind: 'switch', help: 'JSON on stdout, one object a line; errors as JSON on stderr' },
-  quiet: { kind: 'switch', short: 'q', help: 'no remarks on stderr, errors only' },
+  quiet: { kind: 'switch', short: 'q', help: 'print errors only on stderr' },
   timeout: {
     kind: 'duration',
     value: 'TIME',
     min: 1,
     max: MAX_TIMER_MS,
-    help: 'bound of each call of the bus, 30s unless said [BUSBAR_TIMEOUT]',
+    help: 'timeout of each call (default 30s) [BUSBAR_TIMEOUT]',
   },
   'no-color': { kind: 'switch', help: 'no colours [NO_COLOR]' },
-  help: { kind: 'switch', short: 'h', help: 'how to use it' },
+  help: { kind: 'switch', short: 'h', help: 'show this help' },
 };
 
-/** The flags that every verb has, read. */
+/** The values of the global flags. */
 export interface GlobalFlags {
   readonly url: string | undefined;
   readonly as: string | undefined;

@@ -1,14 +1,14 @@
-/** Flags: how a verb declares them, and how a command line is read by that table. */
+/** Parses a command line by the flag table of a verb. */
 
 import { type BusbarError, invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import { isDuration } from './durations.ts';
 import { type FlagSpec, type FlagTable, type FlagValues, takesValue, toFlagValue } from './flag-values.ts';
 
-/** A positional argument: `?` behind the name of one that may be left out, `...` of one that may be repeated. */
+/** The name of a positional argument. A `?` at the end means optional, `...` means repeated. */
 export type ArgumentName = string;
 
-/** A command line, read. */
+/** A parsed command line. */
 export interface Parsed<T extends FlagTable> {
   readonly flags: FlagValues<T>;
   readonly args: readonly string[];
@@ -23,13 +23,13 @@ interface Token {
   readonly inlineValue?: boolean | undefined;
 }
 
-/** Reads `argv` by `table`; throws INVALID_ARGUMENT at the first thing that does not fit. */
+/** Parses `argv` by `table`. Throws INVALID_ARGUMENT at the first mistake. */
 export function parseFlags<T extends FlagTable>(
   argv: readonly string[],
   table: T,
   names: readonly ArgumentName[],
 ): Parsed<T> {
-  // Importing node:util would make Node load all that it exports (2 ms).
+  // An import of node:util makes Node load all of its exports (2 ms).
   const { parseArgs } = process.getBuiltinModule('node:util');
   const { tokens } = parseArgs({
     args: [...argv],
@@ -58,14 +58,14 @@ function toNodeOptions(table: FlagTable): Record<string, { type: 'string' | 'boo
   return Object.fromEntries(entries);
 }
 
-/** `--wait 30s` means `--wait=30s`: nobody is called 30s. */
+/** `--wait 30s` means `--wait=30s`, since 30s is not a name. */
 function* joinOptionalValues(tokens: readonly Token[], table: FlagTable): Generator<Token> {
   for (let index = 0; index < tokens.length; index += 1) {
     const token = tokens[index];
     const next = tokens[index + 1];
     if (token === undefined) return;
     const spec = token.kind === 'option' ? ownSpec(table, token.name) : undefined;
-    const open = spec !== undefined && takesValue(spec) === 'perhaps' && token.value === undefined;
+    const open = spec !== undefined && takesValue(spec) === 'optional' && token.value === undefined;
     if (open && next?.kind === 'positional' && isDuration(next.value ?? '')) {
       index += 1;
       yield { ...token, value: next.value, inlineValue: true };
@@ -78,7 +78,8 @@ function collect(token: Token, table: FlagTable, given: Map<string, string[]>): 
   const spec = ownSpec(table, name);
   if (spec === undefined) throw unknownFlag(rawName, table);
   const wants = takesValue(spec);
-  if (wants === 'never' && value !== undefined) throw invalid(`${rawName} takes no value`, `Write ${rawName} alone.`);
+  if (wants === 'never' && value !== undefined)
+    throw invalid(`${rawName} takes no value`, `Write ${rawName} without a value.`);
   if (wants === 'always') checkValue(rawName, spec, value, inlineValue === true);
   given.set(name, [...(given.get(name) ?? []), value ?? '']);
 }
@@ -88,7 +89,7 @@ function checkValue(rawName: string, spec: FlagSpec, value: string | undefined, 
   if (!inline && /^-./.test(value)) {
     throw invalid(
       `${rawName} needs a value, and ${quote(value)} looks like a flag`,
-      `Write ${rawName}=${value} if it is one.`,
+      `Write ${rawName}=${value} if it is the value.`,
     );
   }
 }
@@ -99,13 +100,13 @@ function checkArguments(args: readonly string[], names: readonly ArgumentName[])
   const missing = required[args.length];
   if (missing !== undefined) throw invalid(`${missing} is missing`, usageHint(names));
   const extra = args[names.length];
-  if (extra !== undefined && !endless) throw invalid(`${quote(extra)} is one argument too many`, usageHint(names));
+  if (extra !== undefined && !endless) throw invalid(`unexpected argument ${quote(extra)}`, usageHint(names));
 }
 
 function usageHint(names: readonly ArgumentName[]): string {
-  if (names.length === 0) return 'This command takes flags only.';
+  if (names.length === 0) return 'This verb takes flags only.';
   const list = names.map((name) => (name.endsWith('?') ? `[${name.slice(0, -1)}]` : name)).join(' ');
-  return `The arguments are ${list}. One with spaces needs quotes, one with - in front a -- before it.`;
+  return `The arguments are ${list}. Quote an argument with spaces; write -- before one that starts with -.`;
 }
 
 function unknownFlag(rawName: string, table: FlagTable): BusbarError {

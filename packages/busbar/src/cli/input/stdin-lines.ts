@@ -1,4 +1,4 @@
-/** Lines of stdin, in the batches they come in. */
+/** Reads lines of stdin in batches. */
 
 import { BusbarError } from '@busbar/api/transport';
 import { stdinChunks } from './body.ts';
@@ -6,9 +6,9 @@ import { stdinChunks } from './body.ts';
 const MAX_LINE = 64 * 1024 * 1024;
 const MAX_LINES = 500;
 
-/** Lines as they come, up to 500 at a time; the last one need not end in a newline. */
+/** The lines of stdin, up to 500 at a time. The last one may lack its line break. */
 export async function* readLines(signal: AbortSignal): AsyncGenerator<readonly string[]> {
-  // What is no UTF-8 becomes replacement characters, so that one bad line does not end the others.
+  // Invalid UTF-8 becomes replacement characters, so one bad line does not stop the others.
   const decoder = new TextDecoder('utf-8');
   let rest = '';
   for await (const chunk of stdinChunks(signal)) {
@@ -23,6 +23,6 @@ export async function* readLines(signal: AbortSignal): AsyncGenerator<readonly s
 
 function tooLong(): BusbarError {
   return new BusbarError('PAYLOAD_TOO_LARGE', 'a line of stdin is longer than 64 MiB', {
-    hint: 'Are there newlines in it?',
+    hint: 'Check that the input has line breaks.',
   });
 }

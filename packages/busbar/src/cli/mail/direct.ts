@@ -1,6 +1,6 @@
 /**
- * Mail and events straight to the transport. What is sent is what the bus would send; but a shell sends one message a
- * process, and loading the bus for it would cost 80 modules (35 ms from source, more than all the rest together).
+ * Sends mail and events through the transport, without the bus. The messages are the same. A command sends one message, and
+ * loading the bus for it takes 80 modules: 35 ms from source, more than everything else together.
  */
 
 import type { Published, Sent } from '@busbar/api';
@@ -10,13 +10,13 @@ import type { MAIL_FLAGS } from '../input/mail-flags.ts';
 import type { Session } from '../session.ts';
 import { checkAgent, inboxOf, unknownAgent } from './mailbox.ts';
 
-/** What is said of a message beside its body. */
+/** Fields of a message, without the body. */
 export type Fields = Pick<
   MessageInput,
   'id' | 'type' | 'headers' | 'priority' | 'delayMs' | 'ttlMs' | 'orderingKey' | 'correlationId'
 >;
 
-/** Puts a message into the inbox of an agent; NOT_FOUND, with whom may have been meant, where there is none (unless `hold`). */
+/** Sends a message to an agent. Unless `hold` is set, an unknown agent rejects with NOT_FOUND and a suggestion. */
 export async function sendDirectly(
   session: Session,
   to: string,
@@ -31,7 +31,7 @@ export async function sendDirectly(
     return { ...toStored(result), to };
   } catch (error) {
     throw isBusbarError(error) && error.code === 'NOT_FOUND'
-      ? await unknownAgent(to, session, error, '; --hold parks it for one to come')
+      ? await unknownAgent(to, session, error, '; --hold keeps the message until it registers')
       : error;
   }
 }
@@ -44,7 +44,7 @@ export async function publishDirectly(
   { ephemeral, ...fields }: Fields & { readonly ephemeral: boolean },
 ): Promise<Published> {
   if (topic.startsWith('$'))
-    throw invalid(`topic ${quote(topic)} starts with $`, 'Names with $ in front are reserved.');
+    throw invalid(`topic ${quote(topic)} starts with $`, 'Names with $ in front are reserved for the bus.');
   const { topics } = await session.transport();
   const [result] = await topics.publish(topic, [toInput(session.sender, body, fields)], { ...session.call, ephemeral });
   return { ...toStored(result), position: result?.position };
@@ -75,7 +75,7 @@ function toInput(sender: string, body: unknown, fields: Fields): MessageInput {
   checkAgent(sender);
   for (const name of Object.keys(fields.headers ?? {})) {
     if (name.startsWith('bus-'))
-      throw invalid(`the header ${quote(name)} is reserved`, 'Names with bus- in front belong to the bus.');
+      throw invalid(`the header ${quote(name)} is reserved`, 'Names with bus- in front are reserved for the bus.');
   }
   const text = body === undefined ? '' : JSON.stringify(body);
   return { ...fields, from: sender, body: new TextEncoder().encode(text), contentType: 'application/json' };
@@ -83,7 +83,5 @@ function toInput(sender: string, body: unknown, fields: Fields): MessageInput {
 
 function toStored(result: SendResult | undefined): { id: string; status: 'stored' | 'duplicate' } {
   if (result?.status === 'stored' || result?.status === 'duplicate') return { id: result.id, status: result.status };
-  throw (
-    result?.error ?? new BusbarError('INTERNAL', 'it is not known what became of the message', { outcome: 'unknown' })
-  );
+  throw result?.error ?? new BusbarError('INTERNAL', 'the message may or may not be stored', { outcome: 'unknown' });
 }

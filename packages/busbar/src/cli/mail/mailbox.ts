@@ -1,4 +1,4 @@
-/** Mailboxes as the command line needs them: is there one, and whose messages are in it. */
+/** Mailboxes of agents: names, lookup, and errors for unknown agents. */
 
 import {
   BusbarError,
@@ -9,53 +9,51 @@ import {
   quote,
   type Transport,
 } from '@busbar/api/transport';
-import { nearest } from '../../nearest.ts';
+import { didYouMean } from '../../did-you-mean.ts';
 import type { Session } from '../session.ts';
 
 const PREFIX = '$inbox.';
 const MAX_NAME = 240;
 
-/** The queue behind the mailbox of an agent. */
+/** The queue of an agent's mailbox. */
 export function inboxOf(agent: string): string {
   return `${PREFIX}${agent}`;
 }
 
-/** The mailbox of `agent`; undefined where there is none. */
+/** The mailbox of `agent`, if it has one. */
 export async function findMailbox(agent: string, session: Session): Promise<QueueInfo | undefined> {
   const { admin } = await session.transport();
   const [mailbox] = await admin.queues({ names: [inboxOf(agent)], ...session.call });
   return mailbox;
 }
 
-/** Throws NOT_FOUND, with whom may have been meant, where `agent` has no mailbox. */
+/** The mailbox of `agent`. Throws NOT_FOUND with a suggestion if it has none. */
 export async function requireMailbox(agent: string, session: Session): Promise<QueueInfo> {
   checkAgent(agent);
   const mailbox = await findMailbox(agent, session);
   if (mailbox !== undefined) return mailbox;
-  const guess = await nearestAgent(agent, session);
-  throw new BusbarError('NOT_FOUND', `there is no mailbox of ${agent}`, {
-    hint: `${guess === undefined ? '' : `Did you mean ${guess}? `}busbar register ${agent} makes it.`,
+  throw new BusbarError('NOT_FOUND', `${agent} has no mailbox`, {
+    hint: `${await guessAgent(agent, session)}Create it: busbar register ${agent}`,
   });
 }
 
-/** The error for a recipient that is not there. */
+/** The error for an unknown recipient. */
 export async function unknownAgent(
   agent: string,
   session: Session,
   cause: BusbarError,
   hint = '',
 ): Promise<BusbarError> {
-  const guess = await nearestAgent(agent, session);
-  return new BusbarError('NOT_FOUND', `there is no agent ${agent}`, {
-    hint: `${guess === undefined ? '' : `Did you mean ${guess}? `}busbar agents lists who is there${hint}.`,
+  return new BusbarError('NOT_FOUND', `unknown agent ${agent}`, {
+    hint: `${await guessAgent(agent, session)}busbar agents lists all agents${hint}.`,
     outcome: cause.outcome,
     cause,
   });
 }
 
-/** Throws INVALID_ARGUMENT unless `name` may be the name of an agent. */
+/** Throws INVALID_ARGUMENT unless `name` is a legal agent name. */
 export function checkAgent(name: string): void {
-  const hint = 'Use dot-separated tokens of A-Z a-z 0-9 _ - @ / : + ~, 240 characters in all, no $ in front.';
+  const hint = 'Use tokens of A-Z a-z 0-9 _ - @ / : + ~ with dots between them, at most 240 characters, no $ in front.';
   if (name.startsWith('$') || name.length > MAX_NAME) throw invalid(`illegal agent name ${quote(name)}`, hint);
   try {
     checkQueueName(inboxOf(name));
@@ -64,13 +62,13 @@ export function checkAgent(name: string): void {
   }
 }
 
-/** What was said when `agent` was registered; undefined where it was not, also where mail is parked for it. */
+/** The registration of `agent`; undefined if only mail is held for it. */
 export async function findIdentity(agent: string, { kv }: Transport): Promise<{ capabilities?: unknown } | undefined> {
   const entry = await kv.get(`$agent/${agent}`);
   return entry === undefined ? undefined : (parseObject(entry.value) ?? {});
 }
 
-/** The object that bytes of JSON hold; undefined where they hold none. */
+/** Parses bytes as a JSON object; undefined if they are not one. */
 export function parseObject(value: Uint8Array): Record<string, unknown> | undefined {
   try {
     const data = JSON.parse(new TextDecoder().decode(value)) as unknown;
@@ -80,7 +78,7 @@ export function parseObject(value: Uint8Array): Record<string, unknown> | undefi
   }
 }
 
-/** All mailboxes by agent. */
+/** All mailboxes, by agent name. */
 export async function mailboxes({ admin }: Transport, { call }: Session): Promise<Map<string, QueueInfo>> {
   const found = new Map<string, QueueInfo>();
   for (let after: string | undefined; ; ) {
@@ -91,13 +89,13 @@ export async function mailboxes({ admin }: Transport, { call }: Session): Promis
   }
 }
 
-/** The message with `id` in the mailbox of `agent`, received or not; undefined where it is gone. */
+/** The message with `id` in the mailbox of `agent`, ready or leased. */
 export async function findMail(agent: string, id: string, session: Session): Promise<Message | undefined> {
   const { admin } = await session.transport();
   const { messages } = await admin.browse(inboxOf(agent), { ids: [id], ...session.call });
   return messages.find(({ state }) => state !== 'dead')?.message;
 }
 
-async function nearestAgent(name: string, session: Session): Promise<string | undefined> {
-  return nearest(name, (await mailboxes(await session.transport(), session)).keys());
+async function guessAgent(name: string, session: Session): Promise<string> {
+  return didYouMean(name, (await mailboxes(await session.transport(), session)).keys());
 }

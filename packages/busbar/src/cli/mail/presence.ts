@@ -1,16 +1,16 @@
-/** The presence of an agent that is driven from a shell: it is online while it waits, and while it works on what it took. */
+/** Presence of an agent in a shell: it is online while it waits in recv and while it holds a message. */
 
 import { hostname } from 'node:os';
 import type { Transport } from '@busbar/api/transport';
 import { findIdentity, parseObject } from './mailbox.ts';
 
-/** How long a sign of life counts. */
+/** How long one heartbeat counts. */
 const TTL_MS = 10_000;
 const BEATS_PER_TTL = 3;
-/** All commands of one agent are one instance: each renews what the one before left. */
+/** All commands of one agent are one instance: each one renews the same heartbeat. */
 const INSTANCE = 'shell';
 
-/** One sign of life of `agent`: it is online for `ttlMs`, free, or busy with one message. */
+/** Sends one heartbeat: `agent` is online for `ttlMs`, idle or busy with one message. */
 export async function announce(
   transport: Transport,
   agent: string,
@@ -31,7 +31,7 @@ export async function announce(
 export async function whileOnline<T>(transport: Transport, agent: string, work: () => Promise<T>): Promise<T> {
   await announce(transport, agent);
   const timer = setInterval(() => {
-    // A beat that is missed is made up for by the next.
+    // The next heartbeat makes up for a failed one.
     renew(transport, agent).catch(() => undefined);
   }, TTL_MS / BEATS_PER_TTL);
   try {
@@ -41,7 +41,7 @@ export async function whileOnline<T>(transport: Transport, agent: string, work: 
   }
 }
 
-/** Watchers do not see it, unless it had gone. */
+/** Extends the heartbeat; watchers see a change only if it had expired. */
 async function renew(transport: Transport, agent: string): Promise<void> {
   const [result] = await transport.kv.touch([{ key: keyOf(agent), ttlMs: TTL_MS }]);
   if (result?.status === 'lost') await announce(transport, agent);

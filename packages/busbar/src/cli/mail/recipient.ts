@@ -1,8 +1,8 @@
-/** What a shell is told when a recipient is not there. */
+/** Hints of the command for unknown recipients. */
 
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 
-/** The same error, with a hint that names commands and flags instead of functions. */
+/** The same error, with a hint that names verbs and flags instead of functions. */
 export function toShellError(error: unknown): unknown {
   if (!isBusbarError(error)) return error;
   const hint = hintFor(error);
@@ -14,9 +14,9 @@ function hintFor({ code, hint = '' }: BusbarError): string | undefined {
   const [guess] = /^Did you mean [^?]+\?/.exec(hint) ?? [];
   switch (code) {
     case 'NOT_FOUND':
-      return `${guess === undefined ? '' : `${guess} `}busbar agents lists who is there; --hold parks it for one to come.`;
+      return `${guess === undefined ? '' : `${guess} `}busbar agents lists all agents; --hold keeps the message until it registers.`;
     case 'NO_RESPONDER':
-      return 'busbar agents lists who is there, who is online, and what they can do.';
+      return 'busbar agents lists all agents, their state and their capabilities.';
     default:
       return undefined;
   }

@@ -1,15 +1,15 @@
-/** `busbar send --jsonl`: many messages from stdin, as many at a time as came together. */
+/** `busbar send --jsonl`: sends the lines of stdin in batches. */
 
 import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { readLines } from '../input/stdin-lines.ts';
-import { DONE, exitCodeOf, REFUSED, USAGE } from '../output/exit-codes.ts';
+import { DONE, exitCodeOf, NOT_FOUND, REFUSED, USAGE } from '../output/exit-codes.ts';
 import { type Output, unlessReaderGone } from '../output/output.ts';
 import { printable, toJsonLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 import { toShellError } from './recipient.ts';
 
-/** What holds for lines that do not say it themselves. */
+/** Defaults for lines that lack a field. */
 export interface LineDefaults {
   readonly type: string;
   readonly capability: string | undefined;
@@ -31,14 +31,14 @@ const OPTION_KEYS: readonly (keyof MailOptions)[] = [
 ];
 const KEYS: readonly string[] = ['to', 'capability', 'type', 'body', ...OPTION_KEYS];
 
-/** Sends what stdin holds, prints an id for each line, and resolves with the exit code: 2 if a line was bad. */
+/** Sends the lines of stdin, prints an id for each, and resolves to the exit code: 2 after a bad line. */
 export async function sendLines(session: Session, defaults: LineDefaults): Promise<number> {
   const { out, signal } = session;
   const speaker = await session.speaker();
   let code = DONE;
   let number = 0;
   for await (const lines of readLines(signal)) {
-    // Sends of one turn share a transaction.
+    // Sends in the same turn share a transaction.
     const sending = lines.map((line) => (line.trim() === '' ? undefined : sendLine(speaker, line, defaults, session)));
     const settled = await Promise.all(sending);
     const first = number + 1;
@@ -84,14 +84,14 @@ function parseLine(line: string): Record<string, unknown> {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw invalid(`no JSON: ${(error as Error).message}`, 'Each line is one JSON object.');
+    throw invalid(`not JSON: ${(error as Error).message}`, 'Each line must be one JSON object.');
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw invalid('no JSON object', 'Such as {"to":"@reviewer","body":"hello"}.');
+  throw invalid('not a JSON object', 'Write {"to":"@reviewer","body":"hello"}.');
 }
 
 function toRecipient(to: unknown, capability: unknown): Recipient {
-  if (to !== undefined && capability !== undefined) throw invalid('both to and capability', 'Say one of them.');
+  if (to !== undefined && capability !== undefined) throw invalid('both to and capability', 'Give one of them.');
   if (capability !== undefined) return { capability: capability as string };
   if (to === undefined) throw invalid('to is missing', 'Name the agent: {"to":"@reviewer", …}.');
   return to as string;
@@ -104,20 +104,20 @@ function printAll(out: Output, settled: readonly (Settled | undefined)[], first:
   );
 }
 
-/** Names a line that was not sent. What is not the line's fault ends the command. */
+/** Reports a line that was not sent. Throws an error that is not the line's fault. */
 function reportLine(out: Output, line: number, thrown: unknown): number {
   const error = toShellError(thrown);
   if (!isBusbarError(error)) throw error;
-  const code = exitCodeOf(error.code, true);
-  if (code !== USAGE && code !== REFUSED) throw error;
+  const code = exitCodeOf(error.code);
+  if (code !== USAGE && code !== REFUSED && code !== NOT_FOUND) throw error;
   const { message, hint } = error;
   if (out.json) out.errorLines([toJsonLine({ error: { code: error.code, message, hint, line } })]);
   else out.warn(printable(`line ${line}: ${message}${hint === undefined ? '' : ` (${hint})`}`));
-  // A full inbox is no fault of the line.
+  // A full inbox is not the line's fault.
   return error.code === 'BACKPRESSURE' ? REFUSED : USAGE;
 }
 
-/** A bad line is what counts most. */
+/** A bad line determines the exit code. */
 function worse(one: number, other: number): number {
   return one === USAGE || other === USAGE ? USAGE : Math.max(one, other);
 }

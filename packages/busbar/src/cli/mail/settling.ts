@@ -1,4 +1,4 @@
-/** Settling deliveries by their receipts: what ack, nack and extend share. */
+/** Settles deliveries by their receipts, for ack, retry, reject, release and extend. */
 
 import { BusbarError, invalid, MAX_BATCH, type Settlement, type SettleResult } from '@busbar/api/transport';
 import { isPiped, readStdin } from '../input/body.ts';
@@ -7,14 +7,21 @@ import { unlessReaderGone } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
-/** For the notes of verbs that take receipts. */
+/** A note of every verb that takes receipts. */
 export const RECEIPT_NOTE =
-  'Receipts come as arguments, or one a line from a pipe, as they are or as the lines of recv --json.';
+  'Give receipts as arguments, or one per line through a pipe: bare, or as the lines of recv --json.';
 
-/** What to do with each receipt. */
+/** A note of the verbs that need the lease. */
+export const LOST_NOTE =
+  'Exit 6 if a lease was lost: another process got the message, or will get it. Stop working on it.';
+
+/** The flag `--reason`. */
+export const REASON_FLAG = { kind: 'text', max: 4_096, help: 'text for the history of the message' } as const;
+
+/** A settlement without its receipt. */
 export type Action = Settlement extends infer S ? (S extends Settlement ? Omit<S, 'receipt'> : never) : never;
 
-/** Settles what `args` or stdin name, says of which the lease was lost, and resolves with the exit code. */
+/** Settles the receipts in `args` or on stdin, reports lost leases, and resolves to the exit code. */
 export async function settleAll(session: Session, args: readonly string[], action: Action): Promise<number> {
   const receipts = await readReceipts(args, session);
   const { queues } = await session.transport();
@@ -34,10 +41,10 @@ async function report({ out }: Session, { receipt, status, leaseLeftMs }: Settle
   if (status === 'done') return DONE;
   const shown = printableLine(receipt, 80);
   if (status === 'lease-lost') {
-    out.warn(`lease lost: ${shown}. The message is another's by now, or was settled before`);
+    out.warn(`lease lost: ${shown}. Another process has the message, or it was settled before`);
     return CONFLICT;
   }
-  out.warn(`outcome unknown: ${shown}. It may have been settled; see whether the message comes again`);
+  out.warn(`outcome unknown: ${shown}. If it was not settled, the message is delivered again`);
   return UNAVAILABLE;
 }
 
@@ -46,7 +53,7 @@ async function readReceipts(args: readonly string[], session: Session): Promise<
   const words = fromStdin ? (await readStdin(session)).split('\n').map(toReceipt) : args;
   const receipts = words.filter((word) => word !== '');
   if (receipts.length > 0) return receipts;
-  throw invalid('RECEIPT is missing', 'recv prints it. Give it as an argument, or pipe it in.');
+  throw invalid('RECEIPT is missing', 'recv prints it. Give it as an argument or through a pipe.');
 }
 
 function toReceipt(line: string, index: number): string {
@@ -56,7 +63,7 @@ function toReceipt(line: string, index: number): string {
     const { receipt } = JSON.parse(text) as { receipt?: unknown };
     if (typeof receipt === 'string') return receipt;
   } catch (error) {
-    throw new BusbarError('INVALID_ARGUMENT', `line ${index + 1} of stdin is no JSON`, {
+    throw new BusbarError('INVALID_ARGUMENT', `line ${index + 1} of stdin is not JSON`, {
       hint: RECEIPT_NOTE,
       cause: error,
     });

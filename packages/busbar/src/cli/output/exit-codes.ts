@@ -1,4 +1,4 @@
-/** Exit codes: what a shell sees of an outcome. The table is API, and the same with and without `--json`. */
+/** Exit codes of the command. The table is API, the same with and without `--json`; each error code has one exit code. */
 
 import type { ErrorCode } from '@busbar/api';
 
@@ -6,18 +6,18 @@ export const DONE = 0;
 export const UNEXPECTED = 1;
 export const USAGE = 2;
 export const NOT_FOUND = 3;
-/** Out of time, or nothing to receive. */
+/** A timeout, or an empty inbox. */
 export const NOTHING = 4;
-/** Unknown recipient, no responder, queue full. */
+/** No responder, or a full queue. */
 export const REFUSED = 5;
-/** The lease is lost, or something stands against it. */
+/** A lost lease, or a conflict. */
 export const CONFLICT = 6;
 export const DENIED = 7;
 export const UNAVAILABLE = 69;
 
 const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   CLOSED: UNEXPECTED,
-  // Not by a signal: what was waited for was cancelled by others.
+  // Another process cancelled it; a signal has an exit code of its own.
   ABORTED: UNEXPECTED,
   TIMEOUT: NOTHING,
   UNAVAILABLE,
@@ -35,12 +35,12 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: UNEXPECTED,
 };
 
-/** The exit code of an error. Where a recipient is missing the command was refused. */
-export function exitCodeOf(code: ErrorCode, ofRecipient = false): number {
-  return code === 'NOT_FOUND' && ofRecipient ? REFUSED : BY_CODE[code];
+/** The exit code of an error. */
+export function exitCodeOf(code: ErrorCode): number {
+  return BY_CODE[code];
 }
 
-/** The exit code after a signal, 128 and its number as shells have it. */
+/** The exit code after a signal: 128 plus its number, as in shells. */
 export function exitCodeOfSignal(signal: NodeJS.Signals): number {
   if (signal === 'SIGHUP') return 129;
   return signal === 'SIGTERM' ? 143 : 130;
@@ -48,14 +48,14 @@ export function exitCodeOfSignal(signal: NodeJS.Signals): number {
 
 /** For `busbar help exit-codes` and the README. */
 export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
-  ['0', 'done, or a message received'],
-  ['1', 'unexpected error, also of the handler that was asked'],
+  ['0', 'success'],
+  ['1', 'unexpected error, or the handler of a request failed'],
   ['2', 'usage: a bad flag, URL, name, body or config key'],
-  ['3', 'not found: message, agent, topic, task'],
-  ['4', 'time-out, or nothing to receive'],
-  ['5', 'refused: unknown recipient, no responder, queue full'],
+  ['3', 'not found: agent, mailbox, message, queue, topic, task, position'],
+  ['4', 'timeout, or nothing to receive'],
+  ['5', 'refused: no responder, or the queue is full'],
   ['6', 'lease lost, or a conflict'],
-  ['7', 'denied'],
+  ['7', 'permission denied'],
   ['69', 'backend unavailable, also after retries'],
-  ['130, 143', 'interrupted (SIGINT, SIGTERM); what was leased is given back'],
+  ['130, 143', 'interrupted by SIGINT or SIGTERM; leases of this command are released'],
 ];

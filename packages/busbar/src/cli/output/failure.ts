@@ -1,4 +1,4 @@
-/** What people and programs see of an error: a code, a message, a hint, and never a stack unless they ask. */
+/** Prints an error: message and hint, or JSON with its code. The stack needs `BUSBAR_DEBUG`. */
 
 import { type BusbarError, isBusbarError } from '@busbar/api/transport';
 import type { Environment } from '../../config/locate-bus.ts';
@@ -7,7 +7,7 @@ import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { printable, toJsonLine } from './printable.ts';
 
-const FAULT = 'This looks like a fault of busbar. BUSBAR_DEBUG=1 shows where it arose.';
+const FAULT = 'This is probably a bug in busbar. BUSBAR_DEBUG=1 shows the stack.';
 
 interface Failure {
   readonly code: string;
@@ -17,8 +17,8 @@ interface Failure {
 }
 
 /** Writes `error` to stderr and returns the exit code. */
-export function reportFailure(error: unknown, out: Output, env: Environment, hasRecipient: boolean): number {
-  const { code, message, hint, exitCode } = toFailure(error, hasRecipient);
+export function reportFailure(error: unknown, out: Output, env: Environment): number {
+  const { code, message, hint, exitCode } = toFailure(error);
   if (out.json) out.errorLines([toJsonLine({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })]);
   else {
     const lines = [`${out.paintError('red', 'busbar:')} ${printable(message)}`];
@@ -29,14 +29,14 @@ export function reportFailure(error: unknown, out: Output, env: Environment, has
   return exitCode;
 }
 
-function toFailure(error: unknown, hasRecipient: boolean): Failure {
+function toFailure(error: unknown): Failure {
   if (isBusbarError(error)) {
     const cause = error.code === 'HANDLER_FAILED' ? causeOf(error.cause, error.message) : undefined;
     return {
       code: error.code,
       message: maskUrl(cause === undefined ? error.message : `${error.message}: ${cause}`),
       hint: hintOf(error),
-      exitCode: exitCodeOf(error.code, hasRecipient),
+      exitCode: exitCodeOf(error.code),
     };
   }
   return {
@@ -52,7 +52,7 @@ function hintOf({ code, hint }: BusbarError): string | undefined {
   return code === 'INTERNAL' ? FAULT : undefined;
 }
 
-/** What the handler at the other side said, in one line, where the message does not say it already. */
+/** The first line of the remote handler's error, unless the message contains it. */
 function causeOf(cause: unknown, message: string): string | undefined {
   if (!(cause instanceof Error)) return undefined;
   const [line = ''] = cause.message.split('\n');

@@ -1,4 +1,4 @@
-/** Messages and events as a shell sees them: one JSON object, or one line. */
+/** Messages and events for output: as a JSON object or as one line. */
 
 import type { Message } from '@busbar/api/transport';
 import { bodyText, printableLine } from './printable.ts';
@@ -9,7 +9,7 @@ export type Shown = Omit<Message, 'body' | 'contentType' | 'replyTo' | 'hops'> &
   readonly position?: string | undefined;
 };
 
-/** The body of a message: JSON and text as such; bytes as `{ "$base64": … }`; null where there is none. */
+/** Decodes a body: JSON, text, or bytes as `{ "$base64": … }`. Null for an empty body. */
 export function decodeBody({ body, contentType }: Pick<Message, 'body' | 'contentType'>): unknown {
   if (body.byteLength === 0) return null;
   const isJson = /^application\/json\b|\+json\b/i.test(contentType);
@@ -18,23 +18,23 @@ export function decodeBody({ body, contentType }: Pick<Message, 'body' | 'conten
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
     return isJson ? (JSON.parse(text) as unknown) : text;
   } catch {
-    // What claims to be text and is none is shown as what it is.
+    // The content type is wrong, so it is shown as bytes.
     return showBytes(body);
   }
 }
 
-/** A value that a bus decoded, as plain JSON. */
+/** A value that the bus decoded, as plain JSON. */
 export function showValue(value: unknown): unknown {
   if (value instanceof Uint8Array) return showBytes(value);
   return value ?? null;
 }
 
-/** A value for people: text as it is, everything else as JSON, nothing for none. */
+/** A value as text; everything but a string as JSON. */
 export function valueText(value: unknown): string {
   return bodyText(showValue(value) ?? undefined);
 }
 
-/** What a message says beside its body; what it does not have is left out. */
+/** The other fields of a message for JSON output. */
 export function detailsOf(message: Omit<Shown, 'body'>): Record<string, unknown> {
   const { to, priority, correlationId, causationId, orderingKey, sentAt } = message;
   const headers = Object.fromEntries(Object.entries(message.headers).filter(([name]) => !name.startsWith('bus-')));
@@ -49,14 +49,14 @@ export function detailsOf(message: Omit<Shown, 'body'>): Record<string, unknown>
   };
 }
 
-/** `12:30:05`, or with the date where it is another day. */
+/** `12:30:05`, with the date if it is not today. */
 export function timeOf(at: number): string {
   const iso = new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString();
   const isToday = new Date(at).toDateString() === new Date().toDateString();
   return isToday ? iso.slice(11, 19) : `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
 }
 
-/** The body in one line for people. */
+/** The body as one line of text. */
 export function bodyLine(message: Pick<Message, 'body' | 'contentType'>, max?: number): string {
   return printableLine(valueText(decodeBody(message)), max);
 }

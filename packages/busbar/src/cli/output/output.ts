@@ -1,4 +1,4 @@
-/** Output: data on stdout, everything else on stderr, and nothing that a reader who left could trip over. */
+/** Output: data goes to stdout, everything else to stderr. A closed pipe is not an error. */
 
 import type { WriteStream } from 'node:tty';
 import { BusbarError } from '@busbar/api/transport';
@@ -17,21 +17,21 @@ const STYLES: Readonly<Record<Style, readonly [on: number, off: number]>> = {
   cyan: [36, 39],
 };
 
-/** How a command writes. */
+/** Options of the output. */
 export interface OutputOptions {
   readonly json: boolean;
   readonly quiet: boolean;
-  /** False: never. Undefined: as the environment and the terminal have it. */
+  /** Undefined: decided by the environment and the terminal. */
   readonly color: boolean | undefined;
   readonly env: Environment;
 }
 
-/** Rejection of a write whose reader has gone. */
+/** A write to a closed pipe. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 }
 
-/** Lets `writing` be in vain where its reader has gone: what is being done matters more than what is printed of it. */
+/** Ignores a closed pipe, so that the work goes on without its output. */
 export async function unlessReaderGone(writing: Promise<void>): Promise<void> {
   try {
     await writing;
@@ -52,7 +52,7 @@ export class Output {
     this.#hasColor = (stream) => color ?? hasColor(stream, env);
   }
 
-  // Node makes a stream when it is first asked for.
+  // Node creates a stream at its first use.
   get #stdout(): Stream {
     return tolerant(process.stdout);
   }
@@ -61,52 +61,52 @@ export class Output {
     return tolerant(process.stderr);
   }
 
-  /** True where a person looks at stdout. */
+  /** True if stdout is a terminal. */
   get isTerminal(): boolean {
     return this.#stdout.isTTY === true;
   }
 
-  /** Columns of the terminal; without one lines are as long as they need to be. */
+  /** Columns of the terminal; unlimited without one. */
   get width(): number {
     return this.isTerminal ? (this.#stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
   }
 
-  /** Data as lines of text. Resolves once it is written; rejects with {@link ReaderGone}. */
+  /** Writes lines of text. Resolves once they are written; rejects with {@link ReaderGone}. */
   lines(lines: readonly string[]): Promise<void> {
     return lines.length === 0 ? Promise.resolve() : write(this.#stdout, `${lines.join('\n')}\n`);
   }
 
-  /** Data as lines of JSON. */
+  /** Writes lines of JSON. */
   jsonLines(values: readonly unknown[]): Promise<void> {
     return this.lines(values.map(toJsonLine));
   }
 
-  /** Data byte for byte. */
+  /** Writes bytes unchanged. */
   raw(bytes: Uint8Array | string): Promise<void> {
     return write(this.#stdout, bytes);
   }
 
-  /** Something to know that is no data. Silent with `--quiet` and under `--json`. */
+  /** Prints a remark on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void {
     if (!this.quiet && !this.json) this.#stderr.write(`${printable(text)}\n`);
   }
 
-  /** Something that went wrong with one item of many, or may go wrong. Not silenced. */
+  /** Prints a warning on stderr, also with `--quiet`. */
   warn(text: string): void {
     this.#stderr.write(`busbar: ${printable(text)}\n`);
   }
 
-  /** Lines that are ready for stderr. */
+  /** Writes lines to stderr. */
   errorLines(lines: readonly string[]): void {
     this.#stderr.write(`${lines.join('\n')}\n`);
   }
 
-  /** `text` in a style, where stdout has colours. */
+  /** `text` in a style, if stdout has colours. */
   paint(style: Style, text: string): string {
     return this.#paint(this.#stdout, style, text);
   }
 
-  /** `text` in a style, where stderr has colours. */
+  /** `text` in a style, if stderr has colours. */
   paintError(style: Style, text: string): string {
     return this.#paint(this.#stderr, style, text);
   }
@@ -123,7 +123,7 @@ function hasColor(stream: Stream, env: Environment): boolean {
   return stream.isTTY === true && env.TERM !== 'dumb';
 }
 
-/** The write itself rejects; without a listener the process would end with a stack trace besides. */
+/** The write rejects by itself; without a listener the process would also end with a stack trace. */
 function tolerant(stream: Stream): Stream {
   if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
   return stream;
@@ -141,7 +141,7 @@ function write(stream: Stream, data: Uint8Array | string): Promise<void> {
 function cannotWrite(error: Error): BusbarError {
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
   return new BusbarError('INTERNAL', `cannot write the output: ${code}`, {
-    hint: 'See where stdout goes.',
+    hint: 'Check where stdout is redirected to.',
     cause: error,
   });
 }

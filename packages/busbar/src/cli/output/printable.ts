@@ -1,10 +1,10 @@
-/** Text of others, made safe to print: what a peer wrote must not steer the terminal, nor hide in it. */
+/** Makes foreign text safe to print: it must not control the terminal or hide in it. */
 
 // Control characters, invisible format characters (bidirectional, zero-width, tags), line and paragraph separators.
 const UNSAFE = /(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const BREAKS = /[\t\n]/g;
 
-/** `text` with control characters shown as escapes; lines and tabs stay. */
+/** `text` with control characters as escapes; line breaks and tabs stay. */
 export function printable(text: string): string {
   return text.toWellFormed().replace(UNSAFE, toEscape);
 }
@@ -15,18 +15,18 @@ export function printableLine(text: string, max: number = Number.POSITIVE_INFINI
   return line.length > max ? `${line.slice(0, Math.max(1, max - 1))}…` : line;
 }
 
-/** One line of JSON in which nothing can steer a terminal; a parser reads the same value. */
+/** One line of JSON with control characters as escapes; a parser reads the same value. */
 export function toJsonLine(value: unknown): string {
   return (JSON.stringify(value) ?? 'null').replace(UNSAFE, toEscape);
 }
 
-/** A word as a shell must read it: as it is where it is harmless, else in quotes. */
+/** A word for a shell, in quotes if it needs them. */
 export function quoteForShell(word: string): string {
   const shown = printableLine(word);
   return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A body for people: text as it is, everything else as JSON. */
+/** A body as text; everything but a string as JSON. */
 export function bodyText(body: unknown): string {
   if (body === undefined) return '';
   return typeof body === 'string' ? body : toJsonLine(body);

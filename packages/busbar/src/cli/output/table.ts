@@ -1,11 +1,11 @@
-/** Tables for people: aligned columns, no borders. */
+/** Tables: aligned columns without borders. */
 
 import type { Output } from './output.ts';
 import { printableLine } from './printable.ts';
 
 const GAP = '  ';
 
-/** Rows under headings, as lines. A column whose heading begins with `#` stands right; the last one is cut to the terminal. */
+/** Rows under headings, as lines no wider than the terminal. A heading with `#` in front aligns its column right. */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[], out: Output): string[] {
   const cells = rows.map((row) => row.map((cell) => printableLine(cell)));
   const names = headings.map((heading) => heading.replace(/^#/, ''));
