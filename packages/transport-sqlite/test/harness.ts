@@ -1,16 +1,16 @@
-// What the conformance suite needs to know of the SQLite transport.
+// The harness of the conformance suite for SQLite.
 import type { Harness } from '@busbar/conformance';
 import { tempDir } from '@busbar/testbed';
 import { openSqlite } from '../src/index.ts';
 
-/** Stores in files of their own, in throw-away folders. */
+/** Each store is a file in a temporary folder of its own. */
 export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harness {
   return {
     name: durability === 'process' ? 'sqlite' : `sqlite (${durability})`,
     serverless: true,
     async store() {
       const folder = tempDir('busbar-sqlite');
-      // A history that a case can overflow; the rest is as it is by default.
+      // Small enough for a case to exceed it. The other options have their defaults.
       const options = { file: folder.join('bus.db'), durability, retention: { maxEvents: 20_000 } };
       return {
         open: () => openSqlite(options),
@@ -23,5 +23,5 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
   };
 }
 
-/** What the matrix shows. */
+/** The harness for the matrix. */
 export const harness: Harness = sqliteHarness();
