@@ -10,12 +10,22 @@ import type { Transport } from '@busbar/api/transport';
  * - `server`: a case can kill, restart and pause the server, and break the network to it.
  * - `spare`: the server is one of several that replace it while it is down.
  * - `options`: a client can be opened with further options.
+ * - `format`: the format version in the store can be changed.
  * - `disk`: a process can get a small or a read-only disk. The suite detects this itself.
  */
 export type HarnessFeature = (typeof HARNESS_FEATURES)[number];
 
 /** All powers. */
-export const HARNESS_FEATURES = ['processes', 'reopen', 'files', 'server', 'spare', 'options', 'disk'] as const;
+export const HARNESS_FEATURES = [
+  'processes',
+  'reopen',
+  'files',
+  'server',
+  'spare',
+  'options',
+  'format',
+  'disk',
+] as const;
 
 /** `smoke` is a short selection, `cluster` is for a cluster of servers, `full` is everything. */
 export type Profile = (typeof PROFILES)[number];
@@ -56,6 +66,8 @@ export interface HarnessStore {
   open(): Promise<Transport>;
   /** Opens another client with further options, such as `retention`. Absent if the feature `options` is missing. */
   openWith?(options: StoreOptions): Promise<Transport>;
+  /** Adds `by` to the format version in the store, while no client is open. Absent if the feature `format` is missing. */
+  shiftFormat?(by: number): Promise<void>;
   /**
    * How another process opens a client: it imports `module` (a URL) and calls its export `name` with `argument` (plain
    * JSON), which resolves with a transport. Absent if the feature `processes` is missing.

@@ -14,7 +14,6 @@ const NOT_APPLICABLE: Readonly<Record<string, string>> = {
 
 const NOT_TESTED: Readonly<Record<string, string>> = {
   X5: 'Signals cannot simulate a power loss; `power` relies on syncing the file before the reply.',
-  X9: 'There is only one format on disk so far.',
   X11: 'There is only one version of the library so far.',
 };
 

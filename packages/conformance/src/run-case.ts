@@ -115,7 +115,7 @@ function whyMissingFeature(
     if (feature === 'processes' && reach === 'process' && !oneProcessAtATime) return staysInside;
     const reason = whyMissing(harness, feature);
     if (reason === undefined) continue;
-    if (feature === 'reopen' && durability === 'none') {
+    if ((feature === 'reopen' || feature === 'format') && durability === 'none') {
       return { status: 'not-applicable', reason: 'Its declared durability is `none`.' };
     }
     if (feature !== 'server' && reach === 'process' && durability === 'none') return staysInside;

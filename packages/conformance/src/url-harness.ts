@@ -47,6 +47,7 @@ function missingFeatures(
   const missing: Partial<Record<HarnessFeature, string>> = {
     server: 'The suite does not kill the server of a URL.',
     options: 'The options are those of the URL.',
+    format: 'The suite does not change the format of the store of a URL.',
   };
   if (apart !== 'file') missing.files = 'The suite must not damage the files of its store.';
   if (opener === undefined) missing.processes = 'The harness has no opener for other processes.';

@@ -8,6 +8,7 @@ export const harness: Harness = {
     processes: 'It lives in one process.',
     reopen: 'It lives no longer than its last client.',
     files: 'It has no files.',
+    format: 'It has no store that lasts.',
   },
   serverless: true,
   async store() {

@@ -18,6 +18,7 @@ const harness: Harness = {
   missing: {
     files: 'Its files are those of servers.',
     options: 'Options are tested on a single server.',
+    format: 'The format is tested on a single server.',
     server: 'Losing a server is tested below.',
   },
   ...(noServer !== undefined && { notTested: noServer }),

@@ -37,7 +37,11 @@ function storeAt(url: string): HarnessStore {
 /** What the matrix shows. */
 export const harness: Harness = {
   name: 'nats',
-  missing: { files: 'Its files are those of a server.', options: 'Its options have no table yet.' },
+  missing: {
+    files: 'Its files are those of a server.',
+    options: 'Its options have no table yet.',
+    format: 'It has no store header yet.',
+  },
   ...(noServer !== undefined && { notTested: noServer }),
   store,
 };

@@ -13,6 +13,7 @@ const harness: Harness = {
   missing: {
     files: 'Its store is the memory of servers.',
     options: 'Options are tested on a single server.',
+    format: 'The format is tested on a single server.',
     server: 'Losing a node is tested with sentinels, in outage.test.ts.',
   },
   ...(noServer !== undefined && { notTested: noServer }),

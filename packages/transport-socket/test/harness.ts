@@ -16,6 +16,7 @@ export function unixHarness(name: string, store: string): Harness {
     name,
     missing: {
       files: 'Its files belong to the store of the hub.',
+      format: 'The format is that of the store of its hub.',
       options: 'Its options have no table yet.',
       ...(store.startsWith('memory:') && { reopen: 'The store in memory ends with its hub.' }),
     },

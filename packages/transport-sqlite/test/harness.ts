@@ -1,6 +1,7 @@
 // The harness of the conformance suite for SQLite.
 import type { Harness } from '@busbar/conformance';
 import { tempDir } from '@busbar/testbed';
+import Database from 'better-sqlite3';
 import { openSqlite } from '../src/index.ts';
 
 /** Each store is a file in a temporary folder of its own. */
@@ -15,12 +16,19 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
       return {
         open: () => openSqlite(options),
         openWith: (more) => openSqlite({ ...options, ...more }),
+        shiftFormat: async (by) => shiftFormat(options.file, by),
         opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
         folder: folder.path,
         remove: async () => await folder[Symbol.asyncDispose](),
       };
     },
   };
+}
+
+function shiftFormat(file: string, by: number): void {
+  const db = new Database(file);
+  db.pragma(`user_version = ${(db.pragma('user_version', { simple: true }) as number) + by}`);
+  db.close();
 }
 
 /** The harness for the matrix. */

@@ -115,6 +115,33 @@ export const cases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'X9',
+    group,
+    title: 'a store with a newer format is refused with CONFLICT and stays unchanged',
+    level: 'MUST',
+    rules: ['RD1', 'RA1'],
+    harnessFeatures: ['reopen', 'format'],
+    async run(test) {
+      await test.send(await test.transport(), 'inbox', test.messages(3));
+      await test.closeAll();
+      await test.shiftFormat(1);
+      for (const attempt of [1, 2]) {
+        const error = await test.check.rejects(
+          () => test.open(),
+          'CONFLICT',
+          `opening a newer format, attempt ${attempt}`,
+        );
+        test.check.ok(
+          /format/.test(error.message) && error.hint !== undefined,
+          `the error explains it: ${error.message}`,
+        );
+      }
+      await test.shiftFormat(-1);
+      const got = await consume(test, await test.transport(), 'inbox', 3);
+      test.check.equal(texts(test, got), ['m0', 'm1', 'm2'], 'messages of the unchanged store');
+    },
+  },
+  {
     id: 'X10',
     group,
     title: 'acked messages free their storage: the store stays as large as one burst',

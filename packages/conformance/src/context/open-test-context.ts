@@ -155,6 +155,11 @@ class CaseContext implements OpenTestContext {
     return transport;
   }
 
+  async shiftFormat(by: number): Promise<void> {
+    if (this.#store.shiftFormat === undefined) throw new Error('the case needs the harness feature `format`');
+    await this.#store.shiftFormat(by);
+  }
+
   async transport(): Promise<Transport> {
     this.#first ??= await this.open();
     return this.#first;

@@ -26,6 +26,8 @@ export interface TestContext {
   open(): Promise<Transport>;
   /** Opens another client with further options. Needs the harness feature `options`. */
   openWith(options: StoreOptions): Promise<Transport>;
+  /** Adds `by` to the format version in the store, while no client is open. Needs the harness feature `format`. */
+  shiftFormat(by: number): Promise<void>;
   /** Returns the first client, opened once. */
   transport(): Promise<Transport>;
   /** Opens a bus over another client. */

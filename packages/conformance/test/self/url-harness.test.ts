@@ -41,7 +41,14 @@ test('removing a store leaves nothing in its namespace', async () => {
 
 test('a store in one process can be neither reopened nor shared with another process', async () => {
   const harness = await urlHarness('memory:powers', { open, apart: 'namespace' });
-  expect(Object.keys(harness.missing ?? {}).sort()).toEqual(['files', 'options', 'processes', 'reopen', 'server']);
+  expect(Object.keys(harness.missing ?? {}).sort()).toEqual([
+    'files',
+    'format',
+    'options',
+    'processes',
+    'reopen',
+    'server',
+  ]);
 });
 
 test('each store of a file is a file of the same name and parameters beside it, and is removed afterwards', async () => {

@@ -33,6 +33,7 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
     missing: {
       files: 'Its files belong to the store of the hub.',
+      format: 'The format is that of the store of its hub.',
       options: 'The options of the store are those of its hub.',
       ...(store === 'memory:' && { reopen: 'The store in memory ends with its hub.' }),
     },
