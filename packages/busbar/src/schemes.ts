@@ -147,8 +147,8 @@ export function loadSockets(): Promise<Sockets> {
 
 /** The URL of the store of a hub at `url`: its `store` parameter, or a file beside the socket. */
 export async function storeUrlOf(url: string): Promise<string> {
-  const { own } = await (await loadSockets()).readClientUrl(url);
-  if (own !== undefined) return own.store;
+  const { localHub } = await (await loadSockets()).parseHubUrl(url);
+  if (localHub !== undefined) return localHub.store;
   throw invalid(
     `the hub at ${quote(maskUrl(url))} has no store`,
     'Name one with --store sqlite:FILE or --store memory:.',

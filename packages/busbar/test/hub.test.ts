@@ -50,7 +50,7 @@ test('a bare unix lives in the folder of the project', async () => {
 
 test.each([
   [['hub', 'sotp'], /unknown action "sotp"\nhint: Use status or stop/],
-  [['hub', '--listen', 'sqlite:./x.db'], /a hub cannot listen at/],
+  [['hub', '--listen', 'sqlite:./x.db'], /is not the URL of a hub/],
   [['hub', '--listen', 'unix:'.padEnd(120, 'x')], /limit is 103/],
   [['hub', '--listen', 'unix:./x', '--store', 'sqlit:./x'], /unknown scheme "sqlit"/],
   [['hub', '--listen', 'unix:./x', '--store', 'unix:./x'], /its own store/],
@@ -60,7 +60,7 @@ test.each([
   [['hub', '--listen', 'unix:./x', '--token-file', './short'], /a token is too short/],
   [['hub', '--listen', 'unix:./x', '--token-file', './words'], /more than two words/],
   [['hub', '--listen', 'unix:./x', '--idle', '1ms'], /idle/],
-  [['hub', 'status', '--url', 'sqlite:./x.db'], /no hub at/],
+  [['hub', 'status', '--url', 'sqlite:./x.db'], /is not the URL of a hub/],
 ])('%j is refused', async (args, why) => {
   await using sh = shell();
   writeFileSync(sh.dir.join('empty'), '# none\n');

@@ -1,41 +1,41 @@
-/** Opens a transport over a hub, whatever the link. */
+/** Opens a transport over a hub. */
 
 import { openTransport } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
-import { readClientUrl } from './links/client-url.ts';
-import type { OwnHub } from './links/connect-config.ts';
+import type { LocalHub } from './links/connect-config.ts';
 import type { ClientLink } from './links/link.ts';
+import { parseHubUrl } from './links/link-schemes.ts';
 import { isListening, unixClient } from './links/unix/unix-client.ts';
-import { type HubProgram, startHub } from './local/start-hub.ts';
-import { checkUnixOptions, type LinkSettings, toLinkSettings, type UnixOptions } from './options.ts';
+import { toSocketPath } from './local/local-address.ts';
+import { type HubProgram, type HubStart, startHub } from './local/start-hub.ts';
+import { completeUnixOptions, type LinkSettings, type UnixOptions } from './options.ts';
 import { SocketDriver } from './socket-driver.ts';
 
-/** Starts a hub where none listens; resolves when it may be tried again. */
-export type StartHub = (signal: AbortSignal) => Promise<void>;
-
-/** Opens a transport over the hub at the other end of `link`. */
-export async function openLink(link: ClientLink, settings: LinkSettings, start?: StartHub): Promise<Transport> {
-  const { ns, agent, connectTimeoutMs, heartbeatMs } = settings;
-  const introduction = { ns, heartbeatMs, ...(agent === undefined ? {} : { agent }) };
-  const options = { link, introduction, connectTimeoutMs, ...(start === undefined ? {} : { start }) };
-  return openTransport(await SocketDriver.open(options));
-}
-
 /**
- * Opens a transport over the hub at `url`. Where none listens at the URL of a place of this machine, the program that
- * `programFor` names is started first.
+ * Opens a transport over the hub at `url`. If the URL has a path and no hub listens there, the program that `programFor`
+ * returns is started first.
  */
-export async function openSocket(url: string, programFor?: (hub: OwnHub) => HubProgram): Promise<Transport> {
-  const { link, settings, own } = await readClientUrl(url);
-  if (own === undefined || programFor === undefined) return openLink(link, settings);
-  const { path, isListening } = own;
-  return openLink(link, settings, (signal) => startHub({ path, isListening, program: programFor(own) }, signal));
+export async function openSocket(url: string, programFor?: (hub: LocalHub) => HubProgram): Promise<Transport> {
+  const { link, settings, localHub } = await parseHubUrl(url);
+  const start = localHub && programFor && { ...localHub, program: programFor(localHub) };
+  return openLink(link, settings, start);
 }
 
-/** Opens a transport over the hub on a Unix socket, which is started first where `start` says how. */
+/** Opens a transport over the hub at a Unix socket. If no hub listens, `start` starts one. */
 export async function openUnix(options: UnixOptions): Promise<Transport> {
-  const path = checkUnixOptions(options);
+  const settings = completeUnixOptions(options);
+  const path = toSocketPath(options.path);
   const { start: program } = options;
-  const start: StartHub | undefined = program && ((signal) => startHub({ path, program, isListening }, signal));
-  return openLink(unixClient(path), toLinkSettings(options), start);
+  return openLink(unixClient(path), settings, program && { path, program, isListening });
+}
+
+async function openLink(link: ClientLink, settings: LinkSettings, start: HubStart | undefined): Promise<Transport> {
+  const { ns, agent, connectTimeoutMs, heartbeatMs } = settings;
+  const driver = await SocketDriver.open({
+    link,
+    info: { ns, heartbeatMs, agent },
+    connectTimeoutMs,
+    start: start && ((signal) => startHub(start, signal)),
+  });
+  return openTransport(driver);
 }

@@ -1,29 +1,61 @@
-/** Options of the socket transport: types, defaults, and the check of them. */
+/** Options of the socket transport. Checks, URLs and the README's table come from one table. */
 
-import { checkInteger, checkOptions, checkText, invalid, quote } from '@busbar/api/transport';
-import { toSocketPath } from './local/socket-path.ts';
+import {
+  defineOptions,
+  durationOption,
+  flagOption,
+  namespaceOption,
+  type OptionTable,
+  textOption,
+} from '@busbar/api/driver';
+import { checkOptions, invalid, quote } from '@busbar/api/transport';
 import type { HubProgram } from './local/start-hub.ts';
-import { HEARTBEAT_MS } from './wire/protocol.ts';
 
-/** What every link takes. */
+/** Options of every client. */
 export interface LinkOptions {
   /** Isolates whole buses at one hub. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
-  readonly ns?: string;
-  /** The only agent that this client speaks for: the hub refuses messages `from` another. Default: any. */
-  readonly agent?: string;
-  /** How long opening may take, a hub that must be started first included. 100 to 600,000. Default 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** After so long a silence the other end is asked for a sign of life, after three times as long it is given up. 100 to 60,000. Default 3,000. */
-  readonly heartbeatMs?: number;
+  readonly ns?: string | undefined;
+  /** The only agent that this client acts for: the hub refuses messages `from` another. Default: any. */
+  readonly agent?: string | undefined;
+  /** How long opening may take, the start of a hub included. 100 to 600,000. Default 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** After this silence a ping is sent; after three times as long the connection is dropped. 100 to 60,000. Default 3,000. */
+  readonly heartbeatMs?: number | undefined;
+}
+
+/** Options of a hub that its first client starts. */
+export interface HubSpawnOptions {
+  /** The URL of its store. Default: the SQLite file `PATH.db`. */
+  readonly store?: string | undefined;
+  /** How long it stays without a client. 100 to 2^31-1. Default 30,000. */
+  readonly idleMs?: number | undefined;
+}
+
+/** What clients need at the address of a hub: names of files. */
+export interface AddressOptions {
+  readonly tokenFile?: string | undefined;
+  readonly ca?: string | undefined;
+}
+
+/** What a hub needs to listen for WebSockets at an address. */
+export interface ListenOptions {
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly host?: string | undefined;
+  readonly origin?: string | undefined;
+  readonly insecure?: boolean | undefined;
 }
 
 /** How to open a transport over a hub on a Unix socket. */
 export interface UnixOptions extends LinkOptions {
-  /** The socket: at most 103 bytes once it is absolute. */
+  /** The socket: at most 103 bytes as an absolute path. */
   readonly path: string;
-  /** What starts a hub where none listens. Default: nothing does, and opening rejects with UNAVAILABLE. */
-  readonly start?: HubProgram;
+  /** The program that starts a hub if none listens. Default: none, and opening rejects with UNAVAILABLE. */
+  readonly start?: HubProgram | undefined;
 }
+
+/** All options that the URL of a hub can have. Each kind of URL takes some of them. */
+export interface UrlOptions extends LinkOptions, HubSpawnOptions, AddressOptions, ListenOptions {}
 
 /** Link options, complete. */
 export interface LinkSettings {
@@ -33,31 +65,105 @@ export interface LinkSettings {
   readonly heartbeatMs: number;
 }
 
-/** Keys of {@link LinkOptions}. */
-export const LINK_KEYS: readonly string[] = ['ns', 'agent', 'connectTimeoutMs', 'heartbeatMs'];
-
-/** The settings that `options` make. Throws INVALID_ARGUMENT for what is not legal. */
-export function toLinkSettings(options: LinkOptions): LinkSettings {
-  const { ns, agent, connectTimeoutMs, heartbeatMs } = options;
-  if (ns !== undefined && !(typeof ns === 'string' && /^[A-Za-z0-9_\-@/:+~.]{1,64}$/.test(ns))) {
-    throw invalid(`ns is illegal: ${quote(ns)}`, 'Use 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
-  }
-  checkText(agent, 'agent', 255);
-  checkInteger(connectTimeoutMs, 'connectTimeoutMs', { min: 100, max: 600_000 });
-  checkInteger(heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
-  return {
-    ns: ns ?? '',
-    agent,
-    connectTimeoutMs: connectTimeoutMs ?? 10_000,
-    heartbeatMs: heartbeatMs ?? HEARTBEAT_MS,
-  };
+/** URL options, complete. */
+export interface UrlSettings extends LinkSettings {
+  readonly store: string | undefined;
+  readonly idleMs: number;
+  readonly tokenFile: string | undefined;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  readonly insecure: boolean;
 }
 
-/** Checks what {@link UnixOptions} has beside the rest. The absolute path. */
-export function checkUnixOptions(options: UnixOptions): string {
-  if (typeof options !== 'object' || options === null) {
-    throw invalid('openUnix needs options', "Give it at least the path: openUnix({ path: './bus.sock' }).");
+/** Parameters of every client's URL. */
+const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'heartbeatMs'];
+/** Parameters of URLs with a path: `unix:PATH`, `ws:PATH` and `zmq:ipc://PATH`. */
+export const PATH_PARAMETERS: readonly string[] = [...LINK_PARAMETERS, 'store', 'idleMs'];
+/** Parameters of URLs with a port, for clients. */
+export const ADDRESS_PARAMETERS: readonly string[] = [...LINK_PARAMETERS, 'tokenFile', 'ca'];
+/** Parameters of URLs with a port, for a hub. */
+export const LISTEN_PARAMETERS: readonly string[] = [
+  ...ADDRESS_PARAMETERS,
+  'cert',
+  'key',
+  'host',
+  'origin',
+  'insecure',
+];
+
+const MAX_FILE_NAME = 4096;
+
+const fileOption = (meaning: string) =>
+  textOption<string | undefined>({ meaning, default: undefined, max: MAX_FILE_NAME });
+
+export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
+  transport: 'hub',
+  scheme: 'hub',
+  options: {
+    ns: namespaceOption('at one hub'),
+    agent: textOption({
+      meaning: 'the only agent that this client acts for: the hub refuses messages `from` another',
+      default: undefined,
+      shown: 'any',
+      max: 255,
+    }),
+    connectTimeoutMs: durationOption({
+      meaning: 'how long opening may take, the start of a hub included; 100 ms to 10 min',
+      default: 10_000,
+      min: 100,
+      max: 600_000,
+    }),
+    heartbeatMs: durationOption({
+      meaning: 'silence after which a ping is sent; three times as long ends the connection; 100 ms to 60 s',
+      default: 3_000,
+      min: 100,
+      max: 60_000,
+    }),
+    store: textOption({
+      meaning: 'with a path: the store of a hub that is started here, percent-encoded, such as `memory:`',
+      default: undefined,
+      shown: '`sqlite:PATH.db`',
+      max: MAX_FILE_NAME,
+    }),
+    idleMs: durationOption({
+      meaning: 'with a path: how long such a hub stays without a client; 100 ms or more',
+      default: 30_000,
+      min: 100,
+      max: 2_147_483_647,
+    }),
+    tokenFile: fileOption('with a port: the file (0600) with the token of this client'),
+    ca: fileOption('with `wss:`: the certificate authority of the hub, as PEM'),
+    cert: fileOption('to listen at `wss:`: the certificate of the hub, as PEM'),
+    key: fileOption('to listen at `wss:`: the key of the certificate, as PEM'),
+    host: fileOption('to listen for WebSockets: further host names of the hub, separated by commas'),
+    origin: fileOption('to listen for WebSockets: web pages that may connect, separated by commas'),
+    insecure: flagOption({
+      meaning: 'to listen at `ws:` beyond this machine without TLS: others on the network can read the traffic',
+      default: false,
+    }),
+  },
+});
+
+/** The parameters in a query. Throws INVALID_ARGUMENT for one that is not `allowed`, repeated or illegal. */
+export function readParameters(query: string, allowed: readonly string[], scheme: string): UrlOptions {
+  for (const name of new URLSearchParams(query).keys()) {
+    if (allowed.includes(name)) continue;
+    throw invalid(`this ${scheme}: URL has no parameter ${quote(name)}`, `Its parameters are ${allowed.join(', ')}.`);
   }
-  checkOptions(options, ['path', 'start', ...LINK_KEYS], 'unix options');
-  return toSocketPath(options.path);
+  const options = OPTIONS.readQuery(query);
+  OPTIONS.complete(options);
+  return options;
+}
+
+/** Checks the options of {@link openUnix} and returns them complete. */
+export function completeUnixOptions(options: UnixOptions): LinkSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid('openUnix needs options', "Give at least the path: openUnix({ path: './bus.sock' }).");
+  }
+  checkOptions(options, ['path', 'start', ...LINK_PARAMETERS], 'unix options');
+  const { path: _, start: __, ...link } = options;
+  return OPTIONS.complete(link);
 }

@@ -1,15 +1,16 @@
-/** The backend of a client: every facet asks the hub. */
+/** The driver of a client: the hub carries out every operation. */
 
-import type { AdminDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
 import type { Capabilities, StateChange } from '@busbar/api/transport';
-import { HubLine, type LineOptions } from './client/hub-client.ts';
+import { HubClient, type HubClientOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
-import { RemoteCalls } from './client/remote-calls.ts';
-import { remoteEntries } from './client/remote-kv.ts';
+import { remoteCalls } from './client/remote-calls.ts';
+import { remoteKv } from './client/remote-kv.ts';
 import { remoteQueues } from './client/remote-queues.ts';
 import { remoteTopics } from './client/remote-topics.ts';
+import { ServiceRegistry } from './client/service-registry.ts';
 
-/** The backend of a client. */
+/** The driver of a client. */
 export class SocketDriver implements Driver {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -17,46 +18,38 @@ export class SocketDriver implements Driver {
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
-  readonly calls: RemoteCalls;
-  readonly #line: HubLine;
+  readonly calls: CallDriver;
+  readonly #client: HubClient;
 
-  private constructor(
-    { link: { name, reach }, introduction: { agent } }: LineOptions,
-    line: HubLine,
-    calls: RemoteCalls,
-  ) {
-    this.name = name;
-    this.capabilities = { ...line.welcome.capabilities, reach };
-    this.queues = remoteQueues(line, agent);
-    this.topics = remoteTopics(line, agent);
-    this.kv = remoteEntries(line);
-    this.admin = remoteAdmin(line);
-    this.calls = calls;
-    this.#line = line;
+  private constructor({ link, info: { agent } }: HubClientOptions, client: HubClient, services: ServiceRegistry) {
+    this.name = link.name;
+    this.capabilities = { ...client.welcome.capabilities, reach: link.reach };
+    this.queues = remoteQueues(client, agent);
+    this.topics = remoteTopics(client, agent);
+    this.kv = remoteKv(client);
+    this.admin = remoteAdmin(client);
+    this.calls = remoteCalls(client, services);
+    this.#client = client;
   }
 
-  /** Reaches the hub; rejects with what stands in the way. */
-  static async open(options: LineOptions): Promise<SocketDriver> {
-    const calls = new RemoteCalls(() => line);
-    const line = new HubLine(options, {
-      onResumed: () => calls.resumed(),
-      onCall: (each) => calls.heard(each),
-      onLost: () => calls.lost(),
-    });
+  /** Connects to the hub. */
+  static async open(options: HubClientOptions): Promise<SocketDriver> {
+    const services = new ServiceRegistry();
+    const client = new HubClient(options, services);
     try {
-      await line.open();
-      return new SocketDriver(options, line, calls);
+      await client.open();
+      return new SocketDriver(options, client, services);
     } catch (error) {
-      await line.close();
+      await client.close();
       throw error;
     }
   }
 
   onState(listener: (change: StateChange) => void): void {
-    this.#line.onState(listener);
+    this.#client.onState(listener);
   }
 
   close(): Promise<void> {
-    return this.#line.close();
+    return this.#client.close();
   }
 }

@@ -1,7 +1,7 @@
 // What is refused before anything is opened: URLs, options, tokens.
 import { BusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
-import { Tokens } from '../src/hub/access-tokens.ts';
+import { AccessTokens } from '../src/hub/access-tokens.ts';
 import { hubLink, openUnix, parseUnixUrl, serveHub, type UnixOptions } from '../src/index.ts';
 
 function refusal(work: () => unknown): BusbarError {
@@ -18,20 +18,20 @@ describe('a unix: URL', () => {
     ['unix:', /names no file/],
     ['unix:?ns=a', /names no file/],
     ['unix://host/x', /names a host/],
-    ['unix:./%zz', /percent-encoding/],
-    ['unix:./x#y', /no URL of a Unix socket/],
-    ['tcp:./x', /no URL of a Unix socket/],
+    ['unix:./%zz', /percent-escape/],
+    ['unix:./x#y', /not a unix: URL/],
+    ['tcp:./x', /not a unix: URL/],
     ['unix:./x?nsx=a', /no parameter "nsx"/],
-    ['unix:./x?ns=a&ns=b', /no parameter "ns"/],
+    ['unix:./x?ns=a&ns=b', /ns is given twice/],
     ['unix:./x?ns=', /ns is illegal/],
     ['unix:./x?ns=a%20b', /ns is illegal/],
     ['unix:./x?agent=', /agent is illegal/],
     ['unix:./x?heartbeatMs=99', /heartbeatMs is illegal/],
-    ['unix:./x?heartbeatMs=fast', /not a number/],
-    ['unix:./x?connectTimeoutMs=-1', /not a number/],
+    ['unix:./x?heartbeatMs=fast', /heartbeatMs is illegal/],
+    ['unix:./x?connectTimeoutMs=-1', /connectTimeoutMs is illegal/],
     ['unix:./x?idleMs=99', /idleMs is illegal/],
-    ['unix:./x?idleMs=99999999999', /not a number/],
-    ['unix:./x?store=', /store is empty/],
+    ['unix:./x?idleMs=99999999999', /idleMs is illegal/],
+    ['unix:./x?store=', /store is illegal/],
     [`unix:/${'x'.repeat(103)}`, /has 104 bytes, the limit is 103/],
     ['unix:./a%00b', /not the path of a socket/],
   ])('%s is refused', (url, why) => {
@@ -75,14 +75,14 @@ describe('options', () => {
 describe('tokens', () => {
   const anyone = 'a'.repeat(20);
   const one = 'b'.repeat(20);
-  const tokens = new Tokens([{ token: anyone }, { token: one, agent: '@one' }]);
+  const tokens = new AccessTokens([{ token: anyone }, { token: one, agent: '@one' }]);
 
   test('let in for anyone, or for one agent only', () => {
-    expect(tokens.admit(anyone, undefined)).toBeUndefined();
-    expect(tokens.admit(anyone, '@x')).toBe('@x');
-    expect(tokens.admit(one, undefined)).toBe('@one');
-    expect(tokens.admit(one, '@one')).toBe('@one');
-    expect(tokens.admit('c'.repeat(20), undefined, 'c'.repeat(20))).toBeUndefined();
+    expect(tokens.authorize(anyone, undefined)).toBeUndefined();
+    expect(tokens.authorize(anyone, '@x')).toBe('@x');
+    expect(tokens.authorize(one, undefined)).toBe('@one');
+    expect(tokens.authorize(one, '@one')).toBe('@one');
+    expect(tokens.authorize('c'.repeat(20), undefined, 'c'.repeat(20))).toBeUndefined();
   });
 
   test.each([
@@ -92,7 +92,7 @@ describe('tokens', () => {
     ['A'.repeat(20), undefined],
     ['b'.repeat(20), '@x'],
   ])('refuse %j for %j, and do not say it', (token, agent) => {
-    const error = refusal(() => tokens.admit(token, agent));
+    const error = refusal(() => tokens.authorize(token, agent));
     expect(error.code).toBe('PERMISSION_DENIED');
     expect(`${error.message} ${error.hint}`).not.toMatch(/aaaa|bbbb|AAAA/);
   });

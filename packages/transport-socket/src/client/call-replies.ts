@@ -1,39 +1,39 @@
 /** The replies of one call. */
 
 import type { Message } from '@busbar/api/transport';
-import { FRAME, type Head } from '../wire/frame.ts';
-import { readMessage } from '../wire/message-codec.ts';
+import { FRAME, frame, type Header } from '../wire/frame.ts';
+import { decodeMessage } from '../wire/message-codec.ts';
 import { CALL_CREDIT } from '../wire/protocol.ts';
-import type { HubLine } from './hub-client.ts';
+import type { HubClient } from './hub-client.ts';
+import type { PendingRequest } from './pending-request.ts';
 
-/** What of the credit is given back at once: not with each reply. */
+/** Grants credit after this many replies instead of after each one. */
 const CREDIT_STEP = CALL_CREDIT / 2;
 const DONE: IteratorResult<Message> = { done: true, value: undefined };
 
-/** The replies of one call. Plain, not a generator: leaving it must tell the hub also while a reply is waited for. */
-export class Replies implements AsyncIterableIterator<Message> {
-  readonly #line: HubLine;
-  readonly #id: number;
-  /** Replies that came and were not taken yet; the credit bounds them. */
+/** The replies of one call. It is not a generator, since `return` must cancel the call while `next` is pending. */
+export class CallReplies implements AsyncIterableIterator<Message> {
+  readonly #client: HubClient;
+  readonly #request: PendingRequest;
+  /** Replies that were not taken yet. The credit limits their number. */
   readonly #arrived: Message[] = [];
   #taken = 0;
   #end: { readonly error: unknown } | undefined;
   #waiting: PromiseWithResolvers<IteratorResult<Message>> | undefined;
 
-  constructor(line: HubLine, head: Head, body: Uint8Array, deadline: number) {
-    this.#line = line;
-    const { id, answer } = line.track({
+  constructor(client: HubClient, header: Header, body: Uint8Array, deadline: number) {
+    this.#client = client;
+    this.#request = client.start({
       op: 'calls.call',
-      head,
+      header,
       bodies: [body],
       deadline,
       whenLost: 'unknown',
-      onPart: (part) => this.#arrive(readMessage(part.head, part.bodies[0])),
+      onItem: (item) => this.#arrive(decodeMessage(item.header, item.bodies[0])),
     });
-    this.#id = id;
-    answer.then(
-      () => this.#over(undefined),
-      (error: unknown) => this.#over(error),
+    this.#request.response.then(
+      () => this.#finish(undefined),
+      (error: unknown) => this.#finish(error),
     );
   }
 
@@ -43,7 +43,7 @@ export class Replies implements AsyncIterableIterator<Message> {
 
   next(): Promise<IteratorResult<Message>> {
     const reply = this.#arrived.shift();
-    if (reply !== undefined) return Promise.resolve(this.#give(reply));
+    if (reply !== undefined) return Promise.resolve(this.#take(reply));
     if (this.#end !== undefined) return ended(this.#end.error);
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
@@ -51,8 +51,8 @@ export class Replies implements AsyncIterableIterator<Message> {
 
   return(): Promise<IteratorResult<Message>> {
     if (this.#end === undefined) {
-      this.#line.cancel(this.#id);
-      this.#over(undefined);
+      this.#client.cancel(this.#request.id);
+      this.#finish(undefined);
     }
     return Promise.resolve(DONE);
   }
@@ -61,16 +61,17 @@ export class Replies implements AsyncIterableIterator<Message> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) this.#arrived.push(reply);
-    else waiting.resolve(this.#give(reply));
+    else waiting.resolve(this.#take(reply));
   }
 
-  #give(value: Message): IteratorResult<Message> {
+  #take(value: Message): IteratorResult<Message> {
     this.#taken += 1;
-    if (this.#taken % CREDIT_STEP === 0) this.#line.tell(FRAME.credit, this.#id, { count: CREDIT_STEP });
+    if (this.#taken % CREDIT_STEP === 0)
+      this.#client.send(frame(FRAME.credit, this.#request.id, { count: CREDIT_STEP }));
     return { done: false, value };
   }
 
-  #over(error: unknown): void {
+  #finish(error: unknown): void {
     this.#end ??= { error };
     const waiting = this.#waiting;
     this.#waiting = undefined;

@@ -1,152 +1,151 @@
-/** The line to a hub: one connection at a time, found again when it is lost, and the requests that go over it. */
+/** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DeadlineQueue } from '@busbar/api/driver';
 import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
 import type { ClientLink } from '../links/link.ts';
-import { TimeBound } from '../links/timeout-signal.ts';
-import { readError } from '../wire/error-codec.ts';
-import { FRAME, type Frame, frame, type Head } from '../wire/frame.ts';
+import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { decodeError } from '../wire/error-codec.ts';
+import { FRAME, type Frame, frame } from '../wire/frame.ts';
 import type { Welcome } from '../wire/protocol.ts';
-import { Conversation, type ConversationEvents, type Introduction } from './hub-connection.ts';
-import { Pending, type RequestPlan } from './pending-request.ts';
+import { type ClientInfo, HubConnection } from './hub-connection.ts';
+import { PendingRequest, type RequestSpec } from './pending-request.ts';
 
-/** What a line is made of. */
-export interface LineOptions {
+/** Options of a {@link HubClient}. */
+export interface HubClientOptions {
   readonly link: ClientLink;
-  readonly introduction: Introduction;
+  readonly info: ClientInfo;
   /** How long opening may take. */
   readonly connectTimeoutMs: number;
-  /** Starts a hub where none listens; resolves when it may be tried again. */
-  readonly start?: (signal: AbortSignal) => Promise<void>;
+  /** Starts a hub if none listens. Resolves when connecting may succeed. */
+  readonly start?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** Who hears of a line. */
-export interface LineEvents {
-  /** There is a new connection: what was asked of the hub before must be asked again, now. */
-  onResumed(): void;
-  /** A frame of the hub that belongs to no request: a call to serve, or what concerns one. */
-  onCall(frame: Frame): void;
-  /** The connection is lost. */
-  onLost(): void;
+/** Sends a frame over the connection that a call came from. Does nothing after its end. */
+export type SendFrame = (frame: Frame) => void;
+
+/** The client's side of calls that the hub passes to it. */
+export interface CallReceiver {
+  /** Requests to send on a new connection before all others. */
+  onReconnected(): readonly RequestSpec[];
+  /** A call to serve, or a frame about one. */
+  onCall(frame: Frame, send: SendFrame): void;
+  onConnectionLost(): void;
 }
 
 const MAX_ID = 0xffff_ffff;
-/** How often it is looked for requests whose time is up. */
-const SWEEP_MS = 250;
-/** Pauses between attempts grow from the first to the last, at random so that clients do not come all at once. */
+/** The transport rejects an expired call itself; the request is dropped after that. */
+const EXPIRY_GRACE_MS = 100;
+/** Pauses between attempts grow from the first to the last value. They are random, so that clients spread out. */
 const FIRST_PAUSE_MS = 5;
 const LAST_PAUSE_MS = 250;
 
-/** The line to a hub. */
-export class HubLine {
-  readonly #options: LineOptions;
-  readonly #events: LineEvents;
-  readonly #pending = new Map<number, Pending>();
+/** A client of a hub. */
+export class HubClient {
+  readonly #options: HubClientOptions;
+  readonly #receiver: CallReceiver;
+  readonly #pending = new Map<number, PendingRequest>();
+  readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
   readonly #end = new AbortController();
-  #conversation: Conversation | undefined;
+  #connection: HubConnection | undefined;
   #welcome: Welcome | undefined;
   #lastId = 0;
-  #held: (() => void) | undefined;
-  #sweeper: NodeJS.Timeout | undefined;
-  /** Why a hub that answers is not used. */
-  #lesser: BusbarError | undefined;
+  #deferred: (() => void) | undefined;
+  /** Set while the hub lacks features that it had before. */
+  #downgrade: BusbarError | undefined;
   #onState: (change: StateChange) => void = () => undefined;
-  /** Rises with each connection. */
+  /** Counts connections and losses. */
   epoch = 0;
 
-  constructor(options: LineOptions, events: LineEvents) {
+  constructor(options: HubClientOptions, receiver: CallReceiver) {
     this.#options = options;
-    this.#events = events;
+    this.#receiver = receiver;
   }
 
-  /** What the hub said when it was first reached. */
+  /** The welcome of the first connection. */
   get welcome(): Welcome {
-    if (this.#welcome === undefined) throw new TypeError('the line was not opened');
+    if (this.#welcome === undefined) throw new TypeError('the client is not open');
     return this.#welcome;
   }
 
   get isConnected(): boolean {
-    return this.#conversation !== undefined;
+    return this.#connection !== undefined;
   }
 
   onState(listener: (change: StateChange) => void): void {
     this.#onState = listener;
   }
 
-  /** Reaches the hub for the first time. Rejects with what stands in the way once the time is up. */
+  /** Connects for the first time. Rejects with the last error when the time is up. */
   async open(): Promise<void> {
-    using bound = new TimeBound(this.#options.connectTimeoutMs, this.#end.signal);
-    await this.#connect(bound.signal);
+    using timeout = new TimeoutSignal(this.#options.connectTimeoutMs, this.#end.signal);
+    await this.#connect(timeout.signal);
   }
 
-  /** Makes a request; it waits for a connection where there is none. */
-  request(plan: RequestPlan): Promise<Frame> {
-    return this.track(plan).answer;
+  /** Sends a request and resolves with its response. Waits for a connection if there is none. */
+  request(spec: RequestSpec): Promise<Frame> {
+    return this.start(spec).response;
   }
 
-  /** The same, for who wants to speak of it while it is under way. */
-  track(plan: RequestPlan): { readonly id: number; readonly answer: Promise<Frame>; readonly pending: Pending } {
-    this.#release();
-    const id = this.#nextId();
-    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
-    const pending = new Pending(id, plan, resolve, reject);
-    if (this.#end.signal.aborted) reject(closed());
-    else if (this.#lesser !== undefined) reject(this.#lesser);
+  /** Like {@link HubClient.request}, but returns the request, which can be cancelled. */
+  start(spec: RequestSpec): PendingRequest {
+    this.#flushDeferred();
+    const pending = new PendingRequest(this.#nextId(), spec, this.#onDeadline);
+    if (this.#end.signal.aborted) pending.reject(closed());
+    else if (this.#downgrade !== undefined) pending.reject(this.#downgrade);
     else {
-      this.#pending.set(id, pending);
-      if (plan.deadline !== Number.POSITIVE_INFINITY) this.#sweep();
-      this.#conversation?.send(pending.toFrame());
+      this.#pending.set(pending.id, pending);
+      this.#deadlines.set(pending.deadline, spec.deadline + EXPIRY_GRACE_MS);
+      this.#connection?.send(pending.toFrame());
     }
-    return { id, answer: promise, pending };
+    return pending;
   }
 
   /**
-   * Tells the hub that nobody waits for a request any more. It is over once the hub has answered; at once where it was
-   * not sent, or where its answer does not matter.
+   * Cancels a request. It settles with the hub's response, or at once if it was not sent or `ignoreResponse` is set.
    */
-  cancel(id: number, answer: 'matters' | 'is nothing' = 'matters'): void {
-    this.#release();
+  cancel(id: number, { ignoreResponse = false }: { readonly ignoreResponse?: boolean } = {}): void {
+    this.#flushDeferred();
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     pending.isCancelled = true;
-    if (pending.sentAt !== undefined && this.#conversation !== undefined) {
-      this.#conversation.send(frame(FRAME.cancel, id));
-      if (answer === 'matters') return;
+    if (pending.sentAt !== undefined && this.#connection !== undefined) {
+      this.#connection.send(frame(FRAME.cancel, id));
+      if (!ignoreResponse) return;
     }
-    this.#pending.delete(id);
-    pending.reject(new BusbarError('ABORTED', 'nobody waits for it any more'));
+    this.#remove(pending).reject(new BusbarError('ABORTED', 'the request was cancelled'));
   }
 
-  /** Sends a frame that waits for no answer; without a connection it is lost. */
-  tell(type: Frame['type'], id: number, head?: Head, bodies?: readonly Uint8Array[]): void {
-    this.#conversation?.send(frame(type, id, head, bodies));
+  /** Sends a frame that has no response. Without a connection it is lost. */
+  send(each: Frame): void {
+    this.#connection?.send(each);
   }
 
-  /** Has `release` called before anything else is sent, and at the end of this turn at the latest. */
-  hold(release: () => void): void {
-    this.#release();
-    this.#held = release;
+  /** Calls `flush` before the next request, at the end of this turn at the latest. */
+  defer(flush: () => void): void {
+    this.#flushDeferred();
+    this.#deferred = flush;
     queueMicrotask(() =>
       process.nextTick(() => {
-        if (this.#held === release) this.#release();
+        if (this.#deferred === flush) this.#flushDeferred();
       }),
     );
   }
 
   async close(): Promise<void> {
-    this.#release();
+    this.#flushDeferred();
     this.#end.abort(closed());
-    clearTimeout(this.#sweeper);
-    const conversation = this.#conversation;
-    this.#conversation = undefined;
-    for (const pending of this.#takePending()) pending.reject(closed());
-    await conversation?.close();
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#rejectAll(closed());
+    this.#deadlines.clear();
+    await connection?.close();
   }
 
-  #release(): void {
-    const held = this.#held;
-    this.#held = undefined;
-    held?.();
+  #flushDeferred(): void {
+    const flush = this.#deferred;
+    this.#deferred = undefined;
+    flush?.();
   }
 
   #nextId(): number {
@@ -155,147 +154,132 @@ export class HubLine {
     return this.#lastId;
   }
 
-  /** Tries until it is connected, a refusal says that trying is of no use, or `signal` fires. */
+  /** Retries until it is connected, an error shows that retrying is useless, or `signal` fires. */
   async #connect(signal: AbortSignal): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
-    let last: unknown;
+    let lastError: unknown;
     while (!signal.aborted) {
       try {
         await this.#attempt(signal);
         return;
       } catch (error) {
-        last = error;
+        lastError = error;
         if (this.#isFatal(error)) throw error;
       }
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2);
     }
-    throw this.#end.signal.aborted ? closed() : unreachable(this.#options.link.address, last);
+    throw this.#end.signal.aborted ? closed() : unreachable(this.#options.link.address, lastError);
   }
 
-  /** On a line that was open before, everything may come right again. */
+  /** After the first connection no error is final: the hub may recover. */
   #isFatal(error: unknown): boolean {
     if (this.#welcome !== undefined) return false;
     return !isBusbarError(error) || error.code !== 'UNAVAILABLE' || !error.retryable;
   }
 
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { link, introduction, start } = this.#options;
+    const { link, info, start } = this.#options;
+    const events = { onFrame: this.#onFrame, onEnd: this.#onEnd };
     try {
-      const conversation = await Conversation.begin(link, introduction, this.#hearing(), signal);
-      this.#took(conversation);
+      this.#onConnected(await HubConnection.open(link, info, events, signal));
     } catch (error) {
       if (start === undefined || !isBusbarError(error) || error.code !== 'UNAVAILABLE' || signal.aborted) throw error;
       await start(signal);
-      this.#took(await Conversation.begin(link, introduction, this.#hearing(), signal));
+      this.#onConnected(await HubConnection.open(link, info, events, signal));
     }
   }
 
-  #hearing(): ConversationEvents {
-    return {
-      onFrame: (each) => this.#heard(each),
-      onEnd: (conversation, error) => this.#lost(conversation, error),
-    };
-  }
-
-  #took(conversation: Conversation): void {
-    const { welcome } = conversation;
-    if (this.#welcome !== undefined) this.#refuseLess(this.#welcome, conversation);
+  #onConnected(connection: HubConnection): void {
+    const { welcome } = connection;
+    this.#downgrade = this.#welcome && findDowngrade(this.#welcome, welcome);
+    if (this.#downgrade !== undefined) {
+      void connection.close();
+      this.#rejectAll(this.#downgrade);
+      throw this.#downgrade;
+    }
     this.#welcome ??= welcome;
-    this.#conversation = conversation;
+    this.#connection = connection;
     this.epoch += 1;
-    // What is asked on resuming goes out at once, and must not go out again with what waited.
+    // The requests of the receiver go out at once. They must not go out again with those that waited.
     const waiting = [...this.#pending.values()];
-    this.#events.onResumed();
-    for (const pending of waiting) conversation.send(pending.toFrame());
+    for (const spec of this.#receiver.onReconnected()) this.request(spec).catch(() => undefined);
+    for (const pending of waiting) connection.send(pending.toFrame());
     this.#onState({ state: 'open' });
   }
 
-  /** A hub that came back with less than it had is as good as away: calls fail and say what is missing (rule RA1). */
-  #refuseLess(before: Welcome, { welcome, connection }: Conversation): void {
-    const now: Readonly<Record<string, boolean>> = { ...welcome.capabilities.features };
-    const lost = Object.entries(before.capabilities.features).find(([name, had]) => had && now[name] !== true);
-    this.#lesser =
-      lost &&
-      new BusbarError('UNAVAILABLE', `the hub came back without ${lost[0]}`, {
-        hint: 'Start the hub with the store it had, or open the transport anew.',
-      });
-    if (this.#lesser === undefined) return;
-    connection.close();
-    for (const pending of this.#takePending()) pending.reject(this.#lesser);
-    throw this.#lesser;
-  }
-
-  #heard(each: Frame): void {
+  readonly #onFrame = (each: Frame): void => {
     const { type, id } = each;
     if (type === FRAME.call || type === FRAME.credit || type === FRAME.cancel) {
-      this.#events.onCall(each);
+      if (this.#connection !== undefined) this.#receiver.onCall(each, this.#connection.send);
       return;
     }
     const pending = this.#pending.get(id);
-    if (type === FRAME.part) pending?.plan.onPart?.(each);
-    if (pending === undefined) this.#strayed(each);
-    if (type === FRAME.part || pending === undefined) return;
-    this.#pending.delete(id);
-    if (type === FRAME.answer) pending.resolve(each);
-    else pending.reject(readError(each.head));
+    if (pending === undefined) this.#closeLateCursor(each);
+    else if (type === FRAME.item) pending.spec.onItem?.(each);
+    else {
+      this.#remove(pending);
+      if (type === FRAME.response) pending.resolve(each);
+      else pending.reject(decodeError(each.header));
+    }
+  };
+
+  /** The hub opened a cursor after its request was dropped. */
+  #closeLateCursor({ type, header: { cursor } }: Frame): void {
+    if (type !== FRAME.response || cursor === undefined) return;
+    this.request({
+      op: 'cursor.close',
+      header: { cursor },
+      deadline: Number.POSITIVE_INFINITY,
+      whenLost: 'fail',
+    }).catch(() => undefined);
   }
 
-  /** A cursor that was opened too late is of no use to anybody. */
-  #strayed({ type, head }: Frame): void {
-    if (type !== FRAME.answer || head['cursor'] === undefined) return;
-    const plan = { op: 'cursor.close', head: { cursor: head['cursor'] }, deadline: Number.POSITIVE_INFINITY } as const;
-    this.request({ ...plan, whenLost: 'failed' }).catch(() => undefined);
-  }
-
-  #lost(conversation: Conversation, error: BusbarError): void {
-    if (this.#conversation !== conversation) return;
-    this.#conversation = undefined;
+  readonly #onEnd = (connection: HubConnection, error: BusbarError): void => {
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
     this.epoch += 1;
     const now = performance.now();
-    for (const [id, pending] of this.#pending) {
-      const failure = pending.lost(now);
-      if (failure === undefined) continue;
-      this.#pending.delete(id);
-      pending.reject(failure);
+    for (const pending of this.#pending.values()) {
+      const failure = pending.errorWhenLost(now);
+      if (failure !== undefined) this.#remove(pending).reject(failure);
     }
-    this.#events.onLost();
+    this.#receiver.onConnectionLost();
     this.#onState({ state: 'reconnecting', error });
-    void this.#reconnect();
+    this.#connect(this.#end.signal).catch(() => undefined);
+  };
+
+  /** Drops a request past its deadline. The caller has already been rejected, so an unsent request must not go out. */
+  readonly #onDeadline = (pending: PendingRequest): void => {
+    const outcome = pending.sentAt === undefined ? 'failed' : 'unknown';
+    this.#remove(pending).reject(new BusbarError('UNAVAILABLE', 'the hub did not respond in time', { outcome }));
+  };
+
+  #remove(pending: PendingRequest): PendingRequest {
+    this.#pending.delete(pending.id);
+    this.#deadlines.cancel(pending.deadline);
+    return pending;
   }
 
-  async #reconnect(): Promise<void> {
-    await this.#connect(this.#end.signal).catch(() => undefined);
-  }
-
-  /** Who waits longer than its time has been told so: what was not sent must not be, and what was is forgotten. */
-  #dropLate(): void {
-    this.#sweeper = undefined;
-    const now = performance.now();
-    for (const [id, { plan, sentAt, reject }] of this.#pending) {
-      if (plan.deadline > now) {
-        if (plan.deadline !== Number.POSITIVE_INFINITY) this.#sweep();
-        continue;
-      }
-      this.#pending.delete(id);
-      const outcome = sentAt === undefined ? 'failed' : 'unknown';
-      reject(new BusbarError('UNAVAILABLE', 'the hub did not answer in time', { outcome }));
-    }
-  }
-
-  #sweep(): void {
-    this.#sweeper ??= setTimeout(() => this.#dropLate(), SWEEP_MS).unref();
-  }
-
-  #takePending(): Pending[] {
-    const all = [...this.#pending.values()];
-    this.#pending.clear();
-    return all;
+  #rejectAll(error: BusbarError): void {
+    for (const pending of this.#pending.values()) this.#remove(pending).reject(error);
   }
 }
 
+/** An error if a hub came back with fewer features. Calls then fail and name the missing one (rule RA1). */
+function findDowngrade(before: Welcome, { capabilities }: Welcome): BusbarError | undefined {
+  const now: Readonly<Record<string, boolean>> = { ...capabilities.features };
+  const missing = Object.entries(before.capabilities.features).find(([name, had]) => had && now[name] !== true);
+  return (
+    missing &&
+    new BusbarError('UNAVAILABLE', `the hub came back without the feature ${missing[0]}`, {
+      hint: 'Start the hub with its previous store, or open a new transport.',
+    })
+  );
+}
+
 function unreachable(address: string, error: unknown): BusbarError {
-  const { message, hint, cause } = toBusbarError(error ?? new Error('it did not answer in time'));
+  const { message, hint, cause } = toBusbarError(error ?? new Error('it did not respond in time'));
   return new BusbarError('UNAVAILABLE', message.includes(address) ? message : `no hub at ${address}: ${message}`, {
     hint: hint ?? 'Start one with busbar hub.',
     cause: cause ?? error,

@@ -1,121 +1,115 @@
-/** One conversation with a hub, from hello to the end of its connection. */
+/** One connection to a hub, from hello to its end. */
 
 import { BusbarError, type Capabilities } from '@busbar/api/transport';
+import { connectionLost } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
-import type { ClientLink, Connection } from '../links/link.ts';
-import { TimeBound } from '../links/timeout-signal.ts';
-import { lost } from '../links/unix/unix-connection.ts';
-import { readError } from '../wire/error-codec.ts';
+import type { ClientLink, Connection, ConnectionEvents } from '../links/link.ts';
+import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { decodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame } from '../wire/frame.ts';
-import { HELLO_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
-import { readCapabilities } from '../wire/value-codec.ts';
+import { HELLO_TIMEOUT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
+import { decodeCapabilities } from '../wire/value-codec.ts';
 
-/** What a client says of itself, beside its token. */
-export type Introduction = Omit<Hello, 'token' | 'version'>;
+/** What a client says about itself in hello, besides its token. */
+export type ClientInfo = Omit<Hello, 'token' | 'version'>;
 
-/** Who hears of a conversation. */
-export interface ConversationEvents {
+/** Events after the welcome. */
+export interface HubConnectionEvents {
   onFrame(frame: Frame): void;
-  /** It is over. */
-  onEnd(conversation: Conversation, error: BusbarError): void;
+  onEnd(connection: HubConnection, error: BusbarError): void;
 }
 
-/** One conversation with a hub. */
-export class Conversation {
-  readonly connection: Connection;
-  readonly welcome: Welcome;
-  readonly #heartbeat: Heartbeat;
-  readonly #ended: Promise<void>;
+/** One connection to a hub. */
+export class HubConnection implements ConnectionEvents {
+  readonly #events: HubConnectionEvents;
+  readonly #firstFrame = Promise.withResolvers<Frame>();
+  readonly #ended = Promise.withResolvers<void>();
+  #connection: Connection | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #welcome: Welcome | undefined;
+  #goaway: BusbarError | undefined;
 
-  private constructor(connection: Connection, welcome: Welcome, heartbeat: Heartbeat, ended: Promise<void>) {
-    this.connection = connection;
-    this.welcome = welcome;
-    this.#heartbeat = heartbeat;
-    this.#ended = ended;
+  private constructor(events: HubConnectionEvents) {
+    this.#events = events;
+    this.#firstFrame.promise.catch(() => undefined);
   }
 
-  /** Connects and says hello. Rejects with the hub's refusal, or UNAVAILABLE where it does not answer. */
-  static async begin(
+  /** Connects and says hello. Rejects with the hub's refusal, or UNAVAILABLE if it does not respond. */
+  static async open(
     link: ClientLink,
-    introduction: Introduction,
-    events: ConversationEvents,
+    info: ClientInfo,
+    events: HubConnectionEvents,
     signal: AbortSignal,
-  ): Promise<Conversation> {
-    using bound = new TimeBound(HELLO_MS, signal);
-    const welcomed = Promise.withResolvers<Frame>();
-    const ended = Promise.withResolvers<void>();
-    welcomed.promise.catch(() => undefined);
-    const giveUp = (): void => welcomed.reject(lost('the hub did not answer in time'));
-    bound.signal.addEventListener('abort', giveUp, { once: true });
-    let conversation: Conversation | undefined;
-    let goodbye: BusbarError | undefined;
-    const heard = (each: Frame): void => {
-      heartbeat?.heard();
-      if (each.type === FRAME.ping) connection?.send(frame(FRAME.pong));
-      else if (each.type === FRAME.goaway) goodbye = toGoodbye(each);
-      else if (each.type === FRAME.pong) return;
-      else if (conversation === undefined) welcomed.resolve(each);
-      else events.onFrame(each);
-    };
-    let heartbeat: Heartbeat | undefined;
-    let connection: Connection | undefined;
-    connection = await link.connect(
-      {
-        onFrames: (frames) => frames.forEach(heard),
-        onClose: (error) => {
-          heartbeat?.stop();
-          const reason = goodbye ?? error ?? lost('the hub closed the connection');
-          welcomed.reject(reason);
-          ended.resolve();
-          if (conversation !== undefined) events.onEnd(conversation, reason);
-        },
-      },
-      bound.signal,
-    );
+  ): Promise<HubConnection> {
+    using timeout = new TimeoutSignal(HELLO_TIMEOUT_MS, signal);
+    const hub = new HubConnection(events);
+    const onAbort = (): void => hub.#firstFrame.reject(connectionLost('the hub did not respond in time'));
+    timeout.signal.addEventListener('abort', onAbort, { once: true });
+    const connection = await link.connect(hub, timeout.signal);
+    hub.#connection = connection;
+    hub.#heartbeat = new Heartbeat(info.heartbeatMs, connection);
     try {
-      heartbeat = new Heartbeat(introduction.heartbeatMs, connection);
-      connection.send(frame(FRAME.hello, 0, await toHello(link, introduction)));
-      const welcome = readWelcome(await welcomed.promise);
-      conversation = new Conversation(connection, welcome, heartbeat, ended.promise);
-      return conversation;
+      const token = await link.token();
+      connection.send(frame(FRAME.hello, 0, { version: PROTOCOL_VERSION, token, ...info }));
+      hub.#welcome = decodeWelcome(await hub.#firstFrame.promise);
+      return hub;
     } catch (error) {
-      heartbeat?.stop();
+      hub.#heartbeat.stop();
       connection.destroy();
       throw error;
     }
   }
 
-  send(each: Frame): void {
-    this.connection.send(each);
+  get welcome(): Welcome {
+    if (this.#welcome === undefined) throw new TypeError('the hub has not said welcome');
+    return this.#welcome;
   }
 
-  /** Says goodbye; resolves when the connection is over. */
+  onFrames(frames: readonly Frame[]): void {
+    for (const each of frames) this.#receive(each);
+  }
+
+  onClose(error: BusbarError | undefined): void {
+    this.#heartbeat?.stop();
+    const reason = this.#goaway ?? error ?? connectionLost('the hub closed the connection');
+    this.#firstFrame.reject(reason);
+    this.#ended.resolve();
+    if (this.#welcome !== undefined) this.#events.onEnd(this, reason);
+  }
+
+  /** Sends a frame. Does nothing after the end. */
+  readonly send = (each: Frame): void => this.#connection?.send(each);
+
+  /** Says goodbye. Resolves when the connection is closed. */
   async close(): Promise<void> {
-    this.#heartbeat.stop();
-    this.connection.send(frame(FRAME.goaway, 0, { reason: 'the client closes' }));
-    this.connection.close();
-    await this.#ended;
+    this.#heartbeat?.stop();
+    this.send(frame(FRAME.goaway, 0, { reason: 'the client closes' }));
+    this.#connection?.close();
+    await this.#ended.promise;
+  }
+
+  #receive(each: Frame): void {
+    this.#heartbeat?.received();
+    if (each.type === FRAME.ping) this.send(frame(FRAME.pong));
+    else if (each.type === FRAME.goaway) this.#goaway = toGoawayError(each);
+    else if (each.type === FRAME.pong) return;
+    else if (this.#welcome === undefined) this.#firstFrame.resolve(each);
+    else this.#events.onFrame(each);
   }
 }
 
-async function toHello(link: ClientLink, introduction: Introduction): Promise<Record<string, unknown>> {
-  const token = await link.token();
-  return { version: PROTOCOL_VERSION, ...(token === undefined ? {} : { token }), ...introduction };
-}
-
-function readWelcome({ type, head }: Frame): Welcome {
-  if (type === FRAME.error) throw readError(head);
-  const { version } = head;
-  if (type !== FRAME.welcome || version !== PROTOCOL_VERSION || typeof head['capabilities'] !== 'object') {
-    throw new BusbarError('UNSUPPORTED', 'what answers there is no hub that this version can talk to', {
-      hint: `It speaks version ${String(version)} of the protocol, this is ${PROTOCOL_VERSION}: update the older of the two.`,
+function decodeWelcome({ type, header }: Frame): Welcome {
+  if (type === FRAME.error) throw decodeError(header);
+  const { version } = header;
+  if (type !== FRAME.welcome || version !== PROTOCOL_VERSION || typeof header['capabilities'] !== 'object') {
+    throw new BusbarError('UNSUPPORTED', 'the peer is not a hub of this protocol version', {
+      hint: `It speaks version ${String(version)} of the protocol, this is ${PROTOCOL_VERSION}: update the older side.`,
     });
   }
-  const welcome = head as unknown as Welcome;
-  return { ...welcome, capabilities: readCapabilities(welcome.capabilities as Capabilities) };
+  const welcome = header as unknown as Welcome;
+  return { ...welcome, capabilities: decodeCapabilities(welcome.capabilities as Capabilities) };
 }
 
-function toGoodbye({ head }: Frame): BusbarError {
-  const { reason } = head;
-  return lost(`the hub ended the connection: ${typeof reason === 'string' ? reason : 'it did not say why'}`);
+function toGoawayError({ header: { reason } }: Frame): BusbarError {
+  return connectionLost(`the hub ended the connection: ${typeof reason === 'string' ? reason : 'it gave no reason'}`);
 }

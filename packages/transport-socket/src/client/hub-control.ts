@@ -1,64 +1,66 @@
-/** What operators ask of a hub itself: how it is, and to end. Never starts one. */
+/** Status and stop of a hub, for operators. Neither starts one. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError } from '@busbar/api/transport';
-import type { HubStatus } from '../hub/operations/operation.ts';
-import { readClientUrl } from '../links/client-url.ts';
+import { connectionLost } from '../errors.ts';
 import type { ClientLink } from '../links/link.ts';
-import { TimeBound } from '../links/timeout-signal.ts';
-import { lost } from '../links/unix/unix-connection.ts';
-import { readError } from '../wire/error-codec.ts';
-import { FRAME, type Frame, frame, type Head } from '../wire/frame.ts';
-import { HEARTBEAT_MS } from '../wire/protocol.ts';
-import { Conversation } from './hub-connection.ts';
+import { parseHubUrl } from '../links/link-schemes.ts';
+import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { decodeError } from '../wire/error-codec.ts';
+import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
+import { HEARTBEAT_MS, type HubStatus } from '../wire/protocol.ts';
+import { HubConnection } from './hub-connection.ts';
 
-const STOP_WITHIN_MS = 10_000;
-const LOOK_EVERY_MS = 10;
-const ANSWER_MS = 5_000;
+const STOP_TIMEOUT_MS = 10_000;
+const POLL_MS = 10;
+const RESPONSE_TIMEOUT_MS = 5_000;
 
-/** How the hub at `url` is. Rejects with UNAVAILABLE where none listens. */
+/** The status of the hub at `url`. Rejects with UNAVAILABLE if none listens. */
 export async function hubStatus(url: string): Promise<HubStatus> {
-  return (await ask((await readClientUrl(url)).link, 'hub.status')) as unknown as HubStatus;
+  return (await request((await parseHubUrl(url)).link, 'hub.status')) as unknown as HubStatus;
 }
 
-/** Ends the hub at `url` in order; resolves once nobody listens there. False where nobody did. */
+/** Stops the hub at `url` in order. Resolves when it no longer listens; with false if none listened. */
 export async function stopHub(url: string): Promise<boolean> {
-  const { link, own } = await readClientUrl(url);
+  const { link, localHub } = await parseHubUrl(url);
   const isGone = async (hub: unknown): Promise<boolean> =>
-    own === undefined ? (await whoListens(link)) !== hub : !(await own.isListening(own.path));
+    localHub === undefined ? (await findHubId(link)) !== hub : !(await localHub.isListening(localHub.path));
   try {
-    const { hub } = await ask(link, 'hub.stop');
-    for (const until = performance.now() + STOP_WITHIN_MS; performance.now() < until; ) {
+    const { hub } = await request(link, 'hub.stop');
+    for (const until = performance.now() + STOP_TIMEOUT_MS; performance.now() < until; ) {
       if (await isGone(hub)) return true;
-      await sleep(LOOK_EVERY_MS);
+      await sleep(POLL_MS);
     }
   } catch (error) {
     if (error instanceof BusbarError && error.code === 'UNAVAILABLE') return false;
     throw error;
   }
-  throw new BusbarError('TIMEOUT', 'the hub did not end in time', { hint: 'See what it is busy with, or kill it.' });
+  throw new BusbarError('TIMEOUT', 'the hub did not stop in time', {
+    hint: 'Check the load of the hub, or kill its process.',
+  });
 }
 
-async function whoListens(link: ClientLink): Promise<unknown> {
+async function findHubId(link: ClientLink): Promise<unknown> {
   try {
-    return (await ask(link, 'hub.status'))['hub'];
+    return (await request(link, 'hub.status'))['hub'];
   } catch {
     return undefined;
   }
 }
 
-async function ask(link: ClientLink, op: string): Promise<Head> {
-  using bound = new TimeBound(ANSWER_MS);
-  const answer = Promise.withResolvers<Head>();
-  const hear = ({ type, head }: Frame): void =>
-    type === FRAME.answer ? answer.resolve(head) : answer.reject(readError(head));
-  const events = { onFrame: hear, onEnd: (_: unknown, error: BusbarError) => answer.reject(error) };
-  const conversation = await Conversation.begin(link, { heartbeatMs: HEARTBEAT_MS }, events, bound.signal);
-  bound.signal.addEventListener('abort', () => answer.reject(lost('the hub did not answer in time')), { once: true });
+async function request(link: ClientLink, op: string): Promise<Header> {
+  using timeout = new TimeoutSignal(RESPONSE_TIMEOUT_MS);
+  const { promise, resolve, reject } = Promise.withResolvers<Header>();
+  const onFrame = ({ type, header }: Frame): void =>
+    type === FRAME.response ? resolve(header) : reject(decodeError(header));
+  const events = { onFrame, onEnd: (_: unknown, error: BusbarError) => reject(error) };
+  const connection = await HubConnection.open(link, { heartbeatMs: HEARTBEAT_MS }, events, timeout.signal);
+  const onAbort = (): void => reject(connectionLost('the hub did not respond in time'));
+  timeout.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    conversation.send(frame(FRAME.request, 1, { op }));
-    return await answer.promise;
+    connection.send(frame(FRAME.request, 1, { op }));
+    return await promise;
   } finally {
-    await conversation.close();
+    await connection.close();
   }
 }

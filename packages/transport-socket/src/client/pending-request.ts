@@ -1,83 +1,84 @@
-/** Requests of one client that wait for their answers. */
+/** A request that waits for its response. */
 
+import { Deadline } from '@busbar/api/driver';
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
-import { FRAME, type Frame, frame, type Head } from '../wire/frame.ts';
+import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 
-/** How a request is made. */
-export interface RequestPlan {
+/** What to request, and how to handle a lost connection. */
+export interface RequestSpec {
   readonly op: string;
-  readonly head: Head;
-  readonly bodies?: readonly Uint8Array[];
+  readonly header: Header;
+  readonly bodies?: readonly Uint8Array[] | undefined;
   /** On the clock of `performance.now()`; Infinity for never. */
   readonly deadline: number;
   /**
-   * What becomes of it when the connection is lost before the answer came. `repeat`: it is made again on the next one,
-   * since doing it twice is doing it once. `unknown`: it may have been done. `failed`: it ends with the connection.
+   * What happens if the connection is lost before the response. `repeat`: the request is sent again, since it is
+   * idempotent. `unknown`: it rejects, and its outcome is unknown. `fail`: it rejects as failed.
    */
-  readonly whenLost: 'repeat' | 'unknown' | 'failed';
-  /** Whether the hub has no bound for it but its own: it waits for something to come. */
-  readonly isWait?: boolean;
-  /** Gets the parts that come before the answer. */
-  readonly onPart?: (part: Frame) => void;
+  readonly whenLost: 'repeat' | 'unknown' | 'fail';
+  /** Whether it waits for something to arrive, so that the hub must not apply its default timeout. */
+  readonly isWait?: boolean | undefined;
+  /** Receives the items that come before the response. */
+  readonly onItem?: ((item: Frame) => void) | undefined;
 }
 
-/** UNAVAILABLE: the connection went before the answer came. */
+/** UNAVAILABLE: the connection was lost before the response. */
 export class ConnectionLost extends BusbarError {
   constructor(outcome: NonNullable<BusbarErrorOptions['outcome']>) {
-    super('UNAVAILABLE', 'the connection to the hub was lost before it answered', {
+    super('UNAVAILABLE', 'the connection to the hub was lost before it responded', {
       outcome,
-      hint: 'The transport connects again by itself.',
+      hint: 'The transport reconnects by itself.',
     });
   }
 }
 
-/** How long a send is repeated at most: ids are remembered for two minutes at least. */
+/** How long a send may be repeated. Stores remember ids for two minutes at least. */
 const REPEAT_WITHIN_MS = 100_000;
 
-/** One request under way. */
-export class Pending {
+/** A request that waits for its response. */
+export class PendingRequest {
   readonly id: number;
-  readonly plan: RequestPlan;
-  readonly resolve: (answer: Frame) => void;
+  readonly spec: RequestSpec;
+  readonly response: Promise<Frame>;
+  readonly resolve: (response: Frame) => void;
   readonly reject: (error: unknown) => void;
-  /** When it was sent first; undefined while it waits for a connection. */
+  readonly deadline: Deadline;
+  /** When it was first sent; undefined while it waits for a connection. */
   sentAt: number | undefined;
-  /** Nobody waits for it. */
   isCancelled = false;
   /** Whether it was sent over more than one connection. */
   isRepeated = false;
 
-  constructor(id: number, plan: RequestPlan, resolve: (answer: Frame) => void, reject: (error: unknown) => void) {
+  constructor(id: number, spec: RequestSpec, onDeadline: (request: PendingRequest) => void) {
     this.id = id;
-    this.plan = plan;
-    this.resolve = resolve;
-    this.reject = reject;
+    this.spec = spec;
+    this.deadline = new Deadline(() => onDeadline(this));
+    ({ promise: this.response, resolve: this.resolve, reject: this.reject } = Promise.withResolvers<Frame>());
   }
 
-  /** The frame that makes the request, with the time that is left. */
+  /** The frame of the request, with the time that is left. */
   toFrame(): Frame {
-    const { op, head, bodies, deadline, isWait } = this.plan;
+    const { op, header, bodies, deadline, isWait } = this.spec;
     const now = performance.now();
     this.isRepeated = this.sentAt !== undefined;
     this.sentAt ??= now;
-    if (isWait === true) return frame(FRAME.request, this.id, { op, ...head, ...this.#waitLeft(now) }, bodies);
+    if (isWait === true) return frame(FRAME.request, this.id, { op, ...header, ...this.#waitLeft(now) }, bodies);
     const timeoutMs = deadline === Number.POSITIVE_INFINITY ? null : Math.max(1, Math.ceil(deadline - now));
-    return frame(FRAME.request, this.id, { op, timeoutMs, ...head }, bodies);
+    return frame(FRAME.request, this.id, { op, timeoutMs, ...header }, bodies);
   }
 
-  /** What is to be said when the connection is lost; undefined where it is made again. */
-  lost(now: number): ConnectionLost | undefined {
+  /** The error for a lost connection; undefined if the request will be sent again. */
+  errorWhenLost(now: number): ConnectionLost | undefined {
     if (this.sentAt === undefined) return undefined;
-    const { whenLost } = this.plan;
-    const isWanted = whenLost === 'repeat' && !this.isCancelled;
-    const isInTime = isWanted && (this.plan.isWait === true || now - this.sentAt < REPEAT_WITHIN_MS);
-    if (isInTime) return undefined;
-    return new ConnectionLost(whenLost === 'failed' ? 'failed' : 'unknown');
+    const { whenLost, isWait } = this.spec;
+    const isRepeatable = whenLost === 'repeat' && !this.isCancelled;
+    if (isRepeatable && (isWait === true || now - this.sentAt < REPEAT_WITHIN_MS)) return undefined;
+    return new ConnectionLost(whenLost === 'fail' ? 'failed' : 'unknown');
   }
 
-  /** A wait that is repeated has waited already. */
-  #waitLeft(now: number): Head {
-    const waitMs = this.plan.head['waitMs'];
+  /** A repeated wait continues with the time that is left. */
+  #waitLeft(now: number): Header {
+    const waitMs = this.spec.header['waitMs'];
     if (typeof waitMs !== 'number') return {};
     return { waitMs: Math.max(0, waitMs - (now - (this.sentAt ?? now))) };
   }

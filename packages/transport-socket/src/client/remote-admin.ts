@@ -1,4 +1,4 @@
-/** The operator's view of a hub's store. */
+/** Admin operations on a hub's store. */
 
 import type { AdminDriver, BrowseFilter, CallContext } from '@busbar/api/driver';
 import type {
@@ -10,32 +10,32 @@ import type {
   StateRecord,
   TopicInfo,
 } from '@busbar/api/transport';
-import type { Frame, Head } from '../wire/frame.ts';
-import { readMessage } from '../wire/message-codec.ts';
-import { readSettings } from '../wire/value-codec.ts';
-import { batches } from './batches.ts';
-import type { HubLine } from './hub-client.ts';
+import type { Frame, Header } from '../wire/frame.ts';
+import { decodeMessage } from '../wire/message-codec.ts';
+import { decodeRecord, decodeSettings } from '../wire/value-codec.ts';
+import type { HubClient } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
+import { splitBatches } from './split-batches.ts';
 
 const EXPORT_BATCH = 256;
 
-/** The operator's view of a hub's store. */
-export function remoteAdmin(line: HubLine): Required<AdminDriver> {
-  const read = (op: string, head: object, { deadline }: CallContext): Promise<Frame> =>
-    line.request({ op, head: head as Head, deadline, whenLost: 'repeat' });
-  /** What tells how much it did cannot be done again. */
-  const change = async <T>(op: string, head: Head, { deadline }: CallContext): Promise<T> => {
-    const answer = await line.request({ op, head, deadline, whenLost: 'unknown' });
-    return answer.head['result'] as T;
+/** Admin operations on a hub's store. */
+export function remoteAdmin(client: HubClient): Required<AdminDriver> {
+  const read = (op: string, header: object, { deadline }: CallContext): Promise<Frame> =>
+    client.request({ op, header: header as Header, deadline, whenLost: 'repeat' });
+  /** Returns a count of changes, so a repetition would return a wrong one. */
+  const change = async <T>(op: string, header: Header, { deadline }: CallContext): Promise<T> => {
+    const response = await client.request({ op, header, deadline, whenLost: 'unknown' });
+    return response.header['result'] as T;
   };
   return {
     async queues(filter, context) {
-      const { head } = await read('admin.queues', filter, context);
-      return (head['result'] as QueueInfo[]).map((info) => ({ ...info, settings: readSettings(info.settings) }));
+      const { header } = await read('admin.queues', filter, context);
+      return (header['result'] as QueueInfo[]).map((info) => ({ ...info, settings: decodeSettings(info.settings) }));
     },
-    topics: async (page, context) => (await read('admin.topics', page, context)).head['result'] as TopicInfo[],
-    bindings: async (context) => (await read('admin.bindings', {}, context)).head['result'] as Binding[],
-    browse: (queue, filter, context) => browseAll(queue, filter, (head) => read('admin.browse', head, context)),
+    topics: async (page, context) => (await read('admin.topics', page, context)).header['result'] as TopicInfo[],
+    bindings: async (context) => (await read('admin.bindings', {}, context)).header['result'] as Binding[],
+    browse: (queue, filter, context) => browseAll(queue, filter, (header) => read('admin.browse', header, context)),
     redrive: (queue, ids, limit, context) => change<number>('admin.redrive', { queue, ids, limit }, context),
     purge: (queue, state, ids, context) => change<number>('admin.purge', { queue, state, ids }, context),
     cancel: (queue, ids, context) => change<PendingResult[]>('admin.cancel', { queue, ids }, context),
@@ -43,36 +43,36 @@ export function remoteAdmin(line: HubLine): Required<AdminDriver> {
       change<PendingResult[]>('admin.reschedule', { queue, ids, delayMs }, context),
     deleteQueue: (queue, context) => change<boolean>('admin.deleteQueue', { queue }, context),
     clear: (context) => change<undefined>('admin.clear', {}, context) as unknown as Promise<void>,
-    exportState: (context) => exportState(line, context),
+    exportState: (context) => exportState(client, context),
     async importState(records, context) {
       let added = 0;
-      for (const batch of batches(records, (record) => Buffer.byteLength(JSON.stringify(record))))
-        added += ((await read('admin.importState', { records: batch }, context)).head['result'] as number) ?? 0;
+      for (const batch of splitBatches(records, (record) => Buffer.byteLength(JSON.stringify(record))))
+        added += ((await read('admin.importState', { records: batch }, context)).header['result'] as number) ?? 0;
       return added;
     },
   };
 }
 
-/** The hub gives as many as it holds for one client at a time. */
+/** The hub limits the size of each response. */
 async function browseAll(
   queue: string,
   filter: BrowseFilter,
-  ask: (head: Head) => Promise<Frame>,
+  request: (header: Header) => Promise<Frame>,
 ): Promise<BrowsePage> {
   const messages: BrowsedMessage[] = [];
   for (let { after } = filter; ; ) {
-    const { head, bodies } = await ask({ queue, ...filter, limit: filter.limit - messages.length, after });
-    const page = head['messages'] as readonly Head[];
-    for (const [index, each] of page.entries()) messages.push(readBrowsed(each, bodies[index]));
-    after = head['next'] as string | undefined;
+    const { header, bodies } = await request({ queue, ...filter, limit: filter.limit - messages.length, after });
+    const page = header['messages'] as readonly Header[];
+    for (const [index, each] of page.entries()) messages.push(decodeBrowsed(each, bodies[index]));
+    after = header['next'] as string | undefined;
     if (after === undefined || messages.length >= filter.limit) return { messages, next: after };
   }
 }
 
-function readBrowsed(head: Head, body: Uint8Array | undefined): BrowsedMessage {
-  const each = head as unknown as BrowsedMessage;
+function decodeBrowsed(header: Header, body: Uint8Array | undefined): BrowsedMessage {
+  const each = header as unknown as BrowsedMessage;
   return {
-    message: readMessage(head['message'] as Head, body),
+    message: decodeMessage(header['message'] as Header, body),
     state: each.state,
     attempts: each.attempts,
     delayLeftMs: each.delayLeftMs,
@@ -84,20 +84,16 @@ function readBrowsed(head: Head, body: Uint8Array | undefined): BrowsedMessage {
   };
 }
 
-async function* exportState(line: HubLine, context: CallContext): AsyncIterable<StateRecord> {
-  const cursor = new RemoteCursor(line, { op: 'admin.exportState', head: () => ({}) });
+async function* exportState(client: HubClient, context: CallContext): AsyncIterable<StateRecord> {
+  const cursor = new RemoteCursor(client, { op: 'admin.exportState', header: () => ({}) });
   await cursor.open(context);
   try {
     for (;;) {
-      const answer = await cursor.nextOnce(EXPORT_BATCH);
-      for (const record of answer.head['records'] as readonly StateRecord[]) yield withInfinity(record);
-      if (answer.head['end'] === true) return;
+      const { header } = await cursor.nextOnce(EXPORT_BATCH);
+      for (const record of header['records'] as readonly StateRecord[]) yield decodeRecord(record);
+      if (header['end'] === true) return;
     }
   } finally {
     cursor.close();
   }
-}
-
-function withInfinity(record: StateRecord): StateRecord {
-  return record.kind === 'queue' ? { ...record, settings: readSettings(record.settings) } : record;
 }

@@ -1,103 +1,103 @@
-/** A place in a stream that the hub reads for this client; found again after a lost connection. */
+/** A cursor over a stream that the hub reads for this client. It is opened again after a lost connection. */
 
 import type { CallContext } from '@busbar/api/driver';
-import type { Frame, Head } from '../wire/frame.ts';
-import type { HubLine } from './hub-client.ts';
-import { ConnectionLost } from './pending-request.ts';
+import type { Frame, Header } from '../wire/frame.ts';
+import type { HubClient } from './hub-client.ts';
+import { ConnectionLost, type PendingRequest } from './pending-request.ts';
 
-/** What there is to read, and how to ask for it. */
-export interface RemoteSource {
+/** The stream of a {@link RemoteCursor}. */
+export interface RemoteStream {
+  /** The operation that opens it. */
   readonly op: string;
-  /** Where to begin, now: it moves on with what was read. */
-  head(): Head;
-  /** The hub has opened it. */
-  opened?(answer: Frame): void;
-  /** Something came while the hub waits for more. */
-  moved?(part: Frame): void;
+  /** Where to begin. It changes as the stream is read. */
+  header(): Header;
+  onOpened?(response: Frame): void;
+  /** The position moved while the cursor waits. */
+  onMoved?(item: Frame): void;
 }
 
-/** Asks the hub for the next of `source`, one batch at a time: asking is the credit. */
+/** Requests one batch at a time, which gives the hub credit for that batch. */
 export class RemoteCursor {
-  readonly #line: HubLine;
-  readonly #source: RemoteSource;
+  readonly #client: HubClient;
+  readonly #stream: RemoteStream;
   #cursor: number | undefined;
-  /** The connection that {@link #cursor} belongs to. */
+  /** The connection of {@link #cursor}. */
   #epoch = -1;
-  #underWay: { readonly id: number; readonly isOpening: boolean } | undefined;
-  isClosed = false;
+  #inflight: { readonly request: PendingRequest; readonly isOpening: boolean } | undefined;
+  #isClosed = false;
 
-  constructor(line: HubLine, source: RemoteSource) {
-    this.#line = line;
-    this.#source = source;
+  constructor(client: HubClient, stream: RemoteStream) {
+    this.#client = client;
+    this.#stream = stream;
   }
 
-  /** Opens it. What it rejects with is final, but for a lost connection. */
+  /** Opens the cursor. All rejections are final, except for a lost connection. */
   async open(context?: CallContext): Promise<void> {
-    const { op } = this.#source;
+    const { op } = this.#stream;
     const deadline = context?.deadline ?? Number.POSITIVE_INFINITY;
-    const { id, answer } = this.#line.track({ op, head: this.#source.head(), deadline, whenLost: 'repeat' });
-    const opened = await this.#await(id, answer, true);
-    this.#cursor = id;
-    this.#epoch = this.#line.epoch;
-    this.#source.opened?.(opened);
-    if (this.isClosed) this.#release();
+    const request = this.#client.start({ op, header: this.#stream.header(), deadline, whenLost: 'repeat' });
+    const opened = await this.#wait(request, true);
+    this.#cursor = request.id;
+    this.#epoch = this.#client.epoch;
+    this.#stream.onOpened?.(opened);
+    if (this.#isClosed) this.#closeAtHub();
   }
 
-  /** The next batch; undefined once it is closed. */
+  /** The next batch; undefined after the close. */
   async next(max: number): Promise<Frame | undefined> {
-    while (!this.isClosed) {
+    while (!this.#isClosed) {
       try {
-        if (this.#epoch !== this.#line.epoch) await this.open();
-        if (this.isClosed) break;
-        return await this.#ask(max);
+        if (this.#epoch !== this.#client.epoch) await this.open();
+        if (this.#isClosed) break;
+        return await this.nextOnce(max);
       } catch (error) {
-        if (this.isClosed) break;
+        if (this.#isClosed) break;
         if (!(error instanceof ConnectionLost)) throw error;
       }
     }
     return undefined;
   }
 
-  /** The next batch of what cannot be begun in the middle: a lost connection ends it. */
+  /** The next batch of a stream that cannot be resumed. A lost connection rejects it. */
   nextOnce(max: number): Promise<Frame> {
-    return this.#ask(max);
+    const request = this.#client.start({
+      op: 'cursor.next',
+      header: { cursor: this.#cursor, max },
+      deadline: Number.POSITIVE_INFINITY,
+      whenLost: 'fail',
+      isWait: true,
+      onItem: (item) => this.#stream.onMoved?.(item),
+    });
+    return this.#wait(request, false);
   }
 
   close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    const { id, isOpening } = this.#underWay ?? {};
-    // What was being opened must be closed at the hub: its answer says what.
-    if (id !== undefined) this.#line.cancel(id, isOpening === true ? 'matters' : 'is nothing');
-    this.#release();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // A cursor that is still opening must be closed at the hub: the response contains its number.
+    if (this.#inflight !== undefined) {
+      const { request, isOpening } = this.#inflight;
+      this.#client.cancel(request.id, { ignoreResponse: !isOpening });
+    }
+    this.#closeAtHub();
   }
 
-  async #ask(max: number): Promise<Frame> {
-    const { id, answer } = this.#line.track({
-      op: 'cursor.next',
-      head: { cursor: this.#cursor, max },
-      deadline: Number.POSITIVE_INFINITY,
-      whenLost: 'failed',
-      isWait: true,
-      onPart: (part) => this.#source.moved?.(part),
-    });
-    return this.#await(id, answer, false);
-  }
-
-  /** What is under way ends when the cursor is closed, also while there is no connection. */
-  async #await(id: number, answer: Promise<Frame>, isOpening: boolean): Promise<Frame> {
-    this.#underWay = { id, isOpening };
+  /** Waits for a request that {@link RemoteCursor.close} can cancel, with or without a connection. */
+  async #wait(request: PendingRequest, isOpening: boolean): Promise<Frame> {
+    this.#inflight = { request, isOpening };
     try {
-      return await answer;
+      return await request.response;
     } finally {
-      this.#underWay = undefined;
+      this.#inflight = undefined;
     }
   }
 
-  #release(): void {
-    if (this.#cursor === undefined || this.#epoch !== this.#line.epoch) return;
-    const plan = { op: 'cursor.close', head: { cursor: this.#cursor }, deadline: Number.POSITIVE_INFINITY } as const;
+  #closeAtHub(): void {
+    if (this.#cursor === undefined || this.#epoch !== this.#client.epoch) return;
+    const header = { cursor: this.#cursor };
     this.#cursor = undefined;
-    this.#line.request({ ...plan, whenLost: 'failed' }).catch(() => undefined);
+    this.#client
+      .request({ op: 'cursor.close', header, deadline: Number.POSITIVE_INFINITY, whenLost: 'fail' })
+      .catch(() => undefined);
   }
 }

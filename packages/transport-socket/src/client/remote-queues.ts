@@ -1,6 +1,6 @@
-/** The queues of a hub's store, asked for over the line. */
+/** The queues of a hub's store. */
 
-import type { PreparedMessage, QueueDriver, ReceiveRequest } from '@busbar/api/driver';
+import { type QueueDriver, type ReceiveRequest, TickBatcher } from '@busbar/api/driver';
 import {
   type Delivery,
   isBusbarError,
@@ -8,132 +8,103 @@ import {
   type Settlement,
   type SettleResult,
 } from '@busbar/api/transport';
-import { readError } from '../wire/error-codec.ts';
-import type { Frame, Head } from '../wire/frame.ts';
-import { readMessage, toInputHead } from '../wire/message-codec.ts';
-import { sizeOfMessage } from '../wire/message-size.ts';
-import { batches, sizeOfText } from './batches.ts';
-import { Joiner } from './call-coalescer.ts';
-import type { HubLine } from './hub-client.ts';
+import type { Frame, Header } from '../wire/frame.ts';
+import { decodeMessage } from '../wire/message-codec.ts';
+import { BATCH_BYTES } from '../wire/protocol.ts';
+import type { HubClient } from './hub-client.ts';
+import { MessageSender } from './message-sender.ts';
+import { sizeOfText, splitBatches } from './split-batches.ts';
 
-/** How long a wait that was cancelled waits for the hub to say what it had brought by then. */
-const CANCEL_MS = 1_000;
+/** How long a cancelled receive waits for messages that the hub had already sent. */
+const CANCEL_TIMEOUT_MS = 1_000;
+const MAX_SETTLEMENTS = 256;
 
-/** The queues of a hub's store. */
-export function remoteQueues(line: HubLine, agent: string | undefined): QueueDriver {
-  const sends = new Joiner<PreparedMessage, SendResult>(line, sizeOfMessage);
-  const settlements = new Joiner<Settlement, SettleResult>(line, sizeOfSettlement);
+/** The queues of a hub's store. `agent` is the only agent that the client acts for. */
+export function remoteQueues(client: HubClient, agent: string | undefined): QueueDriver {
+  const sender = new MessageSender<SendResult>(client, agent);
+  const settlements = new TickBatcher<Settlement, SettleResult>({
+    run: (_key, all, deadline) => settle(client, all, deadline),
+    schedule: (flush) => client.defer(flush),
+    maxItems: MAX_SETTLEMENTS,
+    maxSize: BATCH_BYTES,
+    sizeOf: sizeOfSettlement,
+  });
   return {
     send: (queue, messages, create, { deadline }) =>
-      sends.ask(joinKey(`${queue} ${create}`, messages, agent), messages, deadline, (all, last) =>
-        sendAll(line, all, last, (heads) => ({
-          op: 'queues.send',
-          head: create ? { queue, messages: heads } : { queue, create, messages: heads },
-        })),
-      ),
-    receive: (queue, wanted, { signal }) => receive(line, queue, wanted, signal),
-    settle: (all, { deadline }) => settlements.ask('', all, deadline, (joined, last) => settle(line, joined, last)),
+      sender.send(create ? { op: 'queues.send', queue } : { op: 'queues.send', queue, create }, messages, deadline),
+    receive: (queue, request, { signal }) => receive(client, queue, request, signal),
+    settle: (all, { deadline }) => settlements.call('', all, deadline) as Promise<SettleResult[]>,
     async configure(queue, settings, { deadline }) {
-      await line.request({ op: 'queues.configure', head: { queue, settings }, deadline, whenLost: 'repeat' });
+      await client.request({ op: 'queues.configure', header: { queue, settings }, deadline, whenLost: 'repeat' });
     },
   };
 }
 
 async function receive(
-  line: HubLine,
+  client: HubClient,
   queue: string,
   { max, waitMs, consumer }: ReceiveRequest,
   signal: AbortSignal,
 ): Promise<Delivery[]> {
   const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
-  const { id, answer } = line.track({
+  const { id, response } = client.start({
     op: 'queues.receive',
-    head: { queue, max, waitMs: wait, consumer },
+    header: { queue, max, waitMs: wait, consumer },
     deadline: Number.POSITIVE_INFINITY,
     whenLost: 'repeat',
     isWait: true,
   });
-  const deliveries = answer.then((frame) => readDeliveries(frame, queue));
-  const givenUp = Promise.withResolvers<Delivery[]>();
+  const deliveries = response.then((frame) => decodeDeliveries(frame, queue));
+  const abandoned = Promise.withResolvers<Delivery[]>();
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
-    line.cancel(id);
+    client.cancel(id);
     timer = setTimeout(() => {
-      givenUp.resolve([]);
-      deliveries.then((late) => release(line, late)).catch(() => undefined);
-    }, CANCEL_MS);
+      abandoned.resolve([]);
+      deliveries.then((late) => release(client, late)).catch(() => undefined);
+    }, CANCEL_TIMEOUT_MS);
   };
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([deliveries, givenUp.promise]);
+    return await Promise.race([deliveries, abandoned.promise]);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-function release(line: HubLine, deliveries: readonly Delivery[]): Promise<unknown> {
+function release(client: HubClient, deliveries: readonly Delivery[]): Promise<unknown> {
   const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
-  return deliveries.length === 0 ? Promise.resolve() : settle(line, settlements, Number.POSITIVE_INFINITY);
+  return deliveries.length === 0 ? Promise.resolve() : settle(client, settlements, Number.POSITIVE_INFINITY);
 }
 
-/** Sends in frames of a bounded size; the ids make sure that a repetition stores nothing twice. */
-export async function sendAll<T extends SendResult>(
-  line: HubLine,
-  messages: readonly PreparedMessage[],
-  deadline: number,
-  plan: (heads: Head[]) => { op: string; head: Head },
-  whenLost: 'repeat' | 'unknown' = 'repeat',
-): Promise<T[]> {
-  const parts = batches(messages, sizeOfMessage);
-  const results = await Promise.all(
-    parts.map(async (part) => {
-      const bodies = part.map(({ body }) => body);
-      const { answer, pending } = line.track({ ...plan(part.map(toInputHead)), bodies, deadline, whenLost });
-      return readResults<T>(await answer, pending.isRepeated);
-    }),
-  );
-  return results.length === 1 && results[0] !== undefined ? results[0] : results.flat();
-}
-
-/** A message from another agent is refused with all that its request holds: it goes alone (rule RD2). */
-export function joinKey(place: string, messages: readonly PreparedMessage[], agent: string | undefined): string {
-  const isForeign = agent !== undefined && messages.some(({ from }) => from !== undefined && from !== agent);
-  return isForeign ? `${place} ${messages[0]?.id}` : place;
-}
-
-/** After a repetition `duplicate` means that it was stored by the first try, as far as can be known. */
-function readResults<T extends SendResult>({ head }: Frame, isRepeated: boolean): T[] {
-  const results = head['results'] as (Omit<SendResult, 'error'> & { readonly error?: Head })[];
-  return results.map((result) => {
-    const status = isRepeated && result.status === 'duplicate' ? 'stored' : result.status;
-    const { error } = result;
-    return (error === undefined ? { ...result, status } : { ...result, status, error: readError(error) }) as T;
-  });
-}
-
-function readDeliveries({ head, bodies }: Frame, queue: string): Delivery[] {
-  const deliveries = head['deliveries'] as readonly Head[];
+function decodeDeliveries({ header, bodies }: Frame, queue: string): Delivery[] {
+  const deliveries = header['deliveries'] as readonly Header[];
   return deliveries.map((each, index) => {
     const { receipt, attempt, leaseLeftMs, ttlLeftMs } = each as unknown as Delivery;
-    return { ...readMessage(each, bodies[index]), queue, receipt, attempt, leaseLeftMs, ttlLeftMs };
+    return { ...decodeMessage(each, bodies[index]), queue, receipt, attempt, leaseLeftMs, ttlLeftMs };
   });
 }
 
-async function settle(line: HubLine, all: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
-  const results = await Promise.all(batches(all, sizeOfSettlement).map((part) => settlePart(line, part, deadline)));
+async function settle(client: HubClient, all: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
+  const batches = splitBatches(all, sizeOfSettlement);
+  const results = await Promise.all(batches.map((batch) => settleBatch(client, batch, deadline)));
   return results.flat();
 }
 
-/** A settlement is never repeated: its receipt might be another's by then (rule RQ3). */
-async function settlePart(line: HubLine, part: readonly Settlement[], deadline: number): Promise<SettleResult[]> {
-  const plan = { op: 'queues.settle', head: { settlements: part }, deadline, whenLost: 'unknown' } as const;
+/** Never repeats a settlement: its receipt could belong to another consumer by then (rule RQ3). */
+async function settleBatch(
+  client: HubClient,
+  settlements: readonly Settlement[],
+  deadline: number,
+): Promise<SettleResult[]> {
+  const spec = { op: 'queues.settle', header: { settlements }, deadline, whenLost: 'unknown' } as const;
   try {
-    const { head } = await line.request(plan);
-    return head['results'] as SettleResult[];
+    const { header } = await client.request(spec);
+    return header['results'] as SettleResult[];
   } catch (error) {
     if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || error.outcome !== 'unknown') throw error;
-    return part.map(({ receipt }) => ({ receipt, status: 'unknown' }));
+    return settlements.map(({ receipt }) => ({ receipt, status: 'unknown' }));
   }
 }
 

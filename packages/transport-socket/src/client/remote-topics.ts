@@ -1,71 +1,62 @@
-/** The topics of a hub's store, and the cursors over them. */
-
-import type { CallContext, EventCursor, PreparedMessage, TopicDriver } from '@busbar/api/driver';
-import type { From, PublishResult, TopicEvent } from '@busbar/api/transport';
-import type { Head } from '../wire/frame.ts';
-import { readMessage } from '../wire/message-codec.ts';
-import { sizeOfMessage } from '../wire/message-size.ts';
-import { Joiner } from './call-coalescer.ts';
-import type { HubLine } from './hub-client.ts';
-import { RemoteCursor } from './remote-cursor.ts';
-import { joinKey, sendAll } from './remote-queues.ts';
-
 /** The topics of a hub's store. */
-export function remoteTopics(line: HubLine, agent: string | undefined): TopicDriver {
-  const publishes = new Joiner<PreparedMessage, PublishResult>(line, sizeOfMessage);
+
+import type { CallContext, EventCursor, TopicDriver } from '@busbar/api/driver';
+import type { From, PublishResult, TopicEvent } from '@busbar/api/transport';
+import type { Header } from '../wire/frame.ts';
+import { decodeMessage } from '../wire/message-codec.ts';
+import type { HubClient } from './hub-client.ts';
+import { MessageSender } from './message-sender.ts';
+import { RemoteCursor } from './remote-cursor.ts';
+
+/** The topics of a hub's store. `agent` is the only agent that the client acts for. */
+export function remoteTopics(client: HubClient, agent: string | undefined): TopicDriver {
+  const sender = new MessageSender<PublishResult>(client, agent);
   return {
     publish: (topic, messages, ephemeral, { deadline }) =>
-      publishes.ask(joinKey(`${topic} ${ephemeral}`, messages, agent), messages, deadline, (all, last) =>
-        sendAll<PublishResult>(
-          line,
-          all,
-          last,
-          (heads) => ({
-            op: 'topics.publish',
-            head: ephemeral ? { topic, ephemeral, messages: heads } : { topic, messages: heads },
-          }),
-          ephemeral ? 'unknown' : 'repeat',
-        ),
+      sender.send(
+        ephemeral ? { op: 'topics.publish', topic, ephemeral } : { op: 'topics.publish', topic },
+        messages,
+        deadline,
       ),
-    open: (pattern, from, context) => RemoteEvents.open(line, pattern, from, context),
+    open: (pattern, from, context) => RemoteEventCursor.open(client, pattern, from, context),
     async bind(queue, pattern, from, { deadline }) {
-      await line.request({ op: 'topics.bind', head: { queue, pattern, from }, deadline, whenLost: 'repeat' });
+      await client.request({ op: 'topics.bind', header: { queue, pattern, from }, deadline, whenLost: 'repeat' });
     },
     async unbind(queue, pattern, { deadline }) {
-      await line.request({ op: 'topics.unbind', head: { queue, pattern }, deadline, whenLost: 'repeat' });
+      await client.request({ op: 'topics.unbind', header: { queue, pattern }, deadline, whenLost: 'repeat' });
     },
   };
 }
 
-/** A cursor over events: after a lost connection it goes on behind what was given. */
-class RemoteEvents implements EventCursor {
+/** A cursor over events. After a lost connection it continues behind the last event. */
+class RemoteEventCursor implements EventCursor {
   readonly #cursor: RemoteCursor;
-  /** Behind what was given last. */
-  #given: string | undefined;
-  /** The same, or as far as was handled: what is told to the user. */
+  /** Behind the last event that was returned. */
+  #returned: string | undefined;
+  /** Behind the last event that was handled. */
   #position: string | undefined;
   #droppedBefore = 0;
   #dropped = 0;
 
-  private constructor(line: HubLine, pattern: string, from: From) {
-    this.#cursor = new RemoteCursor(line, {
+  private constructor(client: HubClient, pattern: string, from: From) {
+    this.#cursor = new RemoteCursor(client, {
       op: 'topics.subscribe',
-      head: () => ({ pattern, from: this.#given === undefined ? from : { after: this.#given } }),
-      opened: ({ head }) => {
+      header: () => ({ pattern, from: this.#returned === undefined ? from : { after: this.#returned } }),
+      onOpened: ({ header }) => {
         this.#droppedBefore += this.#dropped;
         this.#dropped = 0;
-        this.#given ??= head['position'] as string | undefined;
-        this.#position ??= this.#given;
+        this.#returned ??= header['position'] as string | undefined;
+        this.#position ??= this.#returned;
       },
-      moved: ({ head }) => {
-        this.#given = head['position'] as string;
-        this.#position = this.#given;
+      onMoved: ({ header }) => {
+        this.#returned = header['position'] as string;
+        this.#position = this.#returned;
       },
     });
   }
 
-  static async open(line: HubLine, pattern: string, from: From, context: CallContext): Promise<RemoteEvents> {
-    const events = new RemoteEvents(line, pattern, from);
+  static async open(client: HubClient, pattern: string, from: From, context: CallContext): Promise<EventCursor> {
+    const events = new RemoteEventCursor(client, pattern, from);
     await events.#cursor.open(context);
     return events;
   }
@@ -79,13 +70,13 @@ class RemoteEvents implements EventCursor {
   }
 
   async next(max: number): Promise<readonly TopicEvent[]> {
-    this.#position = this.#given;
-    const answer = await this.#cursor.next(max);
-    if (answer === undefined) return [];
-    const { head, bodies } = answer;
-    const events = (head['events'] as readonly Head[]).map((each, index) => toEvent(each, bodies[index]));
-    this.#dropped = (head['dropped'] as number | undefined) ?? 0;
-    this.#given = events.findLast(({ position }) => position !== undefined)?.position ?? this.#given;
+    this.#position = this.#returned;
+    const response = await this.#cursor.next(max);
+    if (response === undefined) return [];
+    const { header, bodies } = response;
+    const events = (header['events'] as readonly Header[]).map((each, index) => decodeEvent(each, bodies[index]));
+    this.#dropped = (header['dropped'] as number | undefined) ?? 0;
+    this.#returned = events.findLast(({ position }) => position !== undefined)?.position ?? this.#returned;
     return events;
   }
 
@@ -95,7 +86,7 @@ class RemoteEvents implements EventCursor {
   }
 }
 
-function toEvent(head: Head, body: Uint8Array | undefined): TopicEvent {
-  const { topic, position } = head as { topic: string; position?: string };
-  return { ...readMessage(head, body), topic, position };
+function decodeEvent(header: Header, body: Uint8Array | undefined): TopicEvent {
+  const { topic, position } = header as { topic: string; position?: string };
+  return { ...decodeMessage(header, body), topic, position };
 }

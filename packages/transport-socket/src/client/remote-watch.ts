@@ -1,47 +1,47 @@
-/** A watch over entries: after a lost connection only what differs from what was told is told. */
+/** A watch on the keys of a hub's store. After a lost connection it reports only what changed meanwhile. */
 
-import type { CallContext, Cursor } from '@busbar/api/driver';
+import type { CallContext, Cursor, KeyChange } from '@busbar/api/driver';
 import type { KvChange } from '@busbar/api/transport';
-import type { Head } from '../wire/frame.ts';
-import { readEntry } from '../wire/value-codec.ts';
-import type { HubLine } from './hub-client.ts';
+import type { Header } from '../wire/frame.ts';
+import { decodeEntry } from '../wire/value-codec.ts';
+import type { HubClient } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
-type Change = Exclude<KvChange, { readonly kind: 'synced' }>;
-
-/** A watch over entries. */
+/** A watch on the keys of a hub's store. */
 export class RemoteWatch implements Cursor<KvChange> {
   readonly #cursor: RemoteCursor;
-  /** The newest revision told of each key that is there. */
-  readonly #known = new Map<string, number>();
-  /** Keys that were there and have not shown up again since the connection was lost. */
+  /** The newest reported revision of each existing key. */
+  readonly #revisions = new Map<string, number>();
+  /** Keys that existed before the connection was lost and have not been reported since. */
   #missing: Set<string> | undefined;
+  /** Keys whose deletion was reported without an event. Their events may still come. */
+  #reportedDeleted = new Set<string>();
   #isSynced = false;
 
-  private constructor(line: HubLine, prefix: string) {
-    this.#cursor = new RemoteCursor(line, {
+  private constructor(client: HubClient, prefix: string) {
+    this.#cursor = new RemoteCursor(client, {
       op: 'kv.watch',
-      head: () => ({ prefix }),
-      opened: () => {
-        this.#missing = new Set(this.#known.keys());
+      header: () => ({ prefix }),
+      onOpened: () => {
+        this.#missing = new Set(this.#revisions.keys());
       },
     });
   }
 
-  static async open(line: HubLine, prefix: string, context: CallContext): Promise<RemoteWatch> {
-    const watch = new RemoteWatch(line, prefix);
+  static async open(client: HubClient, prefix: string, context: CallContext): Promise<RemoteWatch> {
+    const watch = new RemoteWatch(client, prefix);
     await watch.#cursor.open(context);
     return watch;
   }
 
   async next(max: number): Promise<readonly KvChange[]> {
     for (;;) {
-      const answer = await this.#cursor.next(max);
-      if (answer === undefined) return [];
-      const { head, bodies } = answer;
+      const response = await this.#cursor.next(max);
+      if (response === undefined) return [];
+      const { header, bodies } = response;
       let body = 0;
-      const changes = (head['changes'] as readonly Head[]).flatMap((each) =>
-        this.#hear(each['kind'] === 'put' ? toPut(each, bodies[body++]) : (each as unknown as KvChange)),
+      const changes = (header['changes'] as readonly Header[]).flatMap((each) =>
+        this.#update(each['kind'] === 'put' ? decodePut(each, bodies[body++]) : (each as unknown as KvChange)),
       );
       if (changes.length > 0) return changes;
     }
@@ -52,37 +52,39 @@ export class RemoteWatch implements Cursor<KvChange> {
     return Promise.resolve();
   }
 
-  #hear(change: KvChange): readonly KvChange[] {
-    return change.kind === 'synced' ? this.#synced() : this.#changed(change);
+  #update(change: KvChange): readonly KvChange[] {
+    return change.kind === 'synced' ? this.#onSynced() : this.#onChanged(change);
   }
 
-  /** What was there before and is not any more went while nobody listened. */
-  #synced(): readonly KvChange[] {
-    const gone = [...(this.#missing ?? [])].map((key): KvChange => {
-      const revision = this.#known.get(key) ?? 0;
-      this.#known.delete(key);
+  /** Keys that are still missing were deleted while there was no connection. */
+  #onSynced(): readonly KvChange[] {
+    this.#reportedDeleted = this.#missing ?? new Set();
+    this.#missing = undefined;
+    const deleted = [...this.#reportedDeleted].map((key): KvChange => {
+      const revision = this.#revisions.get(key) ?? 0;
+      this.#revisions.delete(key);
       return { kind: 'deleted', key, revision };
     });
-    this.#missing = undefined;
-    if (this.#isSynced) return gone;
+    if (this.#isSynced) return deleted;
     this.#isSynced = true;
-    return [...gone, { kind: 'synced' }];
+    return [...deleted, { kind: 'synced' }];
   }
 
-  #changed(change: Change): readonly KvChange[] {
+  #onChanged(change: KeyChange): readonly KvChange[] {
     const key = change.kind === 'put' ? change.entry.key : change.key;
     this.#missing?.delete(key);
+    const isReported = this.#reportedDeleted.delete(key);
     if (change.kind !== 'put') {
-      this.#known.delete(key);
-      return [change];
+      this.#revisions.delete(key);
+      return isReported ? [] : [change];
     }
     const { revision } = change.entry;
-    if ((this.#known.get(key) ?? 0) >= revision) return [];
-    this.#known.set(key, revision);
+    if ((this.#revisions.get(key) ?? 0) >= revision) return [];
+    this.#revisions.set(key, revision);
     return [change];
   }
 }
 
-function toPut(head: Head, value: Uint8Array | undefined): KvChange {
-  return { kind: 'put', entry: readEntry(head, value) };
+function decodePut(header: Header, value: Uint8Array | undefined): KvChange {
+  return { kind: 'put', entry: decodeEntry(header, value) };
 }

@@ -1,4 +1,4 @@
-/** Who may come in: tokens, compared in constant time, each for anyone or for one agent only. */
+/** Authorization: access tokens, and the agent that a client may act for. */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BusbarError, checkText, invalid } from '@busbar/api/transport';
@@ -6,29 +6,29 @@ import { BusbarError, checkText, invalid } from '@busbar/api/transport';
 /** One token. */
 export interface AccessToken {
   readonly token: string;
-  /** The only agent that whoever has it may speak for. Default: any. */
-  readonly agent?: string;
+  /** The only agent that a client with this token may act for. Default: any. */
+  readonly agent?: string | undefined;
 }
 
 const MIN_LENGTH = 16;
 
-/** The tokens of a hub; without any, everybody who can connect is let in. */
-export class Tokens {
+/** The tokens of a hub. A hub without tokens accepts every client that can connect. */
+export class AccessTokens {
   readonly #known: readonly { readonly digest: Buffer; readonly agent: string | undefined }[];
 
   constructor(tokens: readonly AccessToken[]) {
     this.#known = tokens.map(({ token, agent }) => {
       checkText(token, 'token', 512);
       checkText(agent, 'agent', 255);
-      if (token.length < MIN_LENGTH) throw invalid('a token is too short', `Use ${MIN_LENGTH} characters or more.`);
+      if (token.length < MIN_LENGTH) throw invalid('a token is too short', `Use ${MIN_LENGTH} or more characters.`);
       return { digest: digest(token), agent };
     });
   }
 
-  /** Whether a token lets anybody in. */
-  admits(token: string | undefined): boolean {
+  /** Whether `token` is valid for some agent. */
+  authorizes(token: string | undefined): boolean {
     try {
-      this.admit(token, undefined);
+      this.authorize(token, undefined);
       return true;
     } catch {
       return false;
@@ -36,25 +36,21 @@ export class Tokens {
   }
 
   /**
-   * The agent whom a client may speak for, undefined for any. `expected` is a token of the link's own. Throws
-   * PERMISSION_DENIED where it is not let in.
+   * Returns the agent that a client may act for; undefined for any. `expected` is a further valid token, for any agent.
+   * Throws PERMISSION_DENIED for an unknown token, or a token of another agent.
    */
-  admit(token: string | undefined, agent: string | undefined, expected?: string): string | undefined {
+  authorize(token: string | undefined, agent: string | undefined, expected?: string): string | undefined {
     const known =
       expected === undefined ? this.#known : [...this.#known, { digest: digest(expected), agent: undefined }];
     if (known.length === 0) return agent;
     const given = digest(token ?? '');
-    // All are compared, so that the time says nothing of which it was.
-    const found = known.filter((each) => timingSafeEqual(each.digest, given));
-    const [match] = found;
+    // Compares all tokens, so that the time does not reveal which one matched.
+    const [match] = known.filter((each) => timingSafeEqual(each.digest, given));
     if (token === undefined || match === undefined) {
-      throw new BusbarError(
-        'PERMISSION_DENIED',
-        token === undefined ? 'the hub wants a token' : 'the hub does not know this token',
-        {
-          hint: 'Use the token of the file beside the socket, or that of --token-file.',
-        },
-      );
+      const problem = token === undefined ? 'the hub requires a token' : 'the hub does not know this token';
+      throw new BusbarError('PERMISSION_DENIED', problem, {
+        hint: 'Use the token from the file beside the socket, or one from the --token-file of the hub.',
+      });
     }
     if (agent === undefined || match.agent === undefined || match.agent === agent) return match.agent ?? agent;
     throw new BusbarError('PERMISSION_DENIED', 'this token belongs to another agent', {
@@ -63,7 +59,17 @@ export class Tokens {
   }
 }
 
-/** Digests have one length, whatever a peer sends. */
+/** Sets a missing `from` to the client's agent. Throws PERMISSION_DENIED if `from` is another agent. */
+export function authorizeSender(message: { from?: unknown }, agent: string | undefined): void {
+  if (agent === undefined) return;
+  message.from ??= agent;
+  if (message.from === agent) return;
+  throw new BusbarError('PERMISSION_DENIED', `this client is ${agent} and cannot send as another agent`, {
+    hint: 'Connect with the token of the other agent.',
+  });
+}
+
+/** Digests of all tokens have the same length, which timingSafeEqual needs. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

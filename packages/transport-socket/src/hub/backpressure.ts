@@ -1,20 +1,20 @@
-/** Reads a client no faster than what it asks for is done, and than it takes what it is told. */
+/** Backpressure: pauses reading while too many of a client's requests are in progress or its output is unread. */
 
 import type { Connection } from '../links/link.ts';
 import { MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
 
-/** More than that may not be under way. */
-const MAX_TAKEN_BYTES = MAX_BUFFERED_BYTES;
-/** More than that may not wait for the client. */
-const MAX_UNTAKEN_BYTES = 1_048_576;
-/** A client that stays over a bound for so long is let go. */
+/** Limit of the requests in progress. */
+const MAX_INFLIGHT_BYTES = MAX_BUFFERED_BYTES;
+/** Limit of the unread output. */
+const MAX_UNREAD_BYTES = 1_048_576;
+/** A client whose output stays unread for this long is disconnected. */
 const STUCK_MS = 30_000;
 
 /** Pauses and resumes one connection. */
-export class Throttle {
+export class Backpressure {
   readonly #connection: Connection;
   readonly #onStuck: (reason: string) => void;
-  #takenBytes = 0;
+  #inflightBytes = 0;
   #isPaused = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
@@ -24,44 +24,44 @@ export class Throttle {
     this.#onStuck = onStuck;
   }
 
-  /** So many bytes of requests more are under way; less, where it is negative. */
-  took(bytes: number): void {
-    this.#takenBytes += bytes;
-    this.look();
+  /** Counts requests that begin; `bytes` is negative when they end. */
+  addInflight(bytes: number): void {
+    this.#inflightBytes += bytes;
+    this.update();
   }
 
-  /** Something was told to the client, or was taken by it. */
-  look(): void {
-    const isTooMuch = this.#takenBytes > MAX_TAKEN_BYTES || this.#isFull();
-    if (isTooMuch === this.#isPaused || this.#isOver) return;
-    this.#isPaused = isTooMuch;
+  /** Pauses or resumes reading. Call it after output was written or read. */
+  update(): void {
+    const isOverLimit = this.#inflightBytes > MAX_INFLIGHT_BYTES || this.#isUnread();
+    if (isOverLimit === this.#isPaused || this.#isOver) return;
+    this.#isPaused = isOverLimit;
     clearTimeout(this.#timer);
-    if (isTooMuch) {
+    if (isOverLimit) {
       this.#connection.pause();
       this.#watch();
     } else this.#connection.resume();
   }
 
-  /** Reads nothing any more. */
+  /** Stops reading for good. */
   stopReading(): void {
     this.end();
     this.#connection.pause();
   }
 
-  /** Looks no more. */
+  /** Stops controlling the connection. */
   end(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
   }
 
-  #isFull(): boolean {
-    return this.#connection.buffered > MAX_UNTAKEN_BYTES;
+  #isUnread(): boolean {
+    return this.#connection.buffered > MAX_UNREAD_BYTES;
   }
 
-  /** A store that is slow is not the client's fault. */
+  /** Ignores a slow store: only unread output is the client's fault. */
   #watch(): void {
     this.#timer = setTimeout(() => {
-      if (this.#isFull()) this.#onStuck(`it took nothing for ${STUCK_MS} ms`);
+      if (this.#isUnread()) this.#onStuck(`it read no output for ${STUCK_MS} ms`);
       else this.#watch();
     }, STUCK_MS);
   }

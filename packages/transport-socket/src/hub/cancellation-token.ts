@@ -1,20 +1,20 @@
-/** Whether anybody waits for a request any more. An AbortSignal, made only for those who need one. */
+/** Cancellation of a request. Makes an AbortSignal only for operations that need one. */
 
 import type { BusbarError } from '@busbar/api/transport';
 
-/** The end of somebody's waiting. */
-export class Cancellation {
+/** Reports that the client no longer waits for a request. */
+export class CancellationToken {
   #controller: AbortController | undefined;
   #listener: ((reason: BusbarError) => void) | undefined;
   #reason: BusbarError | undefined;
 
-  /** Why nobody waits; undefined while somebody does. */
+  /** The reason of the cancellation; undefined while the client waits. */
   get reason(): BusbarError | undefined {
     return this.#reason;
   }
 
-  /** Whether anybody would do something about it. */
-  get isHeard(): boolean {
+  /** Whether a cancellation has an effect on the operation. */
+  get isObserved(): boolean {
     return this.#controller !== undefined || this.#listener !== undefined;
   }
 
@@ -23,8 +23,8 @@ export class Cancellation {
     return this.#controller.signal;
   }
 
-  /** Calls `listener` when nobody waits any more, instead of the one before. */
-  onCancel(listener: ((reason: BusbarError) => void) | undefined): void {
+  /** Sets the listener, in place of the previous one. */
+  onCancel(listener: (reason: BusbarError) => void): void {
     this.#listener = listener;
   }
 

@@ -1,43 +1,34 @@
-/** What a client says first, checked, and what the hub answers. */
+/** The handshake: validates hello and makes welcome. */
 
-import { BusbarError, checkInteger, checkText, type Transport } from '@busbar/api/transport';
-import { bad, type Head, MAX_FRAME_BYTES } from '../wire/frame.ts';
-import { HEARTBEAT_MS, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
+import { BusbarError, checkDuration, checkText, type Transport } from '@busbar/api/transport';
+import { protocolError } from '../errors.ts';
+import { type Header, MAX_FRAME_BYTES } from '../wire/frame.ts';
+import { HEARTBEAT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 
-/** Who a client says it is, and what it wants. */
-export interface Introduced {
-  readonly ns: string;
-  readonly agent?: string;
-  readonly token?: string;
-  readonly heartbeatMs: number;
-}
-
-/** Throws for a hello that is none of this version. */
-export function readHello(head: Head): Introduced {
-  const { version, ns = '', agent, token, heartbeatMs = HEARTBEAT_MS } = head;
+/** Validates a hello. Throws UNSUPPORTED for another version, INVALID_ARGUMENT for illegal fields. */
+export function decodeHello(header: Header): Hello & { readonly ns: string } {
+  const { version, ns = '', agent, token, heartbeatMs = HEARTBEAT_MS } = header;
   if (version !== PROTOCOL_VERSION) {
-    throw new BusbarError(
-      'UNSUPPORTED',
-      `the hub speaks version ${PROTOCOL_VERSION} of the protocol, not ${String(version).slice(0, 20)}`,
-      {
-        hint: 'Update the older of the two.',
-      },
-    );
+    const given = String(version).slice(0, 20);
+    throw new BusbarError('UNSUPPORTED', `the hub speaks version ${PROTOCOL_VERSION} of the protocol, not ${given}`, {
+      hint: 'Update the older side.',
+    });
   }
-  if (typeof ns !== 'string') throw bad('ns in hello must be a string');
+  if (typeof ns !== 'string') throw protocolError('ns in hello must be a string');
   checkText(agent, 'agent', 255);
   checkText(token, 'token', 512);
-  checkInteger(heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
+  checkDuration(heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
   return {
+    version,
     ns,
     heartbeatMs: heartbeatMs as number,
-    ...(agent !== undefined && { agent: agent as string }),
-    ...(token !== undefined && { token: token as string }),
+    agent: agent as string | undefined,
+    token: token as string | undefined,
   };
 }
 
-/** What the store can do, and the hub besides. */
-export function toWelcome(hub: string, { capabilities, name }: Transport, maxBodyBytes: number): Head {
+/** The header of welcome. The hub adds `calls` to the features of any store. */
+export function encodeWelcome(hub: string, { capabilities, name }: Transport, maxBodyBytes: number): Header {
   const { calls: _, ...reasons } = capabilities.reasons;
   const welcome: Welcome = {
     version: PROTOCOL_VERSION,

@@ -1,47 +1,47 @@
-/** A hub: lends a store to the clients of its links. */
+/** A hub: gives the clients of its links access to a store. */
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Door, HubLink, Listener } from '../links/link.ts';
-import { type AccessToken, Tokens } from './access-tokens.ts';
-import type { HubStatus } from './operations/operation.ts';
-import { HubSession, type HubShared } from './session.ts';
-import { type OpenStore, Stores } from './store-pool.ts';
+import type { HubLink, Listener } from '../links/link.ts';
+import type { HubStatus } from '../wire/protocol.ts';
+import { type AccessToken, AccessTokens } from './access-tokens.ts';
+import { HubSession, type SharedHub } from './session.ts';
+import { type OpenStore, StorePool } from './store-pool.ts';
 
-/** What a hub is made of. */
+/** Options of {@link serveHub}. */
 export interface HubOptions {
-  /** Opens the store of a namespace; the empty string is the unnamed one, which is opened at once and kept. */
+  /** Opens the store of a namespace. The unnamed namespace, an empty string, is opened at once and stays open. */
   readonly store: OpenStore;
   readonly links: readonly HubLink[];
-  /** Who may come in. Default: everybody who can connect. */
-  readonly tokens?: readonly AccessToken[];
-  /** Ends by itself when it had no client for so long. Default: never. */
-  readonly idleMs?: number;
-  /** Gets one line for each reason to refuse somebody, once, and not for each time. */
-  readonly log?: (line: string) => void;
+  /** Tokens that clients need. Default: every client that can connect is accepted. */
+  readonly tokens?: readonly AccessToken[] | undefined;
+  /** Ends the hub after this time without a client. Default: never. */
+  readonly idleMs?: number | undefined;
+  /** Receives one line for each different reason to refuse a client. */
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 /** A hub that listens. */
 export interface Hub extends AsyncDisposable {
-  /** The URLs that it listens on. */
+  /** The URLs where it listens. */
   readonly addresses: readonly string[];
-  /** Clients that are connected now. */
+  /** Connected clients. */
   readonly clients: number;
-  /** Resolves once it is over, whoever ended it. */
+  /** Resolves when the hub has ended. */
   readonly ended: Promise<void>;
-  /** Says goodbye to the clients, stops listening and closes the store; leases stay. Idempotent. */
+  /** Says goodbye to the clients, stops listening and closes the store. Leases stay with their holders. Idempotent. */
   close(): Promise<void>;
 }
 
-/** How long clients may take what was sent to them before the end. */
+/** How long an ending hub waits until clients have read their responses. */
 const GOODBYE_MS = 2_500;
 const POSITIONS_EVERY_MS = 1_000;
-/** How long a hub that cannot open its store says so. */
-const TELL_MS = 1_000;
+/** How long a hub stays to report that its store cannot be opened. */
+const REPORT_FAILURE_MS = 1_000;
 const MAX_SESSIONS = 10_000;
-const MAX_REASONS = 100;
+const MAX_LOG_LINES = 100;
 
-/** Opens the store and listens. Rejects where either cannot be done, and leaves nothing behind then. */
+/** Opens the store and listens. After a failure it has closed everything again. */
 export async function serveHub(options: HubOptions): Promise<Hub> {
   const hub = new OpenHub(options);
   await hub.open(options.links);
@@ -51,30 +51,30 @@ export async function serveHub(options: HubOptions): Promise<Hub> {
 class OpenHub implements Hub {
   readonly addresses: string[] = [];
   readonly ended: Promise<void>;
-  readonly #shared: HubShared;
-  readonly #stores: Stores;
+  readonly #shared: SharedHub;
+  readonly #stores: StorePool;
   readonly #sessions = new Set<HubSession>();
   readonly #listeners: Listener[] = [];
   readonly #idleMs: number | undefined;
-  readonly #reasons = new Set<string>();
-  readonly #over = Promise.withResolvers<void>();
-  readonly #since = performance.now();
+  readonly #logged = new Set<string>();
+  readonly #end = Promise.withResolvers<void>();
+  readonly #startedAt = performance.now();
   #idleTimer: NodeJS.Timeout | undefined;
-  #positions: NodeJS.Timeout | undefined;
-  #whenEmpty: (() => void) | undefined;
+  #positionsTimer: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
   constructor({ store, tokens = [], idleMs, log = () => undefined }: HubOptions) {
-    this.#stores = new Stores(store);
+    this.#stores = new StorePool(store);
     this.#idleMs = idleMs;
-    this.ended = this.#over.promise;
+    this.ended = this.#end.promise;
     this.#shared = {
       id: randomUUID(),
       control: { status: (name) => this.#status(name), stop: () => setImmediate(() => void this.close()) },
       stores: this.#stores,
-      tokens: new Tokens(tokens),
-      refused: (reason, address) => this.#refused(`${address}: ${reason}`, log),
-      ended: (session) => this.#ended(session),
+      tokens: new AccessTokens(tokens),
+      refused: (reason, address) => this.#logOnce(`${address}: ${reason}`, log),
+      onSessionEnd: (session) => this.#onSessionEnd(session),
     };
   }
 
@@ -83,28 +83,28 @@ class OpenHub implements Hub {
   }
 
   async open(links: readonly HubLink[]): Promise<void> {
-    const { tokens } = this.#shared;
-    const door: Door = {
-      accept: (connection, peer) => this.#accept(new HubSession(this.#shared, connection, peer)),
-      admits: (token) => tokens.admits(token),
-      refused: this.#shared.refused,
-    };
+    const { tokens, refused } = this.#shared;
     try {
       for (const link of links) {
-        this.#listeners.push(await link.listen(door));
+        const listener = await link.listen({
+          accept: (connection, peer) => this.#accept(new HubSession(this.#shared, connection, peer)),
+          authorizes: (token) => tokens.authorizes(token),
+          refused,
+        });
+        this.#listeners.push(listener);
         this.addresses.push(link.address);
       }
-      await this.#stores.lend('');
+      await this.#stores.acquire('');
     } catch (error) {
-      // Who started it in the background learns from the answer to its hello why there is no hub.
-      if (this.#listeners.length > 0 && this.#idleMs !== undefined) await sleep(TELL_MS);
+      // The client that started this hub in the background learns the reason from the response to its hello.
+      if (this.#listeners.length > 0 && this.#idleMs !== undefined) await sleep(REPORT_FAILURE_MS);
       await this.close();
       throw error;
     }
-    this.#positions = setInterval(() => {
-      for (const session of this.#sessions) session.tellPositions();
+    this.#positionsTimer = setInterval(() => {
+      for (const session of this.#sessions) session.sendPositions();
     }, POSITIONS_EVERY_MS);
-    this.#positions.unref();
+    this.#positionsTimer.unref();
     this.#watchIdle();
   }
 
@@ -119,22 +119,21 @@ class OpenHub implements Hub {
 
   async #close(): Promise<void> {
     clearTimeout(this.#idleTimer);
-    clearInterval(this.#positions);
+    clearInterval(this.#positionsTimer);
     for (const session of this.#sessions) void session.goodbye('the hub ends');
-    await this.#empty();
+    await this.#whenEmpty();
     await this.#stores.close();
-    // Last of all: who finds nobody listening may start the next hub, which needs the store.
+    // Last: a client that finds no listener may start the next hub, which needs the store.
     await Promise.all(this.#listeners.map((listener) => listener.close()));
-    this.#over.resolve();
+    this.#end.resolve();
   }
 
-  async #empty(): Promise<void> {
+  async #whenEmpty(): Promise<void> {
     if (this.#sessions.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve;
-      timer = setTimeout(resolve, GOODBYE_MS);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEmpty = resolve;
+    const timer = setTimeout(resolve, GOODBYE_MS);
+    await promise;
     clearTimeout(timer);
   }
 
@@ -146,16 +145,16 @@ class OpenHub implements Hub {
     return session;
   }
 
-  #ended(session: HubSession): void {
+  #onSessionEnd(session: HubSession): void {
     this.#sessions.delete(session);
     if (this.#sessions.size > 0) return;
-    this.#whenEmpty?.();
+    this.#onEmpty?.();
     this.#watchIdle();
   }
 
   #status(store: string): HubStatus {
     const { id: hub } = this.#shared;
-    const upMs = Math.round(performance.now() - this.#since);
+    const upMs = Math.round(performance.now() - this.#startedAt);
     return { hub, pid: process.pid, store, addresses: this.addresses, clients: this.clients, upMs };
   }
 
@@ -164,9 +163,9 @@ class OpenHub implements Hub {
     this.#idleTimer = setTimeout(() => void this.close(), this.#idleMs);
   }
 
-  #refused(line: string, log: (line: string) => void): void {
-    if (this.#reasons.has(line) || this.#reasons.size >= MAX_REASONS) return;
-    this.#reasons.add(line);
+  #logOnce(line: string, log: (line: string) => void): void {
+    if (this.#logged.has(line) || this.#logged.size >= MAX_LOG_LINES) return;
+    this.#logged.add(line);
     log(line);
   }
 }

@@ -1,86 +1,89 @@
-/** One client at the hub, from its hello to the end of its connection. */
+/** One client of a hub, from hello to the end of its connection. */
 
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
 import type { Connection, ConnectionEvents, PeerInfo } from '../links/link.ts';
-import { toErrorHead } from '../wire/error-codec.ts';
-import { bad, FRAME, type Frame, frame, type Head } from '../wire/frame.ts';
-import { HELLO_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
-import type { Tokens } from './access-tokens.ts';
-import { Throttle } from './backpressure.ts';
+import { encodeError } from '../wire/error-codec.ts';
+import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
+import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import { Backpressure } from './backpressure.ts';
 import type { CallRouter } from './calls/call-router.ts';
-import { ServedCalls } from './calls/inflight-served.ts';
-import { Cancellation } from './cancellation-token.ts';
-import { readHello, toWelcome } from './hello.ts';
-import { Cursors } from './operations/cursors.ts';
-import type { Client, HubControl, Reply, Request } from './operations/operation.ts';
+import { ClientServices } from './calls/client-services.ts';
+import { CancellationToken } from './cancellation-token.ts';
+import { decodeHello, encodeWelcome } from './hello.ts';
+import { Cursors, type HubResponse } from './operations/cursors.ts';
+import type { ClientSession, HubControl, HubRequest } from './operations/operation.ts';
 import { findOperation } from './operations/operation-table.ts';
 import type { QueueSizes } from './operations/queue-sizes.ts';
-import type { LentStore, Stores } from './store-pool.ts';
+import type { StorePool, StoreRef } from './store-pool.ts';
 
 /** What the sessions of one hub share. */
-export interface HubShared {
-  /** Differs from one life of a hub to the next. */
+export interface SharedHub {
+  /** An id that a hub gets at each start. */
   readonly id: string;
-  readonly stores: Stores;
-  readonly tokens: Tokens;
+  readonly stores: StorePool;
+  readonly tokens: AccessTokens;
   readonly control: HubControl;
-  /** Tells why somebody was refused. */
+  /** Logs why a client was refused. */
   refused(reason: string, address: string): void;
-  /** A session came to its end. */
-  ended(session: HubSession): void;
+  onSessionEnd(session: HubSession): void;
 }
 
-/** One request under way. */
-interface UnderWay {
+/** One request in progress. */
+interface InflightRequest {
   readonly bytes: number;
-  readonly cancellation: Cancellation;
+  readonly cancellation: CancellationToken;
 }
 
-/** Requests of one client that are under way; 10,000 waiting inboxes are normal. */
-const MAX_UNDER_WAY = 100_000;
-/** How long the end of a hub waits for what is being done. */
-const LEAVE_MS = 1_000;
+/** Limit of one client's requests in progress. 10,000 waiting inboxes are normal. */
+const MAX_INFLIGHT = 100_000;
+/** How long an ending hub waits for requests in progress. */
+const GOODBYE_TIMEOUT_MS = 1_000;
+/** Estimated size of a request without its bodies. */
+const REQUEST_BYTES = 256;
 
-/** One client at the hub. */
-export class HubSession implements ConnectionEvents, Client {
+/** One client of a hub. */
+export class HubSession implements ConnectionEvents, ClientSession {
   readonly cursors: Cursors = new Cursors();
-  readonly served: ServedCalls = new ServedCalls();
-  readonly #hub: HubShared;
+  readonly services: ClientServices = new ClientServices();
+  readonly #hub: SharedHub;
   readonly #connection: Connection;
   readonly #peer: PeerInfo;
-  readonly #underWay = new Map<number, UnderWay>();
+  readonly #backpressure: Backpressure;
+  readonly #inflight = new Map<number, InflightRequest>();
   readonly #helloTimer: NodeJS.Timeout;
-  #lent: LentStore | undefined;
+  #store: StoreRef | undefined;
   #heartbeat: Heartbeat | undefined;
-  #saidHello = false;
-  readonly #throttle: Throttle;
+  #hasHello = false;
   agent: string | undefined;
   isGone = false;
-  #isLeaving = false;
-  #whenAnswered: (() => void) | undefined;
+  #isEnding = false;
+  #onIdle: (() => void) | undefined;
 
-  constructor(hub: HubShared, connection: Connection, peer: PeerInfo) {
+  constructor(hub: SharedHub, connection: Connection, peer: PeerInfo) {
     this.#hub = hub;
     this.#connection = connection;
     this.#peer = peer;
-    this.#throttle = new Throttle(connection, (reason) => {
+    this.#backpressure = new Backpressure(connection, (reason) => {
       hub.refused(reason, peer.address);
       connection.destroy();
     });
-    this.#helloTimer = setTimeout(() => this.#refuse(bad(`no hello within ${HELLO_MS} ms`)), HELLO_MS);
+    const noHello = protocolError(`no hello within ${HELLO_TIMEOUT_MS} ms`);
+    this.#helloTimer = setTimeout(() => this.#refuse(noHello), HELLO_TIMEOUT_MS);
   }
 
   get store(): Transport {
-    return this.#lentStore().transport;
+    return this.#storeRef().transport;
   }
 
   get router(): CallRouter {
-    return this.#lentStore().router;
+    return this.#storeRef().router;
   }
 
   get sizes(): QueueSizes {
-    return this.#lentStore().sizes;
+    return this.#storeRef().sizes;
   }
 
   get hub(): HubControl {
@@ -92,169 +95,169 @@ export class HubSession implements ConnectionEvents, Client {
   }
 
   onFrames(frames: readonly Frame[]): void {
-    this.#heartbeat?.heard();
+    this.#heartbeat?.received();
     try {
-      for (const each of frames) this.#take(each);
+      for (const each of frames) this.#receive(each);
     } catch (error) {
       this.#refuse(toBusbarError(error));
     }
   }
 
   onDrain(): void {
-    this.#throttle.look();
+    this.#backpressure.update();
   }
 
   onClose(error: BusbarError | undefined): void {
     if (this.isGone) return;
     this.isGone = true;
     clearTimeout(this.#helloTimer);
-    this.#throttle.end();
+    this.#backpressure.end();
     this.#heartbeat?.stop();
     if (error?.code === 'INVALID_ARGUMENT') this.#hub.refused(error.message, this.#peer.address);
-    this.#cancelAll(new BusbarError('ABORTED', 'the client has gone'));
+    this.#cancelAll(new BusbarError('ABORTED', 'the client has disconnected'));
     this.cursors.closeAll();
-    this.served.close();
-    this.#lent?.giveBack();
-    this.#hub.ended(this);
+    this.services.close();
+    this.#store?.release();
+    this.#hub.onSessionEnd(this);
   }
 
-  send(type: keyof typeof FRAME, id: number, head?: Head, bodies?: readonly Uint8Array[]): boolean {
+  send(type: keyof typeof FRAME, id: number, header?: Header, bodies?: readonly Uint8Array[]): boolean {
     if (this.isGone) return false;
     const { buffered } = this.#connection;
     if (buffered > MAX_BUFFERED_BYTES) {
-      this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes wait for it`));
+      this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes are unread`));
       return false;
     }
-    this.#connection.send(frame(FRAME[type], id, head, bodies));
-    this.#throttle.look();
+    this.#connection.send(frame(FRAME[type], id, header, bodies));
+    this.#backpressure.update();
     return true;
   }
 
-  /** Tells clients that wait how far their subscriptions came over what does not match. */
-  tellPositions(): void {
-    for (const [id, position] of this.cursors.moved()) this.send('part', id, { position });
+  /** Reports the positions of waiting subscriptions that skipped events which do not match. */
+  sendPositions(): void {
+    for (const [id, position] of this.cursors.takeMoved()) this.send('item', id, { position });
   }
 
-  /** Ends the connection in order: what is being done is answered first, what waits is left to the next hub. */
+  /** Ends the connection in order: responds to requests in progress and leaves waits to the next hub. */
   async goodbye(reason: string): Promise<void> {
-    this.#isLeaving = true;
-    this.#throttle.stopReading();
-    this.#cancelAll(aborted());
-    await this.#answered();
+    this.#isEnding = true;
+    this.#backpressure.stopReading();
+    this.#cancelAll(cancelled());
+    await this.#whenIdle();
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
     this.#connection.close();
   }
 
   #cancelAll(reason: BusbarError): void {
-    for (const { cancellation } of this.#underWay.values()) cancellation.cancel(reason);
+    for (const { cancellation } of this.#inflight.values()) cancellation.cancel(reason);
   }
 
-  async #answered(): Promise<void> {
-    if (this.#underWay.size === 0) return;
+  async #whenIdle(): Promise<void> {
+    if (this.#inflight.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#whenAnswered = resolve;
-    const timer = setTimeout(resolve, LEAVE_MS);
+    this.#onIdle = resolve;
+    const timer = setTimeout(resolve, GOODBYE_TIMEOUT_MS);
     await promise;
     clearTimeout(timer);
   }
 
-  #lentStore(): LentStore {
-    if (this.#lent === undefined) throw bad('a request before the welcome');
-    return this.#lent;
+  #storeRef(): StoreRef {
+    if (this.#store === undefined) throw protocolError('a request before the welcome');
+    return this.#store;
   }
 
-  #take(each: Frame): void {
-    if (each.type === FRAME.hello) void this.#hello(each.head);
+  #receive(each: Frame): void {
+    if (each.type === FRAME.hello) void this.#onHello(each.header);
     else if (each.type === FRAME.ping) this.#connection.send(frame(FRAME.pong));
     else if (each.type === FRAME.goaway) this.#connection.close();
     else if (each.type === FRAME.pong) return;
-    else if (this.#lent === undefined) throw bad('a frame before the welcome');
-    else if (each.type === FRAME.request) this.#request(each);
-    else if (each.type === FRAME.cancel) this.#underWay.get(each.id)?.cancellation.cancel(aborted());
-    else if (each.type === FRAME.credit) this.router.credited(this, each);
-    else if (each.type === FRAME.part || each.type === FRAME.answer || each.type === FRAME.error)
-      this.served.heard(each);
-    else throw bad(`a client does not send frames of type ${each.type}`);
+    else if (this.#store === undefined) throw protocolError('a frame before the welcome');
+    else if (each.type === FRAME.request) this.#onRequest(each);
+    else if (each.type === FRAME.cancel) this.#inflight.get(each.id)?.cancellation.cancel(cancelled());
+    else if (each.type === FRAME.credit) this.router.addCredit(this, each);
+    else if (each.type === FRAME.item || each.type === FRAME.response || each.type === FRAME.error)
+      this.services.onFrame(each);
+    else throw protocolError(`a client does not send frames of type ${each.type}`);
   }
 
-  async #hello(head: Head): Promise<void> {
-    if (this.#saidHello) return this.#refuse(bad('a second hello'));
-    this.#saidHello = true;
+  async #onHello(header: Header): Promise<void> {
+    if (this.#hasHello) return this.#refuse(protocolError('a second hello'));
+    this.#hasHello = true;
     try {
-      const { ns, agent, token, heartbeatMs } = readHello(head);
-      this.agent = this.#hub.tokens.admit(this.#peer.token ?? token, agent, this.#peer.expects);
-      const lent = await this.#hub.stores.lend(ns);
-      if (this.isGone) return lent.giveBack();
-      this.#lent = lent;
+      const { ns, agent, token, heartbeatMs } = decodeHello(header);
+      this.agent = this.#hub.tokens.authorize(this.#peer.token ?? token, agent, this.#peer.expects);
+      const store = await this.#hub.stores.acquire(ns);
+      if (this.isGone) return store.release();
+      this.#store = store;
       clearTimeout(this.#helloTimer);
-      this.#connection.send(frame(FRAME.welcome, 0, toWelcome(this.#hub.id, this.store, this.maxBodyBytes)));
+      this.#connection.send(frame(FRAME.welcome, 0, encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes)));
       this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
         this.#hub.refused('it went silent', this.#peer.address),
       );
     } catch (error) {
       const failure = toBusbarError(error);
-      this.#connection.send(frame(FRAME.error, 0, toErrorHead(failure)));
+      this.#connection.send(frame(FRAME.error, 0, encodeError(failure)));
       this.#refuse(failure);
     }
   }
 
-  #request({ id, head, bodies }: Frame): void {
-    if (this.#underWay.has(id)) throw bad(`two requests under the id ${id}`);
-    if (this.#underWay.size >= MAX_UNDER_WAY) {
-      this.#fail(id, tooMany());
+  #onRequest({ id, header, bodies }: Frame): void {
+    if (this.#inflight.has(id)) throw protocolError(`two requests under the id ${id}`);
+    if (this.#inflight.size >= MAX_INFLIGHT) {
+      this.#sendError(id, tooManyRequests());
       return;
     }
-    const cancellation = new Cancellation();
-    const underWay = { bytes: bytesOf(bodies), cancellation };
-    this.#underWay.set(id, underWay);
-    this.#throttle.took(underWay.bytes);
-    this.#start({ id, head, bodies, cancellation, client: this }).then(
-      (reply) => {
-        if (!this.send('answer', id, reply.head, reply.bodies)) reply.undo?.();
-        this.#over(id, underWay);
+    const cancellation = new CancellationToken();
+    const inflight = { bytes: sizeOf(bodies), cancellation };
+    this.#inflight.set(id, inflight);
+    this.#backpressure.addInflight(inflight.bytes);
+    this.#run({ id, header, bodies, cancellation, client: this }).then(
+      (response) => {
+        if (!this.send('response', id, response.header, response.bodies)) response.undo?.();
+        this.#finish(id, inflight);
       },
       (error: unknown) => {
-        const isLeftToNext = this.#isLeaving && cancellation.isHeard;
-        if (!isLeftToNext) this.#fail(id, toBusbarError(error));
-        this.#over(id, underWay);
+        const isLeftToNextHub = this.#isEnding && cancellation.isObserved;
+        if (!isLeftToNextHub) this.#sendError(id, toBusbarError(error));
+        this.#finish(id, inflight);
       },
     );
   }
 
-  async #start(request: Request): Promise<Reply> {
-    return findOperation(request.head['op'])(request);
+  async #run(request: HubRequest): Promise<HubResponse> {
+    return findOperation(request.header['op'])(request);
   }
 
-  #over(id: number, { bytes }: UnderWay): void {
-    this.#underWay.delete(id);
-    this.#throttle.took(-bytes);
-    if (this.#underWay.size === 0) this.#whenAnswered?.();
+  #finish(id: number, { bytes }: InflightRequest): void {
+    this.#inflight.delete(id);
+    this.#backpressure.addInflight(-bytes);
+    if (this.#inflight.size === 0) this.#onIdle?.();
   }
 
-  #fail(id: number, error: BusbarError): void {
-    this.send('error', id, toErrorHead(error));
+  #sendError(id: number, error: BusbarError): void {
+    this.send('error', id, encodeError(error));
   }
 
   #refuse(error: BusbarError): void {
     if (this.isGone) return;
     this.#hub.refused(error.message, this.#peer.address);
-    this.#connection.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
+    this.#connection.send(goaway(error));
     this.#connection.close();
   }
 }
 
-function bytesOf(bodies: readonly Uint8Array[]): number {
-  let bytes = 256;
+function sizeOf(bodies: readonly Uint8Array[]): number {
+  let bytes = REQUEST_BYTES;
   for (const { byteLength } of bodies) bytes += byteLength;
   return bytes;
 }
 
-function aborted(): BusbarError {
-  return new BusbarError('ABORTED', 'the client waits no more');
+function cancelled(): BusbarError {
+  return new BusbarError('ABORTED', 'the client no longer waits');
 }
 
-function tooMany(): BusbarError {
-  return new BusbarError('BACKPRESSURE', `${MAX_UNDER_WAY} requests of this client are under way`, {
-    hint: 'Await some.',
+function tooManyRequests(): BusbarError {
+  return new BusbarError('BACKPRESSURE', `this client has ${MAX_INFLIGHT} requests in progress`, {
+    hint: 'Await some of them first.',
   });
 }

@@ -1,22 +1,22 @@
-/** The stores that a hub lends, one for each namespace, opened when first asked for. */
+/** The stores of a hub, one for each namespace. They open on first use. */
 
 import { BusbarError, invalid, quote, type Transport } from '@busbar/api/transport';
 import { CallRouter } from './calls/call-router.ts';
 import { QueueSizes } from './operations/queue-sizes.ts';
 
-/** Opens the store of a namespace; the empty one is the unnamed. */
+/** Opens the store of a namespace; the empty string is the unnamed namespace. */
 export type OpenStore = (ns: string) => Promise<Transport>;
 
-/** A namespace while a client uses it. */
-export interface LentStore {
+/** A store while a client uses it, with the state that the clients of its namespace share. */
+export interface StoreRef {
   readonly transport: Transport;
   readonly router: CallRouter;
   readonly sizes: QueueSizes;
-  /** The client has gone. */
-  giveBack(): void;
+  /** Ends the client's use. */
+  release(): void;
 }
 
-interface Opened {
+interface PooledStore {
   readonly transport: Promise<Transport>;
   readonly router: CallRouter;
   readonly sizes: QueueSizes;
@@ -25,72 +25,77 @@ interface Opened {
 }
 
 const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{0,64}$/;
-/** A client that has lost its connection finds its store open. */
+/** How long an unused store stays open, for clients that reconnect. */
 const KEEP_MS = 5_000;
 const MAX_OPEN = 1_000;
 
-/** The stores that a hub lends. */
-export class Stores {
+/** The stores of a hub. */
+export class StorePool {
   readonly #open: OpenStore;
-  readonly #opened = new Map<string, Opened>();
+  readonly #stores = new Map<string, PooledStore>();
 
   constructor(open: OpenStore) {
     this.#open = open;
   }
 
-  /** The store of `ns`, open until it is given back. */
-  async lend(ns: string): Promise<LentStore> {
+  /** The store of `ns`, which stays open until it is released. */
+  async acquire(ns: string): Promise<StoreRef> {
     if (!NAMESPACE.test(ns)) {
       throw invalid(`ns is illegal: ${quote(ns)}`, 'Use up to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
     }
-    if (this.#opened.size >= MAX_OPEN && !this.#opened.has(ns)) {
+    if (this.#stores.size >= MAX_OPEN && !this.#stores.has(ns)) {
       throw new BusbarError('BACKPRESSURE', `${MAX_OPEN} namespaces are in use`, {
-        hint: 'Use fewer, or another hub.',
+        hint: 'Use fewer namespaces, or another hub.',
       });
     }
-    const opened = this.#opened.get(ns) ?? this.#begin(ns);
-    clearTimeout(opened.timer);
-    opened.users += 1;
+    const store = this.#stores.get(ns) ?? this.#begin(ns);
+    clearTimeout(store.timer);
+    store.users += 1;
     try {
-      const { router, sizes } = opened;
-      return { transport: await opened.transport, router, sizes, giveBack: () => this.#giveBack(ns, opened) };
+      const { router, sizes } = store;
+      return { transport: await store.transport, router, sizes, release: () => this.#release(ns, store) };
     } catch (error) {
-      if (this.#opened.get(ns) === opened) this.#opened.delete(ns);
+      if (this.#stores.get(ns) === store) this.#stores.delete(ns);
       throw error;
     }
   }
 
-  /** Closes all of them; leases stay with those who hold them. */
+  /** Closes all stores. Leases stay with their holders. */
   async close(): Promise<void> {
-    const all = [...this.#opened.values()];
-    this.#opened.clear();
-    await Promise.all(all.map(close));
+    const stores = [...this.#stores.values()];
+    this.#stores.clear();
+    await Promise.all(stores.map(close));
   }
 
-  #begin(ns: string): Opened {
-    const opened: Opened = { transport: this.#open(ns), router: new CallRouter(), sizes: new QueueSizes(), users: 0 };
-    opened.transport.catch(() => undefined);
-    this.#opened.set(ns, opened);
-    return opened;
+  #begin(ns: string): PooledStore {
+    const store: PooledStore = {
+      transport: this.#open(ns),
+      router: new CallRouter(),
+      sizes: new QueueSizes(),
+      users: 0,
+    };
+    store.transport.catch(() => undefined);
+    this.#stores.set(ns, store);
+    return store;
   }
 
-  /** The unnamed one stays: a store in memory lives no longer than its last client. */
-  #giveBack(ns: string, opened: Opened): void {
-    opened.users -= 1;
-    if (opened.users > 0 || ns === '') return;
-    opened.timer = setTimeout(() => {
-      this.#opened.delete(ns);
-      void close(opened);
+  /** Keeps the unnamed namespace open: a store in memory would lose its messages. */
+  #release(ns: string, store: PooledStore): void {
+    store.users -= 1;
+    if (store.users > 0 || ns === '') return;
+    store.timer = setTimeout(() => {
+      this.#stores.delete(ns);
+      void close(store);
     }, KEEP_MS);
-    opened.timer.unref();
+    store.timer.unref();
   }
 }
 
-async function close({ transport, timer }: Opened): Promise<void> {
+async function close({ transport, timer }: PooledStore): Promise<void> {
   clearTimeout(timer);
   try {
     await (await transport).close({ leases: 'keep' });
   } catch {
-    // One that could not be opened need not be closed.
+    // A store that failed to open needs no close.
   }
 }

@@ -1,39 +1,47 @@
-/** How a client reaches a hub, and starts the one that belongs to its place. */
+/** What the URL of a hub means for a client and for the hub itself. */
 
-import type { Probe } from '../local/hub-lock.ts';
-import { type LinkOptions, type LinkSettings, toLinkSettings } from '../options.ts';
-import type { ClientLink } from './link.ts';
-import type { HubWishes } from './url.ts';
+import type { ListeningProbe } from '../local/listen-at-path.ts';
+import { OPTIONS, type UrlOptions, type UrlSettings } from '../options.ts';
+import type { ClientLink, HubLink } from './link.ts';
 
-/** How to reach a hub. */
-export interface ClientPlan {
+/** How a client connects to a hub. */
+export interface ConnectConfig {
   readonly link: ClientLink;
-  readonly settings: LinkSettings;
-  /** The hub of this place, where its first client can start it. */
-  readonly own?: OwnHub;
+  readonly settings: UrlSettings;
+  /** The hub of a path, which its first client may start. */
+  readonly localHub?: LocalHub | undefined;
 }
 
-/** A hub that belongs to a place in the file system. */
-export interface OwnHub {
+/** The hub of a path on this machine. */
+export interface LocalHub {
   readonly path: string;
-  /** The URL it listens at. */
+  /** The URL where it listens. */
   readonly listen: string;
   /** The URL of its store. */
   readonly store: string;
   readonly idleMs: number;
-  readonly isListening: Probe;
+  readonly isListening: ListeningProbe;
 }
 
-const IDLE_MS = 30_000;
+/** One kind of link. Both functions throw INVALID_ARGUMENT for an illegal URL. */
+export interface LinkScheme {
+  connect(url: string): ConnectConfig;
+  listen(url: string): HubLink;
+}
 
-/** The plan for the hub that belongs to `path`. */
-export function ownPlan(
-  { store, idleMs = IDLE_MS, ...options }: LinkOptions & HubWishes,
+/** The configuration of a client whose hub belongs to `path`. */
+export function pathConfig(
+  options: UrlOptions,
   link: ClientLink,
-  place: { readonly path: string; readonly scheme: string; readonly isListening: Probe },
-): ClientPlan {
-  const { path, scheme, isListening } = place;
+  {
+    path,
+    prefix,
+    isListening,
+  }: { readonly path: string; readonly prefix: string; readonly isListening: ListeningProbe },
+): ConnectConfig {
+  const settings = OPTIONS.complete(options);
   const encoded = path.replaceAll(/[%?#]/g, encodeURIComponent);
-  const own = { path, listen: `${scheme}${encoded}`, store: store ?? `sqlite:${encoded}.db`, idleMs, isListening };
-  return { link, settings: toLinkSettings(options), own };
+  const store = settings.store ?? `sqlite:${encoded}.db`;
+  const localHub = { path, listen: `${prefix}${encoded}`, store, idleMs: settings.idleMs, isListening };
+  return { link, settings, localHub };
 }

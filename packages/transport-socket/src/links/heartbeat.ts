@@ -1,42 +1,42 @@
-/** Notices a peer that went silent: a half-open connection shows no other sign. */
+/** Detects a silent peer. A half-open connection shows no other sign. */
 
 import { FRAME, frame } from '../wire/frame.ts';
 import { SILENT_BEATS } from '../wire/protocol.ts';
 import type { Connection } from './link.ts';
 
-/** Pings after one beat of silence; destroys the connection after {@link SILENT_BEATS}. */
+/** Sends a ping after one silent interval; destroys the connection after {@link SILENT_BEATS}. */
 export class Heartbeat {
   readonly #connection: Connection;
   readonly #timer: NodeJS.Timeout;
   readonly #onSilent: () => void;
-  #heardSinceBeat = true;
-  #silent = 0;
+  #hasReceived = true;
+  #silentBeats = 0;
 
-  constructor(beatMs: number, connection: Connection, onSilent: () => void = () => undefined) {
+  constructor(intervalMs: number, connection: Connection, onSilent: () => void = () => undefined) {
     this.#connection = connection;
     this.#onSilent = onSilent;
-    // What came while this process stood still is read first: only then is the peer judged.
-    this.#timer = setInterval(() => setImmediate(() => this.#beat()), beatMs);
+    // After a pause of this process, setImmediate lets it read what arrived meanwhile before it judges the peer.
+    this.#timer = setInterval(() => setImmediate(() => this.#beat()), intervalMs);
     this.#timer.unref();
   }
 
-  /** Something came. */
-  heard(): void {
-    this.#heardSinceBeat = true;
+  /** Records that the peer sent something. */
+  received(): void {
+    this.#hasReceived = true;
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#silent = Number.NEGATIVE_INFINITY;
+    this.#silentBeats = Number.NEGATIVE_INFINITY;
   }
 
   #beat(): void {
-    this.#silent = this.#heardSinceBeat ? 0 : this.#silent + 1;
-    this.#heardSinceBeat = false;
-    if (this.#silent >= SILENT_BEATS) {
+    this.#silentBeats = this.#hasReceived ? 0 : this.#silentBeats + 1;
+    this.#hasReceived = false;
+    if (this.#silentBeats >= SILENT_BEATS) {
       this.stop();
       this.#onSilent();
       this.#connection.destroy();
-    } else if (this.#silent > 0) this.#connection.send(frame(FRAME.ping));
+    } else if (this.#silentBeats > 0) this.#connection.send(frame(FRAME.ping));
   }
 }

@@ -1,83 +1,83 @@
-/** What a link is: a way to carry frames between a hub and its clients. Unix sockets, WebSocket and ZeroMQ are one each. */
+/** A link carries frames between a hub and its clients. Unix sockets, WebSocket and ZeroMQ are one link each. */
 
 import type { BusbarError } from '@busbar/api/transport';
 import type { Frame } from '../wire/frame.ts';
 
 /**
- * One connection: frames both ways, in order, until it is closed. What was sent may be lost when it breaks, but never in
- * the middle: what arrives is a beginning of what was sent.
+ * One connection: ordered frames in both directions until it closes. A broken connection loses only the end of what was
+ * sent, never a part in the middle.
  */
 export interface Connection {
-  /** Sends a frame. Those of one turn of the event loop leave together. After the end nothing happens. */
+  /** Sends a frame. Frames of one turn of the event loop leave together. Does nothing after the end. */
   send(frame: Frame): void;
-  /** Bytes that were sent and wait in this process for the peer to take them. */
+  /** Bytes in this process that the peer has not taken yet. */
   readonly buffered: number;
-  /** Takes nothing from the peer until {@link Connection.resume}. A link that cannot do that for one peer does nothing. */
+  /** Reads nothing from the peer until {@link Connection.resume}. */
   pause(): void;
   resume(): void;
-  /** Ends it once what was sent has left, within a second. */
+  /** Closes when all sent frames have left, after one second at the latest. */
   close(): void;
-  /** Ends it at once. */
+  /** Closes at once. */
   destroy(): void;
 }
 
-/** Who is told of a connection. Called one at a time, never before the connection was handed over. */
+/** Events of a connection. They are called one at a time, after the connection was handed over. */
 export interface ConnectionEvents {
-  /** Frames came, all of one turn together. */
+  /** Frames arrived; all frames of one turn come together. */
   onFrames(frames: readonly Frame[]): void;
-  /** It is over: `error` says what broke it, undefined after an orderly end by either side. Called once, and last. */
+  /** The connection is closed. `error` is undefined after an orderly end by either side. Called once, as the last event. */
   onClose(error: BusbarError | undefined): void;
-  /** All that was buffered has left. */
+  /** The buffer is empty. */
   onDrain?(): void;
 }
 
 /** The client's side of a link. */
 export interface ClientLink {
-  /** Such as `unix`: the name of the transport. */
+  /** The name of the transport, such as `unix`. */
   readonly name: string;
-  /** Where the hub is, for people; no secrets. */
+  /** The hub's address for messages and logs; it contains no secrets. */
   readonly address: string;
   /** How far apart hub and clients may be. */
   readonly reach: 'host' | 'network';
-  /** What to say in hello to be let in; asked for once the connection is there. */
+  /** The token for hello. Called when the connection exists, since a new hub may have a new token. */
   token(): Promise<string | undefined>;
   /**
-   * Connects. Rejects with UNAVAILABLE where no hub listens (it is tried again), with another code where trying again
-   * cannot help. `signal` ends the attempt.
+   * Connects; `signal` ends the attempt. Rejects with UNAVAILABLE if no hub listens (the caller retries), and with another
+   * code if retrying cannot help.
    */
   connect(events: ConnectionEvents, signal: AbortSignal): Promise<Connection>;
 }
 
 /** The hub's side of a link. */
 export interface HubLink {
-  /** The URL clients connect to; no secrets. */
+  /** The URL for clients; it contains no secrets. */
   readonly address: string;
-  /** Listens for `door`. Rejects where it cannot. */
-  listen(door: Door): Promise<Listener>;
+  /** Starts listening and gives connections to `acceptor`. */
+  listen(acceptor: ConnectionAcceptor): Promise<Listener>;
 }
 
-/** What a hub does with who comes. */
-export interface Door {
-  /** Takes a new connection; says who hears of it. */
+/** Takes the connections of a hub's links. */
+export interface ConnectionAcceptor {
+  /** Takes a new connection and returns the receiver of its events. */
   accept(connection: Connection, peer: PeerInfo): ConnectionEvents;
-  /** Whether a token lets somebody in: for links that can refuse before there is a connection. Constant in time. */
-  admits(token: string | undefined): boolean;
-  /** Logs why somebody was refused before there was a connection. */
+  /** Whether a token is valid, for links that authorize before they connect. Runs in constant time. */
+  authorizes(token: string | undefined): boolean;
+  /** Logs why a link refused a peer before it connected. */
   refused(reason: string, address: string): void;
 }
 
-/** What a link knows of who connected. */
+/** What a link knows about a peer. */
 export interface PeerInfo {
-  /** For the log: an address without secrets, such as `unix` or `127.0.0.1:51000`. */
+  /** An address for the log, without secrets, such as `unix` or `127.0.0.1:51000`. */
   readonly address: string;
-  /** The token that was given while connecting (in the upgrade of a WebSocket), where the link has one; else hello has it. */
-  readonly token?: string;
-  /** The token that a link of this machine wants beside those of the hub: it opens the door to any agent. */
-  readonly expects?: string;
+  /** The token of the WebSocket upgrade. Other links send the token in hello. */
+  readonly token?: string | undefined;
+  /** The token of a link of this machine. It is valid beside the hub's tokens, for any agent. */
+  readonly expects?: string | undefined;
 }
 
 /** A link that listens. */
 export interface Listener {
-  /** Takes no new connections, and removes what it left in the file system. Open connections stay. */
+  /** Stops accepting and removes the link's files. Open connections stay. */
   close(): Promise<void>;
 }

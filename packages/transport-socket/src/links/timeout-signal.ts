@@ -1,7 +1,7 @@
-/** A signal that fires after a time or with another one; unlike AbortSignal.timeout it leaves no timer behind. */
+/** An abort signal with a timeout. Unlike AbortSignal.timeout it leaves no timer behind. */
 
-/** A signal with a bound, until it is disposed of. */
-export class TimeBound implements Disposable {
+/** Fires after a time or with a parent signal, until it is disposed. */
+export class TimeoutSignal implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #parent: AbortSignal | undefined;

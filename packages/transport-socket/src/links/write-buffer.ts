@@ -1,35 +1,38 @@
-/** Frames of one turn of the event loop, until they leave together. */
+/** Collects the frames of one turn of the event loop, so that they leave together. */
 
 import type { Frame } from '../wire/frame.ts';
 
-/** About what a frame has beside its bodies. */
-const HEAD_BYTES = 128;
+/** Estimated size of a frame without its bodies. */
+const HEADER_BYTES = 128;
 
-/** Gathers frames and has them flushed once. */
-export class Outbox {
+/** Collects frames and schedules one flush for them. */
+export class WriteBuffer {
   readonly #flush: () => void;
+  readonly #maxFrames: number;
   #frames: Frame[] = [];
   #bytes = 0;
 
-  /** `flush` shall {@link Outbox.take} them. */
-  constructor(flush: () => void) {
+  /** `flush` must {@link WriteBuffer.take} the frames. It is called early when `maxFrames` are collected. */
+  constructor(flush: () => void, maxFrames: number = Number.POSITIVE_INFINITY) {
     this.#flush = flush;
+    this.#maxFrames = maxFrames;
   }
 
-  /** About how much waits. */
+  /** Estimated size of the collected frames. */
   get bytes(): number {
     return this.#bytes;
   }
 
   add(frame: Frame): void {
-    // Microtasks have run by then, so that all answers of one commit leave together.
+    // nextTick after the microtasks: all responses of one commit leave together.
     if (this.#frames.length === 0) queueMicrotask(() => process.nextTick(this.#flush));
     this.#frames.push(frame);
-    this.#bytes += HEAD_BYTES;
+    this.#bytes += HEADER_BYTES;
     for (const { byteLength } of frame.bodies) this.#bytes += byteLength;
+    if (this.#frames.length >= this.#maxFrames) this.#flush();
   }
 
-  /** What waits, which is the caller's then. */
+  /** Removes and returns the collected frames. */
   take(): readonly Frame[] {
     const frames = this.#frames;
     this.#frames = [];

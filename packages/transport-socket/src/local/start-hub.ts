@@ -1,41 +1,42 @@
-/** Starts a hub in the background where none listens: one, however many clients want it at once. */
+/** Starts a hub in the background. Clients that race for the same path start one hub between them. */
 
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
-import { KernelLock } from './file-lock.ts';
-import type { Probe } from './hub-lock.ts';
-import { prepareFolder } from './socket-path.ts';
+import { FileLock } from './file-lock.ts';
+import type { ListeningProbe } from './listen-at-path.ts';
+import { prepareFolder } from './private-files.ts';
 
-/** A program that serves at a path, and ends by itself when it is of no use. */
+/** A program that runs a hub. It must end by itself when no client uses it. */
 export interface HubProgram {
   readonly command: string;
   readonly args: readonly string[];
-  /** Written to its standard input, which is closed then: for what nobody shall see in a list of processes. */
-  readonly input?: string;
+  /** Text for its standard input, for secrets that must not show in a list of processes. */
+  readonly input?: string | undefined;
 }
 
-const LOOK_EVERY_MS = 8;
-const MAX_SAID = 4_096;
+const POLL_MS = 8;
+const MAX_STDERR = 4_096;
 
-/** What is to be started, and where it shows that it serves. */
-export interface Start {
+/** Which program to start, and how to find out that it serves. */
+export interface HubStart {
   readonly path: string;
   readonly program: HubProgram;
-  readonly isListening: Probe;
+  readonly isListening: ListeningProbe;
 }
 
-/** Resolves once somebody serves at the path. Rejects with UNAVAILABLE where the program ends instead. */
-export async function startHub({ path, program, isListening }: Start, signal: AbortSignal): Promise<void> {
+/** Resolves when a hub serves at the path. Rejects with UNAVAILABLE if the program ends first. */
+export async function startHub(start: HubStart, signal: AbortSignal): Promise<void> {
+  const { path, isListening } = start;
   prepareFolder(path);
   while (!signal.aborted) {
     if (await isListening(path)) return;
-    // Held by the client that starts one: the others wait for what it starts.
-    const lock = await KernelLock.tryTake(`${path}.start`);
-    if (lock === undefined) await sleep(LOOK_EVERY_MS * (1 + Math.random()));
+    // One client holds it and starts the hub; the others wait for that hub.
+    const lock = await FileLock.tryTake(`${path}.start`);
+    if (lock === undefined) await sleep(POLL_MS * (1 + Math.random()));
     else {
       try {
-        if (!(await isListening(path))) await run({ path, program, isListening }, signal);
+        if (!(await isListening(path))) await run(start, signal);
         return;
       } finally {
         lock.release();
@@ -44,29 +45,27 @@ export async function startHub({ path, program, isListening }: Start, signal: Ab
   }
 }
 
-async function run(
-  { path, program: { command, args, input = '' }, isListening }: Start,
-  signal: AbortSignal,
-): Promise<void> {
-  // In the root, so that it keeps no folder of its first client from being removed.
+async function run({ path, program, isListening }: HubStart, signal: AbortSignal): Promise<void> {
+  const { command, args, input = '' } = program;
+  // Runs in the root folder, so that the first client's folder can still be removed.
   const child = spawn(command, args, { detached: true, stdio: ['pipe', 'ignore', 'pipe'], cwd: '/' });
-  // One that ends before it has read is told of by its end.
+  // A child that ends before it reads the input is reported by its exit.
   child.stdin.on('error', () => undefined).end(input);
-  let said = '';
-  let end: string | undefined;
+  let stderr = '';
+  let failure: string | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-MAX_SAID);
+    stderr = (stderr + text).slice(-MAX_STDERR);
   });
   child.on('error', (error) => {
-    end = error.message;
+    failure = error.message;
   });
-  child.on('close', (code, killer) => {
-    end ??= said.trim() || `it ended with ${code ?? killer}`;
+  child.on('close', (code, signalName) => {
+    failure ??= stderr.trim() || `it ended with ${code ?? signalName}`;
   });
   try {
     while (!signal.aborted && !(await isListening(path))) {
-      if (end !== undefined) throw notStarted(path, end);
-      await sleep(LOOK_EVERY_MS);
+      if (failure !== undefined) throw notStarted(path, failure);
+      await sleep(POLL_MS);
     }
   } finally {
     child.stderr.destroy();
@@ -74,9 +73,9 @@ async function run(
   }
 }
 
-function notStarted(path: string, why: string): BusbarError {
-  return new BusbarError('UNAVAILABLE', `the hub for ${quote(path)} could not be started: ${why}`, {
-    hint: 'Run busbar hub there by hand to see what it says.',
+function notStarted(path: string, reason: string): BusbarError {
+  return new BusbarError('UNAVAILABLE', `the hub for ${quote(path)} could not be started: ${reason}`, {
+    hint: 'Run busbar hub by hand to see its error.',
     retryable: false,
   });
 }

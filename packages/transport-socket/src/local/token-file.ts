@@ -1,49 +1,58 @@
-/** The file beside a socket that holds what clients say in hello: who can read it is let in. */
+/** Token files: `PATH.token` beside a socket, and files that the parameter `tokenFile` names. */
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { quote } from '@busbar/api/transport';
-import { checkOwner, denied, lstat } from './socket-path.ts';
+import { rmSync } from 'node:fs';
+import { invalid, quote } from '@busbar/api/transport';
+import { readPrivateFile, unsafe, writePrivateFile } from './private-files.ts';
 
-const TOKEN = /^[A-Za-z0-9_-]{16,512}$/;
+const HUB_TOKEN = /^[A-Za-z0-9_-]{16,512}$/;
+const USER_TOKEN = /^[\x21-\x7e]{16,512}$/;
+const RANDOM_BYTES = 24;
 
-/** Where the token of a socket is. */
-export function tokenPath(socket: string): string {
-  return `${socket}.token`;
+/** A random secret of characters that are legal in a WebSocket subprotocol. */
+export function newSecret(): string {
+  return randomBytes(RANDOM_BYTES).toString('base64url');
 }
 
-/** The token of `socket`, undefined where there is none. Throws PERMISSION_DENIED where others can read or write it. */
-export function readToken(socket: string): string | undefined {
+/** The token of the hub at `socket`; undefined if the file does not exist. Throws PERMISSION_DENIED if it is not private. */
+export function readHubToken(socket: string): string | undefined {
   const path = tokenPath(socket);
-  const stats = lstat(path);
-  if (stats === undefined) return undefined;
-  if (!stats.isFile()) throw denied(`${quote(path)} is not a file`);
-  checkOwner(path, stats);
-  if (process.getuid !== undefined && (stats.mode & 0o077) !== 0) throw denied(`others can read ${quote(path)}`);
-  const token = readFileSync(path, 'utf8').trim();
-  if (!TOKEN.test(token)) throw denied(`${quote(path)} holds no token`);
-  return token;
+  const token = readPrivateFile(path)?.trim();
+  if (token === undefined || HUB_TOKEN.test(token)) return token;
+  throw unsafe(`${quote(path)} contains no token`);
 }
 
-/** The token of `socket`: that of the hub before, whose clients know it, else a new one. Only the holder of the lock calls it. */
-export function ensureToken(socket: string): string {
+/**
+ * The token for a hub at `socket`. Keeps a valid token of the previous hub, since its clients reconnect with it. Only the
+ * holder of the hub's lock may call this.
+ */
+export function ensureHubToken(socket: string): string {
   const path = tokenPath(socket);
   try {
-    const token = readToken(socket);
+    const token = readHubToken(socket);
     if (token !== undefined) return token;
   } catch {
-    // Whatever is there is not a token of ours, and it must not stay.
+    // An unsafe or broken file is replaced.
     rmSync(path, { force: true, recursive: false });
   }
-  const token = randomBytes(24).toString('base64url');
-  const fresh = `${path}.new`;
-  rmSync(fresh, { force: true });
-  writeFileSync(fresh, `${token}\n`, { mode: 0o600, flag: 'wx' });
-  renameSync(fresh, path);
+  const token = newSecret();
+  writePrivateFile(path, `${token}\n`);
   return token;
 }
 
-/** Removes it: the hub has ended in order. */
-export function removeToken(socket: string): void {
+/** Removes the token file after an orderly end of the hub. */
+export function removeHubToken(socket: string): void {
   rmSync(tokenPath(socket), { force: true });
+}
+
+/** The token in the file that a URL names. Throws PERMISSION_DENIED if other users can read it. */
+export function readUserToken(path: string): string {
+  const token = readPrivateFile(path)?.trim();
+  if (token === undefined) throw invalid(`the file ${quote(path)} does not exist`, 'Name the file with the token.');
+  if (USER_TOKEN.test(token)) return token;
+  throw invalid(`${quote(path)} contains no token`, 'Write a token into it: 16 or more characters, no spaces.');
+}
+
+function tokenPath(socket: string): string {
+  return `${socket}.token`;
 }

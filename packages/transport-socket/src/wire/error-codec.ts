@@ -1,7 +1,7 @@
-/** Errors on the wire: what a frame says of one, and the error that makes at the other end. */
+/** Errors on the wire. */
 
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
-import type { Head } from './frame.ts';
+import type { Header } from './frame.ts';
 
 const CODES: ReadonlySet<string> = new Set<BusbarError['code']>([
   'CLOSED',
@@ -22,14 +22,13 @@ const CODES: ReadonlySet<string> = new Set<BusbarError['code']>([
   'INTERNAL',
 ]);
 
-/** What the wire says of `error`. Where it arose stays behind: the transport at the other end says its own name. */
-export function toErrorHead({ code, message, hint, outcome, retryable }: BusbarError): Head {
+/** The header of an error frame. It leaves out the transport's name, which the other end sets itself. */
+export function encodeError({ code, message, hint, outcome, retryable }: BusbarError): Header {
   return { code, message, hint, outcome, retryable };
 }
 
-/** The error that a frame speaks of. An unknown code is INTERNAL. */
-export function readError(head: Head): BusbarError {
-  const { code, message, hint, outcome, retryable } = head;
+/** The error in a header. An unknown code becomes INTERNAL. */
+export function decodeError({ code, message, hint, outcome, retryable }: Header): BusbarError {
   const options: BusbarErrorOptions = {
     ...(typeof hint === 'string' ? { hint } : {}),
     ...(outcome === 'unknown' ? { outcome } : {}),

@@ -1,4 +1,4 @@
-/** Messages on the wire: fields in the head of a frame, bodies behind it. What has its default is left out. */
+/** Messages on the wire: fields in the header, the body behind it. Fields with default values are left out. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import {
@@ -10,32 +10,32 @@ import {
   NORMAL_PRIORITY,
   newId,
 } from '@busbar/api/transport';
-import type { Head } from './frame.ts';
+import type { Header } from './frame.ts';
 
 const BINARY = 'application/octet-stream';
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** What a hub is told of a message to send: the fields of a MessageInput without its body. */
-export function toInputHead(message: PreparedMessage): Head {
+/** The fields of a message to send, without its body. */
+export function encodeInput(message: PreparedMessage): Header {
   const { delayMs, ttlMs, maxAttempts } = message;
-  const head = toHead(message);
-  if (delayMs !== 0) head['delayMs'] = delayMs;
-  if (ttlMs !== undefined) head['ttlMs'] = ttlMs;
-  if (maxAttempts !== undefined) head['maxAttempts'] = maxAttempts;
-  return head;
+  const header = encodeFields(message);
+  if (delayMs !== 0) header['delayMs'] = delayMs;
+  if (ttlMs !== undefined) header['ttlMs'] = ttlMs;
+  if (maxAttempts !== undefined) header['maxAttempts'] = maxAttempts;
+  return header;
 }
 
-/** What a client is told of a message that a store holds. */
-export function toMessageHead(message: Message): Record<string, unknown> {
-  const head = toHead(message);
-  if (message.topic !== undefined) head['topic'] = message.topic;
-  head['sentAt'] = message.sentAt;
-  return head;
+/** The fields of a message in a store, without its body. */
+export function encodeMessage(message: Message): Record<string, unknown> {
+  const header = encodeFields(message);
+  if (message.topic !== undefined) header['topic'] = message.topic;
+  header['sentAt'] = message.sentAt;
+  return header;
 }
 
-/** The message that a head and a body make. The body is copied: it is a view of what was read. */
-export function readMessage(head: Head, body: Uint8Array | undefined): Message {
-  const fields = head as Partial<Message>;
+/** The message from its fields and its body. Copies the body, which is a view of the input. */
+export function decodeMessage(header: Header, body: Uint8Array | undefined): Message {
+  const fields = header as Partial<Message>;
   return {
     id: fields.id ?? '',
     body: body === undefined ? new Uint8Array(0) : new Uint8Array(body),
@@ -55,8 +55,8 @@ export function readMessage(head: Head, body: Uint8Array | undefined): Message {
   };
 }
 
-/** A reply of a handler as a message of its own. */
-export function stampReply(reply: MessageInput): PreparedMessage {
+/** Completes a handler's reply. */
+export function prepareReply(reply: MessageInput): PreparedMessage {
   return {
     id: reply.id ?? newId(),
     body: reply.body,
@@ -79,28 +79,40 @@ export function stampReply(reply: MessageInput): PreparedMessage {
   };
 }
 
-const TEXTS = ['id', 'contentType', 'type', 'from', 'to', 'orderingKey', 'correlationId', 'causationId', 'replyTo'];
-const NUMBERS = ['priority', 'hops', 'sentAt', 'delayMs', 'ttlMs', 'maxAttempts'];
+const TEXT_FIELDS = [
+  'id',
+  'contentType',
+  'type',
+  'from',
+  'to',
+  'orderingKey',
+  'correlationId',
+  'causationId',
+  'replyTo',
+];
+const NUMBER_FIELDS = ['priority', 'hops', 'sentAt', 'delayMs', 'ttlMs', 'maxAttempts'];
 const MAX_TEXT = 512;
 const MAX_HEADER_UNITS = 16_384;
 
-/**
- * Throws unless `head` and `body` make a message that may pass from one client to another: calls and their replies, which
- * no store checks.
- */
-export function checkPassing(head: unknown, body: Uint8Array | undefined, maxBodyBytes: number): asserts head is Head {
-  if (typeof head !== 'object' || head === null) throw invalid('a message must be an object', 'See docs/protocol.md.');
-  for (const [key, value] of Object.entries(head)) {
+/** Validates a message that passes from one client to another: a call or a reply, which no store checks. */
+export function checkMessage(
+  header: unknown,
+  body: Uint8Array | undefined,
+  maxBodyBytes: number,
+): asserts header is Header {
+  if (typeof header !== 'object' || header === null)
+    throw invalid('a message must be an object', 'See docs/protocol.md.');
+  for (const [key, value] of Object.entries(header)) {
     const isLegal =
-      (TEXTS.includes(key) && typeof value === 'string' && value.length <= MAX_TEXT && value.isWellFormed()) ||
-      (NUMBERS.includes(key) && Number.isFinite(value)) ||
+      (TEXT_FIELDS.includes(key) && typeof value === 'string' && value.length <= MAX_TEXT && value.isWellFormed()) ||
+      (NUMBER_FIELDS.includes(key) && Number.isFinite(value)) ||
       (key === 'headers' && isHeaders(value));
     if (!isLegal)
-      throw invalid(`a message has an illegal ${JSON.stringify(key.slice(0, 60))}`, 'See docs/protocol.md.');
+      throw invalid(`the field ${JSON.stringify(key.slice(0, 60))} of a message is illegal`, 'See docs/protocol.md.');
   }
   if (body === undefined || body.byteLength <= maxBodyBytes) return;
   throw new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${body.byteLength} bytes, the limit is ${maxBodyBytes}`, {
-    hint: 'Store large data elsewhere and send where it is.',
+    hint: 'Store large data elsewhere and send a reference.',
   });
 }
 
@@ -114,21 +126,21 @@ function isHeaders(value: unknown): boolean {
   return units <= MAX_HEADER_UNITS;
 }
 
-function toHead(message: Message): Record<string, unknown> {
-  const head: Record<string, unknown> = { id: message.id };
-  if (message.contentType !== BINARY) head['contentType'] = message.contentType;
+function encodeFields(message: Message): Record<string, unknown> {
+  const header: Record<string, unknown> = { id: message.id };
+  if (message.contentType !== BINARY) header['contentType'] = message.contentType;
   for (const _ in message.headers) {
-    head['headers'] = message.headers;
+    header['headers'] = message.headers;
     break;
   }
-  if (message.type !== undefined) head['type'] = message.type;
-  if (message.from !== undefined) head['from'] = message.from;
-  if (message.to !== undefined) head['to'] = message.to;
-  if (message.priority !== NORMAL_PRIORITY) head['priority'] = message.priority;
-  if (message.orderingKey !== undefined) head['orderingKey'] = message.orderingKey;
-  if (message.correlationId !== undefined) head['correlationId'] = message.correlationId;
-  if (message.causationId !== undefined) head['causationId'] = message.causationId;
-  if (message.hops !== 0) head['hops'] = message.hops;
-  if (message.replyTo !== undefined) head['replyTo'] = message.replyTo;
-  return head;
+  if (message.type !== undefined) header['type'] = message.type;
+  if (message.from !== undefined) header['from'] = message.from;
+  if (message.to !== undefined) header['to'] = message.to;
+  if (message.priority !== NORMAL_PRIORITY) header['priority'] = message.priority;
+  if (message.orderingKey !== undefined) header['orderingKey'] = message.orderingKey;
+  if (message.correlationId !== undefined) header['correlationId'] = message.correlationId;
+  if (message.causationId !== undefined) header['causationId'] = message.causationId;
+  if (message.hops !== 0) header['hops'] = message.hops;
+  if (message.replyTo !== undefined) header['replyTo'] = message.replyTo;
+  return header;
 }

@@ -1,11 +1,12 @@
-/** Packets: whole frames that travel as one message, over the links that have messages (WebSocket, ZeroMQ). */
+/** Packets: whole frames in one message, for links that carry messages (WebSocket, ZeroMQ). */
 
-import { bad, encodeFrames, type Frame, FrameReader } from './frame.ts';
+import { protocolError } from '../errors.ts';
+import { encodeFrames, type Frame, FrameReader } from './frame.ts';
 import { BATCH_BYTES } from './protocol.ts';
 
 const LENGTH_BYTES = 4;
 
-/** Frames in as few packets as hold about a megabyte each; a frame that is larger is alone. */
+/** Packs frames into as few packets of about one megabyte as possible. A larger frame gets its own packet. */
 export function* toPackets(frames: readonly Frame[]): Generator<Buffer> {
   const bytes = encodeFrames(frames);
   if (bytes.length <= BATCH_BYTES) {
@@ -19,11 +20,11 @@ export function* toPackets(frames: readonly Frame[]): Generator<Buffer> {
   }
 }
 
-/** The frames of a packet. Throws INVALID_ARGUMENT for what is none. */
+/** The frames of a packet. Throws INVALID_ARGUMENT for an illegal packet. */
 export function readPacket(packet: Buffer, maxFrameBytes?: number): readonly Frame[] {
   const reader = new FrameReader(maxFrameBytes);
   const frames = reader.read(packet);
-  if (reader.isWithin) throw bad('a message ends in the middle of a frame');
+  if (reader.isPartial) throw protocolError('a message ends within a frame');
   return frames;
 }
 

@@ -1,41 +1,57 @@
-/** The protocol's version, its limits, and what hello and welcome say. */
+/** The protocol's version and limits, and the headers of hello, welcome and hub status. */
 
 import type { Capabilities } from '@busbar/api/transport';
 
-/** Raised when a client of the old one could not talk to a hub of the new one. */
+/** Raised by changes that clients or hubs of the previous version cannot handle. */
 export const PROTOCOL_VERSION = 1;
 /** How long a connection may take to say hello. */
-export const HELLO_MS = 5_000;
-/** Who has heard nothing for so long sends a ping; who has heard nothing for three times as long gives up. */
+export const HELLO_TIMEOUT_MS = 5_000;
+/** After this silence a side sends a ping. After {@link SILENT_BEATS} times as long it drops the connection. */
 export const HEARTBEAT_MS = 3_000;
 export const SILENT_BEATS = 3;
-/** What a hub keeps for one client that takes nothing. */
+/** Limit of unread output for one client of a hub. */
 export const MAX_BUFFERED_BYTES = 8_388_608;
-/** About how much one answer or one request holds; a single large message may be more. */
+/** Target size of one request or response; a single large message may exceed it. */
 export const BATCH_BYTES = 1_048_576;
-/** The largest body that a hub takes, whatever its store does: several must fit into what is buffered. */
+/** Largest body that a hub accepts for any store: several must fit into the buffer. */
 export const MAX_BODY_BYTES = 1_048_576;
-/** How many replies of one call may be on the way. */
+/** Largest frame that a client accepts. It trusts a hub with more than a hub trusts a client. */
+export const MAX_FRAME_BYTES_FROM_HUB = 268_435_456;
+/** How many replies of one call may be in flight. */
 export const CALL_CREDIT = 64;
 
-/** What a client says first. */
+/** The header of hello. */
 export interface Hello {
   readonly version: number;
-  readonly token?: string;
-  /** The name of the only agent that this client acts for. */
-  readonly agent?: string;
-  readonly ns?: string;
+  readonly token?: string | undefined;
+  /** The only agent that this client acts for. */
+  readonly agent?: string | undefined;
+  readonly ns?: string | undefined;
   /** 100 to 60,000. */
   readonly heartbeatMs: number;
 }
 
-/** What a hub answers. */
+/** The header of welcome. */
 export interface Welcome {
   readonly version: number;
-  /** Differs from one life of a hub to the next. */
+  /** An id that a hub gets at each start. */
   readonly hub: string;
   /** The name of its store, such as `sqlite`. */
   readonly store: string;
   readonly capabilities: Capabilities;
   readonly maxFrameBytes: number;
+}
+
+/** The status of a hub. */
+export interface HubStatus {
+  /** An id that a hub gets at each start. */
+  readonly hub: string;
+  readonly pid: number;
+  /** The name of its store, such as `sqlite`. */
+  readonly store: string;
+  /** The URLs where it listens. */
+  readonly addresses: readonly string[];
+  /** Connected clients, the requester included. */
+  readonly clients: number;
+  readonly upMs: number;
 }

@@ -1,18 +1,16 @@
-/** Values that JSON cannot say: Infinity is null on the wire, and bytes stand behind the head. */
+/** Values that JSON cannot hold: Infinity becomes null, and bytes follow the header. */
 
-import type { Capabilities, KvEntry, QueueSettings } from '@busbar/api/transport';
-import type { Head } from './frame.ts';
+import type { Capabilities, KvEntry, QueueSettings, StateRecord } from '@busbar/api/transport';
+import type { Header } from './frame.ts';
 
-type Settings = Required<QueueSettings>;
-
-/** Infinity where the wire said null. */
-export function readUnbounded(value: unknown): number {
+/** Infinity for null. The receiver validates the rest. */
+export function decodeNumber(value: unknown): number {
   return value === null ? Number.POSITIVE_INFINITY : (value as number);
 }
 
-/** Settings of a queue as the wire says them, with their Infinity. */
-export function readSettings<T extends QueueSettings>(settings: T): T {
-  const { expireIdleMs, deadTtlMs } = settings as Partial<Settings>;
+/** Decodes the settings of a queue. */
+export function decodeSettings<T extends QueueSettings>(settings: T): T {
+  const { expireIdleMs, deadTtlMs } = settings as Partial<Required<QueueSettings>>;
   if (expireIdleMs !== null && deadTtlMs !== null) return settings;
   return {
     ...settings,
@@ -21,27 +19,33 @@ export function readSettings<T extends QueueSettings>(settings: T): T {
   };
 }
 
-/** Capabilities as the wire says them, with their Infinity. */
-export function readCapabilities(head: Capabilities): Capabilities {
-  const { maxAgeMs, maxEvents, maxBytes } = head.retention;
+/** Decodes the record of an export. */
+export function decodeRecord(record: StateRecord): StateRecord {
+  const hasSettings = typeof record === 'object' && record?.kind === 'queue' && typeof record.settings === 'object';
+  return hasSettings ? { ...record, settings: decodeSettings(record.settings) } : record;
+}
+
+/** Decodes the capabilities in a welcome. */
+export function decodeCapabilities(capabilities: Capabilities): Capabilities {
+  const { maxAgeMs, maxEvents, maxBytes } = capabilities.retention;
   return {
-    ...head,
-    reclaimMs: readUnbounded(head.reclaimMs),
+    ...capabilities,
+    reclaimMs: decodeNumber(capabilities.reclaimMs),
     retention: {
-      maxAgeMs: readUnbounded(maxAgeMs),
-      maxEvents: readUnbounded(maxEvents),
-      maxBytes: readUnbounded(maxBytes),
+      maxAgeMs: decodeNumber(maxAgeMs),
+      maxEvents: decodeNumber(maxEvents),
+      maxBytes: decodeNumber(maxBytes),
     },
   };
 }
 
-/** What the wire says of an entry; its value is a body. */
-export function toEntryHead({ key, revision, createRevision, ttlLeftMs }: KvEntry): Head {
+/** The fields of an entry. Its value is a body. */
+export function encodeEntry({ key, revision, createRevision, ttlLeftMs }: KvEntry): Header {
   return { key, revision, createRevision, ttlLeftMs };
 }
 
-/** The entry that a head and a body make. */
-export function readEntry(head: Head, value: Uint8Array | undefined): KvEntry {
-  const { key, revision, createRevision, ttlLeftMs } = head as unknown as KvEntry;
+/** The entry from its fields and its value. */
+export function decodeEntry(header: Header, value: Uint8Array | undefined): KvEntry {
+  const { key, revision, createRevision, ttlLeftMs } = header as unknown as KvEntry;
   return { key, value: new Uint8Array(value ?? []), revision, createRevision, ttlLeftMs: ttlLeftMs ?? undefined };
 }

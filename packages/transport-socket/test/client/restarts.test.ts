@@ -18,7 +18,7 @@ test('a hub that comes back with less is not used, and calls say what is missing
   await waitFor(
     async () => {
       const error = await client.kv.get('k', { timeoutMs: 200 }).catch((failure: Error) => failure);
-      return error instanceof Error && error.message.includes('came back without dedupeSurvivesRestart');
+      return error instanceof Error && error.message.includes('came back without the feature dedupeSurvivesRestart');
     },
     { what: 'the refusal' },
   );

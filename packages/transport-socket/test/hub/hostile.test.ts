@@ -4,7 +4,7 @@ import type { Transport } from '@busbar/api/transport';
 import { waitFor } from '@busbar/testbed';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hubStatus, openUnix } from '../../src/index.ts';
-import { encodeFrames, FRAME, type FrameType, frame, type Head, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
+import { encodeFrames, FRAME, type FrameType, frame, type Header, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
 import { RawPeer, tokenOf } from '../support/raw-peer.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await hub[Symbol.asyncDispose]();
 });
 
-const hello = (head: Head = {}): Head => ({ version: 1, token: tokenOf(hub.path), ...head });
+const hello = (header: Header = {}): Header => ({ version: 1, token: tokenOf(hub.path), ...header });
 
 describe('before the welcome', () => {
   test.each<[string, () => Uint8Array, RegExp]>([
@@ -42,7 +42,7 @@ describe('before the welcome', () => {
       () => encodeFrames([frame(FRAME.hello, 0, hello()), frame(FRAME.hello, 0, hello())]),
       /second hello/,
     ],
-    ['no token', () => encodeFrames([frame(FRAME.hello, 0, { version: 1 })]), /wants a token/],
+    ['no token', () => encodeFrames([frame(FRAME.hello, 0, { version: 1 })]), /requires a token/],
     [
       'a wrong token',
       () => encodeFrames([frame(FRAME.hello, 0, hello({ token: 'x'.repeat(32) }))]),
@@ -73,7 +73,7 @@ describe('before the welcome', () => {
     await using peer = new RawPeer(hub.path);
     peer.send(frame(FRAME.hello, 0, hello({ token: 'hunter2hunter2hunter2' })));
     await peer.refused();
-    expect(JSON.stringify(peer.frames.map(({ head }) => head))).not.toContain('hunter2');
+    expect(JSON.stringify(peer.frames.map(({ header }) => header))).not.toContain('hunter2');
     expect(hub.child.stderr).not.toMatch(/hunter2/);
     expect(hub.child.stderr).not.toContain(tokenOf(hub.path));
   });
@@ -97,14 +97,14 @@ describe('before the welcome', () => {
 });
 
 describe('after the welcome', () => {
-  test.each<[string, FrameType, number, Head]>([
+  test.each<[string, FrameType, number, Header]>([
     ['a frame that only hubs send', FRAME.welcome, 0, {}],
     ['a call, which only hubs send', FRAME.call, 1, {}],
     ['a credit that is no number', FRAME.credit, 1, { count: 'many' }],
     ['a credit without measure', FRAME.credit, 1, { count: 1e9 }],
-  ])('%s ends the connection', async (_, type, id, head) => {
+  ])('%s ends the connection', async (_, type, id, header) => {
     await using peer = await RawPeer.welcomed(hub.path);
-    peer.send(frame(type, id, head));
+    peer.send(frame(type, id, header));
     expect(await peer.refused()).toMatch(/./);
   });
 
@@ -115,7 +115,7 @@ describe('after the welcome', () => {
     expect(await peer.refused()).toMatch(/two requests under the id 1/);
   });
 
-  test.each<[Head, number]>([
+  test.each<[Header, number]>([
     [{}, 0],
     [{ op: 'toString' }, 0],
     [{ op: '__proto__' }, 0],
@@ -143,29 +143,29 @@ describe('after the welcome', () => {
     [{ op: 'kv.list', prefix: '', limit: 0 }, 0],
     [{ op: 'cursor.next', cursor: 99 }, 0],
     [{ op: 'cursor.next', cursor: {} }, 0],
-    [{ op: 'calls.serve', service: 'x', address: 'a' }, 0],
-    [{ op: 'calls.serve', service: 1, address: 'a b' }, 0],
+    [{ op: 'calls.serve', serviceId: 'x', address: 'a' }, 0],
+    [{ op: 'calls.serve', serviceId: 1, address: 'a b' }, 0],
     [{ op: 'calls.call', address: 'nobody', message: {} }, 1],
     [{ op: 'calls.call', address: 'nobody', message: { evil: 1 } }, 1],
     [{ op: 'admin.importState', records: [{ kind: 'root' }] }, 0],
     [{ op: 'admin.browse', queue: 'q', limit: 1e9 }, 0],
-  ])('%j is answered with an error, and the connection lives on', async (head, bodies) => {
+  ])('%j is answered with an error, and the connection lives on', async (header, bodies) => {
     await using peer = await RawPeer.welcomed(hub.path);
     const answer = await peer.ask(
       1,
-      head,
+      header,
       Array.from({ length: bodies }, () => Buffer.from('x')),
     );
     expect(answer.type).toBe(FRAME.error);
-    expect(answer.head['code']).toMatch(/INVALID_ARGUMENT|UNSUPPORTED|NOT_FOUND|NO_RESPONDER/);
-    expect((await peer.ask(2, { op: 'hub.status' })).type).toBe(FRAME.answer);
+    expect(answer.header['code']).toMatch(/INVALID_ARGUMENT|UNSUPPORTED|NOT_FOUND|NO_RESPONDER/);
+    expect((await peer.ask(2, { op: 'hub.status' })).type).toBe(FRAME.response);
   });
 
   test('a body over the limit is refused, and one of the limit is not', async () => {
     await using peer = await RawPeer.welcomed(hub.path);
     const send = { op: 'queues.send', queue: 'large', messages: [{}] };
-    expect((await peer.ask(1, send, [Buffer.alloc(1_048_577)])).head['code']).toBe('PAYLOAD_TOO_LARGE');
-    expect((await peer.ask(2, send, [Buffer.alloc(1_048_576)])).type).toBe(FRAME.answer);
+    expect((await peer.ask(1, send, [Buffer.alloc(1_048_577)])).header['code']).toBe('PAYLOAD_TOO_LARGE');
+    expect((await peer.ask(2, send, [Buffer.alloc(1_048_576)])).type).toBe(FRAME.response);
   });
 
   test('who asks for much and takes nothing is bounded in bytes, and let go', { timeout: 40_000 }, async () => {
@@ -187,7 +187,7 @@ describe('after the welcome', () => {
     for (let index = 1; index <= count; index += 1) {
       peer.send(frame(FRAME.request, index, { op: 'queues.send', queue: 'flood', messages: [{}] }, [body]));
     }
-    await waitFor(() => peer.frames.filter(({ type }) => type === FRAME.answer).length === count, {
+    await waitFor(() => peer.frames.filter(({ type }) => type === FRAME.response).length === count, {
       what: 'all answers',
       timeoutMs: 25_000,
     });
@@ -196,17 +196,17 @@ describe('after the welcome', () => {
 
   test('a responder that sends replies nobody asked for ends the call, not the caller', async () => {
     await using server = await RawPeer.welcomed(hub.path);
-    await server.ask(1, { op: 'calls.serve', service: 5, address: 'evil' });
+    await server.ask(1, { op: 'calls.serve', serviceId: 5, address: 'evil' });
     const replies: unknown[] = [];
     const calling = (async () => {
       for await (const reply of witness.calls!.call('evil', { body: Buffer.from('?') })) replies.push(reply);
     })();
     const { id } = await server.frame(({ type }) => type === FRAME.call);
-    server.send(...Array.from({ length: 500 }, () => frame(FRAME.part, id, {}, [Buffer.from('x')])));
+    server.send(...Array.from({ length: 500 }, () => frame(FRAME.item, id, {}, [Buffer.from('x')])));
     await expect(calling).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(replies.length).toBeLessThanOrEqual(64);
-    server.send(frame(FRAME.part, 12_345, {}), frame(FRAME.answer, 12_345, {}));
-    expect((await server.ask(2, { op: 'hub.status' })).type).toBe(FRAME.answer);
+    server.send(frame(FRAME.item, 12_345, {}), frame(FRAME.response, 12_345, {}));
+    expect((await server.ask(2, { op: 'hub.status' })).type).toBe(FRAME.response);
   });
 });
 
@@ -241,7 +241,7 @@ test('frames of chance harm nobody', { timeout: 300_000 }, async () => {
           prefix: 'fuzz',
           waitMs: pick(values),
           max: pick(values),
-          service: pick(values),
+          serviceId: pick(values),
           settlements: pick(values),
         },
         Math.random() < 0.3 ? [randomBytes(20)] : [],

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { openSocket } from '../../src/index.ts';
 import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
-import { brokenFrame, FUZZ_FRAMES, oddFrame, oddHead, randomFrom } from '../support/fuzz.ts';
+import { brokenFrame, FUZZ_FRAMES, oddFrame, oddHeader, randomFrom } from '../support/fuzz.ts';
 import { localHub } from '../support/local-hub.ts';
 
 const HELLO = { version: 1 };
@@ -42,9 +42,9 @@ test.each(['binary', 'text'])('%s garbage harms nobody', { timeout: 300_000 }, a
   await using bystander = await openSocket(local.url);
   const random = randomFrom(form === 'text' ? 11 : 12);
   const hello =
-    form === 'text' ? JSON.stringify({ type: 'hello', head: HELLO }) : encodeFrames([frame(FRAME.hello, 0, HELLO)]);
+    form === 'text' ? JSON.stringify({ type: 'hello', header: HELLO }) : encodeFrames([frame(FRAME.hello, 0, HELLO)]);
   const text = (): string =>
-    JSON.stringify({ type: 'request', id: Math.floor(random() * 2 ** 32), head: oddHead(random) });
+    JSON.stringify({ type: 'request', id: Math.floor(random() * 2 ** 32), header: oddHeader(random) });
   const cut = (whole: string): string => whole.slice(0, Math.floor(random() * whole.length));
   const binary = { odd: () => oddFrame(random), broken: () => brokenFrame(random) };
   const maker = form === 'text' ? { odd: text, broken: () => cut(text()) } : binary;

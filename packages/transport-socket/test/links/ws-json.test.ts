@@ -6,7 +6,7 @@ import { localHub } from '../support/local-hub.ts';
 interface Frame {
   readonly type: string;
   readonly id?: number;
-  readonly head: Record<string, unknown>;
+  readonly header: Record<string, unknown>;
   readonly bodies?: readonly (string | { readonly base64: string })[];
 }
 
@@ -30,9 +30,9 @@ class Page implements AsyncDisposable {
   static async greet(url: string, hello: object = {}, protocols: string[] = []): Promise<Page> {
     const page = new Page(url, protocols);
     await new Promise((resolve) => page.socket.addEventListener('open', resolve));
-    page.send({ type: 'hello', head: { version: 1, ...hello } });
+    page.send({ type: 'hello', header: { version: 1, ...hello } });
     const welcome = await page.next();
-    expect(welcome).toMatchObject({ type: 'welcome', head: { version: 1, store: 'memory' } });
+    expect(welcome).toMatchObject({ type: 'welcome', header: { version: 1, store: 'memory' } });
     return page;
   }
 
@@ -41,9 +41,9 @@ class Page implements AsyncDisposable {
   }
 
   /** The answer to a request, or its error. */
-  ask(op: string, head: object = {}, bodies: unknown[] = []): Promise<Frame> {
+  ask(op: string, header: object = {}, bodies: unknown[] = []): Promise<Frame> {
     const id = ++this.#lastId;
-    this.send({ type: 'request', id, head: { op, ...head }, bodies });
+    this.send({ type: 'request', id, header: { op, ...header }, bodies });
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
@@ -60,7 +60,7 @@ class Page implements AsyncDisposable {
 
   #heard(frame: Frame): void {
     const { type, id = 0 } = frame;
-    const waiting = type === 'answer' || type === 'error' ? this.#waiting.get(id) : undefined;
+    const waiting = type === 'response' || type === 'error' ? this.#waiting.get(id) : undefined;
     if (waiting !== undefined) {
       this.#waiting.delete(id);
       waiting(frame);
@@ -84,16 +84,16 @@ describe('a page that speaks JSON', () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
     const sent = await page.ask('queues.send', { queue: 'work', messages: [{ type: 'note' }, {}] }, ['{"n":1}', 'two']);
-    expect(sent).toMatchObject({ type: 'answer', head: { results: [{ status: 'stored' }, { status: 'stored' }] } });
+    expect(sent).toMatchObject({ type: 'response', header: { results: [{ status: 'stored' }, { status: 'stored' }] } });
     const got = await page.ask('queues.receive', { queue: 'work', max: 2, waitMs: 1000 });
     expect(got.bodies).toEqual(['{"n":1}', 'two']);
-    const deliveries = got.head['deliveries'] as { receipt: string; type?: string; attempt: number }[];
+    const deliveries = got.header['deliveries'] as { receipt: string; type?: string; attempt: number }[];
     expect(deliveries).toMatchObject([{ type: 'note', attempt: 1 }, { attempt: 1 }]);
     const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' }));
     const settled = await page.ask('queues.settle', { settlements });
-    expect(settled.head['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
+    expect(settled.header['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
     const none = await page.ask('queues.receive', { queue: 'work' });
-    expect(none.head['deliveries']).toEqual([]);
+    expect(none.header['deliveries']).toEqual([]);
   });
 
   test('carries bytes that are no text as base64, both ways', async () => {
@@ -109,16 +109,16 @@ describe('a page that speaks JSON', () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
     const opened = await page.ask('topics.subscribe', { pattern: 'user.*' });
-    const cursor = opened.head['cursor'];
+    const cursor = opened.header['cursor'];
     const next = page.ask('cursor.next', { cursor, max: 10 });
     await page.ask('topics.publish', { topic: 'user.login', messages: [{}] }, ['{"id":7}']);
     const events = await next;
-    expect(events.head['events']).toMatchObject([{ topic: 'user.login' }]);
+    expect(events.header['events']).toMatchObject([{ topic: 'user.login' }]);
     expect(events.bodies).toEqual(['{"id":7}']);
     const put = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine']);
-    expect(put.head).toMatchObject({ status: 'stored' });
+    expect(put.header).toMatchObject({ status: 'stored' });
     const conflict = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine too']);
-    expect(conflict).toMatchObject({ head: { status: 'conflict', current: { key: 'lock' } }, bodies: ['mine'] });
+    expect(conflict).toMatchObject({ header: { status: 'conflict', current: { key: 'lock' } }, bodies: ['mine'] });
     expect((await page.ask('kv.get', { key: 'lock' })).bodies).toEqual(['mine']);
   });
 
@@ -126,27 +126,27 @@ describe('a page that speaks JSON', () => {
     await using local = await localHub(ANY);
     await using server = await Page.greet(local.url);
     await using client = await Page.greet(local.url);
-    await server.ask('calls.serve', { service: 1, address: 'auth', max: 4 });
+    await server.ask('calls.serve', { serviceId: 1, address: 'auth', max: 4 });
     const answer = client.ask('calls.call', { address: 'auth', message: { id: 'm1' } }, ['token?']);
     const call = await server.next();
-    expect(call).toMatchObject({ type: 'call', head: { service: 1 }, bodies: ['token?'] });
-    server.send({ type: 'part', id: call.id, head: { id: 'r1' }, bodies: ['valid'] });
-    server.send({ type: 'answer', id: call.id });
-    expect(await client.next()).toMatchObject({ type: 'part', bodies: ['valid'] });
-    expect((await answer).type).toBe('answer');
+    expect(call).toMatchObject({ type: 'call', header: { serviceId: 1 }, bodies: ['token?'] });
+    server.send({ type: 'item', id: call.id, header: { id: 'r1' }, bodies: ['valid'] });
+    server.send({ type: 'response', id: call.id });
+    expect(await client.next()).toMatchObject({ type: 'item', bodies: ['valid'] });
+    expect((await answer).type).toBe('response');
     const nobody = await client.ask('calls.call', { address: 'nobody', message: { id: 'm2' } }, ['']);
-    expect(nobody).toMatchObject({ type: 'error', head: { code: 'NO_RESPONDER' } });
+    expect(nobody).toMatchObject({ type: 'error', header: { code: 'NO_RESPONDER' } });
   });
 
   test('is told what is wrong with a request, and goes on', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
-    const wrong = async (op: string, head: object, bodies: unknown[] = []): Promise<unknown> =>
-      (await page.ask(op, head, bodies)).head['code'];
+    const wrong = async (op: string, header: object, bodies: unknown[] = []): Promise<unknown> =>
+      (await page.ask(op, header, bodies)).header['code'];
     expect(await wrong('no.such', {})).toBe('UNSUPPORTED');
     expect(await wrong('queues.send', { queue: 'bad name', messages: [{}] }, [''])).toBe('INVALID_ARGUMENT');
     expect(await wrong('queues.send', { queue: 'q', messages: 7 })).toBe('INVALID_ARGUMENT');
-    expect((await page.ask('queues.send', { queue: 'q', messages: [{}] }, ['x'])).type).toBe('answer');
+    expect((await page.ask('queues.send', { queue: 'q', messages: [{}] }, ['x'])).type).toBe('response');
   });
 
   test('lives while it answers pings, which browsers do by themselves', async () => {
@@ -154,7 +154,7 @@ describe('a page that speaks JSON', () => {
     await using page = await Page.greet(local.url, { heartbeatMs: 100 });
     // Long enough for a silent peer to be given up.
     const waited = await page.ask('queues.receive', { queue: 'work', waitMs: 1_000 });
-    expect(waited.type).toBe('answer');
+    expect(waited.type).toBe('response');
     page.send({ type: 'ping' });
     expect(await page.next()).toMatchObject({ type: 'pong' });
   });
@@ -163,10 +163,10 @@ describe('a page that speaks JSON', () => {
     await using local = await localHub(ANY, [{ token: TOKEN, agent: '@mine' }]);
     await using page = await Page.greet(local.url, { agent: '@mine' }, ['busbar', `busbar.token.${TOKEN}`]);
     const other = await page.ask('queues.send', { queue: 'q', messages: [{ from: '@other' }] }, ['x']);
-    expect(other).toMatchObject({ type: 'error', head: { code: 'PERMISSION_DENIED' } });
+    expect(other).toMatchObject({ type: 'error', header: { code: 'PERMISSION_DENIED' } });
     await page.ask('queues.send', { queue: 'q', messages: [{}] }, ['x']);
     const got = await page.ask('queues.receive', { queue: 'q' });
-    expect(got.head['deliveries']).toMatchObject([{ from: '@mine' }]);
+    expect(got.header['deliveries']).toMatchObject([{ from: '@mine' }]);
   });
 
   test.each([
@@ -176,16 +176,16 @@ describe('a page that speaks JSON', () => {
     ['no type', '{}'],
     ['an unknown type', '{"type":"toString"}'],
     ['a number for a type', '{"type":1}'],
-    ['a head that is none', '{"type":"hello","head":[]}'],
-    ['a negative id', '{"type":"hello","id":-1,"head":{"version":1}}'],
-    ['a huge id', '{"type":"hello","id":4294967296,"head":{"version":1}}'],
+    ['a header that is none', '{"type":"hello","header":[]}'],
+    ['a negative id', '{"type":"hello","id":-1,"header":{"version":1}}'],
+    ['a huge id', '{"type":"hello","id":4294967296,"header":{"version":1}}'],
     ['an unknown key', '{"type":"hello","body":"x"}'],
     ['bodies that are no list', '{"type":"hello","bodies":"x"}'],
     ['a body that is null', '{"type":"hello","bodies":[null]}'],
     ['a body that is a number', '{"type":"hello","bodies":[1]}'],
     ['half a character', '{"type":"hello","bodies":["\\ud800"]}'],
     ['bad base64', '{"type":"hello","bodies":[{"base64":"a*b"}]}'],
-    ['a request before hello', '{"type":"request","id":1,"head":{"op":"queues.send"}}'],
+    ['a request before hello', '{"type":"request","id":1,"header":{"op":"queues.send"}}'],
     ['a frame that only hubs send', '{"type":"welcome"}'],
   ])('is let go for %s, and learns why', async (_what, text) => {
     await using local = await localHub(ANY);
@@ -193,10 +193,10 @@ describe('a page that speaks JSON', () => {
     await new Promise((resolve) => page.socket.addEventListener('open', resolve));
     page.send(text);
     const goodbye = await page.next();
-    expect(goodbye).toMatchObject({ type: 'goaway', head: { code: 'INVALID_ARGUMENT' } });
+    expect(goodbye).toMatchObject({ type: 'goaway', header: { code: 'INVALID_ARGUMENT' } });
     const { code, reason } = await page.closed;
     expect(code).toBe(1002);
-    expect(reason).toBe(goodbye.head['reason']);
+    expect(reason).toBe(goodbye.header['reason']);
     await waitFor(() => local.log.length === 1, { what: 'one line in the log' });
   });
 
@@ -206,7 +206,7 @@ describe('a page that speaks JSON', () => {
     mixed.socket.send(new Uint8Array(20));
     expect((await mixed.closed).code).toBe(1002);
     await using large = await Page.greet(local.url);
-    large.send({ type: 'request', id: 1, head: { op: 'queues.send' }, bodies: ['x'.repeat(4_300_000)] });
+    large.send({ type: 'request', id: 1, header: { op: 'queues.send' }, bodies: ['x'.repeat(4_300_000)] });
     expect((await large.closed).code).toBe(1009);
   });
 

@@ -141,7 +141,7 @@ describe('a connection', () => {
     socket.send(encodeFrames([frame(FRAME.hello, 0, { version: 1 })]));
     await new Promise((resolve) => socket.once('message', resolve));
     const bare = (socket as unknown as { readonly _socket: Socket })._socket;
-    // The head of a message of 1,000 bytes, and ten of them.
+    // The header of a message of 1,000 bytes, and ten of them.
     bare.write(Buffer.from([0x82, 0xfe, 0x03, 0xe8, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     bare.end();
     socket.on('error', () => undefined);

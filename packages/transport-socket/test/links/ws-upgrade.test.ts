@@ -115,7 +115,7 @@ describe('an upgrade', () => {
     expect(await say(port, 'GARBAGE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
     expect(await say(port, `GET /bus HTTP/1.1\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 400 /);
     await say(port, 'GARBAGE\r\n\r\n');
-    expect(local.log.filter((line) => line.includes('no HTTP')).length).toBe(1);
+    expect(local.log.filter((line) => line.includes('not an HTTP')).length).toBe(1);
     expect((await upgrade(local.url)).status).toBe(101);
   });
 

@@ -65,7 +65,7 @@ describe('one path', () => {
     await using local = await localHub(`zmq:ipc://${folder.join('bus.zmq')}`);
     const dealer = dealerTo(local.url);
     await dealer.send(HELLO);
-    expect(await next(dealer)).toMatchObject([{ type: FRAME.error, head: { code: 'PERMISSION_DENIED' } }, {}]);
+    expect(await next(dealer)).toMatchObject([{ type: FRAME.error, header: { code: 'PERMISSION_DENIED' } }, {}]);
     dealer.close();
   });
 
@@ -148,7 +148,7 @@ describe('a peer', () => {
     await dealer.send(HELLO);
     await next(dealer);
     await dealer.send(encodeFrames([frame(FRAME.credit, 0, { count: 5_000 })]));
-    expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway, head: { code: 'INVALID_ARGUMENT' } }]);
+    expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway, header: { code: 'INVALID_ARGUMENT' } }]);
     // What is over stays over, though its socket lives.
     await dealer.send(HELLO);
     expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway }]);
@@ -161,7 +161,7 @@ describe('a peer', () => {
     await using client = await openSocket(local.url);
     const dealer = dealerTo(local.url);
     await dealer.send([HELLO, HELLO]);
-    expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway, head: { code: 'INVALID_ARGUMENT' } }]);
+    expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway, header: { code: 'INVALID_ARGUMENT' } }]);
     await dealer.send('');
     await dealer.send(HELLO);
     expect(await next(dealer)).toMatchObject([{ type: FRAME.welcome }]);

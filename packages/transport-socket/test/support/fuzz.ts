@@ -77,26 +77,26 @@ const VALUES: readonly unknown[] = [
   '__proto__',
 ];
 
-/** The head of a request that is a little, or wholly, wrong. */
-export function oddHead(random: Random): Record<string, unknown> {
-  const head: Record<string, unknown> = {
+/** The header of a request that is a little, or wholly, wrong. */
+export function oddHeader(random: Random): Record<string, unknown> {
+  const header: Record<string, unknown> = {
     op: random() < 0.95 ? pick(random, OPS) : pick(random, VALUES),
     timeoutMs: 50,
   };
-  for (let left = Math.floor(random() * 5); left > 0; left -= 1) head[pick(random, KEYS)] = pick(random, VALUES);
-  if (head['waitMs'] === undefined && random() < 0.3) head['waitMs'] = pick(random, [0, 1, -1, 'x']);
-  return head;
+  for (let left = Math.floor(random() * 5); left > 0; left -= 1) header[pick(random, KEYS)] = pick(random, VALUES);
+  if (header['waitMs'] === undefined && random() < 0.3) header['waitMs'] = pick(random, [0, 1, -1, 'x']);
+  return header;
 }
 
 /** A frame of a legal form; what it says is odd. */
 export function oddFrame(random: Random): Buffer {
   const bodies = Array.from({ length: Math.floor(random() * 3) }, () => randomBytes(random, 40));
-  return encodeFrames([frame(FRAME.request, Math.floor(random() * 2 ** 32), oddHead(random), bodies)]);
+  return encodeFrames([frame(FRAME.request, Math.floor(random() * 2 ** 32), oddHeader(random), bodies)]);
 }
 
 /** What is most probably no frame, or none that may come. Whoever sends it should be let go. */
 export function brokenFrame(random: Random): Buffer {
-  const whole = encodeFrames([frame(pick(random, Object.values(FRAME)), Math.floor(random() * 9), oddHead(random))]);
+  const whole = encodeFrames([frame(pick(random, Object.values(FRAME)), Math.floor(random() * 9), oddHeader(random))]);
   const dice = random();
   if (dice < 0.25) return whole;
   if (dice < 0.5) return flip(random, whole);

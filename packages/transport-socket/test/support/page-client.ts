@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
-type Head = Record<string, unknown>;
+type Header = Record<string, unknown>;
 
-/** What came: the number of its type, its id, its head, its bodies as text. */
+/** What came: the number of its type, its id, its header, its bodies as text. */
 export interface PageFrame {
   readonly type: number;
   readonly id: number;
-  readonly head: Head;
+  readonly header: Header;
   readonly bodies: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export class PageClient {
     socket.on('error', () => undefined);
   }
 
-  static async open(path: string, hello: Head = {}): Promise<[PageClient, PageFrame]> {
+  static async open(path: string, hello: Header = {}): Promise<[PageClient, PageFrame]> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     const client = new PageClient(socket);
@@ -34,16 +34,16 @@ export class PageClient {
     return [client, await client.take(({ type }) => type === 2 || type === 5)];
   }
 
-  send(type: number, id: number, head: Head, bodies: readonly string[] = []): void {
-    const json = Buffer.from(JSON.stringify(head));
+  send(type: number, id: number, header: Header, bodies: readonly string[] = []): void {
+    const json = Buffer.from(JSON.stringify(header));
     const parts = bodies.flatMap((body) => [number(Buffer.byteLength(body)), Buffer.from(body)]);
     const rest = Buffer.concat([Buffer.of(type), number(id), number(json.length), json, ...parts]);
     this.#socket.write(Buffer.concat([number(rest.length), rest]));
   }
 
   /** Makes a request and takes its answer or error. */
-  async ask(id: number, head: Head, bodies: readonly string[] = []): Promise<PageFrame> {
-    this.send(3, id, head, bodies);
+  async ask(id: number, header: Header, bodies: readonly string[] = []): Promise<PageFrame> {
+    this.send(3, id, header, bodies);
     return this.take((frame) => frame.id === id && (frame.type === 4 || frame.type === 5));
   }
 
@@ -74,14 +74,14 @@ export class PageClient {
   }
 
   #frame(bytes: Buffer): void {
-    const headEnd = 9 + bytes.readUInt32BE(5);
+    const headerEnd = 9 + bytes.readUInt32BE(5);
     const bodies: string[] = [];
-    for (let at = headEnd; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) {
+    for (let at = headerEnd; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) {
       bodies.push(bytes.toString('utf8', at + 4, at + 4 + bytes.readUInt32BE(at)));
     }
-    const head = JSON.parse(bytes.toString('utf8', 9, headEnd)) as Head;
+    const header = JSON.parse(bytes.toString('utf8', 9, headerEnd)) as Header;
     if (bytes[0] === 10) this.send(11, 0, {});
-    else this.#frames.push({ type: bytes[0]!, id: bytes.readUInt32BE(1), head, bodies });
+    else this.#frames.push({ type: bytes[0]!, id: bytes.readUInt32BE(1), header, bodies });
   }
 }
 

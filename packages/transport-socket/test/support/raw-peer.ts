@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '@busbar/testbed';
-import { encodeFrames, FRAME, type Frame, FrameReader, frame, type Head } from '../../src/wire/frame.ts';
+import { encodeFrames, FRAME, type Frame, FrameReader, frame, type Header } from '../../src/wire/frame.ts';
 
 /** A connection to a hub by hand. */
 export class RawPeer implements AsyncDisposable {
@@ -22,7 +22,7 @@ export class RawPeer implements AsyncDisposable {
   }
 
   /** One that has said hello and was let in. */
-  static async welcomed(path: string, hello: Head = {}): Promise<RawPeer> {
+  static async welcomed(path: string, hello: Header = {}): Promise<RawPeer> {
     const peer = new RawPeer(path);
     peer.send(frame(FRAME.hello, 0, { version: 1, token: tokenOf(path), heartbeatMs: 60_000, ...hello }));
     await peer.frame(({ type }) => type === FRAME.welcome);
@@ -43,16 +43,16 @@ export class RawPeer implements AsyncDisposable {
   }
 
   /** Makes a request; resolves with its answer or error. */
-  async ask(id: number, head: Head, bodies: readonly Uint8Array[] = []): Promise<Frame> {
-    this.send(frame(FRAME.request, id, head, bodies));
-    return this.frame((each) => each.id === id && (each.type === FRAME.answer || each.type === FRAME.error));
+  async ask(id: number, header: Header, bodies: readonly Uint8Array[] = []): Promise<Frame> {
+    this.send(frame(FRAME.request, id, header, bodies));
+    return this.frame((each) => each.id === id && (each.type === FRAME.response || each.type === FRAME.error));
   }
 
   /** Resolves with the reason once the hub has ended the connection. */
   async refused(timeoutMs?: number): Promise<string> {
     await waitFor(() => this.isOver, { what: 'the end of the connection', ...(timeoutMs && { timeoutMs }) });
     const goodbye = this.frames.find(({ type }) => type === FRAME.goaway);
-    return String(goodbye?.head['reason']);
+    return String(goodbye?.header['reason']);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,12 +6,17 @@ const anyFrame = fc
   .record({
     type: fc.constantFrom(...Object.values(FRAME)),
     id: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    head: fc.dictionary(fc.string({ unit: 'grapheme' }), fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer())),
+    header: fc.dictionary(fc.string({ unit: 'grapheme' }), fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer())),
     bodies: fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }),
   })
-  .map(({ type, id, head, bodies }) => frame(type, id, head, bodies));
+  .map(({ type, id, header, bodies }) => frame(type, id, header, bodies));
 
-const plain = ({ type, id, head, bodies }: Frame): unknown => [type, id, { ...head }, bodies.map((each) => [...each])];
+const plain = ({ type, id, header, bodies }: Frame): unknown => [
+  type,
+  id,
+  { ...header },
+  bodies.map((each) => [...each]),
+];
 
 describe('frames', () => {
   test('come out as they went in, however they are cut', () => {
@@ -29,7 +34,7 @@ describe('frames', () => {
             at += step;
           }
           expect(got).toEqual(sent.map(plain));
-          expect(reader.isWithin).toBe(false);
+          expect(reader.isPartial).toBe(false);
         },
       ),
     );
@@ -45,15 +50,15 @@ describe('frames', () => {
   test.each([
     ['of a length over the limit', '00400001', /over the limit/],
     ['of a length that holds nothing', '00000008', /too short/],
-    ['of no type', `00000009${'00'.repeat(9)}`, /no frame of type 0/],
-    ['of an unknown type', `0000000b${'ff'}${'00'.repeat(4)}00000002${'7b7d'}`, /no frame of type 255/],
+    ['of no type', `00000009${'00'.repeat(9)}`, /unknown frame type 0/],
+    ['of an unknown type', `0000000b${'ff'}${'00'.repeat(4)}00000002${'7b7d'}`, /unknown frame type 255/],
     [
-      'with a head longer than itself',
+      'with a header longer than itself',
       `0000000b${'03'}${'00'.repeat(4)}00000003${'7b7d'}`,
-      /head of a frame is longer/,
+      /header of a frame is longer/,
     ],
-    ['with a head that is no JSON', `0000000b${'03'}${'00'.repeat(4)}00000002${'7b7b'}`, /not JSON/],
-    ['with a head that is a list', `0000000b${'03'}${'00'.repeat(4)}00000002${'5b5d'}`, /not an object/],
+    ['with a header that is no JSON', `0000000b${'03'}${'00'.repeat(4)}00000002${'7b7b'}`, /not JSON/],
+    ['with a header that is a list', `0000000b${'03'}${'00'.repeat(4)}00000002${'5b5d'}`, /not an object/],
     [
       'with a body longer than itself',
       `00000010${'03'}${'00'.repeat(4)}00000002${'7b7d'}0000000200`,

@@ -1,6 +1,6 @@
 // Packets, and how many of them may be on the way.
 import { describe, expect, test } from 'vitest';
-import { Inbound, Outbound } from '../../src/links/zmq/packet-window.ts';
+import { ReceiveWindow, SendWindow } from '../../src/links/zmq/packet-window.ts';
 import { encodeFrames, FRAME, type Frame, frame } from '../../src/wire/frame.ts';
 import { readPacket, toPackets } from '../../src/wire/packet.ts';
 import { randomFrom } from '../support/fuzz.ts';
@@ -34,7 +34,7 @@ describe('packets', () => {
     const whole = encodeFrames([frame(FRAME.ping), frame(FRAME.ping)]);
     for (let cut = 1; cut < whole.length; cut += 1) {
       if (cut === whole.length / 2) continue;
-      expect(() => readPacket(whole.subarray(0, cut))).toThrow(/middle of a frame/);
+      expect(() => readPacket(whole.subarray(0, cut))).toThrow(/within a frame/);
     }
   });
 });
@@ -42,11 +42,11 @@ describe('packets', () => {
 describe('credit', () => {
   test('never runs out while the receiver takes, and bounds what is on the way', () => {
     const random = randomFrom(2);
-    const [outbound, inbound] = [new Outbound(), new Inbound()];
+    const [sender, receiver] = [new SendWindow(), new ReceiveWindow()];
     const wire: Buffer[] = [];
     let [sent, taken, onTheWay] = [0, 0, 0];
     const leave = (): void => {
-      for (const packet of outbound.leaving()) {
+      for (const packet of sender.takeSendable()) {
         wire.push(packet);
         onTheWay += packet.length;
         expect(onTheWay < 524_288 + packet.length || wire.length === 1).toBe(true);
@@ -54,7 +54,7 @@ describe('credit', () => {
     };
     while (taken < 5_000) {
       if (sent < 5_000 && random() < 0.6) {
-        outbound.add(Buffer.alloc(Math.floor(random() < 0.02 ? random() * 2 * MEGABYTE : random() * 3_000)));
+        sender.add(Buffer.alloc(Math.floor(random() < 0.02 ? random() * 2 * MEGABYTE : random() * 3_000)));
         sent += 1;
       }
       leave();
@@ -62,21 +62,21 @@ describe('credit', () => {
       if (packet !== undefined) {
         taken += 1;
         onTheWay -= packet.length;
-        expect(inbound.add(packet.length)).toBe(true);
-        const told = inbound.told();
-        if (told > 0) expect(outbound.taken(told)).toBe(true);
-      } else if (sent === 5_000 && wire.length === 0) expect(outbound.isEmpty).toBe(true);
+        expect(receiver.add(packet.length)).toBe(true);
+        const told = receiver.takeAcknowledgement();
+        if (told > 0) expect(sender.acknowledge(told)).toBe(true);
+      } else if (sent === 5_000 && wire.length === 0) expect(sender.isEmpty).toBe(true);
     }
     expect([sent, taken]).toEqual([5_000, 5_000]);
   });
 
   test('that was never given is refused, on both sides', () => {
-    const outbound = new Outbound();
-    for (const count of [1, -1, 0.5, '1', null, undefined, Number.NaN]) expect(outbound.taken(count)).toBe(false);
-    const inbound = new Inbound();
-    for (let packets = 0; packets < 64; packets += 1) expect(inbound.add(10)).toBe(true);
-    expect(inbound.add(10)).toBe(false);
-    const large = new Inbound();
+    const sender = new SendWindow();
+    for (const count of [1, -1, 0.5, '1', null, undefined, Number.NaN]) expect(sender.acknowledge(count)).toBe(false);
+    const receiver = new ReceiveWindow();
+    for (let packets = 0; packets < 64; packets += 1) expect(receiver.add(10)).toBe(true);
+    expect(receiver.add(10)).toBe(false);
+    const large = new ReceiveWindow();
     expect([large.add(600_000), large.add(1)]).toEqual([true, false]);
   });
 });

@@ -31,10 +31,10 @@ describe('the page', () => {
 
 describe('a client written from it', () => {
   test('is welcomed with what the store can do', async () => {
-    const [client, { type, head }] = await PageClient.open(hub.path);
+    const [client, { type, header }] = await PageClient.open(hub.path);
     expect(type).toBe(2);
-    expect(head).toMatchObject({ version: 1, store: 'sqlite', maxFrameBytes: 4_194_304 });
-    expect(head['capabilities']).toMatchObject({ durability: 'process', features: { calls: true } });
+    expect(header).toMatchObject({ version: 1, store: 'sqlite', maxFrameBytes: 4_194_304 });
+    expect(header['capabilities']).toMatchObject({ durability: 'process', features: { calls: true } });
     client.close();
   });
 
@@ -43,9 +43,9 @@ describe('a client written from it', () => {
     const sent = await client.ask(7, { op: 'queues.send', queue: 'a', messages: [{ id: 'one', priority: 9 }, {}] }, [
       'first',
     ]);
-    expect(sent.head['results']).toMatchObject([{ id: 'one', status: 'stored' }, { status: 'stored' }]);
+    expect(sent.header['results']).toMatchObject([{ id: 'one', status: 'stored' }, { status: 'stored' }]);
     const taken = await client.ask(8, { op: 'queues.receive', queue: 'a', max: 5, waitMs: null });
-    const deliveries = taken.head['deliveries'] as { id: string; receipt: string; attempt: number }[];
+    const deliveries = taken.header['deliveries'] as { id: string; receipt: string; attempt: number }[];
     expect([deliveries.length, deliveries[0]!.id, deliveries[0]!.attempt, taken.bodies]).toEqual([
       2,
       'one',
@@ -54,7 +54,7 @@ describe('a client written from it', () => {
     ]);
     const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' }));
     const settled = await client.ask(9, { op: 'queues.settle', settlements });
-    expect(settled.head['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
+    expect(settled.header['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
     client.close();
   });
 
@@ -63,7 +63,7 @@ describe('a client written from it', () => {
     client.send(3, 1, { op: 'queues.receive', queue: 'empty', waitMs: null });
     client.send(8, 1, {});
     const answer = await client.take(({ id }) => id === 1);
-    expect([answer.type, answer.head['code']]).toEqual([5, 'ABORTED']);
+    expect([answer.type, answer.header['code']]).toEqual([5, 'ABORTED']);
     client.close();
   });
 
@@ -72,32 +72,32 @@ describe('a client written from it', () => {
     await client.ask(1, { op: 'topics.subscribe', pattern: 'news.*' });
     await client.ask(2, { op: 'topics.publish', topic: 'news.x', messages: [{}] }, ['event']);
     const batch = await client.ask(3, { op: 'cursor.next', cursor: 1 });
-    expect([batch.head['events'], batch.bodies]).toMatchObject([[{ topic: 'news.x' }], ['event']]);
+    expect([batch.header['events'], batch.bodies]).toMatchObject([[{ topic: 'news.x' }], ['event']]);
     await client.ask(4, { op: 'kv.put', key: 'k' }, ['v']);
     await client.ask(5, { op: 'kv.watch', prefix: '' });
     const changes = await client.ask(6, { op: 'cursor.next', cursor: 5 });
-    expect([changes.head['changes'], changes.bodies]).toMatchObject([
+    expect([changes.header['changes'], changes.bodies]).toMatchObject([
       [{ kind: 'put', key: 'k' }, { kind: 'synced' }],
       ['v'],
     ]);
     await client.ask(7, { op: 'admin.exportState' });
     const records = await client.ask(8, { op: 'cursor.next', cursor: 7, max: 1000 });
-    expect(records.head['end']).toBe(true);
-    expect((records.head['records'] as { kind: string }[]).map(({ kind }) => kind)).toContain('event');
+    expect(records.header['end']).toBe(true);
+    expect((records.header['records'] as { kind: string }[]).map(({ kind }) => kind)).toContain('event');
     client.close();
   });
 
   test('serves calls of ours, and makes calls to us', async () => {
     const [client] = await PageClient.open(hub.path);
     await using ours = await openUnix({ path: hub.path });
-    await client.ask(1, { op: 'calls.serve', service: 3, address: 'page' });
+    await client.ask(1, { op: 'calls.serve', serviceId: 3, address: 'page' });
     const replies: string[] = [];
     const calling = (async () => {
       for await (const reply of ours.calls!.call('page', { body: Buffer.from('ping') }))
         replies.push(Buffer.from(reply.body).toString());
     })();
     const call = await client.take(({ type }) => type === 9);
-    expect([call.head['service'], call.bodies]).toEqual([3, ['ping']]);
+    expect([call.header['serviceId'], call.bodies]).toEqual([3, ['ping']]);
     client.send(6, call.id, {}, ['one']);
     client.send(6, call.id, {}, ['two']);
     client.send(4, call.id, {});
@@ -111,7 +111,7 @@ describe('a client written from it', () => {
     expect(part.bodies).toEqual(['hello']);
     expect((await client.take(({ id }) => id === 2)).type).toBe(4);
     const nobody = await client.ask(4, { op: 'calls.call', address: 'nobody', message: {} });
-    expect(nobody.head['code']).toBe('NO_RESPONDER');
+    expect(nobody.header['code']).toBe('NO_RESPONDER');
     client.close();
   });
 });
@@ -122,15 +122,15 @@ describe('who says in hello which agent it is', () => {
     const send = { op: 'queues.send', queue: 'from' };
     await client.ask(1, { ...send, messages: [{}, { from: '@a' }] });
     const taken = await client.ask(2, { op: 'queues.receive', queue: 'from', max: 2 });
-    expect((taken.head['deliveries'] as { from: string }[]).map(({ from }) => from)).toEqual(['@a', '@a']);
-    for (const [id, head] of [
+    expect((taken.header['deliveries'] as { from: string }[]).map(({ from }) => from)).toEqual(['@a', '@a']);
+    for (const [id, header] of [
       { ...send, messages: [{ from: '@b' }] },
       { op: 'topics.publish', topic: 't', messages: [{ from: '@b' }] },
       { op: 'calls.call', address: 'x', message: { from: '@b' } },
     ].entries()) {
-      expect((await client.ask(id + 3, head)).head['code']).toBe('PERMISSION_DENIED');
+      expect((await client.ask(id + 3, header)).header['code']).toBe('PERMISSION_DENIED');
     }
-    expect((await client.ask(9, { op: 'hub.stop' })).head['code']).toBe('PERMISSION_DENIED');
+    expect((await client.ask(9, { op: 'hub.stop' })).header['code']).toBe('PERMISSION_DENIED');
     client.close();
   });
 

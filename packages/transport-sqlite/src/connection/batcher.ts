@@ -1,73 +1,80 @@
-/** Runs all operations of one event loop turn in one transaction. */
+/** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
-import { isBusy, isDiskFull, toStoreError } from '../errors.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
-import { type Operation, SingleOperation } from './operation.ts';
+import { isBusy, isFull, toStoreError } from '../errors.ts';
+import { type Operation, Work } from './operation.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
 
-/** A transaction ends after this many rows or milliseconds, so that the event loop and other processes get a turn. */
+/** Who is told of transactions. */
+export interface Witness {
+  /** All is written; the last moment to read what the commit will need. */
+  beforeCommit(transaction: Transaction): void;
+  committed(transaction: Transaction): void;
+  rolledBack(): void;
+}
+
+/** A transaction ends after so many rows or milliseconds, so that the event loop and other processes get their turn. */
 const MAX_ROWS = 500;
 const MAX_MS = 5;
-/** After meeting another writer, pause this long after each commit. Without it a process waited up to 1.5-4 s. */
+/** Having met another writer, pause this long after each commit for a while: no process starves (worst wait 1.5-4 s without). */
 const PAUSE_MS = 1;
 const CONTENDED_FOR_MS = 100;
-/** Fail calls that have not started this long before their deadline; later their outcome would be `unknown`. */
+/** How long before its deadline a call that never began is told so at least: after it, it counts as unknown. */
 const MARGIN_MS = 10;
-const CHECK_SIGNALS_AFTER_MS = 50;
-const TRUNCATE_EVERY_MS = 1000;
+const LOOK_AT_SIGNALS_AFTER_MS = 50;
+const RELIEVE_EVERY_MS = 1000;
 /** Comparing files takes 3 µs. */
 const COMPARE_EVERY_MS = 500;
 
 export class Batcher {
   readonly #store: Store;
-  readonly #commits: CommitNotifier;
-  /** Operations added so far. A caller that remembers the number can tell whether its operation is still the last. */
-  addedCount = 0;
-  /** Write transactions committed so far, and the time of the last one. */
-  commitCount = 0;
-  lastCommitAt = 0;
+  readonly #witness: Witness;
+  /** How many operations were ever added: who added the last one can tell whether it still is the last. */
+  added = 0;
+  /** How many transactions were written, and when the last one was. */
+  committed = 0;
+  committedAt = 0;
   #operations: Operation[] = [];
   /** How many of the next operations get a transaction of their own, since one of them broke the shared one. */
-  #isolatedCount = 0;
+  #alone = 0;
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
   #comparedAt = performance.now();
-  #truncatedAt = Number.NEGATIVE_INFINITY;
+  #relievedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  constructor(store: Store, commits: CommitNotifier) {
+  constructor(store: Store, witness: Witness) {
     this.#store = store;
-    this.#commits = commits;
+    this.#witness = witness;
   }
 
-  /** Runs `work`, which may write, in the next transaction. */
+  /** Does `work`, which may write, in the next transaction. */
   write<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new SingleOperation(true, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new Work(true, work, context, resolve, reject)));
   }
 
-  /** Runs `work`, which only reads, in the next transaction. */
+  /** Does `work`, which only reads, in the next transaction. */
   read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new SingleOperation(false, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new Work(false, work, context, resolve, reject)));
   }
 
-  /** Like `read`, but does not wait behind operations that wait for the write lock. */
+  /** The same, without waiting for what was asked for before when that waits for a lock. */
   readAhead<T>(work: (transaction: Transaction) => T): Promise<T> {
-    return new Promise((resolve, reject) =>
-      this.add(new SingleOperation(false, work, undefined, resolve, reject, true)),
-    );
+    return new Promise((resolve, reject) => this.add(new Work(false, work, undefined, resolve, reject, true)));
   }
 
-  /** Runs `read` at once. Returns undefined if other operations come first or the store is locked. `read` must not write. */
-  readNow<T>(read: (transaction: Transaction) => T): T | undefined {
+  /**
+   * What `look` sees now, without waiting for a turn; undefined when something is to be done before. It must not write.
+   */
+  glance<T>(look: (transaction: Transaction) => T): T | undefined {
     if (this.#isClosed || this.#operations.length > 0) return undefined;
     try {
-      return read(new Transaction(this.#store));
+      return look(new Transaction(this.#store));
     } catch (error) {
       if (isBusy(error)) return undefined;
       throw error;
@@ -79,12 +86,12 @@ export class Batcher {
       operation.failed(closed());
       return;
     }
-    this.addedCount += 1;
+    this.added += 1;
     this.#operations.push(operation);
     this.#schedule();
   }
 
-  /** Fails all open operations. Further ones fail at once. */
+  /** Ends it: nothing more is done. */
   close(): void {
     this.#isClosed = true;
     clearImmediate(this.#immediate);
@@ -94,15 +101,15 @@ export class Batcher {
 
   #schedule(): void {
     if (this.#immediate !== undefined || this.#timer !== undefined || this.#operations.length === 0) return;
-    if (this.#notBefore > 0 && this.#notBefore > performance.now()) this.#runAfter(PAUSE_MS);
-    else this.#immediate = setImmediate(() => this.#runBatch());
+    if (this.#notBefore > 0 && this.#notBefore > performance.now()) this.#after(PAUSE_MS);
+    else this.#immediate = setImmediate(() => this.#turn());
   }
 
-  #runAfter(ms: number): void {
-    this.#timer = setTimeout(() => this.#runBatch(), ms);
+  #after(ms: number): void {
+    this.#timer = setTimeout(() => this.#turn(), ms);
   }
 
-  #runBatch(): void {
+  #turn(): void {
     this.#immediate = undefined;
     this.#timer = undefined;
     if (this.#isReplaced()) {
@@ -113,7 +120,7 @@ export class Batcher {
     try {
       this.#begin(writes);
     } catch (error) {
-      this.#beginFailed(error, writes);
+      this.#notBegun(error, writes);
       return;
     }
     this.#blockedSince = 0;
@@ -121,7 +128,7 @@ export class Batcher {
     this.#schedule();
   }
 
-  /** Whether the path now leads to another file: writes to the removed one would be lost. */
+  /** Whether another file is there by now: what is written to the one that went away would be lost. */
   #isReplaced(): boolean {
     const now = performance.now();
     if (now - this.#comparedAt < COMPARE_EVERY_MS) return false;
@@ -134,8 +141,8 @@ export class Batcher {
     this.#store.sql(writes ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
   }
 
-  /** Another process holds the lock: runs what only reads, and retries the rest after a pause. */
-  #beginFailed(error: unknown, writes: boolean): void {
+  /** The lock is another's: reads go ahead, the rest comes again. */
+  #notBegun(error: unknown, writes: boolean): void {
     if (!isBusy(error)) {
       this.#fail(this.#operations.splice(0), error);
       return;
@@ -143,15 +150,15 @@ export class Batcher {
     const now = performance.now();
     this.#contendedUntil = now + CONTENDED_FOR_MS;
     this.#blockedSince ||= now;
-    if (writes) this.#runReads();
-    // Random, so that processes do not collide again and again.
-    const pause = Math.random() * maxPause(now - this.#blockedSince);
-    this.#failLate(now + pause + MARGIN_MS);
-    if (this.#operations.length > 0) this.#runAfter(pause);
+    if (writes) this.#runAhead();
+    // Random, so that several processes do not meet again and again.
+    const pause = Math.random() * retryWithin(now - this.#blockedSince);
+    this.#giveUpLate(now + pause + MARGIN_MS);
+    if (this.#operations.length > 0) this.#after(pause);
   }
 
-  /** Runs the reads that do not have to wait for a write. */
-  #runReads(): void {
+  /** Runs what reads and does not have to wait for a write. */
+  #runAhead(): void {
     const firstWrite = this.#operations.findIndex((operation) => operation.writes);
     const isAhead = (operation: Operation, index: number): boolean =>
       index < firstWrite || operation.overtakes === true;
@@ -168,10 +175,10 @@ export class Batcher {
     this.#operations.push(...rest);
   }
 
-  /** Fails calls whose deadline comes before the next attempt. */
-  #failLate(next: number): void {
-    const checksSignals = next - this.#blockedSince > CHECK_SIGNALS_AFTER_MS;
-    this.#operations = this.#operations.filter((operation) => !operation.failLate(next, checksSignals, locked()));
+  /** Fails what cannot be begun again before its time is up. */
+  #giveUpLate(next: number): void {
+    const looksAtSignals = next - this.#blockedSince > LOOK_AT_SIGNALS_AFTER_MS;
+    this.#operations = this.#operations.filter((operation) => !operation.giveUpLate(next, looksAtSignals, locked()));
   }
 
   /** Runs operations in order until the transaction is full, and commits. */
@@ -183,25 +190,25 @@ export class Batcher {
       this.#step(transaction, begun, done);
       if (writes) {
         transaction.flush();
-        this.#commits.beforeCommit.notify(transaction);
+        this.#witness.beforeCommit(transaction);
       }
       this.#store.sql('COMMIT').run();
     } catch (error) {
       this.#rollBack();
-      this.#runFailed(begun, error);
+      this.#broken(begun, error);
       return;
     }
     this.#operations.splice(0, done.length);
-    if (this.#isolatedCount > 0) this.#isolatedCount -= Math.min(this.#isolatedCount, Math.max(1, done.length));
+    if (this.#alone > 0) this.#alone -= Math.min(this.#alone, Math.max(1, done.length));
     const now = performance.now();
     if (writes) {
-      this.commitCount += 1;
-      this.lastCommitAt = now;
+      this.committed += 1;
+      this.committedAt = now;
     }
     this.#notBefore = writes && now < this.#contendedUntil ? now + PAUSE_MS : 0;
     transaction.committed();
     for (const operation of begun) operation.committed();
-    if (writes) this.#commits.committed.notify(transaction);
+    if (writes) this.#witness.committed(transaction);
   }
 
   #step(transaction: Transaction, begun: Operation[], done: Operation[]): void {
@@ -210,37 +217,37 @@ export class Batcher {
       begun.push(operation);
       if (!operation.step(transaction)) return;
       done.push(operation);
-      if (this.#isolatedCount > 0 || transaction.rowCount >= MAX_ROWS || performance.now() >= until) return;
+      if (this.#alone > 0 || transaction.work >= MAX_ROWS || performance.now() >= until) return;
     }
   }
 
   /**
-   * The transaction was rolled back before any caller got a result. Its operations run again, each in a transaction of its
-   * own: an operation that fails alone has failed, and none fails because of another.
+   * The transaction did not come to be. Nothing was told to anybody yet, so all of it is done again, each operation
+   * alone: none fails for another's fault, and one that fails alone has failed.
    */
-  #runFailed(begun: Operation[], error: unknown): void {
-    if (isDiskFull(error) && this.#truncateLog()) {
-      this.#isolatedCount = Math.max(this.#isolatedCount, begun.length);
+  #broken(begun: Operation[], error: unknown): void {
+    if (isFull(error) && this.#relieve()) {
+      this.#alone = Math.max(this.#alone, begun.length);
       return;
     }
     if (isBusy(error)) return;
     if (begun.length > 1) {
-      this.#isolatedCount = Math.max(this.#isolatedCount, begun.length);
+      this.#alone = Math.max(this.#alone, begun.length);
       return;
     }
-    const [failed] = begun;
-    const rest = this.#operations.filter((operation) => operation !== failed);
-    const calls = failed?.split?.() ?? [];
-    this.#operations = calls.length > 1 ? [...calls, ...rest] : rest;
-    if (calls.length > 1) this.#isolatedCount += calls.length;
-    else failed?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
+    const [culprit] = begun;
+    const rest = this.#operations.filter((operation) => operation !== culprit);
+    const parts = culprit?.split?.() ?? [];
+    this.#operations = parts.length > 1 ? [...parts, ...rest] : rest;
+    if (parts.length > 1) this.#alone += parts.length;
+    else culprit?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
   }
 
-  /** On a full disk, truncating the WAL may free space. Returns true if it was tried and a retry makes sense. */
-  #truncateLog(): boolean {
+  /** A full disk may have room in the WAL: true when that was looked after, so that trying again may do. */
+  #relieve(): boolean {
     const now = performance.now();
-    if (now - this.#truncatedAt < TRUNCATE_EVERY_MS) return false;
-    this.#truncatedAt = now;
+    if (now - this.#relievedAt < RELIEVE_EVERY_MS) return false;
+    this.#relievedAt = now;
     try {
       this.#store.db.pragma('wal_checkpoint(TRUNCATE)');
       return true;
@@ -251,7 +258,7 @@ export class Batcher {
 
   #rollBack(): void {
     if (this.#store.db.inTransaction) this.#store.sql('ROLLBACK').run();
-    this.#commits.rolledBack.notify();
+    this.#witness.rolledBack();
   }
 
   #fail(operations: Operation[], error: unknown): void {
@@ -260,29 +267,28 @@ export class Batcher {
 }
 
 /**
- * The longest pause before the next attempt to get the lock. A process that has waited long retries more often than a new
- * one: with 8 writers and synced commits the slowest send took 50 ms instead of 95. After a second the lock is stuck, and
- * retries become rarer.
+ * The longest pause before the lock is tried again. Who has waited for long tries more often than who has just come: of 8
+ * writers with synced commits the slowest send took 50 ms instead of 95. A lock kept for a second is its holder's fault.
  */
-function maxPause(blockedMs: number): number {
+function retryWithin(blockedMs: number): number {
   if (blockedMs > 1000) return 8;
   return blockedMs > 25 ? 1 : 4;
 }
 
-/** A failed sync may have reached the disk in part. */
+/** A sync that failed may have reached the disk in part. */
 function isUncertain(error: unknown): boolean {
   return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_IOERR');
 }
 
 function locked(): BusbarError {
-  return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the deadline', {
+  return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the time was up', {
     hint: 'Look for a process that is stopped or stuck while it writes; the call is safe to repeat.',
   });
 }
 
 function replaced(): BusbarError {
   return new BusbarError('UNAVAILABLE', 'the file of the store was moved, deleted or replaced while it was open', {
-    hint: 'Put it back or open the store again; this call stored nothing.',
+    hint: 'Put it back or open the store again; nothing of this call was stored.',
     retryable: false,
   });
 }

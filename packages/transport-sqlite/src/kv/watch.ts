@@ -1,104 +1,153 @@
-/** Watches of keys: the present entries, then the changes, of which a watch sees the newest of each key. */
+/** Watches on entries: the present ones, then what changes, merged to the newest of each key. */
 
 import type { CallContext, Cursor } from '@busbar/api/driver';
 import { BusbarError, type KvChange } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
-import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { type CommitNotifier, Notifier } from '../wakeup/commit-notifier.ts';
-import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
+import type { Listeners } from '../wakeup/waiter-registry.ts';
 import { getEntry, listEntries } from './kv.ts';
 
-/** Changes of one read. */
+/** Changes that one read looks at. */
 const STEP = 500;
 
-class KvWatch implements Cursor<KvChange> {
-  readonly prefix: string;
-  readonly #cursor: StoreCursor<KvChange>;
-  readonly #onClose: (watch: KvWatch) => void;
-  /** The key up to which the present entries were read; undefined after the last one. */
-  #listedUpTo: string | undefined = '';
-  /** The last change that was read. */
-  #change: number;
-  /** Revisions listed as present though they are newer than the start of the watch. They are not reported again. */
-  readonly #listed = new Map<string, number>();
+interface Pending {
+  readonly max: number;
+  readonly resolve: (changes: readonly KvChange[]) => void;
+  readonly reject: (error: unknown) => void;
+}
 
-  constructor(prefix: string, change: number, batcher: Batcher, onClose: (watch: KvWatch) => void) {
+/** What a read brought, and where the watch stands after it. */
+interface Taken {
+  readonly changes: KvChange[];
+  readonly listedUpTo: string | undefined;
+  readonly change: number;
+  readonly isAll: boolean;
+}
+
+class EntryWatch implements Cursor<KvChange> {
+  readonly prefix: string;
+  readonly #batcher: Batcher;
+  readonly #onClose: (watch: EntryWatch) => void;
+  /** The key up to which the present entries were given; undefined when all were. */
+  #listedUpTo: string | undefined = '';
+  /** The last change seen. */
+  #change: number;
+  /** Revisions that were given as present entries though they are later than the beginning: not to be given twice. */
+  readonly #given = new Map<string, number>();
+  #pending: Pending | undefined;
+  #isReading = false;
+  #hasNews = true;
+  #isClosed = false;
+
+  constructor(prefix: string, change: number, batcher: Batcher, onClose: (watch: EntryWatch) => void) {
     this.prefix = prefix;
     this.#change = change;
-    this.#cursor = new StoreCursor(batcher, (transaction, max) =>
-      this.#listedUpTo === undefined ? this.#readChanges(transaction, max) : this.#list(transaction, max),
-    );
+    this.#batcher = batcher;
     this.#onClose = onClose;
   }
 
   next(max: number): Promise<readonly KvChange[]> {
-    return this.#cursor.next(max);
+    if (this.#isClosed) return Promise.resolve([]);
+    return new Promise((resolve, reject) => {
+      this.#pending = { max, resolve, reject };
+      if (this.#hasNews) this.#read();
+    });
   }
 
   wake(): void {
-    this.#cursor.wake();
+    this.#hasNews = true;
+    if (this.#pending !== undefined) this.#read();
   }
 
   close(): Promise<void> {
-    if (!this.#cursor.isClosed) {
-      this.#cursor.close();
+    if (!this.#isClosed) {
+      this.#isClosed = true;
       this.#onClose(this);
+      this.#pending?.resolve([]);
+      this.#pending = undefined;
     }
     return Promise.resolve();
   }
 
-  /** A page of the present entries, and `synced` after the last one. */
-  #list(transaction: Transaction, max: number): CursorRead<KvChange> {
-    const limit = Math.max(1, max - 1);
-    const entries = listEntries(transaction, this.prefix, { limit, after: this.#listedUpTo || undefined });
-    const items: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
-    const isLast = entries.length < limit;
-    if (isLast) items.push({ kind: 'synced' });
-    transaction.afterCommit(() => {
-      for (const { key, revision } of entries) if (revision > this.#change) this.#listed.set(key, revision);
-      this.#listedUpTo = isLast ? undefined : entries.at(-1)?.key;
-    });
-    return { items, isAll: false };
+  #read(): void {
+    if (this.#isReading || this.#pending === undefined) return;
+    this.#isReading = true;
+    this.#hasNews = false;
+    const { max } = this.#pending;
+    this.#batcher
+      .readAhead((transaction) =>
+        this.#listedUpTo === undefined ? this.#follow(transaction, max) : this.#list(transaction, max),
+      )
+      .then(
+        (taken) => this.#taken(taken),
+        (error: unknown) => this.#broken(error),
+      );
   }
 
-  /** The changes since the last read. A key that changed several times appears once, with its newest change. */
-  #readChanges(transaction: Transaction, max: number): CursorRead<KvChange> {
+  #taken({ changes, listedUpTo, change, isAll }: Taken): void {
+    this.#isReading = false;
+    this.#listedUpTo = listedUpTo;
+    this.#change = change;
+    if (!isAll) this.#hasNews = true;
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    if (changes.length > 0) {
+      this.#pending = undefined;
+      pending.resolve(changes);
+    } else if (this.#hasNews) this.#read();
+  }
+
+  #broken(error: unknown): void {
+    this.#isReading = false;
+    this.#pending?.reject(error);
+    this.#pending = undefined;
+  }
+
+  /** A page of the present entries; after the last one, `synced`. */
+  #list(transaction: Transaction, max: number): Taken {
+    const limit = Math.max(1, max - 1);
+    const entries = listEntries(transaction, this.prefix, { limit, after: this.#listedUpTo || undefined });
+    const changes: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
+    for (const { key, revision } of entries) if (revision > this.#change) this.#given.set(key, revision);
+    const isAll = entries.length < limit;
+    if (isAll) changes.push({ kind: 'synced' });
+    return { changes, listedUpTo: isAll ? undefined : entries.at(-1)?.key, change: this.#change, isAll: false };
+  }
+
+  /** What has changed since: a key that changed several times stands only in its last place. */
+  #follow(transaction: Transaction, max: number): Taken {
     const { store } = transaction;
-    if (this.#change < transaction.counters().prunedChange) throw fellBehind();
+    if (this.#change < transaction.counter().tombstones) throw overtaken();
     const limit = Math.min(STEP, max);
     const rows = store
       .sql<[string, number, 'deleted' | 'expired' | null, number, string]>(
-        'SELECT key, change, tombstone, revision, ns FROM kv WHERE change>? ORDER BY change LIMIT ?',
+        'SELECT key, change, gone, revision, ns FROM entry WHERE change>? ORDER BY change LIMIT ?',
       )
       .all(this.#change, limit);
-    const items: KvChange[] = [];
-    for (const [key, , tombstone, revision, ns] of rows) {
+    const changes: KvChange[] = [];
+    for (const [key, , gone, revision, ns] of rows) {
       if (ns !== store.ns || !key.startsWith(this.prefix)) continue;
-      if ((this.#listed.get(key) ?? 0) >= revision) continue;
-      const entry = tombstone === null ? getEntry(transaction, key) : undefined;
-      if (tombstone !== null) items.push({ kind: tombstone, key, revision });
-      else if (entry !== undefined) items.push({ kind: 'put', entry });
+      if ((this.#given.get(key) ?? 0) >= revision) continue;
+      const entry = gone === null ? getEntry(transaction, key) : undefined;
+      if (gone !== null) changes.push({ kind: gone, key, revision });
+      else if (entry !== undefined) changes.push({ kind: 'put', entry });
     }
-    transaction.afterCommit(() => {
-      this.#change = rows.at(-1)?.[1] ?? this.#change;
-    });
-    return { items, isAll: rows.length < limit };
+    const isAll = rows.length < limit;
+    return { changes, listedUpTo: undefined, change: rows.at(-1)?.[1] ?? this.#change, isAll };
   }
 }
 
-/** The open watches of this process. */
-export class KvWatches {
-  /** Notifies after a watch was opened or closed. */
-  readonly sizeChanged: Notifier = new Notifier();
+/** The watches of a process. */
+export class EntryWatches {
   readonly #batcher: Batcher;
-  readonly #registry: WaiterRegistry;
-  readonly #watches = new Set<KvWatch>();
+  readonly #listeners: Listeners;
+  readonly #onChange: () => void;
+  readonly #watches = new Set<EntryWatch>();
 
-  constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
+  constructor(batcher: Batcher, listeners: Listeners, onChange: () => void) {
     this.#batcher = batcher;
-    this.#registry = registry;
-    commits.committed.subscribe(({ changedKeys }) => this.#wake(changedKeys));
+    this.#listeners = listeners;
+    this.#onChange = onChange;
   }
 
   get size(): number {
@@ -107,27 +156,18 @@ export class KvWatches {
 
   async open(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
     const watch = await this.#batcher.write((transaction) => {
-      this.#registry.add(transaction, 'kv', prefix);
-      const { revision } = transaction.counters();
-      const opened = new KvWatch(prefix, revision, this.#batcher, (closed) => this.#onClose(closed));
+      this.#listeners.add(transaction, 'entry', prefix);
+      const opened = new EntryWatch(prefix, transaction.counter().revision, this.#batcher, (gone) =>
+        this.#closed(gone),
+      );
       transaction.afterCommit(() => this.#watches.add(opened));
       return opened;
     }, context);
-    this.sizeChanged.notify();
+    this.#onChange();
     return watch;
   }
 
-  /** Another process has written: all watches read. */
-  wakeAll(): void {
-    for (const watch of this.#watches) watch.wake();
-  }
-
-  async close(): Promise<void> {
-    for (const watch of this.#watches) await watch.close();
-  }
-
-  #wake(keys: ReadonlySet<string>): void {
-    if (keys.size === 0) return;
+  wake(keys: ReadonlySet<string>): void {
     for (const watch of this.#watches) {
       for (const key of keys) {
         if (!key.startsWith(watch.prefix)) continue;
@@ -137,16 +177,31 @@ export class KvWatches {
     }
   }
 
-  #onClose(watch: KvWatch): void {
-    const { prefix } = watch;
+  /** Another process has changed something. */
+  look(): void {
+    for (const watch of this.#watches) watch.wake();
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#watches) await watch.close();
+  }
+
+  #closed(watch: EntryWatch): void {
     this.#watches.delete(watch);
-    this.sizeChanged.notify();
-    this.#registry.removeUnused('kv', prefix, () => [...this.#watches].some((other) => other.prefix === prefix));
+    this.#onChange();
+    const isShared = (): boolean => [...this.#watches].some(({ prefix }) => prefix === watch.prefix);
+    if (isShared() || !this.#listeners.has('entry', watch.prefix)) return;
+    // Should it fail, this process is rung once too often, until it ends.
+    this.#batcher
+      .write((transaction) => {
+        if (!isShared()) this.#listeners.remove(transaction, 'entry', watch.prefix);
+      })
+      .catch(() => undefined);
   }
 }
 
-function fellBehind(): BusbarError {
-  return new BusbarError('UNAVAILABLE', 'the watch fell behind: changes it has not read were pruned', {
-    hint: 'Watch again: a new watch starts with the present entries.',
+function overtaken(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'this watch fell behind so far that changes were lost', {
+    hint: 'Watch again: it begins with what is there.',
   });
 }

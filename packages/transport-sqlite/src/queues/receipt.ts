@@ -1,7 +1,7 @@
-/** Receipts: a receipt identifies a message and one of its leases. */
+/** Receipts: what says which lease of which message is meant. */
 
-/** The content of a receipt. */
-export interface ReceiptLease {
+/** What a receipt says. */
+export interface Lease {
   readonly queueId: number;
   readonly token: number;
   readonly seq: number;
@@ -9,25 +9,25 @@ export interface ReceiptLease {
 
 const FORM = /^[0-9a-z]{1,10}\.[0-9a-z]{1,10}\.$/;
 
-/** The common prefix of the receipts of one claim. Base 36 keeps a receipt short. */
-export function receiptPrefix(queueId: number, token: number): string {
+/** What the receipts of one claim have in common. Numbers are in base 36, so that a receipt is short in a shell. */
+export function receiptFront(queueId: number, token: number): string {
   return `${queueId.toString(36)}.${token.toString(36)}.`;
 }
 
-/** Parses receipts. Those of one claim follow each other, so their common prefix is parsed once. */
+/** Reads receipts; those of one claim follow each other, so what they have in common is read once. */
 export class ReceiptReader {
-  #prefix = '';
+  #front = '';
   #queueId = 0;
   #token = 0;
 
-  /** The lease of a receipt, or undefined for a malformed string. */
-  read(receipt: string): ReceiptLease | undefined {
+  /** The lease that a receipt names, or undefined for a string that never was one. */
+  read(receipt: string): Lease | undefined {
     const cut = receipt.lastIndexOf('.') + 1;
-    if (cut !== this.#prefix.length || !receipt.startsWith(this.#prefix)) {
-      const prefix = receipt.slice(0, cut);
-      if (!FORM.test(prefix)) return undefined;
-      const [queueId = '', token = ''] = prefix.split('.');
-      this.#prefix = prefix;
+    if (cut !== this.#front.length || !receipt.startsWith(this.#front)) {
+      const front = receipt.slice(0, cut);
+      if (!FORM.test(front)) return undefined;
+      const [queueId = '', token = ''] = front.split('.');
+      this.#front = front;
       this.#queueId = Number.parseInt(queueId, 36);
       this.#token = Number.parseInt(token, 36);
     }

@@ -1,4 +1,4 @@
-/** The wake-up file of a process: other processes write to it, and the process watches it. */
+/** The bell of a process: a file that others write to when there is something for it, and that it watches. */
 
 import {
   closeSync,
@@ -14,88 +14,80 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '@busbar/api/transport';
-import { Notifier } from './commit-notifier.ts';
 
-/** Files of other processes that are kept open. */
+/** Bells of other processes that are kept open. */
 const MAX_OPEN = 64;
-/** A file that was not touched for this long belongs to a process that is gone. */
+/** A bell that its process did not touch for so long belongs to one that is gone. */
 const ABANDONED_AFTER_MS = 300_000;
-const ONE_BYTE = Buffer.from('!');
+const STROKE = Buffer.from('!');
 
 /**
- * One file per process, in a folder beside the store, so that only the process that waits wakes up. It is never one of the
- * store's own files: opening and closing these drops SQLite's locks on macOS.
+ * One file per process, in a folder beside the store; never the store's own files, which on macOS would drop SQLite's
+ * locks. Only the process whose bell is rung wakes up.
  */
-export class WakeupFile {
-  /** The name of this process for others. */
+export class Bell {
+  /** The name that others ring. */
   readonly name: string = newId();
-  /** Notifies after another process wrote to the file. */
-  readonly wakeups: Notifier = new Notifier();
   readonly #folder: string;
+  readonly #onRing: () => void;
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
-  #isCoalescing = false;
-  #isWokenAgain = false;
-  #isListening = false;
+  #isPending = false;
+  #isRungAgain = false;
+  #isHung = false;
+  /** Whether the file system tells when it is rung. Otherwise its owner looks by itself: agent 129 of a user gets EMFILE. */
+  isHeard = false;
 
-  constructor(storePath: string) {
-    this.#folder = `${storePath}.wakeup`;
+  constructor(storePath: string, onRing: () => void) {
+    this.#folder = `${storePath}.bell`;
+    this.#onRing = onRing;
   }
 
-  /** Whether the file exists, so that other processes can write to it. */
-  get isListening(): boolean {
-    return this.#isListening;
-  }
-
-  /** Whether the file system reports writes. If not, the process polls: with 128 watchers of one user, the next gets EMFILE. */
-  get isWatched(): boolean {
-    return this.#watcher !== undefined;
-  }
-
-  /** Creates the file and watches it. */
-  listen(): void {
-    if (this.#isListening) return;
-    this.#isListening = true;
+  /** Hangs the bell up: from now on it can be rung. */
+  hang(): void {
+    if (this.#isHung) return;
+    this.#isHung = true;
     try {
       mkdirSync(this.#folder, { mode: 0o700, recursive: true });
       closeSync(openSync(this.#path(this.name), 'w', 0o600));
-      this.#watcher = watch(this.#path(this.name), { persistent: false }, () => this.#onWrite());
-      this.#watcher.on('error', () => this.#stopWatching());
+      this.#watcher = watch(this.#path(this.name), { persistent: false }, () => this.#rung());
+      this.#watcher.on('error', () => this.#deafen());
+      this.isHeard = true;
     } catch {
-      this.#stopWatching();
+      this.#deafen();
     }
   }
 
-  /** Whether the watcher keeps the process running. */
+  /** Whether the process is to go on as long as the bell hangs. */
   keepAlive(isWanted: boolean): void {
     if (isWanted) this.#watcher?.ref();
     else this.#watcher?.unref();
   }
 
-  /** Wakes another process. Returns false if its file no longer exists. */
-  wake(process: string): boolean {
+  /** Rings the bell of another process. False when it has none any more. */
+  ring(name: string): boolean {
     try {
-      writeSync(this.#open.get(process) ?? this.#openFileOf(process), ONE_BYTE, 0, 1, 0);
+      writeSync(this.#open.get(name) ?? this.#openOther(name), STROKE, 0, 1, 0);
       return true;
     } catch (error) {
       return (error as NodeJS.ErrnoException).code !== 'ENOENT';
     }
   }
 
-  /** Shows that the process is alive. Returns false if another process has removed the file. */
+  /** Shows that its process is alive. False when somebody took the bell away meanwhile. */
   touch(): boolean {
-    if (!this.#isListening) return true;
+    if (!this.#isHung) return true;
     try {
       const now = new Date();
       utimesSync(this.#path(this.name), now, now);
       return true;
     } catch {
-      this.#stopListening();
+      this.take();
       return false;
     }
   }
 
-  /** Removes the files of processes that are gone. Returns their names. */
+  /** Names of bells whose processes have been gone for long; their files are removed. */
   removeAbandoned(): string[] {
     const before = Date.now() - ABANDONED_AFTER_MS;
     const isAbandoned = (name: string): boolean => {
@@ -104,48 +96,62 @@ export class WakeupFile {
     };
     try {
       const names = readdirSync(this.#folder).filter(isAbandoned);
-      for (const name of names) this.#removeFileOf(name);
+      for (const name of names) this.forget(name);
       return names;
     } catch {
       return [];
     }
   }
 
+  /** Takes down another's bell. */
+  forget(name: string): void {
+    const fd = this.#open.get(name);
+    if (fd !== undefined) closeSync(fd);
+    this.#open.delete(name);
+    this.#remove(name);
+  }
+
+  get isHung(): boolean {
+    return this.#isHung;
+  }
+
+  /** Takes the bell down. */
+  take(): void {
+    this.#isHung = false;
+    this.#deafen();
+    this.#remove(this.name);
+  }
+
   close(): void {
-    if (this.#isListening) this.#stopListening();
+    if (this.#isHung) this.take();
     for (const fd of this.#open.values()) closeSync(fd);
     this.#open.clear();
   }
 
-  /** One write can cause several events. The first notifies at once, all others of the turn once at its end. */
-  #onWrite(): void {
-    if (this.#isCoalescing) {
-      this.#isWokenAgain = true;
+  /** One stroke can come as several events: the first is acted on at once, all others of the turn once at its end. */
+  #rung(): void {
+    if (this.#isPending) {
+      this.#isRungAgain = true;
       return;
     }
-    this.#isCoalescing = true;
+    this.#isPending = true;
     setImmediate(() => {
-      this.#isCoalescing = false;
-      const isWokenAgain = this.#isWokenAgain;
-      this.#isWokenAgain = false;
-      if (isWokenAgain) this.wakeups.notify();
+      this.#isPending = false;
+      const isRungAgain = this.#isRungAgain;
+      this.#isRungAgain = false;
+      if (isRungAgain) this.#onRing();
     });
-    this.wakeups.notify();
+    this.#onRing();
   }
 
-  #stopListening(): void {
-    this.#isListening = false;
-    this.#stopWatching();
-    this.#remove(this.name);
-  }
-
-  #stopWatching(): void {
+  #deafen(): void {
+    this.isHeard = false;
     this.#watcher?.close();
     this.#watcher = undefined;
   }
 
-  #openFileOf(process: string): number {
-    const fd = openSync(this.#path(process), 'r+');
+  #openOther(name: string): number {
+    const fd = openSync(this.#path(name), 'r+');
     if (this.#open.size >= MAX_OPEN) {
       const [oldest] = this.#open.keys();
       if (oldest !== undefined) {
@@ -153,22 +159,15 @@ export class WakeupFile {
         this.#open.delete(oldest);
       }
     }
-    this.#open.set(process, fd);
+    this.#open.set(name, fd);
     return fd;
-  }
-
-  #removeFileOf(process: string): void {
-    const fd = this.#open.get(process);
-    if (fd !== undefined) closeSync(fd);
-    this.#open.delete(process);
-    this.#remove(process);
   }
 
   #remove(name: string): void {
     try {
       rmSync(this.#path(name), { force: true });
     } catch {
-      // The folder could not be created, so the file does not exist.
+      // Where the folder could not be made there is nothing to remove.
     }
   }
 

@@ -1,4 +1,4 @@
-/** Shared transactions: no call fails because of another, and a full disk acknowledges nothing. */
+/** Transactions that many calls share: none fails for another's fault, and a full disk acknowledges nothing. */
 
 import { openTransport } from '@busbar/api/driver';
 import { type TempDir, tempDir } from '@busbar/testbed';
@@ -8,14 +8,13 @@ import { openDatabase } from '../../src/connection/database.ts';
 import { Store } from '../../src/connection/store.ts';
 import { toSettings } from '../../src/options.ts';
 import { SqliteDriver } from '../../src/sqlite-driver.ts';
-import { CommitNotifier } from '../../src/wakeup/commit-notifier.ts';
 
-const SILENT = new CommitNotifier();
+const NOBODY = { beforeCommit: () => undefined, committed: () => undefined, rolledBack: () => undefined };
 
-test('the call that breaks a transaction fails alone, and the order of calls is kept', async () => {
+test('what breaks the transaction fails alone, in the order of the calls', async () => {
   await using folder = tempDir();
   const store = await storeIn(folder);
-  const batcher = new Batcher(store, SILENT);
+  const batcher = new Batcher(store, NOBODY);
   store.db.exec('CREATE TABLE t (n INTEGER PRIMARY KEY)');
   const put = (n: number): Promise<unknown> =>
     batcher.write(({ store: { sql } }) => sql.call(store, 'INSERT INTO t VALUES (?)').run(n));
@@ -27,7 +26,7 @@ test('the call that breaks a transaction fails alone, and the order of calls is 
   store.db.close();
 });
 
-test('a full disk rejects with BACKPRESSURE, keeps acknowledged messages, and accepts more once there is room', async () => {
+test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goes on once there is room', async () => {
   await using folder = tempDir();
   const store = await storeIn(folder);
   await using transport = openTransport(new SqliteDriver(store));
@@ -52,7 +51,7 @@ test('a full disk rejects with BACKPRESSURE, keeps acknowledged messages, and ac
   expect(await transport.queues.send('work', [{ id: 'm99', body }])).toMatchObject([{ status: 'stored' }]);
 });
 
-test('sends of one turn take effect in order, even if one creates the queue that another needs', async () => {
+test('sends of one turn take effect in their order, also where one creates what another needs', async () => {
   await using folder = tempDir();
   await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const send = (id: string, create: boolean): Promise<unknown> =>
@@ -68,10 +67,10 @@ test('a large batch yields to the event loop and to other calls', async () => {
   await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const body = new Uint8Array(100);
   let turns = 0;
-  let isDone = false;
+  let isOver = false;
   const count = (): void => {
     turns += 1;
-    if (!isDone) setImmediate(count);
+    if (!isOver) setImmediate(count);
   };
   count();
   const order: string[] = [];
@@ -85,7 +84,7 @@ test('a large batch yields to the event loop and to other calls', async () => {
       return results;
     });
   await Promise.all([large, transport.kv.put('key', body).then(() => order.push('put'))]);
-  isDone = true;
+  isOver = true;
   expect(turns).toBeGreaterThanOrEqual(10);
   expect(await large).toHaveLength(5000);
 });

@@ -1,4 +1,4 @@
-/** Store time does not depend on changes of the wall clock. */
+/** Store time: what moves it, and what does not. */
 
 import { tempDir } from '@busbar/testbed';
 import Database from 'better-sqlite3';
@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('with a boot id, store time is independent of the wall clock', () => {
+test('setting the wall clock moves nothing where boots are told apart', () => {
   const clock = new BootClock(offsetFor(Date.now()));
   const before = clock.now();
   setWallClock(Date.now() + HOUR);
@@ -22,7 +22,7 @@ test('with a boot id, store time is independent of the wall clock', () => {
   expect(clock.now() - before).toBeGreaterThanOrEqual(0);
 });
 
-test('without a boot id, store time stands still while the wall clock goes back', () => {
+test('where they are not, time stands still while the wall clock goes back', () => {
   const clock = new WallClock(0);
   const before = clock.now();
   setWallClock(before - HOUR);
@@ -31,14 +31,18 @@ test('without a boot id, store time stands still while the wall clock goes back'
   expect(clock.now()).toBe(before + 5);
 });
 
-test.runIf(bootId() !== undefined)('after a restart of the machine, store time continues', async () => {
+test.runIf(bootId() !== undefined)('after a restart of the machine time goes on where it was', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const first = await openSqlite({ file });
   await first.queues.send('work', [{ body: BODY, delayMs: 10 * HOUR }]);
   await first.close();
-  // The machine has restarted, and its wall clock is an hour behind.
-  write(file, "UPDATE store SET boot='another boot', clock_offset=0");
+  // The machine was started again, with a wall clock that is an hour behind.
+  write(
+    file,
+    "UPDATE meta SET value='another boot' WHERE key='boot'",
+    "UPDATE meta SET value=0 WHERE key='clock_offset'",
+  );
   setWallClock(Date.now() - HOUR);
   await using second = await openSqlite({ file });
   const { messages } = await second.admin.browse('work');

@@ -1,81 +1,105 @@
-/** Calls between the clients of one namespace: who serves which address. Nothing is stored. */
+/** Calls between the clients of one namespace. Nothing is stored. */
 
 import { BusbarError, checkInteger, checkQueueName, newId } from '@busbar/api/transport';
-import type { Frame, Head } from '../../wire/frame.ts';
-import { checkPassing } from '../../wire/message-codec.ts';
+import type { Frame, Header } from '../../wire/frame.ts';
+import { checkMessage } from '../../wire/message-codec.ts';
 import { CALL_CREDIT } from '../../wire/protocol.ts';
-import { handleOf, speakFor, unbounded } from '../operations/arguments.ts';
-import type { Client, Reply, Request } from '../operations/operation.ts';
-import { CallServer } from './call-server.ts';
-import type { ServedCalls } from './inflight-served.ts';
-import { RoutedCall } from './proxied-call.ts';
+import { decodeNumber } from '../../wire/value-codec.ts';
+import { authorizeSender } from '../access-tokens.ts';
+import type { CancellationToken } from '../cancellation-token.ts';
+import { type ClientServices, Service } from './client-services.ts';
+import { type CallPeer, ProxiedCall } from './proxied-call.ts';
 
 const NO_BODY = new Uint8Array(0);
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_MAX = 16;
 
-/** Who serves which address in one namespace. */
+/** The operation `calls.call`. */
+export interface RouteRequest {
+  readonly id: number;
+  readonly header: Header;
+  readonly bodies: readonly Uint8Array[];
+  readonly client: CallPeer;
+  readonly cancellation: CancellationToken;
+}
+
+/** Finds the services of each address and passes calls to them. */
 export class CallRouter {
-  readonly #addresses = new Map<string, Set<CallServer>>();
-  /** Calls under way, by who made them and under which id. */
-  readonly #calls = new Map<Client, Map<number, RoutedCall>>();
+  readonly #addresses = new Map<string, Set<Service>>();
+  /** Calls in progress, by requester and request id. */
+  readonly #calls = new Map<CallPeer, Map<number, ProxiedCall>>();
 
-  serve(client: Client, served: ServedCalls, head: Head): void {
-    const { service, address, max } = head;
+  /** Registers a service of `client`. */
+  serve(
+    client: CallPeer,
+    clientServices: ClientServices,
+    serviceId: number,
+    { address, max = DEFAULT_MAX }: Header,
+  ): void {
     checkQueueName(address);
     checkInteger(max, 'max', { min: 1, max: 10_000 });
-    const server = new CallServer(client, served, handleOf(service, 'service'), (max as number | undefined) ?? 16);
-    served.add(server, () => this.#remove(address, server));
-    const servers = this.#addresses.get(address) ?? new Set();
-    this.#addresses.set(address, servers.add(server));
+    const service = new Service(client, clientServices, serviceId, max as number);
+    clientServices.add(service, () => this.#remove(address, service));
+    const services = this.#addresses.get(address) ?? new Set();
+    this.#addresses.set(address, services.add(service));
   }
 
-  /** Has one server of the address answer: the least busy, of equals the one that was chosen least lately. */
-  async call({ id, head, bodies, client, cancellation }: Request): Promise<Reply> {
-    const { address, message } = head;
+  /** Passes a call to the service with the least load; among equals, to the least recently used one. */
+  async call({ id, header, bodies, client, cancellation }: RouteRequest): Promise<void> {
+    const { address, message, timeoutMs = DEFAULT_TIMEOUT_MS } = header;
     checkQueueName(address);
     const [body = NO_BODY] = bodies;
-    checkPassing(message, body, client.maxBodyBytes);
-    speakFor(message as { from?: unknown }, client.agent);
-    const timeoutMs = head['timeoutMs'] === undefined ? 30_000 : unbounded(head['timeoutMs']);
-    const servers = this.#addresses.get(address);
-    let best: CallServer | undefined;
-    for (const server of servers ?? []) if (best === undefined || server.busy < best.busy) best = server;
-    if (best === undefined || servers === undefined) throw nobody(address);
-    servers.delete(best);
-    servers.add(best);
-    const question = { message: { id: newId(), ...message, sentAt: Date.now() }, body, timeoutMs };
-    const call = new RoutedCall(client, id, best, question);
+    checkMessage(message, body, client.maxBodyBytes);
+    authorizeSender(message as { from?: unknown }, client.agent);
+    const call = new ProxiedCall(client, id, this.#chooseService(address), {
+      message: { id: newId(), ...message, sentAt: Date.now() },
+      body,
+      timeoutMs: decodeNumber(timeoutMs),
+    });
     this.#begin(client, id, call);
     return call.run(cancellation).finally(() => this.#end(client, id));
   }
 
-  /** A caller takes so many replies more. */
-  credited(client: Client, { id, head }: Frame): void {
-    const { count } = head;
+  /** The requester takes more replies. */
+  addCredit(client: CallPeer, { id, header: { count = 1 } }: Frame): void {
     checkInteger(count, 'count', { min: 1, max: CALL_CREDIT });
     this.#calls
       .get(client)
       ?.get(id)
-      ?.credited((count as number | undefined) ?? 1);
+      ?.addCredit(count as number);
   }
 
-  #begin(client: Client, id: number, call: RoutedCall): void {
-    const own = this.#calls.get(client) ?? new Map<number, RoutedCall>();
-    this.#calls.set(client, own.set(id, call));
+  #chooseService(address: string): Service {
+    const services = this.#addresses.get(address) ?? new Set();
+    let best: Service | undefined;
+    for (const service of services) if (best === undefined || service.load < best.load) best = service;
+    if (best === undefined) throw noResponder(address);
+    // Moves it to the end: iteration order is the order of use.
+    services.delete(best);
+    services.add(best);
+    return best;
   }
 
-  #end(client: Client, id: number): void {
-    const own = this.#calls.get(client);
-    own?.delete(id);
-    if (own?.size === 0) this.#calls.delete(client);
+  #begin(client: CallPeer, id: number, call: ProxiedCall): void {
+    const calls = this.#calls.get(client) ?? new Map<number, ProxiedCall>();
+    this.#calls.set(client, calls.set(id, call));
   }
 
-  #remove(address: string, server: CallServer): void {
-    const servers = this.#addresses.get(address);
-    servers?.delete(server);
-    if (servers?.size === 0) this.#addresses.delete(address);
+  #end(client: CallPeer, id: number): void {
+    const calls = this.#calls.get(client);
+    calls?.delete(id);
+    if (calls?.size === 0) this.#calls.delete(client);
+  }
+
+  #remove(address: string, service: Service): void {
+    const services = this.#addresses.get(address);
+    services?.delete(service);
+    if (services?.size === 0) this.#addresses.delete(address);
   }
 }
 
-function nobody(address: string): BusbarError {
-  return new BusbarError('NO_RESPONDER', `nobody serves ${address}`, { hint: 'Start one, or ask with durable.' });
+function noResponder(address: string): BusbarError {
+  return new BusbarError('NO_RESPONDER', `no client serves ${address}`, {
+    hint: 'Start a responder, or request with durable.',
+  });
 }

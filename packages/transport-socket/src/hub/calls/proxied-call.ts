@@ -1,111 +1,133 @@
-/** One call on its way from its caller to a server and back. */
+/** One call on its way from the requester to a responder and back. */
 
 import { BusbarError, newId } from '@busbar/api/transport';
-import { readError } from '../../wire/error-codec.ts';
-import { FRAME, type Frame, type Head } from '../../wire/frame.ts';
-import { checkPassing } from '../../wire/message-codec.ts';
+import { decodeError } from '../../wire/error-codec.ts';
+import { FRAME, type Frame, type Header } from '../../wire/frame.ts';
+import { checkMessage } from '../../wire/message-codec.ts';
 import { CALL_CREDIT } from '../../wire/protocol.ts';
-import type { Cancellation } from '../cancellation-token.ts';
-import { speakFor } from '../operations/arguments.ts';
-import type { Client, Reply } from '../operations/operation.ts';
-import type { CallServer } from './call-server.ts';
+import { authorizeSender } from '../access-tokens.ts';
+import type { CancellationToken } from '../cancellation-token.ts';
 
-/** What is asked. */
-export interface Question {
-  readonly message: Head;
+/** A client, as calls between clients see it. */
+export interface CallPeer {
+  /** The only agent that it may act for. */
+  readonly agent: string | undefined;
+  readonly maxBodyBytes: number;
+  /** Returns false if the connection is over. */
+  send(type: keyof typeof FRAME, id: number, header?: Header, bodies?: readonly Uint8Array[]): boolean;
+}
+
+/** The message of a call. */
+export interface CallRequest {
+  readonly message: Header;
   readonly body: Uint8Array;
   readonly timeoutMs: number;
 }
 
-/** One call on its way from its caller to a server and back. */
-export class RoutedCall {
-  readonly #caller: Client;
-  readonly #callerId: number;
-  readonly #server: CallServer;
-  readonly #question: Question;
-  readonly #until: number;
-  readonly #outcome = Promise.withResolvers<Reply>();
-  #serverId: number | undefined;
+/** The responder of a call: one client's service. */
+export interface CallResponder {
+  readonly peer: CallPeer;
+  readonly serviceId: number;
+  /** Starts `call` now, or when another one ends. Throws BACKPRESSURE if too many wait. */
+  enqueue(call: ProxiedCall): void;
+  /** Returns the id of `call` for frames between the hub and the responder. */
+  begin(call: ProxiedCall): number;
+  end(call: ProxiedCall, id: number | undefined): void;
+}
+
+/** One call on its way from the requester to a responder and back. */
+export class ProxiedCall {
+  readonly #requester: CallPeer;
+  readonly #requestId: number;
+  readonly #responder: CallResponder;
+  readonly #request: CallRequest;
+  readonly #deadline: number;
+  readonly #finished = Promise.withResolvers<void>();
+  /** Undefined until the call starts. */
+  #responderId: number | undefined;
   #credit = CALL_CREDIT;
   #isOver = false;
 
-  constructor(caller: Client, callerId: number, server: CallServer, question: Question) {
-    this.#caller = caller;
-    this.#callerId = callerId;
-    this.#server = server;
-    this.#question = question;
-    this.#until = performance.now() + question.timeoutMs;
+  constructor(requester: CallPeer, requestId: number, responder: CallResponder, request: CallRequest) {
+    this.#requester = requester;
+    this.#requestId = requestId;
+    this.#responder = responder;
+    this.#request = request;
+    this.#deadline = performance.now() + request.timeoutMs;
   }
 
-  async run(cancellation: Cancellation): Promise<Reply> {
-    this.#server.take(this);
-    cancellation.onCancel(() => this.#cancelled());
-    return this.#outcome.promise;
+  /** Resolves after the last reply. */
+  async run(cancellation: CancellationToken): Promise<void> {
+    this.#responder.enqueue(this);
+    cancellation.onCancel(() => this.#cancel());
+    await this.#finished.promise;
   }
 
+  /** Sends the call to the responder. */
   start(): void {
-    const { message, body } = this.#question;
-    const { client, service, served } = this.#server;
-    this.#serverId = served.begin(this);
-    const left = this.#until - performance.now();
+    const { message, body } = this.#request;
+    const { peer, serviceId } = this.#responder;
+    this.#responderId = this.#responder.begin(this);
+    const left = this.#deadline - performance.now();
     const timeoutMs = left === Number.POSITIVE_INFINITY ? null : Math.max(1, Math.ceil(left));
-    client.send('call', this.#serverId, { service, timeoutMs, message }, [body]);
+    peer.send('call', this.#responderId, { serviceId, timeoutMs, message }, [body]);
   }
 
-  /** The server says something of it. */
-  heard({ type, head, bodies }: Frame): void {
-    if (type === FRAME.part) this.#reply(head, bodies);
-    else if (type === FRAME.answer) this.#end(() => this.#outcome.resolve({}));
-    else this.#end(() => this.#outcome.reject(readError(head)));
+  /** Handles a frame of the responder. */
+  onFrame({ type, header, bodies }: Frame): void {
+    if (type === FRAME.item) this.#forwardReply(header, bodies);
+    else if (type === FRAME.response) this.#end(() => this.#finished.resolve());
+    else this.#end(() => this.#finished.reject(decodeError(header)));
   }
 
-  /** The caller takes so many replies more. */
-  credited(count: number): void {
+  /** The requester takes `count` more replies. */
+  addCredit(count: number): void {
     this.#credit += count;
-    if (this.#serverId !== undefined) this.#server.client.send('credit', this.#serverId, { count });
+    if (this.#responderId !== undefined) this.#responder.peer.send('credit', this.#responderId, { count });
   }
 
-  serverGone(): void {
-    this.#end(() => this.#outcome.reject(gone(this.#serverId === undefined)));
+  /** The responder has disconnected. */
+  onResponderGone(): void {
+    this.#end(() => this.#finished.reject(responderGone(this.#responderId !== undefined)));
   }
 
-  #reply(head: Head, bodies: readonly Uint8Array[]): void {
+  #forwardReply(header: Header, bodies: readonly Uint8Array[]): void {
     try {
-      if (this.#credit <= 0) throw new BusbarError('INTERNAL', 'the responder sent more replies than it was asked for');
+      if (this.#credit <= 0) throw new BusbarError('INTERNAL', 'the responder sent more replies than its credit');
       this.#credit -= 1;
-      checkPassing(head, bodies[0], this.#caller.maxBodyBytes);
-      speakFor(head as { from?: unknown }, this.#server.client.agent);
-      const message = head['id'] === undefined ? { id: newId(), sentAt: Date.now(), ...head } : head;
-      this.#caller.send('part', this.#callerId, message, bodies.slice(0, 1));
+      checkMessage(header, bodies[0], this.#requester.maxBodyBytes);
+      authorizeSender(header as { from?: unknown }, this.#responder.peer.agent);
+      const message = header['id'] === undefined ? { id: newId(), sentAt: Date.now(), ...header } : header;
+      this.#requester.send('item', this.#requestId, message, bodies.slice(0, 1));
     } catch (error) {
-      this.#tellServer();
-      this.#end(() => this.#outcome.reject(error));
+      this.#cancelAtResponder();
+      this.#end(() => this.#finished.reject(error));
     }
   }
 
-  #cancelled(): void {
-    this.#tellServer();
-    this.#end(() => this.#outcome.reject(new BusbarError('ABORTED', 'the caller has gone', { outcome: 'unknown' })));
+  #cancel(): void {
+    this.#cancelAtResponder();
+    const error = new BusbarError('ABORTED', 'the requester no longer waits', { outcome: 'unknown' });
+    this.#end(() => this.#finished.reject(error));
   }
 
-  #tellServer(): void {
-    if (this.#serverId !== undefined && !this.#isOver) this.#server.client.send('cancel', this.#serverId);
+  #cancelAtResponder(): void {
+    if (this.#responderId !== undefined && !this.#isOver) this.#responder.peer.send('cancel', this.#responderId);
   }
 
   #end(settle: () => void): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#serverId !== undefined) this.#server.served.end(this.#serverId);
-    this.#server.leave(this);
+    this.#responder.end(this, this.#responderId);
     settle();
   }
 }
 
-/** A server that went before it was given the call has done nothing. */
-function gone(isUntouched: boolean): BusbarError {
-  if (isUntouched) return new BusbarError('NO_RESPONDER', 'the responder has gone', { hint: 'Call again.' });
-  return new BusbarError('CLOSED', 'the responder went before it had answered', {
+/** A responder that never received the call has done nothing. */
+function responderGone(isStarted: boolean): BusbarError {
+  if (!isStarted) return new BusbarError('NO_RESPONDER', 'the responder has disconnected', { hint: 'Call again.' });
+  return new BusbarError('CLOSED', 'the responder disconnected before it responded', {
     outcome: 'unknown',
-    hint: 'Call again where doing it twice does no harm.',
+    hint: 'Call again if the handler is idempotent.',
   });
 }

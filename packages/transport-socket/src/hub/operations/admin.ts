@@ -1,84 +1,83 @@
-/** What clients may ask as operators. */
+/** Admin operations. */
 
 import { type BrowsedMessage, type BrowseOptions, checkInteger, type StateRecord } from '@busbar/api/transport';
-import type { Head } from '../../wire/frame.ts';
-import { toMessageHead } from '../../wire/message-codec.ts';
+import type { Header } from '../../wire/frame.ts';
+import { encodeMessage } from '../../wire/message-codec.ts';
 import { sizeOfMessage } from '../../wire/message-size.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
-import { readSettings } from '../../wire/value-codec.ts';
-import { bounds, listOf, pick } from './arguments.ts';
-import { RecordFeed } from './cursors.ts';
-import type { Operation, Reply, Request } from './operation.ts';
+import { decodeRecord } from '../../wire/value-codec.ts';
+import { arrayOf, optionsOf } from './arguments.ts';
+import { type HubResponse, RecordFeed } from './cursors.ts';
+import type { HubOperation, HubRequest } from './operation.ts';
 
+/** Messages that the first step of a browse reads. */
 const FIRST_STEP = 4;
+const DEFAULT_LIMIT = 100;
 
-export const adminOperations: Readonly<Record<string, Operation>> = {
-  async 'admin.queues'({ head, client }) {
-    const options = { ...bounds(head), ...pick(head, ['names', 'prefix', 'limit', 'after']) };
-    return { head: { result: await client.store.admin.queues(options) } };
+export const adminOperations: Readonly<Record<string, HubOperation>> = {
+  async 'admin.queues'({ header, client }) {
+    const options = optionsOf(header, ['names', 'prefix', 'limit', 'after']);
+    return { header: { result: await client.store.admin.queues(options) } };
   },
-  async 'admin.topics'({ head, client }) {
-    return {
-      head: { result: await client.store.admin.topics({ ...bounds(head), ...pick(head, ['limit', 'after']) }) },
-    };
+  async 'admin.topics'({ header, client }) {
+    return { header: { result: await client.store.admin.topics(optionsOf(header, ['limit', 'after'])) } };
   },
-  async 'admin.bindings'({ head, client }) {
-    return { head: { result: await client.store.admin.bindings(bounds(head)) } };
+  async 'admin.bindings'({ header, client }) {
+    return { header: { result: await client.store.admin.bindings(optionsOf(header)) } };
   },
   'admin.browse': browse,
-  async 'admin.redrive'({ head, client }) {
-    const options = { ...bounds(head), ...pick(head, ['ids', 'limit']) };
-    return { head: { result: await client.store.admin.redrive(head['queue'] as string, options) } };
+  async 'admin.redrive'({ header, client }) {
+    const options = optionsOf(header, ['ids', 'limit']);
+    return { header: { result: await client.store.admin.redrive(header['queue'] as string, options) } };
   },
-  async 'admin.purge'({ head, client }) {
-    const options = { ...bounds(head), ...pick(head, ['ids', 'state']) };
-    return { head: { result: await client.store.admin.purge(head['queue'] as string, options) } };
+  async 'admin.purge'({ header, client }) {
+    const options = optionsOf(header, ['ids', 'state']);
+    return { header: { result: await client.store.admin.purge(header['queue'] as string, options) } };
   },
-  async 'admin.cancel'({ head, client }) {
-    const { queue, ids } = head as { queue: string; ids: string[] };
-    return { head: { result: await client.store.admin.cancel(queue, ids, bounds(head)) } };
+  async 'admin.cancel'({ header, client }) {
+    const { queue, ids } = header as { queue: string; ids: string[] };
+    return { header: { result: await client.store.admin.cancel(queue, ids, optionsOf(header)) } };
   },
-  async 'admin.reschedule'({ head, client }) {
-    const { queue, ids, delayMs } = head as { queue: string; ids: string[]; delayMs: number };
-    return { head: { result: await client.store.admin.reschedule(queue, ids, delayMs, bounds(head)) } };
+  async 'admin.reschedule'({ header, client }) {
+    const { queue, ids, delayMs } = header as { queue: string; ids: string[]; delayMs: number };
+    return { header: { result: await client.store.admin.reschedule(queue, ids, delayMs, optionsOf(header)) } };
   },
-  async 'admin.deleteQueue'({ head, client }) {
-    return { head: { result: await client.store.admin.deleteQueue(head['queue'] as string, bounds(head)) } };
+  async 'admin.deleteQueue'({ header, client }) {
+    return { header: { result: await client.store.admin.deleteQueue(header['queue'] as string, optionsOf(header)) } };
   },
-  async 'admin.clear'({ head, client }) {
-    await client.store.admin.clear(bounds(head));
+  async 'admin.clear'({ header, client }) {
+    await client.store.admin.clear(optionsOf(header));
     return {};
   },
   async 'admin.exportState'({ id, client }) {
     client.cursors.assertRoom();
     client.cursors.add(id, new RecordFeed(client.store.admin.exportState()));
-    return { head: { cursor: id } };
+    return { header: { cursor: id } };
   },
-  async 'admin.importState'({ head, client }) {
-    const records = listOf<StateRecord>(head['records'], 'records').map(withInfinity);
-    return { head: { result: await client.store.admin.importState(records, bounds(head)) } };
+  async 'admin.importState'({ header, client }) {
+    const records = arrayOf<StateRecord>(header['records'], 'records').map(decodeRecord);
+    return { header: { result: await client.store.admin.importState(records, optionsOf(header)) } };
   },
 };
 
-/** A page may hold what one answer holds: the next step is as large as the messages so far allow. */
-async function browse({ head, client }: Request): Promise<Reply> {
-  const { queue, limit = 100 } = head as { queue: string; limit?: number };
+/** Reads in steps until the response is large enough. Each step is as large as the messages so far allow. */
+async function browse({ header, client }: HubRequest): Promise<HubResponse> {
+  const { queue, limit = DEFAULT_LIMIT } = header as { queue: string; limit?: number };
   checkInteger(limit, 'limit', { min: 1, max: 1000 });
-  const filter: BrowseOptions = { ...bounds(head), ...pick(head, ['state', 'ids', 'after']) };
+  const filter: BrowseOptions = optionsOf(header, ['state', 'ids', 'after']);
   const messages: BrowsedMessage[] = [];
   let bytes = 0;
   let step = FIRST_STEP;
   for (let after = filter.after; ; ) {
-    const most = Math.min(step, limit - messages.length);
     const page = await client.store.admin.browse(queue, {
       ...filter,
-      limit: most,
-      ...(after === undefined ? {} : { after }),
+      limit: Math.min(step, limit - messages.length),
+      ...(after !== undefined && { after }),
     });
     messages.push(...page.messages);
     for (const each of page.messages) bytes += sizeOf(each);
     after = page.next;
-    if (after === undefined || messages.length >= limit || bytes >= BATCH_BYTES) return toPage(messages, after);
+    if (after === undefined || messages.length >= limit || bytes >= BATCH_BYTES) return encodePage(messages, after);
     step = Math.max(1, Math.floor((BATCH_BYTES - bytes) / (bytes / messages.length)));
   }
 }
@@ -88,12 +87,7 @@ function sizeOf({ message, history }: BrowsedMessage): number {
   return sizeOfMessage(message) + history.reduce((sum, { reason }) => sum + (reason?.length ?? 0) + 128, 0);
 }
 
-function toPage(messages: readonly BrowsedMessage[], next: string | undefined): Reply {
-  const heads = messages.map((each): Head => ({ ...each, message: toMessageHead(each.message) }));
-  return { head: { messages: heads, next }, bodies: messages.map(({ message }) => message.body) };
-}
-
-function withInfinity(record: StateRecord): StateRecord {
-  const isQueue = typeof record === 'object' && record?.kind === 'queue' && typeof record.settings === 'object';
-  return isQueue ? { ...record, settings: readSettings(record.settings) } : record;
+function encodePage(messages: readonly BrowsedMessage[], next: string | undefined): HubResponse {
+  const headers = messages.map((each): Header => ({ ...each, message: encodeMessage(each.message) }));
+  return { header: { messages: headers, next }, bodies: messages.map(({ message }) => message.body) };
 }

@@ -1,4 +1,4 @@
-/** Streams of one client that the hub reads for it: events, changes of entries, an export. */
+/** Cursors of one client: streams that the hub reads for it. */
 
 import {
   BusbarError,
@@ -8,21 +8,28 @@ import {
   type Subscription,
   type TopicEvent,
 } from '@busbar/api/transport';
-import type { Head } from '../../wire/frame.ts';
-import { toMessageHead } from '../../wire/message-codec.ts';
+import type { Header } from '../../wire/frame.ts';
+import { encodeMessage } from '../../wire/message-codec.ts';
 import { sizeOfMessage } from '../../wire/message-size.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
-import { toEntryHead } from '../../wire/value-codec.ts';
-import type { Cancellation } from '../cancellation-token.ts';
-import { Feed } from './feed.ts';
-import type { Reply } from './operation.ts';
+import { encodeEntry } from '../../wire/value-codec.ts';
+import type { CancellationToken } from '../cancellation-token.ts';
+import { PullBuffer } from './pull-buffer.ts';
+
+/** The content of a response. */
+export interface HubResponse {
+  readonly header?: Header;
+  readonly bodies?: readonly Uint8Array[];
+  /** Called if the response cannot be sent. */
+  readonly undo?: () => void;
+}
 
 /** A stream that a client reads batch by batch. */
 export interface HubCursor {
-  next(max: number, cancellation: Cancellation): Promise<Reply>;
+  next(max: number, cancellation: CancellationToken): Promise<HubResponse>;
   close(): void;
-  /** Where it stands now, if a client waits and it moved on since it was asked last. */
-  movedTo?(): string | undefined;
+  /** The position, if it moved while the client waits. */
+  takeMoved?(): string | undefined;
 }
 
 const MAX_CURSORS = 10_000;
@@ -30,10 +37,10 @@ const MAX_CURSORS = 10_000;
 /** The cursors of one client, by the id of the request that opened each. */
 export class Cursors {
   readonly #open = new Map<number, HubCursor>();
-  /** The request that waits for each. */
-  readonly #waiting = new Map<number, number>();
+  /** The pending request of each cursor. */
+  readonly #pending = new Map<number, number>();
 
-  /** Throws BACKPRESSURE where there are too many. */
+  /** Throws BACKPRESSURE if the client has too many cursors. */
   assertRoom(): void {
     if (this.#open.size < MAX_CURSORS) return;
     throw new BusbarError('BACKPRESSURE', `this client has ${MAX_CURSORS} subscriptions and watches`, {
@@ -45,17 +52,17 @@ export class Cursors {
     this.#open.set(id, cursor);
   }
 
-  async next(id: number, requestId: number, max: number, cancellation: Cancellation): Promise<Reply> {
+  async next(id: number, requestId: number, max: number, cancellation: CancellationToken): Promise<HubResponse> {
     const cursor = this.#open.get(id);
     if (cursor === undefined)
-      throw new BusbarError('NOT_FOUND', 'there is no such cursor', { hint: 'Open one first.' });
-    if (this.#waiting.has(id))
-      throw new BusbarError('CONFLICT', 'the cursor is being read already', { hint: 'Await it.' });
-    this.#waiting.set(id, requestId);
+      throw new BusbarError('NOT_FOUND', 'this cursor does not exist', { hint: 'Open one first.' });
+    if (this.#pending.has(id))
+      throw new BusbarError('CONFLICT', 'another request reads this cursor', { hint: 'Wait for its response.' });
+    this.#pending.set(id, requestId);
     try {
       return await cursor.next(max, cancellation);
     } finally {
-      this.#waiting.delete(id);
+      this.#pending.delete(id);
     }
   }
 
@@ -69,78 +76,81 @@ export class Cursors {
     this.#open.clear();
   }
 
-  /** What moved on while a client waits: the requests that wait, each with its new position. */
-  *moved(): Iterable<readonly [requestId: number, position: string]> {
-    for (const [id, requestId] of this.#waiting) {
-      const position = this.#open.get(id)?.movedTo?.();
+  /** Pending requests whose cursor moved on, with the new positions. */
+  *takeMoved(): Iterable<readonly [requestId: number, position: string]> {
+    for (const [id, requestId] of this.#pending) {
+      const position = this.#open.get(id)?.takeMoved?.();
       if (position !== undefined) yield [requestId, position];
     }
   }
 }
 
-/** Events of a subscription. */
+/** The events of a subscription. */
 export class EventFeed implements HubCursor {
-  readonly #feed = new Feed<TopicEvent>();
+  readonly #buffer = new PullBuffer<TopicEvent>();
   #subscription: Subscription | undefined;
-  #told: string | undefined;
-  readonly take = (events: readonly TopicEvent[]): Promise<void> => this.#feed.take(events);
+  /** The last position that the client knows. */
+  #position: string | undefined;
+  /** The handler of the subscription. */
+  readonly push = (events: readonly TopicEvent[]): Promise<void> => this.#buffer.push(events);
 
-  /** Where it begins. */
+  /** Returns the first position. */
   begin(subscription: Subscription): string | undefined {
     this.#subscription = subscription;
-    void subscription.ended.then((error) => this.#feed.end(error));
-    this.#told = subscription.position;
-    return this.#told;
+    void subscription.ended.then((error) => this.#buffer.end(error));
+    this.#position = subscription.position;
+    return this.#position;
   }
 
-  async next(max: number, cancellation: Cancellation): Promise<Reply> {
-    const events = await this.#feed.next(max, sizeOfMessage, BATCH_BYTES, cancellation);
-    this.#told = events.findLast(({ position }) => position !== undefined)?.position ?? this.#told;
+  async next(max: number, cancellation: CancellationToken): Promise<HubResponse> {
+    const events = await this.#buffer.pull({ max, maxBytes: BATCH_BYTES, sizeOf: sizeOfMessage }, cancellation);
+    this.#position = events.findLast(({ position }) => position !== undefined)?.position ?? this.#position;
     const dropped = this.#subscription?.dropped ?? 0;
-    const heads = events.map(toEventHead);
+    const headers = events.map(encodeEvent);
     return {
-      head: dropped === 0 ? { events: heads } : { events: heads, dropped },
+      header: dropped === 0 ? { events: headers } : { events: headers, dropped },
       bodies: events.map(({ body }) => body),
     };
   }
 
-  movedTo(): string | undefined {
+  takeMoved(): string | undefined {
     const position = this.#subscription?.position;
-    if (!this.#feed.isWaiting || position === undefined || position === this.#told) return undefined;
-    this.#told = position;
+    if (!this.#buffer.isWaiting || position === undefined || position === this.#position) return undefined;
+    this.#position = position;
     return position;
   }
 
   close(): void {
-    this.#feed.end(undefined);
+    this.#buffer.end(undefined);
     this.#subscription?.close().catch(() => undefined);
   }
 }
 
-/** Changes that a watch tells. */
+/** The changes of a watch. */
 export class ChangeFeed implements HubCursor {
-  readonly #feed = new Feed<KvChange>();
+  readonly #buffer = new PullBuffer<KvChange>();
   #watch: KvWatch | undefined;
-  readonly take = (changes: readonly KvChange[]): Promise<void> => this.#feed.take(changes);
+  /** The handler of the watch. */
+  readonly push = (changes: readonly KvChange[]): Promise<void> => this.#buffer.push(changes);
 
   begin(watch: KvWatch): void {
     this.#watch = watch;
-    void watch.ended.then((error) => this.#feed.end(error));
+    void watch.ended.then((error) => this.#buffer.end(error));
   }
 
-  async next(max: number, cancellation: Cancellation): Promise<Reply> {
-    const changes = await this.#feed.next(max, sizeOfChange, BATCH_BYTES, cancellation);
+  async next(max: number, cancellation: CancellationToken): Promise<HubResponse> {
+    const changes = await this.#buffer.pull({ max, maxBytes: BATCH_BYTES, sizeOf: sizeOfChange }, cancellation);
     const bodies = changes.flatMap((change) => (change.kind === 'put' ? [change.entry.value] : []));
-    return { head: { changes: changes.map(toChangeHead) }, bodies };
+    return { header: { changes: changes.map(encodeChange) }, bodies };
   }
 
   close(): void {
-    this.#feed.end(undefined);
+    this.#buffer.end(undefined);
     this.#watch?.close().catch(() => undefined);
   }
 }
 
-/** Records of an export. */
+/** The records of an export. */
 export class RecordFeed implements HubCursor {
   readonly #records: AsyncIterator<StateRecord>;
 
@@ -148,15 +158,15 @@ export class RecordFeed implements HubCursor {
     this.#records = records[Symbol.asyncIterator]();
   }
 
-  async next(max: number): Promise<Reply> {
+  async next(max: number): Promise<HubResponse> {
     const records: StateRecord[] = [];
     for (let bytes = 0; records.length < max && bytes < BATCH_BYTES; ) {
       const { done, value } = await this.#records.next();
-      if (done === true) return { head: { records, end: true } };
+      if (done === true) return { header: { records, end: true } };
       records.push(value);
       bytes += JSON.stringify(value).length;
     }
-    return { head: { records } };
+    return { header: { records } };
   }
 
   close(): void {
@@ -164,16 +174,16 @@ export class RecordFeed implements HubCursor {
   }
 }
 
-function toEventHead(event: TopicEvent): Head {
-  const head = toMessageHead(event);
-  if (event.position !== undefined) head['position'] = event.position;
-  return head;
+function encodeEvent(event: TopicEvent): Header {
+  const header = encodeMessage(event);
+  if (event.position !== undefined) header['position'] = event.position;
+  return header;
 }
 
 function sizeOfChange(change: KvChange): number {
   return change.kind === 'put' ? change.entry.value.byteLength + change.entry.key.length : 64;
 }
 
-function toChangeHead(change: KvChange): object {
-  return change.kind === 'put' ? { kind: 'put', ...toEntryHead(change.entry) } : change;
+function encodeChange(change: KvChange): object {
+  return change.kind === 'put' ? { kind: 'put', ...encodeEntry(change.entry) } : change;
 }

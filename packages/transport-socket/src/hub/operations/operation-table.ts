@@ -1,46 +1,51 @@
-/** Everything that clients may ask for, by name. */
+/** All operations by name. */
 
 import { BusbarError, quote } from '@busbar/api/transport';
 import { adminOperations } from './admin.ts';
-import { handleOf } from './arguments.ts';
-import { entryOperations } from './kv.ts';
-import type { Operation } from './operation.ts';
+import { idOf } from './arguments.ts';
+import { kvOperations } from './kv.ts';
+import type { HubOperation } from './operation.ts';
 import { queueOperations } from './queues.ts';
 import { topicOperations } from './topics.ts';
 
-const callOperations: Readonly<Record<string, Operation>> = {
-  async 'calls.serve'({ head, client }) {
-    client.router.serve(client, client.served, head);
+const callOperations: Readonly<Record<string, HubOperation>> = {
+  async 'calls.serve'({ header, client }) {
+    client.router.serve(client, client.services, idOf(header['serviceId'], 'serviceId'), header);
     return {};
   },
-  async 'calls.unserve'({ head, client }) {
-    client.served.remove(handleOf(head['service'], 'service'));
+  async 'calls.unserve'({ header, client }) {
+    client.services.remove(idOf(header['serviceId'], 'serviceId'));
     return {};
   },
-  'calls.call': (request) => request.client.router.call(request),
+  async 'calls.call'(request) {
+    await request.client.router.call(request);
+    return {};
+  },
 };
 
-const hubOperations: Readonly<Record<string, Operation>> = {
+const hubOperations: Readonly<Record<string, HubOperation>> = {
   async 'hub.status'({ client }) {
-    return { head: { ...client.hub.status(client.store.name) } };
+    return { header: { ...client.hub.status(client.store.name) } };
   },
   async 'hub.stop'({ client }) {
     if (client.agent !== undefined) {
-      throw new BusbarError('PERMISSION_DENIED', 'an agent cannot end the hub', { hint: 'Use a token for any agent.' });
+      throw new BusbarError('PERMISSION_DENIED', 'an agent cannot stop the hub', {
+        hint: 'Use a token that is not limited to one agent.',
+      });
     }
     client.hub.stop();
-    return { head: { hub: client.hub.status(client.store.name).hub } };
+    return { header: { hub: client.hub.status(client.store.name).hub } };
   },
 };
 
-const OPERATIONS: ReadonlyMap<unknown, Operation> = new Map(
-  [queueOperations, topicOperations, entryOperations, adminOperations, callOperations, hubOperations].flatMap((each) =>
+const OPERATIONS: ReadonlyMap<unknown, HubOperation> = new Map(
+  [queueOperations, topicOperations, kvOperations, adminOperations, callOperations, hubOperations].flatMap((each) =>
     Object.entries(each),
   ),
 );
 
-/** The operation called `op`; throws UNSUPPORTED for one that this hub does not have. */
-export function findOperation(op: unknown): Operation {
+/** The operation called `op`. Throws UNSUPPORTED for an unknown one. */
+export function findOperation(op: unknown): HubOperation {
   const found = OPERATIONS.get(op);
   if (found !== undefined) return found;
   throw new BusbarError('UNSUPPORTED', `the hub has no operation ${quote(op)}`, {

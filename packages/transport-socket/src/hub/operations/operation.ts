@@ -1,74 +1,43 @@
-/** What an operation of the hub is given and what it answers. */
+/** Operations of a hub, and what they can access. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { Head } from '../../wire/frame.ts';
+import type { Header } from '../../wire/frame.ts';
+import type { HubStatus } from '../../wire/protocol.ts';
 import type { CallRouter } from '../calls/call-router.ts';
-import type { ServedCalls } from '../calls/inflight-served.ts';
-import type { Cancellation } from '../cancellation-token.ts';
-import type { Cursors } from './cursors.ts';
+import type { ClientServices } from '../calls/client-services.ts';
+import type { CallPeer } from '../calls/proxied-call.ts';
+import type { CancellationToken } from '../cancellation-token.ts';
+import type { Cursors, HubResponse } from './cursors.ts';
 import type { QueueSizes } from './queue-sizes.ts';
 
-/** One request, and what it may reach. */
-export interface Request {
+/** One request of a client. */
+export interface HubRequest {
   readonly id: number;
-  readonly head: Head;
+  readonly header: Header;
   readonly bodies: readonly Uint8Array[];
-  /** When the client waits no more, or has gone. */
-  readonly cancellation: Cancellation;
-  readonly client: Client;
+  readonly cancellation: CancellationToken;
+  readonly client: ClientSession;
 }
 
-/** What one client has at the hub. */
-export interface Client {
+/** The state of one client. */
+export interface ClientSession extends CallPeer {
   readonly store: Transport;
-  /** The only agent that it may speak for. */
-  readonly agent: string | undefined;
   readonly cursors: Cursors;
   readonly router: CallRouter;
-  /** What it serves itself. */
-  readonly served: ServedCalls;
+  /** The services of this client. */
+  readonly services: ClientServices;
   readonly sizes: QueueSizes;
-  readonly maxBodyBytes: number;
   readonly hub: HubControl;
-  /** True once its connection is over. */
+  /** Whether its connection is over. */
   readonly isGone: boolean;
-  /** False where it cannot be sent any more. */
-  send(
-    type: 'part' | 'call' | 'credit' | 'cancel' | 'answer' | 'error',
-    id: number,
-    head?: Head,
-    bodies?: readonly Uint8Array[],
-  ): boolean;
 }
 
-/** What an operation answers. */
-export interface Reply {
-  readonly head?: Head;
-  readonly bodies?: readonly Uint8Array[];
-  /** Called where the answer cannot be sent any more. */
-  readonly undo?: () => void;
-}
+/** Carries out a request. */
+export type HubOperation = (request: HubRequest) => Promise<HubResponse>;
 
-/** Does what a request asks for. */
-export type Operation = (request: Request) => Promise<Reply>;
-
-/** How a hub is. */
-export interface HubStatus {
-  /** Differs from one life of a hub to the next. */
-  readonly hub: string;
-  readonly pid: number;
-  /** The name of its store, such as `sqlite`. */
-  readonly store: string;
-  /** The URLs that it listens on. */
-  readonly addresses: readonly string[];
-  /** Clients that are connected now, who asks included. */
-  readonly clients: number;
-  readonly upMs: number;
-}
-
-/** What clients may ask of the hub itself. */
+/** What clients may request of the hub itself. */
 export interface HubControl {
   status(store: string): HubStatus;
-  /** Ends it, after what is being answered now. */
+  /** Ends the hub after the current responses. */
   stop(): void;
 }

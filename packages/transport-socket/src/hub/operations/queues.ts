@@ -1,75 +1,73 @@
-/** What clients may ask of queues. */
+/** Operations on queues. */
 
 import type { Delivery, QueueSettings, SendResult, Settlement, Transport } from '@busbar/api/transport';
-import { toErrorHead } from '../../wire/error-codec.ts';
-import type { Head } from '../../wire/frame.ts';
-import { toMessageHead } from '../../wire/message-codec.ts';
-import { readSettings } from '../../wire/value-codec.ts';
-import { bounds, inputs, listOf, pick, unbounded } from './arguments.ts';
-import type { Operation, Reply, Request } from './operation.ts';
+import { encodeError } from '../../wire/error-codec.ts';
+import type { Header } from '../../wire/frame.ts';
+import { encodeMessage } from '../../wire/message-codec.ts';
+import { decodeNumber, decodeSettings } from '../../wire/value-codec.ts';
+import { arrayOf, inputsOf, optionsOf } from './arguments.ts';
+import type { HubResponse } from './cursors.ts';
+import type { HubOperation, HubRequest } from './operation.ts';
 
-export const queueOperations: Readonly<Record<string, Operation>> = {
-  async 'queues.send'({ head, bodies, client }) {
-    const options =
-      head['create'] === undefined ? bounds(head) : { ...bounds(head), create: head['create'] as boolean };
-    const messages = inputs(head, bodies, client);
-    return toResults(await client.store.queues.send(head['queue'] as string, messages, options));
+export const queueOperations: Readonly<Record<string, HubOperation>> = {
+  async 'queues.send'({ header, bodies, client }) {
+    const inputs = inputsOf(header, bodies, client.agent);
+    const options = optionsOf(header, ['create']);
+    return encodeResults(await client.store.queues.send(header['queue'] as string, inputs, options));
   },
   'queues.receive': receive,
-  async 'queues.settle'({ head, client }) {
-    const settlements = listOf<Settlement>(head['settlements'], 'settlements');
-    return { head: { results: await client.store.queues.settle(settlements, bounds(head)) } };
+  async 'queues.settle'({ header, client }) {
+    const settlements = arrayOf<Settlement>(header['settlements'], 'settlements');
+    return { header: { results: await client.store.queues.settle(settlements, optionsOf(header)) } };
   },
-  async 'queues.configure'({ head, client }) {
-    const settings = head['settings'] === undefined ? undefined : readSettings(head['settings'] as QueueSettings);
-    await client.store.queues.configure(head['queue'] as string, settings, bounds(head));
+  async 'queues.configure'({ header, client }) {
+    const settings = header['settings'] === undefined ? undefined : decodeSettings(header['settings'] as QueueSettings);
+    await client.store.queues.configure(header['queue'] as string, settings, optionsOf(header));
     return {};
   },
 };
 
-/** Results of a send; an error among them as the wire says it. */
-export function toResults(results: readonly SendResult[]): Reply {
-  if (results.every(({ error }) => error === undefined)) return { head: { results } };
-  const heads = results.map((result) => (result.error ? { ...result, error: toErrorHead(result.error) } : result));
-  return { head: { results: heads } };
+/** The response of a send or publish. */
+export function encodeResults(results: readonly SendResult[]): HubResponse {
+  if (results.every(({ error }) => error === undefined)) return { header: { results } };
+  const encoded = results.map((result) => (result.error ? { ...result, error: encodeError(result.error) } : result));
+  return { header: { results: encoded } };
 }
 
-async function receive(request: Request): Promise<Reply> {
-  const { head, client } = request;
+async function receive(request: HubRequest): Promise<HubResponse> {
+  const { header, client } = request;
   const deliveries = await claim(request);
-  client.sizes.note(head['queue'] as string, deliveries);
+  client.sizes.record(header['queue'] as string, deliveries);
   return {
-    head: { deliveries: deliveries.map(toDeliveryHead) },
+    header: { deliveries: deliveries.map(encodeDelivery) },
     bodies: deliveries.map(({ body }) => body),
-    undo: () => giveBack(client.store, deliveries),
+    undo: () => release(client.store, deliveries),
   };
 }
 
-/** Nobody has heard of them: they go back at once, uncounted. */
-function giveBack(store: Transport, deliveries: readonly Delivery[]): void {
-  const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
-  if (back.length > 0) store.queues.settle(back).catch(() => undefined);
+/** Returns messages that the client did not receive. They become ready at once, and the attempt does not count. */
+function release(store: Transport, deliveries: readonly Delivery[]): void {
+  const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
+  if (settlements.length > 0) store.queues.settle(settlements).catch(() => undefined);
 }
 
-/** No more than one answer holds: of a queue that nobody knows yet a few, and then by their size. */
-async function claim({ head, client, cancellation }: Request): Promise<Delivery[]> {
-  const { queue, max, waitMs } = head as { queue: string; max?: number; waitMs?: unknown };
-  const options = {
-    ...pick(head, ['consumer']),
-    ...(max === undefined
-      ? {}
-      : { max: typeof max === 'number' && max <= 1000 ? Math.min(max, client.sizes.room(queue)) : max }),
-    ...(waitMs === undefined ? {} : { waitMs: unbounded(waitMs) }),
+/** Claims no more than one response can contain. */
+async function claim({ header, client, cancellation }: HubRequest): Promise<Delivery[]> {
+  const { queue, max, waitMs } = header as { queue: string; max?: number; waitMs?: unknown };
+  const isLegal = typeof max === 'number' && max <= 1000;
+  return client.store.queues.receive(queue, {
+    ...optionsOf({ consumer: header['consumer'] }, ['consumer']),
+    ...(max !== undefined && { max: isLegal ? Math.min(max, client.sizes.maxMessages(queue)) : max }),
+    ...(waitMs !== undefined && { waitMs: decodeNumber(waitMs) }),
     signal: cancellation.signal,
-  };
-  return client.store.queues.receive(queue, options);
+  });
 }
 
-function toDeliveryHead(delivery: Delivery): Head {
-  const head = toMessageHead(delivery);
-  head['receipt'] = delivery.receipt;
-  head['attempt'] = delivery.attempt;
-  head['leaseLeftMs'] = delivery.leaseLeftMs;
-  if (delivery.ttlLeftMs !== undefined) head['ttlLeftMs'] = delivery.ttlLeftMs;
-  return head;
+function encodeDelivery(delivery: Delivery): Header {
+  const header = encodeMessage(delivery);
+  header['receipt'] = delivery.receipt;
+  header['attempt'] = delivery.attempt;
+  header['leaseLeftMs'] = delivery.leaseLeftMs;
+  if (delivery.ttlLeftMs !== undefined) header['ttlLeftMs'] = delivery.ttlLeftMs;
+  return header;
 }

@@ -1,38 +1,37 @@
-/** What clients may ask of topics. */
+/** Operations on topics. */
 
-import type { PublishOptions } from '@busbar/api/transport';
-import { bounds, inputs, readFrom } from './arguments.ts';
+import { inputsOf, optionsOf } from './arguments.ts';
 import { EventFeed } from './cursors.ts';
-import type { Operation } from './operation.ts';
-import { toResults } from './queues.ts';
+import type { HubOperation } from './operation.ts';
+import { encodeResults } from './queues.ts';
 
-/** Events that the hub holds for one subscription at most. */
+/** Events that the hub holds for one subscription. */
 const MAX_HELD = 64;
 
-export const topicOperations: Readonly<Record<string, Operation>> = {
-  async 'topics.publish'({ head, bodies, client }) {
-    const { ephemeral } = head as PublishOptions;
-    const options = ephemeral === undefined ? bounds(head) : { ...bounds(head), ephemeral };
-    const messages = inputs(head, bodies, client);
-    return toResults(await client.store.topics.publish(head['topic'] as string, messages, options));
+export const topicOperations: Readonly<Record<string, HubOperation>> = {
+  async 'topics.publish'({ header, bodies, client }) {
+    const inputs = inputsOf(header, bodies, client.agent);
+    const options = optionsOf(header, ['ephemeral']);
+    return encodeResults(await client.store.topics.publish(header['topic'] as string, inputs, options));
   },
-  async 'topics.subscribe'({ id, head, client }) {
+  async 'topics.subscribe'({ id, header, client }) {
     client.cursors.assertRoom();
     const feed = new EventFeed();
-    const options = { ...bounds(head), ...readFrom(head), max: MAX_HELD };
-    const subscription = await client.store.topics.subscribe(head['pattern'] as string, options, feed.take);
+    const options = { ...optionsOf(header, ['from']), max: MAX_HELD };
+    const subscription = await client.store.topics.subscribe(header['pattern'] as string, options, feed.push);
     const position = feed.begin(subscription);
     if (client.isGone) feed.close();
     else client.cursors.add(id, feed);
-    return { head: { cursor: id, position } };
+    return { header: { cursor: id, position } };
   },
-  async 'topics.bind'({ head, client }) {
-    const options = { ...bounds(head), ...readFrom(head) };
-    await client.store.topics.bind(head['queue'] as string, head['pattern'] as string, options);
+  async 'topics.bind'({ header, client }) {
+    const { queue, pattern } = header as { queue: string; pattern: string };
+    await client.store.topics.bind(queue, pattern, optionsOf(header, ['from']));
     return {};
   },
-  async 'topics.unbind'({ head, client }) {
-    await client.store.topics.unbind(head['queue'] as string, head['pattern'] as string, bounds(head));
+  async 'topics.unbind'({ header, client }) {
+    const { queue, pattern } = header as { queue: string; pattern: string };
+    await client.store.topics.unbind(queue, pattern, optionsOf(header));
     return {};
   },
 };

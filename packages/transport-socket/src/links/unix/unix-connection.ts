@@ -1,46 +1,48 @@
-/** A connection over a stream of bytes: frames of one turn in one write, frames of one read together. */
+/** A connection over a byte stream: one write for the frames of one turn. */
 
 import type { Duplex } from 'node:stream';
-import { BusbarError, isBusbarError, toBusbarError } from '@busbar/api/transport';
-import { encodeFrames, FRAME, type Frame, FrameReader, frame } from '../../wire/frame.ts';
+import { type BusbarError, toBusbarError } from '@busbar/api/transport';
+import { connectionLost } from '../../errors.ts';
+import { encodeFrames, type Frame, FrameReader, goaway } from '../../wire/frame.ts';
 import type { Connection, ConnectionEvents } from '../link.ts';
+import { WriteBuffer } from '../write-buffer.ts';
 
 /**
- * So many frames leave at once, also within a turn: the peer begins with the first while the rest are still being made.
- * Else 64 requests under way travel as one convoy, and only one of the processes works at a time.
+ * Frames per write within one turn. The peer starts on the first frames while the rest are still being made. Otherwise 64
+ * concurrent requests travel as one convoy, and only one of the two processes works at a time.
  */
-const AT_ONCE = 16;
-/** How long a peer may take what was sent before an orderly end. */
-const CLOSE_MS = 1000;
+const MAX_FRAMES_PER_WRITE = 16;
+/** How long an orderly close waits for the peer to read. */
+const CLOSE_TIMEOUT_MS = 1000;
 
-/** A connection over `stream`. Call {@link StreamConnection.begin} once somebody listens. */
-export class StreamConnection implements Connection {
+/** A connection over `stream`. Call {@link UnixConnection.begin} when the receiver of its events exists. */
+export class UnixConnection implements Connection {
   readonly #stream: Duplex;
   readonly #reader: FrameReader;
-  #outgoing: Frame[] = [];
+  readonly #writes = new WriteBuffer(() => this.#flush(), MAX_FRAMES_PER_WRITE);
   #isClosing = false;
   #error: BusbarError | undefined;
-  #closer: NodeJS.Timeout | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
 
   constructor(stream: Duplex, maxFrameBytes?: number) {
     this.#stream = stream;
     this.#reader = new FrameReader(maxFrameBytes);
   }
 
-  /** Tells `events` of all that comes. */
+  /** Starts reading and reports to `events`. */
   begin(events: ConnectionEvents): void {
     const stream = this.#stream;
-    stream.on('data', (piece: Buffer) => this.#read(piece, events));
+    stream.on('data', (chunk: Buffer) => this.#read(chunk, events));
     stream.on('drain', () => events.onDrain?.());
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      this.#error ??= lost(`the connection broke: ${error.code ?? error.message}`);
+      this.#error ??= connectionLost(`the connection broke: ${error.code ?? error.message}`);
     });
     stream.on('end', () => {
-      if (this.#reader.isWithin) this.#error ??= lost('the peer ended in the middle of a frame');
+      if (this.#reader.isPartial) this.#error ??= connectionLost('the peer ended within a frame');
       this.close();
     });
     stream.on('close', () => {
-      clearTimeout(this.#closer);
+      clearTimeout(this.#closeTimer);
       this.#isClosing = true;
       events.onClose(this.#error);
     });
@@ -51,10 +53,7 @@ export class StreamConnection implements Connection {
   }
 
   send(frame: Frame): void {
-    if (this.#isClosing) return;
-    if (this.#outgoing.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()));
-    this.#outgoing.push(frame);
-    if (this.#outgoing.length >= AT_ONCE) this.#flush();
+    if (!this.#isClosing) this.#writes.add(frame);
   }
 
   pause(): void {
@@ -70,9 +69,9 @@ export class StreamConnection implements Connection {
     this.#flush();
     this.#isClosing = true;
     this.#stream.end();
-    // A peer that sends on is read on, and unheard: else its end would not be noticed.
+    // Reads on and ignores the data; otherwise the end of the peer would go unnoticed.
     this.#stream.resume();
-    this.#closer = setTimeout(() => this.#stream.destroy(), CLOSE_MS);
+    this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_TIMEOUT_MS);
     this.#stream.once('finish', () => this.#stream.destroy());
   }
 
@@ -81,34 +80,23 @@ export class StreamConnection implements Connection {
     this.#stream.destroy();
   }
 
-  /** Microtasks have run by then, so that all answers of one commit leave together. */
   #flush(): void {
-    const frames = this.#outgoing;
-    if (frames.length === 0 || this.#stream.destroyed) return;
-    this.#outgoing = [];
-    this.#stream.write(encodeFrames(frames));
+    if (this.#stream.destroyed) return;
+    const frames = this.#writes.take();
+    if (frames.length > 0) this.#stream.write(encodeFrames(frames));
   }
 
-  #read(piece: Buffer, events: ConnectionEvents): void {
+  #read(chunk: Buffer, events: ConnectionEvents): void {
     if (this.#isClosing) return;
     let frames: readonly Frame[];
     try {
-      frames = this.#reader.read(piece);
+      frames = this.#reader.read(chunk);
     } catch (error) {
-      this.#refuse(isBusbarError(error) ? error : toBusbarError(error));
+      this.#error = toBusbarError(error);
+      this.send(goaway(this.#error));
+      this.close();
       return;
     }
     if (frames.length > 0) events.onFrames(frames);
   }
-
-  #refuse(error: BusbarError): void {
-    this.#error = error;
-    this.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
-    this.close();
-  }
-}
-
-/** UNAVAILABLE: a connection that is no more. */
-export function lost(what: string): BusbarError {
-  return new BusbarError('UNAVAILABLE', what, { hint: 'The transport connects again by itself.' });
 }

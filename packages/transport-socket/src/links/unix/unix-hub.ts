@@ -1,16 +1,16 @@
-/** The hub's side of a Unix socket: one hub for each path, whoever else wants to be it. */
+/** The hub's side of a Unix socket. */
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { KernelLock } from '../../local/file-lock.ts';
-import { takeHubLock } from '../../local/hub-lock.ts';
-import { isSocketThere, prepareFolder, toSocketPath } from '../../local/socket-path.ts';
-import { ensureToken, removeToken } from '../../local/token-file.ts';
-import type { HubLink, Listener } from '../link.ts';
+import { listenAtPath } from '../../local/listen-at-path.ts';
+import { toSocketPath } from '../../local/local-address.ts';
+import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
+import { ensureHubToken, removeHubToken } from '../../local/token-file.ts';
+import type { HubLink } from '../link.ts';
 import { isListening } from './unix-client.ts';
-import { StreamConnection } from './unix-connection.ts';
+import { UnixConnection } from './unix-connection.ts';
 
-/** A link, and the token that the file beside its socket holds once it listens. */
+/** A link with the path of its socket. The token file exists as soon as it listens. */
 export interface UnixHubLink extends HubLink {
   readonly path: string;
 }
@@ -18,55 +18,39 @@ export interface UnixHubLink extends HubLink {
 const BACKLOG = 4_096;
 
 /**
- * A link that listens on a Unix socket at `path`. Its clients must say the token of the file `PATH.token`, which is made
- * where it is not there. Throws INVALID_ARGUMENT for a path that cannot be an address.
+ * A link that listens on a Unix socket at `path`. Clients must send the token from `PATH.token`, which is created if
+ * needed. Throws INVALID_ARGUMENT if `path` cannot be a socket address.
  */
 export function unixHub(path: string): UnixHubLink {
   const absolute = toSocketPath(path);
   return {
     path: absolute,
     address: `unix:${absolute}`,
-    async listen({ accept }): Promise<Listener> {
-      prepareFolder(absolute);
-      const lock = await takeHubLock(absolute, isListening);
-      try {
-        if (isSocketThere(absolute)) rmSync(absolute);
-        const token = ensureToken(absolute);
+    listen: ({ accept }) =>
+      listenAtPath(absolute, isListening, async () => {
+        if (socketExists(absolute)) rmSync(absolute);
+        const token = ensureHubToken(absolute);
         const server = createServer((socket: Socket) => {
-          const connection = new StreamConnection(socket);
+          const connection = new UnixConnection(socket);
           connection.begin(accept(connection, { address: 'unix', expects: token }));
         });
-        await listenOn(server, absolute);
-        return { close: async () => close(server, absolute, lock) };
-      } catch (error) {
-        lock.release();
-        throw error;
-      }
-    },
+        await listen(server, absolute);
+        return () => {
+          removeHubToken(absolute);
+          // This removes the socket, too. Open connections belong to the hub.
+          server.close();
+        };
+      }),
   };
 }
 
-async function listenOn(server: Server, path: string): Promise<void> {
+async function listen(server: Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  // The socket must never be open to others, not even between bind and chmod.
-  const umask = process.umask(0o177);
-  try {
-    server.listen({ path, backlog: BACKLOG }, resolve);
-  } finally {
-    process.umask(umask);
-  }
+  withPrivateUmask(() => server.listen({ path, backlog: BACKLOG }, resolve));
   await promise;
   server.off('error', reject);
-  // One connection that cannot be taken is its own trouble.
+  // A connection that cannot be accepted must not end the hub.
   server.on('error', () => undefined);
   chmodSync(path, 0o600);
-}
-
-/** All in one step: who sees that the socket is gone may look for what else there was. */
-function close(server: Server, path: string, lock: KernelLock): void {
-  removeToken(path);
-  // It removes the socket as well; connections that are still open are the hub's.
-  server.close();
-  lock.release();
 }

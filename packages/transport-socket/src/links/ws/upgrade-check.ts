@@ -1,23 +1,24 @@
-/** Who may open a WebSocket: the checks of an upgrade, before it is answered with 101. */
+/** Authorizes a WebSocket upgrade before the hub answers it with status 101. */
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { TOKEN_SUBPROTOCOL } from './ws-protocol.ts';
 
-/** What an upgrade is measured by. */
-export interface AdmissionRules {
+/** The upgrades that a hub accepts. */
+export interface UpgradeRules {
   /** The path of the endpoint. */
   readonly path: string;
-  /** Names besides IP addresses and `localhost` under which the hub may be addressed. */
+  /** Legal host names besides IP addresses and `localhost`. */
   readonly hosts: readonly string[];
   /** Web pages that may connect, such as `https://app.example`. */
   readonly origins: readonly string[];
-  /** Whether a token lets somebody in. */
-  admits(token: string | undefined): boolean;
+  /** Whether a token is valid. */
+  authorizes(token: string | undefined): boolean;
 }
 
-/** An upgrade that is refused. */
-export class Refusal extends BusbarError {
+/** A refused upgrade. */
+export class UpgradeRefusal extends BusbarError {
   readonly status: number;
 
   constructor(status: number, code: BusbarError['code'], message: string, hint: string) {
@@ -26,33 +27,33 @@ export class Refusal extends BusbarError {
   }
 }
 
-/** The subprotocol of a hub. */
-export const SUBPROTOCOL = 'busbar';
-/** In front of a token among the subprotocols: all that a browser can say of itself. */
-const TOKEN_PROTOCOL = 'busbar.token.';
-
-/** Checks an upgrade; gives the token that came with it. Throws a {@link Refusal}. */
-export function admit({ url = '', headers }: IncomingMessage, rules: AdmissionRules): string | undefined {
+/** Checks an upgrade and returns its token. Throws an {@link UpgradeRefusal}. */
+export function checkUpgrade({ url = '', headers }: IncomingMessage, rules: UpgradeRules): string | undefined {
   const { host, origin, authorization } = headers;
   if (url !== rules.path) {
-    const hint = url.includes('?') ? 'Give the token in a header, nothing in the URL.' : `It is at ${rules.path}.`;
-    throw new Refusal(404, 'NOT_FOUND', 'there is no hub at this path', hint);
+    const hint = url.includes('?') ? 'Send the token in a header, not in the URL.' : `Use the path ${rules.path}.`;
+    throw new UpgradeRefusal(404, 'NOT_FOUND', 'there is no hub at this path', hint);
   }
   if (!isKnownHost(host, rules.hosts)) {
     const hint = 'Add &host=NAME to the URL where the hub listens.';
-    throw new Refusal(403, 'PERMISSION_DENIED', `the hub does not know itself as ${quote(host ?? '')}`, hint);
+    throw new UpgradeRefusal(403, 'PERMISSION_DENIED', `${quote(host ?? '')} is not a host name of this hub`, hint);
   }
   if (origin !== undefined && !rules.origins.includes(origin)) {
     const hint = 'Add &origin=ORIGIN to the URL where the hub listens.';
-    throw new Refusal(403, 'PERMISSION_DENIED', `the web page ${quote(origin)} may not connect`, hint);
+    throw new UpgradeRefusal(403, 'PERMISSION_DENIED', `the web page ${quote(origin)} may not connect`, hint);
   }
   const token = readToken(authorization, headers['sec-websocket-protocol']);
-  if (rules.admits(token)) return token;
-  const problem = token === undefined ? 'the hub wants a token' : 'the hub does not know this token';
-  throw new Refusal(401, 'PERMISSION_DENIED', problem, 'Name the file that holds it with the parameter tokenFile.');
+  if (rules.authorizes(token)) return token;
+  const problem = token === undefined ? 'the hub requires a token' : 'the hub does not know this token';
+  throw new UpgradeRefusal(
+    401,
+    'PERMISSION_DENIED',
+    problem,
+    'Name the file that holds it with the parameter tokenFile.',
+  );
 }
 
-/** A name that is not ours is a web page whose name was made to point here. */
+/** Rejects foreign names: a malicious web page can resolve its own name to this machine (DNS rebinding). */
 function isKnownHost(header: string | undefined, hosts: readonly string[]): boolean {
   const [, bracketed, plain = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d+)?$/.exec(header ?? '') ?? [];
   const name = (bracketed ?? plain).toLowerCase();
@@ -62,6 +63,6 @@ function isKnownHost(header: string | undefined, hosts: readonly string[]): bool
 function readToken(authorization: string | undefined, protocols = ''): string | undefined {
   const [, bearer] = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(authorization ?? '') ?? [];
   if (bearer !== undefined) return bearer;
-  const named = protocols.split(',').find((each) => each.trim().startsWith(TOKEN_PROTOCOL));
-  return named?.trim().slice(TOKEN_PROTOCOL.length);
+  const protocol = protocols.split(',').find((each) => each.trim().startsWith(TOKEN_SUBPROTOCOL));
+  return protocol?.trim().slice(TOKEN_SUBPROTOCOL.length);
 }

@@ -1,16 +1,16 @@
-/** A connection over a WebSocket: frames of one turn in one binary message, or each as a JSON text. */
+/** A connection over a WebSocket: one binary message for the frames of one turn, or one JSON text for each frame. */
 
 import { BusbarError, toBusbarError } from '@busbar/api/transport';
 import type { RawData, WebSocket } from 'ws';
-import { bad, FRAME, type Frame, frame } from '../../wire/frame.ts';
+import { connectionLost, protocolError } from '../../errors.ts';
+import { FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
 import { readPacket, toPackets } from '../../wire/packet.ts';
 import type { Connection, ConnectionEvents } from '../link.ts';
-import { lost } from '../unix/unix-connection.ts';
-import { Outbox } from '../write-buffer.ts';
+import { WriteBuffer } from '../write-buffer.ts';
 import { decodeJsonFrame, encodeJsonFrame } from './json-frame.ts';
 
-/** How long a peer may take what was sent before an orderly end. */
-const CLOSE_MS = 1000;
+/** How long an orderly close waits for the peer. */
+const CLOSE_TIMEOUT_MS = 1000;
 const MAX_REASON_BYTES = 120;
 const BINARY = { binary: true, compress: false } as const;
 const TEXT = { binary: false, compress: false } as const;
@@ -26,20 +26,20 @@ const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
 const POLICY = 1008;
 
-/** What the peer sends: binary messages or JSON texts. Its first message says which. */
+/** Binary messages or JSON texts. The first message of the peer decides. */
 type Form = 'binary' | 'text';
 
-/** A connection over `socket`. Call {@link WsConnection.begin} once somebody listens. */
+/** A connection over `socket`. Call {@link WsConnection.begin} when the receiver of its events exists. */
 export class WsConnection implements Connection {
   readonly #socket: WebSocket;
   readonly #maxFrameBytes: number | undefined;
   #form: Form | undefined;
-  readonly #outbox = new Outbox(() => this.#flush());
+  readonly #writes = new WriteBuffer(() => this.#flush());
   #events: ConnectionEvents | undefined;
   #isClosing = false;
   #error: BusbarError | undefined;
-  #closer: NodeJS.Timeout | undefined;
-  /** What the close frame says: what the last goaway said. */
+  #closeTimer: NodeJS.Timeout | undefined;
+  /** Code and reason of the close frame, from the last goaway. */
   #closeCode = NORMAL;
   #closeReason = '';
 
@@ -50,19 +50,19 @@ export class WsConnection implements Connection {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  /** Tells `events` of all that comes. */
+  /** Starts reading and reports to `events`. */
   begin(events: ConnectionEvents): void {
     this.#events = events;
     const socket = this.#socket;
     socket.on('message', (data, isBinary) => this.#read(data, isBinary));
-    // Pings of the peer were answered by then: either way it lives.
-    socket.on('ping', () => this.#heard(ALIVE));
-    socket.on('pong', () => this.#heard(ALIVE));
+    // The ws library has answered the ping. Both frames show that the peer is alive.
+    socket.on('ping', () => this.#receive(ALIVE));
+    socket.on('pong', () => this.#receive(ALIVE));
     socket.on('error', (error) => {
-      this.#error ??= toError(error);
+      this.#error ??= toSocketError(error);
     });
     socket.on('close', (code, reason) => {
-      clearTimeout(this.#closer);
+      clearTimeout(this.#closeTimer);
       const isOrderly = this.#isClosing || code === NORMAL || code === GOING_AWAY;
       this.#isClosing = true;
       events.onClose(this.#error ?? (isOrderly ? undefined : toCloseError(code, reason.toString())));
@@ -70,18 +70,18 @@ export class WsConnection implements Connection {
   }
 
   get buffered(): number {
-    return this.#socket.bufferedAmount + this.#outbox.bytes;
+    return this.#socket.bufferedAmount + this.#writes.bytes;
   }
 
   send(each: Frame): void {
     if (this.#isClosing) return;
     if (each.type === FRAME.ping) {
-      // Browsers answer a ping of WebSocket by themselves.
+      // Browsers answer WebSocket pings by themselves.
       this.#socket.ping();
       return;
     }
-    if (each.type === FRAME.goaway) this.#rememberGoodbye(each);
-    this.#outbox.add(each);
+    if (each.type === FRAME.goaway) this.#setCloseReason(each);
+    this.#writes.add(each);
   }
 
   pause(): void {
@@ -96,10 +96,10 @@ export class WsConnection implements Connection {
     if (this.#isClosing) return;
     this.#flush();
     this.#isClosing = true;
-    // The peer's answer to the close frame could not be read otherwise.
+    // A paused socket could not read the peer's close frame.
     this.#socket.resume();
     this.#socket.close(this.#closeCode, this.#closeReason);
-    this.#closer = setTimeout(() => this.#socket.terminate(), CLOSE_MS);
+    this.#closeTimer = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
   }
 
   destroy(): void {
@@ -108,14 +108,14 @@ export class WsConnection implements Connection {
   }
 
   #flush(): void {
-    const frames = this.#outbox.take();
+    const frames = this.#writes.take();
     if (frames.length === 0 || this.#socket.readyState !== this.#socket.OPEN) return;
-    if (this.#form === 'text') for (const each of frames) this.#socket.send(encodeJsonFrame(each), TEXT, this.#sent);
-    else for (const packet of toPackets(frames)) this.#socket.send(packet, BINARY, this.#sent);
+    if (this.#form === 'text') for (const each of frames) this.#socket.send(encodeJsonFrame(each), TEXT, this.#onSent);
+    else for (const packet of toPackets(frames)) this.#socket.send(packet, BINARY, this.#onSent);
   }
 
-  /** What went wrong the socket tells at its close. */
-  readonly #sent = (): void => {
+  /** Ignores errors: the socket reports them when it closes. */
+  readonly #onSent = (): void => {
     if (this.#socket.bufferedAmount === 0) this.#events?.onDrain?.();
   };
 
@@ -125,29 +125,25 @@ export class WsConnection implements Connection {
     this.#form ??= form;
     let frames: readonly Frame[];
     try {
-      if (form !== this.#form) throw bad(`a ${form} message, where the first one was ${this.#form}`);
-      // The receiver of ws gives one Buffer, whatever its type says.
+      if (form !== this.#form) throw protocolError(`a ${form} message after a first message of ${this.#form}`);
+      // ws delivers one Buffer, although its type allows more.
       frames = isBinary
         ? readPacket(data as Buffer, this.#maxFrameBytes)
         : [decodeJsonFrame((data as Buffer).toString('utf8'))];
     } catch (error) {
-      this.#refuse(toBusbarError(error));
+      this.#error = toBusbarError(error);
+      this.send(goaway(this.#error));
+      this.close();
       return;
     }
-    this.#heard(frames);
+    this.#receive(frames);
   }
 
-  #heard(frames: readonly Frame[]): void {
+  #receive(frames: readonly Frame[]): void {
     if (!this.#isClosing && frames.length > 0) this.#events?.onFrames(frames);
   }
 
-  #refuse(error: BusbarError): void {
-    this.#error = error;
-    this.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
-    this.close();
-  }
-
-  #rememberGoodbye({ head: { code, reason } }: Frame): void {
+  #setCloseReason({ header: { code, reason } }: Frame): void {
     this.#closeCode = CLOSE_CODES[String(code)] ?? GOING_AWAY;
     this.#closeReason = shorten(String(reason ?? ''));
   }
@@ -158,15 +154,15 @@ function shorten(reason: string): string {
   return Buffer.byteLength(reason) <= MAX_REASON_BYTES ? reason : `${reason.slice(0, MAX_REASON_BYTES / 3)}…`;
 }
 
-function toError(error: Error & { readonly code?: string }): BusbarError {
-  if (error.code?.startsWith('WS_ERR_')) return bad(`no WebSocket message: ${error.message}`);
-  return lost(`the connection broke: ${error.code ?? error.message}`);
+function toSocketError(error: Error & { readonly code?: string }): BusbarError {
+  if (error.code?.startsWith('WS_ERR_')) return protocolError(`not a WebSocket message: ${error.message}`);
+  return connectionLost(`the connection broke: ${error.code ?? error.message}`);
 }
 
 function toCloseError(code: number, reason: string): BusbarError {
-  const why =
+  const details =
     reason === '' ? `with the code ${code}` : `(${code}): ${reason.replace(/[^\p{L}\p{N}\p{P}\p{Zs}]/gu, '?')}`;
-  if (code === POLICY) return new BusbarError('PERMISSION_DENIED', `the peer ended the connection ${why}`);
-  if (code === TRY_AGAIN_LATER) return lost(`the peer could not keep up and ended the connection ${why}`);
-  return lost(`the peer ended the connection ${why}`);
+  if (code === POLICY) return new BusbarError('PERMISSION_DENIED', `the peer ended the connection ${details}`);
+  if (code === TRY_AGAIN_LATER) return connectionLost(`the peer could not keep up and ended the connection ${details}`);
+  return connectionLost(`the peer ended the connection ${details}`);
 }

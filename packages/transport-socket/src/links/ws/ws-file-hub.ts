@@ -1,63 +1,54 @@
-/** The hub's side of WebSocket on this machine: a free port, and a file that tells it to this user only. */
+/** The hub's side of WebSocket on this machine: a free port, which an endpoint file reveals to this user only. */
 
-import { Tokens } from '../../hub/access-tokens.ts';
-import { newSecret, PROOF_HEADER, readEndpoint, removeEndpoint, writeEndpoint } from '../../local/endpoint-file.ts';
-import { takeHubLock } from '../../local/hub-lock.ts';
-import { prepareFolder } from '../../local/socket-path.ts';
-import type { HubLink, Listener } from '../link.ts';
+import { AccessTokens } from '../../hub/access-tokens.ts';
+import { readEndpoint, removeEndpoint, writeEndpoint } from '../../local/endpoint-file.ts';
+import { listenAtPath } from '../../local/listen-at-path.ts';
+import { newSecret } from '../../local/token-file.ts';
+import type { ConnectionAcceptor, HubLink } from '../link.ts';
 import { canConnect } from './ws-client.ts';
-import { WsConnection } from './ws-connection.ts';
-import { serveWebSockets } from './ws-server.ts';
+import { PROOF_HEADER } from './ws-protocol.ts';
+import { serveWebSockets, type WsServer } from './ws-server.ts';
 
 const HOST = '127.0.0.1';
 const PATH = '/bus';
 
-/** A link that listens on a free port, and says in the file at `path` where and how to come in. */
+/** A link that listens on a free port and writes the endpoint file `path`. */
 export function wsFileHub(path: string): HubLink {
   return {
     address: `ws:${path}`,
-    async listen({ accept, admits, refused }): Promise<Listener> {
-      prepareFolder(path);
-      const lock = await takeHubLock(path, isListening);
-      const token = newSecret();
-      const proof = newSecret();
-      const own = new Tokens([{ token }]);
-      const isOpenToAll = admits(undefined);
-      try {
-        const server = await serveWebSockets({
-          host: HOST,
-          port: 0,
-          rules: {
-            path: PATH,
-            hosts: [],
-            origins: [],
-            admits: (given) => own.admits(given) || (!isOpenToAll && admits(given)),
-          },
-          headers: [`${PROOF_HEADER}: ${proof}`],
-          onSocket: (socket, address, given) => {
-            const connection = new WsConnection(socket);
-            const peer = { address, expects: token, ...(given !== undefined && { token: given }) };
-            connection.begin(accept(connection, peer));
-          },
-          onRefused: refused,
-        });
+    listen: (acceptor) =>
+      listenAtPath(path, isListening, async () => {
+        const token = newSecret();
+        const proof = newSecret();
+        const server = await serve(acceptor, token, proof);
         writeEndpoint(path, { url: `ws://${HOST}:${server.port}${PATH}`, token, proof });
-        return { close: () => close(path, server, lock) };
-      } catch (error) {
-        lock.release();
-        throw error;
-      }
-    },
+        return () => {
+          removeEndpoint(path);
+          return server.close();
+        };
+      }),
   };
 }
 
-/** Whether a hub listens where the file at `path` says. */
+/** Whether a hub listens at the endpoint in the file `path`. */
 export async function isListening(path: string): Promise<boolean> {
   return canConnect(() => readEndpoint(path));
 }
 
-async function close(path: string, server: Listener, lock: { release(): void }): Promise<void> {
-  removeEndpoint(path);
-  await server.close();
-  lock.release();
+function serve(acceptor: ConnectionAcceptor, token: string, proof: string): Promise<WsServer> {
+  const own = new AccessTokens([{ token }]);
+  const isOpenToAll = acceptor.authorizes(undefined);
+  return serveWebSockets({
+    host: HOST,
+    port: 0,
+    rules: {
+      path: PATH,
+      hosts: [],
+      origins: [],
+      authorizes: (given) => own.authorizes(given) || (!isOpenToAll && acceptor.authorizes(given)),
+    },
+    headers: [`${PROOF_HEADER}: ${proof}`],
+    expects: token,
+    acceptor,
+  });
 }

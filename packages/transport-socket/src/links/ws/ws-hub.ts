@@ -1,32 +1,31 @@
-/** The hub's side of WebSocket at an address of its own choice. */
+/** The hub's side of WebSocket at a configured address. */
 
 import { invalid, quote } from '@busbar/api/transport';
-import { isLoopback } from '../../local/loopback.ts';
+import { isLoopback } from '../../local/local-address.ts';
 import type { HubLink, Listener } from '../link.ts';
-import { WsConnection } from './ws-connection.ts';
-import { serveWebSockets } from './ws-server.ts';
+import { serveWebSockets, type TlsOptions } from './ws-server.ts';
 
-/** Where and for whom a hub listens. */
+/** Options of {@link wsHub}. */
 export interface WsHubOptions {
-  /** An address of this machine, or a name of it. */
+  /** An address or a name of this machine. */
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
   /** Such as `/bus`. */
   readonly path: string;
-  /** Names besides `host`, IP addresses and `localhost` under which clients know the hub. Default: none. */
-  readonly hosts?: readonly string[];
+  /** Names under which clients address the hub, besides `host`, IP addresses and `localhost`. Default: none. */
+  readonly hosts?: readonly string[] | undefined;
   /** Web pages that may connect, such as `https://app.example`. Default: none. */
-  readonly origins?: readonly string[];
-  /** Speaks TLS: certificate and key as PEM. Needed beyond this machine. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Listens beyond this machine without TLS all the same: tokens and messages can be read on the way. Default false. */
-  readonly insecure?: boolean;
+  readonly origins?: readonly string[] | undefined;
+  /** Required beyond this machine, unless `insecure` is true. */
+  readonly tls?: TlsOptions | undefined;
+  /** Allows listening beyond this machine without TLS: tokens and messages are readable on the network. Default false. */
+  readonly insecure?: boolean | undefined;
 }
 
 /**
- * A link that listens for WebSockets. Beyond this machine it needs TLS and a hub with tokens; where that is not given,
- * listening rejects with INVALID_ARGUMENT.
+ * A link that listens for WebSockets. Beyond this machine it needs TLS and a hub with tokens. Without them, listening
+ * rejects with INVALID_ARGUMENT.
  */
 export function wsHub(options: WsHubOptions): HubLink {
   let { port } = options;
@@ -34,19 +33,17 @@ export function wsHub(options: WsHubOptions): HubLink {
     get address() {
       return toAddress(options, port);
     },
-    async listen({ accept, admits, refused }): Promise<Listener> {
-      checkReach(options, admits(undefined));
+    async listen(acceptor): Promise<Listener> {
+      const authorizes = acceptor.authorizes.bind(acceptor);
+      checkReach(options, authorizes(undefined));
       const { host, path, hosts = [], origins = [], tls } = options;
+      const names = [host, ...hosts].map((name) => name.toLowerCase());
       const server = await serveWebSockets({
         host,
         port,
-        rules: { path, origins, hosts: [host, ...hosts].map((name) => name.toLowerCase()), admits },
-        ...(tls !== undefined && { tls }),
-        onSocket: (socket, address, token) => {
-          const connection = new WsConnection(socket);
-          connection.begin(accept(connection, { address, ...(token !== undefined && { token }) }));
-        },
-        onRefused: refused,
+        rules: { path, origins, hosts: names, authorizes },
+        tls,
+        acceptor,
       });
       port = server.port;
       return server;
@@ -57,12 +54,12 @@ export function wsHub(options: WsHubOptions): HubLink {
 function checkReach({ host, tls, insecure = false }: WsHubOptions, isOpenToAll: boolean): void {
   if (isLoopback(host)) return;
   if (isOpenToAll) {
-    throw invalid(`a hub that listens on ${quote(host)} needs tokens`, 'Give it some with --token-file.');
+    throw invalid(`a hub that listens on ${quote(host)} needs tokens`, 'Name a file of tokens with --token-file.');
   }
   if (tls !== undefined || insecure) return;
   throw invalid(
     `a hub that listens on ${quote(host)} needs TLS`,
-    'Use wss: with &cert=FILE&key=FILE; with &insecure=true everybody on the way can read along.',
+    'Use wss: with &cert=FILE&key=FILE. With &insecure=true others on the network can read the traffic.',
   );
 }
 

@@ -1,54 +1,61 @@
-/** An HTTP server that takes upgrades to WebSocket, and nothing else. */
+/** An HTTP server that accepts upgrades to WebSocket and nothing else. */
 
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { BusbarError, isBusbarError, toBusbarError } from '@busbar/api/transport';
-import { type WebSocket, WebSocketServer } from 'ws';
-import { Handshakes } from './handshakes.ts';
-import { MESSAGE_LIMITS } from './message-limits.ts';
-import { type AdmissionRules, admit, Refusal, SUBPROTOCOL } from './upgrade-check.ts';
+import { isBusbarError, toBusbarError } from '@busbar/api/transport';
+import { WebSocketServer } from 'ws';
+import { cannotListen } from '../../errors.ts';
+import type { ConnectionAcceptor, Listener } from '../link.ts';
+import { PendingHandshakes } from './pending-handshakes.ts';
+import { checkUpgrade, UpgradeRefusal, type UpgradeRules } from './upgrade-check.ts';
+import { WsConnection } from './ws-connection.ts';
+import { MESSAGE_LIMITS, SUBPROTOCOL } from './ws-protocol.ts';
 
-/** Where a server listens, for whom, and who is told of it. */
+/** Certificate and key as PEM. */
+export interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Options of {@link serveWebSockets}. */
 export interface WsServerOptions {
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
-  readonly rules: AdmissionRules;
-  /** Speaks TLS: certificate and key as PEM. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Headers of the answer to whoever is let in. */
-  readonly headers?: readonly string[];
-  onSocket(socket: WebSocket, address: string, token: string | undefined): void;
-  onRefused(reason: string, address: string): void;
+  readonly rules: UpgradeRules;
+  readonly tls?: TlsOptions | undefined;
+  /** Additional headers of the upgrade response. */
+  readonly headers?: readonly string[] | undefined;
+  /** A token of this link, valid beside the hub's tokens. */
+  readonly expects?: string | undefined;
+  readonly acceptor: ConnectionAcceptor;
 }
 
 /** A server that listens. */
-export interface WsServer {
+export interface WsServer extends Listener {
   readonly port: number;
-  /** Takes no new connections. */
-  close(): Promise<void>;
 }
 
-/** Listens. Rejects with UNAVAILABLE where it cannot. */
+/** Listens. Rejects with UNAVAILABLE if the address cannot be used. */
 export async function serveWebSockets(options: WsServerOptions): Promise<WsServer> {
   const { host, port, tls } = options;
   const server = tls === undefined ? createServer() : createTlsServer(tls);
-  const handshakes = new Handshakes(server);
+  const handshakes = new PendingHandshakes(server);
   const upgrade = upgrader(options);
   server.on('upgrade', (request, socket, head) => {
-    // Whoever resets the connection meanwhile has broken nothing.
+    // A reset during the handshake is not an error of the hub.
     socket.on('error', () => socket.destroy());
     try {
-      upgrade(request, socket, head, () => handshakes.done(request.socket));
+      upgrade(request, socket, head, () => handshakes.complete(request.socket));
     } catch (error) {
       refuse(options, request.socket, error);
     }
   });
   server.on('request', ({ socket }) => refuse(options, socket, notWebSocket()));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // Who hangs up has said nothing wrong.
+    // A client that hangs up gets no response.
     if (error.code === 'ECONNRESET') socket.destroy();
     else refuse(options, socket, notHttp());
   });
@@ -58,7 +65,7 @@ export async function serveWebSockets(options: WsServerOptions): Promise<WsServe
 
 type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer, onDone: () => void) => void;
 
-function upgrader({ rules, headers = [], onSocket }: WsServerOptions): Upgrade {
+function upgrader({ rules, headers = [], expects, acceptor }: WsServerOptions): Upgrade {
   const sockets = new WebSocketServer({
     ...MESSAGE_LIMITS,
     noServer: true,
@@ -67,19 +74,20 @@ function upgrader({ rules, headers = [], onSocket }: WsServerOptions): Upgrade {
   });
   sockets.on('headers', (lines) => lines.push(...headers));
   return (request, socket, head, onDone) => {
-    const token = admit(request, rules);
+    const token = checkUpgrade(request, rules);
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       onDone();
-      onSocket(webSocket, addressOf(request.socket), token);
+      const connection = new WsConnection(webSocket);
+      connection.begin(acceptor.accept(connection, { address: addressOf(request.socket), token, expects }));
     });
   };
 }
 
-/** Answers with why, as JSON, and ends the connection. */
-function refuse({ onRefused }: WsServerOptions, socket: Duplex, error: unknown): void {
-  const refusal = error instanceof Refusal ? error : new Refusal(500, 'INTERNAL', 'the hub failed', '');
+/** Sends the refusal as JSON and ends the connection. */
+function refuse({ acceptor }: WsServerOptions, socket: Duplex, error: unknown): void {
+  const refusal = error instanceof UpgradeRefusal ? error : new UpgradeRefusal(500, 'INTERNAL', 'the hub failed', '');
   const { status, code, message, hint } = refusal;
-  onRefused(isBusbarError(error) ? message : toBusbarError(error).message, addressOf(socket));
+  acceptor.refused(isBusbarError(error) ? message : toBusbarError(error).message, addressOf(socket));
   if (!socket.writable) {
     socket.destroy();
     return;
@@ -96,17 +104,17 @@ function refuse({ onRefused }: WsServerOptions, socket: Duplex, error: unknown):
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-function notWebSocket(): Refusal {
+function notWebSocket(): UpgradeRefusal {
   const hint = 'Connect with a WebSocket client.';
-  return new Refusal(426, 'INVALID_ARGUMENT', 'this is a hub, which speaks WebSocket only', hint);
+  return new UpgradeRefusal(426, 'INVALID_ARGUMENT', 'this hub speaks WebSocket only', hint);
 }
 
-function notHttp(): Refusal {
-  return new Refusal(400, 'INVALID_ARGUMENT', 'what came is no HTTP request', 'Connect with a WebSocket client.');
+function notHttp(): UpgradeRefusal {
+  return new UpgradeRefusal(400, 'INVALID_ARGUMENT', 'this is not an HTTP request', 'Connect with a WebSocket client.');
 }
 
 function addressOf(socket: Duplex): string {
-  return (socket as Partial<IncomingMessage['socket']>).remoteAddress ?? 'somebody';
+  return (socket as Partial<IncomingMessage['socket']>).remoteAddress ?? 'unknown address';
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
@@ -116,23 +124,17 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   try {
     await promise;
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const hint = code === 'EADDRINUSE' ? 'Another program listens there.' : 'Use an address of this machine.';
-    throw new BusbarError('UNAVAILABLE', `cannot listen on ${host}:${port}: ${code}`, {
-      hint,
-      retryable: false,
-      cause,
-    });
+    throw cannotListen(`${host}:${port}`, cause);
   }
   server.off('error', reject);
-  // One connection that cannot be taken is its own trouble.
+  // A connection that cannot be accepted must not end the hub.
   server.on('error', () => undefined);
 }
 
-/** What became a WebSocket is not the server's any more. */
-async function close(server: Server, handshakes: Handshakes): Promise<void> {
-  handshakes.end();
-  // It would wait for the connections that are open.
+/** Stops accepting. Open WebSockets no longer belong to the server. */
+async function close(server: Server, handshakes: PendingHandshakes): Promise<void> {
+  handshakes.destroyAll();
+  // Its callback would wait for open connections.
   server.close();
   await new Promise((resolve) => setImmediate(resolve));
 }

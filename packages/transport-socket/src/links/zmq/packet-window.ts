@@ -1,69 +1,71 @@
-/** How much may be on the way: ZeroMQ queues in silence, so the receiver of packets says how many it took. */
+/** Flow control for ZeroMQ, which queues without limit and without notice: the receiver acknowledges packets. */
 
-/** So much may be on the way to a peer; a single packet always may. */
+/** Bytes that may be in flight to a peer. A single packet may always be. */
 const MAX_BYTES = 524_288;
 export const MAX_PACKETS = 64;
-/** What was taken is told after so many bytes or packets. */
-const TELL_BYTES = MAX_BYTES / 4;
-const TELL_PACKETS = MAX_PACKETS / 4;
+/** The receiver acknowledges after this many bytes or packets. */
+const ACK_BYTES = MAX_BYTES / 4;
+const ACK_PACKETS = MAX_PACKETS / 4;
 
-/** The sender's side: packets that wait, and those that the peer has not said it took. */
-export class Outbound {
-  readonly #waiting: Buffer[] = [];
-  readonly #sizes: number[] = [];
-  #waitingBytes = 0;
-  #sentBytes = 0;
+/** The sender's side: queued packets, and packets that the peer has not acknowledged. */
+export class SendWindow {
+  readonly #queue: Buffer[] = [];
+  readonly #inflightSizes: number[] = [];
+  #queuedBytes = 0;
+  #inflightBytes = 0;
 
-  /** Bytes that wait here or somewhere on the way. */
+  /** Bytes queued or in flight. */
   get bytes(): number {
-    return this.#waitingBytes + this.#sentBytes;
+    return this.#queuedBytes + this.#inflightBytes;
   }
 
-  /** Whether everything has left. */
+  /** Whether no packet is queued. */
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#queue.length === 0;
   }
 
   add(packet: Buffer): void {
-    this.#waiting.push(packet);
-    this.#waitingBytes += packet.length;
+    this.#queue.push(packet);
+    this.#queuedBytes += packet.length;
   }
 
-  /** Packets that may leave now. */
-  *leaving(): Generator<Buffer> {
-    while (this.#sizes.length === 0 || (this.#sizes.length < MAX_PACKETS && this.#sentBytes < MAX_BYTES)) {
-      const packet = this.#waiting.shift();
+  /** Removes the packets that fit into the window and counts them as in flight. */
+  *takeSendable(): Generator<Buffer> {
+    const sizes = this.#inflightSizes;
+    while (sizes.length === 0 || (sizes.length < MAX_PACKETS && this.#inflightBytes < MAX_BYTES)) {
+      const packet = this.#queue.shift();
       if (packet === undefined) return;
-      this.#waitingBytes -= packet.length;
-      this.#sentBytes += packet.length;
-      this.#sizes.push(packet.length);
+      this.#queuedBytes -= packet.length;
+      this.#inflightBytes += packet.length;
+      sizes.push(packet.length);
       yield packet;
     }
   }
 
-  /** The peer took `count` packets. False where so many were not on the way. */
-  taken(count: unknown): boolean {
-    if (!Number.isSafeInteger(count) || (count as number) < 0 || (count as number) > this.#sizes.length) return false;
-    for (const size of this.#sizes.splice(0, count as number)) this.#sentBytes -= size;
+  /** The peer acknowledged `count` packets. Returns false if fewer were in flight. */
+  acknowledge(count: unknown): boolean {
+    const sizes = this.#inflightSizes;
+    if (!Number.isSafeInteger(count) || (count as number) < 0 || (count as number) > sizes.length) return false;
+    for (const size of sizes.splice(0, count as number)) this.#inflightBytes -= size;
     return true;
   }
 }
 
-/** The receiver's side: what came since the peer was told last. */
-export class Inbound {
+/** The receiver's side: packets that it has not acknowledged. */
+export class ReceiveWindow {
   #packets = 0;
   #bytes = 0;
 
-  /** A packet came. False where it should have waited for credit. */
+  /** Counts a packet. Returns false if the peer exceeded its window. */
   add(bytes: number): boolean {
     this.#packets += 1;
     this.#bytes += bytes;
     return this.#packets <= MAX_PACKETS && (this.#packets === 1 || this.#bytes - bytes < MAX_BYTES);
   }
 
-  /** How many packets are to be told of now; 0 for not yet. */
-  told(): number {
-    if (this.#bytes < TELL_BYTES && this.#packets < TELL_PACKETS) return 0;
+  /** The number of packets to acknowledge now; 0 if it is too early. */
+  takeAcknowledgement(): number {
+    if (this.#bytes < ACK_BYTES && this.#packets < ACK_PACKETS) return 0;
     const packets = this.#packets;
     this.#packets = 0;
     this.#bytes = 0;

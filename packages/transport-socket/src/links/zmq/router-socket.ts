@@ -1,61 +1,61 @@
-/** The hub's end of ZeroMQ: one ROUTER, and the connections over it. */
+/** The hub's ROUTER socket and the connections over it. */
 
 import { Router } from 'zeromq';
-import { bad, encodeFrames, FRAME, frame } from '../../wire/frame.ts';
-import type { Door, PeerInfo } from '../link.ts';
-import { lost } from '../unix/unix-connection.ts';
+import { connectionLost, protocolError } from '../../errors.ts';
+import { encodeFrames, FRAME, frame } from '../../wire/frame.ts';
+import type { ConnectionAcceptor, Listener, PeerInfo } from '../link.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
-/** Ids of connections that were ended here while their sockets live on. */
-const MAX_ENDED = 10_000;
+/** How many closed connections are remembered whose sockets may still be open. */
+const MAX_CLOSED = 10_000;
 const LINGER_MS = 500;
-const OVER = encodeFrames([frame(FRAME.goaway, 0, { reason: 'the hub has ended this connection' })]);
+const GOAWAY = encodeFrames([frame(FRAME.goaway, 0, { reason: 'the hub has ended this connection' })]);
 
-/** ZMQ_ROUTER_NOTIFY and ZMQ_NOTIFY_DISCONNECT: an empty message comes from whoever has gone. */
+/** ZMQ_ROUTER_NOTIFY and ZMQ_NOTIFY_DISCONNECT: ROUTER receives an empty message when a peer disconnects. */
 const ROUTER_NOTIFY = 97;
 const NOTIFY_DISCONNECT = 2;
 
 class NotifyingRouter extends Router {
-  /** Where libzmq was built without it, only heartbeats tell who has gone. */
+  /** If libzmq lacks this option, only heartbeats detect lost peers, which takes longer. */
   notifyDisconnects(): void {
     try {
       this.setInt32Option(ROUTER_NOTIFY, NOTIFY_DISCONNECT);
     } catch {
-      // Nothing is lost but time.
+      // Heartbeats suffice.
     }
   }
 }
 
-/** A hub's socket and the connections over it, by the id that ROUTER knows each peer under. */
-export class Switchboard {
+/** A ROUTER socket and its connections, by the id that ROUTER gives each peer. */
+export class RouterSocket implements Listener {
   readonly #router = new NotifyingRouter({
     ...SOCKET_OPTIONS,
     mandatory: true,
     handshakeInterval: 5_000,
-    // For the sockets that nobody hears of: those over which no message came, or no more.
+    // For sockets without a connection: no message came, or the connection is closed.
     heartbeatInterval: 10_000,
     heartbeatTimeout: 30_000,
   });
   readonly #connections = new Map<string, ZmqConnection>();
-  readonly #ended = new Set<string>();
-  readonly #accept: Door['accept'];
+  readonly #closed = new Set<string>();
+  readonly #accept: ConnectionAcceptor['accept'];
   readonly #peer: PeerInfo;
 
-  constructor(accept: Door['accept'], peer: PeerInfo) {
+  constructor(accept: ConnectionAcceptor['accept'], peer: PeerInfo) {
     this.#accept = accept;
     this.#peer = peer;
     this.#router.notifyDisconnects();
   }
 
-  /** Listens at `endpoint`; resolves with the endpoint as it is, a free port included. */
+  /** Listens at `endpoint`. Returns the actual endpoint, with the port in place of `*`. */
   listen(endpoint: string): string {
     this.#router.bindSync(endpoint);
     void this.#read();
     return this.#router.lastEndpoint ?? endpoint;
   }
 
-  /** Resolves once nothing is left of it, in the file system either. */
+  /** Closes all connections. Resolves when the socket is gone from the file system, too. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.#router.events.on('end', () => resolve());
@@ -70,40 +70,40 @@ export class Switchboard {
     for await (const [id, packet, ...more] of this.#router) {
       if (id === undefined || packet === undefined) continue;
       const key = id.toString('latin1');
-      if (packet.length === 0 && more.length === 0) this.#gone(key);
-      else if (this.#ended.has(key)) this.#post(id, OVER).catch(() => undefined);
+      if (packet.length === 0 && more.length === 0) this.#disconnected(key);
+      else if (this.#closed.has(key)) this.#send(id, GOAWAY).catch(() => undefined);
       else {
         const connection = this.#connections.get(key) ?? this.#begin(id, key);
-        if (more.length === 0) connection.take(packet);
-        else connection.refuse(bad('a message has one part, no more'));
+        if (more.length === 0) connection.receive(packet);
+        else connection.refuse(protocolError('a message must have one part'));
       }
     }
   }
 
   #begin(id: Buffer, key: string): ZmqConnection {
     const connection = new ZmqConnection({
-      post: (packet) => this.#post(id, packet),
-      release: () => this.#end(key),
+      send: (packet) => this.#send(id, packet),
+      close: () => this.#remove(key),
     });
     this.#connections.set(key, connection);
     connection.begin(this.#accept(connection, this.#peer));
     return connection;
   }
 
-  /** A socket that is closed throws instead of rejecting. */
-  async #post(id: Buffer, packet: Buffer): Promise<void> {
+  /** `async`, since a closed socket throws instead of rejecting. */
+  async #send(id: Buffer, packet: Buffer): Promise<void> {
     await this.#router.send([id, packet]);
   }
 
-  #gone(key: string): void {
-    this.#connections.get(key)?.broke(lost('the peer has gone'));
-    this.#ended.delete(key);
+  #disconnected(key: string): void {
+    this.#connections.get(key)?.fail(connectionLost('the peer has disconnected'));
+    this.#closed.delete(key);
   }
 
-  /** Its socket may live on: what still comes from it is not a new connection. */
-  #end(key: string): void {
+  /** The peer's socket may stay open. Later messages from it must not begin a new connection. */
+  #remove(key: string): void {
     this.#connections.delete(key);
-    if (this.#ended.size >= MAX_ENDED) for (const oldest of this.#ended) if (this.#ended.delete(oldest)) break;
-    this.#ended.add(key);
+    if (this.#closed.size >= MAX_CLOSED) for (const oldest of this.#closed) if (this.#closed.delete(oldest)) break;
+    this.#closed.add(key);
   }
 }

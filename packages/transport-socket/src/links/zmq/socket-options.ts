@@ -1,10 +1,10 @@
-/** Options of both kinds of ZeroMQ sockets: nothing waits for ever, and nothing is large. */
+/** Options for ROUTER and DEALER sockets: sends never block, and queues and messages are bounded. */
 
 import { Context } from 'zeromq';
 import { MAX_FRAME_BYTES } from '../../wire/frame.ts';
 import { MAX_PACKETS } from './packet-window.ts';
 
-/** A connection takes three: itself, and two to hear of its end. */
+/** One connection takes three sockets: its own, and two for the monitor that reports its end. */
 const MAX_SOCKETS = 16_384;
 
 /** Options of both kinds of sockets. */
@@ -17,7 +17,7 @@ export const SOCKET_OPTIONS: {
   readonly linger: number;
 } = {
   context: new Context({ maxSockets: MAX_SOCKETS }),
-  // Each send is done, or has failed, when it returns: two can never be under way.
+  // A send succeeds or fails before it returns. zeromq.js allows one send at a time.
   sendTimeout: 0,
   sendHighWaterMark: 4 * MAX_PACKETS,
   receiveHighWaterMark: 2 * MAX_PACKETS,

@@ -2,29 +2,26 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import { Dealer } from 'zeromq';
+import { connectionLost, noHub } from '../../errors.ts';
+import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
 import type { ClientLink, Connection, ConnectionEvents } from '../link.ts';
-import { lost } from '../unix/unix-connection.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
-/** What a hub sends at most in one message; it is trusted with more than a client is. */
-const MAX_FROM_HUB = 268_435_456;
 const LINGER_MS = 1_000;
 
-/** How a link finds its hub. */
+/** Options of {@link zmqClient}. */
 export interface ZmqClientOptions {
   /** Such as `ipc:///run/bus.zmq` or `tcp://127.0.0.1:7400`. */
   readonly endpoint: string;
-  /** What to say in hello. */
+  /** The token for hello. */
   readonly token: () => string | undefined;
-  /** Throws where it is not safe to connect, or nobody can be there. */
+  /** Throws if connecting is unsafe, or no hub can be there. */
   readonly check?: () => void;
-  /** What to say where no hub listens. */
-  readonly nobody: () => BusbarError;
 }
 
 /** The client's side of a ZeroMQ link. */
-export function zmqClient({ endpoint, token, check, nobody }: ZmqClientOptions): ClientLink {
+export function zmqClient({ endpoint, token, check }: ZmqClientOptions): ClientLink {
   return {
     name: 'zmq',
     address: `zmq:${endpoint}`,
@@ -33,48 +30,43 @@ export function zmqClient({ endpoint, token, check, nobody }: ZmqClientOptions):
     async connect(events, signal) {
       check?.();
       signal.throwIfAborted();
-      return connect(endpoint, events, signal, nobody);
+      return connect(endpoint, events, signal);
     },
   };
 }
 
-function connect(
-  endpoint: string,
-  events: ConnectionEvents,
-  signal: AbortSignal,
-  nobody: () => BusbarError,
-): Promise<Connection> {
+function connect(endpoint: string, events: ConnectionEvents, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-  // It never connects again by itself: what was on the way would be lost in silence.
-  const dealer = openDealer({ ...SOCKET_OPTIONS, maxMessageSize: MAX_FROM_HUB, reconnectInterval: -1 });
+  // No automatic reconnect: it would lose messages in flight without notice.
+  const dealer = openDealer({ ...SOCKET_OPTIONS, maxMessageSize: MAX_FRAME_BYTES_FROM_HUB, reconnectInterval: -1 });
   const connection = new ZmqConnection(
     {
-      // A socket that is closed throws instead of rejecting.
-      post: async (packet) => dealer.send(packet),
-      release: () => {
+      // `async`, since a closed socket throws instead of rejecting.
+      send: async (packet) => dealer.send(packet),
+      close: () => {
         dealer.linger = LINGER_MS;
         dealer.close();
       },
     },
-    MAX_FROM_HUB,
+    MAX_FRAME_BYTES_FROM_HUB,
   );
   let isConnected = false;
-  const fail = (why: string): void => {
-    if (isConnected) connection.broke(lost(`the connection broke: ${why}`));
+  const fail = (reason: string): void => {
+    if (isConnected) connection.fail(connectionLost(`the connection broke: ${reason}`));
     else {
-      reject(nobody());
+      reject(noHub(`zmq:${endpoint}`, reason));
       connection.destroy();
     }
   };
-  const onAbort = (): void => fail('it did not answer in time');
+  const onAbort = (): void => fail('no answer in time');
   signal.addEventListener('abort', onAbort, { once: true });
-  const begin = (): void => {
+  const onConnected = (): void => {
     isConnected = true;
     connection.begin(events);
     void read(dealer, connection);
     resolve(connection);
   };
-  watch(dealer, begin, fail);
+  watch(dealer, onConnected, fail);
   dealer.connect(endpoint);
   return promise.finally(() => signal.removeEventListener('abort', onAbort));
 }
@@ -90,25 +82,25 @@ function openDealer(options: ConstructorParameters<typeof Dealer>[0]): Dealer {
   }
 }
 
-function watch(dealer: Dealer, onConnected: () => void, onFailed: (why: string) => void): void {
+function watch(dealer: Dealer, onConnected: () => void, onFailed: (reason: string) => void): void {
   const { events } = dealer;
   events.on('handshake', onConnected);
-  events.on('handshake:error:protocol', () => onFailed('what answers is no hub'));
-  events.on('handshake:error:other', () => onFailed('what answers is no hub'));
-  events.on('disconnect', () => void whenRead(dealer).then(() => onFailed('it went away')));
-  // Without a second attempt this is the end of the first.
-  events.on('close', () => onFailed('nobody answers'));
+  events.on('handshake:error:protocol', () => onFailed('the peer is not a hub'));
+  events.on('handshake:error:other', () => onFailed('the peer is not a hub'));
+  events.on('disconnect', () => void whenRead(dealer).then(() => onFailed('the hub disconnected')));
+  // There is no second attempt, so the socket closes after the first one fails.
+  events.on('close', () => onFailed('no answer'));
 }
 
 async function read(dealer: Dealer, connection: ZmqConnection): Promise<void> {
   try {
-    for await (const [packet] of dealer) if (packet !== undefined) connection.take(packet);
+    for await (const [packet] of dealer) if (packet !== undefined) connection.receive(packet);
   } catch (error) {
-    connection.broke(lost(`the connection broke: ${String(error)}`));
+    connection.fail(connectionLost(`the connection broke: ${String(error)}`));
   }
 }
 
-/** Resolves once all that came has been read: events overtake messages. */
+/** Resolves when all messages have been read: events overtake messages. */
 async function whenRead(dealer: Dealer): Promise<void> {
   while (!dealer.closed && dealer.readable) await new Promise((resolve) => setImmediate(resolve));
 }

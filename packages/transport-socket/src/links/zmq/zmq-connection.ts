@@ -1,55 +1,55 @@
-/** A connection over ZeroMQ: frames of one turn in one message, and no more on the way than the peer takes. */
+/** A connection over ZeroMQ: one message for the frames of one turn, with flow control by the peer. */
 
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
-import { bad, encodeFrames, FRAME, type Frame, frame } from '../../wire/frame.ts';
+import { connectionLost, protocolError } from '../../errors.ts';
+import { encodeFrames, FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
 import { readPacket, toPackets } from '../../wire/packet.ts';
 import type { Connection, ConnectionEvents } from '../link.ts';
-import { lost } from '../unix/unix-connection.ts';
-import { Outbox } from '../write-buffer.ts';
-import { Inbound, Outbound } from './packet-window.ts';
+import { WriteBuffer } from '../write-buffer.ts';
+import { ReceiveWindow, SendWindow } from './packet-window.ts';
 
-/** How long a peer may take what was sent before an orderly end. */
-const CLOSE_MS = 1000;
+/** How long an orderly close waits for the peer. */
+const CLOSE_TIMEOUT_MS = 1000;
 
 /** The socket below a connection. */
-export interface Outlet {
-  /** Hands over a packet. Rejects where the peer is not there or its queue is full. */
-  post(packet: Buffer): Promise<void>;
-  /** The connection is over: what was posted may still leave. */
-  release(): void;
+export interface PacketSocket {
+  /** Sends a packet. Rejects if the peer is not connected or its queue is full. */
+  send(packet: Buffer): Promise<void>;
+  /** Called when the connection is over. Packets that were sent may still leave. */
+  close(): void;
 }
 
-/** A connection over an {@link Outlet}. Whoever reads the socket hands it what comes. */
+/** A connection over a {@link PacketSocket}. The reader of the socket calls {@link ZmqConnection.receive}. */
 export class ZmqConnection implements Connection {
-  readonly #outlet: Outlet;
+  readonly #socket: PacketSocket;
   readonly #maxFrameBytes: number | undefined;
-  readonly #outbound = new Outbound();
-  readonly #inbound = new Inbound();
-  readonly #outbox = new Outbox(() => this.#flush());
-  /** What came while it was paused. */
-  readonly #held: (readonly Frame[])[] = [];
+  readonly #sendWindow = new SendWindow();
+  readonly #receiveWindow = new ReceiveWindow();
+  readonly #writes = new WriteBuffer(() => this.#flush());
+  /** Frames that arrived while the connection was paused. */
+  readonly #paused: (readonly Frame[])[] = [];
   #isPaused = false;
   #events: ConnectionEvents | undefined;
   #isClosing = false;
   #isOver = false;
-  #closer: NodeJS.Timeout | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
 
-  constructor(outlet: Outlet, maxFrameBytes?: number) {
-    this.#outlet = outlet;
+  constructor(socket: PacketSocket, maxFrameBytes?: number) {
+    this.#socket = socket;
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  /** Tells `events` of all that comes. */
+  /** Reports to `events` from now on. */
   begin(events: ConnectionEvents): void {
     this.#events = events;
   }
 
   get buffered(): number {
-    return this.#outbound.bytes + this.#outbox.bytes;
+    return this.#sendWindow.bytes + this.#writes.bytes;
   }
 
   send(each: Frame): void {
-    if (!this.#isClosing) this.#outbox.add(each);
+    if (!this.#isClosing) this.#writes.add(each);
   }
 
   pause(): void {
@@ -59,91 +59,93 @@ export class ZmqConnection implements Connection {
   resume(): void {
     this.#isPaused = false;
     while (!this.#isPaused) {
-      const frames = this.#held.shift();
+      const frames = this.#paused.shift();
       if (frames === undefined) break;
-      this.#hear(frames);
+      this.#deliver(frames);
     }
-    this.#tellTaken();
+    this.#acknowledge();
   }
 
   close(): void {
     if (this.#isClosing) return;
     this.#flush();
     this.#isClosing = true;
-    if (this.#outbound.isEmpty) this.#end(undefined);
-    else this.#closer = setTimeout(() => this.#end(undefined), CLOSE_MS);
+    if (this.#sendWindow.isEmpty) this.#end(undefined);
+    else this.#closeTimer = setTimeout(() => this.#end(undefined), CLOSE_TIMEOUT_MS);
   }
 
   destroy(): void {
     this.#end(undefined);
   }
 
-  /** The socket below, or the peer, is no more. */
-  broke(error: BusbarError | undefined): void {
+  /** Ends the connection because the socket broke or the peer disconnected. */
+  fail(error: BusbarError): void {
     this.#end(error);
   }
 
-  /** Takes what the peer sent. */
-  take(packet: Buffer): void {
+  /** Handles a packet of the peer. */
+  receive(packet: Buffer): void {
     if (this.#isOver) return;
     try {
       const frames = readPacket(packet, this.#maxFrameBytes);
-      if (frames.every(isCredit)) for (const each of frames) this.#credited(each);
-      else this.#took(packet.length, frames);
+      if (frames.every(isAcknowledgement)) for (const each of frames) this.#onAcknowledged(each);
+      else this.#onPacket(packet.length, frames);
     } catch (error) {
       this.refuse(toBusbarError(error));
     }
   }
 
-  /** Ends it, and tells the peer why. */
+  /** Sends the reason to the peer and ends the connection. */
   refuse(error: BusbarError): void {
-    this.send(frame(FRAME.goaway, 0, { code: error.code, reason: error.message }));
+    this.send(goaway(error));
     this.#flush();
     this.#end(error);
   }
 
-  #took(bytes: number, frames: readonly Frame[]): void {
-    if (!this.#inbound.add(bytes)) throw bad('more is sent than there was credit for');
-    this.#tellTaken();
-    if (this.#isPaused) this.#held.push(frames);
-    else this.#hear(frames);
+  #onPacket(bytes: number, frames: readonly Frame[]): void {
+    if (!this.#receiveWindow.add(bytes)) throw protocolError('the peer sent more than its window allows');
+    this.#acknowledge();
+    if (this.#isPaused) this.#paused.push(frames);
+    else this.#deliver(frames);
   }
 
-  #hear(frames: readonly Frame[]): void {
+  #deliver(frames: readonly Frame[]): void {
     if (this.#isClosing) return;
     this.#events?.onFrames(frames);
-    // The peer that said goodbye cannot end a connection of ZeroMQ: this side does.
+    // A peer cannot end a ZeroMQ connection from its side, so its goaway ends it here.
     if (frames.some(({ type }) => type === FRAME.goaway)) this.close();
   }
 
-  #tellTaken(): void {
-    const count = this.#isPaused ? 0 : this.#inbound.told();
-    if (count > 0) this.#post(encodeFrames([frame(FRAME.credit, 0, { count })]));
+  #acknowledge(): void {
+    const count = this.#isPaused ? 0 : this.#receiveWindow.takeAcknowledgement();
+    if (count > 0) this.#sendPacket(encodeFrames([frame(FRAME.credit, 0, { count })]));
   }
 
-  #credited({ head }: Frame): void {
-    if (!this.#outbound.taken(head['count'])) throw bad('credit for what was never sent');
-    this.#leave();
-    if (!this.#outbound.isEmpty) return;
+  #onAcknowledged({ header }: Frame): void {
+    if (!this.#sendWindow.acknowledge(header['count'])) throw protocolError('credit for packets that were never sent');
+    this.#sendPackets();
+    if (!this.#sendWindow.isEmpty) return;
     if (this.#isClosing) this.#end(undefined);
     else this.#events?.onDrain?.();
   }
 
   #flush(): void {
-    const frames = this.#outbox.take();
+    const frames = this.#writes.take();
     if (frames.length === 0 || this.#isOver) return;
-    for (const packet of toPackets(frames)) this.#outbound.add(packet);
-    this.#leave();
+    for (const packet of toPackets(frames)) this.#sendWindow.add(packet);
+    this.#sendPackets();
   }
 
-  #leave(): void {
-    for (const packet of this.#outbound.leaving()) this.#post(packet);
+  #sendPackets(): void {
+    for (const packet of this.#sendWindow.takeSendable()) this.#sendPacket(packet);
   }
 
-  /** What cannot be handed over was dropped: then the connection is broken, never silent. */
-  #post(packet: Buffer): void {
-    this.#outlet.post(packet).catch((error: NodeJS.ErrnoException) => {
-      this.#end(lost(error.code === 'EAGAIN' ? 'the peer takes nothing' : `the peer has gone: ${error.code ?? error}`));
+  /** ZeroMQ dropped a packet that it rejects, so the connection must end. */
+  #sendPacket(packet: Buffer): void {
+    this.#socket.send(packet).catch((error: NodeJS.ErrnoException) => {
+      const reason =
+        error.code === 'EAGAIN' ? 'the peer takes nothing' : `the peer has disconnected: ${error.code ?? error}`;
+      this.#end(connectionLost(reason));
     });
   }
 
@@ -151,13 +153,13 @@ export class ZmqConnection implements Connection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#isClosing = true;
-    clearTimeout(this.#closer);
-    this.#outlet.release();
-    // Nobody is told of the end of what it is just ending.
+    clearTimeout(this.#closeTimer);
+    this.#socket.close();
+    // In a microtask, so that a caller of close() does not receive the event within its own call.
     queueMicrotask(() => this.#events?.onClose(error));
   }
 }
 
-function isCredit({ type, id }: Frame): boolean {
+function isAcknowledgement({ type, id }: Frame): boolean {
   return type === FRAME.credit && id === 0;
 }

@@ -1,77 +1,56 @@
 /** The hub's side of ZeroMQ. */
 
 import { chmodSync, rmSync } from 'node:fs';
-import { BusbarError } from '@busbar/api/transport';
-import { takeHubLock } from '../../local/hub-lock.ts';
-import { isSocketThere, prepareFolder } from '../../local/socket-path.ts';
-import { ensureToken, removeToken } from '../../local/token-file.ts';
-import type { Door, HubLink, Listener } from '../link.ts';
+import { cannotListen } from '../../errors.ts';
+import { listenAtPath } from '../../local/listen-at-path.ts';
+import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
+import { ensureHubToken, removeHubToken } from '../../local/token-file.ts';
+import type { HubLink, Listener } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
-import { Switchboard } from './router-socket.ts';
+import { RouterSocket } from './router-socket.ts';
 
 /**
- * A link that listens on the ipc socket at `path`, which {@link toSocketPath} has checked. Its clients must say the token
- * of the file `PATH.token`.
+ * A link that listens on the ipc socket at `path`, which {@link toSocketPath} has checked. Clients must send the token
+ * from `PATH.token`.
  */
 export function zmqIpcHub(path: string): HubLink {
   return {
     address: `zmq:ipc://${path}`,
-    async listen({ accept }): Promise<Listener> {
-      prepareFolder(path);
-      // ZeroMQ takes a path from whoever has it, without a word: the lock alone makes sure that there is one hub.
-      const lock = await takeHubLock(path, isListening);
-      try {
-        isSocketThere(path);
-        const switchboard = new Switchboard(accept, { address: 'zmq', expects: ensureToken(path) });
-        // The socket must never be open to others, not even between bind and chmod.
-        const umask = process.umask(0o177);
-        try {
-          listen(switchboard, `ipc://${path}`);
-        } finally {
-          process.umask(umask);
-        }
+    // ZeroMQ silently takes over a path in use. Only the lock ensures that there is one hub.
+    listen: ({ accept }) =>
+      listenAtPath(path, isListening, async () => {
+        socketExists(path);
+        const router = new RouterSocket(accept, { address: 'zmq', expects: ensureHubToken(path) });
+        withPrivateUmask(() => listen(router, `ipc://${path}`));
         chmodSync(path, 0o600);
-        return {
-          async close() {
-            await switchboard.close();
-            rmSync(path, { force: true });
-            removeToken(path);
-            lock.release();
-          },
+        return async () => {
+          await router.close();
+          rmSync(path, { force: true });
+          removeHubToken(path);
         };
-      } catch (error) {
-        lock.release();
-        throw error;
-      }
-    },
+      }),
   };
 }
 
-/** A link that listens on a port of this machine; 0 for a free one. Who may come in the tokens of the hub say. */
+/** A link that listens on a port of this machine; 0 for a free one. Authorization is by the hub's tokens. */
 export function zmqTcpHub(host: string, port: number): HubLink {
   let endpoint = `tcp://${host}:${port === 0 ? '*' : port}`;
   return {
     get address() {
       return `zmq:${endpoint}`;
     },
-    async listen({ accept }: Door): Promise<Listener> {
-      const switchboard = new Switchboard(accept, { address: 'zmq' });
-      endpoint = listen(switchboard, endpoint);
-      return switchboard;
+    async listen({ accept }): Promise<Listener> {
+      const router = new RouterSocket(accept, { address: 'zmq' });
+      endpoint = listen(router, endpoint);
+      return router;
     },
   };
 }
 
-function listen(switchboard: Switchboard, endpoint: string): string {
+function listen(router: RouterSocket, endpoint: string): string {
   try {
-    return switchboard.listen(endpoint);
+    return router.listen(endpoint);
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const hint = code === 'EADDRINUSE' ? 'Another program listens there.' : 'Use an address of this machine.';
-    throw new BusbarError('UNAVAILABLE', `cannot listen at zmq:${endpoint}: ${code ?? message}`, {
-      hint,
-      retryable: false,
-      cause,
-    });
+    throw cannotListen(`zmq:${endpoint}`, cause);
   }
 }

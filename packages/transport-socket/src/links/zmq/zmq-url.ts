@@ -1,76 +1,69 @@
-/** URLs of ZeroMQ: `zmq:ipc://PATH` and `zmq:tcp://127.0.0.1:PORT`. */
+/** `zmq:ipc://PATH` and `zmq:tcp://127.0.0.1:PORT` URLs. */
 
+import { readUrlPath } from '@busbar/api/driver';
 import { BusbarError, invalid, quote } from '@busbar/api/transport';
-import { isLoopback } from '../../local/loopback.ts';
-import { readTokenFile } from '../../local/secret-file.ts';
-import { checkFolder, isSocketThere, toSocketPath } from '../../local/socket-path.ts';
-import { readToken } from '../../local/token-file.ts';
-import { LINK_KEYS, toLinkSettings } from '../../options.ts';
-import { type ClientPlan, ownPlan } from '../connect-config.ts';
-import type { HubLink } from '../link.ts';
+import { noHub } from '../../errors.ts';
+import { isLoopback, toSocketPath } from '../../local/local-address.ts';
+import { checkFolder, socketExists } from '../../local/private-files.ts';
+import { readHubToken, readUserToken } from '../../local/token-file.ts';
+import { ADDRESS_PARAMETERS, OPTIONS, PATH_PARAMETERS, readParameters } from '../../options.ts';
+import { type ConnectConfig, type LinkScheme, pathConfig } from '../connect-config.ts';
+import type { ClientLink } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
-import { HUB_KEYS, readParameters, toPath } from '../url.ts';
 import { zmqClient } from './zmq-client.ts';
 import { zmqIpcHub, zmqTcpHub } from './zmq-hub.ts';
 
 const FORM = 'Write zmq:ipc://./bus.zmq, zmq:ipc:///absolute/path or zmq:tcp://127.0.0.1:PORT.';
-const TCP_KEYS = ['tokenFile'];
+const TCP_PARAMETERS = ADDRESS_PARAMETERS.filter((name) => name !== 'ca');
 
-/** Where a URL of ZeroMQ leads. */
-type Place =
+/** The address in a URL. */
+type ZmqAddress =
   | { readonly kind: 'ipc'; readonly path: string; readonly query: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly query: string };
 
-/** How to reach the hub at a `zmq:` URL. */
-export function zmqPlan(url: string): ClientPlan {
-  const place = readPlace(url);
-  if (place.kind === 'tcp') return tcpPlan(place);
-  const { path, query } = place;
-  const options = readParameters(query, [...LINK_KEYS, ...HUB_KEYS], 'zmq');
-  const link = zmqClient({
+/** ZeroMQ. */
+export const zmqScheme: LinkScheme = {
+  connect(url) {
+    const address = parseAddress(url);
+    if (address.kind === 'tcp') return tcpConfig(address);
+    const { path, query } = address;
+    const options = readParameters(query, PATH_PARAMETERS, 'zmq');
+    return pathConfig(options, ipcClient(path), { path, prefix: 'zmq:ipc://', isListening });
+  },
+  listen(url) {
+    const address = parseAddress(url);
+    readParameters(address.query, address.kind === 'ipc' ? PATH_PARAMETERS : TCP_PARAMETERS, 'zmq');
+    return address.kind === 'ipc' ? zmqIpcHub(address.path) : zmqTcpHub(address.host, address.port);
+  },
+};
+
+function ipcClient(path: string): ClientLink {
+  return zmqClient({
     endpoint: `ipc://${path}`,
-    token: () => readToken(path),
+    token: () => readHubToken(path),
     check() {
       checkFolder(path);
-      if (!isSocketThere(path)) throw nobody(`ipc://${path}`);
+      if (!socketExists(path)) throw noHub(`zmq:ipc://${path}`, 'the socket does not exist');
     },
-    nobody: () => nobody(`ipc://${path}`),
   });
-  return ownPlan(options, link, { path, scheme: 'zmq:ipc://', isListening });
 }
 
-/** The link of a hub that listens at a `zmq:` URL. */
-export function zmqHubAt(url: string): HubLink {
-  const place = readPlace(url);
-  readParameters(place.query, [...LINK_KEYS, ...HUB_KEYS, ...TCP_KEYS], 'zmq');
-  return place.kind === 'ipc' ? zmqIpcHub(place.path) : zmqTcpHub(place.host, place.port);
+function tcpConfig({ host, port, query }: Extract<ZmqAddress, { kind: 'tcp' }>): ConnectConfig {
+  const settings = OPTIONS.complete(readParameters(query, TCP_PARAMETERS, 'zmq'));
+  if (port === 0) throw invalid('a client cannot connect to port 0', FORM);
+  const { tokenFile } = settings;
+  const token = (): string | undefined => (tokenFile === undefined ? undefined : readUserToken(tokenFile));
+  return { link: zmqClient({ endpoint: `tcp://${host}:${port}`, token }), settings };
 }
 
-function tcpPlan({ host, port, query }: Extract<Place, { kind: 'tcp' }>): ClientPlan {
-  const { tokenFile, ...options } = readParameters(query, [...LINK_KEYS, ...TCP_KEYS], 'zmq');
-  if (port === 0) throw invalid("port 0 is nobody's", FORM);
-  const endpoint = `tcp://${host}:${port}`;
-  const link = zmqClient({
-    endpoint,
-    token: () => (tokenFile === undefined ? undefined : readTokenFile(tokenFile)),
-    nobody: () => nobody(endpoint),
-  });
-  return { link, settings: toLinkSettings(options) };
-}
-
-function readPlace(url: string): Place {
+function parseAddress(url: string): ZmqAddress {
   const [, rest = '', query = ''] = /^(?:zmq|zeromq):([^?#]*)(?:\?([^#]*))?$/is.exec(url) ?? [];
-  if (rest.startsWith('ipc://')) return { kind: 'ipc', path: toSocketPath(toPath(rest.slice(6), 'zmq:ipc://')), query };
+  const [, path] = /^ipc:\/\/(.+)$/s.exec(rest) ?? [];
+  if (path !== undefined) return { kind: 'ipc', path: toSocketPath(readUrlPath(path, 'zmq:ipc')), query };
   const [, host, port = ''] = /^tcp:\/\/(\[[0-9a-f:]+\]|[^[\]:/]+):(\d{1,5})$/i.exec(rest) ?? [];
-  if (host === undefined || Number(port) > 65_535) throw invalid(`${quote(url)} is no URL of ZeroMQ`, FORM);
+  if (host === undefined || Number(port) > 65_535) throw invalid(`${quote(url)} is not a zmq: URL`, FORM);
   if (isLoopback(host.replace(/^\[|\]$/g, ''))) return { kind: 'tcp', host, port: Number(port), query };
-  throw new BusbarError('UNSUPPORTED', `zmq:tcp does not leave this machine, and ${quote(host)} may`, {
+  throw new BusbarError('UNSUPPORTED', `zmq:tcp is limited to this machine; ${quote(host)} may be another`, {
     hint: 'Between machines use wss:, Redis or NATS.',
-  });
-}
-
-function nobody(endpoint: string): BusbarError {
-  return new BusbarError('UNAVAILABLE', `no hub listens at zmq:${endpoint}`, {
-    hint: `Start one: busbar hub --listen zmq:${endpoint}`,
   });
 }

@@ -1,0 +1,79 @@
+/** Sends messages to queues and topics, with few requests. */
+
+import { type PreparedMessage, TickBatcher } from '@busbar/api/driver';
+import type { SendResult } from '@busbar/api/transport';
+import { decodeError } from '../wire/error-codec.ts';
+import type { Frame, Header } from '../wire/frame.ts';
+import { encodeInput } from '../wire/message-codec.ts';
+import { sizeOfMessage } from '../wire/message-size.ts';
+import { BATCH_BYTES } from '../wire/protocol.ts';
+import type { HubClient } from './hub-client.ts';
+import { splitBatches } from './split-batches.ts';
+
+/** Where messages go: the operation and the rest of its header. */
+export type SendTarget =
+  | { readonly op: 'queues.send'; readonly queue: string; readonly create?: false }
+  | { readonly op: 'topics.publish'; readonly topic: string; readonly ephemeral?: true };
+
+const MAX_ITEMS = 256;
+
+/** Sends messages. Consecutive calls of one turn with the same target share a request. */
+export class MessageSender<R extends SendResult> {
+  readonly #client: HubClient;
+  readonly #agent: string | undefined;
+  readonly #batcher: TickBatcher<PreparedMessage, R>;
+  #lastKey = '';
+
+  constructor(client: HubClient, agent: string | undefined) {
+    this.#client = client;
+    this.#agent = agent;
+    this.#batcher = new TickBatcher<PreparedMessage, R>({
+      run: (key, messages, deadline) => this.#sendAll(JSON.parse(key) as SendTarget, messages, deadline),
+      schedule: (flush) => client.defer(flush),
+      maxItems: MAX_ITEMS,
+      maxSize: BATCH_BYTES,
+      sizeOf: sizeOfMessage,
+    });
+  }
+
+  send(target: SendTarget, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
+    // A message from another agent fails its whole request, so it must not share one (rule RD2).
+    if (this.#isForeign(messages)) return this.#sendAll(target, messages, deadline);
+    const key = JSON.stringify(target);
+    // Keeps the order between targets: two of them may be the same queue.
+    if (key !== this.#lastKey) this.#batcher.flush();
+    this.#lastKey = key;
+    return this.#batcher.call(key, messages, deadline) as Promise<R[]>;
+  }
+
+  #isForeign(messages: readonly PreparedMessage[]): boolean {
+    const agent = this.#agent;
+    return agent !== undefined && messages.some(({ from }) => from !== undefined && from !== agent);
+  }
+
+  /** Splits the messages by size. Their ids ensure that a repeated request stores nothing twice. */
+  async #sendAll(target: SendTarget, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
+    const { op, ...header } = target;
+    const whenLost = 'ephemeral' in target ? 'unknown' : 'repeat';
+    const batches = splitBatches(messages, sizeOfMessage);
+    const results = await Promise.all(
+      batches.map(async (batch) => {
+        const bodies = batch.map(({ body }) => body);
+        const fields = { ...header, messages: batch.map(encodeInput) };
+        const request = this.#client.start({ op, header: fields, bodies, deadline, whenLost });
+        return decodeResults<R>(await request.response, request.isRepeated);
+      }),
+    );
+    return results.length === 1 && results[0] !== undefined ? results[0] : results.flat();
+  }
+}
+
+/** After a repetition, `duplicate` means that the first attempt was stored, as far as can be known. */
+function decodeResults<R extends SendResult>({ header }: Frame, isRepeated: boolean): R[] {
+  const results = header['results'] as (Omit<SendResult, 'error'> & { readonly error?: Header })[];
+  return results.map((result) => {
+    const status = isRepeated && result.status === 'duplicate' ? 'stored' : result.status;
+    const { error } = result;
+    return (error === undefined ? { ...result, status } : { ...result, status, error: decodeError(error) }) as R;
+  });
+}

@@ -1,0 +1,24 @@
+/** Constants of the WebSocket link that both ends use. */
+
+import type { ServerOptions } from 'ws';
+import { MAX_FRAME_BYTES } from '../../wire/frame.ts';
+
+const LENGTH_BYTES = 4;
+
+/** The subprotocol of a hub. */
+export const SUBPROTOCOL = 'busbar';
+/** Prefix of a subprotocol that carries a token. Browsers cannot send a token in any other way. */
+export const TOKEN_SUBPROTOCOL = 'busbar.token.';
+/** The response header in which the hub of an endpoint file proves its identity. */
+export const PROOF_HEADER = 'busbar-proof';
+
+/** Limits of one message and its fragments. Compression costs more than it saves here. */
+export const MESSAGE_LIMITS: Pick<
+  ServerOptions,
+  'maxPayload' | 'maxFragments' | 'maxBufferedChunks' | 'perMessageDeflate'
+> = {
+  maxPayload: MAX_FRAME_BYTES + LENGTH_BYTES,
+  maxFragments: 1_024,
+  maxBufferedChunks: 16_384,
+  perMessageDeflate: false,
+};

@@ -1,8 +1,0 @@
-/** Addresses that never leave this machine. */
-
-import { isIPv4 } from 'node:net';
-
-/** Whether `host` is this machine, and can be nothing else. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-}
