@@ -1,9 +1,9 @@
-/** What a store in a SQLite file can do. */
+/** The capabilities of a store in a SQLite file. */
 
 import type { Capabilities } from '@busbar/api/transport';
 import type { Store } from './connection/store.ts';
 
-/** The largest body: 16 MiB. SQLite takes more, but reads and writes it in one piece. */
+/** The largest body: 16 MiB. SQLite allows more, but reads and writes a body in one piece. */
 const MAX_BODY_BYTES = 16_777_216;
 
 export function capabilitiesOf(store: Store): Capabilities {
@@ -26,8 +26,8 @@ export function capabilitiesOf(store: Store): Capabilities {
       exportState: true,
     },
     reasons: {
-      calls: 'Everything goes through the file; requests travel over queues.',
-      ...(isMonotonic ? {} : { monotonicClock: 'This system does not tell one boot of the machine from another.' }),
+      calls: 'All communication goes through the file, so requests use queues.',
+      ...(isMonotonic ? {} : { monotonicClock: 'This system has no boot id, so store time follows the wall clock.' }),
     },
     lease: 'timed',
     priorityLevels: 10,

@@ -1,4 +1,4 @@
-/** What SQLite and the file system say, as errors of Busbar. */
+/** Converts errors of SQLite and the file system to BusbarErrors. */
 
 import { BusbarError, type BusbarErrorOptions, isBusbarError } from '@busbar/api/transport';
 
@@ -12,13 +12,13 @@ const LOCKED: Meaning = [
 ];
 const DENIED: Meaning = [
   'PERMISSION_DENIED',
-  'the store may not be written',
-  'Give this user write access to the file and to its folder: SQLite keeps a -wal and a -shm file beside it.',
+  'the store is not writable',
+  'Give this user write access to the file and its folder: SQLite keeps a -wal and a -shm file beside it.',
 ];
 const FULL: Meaning = [
   'BACKPRESSURE',
   'the disk is full',
-  'Free space where the store lies; nothing of this call was stored.',
+  'Free space on the disk of the store; this call stored nothing.',
 ];
 const DAMAGED: Meaning = [
   'INTERNAL',
@@ -26,9 +26,9 @@ const DAMAGED: Meaning = [
   'Stop every process that uses it, keep a copy, and restore a backup or try `sqlite3 copy.db .recover`.',
 ];
 
-const THROUGH_A_FILE: Meaning = [
+const NOT_A_FOLDER: Meaning = [
   'INVALID_ARGUMENT',
-  'the path of the store leads through a file',
+  'a part of the path of the store is a file, not a folder',
   'Name another file.',
 ];
 
@@ -41,32 +41,28 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   SQLITE_NOTADB: [
     'INVALID_ARGUMENT',
     'the file is not a SQLite database',
-    'Name another file; this one was left as it is.',
+    'Name another file; this one was not changed.',
   ],
   SQLITE_READONLY: DENIED,
   SQLITE_PERM: DENIED,
   SQLITE_AUTH: DENIED,
-  SQLITE_CANTOPEN: [
-    'PERMISSION_DENIED',
-    'the store cannot be opened',
-    'See that its folder exists and may be written.',
-  ],
-  SQLITE_IOERR: ['UNAVAILABLE', 'the disk failed to read or write', 'Look at the disk and at the log of the system.'],
-  SQLITE_NOMEM: ['BACKPRESSURE', 'there is not enough memory', 'Send smaller batches, or fewer at once.'],
-  SQLITE_TOOBIG: ['PAYLOAD_TOO_LARGE', 'the message is larger than SQLite takes', 'Store large data elsewhere.'],
+  SQLITE_CANTOPEN: ['PERMISSION_DENIED', 'the store cannot be opened', 'Check that its folder exists and is writable.'],
+  SQLITE_IOERR: ['UNAVAILABLE', 'the disk failed to read or write', 'Check the disk and the system log.'],
+  SQLITE_NOMEM: ['BACKPRESSURE', 'SQLite is out of memory', 'Send smaller batches, or fewer at once.'],
+  SQLITE_TOOBIG: ['PAYLOAD_TOO_LARGE', 'the message is too large for SQLite', 'Store large data elsewhere.'],
   EACCES: DENIED,
   EPERM: DENIED,
   EROFS: DENIED,
   ENOSPC: FULL,
   EDQUOT: FULL,
-  ENOENT: ['NOT_FOUND', 'the folder of the store is not there', 'Create it, or name another file.'],
-  ENOTDIR: THROUGH_A_FILE,
-  EEXIST: THROUGH_A_FILE,
-  EMFILE: ['UNAVAILABLE', 'this process has too many files open', 'Raise `ulimit -n`.'],
-  ENFILE: ['UNAVAILABLE', 'this machine has too many files open', 'Close some.'],
+  ENOENT: ['NOT_FOUND', 'the folder of the store does not exist', 'Create it, or name another file.'],
+  ENOTDIR: NOT_A_FOLDER,
+  EEXIST: NOT_A_FOLDER,
+  EMFILE: ['UNAVAILABLE', 'this process has too many open files', 'Raise `ulimit -n`.'],
+  ENFILE: ['UNAVAILABLE', 'this machine has too many open files', 'Close some of them.'],
 };
 
-/** `value` as an error of Busbar: the one place where a native error gets its code. */
+/** Converts `value` to a BusbarError. All native errors get their code here. */
 export function toStoreError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
   if (isBusbarError(value)) return value;
   const code = nativeCode(value);
@@ -77,14 +73,14 @@ export function toStoreError(value: unknown, options: BusbarErrorOptions = {}): 
   return new BusbarError(busbarCode, `${message} (${code})`, { hint, ...options, cause: value });
 }
 
-/** Whether `value` says that another process holds a lock, so that trying again will do. */
+/** Whether `value` means that another process holds a lock, so that a retry makes sense. */
 export function isBusy(value: unknown): boolean {
   const code = primary(nativeCode(value));
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED' || code === 'SQLITE_PROTOCOL';
 }
 
-/** Whether `value` says that the disk is full. */
-export function isFull(value: unknown): boolean {
+/** Whether `value` means that the disk is full. */
+export function isDiskFull(value: unknown): boolean {
   return primary(nativeCode(value)) === 'SQLITE_FULL';
 }
 
@@ -93,7 +89,7 @@ function nativeCode(value: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** SQLITE_IOERR_FSYNC belongs to SQLITE_IOERR. */
+/** For example SQLITE_IOERR for SQLITE_IOERR_FSYNC. */
 function primary(code: string): string {
   return code.split('_').slice(0, 2).join('_');
 }

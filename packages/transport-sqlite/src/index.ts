@@ -1,4 +1,4 @@
-/** The SQLite backend: many processes over one file. */
+/** The SQLite transport: many processes share one file. */
 
 import { openTransport } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
@@ -7,10 +7,9 @@ import { Store } from './connection/store.ts';
 import { type SqliteOptions, toSettings } from './options.ts';
 import { SqliteDriver } from './sqlite-driver.ts';
 
-export type { RetentionOptions, SqliteOptions } from './options.ts';
-export { parseSqliteUrl } from './url.ts';
+export { OPTIONS, parseSqliteUrl, type SqliteOptions } from './options.ts';
 
-/** Opens the store in a SQLite file, which is created where it is not there. */
+/** Opens the store in a SQLite file, creating it if needed. */
 export async function openSqlite(options: SqliteOptions): Promise<Transport> {
   const settings = toSettings(options);
   return openTransport(new SqliteDriver(new Store(await openDatabase(settings), settings)));

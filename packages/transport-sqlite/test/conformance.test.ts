@@ -1,4 +1,4 @@
-/** The whole suite on the SQLite transport; with every commit synced the telling cases, all of them in `npm run test:full`. */
+/** The conformance suite on SQLite. With synced commits only the smoke profile, or all of it in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { sqliteHarness } from './harness.ts';

@@ -1,4 +1,4 @@
-/** Options and URLs, bad ones above all. */
+/** Options and URLs, mostly invalid ones. */
 
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
@@ -31,10 +31,10 @@ test.each([
   ['sqlite:%zz', '%25'],
   [
     'sqlite:bus.db?durable=power',
-    'durability, ns, maxAgeMs, maxEvents, maxBytes, topicDedupeMs, allowNetworkFileSystem',
+    'durability, ns, maxEvents, maxBytes, maxAgeMs, topicDedupeMs, allowNetworkFileSystem',
   ],
   ['sqlite:bus.db?ns=a&ns=b', 'once'],
-  ['sqlite:bus.db?maxEvents=ten', 'digits'],
+  ['sqlite:bus.db?maxEvents=ten', 'whole number'],
   ['sqlite:bus.db?allowNetworkFileSystem=yes', 'true or false'],
   ['redis://host', 'sqlite:'],
 ])('%s is refused with a hint', (url, hint) => {
@@ -50,7 +50,7 @@ test.each<[string, unknown]>([
   ['a file in memory', { file: ':memory:' }],
   ['an unknown option', { file: 'bus.db', sync: true }],
   ['an unknown durability', { file: 'bus.db', durability: 'fsync' }],
-  ['an illegal namespace', { file: 'bus.db', ns: 'a b' }],
+  ['an invalid namespace', { file: 'bus.db', ns: 'a b' }],
   ['an unknown bound', { file: 'bus.db', retention: { days: 3 } }],
   ['a bound of nothing', { file: 'bus.db', retention: { maxEvents: 0 } }],
 ])('%s is refused before a file is made', async (_, options) => {
@@ -64,7 +64,7 @@ test.each<[string, unknown]>([
   }
 });
 
-test('what was asked for is declared', async () => {
+test('capabilities show the options', async () => {
   await using folder = tempDir();
   const options = { file: folder.join('bus.db'), durability: 'power', retention: { maxEvents: 5 } } as const;
   await using transport = await openSqlite(options);

@@ -1,16 +1,16 @@
-/** Emptying a namespace, step by step. Revisions go on where they were. */
+/** Clears a namespace step by step. Revisions keep rising. */
 
 import type { Transaction } from '../connection/transaction.ts';
 import { deleteEntries } from '../kv/kv.ts';
-import { sweepGoneQueues } from '../maintenance/deleted-queues.ts';
-import { forgetScope } from '../queues/dedupe.ts';
-import { loadSpace, saveSpace } from '../topics/event-log.ts';
+import { pruneDeletedQueues } from '../maintenance/pruner.ts';
+import { deleteScope } from '../queues/dedupe.ts';
+import { loadNamespaceLog, saveNamespaceLog } from '../topics/event-log.ts';
 import { deleteQueue, STEP } from './operate.ts';
 
-/** Deletes a step of everything in the namespace. True when there is more. */
+/** Deletes a step of everything in the namespace. Returns true when there is more. */
 export function clearStep(transaction: Transaction): boolean {
   return (
-    deleteQueues(transaction) || deleteLog(transaction) || deleteEntries(transaction) || sweepGoneQueues(transaction)
+    deleteQueues(transaction) || deleteLog(transaction) || deleteEntries(transaction) || pruneDeletedQueues(transaction)
   );
 }
 
@@ -30,16 +30,16 @@ function deleteLog(transaction: Transaction): boolean {
   if (id === undefined) return false;
   const rows = store
     .sql<[number, number]>(
-      `DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE topic_id=? LIMIT ${STEP}) RETURNING seq, bytes`,
+      `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE topic_id=? LIMIT ${STEP}) RETURNING seq, bytes`,
     )
     .all(id);
-  const known = forgetScope(transaction, -id);
-  const space = loadSpace(store);
-  space.events -= rows.length;
-  for (const [, bytes] of rows) space.bytes -= bytes;
-  space.trimmed = transaction.counter().logHead;
-  saveSpace(store, space);
+  const known = deleteScope(transaction, -id);
+  const log = loadNamespaceLog(store);
+  log.events -= rows.length;
+  for (const [, bytes] of rows) log.bytes -= bytes;
+  log.pruned = transaction.counters().eventHead;
+  saveNamespaceLog(store, log);
   if (rows.length + known === 0) store.sql('DELETE FROM topic WHERE id=?').run(id);
-  transaction.work += rows.length + known;
+  transaction.rowCount += rows.length + known;
   return true;
 }

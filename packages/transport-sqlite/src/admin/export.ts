@@ -1,27 +1,27 @@
-/** The whole state of a namespace as records: read page by page over a connection of its own, so that it is one cut. */
+/** Exports a namespace as records: page by page, over a connection of its own, from one snapshot. */
 
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { openReader } from '../connection/database.ts';
-import { isFull, readBatch } from '../connection/row-batch.ts';
-import { contentOf } from '../connection/schema.ts';
+import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { messageColumnsOf } from '../connection/schema.ts';
 import { Store } from '../connection/store.ts';
 import { Transaction } from '../connection/transaction.ts';
 import { findQueue, type QueueRow } from '../queues/queue-row.ts';
-import { readContent, toBytes } from '../queues/stored-message.ts';
-import { find } from './browse.ts';
+import { readMessage, toBytes } from '../queues/stored-message.ts';
+import { findMessages } from './browse.ts';
 import { listBindings } from './inspect.ts';
-import type { Found } from './state-tables.ts';
+import type { FoundMessage } from './state-tables.ts';
 
 /** Rows of one read. */
 const PAGE = 200;
 
-/** Everything there is. What is written meanwhile is not seen, and the WAL grows by it until this ends. */
+/** All records of one snapshot. The WAL grows until the export ends. */
 export async function* exportState(store: Store, signal: AbortSignal): AsyncIterable<StateRecord> {
   const db = openReader(store.path);
   try {
     db.exec('BEGIN');
-    const cut = new Store({ db, path: store.path, storeId: store.storeId, clock: store.clock }, store.settings);
-    const transaction = new Transaction(cut);
+    const snapshot = new Store({ db, path: store.path, storeId: store.storeId, clock: store.clock }, store.settings);
+    const transaction = new Transaction(snapshot);
     for (const page of pages(transaction)) {
       signal.throwIfAborted();
       yield* page;
@@ -43,7 +43,7 @@ function* pages(transaction: Transaction): Iterable<StateRecord[]> {
   yield listBindings(transaction).map(({ queue, pattern }) => ({ kind: 'binding', queue, pattern }));
   yield* events(transaction);
   yield* entries(transaction);
-  yield [{ kind: 'revision', highest: transaction.counter().revision }];
+  yield [{ kind: 'revision', highest: transaction.counters().revision }];
 }
 
 function queueNames({ store }: Transaction): string[] {
@@ -56,16 +56,16 @@ function queueNames({ store }: Transaction): string[] {
 function* messages(transaction: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   let after: string | undefined;
   do {
-    const page = find(transaction, queue, { state: undefined, ids: undefined, limit: PAGE, after });
-    yield page.found.map((one) => ({ kind: 'message', queue: queue.name, message: toExported(one) }));
+    const page = findMessages(transaction, queue, { state: undefined, ids: undefined, limit: PAGE, after });
+    yield page.found.map((found) => ({ kind: 'message', queue: queue.name, message: toExported(found) }));
     after = page.next;
   } while (after !== undefined);
 }
 
-function toExported({ browsed, maxAttempts }: Found): ExportedMessage {
+function toExported({ browsed, maxAttempts }: FoundMessage): ExportedMessage {
   const { message, leaseLeftMs: _lease, consumer: _consumer, ...rest } = browsed;
   const { body, ...content } = message;
-  // A lease stays behind with its store; its attempt counts.
+  // Leases are not exported. The attempt of a leased message counts.
   const state = rest.state === 'leased' ? 'ready' : rest.state;
   return { ...rest, state, message: content, bodyBase64: toBase64(body), maxAttempts };
 }
@@ -89,19 +89,19 @@ function* events({ store }: Transaction): Iterable<StateRecord[]> {
   for (let isMore = true; isMore; ) {
     const rows = readBatch(
       store.sql<[number, string, ...unknown[]]>(
-        `SELECT log.seq, topic.name, ${contentOf('log')}
-         FROM log JOIN topic ON topic.id = topic_id AND topic.ns=? WHERE log.seq>? ORDER BY log.seq LIMIT ?`,
+        `SELECT event.seq, topic.name, ${messageColumnsOf('event')}
+         FROM event JOIN topic ON topic.id = topic_id AND topic.ns=? WHERE event.seq>? ORDER BY event.seq LIMIT ?`,
       ),
       [store.ns, after, PAGE],
     );
     yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExportedEvent(row) }));
     after = rows.at(-1)?.[0] ?? after;
-    isMore = rows.length === PAGE || isFull(rows);
+    isMore = rows.length === PAGE || isBatchFull(rows);
   }
 }
 
 function toExportedEvent(row: readonly unknown[]): ExportedMessage {
-  const { body, ...message } = readContent(row, 2);
+  const { body, ...message } = readMessage(row, 2);
   return {
     message,
     bodyBase64: toBase64(body),
@@ -115,13 +115,13 @@ function toExportedEvent(row: readonly unknown[]): ExportedMessage {
   };
 }
 
-/** In order of revision, so that a store that is empty can take each over with the revision it has. */
+/** In order of revision, so that an empty store keeps the revisions on import. */
 function* entries({ store, now }: Transaction): Iterable<StateRecord[]> {
   let after = 0;
   for (let isMore = true; isMore; ) {
     const rows = store
       .sql<[number, string, string | Buffer, number, number | null]>(
-        'SELECT revision, key, value, create_revision, expires FROM entry WHERE ns=? AND gone IS NULL AND (expires IS NULL OR expires>?) AND revision>? ORDER BY revision LIMIT ?',
+        'SELECT revision, key, value, create_revision, expires FROM kv WHERE ns=? AND tombstone IS NULL AND (expires IS NULL OR expires>?) AND revision>? ORDER BY revision LIMIT ?',
       )
       .all(store.ns, now, after, PAGE);
     yield rows.map(([revision, key, value, createRevision, expires]) => ({

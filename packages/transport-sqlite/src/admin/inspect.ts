@@ -1,13 +1,13 @@
-/** What operators see of queues and topics. */
+/** Lists queues, topics and bindings for operators. */
 
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
 import type { Binding, QueueInfo, TopicInfo } from '@busbar/api/transport';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { endOf } from '../kv/kv.ts';
+import { prefixEnd } from '../kv/kv.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 
-/** The queues of a filter, in order of name. */
+/** The queues that match a filter, sorted by name. */
 export function listQueues(transaction: Transaction, filter: QueueFilter): QueueInfo[] {
   const infos: QueueInfo[] = [];
   for (const name of queueNames(transaction, filter)) {
@@ -17,7 +17,7 @@ export function listQueues(transaction: Transaction, filter: QueueFilter): Queue
   return infos;
 }
 
-/** The topics that have history or bindings, in order of name. A binding to one topic without history is a topic too. */
+/** The topics with events or bindings, sorted by name. A pattern without wildcards is a topic, even without events. */
 export function listTopics(transaction: Transaction, page: PageQuery): TopicInfo[] {
   return transaction.store
     .sql<[string, number]>(
@@ -30,7 +30,7 @@ export function listTopics(transaction: Transaction, page: PageQuery): TopicInfo
     .map(([name, events]) => ({ name, events }));
 }
 
-/** All bindings, in order of queue and pattern. */
+/** All bindings, sorted by queue and pattern. */
 export function listBindings(transaction: Transaction): Binding[] {
   return transaction.store
     .sql<[string, string]>(
@@ -44,50 +44,50 @@ function queueNames(transaction: Transaction, filter: QueueFilter): string[] {
   const { store } = transaction;
   const { names, prefix, limit, after } = filter;
   if (names !== undefined) {
-    const wanted = names.filter((name) => name.startsWith(prefix) && name > (after ?? ''));
-    return [...new Set(wanted)].sort().slice(0, limit);
+    const matching = names.filter((name) => name.startsWith(prefix) && name > (after ?? ''));
+    return [...new Set(matching)].sort().slice(0, limit);
   }
   return store
     .sql<[string]>(
       'SELECT name FROM queue WHERE ns=? AND name>=? AND name<CAST(? AS TEXT) AND name>? ORDER BY name LIMIT ?',
     )
-    .all(store.ns, prefix, endOf(prefix), after ?? '', limit)
+    .all(store.ns, prefix, prefixEnd(prefix), after ?? '', limit)
     .map(([name]) => name);
 }
 
-/** Counts as they are now, though nobody may have brought forward yet what has come due. */
+/** The counts as of now. They include due work that the scheduler has not done yet. */
 function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
   const { store, now } = transaction;
   const count = (text: string): number => store.value(text, queue.id, now) as number;
-  const over = countExpired(transaction, queue);
+  const expired = countExpired(transaction, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
   const ended = queue.leased > 0 ? count('SELECT total(last - seq + 1) FROM leased WHERE queue_id=? AND until<=?') : 0;
   const held =
     queue.blocked > 0
-      ? count('SELECT count(*) FROM blocked JOIN job USING (seq) WHERE blocked.queue_id=? AND at>?')
+      ? count('SELECT count(*) FROM blocked JOIN message USING (seq) WHERE blocked.queue_id=? AND at>?')
       : 0;
   return {
     name: queue.name,
     settings: { ...queue.settings },
-    ready: queue.ready + due + ended + queue.blocked - held - over.ready,
-    delayed: queue.delayed - due + held - over.delayed,
+    ready: queue.ready + due + ended + queue.blocked - held - expired.ready,
+    delayed: queue.delayed - due + held - expired.delayed,
     leased: queue.leased - ended,
     dead: queue.dead,
     oldestAgeMs: oldestAge(transaction, queue),
     totals: {
-      sent: queue.sent,
-      done: queue.done,
-      dead: queue.died,
-      expired: queue.expired + over.ready + over.delayed,
+      sent: queue.totalSent,
+      done: queue.totalDone,
+      dead: queue.totalDead,
+      expired: queue.totalExpired + expired.ready + expired.delayed,
     },
   };
 }
 
-/** Messages whose time to live is over though nobody has taken them out yet. */
+/** Expired messages that are not pruned yet. */
 function countExpired({ store, now }: Transaction, queue: QueueRow): { ready: number; delayed: number } {
   const rows = store
     .sql<[number, number]>(
-      `SELECT at > ?, count(*) FROM job WHERE expires IS NOT NULL AND expires<=? AND queue_id=?
+      `SELECT at > ?, count(*) FROM message WHERE expires IS NOT NULL AND expires<=? AND queue_id=?
        AND NOT ${IS_LEASED} GROUP BY 1`,
     )
     .all(now, now, queue.id);

@@ -1,19 +1,19 @@
-/** What operators do to messages and queues. Each does a bounded step; callers go on while there is more. */
+/** Operations on messages and queues. Each does a bounded step, and callers repeat it while there is more. */
 
 import { type MessageState, type PendingResult, QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
-import { CONTENT } from '../connection/schema.ts';
+import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { knownSeq, note } from '../queues/dedupe.ts';
+import { findSeq, indexIds } from '../queues/dedupe.ts';
 import { findLease } from '../queues/lease-runs.ts';
-import { displace, place, removeJob } from '../queues/messages.ts';
+import { deleteMessage, insertIntoState, removeFromState } from '../queues/message-state.ts';
 import { type QueueRow, saveSettings } from '../queues/queue-row.ts';
 
 /** Messages of one step. */
 export const STEP = 500;
 
-type Removable = Exclude<MessageState, 'leased'>;
+type PurgeableState = Exclude<MessageState, 'leased'>;
 
-/** Creates a queue where it is not there, and sets the given settings. */
+/** Creates a queue if needed, and changes the given settings. */
 export function configure(transaction: Transaction, name: string, settings: QueueSettings): void {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const found = transaction.queue(name);
@@ -24,12 +24,12 @@ export function configure(transaction: Transaction, name: string, settings: Queu
   }
   found.settings = merged;
   saveSettings(transaction.store, found.id, merged);
-  // Whoever waits looks anew: a shorter lease is to be watched more often.
-  found.hasEarlierDue = true;
-  found.use(transaction.now);
+  // Wakes waiting consumers: a shorter lease needs a check sooner.
+  found.isDueEarlier = true;
+  found.touch(transaction.now);
 }
 
-/** Puts a step of dead letters back. How many. */
+/** Requeues a step of dead letters. Returns their number. */
 export function redrive(
   transaction: Transaction,
   queue: QueueRow,
@@ -38,53 +38,54 @@ export function redrive(
 ): number {
   const dead = selectDead(transaction, queue, ids, Math.min(limit, STEP));
   const { store, now } = transaction;
-  const counter = transaction.counter();
+  const counters = transaction.counters();
   for (const seq of dead) {
-    counter.jobHead += 1;
-    const fresh = counter.jobHead;
+    counters.messageHead += 1;
+    const fresh = counters.messageHead;
     store
       .sql(
-        `INSERT INTO job (seq, queue_id, at, attempts, expires, history, ${CONTENT})
-         SELECT ?, queue_id, ?, 0, CAST(? + ttl_ms AS INTEGER), history, ${CONTENT} FROM dead WHERE seq=?`,
+        `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS})
+         SELECT ?, queue_id, ?, 0, CAST(? + ttl_ms AS INTEGER), history, ${MESSAGE_COLUMNS} FROM dead WHERE seq=?`,
       )
       .run(fresh, now, now, seq);
     const [id, priority, key] = store
       .sql<[string, number, string | null]>('DELETE FROM dead WHERE seq=? RETURNING id, priority, ordering_key')
       .get(seq) as [string, number, string | null];
-    note(transaction, { scope: queue.id, ids: [id], first: fresh });
-    place(transaction, queue, { seq: fresh, at: now, priority, orderingKey: key ?? undefined });
+    indexIds(transaction, { scope: queue.id, ids: [id], first: fresh });
+    insertIntoState(transaction, queue, { seq: fresh, at: now, priority, orderingKey: key ?? undefined });
   }
   queue.dead -= dead.length;
-  transaction.work += dead.length;
+  transaction.rowCount += dead.length;
   return dead.length;
 }
 
-/** Discards a step of messages of one state. How many, and whether there are more. */
+/** Deletes a step of messages of one state. Returns their number. */
 export function purge(
   transaction: Transaction,
   queue: QueueRow,
-  state: Removable,
+  state: PurgeableState,
   ids: readonly string[] | undefined,
 ): number {
   const count = state === 'dead' ? purgeDead(transaction, queue, ids) : purgePending(transaction, queue, state, ids);
   queue.isChanged = true;
-  transaction.work += count;
+  transaction.rowCount += count;
   return count;
 }
 
-/** Takes messages back that were not started. */
+/** Deletes messages that no consumer has received. */
 export function cancel(transaction: Transaction, queue: QueueRow | undefined, ids: readonly string[]): PendingResult[] {
   return ids.map((id) => {
-    const found = queue && locate(transaction, queue, id);
-    if (queue === undefined || found === undefined || found === 'started') return { id, status: absent(found) };
-    displace(transaction, queue, found);
-    removeJob(transaction, queue, found.seq);
-    transaction.work += 1;
+    const found = queue && findPending(transaction, queue, id);
+    if (queue === undefined || found === undefined || found === 'started')
+      return { id, status: toMissingStatus(found) };
+    removeFromState(transaction, queue, found);
+    deleteMessage(transaction, queue, found.seq);
+    transaction.rowCount += 1;
     return { id, status: 'done' };
   });
 }
 
-/** Sets when messages that were not started come due. */
+/** Sets the due time of messages that no consumer has received. */
 export function reschedule(
   transaction: Transaction,
   queue: QueueRow | undefined,
@@ -93,54 +94,55 @@ export function reschedule(
 ): PendingResult[] {
   const at = delayMs > 0 ? Math.ceil(transaction.now + delayMs) : transaction.now;
   return ids.map((id) => {
-    const found = queue && locate(transaction, queue, id);
-    if (queue === undefined || found === undefined || found === 'started') return { id, status: absent(found) };
-    displace(transaction, queue, found);
-    transaction.store.sql('UPDATE job SET at=? WHERE seq=?').run(at, found.seq);
-    place(transaction, queue, { ...found, at });
-    transaction.work += 1;
+    const found = queue && findPending(transaction, queue, id);
+    if (queue === undefined || found === undefined || found === 'started')
+      return { id, status: toMissingStatus(found) };
+    removeFromState(transaction, queue, found);
+    transaction.store.sql('UPDATE message SET at=? WHERE seq=?').run(at, found.seq);
+    insertIntoState(transaction, queue, { ...found, at });
+    transaction.rowCount += 1;
     return { id, status: 'done' };
   });
 }
 
-/** Deletes a queue: it is gone at once, what was in it is swept later. */
+/** Deletes a queue. Its rows are pruned later. */
 export function deleteQueue(transaction: Transaction, queue: QueueRow): void {
   const { store } = transaction;
-  if (store.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) transaction.counter().bindings += 1;
+  if (store.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) transaction.counters().bindings += 1;
   store.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE id=?').run(queue.id);
   transaction.forgetQueue(queue);
 }
 
-interface Located {
+interface PendingMessage {
   readonly seq: number;
   readonly at: number;
   readonly priority: number;
   readonly orderingKey: string | undefined;
 }
 
-/** Where a message is, by its id: `started` when a consumer has it or it is dead. */
-function locate(transaction: Transaction, queue: QueueRow, id: string): Located | 'started' | undefined {
+/** Finds a pending message by its id. `started` means leased or dead. */
+function findPending(transaction: Transaction, queue: QueueRow, id: string): PendingMessage | 'started' | undefined {
   const { store } = transaction;
-  const known = knownSeq(transaction, queue.id, id);
-  const job =
+  const known = findSeq(transaction, queue.id, id);
+  const row =
     known === undefined
       ? undefined
       : store
           .sql<[number, number, string | null]>(
-            'SELECT at, priority, ordering_key FROM job WHERE seq=? AND queue_id=? AND id=?',
+            'SELECT at, priority, ordering_key FROM message WHERE seq=? AND queue_id=? AND id=?',
           )
           .get(known, queue.id, id);
-  if (known === undefined || job === undefined) {
+  if (known === undefined || row === undefined) {
     return store.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) === undefined
       ? undefined
       : 'started';
   }
   if (findLease(transaction, known) !== undefined) return 'started';
-  const [at, priority, orderingKey] = job;
+  const [at, priority, orderingKey] = row;
   return { seq: known, at, priority, orderingKey: orderingKey ?? undefined };
 }
 
-function absent(found: unknown): 'started' | 'not-found' {
+function toMissingStatus(found: unknown): 'started' | 'not-found' {
   return found === 'started' ? 'started' : 'not-found';
 }
 
@@ -176,44 +178,44 @@ function purgePending(
   ids: readonly string[] | undefined,
 ): number {
   const found =
-    ids === undefined ? selectPending(transaction, queue, state) : locateAll(transaction, queue, state, ids);
+    ids === undefined ? selectPending(transaction, queue, state) : findAllPending(transaction, queue, state, ids);
   for (const message of found) {
-    displace(transaction, queue, message);
-    removeJob(transaction, queue, message.seq);
+    removeFromState(transaction, queue, message);
+    deleteMessage(transaction, queue, message.seq);
   }
   return found.length;
 }
 
-function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): Located[] {
+function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): PendingMessage[] {
   const { store, now } = transaction;
-  const select = (from: string, condition: string): Located[] =>
+  const select = (from: string, condition: string): PendingMessage[] =>
     store
       .sql<[number, number, number, string | null]>(
-        `SELECT job.seq, job.at, priority, ordering_key FROM ${from} WHERE ${condition} LIMIT ${STEP}`,
+        `SELECT message.seq, message.at, priority, ordering_key FROM ${from} WHERE ${condition} LIMIT ${STEP}`,
       )
       .all({ queue: queue.id, now })
       .map(([seq, at, priority, key]) => ({ seq, at, priority, orderingKey: key ?? undefined }));
   const due = state === 'ready' ? '<=' : '>';
-  const delayed = select('delayed CROSS JOIN job USING (seq)', `delayed.queue_id=@queue AND due ${due} @now`);
+  const delayed = select('delayed CROSS JOIN message USING (seq)', `delayed.queue_id=@queue AND due ${due} @now`);
   if (delayed.length > 0) return delayed;
-  // What stands behind another of its ordering key is ready or delayed by its own time.
-  const blocked = select('blocked CROSS JOIN job USING (seq)', `blocked.queue_id=@queue AND at ${due} @now`);
+  // A blocked message counts as ready or delayed by its own due time.
+  const blocked = select('blocked CROSS JOIN message USING (seq)', `blocked.queue_id=@queue AND at ${due} @now`);
   if (blocked.length > 0 || state === 'delayed') return blocked;
   return select(
-    'ready CROSS JOIN job ON job.seq BETWEEN ready.seq AND ready.last',
+    'ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last',
     'ready.queue_id=@queue AND @now > 0',
   );
 }
 
-function locateAll(
+function findAllPending(
   transaction: Transaction,
   queue: QueueRow,
   state: 'ready' | 'delayed',
   ids: readonly string[],
-): Located[] {
-  const located: Located[] = [];
+): PendingMessage[] {
+  const located: PendingMessage[] = [];
   for (const id of new Set(ids)) {
-    const found = locate(transaction, queue, id);
+    const found = findPending(transaction, queue, id);
     if (found === undefined || found === 'started') continue;
     if (found.at > transaction.now === (state === 'delayed')) located.push(found);
   }

@@ -1,26 +1,26 @@
-/** Where messages of a queue stand, table by table, in the order in which they are shown; and a row as what is shown. */
+/** The tables of message states, in the order in which they are browsed, and the conversion of their rows. */
 
 import type { BrowsedMessage, MessageState } from '@busbar/api/transport';
-import { CONTENT, IS_LEASED } from '../connection/schema.ts';
+import { IS_LEASED, MESSAGE_COLUMNS } from '../connection/schema.ts';
 import { readHistory } from '../queues/attempts.ts';
-import { readStamped } from '../queues/stored-message.ts';
+import { readPreparedMessage } from '../queues/stored-message.ts';
 
-/** One of the tables that a message can stand in. */
-export interface Shelf {
+/** One of the tables of message states. */
+export interface StateTable {
   readonly state: MessageState;
-  /** States that its messages can be in, seen from now: what has come due is ready before anybody brings it forward. */
+  /** The states that its messages can have now: a delayed message that is due counts as ready before it is promoted. */
   readonly states: readonly MessageState[];
-  /** Selects at most `@limit` messages of queue `@queue` behind the place `@a`, `@b`, `@c`. */
+  /** Selects up to `@limit` messages of queue `@queue` after position `@a`, `@b`, `@c`. */
   readonly query: string;
 }
 
-/** A message as it was found, with what an export needs beside. */
-export interface Found {
+/** A browsed message, with `maxAttempts` for an export. */
+export interface FoundMessage {
   readonly browsed: BrowsedMessage;
   readonly maxAttempts: number | undefined;
 }
 
-/** Of a row: its place (3), attempts, expires, history, end of its lease, at, consumer, reason, wall time of death, content. */
+/** Position (3 columns), attempts, expires, history, lease end, at, consumer, dead reason, dead time, message columns. */
 export type FoundRow = readonly [
   a: number,
   b: number,
@@ -36,36 +36,36 @@ export type FoundRow = readonly [
   ...content: unknown[],
 ];
 
-const CONTENT_FROM = 11;
-const UNHELD = `attempts, expires, history, NULL, job.at, NULL, NULL, NULL, ${CONTENT}`;
-const HELD = `attempts, expires, history, leased.until, job.at, leased.consumer, NULL, NULL, ${CONTENT}`;
-const DEAD = `seq, 0, 0, attempts, NULL, history, NULL, NULL, NULL, reason, died_at_wall, ${CONTENT}`;
+const MESSAGE_FROM = 11;
+const NOT_LEASED = `attempts, expires, history, NULL, message.at, NULL, NULL, NULL, ${MESSAGE_COLUMNS}`;
+const LEASED = `attempts, expires, history, leased.until, message.at, leased.consumer, NULL, NULL, ${MESSAGE_COLUMNS}`;
+const DEAD = `seq, 0, 0, attempts, NULL, history, NULL, NULL, NULL, reason, died_at_wall, ${MESSAGE_COLUMNS}`;
 
-export const SHELVES: readonly Shelf[] = [
+export const STATE_TABLES: readonly StateTable[] = [
   {
     state: 'leased',
     states: ['leased', 'ready'],
-    query: `SELECT job.seq, 0, 0, ${HELD} FROM leased CROSS JOIN job ON job.seq BETWEEN leased.seq AND leased.last
-      WHERE leased.queue_id=@queue AND leased.last > @a AND job.seq > @a ORDER BY leased.seq LIMIT @limit`,
+    query: `SELECT message.seq, 0, 0, ${LEASED} FROM leased CROSS JOIN message ON message.seq BETWEEN leased.seq AND leased.last
+      WHERE leased.queue_id=@queue AND leased.last > @a AND message.seq > @a ORDER BY leased.seq LIMIT @limit`,
   },
   {
     state: 'ready',
     states: ['ready'],
-    query: `SELECT ready.rank, ready.at, job.seq, ${UNHELD}
-      FROM ready CROSS JOIN job ON job.seq BETWEEN ready.seq AND ready.last
-      WHERE ready.queue_id=@queue AND (ready.rank, ready.at) >= (@a, @b) AND (ready.rank, ready.at, job.seq) > (@a, @b, @c)
+    query: `SELECT ready.rank, ready.at, message.seq, ${NOT_LEASED}
+      FROM ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last
+      WHERE ready.queue_id=@queue AND (ready.rank, ready.at) >= (@a, @b) AND (ready.rank, ready.at, message.seq) > (@a, @b, @c)
       ORDER BY ready.rank, ready.at, ready.seq LIMIT @limit`,
   },
   {
     state: 'ready',
     states: ['ready', 'delayed'],
-    query: `SELECT blocked.seq, 0, 0, ${UNHELD} FROM blocked JOIN job ON job.seq = blocked.seq
+    query: `SELECT blocked.seq, 0, 0, ${NOT_LEASED} FROM blocked JOIN message ON message.seq = blocked.seq
       WHERE blocked.queue_id=@queue AND blocked.seq > @a ORDER BY blocked.seq LIMIT @limit`,
   },
   {
     state: 'delayed',
     states: ['delayed', 'ready'],
-    query: `SELECT delayed.due, delayed.seq, 0, ${UNHELD} FROM delayed JOIN job ON job.seq = delayed.seq
+    query: `SELECT delayed.due, delayed.seq, 0, ${NOT_LEASED} FROM delayed JOIN message ON message.seq = delayed.seq
       WHERE delayed.queue_id=@queue AND (delayed.due, delayed.seq) > (@a, @b) ORDER BY delayed.due, delayed.seq LIMIT @limit`,
   },
   {
@@ -75,20 +75,20 @@ export const SHELVES: readonly Shelf[] = [
   },
 ];
 
-/** Selects a message that is not dead by its number and id: rank, at and number are its place. */
-export const BY_NUMBER: string = `SELECT 9 - priority, at, seq, attempts, expires, history,
-    CASE WHEN ${IS_LEASED} THEN (SELECT until FROM leased WHERE leased.seq <= job.seq ORDER BY leased.seq DESC LIMIT 1) END,
-    at, (SELECT consumer FROM leased WHERE leased.seq <= job.seq ORDER BY leased.seq DESC LIMIT 1), NULL, NULL, ${CONTENT}
-  FROM job WHERE seq=@seq AND queue_id=@queue AND id=@id`;
+/** Selects a pending message by its number and id. */
+export const SELECT_BY_SEQ: string = `SELECT 9 - priority, at, seq, attempts, expires, history,
+    CASE WHEN ${IS_LEASED} THEN (SELECT until FROM leased WHERE leased.seq <= message.seq ORDER BY leased.seq DESC LIMIT 1) END,
+    at, (SELECT consumer FROM leased WHERE leased.seq <= message.seq ORDER BY leased.seq DESC LIMIT 1), NULL, NULL, ${MESSAGE_COLUMNS}
+  FROM message WHERE seq=@seq AND queue_id=@queue AND id=@id`;
 
 /** Selects dead letters by their id. */
-export const DEAD_BY_ID: string = `SELECT ${DEAD} FROM dead WHERE queue_id=@queue AND id=@id ORDER BY seq`;
+export const SELECT_DEAD_BY_ID: string = `SELECT ${DEAD} FROM dead WHERE queue_id=@queue AND id=@id ORDER BY seq`;
 
-/** What is shown of a row. */
-export function toFound(shelf: MessageState, row: FoundRow, now: number): Found {
+/** Converts a row. */
+export function toFoundMessage(table: MessageState, row: FoundRow, now: number): FoundMessage {
   const [, , , attempts, expires, history, until, at, consumer, reason, diedAt] = row;
-  const state = stateOf(shelf, at, until, now);
-  const { delayMs: _delay, ttlMs: _ttl, maxAttempts, ...message } = readStamped(row, CONTENT_FROM);
+  const state = stateOf(table, at, until, now);
+  const { delayMs: _delay, ttlMs: _ttl, maxAttempts, ...message } = readPreparedMessage(row, MESSAGE_FROM);
   const browsed: BrowsedMessage = {
     message,
     state,
@@ -103,8 +103,8 @@ export function toFound(shelf: MessageState, row: FoundRow, now: number): Found 
   return { browsed, maxAttempts };
 }
 
-function stateOf(shelf: MessageState, at: number | null, until: number | null, now: number): MessageState {
-  if (shelf === 'dead') return 'dead';
+function stateOf(table: MessageState, at: number | null, until: number | null, now: number): MessageState {
+  if (table === 'dead') return 'dead';
   if (until !== null) return until > now ? 'leased' : 'ready';
   return at !== null && at > now ? 'delayed' : 'ready';
 }

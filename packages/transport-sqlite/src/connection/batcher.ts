@@ -1,80 +1,73 @@
-/** The turn-taking of a transport: what is asked for in one turn of the event loop shares one transaction. */
+/** Runs all operations of one event loop turn in one transaction. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
-import { isBusy, isFull, toStoreError } from '../errors.ts';
-import { type Operation, Work } from './operation.ts';
+import { isBusy, isDiskFull, toStoreError } from '../errors.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import { type Operation, SingleOperation } from './operation.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
 
-/** Who is told of transactions. */
-export interface Witness {
-  /** All is written; the last moment to read what the commit will need. */
-  beforeCommit(transaction: Transaction): void;
-  committed(transaction: Transaction): void;
-  rolledBack(): void;
-}
-
-/** A transaction ends after so many rows or milliseconds, so that the event loop and other processes get their turn. */
+/** A transaction ends after this many rows or milliseconds, so that the event loop and other processes get a turn. */
 const MAX_ROWS = 500;
 const MAX_MS = 5;
-/** Having met another writer, pause this long after each commit for a while: no process starves (worst wait 1.5-4 s without). */
+/** After meeting another writer, pause this long after each commit. Without it a process waited up to 1.5-4 s. */
 const PAUSE_MS = 1;
 const CONTENDED_FOR_MS = 100;
-/** How long before its deadline a call that never began is told so at least: after it, it counts as unknown. */
+/** Fail calls that have not started this long before their deadline; later their outcome would be `unknown`. */
 const MARGIN_MS = 10;
-const LOOK_AT_SIGNALS_AFTER_MS = 50;
-const RELIEVE_EVERY_MS = 1000;
+const CHECK_SIGNALS_AFTER_MS = 50;
+const TRUNCATE_EVERY_MS = 1000;
 /** Comparing files takes 3 µs. */
 const COMPARE_EVERY_MS = 500;
 
 export class Batcher {
   readonly #store: Store;
-  readonly #witness: Witness;
-  /** How many operations were ever added: who added the last one can tell whether it still is the last. */
-  added = 0;
-  /** How many transactions were written, and when the last one was. */
-  committed = 0;
-  committedAt = 0;
+  readonly #commits: CommitNotifier;
+  /** Operations added so far. A caller that remembers the number can tell whether its operation is still the last. */
+  addedCount = 0;
+  /** Write transactions committed so far, and the time of the last one. */
+  commitCount = 0;
+  lastCommitAt = 0;
   #operations: Operation[] = [];
   /** How many of the next operations get a transaction of their own, since one of them broke the shared one. */
-  #alone = 0;
+  #isolatedCount = 0;
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
   #comparedAt = performance.now();
-  #relievedAt = Number.NEGATIVE_INFINITY;
+  #truncatedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  constructor(store: Store, witness: Witness) {
+  constructor(store: Store, commits: CommitNotifier) {
     this.#store = store;
-    this.#witness = witness;
+    this.#commits = commits;
   }
 
-  /** Does `work`, which may write, in the next transaction. */
+  /** Runs `work`, which may write, in the next transaction. */
   write<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Work(true, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new SingleOperation(true, work, context, resolve, reject)));
   }
 
-  /** Does `work`, which only reads, in the next transaction. */
+  /** Runs `work`, which only reads, in the next transaction. */
   read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Work(false, work, context, resolve, reject)));
+    return new Promise((resolve, reject) => this.add(new SingleOperation(false, work, context, resolve, reject)));
   }
 
-  /** The same, without waiting for what was asked for before when that waits for a lock. */
+  /** Like `read`, but does not wait behind operations that wait for the write lock. */
   readAhead<T>(work: (transaction: Transaction) => T): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new Work(false, work, undefined, resolve, reject, true)));
+    return new Promise((resolve, reject) =>
+      this.add(new SingleOperation(false, work, undefined, resolve, reject, true)),
+    );
   }
 
-  /**
-   * What `look` sees now, without waiting for a turn; undefined when something is to be done before. It must not write.
-   */
-  glance<T>(look: (transaction: Transaction) => T): T | undefined {
+  /** Runs `read` at once. Returns undefined if other operations come first or the store is locked. `read` must not write. */
+  readNow<T>(read: (transaction: Transaction) => T): T | undefined {
     if (this.#isClosed || this.#operations.length > 0) return undefined;
     try {
-      return look(new Transaction(this.#store));
+      return read(new Transaction(this.#store));
     } catch (error) {
       if (isBusy(error)) return undefined;
       throw error;
@@ -86,12 +79,12 @@ export class Batcher {
       operation.failed(closed());
       return;
     }
-    this.added += 1;
+    this.addedCount += 1;
     this.#operations.push(operation);
     this.#schedule();
   }
 
-  /** Ends it: nothing more is done. */
+  /** Fails all open operations. Further ones fail at once. */
   close(): void {
     this.#isClosed = true;
     clearImmediate(this.#immediate);
@@ -101,15 +94,15 @@ export class Batcher {
 
   #schedule(): void {
     if (this.#immediate !== undefined || this.#timer !== undefined || this.#operations.length === 0) return;
-    if (this.#notBefore > 0 && this.#notBefore > performance.now()) this.#after(PAUSE_MS);
-    else this.#immediate = setImmediate(() => this.#turn());
+    if (this.#notBefore > 0 && this.#notBefore > performance.now()) this.#runAfter(PAUSE_MS);
+    else this.#immediate = setImmediate(() => this.#runBatch());
   }
 
-  #after(ms: number): void {
-    this.#timer = setTimeout(() => this.#turn(), ms);
+  #runAfter(ms: number): void {
+    this.#timer = setTimeout(() => this.#runBatch(), ms);
   }
 
-  #turn(): void {
+  #runBatch(): void {
     this.#immediate = undefined;
     this.#timer = undefined;
     if (this.#isReplaced()) {
@@ -120,7 +113,7 @@ export class Batcher {
     try {
       this.#begin(writes);
     } catch (error) {
-      this.#notBegun(error, writes);
+      this.#beginFailed(error, writes);
       return;
     }
     this.#blockedSince = 0;
@@ -128,7 +121,7 @@ export class Batcher {
     this.#schedule();
   }
 
-  /** Whether another file is there by now: what is written to the one that went away would be lost. */
+  /** Whether the path now leads to another file: writes to the removed one would be lost. */
   #isReplaced(): boolean {
     const now = performance.now();
     if (now - this.#comparedAt < COMPARE_EVERY_MS) return false;
@@ -141,8 +134,8 @@ export class Batcher {
     this.#store.sql(writes ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
   }
 
-  /** The lock is another's: reads go ahead, the rest comes again. */
-  #notBegun(error: unknown, writes: boolean): void {
+  /** Another process holds the lock: runs what only reads, and retries the rest after a pause. */
+  #beginFailed(error: unknown, writes: boolean): void {
     if (!isBusy(error)) {
       this.#fail(this.#operations.splice(0), error);
       return;
@@ -150,15 +143,15 @@ export class Batcher {
     const now = performance.now();
     this.#contendedUntil = now + CONTENDED_FOR_MS;
     this.#blockedSince ||= now;
-    if (writes) this.#runAhead();
-    // Random, so that several processes do not meet again and again.
-    const pause = Math.random() * retryWithin(now - this.#blockedSince);
-    this.#giveUpLate(now + pause + MARGIN_MS);
-    if (this.#operations.length > 0) this.#after(pause);
+    if (writes) this.#runReads();
+    // Random, so that processes do not collide again and again.
+    const pause = Math.random() * maxPause(now - this.#blockedSince);
+    this.#failLate(now + pause + MARGIN_MS);
+    if (this.#operations.length > 0) this.#runAfter(pause);
   }
 
-  /** Runs what reads and does not have to wait for a write. */
-  #runAhead(): void {
+  /** Runs the reads that do not have to wait for a write. */
+  #runReads(): void {
     const firstWrite = this.#operations.findIndex((operation) => operation.writes);
     const isAhead = (operation: Operation, index: number): boolean =>
       index < firstWrite || operation.overtakes === true;
@@ -175,10 +168,10 @@ export class Batcher {
     this.#operations.push(...rest);
   }
 
-  /** Fails what cannot be begun again before its time is up. */
-  #giveUpLate(next: number): void {
-    const looksAtSignals = next - this.#blockedSince > LOOK_AT_SIGNALS_AFTER_MS;
-    this.#operations = this.#operations.filter((operation) => !operation.giveUpLate(next, looksAtSignals, locked()));
+  /** Fails calls whose deadline comes before the next attempt. */
+  #failLate(next: number): void {
+    const checksSignals = next - this.#blockedSince > CHECK_SIGNALS_AFTER_MS;
+    this.#operations = this.#operations.filter((operation) => !operation.failLate(next, checksSignals, locked()));
   }
 
   /** Runs operations in order until the transaction is full, and commits. */
@@ -190,25 +183,25 @@ export class Batcher {
       this.#step(transaction, begun, done);
       if (writes) {
         transaction.flush();
-        this.#witness.beforeCommit(transaction);
+        this.#commits.beforeCommit.notify(transaction);
       }
       this.#store.sql('COMMIT').run();
     } catch (error) {
       this.#rollBack();
-      this.#broken(begun, error);
+      this.#runFailed(begun, error);
       return;
     }
     this.#operations.splice(0, done.length);
-    if (this.#alone > 0) this.#alone -= Math.min(this.#alone, Math.max(1, done.length));
+    if (this.#isolatedCount > 0) this.#isolatedCount -= Math.min(this.#isolatedCount, Math.max(1, done.length));
     const now = performance.now();
     if (writes) {
-      this.committed += 1;
-      this.committedAt = now;
+      this.commitCount += 1;
+      this.lastCommitAt = now;
     }
     this.#notBefore = writes && now < this.#contendedUntil ? now + PAUSE_MS : 0;
     transaction.committed();
     for (const operation of begun) operation.committed();
-    if (writes) this.#witness.committed(transaction);
+    if (writes) this.#commits.committed.notify(transaction);
   }
 
   #step(transaction: Transaction, begun: Operation[], done: Operation[]): void {
@@ -217,37 +210,37 @@ export class Batcher {
       begun.push(operation);
       if (!operation.step(transaction)) return;
       done.push(operation);
-      if (this.#alone > 0 || transaction.work >= MAX_ROWS || performance.now() >= until) return;
+      if (this.#isolatedCount > 0 || transaction.rowCount >= MAX_ROWS || performance.now() >= until) return;
     }
   }
 
   /**
-   * The transaction did not come to be. Nothing was told to anybody yet, so all of it is done again, each operation
-   * alone: none fails for another's fault, and one that fails alone has failed.
+   * The transaction was rolled back before any caller got a result. Its operations run again, each in a transaction of its
+   * own: an operation that fails alone has failed, and none fails because of another.
    */
-  #broken(begun: Operation[], error: unknown): void {
-    if (isFull(error) && this.#relieve()) {
-      this.#alone = Math.max(this.#alone, begun.length);
+  #runFailed(begun: Operation[], error: unknown): void {
+    if (isDiskFull(error) && this.#truncateLog()) {
+      this.#isolatedCount = Math.max(this.#isolatedCount, begun.length);
       return;
     }
     if (isBusy(error)) return;
     if (begun.length > 1) {
-      this.#alone = Math.max(this.#alone, begun.length);
+      this.#isolatedCount = Math.max(this.#isolatedCount, begun.length);
       return;
     }
-    const [culprit] = begun;
-    const rest = this.#operations.filter((operation) => operation !== culprit);
-    const parts = culprit?.split?.() ?? [];
-    this.#operations = parts.length > 1 ? [...parts, ...rest] : rest;
-    if (parts.length > 1) this.#alone += parts.length;
-    else culprit?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
+    const [failed] = begun;
+    const rest = this.#operations.filter((operation) => operation !== failed);
+    const calls = failed?.split?.() ?? [];
+    this.#operations = calls.length > 1 ? [...calls, ...rest] : rest;
+    if (calls.length > 1) this.#isolatedCount += calls.length;
+    else failed?.failed(toStoreError(error, isUncertain(error) ? { outcome: 'unknown' } : {}));
   }
 
-  /** A full disk may have room in the WAL: true when that was looked after, so that trying again may do. */
-  #relieve(): boolean {
+  /** On a full disk, truncating the WAL may free space. Returns true if it was tried and a retry makes sense. */
+  #truncateLog(): boolean {
     const now = performance.now();
-    if (now - this.#relievedAt < RELIEVE_EVERY_MS) return false;
-    this.#relievedAt = now;
+    if (now - this.#truncatedAt < TRUNCATE_EVERY_MS) return false;
+    this.#truncatedAt = now;
     try {
       this.#store.db.pragma('wal_checkpoint(TRUNCATE)');
       return true;
@@ -258,7 +251,7 @@ export class Batcher {
 
   #rollBack(): void {
     if (this.#store.db.inTransaction) this.#store.sql('ROLLBACK').run();
-    this.#witness.rolledBack();
+    this.#commits.rolledBack.notify();
   }
 
   #fail(operations: Operation[], error: unknown): void {
@@ -267,28 +260,29 @@ export class Batcher {
 }
 
 /**
- * The longest pause before the lock is tried again. Who has waited for long tries more often than who has just come: of 8
- * writers with synced commits the slowest send took 50 ms instead of 95. A lock kept for a second is its holder's fault.
+ * The longest pause before the next attempt to get the lock. A process that has waited long retries more often than a new
+ * one: with 8 writers and synced commits the slowest send took 50 ms instead of 95. After a second the lock is stuck, and
+ * retries become rarer.
  */
-function retryWithin(blockedMs: number): number {
+function maxPause(blockedMs: number): number {
   if (blockedMs > 1000) return 8;
   return blockedMs > 25 ? 1 : 4;
 }
 
-/** A sync that failed may have reached the disk in part. */
+/** A failed sync may have reached the disk in part. */
 function isUncertain(error: unknown): boolean {
   return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_IOERR');
 }
 
 function locked(): BusbarError {
-  return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the time was up', {
+  return new BusbarError('UNAVAILABLE', 'another process kept the store locked until the deadline', {
     hint: 'Look for a process that is stopped or stuck while it writes; the call is safe to repeat.',
   });
 }
 
 function replaced(): BusbarError {
   return new BusbarError('UNAVAILABLE', 'the file of the store was moved, deleted or replaced while it was open', {
-    hint: 'Put it back or open the store again; nothing of this call was stored.',
+    hint: 'Put it back or open the store again; this call stored nothing.',
     retryable: false,
   });
 }

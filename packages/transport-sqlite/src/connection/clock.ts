@@ -1,17 +1,17 @@
-/** Store time: milliseconds that rise at the same pace in every process and that setting the wall clock does not move. */
+/** Store time: milliseconds that rise equally in all processes and do not depend on changes of the wall clock. */
 
 import { readFileSync } from 'node:fs';
 
-/** A clock. Whole milliseconds. */
+/** A clock of whole milliseconds. */
 export interface Clock {
   now(): number;
-  /** Whether setting the wall clock leaves it alone. */
+  /** Whether the clock is independent of changes of the wall clock. */
   readonly isMonotonic: boolean;
 }
 
 /**
- * CLOCK_MONOTONIC, which all processes of one boot share, plus an offset that the store keeps for that boot. The offset
- * makes store time look like wall time when the first process of a boot opens the store.
+ * CLOCK_MONOTONIC, which all processes of one boot share, plus an offset stored for that boot. When the first process of a
+ * boot opens the store, the offset makes store time equal to wall time.
  */
 export class BootClock implements Clock {
   readonly isMonotonic = true;
@@ -26,7 +26,7 @@ export class BootClock implements Clock {
   }
 }
 
-/** For machines that do not tell their boots apart: the wall clock, held still while it goes back. */
+/** For systems without a boot id: the wall clock, which stands still while the wall clock goes back. */
 export class WallClock implements Clock {
   readonly isMonotonic = false;
   #last: number;
@@ -41,7 +41,7 @@ export class WallClock implements Clock {
   }
 }
 
-/** What tells this boot of the machine from every other, or undefined where there is no such thing. */
+/** The id of this boot of the machine, or undefined if the system has none. */
 export function bootId(): string | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
@@ -51,12 +51,12 @@ export function bootId(): string | undefined {
   }
 }
 
-/** The offset with which a clock of this boot reads `time` now. */
+/** The offset with which a clock of this boot shows `time` now. */
 export function offsetFor(time: number): number {
   return time - (monotonicBase() + performance.now());
 }
 
-/** What CLOCK_MONOTONIC read when `performance.now()` was 0. */
+/** CLOCK_MONOTONIC at the time when `performance.now()` was 0. */
 function monotonicBase(): number {
   return Number(process.hrtime.bigint()) / 1e6 - performance.now();
 }

@@ -1,4 +1,4 @@
-/** Opens the database of a store: settings, checks of whose file it is, tables, the clock. */
+/** Opens the database of a store: checks the file and its format, sets pragmas, creates tables, starts the clock. */
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { isBusy, toStoreError } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import { BootClock, bootId, type Clock, offsetFor, WallClock } from './clock.ts';
-import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
+import { APPLICATION_ID, FORMAT, MIGRATIONS } from './schema.ts';
 import { prepareFile } from './store-file.ts';
 import { boundLog } from './write-ahead-log.ts';
 
@@ -19,13 +19,13 @@ export interface OpenedDatabase {
   readonly clock: Clock;
 }
 
-/** The first release without the WAL-reset bug, which can corrupt a database with two writers. */
-const OLDEST_SQLITE = '3.51.3';
-/** Stores of at most so many pages, 1 MiB, are checked when they are opened. */
+/** The first version without the WAL-reset bug, which can corrupt a database with two writers. */
+const MIN_SQLITE = '3.51.3';
+/** Stores of up to this many pages, 1 MiB, are checked when they are opened. */
 const CHECKED_PAGES = 256;
 const OPEN_WITHIN_MS = 10_000;
 
-/** Opens the file of a store, made where it is not there. Waits a bounded time for processes that keep it locked. */
+/** Opens the file of a store, creating it if needed. Waits a bounded time while other processes lock it. */
 export async function openDatabase(settings: Settings): Promise<OpenedDatabase> {
   checkRuntime();
   const path = prepareFile(settings.file, settings.allowNetworkFileSystem);
@@ -40,12 +40,12 @@ export async function openDatabase(settings: Settings): Promise<OpenedDatabase> 
   }
 }
 
-/** Another connection to a store that is open, for a long read. */
+/** Opens a second, read-only connection to an open store, for a long read. */
 export function openReader(path: string): Database.Database {
   return new Database(path, { readonly: true, fileMustExist: true, timeout: 2000 });
 }
 
-/** The prebuilt SQLite takes an older Node down with it instead of throwing. */
+/** The prebuilt SQLite crashes an older Node instead of throwing. */
 function checkRuntime(): void {
   const major = Number(process.versions.node.split('.')[0]);
   if (major >= 22) return;
@@ -58,11 +58,11 @@ function tryOpen(path: string, settings: Settings): OpenedDatabase {
   const db = new Database(path, { timeout: 0 });
   try {
     checkLibrary(db);
-    checkOwner(db, path);
+    checkFormat(db, path);
     configure(db, path, settings.durability);
-    if (version(db) < SCHEMA_VERSION) migrate(db);
-    else checkSmall(db);
-    return { db, path, storeId: readMeta(db, 'store') as string, clock: openClock(db) };
+    if (formatOf(db) < FORMAT) migrate(db);
+    else checkIntegrity(db);
+    return { db, path, storeId: readHeader(db, 'store_id') as string, clock: openClock(db) };
   } catch (error) {
     db.close();
     throw error;
@@ -71,9 +71,9 @@ function tryOpen(path: string, settings: Settings): OpenedDatabase {
 
 function checkLibrary(db: Database.Database): void {
   const have = db.prepare('SELECT sqlite_version()').pluck().get() as string;
-  if (compareVersions(have, OLDEST_SQLITE) >= 0) return;
-  throw new BusbarError('UNSUPPORTED', `SQLite ${have} can damage a store that several processes write`, {
-    hint: `Install better-sqlite3 13 or newer, which brings SQLite ${OLDEST_SQLITE} or newer.`,
+  if (compareVersions(have, MIN_SQLITE) >= 0) return;
+  throw new BusbarError('UNSUPPORTED', `SQLite ${have} can damage a store with several writers`, {
+    hint: `Install better-sqlite3 13 or newer, which includes SQLite ${MIN_SQLITE} or newer.`,
   });
 }
 
@@ -86,26 +86,36 @@ function compareVersions(left: string, right: string): number {
   return 0;
 }
 
-function checkOwner(db: Database.Database, path: string): void {
+/** Refuses a file of another program or of an unknown format. The file is not changed. */
+function checkFormat(db: Database.Database, path: string): void {
   const id = db.pragma('application_id', { simple: true });
   if (id !== APPLICATION_ID) {
     if (id === 0 && isEmpty(db)) return;
     throw new BusbarError('CONFLICT', `${quote(path)} is a database of another program`, {
-      hint: 'Name another file; this one was left as it is.',
+      hint: 'Name another file; this one was not changed.',
     });
   }
-  const found = version(db);
-  if (found <= SCHEMA_VERSION) return;
-  throw new BusbarError('UNSUPPORTED', `the store has format ${found}, this version knows ${SCHEMA_VERSION}`, {
-    hint: 'A newer Busbar wrote it: update this one.',
+  const found = formatOf(db);
+  if (found > FORMAT) {
+    throw new BusbarError('CONFLICT', `the store has format ${found}, this version supports up to ${FORMAT}`, {
+      hint: 'A newer Busbar wrote the store: update this one.',
+    });
+  }
+  if (hasHeader(db)) return;
+  throw new BusbarError('CONFLICT', `${quote(path)} has the format of an unreleased version, without a store header`, {
+    hint: 'Name another file, or delete this one if its messages are no longer needed; it was not changed.',
   });
+}
+
+function hasHeader(db: Database.Database): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='store'").get() !== undefined;
 }
 
 function isEmpty(db: Database.Database): boolean {
   return db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
 }
 
-function version(db: Database.Database): number {
+function formatOf(db: Database.Database): number {
   return db.pragma('user_version', { simple: true }) as number;
 }
 
@@ -113,12 +123,12 @@ function configure(db: Database.Database, path: string, durability: Settings['du
   if (isEmpty(db)) db.pragma('auto_vacuum = INCREMENTAL');
   const mode = db.pragma('journal_mode = WAL', { simple: true });
   if (mode !== 'wal') {
-    throw new BusbarError('UNSUPPORTED', `SQLite keeps journal_mode ${String(mode)} here, WAL is needed`, {
-      hint: 'Put the store on a local disk that allows shared memory.',
+    throw new BusbarError('UNSUPPORTED', `the store needs journal_mode WAL, but SQLite keeps ${String(mode)} here`, {
+      hint: 'Put the store on a local disk that supports shared memory.',
     });
   }
   db.pragma(`synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
-  // A plain fsync of macOS leaves the data in the drive's cache.
+  // On macOS, a plain fsync leaves the data in the cache of the drive.
   if (durability === 'power') db.pragma('fullfsync = 1');
   boundLog(db, path);
   db.pragma('temp_store = MEMORY');
@@ -127,8 +137,8 @@ function configure(db: Database.Database, path: string, durability: Settings['du
   db.pragma('trusted_schema = OFF');
 }
 
-/** SQLite notices damage when it meets it. A small store is looked through at once, which takes 0.6 ms for 1 MiB. */
-function checkSmall(db: Database.Database): void {
+/** SQLite detects damage only where it reads. A small store is checked as a whole, which takes 0.6 ms for 1 MiB. */
+function checkIntegrity(db: Database.Database): void {
   const pages = db.pragma('page_count', { simple: true }) as number;
   if (pages > CHECKED_PAGES) return;
   const found = db.pragma('integrity_check(1)', { simple: true });
@@ -138,43 +148,44 @@ function checkSmall(db: Database.Database): void {
 
 function migrate(db: Database.Database): void {
   inTransaction(db, () => {
-    const found = version(db);
-    if (found >= SCHEMA_VERSION) return;
+    const found = formatOf(db);
+    if (found >= FORMAT) return;
     for (const step of MIGRATIONS.slice(found)) db.exec(step);
-    if (found === 0) fill(db);
+    if (found === 0) insertHeader(db);
     db.pragma(`application_id = ${APPLICATION_ID}`);
-    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    db.pragma(`user_version = ${FORMAT}`);
+    db.prepare('UPDATE store SET format=?').run(FORMAT);
   });
 }
 
-function fill(db: Database.Database): void {
-  db.prepare('INSERT INTO meta VALUES (?, ?)').run('store', randomBytes(8).toString('hex'));
+function insertHeader(db: Database.Database): void {
+  const insert = 'INSERT INTO store (one, format, store_id, incarnation, last_time) VALUES (1, ?, ?, 1, 0)';
+  db.prepare(insert).run(FORMAT, randomBytes(8).toString('hex'));
   db.exec('INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0, 0, 0)');
 }
 
-/** The clock of this boot; the first process of a boot sets its offset. */
+/** The clock of this boot. The first process of a boot sets its offset. */
 function openClock(db: Database.Database): Clock {
   const boot = bootId();
   if (boot === undefined) return new WallClock(lastKnownTime(db));
-  if (readMeta(db, 'boot') !== boot) {
+  if (readHeader(db, 'boot') !== boot) {
     inTransaction(db, () => {
-      if (readMeta(db, 'boot') === boot) return;
-      const put = db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
-      put.run('clock_offset', offsetFor(Math.max(Date.now(), lastKnownTime(db) + 1)));
-      put.run('boot', boot);
+      if (readHeader(db, 'boot') === boot) return;
+      const offset = offsetFor(Math.max(Date.now(), lastKnownTime(db) + 1));
+      db.prepare('UPDATE store SET boot=?, clock_offset=?').run(boot, offset);
     });
   }
-  return new BootClock(readMeta(db, 'clock_offset') as number);
+  return new BootClock(readHeader(db, 'clock_offset') as number);
 }
 
-/** The latest store time that anything in the store tells. */
+/** The latest store time recorded in the store. */
 function lastKnownTime(db: Database.Database): number {
   const used = db.prepare('SELECT max(used_at) FROM queue').pluck().get() as number | null;
-  return Math.max(used ?? 0, Number(readMeta(db, 'time') ?? 0));
+  return Math.max(used ?? 0, readHeader(db, 'last_time') as number);
 }
 
-function readMeta(db: Database.Database, key: string): unknown {
-  return db.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key);
+function readHeader(db: Database.Database, column: 'store_id' | 'boot' | 'clock_offset' | 'last_time'): unknown {
+  return db.prepare(`SELECT ${column} FROM store`).pluck().get();
 }
 
 function inTransaction(db: Database.Database, work: () => void): void {

@@ -1,31 +1,31 @@
-/** What is asked of a store: something to be done within a transaction, again when that does not come to be. */
+/** An operation on the store: work inside a transaction, repeated when the transaction is rolled back. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { type BusbarError, isBusbarError } from '@busbar/api/transport';
 import type { Transaction } from './transaction.ts';
 
-/** Something to do within a transaction. */
+/** Work inside a transaction. */
 export interface Operation {
   readonly writes: boolean;
-  /** Whether it may be done while what was asked for before waits for a lock: streams do not wait for their owner. */
+  /** Whether it may run while earlier operations wait for the write lock. Streams use it. */
   readonly overtakes?: boolean;
   /**
-   * Does a bounded part of its work, and says whether that was the last. It changes nothing but the database: it is run
-   * again when the transaction does not come to be. It throws only before it has written anything.
+   * Does a bounded part of the work. Returns true after the last part. It changes nothing but the database, since it runs
+   * again after a rollback. It throws only before its first write.
    */
   step(transaction: Transaction): boolean;
-  /** What it did since the last time is stored. */
+  /** The work since the last call is stored. */
   committed(): void;
-  /** It cannot be done: nothing since the last commit is stored, or `error` says that this is not known. */
+  /** The operation failed. Nothing since the last commit is stored, unless the outcome of `error` is `unknown`. */
   failed(error: BusbarError): void;
-  /** Fails what of it nobody waits for any more, or not much longer. True when nothing is left. */
-  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean;
-  /** What it is made of, so that one part does not fail for another's fault. */
+  /** Fails calls whose deadline is before `now` or whose signal is aborted. Returns true when no call is left. */
+  failLate(now: number, checksSignals: boolean, error: BusbarError): boolean;
+  /** The calls of this operation as operations of their own, so that none fails because of another. */
   split?(): Operation[];
 }
 
-/** A single piece of work with a promise. */
-export class Work<T> implements Operation {
+/** One piece of work with a promise. */
+export class SingleOperation<T> implements Operation {
   readonly writes: boolean;
   readonly overtakes: boolean;
   readonly #context: CallContext | undefined;
@@ -56,7 +56,7 @@ export class Work<T> implements Operation {
       this.#value = this.#work(transaction);
       this.#error = undefined;
     } catch (error) {
-      // Our own refusals come before any effect; what SQLite throws may come in the middle and breaks the transaction.
+      // A BusbarError is thrown before any write. A SQLite error may come after one, so the transaction rolls back.
       if (!isBusbarError(error)) throw error;
       this.#error = error;
     }
@@ -72,14 +72,14 @@ export class Work<T> implements Operation {
     this.#reject(error);
   }
 
-  giveUpLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
-    if (this.#context === undefined || !isLate(this.#context, now, looksAtSignals)) return false;
+  failLate(now: number, checksSignals: boolean, error: BusbarError): boolean {
+    if (this.#context === undefined || !isLate(this.#context, now, checksSignals)) return false;
     this.#reject(error);
     return true;
   }
 }
 
-/** Whether nobody waits for a call any more, or not much longer. Asking for its signal makes one, so that is not done at once. */
-export function isLate(context: CallContext, now: number, looksAtSignals: boolean): boolean {
-  return context.deadline <= now || (looksAtSignals && context.signal.aborted);
+/** Whether a call is past its deadline or aborted. Reading the signal creates it, so the signal is checked late. */
+export function isLate(context: CallContext, now: number, checksSignals: boolean): boolean {
+  return context.deadline <= now || (checksSignals && context.signal.aborted);
 }

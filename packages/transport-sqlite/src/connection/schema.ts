@@ -1,26 +1,26 @@
-/** The tables of a store, and the steps from older ones. */
+/** The tables of a store, and the migrations from older formats. */
 
-/** What a store of this version says in `PRAGMA user_version`. */
-export const SCHEMA_VERSION = 1;
+/** The format of the tables, in `PRAGMA user_version` and in the store header. */
+export const FORMAT = 1;
 /** `PRAGMA application_id` of every store: "BusB". */
 export const APPLICATION_ID = 0x42757342;
 
-/** Columns that a message keeps wherever it lies: in a queue, among the dead, in the log. */
-export const CONTENT =
+/** The columns of a message in all tables: `message`, `dead`, `event` and `ephemeral`. */
+export const MESSAGE_COLUMNS =
   'id, content_type, type, sender, recipient, topic, priority, ordering_key, correlation_id, causation_id, hops, reply_to, headers, sent_at, delay_ms, ttl_ms, max_attempts, crc, body';
 
-/** {@link CONTENT}, said of one table where several are read. */
-export function contentOf(table: string): string {
-  return CONTENT.split(', ')
+/** {@link MESSAGE_COLUMNS}, qualified with the name of a table. */
+export function messageColumnsOf(table: string): string {
+  return MESSAGE_COLUMNS.split(', ')
     .map((column) => `${table}.${column}`)
     .join(', ');
 }
 
-/** Whether the message in a row of `job` is leased. */
+/** Whether the message of a row of `message` is leased. */
 export const IS_LEASED =
-  'coalesce((SELECT held.last >= job.seq FROM leased AS held WHERE held.seq <= job.seq ORDER BY held.seq DESC LIMIT 1), 0)';
+  'coalesce((SELECT held.last >= message.seq FROM leased AS held WHERE held.seq <= message.seq ORDER BY held.seq DESC LIMIT 1), 0)';
 
-const CONTENT_TYPES = `
+const MESSAGE_COLUMN_TYPES = `
   id TEXT NOT NULL,
   content_type TEXT NOT NULL,
   type TEXT,
@@ -34,37 +34,47 @@ const CONTENT_TYPES = `
   hops INTEGER NOT NULL,
   reply_to TEXT,
   headers TEXT,            -- a JSON object, or NULL for none
-  sent_at REAL NOT NULL,   -- wall clock of the sender, for people
-  delay_ms REAL,           -- as the sender said
+  sent_at REAL NOT NULL,   -- wall clock of the sender
+  delay_ms REAL,           -- as sent
   ttl_ms REAL,
   max_attempts INTEGER,
-  crc INTEGER NOT NULL,    -- CRC-32 of all of it: what the disk has changed is refused
-  body`; // no type: TEXT where it is UTF-8 without NUL, else BLOB, both bit for bit
+  crc INTEGER NOT NULL,    -- CRC-32 of the message, checked at each read
+  body`; // without a type: TEXT if it is UTF-8 without NUL, else BLOB, both bit for bit
 
 /**
- * Times are "store time" in ms: close to the wall clock when the machine started, but moved by nothing (clock.ts), except
- * where a column says wall. A message is one row of `job`, written once and not rewritten by a delivery; where it stands
- * is said in ready, delayed, blocked or leased. Against one table with partial indexes this delivers and acknowledges
- * 1.6 times as many 256-byte messages a second, since a claim does not write bodies again.
+ * Times are store time in ms: close to the wall clock at the start of the machine, but independent of later changes of the
+ * wall clock (clock.ts). Exceptions are marked "wall". A message is one row of `message`, written once and not changed by a
+ * delivery; its state is a row in `ready`, `delayed`, `blocked` or `leased`. One table with partial indexes delivers and
+ * acknowledges only 0.6 times as many 256-byte messages a second, since each claim writes the bodies again.
  */
-const VERSION_1 = `
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+const FORMAT_1 = `
+-- The store header: one row.
+CREATE TABLE store (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  format INTEGER NOT NULL,         -- as PRAGMA user_version
+  store_id TEXT NOT NULL,          -- part of every position
+  incarnation INTEGER NOT NULL,    -- reserved
+  gate TEXT,                       -- reserved
+  boot TEXT,                       -- boot of the machine that clock_offset belongs to
+  clock_offset REAL,               -- store time minus CLOCK_MONOTONIC
+  last_time INTEGER NOT NULL       -- a recent store time, for clocks after a restart
+);
 
--- One row of counters that never go back.
+-- Counters that only rise: one row.
 CREATE TABLE counter (
   one INTEGER PRIMARY KEY CHECK (one = 1),
-  job_head INTEGER NOT NULL,       -- number of the last message of any queue
-  log_head INTEGER NOT NULL,       -- number of the last event
-  revision INTEGER NOT NULL,       -- last revision given to an entry
-  tombstones INTEGER NOT NULL,     -- changes up to here may have lost their tombstone
+  message_head INTEGER NOT NULL,   -- number of the last message of any queue
+  event_head INTEGER NOT NULL,     -- number of the last event
+  revision INTEGER NOT NULL,       -- last revision of the kv store
+  pruned_change INTEGER NOT NULL,  -- tombstones of changes up to here may be pruned
   ephemeral INTEGER NOT NULL,      -- number of the last ephemeral event
-  bindings INTEGER NOT NULL,       -- rises with each change of a binding
-  listeners INTEGER NOT NULL       -- rises with each change of a listener to topics or entries
+  bindings INTEGER NOT NULL,       -- version of the table binding
+  waiters INTEGER NOT NULL         -- version of the table waiter, queues excepted
 );
 
 CREATE TABLE queue (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  ns TEXT,                         -- NULL: deleted, its rest is being swept
+  ns TEXT,                         -- NULL: deleted, its rows are being pruned
   name TEXT,
   lease_ms REAL NOT NULL,
   max_length INTEGER NOT NULL,
@@ -72,12 +82,12 @@ CREATE TABLE queue (
   dedupe_ms REAL NOT NULL,
   expire_idle_ms REAL,             -- NULL: never
   frozen INTEGER NOT NULL,
-  dead_ttl_ms REAL,                -- NULL: for ever
+  dead_ttl_ms REAL,                -- NULL: never
   ready INTEGER NOT NULL,
   delayed INTEGER NOT NULL,
   leased INTEGER NOT NULL,
-  blocked INTEGER NOT NULL,        -- behind an earlier message of their ordering key
-  copying INTEGER NOT NULL,        -- bindings whose history is still to be copied
+  blocked INTEGER NOT NULL,        -- messages behind an earlier one with their ordering key
+  backfills INTEGER NOT NULL,      -- bindings whose backfill is not complete
   dead INTEGER NOT NULL,
   total_sent INTEGER NOT NULL,
   total_done INTEGER NOT NULL,
@@ -89,23 +99,23 @@ CREATE TABLE queue (
 CREATE INDEX queue_ready ON queue (ns, name) WHERE ready > 0;
 CREATE INDEX queue_dead ON queue (id) WHERE dead > 0;
 CREATE INDEX queue_idle ON queue (used_at + expire_idle_ms) WHERE expire_idle_ms IS NOT NULL;
-CREATE INDEX queue_gone ON queue (id) WHERE ns IS NULL;
-CREATE INDEX queue_copying ON queue (id) WHERE copying > 0;
+CREATE INDEX queue_deleted ON queue (id) WHERE ns IS NULL;
+CREATE INDEX queue_backfills ON queue (id) WHERE backfills > 0;
 
-CREATE TABLE job (
+CREATE TABLE message (
   seq INTEGER PRIMARY KEY,
   queue_id INTEGER NOT NULL,
-  at INTEGER NOT NULL,             -- since when it is or will be ready: its place among those of its priority
-  attempts INTEGER NOT NULL,       -- ended and counted
+  at INTEGER NOT NULL,             -- when it is ready: the order within its priority
+  attempts INTEGER NOT NULL,       -- attempts that have ended
   expires INTEGER,
   history TEXT,                    -- a JSON array of the last 20 attempts, or NULL for none
-  ${CONTENT_TYPES.trim()}
+  ${MESSAGE_COLUMN_TYPES.trim()}
 );
-CREATE INDEX job_key ON job (queue_id, ordering_key, seq) WHERE ordering_key IS NOT NULL;
-CREATE INDEX job_expires ON job (expires) WHERE expires IS NOT NULL;
+CREATE INDEX message_key ON message (queue_id, ordering_key, seq) WHERE ordering_key IS NOT NULL;
+CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL;
 
--- Runs of messages, from seq to last, that became ready together or are leased together: most of what is done with
--- messages is done once for all that were sent together.
+-- States of messages. A row of ready or leased is a run of messages, from seq to last, that became ready or were claimed
+-- together: messages sent together mostly stay together.
 CREATE TABLE ready (
   queue_id INTEGER, rank INTEGER, at INTEGER, seq INTEGER, last INTEGER NOT NULL,
   PRIMARY KEY (queue_id, rank, at, seq)
@@ -131,118 +141,122 @@ CREATE TABLE dead (
   reason TEXT NOT NULL,
   attempts INTEGER NOT NULL,
   history TEXT,
-  ${CONTENT_TYPES.trim()}
+  ${MESSAGE_COLUMN_TYPES.trim()}
 );
 CREATE INDEX dead_queue ON dead (queue_id, seq);
 CREATE INDEX dead_id ON dead (queue_id, id);
 
--- Ids within their dedupe window. Scope: the id of a queue, or minus the id of a topic. Outlives the message, and is
--- kept as long as the message: it is how a message is found by its id.
+-- Known ids. Scope: the id of a queue, or the negative id of a topic. A row is kept for the dedupe window and as long as
+-- its message, which is found by it.
 CREATE TABLE dedupe (
   scope INTEGER, id TEXT, until INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (scope, id)
 ) WITHOUT ROWID;
--- When to forget them: a row for what came in together, its ids a JSON array. n: 4096 times the time, and a counter.
-CREATE TABLE dedupe_sweep (n INTEGER PRIMARY KEY, scope INTEGER NOT NULL, ids TEXT NOT NULL);
+-- When ids expire: one row for all that were recorded together, as a JSON array. n: 4096 times the time, plus a counter.
+CREATE TABLE dedupe_expiry (n INTEGER PRIMARY KEY, scope INTEGER NOT NULL, ids TEXT NOT NULL);
 
 CREATE TABLE topic (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   ns TEXT NOT NULL,
   name TEXT NOT NULL,
   events INTEGER NOT NULL,
-  trimmed INTEGER NOT NULL,        -- number of the last event that retention took
+  pruned INTEGER NOT NULL,         -- number of its last event that retention deleted
   UNIQUE (ns, name)
 );
-CREATE TABLE space (
+CREATE TABLE namespace_log (
   ns TEXT PRIMARY KEY,
   events INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
   first INTEGER NOT NULL,          -- no event of this namespace has a lower number
-  trimmed INTEGER NOT NULL,
-  last_at INTEGER NOT NULL         -- wall time of the last event; never falls
+  pruned INTEGER NOT NULL,
+  last_at INTEGER NOT NULL         -- wall time of the last event; it never falls
 ) WITHOUT ROWID;
-CREATE TABLE log (
+CREATE TABLE event (
   seq INTEGER PRIMARY KEY,
   topic_id INTEGER NOT NULL,
   at INTEGER NOT NULL,             -- wall time of the publish
   bytes INTEGER NOT NULL,
-  ${CONTENT_TYPES.trim()}
+  ${MESSAGE_COLUMN_TYPES.trim()}
 );
-CREATE INDEX log_topic ON log (topic_id, seq);
+CREATE INDEX event_topic ON event (topic_id, seq);
 
 CREATE TABLE binding (
   id INTEGER PRIMARY KEY,
   ns TEXT NOT NULL,
   queue_id INTEGER NOT NULL,
   pattern TEXT NOT NULL,
-  since INTEGER NOT NULL,          -- events after this number belong to it
-  next INTEGER,                    -- history still to be copied begins here; NULL: none
-  last INTEGER NOT NULL,           -- and ends here
+  since INTEGER NOT NULL,          -- events after this number belong to the binding
+  backfill_next INTEGER,           -- first event still to be copied; NULL: the backfill is complete
+  backfill_last INTEGER NOT NULL,  -- last event to be copied
   UNIQUE (queue_id, pattern)
 );
-CREATE INDEX binding_history ON binding (queue_id) WHERE next IS NOT NULL;
+CREATE INDEX binding_backfill ON binding (queue_id) WHERE backfill_next IS NOT NULL;
 
--- Ephemeral events on their way to other processes; swept after seconds.
+-- Ephemeral events for other processes; pruned after seconds.
 CREATE TABLE ephemeral (
   seq INTEGER PRIMARY KEY,
   ns TEXT NOT NULL,
   process TEXT NOT NULL,
   at INTEGER NOT NULL,
-  log_head INTEGER NOT NULL,
-  ${CONTENT_TYPES.trim()}
+  event_head INTEGER NOT NULL,
+  ${MESSAGE_COLUMN_TYPES.trim()}
 );
 
-CREATE TABLE entry (
+CREATE TABLE kv (
   ns TEXT NOT NULL,
   key TEXT NOT NULL,
   value,                           -- as body
   revision INTEGER NOT NULL,
   create_revision INTEGER NOT NULL,
   expires INTEGER,
-  change INTEGER NOT NULL,         -- place among all changes of all entries
-  gone TEXT,                       -- 'deleted' or 'expired': a tombstone for watchers
-  gone_at INTEGER,
+  change INTEGER NOT NULL,         -- order among the changes of all keys
+  tombstone TEXT,                  -- 'deleted' or 'expired'; NULL: present
+  tombstone_at INTEGER,
   UNIQUE (ns, key)
 );
-CREATE UNIQUE INDEX entry_change ON entry (change);
-CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
-CREATE INDEX entry_gone ON entry (gone_at) WHERE gone IS NOT NULL;
+CREATE UNIQUE INDEX kv_change ON kv (change);
+CREATE INDEX kv_expires ON kv (expires) WHERE expires IS NOT NULL;
+CREATE INDEX kv_tombstone ON kv (tombstone_at) WHERE tombstone IS NOT NULL;
 
--- Who waits for what: bells to ring. kind: 'queue' (name), 'topic' (pattern), 'entry' (prefix).
-CREATE TABLE listener (
+-- Which process waits for what. kind: 'queue' (name: a queue), 'topic' (a pattern), 'kv' (a prefix).
+CREATE TABLE waiter (
   kind TEXT, ns TEXT, name TEXT, process TEXT,
   PRIMARY KEY (kind, ns, name, process)
 ) WITHOUT ROWID;
-CREATE INDEX listener_process ON listener (process);
+CREATE INDEX waiter_process ON waiter (process);
 
--- For people with \`sqlite3 -readonly\`.
+-- Views for \`sqlite3 -readonly\`.
 CREATE VIEW pending_messages AS
-  SELECT queue.ns, queue.name AS queue, job.id,
+  SELECT queue.ns, queue.name AS queue, message.id,
     CASE WHEN ${IS_LEASED} THEN 'leased' WHEN delayed.seq IS NOT NULL THEN 'delayed'
          WHEN blocked.seq IS NOT NULL THEN 'blocked' ELSE 'ready' END AS state,
-    job.attempts, CASE WHEN ${IS_LEASED} THEN (
-      SELECT consumer FROM leased WHERE leased.seq <= job.seq ORDER BY leased.seq DESC LIMIT 1
-    ) END AS consumer, job.type, job.sender, job.recipient, job.topic, job.priority, job.ordering_key,
-    job.correlation_id, job.reply_to, job.content_type, job.headers,
-    datetime(job.sent_at / 1000, 'unixepoch') AS sent, job.body
-  FROM job JOIN queue ON queue.id = job.queue_id AND queue.ns IS NOT NULL
-  LEFT JOIN delayed ON delayed.queue_id = job.queue_id AND delayed.due = job.at AND delayed.seq = job.seq
-  LEFT JOIN blocked ON blocked.queue_id = job.queue_id AND blocked.seq = job.seq;
+    message.attempts, CASE WHEN ${IS_LEASED} THEN (
+      SELECT consumer FROM leased WHERE leased.seq <= message.seq ORDER BY leased.seq DESC LIMIT 1
+    ) END AS consumer, message.type, message.sender, message.recipient, message.topic, message.priority, message.ordering_key,
+    message.correlation_id, message.reply_to, message.content_type, message.headers,
+    datetime(message.sent_at / 1000, 'unixepoch') AS sent, message.body
+  FROM message JOIN queue ON queue.id = message.queue_id AND queue.ns IS NOT NULL
+  LEFT JOIN delayed ON delayed.queue_id = message.queue_id AND delayed.due = message.at AND delayed.seq = message.seq
+  LEFT JOIN blocked ON blocked.queue_id = message.queue_id AND blocked.seq = message.seq;
 CREATE VIEW dead_letters AS
   SELECT queue.ns, queue.name AS queue, dead.id, dead.reason, dead.attempts, dead.type, dead.sender, dead.recipient,
     datetime(dead.died_at_wall / 1000, 'unixepoch') AS died, dead.history, dead.headers, dead.body
   FROM dead JOIN queue ON queue.id = dead.queue_id AND queue.ns IS NOT NULL;
-CREATE VIEW entries AS
-  SELECT ns, key, value, revision, create_revision, expires FROM entry
-  WHERE gone IS NULL AND (expires IS NULL OR expires > unixepoch('subsec') * 1000);
--- An agent is the entry $agent/<name>; each of its instances that is online is $live/<name>/<instance>.
+CREATE VIEW events AS
+  SELECT topic.ns, topic.name AS topic, event.seq, event.id, event.type, event.sender,
+    datetime(event.at / 1000, 'unixepoch') AS published, event.headers, event.body
+  FROM event JOIN topic ON topic.id = event.topic_id;
+CREATE VIEW kv_entries AS
+  SELECT ns, key, value, revision, create_revision, expires FROM kv
+  WHERE tombstone IS NULL AND (expires IS NULL OR expires > unixepoch('subsec') * 1000);
+-- An agent is the key $agent/<name>; each of its instances that is online is $live/<name>/<instance>.
 CREATE VIEW agents AS
   SELECT ns, name AS agent, identity, (
-    SELECT count(*) FROM entries AS live
+    SELECT count(*) FROM kv_entries AS live
     WHERE live.ns = agent.ns AND live.key LIKE '$live/%' AND rtrim(live.key, replace(live.key, '/', '')) = '$live/' || name || '/'
   ) AS online
-  FROM (SELECT ns, substr(key, 8) AS name, value AS identity FROM entries WHERE key LIKE '$agent/%') AS agent;
+  FROM (SELECT ns, substr(key, 8) AS name, value AS identity FROM kv_entries WHERE key LIKE '$agent/%') AS agent;
 `;
 
-/** What brings a store of the version before each to it. */
-export const MIGRATIONS: readonly string[] = [VERSION_1];
+/** The steps that bring a store of each earlier format to the next one. An empty file has format 0. */
+export const MIGRATIONS: readonly string[] = [FORMAT_1];

@@ -1,11 +1,11 @@
-/** The file of a store before SQLite opens it: where it lies, whose it is, who may read it. */
+/** Prepares the file of a store before SQLite opens it: its folder, permissions and file system. */
 
 import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, type Stats, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BusbarError, quote } from '@busbar/api/transport';
 import { toStoreError } from '../errors.ts';
 
-/** Types of file systems, as statfs(2) has them, whose locks do not reach every process that can open the file. */
+/** Types of file systems, as in statfs(2), whose locks do not reach all processes that can open the file. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -21,27 +21,27 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0xbacbacbc, 'VMware shared folder'],
 ]);
 
-/** The absolute path of the file, made where it is not there (0600, in a folder of 0700) and checked where it is. */
+/** Returns the absolute path of the file. Creates it if needed (0600, in a folder of 0700), or checks it. */
 export function prepareFile(file: string, allowNetworkFileSystem: boolean): string {
   const path = resolve(file);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     if (!allowNetworkFileSystem) checkFileSystem(dirname(path));
-    if (!isThere(path)) create(path);
-    for (const beside of [`${path}-wal`, `${path}-shm`, `${path}-journal`]) isThere(beside);
+    if (!exists(path)) create(path);
+    for (const beside of [`${path}-wal`, `${path}-shm`, `${path}-journal`]) exists(beside);
     return path;
   } catch (error) {
     throw toStoreError(error);
   }
 }
 
-/** Whether there is a file at `path`. Throws for anything that is not a plain file of its own. */
-function isThere(path: string): boolean {
+/** Whether `path` exists. Throws for anything but a regular file. */
+function exists(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return false;
   if (stats.isFile()) return true;
   throw new BusbarError('INVALID_ARGUMENT', `${quote(path)} is ${kindOf(stats)}, not a file`, {
-    hint: 'Name the file itself: what a link leads to can change under the processes that share the store.',
+    hint: 'Name the file itself: the target of a link can change while processes share the store.',
   });
 }
 
@@ -50,7 +50,7 @@ function kindOf(stats: Stats): string {
   return stats.isDirectory() ? 'a folder' : 'a special file';
 }
 
-/** Never opens a file that is there: closing it would drop the locks that SQLite holds on it in this process. */
+/** Never opens an existing file: closing it would drop the locks that SQLite holds on it in this process. */
 function create(path: string): void {
   try {
     closeSync(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600));
@@ -60,21 +60,21 @@ function create(path: string): void {
   syncFolder(dirname(path));
 }
 
-/** SQLite syncs the file, not that it is there. Some systems cannot sync a folder, and need not. */
+/** SQLite syncs the content of the file, not its entry in the folder. Some systems cannot sync a folder and need not. */
 function syncFolder(folder: string): void {
   try {
     const fd = openSync(folder, constants.O_RDONLY);
     fsyncSync(fd);
     closeSync(fd);
   } catch {
-    // Windows.
+    // Windows cannot sync a folder.
   }
 }
 
 function checkFileSystem(folder: string): void {
   const name = NETWORK_FILE_SYSTEMS.get(statfsSync(folder).type);
   if (name === undefined) return;
-  throw new BusbarError('UNSUPPORTED', `the store would lie on a file system of type ${name}`, {
-    hint: 'Put it on a local disk: SQLite needs locks and shared memory that a network does not keep. If you know that all its processes are on one machine, set allowNetworkFileSystem.',
+  throw new BusbarError('UNSUPPORTED', `the store is on a network file system (${name})`, {
+    hint: 'Put it on a local disk: SQLite needs locks and shared memory, which a network does not provide. If all processes run on one machine, set allowNetworkFileSystem.',
   });
 }

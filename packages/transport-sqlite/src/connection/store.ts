@@ -1,4 +1,4 @@
-/** The one connection of a transport, its prepared statements and what is constant about its store. */
+/** The open store: the connection, its prepared statements, and constants such as the store id. */
 
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
@@ -6,7 +6,7 @@ import type { Settings } from '../options.ts';
 import type { Clock } from './clock.ts';
 import type { OpenedDatabase } from './database.ts';
 
-/** A prepared statement; one that returns rows gives them as arrays, without names. */
+/** A prepared statement. It returns rows as arrays. */
 export type Statement<Row = unknown[]> = Database.Statement<unknown[], Row>;
 
 export class Store {
@@ -36,7 +36,7 @@ export class Store {
     return this.settings.ns;
   }
 
-  /** The statement of this text, prepared once. */
+  /** The statement with this text, prepared once. */
   sql<Row = unknown[]>(text: string): Statement<Row> {
     let statement = this.#statements.get(text);
     if (statement === undefined) {
@@ -47,13 +47,13 @@ export class Store {
     return statement as unknown as Statement<Row>;
   }
 
-  /** The first column of the first row that `text` gives. */
+  /** The first column of the first row of a query. */
   value(text: string, ...parameters: unknown[]): unknown {
     return this.sql(text).get(...parameters)?.[0];
   }
 }
 
-/** What tells a file from every other. Looked at from outside: opening and closing it would drop SQLite's locks. */
+/** Identifies the file at `path` by stat: opening and closing it would drop SQLite's locks. */
 function identify(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;

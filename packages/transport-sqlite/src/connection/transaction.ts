@@ -1,43 +1,45 @@
-/** One transaction: the rows that it has loaded, what it changed, and what of that others wait for. */
+/** One transaction: the queues and counters it has loaded, and the changes that others wait for. */
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { findQueue, findQueueById, insertQueue, type QueueRow } from '../queues/queue-row.ts';
 import type { Store } from './store.ts';
 
-/** Counters that never go back. */
-export interface Counter {
-  jobHead: number;
-  logHead: number;
+/** Counters of the file. They only rise. */
+export interface Counters {
+  messageHead: number;
+  eventHead: number;
   revision: number;
-  tombstones: number;
+  prunedChange: number;
   ephemeral: number;
   bindings: number;
-  listeners: number;
+  waiters: number;
 }
+
+type CounterRow = [number, number, number, number, number, number, number];
 
 export class Transaction {
   readonly store: Store;
-  /** Store time, one for the whole transaction; read after the lock was taken, so it rises with the order of commits. */
+  /** Store time of the whole transaction. It is read under the lock, so it rises in the order of commits. */
   readonly now: number;
-  /** Rows written so far: what bounds the transaction. */
-  work = 0;
-  /** Queues that have something ready, or due earlier, where there was nothing. */
-  readonly queuesWoken: Set<QueueRow> = new Set();
-  /** Topics that have new events. */
-  readonly topics: Set<string> = new Set();
-  /** Keys of entries that changed. */
-  readonly keys: Set<string> = new Set();
-  /** Entries of other namespaces changed, by sweeping. */
-  readonly foreignKeys: [ns: string, key: string][] = [];
-  /** Bells of other processes to ring. */
-  readonly rings: Set<string> = new Set();
+  /** Rows written so far. They bound the transaction. */
+  rowCount = 0;
+  /** Queues that were empty and now have a ready message, or have an earlier due time. */
+  readonly readyQueues: Set<QueueRow> = new Set();
+  /** Topics with new events. */
+  readonly publishedTopics: Set<string> = new Set();
+  /** Keys with a changed value. */
+  readonly changedKeys: Set<string> = new Set();
+  /** Keys of other namespaces that maintenance changed. */
+  readonly changedForeignKeys: [ns: string, key: string][] = [];
+  /** Other processes to wake after the commit. */
+  readonly processesToWake: Set<string> = new Set();
   readonly #writes: boolean;
   readonly #memory = new Map<string, unknown>();
   readonly #afterCommit: (() => void)[] = [];
   readonly #queues = new Map<string, QueueRow | undefined>();
   readonly #queuesById = new Map<number, QueueRow | undefined>();
-  #counter: Counter | undefined;
-  #counterBefore = '';
+  #counters: Counters | undefined;
+  #loadedCounters = '';
 
   constructor(store: Store, writes = false) {
     this.store = store;
@@ -47,10 +49,10 @@ export class Transaction {
 
   queue(name: string): QueueRow | undefined {
     if (this.#queues.has(name)) return this.#queues.get(name);
-    return this.#remember(name, findQueue(this.store, name));
+    return this.#keep(name, findQueue(this.store, name));
   }
 
-  /** The queue of this id, of whatever namespace: sweeping is done for all. */
+  /** The queue with this id, of any namespace: maintenance works on all of them. */
   queueById(id: number): QueueRow | undefined {
     if (this.#queuesById.has(id)) return this.#queuesById.get(id);
     const row = findQueueById(this.store, id);
@@ -59,34 +61,34 @@ export class Transaction {
     return row;
   }
 
-  /** The queue of this name, made with these settings where it is not there. */
+  /** The queue with this name, created with these settings if needed. */
   ensureQueue(name: string, settings: Required<QueueSettings> = QUEUE_DEFAULTS): QueueRow {
     const found = this.queue(name);
     if (found !== undefined) return found;
     insertQueue(this.store, name, settings, this.now);
-    return this.#remember(name, findQueue(this.store, name)) as QueueRow;
+    return this.#keep(name, findQueue(this.store, name)) as QueueRow;
   }
 
-  /** A queue is gone: nothing of it is written back. */
+  /** Forgets a deleted queue, so that `flush` does not write it back. */
   forgetQueue(row: QueueRow): void {
     if (row.ns === this.store.ns) this.#queues.set(row.name, undefined);
     this.#queuesById.set(row.id, undefined);
     row.isChanged = false;
   }
 
-  counter(): Counter {
-    this.#counter ??= this.#loadCounter();
-    return this.#counter;
+  counters(): Counters {
+    this.#counters ??= this.#loadCounters();
+    return this.#counters;
   }
 
-  /** What `read` gives. Where nothing is written it is asked once: what many subscribers read alike is read once. */
+  /** The result of `read`. A transaction that only reads calls it once per key: many subscribers share one read. */
   once<T>(key: string, read: () => T): T {
     if (this.#writes) return read();
     if (!this.#memory.has(key)) this.#memory.set(key, read());
     return this.#memory.get(key) as T;
   }
 
-  /** Has `work` done once all of this is stored, before anybody is told. */
+  /** Runs `work` after the commit and before any caller gets its result. */
   afterCommit(work: () => void): void {
     this.#afterCommit.push(work);
   }
@@ -95,37 +97,41 @@ export class Transaction {
     for (const work of this.#afterCommit) work();
   }
 
-  /** Writes back what changed: the last thing before the commit. */
+  /** Writes changed queues and counters back. The last step before the commit. */
   flush(): void {
     for (const row of this.#queuesById.values()) {
       if (row === undefined || !row.isChanged) continue;
       row.save(this.store);
-      if ((row.readyBefore === 0 && row.ready > 0) || row.hasEarlierDue) this.queuesWoken.add(row);
+      if ((row.readyBefore === 0 && row.ready > 0) || row.isDueEarlier) this.readyQueues.add(row);
     }
-    if (this.#counter === undefined || stamp(this.#counter) === this.#counterBefore) return;
-    const { jobHead, logHead, revision, tombstones, ephemeral, bindings, listeners } = this.#counter;
+    if (this.#counters === undefined || fingerprint(this.#counters) === this.#loadedCounters) return;
+    const { messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters } = this.#counters;
     this.store
-      .sql('UPDATE counter SET job_head=?, log_head=?, revision=?, tombstones=?, ephemeral=?, bindings=?, listeners=?')
-      .run(jobHead, logHead, revision, tombstones, ephemeral, bindings, listeners);
+      .sql(
+        'UPDATE counter SET message_head=?, event_head=?, revision=?, pruned_change=?, ephemeral=?, bindings=?, waiters=?',
+      )
+      .run(messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters);
   }
 
-  #remember(name: string, row: QueueRow | undefined): QueueRow | undefined {
+  #keep(name: string, row: QueueRow | undefined): QueueRow | undefined {
     this.#queues.set(name, row);
     if (row !== undefined) this.#queuesById.set(row.id, row);
     return row;
   }
 
-  #loadCounter(): Counter {
+  #loadCounters(): Counters {
     const row = this.store
-      .sql<number[]>('SELECT job_head, log_head, revision, tombstones, ephemeral, bindings, listeners FROM counter')
-      .get() as [number, number, number, number, number, number, number];
-    const [jobHead, logHead, revision, tombstones, ephemeral, bindings, listeners] = row;
-    const counter = { jobHead, logHead, revision, tombstones, ephemeral, bindings, listeners };
-    this.#counterBefore = stamp(counter);
-    return counter;
+      .sql<CounterRow>(
+        'SELECT message_head, event_head, revision, pruned_change, ephemeral, bindings, waiters FROM counter',
+      )
+      .get() as CounterRow;
+    const [messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters] = row;
+    const counters = { messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters };
+    this.#loadedCounters = fingerprint(counters);
+    return counters;
   }
 }
 
-function stamp(counter: Counter): string {
-  return Object.values(counter).join();
+function fingerprint(counters: Counters): string {
+  return Object.values(counters).join();
 }

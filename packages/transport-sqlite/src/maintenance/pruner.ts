@@ -1,43 +1,107 @@
-/** Dead letters and queues whose time is over. */
+/** Prunes what is past its time: expired messages, dead letters, idle queues, and the rows of deleted queues. */
 
 import { deleteQueue } from '../admin/operate.ts';
+import { IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
+import { expire } from '../queues/attempts.ts';
+import { deleteScope } from '../queues/dedupe.ts';
+import { removeFromState } from '../queues/message-state.ts';
 
-/** Rows of one step. */
-const STEP = 500;
-const QUEUES = 100;
+/** Messages and other rows of one step. */
+const MESSAGE_STEP = 200;
+const ROW_STEP = 500;
+const QUEUE_STEP = 100;
 
-/** Removes a step of the dead letters that were kept long enough. True when there is more. */
-export function sweepDead(transaction: Transaction): boolean {
+/** Removes expired messages that are not leased. Returns true when there are more. */
+export function pruneExpiredMessages(transaction: Transaction): boolean {
   const { store, now } = transaction;
-  const over = store
-    .sql<[number, number]>(
-      `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
-       WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${STEP}`,
+  const expired = store
+    .sql<[number, number, number, number]>(
+      `SELECT message.seq, message.queue_id, at, priority FROM message
+       WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
+       ORDER BY expires LIMIT ${MESSAGE_STEP}`,
     )
     .all(now);
-  for (const [seq, queueId] of over) {
+  for (const [seq, queueId, at, priority] of expired) {
+    const queue = transaction.queueById(queueId);
+    if (queue === undefined || !removeFromState(transaction, queue, { seq, at, priority })) continue;
+    expire(transaction, queue, seq);
+  }
+  transaction.rowCount += expired.length;
+  return expired.length === MESSAGE_STEP;
+}
+
+/** Deletes dead letters older than `deadTtlMs` of their queue. Returns true when there are more. */
+export function pruneDeadLetters(transaction: Transaction): boolean {
+  const { store, now } = transaction;
+  const expired = store
+    .sql<[number, number]>(
+      `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
+       WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${ROW_STEP}`,
+    )
+    .all(now);
+  for (const [seq, queueId] of expired) {
     const queue = transaction.queueById(queueId);
     if (queue === undefined) continue;
     store.sql('DELETE FROM dead WHERE seq=?').run(seq);
     queue.dead -= 1;
     queue.isChanged = true;
   }
-  transaction.work += over.length;
-  return over.length === STEP;
+  transaction.rowCount += expired.length;
+  return expired.length === ROW_STEP;
 }
 
-/** Deletes queues that nobody has used for as long as they are to be kept. True when there are more. */
-export function sweepIdleQueues(transaction: Transaction): boolean {
+/** Deletes queues that were idle for their `expireIdleMs`. Returns true when there are more. */
+export function pruneIdleQueues(transaction: Transaction): boolean {
   const { store, now } = transaction;
   const idle = store
     .sql<[number]>(
-      `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? LIMIT ${QUEUES}`,
+      `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? LIMIT ${QUEUE_STEP}`,
     )
     .all(now);
   for (const [id] of idle) {
     const queue = transaction.queueById(id);
     if (queue !== undefined) deleteQueue(transaction, queue);
   }
-  return idle.length === QUEUES;
+  return idle.length === QUEUE_STEP;
+}
+
+/** Removes a step of the rows of deleted queues. Returns true when there are more. */
+export function pruneDeletedQueues(transaction: Transaction): boolean {
+  const { store } = transaction;
+  const deleted = store.sql<[number]>(`SELECT id FROM queue WHERE ns IS NULL LIMIT ${QUEUE_STEP}`).all();
+  let removed = 0;
+  for (const [id] of deleted) {
+    const count = pruneRowsOf(transaction, id);
+    removed += count + 1;
+    if (count === 0) store.sql('DELETE FROM queue WHERE id=?').run(id);
+    if (removed >= ROW_STEP) break;
+  }
+  transaction.rowCount += removed;
+  return deleted.length > 0;
+}
+
+function pruneRowsOf(transaction: Transaction, queueId: number): number {
+  const runs = deleteRun(transaction, queueId, 'ready') + deleteRun(transaction, queueId, 'leased');
+  const singles = deleteSingles(transaction, queueId, 'delayed') + deleteSingles(transaction, queueId, 'blocked');
+  const dead = transaction.store
+    .sql(`DELETE FROM dead WHERE seq IN (SELECT seq FROM dead WHERE queue_id=? LIMIT ${ROW_STEP})`)
+    .run(queueId).changes;
+  return runs + singles + dead + deleteScope(transaction, queueId);
+}
+
+/** A run holds at most the messages of one step of a send, or of one claim. */
+function deleteRun({ store }: Transaction, queueId: number, table: 'ready' | 'leased'): number {
+  const run = store.sql<[number, number]>(`SELECT seq, last FROM ${table} WHERE queue_id=? LIMIT 1`).get(queueId);
+  if (run === undefined) return 0;
+  store.sql(`DELETE FROM ${table} WHERE queue_id=? AND seq=?`).run(queueId, run[0]);
+  return store.sql('DELETE FROM message WHERE seq BETWEEN ? AND ?').run(...run).changes;
+}
+
+function deleteSingles({ store }: Transaction, queueId: number, table: 'delayed' | 'blocked'): number {
+  const seqs = store.sql<[number]>(`SELECT seq FROM ${table} WHERE queue_id=? LIMIT ${ROW_STEP}`).all(queueId);
+  for (const [seq] of seqs) store.sql('DELETE FROM message WHERE seq=?').run(seq);
+  const list = JSON.stringify(seqs.map(([seq]) => seq));
+  store.sql(`DELETE FROM ${table} WHERE queue_id=? AND seq IN (SELECT value FROM json_each(?))`).run(queueId, list);
+  return seqs.length;
 }

@@ -1,69 +1,72 @@
-/** Retention: takes the oldest events of a namespace in bounded steps, and remembers up to where. */
+/** Retention: deletes the oldest events of a namespace in bounded steps, and stores the number of the last one. */
 
+import type { Retention } from '@busbar/api/driver';
 import type { Transaction } from '../connection/transaction.ts';
-import type { RetentionOptions } from '../options.ts';
-import { loadSpace, type Space, saveSpace } from '../topics/event-log.ts';
+import { loadNamespaceLog, type NamespaceLog, saveNamespaceLog } from '../topics/event-log.ts';
 
-/** Events that one step looks at. */
+/** Events of one step. */
 const STEP = 500;
 
 /** seq, topic id, at, bytes. */
-type Old = readonly [number, number, number, number];
+type EventRow = readonly [number, number, number, number];
 
-/** Takes a step of what is over the bounds. True when there is more to take. */
-export function trimLog(transaction: Transaction, bounds: Required<RetentionOptions>): boolean {
+/** Deletes a step of the events beyond the bounds. Returns true when there are more. */
+export function pruneEvents(transaction: Transaction, bounds: Retention): boolean {
   const { store } = transaction;
-  const space = loadSpace(store);
-  const own = ownTopics(transaction);
-  const floor = historyFloor(transaction);
-  const taken = new Map<number, { count: number; last: number }>();
+  const log = loadNamespaceLog(store);
+  const own = findOwnTopics(transaction);
+  const floor = backfillFloor(transaction);
+  const deleted = new Map<number, { count: number; last: number }>();
   const rows = store
-    .sql<Old>(`SELECT seq, topic_id, at, bytes FROM log WHERE seq >= ? ORDER BY seq LIMIT ${STEP}`)
-    .all(space.first);
+    .sql<EventRow>(`SELECT seq, topic_id, at, bytes FROM event WHERE seq >= ? ORDER BY seq LIMIT ${STEP}`)
+    .all(log.first);
   let isMore = rows.length === STEP;
   for (const [seq, topicId, at, bytes] of rows) {
     if (own.has(topicId)) {
-      isMore &&= seq < floor && isOver(space, at, bounds);
-      if (seq >= floor || !isOver(space, at, bounds)) break;
-      take(transaction, space, seq, bytes);
-      taken.set(topicId, { count: (taken.get(topicId)?.count ?? 0) + 1, last: seq });
+      isMore &&= seq < floor && isOver(log, at, bounds);
+      if (seq >= floor || !isOver(log, at, bounds)) break;
+      deleteEvent(transaction, log, seq, bytes);
+      deleted.set(topicId, { count: (deleted.get(topicId)?.count ?? 0) + 1, last: seq });
     }
-    space.first = seq + 1;
+    log.first = seq + 1;
   }
-  const note = store.sql('UPDATE topic SET events = events - ?, trimmed = ? WHERE id=?');
-  for (const [topicId, { count, last }] of taken) note.run(count, last, topicId);
-  saveSpace(store, space);
-  transaction.work += rows.length;
+  const update = store.sql('UPDATE topic SET events = events - ?, pruned = ? WHERE id=?');
+  for (const [topicId, { count, last }] of deleted) update.run(count, last, topicId);
+  saveNamespaceLog(store, log);
+  transaction.rowCount += rows.length;
   return isMore;
 }
 
-function isOver(space: Space, at: number, { maxEvents, maxBytes, maxAgeMs }: Required<RetentionOptions>): boolean {
-  return space.events > maxEvents || space.bytes > maxBytes || at < Date.now() - maxAgeMs;
+function isOver(log: NamespaceLog, at: number, { maxEvents, maxBytes, maxAgeMs }: Retention): boolean {
+  return log.events > maxEvents || log.bytes > maxBytes || at < Date.now() - maxAgeMs;
 }
 
-function take({ store }: Transaction, space: Space, seq: number, bytes: number): void {
-  store.sql('DELETE FROM log WHERE seq=?').run(seq);
-  space.events -= 1;
-  space.bytes -= bytes;
-  space.trimmed = seq;
+function deleteEvent({ store }: Transaction, log: NamespaceLog, seq: number, bytes: number): void {
+  store.sql('DELETE FROM event WHERE seq=?').run(seq);
+  log.events -= 1;
+  log.bytes -= bytes;
+  log.pruned = seq;
 }
 
-function ownTopics({ store }: Transaction): Set<number> {
+function findOwnTopics({ store }: Transaction): Set<number> {
   const rows = store.sql<[number]>('SELECT id FROM topic WHERE ns=? AND events > 0').all(store.ns);
   return new Set(rows.map(([id]) => id));
 }
 
-/** Whether retention has something to take: a look without a write. */
-export function isOverBounds(transaction: Transaction, bounds: Required<RetentionOptions>): boolean {
-  const space = loadSpace(transaction.store);
-  if (space.events > bounds.maxEvents || space.bytes > bounds.maxBytes) return true;
-  if (space.events === 0) return false;
-  const oldest = transaction.store.value('SELECT at FROM log WHERE seq >= ? ORDER BY seq LIMIT 1', space.first);
+/** Whether there are events beyond the bounds. Reads only. */
+export function isOverRetention(transaction: Transaction, bounds: Retention): boolean {
+  const log = loadNamespaceLog(transaction.store);
+  if (log.events > bounds.maxEvents || log.bytes > bounds.maxBytes) return true;
+  if (log.events === 0) return false;
+  const oldest = transaction.store.value('SELECT at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1', log.first);
   return typeof oldest === 'number' && oldest < Date.now() - bounds.maxAgeMs;
 }
 
-/** History that a binding has still to copy stays until it has. */
-function historyFloor({ store }: Transaction): number {
-  const next = store.value('SELECT min(next) FROM binding WHERE next IS NOT NULL AND ns=?', store.ns) as number | null;
+/** The first event that a backfill still needs. */
+function backfillFloor({ store }: Transaction): number {
+  const next = store.value(
+    'SELECT min(backfill_next) FROM binding WHERE backfill_next IS NOT NULL AND ns=?',
+    store.ns,
+  ) as number | null;
   return next ?? Number.POSITIVE_INFINITY;
 }

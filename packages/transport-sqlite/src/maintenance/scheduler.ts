@@ -1,44 +1,69 @@
-/** Doing what has to be done though nobody calls, and looking for rings that were missed. */
+/** Schedules work that is due without a call: delays, lease ends, expiry, backfill, missed wake-ups and maintenance. */
 
+import type { Batcher } from '../connection/batcher.ts';
+import { IS_LEASED } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
-import type { Sleepers } from '../wakeup/commit-notifier.ts';
-import { Housekeeping } from './compactor.ts';
-import { bringForward, isSomethingDue, nextForEntries, nextForQueues } from './due-work.ts';
+import type { Transaction } from '../connection/transaction.ts';
+import { expireEntries } from '../kv/kv.ts';
+import type { KvWatches } from '../kv/watch.ts';
+import type { PendingReceives } from '../queues/pending-receives.ts';
+import { backfillAny } from '../topics/backfill.ts';
+import type { EventCursors } from '../topics/cursors.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import type { WakeupFile } from '../wakeup/wakeup-file.ts';
+import type { Maintenance } from './maintenance.ts';
+import { promoteAllDue } from './promoter.ts';
+import { pruneExpiredMessages } from './pruner.ts';
+import { rescueExpiredLeases } from './rescuer.ts';
 
 /** A look at the store takes 20 µs, so once a second is 0.002 % of a CPU. */
 const LOOK_MS = 1000;
-/** Where no bell is heard: looks while something went on within the last second, and otherwise. */
-const DEAF_BUSY_MS = 2;
-const DEAF_IDLE_MS = 25;
+/** Without a watched wake-up file the process polls: fast for a second after each change, otherwise slowly. */
+const POLL_BUSY_MS = 2;
+const POLL_IDLE_MS = 25;
 const BUSY_FOR_MS = 1000;
-/** A process that neither waits nor watches still helps to keep the store small. */
+/** A process that waits for nothing still takes part in maintenance. */
 const IDLE_LOOK_MS = 5000;
-/** As long as so few queues are waited for, each is looked at; beyond, all that hold something are listed. */
+/** Up to this many queues each is checked after a wake-up; beyond, one query lists those with messages. */
 const FEW_QUEUES = 100;
 
-export class Sweeper {
+/** Everything that waits in this process, and what is needed to wake it. */
+export interface SchedulerTargets {
+  readonly batcher: Batcher;
+  readonly commits: CommitNotifier;
+  readonly wakeupFile: WakeupFile;
+  readonly waiting: PendingReceives;
+  readonly cursors: EventCursors;
+  readonly watches: KvWatches;
+  readonly maintenance: Maintenance;
+}
+
+export class Scheduler {
   readonly #store: Store;
-  readonly #sleepers: Sleepers;
-  readonly #housekeeping: Housekeeping;
+  readonly #targets: SchedulerTargets;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #dataVersion = -1;
   #changedAt = 0;
-  #isBusy = false;
+  #isRunning = false;
   #isClosed = false;
 
-  constructor(store: Store, sleepers: Sleepers) {
+  constructor(store: Store, targets: SchedulerTargets) {
     this.#store = store;
-    this.#sleepers = sleepers;
-    this.#housekeeping = new Housekeeping(store, sleepers);
+    this.#targets = targets;
+    const { commits, wakeupFile, waiting, cursors, watches } = targets;
+    commits.committed.subscribe(({ readyQueues }) => {
+      if (readyQueues.size > 0) this.#reschedule();
+    });
+    wakeupFile.wakeups.subscribe(() => this.#wakeAll());
+    const onWaitersChange = (): void => {
+      wakeupFile.listen();
+      this.#reschedule();
+    };
+    waiting.sizeChanged.subscribe(onWaitersChange);
+    cursors.sizeChanged.subscribe(onWaitersChange);
+    watches.sizeChanged.subscribe(onWaitersChange);
     this.#arm(IDLE_LOOK_MS);
-  }
-
-  /** Who waits, or for what, has changed: so may have when to look next. */
-  reschedule(): void {
-    if (this.#isClosed) return;
-    this.#sleepers.bell.keepAlive(this.#isWanted());
-    this.#arm(this.#pause());
   }
 
   close(): void {
@@ -46,17 +71,23 @@ export class Sweeper {
     clearTimeout(this.#timer);
   }
 
-  /** The bell was rung. */
-  rung(): void {
+  #reschedule(): void {
     if (this.#isClosed) return;
-    this.#lookAtQueues();
-    this.#sleepers.cursors.look();
-    this.#sleepers.watches.look();
-    this.reschedule();
+    this.#targets.wakeupFile.keepAlive(this.#hasWaiters());
+    this.#arm(this.#pause());
   }
 
-  #isWanted(): boolean {
-    const { waiting, cursors, watches } = this.#sleepers;
+  /** Another process has written: wakes everything that waits in this one. */
+  #wakeAll(): void {
+    if (this.#isClosed) return;
+    this.#wakeQueues();
+    this.#targets.cursors.wakeAll();
+    this.#targets.watches.wakeAll();
+    this.#reschedule();
+  }
+
+  #hasWaiters(): boolean {
+    const { waiting, cursors, watches } = this.#targets;
     return waiting.size + cursors.size + watches.size > 0;
   }
 
@@ -66,51 +97,52 @@ export class Sweeper {
     if (!isSoonEnough) {
       clearTimeout(this.#timer);
       this.#timerAt = at;
-      this.#timer = setTimeout(() => void this.#tick(), ms);
+      this.#timer = setTimeout(() => void this.#onTimer(), ms);
     }
-    if (this.#isWanted()) this.#timer?.ref();
+    if (this.#hasWaiters()) this.#timer?.ref();
     else this.#timer?.unref();
   }
 
-  /** How long nothing has to be looked at. */
+  /** Time until the next look. */
   #pause(): number {
-    const { waiting, watches } = this.#sleepers;
-    if (!this.#isWanted()) return IDLE_LOOK_MS;
-    const forQueues = waiting.size > 0 ? nextForQueues(this.#store) : Number.POSITIVE_INFINITY;
-    const forEntries = watches.size > 0 ? nextForEntries(this.#store) : Number.POSITIVE_INFINITY;
-    const untilDue = Math.max(0, Math.min(forQueues, forEntries) - this.#store.clock.now());
-    return Math.min(LOOK_MS, this.#deafPause(), waiting.lookMs, untilDue);
+    const { waiting, watches, wakeupFile } = this.#targets;
+    if (!this.#hasWaiters()) return IDLE_LOOK_MS;
+    const queueDueAt = waiting.size > 0 ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const kvDueAt = watches.size > 0 ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const untilDue = Math.max(0, Math.min(queueDueAt, kvDueAt) - this.#store.clock.now());
+    return Math.min(wakeupFile.isWatched ? LOOK_MS : this.#pollPause(), waiting.lookMs, untilDue);
   }
 
-  #deafPause(): number {
-    if (this.#sleepers.bell.isHeard) return LOOK_MS;
-    return performance.now() - this.#changedAt < BUSY_FOR_MS ? DEAF_BUSY_MS : DEAF_IDLE_MS;
+  #pollPause(): number {
+    return performance.now() - this.#changedAt < BUSY_FOR_MS ? POLL_BUSY_MS : POLL_IDLE_MS;
   }
 
-  async #tick(): Promise<void> {
+  async #onTimer(): Promise<void> {
     this.#timer = undefined;
-    if (this.#isClosed || this.#isBusy) return;
-    this.#isBusy = true;
+    if (this.#isClosed || this.#isRunning) return;
+    this.#isRunning = true;
     try {
-      await this.#work();
+      await this.#run();
     } catch (error) {
       if (!this.#isClosed && error instanceof Error) this.#store.settings.onError(error);
     }
-    this.#isBusy = false;
-    if (!this.#isClosed) this.#arm(Math.max(1, this.#nextPause()));
+    this.#isRunning = false;
+    if (!this.#isClosed) this.#arm(Math.max(1, this.#pauseAfterRun()));
   }
 
-  async #work(): Promise<void> {
-    if (this.#hasChanged()) this.rung();
-    this.#sleepers.waiting.useQueues();
-    while (!this.#isClosed && isSomethingDue(this.#store)) {
-      if (!(await this.#sleepers.batcher.write(bringForward))) break;
+  async #run(): Promise<void> {
+    const { batcher, watches, maintenance } = this.#targets;
+    if (this.#hasChanged()) this.#wakeAll();
+    this.#targets.waiting.useQueues();
+    while (!this.#isClosed && isAnythingDue(this.#store)) {
+      if (!(await batcher.write(runDueStep))) break;
     }
-    if (!this.#isClosed) await this.#housekeeping.run();
+    if (this.#isClosed || !(await maintenance.run())) return;
+    // A watch without changes reads on, so that it does not fall behind the pruned tombstones.
+    watches.wakeAll();
   }
 
-  /** After a failure, too, it goes on. */
-  #nextPause(): number {
+  #pauseAfterRun(): number {
     try {
       return this.#pause();
     } catch {
@@ -127,14 +159,53 @@ export class Sweeper {
     return true;
   }
 
-  /** Has those look whose queue holds something. */
-  #lookAtQueues(): void {
-    const { waiting } = this.#sleepers;
-    if (waiting.queues.size <= FEW_QUEUES) {
-      for (const queue of [...waiting.queues.keys()]) waiting.look(queue);
+  #wakeQueues(): void {
+    const { waiting } = this.#targets;
+    const waited = [...waiting.queues.keys()];
+    if (waited.length <= FEW_QUEUES) {
+      for (const queue of waited) waiting.wake(queue);
       return;
     }
     const ready = this.#store.sql<[string]>('SELECT name FROM queue WHERE ns=? AND ready > 0').all(this.#store.ns);
-    for (const [queue] of ready) waiting.look(queue);
+    for (const [queue] of ready) waiting.wake(queue);
   }
+}
+
+/** Whether anything is due. Reads only, without the write lock. */
+function isAnythingDue(store: Store): boolean {
+  const found = store
+    .sql(
+      `SELECT 1 WHERE EXISTS (SELECT 1 FROM delayed WHERE due<=@now) OR EXISTS (SELECT 1 FROM leased WHERE until<=@now)
+        OR EXISTS (SELECT 1 FROM message WHERE expires IS NOT NULL AND expires<=@now AND NOT ${IS_LEASED})
+        OR EXISTS (SELECT 1 FROM kv WHERE expires IS NOT NULL AND expires<=@now)
+        OR EXISTS (SELECT 1 FROM queue WHERE backfills > 0)`,
+    )
+    .get({ now: store.clock.now() });
+  return found !== undefined;
+}
+
+/** Does a step of everything that is due, in all namespaces. Returns true when there is more. */
+function runDueStep(transaction: Transaction): boolean {
+  const isMore = [
+    promoteAllDue(transaction),
+    rescueExpiredLeases(transaction),
+    pruneExpiredMessages(transaction),
+    expireEntries(transaction),
+    backfillAny(transaction),
+  ];
+  return isMore.includes(true);
+}
+
+/** When the next delay or lease ends. */
+function nextQueueDueAt(store: Store): number {
+  return Math.min(minimum(store, 'SELECT min(due) FROM delayed'), minimum(store, 'SELECT min(until) FROM leased'));
+}
+
+/** When the next kv entry expires. */
+function nextKvDueAt(store: Store): number {
+  return minimum(store, 'SELECT min(expires) FROM kv WHERE expires IS NOT NULL');
+}
+
+function minimum(store: Store, query: string): number {
+  return (store.value(query) as number | null) ?? Number.POSITIVE_INFINITY;
 }

@@ -1,33 +1,35 @@
-/** What happens to a message whose attempt has ended without success: its history, its death, its expiry. */
+/** Ends attempts: counts them, and requeues, buries or expires the message. */
 
 import type { AttemptRecord } from '@busbar/api/transport';
-import { CONTENT } from '../connection/schema.ts';
+import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { removeJob } from './messages.ts';
+import { deleteMessage, insertIntoState } from './message-state.ts';
 import type { QueueRow } from './queue-row.ts';
 
-/** How many ended attempts are remembered. */
-const HISTORY = 20;
+/** Ended attempts that a message keeps. */
+const MAX_HISTORY = 20;
 
-/** What decides the fate of a message. */
-export interface JobState {
+/** The columns of a message that decide what follows an attempt. */
+export interface AttemptState {
   readonly seq: number;
   readonly at: number;
   readonly priority: number;
   readonly orderingKey: string | null;
-  /** Ended and counted. */
+  /** Attempts that have ended. */
   readonly attempts: number;
   readonly maxAttempts: number | null;
   readonly expires: number | null;
   readonly history: string | null;
 }
 
-type Raw = readonly [number, number, number, string | null, number, number | null, number | null, string | null];
+type AttemptRow = readonly [number, number, number, string | null, number, number | null, number | null, string | null];
 
-/** The state of a message, undefined when it is not there. */
-export function loadState(transaction: Transaction, seq: number): JobState | undefined {
+/** The state of a message, or undefined if it does not exist. */
+export function loadAttemptState(transaction: Transaction, seq: number): AttemptState | undefined {
   const row = transaction.store
-    .sql<Raw>('SELECT seq, at, priority, ordering_key, attempts, max_attempts, expires, history FROM job WHERE seq=?')
+    .sql<AttemptRow>(
+      'SELECT seq, at, priority, ordering_key, attempts, max_attempts, expires, history FROM message WHERE seq=?',
+    )
     .get(seq);
   if (row === undefined) return undefined;
   const [, at, priority, orderingKey, attempts, maxAttempts, expires, history] = row;
@@ -35,31 +37,31 @@ export function loadState(transaction: Transaction, seq: number): JobState | und
 }
 
 /** How often a message may be delivered. */
-export function maxAttemptsOf(queue: QueueRow, job: { readonly maxAttempts: number | null }): number {
-  return job.maxAttempts ?? queue.settings.maxAttempts;
+export function maxAttemptsOf(queue: QueueRow, message: { readonly maxAttempts: number | null }): number {
+  return message.maxAttempts ?? queue.settings.maxAttempts;
 }
 
-/** `job` after one more ended attempt, stored. */
+/** Stores that one more attempt of the message has ended. Returns its new state. */
 export function endAttempt(
   transaction: Transaction,
-  job: JobState,
+  message: AttemptState,
   record: Omit<AttemptRecord, 'attempt' | 'endedAt'>,
-): JobState {
-  const attempts = job.attempts + 1;
+): AttemptState {
+  const attempts = message.attempts + 1;
   const ended: AttemptRecord = { attempt: attempts, endedAt: Date.now(), ...record };
-  const history = JSON.stringify([...readHistory(job.history), ended].slice(-HISTORY));
-  transaction.store.sql('UPDATE job SET attempts=?, history=? WHERE seq=?').run(attempts, history, job.seq);
-  return { ...job, attempts, history };
+  const history = JSON.stringify([...readHistory(message.history), ended].slice(-MAX_HISTORY));
+  transaction.store.sql('UPDATE message SET attempts=?, history=? WHERE seq=?').run(attempts, history, message.seq);
+  return { ...message, attempts, history };
 }
 
-/** The attempts in a column, oldest first. */
+/** Parses the column `history`, oldest attempt first. */
 export function readHistory(text: string | null): AttemptRecord[] {
   if (text === null) return [];
   const records = JSON.parse(text) as Partial<AttemptRecord>[];
   return records.map((record) => ({ reason: undefined, consumer: undefined, ...record }) as AttemptRecord);
 }
 
-/** Moves a message that stands nowhere any more to the dead letters. */
+/** Moves a message without a state to the dead letters, or expires it. */
 export function bury(transaction: Transaction, queue: QueueRow, seq: number, reason: string): void {
   if (isExpired(transaction, seq)) {
     expire(transaction, queue, seq);
@@ -67,23 +69,31 @@ export function bury(transaction: Transaction, queue: QueueRow, seq: number, rea
   }
   transaction.store
     .sql(
-      `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${CONTENT})
-       SELECT queue_id, ?, ?, ?, attempts, history, ${CONTENT} FROM job WHERE seq=?`,
+      `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS})
+       SELECT queue_id, ?, ?, ?, attempts, history, ${MESSAGE_COLUMNS} FROM message WHERE seq=?`,
     )
     .run(transaction.now, Date.now(), reason, seq);
-  removeJob(transaction, queue, seq);
+  deleteMessage(transaction, queue, seq);
   queue.dead += 1;
-  queue.died += 1;
+  queue.totalDead += 1;
   queue.isChanged = true;
 }
 
 function isExpired({ store, now }: Transaction, seq: number): boolean {
-  return store.value('SELECT 1 FROM job WHERE seq=? AND expires<=?', seq, now) !== undefined;
+  return store.value('SELECT 1 FROM message WHERE seq=? AND expires<=?', seq, now) !== undefined;
 }
 
-/** Drops a message that stands nowhere any more and whose time to live is over. */
+/** Deletes a message without a state whose time to live has ended. */
 export function expire(transaction: Transaction, queue: QueueRow, seq: number): void {
-  removeJob(transaction, queue, seq);
-  queue.expired += 1;
+  deleteMessage(transaction, queue, seq);
+  queue.totalExpired += 1;
   queue.isChanged = true;
+}
+
+/** Puts a message back as of `at`, unless its time to live has ended. */
+export function requeue(transaction: Transaction, queue: QueueRow, message: AttemptState, at: number): void {
+  const { seq, priority } = message;
+  if (message.expires !== null && message.expires <= transaction.now) expire(transaction, queue, seq);
+  // No earlier message has its ordering key, since it was claimed. So it is not blocked.
+  else insertIntoState(transaction, queue, { seq, at, priority, orderingKey: undefined });
 }

@@ -1,120 +1,113 @@
-/** Claiming: leases the first messages of a queue to a consumer. */
+/** Claiming messages of one queue for all who wait for it. */
 
-import { randomInt } from 'node:crypto';
-import { BusbarError, type Delivery, quote } from '@busbar/api/transport';
-import { isFull, readBatch } from '../connection/row-batch.ts';
-import { CONTENT } from '../connection/schema.ts';
+import type { BusbarError, Delivery, QueueSettings } from '@busbar/api/transport';
+import type { Operation } from '../connection/operation.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { promoteDue } from '../maintenance/promote-delayed.ts';
-import { requeueExpired } from '../maintenance/rescuer.ts';
-import { copyHistory } from '../topics/backfill.ts';
-import { bury, expire } from './attempts.ts';
-import { addLease } from './lease-runs.ts';
-import { displace } from './messages.ts';
+import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
+import { leaseMessages } from './lease-messages.ts';
+import type { Waiter } from './pending-receive.ts';
 import type { QueueRow } from './queue-row.ts';
-import { takeFront } from './ready-runs.ts';
-import { receiptFront } from './receipt.ts';
-import { readContent } from './stored-message.ts';
 
-/** Of its run: rank, at, first, last. Then seq, at, attempts, expires, and the content. */
-type Claimed = readonly [number, number, number, number, number, number, number, number | null, ...unknown[]];
+/** Messages that one claim leases at most, for however many consumers. */
+const MAX_CLAIM = 1000;
 
-const CONTENT_FROM = 8;
-const PRIORITY = CONTENT_FROM + 6;
-const MAX_ATTEMPTS = CONTENT_FROM + 16;
-const SEQ = 4;
-const SELECT_FIRST = `SELECT ready.rank, ready.at, ready.seq, ready.last, job.seq, job.at, attempts, expires, ${CONTENT}
-  FROM ready CROSS JOIN job ON job.seq BETWEEN ready.seq AND ready.last WHERE ready.queue_id=?
-  ORDER BY ready.rank, ready.at, ready.seq LIMIT ?`;
-/** Bounds the search when everything in front is over already. */
-const MAX_ROUNDS = 20;
+/** Those for whom is claimed. */
+export interface Claimants {
+  /** Those who wait for `queue`, first come first. */
+  waiters(queue: string): Waiter[];
+  /** Hands out what a claim has brought. */
+  settle(queue: string, served: ReadonlyMap<Waiter, Delivery[]>, hasMore: boolean): void;
+  /** Takes notice of how the queue is set. */
+  learn(queue: string, settings: Required<QueueSettings>): void;
+  fail(queue: string, error: BusbarError): void;
+  /** The store is locked. True when nobody waits for `queue` any more. */
+  giveUpStuck(queue: string, now: number, looksAtSignals: boolean, error: BusbarError): boolean;
+}
 
-/** Leases up to `max` messages to `consumer`, in delivery order. */
-export function claim(
-  transaction: Transaction,
-  queue: QueueRow,
-  max: number,
-  consumer: string | undefined,
-): Delivery[] {
-  prepare(transaction, queue);
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const rows = readBatch(transaction.store.sql<Claimed>(SELECT_FIRST), [queue.id, max]);
-    if (rows.length !== Math.min(max, queue.ready) && !isFull(rows)) throw damaged(queue);
-    if (rows.length === 0) return [];
-    if (dropOver(transaction, queue, rows) === 0) return lease(transaction, queue, rows, consumer);
+/** Claims messages of one queue for all who wait for it. */
+export class Claiming implements Operation {
+  readonly writes = true;
+  readonly #queue: string;
+  readonly #room: Claimants;
+  readonly #listeners: WaiterRegistry;
+  #served = new Map<Waiter, Delivery[]>();
+  #hasMore = false;
+  #settings: Required<QueueSettings> | undefined;
+
+  constructor(queue: string, room: Claimants, listeners: WaiterRegistry) {
+    this.#queue = queue;
+    this.#room = room;
+    this.#listeners = listeners;
   }
-  return [];
-}
 
-/** Brings up to date what decides what is ready. */
-function prepare(transaction: Transaction, queue: QueueRow): void {
-  if (queue.copying > 0) copyHistory(transaction, queue);
-  if (queue.delayed > 0) promoteDue(transaction, queue);
-  if (queue.leased > 0) requeueExpired(transaction);
-}
-
-/** Drops those that have expired or used up their attempts. How many these were. */
-function dropOver(transaction: Transaction, queue: QueueRow, rows: readonly Claimed[]): number {
-  let dropped = 0;
-  for (const row of rows) {
-    const [rank, runAt, , , seq, at, attempts, expires] = row;
-    const priority = row[PRIORITY] as number;
-    if (rank !== 9 - priority || runAt !== at) throw damaged(queue);
-    const maxAttempts = (row[MAX_ATTEMPTS] as number | null) ?? queue.settings.maxAttempts;
-    const isExpired = expires !== null && expires <= transaction.now;
-    if (!isExpired && attempts < maxAttempts) continue;
-    displace(transaction, queue, { seq, at, priority });
-    if (isExpired) expire(transaction, queue, seq);
-    else bury(transaction, queue, seq, 'attempts used up');
-    dropped += 1;
-  }
-  return dropped;
-}
-
-function lease(
-  transaction: Transaction,
-  queue: QueueRow,
-  rows: readonly Claimed[],
-  consumer: string | undefined,
-): Delivery[] {
-  const { now } = transaction;
-  const token = randomInt(2 ** 48 - 1);
-  const front = receiptFront(queue.id, token);
-  const deliveries = rows.map((row) => toDelivery(row, queue, front, now));
-  const until = Math.ceil(now + queue.settings.leaseMs);
-  let first = rows[0]?.[SEQ] ?? 0;
-  for (const [index, row] of rows.entries()) {
-    const next = rows[index + 1];
-    const seq = row[SEQ];
-    if (next?.[SEQ] !== seq + 1) {
-      addLease(transaction, { first, last: seq, queueId: queue.id, until, token, consumer: consumer ?? null });
-      first = next?.[SEQ] ?? 0;
+  step(transaction: Transaction): boolean {
+    this.#served = new Map();
+    this.#hasMore = false;
+    const waiters = this.#room.waiters(this.#queue).filter(({ decidedIn }) => decidedIn !== transaction);
+    const queue = transaction.queue(this.#queue);
+    for (const waiter of waiters) if (!waiter.isWaiting) this.#served.set(waiter, []);
+    for (let from = 0; from < waiters.length && queue !== undefined; ) {
+      const group = sameConsumer(waiters, from);
+      from += group.length;
+      if (this.#serve(transaction, queue, group) < group.length) break;
     }
-    const [rank, at, runFirst, runLast] = row;
-    if (next?.[0] !== rank) takeFront(transaction, queue, { rank, at, first: runFirst, last: runLast }, seq);
+    if (queue !== undefined) {
+      this.#hasMore = queue.ready > 0;
+      this.#settings = queue.settings;
+      if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.touch(transaction.now);
+    }
+    for (const [waiter, deliveries] of this.#served) {
+      if (deliveries.length > 0 || waiter.wanted.waitMs === 0) waiter.decidedIn = transaction;
+    }
+    const isLeftWaiting = waiters.some((waiter) => waiter.wanted.waitMs > 0 && !this.#served.get(waiter)?.length);
+    if (isLeftWaiting) this.#listeners.add(transaction, 'queue', this.#queue);
+    return true;
   }
-  queue.ready -= rows.length;
-  queue.leased += rows.length;
-  queue.use(now);
-  transaction.work += rows.length;
-  return deliveries;
+
+  committed(): void {
+    if (this.#settings !== undefined) this.#room.learn(this.#queue, this.#settings);
+    this.#room.settle(this.#queue, this.#served, this.#hasMore);
+  }
+
+  failed(error: BusbarError): void {
+    this.#room.fail(this.#queue, error);
+  }
+
+  failLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
+    return this.#room.giveUpStuck(this.#queue, now, looksAtSignals, error);
+  }
+
+  /** How many of the group got something. */
+  #serve(transaction: Transaction, queue: QueueRow, group: readonly Waiter[]): number {
+    const max = group.reduce((sum, { wanted }) => sum + wanted.max, 0);
+    const deliveries = leaseMessages(transaction, queue, Math.min(max, MAX_CLAIM), group[0]?.wanted.consumer);
+    let from = 0;
+    for (const [index, waiter] of group.entries()) {
+      if (from >= deliveries.length) return index;
+      this.#served.set(waiter, deliveries.slice(from, from + waiter.wanted.max));
+      from += waiter.wanted.max;
+    }
+    return group.length;
+  }
 }
 
-function toDelivery(row: Claimed, queue: QueueRow, front: string, now: number): Delivery {
-  const [, , , , seq, , attempts, expires] = row;
-  return {
-    ...readContent(row, CONTENT_FROM),
-    queue: queue.name,
-    receipt: front + seq.toString(36),
-    attempt: attempts + 1,
-    leaseLeftMs: queue.settings.leaseMs,
-    ttlLeftMs: expires === null ? undefined : expires - now,
-  };
+function sameConsumer(waiters: readonly Waiter[], from: number): Waiter[] {
+  const consumer = waiters[from]?.wanted.consumer;
+  const end = waiters.findIndex((waiter, index) => index > from && waiter.wanted.consumer !== consumer);
+  return waiters.slice(from, end < 0 ? undefined : end);
 }
 
-/** What the queue says it holds is not what is there: better to say so than to pass messages over. */
-function damaged(queue: QueueRow): BusbarError {
-  return new BusbarError('INTERNAL', `queue ${quote(queue.name)} is damaged: its messages do not add up`, {
-    hint: 'Look at the disk. Stop every process that uses the store, keep a copy, and try `sqlite3 copy.db .recover`.',
-  });
+/** Whether a claim would find something, or something to bring up to date. */
+export function hasSomething(transaction: Transaction, name: string): boolean {
+  const queue = transaction.queue(name);
+  if (queue === undefined) return false;
+  const { store, now } = transaction;
+  if (queue.ready > 0 || queue.backfills > 0) return true;
+  if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
+  if (
+    queue.delayed > 0 &&
+    store.value('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now) !== undefined
+  )
+    return true;
+  return queue.leased > 0 && store.value('SELECT 1 FROM leased WHERE until<=?', now) !== undefined;
 }

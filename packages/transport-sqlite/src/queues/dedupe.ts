@@ -1,38 +1,38 @@
-/** Ids that a queue or a topic knows: so that none is stored twice, and a message is found by its id. */
+/** Known ids of queues and topics: they prevent duplicates, and find a message by its id. */
 
 import type { Transaction } from '../connection/transaction.ts';
 
-/** What became of something that came in. */
+/** The result of inserting one message. */
 export type InsertStatus = 'stored' | 'duplicate' | 'failed';
 
-/** What comes in under its ids: numbered from `first` on, in the order of `ids`. */
-export interface Incoming {
-  /** The id of a queue, or minus the id of a topic. */
+/** Ids of messages with consecutive numbers from `first`, in order. */
+export interface IdBatch {
+  /** The id of a queue, or the negative id of a topic. */
   readonly scope: number;
   readonly ids: readonly string[];
   readonly first: number;
-  /** How long the ids are remembered. */
+  /** The dedupe window. */
   readonly windowMs: number;
 }
 
 /** Rows of one statement. */
 const CHUNK = 16;
-/** Ids that one sweep looks at, about. */
+/** Ids of one step, approximately. */
 const STEP = 500;
-/** When to look again whether a message that outlived its dedupe window is still there. */
-const KEPT_LOOK_MS = 600_000;
-/** Rows of one millisecond in the table of what to forget when. */
-const PLANS_PER_MS = 4096;
+/** How long the id of a message that outlives its dedupe window is kept until the next check. */
+const RECHECK_MS = 600_000;
+/** Rows of `dedupe_expiry` per millisecond. */
+const ROWS_PER_MS = 4096;
 
 const INSERT = 'INSERT INTO dedupe (scope, id, until, seq) VALUES ';
 const UNLESS_KNOWN = ' ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until, seq=excluded.seq WHERE until <= ?';
 const INSERT_MANY = INSERT + Array(CHUNK).fill('(?,?,?,?)').join(',') + UNLESS_KNOWN;
 const INSERT_ONE = `${INSERT}(?,?,?,?)${UNLESS_KNOWN}`;
 
-/** Notes all ids; those within their window are duplicates. */
-export function remember(transaction: Transaction, incoming: Incoming): InsertStatus[] {
+/** Records all ids. Those within their window are duplicates. */
+export function recordIds(transaction: Transaction, batch: IdBatch): InsertStatus[] {
   const { store, now } = transaction;
-  const { scope, ids, first, windowMs } = incoming;
+  const { scope, ids, first, windowMs } = batch;
   const until = Math.ceil(now + windowMs);
   let changes = 0;
   for (let index = 0; index < ids.length; ) {
@@ -43,101 +43,101 @@ export function remember(transaction: Transaction, incoming: Incoming): InsertSt
     changes += store.sql(count === 1 ? INSERT_ONE : INSERT_MANY).run(parameters).changes;
     index += count;
   }
-  planSweep(transaction, scope, ids, until);
+  scheduleExpiry(transaction, scope, ids, until);
   const statuses = new Array<InsertStatus>(ids.length).fill('stored');
   if (changes === ids.length) return statuses;
   for (const [row, id] of ids.entries()) {
-    if (knownSeq(transaction, scope, id) !== first + row) statuses[row] = 'duplicate';
+    if (findSeq(transaction, scope, id) !== first + row) statuses[row] = 'duplicate';
   }
   return statuses;
 }
 
-/** The same where there is room for some only: an id that does not fit is not noted, so that it can be sent again. */
-export function rememberSome(transaction: Transaction, incoming: Incoming, room: number): InsertStatus[] {
+/** Records ids as far as `room` allows. The others fail and are not recorded, so that they can be sent again. */
+export function recordIdsUpTo(transaction: Transaction, batch: IdBatch, room: number): InsertStatus[] {
   const { store, now } = transaction;
-  const { scope, ids, first, windowMs } = incoming;
+  const { scope, ids, first, windowMs } = batch;
   const until = Math.ceil(now + windowMs);
   const isKnown = store.sql('SELECT 1 FROM dedupe WHERE scope=? AND id=? AND until > ?');
-  const noted: string[] = [];
+  const recorded: string[] = [];
   const statuses = ids.map((id, row): InsertStatus => {
     if (isKnown.get(scope, id, now) !== undefined) return 'duplicate';
-    if (noted.length >= room) return 'failed';
+    if (recorded.length >= room) return 'failed';
     store.sql(INSERT_ONE).run(scope, id, until, first + row, now);
-    noted.push(id);
+    recorded.push(id);
     return 'stored';
   });
-  if (noted.length > 0) planSweep(transaction, scope, noted, until);
+  if (recorded.length > 0) scheduleExpiry(transaction, scope, recorded, until);
   return statuses;
 }
 
-/** Notes where things are found by their ids that came in other than by a send: no window begins or ends by it. */
-export function note(transaction: Transaction, incoming: Omit<Incoming, 'windowMs'>): void {
-  const { scope, ids, first } = incoming;
+/** Records under which number a message is found that was not sent. Dedupe windows do not change. */
+export function indexIds(transaction: Transaction, batch: Omit<IdBatch, 'windowMs'>): void {
+  const { scope, ids, first } = batch;
   const insert = transaction.store.sql(`${INSERT}(?,?,0,?) ON CONFLICT (scope, id) DO UPDATE SET seq=excluded.seq`);
   for (const [row, id] of ids.entries()) insert.run(scope, id, first + row);
-  planSweep(transaction, scope, ids, transaction.now + KEPT_LOOK_MS);
+  scheduleExpiry(transaction, scope, ids, transaction.now + RECHECK_MS);
 }
 
-/** Takes over how long an id is remembered elsewhere. False when it is known here. */
-export function adopt(transaction: Transaction, scope: number, id: string, leftMs: number): boolean {
+/** Records an imported id with the rest of its window. Returns false if it is known. */
+export function importId(transaction: Transaction, scope: number, id: string, leftMs: number): boolean {
   const { store, now } = transaction;
   const until = Math.ceil(now + leftMs);
   const { changes } = store
     .sql(`${INSERT}(?,?,?,0) ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until WHERE until <= ?`)
     .run(scope, id, until, now);
-  if (changes > 0) planSweep(transaction, scope, [id], until);
+  if (changes > 0) scheduleExpiry(transaction, scope, [id], until);
   return changes > 0;
 }
 
-/** The number under which a scope knows an id, within the window or while the message is there. */
-export function knownSeq(transaction: Transaction, scope: number, id: string): number | undefined {
+/** The number of the message with this id, within the dedupe window or while the message exists. */
+export function findSeq(transaction: Transaction, scope: number, id: string): number | undefined {
   return transaction.store.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
 }
 
-/** Forgets a step of what is over. An id is kept as long as its message. True when there is more. */
-export function sweepDedupe(transaction: Transaction): boolean {
+/** Prunes a step of ids past their window whose message is gone. Returns true when there are more. */
+export function pruneDedupe(transaction: Transaction): boolean {
   const { store, now } = transaction;
-  const plans = store.sql<[number, number, string]>(
-    'SELECT n, scope, ids FROM dedupe_sweep WHERE n<? ORDER BY n LIMIT 1',
+  const expiries = store.sql<[number, number, string]>(
+    'SELECT n, scope, ids FROM dedupe_expiry WHERE n<? ORDER BY n LIMIT 1',
   );
-  let looked = 0;
-  const end = now * PLANS_PER_MS;
-  for (let plan = plans.get(end); plan !== undefined && looked < STEP; plan = plans.get(end)) {
-    const [n, scope, text] = plan;
+  let checked = 0;
+  const end = now * ROWS_PER_MS;
+  for (let expiry = expiries.get(end); expiry !== undefined && checked < STEP; expiry = expiries.get(end)) {
+    const [n, scope, text] = expiry;
     const ids = JSON.parse(text) as string[];
-    const kept = ids.filter((id) => !forget(transaction, scope, id));
-    store.sql('DELETE FROM dedupe_sweep WHERE n=?').run(n);
-    if (kept.length > 0) planSweep(transaction, scope, kept, now + KEPT_LOOK_MS);
-    looked += ids.length;
+    const kept = ids.filter((id) => !expireId(transaction, scope, id));
+    store.sql('DELETE FROM dedupe_expiry WHERE n=?').run(n);
+    if (kept.length > 0) scheduleExpiry(transaction, scope, kept, now + RECHECK_MS);
+    checked += ids.length;
   }
-  transaction.work += looked;
-  return looked >= STEP;
+  transaction.rowCount += checked;
+  return checked >= STEP;
 }
 
-/** Forgets a step of a scope. How many ids these were. */
-export function forgetScope(transaction: Transaction, scope: number): number {
+/** Deletes a step of the ids of a scope. Returns their number. */
+export function deleteScope(transaction: Transaction, scope: number): number {
   return transaction.store
     .sql(`DELETE FROM dedupe WHERE scope=? AND id IN (SELECT id FROM dedupe WHERE scope=? LIMIT ${STEP})`)
     .run(scope, scope).changes;
 }
 
 /**
- * When to forget is noted once for what came in together: an index on the time would take 0.15 of the time of a send.
+ * One row schedules the expiry of all ids recorded together: an index on the time would take 0.15 of the time of a send.
  */
-function planSweep(transaction: Transaction, scope: number, ids: readonly string[], at: number): void {
-  const first = Math.ceil(at) * PLANS_PER_MS;
+function scheduleExpiry(transaction: Transaction, scope: number, ids: readonly string[], at: number): void {
+  const first = Math.ceil(at) * ROWS_PER_MS;
   transaction.store
     .sql(
-      'INSERT INTO dedupe_sweep (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_sweep WHERE n BETWEEN ? AND ?',
+      'INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_expiry WHERE n BETWEEN ? AND ?',
     )
-    .run(first, scope, JSON.stringify(ids), first, first + PLANS_PER_MS - 2);
+    .run(first, scope, JSON.stringify(ids), first, first + ROWS_PER_MS - 2);
 }
 
-/** False when the id has still to be known. Known by a later message it is that one's. */
-function forget({ store, now }: Transaction, scope: number, id: string): boolean {
+/** Deletes an id unless its window or its message still exists. Returns false if it is kept. */
+function expireId({ store, now }: Transaction, scope: number, id: string): boolean {
   const row = store.sql<[number, number]>('SELECT until, seq FROM dedupe WHERE scope=? AND id=?').get(scope, id);
   if (row === undefined || row[0] > now) return true;
-  if (store.value('SELECT 1 FROM job WHERE seq=? AND queue_id=? AND id=?', row[1], scope, id) !== undefined)
+  if (store.value('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', row[1], scope, id) !== undefined)
     return false;
   store.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
   return true;

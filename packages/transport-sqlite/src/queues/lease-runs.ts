@@ -1,8 +1,8 @@
-/** Leases: runs of numbers that were claimed together, carved up as their messages are settled. */
+/** Leases: runs of messages that were claimed together. A run is split as its messages are settled. */
 
 import type { Transaction } from '../connection/transaction.ts';
 
-/** Messages with numbers that follow each other, held by one claim. */
+/** Consecutive messages leased by one claim. */
 export interface LeaseRun {
   readonly first: number;
   readonly last: number;
@@ -22,19 +22,19 @@ export function addLease({ store }: Transaction, run: LeaseRun): void {
     .run(run.first, run.last, run.queueId, run.until, run.token, run.consumer);
 }
 
-/** The run that message `seq` is held in. */
+/** The lease of message `seq`. */
 export function findLease({ store }: Transaction, seq: number): LeaseRun | undefined {
   const raw = store.sql<Raw>(`${SELECT} WHERE seq<=? ORDER BY seq DESC LIMIT 1`).get(seq);
   return raw === undefined || raw[1] < seq ? undefined : toRun(raw);
 }
 
-/** Runs whose time is over, the longest over first. */
-export function overdue({ store, now }: Transaction, limit: number): LeaseRun[] {
+/** Leases that have ended, the earliest first. */
+export function findExpiredRuns({ store, now }: Transaction, limit: number): LeaseRun[] {
   return store.sql<Raw>(`${SELECT} WHERE until<=? ORDER BY until LIMIT ?`).all(now, limit).map(toRun);
 }
 
-/** Takes messages `from` to `to` out of a run. */
-export function carve(transaction: Transaction, run: LeaseRun, from: number, to: number): void {
+/** Removes messages `from` to `to` from a run. */
+export function removeFromRun(transaction: Transaction, run: LeaseRun, from: number, to: number): void {
   const { store } = transaction;
   const { first, last } = run;
   if (from === first && to === last) store.sql('DELETE FROM leased WHERE seq=?').run(first);

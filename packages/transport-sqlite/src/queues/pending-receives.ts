@@ -4,18 +4,19 @@ import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import type { BusbarError, Delivery, QueueSettings } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import type { Listeners } from '../wakeup/waiter-registry.ts';
-import { type Claimants, Claiming, hasSomething } from './claim-operation.ts';
+import { type CommitNotifier, Notifier } from '../wakeup/commit-notifier.ts';
+import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
+import { type Claimants, Claiming, hasSomething } from './claim.ts';
 import { Deadlines } from './deadline-queue.ts';
 import { isNew, type Waiter } from './pending-receive.ts';
 
 /** How much longer than it wants to a receive waits when the store is locked. */
 const MAX_STUCK_MS = 30_000;
 
-export class WaitingRoom implements Claimants {
+export class PendingReceives implements Claimants {
   readonly #batcher: Batcher;
-  readonly #listeners: Listeners;
-  readonly #onChange: () => void;
+  readonly #listeners: WaiterRegistry;
+  readonly sizeChanged: Notifier = new Notifier();
   readonly #queues = new Map<string, Set<Waiter>>();
   readonly #deadlines = new Deadlines<Waiter>((waiter) => this.#leave(waiter, []));
   /** The last operation that looks for messages of a queue, and how many had been added with it. */
@@ -29,10 +30,12 @@ export class WaitingRoom implements Claimants {
   #shortestLeaseMs = Number.POSITIVE_INFINITY;
   #size = 0;
 
-  constructor(batcher: Batcher, listeners: Listeners, onChange: () => void) {
+  constructor(batcher: Batcher, listeners: WaiterRegistry, commits: CommitNotifier) {
     this.#batcher = batcher;
     this.#listeners = listeners;
-    this.#onChange = onChange;
+    commits.committed.subscribe(({ readyQueues, store }) => {
+      for (const { ns, name } of readyQueues) if (ns === store.ns) this.wake(name);
+    });
   }
 
   /** How many wait. */
@@ -58,13 +61,13 @@ export class WaitingRoom implements Claimants {
       const states = { isWaiting: false, decidedIn: undefined, isOver: false };
       const waiter: Waiter = { queue, wanted, context, resolve, reject, deadline, ...states };
       this.#enter(waiter);
-      this.look(queue);
+      this.wake(queue);
     });
   }
 
   /** There may be something in `queue`. */
-  look(queue: string): void {
-    if (!this.#queues.has(queue) || this.#looking.get(queue) === this.#batcher.added) return;
+  wake(queue: string): void {
+    if (!this.#queues.has(queue) || this.#looking.get(queue) === this.#batcher.addedCount) return;
     if (this.#full.has(queue) || !this.#listeners.has('queue', queue)) this.#claim(queue);
     else this.#peek(queue);
   }
@@ -76,17 +79,6 @@ export class WaitingRoom implements Claimants {
       if (!this.#queues.has(queue)) this.#useAt.delete(queue);
       else if (at <= now) this.#claim(queue);
     }
-  }
-
-  /** Takes queues that nobody has waited for since `before` off the list of what this process listens for. */
-  async forget(before: number): Promise<void> {
-    const names = [...this.#abandoned].filter(([, since]) => since < before).map(([name]) => name);
-    if (names.length === 0) return;
-    await this.#batcher.write((transaction) => {
-      for (const name of names) if (!this.#queues.has(name)) this.#listeners.remove(transaction, 'queue', name);
-      transaction.work += names.length;
-    });
-    for (const name of names) this.#abandoned.delete(name);
   }
 
   /** Ends all waiting. */
@@ -109,7 +101,7 @@ export class WaitingRoom implements Claimants {
       else this.#wait(waiter);
     }
     this.#looking.delete(queue);
-    if (hasMore) this.look(queue);
+    if (hasMore) this.wake(queue);
   }
 
   /** What a claim has learned of how the queue is set. */
@@ -141,21 +133,21 @@ export class WaitingRoom implements Claimants {
   #claim(queue: string): void {
     if (!this.#queues.has(queue)) return;
     this.#batcher.add(new Claiming(queue, this, this.#listeners));
-    this.#looking.set(queue, this.#batcher.added);
+    this.#looking.set(queue, this.#batcher.addedCount);
   }
 
   /** Looks without taking the lock of the writers: 10,000 idle consumers write nothing. */
   #peek(queue: string): void {
     const look = (transaction: Transaction): boolean => hasSomething(transaction, queue);
     const waiters = this.waiters(queue).filter(isNew);
-    const isThere = waiters.length === 0 ? this.#batcher.glance(look) : undefined;
+    const isThere = waiters.length === 0 ? this.#batcher.readNow(look) : undefined;
     if (isThere === undefined) this.#peekInTurn(queue, waiters, look);
     else if (isThere) this.#claim(queue);
   }
 
   #peekInTurn(queue: string, waiters: readonly Waiter[], look: (transaction: Transaction) => boolean): void {
     const found = this.#batcher.read(look);
-    this.#looking.set(queue, this.#batcher.added);
+    this.#looking.set(queue, this.#batcher.addedCount);
     found.then(
       (isThere) => {
         this.#looking.delete(queue);
@@ -181,7 +173,7 @@ export class WaitingRoom implements Claimants {
     this.#deadlines.add(waiter, waiter.deadline);
     waiter.context.signal.addEventListener('abort', () => this.#leave(waiter, []), { once: true });
     if (waiter.context.signal.aborted) this.#leave(waiter, []);
-    this.#onChange();
+    this.sizeChanged.notify();
   }
 
   #abandon(queue: string): void {
@@ -198,6 +190,6 @@ export class WaitingRoom implements Claimants {
     if (waiters?.size === 0) this.#abandon(waiter.queue);
     this.#size -= 1;
     if (deliveries !== undefined) waiter.resolve(deliveries);
-    if (this.#size === 0) this.#onChange();
+    if (this.#size === 0) this.sizeChanged.notify();
   }
 }

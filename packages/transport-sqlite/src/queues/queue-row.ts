@@ -1,14 +1,14 @@
-/** A row of the table of queues: settings, counters, and what of them has changed. */
+/** A row of the table `queue`: settings and counters, with changes that are not yet written. */
 
 import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
 import type { Store } from '../connection/store.ts';
 
 const COLUMNS =
-  'id, ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at';
+  'id, ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, backfills, dead, total_sent, total_done, total_dead, total_expired, used_at';
 
-type Raw = readonly [number, string, string, ...(number | null)[]];
+type QueueColumns = readonly [number, string, string, ...(number | null)[]];
 
-/** A queue as one transaction sees and changes it. Written back once, by the transaction. */
+/** A queue within one transaction. The transaction writes it back once. */
 export class QueueRow {
   readonly id: number;
   readonly ns: string;
@@ -18,21 +18,21 @@ export class QueueRow {
   delayed: number;
   leased: number;
   blocked: number;
-  /** Bindings whose history is still to be copied. */
-  copying: number;
+  /** Bindings whose backfill is not complete. */
+  backfills: number;
   dead: number;
-  sent: number;
-  done: number;
-  died: number;
-  expired: number;
+  totalSent: number;
+  totalDone: number;
+  totalDead: number;
+  totalExpired: number;
   usedAt: number;
-  /** How many were ready when the transaction began: from none to some is what wakes waiting consumers. */
+  /** Ready messages at the start of the transaction. A change from 0 wakes waiting consumers. */
   readonly readyBefore: number;
-  /** The queue has a delayed message that comes due before any it had. */
-  hasEarlierDue = false;
+  /** The earliest due time has moved forward. */
+  isDueEarlier = false;
   isChanged = false;
 
-  constructor(raw: Raw) {
+  constructor(raw: QueueColumns) {
     const [id, ns, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, deadTtl, ...counts] = raw;
     this.id = id;
     this.ns = ns;
@@ -51,12 +51,12 @@ export class QueueRow {
     this.delayed = count(1);
     this.leased = count(2);
     this.blocked = count(3);
-    this.copying = count(4);
+    this.backfills = count(4);
     this.dead = count(5);
-    this.sent = count(6);
-    this.done = count(7);
-    this.died = count(8);
-    this.expired = count(9);
+    this.totalSent = count(6);
+    this.totalDone = count(7);
+    this.totalDead = count(8);
+    this.totalExpired = count(9);
     this.usedAt = count(10);
     this.readyBefore = this.ready;
   }
@@ -66,8 +66,8 @@ export class QueueRow {
     return this.ready + this.delayed + this.leased + this.blocked;
   }
 
-  /** Somebody sent, received or settled. */
-  use(now: number): void {
+  /** Records that the queue is in use, which postpones its idle expiry. */
+  touch(now: number): void {
     this.usedAt = Math.max(this.usedAt, now);
     this.isChanged = true;
   }
@@ -75,48 +75,48 @@ export class QueueRow {
   save(store: Store): void {
     store
       .sql(
-        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, copying=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
+        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, backfills=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
       )
       .run(
         this.ready,
         this.delayed,
         this.leased,
         this.blocked,
-        this.copying,
+        this.backfills,
         this.dead,
-        this.sent,
-        this.done,
-        this.died,
-        this.expired,
+        this.totalSent,
+        this.totalDone,
+        this.totalDead,
+        this.totalExpired,
         this.usedAt,
         this.id,
       );
   }
 }
 
-/** The queue of this name in the namespace of the store. */
+/** The queue with this name in the namespace of the store. */
 export function findQueue(store: Store, name: string): QueueRow | undefined {
-  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE ns=? AND name=?`).get(store.ns, name);
+  const raw = store.sql<QueueColumns>(`SELECT ${COLUMNS} FROM queue WHERE ns=? AND name=?`).get(store.ns, name);
   return raw && new QueueRow(raw);
 }
 
-/** The queue of this id, of whatever namespace. */
+/** The queue with this id, of any namespace. */
 export function findQueueById(store: Store, id: number): QueueRow | undefined {
-  const raw = store.sql<Raw>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns IS NOT NULL`).get(id);
+  const raw = store.sql<QueueColumns>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns IS NOT NULL`).get(id);
   return raw && new QueueRow(raw);
 }
 
-/** Makes a queue. There must be none of this name. */
+/** Creates a queue. The name must be free. */
 export function insertQueue(store: Store, name: string, settings: Required<QueueSettings>, now: number): number {
   const result = store
     .sql(
-      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, copying, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,0,?)',
+      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, backfills, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,0,?)',
     )
     .run(store.ns, name, ...toColumns(settings), now);
   return Number(result.lastInsertRowid);
 }
 
-/** Sets the settings of a queue. */
+/** Stores the settings of a queue. */
 export function saveSettings(store: Store, id: number, settings: Required<QueueSettings>): void {
   store
     .sql(

@@ -1,19 +1,19 @@
-/** The ready messages of a queue: runs of numbers, since what was sent together is mostly taken together. */
+/** The ready messages of a queue, as runs of numbers: messages sent together are mostly claimed together. */
 
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from './queue-row.ts';
 
-/** Messages of one priority that became ready together, with numbers that follow each other. */
+/** Consecutive messages of one priority that became ready together. */
 export interface ReadyRun {
-  /** 9 minus the priority, so that the highest comes first. */
+  /** 9 minus the priority, so that the highest priority sorts first. */
   readonly rank: number;
   readonly at: number;
   readonly first: number;
   readonly last: number;
 }
 
-/** What tells where a ready message stands. */
-export interface ReadyPlace {
+/** Identifies a message in the table `ready`. */
+export interface ReadyKey {
   readonly seq: number;
   readonly at: number;
   readonly priority: number;
@@ -25,16 +25,16 @@ export function addReady(transaction: Transaction, queue: QueueRow, run: ReadyRu
   queue.isChanged = true;
 }
 
-/** Takes the front of a rank, up to message `seq` of the run that begins with `run.first`. Its rest stays. */
-export function takeFront(transaction: Transaction, queue: QueueRow, run: ReadyRun, seq: number): void {
+/** Removes all messages of a rank up to `seq` of `run`. The rest of the run stays. */
+export function removeFront(transaction: Transaction, queue: QueueRow, run: ReadyRun, seq: number): void {
   transaction.store
     .sql('DELETE FROM ready WHERE queue_id=? AND rank=? AND (at, seq) <= (?, ?)')
     .run(queue.id, run.rank, run.at, run.first);
   if (seq < run.last) insert(transaction, queue.id, { ...run, first: seq + 1 });
 }
 
-/** Takes one message out. False when it is not among the ready. */
-export function removeReady(transaction: Transaction, queue: QueueRow, { seq, at, priority }: ReadyPlace): boolean {
+/** Removes one message. Returns false if it is not ready. */
+export function removeReady(transaction: Transaction, queue: QueueRow, { seq, at, priority }: ReadyKey): boolean {
   const { store } = transaction;
   const rank = 9 - priority;
   const run = store

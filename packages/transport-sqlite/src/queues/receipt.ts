@@ -1,7 +1,7 @@
-/** Receipts: what says which lease of which message is meant. */
+/** Receipts: a receipt identifies a message and one of its leases. */
 
-/** What a receipt says. */
-export interface Lease {
+/** The content of a receipt. */
+export interface ReceiptLease {
   readonly queueId: number;
   readonly token: number;
   readonly seq: number;
@@ -9,25 +9,25 @@ export interface Lease {
 
 const FORM = /^[0-9a-z]{1,10}\.[0-9a-z]{1,10}\.$/;
 
-/** What the receipts of one claim have in common. Numbers are in base 36, so that a receipt is short in a shell. */
-export function receiptFront(queueId: number, token: number): string {
+/** The common prefix of the receipts of one claim. Base 36 keeps a receipt short. */
+export function receiptPrefix(queueId: number, token: number): string {
   return `${queueId.toString(36)}.${token.toString(36)}.`;
 }
 
-/** Reads receipts; those of one claim follow each other, so what they have in common is read once. */
+/** Parses receipts. Those of one claim follow each other, so their common prefix is parsed once. */
 export class ReceiptReader {
-  #front = '';
+  #prefix = '';
   #queueId = 0;
   #token = 0;
 
-  /** The lease that a receipt names, or undefined for a string that never was one. */
-  read(receipt: string): Lease | undefined {
+  /** The lease of a receipt, or undefined for a malformed string. */
+  read(receipt: string): ReceiptLease | undefined {
     const cut = receipt.lastIndexOf('.') + 1;
-    if (cut !== this.#front.length || !receipt.startsWith(this.#front)) {
-      const front = receipt.slice(0, cut);
-      if (!FORM.test(front)) return undefined;
-      const [queueId = '', token = ''] = front.split('.');
-      this.#front = front;
+    if (cut !== this.#prefix.length || !receipt.startsWith(this.#prefix)) {
+      const prefix = receipt.slice(0, cut);
+      if (!FORM.test(prefix)) return undefined;
+      const [queueId = '', token = ''] = prefix.split('.');
+      this.#prefix = prefix;
       this.#queueId = Number.parseInt(queueId, 36);
       this.#token = Number.parseInt(token, 36);
     }

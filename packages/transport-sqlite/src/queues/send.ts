@@ -1,37 +1,37 @@
-/** Sending: stores messages in a queue, as far as they fit. */
+/** Sends messages: stores them in a queue, as far as `maxLength` allows. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, quote, type SendResult } from '@busbar/api/transport';
-import type { Kind } from '../connection/call-coalescer.ts';
+import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { insertJobs } from './messages.ts';
+import { insertMessages } from './insert.ts';
 import type { QueueRow } from './queue-row.ts';
 
-/** Stores messages in a queue, which is made where it is not there. */
-export const SEND: Kind<PreparedMessage, SendResult> = {
-  work(transaction, on, messages) {
-    const queue = transaction.ensureQueue(on);
-    const statuses = insertJobs(transaction, queue, messages, { areEvents: false });
-    queue.use(transaction.now);
+/** Stores messages, creating the queue if needed. */
+export const SEND: BatchHandler<PreparedMessage, SendResult> = {
+  run(transaction, target, messages) {
+    const queue = transaction.ensureQueue(target);
+    const statuses = insertMessages(transaction, queue, messages, { areEvents: false });
+    queue.touch(transaction.now);
     return messages.map(({ id }, index) => {
       const status = statuses[index] ?? 'stored';
       return status === 'failed' ? { id, status, error: full(queue) } : { id, status };
     });
   },
-  fail: ({ id }, error) => ({ id, status: error.outcome, error }),
+  failItem: ({ id }, error) => ({ id, status: error.outcome, error }),
 };
 
-/** Why nothing can be sent to a queue. */
+/** The error if the queue accepts no messages. */
 export function refuseSend(transaction: Transaction, name: string, create: boolean): BusbarError | undefined {
   const queue = transaction.queue(name);
   if (queue?.settings.frozen === true) {
     return new BusbarError('CONFLICT', `queue ${quote(name)} is frozen`, {
-      hint: 'Send when it is thawed: configure it with frozen: false.',
+      hint: 'Configure it with frozen: false, then send again.',
     });
   }
   if (queue !== undefined || create) return undefined;
-  return new BusbarError('NOT_FOUND', `there is no queue ${quote(name)}`, {
-    hint: 'Check its name, or send without create: false.',
+  return new BusbarError('NOT_FOUND', `queue ${quote(name)} does not exist`, {
+    hint: 'Check the name, or send without create: false.',
   });
 }
 

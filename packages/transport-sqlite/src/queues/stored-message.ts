@@ -1,22 +1,22 @@
-/** A message as columns and back. Bodies that are text are stored as text, so that people can read them. */
+/** Converts messages to columns and back. Text bodies are stored as text, readable in a SQLite shell. */
 
 import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Headers, type Message, quote } from '@busbar/api/transport';
 
-/** How many columns a message has. */
-export const CONTENT_COLUMNS = 19;
+/** The number of message columns. */
+export const MESSAGE_COLUMN_COUNT = 19;
 
 const NO_HEADERS: Headers = Object.freeze({});
 const encoder = new TextEncoder();
-/** What `toString` of a Buffer does, without making one: half the time. Any Uint8Array will do. */
+/** `Buffer.toString('utf8')` for any Uint8Array, without creating a Buffer: half the time. */
 const { utf8Slice } = Buffer.prototype as unknown as {
   utf8Slice(this: Uint8Array, from: number, to: number): string;
 };
 
 /** Appends the columns of a message to the parameters of a statement. */
-export function pushContent(parameters: unknown[], message: PreparedMessage): void {
+export function pushMessage(parameters: unknown[], message: PreparedMessage): void {
   const headers = toHeaderText(message.headers);
   const body = toStored(message.body);
   parameters.push(
@@ -42,7 +42,7 @@ export function pushContent(parameters: unknown[], message: PreparedMessage): vo
   );
 }
 
-/** Whether a message has nothing but what every message has. */
+/** Whether a message has no optional fields. */
 export function isPlain(message: PreparedMessage): boolean {
   return (
     message.type === undefined &&
@@ -60,8 +60,8 @@ export function isPlain(message: PreparedMessage): boolean {
   );
 }
 
-/** The message in a row whose columns begin at `from`. Throws INTERNAL when it is not what was written. */
-export function readContent(row: readonly unknown[], from: number): Message {
+/** Reads the message whose columns begin at index `from` of a row. Throws INTERNAL if its checksum does not match. */
+export function readMessage(row: readonly unknown[], from: number): Message {
   const headers = row[from + 12] as string | null;
   const stored = row[from + 18] as string | Buffer;
   const message = {
@@ -85,7 +85,7 @@ export function readContent(row: readonly unknown[], from: number): Message {
   return message;
 }
 
-/** What tells whether the disk has changed a message. SQLite itself notices only what breaks the form of its pages. */
+/** The checksum of a message. SQLite itself detects only damage to the structure of its pages. */
 export function crcOf(message: Message, headers: string | null, body: string | Uint8Array): number {
   const { id, contentType, type, from, to, topic, orderingKey, correlationId, causationId, replyTo } = message;
   let rest = contentType;
@@ -94,15 +94,15 @@ export function crcOf(message: Message, headers: string | null, body: string | U
   if (correlationId !== undefined || causationId !== undefined) rest += `\0${correlationId}\0${causationId}`;
   if (replyTo !== undefined || headers !== null) rest += `\0${replyTo}\0${headers}`;
   const head = `${id}\0${rest}\0`;
-  // The same either way; one call takes half the time of two, unless the text is long.
+  // Both give the same sum. One call takes half the time of two, unless the text is long.
   if (typeof body === 'string' && body.length < 4096) return crc32(head + body);
   return crc32(body, crc32(head));
 }
 
-/** The message in such a row, with the rules that its sender gave. */
-export function readStamped(row: readonly unknown[], from: number): PreparedMessage {
+/** Like `readMessage`, with the delivery options of its sender. */
+export function readPreparedMessage(row: readonly unknown[], from: number): PreparedMessage {
   return {
-    ...readContent(row, from),
+    ...readMessage(row, from),
     delayMs: (row[from + 14] as number | null) ?? 0,
     ttlMs: (row[from + 15] as number | null) ?? undefined,
     maxAttempts: (row[from + 16] as number | null) ?? undefined,
@@ -110,25 +110,25 @@ export function readStamped(row: readonly unknown[], from: number): PreparedMess
 }
 
 function damaged(id: string): BusbarError {
-  return new BusbarError('INTERNAL', `message ${quote(id)} is damaged: the disk does not give back what was written`, {
-    hint: 'Look at the disk. The message stays where it is until it is cancelled or purged by its id.',
+  return new BusbarError('INTERNAL', `message ${quote(id)} is damaged: its checksum does not match`, {
+    hint: 'Check the disk. The message stays in its queue until you cancel or purge it by its id.',
   });
 }
 
-/** Bytes as they are stored: text where that is the same bit for bit, which UTF-8 without NUL is. */
+/** Bytes as they are stored: as text if they are UTF-8 without NUL, which is the same bit for bit. */
 export function toStored(bytes: Uint8Array): string | Uint8Array {
   if (!isUtf8(bytes)) return bytes;
   const text = utf8Slice.call(bytes, 0, bytes.byteLength);
   return text.includes('\0') ? bytes : text;
 }
 
-/** Bytes that were stored, on memory of their own. */
+/** Stored bytes, copied. */
 export function toBytes(stored: string | Buffer): Uint8Array {
   return typeof stored === 'string' ? encoder.encode(stored) : new Uint8Array(stored);
 }
 
-/** How much of a bound on bytes a message takes. */
-export function weigh(message: Message): number {
+/** The size of a message for retention by bytes. */
+export function sizeOf(message: Message): number {
   return message.body.byteLength + (toHeaderText(message.headers)?.length ?? 0);
 }
 

@@ -1,72 +1,81 @@
-/** The history that a new binding brings into its queue: copied in bounded steps, by whoever claims from it. */
+/** Backfills a new binding: copies its past events into the queue in bounded steps, by claims and by the scheduler. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
-import { isFull, readBatch } from '../connection/row-batch.ts';
-import { contentOf } from '../connection/schema.ts';
+import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { messageColumnsOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { insertJobs } from '../queues/messages.ts';
+import { insertMessages } from '../queues/insert.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
-import { readStamped } from '../queues/stored-message.ts';
+import { readPreparedMessage } from '../queues/stored-message.ts';
 
-/** Events that one step looks at. */
+/** Events of one step. */
 const STEP = 200;
 
-/** id, pattern, since, next, last. */
-type Unfinished = readonly [number, string, number, number, number];
+/** id, pattern, since, backfill_next, backfill_last. */
+type PendingBackfill = readonly [number, string, number, number, number];
 
-/** Copies a step of what is still to be copied into a queue. True when there is more. */
-export function copyHistory(transaction: Transaction, queue: QueueRow): boolean {
+/** Copies a step into a queue. Returns true when there is more. */
+export function backfillStep(transaction: Transaction, queue: QueueRow): boolean {
   const binding = transaction.store
-    .sql<Unfinished>(
-      'SELECT id, pattern, since, next, last FROM binding WHERE queue_id=? AND next IS NOT NULL ORDER BY id LIMIT 1',
+    .sql<PendingBackfill>(
+      'SELECT id, pattern, since, backfill_next, backfill_last FROM binding WHERE queue_id=? AND backfill_next IS NOT NULL ORDER BY id LIMIT 1',
     )
     .get(queue.id);
   if (binding === undefined) return false;
   const [id, , , next, last] = binding;
   const events = readBatch(
     transaction.store.sql<[number, string, ...unknown[]]>(
-      `SELECT log.seq, topic.name, log.at, ${contentOf('log')}
-       FROM log JOIN topic ON topic.id = topic_id AND topic.ns = ? WHERE log.seq BETWEEN ? AND ? ORDER BY log.seq LIMIT ${STEP}`,
+      `SELECT event.seq, topic.name, event.at, ${messageColumnsOf('event')}
+       FROM event JOIN topic ON topic.id = topic_id AND topic.ns = ? WHERE event.seq BETWEEN ? AND ? ORDER BY event.seq LIMIT ${STEP}`,
     ),
     [queue.ns, next, last],
   );
-  const covered = earlierBindings(transaction, queue, id);
-  const wanted = events.filter(([seq, topic]) => belongs(topic, seq, binding, covered));
-  if (wanted.length > 0) {
-    insertJobs(transaction, queue, wanted.flatMap(toMessage), { areEvents: true });
+  const earlier = findEarlierBindings(transaction, queue, id);
+  const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
+  if (matching.length > 0) {
+    insertMessages(transaction, queue, matching.flatMap(toMessage), { areEvents: true });
     queue.isChanged = true;
-    transaction.work += wanted.length;
+    transaction.rowCount += matching.length;
   }
-  const seen = events.length < STEP && !isFull(events) ? last : (events.at(-1)?.[0] ?? last);
-  const rest = seen >= last ? null : seen + 1;
-  transaction.store.sql('UPDATE binding SET next=? WHERE id=?').run(rest, id);
-  if (rest === null) endCopy(queue);
-  return queue.copying > 0;
+  const copiedTo = events.length < STEP && !isBatchFull(events) ? last : (events.at(-1)?.[0] ?? last);
+  const rest = copiedTo >= last ? null : copiedTo + 1;
+  transaction.store.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(rest, id);
+  if (rest === null) finishBackfill(queue);
+  return queue.backfills > 0;
 }
 
-/** A binding of the queue has nothing more to copy. */
-export function endCopy(queue: QueueRow): void {
-  queue.copying -= 1;
+/** Copies a step into any queue that needs it. Returns false if none does. */
+export function backfillAny(transaction: Transaction): boolean {
+  const id = transaction.store.value('SELECT id FROM queue WHERE backfills > 0 LIMIT 1') as number | undefined;
+  const queue = id === undefined ? undefined : transaction.queueById(id);
+  if (queue === undefined) return false;
+  backfillStep(transaction, queue);
+  return true;
+}
+
+/** The backfill of one binding of the queue is complete. */
+export function finishBackfill(queue: QueueRow): void {
+  queue.backfills -= 1;
   queue.isChanged = true;
 }
 
-/** pattern, since of the bindings of a queue that were there before. */
-function earlierBindings(transaction: Transaction, queue: QueueRow, id: number): [string, number][] {
+/** pattern and since of the earlier bindings of a queue. */
+function findEarlierBindings(transaction: Transaction, queue: QueueRow, id: number): [string, number][] {
   return transaction.store
     .sql<[string, number]>('SELECT pattern, since FROM binding WHERE queue_id=? AND id<?')
     .all(queue.id, id);
 }
 
-/** An event enters a queue once: what an earlier binding has brought, or will, is not brought again. */
-function belongs(topic: string, seq: number, binding: Unfinished, covered: readonly [string, number][]): boolean {
+/** An event enters a queue once: events of an earlier binding are skipped. */
+function belongs(topic: string, seq: number, binding: PendingBackfill, earlier: readonly [string, number][]): boolean {
   if (!matchTopic(binding[1], topic)) return false;
-  return !covered.some(([pattern, since]) => seq > since && matchTopic(pattern, topic));
+  return !earlier.some(([pattern, since]) => seq > since && matchTopic(pattern, topic));
 }
 
-/** Delay and time to live of an event began when it was published. */
+/** The delay and time to live of an event count from its publish. */
 function toMessage(row: readonly unknown[]): PreparedMessage[] {
-  const message = readStamped(row, 3);
+  const message = readPreparedMessage(row, 3);
   const age = Math.max(0, Date.now() - (row[2] as number));
   if (message.ttlMs === undefined) return [{ ...message, delayMs: Math.max(0, message.delayMs - age) }];
   if (message.ttlMs <= age) return [];

@@ -1,39 +1,42 @@
-/** Which queues a topic feeds: read once, and again only when the store says that a binding has changed. */
+/** Bindings of queues to topics, cached until one changes. */
 
 import { matchTopic } from '@busbar/api/transport';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
-import { endCopy } from './backfill.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import { finishBackfill } from './backfill.ts';
 
-interface Bound {
+interface BindingRow {
   readonly queueId: number;
   readonly pattern: string;
 }
 
-const MAX_REMEMBERED = 10_000;
+const MAX_CACHED_TOPICS = 10_000;
 
-export class Bindings {
+export class BindingCache {
   #version = -1;
-  #all: readonly Bound[] = [];
+  #all: readonly BindingRow[] = [];
   readonly #byTopic = new Map<string, readonly number[]>();
 
-  /** The ids of the queues that get what is published on `topic`: each once, however many patterns match. */
+  constructor(commits: CommitNotifier) {
+    // The version may have been read in the transaction that was rolled back.
+    commits.rolledBack.subscribe(() => {
+      this.#version = -1;
+    });
+  }
+
+  /** The ids of the queues bound to `topic`, each once, even if several patterns match. */
   queuesFor(transaction: Transaction, topic: string): readonly number[] {
-    const { bindings } = transaction.counter();
+    const { bindings } = transaction.counters();
     if (bindings !== this.#version) this.#load(transaction.store, bindings);
     const known = this.#byTopic.get(topic);
     if (known !== undefined) return known;
     const matching = this.#all.filter(({ pattern }) => matchTopic(pattern, topic));
     const ids = [...new Set(matching.map(({ queueId }) => queueId))];
-    if (this.#byTopic.size >= MAX_REMEMBERED) this.#byTopic.clear();
+    if (this.#byTopic.size >= MAX_CACHED_TOPICS) this.#byTopic.clear();
     this.#byTopic.set(topic, ids);
     return ids;
-  }
-
-  /** What was read belongs to a transaction that did not come to be, or may have. */
-  forget(): void {
-    this.#version = -1;
   }
 
   #load(store: Store, version: number): void {
@@ -44,27 +47,29 @@ export class Bindings {
   }
 }
 
-/** Binds a queue to what comes after event `since`; history follows step by step. False when it is bound already. */
+/** Binds a queue to the events after number `since`. Past ones follow by backfill. Returns false if it is already bound. */
 export function bind(transaction: Transaction, queue: QueueRow, pattern: string, since: number): boolean {
   const { store } = transaction;
-  const counter = transaction.counter();
-  const next = since < counter.logHead ? since + 1 : null;
+  const counters = transaction.counters();
+  const next = since < counters.eventHead ? since + 1 : null;
   const { changes } = store
-    .sql('INSERT OR IGNORE INTO binding (ns, queue_id, pattern, since, next, last) VALUES (?,?,?,?,?,?)')
-    .run(store.ns, queue.id, pattern, since, next, counter.logHead);
+    .sql(
+      'INSERT OR IGNORE INTO binding (ns, queue_id, pattern, since, backfill_next, backfill_last) VALUES (?,?,?,?,?,?)',
+    )
+    .run(store.ns, queue.id, pattern, since, next, counters.eventHead);
   if (changes === 0) return false;
-  counter.bindings += 1;
-  if (next !== null) queue.copying += 1;
+  counters.bindings += 1;
+  if (next !== null) queue.backfills += 1;
   queue.isChanged = true;
   return true;
 }
 
-/** Ends a binding. What is in the queue stays. */
+/** Removes a binding. Messages already in the queue stay. */
 export function unbind(transaction: Transaction, queue: QueueRow, pattern: string): void {
-  const gone = transaction.store
-    .sql<[number | null]>('DELETE FROM binding WHERE queue_id=? AND pattern=? RETURNING next')
+  const removed = transaction.store
+    .sql<[number | null]>('DELETE FROM binding WHERE queue_id=? AND pattern=? RETURNING backfill_next')
     .get(queue.id, pattern);
-  if (gone === undefined) return;
-  transaction.counter().bindings += 1;
-  if (gone[0] !== null) endCopy(queue);
+  if (removed === undefined) return;
+  transaction.counters().bindings += 1;
+  if (removed[0] !== null) finishBackfill(queue);
 }

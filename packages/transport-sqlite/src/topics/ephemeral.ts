@@ -1,57 +1,59 @@
-/** Ephemeral events on their way to other processes: rows that live for seconds. */
+/** Ephemeral events for other processes: rows that are pruned after seconds. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
-import { CONTENT } from '../connection/schema.ts';
+import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { CONTENT_COLUMNS, pushContent, readContent } from '../queues/stored-message.ts';
+import { MESSAGE_COLUMN_COUNT, pushMessage, readMessage } from '../queues/stored-message.ts';
 
-/** Rows that are kept at most, of whatever namespace. */
+/** Rows of all namespaces that are kept at most. */
 const MAX_ROWS = 10_000;
-/** Events that one read brings. */
+/** Events of one read. */
 const STEP = 500;
 
-const INSERT = `INSERT INTO ephemeral (seq, ns, process, at, log_head, ${CONTENT}) VALUES (${Array(5 + CONTENT_COLUMNS)
+const INSERT = `INSERT INTO ephemeral (seq, ns, process, at, event_head, ${MESSAGE_COLUMNS}) VALUES (${Array(
+  5 + MESSAGE_COLUMN_COUNT,
+)
   .fill('?')
   .join(',')})`;
 
-/** An ephemeral event, and the event of the log it came after. */
+/** An ephemeral event, and the number of the logged event before it. */
 export interface EphemeralEvent {
   readonly event: TopicEvent;
   readonly after: number;
 }
 
-/** Leaves events for the other processes to fetch. */
-export function leave(transaction: Transaction, process: string, messages: readonly PreparedMessage[]): void {
+/** Stores events for the other processes to fetch. */
+export function storeEphemeral(transaction: Transaction, process: string, messages: readonly PreparedMessage[]): void {
   const { store, now } = transaction;
-  const counter = transaction.counter();
+  const counters = transaction.counters();
   for (const message of messages) {
-    counter.ephemeral += 1;
-    const parameters: unknown[] = [counter.ephemeral, store.ns, process, now, counter.logHead];
-    pushContent(parameters, message);
+    counters.ephemeral += 1;
+    const parameters: unknown[] = [counters.ephemeral, store.ns, process, now, counters.eventHead];
+    pushMessage(parameters, message);
     store.sql(INSERT).run(parameters);
   }
-  store.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counter.ephemeral - MAX_ROWS);
-  transaction.work += messages.length;
+  store.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counters.ephemeral - MAX_ROWS);
+  transaction.rowCount += messages.length;
 }
 
-/** Fetches what others left after number `after`, and how many were gone already. */
-export function fetch(
+/** Fetches the events of other processes after number `after`, and the number of those already pruned. */
+export function fetchEphemeral(
   transaction: Transaction,
   process: string,
   after: number,
 ): { events: EphemeralEvent[]; lost: number; upTo: number; isMore: boolean } {
   const { store } = transaction;
-  const head = transaction.counter().ephemeral;
+  const head = transaction.counters().ephemeral;
   const first = store.value('SELECT min(seq) FROM ephemeral') as number | null;
   const rows = store
     .sql<[number, string, string, number, ...unknown[]]>(
-      `SELECT seq, ns, process, log_head, ${CONTENT} FROM ephemeral WHERE seq > ? ORDER BY seq LIMIT ${STEP}`,
+      `SELECT seq, ns, process, event_head, ${MESSAGE_COLUMNS} FROM ephemeral WHERE seq > ? ORDER BY seq LIMIT ${STEP}`,
     )
     .all(after);
   const events = rows
     .filter(([, ns, from]) => ns === store.ns && from !== process)
-    .map((row) => ({ event: { ...readContent(row, 4), position: undefined } as TopicEvent, after: row[3] }));
+    .map((row) => ({ event: { ...readMessage(row, 4), position: undefined } as TopicEvent, after: row[3] }));
   const isMore = rows.length === STEP;
   return {
     events,
@@ -61,8 +63,8 @@ export function fetch(
   };
 }
 
-/** Removes what everybody has had time to fetch. True when something was removed. */
-export function sweepEphemeral(transaction: Transaction, olderThanMs: number): boolean {
+/** Prunes events that all processes had time to fetch. Returns true if there were some. */
+export function pruneEphemeral(transaction: Transaction, olderThanMs: number): boolean {
   const { store, now } = transaction;
   return store.sql('DELETE FROM ephemeral WHERE at < ?').run(now - olderThanMs).changes > 0;
 }

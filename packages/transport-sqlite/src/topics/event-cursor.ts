@@ -1,185 +1,145 @@
-/** A place in the log that a subscription reads on from, with the ephemeral events that came meanwhile. */
+/** A subscription's cursor: reads the event log from a position, merged with ephemeral events. */
 
-import type { EventCursor } from '@busbar/api/driver';
+import { EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
+import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { loadSpace, readLog } from './event-log.ts';
+import type { EphemeralEvent } from './ephemeral.ts';
+import { loadNamespaceLog, readLog } from './event-log.ts';
 import { MatchingTopics } from './matching-topics.ts';
-import { expired, toPosition } from './position.ts';
+import { positionExpired, toPosition } from './position.ts';
 
-/** Ephemeral events that wait for a slow handler at most: further ones are dropped and counted. */
-const MAX_WAITING = 1000;
-const MAX_WAITING_BYTES = 4_194_304;
-/** Bodies of one batch: replaying large events holds no more than this at a time. */
+/** Reads of one batch: each is bounded to 8 MiB of bodies, so a replay of large events stays within 32 MiB. */
 const MAX_READS = 4;
 
-/** An ephemeral event, and the event of the log it came after. */
-interface Passing {
-  readonly after: number;
-  readonly event: TopicEvent;
-}
-
-interface Pending {
-  readonly max: number;
-  readonly resolve: (events: readonly TopicEvent[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export class LogCursor implements EventCursor {
+export class SqliteEventCursor implements EventCursor {
   readonly pattern: string;
-  readonly #batcher: Batcher;
   readonly #topics: MatchingTopics;
-  readonly #onClose: (cursor: LogCursor) => void;
+  readonly #cursor: StoreCursor<TopicEvent>;
+  readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
   readonly #storeId: string;
+  readonly #onClose: (cursor: SqliteEventCursor) => void;
+  /** Number of the last event that was read. */
   #seq: number;
-  /** Up to this one all was handled, or does not match. */
+  /** All events up to this number were handled, or do not match. */
   #settled: number;
-  #passing: Passing[] = [];
-  #passingBytes = 0;
-  #pending: Pending | undefined;
-  #isReading = false;
-  #hasNews = true;
-  #isClosed = false;
-  dropped = 0;
 
-  constructor(pattern: string, seq: number, storeId: string, batcher: Batcher, onClose: (cursor: LogCursor) => void) {
+  constructor(
+    pattern: string,
+    seq: number,
+    batcher: Batcher,
+    options: {
+      readonly storeId: string;
+      readonly onClose: (cursor: SqliteEventCursor) => void;
+    },
+  ) {
     this.pattern = pattern;
     this.#seq = seq;
     this.#settled = seq;
-    this.#storeId = storeId;
-    this.#batcher = batcher;
+    this.#storeId = options.storeId;
+    this.#onClose = options.onClose;
     this.#topics = new MatchingTopics(pattern);
-    this.#onClose = onClose;
+    this.#cursor = new StoreCursor(batcher, (transaction, max) => this.#read(transaction, max));
   }
 
   get position(): string {
     return toPosition(this.#storeId, this.#settled);
   }
 
+  get dropped(): number {
+    return this.#ephemeral.dropped;
+  }
+
   next(max: number): Promise<readonly TopicEvent[]> {
-    if (this.#isClosed) return Promise.resolve([]);
     this.#settled = this.#seq;
-    return new Promise((resolve, reject) => {
-      this.#pending = { max, resolve, reject };
-      if (this.#hasNews) this.#read();
-    });
+    return this.#cursor.next(max);
   }
 
-  /** There are new events in the log. */
+  /** The log has new events. */
   wake(): void {
-    this.#hasNews = true;
-    if (this.#pending !== undefined) this.#read();
+    this.#cursor.wake();
   }
 
-  /** Takes an ephemeral event in, or drops it. The cursor gets a copy of its own. */
-  pass(event: TopicEvent, after: number): void {
-    if (this.#isClosed || !matchTopic(this.pattern, event.topic)) return;
-    const bytes = event.body.byteLength;
-    if (this.#passing.length >= MAX_WAITING || this.#passingBytes + bytes > MAX_WAITING_BYTES) {
-      this.dropped += 1;
-      return;
-    }
-    this.#passing.push({ after, event: copyOf(event) });
-    this.#passingBytes += bytes;
-    this.wake();
+  /** Buffers a copy of an ephemeral event, or drops it. */
+  pushEphemeral({ event, after }: EphemeralEvent): void {
+    if (this.#cursor.isClosed || !matchTopic(this.pattern, event.topic)) return;
+    if (this.#ephemeral.push({ after, event: copyOf(event) }, event.body.byteLength)) this.wake();
+  }
+
+  /** Counts ephemeral events that were lost on the way to this process. */
+  drop(count: number): void {
+    this.#ephemeral.drop(count);
   }
 
   close(): Promise<void> {
-    if (!this.#isClosed) {
-      this.#isClosed = true;
+    if (!this.#cursor.isClosed) {
+      this.#cursor.close();
       this.#onClose(this);
-      this.#pending?.resolve([]);
-      this.#pending = undefined;
-      this.#passing = [];
+      this.#ephemeral.clear();
     }
     return Promise.resolve();
   }
 
-  #read(): void {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    this.#hasNews = false;
-    this.#batcher
-      .readAhead((transaction) => this.#take(transaction))
-      .then(
-        ({ events, seq, passed, isAll }) => this.#taken(events, seq, passed, isAll),
-        (error: unknown) => this.#broken(error),
-      );
-  }
-
-  #taken(events: readonly TopicEvent[], seq: number, passed: number, isAll: boolean): void {
-    this.#isReading = false;
-    this.#seq = seq;
-    for (const { event } of this.#passing.splice(0, passed)) this.#passingBytes -= event.body.byteLength;
-    if (!isAll) this.#hasNews = true;
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    if (events.length === 0) {
-      this.#settled = seq;
-      if (this.#hasNews) this.#read();
-      return;
-    }
-    this.#pending = undefined;
-    pending.resolve(events);
-  }
-
-  #broken(error: unknown): void {
-    this.#isReading = false;
-    this.#pending?.reject(error);
-    this.#pending = undefined;
-  }
-
-  /** What comes next: events of the log, then the ephemeral ones that came after them. */
-  #take(transaction: Transaction): { events: TopicEvent[]; seq: number; passed: number; isAll: boolean } {
-    const max = this.#pending?.max ?? 0;
-    const head = transaction.counter().logHead;
-    const events: TopicEvent[] = [];
+  /** Reads events of the log, each followed by the ephemeral events that were published after it. */
+  #read(transaction: Transaction, max: number): CursorRead<TopicEvent> {
+    const head = transaction.counters().eventHead;
+    const items: TopicEvent[] = [];
     let seq = this.#seq;
-    let passed = 0;
+    let ephemeralCount = 0;
     let reads = 0;
     for (;;) {
-      const next = this.#passing[passed];
-      if (next !== undefined && next.after <= seq && events.length < max) {
-        events.push(next.event);
-        passed += 1;
+      const next = this.#ephemeral.at(ephemeralCount);
+      if (next !== undefined && next.after <= seq && items.length < max) {
+        items.push(next.event);
+        ephemeralCount += 1;
         continue;
       }
-      if (seq >= head || events.length >= max || reads >= MAX_READS) break;
+      if (seq >= head || items.length >= max || reads >= MAX_READS) break;
       reads += 1;
       const upTo = next === undefined ? head : Math.min(head, Math.max(next.after, seq + 1));
-      seq = this.#readStretch(transaction, seq, upTo, max - events.length, events);
+      seq = this.#readRange(transaction, { after: seq, upTo, max: max - items.length }, items);
     }
-    return { events, seq, passed, isAll: seq >= head && passed === this.#passing.length };
+    transaction.afterCommit(() => {
+      this.#seq = seq;
+      if (items.length === 0) this.#settled = seq;
+      this.#ephemeral.take(ephemeralCount);
+    });
+    return { items, isAll: seq >= head && ephemeralCount === this.#ephemeral.length };
   }
 
-  #readStretch(transaction: Transaction, after: number, upTo: number, max: number, events: TopicEvent[]): number {
+  /** Appends events of a range to `items`. Returns the number up to which there are no more. */
+  #readRange(
+    transaction: Transaction,
+    { after, upTo, max }: { readonly after: number; readonly upTo: number; readonly max: number },
+    items: TopicEvent[],
+  ): number {
     const { store } = transaction;
     const newest = transaction.once('topic', () => (store.value('SELECT max(id) FROM topic') as number | null) ?? 0);
     const topics = this.#topics.ids(store, newest);
-    const { trimmed } = transaction.once('space', () => loadSpace(store));
-    if (after < trimmed && hasLost(transaction, topics, after)) throw expired();
-    const read = transaction.once(`log ${after} ${upTo} ${max} ${this.pattern}`, () => ({
+    const { pruned } = transaction.once('namespace log', () => loadNamespaceLog(store));
+    if (after < pruned && hasLostEvents(transaction, topics, after)) throw positionExpired();
+    const read = transaction.once(`events ${after} ${upTo} ${max} ${this.pattern}`, () => ({
       ...readLog(store, { after, upTo, topics, max }),
-      isGiven: false,
+      isShared: false,
     }));
-    for (const { event } of read.events) events.push(read.isGiven ? copyOf(event) : event);
-    read.isGiven = true;
-    transaction.work += read.events.length;
-    return read.seenUpTo;
+    for (const { event } of read.events) items.push(read.isShared ? copyOf(event) : event);
+    read.isShared = true;
+    transaction.rowCount += read.events.length;
+    return read.readUpTo;
   }
 }
 
-/** Every subscriber gets an event of its own: what one does to it no other sees. */
+/** Every subscriber gets a copy of its own, so that none sees what another changes. */
 function copyOf(event: TopicEvent): TopicEvent {
   return { ...event, body: event.body.slice(), headers: { ...event.headers } };
 }
 
-/** Whether retention has taken an event of these topics after `seq`. */
-export function hasLost(transaction: Transaction, topics: readonly number[], seq: number): boolean {
+/** Whether retention has deleted an event of these topics after `seq`. */
+export function hasLostEvents(transaction: Transaction, topics: readonly number[], seq: number): boolean {
   return (
     transaction.store
-      .sql('SELECT 1 FROM topic WHERE trimmed > ? AND id IN (SELECT value FROM json_each(?)) LIMIT 1')
+      .sql('SELECT 1 FROM topic WHERE pruned > ? AND id IN (SELECT value FROM json_each(?)) LIMIT 1')
       .get(seq, JSON.stringify(topics)) !== undefined
   );
 }

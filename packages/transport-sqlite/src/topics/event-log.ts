@@ -1,67 +1,67 @@
-/** The log of events: appending, reading, and what retention takes. */
+/** The event log: appends and reads events, and keeps the totals of a namespace. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
-import { isFull, readBatch } from '../connection/row-batch.ts';
-import { CONTENT } from '../connection/schema.ts';
+import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { CONTENT_COLUMNS, pushContent, readContent, weigh } from '../queues/stored-message.ts';
+import { MESSAGE_COLUMN_COUNT, pushMessage, readMessage, sizeOf } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
 
 const CHUNK = 16;
-const COLUMNS = 4 + CONTENT_COLUMNS;
-const INSERT = `INSERT INTO log (seq, topic_id, at, bytes, ${CONTENT}) VALUES `;
+const COLUMNS = 4 + MESSAGE_COLUMN_COUNT;
+const INSERT = `INSERT INTO event (seq, topic_id, at, bytes, ${MESSAGE_COLUMNS}) VALUES `;
 const ROW = `(${Array(COLUMNS).fill('?').join(',')})`;
 const INSERT_MANY = INSERT + Array(CHUNK).fill(ROW).join(',');
 const INSERT_ONE = INSERT + ROW;
-const SELECT = `SELECT seq, topic_id, ${CONTENT} FROM log`;
+const SELECT = `SELECT seq, topic_id, ${MESSAGE_COLUMNS} FROM event`;
 
-/** A namespace's share of the log. */
-export interface Space {
+/** The events of a namespace in the log: totals for retention, and its bounds. */
+export interface NamespaceLog {
   events: number;
   bytes: number;
   first: number;
-  trimmed: number;
+  pruned: number;
   lastAt: number;
 }
 
-/** The share of the store's namespace. */
-export function loadSpace(store: Store): Space {
+/** The totals of the store's namespace. */
+export function loadNamespaceLog(store: Store): NamespaceLog {
   const row = store
     .sql<[number, number, number, number, number]>(
-      'SELECT events, bytes, first, trimmed, last_at FROM space WHERE ns=?',
+      'SELECT events, bytes, first, pruned, last_at FROM namespace_log WHERE ns=?',
     )
     .get(store.ns);
-  if (row === undefined) return { events: 0, bytes: 0, first: 0, trimmed: 0, lastAt: 0 };
-  const [events, bytes, first, trimmed, lastAt] = row;
-  return { events, bytes, first, trimmed, lastAt };
+  if (row === undefined) return { events: 0, bytes: 0, first: 0, pruned: 0, lastAt: 0 };
+  const [events, bytes, first, pruned, lastAt] = row;
+  return { events, bytes, first, pruned, lastAt };
 }
 
-export function saveSpace(store: Store, space: Space): void {
-  const { events, bytes, first, trimmed, lastAt } = space;
+export function saveNamespaceLog(store: Store, log: NamespaceLog): void {
+  const { events, bytes, first, pruned, lastAt } = log;
   store
-    .sql('INSERT OR REPLACE INTO space (ns, events, bytes, first, trimmed, last_at) VALUES (?,?,?,?,?,?)')
-    .run(store.ns, events, bytes, first, trimmed, lastAt);
+    .sql('INSERT OR REPLACE INTO namespace_log (ns, events, bytes, first, pruned, last_at) VALUES (?,?,?,?,?,?)')
+    .run(store.ns, events, bytes, first, pruned, lastAt);
 }
 
-/** The id of a topic, undefined where it has none yet. */
+/** The id of a topic, or undefined if it has no events yet. */
 export function findTopic(store: Store, name: string): number | undefined {
   return store.value('SELECT id FROM topic WHERE ns=? AND name=?', store.ns, name) as number | undefined;
 }
 
-/** The id of a topic, made where it is not there. */
+/** The id of a topic, created if needed. */
 export function ensureTopic(store: Store, name: string): number {
   const found = findTopic(store, name);
   if (found !== undefined) return found;
   const { lastInsertRowid } = store
-    .sql('INSERT INTO topic (ns, name, events, trimmed) VALUES (?,?,0,0)')
+    .sql('INSERT INTO topic (ns, name, events, pruned) VALUES (?,?,0,0)')
     .run(store.ns, name);
   return Number(lastInsertRowid);
 }
 
 /** Appends events with their numbers, published at wall time `at`. */
-export function append(
+export function appendEvents(
   transaction: Transaction,
   topicId: number,
   messages: readonly PreparedMessage[],
@@ -69,17 +69,17 @@ export function append(
   at: number = Date.now(),
 ): void {
   const { store } = transaction;
-  const space = loadSpace(store);
-  // Over all namespaces the times in the log never fall, though the wall clock may.
-  const lastAt = (store.value('SELECT at FROM log ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
-  space.lastAt = Math.max(space.lastAt, lastAt, Math.floor(at));
+  const log = loadNamespaceLog(store);
+  // The times in the log never fall, in any namespace, even if the wall clock does.
+  const lastAt = (store.value('SELECT at FROM event ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
+  log.lastAt = Math.max(log.lastAt, lastAt, Math.floor(at));
   let parameters: unknown[] = [];
   for (const [index, message] of messages.entries()) {
-    const bytes = weigh(message);
-    parameters.push(numbers[index], topicId, space.lastAt, bytes);
-    pushContent(parameters, message);
-    space.events += 1;
-    space.bytes += bytes;
+    const bytes = sizeOf(message);
+    parameters.push(numbers[index], topicId, log.lastAt, bytes);
+    pushMessage(parameters, message);
+    log.events += 1;
+    log.bytes += bytes;
     if (parameters.length < CHUNK * COLUMNS) continue;
     store.sql(INSERT_MANY).run(parameters);
     parameters = [];
@@ -88,11 +88,11 @@ export function append(
     store.sql(INSERT_ONE).run(parameters.slice(from, from + COLUMNS));
   }
   store.sql('UPDATE topic SET events = events + ? WHERE id=?').run(messages.length, topicId);
-  saveSpace(store, space);
+  saveNamespaceLog(store, log);
 }
 
-/** Where a cursor reads: after a number, up to another, of some topics. */
-export interface Stretch {
+/** The events of some topics, after one number and up to another. */
+export interface LogRange {
   readonly after: number;
   readonly upTo: number;
   readonly topics: readonly number[];
@@ -100,22 +100,22 @@ export interface Stretch {
 }
 
 /** An event with its number. */
-export interface Logged {
+export interface LoggedEvent {
   readonly seq: number;
   readonly event: TopicEvent;
 }
 
-/** Numbers that one read passes over at most when it has to look at events of other topics. */
-const SPAN = 2000;
+/** Numbers that one read covers at most when it also scans events of other topics. */
+const MAX_SCANNED = 2000;
 
 /**
- * The next events of a stretch, and up to which number there are no more. One topic goes by its index, several by the
- * log itself.
+ * The next events of a range, and the number up to which it is read. One topic is read by its index, several by a scan
+ * of the log.
  */
-export function readLog(store: Store, stretch: Stretch): { events: Logged[]; seenUpTo: number } {
-  const { after, upTo, topics, max } = stretch;
-  const end = topics.length === 1 ? upTo : Math.min(upTo, after + SPAN);
-  if (topics.length === 0) return { events: [], seenUpTo: upTo };
+export function readLog(store: Store, range: LogRange): { events: LoggedEvent[]; readUpTo: number } {
+  const { after, upTo, topics, max } = range;
+  const end = topics.length === 1 ? upTo : Math.min(upTo, after + MAX_SCANNED);
+  if (topics.length === 0) return { events: [], readUpTo: upTo };
   const rows =
     topics.length === 1
       ? readBatch(store.sql(`${SELECT} WHERE topic_id=? AND seq>? AND seq<=? ORDER BY seq LIMIT ?`), [
@@ -132,19 +132,19 @@ export function readLog(store: Store, stretch: Stretch): { events: Logged[]; see
         );
   const events = rows.map((row) => {
     const seq = row[0] as number;
-    return { seq, event: { ...readContent(row, 2), position: toPosition(store.storeId, seq) } as TopicEvent };
+    return { seq, event: { ...readMessage(row, 2), position: toPosition(store.storeId, seq) } as TopicEvent };
   });
-  const isCut = events.length === max || isFull(rows);
-  return { events, seenUpTo: isCut ? (events.at(-1)?.seq ?? end) : end };
+  const isCut = events.length === max || isBatchFull(rows);
+  return { events, readUpTo: isCut ? (events.at(-1)?.seq ?? end) : end };
 }
 
-/** The number of the last event before wall time `time`: binary search, since the times of events never fall. */
-export function lastBefore(store: Store, time: number): number {
-  let low = (store.value('SELECT min(seq) FROM log') as number | null) ?? 1;
-  let high = (store.value('SELECT max(seq) FROM log') as number | null) ?? 0;
+/** The number of the last event before wall time `time`, by binary search: the times of events never fall. */
+export function lastSeqBefore(store: Store, time: number): number {
+  let low = (store.value('SELECT min(seq) FROM event') as number | null) ?? 1;
+  let high = (store.value('SELECT max(seq) FROM event') as number | null) ?? 0;
   while (low <= high) {
     const middle = Math.floor((low + high) / 2);
-    const row = store.sql<[number, number]>('SELECT seq, at FROM log WHERE seq>=? ORDER BY seq LIMIT 1').get(middle);
+    const row = store.sql<[number, number]>('SELECT seq, at FROM event WHERE seq>=? ORDER BY seq LIMIT 1').get(middle);
     if (row === undefined || row[1] >= time) high = middle - 1;
     else low = row[0] + 1;
   }

@@ -1,4 +1,4 @@
-/** The topics that a pattern matches, as far as the store knows them: asked for once, then only for new ones. */
+/** The topics that match a pattern. Only topics that are new since the last call are read. */
 
 import { matchTopic } from '@busbar/api/transport';
 import type { Store } from '../connection/store.ts';
@@ -7,16 +7,16 @@ export class MatchingTopics {
   readonly #pattern: string;
   readonly #ids: number[] = [];
   #lastId = 0;
-  #looked = 0;
+  #upTo = 0;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
   }
 
-  /** Their ids; `newest` is the highest that any topic has. */
+  /** The ids of the matching topics. `newest` is the highest id of all topics. */
   ids(store: Store, newest: number): readonly number[] {
-    if (newest <= this.#looked) return this.#ids;
-    this.#looked = newest;
+    if (newest <= this.#upTo) return this.#ids;
+    this.#upTo = newest;
     const fresh = store
       .sql<[number, string]>('SELECT id, name FROM topic WHERE id > ? AND ns=? ORDER BY id')
       .all(this.#lastId, store.ns);

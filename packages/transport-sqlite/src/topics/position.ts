@@ -1,4 +1,4 @@
-/** Positions in the log: the store they belong to, and the number of an event, so that they compare as strings. */
+/** Positions in the event log: the id of the store and the number of an event. They compare as strings. */
 
 import { BusbarError, invalid, quote } from '@busbar/api/transport';
 
@@ -9,19 +9,19 @@ export function toPosition(storeId: string, seq: number): string {
   return `${storeId}-${String(seq).padStart(DIGITS, '0')}`;
 }
 
-/** The number of the event at `position`. Throws INVALID_ARGUMENT for one of another store. */
+/** The number of the event at `position`. Throws INVALID_ARGUMENT for a position of another store. */
 export function parsePosition(storeId: string, position: string): number {
   const match = /^([0-9a-f]{16})-(\d{16})$/.exec(position);
   if (match?.[1] === storeId) return Number(match[2]);
   throw invalid(
     `${quote(position)} is not a position of this store`,
-    'Positions hold within the store that gave them; begin with start, new or a time.',
+    'A position is valid in the store that returned it; use start, new or a time.',
   );
 }
 
-/** What a subscriber gets whose events retention has taken. */
-export function expired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'events after this position are gone by retention', {
-    hint: "Begin again with 'start' or 'new', or keep more history.",
+/** The error of a subscriber whose next events retention has deleted. */
+export function positionExpired(): BusbarError {
+  return new BusbarError('POSITION_EXPIRED', 'retention has deleted events after this position', {
+    hint: "Subscribe again from 'start' or 'new', or raise the retention.",
   });
 }

@@ -1,44 +1,44 @@
-/** Publishing: appends events to the log and copies them into every bound queue, in one transaction. */
+/** Publishes events: appends them to the log and to every bound queue, in one transaction. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { PublishResult } from '@busbar/api/transport';
-import type { Kind } from '../connection/call-coalescer.ts';
+import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { knownSeq, remember } from '../queues/dedupe.ts';
-import { insertJobs } from '../queues/messages.ts';
-import type { Bindings } from './bindings.ts';
-import { append, ensureTopic } from './event-log.ts';
+import { findSeq, recordIds } from '../queues/dedupe.ts';
+import { insertMessages } from '../queues/insert.ts';
+import type { BindingCache } from './bindings.ts';
+import { appendEvents, ensureTopic } from './event-log.ts';
 import { toPosition } from './position.ts';
 
-/** Publishes events on topics, with the bindings of their queues. */
-export function publishing(bindings: Bindings): Kind<PreparedMessage, PublishResult> {
+/** The handler for publishes. */
+export function publishHandler(bindings: BindingCache): BatchHandler<PreparedMessage, PublishResult> {
   return {
-    work: (transaction, on, messages) => publishAll(transaction, bindings, on, messages),
-    fail: ({ id }, error) => ({ id, status: error.outcome, error }),
+    run: (transaction, topic, messages) => publishAll(transaction, bindings, topic, messages),
+    failItem: ({ id }, error) => ({ id, status: error.outcome, error }),
   };
 }
 
-/** Appends events to `topic`; those whose id it knows are duplicates and get the position of the first. */
+/** Publishes events on `topic`. A duplicate gets the position of the first event with its id. */
 function publishAll(
   transaction: Transaction,
-  bindings: Bindings,
+  bindings: BindingCache,
   topic: string,
   messages: readonly PreparedMessage[],
 ): PublishResult[] {
   const { store } = transaction;
   const topicId = ensureTopic(store, topic);
-  const counter = transaction.counter();
-  const first = counter.logHead + 1;
-  counter.logHead += messages.length;
+  const counters = transaction.counters();
+  const first = counters.eventHead + 1;
+  counters.eventHead += messages.length;
   const ids = messages.map(({ id }) => id);
   const scope = -topicId;
-  const statuses = remember(transaction, { scope, ids, first, windowMs: store.settings.topicDedupeMs });
+  const statuses = recordIds(transaction, { scope, ids, first, windowMs: store.settings.topicDedupeMs });
   const fresh: PreparedMessage[] = [];
   const numbers: number[] = [];
   const results = messages.map((message, index): PublishResult => {
     const { id } = message;
     const isKnown = statuses[index] === 'duplicate';
-    const seq = isKnown ? (knownSeq(transaction, scope, id) ?? 0) : first + index;
+    const seq = isKnown ? (findSeq(transaction, scope, id) ?? 0) : first + index;
     const position = toPosition(store.storeId, seq);
     if (isKnown) return { id, status: 'duplicate', position };
     fresh.push(message);
@@ -46,11 +46,11 @@ function publishAll(
     return { id, status: 'stored', position };
   });
   if (fresh.length === 0) return results;
-  append(transaction, topicId, fresh, numbers);
+  appendEvents(transaction, topicId, fresh, numbers);
   for (const id of bindings.queuesFor(transaction, topic)) {
     const queue = transaction.queueById(id);
-    if (queue !== undefined) insertJobs(transaction, queue, fresh, { areEvents: true });
+    if (queue !== undefined) insertMessages(transaction, queue, fresh, { areEvents: true });
   }
-  transaction.topics.add(topic);
+  transaction.publishedTopics.add(topic);
   return results;
 }

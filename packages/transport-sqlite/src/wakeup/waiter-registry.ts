@@ -1,81 +1,81 @@
-/** Who listens for what, so that whoever writes knows which bells to ring. Kept in the store, since it concerns all processes. */
+/** The registry of waiters: which process waits for what. It is a table of the store, since every writer needs it. */
 
+import type { CallContext } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
+import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
+import type { CommitNotifier } from './commit-notifier.ts';
+import type { WakeupFile } from './wakeup-file.ts';
 
-/** `queue`: the name of one; `topic`: a pattern; `entry`: a prefix of keys. */
-export type Kind = 'queue' | 'topic' | 'entry';
+/** `queue`: a queue name; `topic`: a pattern; `kv`: a prefix of keys. */
+export type WaitKind = 'queue' | 'topic' | 'kv';
 
-interface Listener {
-  readonly kind: Kind;
+interface RegisteredWaiter {
+  readonly kind: WaitKind;
   readonly name: string;
   readonly process: string;
 }
 
-const MAX_REMEMBERED = 10_000;
+const MAX_CACHED_TOPICS = 10_000;
+const TOUCH_EVERY_MS = 60_000;
+const CLOSE_WITHIN_MS = 250;
 
-export class Listeners {
-  readonly #process: string;
+/** Registers what this process waits for, and wakes the other processes that a commit concerns. */
+export class WaiterRegistry {
+  readonly #wakeupFile: WakeupFile;
+  readonly #batcher: Batcher;
+  /** What the store knows of this process. */
   readonly #own = new Set<string>();
   #version = -1;
-  #others: readonly Listener[] = [];
+  #others: readonly RegisteredWaiter[] = [];
   readonly #byTopic = new Map<string, readonly string[]>();
+  #touchedAt = performance.now();
 
-  constructor(process: string) {
-    this.#process = process;
+  constructor(wakeupFile: WakeupFile, batcher: Batcher, commits: CommitNotifier) {
+    this.#wakeupFile = wakeupFile;
+    this.#batcher = batcher;
+    commits.beforeCommit.subscribe((transaction) => this.#findProcesses(transaction));
+    commits.committed.subscribe((transaction) => this.#wakeProcesses(transaction));
+    commits.rolledBack.subscribe(() => {
+      this.#version = -1;
+    });
   }
 
-  /** Whether the store knows that this process listens. */
-  has(kind: Kind, name: string): boolean {
+  /** The name of this process. */
+  get process(): string {
+    return this.#wakeupFile.name;
+  }
+
+  /** Whether this process is registered for it. */
+  has(kind: WaitKind, name: string): boolean {
     return this.#own.has(keyOf(kind, name));
   }
 
-  /** Tells the store that this process listens. */
-  add(transaction: Transaction, kind: Kind, name: string): void {
+  /** Registers this process. */
+  add(transaction: Transaction, kind: WaitKind, name: string): void {
     if (this.has(kind, name)) return;
     const { store } = transaction;
     store
-      .sql('INSERT OR IGNORE INTO listener (kind, ns, name, process) VALUES (?,?,?,?)')
-      .run(kind, store.ns, name, this.#process);
-    if (kind !== 'queue') transaction.counter().listeners += 1;
+      .sql('INSERT OR IGNORE INTO waiter (kind, ns, name, process) VALUES (?,?,?,?)')
+      .run(kind, store.ns, name, this.process);
+    if (kind !== 'queue') transaction.counters().waiters += 1;
     transaction.afterCommit(() => this.#own.add(keyOf(kind, name)));
   }
 
-  /** Tells the store that it does not any more. */
-  remove(transaction: Transaction, kind: Kind, name: string): void {
-    const { store } = transaction;
-    store
-      .sql('DELETE FROM listener WHERE kind=? AND ns=? AND name=? AND process=?')
-      .run(kind, store.ns, name, this.#process);
-    if (kind !== 'queue') transaction.counter().listeners += 1;
-    // Forgotten before the commit: to believe wrongly that the store knows would be the worse mistake.
-    this.#own.delete(keyOf(kind, name));
+  /** Removes a registration unless `isUsed` by then. If that fails, this process is woken needlessly until it ends. */
+  removeUnused(kind: WaitKind, name: string, isUsed: () => boolean): void {
+    if (isUsed() || !this.has(kind, name)) return;
+    this.#batcher
+      .write((transaction) => {
+        if (!isUsed()) this.#remove(transaction, kind, name);
+      })
+      .catch(() => undefined);
   }
 
-  /** Forgets a process that is gone, or this one. */
-  removeProcess(transaction: Transaction, process: string): void {
-    transaction.store.sql('DELETE FROM listener WHERE process=?').run(process);
-    transaction.counter().listeners += 1;
-  }
-
-  /** What this process has told the store it listens for. */
-  own(kind: Kind): string[] {
-    const front = keyOf(kind, '');
-    return [...this.#own].filter((key) => key.startsWith(front)).map((key) => key.slice(front.length));
-  }
-
-  /** The bell was taken away: nothing the store knew of this process holds any more. */
-  forgetOwn(): void {
-    this.#own.clear();
-  }
-
-  /** Other processes that wait for messages of a queue. */
-  forQueue(transaction: Transaction, ns: string, queue: string): string[] {
-    return transaction.store
-      .sql<[string]>("SELECT process FROM listener WHERE kind='queue' AND ns=? AND name=?")
-      .all(ns, queue)
-      .map(([process]) => process)
-      .filter((process) => process !== this.#process);
+  /** What this process is registered for. */
+  own(kind: WaitKind): string[] {
+    const prefix = keyOf(kind, '');
+    return [...this.#own].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
   /** Other processes that subscribe to a topic. */
@@ -85,47 +85,112 @@ export class Listeners {
     if (known !== undefined) return known;
     const matching = this.#others.filter(({ kind, name }) => kind === 'topic' && matchTopic(name, topic));
     const processes = [...new Set(matching.map(({ process }) => process))];
-    if (this.#byTopic.size >= MAX_REMEMBERED) this.#byTopic.clear();
+    if (this.#byTopic.size >= MAX_CACHED_TOPICS) this.#byTopic.clear();
     this.#byTopic.set(topic, processes);
     return processes;
   }
 
-  /** Other processes that watch the entry of a key. */
-  forEntry(transaction: Transaction, key: string): string[] {
+  /** Once a minute: shows that this process is alive, and removes the registrations of processes that are gone. */
+  async renew(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#touchedAt < TOUCH_EVERY_MS) return;
+    this.#touchedAt = now;
+    if (!this.#wakeupFile.touch()) this.#registerAgain();
+    for (const process of this.#wakeupFile.removeAbandoned()) await this.#removeProcess(process);
+  }
+
+  /** Removes all registrations of this process. If that fails, the next process that wants to wake it removes them. */
+  async close(): Promise<void> {
+    if (!this.#wakeupFile.isListening) return;
+    const context = { deadline: performance.now() + CLOSE_WITHIN_MS, signal: new AbortController().signal };
+    await this.#removeProcess(this.process, context).catch(() => undefined);
+  }
+
+  #findProcesses(transaction: Transaction): void {
+    const { processesToWake } = transaction;
+    const add = (processes: readonly string[]): void => {
+      for (const process of processes) processesToWake.add(process);
+    };
+    for (const { ns, name } of transaction.readyQueues) add(this.#forQueue(transaction, ns, name));
+    for (const [ns, key] of transaction.changedForeignKeys) add(this.#forForeignKey(transaction, ns, key));
+    for (const topic of transaction.publishedTopics) add(this.forTopic(transaction, topic));
+    for (const key of transaction.changedKeys) add(this.#forKey(transaction, key));
+  }
+
+  #wakeProcesses({ processesToWake }: Transaction): void {
+    for (const process of processesToWake) {
+      // If removing it fails, the next commit finds its file missing again.
+      if (!this.#wakeupFile.wake(process)) this.#removeProcess(process).catch(() => undefined);
+    }
+  }
+
+  #forQueue({ store }: Transaction, ns: string, queue: string): string[] {
+    return store
+      .sql<[string]>("SELECT process FROM waiter WHERE kind='queue' AND ns=? AND name=?")
+      .all(ns, queue)
+      .map(([process]) => process)
+      .filter((process) => process !== this.process);
+  }
+
+  #forKey(transaction: Transaction, key: string): string[] {
     this.#refresh(transaction);
-    const matching = this.#others.filter(({ kind, name }) => kind === 'entry' && key.startsWith(name));
+    const matching = this.#others.filter(({ kind, name }) => kind === 'kv' && key.startsWith(name));
     return matching.map(({ process }) => process);
   }
 
-  /** Processes that watch an entry of another namespace. */
-  forForeignEntry(transaction: Transaction, ns: string, key: string): string[] {
-    return transaction.store
-      .sql<[string, string]>("SELECT name, process FROM listener WHERE kind='entry' AND ns=?")
+  #forForeignKey({ store }: Transaction, ns: string, key: string): string[] {
+    return store
+      .sql<[string, string]>("SELECT name, process FROM waiter WHERE kind='kv' AND ns=?")
       .all(ns)
       .filter(([prefix]) => key.startsWith(prefix))
       .map(([, process]) => process);
   }
 
-  /** What was read may belong to a transaction that did not come to be. */
-  forgetOthers(): void {
-    this.#version = -1;
+  /** Another process took this one for dead, for example because it was stopped. */
+  #registerAgain(): void {
+    const kinds = ['queue', 'topic', 'kv'] as const;
+    const all = kinds.map((kind) => [kind, this.own(kind)] as const);
+    this.#own.clear();
+    this.#wakeupFile.listen();
+    this.#batcher
+      .write((transaction) => {
+        for (const [kind, names] of all) for (const name of names) this.add(transaction, kind, name);
+      })
+      .catch(() => undefined);
+  }
+
+  #remove(transaction: Transaction, kind: WaitKind, name: string): void {
+    const { store } = transaction;
+    store
+      .sql('DELETE FROM waiter WHERE kind=? AND ns=? AND name=? AND process=?')
+      .run(kind, store.ns, name, this.process);
+    if (kind !== 'queue') transaction.counters().waiters += 1;
+    // Removed before the commit: a registration that is wrongly taken as present would lose wake-ups.
+    this.#own.delete(keyOf(kind, name));
+  }
+
+  #removeProcess(process: string, context?: CallContext): Promise<void> {
+    return this.#batcher.write((transaction) => {
+      transaction.store.sql('DELETE FROM waiter WHERE process=?').run(process);
+      transaction.counters().waiters += 1;
+    }, context);
   }
 
   #refresh(transaction: Transaction): void {
-    const { listeners } = transaction.counter();
-    if (listeners === this.#version) return;
+    const { waiters } = transaction.counters();
+    if (waiters === this.#version) return;
     const { store } = transaction;
     this.#others = store
-      .sql<[Kind, string, string]>(
-        "SELECT kind, name, process FROM listener WHERE kind IN ('topic', 'entry') AND ns=? AND process<>?",
+      .sql<[WaitKind, string, string]>(
+        "SELECT kind, name, process FROM waiter WHERE kind IN ('topic', 'kv') AND ns=? AND process<>?",
       )
-      .all(store.ns, this.#process)
+      .all(store.ns, this.process)
       .map(([kind, name, process]) => ({ kind, name, process }));
     this.#byTopic.clear();
-    this.#version = listeners;
+    this.#version = waiters;
   }
 }
 
-function keyOf(kind: Kind, name: string): string {
+function keyOf(kind: WaitKind, name: string): string {
   return `${kind}\0${name}`;
 }

@@ -1,4 +1,4 @@
-/** The bell of a process: a file that others write to when there is something for it, and that it watches. */
+/** The wake-up file of a process: other processes write to it, and the process watches it. */
 
 import {
   closeSync,
@@ -14,80 +14,88 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '@busbar/api/transport';
+import { Notifier } from './commit-notifier.ts';
 
-/** Bells of other processes that are kept open. */
+/** Files of other processes that are kept open. */
 const MAX_OPEN = 64;
-/** A bell that its process did not touch for so long belongs to one that is gone. */
+/** A file that was not touched for this long belongs to a process that is gone. */
 const ABANDONED_AFTER_MS = 300_000;
-const STROKE = Buffer.from('!');
+const ONE_BYTE = Buffer.from('!');
 
 /**
- * One file per process, in a folder beside the store; never the store's own files, which on macOS would drop SQLite's
- * locks. Only the process whose bell is rung wakes up.
+ * One file per process, in a folder beside the store, so that only the process that waits wakes up. It is never one of the
+ * store's own files: opening and closing these drops SQLite's locks on macOS.
  */
-export class Bell {
-  /** The name that others ring. */
+export class WakeupFile {
+  /** The name of this process for others. */
   readonly name: string = newId();
+  /** Notifies after another process wrote to the file. */
+  readonly wakeups: Notifier = new Notifier();
   readonly #folder: string;
-  readonly #onRing: () => void;
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
-  #isPending = false;
-  #isRungAgain = false;
-  #isHung = false;
-  /** Whether the file system tells when it is rung. Otherwise its owner looks by itself: agent 129 of a user gets EMFILE. */
-  isHeard = false;
+  #isCoalescing = false;
+  #isWokenAgain = false;
+  #isListening = false;
 
-  constructor(storePath: string, onRing: () => void) {
-    this.#folder = `${storePath}.bell`;
-    this.#onRing = onRing;
+  constructor(storePath: string) {
+    this.#folder = `${storePath}.wakeup`;
   }
 
-  /** Hangs the bell up: from now on it can be rung. */
-  hang(): void {
-    if (this.#isHung) return;
-    this.#isHung = true;
+  /** Whether the file exists, so that other processes can write to it. */
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  /** Whether the file system reports writes. If not, the process polls: with 128 watchers of one user, the next gets EMFILE. */
+  get isWatched(): boolean {
+    return this.#watcher !== undefined;
+  }
+
+  /** Creates the file and watches it. */
+  listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
     try {
       mkdirSync(this.#folder, { mode: 0o700, recursive: true });
       closeSync(openSync(this.#path(this.name), 'w', 0o600));
-      this.#watcher = watch(this.#path(this.name), { persistent: false }, () => this.#rung());
-      this.#watcher.on('error', () => this.#deafen());
-      this.isHeard = true;
+      this.#watcher = watch(this.#path(this.name), { persistent: false }, () => this.#onWrite());
+      this.#watcher.on('error', () => this.#stopWatching());
     } catch {
-      this.#deafen();
+      this.#stopWatching();
     }
   }
 
-  /** Whether the process is to go on as long as the bell hangs. */
+  /** Whether the watcher keeps the process running. */
   keepAlive(isWanted: boolean): void {
     if (isWanted) this.#watcher?.ref();
     else this.#watcher?.unref();
   }
 
-  /** Rings the bell of another process. False when it has none any more. */
-  ring(name: string): boolean {
+  /** Wakes another process. Returns false if its file no longer exists. */
+  wake(process: string): boolean {
     try {
-      writeSync(this.#open.get(name) ?? this.#openOther(name), STROKE, 0, 1, 0);
+      writeSync(this.#open.get(process) ?? this.#openFileOf(process), ONE_BYTE, 0, 1, 0);
       return true;
     } catch (error) {
       return (error as NodeJS.ErrnoException).code !== 'ENOENT';
     }
   }
 
-  /** Shows that its process is alive. False when somebody took the bell away meanwhile. */
+  /** Shows that the process is alive. Returns false if another process has removed the file. */
   touch(): boolean {
-    if (!this.#isHung) return true;
+    if (!this.#isListening) return true;
     try {
       const now = new Date();
       utimesSync(this.#path(this.name), now, now);
       return true;
     } catch {
-      this.take();
+      this.#stopListening();
       return false;
     }
   }
 
-  /** Names of bells whose processes have been gone for long; their files are removed. */
+  /** Removes the files of processes that are gone. Returns their names. */
   removeAbandoned(): string[] {
     const before = Date.now() - ABANDONED_AFTER_MS;
     const isAbandoned = (name: string): boolean => {
@@ -96,62 +104,48 @@ export class Bell {
     };
     try {
       const names = readdirSync(this.#folder).filter(isAbandoned);
-      for (const name of names) this.forget(name);
+      for (const name of names) this.#removeFileOf(name);
       return names;
     } catch {
       return [];
     }
   }
 
-  /** Takes down another's bell. */
-  forget(name: string): void {
-    const fd = this.#open.get(name);
-    if (fd !== undefined) closeSync(fd);
-    this.#open.delete(name);
-    this.#remove(name);
-  }
-
-  get isHung(): boolean {
-    return this.#isHung;
-  }
-
-  /** Takes the bell down. */
-  take(): void {
-    this.#isHung = false;
-    this.#deafen();
-    this.#remove(this.name);
-  }
-
   close(): void {
-    if (this.#isHung) this.take();
+    if (this.#isListening) this.#stopListening();
     for (const fd of this.#open.values()) closeSync(fd);
     this.#open.clear();
   }
 
-  /** One stroke can come as several events: the first is acted on at once, all others of the turn once at its end. */
-  #rung(): void {
-    if (this.#isPending) {
-      this.#isRungAgain = true;
+  /** One write can cause several events. The first notifies at once, all others of the turn once at its end. */
+  #onWrite(): void {
+    if (this.#isCoalescing) {
+      this.#isWokenAgain = true;
       return;
     }
-    this.#isPending = true;
+    this.#isCoalescing = true;
     setImmediate(() => {
-      this.#isPending = false;
-      const isRungAgain = this.#isRungAgain;
-      this.#isRungAgain = false;
-      if (isRungAgain) this.#onRing();
+      this.#isCoalescing = false;
+      const isWokenAgain = this.#isWokenAgain;
+      this.#isWokenAgain = false;
+      if (isWokenAgain) this.wakeups.notify();
     });
-    this.#onRing();
+    this.wakeups.notify();
   }
 
-  #deafen(): void {
-    this.isHeard = false;
+  #stopListening(): void {
+    this.#isListening = false;
+    this.#stopWatching();
+    this.#remove(this.name);
+  }
+
+  #stopWatching(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
   }
 
-  #openOther(name: string): number {
-    const fd = openSync(this.#path(name), 'r+');
+  #openFileOf(process: string): number {
+    const fd = openSync(this.#path(process), 'r+');
     if (this.#open.size >= MAX_OPEN) {
       const [oldest] = this.#open.keys();
       if (oldest !== undefined) {
@@ -159,15 +153,22 @@ export class Bell {
         this.#open.delete(oldest);
       }
     }
-    this.#open.set(name, fd);
+    this.#open.set(process, fd);
     return fd;
+  }
+
+  #removeFileOf(process: string): void {
+    const fd = this.#open.get(process);
+    if (fd !== undefined) closeSync(fd);
+    this.#open.delete(process);
+    this.#remove(process);
   }
 
   #remove(name: string): void {
     try {
       rmSync(this.#path(name), { force: true });
     } catch {
-      // Where the folder could not be made there is nothing to remove.
+      // The folder could not be created, so the file does not exist.
     }
   }
 

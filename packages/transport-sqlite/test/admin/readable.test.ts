@@ -1,4 +1,4 @@
-/** What people see of a store, and that it comes back bit for bit. */
+/** The store is readable with a SQLite shell, and bodies come back bit for bit. */
 
 import { readFileSync } from 'node:fs';
 import { tempDir } from '@busbar/testbed';
@@ -25,7 +25,7 @@ test('every body comes back bit for bit', () => {
   );
 });
 
-test('text lies there as text, the rest as a blob, and all of it is received as it was', async () => {
+test('text is stored as text, other bodies as blobs, and all are received unchanged', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const bodies = [encode('{"text":"grüße"}'), Uint8Array.of(0xff, 0xfe), encode('nul\0'), new Uint8Array(0)];
@@ -42,7 +42,7 @@ test('text lies there as text, the rest as a blob, and all of it is received as 
   expect(got.map(({ body }) => body)).toEqual(bodies);
 });
 
-test('the queries of the README answer', async () => {
+test('the queries of the README return rows', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -83,7 +83,7 @@ test('the queries of the README answer', async () => {
   expect(answers[5]).toMatchObject([{ topic: 'user.login', body: '{"userId":123}' }]);
 });
 
-/** What each query of the README gives on a connection that cannot write. */
+/** The rows of each query of the README, over a read-only connection. */
 function ask(file: string): Record<string, unknown>[][] {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const sql = /```sql\n(.*?)```/s.exec(readme)?.[1] ?? '';

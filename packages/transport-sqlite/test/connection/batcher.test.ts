@@ -1,4 +1,4 @@
-/** Transactions that many calls share: none fails for another's fault, and a full disk acknowledges nothing. */
+/** Shared transactions: no call fails because of another, and a full disk acknowledges nothing. */
 
 import { openTransport } from '@busbar/api/driver';
 import { type TempDir, tempDir } from '@busbar/testbed';
@@ -8,13 +8,14 @@ import { openDatabase } from '../../src/connection/database.ts';
 import { Store } from '../../src/connection/store.ts';
 import { toSettings } from '../../src/options.ts';
 import { SqliteDriver } from '../../src/sqlite-driver.ts';
+import { CommitNotifier } from '../../src/wakeup/commit-notifier.ts';
 
-const NOBODY = { beforeCommit: () => undefined, committed: () => undefined, rolledBack: () => undefined };
+const SILENT = new CommitNotifier();
 
-test('what breaks the transaction fails alone, in the order of the calls', async () => {
+test('the call that breaks a transaction fails alone, and the order of calls is kept', async () => {
   await using folder = tempDir();
   const store = await storeIn(folder);
-  const batcher = new Batcher(store, NOBODY);
+  const batcher = new Batcher(store, SILENT);
   store.db.exec('CREATE TABLE t (n INTEGER PRIMARY KEY)');
   const put = (n: number): Promise<unknown> =>
     batcher.write(({ store: { sql } }) => sql.call(store, 'INSERT INTO t VALUES (?)').run(n));
@@ -26,7 +27,7 @@ test('what breaks the transaction fails alone, in the order of the calls', async
   store.db.close();
 });
 
-test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goes on once there is room', async () => {
+test('a full disk rejects with BACKPRESSURE, keeps acknowledged messages, and accepts more once there is room', async () => {
   await using folder = tempDir();
   const store = await storeIn(folder);
   await using transport = openTransport(new SqliteDriver(store));
@@ -51,7 +52,7 @@ test('a full disk refuses with BACKPRESSURE, keeps what it acknowledged, and goe
   expect(await transport.queues.send('work', [{ id: 'm99', body }])).toMatchObject([{ status: 'stored' }]);
 });
 
-test('sends of one turn take effect in their order, also where one creates what another needs', async () => {
+test('sends of one turn take effect in order, even if one creates the queue that another needs', async () => {
   await using folder = tempDir();
   await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const send = (id: string, create: boolean): Promise<unknown> =>
@@ -67,10 +68,10 @@ test('a large batch yields to the event loop and to other calls', async () => {
   await using transport = openTransport(new SqliteDriver(await storeIn(folder)));
   const body = new Uint8Array(100);
   let turns = 0;
-  let isOver = false;
+  let isDone = false;
   const count = (): void => {
     turns += 1;
-    if (!isOver) setImmediate(count);
+    if (!isDone) setImmediate(count);
   };
   count();
   const order: string[] = [];
@@ -84,7 +85,7 @@ test('a large batch yields to the event loop and to other calls', async () => {
       return results;
     });
   await Promise.all([large, transport.kv.put('key', body).then(() => order.push('put'))]);
-  isOver = true;
+  isDone = true;
   expect(turns).toBeGreaterThanOrEqual(10);
   expect(await large).toHaveLength(5000);
 });

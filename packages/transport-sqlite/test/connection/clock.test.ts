@@ -1,4 +1,4 @@
-/** Store time: what moves it, and what does not. */
+/** Store time does not depend on changes of the wall clock. */
 
 import { tempDir } from '@busbar/testbed';
 import Database from 'better-sqlite3';
@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('setting the wall clock moves nothing where boots are told apart', () => {
+test('with a boot id, store time is independent of the wall clock', () => {
   const clock = new BootClock(offsetFor(Date.now()));
   const before = clock.now();
   setWallClock(Date.now() + HOUR);
@@ -22,7 +22,7 @@ test('setting the wall clock moves nothing where boots are told apart', () => {
   expect(clock.now() - before).toBeGreaterThanOrEqual(0);
 });
 
-test('where they are not, time stands still while the wall clock goes back', () => {
+test('without a boot id, store time stands still while the wall clock goes back', () => {
   const clock = new WallClock(0);
   const before = clock.now();
   setWallClock(before - HOUR);
@@ -31,18 +31,14 @@ test('where they are not, time stands still while the wall clock goes back', () 
   expect(clock.now()).toBe(before + 5);
 });
 
-test.runIf(bootId() !== undefined)('after a restart of the machine time goes on where it was', async () => {
+test.runIf(bootId() !== undefined)('after a restart of the machine, store time continues', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const first = await openSqlite({ file });
   await first.queues.send('work', [{ body: BODY, delayMs: 10 * HOUR }]);
   await first.close();
-  // The machine was started again, with a wall clock that is an hour behind.
-  write(
-    file,
-    "UPDATE meta SET value='another boot' WHERE key='boot'",
-    "UPDATE meta SET value=0 WHERE key='clock_offset'",
-  );
+  // The machine has restarted, and its wall clock is an hour behind.
+  write(file, "UPDATE store SET boot='another boot', clock_offset=0");
   setWallClock(Date.now() - HOUR);
   await using second = await openSqlite({ file });
   const { messages } = await second.admin.browse('work');

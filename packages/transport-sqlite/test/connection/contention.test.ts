@@ -1,4 +1,4 @@
-/** Another process that holds the lock of the writers. */
+/** Another process holds the write lock. */
 
 import { type Child, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { openSqlite } from '../../src/index.ts';
 
 const BODY = Uint8Array.of(1);
 
-test('a lock is waited for without blocking the event loop, and reading goes on', async () => {
+test('waiting for the lock does not block the event loop or reads', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -36,7 +36,7 @@ test('a lock is waited for without blocking the event loop, and reading goes on'
   expect(await sending).toMatchObject([{ status: 'stored' }]);
 });
 
-test('a call that never got the lock fails as UNAVAILABLE, and is not done later', async () => {
+test('a call that never gets the lock rejects with UNAVAILABLE and is not done later', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });

@@ -1,4 +1,4 @@
-// A program that takes the lock of the writers of a store and keeps it until it is told, or stopped.
+// A program that takes and releases the write lock of a store on request.
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 import Database from 'better-sqlite3';
 

@@ -1,4 +1,4 @@
-/** Whole buses in one file do not see each other, and are all swept by whoever is there. */
+/** Namespaces of one file are isolated, and any process maintains all of them. */
 
 import { tempDir, waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { openSqlite } from '../../src/index.ts';
 
 const BODY = Uint8Array.of(1);
 
-test('nothing of one namespace shows in another', async () => {
+test('a namespace does not see another', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using one = await openSqlite({ file, ns: 'a' });
@@ -26,7 +26,7 @@ test('nothing of one namespace shows in another', async () => {
   expect(await one.kv.get('b.key')).toBeDefined();
 });
 
-test('what comes due in a namespace without a process is swept by the processes of others', async () => {
+test('processes of other namespaces do the due work of a namespace without processes', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const gone = await openSqlite({ file, ns: 'gone' });
@@ -39,7 +39,7 @@ test('what comes due in a namespace without a process is swept by the processes 
   const cancel = new AbortController();
   const received = waiting.queues.receive('work', { waitMs: 20_000, signal: cancel.signal }).catch(() => []);
   await using back = await openSqlite({ file, ns: 'gone' });
-  await waitFor(async () => (await back.admin.queues())[0]?.totals.expired === 1, { what: 'the sweep' });
+  await waitFor(async () => (await back.admin.queues())[0]?.totals.expired === 1, { what: 'the due work' });
   expect((await back.admin.queues())[0]).toMatchObject({ ready: 1, delayed: 0 });
   cancel.abort();
   expect(await received).toEqual([]);

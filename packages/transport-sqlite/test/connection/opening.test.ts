@@ -1,4 +1,4 @@
-/** Opening a file: who may read it, and what is no store. */
+/** Opens files: permissions, and files that are refused. */
 
 import {
   mkdirSync,
@@ -27,7 +27,7 @@ test('only its user can read what is made', async () => {
   await waiting;
   const mode = (path: string): number => statSync(path).mode & 0o777;
   expect([file, `${file}-wal`, `${file}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600]);
-  expect([dirname(file), dirname(dirname(file)), `${file}.bell`].map(mode)).toEqual([0o700, 0o700, 0o700]);
+  expect([dirname(file), dirname(dirname(file)), `${file}.wakeup`].map(mode)).toEqual([0o700, 0o700, 0o700]);
 });
 
 test('closing leaves one file', async () => {
@@ -46,7 +46,8 @@ test.each<[string, string, (folder: TempDir, file: string) => void]>([
   ['a folder', 'INVALID_ARGUMENT', (_, file) => mkdirSync(file)],
   ['a text', 'INVALID_ARGUMENT', (_, file) => writeFileSync(file, 'Dear diary, '.repeat(1000))],
   ['the database of another program', 'CONFLICT', (_, file) => new Database(file).exec('CREATE TABLE t (x)').close()],
-  ['a store of a newer version', 'UNSUPPORTED', (_, file) => writeNewer(file)],
+  ['a store of a newer format', 'CONFLICT', (_, file) => writeStore(file, 99)],
+  ['a store of an unreleased format, without a header', 'CONFLICT', (_, file) => writeStore(file, 1)],
 ])('%s is refused and left as it is', async (_, code, prepare) => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
@@ -100,11 +101,11 @@ test('a store whose file went away is a new one', async () => {
   expect(await readAll(file)).toHaveLength(0);
 });
 
-function writeNewer(file: string): void {
+function writeStore(file: string, format: number): void {
   const db = new Database(file);
   db.pragma(`application_id = ${0x42757342}`);
-  db.pragma('user_version = 99');
-  db.exec('CREATE TABLE from_the_future (x)');
+  db.pragma(`user_version = ${format}`);
+  db.exec('CREATE TABLE other (x)');
   db.close();
 }
 

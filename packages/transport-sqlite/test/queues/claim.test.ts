@@ -1,10 +1,10 @@
-/** Consumers of one process that look for messages in the same turn. */
+/** Several receives of one process in the same turn. */
 
 import { tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/index.ts';
 
-test('claims that share a transaction lease nothing that nobody gets', async () => {
+test('claims that share a transaction lease no message without delivering it', async () => {
   await using folder = tempDir();
   await using transport = await openSqlite({ file: folder.join('bus.db') });
   const { queues, admin } = transport;

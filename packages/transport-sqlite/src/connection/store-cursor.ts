@@ -1,0 +1,66 @@
+/** A cursor over the store: reads when it was woken, and otherwise waits. */
+
+import { Condition } from '@busbar/api/driver';
+import type { Batcher } from './batcher.ts';
+import type { Transaction } from './transaction.ts';
+
+/** The result of one read. */
+export interface CursorRead<Item> {
+  readonly items: readonly Item[];
+  /** Whether nothing more can be read until the next wake-up. */
+  readonly isAll: boolean;
+}
+
+export class StoreCursor<Item> {
+  readonly #batcher: Batcher;
+  /** Reads up to `max` items. It may run again, so it changes the cursor's position only after the commit. */
+  readonly #read: (transaction: Transaction, max: number) => CursorRead<Item>;
+  readonly #woken = new Condition();
+  #mayHaveMore = true;
+  #isClosed = false;
+
+  constructor(batcher: Batcher, read: (transaction: Transaction, max: number) => CursorRead<Item>) {
+    this.#batcher = batcher;
+    this.#read = read;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The next items, as soon as there are some. Empty once the cursor is closed. */
+  async next(max: number): Promise<readonly Item[]> {
+    while (!this.#isClosed) {
+      if (!this.#mayHaveMore) {
+        await this.#woken.wait();
+        continue;
+      }
+      this.#mayHaveMore = false;
+      const { items, isAll } = await this.#readAhead(max);
+      if (!isAll) this.#mayHaveMore = true;
+      if (items.length > 0 && !this.#isClosed) return items;
+    }
+    return [];
+  }
+
+  /** There may be new items. */
+  wake(): void {
+    this.#mayHaveMore = true;
+    this.#woken.notify();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#woken.notify();
+  }
+
+  async #readAhead(max: number): Promise<CursorRead<Item>> {
+    try {
+      return await this.#batcher.readAhead((transaction) => this.#read(transaction, max));
+    } catch (error) {
+      if (this.#isClosed) return { items: [], isAll: true };
+      this.#mayHaveMore = true;
+      throw error;
+    }
+  }
+}
