@@ -1,4 +1,4 @@
-/** The cases for several servers, on a Redis Cluster of three masters: namespaces lie on whichever holds their slot. */
+/** The conformance cases of the cluster profile, on a Redis Cluster of three masters. */
 
 import type { Harness } from '@busbar/conformance';
 import { testTransport } from '@busbar/conformance/vitest';

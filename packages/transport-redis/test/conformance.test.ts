@@ -1,4 +1,4 @@
-/** The whole suite on the Redis transport. */
+/** The conformance suite on the Redis transport. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { harness } from './harness.ts';

@@ -8,7 +8,7 @@ import { untrustedClients } from './untrusted-clients.ts';
 const noServer = missingServer('redis-server');
 let shared: Promise<RedisServer> | undefined;
 
-/** Stores in namespaces of one server, which dies with this process; a case about the server gets one of its own. */
+/** Stores are namespaces of one shared server. A case that needs control of the server gets its own. */
 async function store(needs?: StoreNeeds): Promise<HarnessStore> {
   if (needs?.server === true) return ownServer();
   shared ??= startRedis();
@@ -22,7 +22,7 @@ async function ownServer(): Promise<HarnessStore> {
 
 function storeAt(server: RedisServer): HarnessStore {
   const ns = crypto.randomUUID();
-  // A history that a case can overflow; the rest is as it is by default.
+  // A history small enough for a case to overflow.
   const options = { ...parseRedisUrl(server.url), ns, retention: { maxEvents: 20_000 } };
   return {
     open: () => openRedis(options),
@@ -36,7 +36,6 @@ function storeAt(server: RedisServer): HarnessStore {
   };
 }
 
-/** What the matrix shows. */
 export const harness: Harness = {
   name: 'redis',
   missing: { files: 'Its store is the memory of a server.' },

@@ -1,4 +1,4 @@
-/** Scripts sift topics by Lua patterns: whatever matches must come through. */
+/** Lua patterns preselect topics in scripts, so they must accept every topic that matches. */
 
 import { matchTopic } from '@busbar/api/transport';
 import { needServer, startRedis } from '@busbar/testbed';
@@ -10,7 +10,7 @@ beforeEach(({ skip }) => needServer('redis-server', skip));
 const TOKENS = ['a', 'b', 'A', 'a-b', 'a+b', '@a', 'a/b', 'a:b', '~', '_'];
 const FIND = 'return string.find(ARGV[1], ARGV[2]) and 1 or 0';
 
-test('the sieve lets through what matches, and little else', async () => {
+test('a Lua pattern accepts the topics that the pattern matches', async () => {
   await using server = await startRedis({ config: ['appendonly no'] });
   let seed = 7;
   const random = (below: number): number => {

@@ -1,4 +1,4 @@
-/** Options and URLs, bad ones above all. */
+/** Options and URLs, mainly illegal ones. */
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
@@ -67,26 +67,26 @@ test.each([
   'redis://user:hunter2@a:b@c d',
   'redis://h?master=m&sentinelPassword=hunter2&sentinelPassword=hunter2',
   'redis://user:hunter2@h/#',
-])('no secret of %s is told', (url) => {
+])('the error for %s shows no secret', (url) => {
   const error = caught(() => parseRedisUrl(url));
   expect(JSON.stringify(error)).not.toContain(':hunter2');
   expect(error.message).not.toContain('hunter2@');
 });
 
 test.each<[string, unknown]>([
-  ['a text', 'redis://h'],
+  ['a string', 'redis://h'],
   ['an unknown option', { host: 'h' }],
-  ['servers that are none', { servers: [] }],
-  ['servers that are a text', { servers: 'h' }],
-  ['a server that is a number', { servers: [6379] }],
+  ['no servers', { servers: [] }],
+  ['servers as a string', { servers: 'h' }],
+  ['a server as a number', { servers: [6379] }],
   ['a server with a path', { servers: ['h/2'] }],
-  ['a password that is a number', { password: 7 }],
-  ['a user alone', { user: 'me' }],
-  ['a database that is a text', { database: '2' }],
-  ['an unknown file of TLS', { tls: { pem: 'x' } }],
-  ['an unknown bound', { retention: { days: 3 } }],
-  ['a bound of nothing', { retention: { maxEvents: 0 } }],
-  ['a listener that is none', { onError: 'log' }],
+  ['a password as a number', { password: 7 }],
+  ['a user without a password', { user: 'me' }],
+  ['a database as a string', { database: '2' }],
+  ['an unknown TLS field', { tls: { pem: 'x' } }],
+  ['an unknown bound of retention', { retention: { days: 3 } }],
+  ['a retention of 0 events', { retention: { maxEvents: 0 } }],
+  ['a listener that is not a function', { onError: 'log' }],
 ])('%s is refused', async (_, options) => {
   await expect(openRedis(options as RedisOptions)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
@@ -94,12 +94,12 @@ test.each<[string, unknown]>([
   });
 });
 
-test('a file of TLS that is not there', async () => {
+test('a missing TLS file is refused', async () => {
   const opened = openRedis({ servers: ['127.0.0.1:1'], tls: { ca: '/nowhere/ca.pem' } });
   await expect(opened).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.stringContaining('tls.ca') });
 });
 
-test('nobody listens there', async () => {
+test('an address without a server is UNAVAILABLE', async () => {
   const opened = openRedis({ servers: ['127.0.0.1:1'], user: 'me', password: 'hidden' });
   const message = 'the server cannot be reached (ECONNREFUSED 127.0.0.1:1)';
   await expect(opened).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining(message) });
@@ -118,10 +118,10 @@ function caught(work: () => unknown): Refusal {
   } catch (error) {
     return error as Refusal;
   }
-  throw new Error('nothing was refused');
+  throw new Error('the call did not throw');
 }
 
-test('a server that says nothing is given up after the time to connect', async () => {
+test('opening fails after connectTimeoutMs if the server is silent', async () => {
   const silent = createServer((socket) => socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as AddressInfo;

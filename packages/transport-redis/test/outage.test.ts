@@ -1,4 +1,4 @@
-/** Losing the server: it is found again, what waits goes on once, and a server that offers less is refused. */
+/** Lost servers: reconnecting, repeated and unknown calls, and servers that offer less than before. */
 
 import type { StateChange } from '@busbar/api/transport';
 import {
@@ -14,7 +14,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-test('a server that answers nothing is given up, and waits go on when it is back', async () => {
+test('a silent connection is replaced, and pending receives continue', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis({ ...parseRedisUrl(server.url), silenceMs: 500 });
   const changes: StateChange[] = [];
@@ -33,7 +33,7 @@ test('a server that answers nothing is given up, and waits go on when it is back
   ]);
 });
 
-test('a call waits for the server up to its time, then it is UNAVAILABLE', async () => {
+test('a call waits for the server until its deadline, then it is UNAVAILABLE', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await server.kill();
@@ -45,7 +45,7 @@ test('a call waits for the server up to its time, then it is UNAVAILABLE', async
   expect((await patient)[0]?.status).toBe('stored');
 });
 
-test('a settlement whose answer was lost is unknown, and never done again', async () => {
+test('a settlement whose reply was lost is unknown and is not repeated', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.queues.send('work', [{ body: Buffer.from('x') }]);
@@ -58,7 +58,7 @@ test('a settlement whose answer was lost is unknown, and never done again', asyn
   expect(await settled).toMatchObject([{ status: 'unknown' }]);
 });
 
-test('what a claim took whose answer was lost is there again at once, uncounted', async () => {
+test('a claim whose reply was lost is undone without counting an attempt', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await using other = await openRedis({ servers: [`127.0.0.1:${server.port}`] });
@@ -72,7 +72,7 @@ test('what a claim took whose answer was lost is there again at once, uncounted'
   expect(delivery?.attempt).toBe(1);
 });
 
-test('a server that offers less than before is not served by, and says what was lost', async () => {
+test('a server that offers less than before is refused with the difference', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await server.call('CONFIG', 'SET', 'appendfsync', 'everysec');
@@ -90,7 +90,7 @@ test('a server that offers less than before is not served by, and says what was 
   expect(await transport.kv.get('key')).toBeUndefined();
 });
 
-test('a server that forgot its scripts is told them again', async () => {
+test('scripts are sent again after SCRIPT FLUSH', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.kv.put('key', Buffer.from('x'));
@@ -99,7 +99,7 @@ test('a server that forgot its scripts is told them again', async () => {
   expect(results.map(({ status }) => status)).toEqual(['stored', 'stored', 'stored']);
 });
 
-test('in a cluster every namespace is found from any node', async () => {
+test('any node of a cluster leads to the owner of a namespace', async () => {
   await using cluster = await startRedisCluster();
   const servers = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
   for (const ns of ['a', 'b', 'c', 'd', 'e']) {
@@ -114,7 +114,7 @@ test('in a cluster every namespace is found from any node', async () => {
   }
 }, 60_000);
 
-test('sentinels name the master, also a new one', async () => {
+test('sentinels lead to the master, and to a new one after a failover', async () => {
   await using group = await startRedisSentinel();
   const servers = group.sentinels.map(({ port }) => `127.0.0.1:${port}`);
   await using transport = await openRedis({ servers, master: group.name, silenceMs: 1000 });
@@ -130,7 +130,7 @@ test('sentinels name the master, also a new one', async () => {
   await expect(unknown).rejects.toMatchObject({ code: 'NOT_FOUND' });
 }, 60_000);
 
-/** Resolves once somebody waits for the queue. */
+/** Resolves when a process is registered as waiting for the queue. */
 function registered(server: RedisServer, queue: string): Promise<unknown> {
   return waitFor(async () => (await server.call('EXISTS', `{busbar:}:waiting:${queue}`)) === 1, {
     what: 'a waiting process',

@@ -1,4 +1,4 @@
-/** What kinds of servers are met: how they are set, who is let in, and what follows from it. */
+/** Servers with various settings, permissions and limits. */
 
 import { needServer, startRedis } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-/** What the README lists: it needs no other permission. */
+/** The ACL rule of the README. */
 const ACL =
   'agent on >secret resetkeys resetchannels ~{busbar:* &{busbar:* -@all +@hash +@sortedset +@stream +eval +evalsha +exists +unlink +pexpire +time +spublish +ssubscribe +sunsubscribe +ping';
 
@@ -17,12 +17,12 @@ test.each([
   [['maxmemory 100mb', 'maxmemory-policy noeviction'], 'power', 0],
   [['maxmemory 100mb', 'maxmemory-policy allkeys-lru'], 'none', 1],
   [['maxmemory-policy allkeys-lru'], 'power', 0],
-])('%j declares %s', async (config, durability, notes) => {
+])('%j declares %s', async (config, durability, warnings) => {
   await using server = await startRedis({ config });
   const options = parseRedisUrl(server.url);
   await using transport = await openRedis(options);
   expect(transport.capabilities.durability).toBe(durability);
-  expect(transport.warnings).toHaveLength(notes);
+  expect(transport.warnings).toHaveLength(warnings);
   const demanding = openRedis({ ...options, durability: 'process' });
   if (durability === 'power') await (await demanding).close();
   else await expect(demanding).rejects.toMatchObject({ code: 'UNSUPPORTED', hint: expect.stringContaining('Set ') });
@@ -42,13 +42,13 @@ test('a user with the permissions of the README can do everything', async () => 
   await doEverything(transport);
 });
 
-test('with config|get it sees what the server guarantees', async () => {
+test('with config|get the transport declares the durability of the server', async () => {
   await using server = await startRedis({ users: [`${ACL} +config|get`] });
   await using transport = await openRedis(parseRedisUrl(server.urlAs('agent:secret')));
   expect(transport.capabilities.durability).toBe('power');
 });
 
-test('who may not use a command or another namespace is told so', async () => {
+test('a missing permission for a command or a namespace is PERMISSION_DENIED', async () => {
   await using server = await startRedis({
     users: [`${ACL.replace('{busbar:*', '{busbar:mine}*').replace('+unlink', '')}`],
   });
@@ -70,7 +70,7 @@ test.each([
   expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
 });
 
-test('by TLS, with the right certificates only', async () => {
+test('TLS needs the right certificates', async () => {
   await using server = await startRedis({ tls: true });
   const ca = server.certificates?.ca ?? '';
   const options = parseRedisUrl(server.url);
@@ -86,7 +86,7 @@ test('by TLS, with the right certificates only', async () => {
   });
 });
 
-test('a server without memory refuses sends with BACKPRESSURE, and gives out what it has', async () => {
+test('a server with full memory refuses sends with BACKPRESSURE and still delivers', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.queues.send('work', [{ body: new Uint8Array(1000) }]);
@@ -102,7 +102,7 @@ test('a server without memory refuses sends with BACKPRESSURE, and gives out wha
   expect(stored?.status).toBe('stored');
 });
 
-test('a replica is no server to write to', async () => {
+test('a replica is refused', async () => {
   await using server = await startRedis();
   await server.call('REPLICAOF', '127.0.0.1', '1');
   await expect(openRedis({ ...parseRedisUrl(server.url), connectTimeoutMs: 200 })).rejects.toMatchObject({
@@ -110,7 +110,7 @@ test('a replica is no server to write to', async () => {
   });
 });
 
-test('a database of its own, and a name among the clients', async () => {
+test('database and clientName are used', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(`${server.url}/3?clientName=agent-7`));
   await transport.queues.send('work', [{ body: new Uint8Array(1) }]);

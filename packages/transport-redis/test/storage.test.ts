@@ -1,4 +1,4 @@
-/** What lies on the server: readable, apart, and no more than there has to be. */
+/** The keys on the server: readable, separate for each namespace, and no more than needed. */
 
 import { needServer, type RedisServer, startRedis, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-test('bodies lie there as they are, and the queries of the README find them', async () => {
+test('bodies are stored as they are, and the commands of the README find them', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const body = Buffer.from('{"text":"grüße 🎉"}');
@@ -21,7 +21,7 @@ test('bodies lie there as they are, and the queries of the README find them', as
   expect(await server.call('HGET', '{busbar:}:kv:values', 'who')).toBe(body.toString());
 });
 
-test('namespaces see nothing of each other, whatever they are called', async () => {
+test('namespaces are separate, whatever their names', async () => {
   await using server = await startRedis();
   const spaces = [undefined, 'a', 'a:', 'a:b', 'queue:a', 'A'];
   for (const ns of spaces) {
@@ -36,7 +36,7 @@ test('namespaces see nothing of each other, whatever they are called', async () 
   expect(await server.call('EXISTS', '{busbar:a}:body:b:work')).toBe(0);
 });
 
-test('who clears a namespace leaves no key, and revisions rise all the same', async () => {
+test('clear and close leave no key, and revisions still rise', async () => {
   await using server = await startRedis();
   await server.call('SET', 'mine', '1');
   const use = async (): Promise<number> => {
@@ -54,7 +54,7 @@ test('who clears a namespace leaves no key, and revisions rise all the same', as
   expect(await use()).toBeGreaterThan(first);
 });
 
-test('after acks only ids are left, for their window', async () => {
+test('after acks only the dedupe ids of the messages are left', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
   const empty = await keys(server);
@@ -77,7 +77,7 @@ test('after acks only ids are left, for their window', async () => {
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 
-test('what is cleared leaves counters, and who waits', async () => {
+test('clear leaves the header, the counters and the log position', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.topics.bind('work', 'news.>');

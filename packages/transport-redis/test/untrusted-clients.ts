@@ -1,4 +1,4 @@
-// Clients that a Redis server turns away.
+// Clients that a Redis server refuses.
 import type { Harness, UntrustedClient } from '@busbar/conformance';
 import { type RedisServer, startRedis } from '@busbar/testbed';
 import { openRedis, parseRedisUrl, type RedisOptions } from '../src/index.ts';
@@ -19,7 +19,7 @@ export const untrustedClients: NonNullable<Harness['untrustedClients']> = {
     const ca = server.certificates?.wrongCa ?? '';
     return untrustedClient(server, { ...parseRedisUrl(server.url), tls: { ca } });
   },
-  impostor: 'A server of Redis does not look into messages: who may use a namespace may send in any name there.',
+  impostor: 'A Redis server does not read messages: a client with access to a namespace may send under any name.',
 };
 
 function untrustedClient(server: RedisServer, options: RedisOptions): UntrustedClient {

@@ -1,4 +1,4 @@
-/** Who is woken, and what waiting costs. */
+/** Wake-ups of waiting processes, and the cost of waiting. */
 
 import { needServer, type RedisServer, startRedis, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-test('ten thousand waits have two connections, and the server does next to nothing for them', async () => {
+test('ten thousand pending receives share two connections and cost the server almost nothing', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
   const names = Array.from({ length: 10_000 }, (_, n) => `inbox.${n}`);
@@ -21,14 +21,16 @@ test('ten thousand waits have two connections, and the server does next to nothi
   expect((await scripts(server)) - before).toBeLessThan(10);
 });
 
-test('of many processes that wait one is woken for each message', async () => {
+test('each message wakes one of the waiting processes', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   const options = parseRedisUrl(server.url);
   const transports = await Promise.all(Array.from({ length: 20 }, () => openRedis(options)));
   try {
     const waits = transports.map(({ queues }) => queues.receive('work', { waitMs: Number.POSITIVE_INFINITY }));
     for (const wait of waits) wait.catch(() => undefined);
-    await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 20, { what: '20 that wait' });
+    await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 20, {
+      what: '20 waiting processes',
+    });
     const [first] = transports;
     await first?.queues.send('work', [{ body: Buffer.from('x') }]);
     await Promise.any(waits.map(async (wait) => void (await wait)));
@@ -38,7 +40,7 @@ test('of many processes that wait one is woken for each message', async () => {
   }
 });
 
-test('one that waits no more, or is gone, passes the message on', async () => {
+test('a wake-up passes over processes that are gone and receives that were aborted', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   const options = parseRedisUrl(server.url);
   await using gone = await openRedis(options);
@@ -48,9 +50,13 @@ test('one that waits no more, or is gone, passes the message on', async () => {
   await waitingFor(server, 'work');
   const leaving = new AbortController();
   left.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY, signal: leaving.signal }).catch(() => undefined);
-  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 2, { what: 'two that wait' });
+  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 2, {
+    what: 'two waiting processes',
+  });
   const waiting = patient.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY });
-  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 3, { what: 'three that wait' });
+  await waitFor(async () => (await server.call('ZCARD', '{busbar:}:waiting:work')) === 3, {
+    what: 'three waiting processes',
+  });
   leaving.abort();
   await gone.close();
   await patient.queues.send('work', [{ body: Buffer.from('x') }]);
@@ -59,10 +65,10 @@ test('one that waits no more, or is gone, passes the message on', async () => {
 
 function waitingFor(server: RedisServer, queue: string): Promise<unknown> {
   const name = `{busbar:}:waiting:${queue}`;
-  return waitFor(async () => (await server.call('EXISTS', name)) === 1, { what: 'one that waits' });
+  return waitFor(async () => (await server.call('EXISTS', name)) === 1, { what: 'a waiting process' });
 }
 
-/** How many scripts the server ran. */
+/** How many scripts the server has run by their hash. */
 async function scripts(server: RedisServer): Promise<number> {
   const [, calls = '0'] = /cmdstat_evalsha:calls=(\d+)/.exec(String(await server.call('INFO', 'commandstats'))) ?? [];
   return Number(calls);
