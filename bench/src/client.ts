@@ -1,55 +1,55 @@
-/** What is measured: the same few verbs on a transport and on its peers. */
+/** The client of a target: the same few verbs for Busbar and its peers. */
 
-import type { Durability } from './options.ts';
+import type { Durability } from './durability.ts';
 
-/** Where a subject keeps its data, and how safely. */
-export interface Place {
+/** Where a target keeps its data, and how safely. */
+export interface TargetLocation {
   readonly folder: string;
   readonly durability: Durability;
-  /** Of the server that was started for it; empty where it needs none. */
+  /** URL of the server that was started for it; empty without one. */
   readonly url: string;
-  /** A free port of the loopback interface, for those that listen themselves. */
+  /** A free port of the loopback interface, for targets that listen themselves. */
   readonly port: number;
 }
 
-/** What a message carries. */
+/** The body of a message. */
 export interface Body {
   readonly index: number;
   readonly text: string;
-  /** When the call that sent it began, on the clock that the processes share. */
+  /** When its call began, on {@link sharedClockMs}. */
   readonly calledAt?: number;
 }
 
-/** Gets each body that arrives. */
-export type Handle = (body: Body) => void;
+/** Receives each body. */
+export type BodyHandler = (body: Body) => void;
 
-/** Takes no more; resolves once all that was handled is settled. */
+/** Stops a worker; resolves once everything that it handled is settled. */
 export type Stop = () => Promise<void>;
 
-/** A verb that a subject lacks is left out; what it can is said in {@link Subject.can}. */
+/** Verbs of a target; those that it lacks are left out. */
 export interface Client {
-  /** Puts messages into the work queue; resolves once all are acknowledged. */
+  /** Sends messages to the work queue; resolves once all are acknowledged. */
   send?(bodies: readonly Body[]): Promise<void>;
   /** Handles and settles messages of the work queue, up to `inFlight` at a time. */
-  work?(inFlight: number, handle: Handle): Promise<Stop>;
-  /** Answers requests with the double of what they ask, from when this resolves. */
-  answer?(): Promise<void>;
-  ask?(value: number): Promise<unknown>;
-  /** Gives an event to every subscriber; resolves once it is acknowledged, where there is such a thing. */
+  work?(inFlight: number, handle: BodyHandler): Promise<Stop>;
+  /** Responds to requests with the double of their value, from when this resolves. */
+  respond?(): Promise<void>;
+  request?(value: number): Promise<unknown>;
+  /** Publishes an event to every subscriber; resolves once it is acknowledged, if the target acknowledges. */
   publish?(body: Body): Promise<void>;
-  /** Gets every event that is published after this resolved. */
-  subscribe?(handle: Handle): Promise<void>;
-  /** Waits as something does that is ready for work, as its users would have it. */
-  attend?(): Promise<void>;
+  /** Receives every event that is published after this resolved. */
+  subscribe?(handle: BodyHandler): Promise<void>;
+  /** Waits for work in the way of the target's users. */
+  idle?(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The clock that processes of one machine share, in milliseconds. */
-export function sharedNow(): number {
+/** A clock that all processes of the machine share, in milliseconds. */
+export function sharedClockMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** A body that is `bytes` bytes of JSON. */
+/** A body of `bytes` bytes as JSON. */
 export function makeBody(index: number, bytes: number): Body {
   return { index, text: 'x'.repeat(Math.max(0, bytes - 20 - String(index).length)) };
 }

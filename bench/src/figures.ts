@@ -1,34 +1,34 @@
-/** Figures: what was measured, several times, and its middle. */
+/** Figures: measured values and their medians. */
 
-/** One figure of one subject. */
+/** One figure of one target. */
 export interface Figure {
   readonly name: string;
   readonly unit: string;
   /** `up`: more is better. */
   readonly better: 'up' | 'down';
   readonly values: readonly number[];
-  /** Under which circumstances, such as `64 in flight`, where a scenario has several. */
+  /** The condition, such as `64 in flight`, in a scenario with several. */
   readonly at?: string;
 }
 
-/** So many things a second. */
+/** A rate per second; more is better. */
 export function rate(name: string, count: number, ms: number, at?: string): Figure {
   return { name, unit: '/s', better: 'up', values: [(count / ms) * 1000], ...(at !== undefined && { at }) };
 }
 
-/** Something of which less is better. */
+/** A cost; less is better. */
 export function cost(name: string, unit: 'ms' | 'MB' | '%' | 'µs', value: number, at?: string): Figure {
   return { name, unit, better: 'down', values: [value], ...(at !== undefined && { at }) };
 }
 
-/** How long `work` takes, in milliseconds. */
+/** Measures `work` in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await work();
   return performance.now() - began;
 }
 
-/** The middle of `values`. */
+/** The median of `values`, by nearest rank. */
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
@@ -39,12 +39,12 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
-/** Finds the figure of that name and circumstances. */
+/** Finds a figure by name and condition. */
 export function find(figures: readonly Figure[], { name, at }: Pick<Figure, 'name' | 'at'>): Figure | undefined {
   return figures.find((figure) => figure.name === name && figure.at === at);
 }
 
-/** Puts the figures of several runs together. */
+/** Merges the figures of several runs. */
 export function merge(runs: readonly (readonly Figure[])[]): Figure[] {
   const [first = []] = runs;
   return first.map((figure) => ({ ...figure, values: runs.flatMap((run) => find(run, figure)?.values ?? []) }));
@@ -56,7 +56,7 @@ export function ratio(figure: Figure, other: Figure): number {
   return figure.better === 'up' ? quotient : 1 / quotient;
 }
 
-/** A number as a person reads it. */
+/** Formats a number for people. */
 export function show(value: number): string {
   if (Number.isNaN(value)) return '-';
   if (value >= 100) return Math.round(value).toLocaleString('en-US');

@@ -1,73 +1,77 @@
-/** What a subject answered to a question. */
+/** Measures a scenario on all targets. */
 
+import type { Durability } from './durability.ts';
 import { type Figure, find, merge } from './figures.ts';
-import type { BenchOptions, Durability } from './options.ts';
-import { Setting } from './sandbox/sandbox.ts';
-import { SCENARIOS, type ScenarioName } from './scenarios/scenarios.ts';
+import type { BenchOptions } from './options.ts';
+import { Sandbox } from './sandbox/sandbox.ts';
+import type { ScenarioName } from './scenarios/scenario-name.ts';
+import { SCENARIOS } from './scenarios/scenarios.ts';
 import { can } from './targets/targets.ts';
 
-/** The answer of one subject to one question. */
-export interface Answer {
+/** The figures of one target in one scenario. */
+export interface Measurement {
   readonly scenario: ScenarioName;
   readonly durability: Durability;
-  /** Undefined for a question that brings its own. */
-  readonly subject: string | undefined;
+  /** Undefined for a scenario without a target. */
+  readonly target: string | undefined;
   readonly figures: readonly Figure[];
   /** Why figures are missing. */
   readonly failure?: string;
 }
 
-/** Names one figure among all answers. */
-export interface FigureName {
+/** Identifies one figure among all measurements. */
+export interface FigureKey {
   readonly scenario: ScenarioName;
-  readonly subject: string | undefined;
+  readonly target: string | undefined;
   readonly figure: string;
   readonly at?: string;
   /** Default: the first that was measured. */
   readonly durability?: Durability;
 }
 
-/** Asks every subject in turn, several times over, so that a slow minute of the machine hits all alike. */
-export async function ask(scenario: ScenarioName, durability: Durability, options: BenchOptions): Promise<Answer[]> {
+/** Measures every target by turns, several times, so that a slow minute of the machine affects all of them. */
+export async function measure(
+  scenario: ScenarioName,
+  durability: Durability,
+  options: BenchOptions,
+): Promise<Measurement[]> {
   const { alone, steady } = SCENARIOS[scenario];
   const times = steady ? 1 : options.runs;
-  const subjects = alone ? [undefined] : options.subjects.filter((subject) => can(subject, scenario, durability));
-  const runs = subjects.map((subject) => ({ subject, figures: [] as (readonly Figure[])[], failure: '' }));
+  const targets = alone ? [undefined] : options.targets.filter((target) => can(target, scenario, durability));
+  const series = targets.map((target) => ({ target, figures: [] as (readonly Figure[])[], failure: '' }));
   for (let run = 1; run <= times; run += 1) {
-    for (const one of runs) {
+    for (const one of series) {
       if (one.failure !== '') continue;
-      showProgress(`${scenario} ${durability} ${run}/${times} ${one.subject ?? ''}`);
+      showProgress(`${scenario} ${durability} ${run}/${times} ${one.target ?? ''}`);
       try {
-        await using setting = await Setting.prepare(one.subject, durability);
-        one.figures.push(await SCENARIOS[scenario].run(setting, options));
+        await using sandbox = await Sandbox.create(one.target, durability);
+        one.figures.push(await SCENARIOS[scenario].run(sandbox, options));
       } catch (error) {
         const { message } = error as Error;
-        // The first line, without where this clone is.
+        // The first line, without paths of this clone.
         one.failure = (message.split('\n', 1)[0] ?? '').replaceAll(/file:\/\/\S*\//g, '');
-        process.stderr.write(`${scenario} ${durability} ${one.subject ?? ''}: ${message}\n`);
+        process.stderr.write(`${scenario} ${durability} ${one.target ?? ''}: ${message}\n`);
       }
     }
   }
   showProgress('');
-  return runs.map(({ subject, figures, failure }) => ({
-    scenario,
-    durability,
-    subject,
+  return series.map(({ target, figures, failure }) => ({
+    ...{ scenario, durability, target },
     figures: merge(figures),
     ...(failure !== '' && { failure }),
   }));
 }
 
-/** Finds a figure; undefined where it was not measured. */
-export function figureOf(answers: readonly Answer[], name: FigureName): Figure | undefined {
-  const answer = answers.find(
-    ({ scenario, subject, durability, figures }) =>
-      scenario === name.scenario &&
-      subject === name.subject &&
-      durability === (name.durability ?? durability) &&
+/** Finds a figure; undefined if it was not measured. */
+export function figureOf(measurements: readonly Measurement[], key: FigureKey): Figure | undefined {
+  const measurement = measurements.find(
+    ({ scenario, target, durability, figures }) =>
+      scenario === key.scenario &&
+      target === key.target &&
+      durability === (key.durability ?? durability) &&
       figures.length > 0,
   );
-  return answer && find(answer.figures, { name: name.figure, ...(name.at !== undefined && { at: name.at }) });
+  return measurement && find(measurement.figures, { name: key.figure, ...(key.at !== undefined && { at: key.at }) });
 }
 
 /** One line that the next one overwrites. */

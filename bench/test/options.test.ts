@@ -1,12 +1,15 @@
-/** The command line of the benchmarks, bad ones above all. */
+/** The command line of the benchmarks. */
 
 import { expect, test } from 'vitest';
 import { parseOptions, UsageError } from '../src/options.ts';
+import { TARGETS } from '../src/targets/targets.ts';
+
+const NAMES = Object.keys(TARGETS);
 
 test('the command of the README is read', () => {
   const argv = '--transports sqlite,plainjob,raw --scenarios queue,request,wake --json x.json'.split(' ');
-  expect(parseOptions(argv)).toMatchObject({
-    subjects: ['sqlite', 'plainjob', 'raw'],
+  expect(parseOptions(argv, NAMES)).toMatchObject({
+    targets: ['sqlite', 'plainjob', 'raw'],
     scenarios: ['queue', 'request', 'wake'],
     durabilities: ['process', 'none'],
     json: 'x.json',
@@ -16,7 +19,7 @@ test('the command of the README is read', () => {
 });
 
 test('--quick changes what is not given', () => {
-  expect(parseOptions(['--quick', '--runs', '2'])).toMatchObject({
+  expect(parseOptions(['--quick', '--runs', '2'], NAMES)).toMatchObject({
     inFlight: [64],
     durabilities: ['process'],
     runs: 2,
@@ -39,5 +42,5 @@ test.each([
   ['extra'],
   ['--messages'],
 ])('%s %s is refused with what is legal', (...argv) => {
-  expect(() => parseOptions(argv)).toThrow(UsageError);
+  expect(() => parseOptions(argv, NAMES)).toThrow(UsageError);
 });

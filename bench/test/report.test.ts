@@ -2,14 +2,14 @@
 
 import { expect, test } from 'vitest';
 import { cost, merge, rate } from '../src/figures.ts';
-import type { Answer } from '../src/measurement.ts';
+import type { Measurement } from '../src/measurement.ts';
 import { renderTables } from '../src/report/report.ts';
 
 test('a table has the range of the runs and how many times better than the peer that is', () => {
-  const answer = (subject: string, ms: number, perSecond: readonly number[]): Answer => ({
+  const answer = (subject: string, ms: number, perSecond: readonly number[]): Measurement => ({
     scenario: 'request',
     durability: 'process',
-    subject,
+    target: subject,
     figures: merge(perSecond.map((one) => [cost('p50', 'ms', ms), rate('asked', one, 1000)])),
   });
   const [, ...lines] = renderTables('request', 'process', [
@@ -26,8 +26,8 @@ test('a table has the range of the runs and how many times better than the peer 
 test('circumstances have tables of their own, failures a line', () => {
   const figures = [rate('enqueue', 1, 1000, '1 in flight'), rate('enqueue', 8, 1000, '8 in flight')];
   const text = renderTables('queue', 'process', [
-    { scenario: 'queue', durability: 'process', subject: 'raw', figures },
-    { scenario: 'queue', durability: 'process', subject: 'redis', figures: [], failure: 'it fell over' },
+    { scenario: 'queue', durability: 'process', target: 'raw', figures },
+    { scenario: 'queue', durability: 'process', target: 'redis', figures: [], failure: 'it fell over' },
   ]);
   expect(text.split('\n').slice(1)).toEqual([
     '  1 in flight  enqueue /s',

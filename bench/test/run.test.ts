@@ -1,4 +1,4 @@
-/** Small runs, as processes of their own: they end well and their JSON has every figure. */
+/** Small runs in processes of their own: exit code 0, and every figure in the JSON. */
 
 import { readFileSync } from 'node:fs';
 import { needServer, runNode, tempDir } from '@busbar/testbed';
@@ -16,21 +16,21 @@ async function bench(args: string): Promise<{ report: Report; stdout: string }> 
   return { report: JSON.parse(readFileSync(json, 'utf8')) as Report, stdout };
 }
 
-/** Which subjects answered which scenario, each figure with a value. */
-function answered({ answers }: Report): string[] {
+/** Scenario and target of each measurement whose figures all have values. */
+function measured({ measurements }: Report): string[] {
   const isGood = (value: number | null): boolean => value !== null && value > -1;
-  const whole = answers.filter(({ figures }) =>
+  const whole = measurements.filter(({ figures }) =>
     figures.every(({ values }) => values.length > 0 && values.every(isGood)),
   );
-  return whole.map(({ scenario, subject }) => `${scenario} ${subject}`);
+  return whole.map(({ scenario, target }) => `${scenario} ${target}`);
 }
 
-/** Most of it is waiting: they wait together. */
+/** They mostly wait, so they run together. */
 describe.concurrent('small runs', { timeout: 120_000 }, () => {
   test('queue, request and wake on SQLite', async ({ expect }) => {
     const { report, stdout } = await bench('--transports sqlite,plainjob-many,raw --scenarios queue,request,wake');
     expect(stdout).toContain('consume+ack /s');
-    expect(answered(report)).toEqual([
+    expect(measured(report)).toEqual([
       ...['queue sqlite', 'queue plainjob-many', 'queue raw'],
       ...['request sqlite', 'wake sqlite'],
     ]);
@@ -39,28 +39,28 @@ describe.concurrent('small runs', { timeout: 120_000 }, () => {
 
   test('requests of peers that need no server', async ({ expect }) => {
     const { report } = await bench('--transports moleculer,nestjs,bare-socket --scenarios request');
-    expect(answered(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
+    expect(measured(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
   });
 
   test('all links to a hub', async ({ expect }) => {
     const { report } = await bench('--transports unix-bus,zmq,ws --scenarios queue');
-    expect(answered(report)).toEqual(['queue unix-bus', 'queue zmq', 'queue ws']);
+    expect(measured(report)).toEqual(['queue unix-bus', 'queue zmq', 'queue ws']);
   });
 
   test('Redis and its peers', async ({ expect, skip }) => {
     needServer('redis-server', skip);
     const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');
-    expect(answered(report)).toEqual(['queue redis', 'queue bullmq', 'queue ioredis']);
+    expect(measured(report)).toEqual(['queue redis', 'queue bullmq', 'queue ioredis']);
   });
 
   test('NATS and its peers', async ({ expect, skip }) => {
     needServer('nats-server', skip);
     const { report } = await bench('--transports nats,jetstream,nats-core --scenarios queue,request');
-    expect(answered(report)).toEqual([...['queue nats', 'queue jetstream'], ...['request nats', 'request nats-core']]);
+    expect(measured(report)).toEqual([...['queue nats', 'queue jetstream'], ...['request nats', 'request nats-core']]);
   });
 });
 
-test('what cannot be had is named and does no harm', { timeout: 120_000 }, async () => {
+test('a missing server is reported, and the other targets are measured', { timeout: 120_000 }, async () => {
   const env = { BUSBAR_REDIS_SERVER: '' };
   const args = '--quick --transports bullmq,bare-socket --scenarios request --messages 100'.split(' ');
   const { code, stdout } = await runNode({ file: MAIN, args, env, timeoutMs: 110_000 });

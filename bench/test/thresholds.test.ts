@@ -1,36 +1,38 @@
-/** Bars: held honestly, and silent about what was not measured. */
+/** Thresholds: checked, and left out without a measurement. */
 
 import { expect, test } from 'vitest';
 import { cost, rate } from '../src/figures.ts';
-import type { Answer } from '../src/measurement.ts';
-import { holdBars } from '../src/report/thresholds.ts';
+import type { Measurement } from '../src/measurement.ts';
+import { checkThresholds } from '../src/report/thresholds.ts';
 
-const queue = (subject: string, perSecond: number): Answer => ({
+const queue = (subject: string, perSecond: number): Measurement => ({
   scenario: 'queue',
   durability: 'process',
-  subject,
+  target: subject,
   figures: [rate('enqueue', perSecond, 1000, '64 in flight')],
 });
 
-test('a figure is held against that of its peer', () => {
-  expect(holdBars([queue('redis', 20_000), queue('bullmq', 10_000)])).toEqual([
+test('a figure is compared with that of its peer', () => {
+  expect(checkThresholds([queue('redis', 20_000), queue('bullmq', 10_000)])).toEqual([
     ['redis queue enqueue 64 in flight', '2.00× bullmq', '≥ 2×', 'met'],
   ]);
-  expect(holdBars([queue('redis', 19_000), queue('bullmq', 10_000)])[0]).toContain('NOT MET');
+  expect(checkThresholds([queue('redis', 19_000), queue('bullmq', 10_000)])[0]).toContain('NOT MET');
 });
 
-test('less is better where it is a cost', () => {
-  const answer = (p50: number): Answer => ({
+test('less is better for a cost', () => {
+  const answer = (p50: number): Measurement => ({
     scenario: 'wake',
     durability: 'process',
-    subject: 'sqlite',
+    target: 'sqlite',
     figures: [cost('p50', 'ms', p50)],
   });
-  expect(holdBars([answer(0.5)])).toEqual([['sqlite wake p50', '0.50 ms', '≤ 0.5', 'met']]);
-  expect(holdBars([answer(0.51)])[0]).toContain('NOT MET');
-  expect(holdBars([answer(Number.NaN)])[0]).toContain('NOT MET');
+  expect(checkThresholds([answer(0.5)])).toEqual([['sqlite wake p50', '0.50 ms', '≤ 0.5', 'met']]);
+  expect(checkThresholds([answer(0.51)])[0]).toContain('NOT MET');
+  expect(checkThresholds([answer(Number.NaN)])[0]).toContain('NOT MET');
 });
 
-test('what was not measured has no bar', () => {
-  expect(holdBars([queue('redis', 1), { ...queue('bullmq', 1), figures: [], failure: 'it fell over' }])).toEqual([]);
+test('a missing measurement has no threshold', () => {
+  expect(checkThresholds([queue('redis', 1), { ...queue('bullmq', 1), figures: [], failure: 'it fell over' }])).toEqual(
+    [],
+  );
 });

@@ -1,32 +1,32 @@
-/** A process that plays a part: does what it is told and reports. */
+/** Entry of an actor process: runs the commands of its parent and replies. */
 
 import { onParentMessage, sendToParent } from '@busbar/testbed';
-import { Part } from './client-actor.ts';
+import { ClientActor } from './client-actor.ts';
 
-/** What a process is told to do. */
-export interface Command {
+/** A call of a verb. */
+export interface ActorCommand {
   readonly id: number;
-  readonly verb: keyof Part;
+  readonly verb: keyof ClientActor;
   readonly args: readonly unknown[];
 }
 
-/** What it says then. */
-export interface Reply {
+/** The result of a call. */
+export interface ActorReply {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: string;
 }
 
-const part = new Part();
+const actor = new ClientActor();
 process.once('SIGTERM', () => process.exit(0));
 
-onParentMessage<Command>((command) => {
-  obey(command)
+onParentMessage<ActorCommand>((command) => {
+  execute(command)
     .then((value) => sendToParent({ id: command.id, value }))
     .catch((error: Error) => sendToParent({ id: command.id, error: error.stack ?? error.message }));
 });
 
-async function obey({ verb, args }: Command): Promise<unknown> {
-  const method = part[verb] as (...args: readonly unknown[]) => Promise<unknown>;
-  return method.call(part, ...args);
+async function execute({ verb, args }: ActorCommand): Promise<unknown> {
+  const method = actor[verb] as (...args: readonly unknown[]) => Promise<unknown>;
+  return method.call(actor, ...args);
 }

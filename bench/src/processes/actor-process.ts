@@ -1,47 +1,47 @@
-/** The handle of a process that plays a part. */
+/** The handle of a process that runs a {@link ClientActor}. */
 
 import { type Child, spawnChild } from '@busbar/testbed';
-import type { Place } from '../client.ts';
-import type { Reply } from './actor-main.ts';
-import type { Part } from './client-actor.ts';
-import { endOrderly } from './end-process.ts';
+import type { TargetLocation } from '../client.ts';
+import type { ActorReply } from './actor-main.ts';
+import type { ClientActor } from './client-actor.ts';
+import { endProcess } from './end-process.ts';
 
-/** Only what hangs takes so long. */
-const HANGS_MS = 300_000;
-const CLOSE_MS = 5_000;
+/** Only a process that hangs takes this long. */
+const CALL_TIMEOUT_MS = 300_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 
-/** A process that plays a part. */
-export class Actor implements AsyncDisposable {
+/** A process with a client actor. */
+export class ActorProcess implements AsyncDisposable {
   readonly #child: Child = spawnChild({ file: new URL('./actor-main.ts', import.meta.url) });
   #calls = 0;
 
-  /** A process that has opened `subject`. */
-  static async start(subject: string, place: Place): Promise<Actor> {
-    const actor = new Actor();
-    await actor.tell('open', subject, place);
+  /** Starts a process and opens `target` in it. */
+  static async start(target: string, location: TargetLocation): Promise<ActorProcess> {
+    const actor = new ActorProcess();
+    await actor.call('open', target, location);
     return actor;
   }
 
-  /** A process that opens nothing. */
-  static idle(): Actor {
-    return new Actor();
+  /** Starts a process without a target. */
+  static bare(): ActorProcess {
+    return new ActorProcess();
   }
 
-  /** Calls a verb of its {@link Part}. */
-  tell<V extends keyof Part>(verb: V, ...args: Parameters<Part[V]>): ReturnType<Part[V]> {
-    return this.#tell(verb, args, HANGS_MS) as ReturnType<Part[V]>;
+  /** Calls a method of the {@link ClientActor}. */
+  call<V extends keyof ClientActor>(verb: V, ...args: Parameters<ClientActor[V]>): ReturnType<ClientActor[V]> {
+    return this.#call(verb, args, CALL_TIMEOUT_MS) as ReturnType<ClientActor[V]>;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tell('close', [], CLOSE_MS).catch(() => undefined);
-    await endOrderly(this.#child);
+    await this.#call('close', [], CLOSE_TIMEOUT_MS).catch(() => undefined);
+    await endProcess(this.#child);
   }
 
-  async #tell(verb: string, args: readonly unknown[], timeoutMs: number): Promise<unknown> {
+  async #call(verb: string, args: readonly unknown[], timeoutMs: number): Promise<unknown> {
     this.#calls += 1;
     const id = this.#calls;
     this.#child.send({ id, verb, args });
-    const reply = await this.#child.next<Reply>((message) => message.id === id, { timeoutMs });
+    const reply = await this.#child.next<ActorReply>((message) => message.id === id, { timeoutMs });
     if (reply.error !== undefined) throw new Error(`${verb}: ${reply.error}`);
     return reply.value;
   }

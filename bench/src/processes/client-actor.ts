@@ -1,54 +1,55 @@
-/** What a process can be told to do with the subject that it has opened. */
+/** Runs the verbs of a target in a process of its own, and counts what arrives. */
 
-import { type Body, type Client, type Handle, makeBody, type Place, sharedNow } from '../client.ts';
-import { SUBJECTS, type Subject } from '../targets/targets.ts';
+import { type Body, type BodyHandler, type Client, makeBody, sharedClockMs, type TargetLocation } from '../client.ts';
+import type { Target } from '../targets/target.ts';
+import { TARGETS } from '../targets/targets.ts';
 import { cpuMs, rssBytes } from './usage.ts';
 
-/** So many messages, so many at a time not yet acknowledged. */
-export interface Load {
+/** Messages to send, and how many calls are in flight. */
+export interface SendLoad {
   readonly count: number;
   readonly inFlight: number;
   readonly bodyBytes: number;
 }
 
-/** What became of a load. */
-export interface Produced {
+/** The result of sending a load. */
+export interface SendSummary {
   /** The slowest call, in milliseconds. */
   readonly slowestMs: number;
 }
 
-/** A ping that was sent, on the shared clock. */
+/** A message that measures the wake-up, on the shared clock. */
 export interface Ping {
   readonly calledAt: number;
   readonly storedAt: number;
 }
 
-/** A ping that came. */
-export interface Heard {
+/** A ping that arrived. */
+export interface Pong {
   readonly calledAt: number;
-  readonly heardAt: number;
+  readonly arrivedAt: number;
 }
 
-/** The verbs, each called from another process: see `Actor`. */
-export class Part {
-  #open: () => Promise<Client> = () => Promise.reject(new Error('nothing was opened'));
+/** The verbs. `ActorProcess` calls them from another process. */
+export class ClientActor {
+  #open: () => Promise<Client> = () => Promise.reject(new Error('no target is open'));
   #batch = false;
   readonly #clients: Client[] = [];
-  readonly #heard: Heard[] = [];
+  readonly #pongs: Pong[] = [];
   #events = new Countdown(0);
 
-  async open(name: string, place: Place): Promise<void> {
-    const subject = SUBJECTS[name] as Subject;
-    this.#open = () => subject.open(place);
-    this.#batch = subject.batch === true;
-    await this.#another();
+  async open(name: string, location: TargetLocation): Promise<void> {
+    const target = TARGETS[name] as Target;
+    this.#open = () => target.open(location);
+    this.#batch = target.batch === true;
+    await this.#openClient();
   }
 
-  async produce(load: Load): Promise<Produced> {
+  async produce(load: SendLoad): Promise<SendSummary> {
     return sendAll(this.#verb('send'), this.#batch, load);
   }
 
-  /** Handles and settles `count` messages, which are all there are. */
+  /** Handles and settles `count` messages, which are all messages of the queue. */
   async consume(count: number, inFlight: number): Promise<void> {
     const left = new Countdown(count);
     const stop = await this.#verb('work')(inFlight, left.take);
@@ -57,66 +58,66 @@ export class Part {
     left.check();
   }
 
-  /** Sends one message that says when that began. */
+  /** Sends one message with the time of the call. */
   async ping(): Promise<Ping> {
-    const calledAt = sharedNow();
+    const calledAt = sharedClockMs();
     await this.#verb('send')([{ ...makeBody(0, 64), calledAt }]);
-    return { calledAt, storedAt: sharedNow() };
+    return { calledAt, storedAt: sharedClockMs() };
   }
 
-  /** Waits for messages of {@link ping} and remembers when each came, until {@link heard} takes them. */
+  /** Receives messages of {@link ping} and records their arrival for {@link pongs}. */
   async listen(): Promise<void> {
-    await this.#verb('work')(1, ({ calledAt = 0 }) => void this.#heard.push({ calledAt, heardAt: sharedNow() }));
+    await this.#verb('work')(1, ({ calledAt = 0 }) => void this.#pongs.push({ calledAt, arrivedAt: sharedClockMs() }));
   }
 
-  async heard(): Promise<readonly Heard[]> {
-    return this.#heard.splice(0);
+  async pongs(): Promise<readonly Pong[]> {
+    return this.#pongs.splice(0);
   }
 
-  /** Answers from now on. */
-  async answer(): Promise<void> {
-    await this.#verb('answer')();
+  /** Responds to requests from now on. */
+  async respond(): Promise<void> {
+    await this.#verb('respond')();
   }
 
-  /** Asks `count` times, `inFlight` at a time; how long each took, in milliseconds. */
-  async ask(count: number, inFlight: number): Promise<readonly number[]> {
-    const ask = this.#verb('ask');
+  /** Sends `count` requests, `inFlight` at a time; resolves to the time of each, in milliseconds. */
+  async request(count: number, inFlight: number): Promise<readonly number[]> {
+    const request = this.#verb('request');
     const times: number[] = [];
-    await inTurns(inFlight, count, async (index) => {
+    await runConcurrently(inFlight, count, async (index) => {
       const began = performance.now();
-      const answer = await ask(index);
-      if (answer !== index * 2) throw new Error(`asked for the double of ${index}, got ${String(answer)}`);
+      const response = await request(index);
+      if (response !== index * 2) throw new Error(`expected the double of ${index}, got ${String(response)}`);
       times.push(performance.now() - began);
     });
     return times;
   }
 
-  /** Publishes events, each to every subscriber. */
-  async publish(load: Load): Promise<Produced> {
+  /** Publishes events. */
+  async publish(load: SendLoad): Promise<SendSummary> {
     const publish = this.#verb('publish');
     return sendAll(([body]) => publish(body as Body), false, load);
   }
 
-  /** Adds so many subscribers, each with a connection of its own. */
+  /** Adds `count` subscribers, each with a connection of its own. */
   async subscribe(count: number): Promise<void> {
     const subscribe = async (client: Client): Promise<void> => client.subscribe?.((body) => this.#events.take(body));
-    for (let index = 0; index < count; index += 1) await subscribe(await this.#another());
+    for (let index = 0; index < count; index += 1) await subscribe(await this.#openClient());
   }
 
-  /** From now on `count` events are to come, to all subscribers together. */
+  /** Expects `count` events from now on, over all subscribers. */
   async expect(count: number): Promise<void> {
     this.#events = new Countdown(count, 'many times');
   }
 
-  /** Resolves once what was expected has come. */
+  /** Resolves once the expected events have arrived. */
   async received(): Promise<void> {
     await this.#events.done;
   }
 
-  /** Waits for work, as long as the process lives. */
-  async attend(): Promise<void> {
+  /** Waits for work until the process ends. */
+  async idle(): Promise<void> {
     const [client] = this.#clients;
-    await (client?.attend?.() ?? this.#verb('work')(1, () => undefined));
+    await (client?.idle?.() ?? this.#verb('work')(1, () => undefined));
   }
 
   async cpuMs(): Promise<number> {
@@ -131,24 +132,24 @@ export class Part {
     await Promise.all(this.#clients.map((client) => client.close()));
   }
 
-  async #another(): Promise<Client> {
+  async #openClient(): Promise<Client> {
     const client = await this.#open();
     this.#clients.push(client);
     return client;
   }
 
-  #verb<V extends 'send' | 'work' | 'answer' | 'ask' | 'publish'>(verb: V): NonNullable<Client[V]> {
+  #verb<V extends 'send' | 'work' | 'respond' | 'request' | 'publish'>(verb: V): NonNullable<Client[V]> {
     const [client] = this.#clients;
     const method = client?.[verb];
-    if (method === undefined) throw new Error(`it cannot ${verb}`);
+    if (method === undefined) throw new Error(`this target cannot ${verb}`);
     return method.bind(client) as NonNullable<Client[V]>;
   }
 }
 
-/** Counts what arrives; a run that loses or repeats a message is void. */
+/** Counts arriving messages; a lost or repeated message makes the run fail. */
 class Countdown {
   readonly done: Promise<void>;
-  readonly take: Handle;
+  readonly take: BodyHandler;
   #repeated = 0;
 
   constructor(count: number, each: 'once' | 'many times' = 'once') {
@@ -165,19 +166,19 @@ class Countdown {
   }
 
   check(): void {
-    if (this.#repeated > 0) throw new Error(`${this.#repeated} messages came twice`);
+    if (this.#repeated > 0) throw new Error(`${this.#repeated} messages arrived twice`);
   }
 }
 
-/** One message in each call, or as many as are in flight elsewhere. */
+/** Sends one message in each call; with `batch`, as many as other targets have in flight. */
 async function sendAll(
   send: (bodies: readonly Body[]) => Promise<void>,
   batch: boolean,
-  { count, inFlight, bodyBytes }: Load,
-): Promise<Produced> {
+  { count, inFlight, bodyBytes }: SendLoad,
+): Promise<SendSummary> {
   const size = batch ? inFlight : 1;
   let slowestMs = 0;
-  await inTurns(batch ? 1 : inFlight, Math.ceil(count / size), async (turn) => {
+  await runConcurrently(batch ? 1 : inFlight, Math.ceil(count / size), async (turn) => {
     const first = turn * size;
     const length = Math.min(size, count - first);
     const bodies = Array.from({ length }, (_, index) => makeBody(first + index, bodyBytes));
@@ -188,11 +189,11 @@ async function sendAll(
   return { slowestMs };
 }
 
-/** Takes `count` turns, `inFlight` of them at a time. */
-async function inTurns(inFlight: number, count: number, turn: (index: number) => Promise<void>): Promise<void> {
+/** Runs `run` `count` times, `inFlight` at a time. */
+async function runConcurrently(inFlight: number, count: number, run: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
-  const taker = async (): Promise<void> => {
-    while (next < count) await turn(next++);
+  const runner = async (): Promise<void> => {
+    while (next < count) await run(next++);
   };
-  await Promise.all(Array.from({ length: inFlight }, taker));
+  await Promise.all(Array.from({ length: inFlight }, runner));
 }

@@ -1,12 +1,12 @@
-/** How a process ends that may still have a profile to write. */
+/** Ends a child process and gives it time to write a CPU profile. */
 
 import type { Child } from '@busbar/testbed';
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
-/** Asks it to end; kills it where it does not. */
-export async function endOrderly(child: Child): Promise<void> {
-  const late = setTimeout(() => void child.kill(), PATIENCE_MS);
+/** Sends SIGTERM, and SIGKILL if the process does not end. */
+export async function endProcess(child: Child): Promise<void> {
+  const timer = setTimeout(() => void child.kill(), TIMEOUT_MS);
   await child.kill('SIGTERM');
-  clearTimeout(late);
+  clearTimeout(timer);
 }

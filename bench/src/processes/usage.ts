@@ -1,4 +1,4 @@
-/** What a process uses. */
+/** CPU time and memory of a process. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
@@ -7,25 +7,25 @@ import { runInNewContext } from 'node:vm';
 /** Linux counts the time of another process in hundredths of a second. */
 const TICK_MS = 10;
 
-/** Collects what is no longer needed, as V8 does itself in an idle process, sooner or later. */
+/** Runs a garbage collection, as V8 eventually does in an idle process. */
 const collectGarbage = ((): (() => void) => {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;
 })();
 
-/** Processor time of this process since it began. */
+/** CPU time of this process since its start. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
 
-/** Memory of this process, without what is no longer needed. */
+/** Memory of this process after a garbage collection. */
 export function rssBytes(): number {
   collectGarbage();
   return process.memoryUsage.rss();
 }
 
-/** Processor time of another process since it began; NaN where the system does not show it, or there is none. */
+/** CPU time of another process since its start; NaN if the system does not report it. */
 export function cpuMsOf(pid: number): number {
   const file = `/proc/${pid}/stat`;
   if (!existsSync(file)) return Number.NaN;

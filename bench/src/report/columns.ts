@@ -1,4 +1,4 @@
-/** Rows of cells as aligned columns. */
+/** Aligns rows of cells in columns. */
 
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];

@@ -1,29 +1,37 @@
-/** The report: a table per question, and the same as JSON. */
+/** The report: tables per scenario, and JSON. */
 
 import { describeMachine, type Machine } from '@busbar/testbed';
+import type { Durability } from '../durability.ts';
 import { type Figure, find, median, ratio, show } from '../figures.ts';
-import type { Answer } from '../measurement.ts';
-import type { BenchOptions, Durability } from '../options.ts';
-import { SCENARIOS, type ScenarioName } from '../scenarios/scenarios.ts';
-import { missing, SUBJECTS } from '../targets/targets.ts';
+import type { Measurement } from '../measurement.ts';
+import type { BenchOptions } from '../options.ts';
+import type { ScenarioName } from '../scenarios/scenario-name.ts';
+import { SCENARIOS } from '../scenarios/scenarios.ts';
+import { missingServerOf, TARGETS } from '../targets/targets.ts';
 import { columns } from './columns.ts';
-import { holdBars } from './thresholds.ts';
+import { checkThresholds } from './thresholds.ts';
 import { readVersions } from './versions.ts';
 
-/** Everything a reader needs to judge the figures. */
+/** The JSON of a run. */
 export interface Report {
   readonly date: string;
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly options: BenchOptions;
-  readonly answers: readonly Answer[];
+  readonly measurements: readonly Measurement[];
 }
 
-export function makeReport(options: BenchOptions, answers: readonly Answer[]): Report {
-  return { date: new Date().toISOString(), machine: describeMachine(), versions: readVersions(), options, answers };
+export function makeReport(options: BenchOptions, measurements: readonly Measurement[]): Report {
+  return {
+    date: new Date().toISOString(),
+    machine: describeMachine(),
+    versions: readVersions(),
+    options,
+    measurements: measurements,
+  };
 }
 
-/** What was measured on what. */
+/** The machine, the versions and the size of the run. */
 export function renderHeader({ machine, versions, options }: Pick<Report, 'machine' | 'versions' | 'options'>): string {
   const { cpu, cores, memoryGiB, kernel, node } = machine;
   const of = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -32,63 +40,68 @@ export function renderHeader({ machine, versions, options }: Pick<Report, 'machi
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, Node ${node}`,
     of.join(', '),
     `${messages} messages (fewer with fewer in flight), ${bodyBytes}-byte JSON bodies, ${inFlight.join(', ')} in flight,`,
-    `median of ${runs} runs (least to most), and how many times better that is than the peer in the last column`,
+    `median of ${runs} runs (smallest to largest), and how many times better it is than the peer in the last column`,
   ].join('\n');
 }
 
-/** What the subjects are, and which of them cannot be had here. */
-export function renderSubjects(subjects: readonly string[]): string {
-  return columns(subjects.map((name) => [name, missingNote(name) ?? SUBJECTS[name]?.about ?? '']));
+/** The targets, and which of them cannot be measured on this machine. */
+export function renderTargets(targets: readonly string[]): string {
+  return columns(targets.map((name) => [name, missingNote(name) ?? TARGETS[name]?.about ?? '']));
 }
 
-/** The tables of one question at one durability: one for each of its circumstances. */
-export function renderTables(scenario: ScenarioName, durability: Durability, answers: readonly Answer[]): string {
-  const { question, alone } = SCENARIOS[scenario];
-  const title = alone ? question : `${question} (${DESCRIPTIONS[durability]})`;
-  const all = answers.flatMap(({ figures }) => figures);
-  const tables = [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, answers));
-  const failures = answers.flatMap(({ subject, failure }) => (failure ? [`  ${subject} failed: ${failure}`] : []));
+/** The tables of one scenario at one durability: one for each condition. */
+export function renderTables(
+  scenario: ScenarioName,
+  durability: Durability,
+  measurements: readonly Measurement[],
+): string {
+  const { title: text, alone } = SCENARIOS[scenario];
+  const title = alone ? text : `${text} (${DESCRIPTIONS[durability]})`;
+  const all = measurements.flatMap(({ figures }) => figures);
+  const tables = [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, measurements));
+  const failures = measurements.flatMap(({ target, failure }) => (failure ? [`  ${target} failed: ${failure}`] : []));
   return [title, ...tables, ...failures].join('\n');
 }
 
-/** The bars that can be told from these answers. */
-export function renderBars(answers: readonly Answer[]): string | undefined {
-  const rows = holdBars(answers);
-  return rows.length === 0 ? undefined : `Bars\n${columns(rows)}`;
+/** The thresholds whose figures were measured. */
+export function renderThresholds(measurements: readonly Measurement[]): string | undefined {
+  const rows = checkThresholds(measurements);
+  return rows.length === 0 ? undefined : `Thresholds\n${columns(rows)}`;
 }
 
 const DESCRIPTIONS: Readonly<Record<Durability, string>> = {
-  none: 'nothing need last: Redis without a log, JetStream and hubs in memory',
-  process: 'survives kill -9 of everything: SQLite NORMAL, Redis synced always, JetStream in files',
-  power: 'synced before it is acknowledged: SQLite FULL, Redis synced always',
+  none: 'acknowledged messages may be lost: Redis without a log, JetStream and hubs in memory',
+  process: 'survives kill -9 of every process: SQLite NORMAL, Redis appendfsync always, JetStream in files',
+  power: 'synced before the acknowledgement: SQLite FULL, Redis appendfsync always',
 };
 
 function missingNote(name: string): string | undefined {
-  const why = missing(name);
+  const why = missingServerOf(name);
   return why === undefined ? undefined : `NOT TESTED: ${why}`;
 }
 
-function renderTable(at: string | undefined, answers: readonly Answer[]): string {
+function renderTable(at: string | undefined, measurements: readonly Measurement[]): string {
   const isHere = (figure: Figure): boolean => figure.at === at;
-  const names = answers.find(({ figures }) => figures.some(isHere))?.figures.filter(isHere) ?? [];
-  const rows = answers
+  const names = measurements.find(({ figures }) => figures.some(isHere))?.figures.filter(isHere) ?? [];
+  const rows = measurements
     .filter(({ figures }) => figures.some(isHere))
-    .map((answer) => {
-      const peer = findPeer(answer, answers);
-      const cells = answer.figures.filter(isHere).map((figure) => showFigure(figure, peer));
-      return [answer.subject ?? 'figure', ...cells, peer?.subject === undefined ? '' : `× ${peer.subject}`];
+    .map((measurement) => {
+      const peer = findPeer(measurement, measurements);
+      const cells = measurement.figures.filter(isHere).map((figure) => showFigure(figure, peer));
+      return [measurement.target ?? 'figure', ...cells, peer?.target === undefined ? '' : `× ${peer.target}`];
     });
   return columns([[at ?? '', ...names.map(({ name, unit }) => `${name} ${unit}`)], ...rows]);
 }
 
-/** The first of the peers of a subject that answered too. */
-function findPeer({ subject }: Answer, answers: readonly Answer[]): Answer | undefined {
-  const { beside = [] } = (subject === undefined ? undefined : SUBJECTS[subject]) ?? {};
-  const answered = beside.map((name) => answers.find((other) => other.subject === name && other.figures.length > 0));
-  return answered.find((answer) => answer !== undefined);
+/** The first peer of a target that was measured too. */
+function findPeer({ target }: Measurement, measurements: readonly Measurement[]): Measurement | undefined {
+  const { beside = [] } = (target === undefined ? undefined : TARGETS[target]) ?? {};
+  const measured = measurements.filter(({ figures }) => figures.length > 0);
+  const peers = beside.map((name) => measured.find((other) => other.target === name));
+  return peers.find((peer) => peer !== undefined);
 }
 
-function showFigure(figure: Figure, peer: Answer | undefined): string {
+function showFigure(figure: Figure, peer: Measurement | undefined): string {
   const { values } = figure;
   const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
   const other = peer && find(peer.figures, figure);

@@ -1,4 +1,4 @@
-/** Versions of what is measured. */
+/** Versions of Busbar, its peers and the servers. */
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const PROGRAMS = ['redis-server', 'nats-server'] as const;
 
 const require = createRequire(import.meta.url);
 
-/** Versions of Busbar, its client libraries, the peers and the servers. */
+/** All versions by name. */
 export function readVersions(): Record<string, string> {
   using database = open();
   return {
@@ -36,7 +36,7 @@ function open(): { handle: Database.Database } & Disposable {
   return { handle, [Symbol.dispose]: () => void handle.close() };
 }
 
-/** Reads the package.json that lies above the entry: not every package exports it. */
+/** Reads the package's manifest from disk: not every package exports it. */
 function version(name: string): string {
   const roots = require.resolve.paths(name) ?? [];
   for (const root of roots) {
@@ -44,7 +44,7 @@ function version(name: string): string {
       const { version } = JSON.parse(readFileSync(`${root}/${name}/package.json`, 'utf8')) as { version: string };
       return version;
     } catch {
-      // Not in this folder of modules; the next one up may have it.
+      // Try the next node_modules folder above.
     }
   }
   return 'unknown';

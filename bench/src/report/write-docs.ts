@@ -1,4 +1,4 @@
-/** Puts the tables of a run into docs/benchmarks.md, where they stand between two marks. */
+/** Writes the tables of a run into docs/benchmarks.md, between two marks. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -6,7 +6,7 @@ const DOCUMENT = new URL('../../../docs/benchmarks.md', import.meta.url);
 const BEGIN = '<!-- figures:begin -->';
 const END = '<!-- figures:end -->';
 
-/** Replaces what stands between the marks. */
+/** Replaces the text between the marks. */
 export function writeDocs(paragraphs: readonly string[]): void {
   const text = readFileSync(DOCUMENT, 'utf8');
   const before = text.slice(0, text.indexOf(BEGIN) + BEGIN.length);

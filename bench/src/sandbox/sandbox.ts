@@ -1,57 +1,62 @@
-/** Where one measurement takes place: a folder, a server, processes, all thrown away after it. */
+/** The environment of one measurement: a temporary folder, a server, and processes. */
 
 import { freePort, tempDir } from '@busbar/testbed';
-import type { Place } from '../client.ts';
-import type { Durability } from '../options.ts';
-import { Actor } from '../processes/actor-process.ts';
+import type { TargetLocation } from '../client.ts';
+import type { Durability } from '../durability.ts';
+import { ActorProcess } from '../processes/actor-process.ts';
 import { cpuMsOf } from '../processes/usage.ts';
-import { SUBJECTS } from '../targets/targets.ts';
-import { SERVERS, type Served } from './servers.ts';
+import { TARGETS } from '../targets/targets.ts';
+import { type RunningServer, SERVERS } from './servers.ts';
 
-/** One subject, ready to be measured. */
-export class Setting implements AsyncDisposable {
-  readonly place: Place;
-  readonly #subject: string;
-  readonly #server: Served | undefined;
-  readonly #rest: AsyncDisposableStack;
-  readonly #actors: Actor[] = [];
+/** The environment of one target. Disposing of it ends the processes and removes the data. */
+export class Sandbox implements AsyncDisposable {
+  readonly location: TargetLocation;
+  readonly #target: string;
+  readonly #server: RunningServer | undefined;
+  readonly #stack: AsyncDisposableStack;
+  readonly #actors: ActorProcess[] = [];
 
-  private constructor(subject: string, place: Place, server: Served | undefined, rest: AsyncDisposableStack) {
-    this.place = place;
-    this.#subject = subject;
+  private constructor(
+    target: string,
+    location: TargetLocation,
+    server: RunningServer | undefined,
+    stack: AsyncDisposableStack,
+  ) {
+    this.location = location;
+    this.#target = target;
     this.#server = server;
-    this.#rest = rest;
+    this.#stack = stack;
   }
 
-  /** Prepares it for `subject`; undefined for a question that brings its own. */
-  static async prepare(subject: string | undefined, durability: Durability): Promise<Setting> {
-    await using rest = new AsyncDisposableStack();
-    const folder = rest.use(tempDir('busbar-bench')).path;
-    const { server: kind } = (subject === undefined ? undefined : SUBJECTS[subject]) ?? {};
-    const server = kind === undefined ? undefined : rest.use(await SERVERS[kind].start(durability, folder));
-    const place = { folder, durability, url: server?.url ?? '', port: await freePort() };
-    return new Setting(subject ?? '', place, server, rest.move());
+  /** Starts the server of `target`; undefined is for a scenario without a target. */
+  static async create(target: string | undefined, durability: Durability): Promise<Sandbox> {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.use(tempDir('busbar-bench')).path;
+    const { server: name } = (target === undefined ? undefined : TARGETS[target]) ?? {};
+    const server = name === undefined ? undefined : stack.use(await SERVERS[name].start(durability, folder));
+    const location = { folder, durability, url: server?.url ?? '', port: await freePort() };
+    return new Sandbox(target ?? '', location, server, stack.move());
   }
 
-  /** A further process with the subject opened; it ends with the setting. */
-  async actor(): Promise<Actor> {
-    const actor = this.#rest.use(await Actor.start(this.#subject, this.place));
+  /** Starts a process with the target opened; it ends with the sandbox. */
+  async actor(): Promise<ActorProcess> {
+    const actor = this.#stack.use(await ActorProcess.start(this.#target, this.location));
     this.#actors.push(actor);
     return actor;
   }
 
-  /** Processor time of the server so far; NaN where there is none. */
+  /** CPU time of the server so far; NaN without one. */
   serverCpuMs(): number {
     return this.#server === undefined ? Number.NaN : cpuMsOf(this.#server.pid);
   }
 
-  /** Processor time of all processes so far, the server's included. */
+  /** CPU time of all processes so far, the server included. */
   async cpuMs(): Promise<number> {
-    const ours = await Promise.all(this.#actors.map((actor) => actor.tell('cpuMs')));
-    return ours.reduce((sum, ms) => sum + ms, this.#server === undefined ? 0 : this.serverCpuMs());
+    const actors = await Promise.all(this.#actors.map((actor) => actor.call('cpuMs')));
+    return actors.reduce((sum, ms) => sum + ms, this.#server === undefined ? 0 : this.serverCpuMs());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#rest.disposeAsync();
+    await this.#stack.disposeAsync();
   }
 }

@@ -1,25 +1,25 @@
-/** Servers that subjects need, each started for one measurement and thrown away after it. */
+/** Servers of targets. Each measurement starts one and removes it afterwards. */
 
 import { once } from 'node:events';
 import { connect, type NetConnectOpts } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { findServer, freePort, spawnChild, startNats, startRedis, waitFor } from '@busbar/testbed';
-import type { Durability } from '../options.ts';
-import { endOrderly } from '../processes/end-process.ts';
+import type { Durability } from '../durability.ts';
+import { endProcess } from '../processes/end-process.ts';
 
 /** A running server. */
-export interface Served extends AsyncDisposable {
+export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
 }
 
 /** One kind of server. */
 export interface ServerKind {
-  /** How durably it can be told to store. */
+  /** Durabilities that it can be configured for. */
   readonly durabilities: readonly Durability[];
-  /** Why there is none on this machine; undefined where there is. */
+  /** Why the server cannot be started on this machine; undefined if it can. */
   missing(): string | undefined;
-  start(durability: Durability, folder: string): Promise<Served>;
+  start(durability: Durability, folder: string): Promise<RunningServer>;
 }
 
 const BUSBAR = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
@@ -31,7 +31,7 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
   redis: {
     durabilities: ['none', 'process', 'power'],
     missing: () => (findServer('redis-server') ? undefined : 'redis-server was not found'),
-    // Only `always` keeps what was acknowledged when the server is killed while the disk is busy.
+    // Only `always` keeps acknowledged writes when the server is killed while the disk is busy.
     start: (durability) => startRedis({ config: durability === 'none' ? ['appendonly no'] : ['appendfsync always'] }),
   },
   nats: {
@@ -53,7 +53,7 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
   ),
 };
 
-/** A hub with one link, over SQLite or, where nothing is to last, over memory. */
+/** A hub with one link, over SQLite; with durability `none` over memory. */
 function hub<A extends NetConnectOpts>(
   addressOf: (folder: string, port: number) => A,
   urlOf: (a: A) => string,
@@ -67,12 +67,12 @@ function hub<A extends NetConnectOpts>(
       const store = durability === 'none' ? 'memory:' : `sqlite:${folder}/hub.db?durability=${durability}`;
       const child = spawnChild({ file: BUSBAR, args: ['hub', '--store', store, '--listen', url], cwd: folder });
       try {
-        await waitFor(() => isListening(address), { what: `${url} to be served` });
+        await waitFor(() => isListening(address), { what: `a hub at ${url}` });
       } catch (error) {
         await child[Symbol.asyncDispose]();
-        throw new Error(`the hub does not serve: ${child.stderr}`, { cause: error });
+        throw new Error(`the hub did not start: ${child.stderr}`, { cause: error });
       }
-      return { url, pid: child.pid, [Symbol.asyncDispose]: () => endOrderly(child) };
+      return { url, pid: child.pid, [Symbol.asyncDispose]: () => endProcess(child) };
     },
   };
 }

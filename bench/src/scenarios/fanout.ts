@@ -1,24 +1,24 @@
-/** How many events a second reach every one of many subscribers? */
+/** Throughput of events to many subscribers. */
 
 import { rate, timed } from '../figures.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 const SUBSCRIBERS = [1, 10, 100];
 
 export const fanout: Scenario = {
-  question: 'Events from one process to subscribers in another, each with a connection of its own',
-  async run(setting, { messages, inFlight, bodyBytes }) {
-    const publisher = await setting.actor();
-    const audience = await setting.actor();
+  title: 'Events a second from one process to subscribers in another, each with its own connection',
+  async run(sandbox, { messages, inFlight, bodyBytes }) {
+    const publisher = await sandbox.actor();
+    const subscriberProcess = await sandbox.actor();
     const figures = [];
-    let there = 0;
+    let subscribed = 0;
     for (const subscribers of SUBSCRIBERS) {
-      await audience.tell('subscribe', subscribers - there);
-      there = subscribers;
+      await subscriberProcess.call('subscribe', subscribers - subscribed);
+      subscribed = subscribers;
       const count = Math.ceil(messages / 2 / Math.sqrt(subscribers));
       const load = { count, inFlight: Math.max(...inFlight), bodyBytes };
-      await audience.tell('expect', count * subscribers);
-      const ms = await timed(() => Promise.all([publisher.tell('publish', load), audience.tell('received')]));
+      await subscriberProcess.call('expect', count * subscribers);
+      const ms = await timed(() => Promise.all([publisher.call('publish', load), subscriberProcess.call('received')]));
       const at = subscribers === 1 ? '1 subscriber' : `${subscribers} subscribers`;
       figures.push(rate('published', count, ms, at), rate('delivered', count * subscribers, ms, at));
     }

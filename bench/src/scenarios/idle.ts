@@ -1,34 +1,34 @@
-/** What does one cost that waits for work: an agent of a Bus, a worker, a consumer? */
+/** CPU and memory of an idle agent, worker or consumer. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cost } from '../figures.ts';
-import { Actor } from '../processes/actor-process.ts';
-import type { Scenario } from './scenarios.ts';
+import { ActorProcess } from '../processes/actor-process.ts';
+import type { Scenario } from './scenario.ts';
 
 const SETTLE_MS = 1000;
 const IDLE_MS = 5000;
 
 export const idle: Scenario = {
-  question: 'An agent or worker that waits for work: its CPU, that of the server, its memory above bare Node',
+  title: 'An idle agent or worker: its CPU, the CPU of the server, its memory above bare Node',
   once: true,
   steady: true,
-  async run(setting) {
-    const agent = await setting.actor();
-    await agent.tell('attend');
+  async run(sandbox) {
+    const agent = await sandbox.actor();
+    await agent.call('idle');
     await sleep(SETTLE_MS);
-    const [before, server] = [await agent.tell('cpuMs'), setting.serverCpuMs()];
+    const [before, server] = [await agent.call('cpuMs'), sandbox.serverCpuMs()];
     await sleep(IDLE_MS);
-    const [after, serverAfter] = [await agent.tell('cpuMs'), setting.serverCpuMs()];
+    const [after, serverAfter] = [await agent.call('cpuMs'), sandbox.serverCpuMs()];
     return [
       cost('CPU', '%', ((after - before) / IDLE_MS) * 100),
       cost('CPU of the server', '%', ((serverAfter - server) / IDLE_MS) * 100),
-      cost('above Node', 'MB', ((await agent.tell('rssBytes')) - (await bareNode())) / 1e6),
+      cost('above Node', 'MB', ((await agent.call('rssBytes')) - (await bareNode())) / 1e6),
     ];
   },
 };
 
-/** What a process needs that plays no part: the same program, nothing opened. */
+/** Memory of the same program without a target. */
 async function bareNode(): Promise<number> {
-  await using nobody = Actor.idle();
-  return await nobody.tell('rssBytes');
+  await using bare = ActorProcess.bare();
+  return await bare.call('rssBytes');
 }

@@ -1,22 +1,22 @@
-/** What do 100,000 messages that wait for a consumer add to it? */
+/** Memory of a consumer after 100,000 waiting messages. */
 
 import { cost } from '../figures.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 const PENDING = 100_000;
 
 export const memory: Scenario = {
-  question: 'Memory that a consumer has added once it has worked off 100,000 messages',
+  title: 'Memory that a consumer adds while it handles 100,000 waiting messages',
   once: true,
   steady: true,
-  async run(setting, { inFlight, bodyBytes }) {
-    const producer = await setting.actor();
-    const consumer = await setting.actor();
+  async run(sandbox, { inFlight, bodyBytes }) {
+    const producer = await sandbox.actor();
+    const consumer = await sandbox.actor();
     const most = Math.max(...inFlight);
-    const before = await consumer.tell('rssBytes');
-    await producer.tell('produce', { count: PENDING, inFlight: most, bodyBytes });
-    await consumer.tell('consume', PENDING, most);
-    const after = await consumer.tell('rssBytes');
+    const before = await consumer.call('rssBytes');
+    await producer.call('produce', { count: PENDING, inFlight: most, bodyBytes });
+    await consumer.call('consume', PENDING, most);
+    const after = await consumer.call('rssBytes');
     return [cost('added', 'MB', (after - before) / 1e6)];
   },
 };

@@ -1,14 +1,14 @@
-/** What do the small parts cost that every message passes? */
+/** Time of the functions that every message passes. */
 
 import { jsonCodec, matchTopic } from '@busbar/api';
 import { newId } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { Bench } from 'tinybench';
 import { cost } from '../figures.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 export const micro: Scenario = {
-  question: 'Small parts: time of each (tinybench)',
+  title: 'Functions on the path of a message: median time (tinybench)',
   alone: true,
   steady: true,
   async run() {

@@ -1,27 +1,27 @@
-/** How long does a request take from one process to another and back? */
+/** Latency and throughput of requests between two processes. */
 
 import { cost, percentile, rate, timed } from '../figures.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
-/** Requests are soon done: so many times the messages of a run, so that compilers have had their time. */
-const MORE = 3;
+/** Requests are fast; this factor on the number of messages lets the JIT compiler warm up. */
+const FACTOR = 3;
 
 export const request: Scenario = {
-  question: 'Requests between two processes: alone, and many in flight; CPU of all processes for one of those',
-  async run(setting, { messages, inFlight }) {
-    const responder = await setting.actor();
-    const asker = await setting.actor();
-    await responder.tell('answer');
+  title: 'Requests between two processes: one and many in flight; CPU of all processes per request with many',
+  async run(sandbox, { messages, inFlight }) {
+    const responder = await sandbox.actor();
+    const requester = await sandbox.actor();
+    await responder.call('respond');
     const most = Math.max(...inFlight);
-    const count = messages * MORE;
-    await asker.tell('ask', messages, most);
-    const alone = await asker.tell('ask', Math.ceil(messages / 10), 1);
-    const before = await setting.cpuMs();
-    const ms = await timed(() => asker.tell('ask', count, most));
-    const cpuMs = (await setting.cpuMs()) - before;
+    const count = messages * FACTOR;
+    await requester.call('request', messages, most);
+    const single = await requester.call('request', Math.ceil(messages / 10), 1);
+    const before = await sandbox.cpuMs();
+    const ms = await timed(() => requester.call('request', count, most));
+    const cpuMs = (await sandbox.cpuMs()) - before;
     return [
-      cost('p50', 'ms', percentile(alone, 0.5)),
-      cost('p99', 'ms', percentile(alone, 0.99)),
+      cost('p50', 'ms', percentile(single, 0.5)),
+      cost('p99', 'ms', percentile(single, 0.99)),
       rate(`with ${most} in flight`, count, ms),
       cost('CPU', 'µs', (cpuMs / count) * 1000),
     ];

@@ -1,19 +1,19 @@
-/** What does one `busbar send` from a shell cost above starting Node? */
+/** Time of `busbar send` above the start of Node. */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { cost, median } from '../figures.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 const BIN = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
 const ROUNDS = 15;
 
 export const startup: Scenario = {
-  question: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
+  title: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
   alone: true,
   steady: true,
-  async run({ place: { folder } }) {
-    // What this program was started with is not what a shell has.
+  async run({ location: { folder } }) {
+    // A shell does not have the options of this program.
     const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };
     const run = (args: readonly string[]): number => timed([BIN, ...args], env);
     run(['register', '@bench']);

@@ -1,28 +1,27 @@
-/** How soon does an idle consumer in another process get a message? */
+/** Latency from a stored message to an idle consumer in another process. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
 import { cost, percentile } from '../figures.ts';
-import type { Actor } from '../processes/actor-process.ts';
-import type { Heard, Ping } from '../processes/client-actor.ts';
-import type { Scenario } from './scenarios.ts';
+import type { ActorProcess } from '../processes/actor-process.ts';
+import type { Ping, Pong } from '../processes/client-actor.ts';
+import type { Scenario } from './scenario.ts';
 
 const PINGS = 200;
 const IDLE_MS = 3000;
 
 export const wake: Scenario = {
-  question:
-    'Wake-up of an idle consumer in another process, from when the message is stored, and its CPU while it waits',
+  title: 'Wake-up of an idle consumer in another process, from the stored message, and its CPU while it waits',
   once: true,
-  async run(setting) {
-    const sender = await setting.actor();
-    const listener = await setting.actor();
-    await listener.tell('listen');
-    await hear(sender, listener, 1);
-    const before = await listener.tell('cpuMs');
+  async run(sandbox) {
+    const sender = await sandbox.actor();
+    const listener = await sandbox.actor();
+    await listener.call('listen');
+    await ping(sender, listener, 1);
+    const before = await listener.call('cpuMs');
     await sleep(IDLE_MS);
-    const after = await listener.tell('cpuMs');
-    const { sinceStored, sinceCalled } = await hear(sender, listener, PINGS);
+    const after = await listener.call('cpuMs');
+    const { sinceStored, sinceCalled } = await ping(sender, listener, PINGS);
     return [
       cost('p50', 'ms', percentile(sinceStored, 0.5)),
       cost('p99', 'ms', percentile(sinceStored, 0.99)),
@@ -38,18 +37,18 @@ interface Times {
   readonly sinceStored: readonly number[];
 }
 
-/** Sends at intervals that no poll can be in step with, and resolves when all were heard. */
-async function hear(sender: Actor, listener: Actor, count: number): Promise<Times> {
+/** Sends at irregular intervals, so that no poll is in step, and resolves when all pings have arrived. */
+async function ping(sender: ActorProcess, listener: ActorProcess, count: number): Promise<Times> {
   const pings: Ping[] = [];
-  const heard: Heard[] = [];
+  const pongs: Pong[] = [];
   for (let index = 0; index < count; index += 1) {
-    pings.push(await sender.tell('ping'));
+    pings.push(await sender.call('ping'));
     await sleep(5 + ((index * 7) % 13));
   }
-  const all = async (): Promise<boolean> => heard.push(...(await listener.tell('heard'))) >= count;
+  const all = async (): Promise<boolean> => pongs.push(...(await listener.call('pongs'))) >= count;
   await waitFor(all, { what: 'all pings', timeoutMs: 30_000 });
-  const heardAt = new Map(heard.map((one) => [one.calledAt, one.heardAt]));
+  const arrivedAt = new Map(pongs.map((pong) => [pong.calledAt, pong.arrivedAt]));
   const since = (from: (ping: Ping) => number): number[] =>
-    pings.map((ping) => (heardAt.get(ping.calledAt) ?? Number.NaN) - from(ping));
+    pings.map((ping) => (arrivedAt.get(ping.calledAt) ?? Number.NaN) - from(ping));
   return { sinceCalled: since(({ calledAt }) => calledAt), sinceStored: since(({ storedAt }) => storedAt) };
 }

@@ -1,30 +1,32 @@
-/** Bare sockets of Node: JSON in frames over a Unix socket, straight from process to process, without a hub. */
+/** Bare sockets of Node: length-prefixed JSON over a Unix socket, without a hub. */
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Client, Place } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 
 /** The length of the frame, and the number of its request. */
 const HEADER_BYTES = 8;
 
 type OnFrame = (id: number, value: unknown) => void;
 
-export async function open({ folder }: Place): Promise<Client> {
+export async function open({ folder }: TargetLocation): Promise<Client> {
   const path = `${folder}/bare.sock`;
   const waiting = new Map<number, (value: unknown) => void>();
   let server: Server | undefined;
   let socket: Socket | undefined;
-  let asked = 0;
+  let requests = 0;
   return {
-    async answer() {
-      server = createServer((asker) => readFrames(asker, (id, value) => write(asker, id, (value as number) * 2)));
+    async respond() {
+      server = createServer((requester) =>
+        readFrames(requester, (id, value) => write(requester, id, (value as number) * 2)),
+      );
       await once(server.listen(path), 'listening');
     },
-    async ask(value) {
+    async request(value) {
       socket ??= dial(path, waiting);
-      asked += 1;
-      write(socket, asked, value);
-      return new Promise((resolve) => waiting.set(asked, resolve));
+      requests += 1;
+      write(socket, requests, value);
+      return new Promise((resolve) => waiting.set(requests, resolve));
     },
     async close() {
       socket?.destroy();

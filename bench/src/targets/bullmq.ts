@@ -1,14 +1,14 @@
-/** BullMQ, the job queue that most of Node uses on Redis, with its defaults but for finished jobs, which it would keep. */
+/** BullMQ, the common job queue on Redis, with its defaults, except that finished jobs are removed. */
 
 import { type ConnectionOptions, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import type { Body, Client, Place } from '../client.ts';
+import type { Body, Client, TargetLocation } from '../client.ts';
 
 const QUEUE = 'work';
 const OPTIONS = { removeOnComplete: true };
 
-export async function open({ url }: Place): Promise<Client> {
-  // Its worker demands that the client tries for ever.
+export async function open({ url }: TargetLocation): Promise<Client> {
+  // Its worker requires a client that retries without limit.
   const redis = new Redis(url, { maxRetriesPerRequest: null });
   const connection = redis as unknown as ConnectionOptions;
   const queue = new Queue<Body>(QUEUE, { connection });

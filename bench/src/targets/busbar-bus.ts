@@ -1,4 +1,4 @@
-/** Busbar at any URL as its users see it: the Bus with its agents, codec, handlers and heartbeats. */
+/** Busbar at any URL through its bus: agents, codec, handlers and heartbeats. */
 
 import { type Agent, type Bus, openBus } from '@busbar/api';
 import { connectTransport } from 'busbar';
@@ -25,19 +25,19 @@ function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
   };
 }
 
-/** Requests between two agents, and what one of them costs that has nothing to do. */
-export function requests(bus: Bus): Required<Pick<Client, 'answer' | 'ask' | 'attend'>> {
-  let asker: Promise<Agent> | undefined;
-  const answer = async (): Promise<void> => {
+/** Requests between two agents, and an idle agent. */
+export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle'>> {
+  let requester: Promise<Agent> | undefined;
+  const respond = async (): Promise<void> => {
     const agent = await bus.agent('@responder', { maxConcurrent: 256 });
     agent.handle('double', (message) => (message.body as number) * 2);
   };
   return {
-    answer,
-    attend: answer,
-    async ask(value) {
-      asker ??= bus.agent('@asker');
-      return (await asker).request('@responder', 'double', value);
+    respond,
+    idle: respond,
+    async request(value) {
+      requester ??= bus.agent('@requester');
+      return (await requester).request('@responder', 'double', value);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Busbar's transport at any URL, without the Bus above it. */
+/** Busbar's transport at any URL, without the bus above it. */
 
 import { openBus } from '@busbar/api';
 import type { Calls, Message, MessageInput, Transport } from '@busbar/api/transport';
@@ -15,9 +15,9 @@ const decoder = new TextDecoder();
 
 export async function open(url: string): Promise<Client> {
   const transport = await connectTransport(url);
-  // A transport that has no fast path for requests has its Bus emulate it.
-  const asking = transport.calls ? calls(transport.calls) : requests(openBus(transport));
-  return { ...queue(transport), ...asking, ...topic(transport), close: () => transport.close() };
+  // Without a fast path for requests the bus emulates it.
+  const requesting = transport.calls ? calls(transport.calls) : requests(openBus(transport));
+  return { ...queue(transport), ...requesting, ...topic(transport), close: () => transport.close() };
 }
 
 function queue({ queues }: Transport): Pick<Client, 'send' | 'work'> {
@@ -37,17 +37,17 @@ function queue({ queues }: Transport): Pick<Client, 'send' | 'work'> {
   };
 }
 
-function calls({ serve, call }: Calls): Pick<Client, 'answer' | 'ask'> {
+function calls({ serve, call }: Calls): Pick<Client, 'respond' | 'request'> {
   return {
-    async answer() {
+    async respond() {
       await serve(ADDRESS, { max: 256 }, async function* (message) {
         yield toMessage((read(message) as number) * 2);
       });
     },
-    async ask(value) {
-      let answer: unknown;
-      for await (const reply of call(ADDRESS, toMessage(value))) answer = read(reply);
-      return answer;
+    async request(value) {
+      let response: unknown;
+      for await (const reply of call(ADDRESS, toMessage(value))) response = read(reply);
+      return response;
     },
   };
 }

@@ -1,7 +1,7 @@
-/** Bare ioredis: a queue in three short scripts, with ids, leases and order, and nothing else. The measure of the waist. */
+/** Bare ioredis: a queue in three short scripts, with ids, leases and order only. It shows the cost of Busbar's promises. */
 
 import { Redis, type Result } from 'ioredis';
-import type { Client, Place } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 import { pull } from './pull-loop.ts';
 
 const SEND = `
@@ -39,7 +39,7 @@ declare module 'ioredis' {
   }
 }
 
-export async function open({ url }: Place): Promise<Client> {
+export async function open({ url }: TargetLocation): Promise<Client> {
   const redis = new Redis(url, { enableAutoPipelining: true });
   const listener = new Redis(url);
   redis.defineCommand('sendTasks', { numberOfKeys: 1, lua: SEND });
@@ -50,19 +50,19 @@ export async function open({ url }: Place): Promise<Client> {
       await redis.sendTasks(QUEUE, ...bodies.flatMap((body) => [crypto.randomUUID(), JSON.stringify(body)]));
     },
     async work(inFlight, handle) {
-      let bell = Promise.withResolvers<void>();
-      listener.on('message', () => bell.resolve());
+      let wakeup = Promise.withResolvers<void>();
+      listener.on('message', () => wakeup.resolve());
       await listener.subscribe(QUEUE);
       const stop = pull(async () => {
-        bell = Promise.withResolvers();
+        wakeup = Promise.withResolvers();
         const taken = await redis.takeTasks(QUEUE, inFlight);
         for (let at = 1; at < taken.length; at += 2) handle(JSON.parse(taken[at] ?? ''));
-        if (taken.length === 0) await bell.promise;
+        if (taken.length === 0) await wakeup.promise;
         else await redis.taskDone(QUEUE, ...taken.filter((_, at) => at % 2 === 0));
       });
       return () => {
         const stopped = stop();
-        bell.resolve();
+        wakeup.resolve();
         return stopped;
       };
     },

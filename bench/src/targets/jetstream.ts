@@ -2,12 +2,12 @@
 
 import { AckPolicy, type JsMsg, jetstream, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import type { Body, Client, Place } from '../client.ts';
+import type { Body, Client, TargetLocation } from '../client.ts';
 
 const NAME = 'work';
 
-/** Opens it; the server is told of an ack, or asked whether it took it in. */
-export async function open({ url, durability }: Place, acking: 'told' | 'asked'): Promise<Client> {
+/** Opens it. The server confirms each ack, or does not. */
+export async function open({ url, durability }: TargetLocation, acks: 'unconfirmed' | 'confirmed'): Promise<Client> {
   const nats = await connect({ servers: url });
   const manager = await jetstreamManager(nats);
   const storage = durability === 'none' ? StorageType.Memory : StorageType.File;
@@ -20,10 +20,10 @@ export async function open({ url, durability }: Place, acking: 'told' | 'asked')
     },
     async work(inFlight, handle) {
       const consumer = await stream.consumers.get(NAME, NAME);
-      const asked = new Set<Promise<boolean>>();
+      const confirmations = new Set<Promise<boolean>>();
       const ack = (message: JsMsg): void => {
-        if (acking === 'told') message.ack();
-        else asked.add(message.ackAck());
+        if (acks === 'unconfirmed') message.ack();
+        else confirmations.add(message.ackAck());
       };
       const messages = await consumer.consume({
         max_messages: Math.max(2, inFlight),
@@ -34,7 +34,7 @@ export async function open({ url, durability }: Place, acking: 'told' | 'asked')
       });
       return async () => {
         await messages.close();
-        await Promise.all(asked);
+        await Promise.all(confirmations);
         await nats.flush();
       };
     },

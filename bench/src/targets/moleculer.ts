@@ -1,24 +1,24 @@
-/** Moleculer over TCP, peer to peer, with its defaults but for discovery: the asker is told where the responder is. */
+/** Moleculer over TCP, peer to peer, with its defaults except discovery: the requester knows the address of the responder. */
 
 import { ServiceBroker } from 'moleculer';
-import type { Client, Place } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 
-export async function open({ port }: Place): Promise<Client> {
+export async function open({ port }: TargetLocation): Promise<Client> {
   let broker: ServiceBroker | undefined;
   const start = async (nodeID: string, options: object): Promise<ServiceBroker> => {
     const tcp = { udpDiscovery: false, useHostname: false, gossipPeriod: 1, ...options };
     broker = new ServiceBroker({ nodeID, logger: false, transporter: { type: 'TCP', options: tcp } });
     return broker;
   };
-  let asking: Promise<ServiceBroker> | undefined;
-  const startAsker = async (): Promise<ServiceBroker> => {
-    const asker = await start('asker', { urls: [`127.0.0.1:${port}/responder`] });
-    await asker.start();
-    await asker.waitForServices('numbers');
-    return asker;
+  let requesting: Promise<ServiceBroker> | undefined;
+  const startRequester = async (): Promise<ServiceBroker> => {
+    const requester = await start('requester', { urls: [`127.0.0.1:${port}/responder`] });
+    await requester.start();
+    await requester.waitForServices('numbers');
+    return requester;
   };
   return {
-    async answer() {
+    async respond() {
       const responder = await start('responder', { port });
       responder.createService({
         name: 'numbers',
@@ -26,9 +26,9 @@ export async function open({ port }: Place): Promise<Client> {
       });
       await responder.start();
     },
-    async ask(value) {
-      asking ??= startAsker();
-      return (await asking).call('numbers.double', { value });
+    async request(value) {
+      requesting ??= startRequester();
+      return (await requesting).call('numbers.double', { value });
     },
     close: async () => broker?.stop(),
   };

@@ -1,18 +1,18 @@
-/** Bare NATS without JetStream: its requests and its events, nothing of them stored. */
+/** Bare NATS without JetStream: requests, and events that are not stored. */
 
 import { connect } from '@nats-io/transport-node';
-import type { Body, Client, Place } from '../client.ts';
+import type { Body, Client, TargetLocation } from '../client.ts';
 
-export async function open({ url }: Place): Promise<Client> {
+export async function open({ url }: TargetLocation): Promise<Client> {
   const nats = await connect({ servers: url });
   return {
-    async answer() {
+    async respond() {
       const callback = (_error: Error | null, message: { json<T>(): T; respond(text: string): boolean }): void =>
         void message.respond(JSON.stringify(message.json<number>() * 2));
       nats.subscribe('double', { callback });
       await nats.flush();
     },
-    ask: async (value) => (await nats.request('double', JSON.stringify(value), { timeout: 30_000 })).json(),
+    request: async (value) => (await nats.request('double', JSON.stringify(value), { timeout: 30_000 })).json(),
     async publish(body) {
       nats.publish('news', JSON.stringify(body));
       await nats.flush();

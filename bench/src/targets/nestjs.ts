@@ -5,7 +5,7 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type ClientProxy, ClientProxyFactory, MessagePattern, Transport } from '@nestjs/microservices';
 import { firstValueFrom } from 'rxjs';
-import type { Client, Place } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 
 const PATTERN = 'double';
 
@@ -21,17 +21,17 @@ MessagePattern(PATTERN)(Doubler.prototype, 'double', described);
 Controller()(Doubler);
 Module({ controllers: [Doubler] })(App);
 
-export async function open({ port }: Place): Promise<Client> {
+export async function open({ port }: TargetLocation): Promise<Client> {
   const tcp = { transport: Transport.TCP, options: { host: '127.0.0.1', port } } as const;
   let service: { close(): Promise<void> } | undefined;
   let proxy: ClientProxy | undefined;
   return {
-    async answer() {
+    async respond() {
       const microservice = await NestFactory.createMicroservice(App, { ...tcp, logger: false });
       await microservice.listen();
       service = microservice;
     },
-    async ask(value) {
+    async request(value) {
       proxy ??= ClientProxyFactory.create(tcp);
       return firstValueFrom(proxy.send(PATTERN, value));
     },

@@ -2,11 +2,11 @@
 
 import Database from 'better-sqlite3';
 import { better, defineQueue, defineWorker } from 'plainjob';
-import type { Client, Place } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 
 const quiet = { error() {}, warn() {}, info() {}, debug() {} };
 
-export async function open({ folder, durability }: Place): Promise<Client> {
+export async function open({ folder, durability }: TargetLocation): Promise<Client> {
   const database = new Database(`${folder}/plainjob.db`, { timeout: 30_000 });
   const queue = defineQueue({ connection: better(database), logger: quiet });
   database.pragma(`synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);

@@ -1,8 +1,8 @@
-/** A consumer that asks for messages, as against one that is given them. */
+/** The loop of a consumer that pulls messages. */
 
 import type { Stop } from '../client.ts';
 
-/** Calls `take` again and again until it is stopped; `signal` fires then. */
+/** Calls `take` repeatedly until it is stopped, which aborts `signal`. */
 export function pull(take: (signal: AbortSignal) => Promise<unknown>): Stop {
   const stopping = new AbortController();
   const { signal } = stopping;

@@ -1,8 +1,8 @@
-/** Bare better-sqlite3: what a queue costs that promises nothing but the order. The measure of the waist. */
+/** Bare better-sqlite3: a queue that promises only the order. It shows the cost of Busbar's promises. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import type { Body, Client, Place } from '../client.ts';
+import type { Body, Client, TargetLocation } from '../client.ts';
 import { pull } from './pull-loop.ts';
 
 const SCHEMA = `
@@ -11,7 +11,7 @@ const SCHEMA = `
   );
   CREATE INDEX IF NOT EXISTS ready ON job (seq) WHERE state = 0;`;
 
-export async function open({ folder, durability }: Place): Promise<Client> {
+export async function open({ folder, durability }: TargetLocation): Promise<Client> {
   const database = new Database(`${folder}/raw.db`, { timeout: 30_000 });
   database.pragma('journal_mode = WAL');
   database.pragma(`synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
