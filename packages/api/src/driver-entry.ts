@@ -36,4 +36,5 @@ export {
 } from './driver-kit/retention.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
+export { WaitingReceives } from './driver-kit/waiting-receives.ts';
 export { openTransport } from './open/open-transport.ts';

@@ -1,11 +1,22 @@
 /** The backend over a store in this process: each facet rings what is due, then acts in one step. */
 
-import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
-import type { Capabilities } from '@busbar/api/transport';
+import {
+  type AdminDriver,
+  type CallDriver,
+  type ClaimRequest,
+  type ClaimResult,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
+  type TopicDriver,
+  WaitingReceives,
+} from '@busbar/api/driver';
+import type { Capabilities, Delivery } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { unknownQueue } from './errors.ts';
 import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
+import type { Queue } from './queues/queue.ts';
 import { Store } from './store.ts';
 import { EventCursor } from './topics/event-cursor.ts';
 
@@ -19,12 +30,15 @@ export class MemoryDriver implements Driver {
   readonly admin: AdminDriver;
   readonly calls: CallDriver;
   readonly #store: Store;
+  readonly #leave: () => void;
 
   constructor(settings: MemorySettings) {
     this.#store = Store.open(settings.name);
     const namespace = this.#store.namespace(settings);
     this.capabilities = declare(settings);
-    this.queues = openQueues(namespace);
+    const waiting = new WaitingReceives();
+    this.#leave = namespace.join(waiting);
+    this.queues = openQueues(namespace, waiting);
     this.topics = openTopics(namespace);
     this.kv = openEntries(namespace);
     this.admin = openAdmin(namespace);
@@ -35,32 +49,47 @@ export class MemoryDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    this.#leave();
     this.#store.leave();
   }
 }
 
-function openQueues(namespace: Namespace): QueueDriver {
+function openQueues(namespace: Namespace, waiting: WaitingReceives): QueueDriver {
   return {
     async send(name, messages, create) {
       namespace.deadlines.runDue();
-      if (!create && namespace.existing(name) === undefined) throw unknownQueue(name);
+      if (!create && namespace.queues.get(name) === undefined) throw unknownQueue(name);
       return namespace.queue(name).send(messages);
     },
-    async receive(name, wanted, context) {
+    async claim(name, request) {
       namespace.deadlines.runDue();
-      return namespace.queue(name).receive(wanted, () => context.signal);
+      return claim(namespace.queues.get(name), request);
     },
+    waiting,
     async settle(settlements) {
       namespace.deadlines.runDue();
       return settlements.map((settlement) => {
-        const queue = namespace.existing(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
+        const queue = namespace.queues.get(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
         return queue?.settle(settlement) ?? { receipt: settlement.receipt, status: 'lease-lost' };
       });
     },
     async configure(name, settings) {
       namespace.queue(name).configure(settings);
+      waiting.wake(name);
     },
   };
+}
+
+function claim(queue: Queue | undefined, request: ClaimRequest): ClaimResult {
+  if (queue === undefined) return { deliveries: [], hasMore: false };
+  const deliveries: Delivery[][] = [];
+  for (const { max, consumer } of request.receivers()) {
+    const leased = queue.claim(max, consumer);
+    deliveries.push(leased);
+    if (leased.length < max) break;
+  }
+  const { expireIdleMs } = queue.settings;
+  return { deliveries, hasMore: queue.isReady, recheckMs: expireIdleMs / 4 };
 }
 
 function openTopics(namespace: Namespace): TopicDriver {

@@ -1,6 +1,6 @@
 /** One namespace of a store: its queues, log, entries and calls. */
 
-import { DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
+import { DeadlineQueue, type PreparedMessage, type WaitingReceives } from '@busbar/api/driver';
 import { type Binding, type From, matchTopic, type PublishResult, QUEUE_DEFAULTS } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
 import { EntryTable } from './kv.ts';
@@ -21,37 +21,38 @@ export class Namespace {
   readonly log: EventLog;
   readonly #ground: QueueGround;
   #counter = 0;
-  #waiting = 0;
+  /** The waiting receives of each transport; the one that was woken last is last. */
+  readonly #waiting = new Set<WaitingReceives>();
 
   constructor(storeId: string, settings: MemorySettings) {
     this.log = new EventLog(storeId, settings, this.deadlines);
     this.#ground = {
       deadlines: this.deadlines,
       defaults: { ...QUEUE_DEFAULTS, maxLength: settings.maxLength },
-      wait: (by) => {
-        this.#waiting += by;
-        this.deadlines.keepAlive(this.#waiting > 0);
-      },
+      wake: (queue) => this.#wake(queue),
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
     };
   }
 
-  /** The queue of this name: as a mere name where it is not there. */
+  /** The queue of this name; creates it if needed. */
   queue(name: string): Queue {
     let queue = this.queues.get(name);
     if (queue === undefined) {
-      this.#sweepNames();
       queue = new Queue(name, this.#ground);
       this.queues.set(name, queue);
     }
     return queue;
   }
 
-  /** The queue of this name, if it was created. */
-  existing(name: string): Queue | undefined {
-    const queue = this.queues.get(name);
-    return queue?.exists === true ? queue : undefined;
+  /** Adds the waiting receives of one transport, and returns what removes them. Timers keep the process alive while one waits. */
+  join(waiting: WaitingReceives): () => void {
+    this.#waiting.add(waiting);
+    waiting.onChange(() => this.#keepAlive());
+    return () => {
+      this.#waiting.delete(waiting);
+      this.#keepAlive();
+    };
   }
 
   publish(topic: string, message: PreparedMessage): PublishResult {
@@ -70,7 +71,6 @@ export class Namespace {
     if (patterns.has(pattern)) return;
     const since = this.log.resolve(from);
     const queue = this.queue(name);
-    queue.exists = true;
     const { events } = this.log.read(since, Number.POSITIVE_INFINITY, (topic) => matchTopic(pattern, topic));
     for (const event of events) {
       const message = covers(patterns, event) ? undefined : aged(event);
@@ -91,12 +91,11 @@ export class Namespace {
   }
 
   deleteQueue(name: string): boolean {
-    const queue = this.existing(name);
+    const queue = this.queues.get(name);
     if (queue === undefined) return false;
     this.bindings.delete(name);
-    queue.clear();
-    if (!queue.isWaitedOn) this.queues.delete(name);
-    return true;
+    queue.close();
+    return this.queues.delete(name);
   }
 
   clear(): void {
@@ -116,10 +115,18 @@ export class Namespace {
     for (const cursor of this.log.cursors) cursor.wake();
   }
 
-  /** Forgets names that nobody waits on any more, so that asking for ever new ones does not fill the store. */
-  #sweepNames(): void {
-    if (this.queues.size < 1024 || (this.queues.size & (this.queues.size - 1)) !== 0) return;
-    for (const [name, queue] of this.queues) if (!queue.exists && !queue.isWaitedOn) this.queues.delete(name);
+  /** Wakes the transports in turn until the messages that are ready are leased. */
+  #wake(queue: Queue): void {
+    for (const waiting of [...this.#waiting]) {
+      if (!queue.isReady) return;
+      if (!waiting.wake(queue.name)) continue;
+      this.#waiting.delete(waiting);
+      this.#waiting.add(waiting);
+    }
+  }
+
+  #keepAlive(): void {
+    this.deadlines.keepAlive([...this.#waiting].some(({ queues }) => queues.size > 0));
   }
 }
 

@@ -6,7 +6,7 @@ import { messageSize, settlementSize } from './record.ts';
 import type { Replica } from './replica.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
-export function openQueues(replica: Replica, room: WaitingRoom): QueueDriver {
+export function openQueues(replica: Replica, room: WaitingRoom): QueueDriver & Required<Pick<QueueDriver, 'receive'>> {
   return {
     send: (queue, all, create, context) =>
       askInPieces(inPieces(all, messageSize), (messages) =>

@@ -6,6 +6,7 @@
  * So in here every argument is valid, complete and the backend's own. The rules of `transport.ts` hold.
  */
 
+import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
 import type {
@@ -73,10 +74,50 @@ export interface QueueDriver {
     create: boolean,
     context: CallContext,
   ): Promise<SendResult[]>;
-  /** When `context.signal` fires: stop waiting and resolve with what is claimed by then (it is released) or reject. */
-  receive(queue: string, wanted: ReceiveRequest, context: CallContext): Promise<Delivery[]>;
   settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]>;
   configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void>;
+  /**
+   * For a driver that waits by itself, such as a client of a hub. When `context.signal` fires it stops waiting and resolves
+   * with the messages that it has claimed by then, which are released, or rejects.
+   */
+  receive?(queue: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]>;
+  /**
+   * For all others, with {@link QueueDriver.waiting}: leases messages that are ready, and never waits for one. There is
+   * one claim at a time for a queue. `context.signal` fires when no receive is left that the claim could serve. A rejected
+   * claim rejects its receives; a claim whose answer is lost must be undone or repeated by the driver.
+   */
+  claim?(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult>;
+  /** The driver wakes waiting receives through it. */
+  readonly waiting?: WaitingReceives;
+}
+
+/** The receives that a claim serves. */
+export interface ClaimRequest {
+  /**
+   * The receives, grouped by consumer, in order of arrival. Call it as late as possible, such as inside the transaction:
+   * receives that arrived meanwhile are included. It may be called again; the last call counts. It is empty when all
+   * receives have ended.
+   */
+  receivers(): readonly ReceiverGroup[];
+}
+
+/** Receives of one consumer. */
+export interface ReceiverGroup {
+  readonly consumer: string | undefined;
+  /** How many messages they take together, 1 to 1,000. */
+  readonly max: number;
+  /** Whether one of them goes on waiting when there are no messages. */
+  readonly waits: boolean;
+}
+
+/** What a claim has leased. */
+export interface ClaimResult {
+  /** For each group of the request, in order. Groups that were not served may be missing. */
+  readonly deliveries: readonly Delivery[][];
+  /** Whether more messages are ready. If not, every receive of the request that got none has its answer: nothing. */
+  readonly hasMore: boolean;
+  /** The queue is claimed again after this time while a receive waits: when a delay or a lease ends, or to use an idle queue. */
+  readonly recheckMs?: number | undefined;
 }
 
 /** What a consumer asks for. */

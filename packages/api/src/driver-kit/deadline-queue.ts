@@ -98,22 +98,28 @@ export class DeadlineQueue {
   /** Forgets every deadline. */
   clear(): void {
     this.#heap.clear();
-    clearTimeout(this.#timer);
-    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#disarm();
   }
 
   #arm(): void {
-    clearTimeout(this.#timer);
+    this.#disarm();
     const next = this.#heap.first;
-    this.#timerAt = next?.at ?? Number.POSITIVE_INFINITY;
     if (next === undefined) return;
+    this.#timerAt = next.at;
     const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.#clock())));
     this.#timer = setTimeout(() => this.#onTimer(), ms);
     this.#holdProcess();
   }
 
-  #onTimer(): void {
+  /** A timer that is over must not be kept: Node counts it as alive once `unref` and `ref` are called on it. */
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  #onTimer(): void {
+    this.#disarm();
     this.runDue();
     this.#arm();
   }

@@ -1,9 +1,12 @@
-/** Calls under way: their time-outs, abort signals and what happens to them when the transport closes. */
+/** Calls in progress: their time-outs, abort signals and what closing does to them. */
 
 import type { CallContext } from '../contract/driver.ts';
 import { BusbarError, type Outcome, toBusbarError } from '../contract/errors.ts';
 import type { CallOptions } from '../contract/transport.ts';
 import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation.ts';
+import { Condition } from '../driver-kit/condition.ts';
+import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
 
 /** How long a call may take that does not say it. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -12,40 +15,50 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
 export interface CallPlan<T> {
   /** Its name in errors, such as `queues.send`. */
   readonly operation: string;
-  /** What it may have done when nobody waits for it any more. */
+  /** The outcome that its error reports when it is abandoned: after a time-out, an abort or at closing. */
   readonly whenAbandoned: Outcome;
-  /** Whether it only waits for something to come, so that closing ends it. Default false. */
+  /** Bounds the call instead of the options' `timeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Whether it only waits for messages, so that closing ends it. Default false. */
   readonly isWait?: boolean;
-  /** Gets what a call brought after it had been given up. */
+  /** Called when the call is abandoned. */
+  readonly onAbandoned?: () => void;
+  /** Takes the result of a call that was abandoned. */
   readonly onLate?: (value: T) => void;
 }
 
-/** The calls of one transport that are under way. */
+type Bounds = { readonly [Name in keyof CallOptions]?: CallOptions[Name] | undefined };
+
+/** The calls of one transport that are in progress. */
 export class CallsUnderWay {
   readonly #transport: string;
   readonly #isReconnecting: () => boolean;
   readonly #calls = new Set<Call>();
-  /** Given up, but the backend is still at them. */
+  /** Abandoned calls that the driver has not answered yet. */
   readonly #abandoned = new Set<Call>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
-  #idle: (() => void)[] = [];
+  readonly #deadlines: DeadlineQueue;
+  readonly #idle = new Condition();
 
-  constructor(transport: string, isReconnecting: () => boolean) {
+  constructor(transport: string, deadlines: DeadlineQueue, isReconnecting: () => boolean) {
     this.#transport = transport;
+    this.#deadlines = deadlines;
     this.#isReconnecting = isReconnecting;
   }
 
-  /** Runs `work` within the bounds that `options` give. */
-  run<T>(plan: CallPlan<T>, options: CallOptions | undefined, work: (context: CallContext) => Promise<T>): Promise<T> {
-    const timeoutMs = checkBounds(options);
+  /** Runs `work` within the bounds of `options`. */
+  run<T>(plan: CallPlan<T>, options: Bounds | undefined, work: (context: CallContext) => Promise<T>): Promise<T> {
     const signal = options?.signal;
+    checkSignal(signal);
+    const timeoutMs = plan.timeoutMs ?? checkTimeout(options?.timeoutMs);
     if (signal?.aborted === true)
       return Promise.reject(abortedBy(signal, 'failed').at(plan.operation, this.#transport));
     return new Promise<T>((resolve, reject) => {
-      const fail = (error: BusbarError): void => reject(error.at(plan.operation, this.#transport));
-      const call = new Call(performance.now() + timeoutMs, plan.whenAbandoned, plan.isWait ?? false, fail);
-      const onAbort = signal && (() => this.#giveUp(call, abortedBy(signal, plan.whenAbandoned)));
+      const fail = (error: BusbarError): void => {
+        reject(error.at(plan.operation, this.#transport));
+        plan.onAbandoned?.();
+      };
+      const call: Call = new Call(plan, timeoutMs, fail, () => this.#abandon(call, this.#timedOut(call)));
+      const onAbort = signal && (() => this.#abandon(call, abortedBy(signal, plan.whenAbandoned)));
       if (onAbort) signal.addEventListener('abort', onAbort, { once: true });
       this.#begin(call);
       const end = (): boolean => {
@@ -56,33 +69,32 @@ export class CallsUnderWay {
         (value) => {
           if (end()) return resolve(value);
           plan.onLate?.(value);
-          this.#noticeIdle();
+          this.#notifyIdle();
         },
         (error: unknown) => {
           if (end()) return reject(toBusbarError(error).at(plan.operation, this.#transport));
-          this.#noticeIdle();
+          this.#notifyIdle();
         },
       );
     });
   }
 
-  /** Gives up every call that only waits; the others go on to their end. */
-  giveUpWaits(error: BusbarError): void {
-    for (const call of this.#calls) if (call.isWait) this.#giveUp(call, error);
+  /** Abandons every call that only waits; the others go on. */
+  abandonWaits(error: BusbarError): void {
+    for (const call of this.#calls) if (call.isWait) this.#abandon(call, error);
   }
 
-  /** Resolves when the backend is at no call any more; gives up those that take longer than `ms`. */
+  /** Resolves when the driver has answered every call. Abandons those that take longer than `ms`. */
   async whenIdle(ms: number): Promise<void> {
     if (this.#isIdle()) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      this.#idle.push(resolve);
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, ms);
     });
+    await Promise.race([this.#idle.wait(), timeout]);
     clearTimeout(timer);
     for (const call of this.#calls) {
-      const error = new BusbarError('CLOSED', 'the transport was closed', { outcome: call.whenAbandoned });
-      this.#giveUp(call, error);
+      this.#abandon(call, new BusbarError('CLOSED', 'the transport was closed', { outcome: call.whenAbandoned }));
     }
   }
 
@@ -92,53 +104,28 @@ export class CallsUnderWay {
 
   #begin(call: Call): void {
     this.#calls.add(call);
-    if (call.deadline < this.#timerAt) this.#arm(call.deadline);
+    this.#deadlines.set(call.end, call.deadline);
   }
 
-  /** The backend is done with `call`. False when nobody waits for it any more. */
+  /** The driver has answered. Returns whether the caller still waits. */
   #end(call: Call): boolean {
-    const wasAwaited = this.#calls.delete(call);
-    if (this.#calls.size === 0) this.#disarm();
+    const isAwaited = this.#calls.delete(call);
+    this.#deadlines.cancel(call.end);
     this.#abandoned.delete(call);
-    if (wasAwaited) this.#noticeIdle();
-    return wasAwaited;
+    if (isAwaited) this.#notifyIdle();
+    return isAwaited;
   }
 
-  #noticeIdle(): void {
-    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+  #notifyIdle(): void {
+    if (this.#isIdle()) this.#idle.notify();
   }
 
-  #giveUp(call: Call, error: BusbarError): void {
+  #abandon(call: Call, error: BusbarError): void {
     if (!this.#calls.delete(call)) return;
     this.#abandoned.add(call);
-    if (this.#calls.size === 0) this.#disarm();
+    this.#deadlines.cancel(call.end);
     call.fail(error);
-    call.abandon(error);
-  }
-
-  #arm(at: number): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(
-      () => this.#expire(),
-      Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - performance.now()))),
-    );
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = Number.POSITIVE_INFINITY;
-  }
-
-  #expire(): void {
-    const now = performance.now();
-    let next = Number.POSITIVE_INFINITY;
-    for (const call of this.#calls) {
-      if (call.deadline <= now) this.#giveUp(call, this.#timedOut(call));
-      else if (call.deadline < next) next = call.deadline;
-    }
-    this.#arm(next);
+    call.abort(error);
   }
 
   #timedOut(call: Call): BusbarError {
@@ -166,41 +153,32 @@ export function assertNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortedBy(signal, 'failed');
 }
 
-/** One call, and the context its backend sees. */
-class Call implements CallContext {
+/** One call, and the context that its driver sees. */
+class Call extends LazyAbortController implements CallContext {
   readonly deadline: number;
   readonly whenAbandoned: Outcome;
   readonly isWait: boolean;
   readonly fail: (error: BusbarError) => void;
-  #controller: AbortController | undefined;
-  #abandoned: BusbarError | undefined;
+  readonly end: Deadline;
 
-  constructor(deadline: number, whenAbandoned: Outcome, isWait: boolean, fail: (error: BusbarError) => void) {
-    this.deadline = deadline;
+  constructor(
+    { whenAbandoned, isWait = false }: CallPlan<never>,
+    timeoutMs: number,
+    fail: (error: BusbarError) => void,
+    onTimeout: () => void,
+  ) {
+    super();
+    this.deadline = performance.now() + timeoutMs;
     this.whenAbandoned = whenAbandoned;
     this.isWait = isWait;
     this.fail = fail;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#abandoned !== undefined) this.#controller.abort(this.#abandoned);
-    }
-    return this.#controller.signal;
-  }
-
-  abandon(error: BusbarError): void {
-    this.#abandoned = error;
-    this.#controller?.abort(error);
+    this.end = new Deadline(onTimeout);
   }
 }
 
-/** The `timeoutMs` of the options, checked. */
-function checkBounds(options: CallOptions | undefined): number {
-  checkSignal(options?.signal);
-  checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-  return options?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+function checkTimeout(timeoutMs: number | undefined): number {
+  checkDuration(timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+  return timeoutMs ?? DEFAULT_TIMEOUT_MS;
 }
 
 /** Calls `work`; what it throws becomes a rejection. */

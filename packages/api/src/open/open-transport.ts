@@ -16,6 +16,7 @@ import type {
   Warning,
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
+import { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { locate } from './error-context.ts';
@@ -46,6 +47,7 @@ class OpenTransport implements Transport {
   readonly admin: Admin;
   readonly calls?: Calls;
   readonly #backend: Driver;
+  readonly #deadlines = new DeadlineQueue();
   readonly #underWay: CallsUnderWay;
   readonly #leases = new HeldLeases();
   readonly #closables = new Set<Closable>();
@@ -58,9 +60,10 @@ class OpenTransport implements Transport {
     this.name = backend.name;
     this.capabilities = deepFreeze(backend.capabilities);
     if (backend.warnings !== undefined) this.warnings = deepFreeze([...backend.warnings]);
-    this.#underWay = new CallsUnderWay(backend.name, () => this.#state === 'reconnecting');
+    this.#underWay = new CallsUnderWay(backend.name, this.#deadlines, () => this.#state === 'reconnecting');
     const shared: Shared = {
       backend,
+      deadlines: this.#deadlines,
       underWay: this.#underWay,
       leases: this.#leases,
       closables: this.#closables,
@@ -103,12 +106,13 @@ class OpenTransport implements Transport {
   async #close({ drainMs = 0, leases = 'release' }: CloseOptions): Promise<void> {
     this.#change({ state: 'closing' });
     const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
-    this.#underWay.giveUpWaits(closedError(this.name));
+    this.#underWay.abandonWaits(closedError(this.name));
     if (leases === 'release') await this.#drain(drainMs);
     await endings;
     await this.#underWay.whenIdle(Math.max(drainMs, FINISH_MS));
     this.#change({ state: 'closed' });
     await this.#backend.close();
+    this.#deadlines.clear();
     this.#listeners.clear();
   }
 

@@ -1,18 +1,11 @@
 /** The queues of a transport: arguments checked, leases counted, what came too late given back. */
 
 import { MAX_BATCH } from '../contract/defaults.ts';
-import type { CallContext, ReceiveRequest } from '../contract/driver.ts';
+import type { ClaimResult, ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import type { Delivery } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
-import type {
-  QueueSettings,
-  Queues,
-  ReceiveOptions,
-  SendOptions,
-  Settlement,
-  SettleResult,
-} from '../contract/transport.ts';
+import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement } from '../contract/transport.ts';
 import {
   checkArray,
   checkBoolean,
@@ -25,19 +18,22 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { locateResults } from './error-context.ts';
+import { type Claiming, PendingReceives } from './pending-receives.ts';
 import { stampAll } from './prepare-message.ts';
 import type { Shared } from './transport-internals.ts';
+import { claimingDriver, waitingDriver } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
 const MAX_REASON = 4096;
+/** How much longer than it waits a receive may take, for a server that is away or a store that is locked. */
+const ANSWER_MS = 30_000;
 const MAX_COUNT = 2_147_483_647;
 
 /** The queues of the transport. */
 export function openQueues(shared: Shared): Queues {
   const { backend, underWay, leases } = shared;
-  const settle = (settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> =>
-    backend.queues.settle(settlements, context);
+  const receive = openReceive(shared);
   return {
     async send(queue, messages, options) {
       shared.assertOpen('queues.send');
@@ -53,21 +49,7 @@ export function openQueues(shared: Shared): Queues {
     async receive(queue, options) {
       shared.assertOpen('queues.receive');
       checkQueueName(queue);
-      const wanted = checkReceiveOptions(options);
-      const release = (deliveries: Delivery[]): void => {
-        const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
-        const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
-        underWay.run(plan, undefined, (context) => settle(back, context)).catch(() => undefined);
-      };
-      const plan = {
-        operation: 'queues.receive',
-        whenAbandoned: 'failed',
-        isWait: true,
-        onLate: release,
-      } as const;
-      const signal = options?.signal;
-      const bounds = { timeoutMs: Number.POSITIVE_INFINITY, ...(signal !== undefined && { signal }) };
-      const deliveries = await underWay.run(plan, bounds, (context) => backend.queues.receive(queue, wanted, context));
+      const deliveries = await receive(queue, checkReceiveOptions(options), options?.signal);
       leases.add(deliveries);
       return deliveries;
     },
@@ -77,7 +59,7 @@ export function openQueues(shared: Shared): Queues {
       checkSettlements(settlements);
       const own = settlements.map((settlement) => ({ ...settlement }));
       const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
-      const results = await underWay.run(plan, options, (context) => settle(own, context));
+      const results = await underWay.run(plan, options, (context) => backend.queues.settle(own, context));
       leases.settled(own, results);
       return results;
     },
@@ -89,6 +71,58 @@ export function openQueues(shared: Shared): Queues {
       const plan = { operation: 'queues.configure', whenAbandoned: 'unknown' } as const;
       return underWay.run(plan, options, (context) => backend.queues.configure(queue, { ...settings }, context));
     },
+  };
+}
+
+type Receive = (queue: string, wanted: ReceiveRequest, signal: AbortSignal | undefined) => Promise<Delivery[]>;
+
+/** Waits where the driver does it; otherwise {@link PendingReceives} do. What an abandoned receive has claimed is released. */
+function openReceive(shared: Shared): Receive {
+  const { underWay, backend } = shared;
+  const { queues } = backend;
+  const release = (deliveries: readonly Delivery[]): void => {
+    const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
+    const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
+    underWay.run(plan, undefined, (context) => queues.settle(back, context)).catch(() => undefined);
+  };
+  const plan = {
+    operation: 'queues.receive',
+    whenAbandoned: 'failed',
+    isWait: true,
+    onLate: (late: Delivery[]) => release(late),
+  } as const;
+  const claiming = openClaiming(shared, release);
+  if (claiming === undefined) {
+    return (queue, wanted, signal) =>
+      underWay.run({ ...plan, timeoutMs: Number.POSITIVE_INFINITY }, { signal }, (context) =>
+        waitingDriver(backend).receive(queue, wanted, context),
+      );
+  }
+  const pending = new PendingReceives(claiming, shared.deadlines);
+  return (queue, wanted, signal) => {
+    const receive = pending.prepare(queue, wanted);
+    const timeoutMs = wanted.waitMs + ANSWER_MS;
+    return underWay.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
+      pending.start(receive),
+    );
+  };
+}
+
+function openClaiming({ underWay, backend }: Shared, release: Claiming['release']): Claiming | undefined {
+  const { queues } = backend;
+  const { waiting } = queues;
+  if (waiting === undefined) return undefined;
+  const plan = {
+    operation: 'queues.receive',
+    whenAbandoned: 'failed',
+    timeoutMs: Number.POSITIVE_INFINITY,
+    onLate: ({ deliveries }: ClaimResult) => release(deliveries.flat()),
+  } as const;
+  return {
+    waiting,
+    release,
+    claim: (queue, request, context) =>
+      underWay.run(plan, undefined, () => claimingDriver(backend).claim(queue, request, context)),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What the facets of one transport share. */
 
 import type { Driver } from '../contract/driver.ts';
+import type { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import type { CallsUnderWay } from './inflight-calls.ts';
 import type { HeldLeases } from './lease-tracker.ts';
 
@@ -12,6 +13,8 @@ export interface Closable {
 /** What the facets of one transport share. */
 export interface Shared {
   readonly backend: Driver;
+  /** The time-outs of calls and of waiting receives. */
+  readonly deadlines: DeadlineQueue;
   readonly underWay: CallsUnderWay;
   readonly leases: HeldLeases;
   readonly closables: Set<Closable>;

@@ -107,5 +107,8 @@ test('keeps the process alive only while a deadline is set, and only when asked 
   queue.setIn(one, 70_000);
   expect(timers()).toBe(before + 1);
   queue.clear();
+  for (const isWanted of [false, true]) queue.keepAlive(isWanted);
+  queue.setIn(one, 60_000);
+  queue.cancel(one);
   expect(timers()).toBe(before);
 });

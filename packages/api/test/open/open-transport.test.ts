@@ -53,6 +53,7 @@ function open(overrides: Overrides): Transport {
     admin: {},
     close: async () => {},
     ...overrides,
+    queues: { ...unsupportedFacet('queues'), ...overrides.queues },
   };
   return openTransport(backend as unknown as Driver);
 }

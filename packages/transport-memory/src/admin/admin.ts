@@ -12,13 +12,14 @@ import { exportNamespace, importRecord } from './transfer.ts';
 export function openAdmin(namespace: Namespace): AdminDriver {
   const existing = (name: string): Queue | undefined => {
     namespace.deadlines.runDue();
-    return namespace.existing(name);
+    return namespace.queues.get(name);
   };
   return {
     async queues({ names, prefix, ...page }) {
       namespace.deadlines.runDue();
-      const known = [...namespace.queues.values()].filter(({ exists }) => exists);
-      const chosen = known.filter(({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true));
+      const chosen = [...namespace.queues.values()].filter(
+        ({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true),
+      );
       return pageOf(chosen, page).map((queue) => queue.info());
     },
     async topics(page) {

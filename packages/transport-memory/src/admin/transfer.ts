@@ -22,7 +22,6 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'event', topic: event.topic, message: exportMessage(event.message) });
   }
   for (const queue of namespace.queues.values()) {
-    if (!queue.exists) continue;
     records.push({ kind: 'queue', name: queue.name, settings: queue.settings });
     for (const { id, leftMs } of queue.dedupe.entries())
       records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
@@ -46,9 +45,8 @@ export function importRecord(namespace: Namespace, record: StateRecord): boolean
     case 'event':
       return namespace.log.append(record.topic, toStamped(record.message), () => undefined).status === 'stored';
     case 'queue': {
-      const queue = namespace.queue(record.name);
-      if (queue.exists) return false;
-      queue.configure(record.settings);
+      if (namespace.queues.has(record.name)) return false;
+      namespace.queue(record.name).configure(record.settings);
       return true;
     }
     case 'dedupe':

@@ -1,6 +1,6 @@
-/** One queue: messages that are ready, delayed, leased or dead, and the consumers that wait for them. */
+/** One queue: messages that are ready, delayed, leased or dead. */
 
-import { Deadline, type DeadlineQueue, Heap, type PreparedMessage, type ReceiveRequest } from '@busbar/api/driver';
+import { Deadline, type DeadlineQueue, Heap, type PreparedMessage } from '@busbar/api/driver';
 import {
   BusbarError,
   type Delivery,
@@ -14,25 +14,22 @@ import { queueFull } from '../errors.ts';
 import { DedupeMemory } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { Item } from './stored-message.ts';
-import { Waiters } from './waiters.ts';
 
 /** What a queue takes from its namespace. */
 export interface QueueGround {
   readonly deadlines: DeadlineQueue;
   readonly defaults: Required<QueueSettings>;
-  /** One more receive waits, or one less. */
-  wait(by: 1 | -1): void;
+  /** The queue has messages that are ready. */
+  wake(queue: Queue): void;
   /** A number higher than all before. */
   next(): number;
   /** The queue has been idle for too long. */
   expire(queue: Queue): void;
 }
 
-/** One queue. It may be only a name that somebody waits on: {@link Queue.exists} tells. */
 export class Queue {
   readonly name: string;
   settings: Required<QueueSettings>;
-  exists = false;
   readonly dead: Set<Item> = new Set();
   /** Messages that are not dead, in the order in which they came. */
   readonly live: Set<Item> = new Set();
@@ -44,7 +41,6 @@ export class Queue {
     expired: 0,
   };
   readonly #ground: QueueGround;
-  readonly #waiters: Waiters;
   readonly #keys = new OrderingKeys();
   readonly #leases = new Map<string, Item>();
   readonly #byId = new Map<string, Item>();
@@ -56,12 +52,12 @@ export class Queue {
     this.name = name;
     this.settings = ground.defaults;
     this.#ground = ground;
-    this.#waiters = new Waiters(ground);
-    this.#idle = new Deadline(() => (this.#waiters.size > 0 ? this.touch() : ground.expire(this)));
+    this.#idle = new Deadline(() => ground.expire(this));
   }
 
-  get isWaitedOn(): boolean {
-    return this.#waiters.size > 0;
+  /** Whether a claim would find a message. */
+  get isReady(): boolean {
+    return this.#ready.size > 0;
   }
 
   find(id: string): Item | undefined {
@@ -76,7 +72,6 @@ export class Queue {
   }
 
   configure(settings: QueueSettings): void {
-    this.exists = true;
     this.settings = { ...this.settings, ...settings };
     this.#ground.deadlines.cancel(this.#idle);
     this.touch();
@@ -86,7 +81,6 @@ export class Queue {
     if (this.settings.frozen) {
       throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
     }
-    this.exists = true;
     this.touch();
     const results = messages.map((message) => this.#accept(message));
     this.dispatch();
@@ -95,7 +89,6 @@ export class Queue {
 
   /** Takes an event of a bound topic: never refused for the queue's length. */
   offer(event: PreparedMessage): void {
-    this.exists = true;
     this.totals.sent += 1;
     this.add(event);
   }
@@ -110,23 +103,27 @@ export class Queue {
 
   /** Adds a message with a past: for imports. */
   restore(message: PreparedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
-    this.exists = true;
     const item = this.add(message);
     item.attempts = past.attempts;
     item.history = past.history;
     if (past.dead !== undefined) this.#lay(item, past.dead);
   }
 
-  receive(wanted: ReceiveRequest, signal: () => AbortSignal): Promise<Delivery[]> {
+  /** Leases up to `max` messages to `consumer`. */
+  claim(max: number, consumer: string | undefined): Delivery[] {
     this.touch();
-    const now = this.#waiters.size === 0 ? this.#claim(wanted) : [];
-    if (now.length > 0 || wanted.waitMs === 0) return Promise.resolve(now);
-    return this.#waiters.add(wanted, signal());
+    const deliveries: Delivery[] = [];
+    for (let item = this.#ready.first; item !== undefined && deliveries.length < max; item = this.#ready.first) {
+      this.#ready.remove(item);
+      if (this.#isLastAttempt(item)) this.#bury(item, 'attempts used up');
+      else deliveries.push(this.#lease(item, consumer));
+    }
+    return deliveries;
   }
 
-  /** Hands what is ready to those who wait, the longest waiting first. */
+  /** Wakes waiting receives when a message is ready. */
   dispatch(): void {
-    this.#waiters.serve((wanted) => this.#claim(wanted));
+    if (this.isReady) this.#ground.wake(this);
   }
 
   settle(settlement: Settlement): SettleResult {
@@ -161,14 +158,10 @@ export class Queue {
     this.add({ ...item.message, delayMs: 0 }).history = item.history;
   }
 
-  /** Drops everything; leases are lost. It is a mere name then, and those who wait go on waiting. */
-  clear(): void {
+  /** Drops everything, as the queue is deleted. Its leases become stale. */
+  close(): void {
     for (const item of [...this.live, ...this.dead]) this.remove(item);
     this.#ground.deadlines.cancel(this.#idle);
-    this.settings = this.#ground.defaults;
-    this.exists = false;
-    this.dedupe.clear();
-    Object.assign(this.totals, { sent: 0, done: 0, dead: 0, expired: 0 });
   }
 
   info(): QueueInfo {
@@ -217,16 +210,6 @@ export class Queue {
   #delay(item: Item, ms: number): void {
     item.state = 'delayed';
     this.#ground.deadlines.setIn(item.due, ms);
-  }
-
-  #claim({ max, consumer }: ReceiveRequest): Delivery[] {
-    const deliveries: Delivery[] = [];
-    for (let item = this.#ready.first; item !== undefined && deliveries.length < max; item = this.#ready.first) {
-      this.#ready.remove(item);
-      if (this.#isLastAttempt(item)) this.#bury(item, 'attempts used up');
-      else deliveries.push(this.#lease(item, consumer));
-    }
-    return deliveries;
   }
 
   #lease(item: Item, consumer: string | undefined): Delivery {
