@@ -38,6 +38,11 @@ export class CallsUnderWay {
   readonly #abandoned = new Set<Call>();
   readonly #deadlines: DeadlineQueue;
   readonly #idle = new Condition();
+  #holds = 0;
+  readonly #release = (): void => {
+    this.#holds -= 1;
+    this.#notifyIdle();
+  };
 
   constructor(transport: string, deadlines: DeadlineQueue, isReconnecting: () => boolean) {
     this.#transport = transport;
@@ -98,8 +103,14 @@ export class CallsUnderWay {
     }
   }
 
+  /** Makes {@link CallsUnderWay.whenIdle} wait until the returned function is called. */
+  hold(): () => void {
+    this.#holds += 1;
+    return this.#release;
+  }
+
   #isIdle(): boolean {
-    return this.#calls.size === 0 && this.#abandoned.size === 0;
+    return this.#calls.size === 0 && this.#abandoned.size === 0 && this.#holds === 0;
   }
 
   #begin(call: Call): void {

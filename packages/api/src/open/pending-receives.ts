@@ -25,19 +25,15 @@ export class PendingReceive {
   /** Its place among the receives of its queue, by arrival. */
   order = 0;
   isOver = false;
-  /** When it stops waiting; set while it waits. */
+  readonly endsAt: number;
+  /** Set while it waits. */
   readonly end: Deadline;
-  readonly #endsAt: number;
 
   constructor(queue: string, wanted: ReceiveRequest, onEnd: (receive: PendingReceive) => void) {
     this.queue = queue;
     this.wanted = wanted;
     this.end = new Deadline(() => onEnd(this));
-    this.#endsAt = performance.now() + wanted.waitMs;
-  }
-
-  get endsAt(): number {
-    return this.#endsAt;
+    this.endsAt = wanted.waitMs === 0 ? 0 : performance.now() + wanted.waitMs;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The queues of a transport: arguments checked, leases counted, what came too late given back. */
 
 import { MAX_BATCH } from '../contract/defaults.ts';
-import type { ClaimResult, ReceiveRequest } from '../contract/driver.ts';
+import type { ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import type { Delivery } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
@@ -112,17 +112,17 @@ function openClaiming({ underWay, backend }: Shared, release: Claiming['release'
   const { queues } = backend;
   const { waiting } = queues;
   if (waiting === undefined) return undefined;
-  const plan = {
-    operation: 'queues.receive',
-    whenAbandoned: 'failed',
-    timeoutMs: Number.POSITIVE_INFINITY,
-    onLate: ({ deliveries }: ClaimResult) => release(deliveries.flat()),
-  } as const;
   return {
     waiting,
     release,
-    claim: (queue, request, context) =>
-      underWay.run(plan, undefined, () => claimingDriver(backend).claim(queue, request, context)),
+    async claim(queue, request, context) {
+      const done = underWay.hold();
+      try {
+        return await claimingDriver(backend).claim(queue, request, context);
+      } finally {
+        done();
+      }
+    },
   };
 }
 
