@@ -19,8 +19,8 @@ import { Sender } from './queues/send.ts';
 import { NEW_QUEUE, toFields } from './queues/settings.ts';
 import { Settler } from './queues/settle.ts';
 import { Backfill } from './topics/backfill.ts';
-import { Bindings, bind, unbind } from './topics/bindings.ts';
-import { Cursors } from './topics/cursors.ts';
+import { BindingCache, bind, unbind } from './topics/bindings.ts';
+import { EventCursors } from './topics/cursors.ts';
 import { Publisher } from './topics/publish.ts';
 
 export class RedisDriver implements Driver {
@@ -32,10 +32,10 @@ export class RedisDriver implements Driver {
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
   readonly #client: ReconnectingClient;
-  readonly #bindings: Bindings;
+  readonly #bindings: BindingCache;
   readonly #backfill: Backfill;
   readonly #waiting: WaitingRoom;
-  readonly #cursors: Cursors;
+  readonly #cursors: EventCursors;
   readonly #watches: KvWatches;
   readonly #scheduler: Scheduler;
   readonly #operator: Operator;
@@ -45,10 +45,10 @@ export class RedisDriver implements Driver {
     this.capabilities = capabilitiesOf(client.facts, settings);
     this.warnings = client.facts.warnings;
     const settler = new Settler(client);
-    this.#bindings = new Bindings(client);
+    this.#bindings = new BindingCache(client);
     this.#backfill = new Backfill(client, this.#bindings);
     this.#waiting = new WaitingRoom(client, settler, (queue) => this.#backfill.run(queue));
-    this.#cursors = new Cursors(client, incarnation);
+    this.#cursors = new EventCursors(client, incarnation);
     this.#watches = new KvWatches(client);
     this.#operator = openOperator(client);
     this.#scheduler = new Scheduler(client, settings, {
@@ -96,7 +96,7 @@ export class RedisDriver implements Driver {
         ephemeral ? publisher.publishEphemeral(topic, messages, context) : publisher.publish(topic, messages, context),
       open: (pattern, from, context) => this.#cursors.open(pattern, from, context),
       bind: async (queue, pattern, from, context) => {
-        const since = from === 'new' ? undefined : await this.#cursors.resolve(from, context);
+        const since = from === 'new' ? undefined : await this.#cursors.findStart(from, context);
         const isBackfillPending = await bind(this.#client, { queue, pattern }, since, context.deadline);
         if (isBackfillPending) void this.#backfill.run(queue);
       },

@@ -5,7 +5,7 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import { listEntries } from '../kv/list.ts';
 import { DEDUPE_IDS } from '../lua/inspect.ts';
 import { toMessage } from '../queues/stored-message.ts';
-import type { Bindings } from '../topics/bindings.ts';
+import type { BindingCache } from '../topics/bindings.ts';
 import { readLog, readLogRange } from '../topics/event-log.ts';
 import { type FoundMessage, findMessages } from './browse.ts';
 import { listQueueNames, readQueueInfo } from './inspect.ts';
@@ -15,7 +15,7 @@ const DEADLINE = Number.POSITIVE_INFINITY;
 
 export async function* exportState(
   client: ReconnectingClient,
-  bindings: Bindings,
+  bindings: BindingCache,
   signal: AbortSignal,
 ): AsyncIterable<StateRecord> {
   for await (const page of pages(client, bindings)) {
@@ -24,7 +24,7 @@ export async function* exportState(
   }
 }
 
-async function* pages(client: ReconnectingClient, bindings: Bindings): AsyncIterable<StateRecord[]> {
+async function* pages(client: ReconnectingClient, bindings: BindingCache): AsyncIterable<StateRecord[]> {
   for await (const name of queueNames(client)) {
     const [info] = await readQueueInfo(client, [name], DEADLINE);
     if (info === undefined) continue;

@@ -6,7 +6,7 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import { chunksOf } from '../lua/chunks.ts';
 import { QUEUE_INFO, QUEUE_NAMES, TOPIC_COUNTS } from '../lua/inspect.ts';
 import { lexRange } from '../lua/lex-range.ts';
-import type { Bindings } from '../topics/bindings.ts';
+import type { BindingCache } from '../topics/bindings.ts';
 import { isWildcard } from '../topics/lua-pattern.ts';
 
 /** Queues of one script. */
@@ -56,7 +56,7 @@ export async function readQueueInfo(
 /** Topics that have events or a binding without wildcards. */
 export async function listTopics(
   client: ReconnectingClient,
-  bindings: Bindings,
+  bindings: BindingCache,
   { limit, after }: PageQuery,
   deadline: number,
 ): Promise<TopicInfo[]> {

@@ -172,6 +172,7 @@ for i = 1, n do
   if current ~= token or not ends[i] or tonumber(ends[i]) <= now then
     results[i] = 'l'
   elseif action == 'extend' then
+    -- Renews the lease.
     call('ZADD', ns .. 'leased:' .. name, now + queue.leaseMs * 1000 + i, key)
     dueBy(queue, now + queue.leaseMs * 1000)
     results[i] = 'd'

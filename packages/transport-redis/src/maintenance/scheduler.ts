@@ -9,7 +9,7 @@ import { toLuaNumber } from '../lua/number.ts';
 import type { Settings } from '../options.ts';
 import type { WaitingRoom } from '../queues/pending-receives.ts';
 import type { Backfill } from '../topics/backfill.ts';
-import type { Cursors } from '../topics/cursors.ts';
+import type { EventCursors } from '../topics/cursors.ts';
 
 /** A run without due work takes the server 20 µs. */
 const PAUSE_MS = 1_000;
@@ -21,7 +21,7 @@ const SHARED_PAUSE_MS = 25;
 /** The store, and what depends on its maintenance in this process. */
 export interface SchedulerTargets {
   readonly waiting: WaitingRoom;
-  readonly cursors: Cursors;
+  readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly backfill: Backfill;
   readonly incarnation: string;

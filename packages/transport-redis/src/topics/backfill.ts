@@ -5,7 +5,7 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import type { Script } from '../lua/script.ts';
 import { BACKFILL, PENDING_BACKFILLS } from '../lua/topics.ts';
-import type { Bindings, StoredBinding } from './bindings.ts';
+import type { BindingCache, StoredBinding } from './bindings.ts';
 import { readLog } from './event-log.ts';
 import { compareIds } from './position.ts';
 
@@ -16,10 +16,10 @@ const TIMEOUT_MS = 30_000;
 
 export class Backfill {
   readonly #client: ReconnectingClient;
-  readonly #bindings: Bindings;
+  readonly #bindings: BindingCache;
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(client: ReconnectingClient, bindings: Bindings) {
+  constructor(client: ReconnectingClient, bindings: BindingCache) {
     this.#client = client;
     this.#bindings = bindings;
   }

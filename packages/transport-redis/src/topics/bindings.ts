@@ -19,7 +19,7 @@ export interface BoundQueues {
   readonly queues: readonly string[];
 }
 
-export class Bindings {
+export class BindingCache {
   readonly #client: ReconnectingClient;
   #version: string | undefined;
   #all: readonly StoredBinding[] = [];

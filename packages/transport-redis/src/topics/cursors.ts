@@ -5,7 +5,7 @@ import { type From, invalid, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { positionExpired } from '../errors.ts';
 import { parseEphemeral } from './ephemeral.ts';
-import { LogCursor } from './event-cursor.ts';
+import { RedisEventCursor } from './event-cursor.ts';
 import { readLogRange } from './event-log.ts';
 import { isWildcard } from './lua-pattern.ts';
 import { compareIds, earlierId, idBeforeTime, laterId, parsePosition } from './position.ts';
@@ -14,11 +14,11 @@ import { compareIds, earlierId, idBeforeTime, laterId, parsePosition } from './p
 const ALL_TOPICS = 'topics';
 
 interface Channel {
-  readonly cursors: Set<LogCursor>;
+  readonly cursors: Set<RedisEventCursor>;
   readonly subscribed: Promise<void>;
 }
 
-export class Cursors {
+export class EventCursors {
   readonly #client: ReconnectingClient;
   readonly #incarnation: string;
   readonly #channels = new Map<string, Channel>();
@@ -42,14 +42,14 @@ export class Cursors {
   }
 
   /** Opens a cursor. Events published after it resolves reach the cursor, ephemeral ones included. */
-  async open(pattern: string, from: From, context: CallContext): Promise<LogCursor> {
+  async open(pattern: string, from: From, context: CallContext): Promise<RedisEventCursor> {
     const name = isWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
-    const cursor = new LogCursor(pattern, this.#incarnation, this.#client, () => this.#remove(name, cursor));
+    const cursor = new RedisEventCursor(pattern, this.#incarnation, this.#client, () => this.#remove(name, cursor));
     const channel = this.#channel(name);
     channel.cursors.add(cursor);
     try {
       await channel.subscribed;
-      cursor.begin(await this.resolve(from, context));
+      cursor.begin(await this.findStart(from, context));
       for (const listener of this.#openListeners) listener();
       return cursor;
     } catch (error) {
@@ -59,7 +59,7 @@ export class Cursors {
   }
 
   /** The log id after which `from` begins. */
-  async resolve(from: From, { deadline }: Pick<CallContext, 'deadline'>): Promise<string> {
+  async findStart(from: From, { deadline }: Pick<CallContext, 'deadline'>): Promise<string> {
     const { last, trimmed } = await readLogRange(this.#client, deadline);
     if (from === 'new') return last;
     if (from === 'start') return trimmed;
@@ -87,21 +87,21 @@ export class Cursors {
     for (const cursor of [...this.#all()]) await cursor.close();
   }
 
-  *#all(): Iterable<LogCursor> {
+  *#all(): Iterable<RedisEventCursor> {
     for (const { cursors } of this.#channels.values()) yield* cursors;
   }
 
   #channel(name: string): Channel {
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
-    const cursors = new Set<LogCursor>();
+    const cursors = new Set<RedisEventCursor>();
     const subscribed = this.#client.channels.subscribe(name, (payload) => dispatch(cursors, payload));
     const channel = { cursors, subscribed };
     this.#channels.set(name, channel);
     return channel;
   }
 
-  #remove(name: string, cursor: LogCursor): void {
+  #remove(name: string, cursor: RedisEventCursor): void {
     const channel = this.#channels.get(name);
     channel?.cursors.delete(cursor);
     if (channel?.cursors.size !== 0) return;
@@ -111,7 +111,7 @@ export class Cursors {
 }
 
 /** A payload is an ephemeral event, or `L` with the first and last id of new events in the log and their topic. */
-function dispatch(cursors: ReadonlySet<LogCursor>, payload: Buffer): void {
+function dispatch(cursors: ReadonlySet<RedisEventCursor>, payload: Buffer): void {
   if (payload[0] === 'L'.charCodeAt(0)) {
     const [first = '', last = '', topic = ''] = payload.toString('latin1', 1).split(' ');
     for (const cursor of cursors) cursor.onLogged(first, last, matchTopic(cursor.pattern, topic));

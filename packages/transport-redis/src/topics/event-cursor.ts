@@ -22,7 +22,7 @@ interface PendingNext {
   readonly reject: (error: unknown) => void;
 }
 
-export class LogCursor implements EventCursor {
+export class RedisEventCursor implements EventCursor {
   readonly pattern: string;
   readonly #incarnation: string;
   readonly #client: ReconnectingClient;

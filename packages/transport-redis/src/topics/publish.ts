@@ -10,7 +10,7 @@ import { toLuaNumber } from '../lua/number.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
 import { type StoredMessage, toStoredMessage } from '../queues/stored-message.ts';
-import type { Bindings, BoundQueues } from './bindings.ts';
+import type { BindingCache, BoundQueues } from './bindings.ts';
 import { formatEphemeral } from './ephemeral.ts';
 import { toPosition } from './position.ts';
 
@@ -30,13 +30,13 @@ interface EphemeralItem {
 
 export class Publisher {
   readonly #client: ReconnectingClient;
-  readonly #bindings: Bindings;
+  readonly #bindings: BindingCache;
   readonly #settings: Settings;
   readonly #incarnation: string;
   readonly #events: TickBatcher<EventItem, PublishResult>;
   readonly #ephemeral: TickBatcher<EphemeralItem, PublishResult>;
 
-  constructor(client: ReconnectingClient, bindings: Bindings, settings: Settings, incarnation: string) {
+  constructor(client: ReconnectingClient, bindings: BindingCache, settings: Settings, incarnation: string) {
     this.#client = client;
     this.#bindings = bindings;
     this.#settings = settings;
