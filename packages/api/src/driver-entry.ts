@@ -34,6 +34,7 @@ export {
   type Retention,
   type RetentionOptions,
 } from './driver-kit/retention.ts';
+export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';

@@ -6,6 +6,7 @@ import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
 import { checkRetention, completeRetention } from '../../src/driver-kit/retention.ts';
+import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
 
 test('a condition wakes all that wait, and nobody later', async () => {
   const condition = new Condition();
@@ -81,4 +82,17 @@ test('retention: what is missing is filled in, Infinity is legal, the rest is re
   for (const bad of [{ maxEvents: 0 }, { maxBytes: 1.5 }, { maxAgeMs: 999 }, { maxAge: 1 }, [], 7]) {
     expect(() => checkRetention(bad)).toThrow(/retention/);
   }
+});
+
+test('a newer format is refused with CONFLICT and a hint; an older one is to be migrated', () => {
+  expect([checkStoreFormat(1, 2, 'the store'), checkStoreFormat(2, 2, 'the store')]).toEqual([true, false]);
+  expect(() => checkStoreFormat(3, 2, 'the file ./bus.db')).toThrow(
+    expect.objectContaining({
+      code: 'CONFLICT',
+      message: 'the file ./bus.db has format 3, this version knows formats up to 2',
+      hint: expect.stringContaining('update'),
+    }),
+  );
+  const [one, other] = [newStoreHeader(1), newStoreHeader(1)];
+  expect([one.format, one.gate, one.incarnation === other.incarnation]).toEqual([1, 'open', false]);
 });
