@@ -4,6 +4,8 @@ import type { PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
+import { IMPORT_BINDING } from '../lua/bindings.ts';
+import { EVENT_KEYS } from '../lua/event-log.ts';
 import {
   IMPORT_DEDUPE_IDS,
   IMPORT_EVENT,
@@ -12,9 +14,7 @@ import {
   IMPORT_QUEUE,
   IMPORT_REVISION,
 } from '../lua/import.ts';
-import { EVENT_KEYS } from '../lua/inspect.ts';
 import type { Script } from '../lua/script.ts';
-import { IMPORT_BINDING } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
 import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
 import { formatAttempts, keyOf, toStoredMessage } from '../queues/stored-message.ts';

@@ -3,9 +3,8 @@
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
 import type { QueueInfo, TopicInfo } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { chunksOf } from '../lua/chunks.ts';
+import { chunksOf, lexRange } from '../lua/arguments.ts';
 import { QUEUE_INFO, QUEUE_NAMES, TOPIC_COUNTS } from '../lua/inspect.ts';
-import { lexRange } from '../lua/lex-range.ts';
 import type { BindingCache } from '../topics/bindings.ts';
 import { isWildcard } from '../topics/lua-pattern.ts';
 

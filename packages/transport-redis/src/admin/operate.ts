@@ -4,7 +4,7 @@ import type { AdminDriver } from '@busbar/api/driver';
 import type { PendingResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { chunksOf } from '../lua/chunks.ts';
+import { chunksOf } from '../lua/arguments.ts';
 import { CANCEL_OR_RESCHEDULE, CLEAR, DELETE_QUEUE, PURGE, REDRIVE, REMOVE_NAMESPACE } from '../lua/operate.ts';
 import type { Script } from '../lua/script.ts';
 import { keyOf } from '../queues/stored-message.ts';

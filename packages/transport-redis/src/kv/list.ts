@@ -3,8 +3,8 @@
 import type { PageQuery } from '@busbar/api/driver';
 import type { KvEntry } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
+import { lexRange } from '../lua/arguments.ts';
 import { KV_LIST } from '../lua/kv.ts';
-import { lexRange } from '../lua/lex-range.ts';
 import { type EntryReply, toEntry } from './entry-codec.ts';
 
 /** Entries of one script. */

@@ -1,9 +1,9 @@
 /** Scripts that import exported state. An item that exists already stays as it is. */
 
+import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
-import { LOG } from './topics.ts';
 
 /** ARGV: queue, settings. Returns whether it is new. */
 export const IMPORT_QUEUE: Script = new Script(

@@ -124,16 +124,3 @@ export const DEDUPE_IDS: Script = new Script(
 return { num(now), call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 500, 'WITHSCORES') }
 `,
 );
-
-/** ARGV: first id, limit. Returns log id, and topic and key, of each event. */
-export const EVENT_KEYS: Script = new Script(
-  ALLOW_OOM,
-  `
-local out = {}
-for _, event in ipairs(call('XRANGE', ns .. 'log', ARGV[1], '+', 'COUNT', ARGV[2])) do
-  out[#out + 1] = event[1]
-  out[#out + 1] = event[2][2] .. '\\n' .. event[2][4]
-end
-return out
-`,
-);

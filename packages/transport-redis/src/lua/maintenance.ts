@@ -1,9 +1,9 @@
 /** The maintenance script: does a step of what is due in the namespace. */
 
+import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { ALLOW_OOM, Script } from './script.ts';
-import { LOG } from './topics.ts';
 
 const MAINTAIN_QUEUE = `
 -- Deletes dedupe ids whose window is over. An id whose message still exists is kept and checked again later.

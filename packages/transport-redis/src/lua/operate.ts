@@ -1,9 +1,9 @@
 /** Scripts with which operators change the store, each in bounded steps. */
 
+import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { ALLOW_OOM, Script } from './script.ts';
-import { LOG } from './topics.ts';
 
 /** ARGV: queue, state, message keys (none: the first ones). Returns how many were deleted. */
 export const PURGE: Script = new Script(

@@ -5,7 +5,7 @@ import { BusbarError, type SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { toFailures } from '../errors.ts';
-import { chunksOf } from '../lua/chunks.ts';
+import { chunksOf } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';
 import { NEW_QUEUE } from './settings.ts';
 import { type StoredMessage, toStoredMessage } from './stored-message.ts';

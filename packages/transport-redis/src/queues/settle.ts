@@ -4,7 +4,7 @@ import { type CallContext, TickBatcher } from '@busbar/api/driver';
 import { BusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { chunksOf } from '../lua/chunks.ts';
+import { chunksOf } from '../lua/arguments.ts';
 import { SETTLE } from '../lua/queues.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
 

@@ -3,8 +3,8 @@
 import { matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
+import { BACKFILL, PENDING_BACKFILLS } from '../lua/bindings.ts';
 import type { Script } from '../lua/script.ts';
-import { BACKFILL, PENDING_BACKFILLS } from '../lua/topics.ts';
 import type { BindingCache, StoredBinding } from './bindings.ts';
 import { readLog } from './event-log.ts';
 import { compareIds } from './position.ts';

@@ -2,7 +2,7 @@
 
 import { type Binding, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { BIND, LIST_BINDINGS, UNBIND } from '../lua/topics.ts';
+import { BIND, LIST_BINDINGS, UNBIND } from '../lua/bindings.ts';
 import { NEW_QUEUE } from '../queues/settings.ts';
 
 const MAX_CACHED_TOPICS = 10_000;

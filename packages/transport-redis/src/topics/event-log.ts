@@ -2,7 +2,7 @@
 
 import { matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { LOG_RANGE, READ_LOG } from '../lua/topics.ts';
+import { LOG_RANGE, READ_LOG } from '../lua/event-log.ts';
 import { isWildcard, toLuaPattern } from './lua-pattern.ts';
 
 /** An event as the log holds it. */

@@ -1,0 +1,160 @@
+/** Bindings: the library that delivers events to bound queues, and the scripts of bindings and backfill. */
+
+import { LOG } from './event-log.ts';
+import { QUEUE } from './queue-state.ts';
+import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+
+export const DELIVER = `
+-- Copies events into a bound queue.
+local function deliver(queue, keys, envelopes, bodies, sequences)
+  local own, ids = {}, {}
+  for i, key in ipairs(keys) do
+    own[i] = unusedKey(queue, key)
+    ids[#ids + 1] = num(-now - KEEP)
+    ids[#ids + 1] = key
+  end
+  -- A known id keeps a later send from overwriting the message. Its negative score opens no dedupe window.
+  call('ZADD', ns .. 'dedupe:' .. queue.name, 'NX', unpack(ids))
+  dueBy(queue, now + KEEP)
+  insert(queue, own, envelopes, bodies, sequences)
+  queue.sent = queue.sent + #keys
+end
+`;
+
+/** Returns the version, then field (queue, pattern) and value (id it begins after, number) of each binding. */
+export const LIST_BINDINGS: Script = new Script(
+  ALLOW_OOM,
+  `
+local all = call('HGETALL', ns .. 'bindings')
+table.insert(all, 1, call('HGET', ns .. 'counters', 'bindings') or '0')
+return all
+`,
+);
+
+/** ARGV: queue, pattern, settings of a new queue, id to begin after ('' for now). Returns whether a backfill is pending. */
+export const BIND: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  LOG,
+  `
+local name, pattern = ARGV[1], ARGV[2]
+local queue = ensure(name, ARGV[3])
+local binding = name .. '\\n' .. pattern
+if call('HEXISTS', ns .. 'bindings', binding) == 1 then save(queue) return 0 end
+local log = loadLog()
+local since = ARGV[4] == '' and lastId(log) or ARGV[4]
+call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
+call('HSET', ns .. 'bindings:' .. name, pattern, since)
+local isPending = isBefore(since, lastId(log))
+if isPending then
+  call('HSET', ns .. 'backfills', binding, since .. ' ' .. lastId(log))
+  queue.backfills = queue.backfills + 1
+  dueBy(queue, now + 1000000)
+end
+save(queue)
+return isPending and 1 or 0
+`,
+);
+
+/** ARGV: queue, pattern, settings of a new queue. The binding begins now. Returns whether it is new. */
+export const IMPORT_BINDING: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  LOG,
+  `
+local name, pattern = ARGV[1], ARGV[2]
+save((ensure(name, ARGV[3])))
+local binding = name .. '\\n' .. pattern
+if call('HEXISTS', ns .. 'bindings', binding) == 1 then return 0 end
+local since = lastId(loadLog())
+call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
+call('HSET', ns .. 'bindings:' .. name, pattern, since)
+return 1
+`,
+);
+
+/** ARGV: queue, pattern. */
+export const UNBIND: Script = new Script(
+  ALLOW_OOM,
+  QUEUE,
+  `
+local name, pattern = ARGV[1], ARGV[2]
+local binding = name .. '\\n' .. pattern
+if call('HDEL', ns .. 'bindings', binding) == 0 then return 0 end
+call('HDEL', ns .. 'bindings:' .. name, pattern)
+nextNumber('bindings')
+if call('HDEL', ns .. 'backfills', binding) == 1 then
+  local queue = load(name)
+  if queue then
+    queue.backfills = math.max(0, queue.backfills - 1)
+    save(queue)
+  end
+end
+return 1
+`,
+);
+
+/** ARGV: queue. Returns pattern and range (next id, last id) of each pending backfill. */
+export const PENDING_BACKFILLS: Script = new Script(
+  ALLOW_OOM,
+  `
+local all = {}
+for _, pattern in ipairs(call('HKEYS', ns .. 'bindings:' .. ARGV[1])) do
+  local range = call('HGET', ns .. 'backfills', ARGV[1] .. '\\n' .. pattern)
+  if range then
+    all[#all + 1] = pattern
+    all[#all + 1] = range
+  end
+end
+return all
+`,
+);
+
+/**
+ * ARGV: queue, pattern, range of this step, range that remains, whether this is the last step, ids of the events to copy.
+ * Changes nothing if another process has done the step.
+ */
+export const BACKFILL: Script = new Script(
+  DENY_OOM,
+  QUEUE,
+  LOG,
+  DELIVER,
+  `
+local name, binding = ARGV[1], ARGV[1] .. '\\n' .. ARGV[2]
+local queue = load(name)
+if not queue or call('HGET', ns .. 'backfills', binding) ~= ARGV[3] then return 0 end
+local keys, envelopes, bodies, sequences = {}, {}, {}, {}
+for i = 6, #ARGV do
+  local event = call('XRANGE', ns .. 'log', ARGV[i], ARGV[i])[1]
+  if event then
+    local f = event[2]
+    local ms, n = split(event[1])
+    local ageMs = math.max(0, nowMs - ms)
+    local _, _, ttl, delayMs = parse(f[6])
+    if not ttl or ttl > ageMs then
+      local envelope = f[6]
+      if ttl or delayMs > 0 then
+        local ttlLeft = ttl and num(math.ceil(ttl - ageMs)) or '-'
+        local delayLeft = num(math.max(0, math.ceil(delayMs - ageMs)))
+        envelope = string.gsub(envelope, '^(%d %d+) %S+ %S+ ', '%1 ' .. ttlLeft .. ' ' .. delayLeft .. ' ', 1)
+      end
+      keys[#keys + 1] = f[4]
+      envelopes[#envelopes + 1] = envelope
+      bodies[#bodies + 1] = f[8]
+      -- The time of publishing gives the sequence, so the event precedes later ones that are in the queue already.
+      sequences[#sequences + 1] = math.floor((ms * 1000 - EPOCH) / 4) + math.min(n, 249)
+    end
+  end
+end
+if #keys > 0 then deliver(queue, keys, envelopes, bodies, sequences) end
+if ARGV[5] == '1' then
+  call('HDEL', ns .. 'backfills', binding)
+  queue.backfills = math.max(0, queue.backfills - 1)
+else
+  call('HSET', ns .. 'backfills', binding, ARGV[4])
+  dueBy(queue, now + 1000000)
+end
+saveAndWake(queue)
+return 1
+`,
+);

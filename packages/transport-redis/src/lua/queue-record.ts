@@ -1,0 +1,87 @@
+/** Library: loads, creates and saves the record of a queue, and wakes waiting processes. */
+
+/**
+ * The keys of a queue NAME are `KIND:NAME`. Hashes by message key: `body`, `envelope`, `attempts` (ended attempts),
+ * `dead-reason`, `lease-info`, `order-member` (the entry in `order-groups`). Sorted sets of message keys, one a state: `ready` (by
+ * priority and sequence), `blocked` (likewise, behind an older message of the same ordering key), `delayed` (by due time),
+ * `leased` (by end of the lease), `dead` (by time of death). Others: `queue` (settings, counters), `ttl` (by end of life),
+ * `dedupe` (by end of the window), `order-groups` (messages by ordering key and sequence), `waiting` (processes), `bindings`.
+ */
+export const QUEUE_RECORD = `
+-- Scores of ready messages are (9 - priority) * PRIORITY_STEP + sequence.
+local PRIORITY_STEP = 562949953421312
+local EPOCH = 1735689600000000
+local PLAIN = '4 0 - 0 \\n'
+-- How often a dedupe id without a window is checked against its message.
+local KEEP = 120000000
+
+local function load(name)
+  local v = call('HMGET', ns .. 'queue:' .. name, 'leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen',
+    'deadTtlMs', 'sent', 'done', 'dead', 'expired', 'usedAt', 'sequence', 'backfills')
+  if not v[1] then return nil end
+  return { name = name, leaseMs = tonumber(v[1]), maxLength = tonumber(v[2]), maxAttempts = tonumber(v[3]),
+    dedupeMs = tonumber(v[4]), expireIdleMs = tonumber(v[5]), frozen = v[6] == '1', deadTtlMs = tonumber(v[7]),
+    sent = tonumber(v[8]), done = tonumber(v[9]), dead = tonumber(v[10]), expired = tonumber(v[11]),
+    usedAt = tonumber(v[12]), sequence = tonumber(v[13]), backfills = tonumber(v[14]), freed = 0, dueAt = math.huge }
+end
+
+-- Loads a queue, creating it if needed. The second result is true for a new queue.
+local function ensure(name, settings)
+  local queue = load(name)
+  if queue then return queue, false end
+  local s = cjson.decode(settings)
+  call('HSET', ns .. 'queue:' .. name, 'leaseMs', s.leaseMs, 'maxLength', s.maxLength, 'maxAttempts', s.maxAttempts,
+    'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'deadTtlMs', s.deadTtlMs,
+    'sent', 0, 'done', 0, 'dead', 0, 'expired', 0, 'usedAt', now, 'sequence', 0, 'backfills', 0)
+  call('ZADD', ns .. 'queues', 0, name)
+  queue = load(name)
+  if queue.expireIdleMs >= 0 then queue.dueAt = now + queue.expireIdleMs * 1000 end
+  return queue, true
+end
+
+-- Maintenance of the queue is due at this time at the latest.
+local function dueBy(queue, at)
+  if at < queue.dueAt then queue.dueAt = at end
+end
+
+-- The first of n new sequence numbers: units of 4 us since 2025, so none is given twice, even after the queue was deleted.
+local function nextSequence(queue, n)
+  local first = math.floor((now - EPOCH) / 4)
+  if first <= queue.sequence then first = queue.sequence + 1 end
+  queue.sequence = first + n - 1
+  return first
+end
+
+-- priority, max attempts (0: the queue's), time to live in ms or nil, delay in ms, ordering key or ''
+local function parse(envelope)
+  if string.sub(envelope, 1, 9) == PLAIN then return 4, 0, nil, 0, '' end
+  local p, m, ttl, delay, orderingKey = string.match(envelope, '^(%d) (%d+) (%S+) (%S+) ([^\\n]*)\\n')
+  return tonumber(p), tonumber(m), tonumber(ttl), tonumber(delay), orderingKey
+end
+
+-- Wakes up to n waiting processes. SPUBLISH shows which ones are gone; those are skipped.
+local function wake(name, n)
+  local woken = 0
+  for _ = 1, 100 do
+    if woken >= n then break end
+    local process = call('ZPOPMIN', ns .. 'waiting:' .. name)[1]
+    if not process then break end
+    if call('SPUBLISH', ns .. 'wakeup:' .. process, name) > 0 then woken = woken + 1 end
+  end
+  -- Maintenance wakes another process if this one does not claim within a second.
+  if woken > 0 then schedule(name, now + 1000000) end
+end
+
+local function save(queue)
+  call('HSET', ns .. 'queue:' .. queue.name, 'sent', queue.sent, 'done', queue.done, 'dead', queue.dead,
+    'expired', queue.expired, 'usedAt', queue.usedAt, 'sequence', queue.sequence, 'backfills', queue.backfills)
+  if queue.dueAt < math.huge then schedule(queue.name, queue.dueAt) end
+  -- A waiting process must learn of an earlier due time.
+  if queue.isDueEarlier then wake(queue.name, 1) end
+end
+
+local function saveAndWake(queue)
+  save(queue)
+  if queue.freed > 0 then wake(queue.name, queue.freed) end
+end
+`;
