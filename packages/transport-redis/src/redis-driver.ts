@@ -1,6 +1,13 @@
 /** The Redis driver: connects each facet of the contract to the folder that implements it. */
 
-import type { AdminDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import {
+  type AdminDriver,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
+  type TopicDriver,
+  WaitingReceives,
+} from '@busbar/api/driver';
 import type { Capabilities, StateChange, Warning } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { exportState } from './admin/export.ts';
@@ -14,7 +21,7 @@ import { KvWatches } from './kv/watch.ts';
 import { CONFIGURE } from './lua/queues.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
-import { WaitingRoom } from './queues/pending-receives.ts';
+import { Claimer } from './queues/claim.ts';
 import { Sender } from './queues/send.ts';
 import { NEW_QUEUE, toFields } from './queues/settings.ts';
 import { Settler } from './queues/settle.ts';
@@ -34,7 +41,6 @@ export class RedisDriver implements Driver {
   readonly #client: ReconnectingClient;
   readonly #bindings: BindingCache;
   readonly #backfill: Backfill;
-  readonly #waiting: WaitingRoom;
   readonly #cursors: EventCursors;
   readonly #watches: KvWatches;
   readonly #scheduler: Scheduler;
@@ -44,21 +50,20 @@ export class RedisDriver implements Driver {
     this.#client = client;
     this.capabilities = capabilitiesOf(client.facts, settings);
     this.warnings = client.facts.warnings;
-    const settler = new Settler(client);
+    const waiting = new WaitingReceives();
     this.#bindings = new BindingCache(client);
     this.#backfill = new Backfill(client, this.#bindings);
-    this.#waiting = new WaitingRoom(client, settler, (queue) => this.#backfill.run(queue));
     this.#cursors = new EventCursors(client, incarnation);
     this.#watches = new KvWatches(client);
     this.#operator = openOperator(client);
     this.#scheduler = new Scheduler(client, settings, {
-      waiting: this.#waiting,
+      waiting,
       cursors: this.#cursors,
       watches: this.#watches,
       backfill: this.#backfill,
       incarnation,
     });
-    this.queues = this.#openQueues(new Sender(client), settler);
+    this.queues = this.#openQueues(waiting);
     this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings, incarnation));
     this.kv = openKv(client, this.#watches);
     this.admin = this.#openAdmin(new Importer(client, settings));
@@ -70,7 +75,6 @@ export class RedisDriver implements Driver {
 
   async close(): Promise<void> {
     this.#scheduler.close();
-    this.#waiting.close();
     await this.#cursors.close();
     await this.#watches.close();
     // If the server cannot be reached, a few small keys stay.
@@ -78,10 +82,14 @@ export class RedisDriver implements Driver {
     this.#client.close();
   }
 
-  #openQueues(sender: Sender, settler: Settler): QueueDriver {
+  #openQueues(waiting: WaitingReceives): QueueDriver {
+    const sender = new Sender(this.#client);
+    const claimer = new Claimer(this.#client, waiting, this.#backfill);
+    const settler = new Settler(this.#client);
     return {
+      waiting,
       send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
-      receive: (queue, request, context) => this.#waiting.receive(queue, request, context),
+      claim: (queue, request) => claimer.claim(queue, request),
       settle: (settlements, context) => settler.settle(settlements, context),
       configure: async (queue, settings, { deadline }) => {
         const args = [queue, NEW_QUEUE, ...toFields(settings).flat()];

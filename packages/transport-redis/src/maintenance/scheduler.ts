@@ -1,5 +1,6 @@
 /** Schedules maintenance: every process runs it at times, and the first one to run does what is due. */
 
+import type { WaitingReceives } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { FORMAT } from '../connection/store-header.ts';
@@ -7,7 +8,6 @@ import type { KvWatches } from '../kv/watch.ts';
 import { toLuaNumber } from '../lua/arguments.ts';
 import { MAINTAIN } from '../lua/maintenance.ts';
 import type { Settings } from '../options.ts';
-import type { WaitingRoom } from '../queues/pending-receives.ts';
 import type { Backfill } from '../topics/backfill.ts';
 import type { EventCursors } from '../topics/cursors.ts';
 
@@ -20,7 +20,7 @@ const SHARED_PAUSE_MS = 25;
 
 /** The store, and what depends on its maintenance in this process. */
 export interface SchedulerTargets {
-  readonly waiting: WaitingRoom;
+  readonly waiting: WaitingReceives;
   readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly backfill: Backfill;
@@ -98,7 +98,7 @@ export class Scheduler {
   /** With few processes each runs close to the time when work is due; many share the runs by random pauses. */
   #pause(expiryMs: number, dueMs: number, processes: number): number {
     const { waiting, cursors, watches } = this.#targets;
-    if (waiting.size === 0 && watches.isEmpty && cursors.isEmpty) return IDLE_PAUSE_MS;
+    if (waiting.queues.size === 0 && watches.isEmpty && cursors.isEmpty) return IDLE_PAUSE_MS;
     const jitter = Math.random() * 20;
     const share = processes * SHARED_PAUSE_MS * (0.5 + Math.random());
     const due = dueMs < 0 ? PAUSE_MS : Math.max(dueMs + 1 + jitter, share);

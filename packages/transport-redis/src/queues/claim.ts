@@ -1,70 +1,106 @@
-/** Claims messages of a queue. */
+/** Claims messages for the receives of this process. Redis wakes one waiting process for each message. */
 
-import type { Delivery } from '@busbar/api/transport';
+import type { ClaimRequest, ClaimResult, ReceiverGroup, WaitingReceives } from '@busbar/api/driver';
+import { BusbarError, type Delivery, newId } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { CLAIM, UNDO_CLAIM } from '../lua/queues.ts';
+import type { Backfill } from '../topics/backfill.ts';
 import { toReceipt } from './receipt.ts';
 import { toMessage } from './stored-message.ts';
 
-/** What a claim asks for. */
-export interface Claim {
-  readonly queue: string;
-  readonly wanted: number;
-  readonly consumer: string | undefined;
-  /** The process, where it waits if there is nothing; else empty. */
-  readonly process: string;
-  /** Unlike that of any other claim: leases whose answer was lost are found by it. */
-  readonly id: string;
+/** The server forgets a waiting process after ten minutes, so it registers again after five. */
+const REGISTER_AGAIN_MS = 300_000;
+const ONCE = { deadline: Number.POSITIVE_INFINITY, repeat: false };
+
+type Reply = [leaseMs: number, dueMs: number, expireIdleMs: number, backfills: number, left: number, ...unknown[]];
+
+export class Claimer {
+  readonly #client: ReconnectingClient;
+  readonly #waiting: WaitingReceives;
+  readonly #backfill: Backfill;
+  /** The name under which this process waits. */
+  readonly #process = newId().replaceAll('-', '');
+  #subscribed: Promise<void> | undefined;
+  #isSubscribed = false;
+  #claims = 0;
+
+  constructor(client: ReconnectingClient, waiting: WaitingReceives, backfill: Backfill) {
+    this.#client = client;
+    this.#waiting = waiting;
+    this.#backfill = backfill;
+    client.onReconnect(() => waiting.wakeAll());
+  }
+
+  /** Serves the first group of the request. It runs with the other calls of this turn. */
+  claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
+    return new Promise((resolve) => this.#client.atEndOfTurn(() => resolve(this.#claim(queue, request))));
+  }
+
+  async #claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
+    let groups = request.receivers();
+    const waits = groups.some((group) => group.waits);
+    if (waits && !this.#isSubscribed) {
+      await this.#subscribe();
+      groups = request.receivers();
+    }
+    const [group] = groups;
+    if (group === undefined) {
+      this.#passOn(queue);
+      return { deliveries: [], hasMore: false };
+    }
+    const id = `${this.#process}.${++this.#claims}`;
+    try {
+      const args = [queue, group.max, group.consumer ?? '', waits ? this.#process : '', id];
+      const reply = (await this.#client.run(CLAIM, args, ONCE)) as Reply;
+      return await this.#toResult(queue, groups, reply);
+    } catch (error) {
+      if (!(error instanceof BusbarError) || error.outcome !== 'unknown') throw error;
+      // The reply was lost. The messages that it leased, if any, are released and claimed again.
+      await this.#client.run(UNDO_CLAIM, [queue, id], { ...ONCE, repeat: true });
+      return { deliveries: [], hasMore: true };
+    }
+  }
+
+  async #toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply): Promise<ClaimResult> {
+    const [leaseMs, dueMs, expireIdleMs, backfills, left, ...fields] = reply;
+    const deliveries: Delivery[] = [];
+    for (let at = 0; at < fields.length; at += 6) deliveries.push(toDelivery(queue, fields, at, leaseMs));
+    if (backfills > 0) {
+      await this.#backfill.run(queue);
+      return { deliveries: [deliveries], hasMore: true };
+    }
+    // A group that got all it asked for says nothing about the next one, for which the process must register too.
+    const isNextOpen = groups.length > 1 && deliveries.length === groups[0]?.max;
+    const useIdleMs = expireIdleMs < 0 ? Number.POSITIVE_INFINITY : expireIdleMs / 4;
+    const recheckMs = Math.min(REGISTER_AGAIN_MS, useIdleMs, dueMs < 0 ? Number.POSITIVE_INFINITY : dueMs);
+    return { deliveries: [deliveries], hasMore: left > 0 || isNextOpen, recheckMs };
+  }
+
+  /** From now on, messages on the channel of this process wake its receives. */
+  async #subscribe(): Promise<void> {
+    this.#subscribed ??= this.#client.channels.subscribe(`wakeup:${this.#process}`, (message) => {
+      const queue = message.toString();
+      if (!this.#waiting.wake(queue)) this.#passOn(queue);
+    });
+    await this.#subscribed;
+    this.#isSubscribed = true;
+  }
+
+  /** This process was woken and no longer waits. A claim of no message wakes another process if messages are ready. */
+  #passOn(queue: string): void {
+    this.#client.run(CLAIM, [queue, 0, '', '', '-'], ONCE).catch(() => undefined);
+  }
 }
 
-/** What a claim brought. */
-export interface Claimed {
-  readonly deliveries: Delivery[];
-  /** When there may be something next; undefined where nothing is planned. */
-  readonly lookMs: number | undefined;
-  /** After what time of not being used the queue goes; undefined where it stays. */
-  readonly expireIdleMs: number | undefined;
-  /** A binding of the queue has history that is not copied yet. */
-  readonly isCopying: boolean;
-  /** More was there. */
-  readonly hasMore: boolean;
-}
-
-type Reply = [leaseMs: number, look: number, expireIdle: number, copying: number, left: number, ...rest: unknown[]];
-
-/** Takes messages. A claim whose answer was lost is undone, then its error is thrown. */
-export async function claim(
-  link: ReconnectingClient,
-  { queue, wanted, consumer, process, id }: Claim,
-): Promise<Claimed> {
-  const bounds = { deadline: Number.POSITIVE_INFINITY, repeat: false };
-  const reply = await link.run(CLAIM, [queue, wanted, consumer ?? '', process, id], bounds);
-  const [leaseMs, look, idle, copying, left, ...rest] = reply as Reply;
-  const deliveries: Delivery[] = [];
-  for (let index = 0; index < rest.length; index += 6) deliveries.push(toDelivery(queue, rest, index, leaseMs));
+function toDelivery(queue: string, fields: readonly unknown[], at: number, leaseMs: number): Delivery {
+  const key = String(fields[at]);
+  const ttlLeftUs = String(fields[at + 3]);
   return {
-    deliveries,
-    lookMs: look < 0 ? undefined : look,
-    expireIdleMs: idle < 0 ? undefined : idle,
-    isCopying: copying > 0,
-    hasMore: left > 0,
-  };
-}
-
-/** Gives back what a claim took whose answer was lost. */
-export async function undoClaim(link: ReconnectingClient, queue: string, id: string): Promise<void> {
-  await link.run(UNDO_CLAIM, [queue, id], { deadline: Number.POSITIVE_INFINITY, repeat: true });
-}
-
-function toDelivery(queue: string, reply: readonly unknown[], at: number, leaseMs: number): Delivery {
-  const key = String(reply[at]);
-  const ttlLeft = String(reply[at + 3]);
-  return {
-    ...toMessage(key, String(reply[at + 4]), reply[at + 5] as Buffer),
+    ...toMessage(key, String(fields[at + 4]), fields[at + 5] as Buffer),
     queue,
-    receipt: toReceipt({ queue, token: String(reply[at + 1]), key }),
-    attempt: Number(reply[at + 2]),
+    receipt: toReceipt({ queue, token: String(fields[at + 1]), key }),
+    attempt: Number(fields[at + 2]),
     leaseLeftMs: leaseMs,
-    ttlLeftMs: ttlLeft === '' ? undefined : Number(ttlLeft) / 1000,
+    ttlLeftMs: ttlLeftUs === '' ? undefined : Number(ttlLeftUs) / 1000,
   };
 }
