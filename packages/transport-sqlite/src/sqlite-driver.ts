@@ -1,6 +1,14 @@
 /** The SQLite driver: maps each method of the driver contract to the module that does it. */
 
-import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import {
+  type AdminDriver,
+  type CallContext,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
+  type TopicDriver,
+  WaitingReceives,
+} from '@busbar/api/driver';
 import type { Capabilities, StateRecord } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { clearStep } from './admin/clear.ts';
@@ -17,7 +25,7 @@ import { deleteEntry, getEntry, listEntries, putEntry, touchEntries } from './kv
 import { KvWatches } from './kv/watch.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
-import { PendingReceives } from './queues/pending-receives.ts';
+import { QueueClaims } from './queues/claim.ts';
 import { refuseSend, SEND } from './queues/send.ts';
 import { SETTLE } from './queues/settle.ts';
 import { backfillStep } from './topics/backfill.ts';
@@ -41,7 +49,8 @@ export class SqliteDriver implements Driver {
   readonly #coalescer: CallCoalescer;
   readonly #wakeupFile: WakeupFile;
   readonly #registry: WaiterRegistry;
-  readonly #waiting: PendingReceives;
+  readonly #waiting = new WaitingReceives();
+  readonly #claims: QueueClaims;
   readonly #cursors: EventCursors;
   readonly #watches: KvWatches;
   readonly #scheduler: Scheduler;
@@ -54,16 +63,17 @@ export class SqliteDriver implements Driver {
     const batcher = new Batcher(store, commits);
     const wakeupFile = new WakeupFile(store.path);
     const registry = new WaiterRegistry(wakeupFile, batcher, commits);
-    const waiting = new PendingReceives(batcher, registry, commits);
+    const waiting = this.#waiting;
+    const claims = new QueueClaims(batcher, registry, commits, waiting);
     const cursors = new EventCursors(batcher, registry, commits);
     const watches = new KvWatches(batcher, registry, commits);
-    const maintenance = new Maintenance(store, batcher, registry);
+    const maintenance = new Maintenance(store, batcher, registry, claims);
     this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiting, cursors, watches, maintenance });
     this.#batcher = batcher;
     this.#coalescer = new CallCoalescer(batcher);
     this.#wakeupFile = wakeupFile;
     this.#registry = registry;
-    this.#waiting = waiting;
+    this.#claims = claims;
     this.#cursors = cursors;
     this.#watches = watches;
     this.queues = this.#openQueues();
@@ -74,7 +84,6 @@ export class SqliteDriver implements Driver {
 
   async close(): Promise<void> {
     this.#scheduler.close();
-    this.#waiting.close();
     await this.#cursors.close();
     await this.#watches.close();
     await this.#registry.close();
@@ -89,7 +98,8 @@ export class SqliteDriver implements Driver {
     return {
       send: (queue, messages, create, context) =>
         this.#coalescer.run(SEND, { target: queue, items: messages, refuse: refuse(queue, create) }, context),
-      receive: (queue, request, context) => this.#waiting.receive(queue, request, context),
+      claim: (queue, request, context) => this.#claims.claim(queue, request, context),
+      waiting: this.#waiting,
       settle: (settlements, context) => this.#coalescer.run(SETTLE, { target: '', items: settlements }, context),
       configure: (queue, settings, context) =>
         this.#batcher.write((transaction) => configure(transaction, queue, settings), context),

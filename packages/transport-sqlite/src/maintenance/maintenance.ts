@@ -5,6 +5,7 @@ import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { boundLog } from '../connection/write-ahead-log.ts';
 import { pruneTombstones } from '../kv/kv.ts';
+import type { QueueClaims } from '../queues/claim.ts';
 import { pruneDedupe } from '../queues/dedupe.ts';
 import { pruneEphemeral } from '../topics/ephemeral.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
@@ -26,14 +27,16 @@ export class Maintenance {
   readonly #store: Store;
   readonly #batcher: Batcher;
   readonly #registry: WaiterRegistry;
+  readonly #claims: QueueClaims;
   readonly #compactor: Compactor;
   readonly #steps: readonly Step[];
   #nextAt = performance.now() + EVERY_MS;
 
-  constructor(store: Store, batcher: Batcher, registry: WaiterRegistry) {
+  constructor(store: Store, batcher: Batcher, registry: WaiterRegistry, claims: QueueClaims) {
     this.#store = store;
     this.#batcher = batcher;
     this.#registry = registry;
+    this.#claims = claims;
     this.#compactor = new Compactor(store, batcher);
     const { retention } = store.settings;
     this.#steps = [
@@ -54,6 +57,7 @@ export class Maintenance {
     this.#nextAt = now + EVERY_MS;
     boundLog(this.#store.db, this.#store.path);
     await this.#registry.renew();
+    this.#claims.removeUnused();
     if (await this.#isMyTurn()) {
       for (const step of this.#steps) await this.#repeat(step);
       await this.#compactor.shrink();

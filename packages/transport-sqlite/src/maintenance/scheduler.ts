@@ -1,12 +1,12 @@
 /** Schedules work that is due without a call: delays, lease ends, expiry, backfill, missed wake-ups and maintenance. */
 
+import type { WaitingReceives } from '@busbar/api/driver';
 import type { Batcher } from '../connection/batcher.ts';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { expireEntries } from '../kv/kv.ts';
 import type { KvWatches } from '../kv/watch.ts';
-import type { PendingReceives } from '../queues/pending-receives.ts';
 import { backfillAny } from '../topics/backfill.ts';
 import type { EventCursors } from '../topics/cursors.ts';
 import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
@@ -32,7 +32,7 @@ export interface SchedulerTargets {
   readonly batcher: Batcher;
   readonly commits: CommitNotifier;
   readonly wakeupFile: WakeupFile;
-  readonly waiting: PendingReceives;
+  readonly waiting: WaitingReceives;
   readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly maintenance: Maintenance;
@@ -60,7 +60,7 @@ export class Scheduler {
       wakeupFile.listen();
       this.#reschedule();
     };
-    waiting.sizeChanged.subscribe(onWaitersChange);
+    waiting.onChange(onWaitersChange);
     cursors.sizeChanged.subscribe(onWaitersChange);
     watches.sizeChanged.subscribe(onWaitersChange);
     this.#arm(IDLE_LOOK_MS);
@@ -88,7 +88,7 @@ export class Scheduler {
 
   #hasWaiters(): boolean {
     const { waiting, cursors, watches } = this.#targets;
-    return waiting.size + cursors.size + watches.size > 0;
+    return waiting.queues.size + cursors.size + watches.size > 0;
   }
 
   #arm(ms: number): void {
@@ -107,10 +107,10 @@ export class Scheduler {
   #pause(): number {
     const { waiting, watches, wakeupFile } = this.#targets;
     if (!this.#hasWaiters()) return IDLE_LOOK_MS;
-    const queueDueAt = waiting.size > 0 ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const queueDueAt = waiting.queues.size > 0 ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const kvDueAt = watches.size > 0 ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const untilDue = Math.max(0, Math.min(queueDueAt, kvDueAt) - this.#store.clock.now());
-    return Math.min(wakeupFile.isWatched ? LOOK_MS : this.#pollPause(), waiting.lookMs, untilDue);
+    return Math.min(wakeupFile.isWatched ? LOOK_MS : this.#pollPause(), untilDue);
   }
 
   #pollPause(): number {
@@ -133,7 +133,6 @@ export class Scheduler {
   async #run(): Promise<void> {
     const { batcher, watches, maintenance } = this.#targets;
     if (this.#hasChanged()) this.#wakeAll();
-    this.#targets.waiting.useQueues();
     while (!this.#isClosed && isAnythingDue(this.#store)) {
       if (!(await batcher.write(runDueStep))) break;
     }
@@ -161,7 +160,7 @@ export class Scheduler {
 
   #wakeQueues(): void {
     const { waiting } = this.#targets;
-    const waited = [...waiting.queues.keys()];
+    const waited = [...waiting.queues];
     if (waited.length <= FEW_QUEUES) {
       for (const queue of waited) waiting.wake(queue);
       return;

@@ -1,113 +1,128 @@
-/** Claiming messages of one queue for all who wait for it. */
+/** Claims messages for the receives of a queue. It never waits: `openTransport` does, and is woken through `waiting`. */
 
-import type { BusbarError, Delivery, QueueSettings } from '@busbar/api/transport';
-import type { Operation } from '../connection/operation.ts';
+import type { CallContext, ClaimRequest, ClaimResult, WaitingReceives } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
+import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { leaseMessages } from './lease-messages.ts';
-import type { Waiter } from './pending-receive.ts';
 import type { QueueRow } from './queue-row.ts';
 
-/** Messages that one claim leases at most, for however many consumers. */
-const MAX_CLAIM = 1000;
+/** How long a registration for a queue stays without a waiting receive: mostly a new one follows soon. */
+const KEEP_UNUSED_MS = 30_000;
 
-/** Those for whom is claimed. */
-export interface Claimants {
-  /** Those who wait for `queue`, first come first. */
-  waiters(queue: string): Waiter[];
-  /** Hands out what a claim has brought. */
-  settle(queue: string, served: ReadonlyMap<Waiter, Delivery[]>, hasMore: boolean): void;
-  /** Takes notice of how the queue is set. */
-  learn(queue: string, settings: Required<QueueSettings>): void;
-  fail(queue: string, error: BusbarError): void;
-  /** The store is locked. True when nobody waits for `queue` any more. */
-  giveUpStuck(queue: string, now: number, looksAtSignals: boolean, error: BusbarError): boolean;
+/** The result of a look without the write lock. */
+interface Peek {
+  readonly hasWork: boolean;
+  readonly result: ClaimResult;
 }
 
-/** Claims messages of one queue for all who wait for it. */
-export class Claiming implements Operation {
-  readonly writes = true;
-  readonly #queue: string;
-  readonly #room: Claimants;
-  readonly #listeners: WaiterRegistry;
-  #served = new Map<Waiter, Delivery[]>();
-  #hasMore = false;
-  #settings: Required<QueueSettings> | undefined;
+export class QueueClaims {
+  readonly #batcher: Batcher;
+  readonly #registry: WaiterRegistry;
+  readonly #waiting: WaitingReceives;
+  /** Queues that had more messages than were claimed: a peek would be wasted. */
+  readonly #nonEmpty = new Set<string>();
+  /** Queues that this process is registered for without a waiting receive, and since when. */
+  readonly #unusedSince = new Map<string, number>();
 
-  constructor(queue: string, room: Claimants, listeners: WaiterRegistry) {
-    this.#queue = queue;
-    this.#room = room;
-    this.#listeners = listeners;
+  constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier, waiting: WaitingReceives) {
+    this.#batcher = batcher;
+    this.#registry = registry;
+    this.#waiting = waiting;
+    commits.committed.subscribe(({ readyQueues, store }) => {
+      for (const { ns, name } of readyQueues) if (ns === store.ns) waiting.wake(name);
+    });
   }
 
-  step(transaction: Transaction): boolean {
-    this.#served = new Map();
-    this.#hasMore = false;
-    const waiters = this.#room.waiters(this.#queue).filter(({ decidedIn }) => decidedIn !== transaction);
-    const queue = transaction.queue(this.#queue);
-    for (const waiter of waiters) if (!waiter.isWaiting) this.#served.set(waiter, []);
-    for (let from = 0; from < waiters.length && queue !== undefined; ) {
-      const group = sameConsumer(waiters, from);
-      from += group.length;
-      if (this.#serve(transaction, queue, group) < group.length) break;
+  /** Peeks first if the queue was empty and this process is registered for it: an empty queue costs no write. */
+  claim(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult> {
+    if (this.#nonEmpty.has(queue) || !this.#registry.has('queue', queue)) return this.#claim(queue, request, context);
+    const look = (transaction: Transaction): Peek => peek(transaction, queue, request);
+    const found = this.#batcher.readNow(look);
+    if (found === undefined) return this.#peekThenClaim(queue, look, request, context);
+    return found.hasWork ? this.#claim(queue, request, context) : Promise.resolve(found.result);
+  }
+
+  /** Removes registrations that have not been used for 30 s. */
+  removeUnused(): void {
+    const now = performance.now();
+    for (const queue of this.#registry.own('queue')) {
+      const since = this.#unusedSince.get(queue);
+      if (this.#waiting.queues.has(queue)) this.#unusedSince.delete(queue);
+      else if (since === undefined) this.#unusedSince.set(queue, now);
+      else if (now - since > KEEP_UNUSED_MS) {
+        this.#unusedSince.delete(queue);
+        this.#registry.removeUnused('queue', queue, () => this.#waiting.queues.has(queue));
+      }
     }
-    if (queue !== undefined) {
-      this.#hasMore = queue.ready > 0;
-      this.#settings = queue.settings;
-      if (queue.settings.expireIdleMs < Number.POSITIVE_INFINITY && waiters.length > 0) queue.touch(transaction.now);
+  }
+
+  async #peekThenClaim(
+    queue: string,
+    look: (transaction: Transaction) => Peek,
+    request: ClaimRequest,
+    context: CallContext,
+  ): Promise<ClaimResult> {
+    const found = await this.#batcher.read(look, context);
+    return found.hasWork ? this.#claim(queue, request, context) : found.result;
+  }
+
+  #claim(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult> {
+    return this.#batcher.write((transaction) => {
+      const result = this.#claimIn(transaction, queue, request);
+      transaction.afterCommit(() => {
+        if (result.hasMore) this.#nonEmpty.add(queue);
+        else this.#nonEmpty.delete(queue);
+      });
+      return result;
+    }, context);
+  }
+
+  #claimIn(transaction: Transaction, name: string, request: ClaimRequest): ClaimResult {
+    const queue = transaction.queue(name);
+    const receivers = request.receivers();
+    const deliveries: Delivery[][] = [];
+    let isServed = true;
+    for (const { consumer, max, waits } of receivers) {
+      const leased = queue === undefined ? [] : leaseMessages(transaction, queue, max, consumer);
+      deliveries.push(leased);
+      if (leased.length === max) continue;
+      isServed = !waits;
+      break;
     }
-    for (const [waiter, deliveries] of this.#served) {
-      if (deliveries.length > 0 || waiter.wanted.waitMs === 0) waiter.decidedIn = transaction;
-    }
-    const isLeftWaiting = waiters.some((waiter) => waiter.wanted.waitMs > 0 && !this.#served.get(waiter)?.length);
-    if (isLeftWaiting) this.#listeners.add(transaction, 'queue', this.#queue);
-    return true;
-  }
-
-  committed(): void {
-    if (this.#settings !== undefined) this.#room.learn(this.#queue, this.#settings);
-    this.#room.settle(this.#queue, this.#served, this.#hasMore);
-  }
-
-  failed(error: BusbarError): void {
-    this.#room.fail(this.#queue, error);
-  }
-
-  failLate(now: number, looksAtSignals: boolean, error: BusbarError): boolean {
-    return this.#room.giveUpStuck(this.#queue, now, looksAtSignals, error);
-  }
-
-  /** How many of the group got something. */
-  #serve(transaction: Transaction, queue: QueueRow, group: readonly Waiter[]): number {
-    const max = group.reduce((sum, { wanted }) => sum + wanted.max, 0);
-    const deliveries = leaseMessages(transaction, queue, Math.min(max, MAX_CLAIM), group[0]?.wanted.consumer);
-    let from = 0;
-    for (const [index, waiter] of group.entries()) {
-      if (from >= deliveries.length) return index;
-      this.#served.set(waiter, deliveries.slice(from, from + waiter.wanted.max));
-      from += waiter.wanted.max;
-    }
-    return group.length;
+    if (!isServed) this.#registry.add(transaction, 'queue', name);
+    if (queue !== undefined && receivers.length > 0 && isIdleExpiring(queue)) queue.touch(transaction.now);
+    return { deliveries, hasMore: (queue?.ready ?? 0) > 0, recheckMs: recheckMs(queue) };
   }
 }
 
-function sameConsumer(waiters: readonly Waiter[], from: number): Waiter[] {
-  const consumer = waiters[from]?.wanted.consumer;
-  const end = waiters.findIndex((waiter, index) => index > from && waiter.wanted.consumer !== consumer);
-  return waiters.slice(from, end < 0 ? undefined : end);
-}
-
-/** Whether a claim would find something, or something to bring up to date. */
-export function hasSomething(transaction: Transaction, name: string): boolean {
+/** Looks whether a claim would find a message, or something to update. */
+function peek(transaction: Transaction, name: string, request: ClaimRequest): Peek {
   const queue = transaction.queue(name);
-  if (queue === undefined) return false;
-  const { store, now } = transaction;
+  request.receivers();
+  return {
+    hasWork: queue !== undefined && hasWork(transaction, queue),
+    result: { deliveries: [], hasMore: false, recheckMs: recheckMs(queue) },
+  };
+}
+
+function hasWork({ store, now }: Transaction, queue: QueueRow): boolean {
   if (queue.ready > 0 || queue.backfills > 0) return true;
   if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
-  if (
-    queue.delayed > 0 &&
-    store.value('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now) !== undefined
-  )
-    return true;
-  return queue.leased > 0 && store.value('SELECT 1 FROM leased WHERE until<=?', now) !== undefined;
+  const exists = (query: string, ...parameters: unknown[]): boolean => store.value(query, ...parameters) !== undefined;
+  if (queue.delayed > 0 && exists('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now)) return true;
+  return queue.leased > 0 && exists('SELECT 1 FROM leased WHERE until<=?', now);
+}
+
+function isIdleExpiring(queue: QueueRow): boolean {
+  return queue.settings.expireIdleMs < Number.POSITIVE_INFINITY;
+}
+
+/** A lease of another process ends unnoticed, and an idle queue with waiting consumers must not expire. */
+function recheckMs(queue: QueueRow | undefined): number | undefined {
+  if (queue === undefined) return undefined;
+  const { leaseMs, expireIdleMs } = queue.settings;
+  return Math.min(leaseMs, expireIdleMs / 4);
 }
