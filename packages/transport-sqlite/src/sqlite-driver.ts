@@ -84,8 +84,8 @@ export class SqliteDriver implements Driver {
 
   async close(): Promise<void> {
     this.#scheduler.close();
-    await this.#cursors.close();
-    await this.#watches.close();
+    await this.#cursors.open.close();
+    await this.#watches.open.close();
     await this.#registry.close();
     this.#batcher.close();
     this.#wakeupFile.close();
@@ -113,7 +113,7 @@ export class SqliteDriver implements Driver {
         ephemeral
           ? this.#cursors.publishEphemeral(topic, messages, context)
           : this.#coalescer.run(publish, { target: topic, items: messages }, context),
-      open: (pattern, from, context) => this.#cursors.open(pattern, from, context),
+      open: (pattern, from, context) => this.#cursors.subscribe(pattern, from, context),
       bind: async (queue, pattern, from, context) => {
         await this.#batcher.write((transaction) => {
           const since = findStart(transaction, pattern, from);
@@ -140,7 +140,7 @@ export class SqliteDriver implements Driver {
       delete: (key, ifRevision, context) =>
         batcher.write((transaction) => deleteEntry(transaction, key, ifRevision), context),
       list: (prefix, page, context) => batcher.read((transaction) => listEntries(transaction, prefix, page), context),
-      watch: (prefix, context) => this.#watches.open(prefix, context),
+      watch: (prefix, context) => this.#watches.watch(prefix, context),
     };
   }
 

@@ -2,9 +2,9 @@
 
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
 import type { Binding, QueueInfo, TopicInfo } from '@busbar/api/transport';
+import { prefixEnd } from '../connection/prefix-end.ts';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { prefixEnd } from '../kv/kv.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 
 /** The queues that match a filter, sorted by name. */

@@ -2,6 +2,7 @@
 
 import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
+import { prefixEnd } from '../connection/prefix-end.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toStored } from '../queues/stored-message.ts';
 
@@ -104,11 +105,6 @@ export function pruneTombstones(transaction: Transaction, olderThanMs: number): 
   }
   transaction.rowCount += old.length;
   return old.length > 0;
-}
-
-/** The upper bound of all keys that start with `prefix`, in the order of UTF-8 bytes: 0xff is no byte of UTF-8. */
-export function prefixEnd(prefix: string): Buffer {
-  return Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
 }
 
 function toEntry([key, value, revision, createRevision, expires]: KvRow, now: number): KvEntry {

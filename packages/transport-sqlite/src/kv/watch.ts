@@ -5,7 +5,8 @@ import { BusbarError, type KvChange } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { type CommitNotifier, Notifier } from '../wakeup/commit-notifier.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import { CursorSet } from '../wakeup/cursor-set.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { getEntry, listEntries } from './kv.ts';
 
@@ -13,7 +14,7 @@ import { getEntry, listEntries } from './kv.ts';
 const STEP = 500;
 
 class KvWatch implements Cursor<KvChange> {
-  readonly prefix: string;
+  readonly #prefix: string;
   readonly #cursor: StoreCursor<KvChange>;
   readonly #onClose: (watch: KvWatch) => void;
   /** The key up to which the present entries were read; undefined after the last one. */
@@ -24,7 +25,7 @@ class KvWatch implements Cursor<KvChange> {
   readonly #listed = new Map<string, number>();
 
   constructor(prefix: string, change: number, batcher: Batcher, onClose: (watch: KvWatch) => void) {
-    this.prefix = prefix;
+    this.#prefix = prefix;
     this.#change = change;
     this.#cursor = new StoreCursor(batcher, (transaction, max) =>
       this.#listedUpTo === undefined ? this.#readChanges(transaction, max) : this.#list(transaction, max),
@@ -51,7 +52,7 @@ class KvWatch implements Cursor<KvChange> {
   /** A page of the present entries, and `synced` after the last one. */
   #list(transaction: Transaction, max: number): CursorRead<KvChange> {
     const limit = Math.max(1, max - 1);
-    const entries = listEntries(transaction, this.prefix, { limit, after: this.#listedUpTo || undefined });
+    const entries = listEntries(transaction, this.#prefix, { limit, after: this.#listedUpTo || undefined });
     const items: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
     const isLast = entries.length < limit;
     if (isLast) items.push({ kind: 'synced' });
@@ -74,7 +75,7 @@ class KvWatch implements Cursor<KvChange> {
       .all(this.#change, limit);
     const items: KvChange[] = [];
     for (const [key, , tombstone, revision, ns] of rows) {
-      if (ns !== store.ns || !key.startsWith(this.prefix)) continue;
+      if (ns !== store.ns || !key.startsWith(this.#prefix)) continue;
       if ((this.#listed.get(key) ?? 0) >= revision) continue;
       const entry = tombstone === null ? getEntry(transaction, key) : undefined;
       if (tombstone !== null) items.push({ kind: tombstone, key, revision });
@@ -89,59 +90,25 @@ class KvWatch implements Cursor<KvChange> {
 
 /** The open watches of this process. */
 export class KvWatches {
-  /** Notifies after a watch was opened or closed. */
-  readonly sizeChanged: Notifier = new Notifier();
+  readonly open: CursorSet<KvWatch>;
   readonly #batcher: Batcher;
-  readonly #registry: WaiterRegistry;
-  readonly #watches = new Set<KvWatch>();
 
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
     this.#batcher = batcher;
-    this.#registry = registry;
-    commits.committed.subscribe(({ changedKeys }) => this.#wake(changedKeys));
+    this.open = new CursorSet('kv', registry, (prefix, key) => key.startsWith(prefix));
+    commits.committed.subscribe(({ changedKeys }) => this.open.wake(changedKeys));
   }
 
-  get size(): number {
-    return this.#watches.size;
-  }
-
-  async open(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
+  /** Starts a watch. The process is registered when this resolves, so no later change is missed. */
+  async watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
     const watch = await this.#batcher.write((transaction) => {
-      this.#registry.add(transaction, 'kv', prefix);
       const { revision } = transaction.counters();
-      const opened = new KvWatch(prefix, revision, this.#batcher, (closed) => this.#onClose(closed));
-      transaction.afterCommit(() => this.#watches.add(opened));
+      const opened = new KvWatch(prefix, revision, this.#batcher, (closed) => this.open.delete(closed));
+      this.open.add(transaction, prefix, opened);
       return opened;
     }, context);
-    this.sizeChanged.notify();
+    this.open.sizeChanged.notify();
     return watch;
-  }
-
-  /** Another process has written: all watches read. */
-  wakeAll(): void {
-    for (const watch of this.#watches) watch.wake();
-  }
-
-  async close(): Promise<void> {
-    for (const watch of this.#watches) await watch.close();
-  }
-
-  #wake(keys: ReadonlySet<string>): void {
-    if (keys.size === 0) return;
-    for (const watch of this.#watches) {
-      for (const key of keys) {
-        if (!key.startsWith(watch.prefix)) continue;
-        watch.wake();
-        break;
-      }
-    }
-  }
-
-  #onClose(watch: KvWatch): void {
-    const { prefix } = watch;
-    this.#watches.delete(watch);
-    this.sizeChanged.notify();
-    this.#registry.removeUnused('kv', prefix, () => [...this.#watches].some((other) => other.prefix === prefix));
   }
 }
 

@@ -61,8 +61,8 @@ export class Scheduler {
       this.#reschedule();
     };
     waiting.onChange(onWaitersChange);
-    cursors.sizeChanged.subscribe(onWaitersChange);
-    watches.sizeChanged.subscribe(onWaitersChange);
+    cursors.open.sizeChanged.subscribe(onWaitersChange);
+    watches.open.sizeChanged.subscribe(onWaitersChange);
     this.#arm(IDLE_LOOK_MS);
   }
 
@@ -82,13 +82,13 @@ export class Scheduler {
     if (this.#isClosed) return;
     this.#wakeQueues();
     this.#targets.cursors.wakeAll();
-    this.#targets.watches.wakeAll();
+    this.#targets.watches.open.wakeAll();
     this.#reschedule();
   }
 
   #hasWaiters(): boolean {
     const { waiting, cursors, watches } = this.#targets;
-    return waiting.queues.size + cursors.size + watches.size > 0;
+    return waiting.queues.size + cursors.open.size + watches.open.size > 0;
   }
 
   #arm(ms: number): void {
@@ -108,7 +108,7 @@ export class Scheduler {
     const { waiting, watches, wakeupFile } = this.#targets;
     if (!this.#hasWaiters()) return IDLE_LOOK_MS;
     const queueDueAt = waiting.queues.size > 0 ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
-    const kvDueAt = watches.size > 0 ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const kvDueAt = watches.open.size > 0 ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const untilDue = Math.max(0, Math.min(queueDueAt, kvDueAt) - this.#store.clock.now());
     return Math.min(wakeupFile.isWatched ? LOOK_MS : this.#pollPause(), untilDue);
   }
@@ -138,7 +138,7 @@ export class Scheduler {
     }
     if (this.#isClosed || !(await maintenance.run())) return;
     // A watch without changes reads on, so that it does not fall behind the pruned tombstones.
-    watches.wakeAll();
+    watches.open.wakeAll();
   }
 
   #pauseAfterRun(): number {

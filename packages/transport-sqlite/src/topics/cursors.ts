@@ -5,7 +5,8 @@ import { type From, invalid, matchTopic, type PublishResult, type TopicEvent } f
 import type { Batcher } from '../connection/batcher.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { type CommitNotifier, Notifier } from '../wakeup/commit-notifier.ts';
+import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import { CursorSet } from '../wakeup/cursor-set.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { fetchEphemeral, storeEphemeral } from './ephemeral.ts';
 import { hasLostEvents, SqliteEventCursor } from './event-cursor.ts';
@@ -14,11 +15,9 @@ import { MatchingTopics } from './matching-topics.ts';
 import { parsePosition, positionExpired } from './position.ts';
 
 export class EventCursors {
-  /** Notifies after a cursor was opened or closed. */
-  readonly sizeChanged: Notifier = new Notifier();
+  readonly open: CursorSet<SqliteEventCursor>;
   readonly #batcher: Batcher;
   readonly #registry: WaiterRegistry;
-  readonly #cursors = new Set<SqliteEventCursor>();
   /** Number of the last ephemeral event fetched from the store. */
   #fetched = 0;
   #isFetching = false;
@@ -26,34 +25,30 @@ export class EventCursors {
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
     this.#batcher = batcher;
     this.#registry = registry;
-    commits.committed.subscribe(({ publishedTopics }) => this.#wake(publishedTopics));
-  }
-
-  get size(): number {
-    return this.#cursors.size;
+    this.open = new CursorSet('topic', registry, matchTopic);
+    commits.committed.subscribe(({ publishedTopics }) => this.open.wake(publishedTopics));
   }
 
   /** Opens a cursor. The process is registered when this resolves, so no later event is missed. */
-  async open(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
+  async subscribe(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
     const cursor = await this.#batcher.write((transaction) => {
       const seq = findStart(transaction, pattern, from);
-      if (this.#cursors.size === 0) this.#fetched = transaction.counters().ephemeral;
-      this.#registry.add(transaction, 'topic', pattern);
+      if (this.open.size === 0) this.#fetched = transaction.counters().ephemeral;
       const opened = new SqliteEventCursor(pattern, seq, this.#batcher, {
         storeId: transaction.store.storeId,
-        onClose: (closed) => this.#onClose(closed),
+        onClose: (closed) => this.open.delete(closed),
       });
-      transaction.afterCommit(() => this.#cursors.add(opened));
+      this.open.add(transaction, pattern, opened);
       return opened;
     }, context);
-    this.sizeChanged.notify();
+    this.open.sizeChanged.notify();
     return cursor;
   }
 
   /** Another process has published: all cursors read, and ephemeral events are fetched. */
   wakeAll(): void {
-    if (this.#cursors.size === 0) return;
-    for (const cursor of this.#cursors) cursor.wake();
+    if (this.open.size === 0) return;
+    this.open.wakeAll();
     if (!this.#isFetching) void this.#fetch();
   }
 
@@ -78,28 +73,13 @@ export class EventCursors {
     return messages.map(({ id }) => ({ id, status: 'stored' }));
   }
 
-  async close(): Promise<void> {
-    for (const cursor of this.#cursors) await cursor.close();
-  }
-
-  #wake(topics: ReadonlySet<string>): void {
-    if (topics.size === 0) return;
-    for (const cursor of this.#cursors) {
-      for (const topic of topics) {
-        if (!matchTopic(cursor.pattern, topic)) continue;
-        cursor.wake();
-        break;
-      }
-    }
-  }
-
   #pushAfterCommit(transaction: Transaction, messages: readonly PreparedMessage[]): void {
     const after = transaction.counters().eventHead;
     transaction.afterCommit(() => {
       for (const message of messages) {
         const { delayMs, ttlMs, maxAttempts, ...rest } = message;
         const event = { ...rest, position: undefined } as TopicEvent;
-        for (const cursor of this.#cursors) cursor.pushEphemeral({ event, after });
+        for (const cursor of this.open) cursor.pushEphemeral({ event, after });
       }
     });
   }
@@ -107,13 +87,13 @@ export class EventCursors {
   async #fetch(): Promise<void> {
     this.#isFetching = true;
     try {
-      for (let isMore = true; isMore && this.#cursors.size > 0; ) {
+      for (let isMore = true; isMore && this.open.size > 0; ) {
         const fetched = await this.#batcher.readAhead((transaction) =>
           fetchEphemeral(transaction, this.#registry.process, this.#fetched),
         );
         this.#fetched = fetched.upTo;
         isMore = fetched.isMore;
-        for (const cursor of this.#cursors) {
+        for (const cursor of this.open) {
           cursor.drop(fetched.lost);
           for (const event of fetched.events) cursor.pushEphemeral(event);
         }
@@ -123,13 +103,6 @@ export class EventCursors {
     } finally {
       this.#isFetching = false;
     }
-  }
-
-  #onClose(cursor: SqliteEventCursor): void {
-    const { pattern } = cursor;
-    this.#cursors.delete(cursor);
-    this.sizeChanged.notify();
-    this.#registry.removeUnused('topic', pattern, () => [...this.#cursors].some((other) => other.pattern === pattern));
   }
 }
 

@@ -14,7 +14,7 @@ import { positionExpired, toPosition } from './position.ts';
 const MAX_READS = 4;
 
 export class SqliteEventCursor implements EventCursor {
-  readonly pattern: string;
+  readonly #pattern: string;
   readonly #topics: MatchingTopics;
   readonly #cursor: StoreCursor<TopicEvent>;
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
@@ -34,7 +34,7 @@ export class SqliteEventCursor implements EventCursor {
       readonly onClose: (cursor: SqliteEventCursor) => void;
     },
   ) {
-    this.pattern = pattern;
+    this.#pattern = pattern;
     this.#seq = seq;
     this.#settled = seq;
     this.#storeId = options.storeId;
@@ -63,7 +63,7 @@ export class SqliteEventCursor implements EventCursor {
 
   /** Buffers a copy of an ephemeral event, or drops it. */
   pushEphemeral({ event, after }: EphemeralEvent): void {
-    if (this.#cursor.isClosed || !matchTopic(this.pattern, event.topic)) return;
+    if (this.#cursor.isClosed || !matchTopic(this.#pattern, event.topic)) return;
     if (this.#ephemeral.push({ after, event: copyOf(event) }, event.body.byteLength)) this.wake();
   }
 
@@ -119,7 +119,7 @@ export class SqliteEventCursor implements EventCursor {
     const topics = this.#topics.ids(store, newest);
     const { pruned } = transaction.once('namespace log', () => loadNamespaceLog(store));
     if (after < pruned && hasLostEvents(transaction, topics, after)) throw positionExpired();
-    const read = transaction.once(`events ${after} ${upTo} ${max} ${this.pattern}`, () => ({
+    const read = transaction.once(`events ${after} ${upTo} ${max} ${this.#pattern}`, () => ({
       ...readLog(store, { after, upTo, topics, max }),
       isShared: false,
     }));
