@@ -46,14 +46,14 @@ export class RedisDriver implements Driver {
   readonly #scheduler: Scheduler;
   readonly #operator: Operator;
 
-  constructor(client: ReconnectingClient, settings: Settings, incarnation: string) {
+  constructor(client: ReconnectingClient, settings: Settings, storeId: string) {
     this.#client = client;
     this.capabilities = capabilitiesOf(client.facts, settings);
     this.warnings = client.facts.warnings;
     const waiting = new WaitingReceives();
     this.#bindings = new BindingCache(client);
     this.#backfill = new Backfill(client, this.#bindings);
-    this.#cursors = new EventCursors(client, incarnation);
+    this.#cursors = new EventCursors(client, storeId);
     this.#watches = new KvWatches(client);
     this.#operator = openOperator(client);
     this.#scheduler = new Scheduler(client, settings, {
@@ -61,10 +61,10 @@ export class RedisDriver implements Driver {
       cursors: this.#cursors,
       watches: this.#watches,
       backfill: this.#backfill,
-      incarnation,
+      storeId,
     });
     this.queues = this.#openQueues(waiting);
-    this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings, incarnation));
+    this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings, storeId));
     this.kv = openKv(client, this.#watches);
     this.admin = this.#openAdmin(new Importer(client, settings));
   }

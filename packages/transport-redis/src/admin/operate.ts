@@ -1,7 +1,7 @@
 /** The operator's changes: redrive, purge, cancel, reschedule, delete and clear, each in bounded steps. */
 
 import type { AdminDriver } from '@busbar/api/driver';
-import type { PendingResult } from '@busbar/api/transport';
+import { newId, type PendingResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { chunksOf } from '../lua/arguments.ts';
@@ -44,7 +44,8 @@ export function openOperator(client: ReconnectingClient): Operator {
     reschedule: (queue, ids, delayMs, { deadline }) => cancelOrReschedule(queue, ids, delayMs, deadline),
     deleteQueue: async (queue, { deadline }) => (await change(DELETE_QUEUE, [queue], deadline)) === 1,
     clear: async ({ deadline }) => {
-      while ((await change(CLEAR, [], deadline)) === 1) {}
+      const incarnation = newId();
+      while ((await change(CLEAR, [incarnation], deadline)) === 1) {}
       isCleared = true;
     },
     removeCleared: async () => {

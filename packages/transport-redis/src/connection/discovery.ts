@@ -41,7 +41,7 @@ async function followRedirects(start: Address | string, settings: Settings): Pro
     try {
       checkVersion(connection);
       if (connection.greeting.mode !== 'cluster' && connection.greeting.role !== 'master') throw replica();
-      checkFormat(await connection.send('HGET', [`${prefixOf(settings)}header`, 'format']));
+      checkFormat(await connection.send('HGET', [`${prefixOf(settings)}header`, 'format']), settings);
       return connection;
     } catch (error) {
       connection.close();

@@ -1,18 +1,24 @@
-/** The store header of a namespace, the hash `header`: the format of its keys, and its incarnation. */
+/** The store header of a namespace: the format of its keys, and ids. */
 
-import { BusbarError } from '@busbar/api/transport';
+import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
+import { newId } from '@busbar/api/transport';
+import type { Settings } from '../options.ts';
 
 /** The format that this version writes. */
-export const FORMAT = 1;
+const FORMAT = 1;
+
+/** An id for the positions of a new namespace. Unlike the incarnation it stays when the namespace is cleared. */
+export function newStoreId(): string {
+  return newId().replaceAll('-', '');
+}
+
+/** Format, store id, incarnation and gate of a new header, as scripts take them. */
+export function newHeaderArgs(storeId: string): readonly (string | number)[] {
+  const { format, incarnation, gate } = newStoreHeader(FORMAT);
+  return [format, storeId, incarnation, gate];
+}
 
 /** Throws CONFLICT if a newer version has written the namespace. A new namespace has no format. */
-export function checkFormat(format: unknown): void {
-  if (format === null || Number(format) <= FORMAT) return;
-  throw new BusbarError(
-    'CONFLICT',
-    `the namespace has format ${String(format)}; this version supports up to ${FORMAT}`,
-    {
-      hint: 'Update @busbar/transport-redis in this process.',
-    },
-  );
+export function checkFormat(format: unknown, { ns }: Pick<Settings, 'ns'>): void {
+  if (format !== null) checkStoreFormat(Number(format), FORMAT, ns === '' ? 'the namespace' : `the namespace ${ns}`);
 }

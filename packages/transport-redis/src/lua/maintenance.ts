@@ -4,6 +4,7 @@ import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { ALLOW_OOM, Script } from './script.ts';
+import { HEADER } from './store-header.ts';
 
 const MAINTAIN_QUEUE = `
 -- Deletes dedupe ids whose window is over. An id whose message still exists is kept and checked again later.
@@ -70,20 +71,22 @@ end
 `;
 
 /**
- * ARGV: retention (events, bytes, ms), process, format and incarnation of the store. Returns ms until a key-value entry expires or -1, whether more is due, the last
- * id of the log, ms until the next maintenance or -1, how many processes maintain, then the queues with pending backfills.
+ * ARGV: retention (events, bytes, ms), process, then what a new store header takes. Returns ms until a key-value entry
+ * expires or -1, whether more is due, the last id of the log, ms until the next maintenance or -1, how many processes
+ * maintain, then the queues with pending backfills.
  */
 export const MAINTAIN: Script = new Script(
   ALLOW_OOM,
   QUEUE,
   LOG,
   KV,
+  HEADER,
   MAINTAIN_QUEUE,
   `
 -- Another client may have removed the namespace. The header returns with the first data, and without data no key is written.
-if call('EXISTS', ns .. 'header') == 0 then
+if call('HEXISTS', ns .. 'header', 'format') == 0 then
   if call('EXISTS', ns .. 'queues', ns .. 'kv:keys', ns .. 'log') == 0 then return { -1, 0, '0-0', -1, 1 } end
-  call('HSET', ns .. 'header', 'format', ARGV[5], 'incarnation', ARGV[6])
+  writeHeader(ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 end
 local due = call('ZRANGE', ns .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
 local out = { -1, #due == 4 and 1 or 0, lastId(loadLog()), -1, 1 }

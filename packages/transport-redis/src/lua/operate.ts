@@ -117,7 +117,7 @@ return 1
 `,
 );
 
-/** Clears one step of the namespace. Returns whether more is left. The header, counters and log position stay. */
+/** ARGV: a new incarnation. Clears one step of the namespace. Returns whether more is left. Counters and log position stay. */
 export const CLEAR: Script = new Script(
   ALLOW_OOM,
   QUEUE,
@@ -142,6 +142,7 @@ for _, key in ipairs({ 'topics', 'log:dedupe', 'log:dedupe-ids', 'bindings', 'ba
   call('UNLINK', ns .. key)
 end
 nextNumber('bindings')
+call('HSET', ns .. 'header', 'incarnation', ARGV[1])
 return 0
 `,
 );

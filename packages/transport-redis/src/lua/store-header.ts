@@ -1,13 +1,20 @@
-/** Scripts of the store header: its format and the incarnation of the namespace. */
+/** The store header of a namespace, the hash `header`: written when it is missing. */
 
 import { ALLOW_OOM, Script } from './script.ts';
 
-/** ARGV: format, a new incarnation. Writes what is missing of the header. Returns its format and incarnation. */
+export const HEADER = `
+local function writeHeader(format, storeId, incarnation, gate)
+  local fields = { format = format, ['store-id'] = storeId, incarnation = incarnation, gate = gate }
+  for field, value in pairs(fields) do call('HSETNX', ns .. 'header', field, value) end
+end
+`;
+
+/** ARGV: format, store id, incarnation, gate of a new namespace. Returns the store id of the namespace. */
 export const OPEN_STORE: Script = new Script(
   ALLOW_OOM,
+  HEADER,
   `
-call('HSETNX', ns .. 'header', 'format', ARGV[1])
-call('HSETNX', ns .. 'header', 'incarnation', ARGV[2])
-return call('HMGET', ns .. 'header', 'format', 'incarnation')
+writeHeader(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+return call('HGET', ns .. 'header', 'store-id')
 `,
 );

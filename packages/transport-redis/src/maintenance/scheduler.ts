@@ -3,7 +3,7 @@
 import type { WaitingReceives } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { FORMAT } from '../connection/store-header.ts';
+import { newHeaderArgs } from '../connection/store-header.ts';
 import type { KvWatches } from '../kv/watch.ts';
 import { toLuaNumber } from '../lua/arguments.ts';
 import { MAINTAIN } from '../lua/maintenance.ts';
@@ -24,7 +24,7 @@ export interface SchedulerTargets {
   readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly backfill: Backfill;
-  readonly incarnation: string;
+  readonly storeId: string;
 }
 
 type Reply = [expiryMs: number, isMore: number, last: Buffer, dueMs: number, processes: number, ...queues: Buffer[]];
@@ -82,8 +82,7 @@ export class Scheduler {
     const args = [
       ...[maxEvents, maxBytes, maxAgeMs].map(toLuaNumber),
       this.#process,
-      FORMAT,
-      this.#targets.incarnation,
+      ...newHeaderArgs(this.#targets.storeId),
     ];
     for (;;) {
       const options = { deadline: performance.now() + PAUSE_MS, repeat: true };

@@ -20,13 +20,13 @@ interface Channel {
 
 export class EventCursors {
   readonly #client: ReconnectingClient;
-  readonly #incarnation: string;
+  readonly #storeId: string;
   readonly #channels = new Map<string, Channel>();
   readonly #openListeners: (() => void)[] = [];
 
-  constructor(client: ReconnectingClient, incarnation: string) {
+  constructor(client: ReconnectingClient, storeId: string) {
     this.#client = client;
-    this.#incarnation = incarnation;
+    this.#storeId = storeId;
     client.onReconnect(() => {
       for (const cursor of this.#all()) cursor.wake();
     });
@@ -44,7 +44,7 @@ export class EventCursors {
   /** Opens a cursor. Events published after it resolves reach the cursor, ephemeral ones included. */
   async open(pattern: string, from: From, context: CallContext): Promise<RedisEventCursor> {
     const name = isWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
-    const cursor = new RedisEventCursor(pattern, this.#incarnation, this.#client, () => this.#remove(name, cursor));
+    const cursor = new RedisEventCursor(pattern, this.#storeId, this.#client, () => this.#remove(name, cursor));
     const channel = this.#channel(name);
     channel.cursors.add(cursor);
     try {
@@ -64,7 +64,7 @@ export class EventCursors {
     if (from === 'new') return last;
     if (from === 'start') return trimmed;
     if ('time' in from) return earlierId(last, laterId(trimmed, idBeforeTime(from.time)));
-    const id = parsePosition(this.#incarnation, from.after);
+    const id = parsePosition(this.#storeId, from.after);
     if (compareIds(id, last) > 0) {
       throw invalid('this position is ahead of the log', "The server lost newer events. Continue from 'start'.");
     }

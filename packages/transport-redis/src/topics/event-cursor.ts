@@ -24,7 +24,7 @@ interface PendingNext {
 
 export class RedisEventCursor implements EventCursor {
   readonly pattern: string;
-  readonly #incarnation: string;
+  readonly #storeId: string;
   readonly #client: ReconnectingClient;
   readonly #onClose: () => void;
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
@@ -39,15 +39,15 @@ export class RedisEventCursor implements EventCursor {
   #hasNews = true;
   #isClosed = false;
 
-  constructor(pattern: string, incarnation: string, client: ReconnectingClient, onClose: () => void) {
+  constructor(pattern: string, storeId: string, client: ReconnectingClient, onClose: () => void) {
     this.pattern = pattern;
-    this.#incarnation = incarnation;
+    this.#storeId = storeId;
     this.#client = client;
     this.#onClose = onClose;
   }
 
   get position(): string {
-    return toPosition(this.#incarnation, this.#handled);
+    return toPosition(this.#storeId, this.#handled);
   }
 
   get dropped(): number {
@@ -162,7 +162,7 @@ export class RedisEventCursor implements EventCursor {
     if (page.isTrimmed) throw positionExpired();
     if (upTo === undefined && !page.isEnd) this.#hasNews = true;
     for (const { id, topic, key, envelope, body } of page.events) {
-      const position = toPosition(this.#incarnation, id);
+      const position = toPosition(this.#storeId, id);
       events.push({ ...toMessage(key, envelope, body), topic, position });
     }
     this.#read = page.reached;

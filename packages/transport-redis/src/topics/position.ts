@@ -1,19 +1,19 @@
-/** Positions: the incarnation of the store and a log id. They compare as strings in the order of the log. */
+/** Positions: the id of the store and a log id. They compare as strings in the order of the log. */
 
 import { invalid, quote } from '@busbar/api/transport';
 
 const MS_DIGITS = 15;
 const NUMBER_DIGITS = 10;
 
-export function toPosition(incarnation: string, id: string): string {
+export function toPosition(storeId: string, id: string): string {
   const [ms = '', number = ''] = id.split('-');
-  return `${incarnation}.${ms.padStart(MS_DIGITS, '0')}-${number.padStart(NUMBER_DIGITS, '0')}`;
+  return `${storeId}.${ms.padStart(MS_DIGITS, '0')}-${number.padStart(NUMBER_DIGITS, '0')}`;
 }
 
 /** The log id of a position. Throws INVALID_ARGUMENT for a position of another store. */
-export function parsePosition(incarnation: string, position: string): string {
+export function parsePosition(storeId: string, position: string): string {
   const [, owner, ms, number] = /^([0-9a-z]+)\.(\d{15})-(\d{10})$/.exec(position) ?? [];
-  if (owner === incarnation) return `${Number(ms)}-${Number(number)}`;
+  if (owner === storeId) return `${Number(ms)}-${Number(number)}`;
   throw invalid(`${quote(position)} is not a position of this store`, 'Use a position that this store returned.');
 }
 
