@@ -8,27 +8,30 @@ import { encodeInput } from '../wire/message-codec.ts';
 import { sizeOfMessage } from '../wire/message-size.ts';
 import { BATCH_BYTES } from '../wire/protocol.ts';
 import type { HubClient } from './hub-client.ts';
+import type { RequestSpec } from './pending-request.ts';
 import { splitBatches } from './split-batches.ts';
 
-/** Where messages go: the operation and the rest of its header. */
-export type SendTarget =
-  | { readonly op: 'queues.send'; readonly queue: string; readonly create?: false }
-  | { readonly op: 'topics.publish'; readonly topic: string; readonly ephemeral?: true };
+/** The request for messages to `name`, a queue or topic, without the messages. */
+export type EncodeTarget = (name: string, flag: boolean) => Pick<RequestSpec, 'op' | 'header' | 'whenLost'>;
 
 const MAX_ITEMS = 256;
 
-/** Sends messages. Consecutive calls of one turn with the same target share a request. */
+/** Sends messages. Consecutive calls of one turn with the same name and flag share a request. */
 export class MessageSender<R extends SendResult> {
   readonly #client: HubClient;
   readonly #agent: string | undefined;
+  readonly #encodeTarget: EncodeTarget;
   readonly #batcher: TickBatcher<PreparedMessage, R>;
-  #lastKey = '';
+  /** The target of the open batch. */
+  #name = '';
+  #flag = false;
 
-  constructor(client: HubClient, agent: string | undefined) {
+  constructor(client: HubClient, agent: string | undefined, encodeTarget: EncodeTarget) {
     this.#client = client;
     this.#agent = agent;
+    this.#encodeTarget = encodeTarget;
     this.#batcher = new TickBatcher<PreparedMessage, R>({
-      run: (key, messages, deadline) => this.#sendAll(JSON.parse(key) as SendTarget, messages, deadline),
+      run: (_key, messages, deadline) => this.#sendAll(this.#name, this.#flag, messages, deadline),
       schedule: (flush) => client.defer(flush),
       maxItems: MAX_ITEMS,
       maxSize: BATCH_BYTES,
@@ -36,14 +39,14 @@ export class MessageSender<R extends SendResult> {
     });
   }
 
-  send(target: SendTarget, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
+  send(name: string, flag: boolean, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
     // A message from another agent fails its whole request, so it must not share one (rule RD2).
-    if (this.#isForeign(messages)) return this.#sendAll(target, messages, deadline);
-    const key = JSON.stringify(target);
-    // Keeps the order between targets: two of them may be the same queue.
-    if (key !== this.#lastKey) this.#batcher.flush();
-    this.#lastKey = key;
-    return this.#batcher.call(key, messages, deadline) as Promise<R[]>;
+    if (this.#isForeign(messages)) return this.#sendAll(name, flag, messages, deadline);
+    // One open batch at a time keeps the order of calls with different flags.
+    if (name !== this.#name || flag !== this.#flag) this.#batcher.flush();
+    this.#name = name;
+    this.#flag = flag;
+    return this.#batcher.call('', messages, deadline) as Promise<R[]>;
   }
 
   #isForeign(messages: readonly PreparedMessage[]): boolean {
@@ -52,9 +55,8 @@ export class MessageSender<R extends SendResult> {
   }
 
   /** Splits the messages by size. Their ids ensure that a repeated request stores nothing twice. */
-  async #sendAll(target: SendTarget, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
-    const { op, ...header } = target;
-    const whenLost = 'ephemeral' in target ? 'unknown' : 'repeat';
+  async #sendAll(name: string, flag: boolean, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
+    const { op, header, whenLost } = this.#encodeTarget(name, flag);
     const batches = splitBatches(messages, sizeOfMessage);
     const results = await Promise.all(
       batches.map(async (batch) => {

@@ -21,7 +21,11 @@ const MAX_SETTLEMENTS = 256;
 
 /** The queues of a hub's store. `agent` is the only agent that the client acts for. */
 export function remoteQueues(client: HubClient, agent: string | undefined): QueueDriver {
-  const sender = new MessageSender<SendResult>(client, agent);
+  const sender = new MessageSender<SendResult>(client, agent, (queue, create) => ({
+    op: 'queues.send',
+    header: create ? { queue } : { queue, create },
+    whenLost: 'repeat',
+  }));
   const settlements = new TickBatcher<Settlement, SettleResult>({
     run: (_key, all, deadline) => settle(client, all, deadline),
     schedule: (flush) => client.defer(flush),
@@ -30,8 +34,7 @@ export function remoteQueues(client: HubClient, agent: string | undefined): Queu
     sizeOf: sizeOfSettlement,
   });
   return {
-    send: (queue, messages, create, { deadline }) =>
-      sender.send(create ? { op: 'queues.send', queue } : { op: 'queues.send', queue, create }, messages, deadline),
+    send: (queue, messages, create, { deadline }) => sender.send(queue, create, messages, deadline),
     receive: (queue, request, { signal }) => receive(client, queue, request, signal),
     settle: (all, { deadline }) => settlements.call('', all, deadline) as Promise<SettleResult[]>,
     async configure(queue, settings, { deadline }) {

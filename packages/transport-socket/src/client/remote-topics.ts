@@ -10,14 +10,13 @@ import { RemoteCursor } from './remote-cursor.ts';
 
 /** The topics of a hub's store. `agent` is the only agent that the client acts for. */
 export function remoteTopics(client: HubClient, agent: string | undefined): TopicDriver {
-  const sender = new MessageSender<PublishResult>(client, agent);
+  const sender = new MessageSender<PublishResult>(client, agent, (topic, ephemeral) => ({
+    op: 'topics.publish',
+    header: ephemeral ? { topic, ephemeral } : { topic },
+    whenLost: ephemeral ? 'unknown' : 'repeat',
+  }));
   return {
-    publish: (topic, messages, ephemeral, { deadline }) =>
-      sender.send(
-        ephemeral ? { op: 'topics.publish', topic, ephemeral } : { op: 'topics.publish', topic },
-        messages,
-        deadline,
-      ),
+    publish: (topic, messages, ephemeral, { deadline }) => sender.send(topic, ephemeral, messages, deadline),
     open: (pattern, from, context) => RemoteEventCursor.open(client, pattern, from, context),
     async bind(queue, pattern, from, { deadline }) {
       await client.request({ op: 'topics.bind', header: { queue, pattern, from }, deadline, whenLost: 'repeat' });
