@@ -3,7 +3,7 @@
 import { BusbarError, type Capabilities } from '@busbar/api/transport';
 import { connectionLost } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
-import type { ClientLink, Connection, ConnectionEvents } from '../links/link.ts';
+import type { ClientLink, ConnectionEvents, LinkConnection } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
 import { decodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame } from '../wire/frame.ts';
@@ -24,7 +24,7 @@ export class HubConnection implements ConnectionEvents {
   readonly #events: HubConnectionEvents;
   readonly #firstFrame = Promise.withResolvers<Frame>();
   readonly #ended = Promise.withResolvers<void>();
-  #connection: Connection | undefined;
+  #connection: LinkConnection | undefined;
   #heartbeat: Heartbeat | undefined;
   #welcome: Welcome | undefined;
   #goaway: BusbarError | undefined;

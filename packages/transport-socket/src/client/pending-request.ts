@@ -23,7 +23,7 @@ export interface RequestSpec {
 }
 
 /** UNAVAILABLE: the connection was lost before the response. */
-export class ConnectionLost extends BusbarError {
+export class ResponseLost extends BusbarError {
   constructor(outcome: NonNullable<BusbarErrorOptions['outcome']>) {
     super('UNAVAILABLE', 'the connection to the hub was lost before it responded', {
       outcome,
@@ -68,12 +68,12 @@ export class PendingRequest {
   }
 
   /** The error for a lost connection; undefined if the request will be sent again. */
-  errorWhenLost(now: number): ConnectionLost | undefined {
+  errorWhenLost(now: number): ResponseLost | undefined {
     if (this.sentAt === undefined) return undefined;
     const { whenLost, isWait } = this.spec;
     const isRepeatable = whenLost === 'repeat' && !this.isCancelled;
     if (isRepeatable && (isWait === true || now - this.sentAt < REPEAT_WITHIN_MS)) return undefined;
-    return new ConnectionLost(whenLost === 'fail' ? 'failed' : 'unknown');
+    return new ResponseLost(whenLost === 'fail' ? 'failed' : 'unknown');
   }
 
   /** A repeated wait continues with the time that is left. */

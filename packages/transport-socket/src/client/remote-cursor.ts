@@ -3,7 +3,7 @@
 import type { CallContext } from '@busbar/api/driver';
 import type { Frame, Header } from '../wire/frame.ts';
 import type { HubClient } from './hub-client.ts';
-import { ConnectionLost, type PendingRequest } from './pending-request.ts';
+import { type PendingRequest, ResponseLost } from './pending-request.ts';
 
 /** The stream of a {@link RemoteCursor}. */
 export interface RemoteStream {
@@ -52,7 +52,7 @@ export class RemoteCursor {
         return await this.nextOnce(max);
       } catch (error) {
         if (this.#isClosed) break;
-        if (!(error instanceof ConnectionLost)) throw error;
+        if (!(error instanceof ResponseLost)) throw error;
       }
     }
     return undefined;

@@ -1,28 +1,28 @@
 /** The addresses that a client serves, and the calls in progress. */
 
-import { Condition } from '@busbar/api/driver';
-import { BusbarError, isBusbarError, type Message, type MessageInput } from '@busbar/api/transport';
+import { type CallDriver, Condition } from '@busbar/api/driver';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import { decodeMessage, encodeMessage, prepareReply } from '../wire/message-codec.ts';
 import { CALL_CREDIT } from '../wire/protocol.ts';
 import type { CallReceiver, SendFrame } from './hub-client.ts';
-import { ConnectionLost, type RequestSpec } from './pending-request.ts';
+import { type RequestSpec, ResponseLost } from './pending-request.ts';
 
 /** Handles a call and yields its replies. */
-export type CallHandler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
+export type ServedHandler = Parameters<CallDriver['serve']>[2];
 
 /** An address that this client serves. */
 export class RemoteService {
   readonly id: number;
   readonly header: Header;
-  readonly handler: CallHandler;
+  readonly handler: ServedHandler;
   /** Whether the hub has registered it. */
   isRegistered = false;
   readonly #finished = new Condition();
   #running = 0;
 
-  constructor(id: number, address: string, max: number, handler: CallHandler) {
+  constructor(id: number, address: string, max: number, handler: ServedHandler) {
     this.id = id;
     this.header = { serviceId: id, address, max };
     this.handler = handler;
@@ -50,7 +50,7 @@ export class ServiceRegistry implements CallReceiver {
   readonly #calls = new Map<number, ServedCall>();
   #lastId = 0;
 
-  add(address: string, max: number, handler: CallHandler): RemoteService {
+  add(address: string, max: number, handler: ServedHandler): RemoteService {
     this.#lastId += 1;
     const service = new RemoteService(this.#lastId, address, max, handler);
     this.#services.set(service.id, service);
@@ -137,7 +137,7 @@ function notServed(): BusbarError {
 }
 
 function toHandlerError(error: unknown): BusbarError {
-  if (isBusbarError(error) && !(error instanceof ConnectionLost)) return error;
+  if (isBusbarError(error) && !(error instanceof ResponseLost)) return error;
   const text = error instanceof Error ? error.message : String(error);
   return new BusbarError('HANDLER_FAILED', text, { cause: error });
 }

@@ -1,6 +1,6 @@
 /** Backpressure: pauses reading while too many of a client's requests are in progress or its output is unread. */
 
-import type { Connection } from '../links/link.ts';
+import type { LinkConnection } from '../links/link.ts';
 import { MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
 
 /** Limit of the requests in progress. */
@@ -12,14 +12,14 @@ const STUCK_MS = 30_000;
 
 /** Pauses and resumes one connection. */
 export class Backpressure {
-  readonly #connection: Connection;
+  readonly #connection: LinkConnection;
   readonly #onStuck: (reason: string) => void;
   #inflightBytes = 0;
   #isPaused = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(connection: Connection, onStuck: (reason: string) => void) {
+  constructor(connection: LinkConnection, onStuck: (reason: string) => void) {
     this.#connection = connection;
     this.#onStuck = onStuck;
   }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HubLink, Listener } from '../links/link.ts';
+import type { HubLink, LinkListener } from '../links/link.ts';
 import type { HubStatus } from '../wire/protocol.ts';
 import { type AccessToken, AccessTokens } from './access-tokens.ts';
 import { HubSession, type SharedHub } from './session.ts';
@@ -54,7 +54,7 @@ class OpenHub implements Hub {
   readonly #shared: SharedHub;
   readonly #stores: StorePool;
   readonly #sessions = new Set<HubSession>();
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: LinkListener[] = [];
   readonly #idleMs: number | undefined;
   readonly #logged = new Set<string>();
   readonly #end = Promise.withResolvers<void>();

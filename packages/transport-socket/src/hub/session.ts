@@ -3,7 +3,7 @@
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
-import type { Connection, ConnectionEvents, PeerInfo } from '../links/link.ts';
+import type { ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
 import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
@@ -13,7 +13,7 @@ import type { CallRouter } from './calls/call-router.ts';
 import { ClientServices } from './calls/client-services.ts';
 import { CancellationToken } from './cancellation-token.ts';
 import { decodeHello, encodeWelcome } from './hello.ts';
-import { Cursors, type HubResponse } from './operations/cursors.ts';
+import { ClientCursors, type HubResponse } from './operations/cursors.ts';
 import type { ClientSession, HubControl, HubRequest } from './operations/operation.ts';
 import { findOperation } from './operations/operation-table.ts';
 import type { QueueSizes } from './operations/queue-sizes.ts';
@@ -46,10 +46,10 @@ const REQUEST_BYTES = 256;
 
 /** One client of a hub. */
 export class HubSession implements ConnectionEvents, ClientSession {
-  readonly cursors: Cursors = new Cursors();
+  readonly cursors: ClientCursors = new ClientCursors();
   readonly services: ClientServices = new ClientServices();
   readonly #hub: SharedHub;
-  readonly #connection: Connection;
+  readonly #connection: LinkConnection;
   readonly #peer: PeerInfo;
   readonly #backpressure: Backpressure;
   readonly #inflight = new Map<number, InflightRequest>();
@@ -62,7 +62,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   #isEnding = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(hub: SharedHub, connection: Connection, peer: PeerInfo) {
+  constructor(hub: SharedHub, connection: LinkConnection, peer: PeerInfo) {
     this.#hub = hub;
     this.#connection = connection;
     this.#peer = peer;

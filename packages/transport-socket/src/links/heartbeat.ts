@@ -2,17 +2,17 @@
 
 import { FRAME, frame } from '../wire/frame.ts';
 import { SILENT_BEATS } from '../wire/protocol.ts';
-import type { Connection } from './link.ts';
+import type { LinkConnection } from './link.ts';
 
 /** Sends a ping after one silent interval; destroys the connection after {@link SILENT_BEATS}. */
 export class Heartbeat {
-  readonly #connection: Connection;
+  readonly #connection: LinkConnection;
   readonly #timer: NodeJS.Timeout;
   readonly #onSilent: () => void;
   #hasReceived = true;
   #silentBeats = 0;
 
-  constructor(intervalMs: number, connection: Connection, onSilent: () => void = () => undefined) {
+  constructor(intervalMs: number, connection: LinkConnection, onSilent: () => void = () => undefined) {
     this.#connection = connection;
     this.#onSilent = onSilent;
     // After a pause of this process, setImmediate lets it read what arrived meanwhile before it judges the peer.

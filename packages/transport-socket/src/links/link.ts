@@ -7,12 +7,12 @@ import type { Frame } from '../wire/frame.ts';
  * One connection: ordered frames in both directions until it closes. A broken connection loses only the end of what was
  * sent, never a part in the middle.
  */
-export interface Connection {
+export interface LinkConnection {
   /** Sends a frame. Frames of one turn of the event loop leave together. Does nothing after the end. */
   send(frame: Frame): void;
   /** Bytes in this process that the peer has not taken yet. */
   readonly buffered: number;
-  /** Reads nothing from the peer until {@link Connection.resume}. */
+  /** Reads nothing from the peer until {@link LinkConnection.resume}. */
   pause(): void;
   resume(): void;
   /** Closes when all sent frames have left, after one second at the latest. */
@@ -45,7 +45,7 @@ export interface ClientLink {
    * Connects; `signal` ends the attempt. Rejects with UNAVAILABLE if no hub listens (the caller retries), and with another
    * code if retrying cannot help.
    */
-  connect(events: ConnectionEvents, signal: AbortSignal): Promise<Connection>;
+  connect(events: ConnectionEvents, signal: AbortSignal): Promise<LinkConnection>;
 }
 
 /** The hub's side of a link. */
@@ -53,13 +53,13 @@ export interface HubLink {
   /** The URL for clients; it contains no secrets. */
   readonly address: string;
   /** Starts listening and gives connections to `acceptor`. */
-  listen(acceptor: ConnectionAcceptor): Promise<Listener>;
+  listen(acceptor: ConnectionAcceptor): Promise<LinkListener>;
 }
 
 /** Takes the connections of a hub's links. */
 export interface ConnectionAcceptor {
   /** Takes a new connection and returns the receiver of its events. */
-  accept(connection: Connection, peer: PeerInfo): ConnectionEvents;
+  accept(connection: LinkConnection, peer: PeerInfo): ConnectionEvents;
   /** Whether a token is valid, for links that authorize before they connect. Runs in constant time. */
   authorizes(token: string | undefined): boolean;
   /** Logs why a link refused a peer before it connected. */
@@ -77,7 +77,7 @@ export interface PeerInfo {
 }
 
 /** A link that listens. */
-export interface Listener {
+export interface LinkListener {
   /** Stops accepting and removes the link's files. Open connections stay. */
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { CALL_CREDIT } from '../../wire/protocol.ts';
 import { decodeNumber } from '../../wire/value-codec.ts';
 import { authorizeSender } from '../access-tokens.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
-import { type ClientServices, Service } from './client-services.ts';
+import { ClientService, type ClientServices } from './client-services.ts';
 import { type CallPeer, ProxiedCall } from './proxied-call.ts';
 
 const NO_BODY = new Uint8Array(0);
@@ -25,7 +25,7 @@ export interface RouteRequest {
 
 /** Finds the services of each address and passes calls to them. */
 export class CallRouter {
-  readonly #addresses = new Map<string, Set<Service>>();
+  readonly #addresses = new Map<string, Set<ClientService>>();
   /** Calls in progress, by requester and request id. */
   readonly #calls = new Map<CallPeer, Map<number, ProxiedCall>>();
 
@@ -38,7 +38,7 @@ export class CallRouter {
   ): void {
     checkQueueName(address);
     checkInteger(max, 'max', { min: 1, max: 10_000 });
-    const service = new Service(client, clientServices, serviceId, max as number);
+    const service = new ClientService(client, clientServices, serviceId, max as number);
     clientServices.add(service, () => this.#remove(address, service));
     const services = this.#addresses.get(address) ?? new Set();
     this.#addresses.set(address, services.add(service));
@@ -69,9 +69,9 @@ export class CallRouter {
       ?.addCredit(count as number);
   }
 
-  #chooseService(address: string): Service {
+  #chooseService(address: string): ClientService {
     const services = this.#addresses.get(address) ?? new Set();
-    let best: Service | undefined;
+    let best: ClientService | undefined;
     for (const service of services) if (best === undefined || service.load < best.load) best = service;
     if (best === undefined) throw noResponder(address);
     // Moves it to the end: iteration order is the order of use.
@@ -91,7 +91,7 @@ export class CallRouter {
     if (calls?.size === 0) this.#calls.delete(client);
   }
 
-  #remove(address: string, service: Service): void {
+  #remove(address: string, service: ClientService): void {
     const services = this.#addresses.get(address);
     services?.delete(service);
     if (services?.size === 0) this.#addresses.delete(address);

@@ -9,7 +9,7 @@ const MAX_WAITING = 10_000;
 const MAX_SERVICES = 10_000;
 
 /** One client's service of one address: limits its concurrent calls. */
-export class Service implements CallResponder {
+export class ClientService implements CallResponder {
   readonly peer: CallPeer;
   readonly serviceId: number;
   readonly #services: ClientServices;
@@ -60,12 +60,12 @@ export class Service implements CallResponder {
 
 /** The services of one client, and the calls that it serves. */
 export class ClientServices {
-  readonly #services = new Map<number, { readonly service: Service; readonly onRemoved: () => void }>();
+  readonly #services = new Map<number, { readonly service: ClientService; readonly onRemoved: () => void }>();
   readonly #calls = new Map<number, ProxiedCall>();
   #lastId = 0;
 
   /** Adds a service, in place of one with the same id. */
-  add(service: Service, onRemoved: () => void): void {
+  add(service: ClientService, onRemoved: () => void): void {
     if (this.#services.size >= MAX_SERVICES) {
       throw new BusbarError('BACKPRESSURE', `this client serves ${MAX_SERVICES} addresses`, { hint: 'Serve fewer.' });
     }

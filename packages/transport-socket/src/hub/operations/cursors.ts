@@ -35,7 +35,7 @@ export interface HubCursor {
 const MAX_CURSORS = 10_000;
 
 /** The cursors of one client, by the id of the request that opened each. */
-export class Cursors {
+export class ClientCursors {
   readonly #open = new Map<number, HubCursor>();
   /** The pending request of each cursor. */
   readonly #pending = new Map<number, number>();

@@ -7,7 +7,7 @@ import type { CallRouter } from '../calls/call-router.ts';
 import type { ClientServices } from '../calls/client-services.ts';
 import type { CallPeer } from '../calls/proxied-call.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
-import type { Cursors, HubResponse } from './cursors.ts';
+import type { ClientCursors, HubResponse } from './cursors.ts';
 import type { QueueSizes } from './queue-sizes.ts';
 
 /** One request of a client. */
@@ -22,7 +22,7 @@ export interface HubRequest {
 /** The state of one client. */
 export interface ClientSession extends CallPeer {
   readonly store: Transport;
-  readonly cursors: Cursors;
+  readonly cursors: ClientCursors;
   readonly router: CallRouter;
   /** The services of this client. */
   readonly services: ClientServices;

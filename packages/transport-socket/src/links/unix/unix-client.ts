@@ -6,7 +6,7 @@ import { noHub } from '../../errors.ts';
 import { checkFolder, socketExists } from '../../local/private-files.ts';
 import { readHubToken } from '../../local/token-file.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
-import type { ClientLink, Connection, ConnectionEvents } from '../link.ts';
+import type { ClientLink, ConnectionEvents, LinkConnection } from '../link.ts';
 import { TimeoutSignal } from '../timeout-signal.ts';
 import { UnixConnection } from './unix-connection.ts';
 
@@ -19,7 +19,7 @@ export function unixClient(path: string): ClientLink {
     address: `unix:${path}`,
     reach: 'host',
     token: async () => readHubToken(path),
-    async connect(events: ConnectionEvents, signal: AbortSignal): Promise<Connection> {
+    async connect(events: ConnectionEvents, signal: AbortSignal): Promise<LinkConnection> {
       const socket = await connectSocket(path, signal);
       const connection = new UnixConnection(socket, MAX_FRAME_BYTES_FROM_HUB);
       connection.begin(events);

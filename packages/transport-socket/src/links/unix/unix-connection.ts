@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
 import { connectionLost } from '../../errors.ts';
 import { encodeFrames, type Frame, FrameReader, goaway } from '../../wire/frame.ts';
-import type { Connection, ConnectionEvents } from '../link.ts';
+import type { ConnectionEvents, LinkConnection } from '../link.ts';
 import { WriteBuffer } from '../write-buffer.ts';
 
 /**
@@ -16,7 +16,7 @@ const MAX_FRAMES_PER_WRITE = 16;
 const CLOSE_TIMEOUT_MS = 1000;
 
 /** A connection over `stream`. Call {@link UnixConnection.begin} when the receiver of its events exists. */
-export class UnixConnection implements Connection {
+export class UnixConnection implements LinkConnection {
   readonly #stream: Duplex;
   readonly #reader: FrameReader;
   readonly #writes = new WriteBuffer(() => this.#flush(), MAX_FRAMES_PER_WRITE);

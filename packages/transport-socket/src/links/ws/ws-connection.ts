@@ -5,7 +5,7 @@ import type { RawData, WebSocket } from 'ws';
 import { connectionLost, protocolError } from '../../errors.ts';
 import { FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
 import { readPacket, toPackets } from '../../wire/packet.ts';
-import type { Connection, ConnectionEvents } from '../link.ts';
+import type { ConnectionEvents, LinkConnection } from '../link.ts';
 import { WriteBuffer } from '../write-buffer.ts';
 import { decodeJsonFrame, encodeJsonFrame } from './json-frame.ts';
 
@@ -27,13 +27,13 @@ const TRY_AGAIN_LATER = 1013;
 const POLICY = 1008;
 
 /** Binary messages or JSON texts. The first message of the peer decides. */
-type Form = 'binary' | 'text';
+type MessageForm = 'binary' | 'text';
 
 /** A connection over `socket`. Call {@link WsConnection.begin} when the receiver of its events exists. */
-export class WsConnection implements Connection {
+export class WsConnection implements LinkConnection {
   readonly #socket: WebSocket;
   readonly #maxFrameBytes: number | undefined;
-  #form: Form | undefined;
+  #form: MessageForm | undefined;
   readonly #writes = new WriteBuffer(() => this.#flush());
   #events: ConnectionEvents | undefined;
   #isClosing = false;
@@ -44,7 +44,7 @@ export class WsConnection implements Connection {
   #closeReason = '';
 
   /** Without `form` the peer's first message decides. */
-  constructor(socket: WebSocket, form?: Form, maxFrameBytes?: number) {
+  constructor(socket: WebSocket, form?: MessageForm, maxFrameBytes?: number) {
     this.#socket = socket;
     this.#form = form;
     this.#maxFrameBytes = maxFrameBytes;

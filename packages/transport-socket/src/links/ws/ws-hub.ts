@@ -2,8 +2,8 @@
 
 import { invalid, quote } from '@busbar/api/transport';
 import { isLoopback } from '../../local/local-address.ts';
-import type { HubLink, Listener } from '../link.ts';
-import { serveWebSockets, type TlsOptions } from './ws-server.ts';
+import type { HubLink, LinkListener } from '../link.ts';
+import { serveWebSockets, type TlsCertificate } from './ws-server.ts';
 
 /** Options of {@link wsHub}. */
 export interface WsHubOptions {
@@ -18,7 +18,7 @@ export interface WsHubOptions {
   /** Web pages that may connect, such as `https://app.example`. Default: none. */
   readonly origins?: readonly string[] | undefined;
   /** Required beyond this machine, unless `insecure` is true. */
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: TlsCertificate | undefined;
   /** Allows listening beyond this machine without TLS: tokens and messages are readable on the network. Default false. */
   readonly insecure?: boolean | undefined;
 }
@@ -33,7 +33,7 @@ export function wsHub(options: WsHubOptions): HubLink {
     get address() {
       return toAddress(options, port);
     },
-    async listen(acceptor): Promise<Listener> {
+    async listen(acceptor): Promise<LinkListener> {
       const authorizes = acceptor.authorizes.bind(acceptor);
       checkReach(options, authorizes(undefined));
       const { host, path, hosts = [], origins = [], tls } = options;

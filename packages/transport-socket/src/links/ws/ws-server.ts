@@ -7,14 +7,14 @@ import type { Duplex } from 'node:stream';
 import { isBusbarError, toBusbarError } from '@busbar/api/transport';
 import { WebSocketServer } from 'ws';
 import { cannotListen } from '../../errors.ts';
-import type { ConnectionAcceptor, Listener } from '../link.ts';
+import type { ConnectionAcceptor, LinkListener } from '../link.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
 import { checkUpgrade, UpgradeRefusal, type UpgradeRules } from './upgrade-check.ts';
 import { WsConnection } from './ws-connection.ts';
 import { MESSAGE_LIMITS, SUBPROTOCOL } from './ws-protocol.ts';
 
 /** Certificate and key as PEM. */
-export interface TlsOptions {
+export interface TlsCertificate {
   readonly cert: string;
   readonly key: string;
 }
@@ -25,7 +25,7 @@ export interface WsServerOptions {
   /** 0 for a free one. */
   readonly port: number;
   readonly rules: UpgradeRules;
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: TlsCertificate | undefined;
   /** Additional headers of the upgrade response. */
   readonly headers?: readonly string[] | undefined;
   /** A token of this link, valid beside the hub's tokens. */
@@ -34,7 +34,7 @@ export interface WsServerOptions {
 }
 
 /** A server that listens. */
-export interface WsServer extends Listener {
+export interface WsServer extends LinkListener {
   readonly port: number;
 }
 

@@ -12,7 +12,7 @@ import type { HubLink } from '../link.ts';
 import { wsClient } from './ws-client.ts';
 import { isListening, wsFileHub } from './ws-file-hub.ts';
 import { wsHub } from './ws-hub.ts';
-import type { TlsOptions } from './ws-server.ts';
+import type { TlsCertificate } from './ws-server.ts';
 
 const FORM = 'Write ws://127.0.0.1:7400/bus, wss://host/bus, or ws:./bus.ws for a hub that starts by itself.';
 
@@ -76,7 +76,7 @@ function portHub({ url, query }: Extract<WsAddress, { kind: 'port' }>): HubLink 
   });
 }
 
-function readTls(cert: string | undefined, key: string | undefined): TlsOptions | undefined {
+function readTls(cert: string | undefined, key: string | undefined): TlsCertificate | undefined {
   if (cert === undefined || key === undefined) return undefined;
   return { cert: readParameterFile(cert, 'cert'), key: readParameterFile(key, 'key') };
 }

@@ -3,7 +3,7 @@
 import { Router } from 'zeromq';
 import { connectionLost, protocolError } from '../../errors.ts';
 import { encodeFrames, FRAME, frame } from '../../wire/frame.ts';
-import type { ConnectionAcceptor, Listener, PeerInfo } from '../link.ts';
+import type { ConnectionAcceptor, LinkListener, PeerInfo } from '../link.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
@@ -28,7 +28,7 @@ class NotifyingRouter extends Router {
 }
 
 /** A ROUTER socket and its connections, by the id that ROUTER gives each peer. */
-export class RouterSocket implements Listener {
+export class RouterSocket implements LinkListener {
   readonly #router = new NotifyingRouter({
     ...SOCKET_OPTIONS,
     mandatory: true,

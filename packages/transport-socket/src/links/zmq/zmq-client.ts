@@ -4,7 +4,7 @@ import { BusbarError } from '@busbar/api/transport';
 import { Dealer } from 'zeromq';
 import { connectionLost, noHub } from '../../errors.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
-import type { ClientLink, Connection, ConnectionEvents } from '../link.ts';
+import type { ClientLink, ConnectionEvents, LinkConnection } from '../link.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 
@@ -35,8 +35,8 @@ export function zmqClient({ endpoint, token, check }: ZmqClientOptions): ClientL
   };
 }
 
-function connect(endpoint: string, events: ConnectionEvents, signal: AbortSignal): Promise<Connection> {
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+function connect(endpoint: string, events: ConnectionEvents, signal: AbortSignal): Promise<LinkConnection> {
+  const { promise, resolve, reject } = Promise.withResolvers<LinkConnection>();
   // No automatic reconnect: it would lose messages in flight without notice.
   const dealer = openDealer({ ...SOCKET_OPTIONS, maxMessageSize: MAX_FRAME_BYTES_FROM_HUB, reconnectInterval: -1 });
   const connection = new ZmqConnection(

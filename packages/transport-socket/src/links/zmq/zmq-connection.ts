@@ -4,7 +4,7 @@ import { type BusbarError, toBusbarError } from '@busbar/api/transport';
 import { connectionLost, protocolError } from '../../errors.ts';
 import { encodeFrames, FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
 import { readPacket, toPackets } from '../../wire/packet.ts';
-import type { Connection, ConnectionEvents } from '../link.ts';
+import type { ConnectionEvents, LinkConnection } from '../link.ts';
 import { WriteBuffer } from '../write-buffer.ts';
 import { ReceiveWindow, SendWindow } from './packet-window.ts';
 
@@ -20,7 +20,7 @@ export interface PacketSocket {
 }
 
 /** A connection over a {@link PacketSocket}. The reader of the socket calls {@link ZmqConnection.receive}. */
-export class ZmqConnection implements Connection {
+export class ZmqConnection implements LinkConnection {
   readonly #socket: PacketSocket;
   readonly #maxFrameBytes: number | undefined;
   readonly #sendWindow = new SendWindow();

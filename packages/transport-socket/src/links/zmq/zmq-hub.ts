@@ -5,7 +5,7 @@ import { cannotListen } from '../../errors.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
 import { ensureHubToken, removeHubToken } from '../../local/token-file.ts';
-import type { HubLink, Listener } from '../link.ts';
+import type { HubLink, LinkListener } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
 import { RouterSocket } from './router-socket.ts';
 
@@ -39,7 +39,7 @@ export function zmqTcpHub(host: string, port: number): HubLink {
     get address() {
       return `zmq:${endpoint}`;
     },
-    async listen({ accept }): Promise<Listener> {
+    async listen({ accept }): Promise<LinkListener> {
       const router = new RouterSocket(accept, { address: 'zmq' });
       endpoint = listen(router, endpoint);
       return router;
