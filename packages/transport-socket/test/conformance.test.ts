@@ -1,4 +1,4 @@
-/** The whole suite over a Unix socket; with a memory store telling cases, all of them in `npm run test:full`. */
+/** The whole suite over a Unix socket. With a memory store it runs selected cases, and all in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { harness, unixHarness } from './harness.ts';

@@ -1,4 +1,4 @@
-// What the conformance suite needs to know of the Unix link: a hub in a process of its own.
+// The harness of the conformance suite for Unix sockets. Each hub is a process of its own.
 import { copyFile, writeFile } from 'node:fs/promises';
 import type { Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer, HarnessStore, UntrustedClient } from '@busbar/conformance';
@@ -9,7 +9,7 @@ import { type RunningHub, startHub, whenServing } from './support/running-hub.ts
 
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
 
-/** Hubs over `store`, a URL in which `$` is the path of a file in a throw-away folder. */
+/** Hubs with the store at `store`, a URL in which `$` is the path of a file in a temporary folder. */
 export function unixHarness(name: string, store: string): Harness {
   let shared: Promise<RunningHub> | undefined;
   return {
@@ -34,10 +34,10 @@ export function unixHarness(name: string, store: string): Harness {
   };
 }
 
-/** What the matrix shows. */
+/** The name in the matrix. */
 export const harness: Harness = unixHarness('unix', 'sqlite:$');
 
-/** A namespace of its own in a hub that many cases share. */
+/** A new namespace in a hub that several cases share. */
 function namespaceOf({ path }: RunningHub): HarnessStore {
   const options = { path, ns: `case-${crypto.randomUUID()}` };
   return {
@@ -51,7 +51,7 @@ function namespaceOf({ path }: RunningHub): HarnessStore {
   };
 }
 
-/** A hub of its own, with a proxy between it and its clients. */
+/** A separate hub, with a proxy between it and its clients. */
 async function ownStore(store: string): Promise<HarnessStore> {
   const hub = await startHub(store);
   const folder = tempDir('busbar-wire');
@@ -72,7 +72,7 @@ async function ownStore(store: string): Promise<HarnessStore> {
   };
 }
 
-/** Connects to a hub, and has the token of another. */
+/** Connects with the token of another hub. */
 async function withWrongToken(store: string): Promise<UntrustedClient> {
   const hub = await startHub(store);
   const folder = tempDir('busbar-wire');
@@ -88,7 +88,7 @@ async function withWrongToken(store: string): Promise<UntrustedClient> {
   return { open: () => openUnix({ path }), secrets: [token, tokenOf(hub.path)], remove };
 }
 
-/** Has said which agent it is. */
+/** Names its agent in hello. */
 async function boundToAgent(store: string): Promise<UntrustedClient> {
   const hub = await startHub(store);
   const open = (): Promise<Transport> => openUnix({ path: hub.path, agent: '@myself' });

@@ -1,4 +1,4 @@
-// What is refused before anything is opened: URLs, options, tokens.
+// Illegal URLs, options and tokens are refused before anything is opened.
 import { BusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
 import { AccessTokens } from '../src/hub/access-tokens.ts';
@@ -40,7 +40,7 @@ describe('a unix: URL', () => {
     expect(error.hint).toBeTruthy();
   });
 
-  test('says where the hub is, and how it is to be started', () => {
+  test('returns the path and the options', () => {
     const url = 'unix:/run/a%20b.sock?ns=team&agent=@a&heartbeatMs=500&store=memory:&idleMs=1000';
     expect(parseUnixUrl(url)).toMatchObject({
       path: '/run/a b.sock',
@@ -77,7 +77,7 @@ describe('tokens', () => {
   const one = 'b'.repeat(20);
   const tokens = new AccessTokens([{ token: anyone }, { token: one, agent: '@one' }]);
 
-  test('let in for anyone, or for one agent only', () => {
+  test('authorize any agent, or one agent only', () => {
     expect(tokens.authorize(anyone, undefined)).toBeUndefined();
     expect(tokens.authorize(anyone, '@x')).toBe('@x');
     expect(tokens.authorize(one, undefined)).toBe('@one');
@@ -97,7 +97,7 @@ describe('tokens', () => {
     expect(`${error.message} ${error.hint}`).not.toMatch(/aaaa|bbbb|AAAA/);
   });
 
-  test('that are short are no tokens', async () => {
+  test('that are too short are refused', async () => {
     const starting = (async () =>
       serveHub({ store: () => Promise.reject(new Error('no')), links: [], tokens: [{ token: 'x' }] }))();
     await expect(starting).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: /too short/ });

@@ -1,4 +1,4 @@
-// What becomes of clients when the hub, or the way to it, breaks. The hub is a process of its own, over a SQLite file.
+// Clients while the hub or the connection fails. The hub is a process of its own with a SQLite file.
 
 import type { SendResult, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer } from '@busbar/conformance';
@@ -14,7 +14,7 @@ interface Setting extends AsyncDisposable {
   open(): Promise<Transport>;
 }
 
-/** A hub behind a proxy, and what opens clients that are closed at the end. */
+/** A hub behind a proxy. Clients are closed at the end. */
 async function setting(harness: Harness): Promise<Setting> {
   const store = await harness.store({ server: true });
   const clients: Transport[] = [];
@@ -35,7 +35,7 @@ async function setting(harness: Harness): Promise<Setting> {
 const body = (text: string): Uint8Array => Buffer.from(text);
 const textOf = (message: { readonly body: Uint8Array }): string => Buffer.from(message.body).toString();
 
-/** Sends `count` messages one after the other, many at a time, and resolves with those that were acknowledged. */
+/** Sends `count` messages, many at a time, and resolves with those that were acknowledged. */
 async function flood(client: Transport, count: number, onSent: (done: number) => void): Promise<string[]> {
   const stored: string[] = [];
   let next = 0;
@@ -53,7 +53,7 @@ async function flood(client: Transport, count: number, onSent: (done: number) =>
   return stored;
 }
 
-/** Takes and acks what is there, until nothing has been there for a while. */
+/** Receives and acks messages until the queue stays empty. */
 async function drain(client: Transport, queue: string): Promise<string[]> {
   const names: string[] = [];
   for (;;) {
@@ -65,7 +65,7 @@ async function drain(client: Transport, queue: string): Promise<string[]> {
 }
 
 describe.each(LINKS)('a hub over $name', (harness) => {
-  test('that is killed in a storm of sends loses nothing acknowledged, and stores nothing twice', async () => {
+  test('that is killed during many sends loses no acknowledged message and stores none twice', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     let killed: Promise<void> | undefined;
@@ -84,7 +84,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     expect(stored.length).toBe(3_000);
   });
 
-  test('that comes back is told of by states, and found by waits, subscriptions, watches and services', async () => {
+  test('that comes back changes the state, and waits, subscriptions, watches and services continue', async () => {
     await using all = await setting(harness);
     const [client, other] = [await all.open(), await all.open()];
     const states: string[] = [];
@@ -111,7 +111,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     await other.topics.publish('news', [{ body: body('after') }]);
     await other.queues.send('inbox', [{ body: body('mail') }]);
     expect((await waiting).map(textOf)).toEqual(['mail']);
-    await waitFor(() => events.length >= 2 && changes.length >= 5, { what: 'what came after' });
+    await waitFor(() => events.length >= 2 && changes.length >= 5, { what: 'the changes after the loss' });
     expect(events).toEqual(['before', 'after']);
     expect(changes.slice(0, 3)).toEqual(['k/gone', 'k/stays', 'synced']);
     expect(changes.slice(3).toSorted()).toEqual(['deleted', 'k/new']);
@@ -121,7 +121,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     expect(states).toEqual(['reconnecting', 'open']);
   });
 
-  test('that ends in order says so, and its leases are held on', async () => {
+  test('that ends in order says goodbye, and its leases continue', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     await client.queues.send('jobs', [{ body: body('a') }]);
@@ -133,7 +133,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     expect(settled!.status).toBe('done');
   });
 
-  test('that stays away makes calls fail with UNAVAILABLE in their time, and closing is quick', async () => {
+  test('that stays away makes calls fail with UNAVAILABLE at their timeout, and closing is quick', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     await client.topics.subscribe('news', {}, () => undefined);
@@ -151,12 +151,15 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     expect(performance.now() - since).toBeLessThan(2_000);
   });
 
-  test('that stands still for a while is waited for', async () => {
+  test('that is frozen for a while is waited for', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     all.server.pause();
     const sending = client.queues.send('jobs', [{ body: body('a') }]);
-    await waitFor(() => client.state === 'reconnecting', { what: 'the silence to be noticed', timeoutMs: 10_000 });
+    await waitFor(() => client.state === 'reconnecting', {
+      what: 'the client to detect the silence',
+      timeoutMs: 10_000,
+    });
     all.server.resume();
     expect((await sending)[0]!.status).toBe('stored');
     expect(await drain(client, 'jobs')).toEqual(['a']);
@@ -164,7 +167,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
 });
 
 describe.each(LINKS)('a connection over $name', (harness) => {
-  test('that is cut again and again, also within frames, loses and doubles nothing', async () => {
+  test('that is cut repeatedly, also within frames, loses and duplicates nothing', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     const proxy = all.server.network as unknown as { cutAfter(bytes: number, direction: string): void };
@@ -181,18 +184,21 @@ describe.each(LINKS)('a connection over $name', (harness) => {
     expect(found.length).toBe(2_000);
   });
 
-  test('that is half open is noticed, and calls go on over the next one', async () => {
+  test('that is half open is detected, and calls continue over the next one', async () => {
     await using all = await setting(harness);
     const client = await all.open();
     all.server.network.halfOpen();
     const sending = client.queues.send('jobs', [{ body: body('a') }]);
-    await waitFor(() => client.state === 'reconnecting', { what: 'the silence to be noticed', timeoutMs: 10_000 });
+    await waitFor(() => client.state === 'reconnecting', {
+      what: 'the client to detect the silence',
+      timeoutMs: 10_000,
+    });
     all.server.network.heal();
     expect((await sending)[0]!.status).toBe('stored');
     expect(await drain(client, 'jobs')).toEqual(['a']);
   });
 
-  test('lost before a settlement is answered makes its outcome unknown, and it is not repeated', async () => {
+  test('lost before the response to a settlement makes its outcome unknown, without a repetition', async () => {
     await using all = await setting(harness);
     const [client, other] = [await all.open(), await all.open()];
     await client.queues.send('jobs', [{ body: body('a') }, { body: body('b') }]);
@@ -205,7 +211,7 @@ describe.each(LINKS)('a connection over $name', (harness) => {
     expect(await other.queues.receive('jobs', { waitMs: 100 })).toEqual([]);
   });
 
-  test('lost in the middle of a call ends it with an error, once', async () => {
+  test('lost during a call ends it with one error', async () => {
     await using all = await setting(harness);
     const [client, server] = [await all.open(), await all.open()];
     let runs = 0;

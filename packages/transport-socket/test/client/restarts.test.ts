@@ -1,4 +1,4 @@
-// What a client sees of a hub that comes back as another one, and of events that do not concern it.
+// A client whose hub is replaced, and a subscription to rare events.
 import { spawnChild, waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { openUnix } from '../../src/index.ts';
@@ -6,7 +6,7 @@ import { PROGRAM, startHub, whenServing } from '../support/running-hub.ts';
 
 const body = (text: string): Uint8Array => Buffer.from(text);
 
-test('a hub that comes back with less is not used, and calls say what is missing', async () => {
+test('a hub that comes back with fewer features is refused, and calls name the missing one', async () => {
   await using hub = await startHub('sqlite:$');
   await using client = await openUnix({ path: hub.path });
   await hub.child.kill();
@@ -26,7 +26,7 @@ test('a hub that comes back with less is not used, and calls say what is missing
   await lesser.kill();
 });
 
-test('a subscription moves on over events that do not match, without asking', async () => {
+test('a waiting subscription moves past events that do not match', async () => {
   await using hub = await startHub('sqlite:$');
   await using client = await openUnix({ path: hub.path });
   const subscription = await client.topics.subscribe('rare', {}, () => undefined);
@@ -36,7 +36,7 @@ test('a subscription moves on over events that do not match, without asking', as
   expect(await client.topics.subscribe('>', { from: { after: subscription.position! } }, () => undefined)).toBeTruthy();
 });
 
-test('a store that was opened for a namespace is closed when its clients have gone, and opened again', async () => {
+test('the store of a namespace closes after its last client, and opens again', async () => {
   await using hub = await startHub('sqlite:$');
   for (let round = 0; round < 3; round += 1) {
     await using client = await openUnix({ path: hub.path, ns: 'team' });
@@ -48,7 +48,7 @@ test('a store that was opened for a namespace is closed when its clients have go
   expect(await other.queues.receive('jobs')).toEqual([]);
 });
 
-test('what is large beside the bodies is cut into frames that the hub takes', async () => {
+test('requests with large headers are split into legal frames', async () => {
   await using hub = await startHub('memory:');
   await using client = await openUnix({ path: hub.path });
   const states: string[] = [];

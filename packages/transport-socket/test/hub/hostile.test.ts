@@ -1,4 +1,4 @@
-// Peers that mean harm or are broken: each is refused with a reason, and nobody else notices.
+// Malicious and broken peers: the hub refuses each with a reason, and other clients are not affected.
 import { randomBytes } from 'node:crypto';
 import type { Transport } from '@busbar/api/transport';
 import { waitFor } from '@busbar/testbed';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   witness = await openUnix({ path: hub.path });
 });
 
-/** A client that does nothing wrong works on, over the connection it has. */
+/** A well-behaved client. It must keep working over its connection. */
 afterEach(async () => {
   await witness.queues.send('well', [{ body: Buffer.from('x') }], { timeoutMs: 5_000 });
   expect(await witness.queues.receive('well')).toHaveLength(1);
@@ -69,7 +69,7 @@ describe('before the welcome', () => {
     expect(await peer.refused()).toMatch(why);
   });
 
-  test('the token never shows in what is said', async () => {
+  test('the token never appears in responses', async () => {
     await using peer = new RawPeer(hub.path);
     peer.send(frame(FRAME.hello, 0, hello({ token: 'hunter2hunter2hunter2' })));
     await peer.refused();
@@ -78,7 +78,7 @@ describe('before the welcome', () => {
     expect(hub.child.stderr).not.toContain(tokenOf(hub.path));
   });
 
-  test('who says nothing, or half a hello, is let go after five seconds', async () => {
+  test('a peer without a complete hello is disconnected after five seconds', async () => {
     await using silent = new RawPeer(hub.path);
     await using slow = new RawPeer(hub.path);
     slow.write(encodeFrames([frame(FRAME.hello, 0, hello())]).subarray(0, 9));
@@ -86,13 +86,15 @@ describe('before the welcome', () => {
     expect(reasons).toEqual(['no hello within 5000 ms', 'no hello within 5000 ms']);
   });
 
-  test('a thousand who come at once and say nothing keep nobody out', async () => {
+  test('a thousand silent connections do not block other clients', async () => {
     const crowd = Array.from({ length: 1_000 }, () => new RawPeer(hub.path));
     await using late = await openUnix({ path: hub.path });
     await late.queues.send('well', [{ body: Buffer.from('y') }]);
     expect(await late.queues.receive('well')).toHaveLength(1);
     await Promise.all(crowd.map((peer) => peer[Symbol.asyncDispose]()));
-    await waitFor(async () => (await hubStatus(`unix:${hub.path}`)).clients <= 3, { what: 'the crowd to be gone' });
+    await waitFor(async () => (await hubStatus(`unix:${hub.path}`)).clients <= 3, {
+      what: 'the silent connections to end',
+    });
   });
 });
 
@@ -145,42 +147,47 @@ describe('after the welcome', () => {
     [{ op: 'cursor.next', cursor: {} }, 0],
     [{ op: 'calls.serve', serviceId: 'x', address: 'a' }, 0],
     [{ op: 'calls.serve', serviceId: 1, address: 'a b' }, 0],
-    [{ op: 'calls.call', address: 'nobody', message: {} }, 1],
-    [{ op: 'calls.call', address: 'nobody', message: { evil: 1 } }, 1],
+    [{ op: 'calls.call', address: 'unserved', message: {} }, 1],
+    [{ op: 'calls.call', address: 'unserved', message: { evil: 1 } }, 1],
     [{ op: 'admin.importState', records: [{ kind: 'root' }] }, 0],
     [{ op: 'admin.browse', queue: 'q', limit: 1e9 }, 0],
-  ])('%j is answered with an error, and the connection lives on', async (header, bodies) => {
+  ])('%j gets an error, and the connection stays open', async (header, bodies) => {
     await using peer = await RawPeer.welcomed(hub.path);
-    const answer = await peer.ask(
+    const response = await peer.request(
       1,
       header,
       Array.from({ length: bodies }, () => Buffer.from('x')),
     );
-    expect(answer.type).toBe(FRAME.error);
-    expect(answer.header['code']).toMatch(/INVALID_ARGUMENT|UNSUPPORTED|NOT_FOUND|NO_RESPONDER/);
-    expect((await peer.ask(2, { op: 'hub.status' })).type).toBe(FRAME.response);
+    expect(response.type).toBe(FRAME.error);
+    expect(response.header['code']).toMatch(/INVALID_ARGUMENT|UNSUPPORTED|NOT_FOUND|NO_RESPONDER/);
+    expect((await peer.request(2, { op: 'hub.status' })).type).toBe(FRAME.response);
   });
 
-  test('a body over the limit is refused, and one of the limit is not', async () => {
+  test('a body over the limit is refused, a body at the limit is accepted', async () => {
     await using peer = await RawPeer.welcomed(hub.path);
     const send = { op: 'queues.send', queue: 'large', messages: [{}] };
-    expect((await peer.ask(1, send, [Buffer.alloc(1_048_577)])).header['code']).toBe('PAYLOAD_TOO_LARGE');
-    expect((await peer.ask(2, send, [Buffer.alloc(1_048_576)])).type).toBe(FRAME.response);
+    expect((await peer.request(1, send, [Buffer.alloc(1_048_577)])).header['code']).toBe('PAYLOAD_TOO_LARGE');
+    expect((await peer.request(2, send, [Buffer.alloc(1_048_576)])).type).toBe(FRAME.response);
   });
 
-  test('who asks for much and takes nothing is bounded in bytes, and let go', { timeout: 40_000 }, async () => {
+  test('unread output is limited, and the client is disconnected', { timeout: 40_000 }, async () => {
     await using peer = await RawPeer.welcomed(hub.path);
-    await peer.ask(1, { op: 'kv.put', key: 'big' }, [Buffer.alloc(65_536)]);
+    await peer.request(1, { op: 'kv.put', key: 'big' }, [Buffer.alloc(65_536)]);
     peer.socket.pause();
     const gets = Array.from({ length: 2_000 }, (_, index) =>
       frame(FRAME.request, index + 10, { op: 'kv.get', key: 'big' }),
     );
     peer.send(...gets);
-    await waitFor(() => hub.child.stderr.includes('takes nothing'), { what: 'it to be let go', timeoutMs: 35_000 });
+    await waitFor(() => hub.child.stderr.includes('takes nothing'), {
+      what: 'the hub to disconnect it',
+      timeoutMs: 35_000,
+    });
     peer.socket.resume();
   });
 
-  test('who sends more than is done waits, and all of it is done', { timeout: 30_000 }, async () => {
+  test('a client that sends too fast is paused, and all its requests are carried out', {
+    timeout: 30_000,
+  }, async () => {
     await using peer = await RawPeer.welcomed(hub.path);
     const body = Buffer.alloc(100_000);
     const count = 400;
@@ -188,15 +195,15 @@ describe('after the welcome', () => {
       peer.send(frame(FRAME.request, index, { op: 'queues.send', queue: 'flood', messages: [{}] }, [body]));
     }
     await waitFor(() => peer.frames.filter(({ type }) => type === FRAME.response).length === count, {
-      what: 'all answers',
+      what: 'all responses',
       timeoutMs: 25_000,
     });
     await witness.admin.deleteQueue('flood');
   });
 
-  test('a responder that sends replies nobody asked for ends the call, not the caller', async () => {
+  test('a responder that exceeds its credit ends the call and does not harm the requester', async () => {
     await using server = await RawPeer.welcomed(hub.path);
-    await server.ask(1, { op: 'calls.serve', serviceId: 5, address: 'evil' });
+    await server.request(1, { op: 'calls.serve', serviceId: 5, address: 'evil' });
     const replies: unknown[] = [];
     const calling = (async () => {
       for await (const reply of witness.calls!.call('evil', { body: Buffer.from('?') })) replies.push(reply);
@@ -206,11 +213,11 @@ describe('after the welcome', () => {
     await expect(calling).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(replies.length).toBeLessThanOrEqual(64);
     server.send(frame(FRAME.item, 12_345, {}), frame(FRAME.response, 12_345, {}));
-    expect((await server.ask(2, { op: 'hub.status' })).type).toBe(FRAME.response);
+    expect((await server.request(2, { op: 'hub.status' })).type).toBe(FRAME.response);
   });
 });
 
-test('frames of chance harm nobody', { timeout: 300_000 }, async () => {
+test('random frames harm no other client', { timeout: 300_000 }, async () => {
   const types = Object.values(FRAME);
   const ops = [
     'queues.send',
@@ -267,14 +274,14 @@ test('frames of chance harm nobody', { timeout: 300_000 }, async () => {
   expect((await hubStatus(`unix:${hub.path}`)).pid).toBe(hub.child.pid);
 });
 
-test('the log says each reason once, and is bounded', () => {
+test('the log contains each reason once, and is limited', () => {
   const lines = hub.child.stderr.split('\n').filter((line) => line.includes('refused'));
   expect(lines.length).toBeGreaterThan(5);
   expect(new Set(lines).size).toBe(lines.length);
   expect(lines.length).toBeLessThanOrEqual(101);
 });
 
-test('frames larger than the limit are refused by their length alone', async () => {
+test('frames over the limit are refused by their length field', async () => {
   await using peer = await RawPeer.welcomed(hub.path);
   const header = Buffer.alloc(4);
   header.writeUInt32BE(MAX_FRAME_BYTES + 1);

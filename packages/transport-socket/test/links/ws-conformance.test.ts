@@ -1,4 +1,4 @@
-/** The suite over WebSocket: telling cases, all of them in `npm run test:full`. */
+/** The suite over WebSocket: selected cases, and all in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { linkHarness, ws } from '../support/link-harness.ts';

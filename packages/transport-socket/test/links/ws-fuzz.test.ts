@@ -1,4 +1,4 @@
-// What a hub makes of garbage over WebSocket: it refuses, it says why, and nobody else notices.
+// Garbage over WebSocket: the hub refuses it with a reason, and other clients are not affected.
 import { waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -8,7 +8,7 @@ import { brokenFrame, FUZZ_FRAMES, oddFrame, oddHeader, randomFrom } from '../su
 import { localHub } from '../support/local-hub.ts';
 
 const HELLO = { version: 1 };
-/** One in so many frames is broken; it is the last of its connection. */
+/** One of this many frames is broken. It is the last of its connection. */
 const BROKEN_ONE_IN = 10;
 
 interface Maker {
@@ -16,7 +16,7 @@ interface Maker {
   broken(): string | Buffer;
 }
 
-/** Sends `count` frames over connections that begin well and end with a broken one. Tells how many were let go. */
+/** Sends `count` frames over connections that end with a broken frame. Returns how many the hub disconnected. */
 async function storm(url: string, hello: string | Buffer, count: number, { odd, broken }: Maker): Promise<number> {
   let refused = 0;
   for (let sent = 0; sent < count; sent += BROKEN_ONE_IN) {
@@ -27,7 +27,7 @@ async function storm(url: string, hello: string | Buffer, count: number, { odd, 
     socket.send(hello);
     for (let left = BROKEN_ONE_IN - 1; left > 0; left -= 1) socket.send(odd());
     socket.send(broken());
-    // Its pong tells that all was read.
+    // Its pong shows that the hub read everything.
     const read = new Promise<boolean>((resolve) => socket.once('pong', () => resolve(false)));
     socket.ping();
     if (await Promise.race([closed, read])) refused += 1;
@@ -37,7 +37,7 @@ async function storm(url: string, hello: string | Buffer, count: number, { odd, 
   return refused;
 }
 
-test.each(['binary', 'text'])('%s garbage harms nobody', { timeout: 300_000 }, async (form) => {
+test.each(['binary', 'text'])('%s garbage harms no other client', { timeout: 300_000 }, async (form) => {
   await using local = await localHub('ws://127.0.0.1:0/bus');
   await using bystander = await openSocket(local.url);
   const random = randomFrom(form === 'text' ? 11 : 12);
@@ -60,8 +60,8 @@ test.each(['binary', 'text'])('%s garbage harms nobody', { timeout: 300_000 }, a
   }
   expect(await storming).toBeGreaterThan(0);
   expect(alive).toBeGreaterThan(10);
-  await waitFor(() => local.hub.clients === 1, { what: 'the others to be gone' });
-  // Each reason once, not each frame.
+  await waitFor(() => local.hub.clients === 1, { what: 'the other clients to disconnect' });
+  // One line for each reason, not for each frame.
   expect(local.log.length).toBeGreaterThan(0);
   expect(local.log.length).toBeLessThanOrEqual(100);
   expect(new Set(local.log).size).toBe(local.log.length);

@@ -1,4 +1,4 @@
-// A client of the JSON form, written from docs/protocol.md alone: the WebSocket that every browser has, and no code of ours.
+// A client in JSON, written from docs/protocol.md alone, with the WebSocket of browsers and without the library.
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { localHub } from '../support/local-hub.ts';
@@ -10,10 +10,10 @@ interface Frame {
   readonly bodies?: readonly (string | { readonly base64: string })[];
 }
 
-/** All that a short program needs. */
+/** A minimal client. */
 class Page implements AsyncDisposable {
   readonly socket: WebSocket;
-  /** Frames that are no answers. */
+  /** Frames other than responses. */
   readonly pushed: Frame[] = [];
   readonly closed: Promise<CloseEvent>;
   readonly #waiting = new Map<number, (frame: Frame) => void>();
@@ -40,14 +40,14 @@ class Page implements AsyncDisposable {
     this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
-  /** The answer to a request, or its error. */
-  ask(op: string, header: object = {}, bodies: unknown[] = []): Promise<Frame> {
+  /** The response or error of a request. */
+  request(op: string, header: object = {}, bodies: unknown[] = []): Promise<Frame> {
     const id = ++this.#lastId;
     this.send({ type: 'request', id, header: { op, ...header }, bodies });
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
-  /** The next frame that is no answer. */
+  /** The next frame other than a response. */
   async next(): Promise<Frame> {
     for (;;) {
       const frame = this.pushed.shift();
@@ -83,89 +83,92 @@ describe('a page that speaks JSON', () => {
   test('sends, receives and settles', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
-    const sent = await page.ask('queues.send', { queue: 'work', messages: [{ type: 'note' }, {}] }, ['{"n":1}', 'two']);
+    const sent = await page.request('queues.send', { queue: 'work', messages: [{ type: 'note' }, {}] }, [
+      '{"n":1}',
+      'two',
+    ]);
     expect(sent).toMatchObject({ type: 'response', header: { results: [{ status: 'stored' }, { status: 'stored' }] } });
-    const got = await page.ask('queues.receive', { queue: 'work', max: 2, waitMs: 1000 });
+    const got = await page.request('queues.receive', { queue: 'work', max: 2, waitMs: 1000 });
     expect(got.bodies).toEqual(['{"n":1}', 'two']);
     const deliveries = got.header['deliveries'] as { receipt: string; type?: string; attempt: number }[];
     expect(deliveries).toMatchObject([{ type: 'note', attempt: 1 }, { attempt: 1 }]);
     const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' }));
-    const settled = await page.ask('queues.settle', { settlements });
+    const settled = await page.request('queues.settle', { settlements });
     expect(settled.header['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
-    const none = await page.ask('queues.receive', { queue: 'work' });
+    const none = await page.request('queues.receive', { queue: 'work' });
     expect(none.header['deliveries']).toEqual([]);
   });
 
-  test('carries bytes that are no text as base64, both ways', async () => {
+  test('carries binary data as base64 in both directions', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
     const bodies = ['', 'naïve 🚌\u0000', '\ufeffmark', { base64: '/wD+' }, { base64: '' }, { base64: 'aGk' }];
-    await page.ask('queues.send', { queue: 'work', messages: bodies.map(() => ({})) }, bodies);
-    const got = await page.ask('queues.receive', { queue: 'work', max: 10 });
+    await page.request('queues.send', { queue: 'work', messages: bodies.map(() => ({})) }, bodies);
+    const got = await page.request('queues.receive', { queue: 'work', max: 10 });
     expect(got.bodies).toEqual(['', 'naïve 🚌\u0000', '\ufeffmark', { base64: '/wD+' }, '', 'hi']);
   });
 
   test('publishes, subscribes, and sets values', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
-    const opened = await page.ask('topics.subscribe', { pattern: 'user.*' });
+    const opened = await page.request('topics.subscribe', { pattern: 'user.*' });
     const cursor = opened.header['cursor'];
-    const next = page.ask('cursor.next', { cursor, max: 10 });
-    await page.ask('topics.publish', { topic: 'user.login', messages: [{}] }, ['{"id":7}']);
+    const next = page.request('cursor.next', { cursor, max: 10 });
+    await page.request('topics.publish', { topic: 'user.login', messages: [{}] }, ['{"id":7}']);
     const events = await next;
     expect(events.header['events']).toMatchObject([{ topic: 'user.login' }]);
     expect(events.bodies).toEqual(['{"id":7}']);
-    const put = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine']);
+    const put = await page.request('kv.put', { key: 'lock', ifRevision: 0 }, ['mine']);
     expect(put.header).toMatchObject({ status: 'stored' });
-    const conflict = await page.ask('kv.put', { key: 'lock', ifRevision: 0 }, ['mine too']);
+    const conflict = await page.request('kv.put', { key: 'lock', ifRevision: 0 }, ['mine too']);
     expect(conflict).toMatchObject({ header: { status: 'conflict', current: { key: 'lock' } }, bodies: ['mine'] });
-    expect((await page.ask('kv.get', { key: 'lock' })).bodies).toEqual(['mine']);
+    expect((await page.request('kv.get', { key: 'lock' })).bodies).toEqual(['mine']);
   });
 
   test('calls and serves', async () => {
     await using local = await localHub(ANY);
     await using server = await Page.greet(local.url);
     await using client = await Page.greet(local.url);
-    await server.ask('calls.serve', { serviceId: 1, address: 'auth', max: 4 });
-    const answer = client.ask('calls.call', { address: 'auth', message: { id: 'm1' } }, ['token?']);
+    await server.request('calls.serve', { serviceId: 1, address: 'auth', max: 4 });
+    const response = client.request('calls.call', { address: 'auth', message: { id: 'm1' } }, ['token?']);
     const call = await server.next();
     expect(call).toMatchObject({ type: 'call', header: { serviceId: 1 }, bodies: ['token?'] });
     server.send({ type: 'item', id: call.id, header: { id: 'r1' }, bodies: ['valid'] });
     server.send({ type: 'response', id: call.id });
     expect(await client.next()).toMatchObject({ type: 'item', bodies: ['valid'] });
-    expect((await answer).type).toBe('response');
-    const nobody = await client.ask('calls.call', { address: 'nobody', message: { id: 'm2' } }, ['']);
-    expect(nobody).toMatchObject({ type: 'error', header: { code: 'NO_RESPONDER' } });
+    expect((await response).type).toBe('response');
+    const refused = await client.request('calls.call', { address: 'unserved', message: { id: 'm2' } }, ['']);
+    expect(refused).toMatchObject({ type: 'error', header: { code: 'NO_RESPONDER' } });
   });
 
-  test('is told what is wrong with a request, and goes on', async () => {
+  test('receives an error for an illegal request and continues', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url);
     const wrong = async (op: string, header: object, bodies: unknown[] = []): Promise<unknown> =>
-      (await page.ask(op, header, bodies)).header['code'];
+      (await page.request(op, header, bodies)).header['code'];
     expect(await wrong('no.such', {})).toBe('UNSUPPORTED');
     expect(await wrong('queues.send', { queue: 'bad name', messages: [{}] }, [''])).toBe('INVALID_ARGUMENT');
     expect(await wrong('queues.send', { queue: 'q', messages: 7 })).toBe('INVALID_ARGUMENT');
-    expect((await page.ask('queues.send', { queue: 'q', messages: [{}] }, ['x'])).type).toBe('response');
+    expect((await page.request('queues.send', { queue: 'q', messages: [{}] }, ['x'])).type).toBe('response');
   });
 
-  test('lives while it answers pings, which browsers do by themselves', async () => {
+  test('stays connected while it answers pings, as browsers do', async () => {
     await using local = await localHub(ANY);
     await using page = await Page.greet(local.url, { heartbeatMs: 100 });
-    // Long enough for a silent peer to be given up.
-    const waited = await page.ask('queues.receive', { queue: 'work', waitMs: 1_000 });
+    // Longer than a silent peer stays connected.
+    const waited = await page.request('queues.receive', { queue: 'work', waitMs: 1_000 });
     expect(waited.type).toBe('response');
     page.send({ type: 'ping' });
     expect(await page.next()).toMatchObject({ type: 'pong' });
   });
 
-  test('that is let in as one agent cannot speak as another', async () => {
+  test('with the token of one agent cannot send as another', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN, agent: '@mine' }]);
     await using page = await Page.greet(local.url, { agent: '@mine' }, ['busbar', `busbar.token.${TOKEN}`]);
-    const other = await page.ask('queues.send', { queue: 'q', messages: [{ from: '@other' }] }, ['x']);
+    const other = await page.request('queues.send', { queue: 'q', messages: [{ from: '@other' }] }, ['x']);
     expect(other).toMatchObject({ type: 'error', header: { code: 'PERMISSION_DENIED' } });
-    await page.ask('queues.send', { queue: 'q', messages: [{}] }, ['x']);
-    const got = await page.ask('queues.receive', { queue: 'q' });
+    await page.request('queues.send', { queue: 'q', messages: [{}] }, ['x']);
+    const got = await page.request('queues.receive', { queue: 'q' });
     expect(got.header['deliveries']).toMatchObject([{ from: '@mine' }]);
   });
 
@@ -176,7 +179,7 @@ describe('a page that speaks JSON', () => {
     ['no type', '{}'],
     ['an unknown type', '{"type":"toString"}'],
     ['a number for a type', '{"type":1}'],
-    ['a header that is none', '{"type":"hello","header":[]}'],
+    ['an illegal header', '{"type":"hello","header":[]}'],
     ['a negative id', '{"type":"hello","id":-1,"header":{"version":1}}'],
     ['a huge id', '{"type":"hello","id":4294967296,"header":{"version":1}}'],
     ['an unknown key', '{"type":"hello","body":"x"}'],
@@ -187,7 +190,7 @@ describe('a page that speaks JSON', () => {
     ['bad base64', '{"type":"hello","bodies":[{"base64":"a*b"}]}'],
     ['a request before hello', '{"type":"request","id":1,"header":{"op":"queues.send"}}'],
     ['a frame that only hubs send', '{"type":"welcome"}'],
-  ])('is let go for %s, and learns why', async (_what, text) => {
+  ])('is disconnected for %s with the reason', async (_what, text) => {
     await using local = await localHub(ANY);
     const page = new Page(local.url);
     await new Promise((resolve) => page.socket.addEventListener('open', resolve));
@@ -200,7 +203,7 @@ describe('a page that speaks JSON', () => {
     await waitFor(() => local.log.length === 1, { what: 'one line in the log' });
   });
 
-  test('cannot change to the binary form, nor send what is too large', async () => {
+  test('cannot change to the binary form or send too large a message', async () => {
     await using local = await localHub(ANY);
     await using mixed = await Page.greet(local.url);
     mixed.socket.send(new Uint8Array(20));
@@ -210,7 +213,7 @@ describe('a page that speaks JSON', () => {
     expect((await large.closed).code).toBe(1009);
   });
 
-  test('hears of the end of the hub', async () => {
+  test('receives a goaway when the hub ends', async () => {
     const local = await localHub(ANY);
     const page = await Page.greet(local.url);
     await local.hub.close();

@@ -1,4 +1,4 @@
-// What is special about WebSocket: the file of a hub that starts by itself, half-open connections, slow readers.
+// WebSocket: endpoint files, half-open connections, slow readers.
 import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -13,8 +13,8 @@ const ANY = 'ws://127.0.0.1:0/bus';
 const body = (text: string): Uint8Array => Buffer.from(text);
 const unavailable = { code: 'UNAVAILABLE' };
 
-describe('the file of a hub', () => {
-  test('holds what its clients need, for its owner only, and goes with the hub', async () => {
+describe('an endpoint file', () => {
+  test('contains what clients need, is private to its owner, and is removed with the hub', async () => {
     await using folder = tempDir('busbar-ws');
     const path = folder.join('bus.ws');
     const { hub, url } = await localHub(`ws:${path}`);
@@ -41,7 +41,7 @@ describe('the file of a hub', () => {
     await (await openSocket(url)).close();
   });
 
-  test('that is not there, or leads nowhere, is UNAVAILABLE and names the command', async () => {
+  test('that is missing or outdated is UNAVAILABLE, and the hint names the command', async () => {
     await using folder = tempDir('busbar-ws');
     const path = folder.join('bus.ws');
     const url = `ws:${path}?connectTimeoutMs=200`;
@@ -53,7 +53,7 @@ describe('the file of a hub', () => {
     await expect(openSocket(url)).rejects.toMatchObject(unavailable);
   });
 
-  test('whose port is another program by now is not believed', async () => {
+  test('whose port belongs to another program is not trusted', async () => {
     await using folder = tempDir('busbar-ws');
     const server = createServer();
     new WebSocketServer({ server });
@@ -67,7 +67,7 @@ describe('the file of a hub', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test('that others may read or write, or that is none, is PERMISSION_DENIED', async () => {
+  test('that is illegal, or that other users can read or write, is PERMISSION_DENIED', async () => {
     await using folder = tempDir('busbar-ws');
     const denied = { code: 'PERMISSION_DENIED', message: expect.not.stringContaining('secret') };
     const path = folder.join('bus.ws');
@@ -105,7 +105,7 @@ describe('the URL', () => {
     await expect(openSocket(url)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  test('of something else than a hub says so', async () => {
+  test('of another server is refused', async () => {
     await using local = await localHub(ANY);
     await expect(openSocket(local.url.replace('/bus', '/other'))).rejects.toMatchObject({
       ...unavailable,
@@ -120,20 +120,20 @@ describe('the URL', () => {
 });
 
 describe('a connection', () => {
-  test('that is half open is noticed by both ends', async () => {
+  test('that is half open is detected by both ends', async () => {
     await using local = await localHub(ANY);
     const { port } = new URL(local.url);
     await using proxy = await openProxy({ target: { host: '127.0.0.1', port: Number(port) } });
     await using client = await openSocket(`ws://127.0.0.1:${proxy.port}/bus?heartbeatMs=100`);
     proxy.halfOpen();
-    await waitFor(() => client.state === 'reconnecting', { what: 'the client to notice' });
-    await waitFor(() => local.hub.clients === 0, { what: 'the hub to notice' });
+    await waitFor(() => client.state === 'reconnecting', { what: 'the client to detect it' });
+    await waitFor(() => local.hub.clients === 0, { what: 'the hub to detect it' });
     proxy.heal();
-    await waitFor(() => client.state === 'open', { what: 'the client to come back' });
+    await waitFor(() => client.state === 'open', { what: 'the client to reconnect' });
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test('that is cut in the middle of a message ends, and nobody else notices', async () => {
+  test('that is cut within a message ends, and other clients are not affected', async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
     const socket = new WebSocket(local.url);
@@ -145,11 +145,11 @@ describe('a connection', () => {
     bare.write(Buffer.from([0x82, 0xfe, 0x03, 0xe8, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     bare.end();
     socket.on('error', () => undefined);
-    await waitFor(() => local.hub.clients === 1, { what: 'the hub to let it go' });
+    await waitFor(() => local.hub.clients === 1, { what: 'the hub to disconnect it' });
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test('that takes nothing is closed with 1013: what is kept for it is bounded', async () => {
+  test('that is not read is closed with 1013, and its buffer is limited', async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536));
@@ -159,15 +159,15 @@ describe('a connection', () => {
     socket.send(encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 60_000 })]));
     await new Promise((resolve) => socket.once('message', resolve));
     const get = (id: number) => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
-    // Answers of 32 MB.
+    // Responses of 32 MB.
     socket.send(encodeFrames(Array.from({ length: 512 }, (_, index) => get(index + 1))));
-    await waitFor(() => local.log.length > 0, { what: 'the hub to let it go' });
+    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it' });
     expect(local.log[0]).toMatch(/takes nothing/);
     expect(await closed).toBe(1013);
     expect(await client.kv.get('large')).toBeDefined();
   });
 
-  test('that begins with bytes of another protocol is let go', async () => {
+  test('that begins with bytes of another protocol is closed', async () => {
     await using local = await localHub(ANY);
     const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
     socket.write(

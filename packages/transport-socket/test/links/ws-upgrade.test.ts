@@ -1,4 +1,4 @@
-// Who is let in over WebSocket, and how those are told who are not.
+// Authorization over WebSocket, and the refusals.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
@@ -24,7 +24,7 @@ interface Attempt {
   readonly origin?: string;
 }
 
-/** What comes of asking for an upgrade. */
+/** The result of a request for an upgrade. */
 async function upgrade(url: string, { headers = {}, protocols = [], origin }: Attempt = {}): Promise<Answer> {
   const socket = new WebSocket(url, protocols, { headers, ...(origin !== undefined && { origin }) });
   socket.on('error', () => undefined);
@@ -42,20 +42,20 @@ async function upgrade(url: string, { headers = {}, protocols = [], origin }: At
   }
 }
 
-/** Sends `text` over a bare connection, and reads until its end. */
+/** Sends `text` over a TCP connection and reads until its end. */
 async function say(port: number, text: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   if (text !== '') socket.write(text);
-  let answer = '';
-  for await (const piece of socket) answer += piece;
-  return answer;
+  let response = '';
+  for await (const piece of socket) response += piece;
+  return response;
 }
 
 const portOf = (url: string): number => Number(new URL(url).port);
 
 describe('an upgrade', () => {
-  test('needs a token of the hub, in a header or among the subprotocols', async () => {
+  test('needs a token in a header or among the subprotocols', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url } = local;
     const bearer = (token: string): Attempt => ({ headers: { authorization: `Bearer ${token}` } });
@@ -70,19 +70,19 @@ describe('an upgrade', () => {
     expect(local.log.join('\n')).not.toContain(TOKEN);
   });
 
-  test('takes no token in the URL', async () => {
+  test('accepts no token in the URL', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url, log } = local;
-    const answer = await upgrade(`${url}?token=${TOKEN}`);
-    expect(answer).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
-    expect(JSON.stringify(answer) + log.join('\n')).not.toContain(TOKEN);
+    const response = await upgrade(`${url}?token=${TOKEN}`);
+    expect(response).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    expect(JSON.stringify(response) + log.join('\n')).not.toContain(TOKEN);
     await expect(openSocket(`${url.replace('127.', 'user:secret@127.')}`)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.not.stringContaining('secret'),
     });
   });
 
-  test('is refused to a web page that is not named, whatever token it has', async () => {
+  test('is refused to an unlisted web page, even with a token', async () => {
     await using closed = await localHub(ANY);
     const page = 'https://app.example';
     expect(await upgrade(closed.url, { origin: page })).toMatchObject({
@@ -95,7 +95,7 @@ describe('an upgrade', () => {
     expect((await upgrade(open.url, { origin: `${page}.evil` })).status).toBe(403);
   });
 
-  test('is refused where the hub is addressed by a name that is not its own', async () => {
+  test('is refused for an unknown host name', async () => {
     await using local = await localHub(`${ANY}?host=bus.example`);
     const named = async (host: string): Promise<number> => (await upgrade(local.url, { headers: { host } })).status;
     expect(await named('evil.example')).toBe(403);
@@ -106,12 +106,12 @@ describe('an upgrade', () => {
     expect(await named('evil.example:80:80')).toBe(403);
   });
 
-  test('is answered where it is no upgrade, and where it is not even HTTP', async () => {
+  test('gets a response even if it is not an upgrade or not HTTP', async () => {
     await using local = await localHub(ANY);
     const port = portOf(local.url);
-    const answer = await fetch(`http://127.0.0.1:${port}/bus`);
-    expect(answer.status).toBe(426);
-    expect(await answer.json()).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const response = await fetch(`http://127.0.0.1:${port}/bus`);
+    expect(response.status).toBe(426);
+    expect(await response.json()).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await say(port, 'GARBAGE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
     expect(await say(port, `GET /bus HTTP/1.1\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 400 /);
     await say(port, 'GARBAGE\r\n\r\n');
@@ -127,7 +127,7 @@ describe('an upgrade', () => {
     socket.terminate();
   });
 
-  test('is given little time, and few at once: the oldest goes first', async () => {
+  test('has a time limit, and their number is limited: the oldest is dropped first', async () => {
     await using local = await localHub(ANY);
     const port = portOf(local.url);
     const began = performance.now();
@@ -145,7 +145,7 @@ describe('a hub beyond this machine', () => {
   const start = (url: string, tokens: { token: string }[] = []): Promise<void> =>
     localHub(url, tokens).then(({ hub }) => hub.close());
 
-  test('wants tokens, and TLS or to be told that it may do without', async () => {
+  test('needs tokens, and TLS or the parameter insecure', async () => {
     const hint = { code: 'INVALID_ARGUMENT' };
     await expect(start('ws://0.0.0.0:0/bus')).rejects.toMatchObject({
       ...hint,
@@ -162,7 +162,7 @@ describe('a hub beyond this machine', () => {
     await expect(start('ws://127.0.0.1:0/bus?cert=a&key=b')).rejects.toMatchObject(hint);
   });
 
-  test('speaks TLS to those who know its authority', async () => {
+  test('speaks TLS to clients that trust its authority', async () => {
     await using folder = tempDir('busbar-tls');
     const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;
     const tokenFile = folder.join('token');
@@ -179,7 +179,7 @@ describe('a hub beyond this machine', () => {
   });
 });
 
-test('ws is new enough: before 8.21 tiny fragments could use up all memory', () => {
+test('ws is new enough: before 8.21 tiny fragments could exhaust the memory', () => {
   const { resolve } = createRequire(import.meta.url);
   const { version } = JSON.parse(readFileSync(resolve('ws/package.json'), 'utf8')) as { version: string };
   const [major = 0, minor = 0] = version.split('.').map(Number);

@@ -1,4 +1,4 @@
-/** The suite over ZeroMQ: telling cases, all of them in `npm run test:full`. */
+/** The suite over ZeroMQ: selected cases, and all in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { linkHarness, zmq } from '../support/link-harness.ts';

@@ -1,4 +1,4 @@
-// What a hub makes of garbage over ZeroMQ: it refuses, it says why, and nobody else notices.
+// Garbage over ZeroMQ: the hub refuses it with a reason, and other clients are not affected.
 import { connect } from 'node:net';
 import { waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
@@ -11,10 +11,10 @@ import { localHub } from '../support/local-hub.ts';
 
 const HELLO = encodeFrames([frame(FRAME.hello, 0, { version: 1 })]);
 const PING = encodeFrames([frame(FRAME.ping)]);
-/** One in so many frames is broken; it is the last of its connection. */
+/** One of this many frames is broken. It is the last of its connection. */
 const BROKEN_ONE_IN = 10;
 
-/** Whether the hub let it go, once it has read all that was sent. */
+/** Whether the hub disconnected the client after it read all frames. */
 async function isRefused(dealer: Dealer): Promise<boolean> {
   for await (const [packet] of dealer) {
     for (const { type } of readPacket(packet!)) {
@@ -25,7 +25,7 @@ async function isRefused(dealer: Dealer): Promise<boolean> {
   return true;
 }
 
-test('garbage harms nobody', { timeout: 300_000 }, async () => {
+test('garbage harms no other client', { timeout: 300_000 }, async () => {
   await using local = await localHub('zmq:tcp://127.0.0.1:0');
   await using bystander = await openSocket(local.url);
   const random = randomFrom(13);
@@ -55,12 +55,12 @@ test('garbage harms nobody', { timeout: 300_000 }, async () => {
   await storming;
   expect(refused).toBeGreaterThan(0);
   expect(alive).toBeGreaterThan(10);
-  await waitFor(() => local.hub.clients === 1, { what: 'the others to be gone' });
+  await waitFor(() => local.hub.clients === 1, { what: 'the other clients to disconnect' });
   expect(local.log.length).toBeGreaterThan(0);
   expect(local.log.length).toBeLessThanOrEqual(100);
 });
 
-test('bytes that are no ZeroMQ at all harm nobody', async () => {
+test('bytes that are not ZeroMQ harm no other client', async () => {
   await using local = await localHub('zmq:tcp://127.0.0.1:0');
   await using bystander = await openSocket(local.url);
   const port = Number(local.url.split(':').at(-1));

@@ -1,4 +1,4 @@
-// What is special about ZeroMQ: it queues, drops and steals in silence. None of it may reach a user.
+// ZeroMQ silently queues and drops messages, and takes over addresses in use. None of this may affect users.
 import { statSync } from 'node:fs';
 import { spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ const HELLO = encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 100
 const TCP = 'zmq:tcp://127.0.0.1:0';
 const body = (text: string): Uint8Array => Buffer.from(text);
 
-/** A client of its own making. */
+/** A client without the library. */
 function dealerTo(url: string): Dealer {
   const dealer = new Dealer({ linger: 0, sendTimeout: 0 });
   dealer.connect(url.replace('zmq:', ''));
@@ -24,11 +24,11 @@ async function next(dealer: Dealer): Promise<readonly Frame[]> {
   return readPacket(packet!);
 }
 
-/** A request whose answer is `bytes` long: an entry that was put before. */
+/** A request whose response is `bytes` long: it reads a value that was put before. */
 const get = (id: number): Frame => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
 
 describe('one path', () => {
-  test('has one hub: a second one is refused, and the first serves on', async () => {
+  test('has one hub: a second one is refused, and the first continues', async () => {
     await using folder = tempDir('busbar-zmq');
     const url = `zmq:ipc://${folder.join('bus.zmq')}`;
     await using first = await localHub(url);
@@ -40,7 +40,7 @@ describe('one path', () => {
     expect(first.hub.clients).toBe(2);
   });
 
-  test('can be bound twice as far as ZeroMQ is concerned: the lock is needed', async () => {
+  test('can be bound twice by ZeroMQ, so the lock is needed', async () => {
     await using folder = tempDir('busbar-zmq');
     const [first, second] = [new Router(), new Router()];
     first.bindSync(`ipc://${folder.join('stolen')}`);
@@ -49,7 +49,7 @@ describe('one path', () => {
     second.close();
   });
 
-  test('is open to its owner only, and gone with its hub', async () => {
+  test('is private to its owner, and removed with its hub', async () => {
     await using folder = tempDir('busbar-zmq');
     const path = folder.join('deep', 'bus.zmq');
     const { hub } = await localHub(`zmq:ipc://${path}`);
@@ -60,7 +60,7 @@ describe('one path', () => {
     for (const left of [path, `${path}.token`, `${path}.lock`]) expect(() => statSync(left)).toThrow(/ENOENT/);
   });
 
-  test('wants the token of the file beside it', async () => {
+  test('requires the token from the file beside it', async () => {
     await using folder = tempDir('busbar-zmq');
     await using local = await localHub(`zmq:ipc://${folder.join('bus.zmq')}`);
     const dealer = dealerTo(local.url);
@@ -74,9 +74,9 @@ describe('one path', () => {
     ['another machine', 'zmq:tcp://192.0.2.1:7400', 'UNSUPPORTED'],
     ['all addresses', 'zmq:tcp://0.0.0.0:7400', 'UNSUPPORTED'],
     ['any address', 'zmq:tcp://*:7400', 'UNSUPPORTED'],
-    ['a name that may be anybody', 'zmq:tcp://localhost.example:7400', 'UNSUPPORTED'],
+    ['a name that may be another machine', 'zmq:tcp://localhost.example:7400', 'UNSUPPORTED'],
     ['no port', 'zmq:tcp://127.0.0.1', 'INVALID_ARGUMENT'],
-    ['a port that is none', 'zmq:tcp://127.0.0.1:70000', 'INVALID_ARGUMENT'],
+    ['an illegal port', 'zmq:tcp://127.0.0.1:70000', 'INVALID_ARGUMENT'],
     ['a network of its own', 'zmq:pgm://127.0.0.1:7400', 'INVALID_ARGUMENT'],
     ['no path', 'zmq:ipc://', 'INVALID_ARGUMENT'],
     ['an unknown parameter', 'zmq:tcp://127.0.0.1:7400?token=secret', 'INVALID_ARGUMENT'],
@@ -85,7 +85,7 @@ describe('one path', () => {
     await expect(localHub(url)).rejects.toMatchObject({ code });
   });
 
-  test('where nobody listens is UNAVAILABLE, and the command is named', async () => {
+  test('without a hub is UNAVAILABLE, and the hint names the command', async () => {
     await expect(openSocket('zmq:tcp://127.0.0.1:1?connectTimeoutMs=200')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       hint: 'Start one: busbar hub --listen zmq:tcp://127.0.0.1:1',
@@ -94,7 +94,7 @@ describe('one path', () => {
 });
 
 describe('a peer', () => {
-  test('that is killed is gone at once, and its waits with it', async () => {
+  test('that is killed is removed at once, with its waits', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     const program = `import { openSocket } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
@@ -108,30 +108,30 @@ describe('a peer', () => {
     await waitFor(() => local.hub.clients === 2, { what: 'the other client' });
     const began = performance.now();
     await child.kill();
-    await waitFor(() => local.hub.clients === 1, { what: 'the hub to notice' });
-    // Not by heartbeats, which take nine seconds.
+    await waitFor(() => local.hub.clients === 1, { what: 'the hub to detect it' });
+    // Heartbeats would take nine seconds.
     expect(performance.now() - began).toBeLessThan(3_000);
     await client.queues.send('q', [{ body: body('for the living') }]);
     expect((await client.queues.receive('q')).length).toBe(1);
   });
 
-  test('that takes nothing is let go: what is kept for it is bounded, and others are served', async () => {
+  test('that does not read is disconnected: its buffer is limited, and other clients are served', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536));
     const dealer = dealerTo(local.url);
     await dealer.send(encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 60_000 })]));
     await next(dealer);
-    // Answers of 16 MB, and no word that one of them was taken.
+    // Responses of 16 MB, without an acknowledgement.
     await dealer.send(encodeFrames(Array.from({ length: 256 }, (_, index) => get(index + 1))));
-    await waitFor(() => local.log.length > 0, { what: 'the hub to let it go' });
+    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it' });
     expect(local.log[0]).toMatch(/takes nothing/);
-    await waitFor(() => local.hub.clients === 1, { what: 'it to be gone' });
+    await waitFor(() => local.hub.clients === 1, { what: 'its connection to end' });
     expect(await client.kv.get('large')).toBeDefined();
     dealer.close();
   });
 
-  test('that takes slowly gets all of it', async () => {
+  test('that reads slowly receives everything', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536).fill(7));
@@ -142,21 +142,21 @@ describe('a peer', () => {
     expect((await client.admin.queues({ names: ['q'] }))[0]?.ready).toBe(5_000);
   });
 
-  test('that sends more than there was credit for is let go', async () => {
+  test('that exceeds its credit is disconnected', async () => {
     await using local = await localHub(TCP);
     const dealer = dealerTo(local.url);
     await dealer.send(HELLO);
     await next(dealer);
     await dealer.send(encodeFrames([frame(FRAME.credit, 0, { count: 5_000 })]));
     expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway, header: { code: 'INVALID_ARGUMENT' } }]);
-    // What is over stays over, though its socket lives.
+    // The connection stays closed, although its socket is open.
     await dealer.send(HELLO);
     expect(await next(dealer)).toMatchObject([{ type: FRAME.goaway }]);
     expect(local.hub.clients).toBe(0);
     dealer.close();
   });
 
-  test('that sends a message of two parts, or an empty one, harms itself only', async () => {
+  test('that sends an empty message or one of two parts harms no other client', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     const dealer = dealerTo(local.url);

@@ -1,4 +1,4 @@
-// Hubs behind WebSocket and ZeroMQ that nobody starts by hand: one of them, whoever races; the next after a kill; none when idle.
+// Hubs over WebSocket and ZeroMQ that clients start: races, restarts after a kill, and the idle end.
 import { readdirSync } from 'node:fs';
 import { isAlive, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { connectTransport } from 'busbar';
@@ -9,7 +9,7 @@ import { type LinkKind, ws, zmq } from '../support/link-harness.ts';
 const ROUNDS = process.env['BUSBAR_FULL'] === '1' ? 100 : 2;
 const CONTENDERS = 4;
 
-/** A place for a hub that starts by itself; whatever runs there is ended with it. */
+/** A folder for a hub that starts by itself. The hub is stopped with it. */
 async function place(kind: LinkKind): Promise<AsyncDisposable & { readonly url: string; readonly folder: TempDir }> {
   const folder = tempDir('busbar-start');
   const url = kind.url(folder.join('bus'));
@@ -29,7 +29,7 @@ describe.each([ws, zmq])('the first client over $name', (kind) => {
       const file = new URL('../support/front-door-client.ts', import.meta.url);
       const racers = Array.from({ length: CONTENDERS }, () => spawnChild({ file, args: [all.url] }));
       await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready')));
-      // Half of the rounds begin where a hub was killed, with all that it left.
+      // Half of the rounds begin with the files of a killed hub.
       if (round % 2 === 1) {
         await (await connectTransport(all.url)).close();
         process.kill((await hubStatus(all.url)).pid, 'SIGKILL');
@@ -45,7 +45,7 @@ describe.each([ws, zmq])('the first client over $name', (kind) => {
     }
   });
 
-  test('starts it again when it was killed, and nothing acknowledged is lost', async () => {
+  test('starts a killed hub again, and no acknowledged message is lost', async () => {
     await using all = await place(kind);
     await using client = await connectTransport(all.url);
     await client.queues.send('jobs', [{ body: body('before') }]);
@@ -57,7 +57,7 @@ describe.each([ws, zmq])('the first client over $name', (kind) => {
     expect((await hubStatus(all.url)).pid).not.toBe(pid);
   });
 
-  test('leaves a hub that ends by itself, with the file of its store and nothing else', async () => {
+  test('leaves a hub that ends by itself and keeps only the file of its store', async () => {
     await using all = await place(kind);
     const client = await connectTransport(`${all.url}?idleMs=300`);
     const { pid } = await hubStatus(all.url);

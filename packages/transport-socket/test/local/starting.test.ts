@@ -1,4 +1,4 @@
-// Hubs that nobody starts by hand: who starts them, who wins, when they end, and what they leave behind.
+// Hubs that clients start: races, restarts, the idle end, and the files that remain.
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Transport } from '@busbar/api/transport';
 import { isAlive, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/testbed';
@@ -9,7 +9,7 @@ import { hubProgram } from '../support/running-hub.ts';
 const ROUNDS = process.env['BUSBAR_FULL'] === '1' ? 100 : 6;
 const CONTENDERS = 4;
 
-/** A place for a hub that starts by itself; whatever runs there is ended with it. */
+/** A folder for a hub that starts by itself. The hub is stopped with it. */
 async function place(): Promise<TempDir & { readonly path: string; readonly socket: string; readonly url: string }> {
   const dir = tempDir('busbar-start');
   const socket = dir.join('bus.sock');
@@ -31,7 +31,7 @@ const openAt = (socket: string, idleMs = 30_000, store = storeOf(socket)): Promi
 const body = (text: string): Uint8Array => Buffer.from(text);
 
 describe('the first client', () => {
-  test('starts the hub, the others find it, and it outlives them all', async () => {
+  test('starts the hub, which other clients find and which outlives them', async () => {
     await using all = await place();
     const first = await openAt(all.socket);
     await first.queues.send('jobs', [{ body: body('a') }]);
@@ -50,7 +50,7 @@ describe('the first client', () => {
       const args = [all.socket, storeOf(all.socket), '30000'];
       const racers = Array.from({ length: CONTENDERS }, () => spawnChild({ file, args }));
       await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready')));
-      // Half of the rounds begin where a hub was killed, with all that it left.
+      // Half of the rounds begin with the files of a killed hub.
       if (round % 2 === 1) {
         await (await openAt(all.socket)).close();
         process.kill((await hubStatus(all.url)).pid, 'SIGKILL');
@@ -64,7 +64,7 @@ describe('the first client', () => {
     }
   });
 
-  test('starts it again when it was killed, soon, and nothing acknowledged is lost', async () => {
+  test('soon starts a killed hub again, and no acknowledged message is lost', async () => {
     await using all = await place();
     await using client = await openAt(all.socket);
     await client.queues.send('jobs', [{ body: body('before') }]);
@@ -73,14 +73,14 @@ describe('the first client', () => {
     const since = performance.now();
     const [result] = await client.queues.send('jobs', [{ body: body('after') }]);
     expect(result!.status).toBe('stored');
-    // A second at most where the machine has nothing else to do; it has.
+    // At most one second on an idle machine.
     expect(performance.now() - since).toBeLessThan(10_000);
     const texts = (await client.queues.receive('jobs', { max: 2 })).map((each) => Buffer.from(each.body).toString());
     expect(texts).toEqual(['before', 'after']);
     expect((await hubStatus(all.url)).pid).not.toBe(pid);
   });
 
-  test('is told why the hub has no store', async () => {
+  test('learns why the hub cannot open its store', async () => {
     await using all = await place();
     writeFileSync(`${all.socket}.db`, 'this is no database, and longer than the header of one: '.repeat(4), {
       mode: 0o600,
@@ -90,10 +90,10 @@ describe('the first client', () => {
       transport: undefined,
       message: expect.stringMatching(/database|store/),
     });
-    await waitFor(() => !existsSync(all.socket), { what: 'the hub to go' });
+    await waitFor(() => !existsSync(all.socket), { what: 'the hub to end' });
   });
 
-  test('is told where the program cannot be started', async () => {
+  test('learns why the program cannot be started', async () => {
     await using all = await place();
     const start = { command: '/nowhere/to/be/found', args: [] };
     await expect(openUnix({ path: all.socket, start })).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('the first client', () => {
 });
 
 describe('a hub', () => {
-  test('that has no client ends by itself, and leaves the file of its store and nothing else', async () => {
+  test('without clients ends by itself and keeps only the file of its store', async () => {
     await using all = await place();
     const client = await openAt(all.socket, 300);
     const { pid } = await hubStatus(all.url);
@@ -113,7 +113,7 @@ describe('a hub', () => {
     expect(readdirSync(all.path).filter((name) => !name.startsWith('bus.sock.db'))).toEqual([]);
   });
 
-  test('stays while somebody is connected', async () => {
+  test('stays while a client is connected', async () => {
     await using all = await place();
     await using client = await openAt(all.socket, 150);
     const { pid } = await hubStatus(all.url);
@@ -121,7 +121,7 @@ describe('a hub', () => {
     expect(isAlive(pid)).toBe(true);
   });
 
-  test('is refused where another one is', async () => {
+  test('is refused while another one serves the path', async () => {
     await using all = await place();
     await using _ = await openAt(all.socket);
     const second = serveHub({ store: () => Promise.reject(new Error('unreachable')), links: [unixHub(all.socket)] });
@@ -129,7 +129,7 @@ describe('a hub', () => {
     expect((await hubStatus(all.url)).store).toBe('sqlite');
   });
 
-  test('is stopped in order, once; then nobody is there', async () => {
+  test('is stopped in order, once', async () => {
     await using all = await place();
     await (await openAt(all.socket)).close();
     expect([await stopHub(all.url), await stopHub(all.url)]).toEqual([true, false]);
@@ -138,15 +138,15 @@ describe('a hub', () => {
   });
 });
 
-describe('the place of a socket', () => {
-  test('has 103 bytes at most: more are cut off by the system without a word', async () => {
+describe('the path of a socket', () => {
+  test('has 103 bytes at most, since Node truncates longer ones silently', async () => {
     const path = `/tmp/${'x'.repeat(110)}/bus.sock`;
     await expect(openUnix({ path })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: /limit is 103/ });
     expect(() => unixHub(path)).toThrow(/limit is 103/);
     expect(() => unixHub(`/tmp/${'é'.repeat(50)}`)).toThrow(/limit is 103/);
   });
 
-  test('is made for its owner alone, and so is all that lies in it', async () => {
+  test('gets a private folder with private files', async () => {
     await using all = await place();
     const socket = `${all.path}/made/bus.sock`;
     await using _ = await openAt(socket);
@@ -157,7 +157,7 @@ describe('the place of a socket', () => {
     await stopHub(`unix:${socket}`);
   });
 
-  test('is no folder that others can write into, and no symbolic link', async () => {
+  test('must not be in a symbolic link or in a folder that others can write into', async () => {
     await using all = await place();
     mkdirSync(`${all.path}/open`);
     chmodSync(`${all.path}/open`, 0o777);
@@ -168,14 +168,14 @@ describe('the place of a socket', () => {
     }
   });
 
-  test('is not a file that is something else: it is left as it is', async () => {
+  test('must not be another kind of file, which is left unchanged', async () => {
     await using all = await place();
     writeFileSync(all.socket, 'precious');
     await expect(openAt(all.socket)).rejects.toMatchObject({ code: 'PERMISSION_DENIED', message: /not a socket/ });
     expect(statSync(all.socket).size).toBe(8);
   });
 
-  test('that a dead hub left is taken over', async () => {
+  test('of a killed hub is taken over', async () => {
     await using all = await place();
     await (await openAt(all.socket)).close();
     const { pid } = await hubStatus(all.url);
@@ -187,7 +187,7 @@ describe('the place of a socket', () => {
     expect(client.state).toBe('open');
   });
 
-  test('with a token that others can read is refused by clients', async () => {
+  test('whose token others can read is refused by clients', async () => {
     await using all = await place();
     await (await openAt(all.socket)).close();
     chmodSync(`${all.socket}.token`, 0o644);

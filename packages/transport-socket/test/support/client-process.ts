@@ -1,4 +1,4 @@
-// A process that opens a bus over a socket which may have no hub yet, and tells which one it found.
+// A process that opens a bus over a socket, starts a hub if needed, and reports the hub's process id.
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 import { hubStatus, openUnix } from '../../src/index.ts';
 import { hubProgram } from './running-hub.ts';

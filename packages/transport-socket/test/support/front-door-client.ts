@@ -1,4 +1,4 @@
-// A process that opens a bus by its URL, which may have no hub yet, and tells which one it found.
+// A process that opens a bus by its URL, starts a hub if needed, and reports the hub's process id.
 import { onParentMessage, sendToParent } from '@busbar/testbed';
 import { connectTransport } from 'busbar';
 import { hubStatus } from '../../src/index.ts';

@@ -1,11 +1,11 @@
-// Frames that nobody should send: garbage, and legal ones with something changed.
+// Illegal frames: random bytes, and legal frames with changes.
 import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
 
 const FULL = process.env['BUSBAR_FULL'] === '1';
-/** How many are tried. */
+/** Number of frames in a test. */
 export const FUZZ_FRAMES = FULL ? 100_000 : 4_000;
 
-/** Numbers from a seed: what failed can be run again. */
+/** Random numbers from a seed, so that failures can be repeated. */
 export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -77,7 +77,7 @@ const VALUES: readonly unknown[] = [
   '__proto__',
 ];
 
-/** The header of a request that is a little, or wholly, wrong. */
+/** The header of a request, with some illegal fields. */
 export function oddHeader(random: Random): Record<string, unknown> {
   const header: Record<string, unknown> = {
     op: random() < 0.95 ? pick(random, OPS) : pick(random, VALUES),
@@ -88,13 +88,13 @@ export function oddHeader(random: Random): Record<string, unknown> {
   return header;
 }
 
-/** A frame of a legal form; what it says is odd. */
+/** A well-formed frame with illegal content. */
 export function oddFrame(random: Random): Buffer {
   const bodies = Array.from({ length: Math.floor(random() * 3) }, () => randomBytes(random, 40));
   return encodeFrames([frame(FRAME.request, Math.floor(random() * 2 ** 32), oddHeader(random), bodies)]);
 }
 
-/** What is most probably no frame, or none that may come. Whoever sends it should be let go. */
+/** Bytes that are most probably an illegal frame. Their sender should be disconnected. */
 export function brokenFrame(random: Random): Buffer {
   const whole = encodeFrames([frame(pick(random, Object.values(FRAME)), Math.floor(random() * 9), oddHeader(random))]);
   const dice = random();

@@ -1,4 +1,4 @@
-// What the conformance suite needs to know of the links of WebSocket and ZeroMQ: a hub in a process of its own.
+// The harness of the conformance suite for WebSocket and ZeroMQ. Each hub is a process of its own.
 import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { afterAll } from 'vitest';
@@ -11,9 +11,9 @@ const MODULE = new URL('../../src/index.ts', import.meta.url).href;
 /** One kind of link. */
 export interface LinkKind {
   readonly name: string;
-  /** The URL of a hub that lives at `path`. */
+  /** The URL of the hub of `path`. */
   url(path: string): string;
-  /** The URL of a hub that listens on a port: a proxy can stand before it. */
+  /** The URL of a hub that listens on a port, so that a proxy can connect to it. */
   at(port: number): string;
 }
 
@@ -24,10 +24,10 @@ export const zmq: LinkKind = {
   at: (port) => `zmq:tcp://127.0.0.1:${port}`,
 };
 
-/** Hubs over the store at `store`, a URL in which `$` is a path in a throw-away folder. */
+/** Hubs with the store at `store`, a URL in which `$` is a path in a temporary folder. */
 export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harness {
   let shared: Promise<SharedHub> | undefined;
-  // The process of a test file is ended without a word: what it left would stay.
+  // The process of a test file is killed, so its folder is removed at exit.
   afterAll(async () => (await shared)?.end());
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
@@ -63,7 +63,7 @@ async function sharedHub(kind: LinkKind, store: string): Promise<SharedHub> {
   return { url, end };
 }
 
-/** A namespace of its own in a hub that many cases share. */
+/** A new namespace in a hub that several cases share. */
 function namespaceOf(url: string): HarnessStore {
   const argument = `${url}?ns=case-${crypto.randomUUID()}`;
   return {
@@ -76,7 +76,7 @@ function namespaceOf(url: string): HarnessStore {
   };
 }
 
-/** A hub of its own, with a proxy between it and its clients. */
+/** A separate hub, with a proxy between it and its clients. */
 async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
   const folder = tempDir(`busbar-${kind.name}`);
   const port = await freePort();

@@ -1,17 +1,17 @@
-// A hub over a store in memory, in this process, and what it logged.
+// A hub in this process with a store in memory, and its log.
 import { connectTransport } from 'busbar';
 import { type AccessToken, type Hub, hubLink, serveHub } from '../../src/index.ts';
 
 /** A hub and its log. */
-export interface LocalHub extends AsyncDisposable {
+export interface InProcessHub extends AsyncDisposable {
   readonly hub: Hub;
-  /** The URL that it listens on. */
+  /** The URL where it listens. */
   readonly url: string;
   readonly log: readonly string[];
 }
 
 /** A hub that listens at `url`. */
-export async function localHub(url: string, tokens: readonly AccessToken[] = []): Promise<LocalHub> {
+export async function localHub(url: string, tokens: readonly AccessToken[] = []): Promise<InProcessHub> {
   const log: string[] = [];
   const store = `local-${crypto.randomUUID()}`;
   const hub = await serveHub({

@@ -1,10 +1,10 @@
-// A client written from docs/protocol.md alone: nothing of the library is used, as in another language.
+// A client written from docs/protocol.md alone, without the library, as in another language.
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 type Header = Record<string, unknown>;
 
-/** What came: the number of its type, its id, its header, its bodies as text. */
+/** A received frame; its bodies are text. */
 export interface PageFrame {
   readonly type: number;
   readonly id: number;
@@ -41,13 +41,13 @@ export class PageClient {
     this.#socket.write(Buffer.concat([number(rest.length), rest]));
   }
 
-  /** Makes a request and takes its answer or error. */
-  async ask(id: number, header: Header, bodies: readonly string[] = []): Promise<PageFrame> {
+  /** Sends a request and returns its response or error. */
+  async request(id: number, header: Header, bodies: readonly string[] = []): Promise<PageFrame> {
     this.send(3, id, header, bodies);
     return this.take((frame) => frame.id === id && (frame.type === 4 || frame.type === 5));
   }
 
-  /** Takes the first frame that matches; pings are answered meanwhile. */
+  /** Returns the first frame that matches, and answers pings meanwhile. */
   async take(matches: (frame: PageFrame) => boolean): Promise<PageFrame> {
     for (;;) {
       const index = this.#frames.findIndex(matches);

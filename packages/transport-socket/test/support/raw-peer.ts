@@ -1,11 +1,11 @@
-// A peer that writes whatever bytes a test wants, and shows what comes back.
+// A peer that writes arbitrary bytes and records the frames of the hub.
 
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '@busbar/testbed';
 import { encodeFrames, FRAME, type Frame, FrameReader, frame, type Header } from '../../src/wire/frame.ts';
 
-/** A connection to a hub by hand. */
+/** A raw connection to a hub. */
 export class RawPeer implements AsyncDisposable {
   readonly frames: Frame[] = [];
   readonly socket: Socket;
@@ -21,7 +21,7 @@ export class RawPeer implements AsyncDisposable {
     });
   }
 
-  /** One that has said hello and was let in. */
+  /** A peer after hello and welcome. */
   static async welcomed(path: string, hello: Header = {}): Promise<RawPeer> {
     const peer = new RawPeer(path);
     peer.send(frame(FRAME.hello, 0, { version: 1, token: tokenOf(path), heartbeatMs: 60_000, ...hello }));
@@ -37,18 +37,18 @@ export class RawPeer implements AsyncDisposable {
     if (!this.socket.destroyed) this.socket.write(bytes);
   }
 
-  /** The first frame that matches, here or to come. */
+  /** The first frame that matches, received already or later. */
   frame(matches: (frame: Frame) => boolean): Promise<Frame> {
     return waitFor(() => this.frames.find(matches), { what: 'a frame of the hub' });
   }
 
-  /** Makes a request; resolves with its answer or error. */
-  async ask(id: number, header: Header, bodies: readonly Uint8Array[] = []): Promise<Frame> {
+  /** Sends a request; resolves with its response or error. */
+  async request(id: number, header: Header, bodies: readonly Uint8Array[] = []): Promise<Frame> {
     this.send(frame(FRAME.request, id, header, bodies));
     return this.frame((each) => each.id === id && (each.type === FRAME.response || each.type === FRAME.error));
   }
 
-  /** Resolves with the reason once the hub has ended the connection. */
+  /** Resolves with the reason when the hub has ended the connection. */
   async refused(timeoutMs?: number): Promise<string> {
     await waitFor(() => this.isOver, { what: 'the end of the connection', ...(timeoutMs && { timeoutMs }) });
     const goodbye = this.frames.find(({ type }) => type === FRAME.goaway);

@@ -1,8 +1,8 @@
-// Hubs in processes of their own, as a test needs them.
+// Starts hubs in processes of their own.
 import { type Child, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { type HubProgram, hubStatus } from '../../src/index.ts';
 
-/** The command of the front door. */
+/** The busbar command. */
 export const PROGRAM: URL = new URL('../../../busbar/bin/busbar.js', import.meta.url);
 
 /** A hub that listens on a Unix socket. */
@@ -26,12 +26,12 @@ export async function startHub(store: string, args: readonly string[] = []): Pro
   return { path, folder, child, [Symbol.asyncDispose]: dispose };
 }
 
-/** Resolves once a hub answers there. */
+/** Resolves when a hub serves at the path. */
 export async function whenServing(path: string): Promise<void> {
   await waitFor(() => hubStatus(`unix:${path}`), { what: 'the hub to serve', timeoutMs: 15_000 });
 }
 
-/** What starts a hub in the background, as the front door has it. */
+/** The program that starts a hub in the background, as in busbar. */
 export function hubProgram(path: string, store: string, idleMs: number): HubProgram {
   const args = ['hub', '--store', store, '--listen', `unix:${path}`, '--idle', `${idleMs}ms`];
   return {

@@ -1,4 +1,4 @@
-// Clients that a hub behind WebSocket or ZeroMQ turns away.
+// Clients that a hub refuses over WebSocket and ZeroMQ.
 import { writeFileSync } from 'node:fs';
 import type { Harness, UntrustedClient } from '@busbar/conformance';
 import { freePort, spawnChild, TEST_CERTIFICATES, type TempDir, tempDir, waitFor } from '@busbar/testbed';
@@ -9,7 +9,7 @@ import { PROGRAM } from './running-hub.ts';
 const TOKEN = 'the-token-of-this-hub-here';
 const OTHER = 'a-token-of-another-hub-far';
 
-/** A hub that listens at `url`; its own clients come in with what `query` says. */
+/** A hub that listens at `url`. Its own clients connect with the parameters in `query`. */
 async function untrustedClientAt(folder: TempDir, url: string, query: string, wrong: string): Promise<UntrustedClient> {
   const tokenFile = secretFile(folder, 'token', TOKEN);
   const args = ['hub', '--store', 'memory:', '--listen', url, '--token-file', tokenFile];
@@ -26,7 +26,7 @@ async function untrustedClientAt(folder: TempDir, url: string, query: string, wr
   };
 }
 
-/** Who is turned away over links of one kind. */
+/** The refused clients of one kind of link. */
 export function untrustedClientsOf(kind: LinkKind): NonNullable<Harness['untrustedClients']> {
   return {
     denied: 'Who is let in may do everything.',
@@ -44,7 +44,7 @@ export function untrustedClientsOf(kind: LinkKind): NonNullable<Harness['untrust
   };
 }
 
-/** Trusts another authority than the one that signed the certificate of the hub. */
+/** Trusts a certificate authority that did not sign the hub's certificate. */
 async function untrusted(): Promise<UntrustedClient> {
   const folder = tempDir('busbar-ws');
   const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;

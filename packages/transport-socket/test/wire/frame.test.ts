@@ -19,7 +19,7 @@ const plain = ({ type, id, header, bodies }: Frame): unknown => [
 ];
 
 describe('frames', () => {
-  test('come out as they went in, however they are cut', () => {
+  test('are decoded as they were encoded, from chunks of any size', () => {
     fc.assert(
       fc.property(
         fc.array(anyFrame, { maxLength: 6 }),
@@ -40,7 +40,7 @@ describe('frames', () => {
     );
   });
 
-  test('have the form that the page says', () => {
+  test('have the form that docs/protocol.md describes', () => {
     const bytes = encodeFrames([frame(FRAME.request, 7, { op: 'x' }, [Buffer.from('hi'), Buffer.alloc(0)])]);
     expect(bytes.toString('hex')).toBe(
       `0000001d0300000007${'0000000a'}${Buffer.from('{"op":"x"}').toString('hex')}${'00000002'}6869${'00000000'}`,
@@ -50,14 +50,14 @@ describe('frames', () => {
   test.each([
     ['of a length over the limit', '00400001', /over the limit/],
     ['of a length that holds nothing', '00000008', /too short/],
-    ['of no type', `00000009${'00'.repeat(9)}`, /unknown frame type 0/],
+    ['without a type', `00000009${'00'.repeat(9)}`, /unknown frame type 0/],
     ['of an unknown type', `0000000b${'ff'}${'00'.repeat(4)}00000002${'7b7d'}`, /unknown frame type 255/],
     [
       'with a header longer than itself',
       `0000000b${'03'}${'00'.repeat(4)}00000003${'7b7d'}`,
       /header of a frame is longer/,
     ],
-    ['with a header that is no JSON', `0000000b${'03'}${'00'.repeat(4)}00000002${'7b7b'}`, /not JSON/],
+    ['with a header that is not JSON', `0000000b${'03'}${'00'.repeat(4)}00000002${'7b7b'}`, /not JSON/],
     ['with a header that is a list', `0000000b${'03'}${'00'.repeat(4)}00000002${'5b5d'}`, /not an object/],
     [
       'with a body longer than itself',
@@ -73,7 +73,7 @@ describe('frames', () => {
     expect(() => new FrameReader().read(Buffer.from(hex, 'hex'))).toThrow(why);
   });
 
-  test('that are announced take no memory before they come', () => {
+  test('take no memory before their bytes arrive', () => {
     const before = process.memoryUsage().arrayBuffers;
     const header = Buffer.alloc(4);
     header.writeUInt32BE(MAX_FRAME_BYTES);
@@ -82,7 +82,7 @@ describe('frames', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4_000_000);
   });
 
-  test('in single bytes take time and memory in proportion to their size', () => {
+  test('in chunks of one byte take time and memory in proportion to their size', () => {
     const reader = new FrameReader();
     const bytes = encodeFrames([frame(FRAME.request, 1, {}, [Buffer.alloc(300_000, 1)])]);
     let got = 0;

@@ -1,4 +1,4 @@
-// Packets, and how many of them may be on the way.
+// Packets and their flow control.
 import { describe, expect, test } from 'vitest';
 import { ReceiveWindow, SendWindow } from '../../src/links/zmq/packet-window.ts';
 import { encodeFrames, FRAME, type Frame, frame } from '../../src/wire/frame.ts';
@@ -15,7 +15,7 @@ function someFrames(random: () => number): Frame[] {
 }
 
 describe('packets', () => {
-  test('hold all frames, in order, whole, and no more than a megabyte unless it is one', () => {
+  test('contain all frames whole and in order, and at most one megabyte or one frame', () => {
     const random = randomFrom(1);
     for (let round = 0; round < 20; round += 1) {
       const frames = someFrames(random);
@@ -30,7 +30,7 @@ describe('packets', () => {
     }
   });
 
-  test('end with a frame', () => {
+  test('end with a whole frame', () => {
     const whole = encodeFrames([frame(FRAME.ping), frame(FRAME.ping)]);
     for (let cut = 1; cut < whole.length; cut += 1) {
       if (cut === whole.length / 2) continue;
@@ -40,7 +40,7 @@ describe('packets', () => {
 });
 
 describe('credit', () => {
-  test('never runs out while the receiver takes, and bounds what is on the way', () => {
+  test('never runs out while the receiver reads, and limits the bytes in flight', () => {
     const random = randomFrom(2);
     const [sender, receiver] = [new SendWindow(), new ReceiveWindow()];
     const wire: Buffer[] = [];
@@ -70,7 +70,7 @@ describe('credit', () => {
     expect([sent, taken]).toEqual([5_000, 5_000]);
   });
 
-  test('that was never given is refused, on both sides', () => {
+  test('that was never granted is refused, on both sides', () => {
     const sender = new SendWindow();
     for (const count of [1, -1, 0.5, '1', null, undefined, Number.NaN]) expect(sender.acknowledge(count)).toBe(false);
     const receiver = new ReceiveWindow();

@@ -1,4 +1,4 @@
-// The page docs/protocol.md, held against a hub by a client that was written from it.
+// Tests docs/protocol.md with a client that was written from it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { read } from '../../../../test/repo/sources.ts';
 import { operationNames } from '../../src/hub/operations/operation-table.ts';
@@ -29,8 +29,8 @@ describe('the page', () => {
   });
 });
 
-describe('a client written from it', () => {
-  test('is welcomed with what the store can do', async () => {
+describe('a client written from the page', () => {
+  test('receives the capabilities of the store in welcome', async () => {
     const [client, { type, header }] = await PageClient.open(hub.path);
     expect(type).toBe(2);
     expect(header).toMatchObject({ version: 1, store: 'sqlite', maxFrameBytes: 4_194_304 });
@@ -38,13 +38,15 @@ describe('a client written from it', () => {
     client.close();
   });
 
-  test('sends, receives and settles; what it leaves out is filled in', async () => {
+  test('sends, receives and settles; missing fields get their defaults', async () => {
     const [client] = await PageClient.open(hub.path);
-    const sent = await client.ask(7, { op: 'queues.send', queue: 'a', messages: [{ id: 'one', priority: 9 }, {}] }, [
-      'first',
-    ]);
+    const sent = await client.request(
+      7,
+      { op: 'queues.send', queue: 'a', messages: [{ id: 'one', priority: 9 }, {}] },
+      ['first'],
+    );
     expect(sent.header['results']).toMatchObject([{ id: 'one', status: 'stored' }, { status: 'stored' }]);
-    const taken = await client.ask(8, { op: 'queues.receive', queue: 'a', max: 5, waitMs: null });
+    const taken = await client.request(8, { op: 'queues.receive', queue: 'a', max: 5, waitMs: null });
     const deliveries = taken.header['deliveries'] as { id: string; receipt: string; attempt: number }[];
     expect([deliveries.length, deliveries[0]!.id, deliveries[0]!.attempt, taken.bodies]).toEqual([
       2,
@@ -53,44 +55,44 @@ describe('a client written from it', () => {
       ['first', ''],
     ]);
     const settlements = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' }));
-    const settled = await client.ask(9, { op: 'queues.settle', settlements });
+    const settled = await client.request(9, { op: 'queues.settle', settlements });
     expect(settled.header['results']).toMatchObject([{ status: 'done' }, { status: 'done' }]);
     client.close();
   });
 
-  test('waits, and waits no more', async () => {
+  test('waits, and cancels a wait', async () => {
     const [client] = await PageClient.open(hub.path);
     client.send(3, 1, { op: 'queues.receive', queue: 'empty', waitMs: null });
     client.send(8, 1, {});
-    const answer = await client.take(({ id }) => id === 1);
-    expect([answer.type, answer.header['code']]).toEqual([5, 'ABORTED']);
+    const response = await client.take(({ id }) => id === 1);
+    expect([response.type, response.header['code']]).toEqual([5, 'ABORTED']);
     client.close();
   });
 
   test('subscribes, watches and exports with cursors', async () => {
     const [client] = await PageClient.open(hub.path, { ns: 'cursors' });
-    await client.ask(1, { op: 'topics.subscribe', pattern: 'news.*' });
-    await client.ask(2, { op: 'topics.publish', topic: 'news.x', messages: [{}] }, ['event']);
-    const batch = await client.ask(3, { op: 'cursor.next', cursor: 1 });
+    await client.request(1, { op: 'topics.subscribe', pattern: 'news.*' });
+    await client.request(2, { op: 'topics.publish', topic: 'news.x', messages: [{}] }, ['event']);
+    const batch = await client.request(3, { op: 'cursor.next', cursor: 1 });
     expect([batch.header['events'], batch.bodies]).toMatchObject([[{ topic: 'news.x' }], ['event']]);
-    await client.ask(4, { op: 'kv.put', key: 'k' }, ['v']);
-    await client.ask(5, { op: 'kv.watch', prefix: '' });
-    const changes = await client.ask(6, { op: 'cursor.next', cursor: 5 });
+    await client.request(4, { op: 'kv.put', key: 'k' }, ['v']);
+    await client.request(5, { op: 'kv.watch', prefix: '' });
+    const changes = await client.request(6, { op: 'cursor.next', cursor: 5 });
     expect([changes.header['changes'], changes.bodies]).toMatchObject([
       [{ kind: 'put', key: 'k' }, { kind: 'synced' }],
       ['v'],
     ]);
-    await client.ask(7, { op: 'admin.exportState' });
-    const records = await client.ask(8, { op: 'cursor.next', cursor: 7, max: 1000 });
+    await client.request(7, { op: 'admin.exportState' });
+    const records = await client.request(8, { op: 'cursor.next', cursor: 7, max: 1000 });
     expect(records.header['end']).toBe(true);
     expect((records.header['records'] as { kind: string }[]).map(({ kind }) => kind)).toContain('event');
     client.close();
   });
 
-  test('serves calls of ours, and makes calls to us', async () => {
+  test('serves calls of the library, and calls its services', async () => {
     const [client] = await PageClient.open(hub.path);
     await using ours = await openUnix({ path: hub.path });
-    await client.ask(1, { op: 'calls.serve', serviceId: 3, address: 'page' });
+    await client.request(1, { op: 'calls.serve', serviceId: 3, address: 'page' });
     const replies: string[] = [];
     const calling = (async () => {
       for await (const reply of ours.calls!.call('page', { body: Buffer.from('ping') }))
@@ -110,31 +112,31 @@ describe('a client written from it', () => {
     const part = await client.take(({ type, id }) => type === 6 && id === 2);
     expect(part.bodies).toEqual(['hello']);
     expect((await client.take(({ id }) => id === 2)).type).toBe(4);
-    const nobody = await client.ask(4, { op: 'calls.call', address: 'nobody', message: {} });
-    expect(nobody.header['code']).toBe('NO_RESPONDER');
+    const refused = await client.request(4, { op: 'calls.call', address: 'unserved', message: {} });
+    expect(refused.header['code']).toBe('NO_RESPONDER');
     client.close();
   });
 });
 
-describe('who says in hello which agent it is', () => {
-  test('sends as that one, named or not, and as no other', async () => {
+describe('a client that names its agent in hello', () => {
+  test('sends as that agent only', async () => {
     const [client] = await PageClient.open(hub.path, { agent: '@a' });
     const send = { op: 'queues.send', queue: 'from' };
-    await client.ask(1, { ...send, messages: [{}, { from: '@a' }] });
-    const taken = await client.ask(2, { op: 'queues.receive', queue: 'from', max: 2 });
+    await client.request(1, { ...send, messages: [{}, { from: '@a' }] });
+    const taken = await client.request(2, { op: 'queues.receive', queue: 'from', max: 2 });
     expect((taken.header['deliveries'] as { from: string }[]).map(({ from }) => from)).toEqual(['@a', '@a']);
     for (const [id, header] of [
       { ...send, messages: [{ from: '@b' }] },
       { op: 'topics.publish', topic: 't', messages: [{ from: '@b' }] },
       { op: 'calls.call', address: 'x', message: { from: '@b' } },
     ].entries()) {
-      expect((await client.ask(id + 3, header)).header['code']).toBe('PERMISSION_DENIED');
+      expect((await client.request(id + 3, header)).header['code']).toBe('PERMISSION_DENIED');
     }
-    expect((await client.ask(9, { op: 'hub.stop' })).header['code']).toBe('PERMISSION_DENIED');
+    expect((await client.request(9, { op: 'hub.stop' })).header['code']).toBe('PERMISSION_DENIED');
     client.close();
   });
 
-  test('is refused alone, also where its calls share a request', async () => {
+  test('does not fail other calls of the same request', async () => {
     await using client = await openUnix({ path: hub.path, agent: '@a' });
     const results = await Promise.allSettled([
       client.queues.send('joined', [{ body: Buffer.from('1') }]),
