@@ -19,7 +19,7 @@ interface Row {
 }
 
 /** The entries of one namespace. */
-export class EntryTable {
+export class KvStore {
   readonly #deadlines: DeadlineQueue;
   readonly #rows = new Map<string, Row>();
   readonly #watches = new Set<WatchCursor>();

@@ -97,7 +97,7 @@ function openTopics(namespace: Namespace): TopicDriver {
     async publish(topic, messages, ephemeral) {
       namespace.deadlines.runDue();
       return messages.map((message) =>
-        ephemeral ? namespace.pass(topic, message) : namespace.publish(topic, message),
+        ephemeral ? namespace.publishEphemeral(topic, message) : namespace.publish(topic, message),
       );
     },
     async open(pattern, from) {
@@ -112,18 +112,18 @@ function openTopics(namespace: Namespace): TopicDriver {
   };
 }
 
-function openEntries({ deadlines, entries }: Namespace): KvDriver {
+function openEntries({ deadlines, kv }: Namespace): KvDriver {
   const due = <T>(act: () => T): Promise<T> => {
     deadlines.runDue();
     return Promise.resolve(act());
   };
   return {
-    get: (key) => due(() => entries.get(key)),
-    put: (key, value, condition) => due(() => entries.put(key, value, condition)),
-    touch: (touches) => due(() => touches.map((touch) => entries.touch(touch))),
-    delete: (key, ifRevision) => due(() => entries.delete(key, ifRevision)),
-    list: (prefix, page) => due(() => entries.list(prefix, page)),
-    watch: (prefix) => due(() => entries.watch(prefix)),
+    get: (key) => due(() => kv.get(key)),
+    put: (key, value, condition) => due(() => kv.put(key, value, condition)),
+    touch: (touches) => due(() => touches.map((touch) => kv.touch(touch))),
+    delete: (key, ifRevision) => due(() => kv.delete(key, ifRevision)),
+    list: (prefix, page) => due(() => kv.list(prefix, page)),
+    watch: (prefix) => due(() => kv.watch(prefix)),
   };
 }
 

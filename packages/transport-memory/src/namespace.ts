@@ -3,9 +3,9 @@
 import { DeadlineQueue, type PreparedMessage, type WaitingReceives } from '@busbar/api/driver';
 import { type Binding, type From, matchTopic, type PublishResult, QUEUE_DEFAULTS } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
-import { EntryTable } from './kv.ts';
+import { KvStore } from './kv.ts';
 import type { MemorySettings } from './options.ts';
-import { Queue, type QueueGround } from './queues/queue.ts';
+import { Queue, type QueueContext } from './queues/queue.ts';
 import { EventLog, type LogEvent } from './topics/event-log.ts';
 
 /** A binding covers the events from this number on. */
@@ -16,10 +16,10 @@ export class Namespace {
   readonly deadlines: DeadlineQueue = new DeadlineQueue({ keepsAlive: false });
   readonly queues: Map<string, Queue> = new Map();
   readonly bindings: Map<string, Patterns> = new Map();
-  readonly entries: EntryTable = new EntryTable(this.deadlines);
+  readonly kv: KvStore = new KvStore(this.deadlines);
   readonly calls: CallTable = new CallTable();
   readonly log: EventLog;
-  readonly #ground: QueueGround;
+  readonly #ground: QueueContext;
   #counter = 0;
   /** The waiting receives of each transport; the one that was woken last is last. */
   readonly #waiting = new Set<WaitingReceives>();
@@ -60,7 +60,7 @@ export class Namespace {
   }
 
   /** Hands an event to those who listen now. */
-  pass(topic: string, message: PreparedMessage): PublishResult {
+  publishEphemeral(topic: string, message: PreparedMessage): PublishResult {
     for (const cursor of this.log.cursors) cursor.offer(topic, message);
     return { id: message.id, status: 'stored' };
   }
@@ -102,7 +102,7 @@ export class Namespace {
     for (const name of [...this.queues.keys()]) this.deleteQueue(name);
     this.bindings.clear();
     this.log.clear();
-    this.entries.clear();
+    this.kv.clear();
   }
 
   #fanOut(event: LogEvent): void {

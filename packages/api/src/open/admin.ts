@@ -1,7 +1,7 @@
-/** The operator's view of a transport: arguments checked, imports cut into batches. */
+/** The admin facet of a transport: checks arguments and splits imports into batches. */
 
 import { requireFeature } from '../contract/capabilities.ts';
-import type { CallContext, PageQuery } from '../contract/driver.ts';
+import type { PageQuery } from '../contract/driver.ts';
 import { invalid, toBusbarError } from '../contract/errors.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
 import type { Admin, CallOptions, ListOptions, StateRecord } from '../contract/transport.ts';
@@ -17,7 +17,7 @@ import {
 } from '../contract/validation.ts';
 import { assertNotAborted } from './inflight-calls.ts';
 import { checkId } from './prepare-message.ts';
-import type { Shared } from './transport-internals.ts';
+import type { TransportInternals } from './transport-internals.ts';
 import { declaredAdmin } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
@@ -26,24 +26,21 @@ const DEFAULT_BROWSE = 100;
 const IMPORT_BATCH = 500;
 const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'kv', 'revision'];
 
-/** The operator's view of the transport, without the export, which is no promise. */
-export function openOperations(shared: Shared): Omit<Admin, 'exportState'> {
-  return { ...openInspection(shared), ...openChanges(shared) };
+/** The admin facet without `exportState`, which returns an iterable instead of a promise. */
+export function openOperations(internals: TransportInternals): Omit<Admin, 'exportState'> {
+  return { ...openInspection(internals), ...openChanges(internals) };
 }
 
-/** The export of the whole state. */
-export function openExport(shared: Shared): Pick<Admin, 'exportState'> {
-  return { exportState: (options) => exportAll(shared, options) };
+/** The export of the namespace's whole state. */
+export function openExport(internals: TransportInternals): Pick<Admin, 'exportState'> {
+  return { exportState: (options) => exportAll(internals, options) };
 }
 
 type Inspection = Pick<Admin, 'queues' | 'topics' | 'bindings' | 'browse'>;
 
-function openInspection(shared: Shared): Inspection {
-  const { admin } = shared.backend;
-  const read = <T>(operation: string, options: CallOptions | undefined, work: (context: CallContext) => Promise<T>) => {
-    shared.assertOpen(operation);
-    return shared.underWay.run({ operation, whenAbandoned: 'failed' }, options, work);
-  };
+function openInspection(internals: TransportInternals): Inspection {
+  const { inflight, driver } = internals;
+  const { admin } = driver;
   return {
     async queues(options) {
       checkOptions(options, ['names', 'prefix', 'limit', 'after', ...CALL_KEYS], 'queues options');
@@ -51,16 +48,16 @@ function openInspection(shared: Shared): Inspection {
       if (options?.names !== undefined) checkNames(options.names);
       if (options?.prefix !== undefined && typeof options.prefix !== 'string') throw badText('prefix', options.prefix);
       const filter = { ...page, names: options?.names && [...options.names], prefix: options?.prefix ?? '' };
-      return read('admin.queues', options, (context) => admin.queues(filter, context));
+      return inflight.read('admin.queues', options, (context) => admin.queues(filter, context));
     },
     async topics(options) {
       checkOptions(options, ['limit', 'after', ...CALL_KEYS], 'topics options');
       const page = checkPage(options);
-      return read('admin.topics', options, (context) => admin.topics(page, context));
+      return inflight.read('admin.topics', options, (context) => admin.topics(page, context));
     },
     async bindings(options) {
       checkOptions(options, CALL_KEYS, 'bindings options');
-      return read('admin.bindings', options, (context) => admin.bindings(context));
+      return inflight.read('admin.bindings', options, (context) => admin.bindings(context));
     },
     async browse(queue, options) {
       checkQueueName(queue);
@@ -74,94 +71,92 @@ function openInspection(shared: Shared): Inspection {
         limit: options?.limit === undefined ? DEFAULT_BROWSE : limit,
         after,
       };
-      return read('admin.browse', options, (context) => admin.browse(queue, filter, context));
+      return inflight.read('admin.browse', options, (context) => admin.browse(queue, filter, context));
     },
   };
 }
 
-function openChanges(shared: Shared): Omit<Admin, keyof Inspection | 'exportState'> {
-  const { capabilities } = shared.backend;
-  const admin = declaredAdmin(shared.backend);
-  const write = <T>(
-    operation: string,
-    options: CallOptions | undefined,
-    work: (context: CallContext) => Promise<T>,
-  ) => {
-    shared.assertOpen(operation);
-    return shared.underWay.run({ operation, whenAbandoned: 'unknown' }, options, work);
-  };
+function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspection | 'exportState'> {
+  const { inflight, driver } = internals;
+  const { capabilities } = driver;
+  const admin = declaredAdmin(driver);
   return {
     async redrive(queue, options) {
       checkQueueName(queue);
       checkOptions(options, ['ids', 'limit', ...CALL_KEYS], 'redrive options');
       const { limit } = checkPage(options);
       const ids = checkIds(options?.ids);
-      return write('admin.redrive', options, (context) => admin.redrive(queue, ids, limit, context));
+      return inflight.write('admin.redrive', options, (context) => admin.redrive(queue, ids, limit, context));
     },
     async purge(queue, options) {
       checkQueueName(queue);
       checkOptions(options, ['state', 'ids', ...CALL_KEYS], 'purge options');
       checkOneOf(options?.state, 'state', ['ready', 'delayed', 'dead']);
       const ids = checkIds(options?.ids);
-      return write('admin.purge', options, (context) => admin.purge(queue, options?.state ?? 'dead', ids, context));
+      return inflight.write('admin.purge', options, (context) =>
+        admin.purge(queue, options?.state ?? 'dead', ids, context),
+      );
     },
     async cancel(queue, ids, options) {
       const own = checkPending(queue, ids, options, 'cancel options');
       requireFeature(capabilities, 'cancel');
-      return write('admin.cancel', options, (context) => admin.cancel(queue, own, context));
+      return inflight.write('admin.cancel', options, (context) => admin.cancel(queue, own, context));
     },
     async reschedule(queue, ids, delayMs, options) {
       const own = checkPending(queue, ids, options, 'reschedule options');
       checkDuration(delayMs ?? Number.NaN, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       requireFeature(capabilities, 'cancel');
-      return write('admin.reschedule', options, (context) => admin.reschedule(queue, own, delayMs, context));
+      return inflight.write('admin.reschedule', options, (context) => admin.reschedule(queue, own, delayMs, context));
     },
     async deleteQueue(queue, options) {
       checkQueueName(queue);
       checkOptions(options, CALL_KEYS, 'deleteQueue options');
-      return write('admin.deleteQueue', options, (context) => admin.deleteQueue(queue, context));
+      return inflight.write('admin.deleteQueue', options, (context) => admin.deleteQueue(queue, context));
     },
     async clear(options) {
       checkOptions(options, CALL_KEYS, 'clear options');
-      return write('admin.clear', options, (context) => admin.clear(context));
+      return inflight.write('admin.clear', options, (context) => admin.clear(context));
     },
     async importState(records, options) {
       checkOptions(options, CALL_KEYS, 'importState options');
       checkSignal(options?.signal);
       assertNotAborted(options?.signal);
-      shared.assertOpen('admin.importState');
+      internals.lifecycle.assertOpen('admin.importState');
       requireFeature(capabilities, 'exportState');
       let added = 0;
       for await (const batch of batches(records)) {
-        added += await write('admin.importState', options, (context) => admin.importState(batch, context));
+        added += await inflight.write('admin.importState', options, (context) => admin.importState(batch, context));
       }
       return added;
     },
   };
 }
 
-async function* exportAll(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
+async function* exportAll(internals: TransportInternals, options: CallOptions | undefined): AsyncIterable<StateRecord> {
   try {
-    yield* exportRecords(shared, options);
+    yield* exportRecords(internals, options);
   } catch (error) {
-    throw toBusbarError(error).at('admin.exportState', shared.backend.name);
+    throw toBusbarError(error).at('admin.exportState', internals.driver.name);
   }
 }
 
-async function* exportRecords(shared: Shared, options: CallOptions | undefined): AsyncIterable<StateRecord> {
+async function* exportRecords(
+  internals: TransportInternals,
+  options: CallOptions | undefined,
+): AsyncIterable<StateRecord> {
   checkOptions(options, CALL_KEYS, 'exportState options');
   checkSignal(options?.signal);
   assertNotAborted(options?.signal);
-  shared.assertOpen('admin.exportState');
-  requireFeature(shared.backend.capabilities, 'exportState');
+  internals.lifecycle.assertOpen('admin.exportState');
+  requireFeature(internals.driver.capabilities, 'exportState');
   const controller = new AbortController();
   const signal =
     options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
   try {
-    const records = declaredAdmin(shared.backend).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
+    const records = declaredAdmin(internals.driver).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
     for await (const record of records) {
       assertNotAborted(options?.signal);
-      shared.assertOpen('admin.exportState');
+      internals.lifecycle.assertOpen('admin.exportState');
       yield record;
     }
   } finally {
@@ -189,7 +184,7 @@ function checkIterable(records: unknown): void {
   if (!isIterable) throw invalid(`records must be iterable, not ${describe(records)}`, 'Import what exportState gave.');
 }
 
-/** JSON has no Infinity and makes null of it: the durations that may be infinite are so again. */
+/** JSON writes Infinity as null: restores the durations that may be infinite. */
 function unfolded(record: StateRecord): StateRecord {
   if (record.kind !== 'queue') return record;
   const { expireIdleMs, deadTtlMs } = record.settings;

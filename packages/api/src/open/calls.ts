@@ -1,4 +1,4 @@
-/** The fast path of requests: arguments checked, time-outs kept, replies credited. */
+/** The `calls` facet of a transport: checks arguments and bounds each call. */
 
 import type { CallContext, CallDriver } from '../contract/driver.ts';
 import { BusbarError, toBusbarError } from '../contract/errors.ts';
@@ -13,52 +13,52 @@ import {
   checkSignal,
   MAX_TIMER_MS,
 } from '../contract/validation.ts';
+import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
 import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
-import { stamp } from './prepare-message.ts';
-import type { Shared } from './transport-internals.ts';
+import { prepareMessage } from './prepare-message.ts';
+import type { TransportInternals } from './transport-internals.ts';
 
 const DEFAULT_MAX = 16;
-/** One for all who leave: an error of its own, with its stack, costs a seventh of a request. */
-const LEFT = new BusbarError('ABORTED', 'the caller left');
+/** Shared: a new error with its stack costs a seventh of a request. */
+const LEFT = new BusbarError('ABORTED', 'the caller has stopped reading');
 
-/** The fast path over `backend`. */
-export function openCalls(shared: Shared, backend: CallDriver): Calls {
+/** The `calls` facet over `driver`. */
+export function openCalls(internals: TransportInternals, driver: CallDriver): Calls {
   return {
     async serve(address, options, handler) {
-      shared.assertOpen('calls.serve');
       checkQueueName(address);
       checkOptions(options, ['max'], 'serve options');
       checkInteger(options?.max, 'max', { min: 1, max: 10_000 });
       checkFunction(handler, 'handler');
-      const plan = { operation: 'calls.serve', whenAbandoned: 'failed' } as const;
-      const service = await shared.underWay.run(plan, undefined, (context) =>
-        backend.serve(address, options?.max ?? DEFAULT_MAX, handler, context),
+      const service = await internals.inflight.open('calls.serve', undefined, (context) =>
+        driver.serve(address, options?.max ?? DEFAULT_MAX, handler, context),
       );
-      return leadService(service, shared);
+      return trackService(service, internals);
     },
-    call: (address, message, options) => call(shared, backend, address, message, options ?? {}),
+    call: (address, message, options) => call(internals, driver, address, message, options ?? {}),
   };
 }
 
-/** The replies to one call; an error says where it arose. */
+/** The replies to one call. Errors name the operation and the transport. */
 async function* call(
-  shared: Shared,
-  backend: CallDriver,
+  internals: TransportInternals,
+  driver: CallDriver,
   address: string,
   message: MessageInput,
   options: CallOptions,
 ): AsyncGenerator<Message> {
   try {
-    shared.assertOpen('calls.call');
+    internals.lifecycle.assertOpen('calls.call');
     checkQueueName(address);
     checkOptions(options, ['timeoutMs', 'signal'], 'call options');
     checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
     checkSignal(options.signal);
     assertNotAborted(options.signal);
-    const stamped = stamp(message, undefined, shared.backend.capabilities.maxBodyBytes);
-    const bounds = new CallBounds(options);
-    shared.closables.add(bounds);
-    const replies = backend.call(address, stamped, bounds)[Symbol.asyncIterator]();
+    const prepared = prepareMessage(message, undefined, internals.driver.capabilities.maxBodyBytes);
+    const bounds = new CallBounds(options, internals.deadlines);
+    internals.closables.add(bounds);
+    const replies = driver.call(address, prepared, bounds)[Symbol.asyncIterator]();
     try {
       while (true) {
         const next = await bounds.until(replies.next());
@@ -66,27 +66,26 @@ async function* call(
         yield next.value;
       }
     } finally {
-      shared.closables.delete(bounds);
+      internals.closables.delete(bounds);
       bounds.end(LEFT);
       void Promise.resolve(replies.return?.()).catch(() => undefined);
     }
   } catch (error) {
-    throw toBusbarError(error).at('calls.call', shared.backend.name);
+    throw toBusbarError(error).at('calls.call', internals.driver.name);
   }
 }
 
-/** The bounds of one call on the fast path: it is over when its time is up, its signal fires, or the transport closes. */
-class CallBounds implements CallContext {
+/** The bounds of one call: it ends at its deadline, when its signal fires, or when the transport closes. */
+class CallBounds extends LazyAbortController implements CallContext {
   readonly deadline: number;
-  /** A signal costs an event: most calls end without. */
-  #controller: AbortController | undefined;
   #error: BusbarError | undefined;
   #isOver = false;
-  /** Rejects what is waited for now. */
+  /** Rejects the pending read. */
   #fail: ((error: BusbarError) => void) | undefined;
   readonly #free: () => void;
 
-  constructor({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions) {
+  constructor({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions, deadlines: DeadlineQueue) {
+    super();
     this.deadline = performance.now() + timeoutMs;
     const onAbort = (): void =>
       this.end(
@@ -99,22 +98,17 @@ class CallBounds implements CallContext {
           hint: 'Raise timeoutMs, or look at the responder.',
         }),
       );
-    const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTime, timeoutMs);
+    const timeout = new Deadline(onTime);
+    deadlines.set(timeout, this.deadline);
     this.#free = () => {
-      clearTimeout(timer);
+      deadlines.cancel(timeout);
       signal?.removeEventListener('abort', onAbort);
     };
     if (signal?.aborted === true) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#error !== undefined) this.#controller.abort(this.#error);
-    return this.#controller.signal;
-  }
-
-  /** What `work` brings, one at a time; rejects as soon as the call is over. Cheaper than a race against a promise that never comes. */
+  /** The result of `work`; rejects as soon as the call ends. One at a time. Cheaper than a race with a promise that may never settle. */
   until<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#fail = reject;
@@ -134,7 +128,7 @@ class CallBounds implements CallContext {
     this.done();
     this.#error = error;
     this.#fail?.(error);
-    this.#controller?.abort(error);
+    this.abort(error);
   }
 
   /** The transport closes. */
@@ -143,14 +137,14 @@ class CallBounds implements CallContext {
   }
 }
 
-function leadService(service: Service, shared: Shared): Service {
-  const led: Service = {
+function trackService(service: Service, internals: TransportInternals): Service {
+  const tracked: Service = {
     close: async () => {
-      shared.closables.delete(led);
+      internals.closables.delete(tracked);
       await service.close();
     },
-    [Symbol.asyncDispose]: () => led.close(),
+    [Symbol.asyncDispose]: () => tracked.close(),
   };
-  shared.closables.add(led);
-  return led;
+  internals.closables.add(tracked);
+  return tracked;
 }

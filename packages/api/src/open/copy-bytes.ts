@@ -1,4 +1,4 @@
-/** Copies of what callers hand over, so that what they do with it afterwards changes nothing. */
+/** Copies of bytes that callers hand over, so that they may change theirs afterwards. */
 
 const SLAB_BYTES = 8192;
 const MAX_SHARED = 1024;
@@ -6,10 +6,10 @@ let slab = new ArrayBuffer(SLAB_BYTES);
 let used = 0;
 
 /**
- * A copy of `bytes`. Small ones share a buffer: an ArrayBuffer a message made up a third of what a send costs. So what
- * this returns may go to a backend, but never to a user, who could see others through its `buffer`.
+ * A copy of `bytes`. Small copies share an ArrayBuffer, since one for each message was a third of the cost of a send. So
+ * the copy may go to a driver, but never to a user, who could read other messages through its `buffer`.
  */
-export function ownBytes(bytes: Uint8Array): Uint8Array {
+export function copyBytes(bytes: Uint8Array): Uint8Array {
   const { byteLength } = bytes;
   if (byteLength > MAX_SHARED) return new Uint8Array(bytes);
   if (used + byteLength > SLAB_BYTES) {

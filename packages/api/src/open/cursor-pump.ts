@@ -1,10 +1,10 @@
-/** The loop behind a subscription and a watch: takes from a cursor, hands to a handler, one batch at a time. */
+/** The loop of a subscription or a watch: reads a cursor and calls a handler, one batch at a time. */
 
 import type { Cursor } from '../contract/driver.ts';
 import { type BusbarError, toBusbarError } from '../contract/errors.ts';
 
-/** Feeds what `cursor` brings to `handle`, until it is closed or either fails. */
-export class Pump<T> {
+/** Calls `handle` with each batch of `cursor` until it is closed or either fails. */
+export class CursorPump<T> {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #cursor: Cursor<T>;
   #closed = false;
@@ -14,7 +14,7 @@ export class Pump<T> {
     this.ended = this.#run(max, handle);
   }
 
-  /** Ends the loop; resolves when the handler's last call is over. */
+  /** Ends the loop; resolves when the handler's last call has returned. */
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;

@@ -7,8 +7,9 @@ import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation
 import { Condition } from '../driver-kit/condition.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
+import type { Lifecycle } from './lifecycle.ts';
 
-/** How long a call may take that does not say it. */
+/** The time-out of a call without `timeoutMs`. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** How a call is carried out. */
@@ -27,12 +28,13 @@ export interface CallPlan<T> {
   readonly onLate?: (value: T) => void;
 }
 
+type Work<T> = (context: CallContext) => Promise<T>;
 type Bounds = { readonly [Name in keyof CallOptions]?: CallOptions[Name] | undefined };
 
 /** The calls of one transport that are in progress. */
-export class CallsUnderWay {
+export class InflightCalls {
   readonly #transport: string;
-  readonly #isReconnecting: () => boolean;
+  readonly #lifecycle: Lifecycle;
   readonly #calls = new Set<Call>();
   /** Abandoned calls that the driver has not answered yet. */
   readonly #abandoned = new Set<Call>();
@@ -44,14 +46,42 @@ export class CallsUnderWay {
     this.#notifyIdle();
   };
 
-  constructor(transport: string, deadlines: DeadlineQueue, isReconnecting: () => boolean) {
+  constructor(transport: string, deadlines: DeadlineQueue, lifecycle: Lifecycle) {
     this.#transport = transport;
     this.#deadlines = deadlines;
-    this.#isReconnecting = isReconnecting;
+    this.#lifecycle = lifecycle;
+  }
+
+  /** Runs a call that changes nothing. */
+  read<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen(operation);
+    return this.run({ operation, whenAbandoned: 'failed' }, options, work);
+  }
+
+  /** Runs a call that may have an effect after it is abandoned. */
+  write<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen(operation);
+    return this.run({ operation, whenAbandoned: 'unknown' }, options, work);
+  }
+
+  /** Like {@link InflightCalls.write}, and legal while the transport closes: it ends work that has begun. */
+  finish<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen(operation, true);
+    return this.run({ operation, whenAbandoned: 'unknown' }, options, work);
+  }
+
+  /** Runs a call that opens something; what it opens after it is abandoned is closed. */
+  open<T extends { close(): Promise<void> }>(
+    operation: string,
+    options: Bounds | undefined,
+    work: Work<T>,
+  ): Promise<T> {
+    this.#lifecycle.assertOpen(operation);
+    return this.run({ operation, whenAbandoned: 'failed', onLate: (late) => void late.close() }, options, work);
   }
 
   /** Runs `work` within the bounds of `options`. */
-  run<T>(plan: CallPlan<T>, options: Bounds | undefined, work: (context: CallContext) => Promise<T>): Promise<T> {
+  run<T>(plan: CallPlan<T>, options: Bounds | undefined, work: Work<T>): Promise<T> {
     const signal = options?.signal;
     checkSignal(signal);
     const timeoutMs = plan.timeoutMs ?? checkTimeout(options?.timeoutMs);
@@ -103,7 +133,7 @@ export class CallsUnderWay {
     }
   }
 
-  /** Makes {@link CallsUnderWay.whenIdle} wait until the returned function is called. */
+  /** Makes {@link InflightCalls.whenIdle} wait until the returned function is called. */
   hold(): () => void {
     this.#holds += 1;
     return this.#release;
@@ -141,7 +171,7 @@ export class CallsUnderWay {
 
   #timedOut(call: Call): BusbarError {
     const outcome = call.whenAbandoned;
-    if (!this.#isReconnecting()) {
+    if (this.#lifecycle.state !== 'reconnecting') {
       return new BusbarError('TIMEOUT', 'the call did not end in time', {
         outcome,
         hint: 'Raise timeoutMs, or look at the load.',
@@ -192,7 +222,7 @@ function checkTimeout(timeoutMs: number | undefined): number {
   return timeoutMs ?? DEFAULT_TIMEOUT_MS;
 }
 
-/** Calls `work`; what it throws becomes a rejection. */
-async function start<T>(work: (context: CallContext) => Promise<T>, context: CallContext): Promise<T> {
+/** Calls `work`; a thrown error becomes a rejection. */
+async function start<T>(work: Work<T>, context: CallContext): Promise<T> {
   return await work(context);
 }

@@ -1,12 +1,12 @@
-/** The leases that a transport holds: what closing waits for and gives back. */
+/** The leases that a transport holds: closing waits for them, then releases them. */
 
 import type { Delivery } from '../contract/message.ts';
 import type { Settlement, SettleResult } from '../contract/transport.ts';
 
 const PRUNE_AT_LEAST = 1024;
 
-/** Receipts handed out by one transport and not settled yet, each until its lease ends. */
-export class HeldLeases {
+/** Receipts that one transport has delivered and not settled, each until its lease ends. */
+export class LeaseTracker {
   readonly #endsAt = new Map<string, number>();
   #pruneAt = PRUNE_AT_LEAST;
   #whenNone: (() => void)[] = [];
@@ -17,7 +17,7 @@ export class HeldLeases {
     if (this.#endsAt.size > this.#pruneAt) this.#prune(now);
   }
 
-  /** Takes notice of settlements: what was extended is held on, the rest is not. */
+  /** Records settlements: extended leases stay, all others are gone. */
   settled(settlements: readonly Settlement[], results: readonly SettleResult[]): void {
     if (this.#endsAt.size === 0) return;
     const now = performance.now();
@@ -29,13 +29,13 @@ export class HeldLeases {
     if (this.#endsAt.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
   }
 
-  /** The receipts whose lease still runs. */
+  /** The receipts whose leases have not ended. */
   receipts(): string[] {
     this.#prune(performance.now());
     return [...this.#endsAt.keys()];
   }
 
-  /** Resolves when none is held, or after `ms`. */
+  /** Resolves when no lease is held, or after `ms`. */
   async whenNone(ms: number): Promise<void> {
     if (this.receipts().length === 0 || ms <= 0) return;
     let timer: ReturnType<typeof setTimeout> | undefined;

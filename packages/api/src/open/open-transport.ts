@@ -1,8 +1,8 @@
-/** Makes a transport of a backend: leads its life, and lends its facets what they share. */
+/** Makes a transport of a driver: opens its facets over shared internals, and closes them. */
 
 import type { Capabilities } from '../contract/capabilities.ts';
 import type { Driver } from '../contract/driver.ts';
-import { BusbarError, toBusbarError } from '../contract/errors.ts';
+import { toBusbarError } from '../contract/errors.ts';
 import type {
   Admin,
   Calls,
@@ -19,22 +19,23 @@ import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contra
 import { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
-import { locate } from './error-context.ts';
-import { CallsUnderWay } from './inflight-calls.ts';
-import { openEntries } from './kv.ts';
-import { HeldLeases } from './lease-tracker.ts';
+import { withErrorContext } from './error-context.ts';
+import { InflightCalls } from './inflight-calls.ts';
+import { openKv } from './kv.ts';
+import { LeaseTracker } from './lease-tracker.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { openQueues } from './queues.ts';
 import { openTopics } from './topics.ts';
-import type { Closable, Shared } from './transport-internals.ts';
-import { checkDeclared } from './validate-capabilities.ts';
+import type { Closable, TransportInternals } from './transport-internals.ts';
+import { validateCapabilities } from './validate-capabilities.ts';
 
 /**
- * The transport over `backend`. Authors of backends call it last in their opener. A backend that declares what it does not
- * have is a TypeError.
+ * Makes a transport of `driver`. An opener calls it last. Throws a TypeError when the driver declares a feature that it
+ * does not have.
  */
-export function openTransport(backend: Driver): Transport {
-  checkDeclared(backend);
-  return new OpenTransport(backend);
+export function openTransport(driver: Driver): Transport {
+  validateCapabilities(driver);
+  return new OpenTransport(driver);
 }
 
 class OpenTransport implements Transport {
@@ -46,47 +47,45 @@ class OpenTransport implements Transport {
   readonly kv: KeyValue;
   readonly admin: Admin;
   readonly calls?: Calls;
-  readonly #backend: Driver;
+  readonly #driver: Driver;
+  readonly #lifecycle: Lifecycle;
   readonly #deadlines = new DeadlineQueue();
-  readonly #underWay: CallsUnderWay;
-  readonly #leases = new HeldLeases();
+  readonly #inflight: InflightCalls;
+  readonly #leases = new LeaseTracker();
   readonly #closables = new Set<Closable>();
-  readonly #listeners = new Set<(change: StateChange) => void>();
-  #state: TransportState = 'open';
   #closed: Promise<void> | undefined;
 
-  constructor(backend: Driver) {
-    this.#backend = backend;
-    this.name = backend.name;
-    this.capabilities = deepFreeze(backend.capabilities);
-    if (backend.warnings !== undefined) this.warnings = deepFreeze([...backend.warnings]);
-    this.#underWay = new CallsUnderWay(backend.name, this.#deadlines, () => this.#state === 'reconnecting');
-    const shared: Shared = {
-      backend,
+  constructor(driver: Driver) {
+    this.#driver = driver;
+    this.name = driver.name;
+    this.capabilities = deepFreeze(driver.capabilities);
+    if (driver.warnings !== undefined) this.warnings = deepFreeze([...driver.warnings]);
+    this.#lifecycle = new Lifecycle(driver.name);
+    this.#inflight = new InflightCalls(driver.name, this.#deadlines, this.#lifecycle);
+    const internals: TransportInternals = {
+      driver,
+      lifecycle: this.#lifecycle,
       deadlines: this.#deadlines,
-      underWay: this.#underWay,
+      inflight: this.#inflight,
       leases: this.#leases,
       closables: this.#closables,
-      isOpen: () => this.#closed === undefined,
-      assertOpen: (operation, whileClosing) => this.#assertOpen(operation, whileClosing ?? false),
     };
-    this.queues = locate(openQueues(shared), 'queues', this.name);
-    this.topics = locate(openTopics(shared), 'topics', this.name);
-    this.kv = locate(openEntries(shared), 'kv', this.name);
-    this.admin = { ...locate(openOperations(shared), 'admin', this.name), ...openExport(shared) };
-    if (backend.calls !== undefined) this.calls = openCalls(shared, backend.calls);
-    backend.onState?.((change) => {
-      if (this.#closed === undefined) this.#change(change);
+    this.queues = withErrorContext(openQueues(internals), 'queues', this.name);
+    this.topics = withErrorContext(openTopics(internals), 'topics', this.name);
+    this.kv = withErrorContext(openKv(internals), 'kv', this.name);
+    this.admin = { ...withErrorContext(openOperations(internals), 'admin', this.name), ...openExport(internals) };
+    if (driver.calls !== undefined) this.calls = openCalls(internals, driver.calls);
+    driver.onState?.((change) => {
+      if (this.#lifecycle.isOpen) this.#lifecycle.change(change);
     });
   }
 
   get state(): TransportState {
-    return this.#state;
+    return this.#lifecycle.state;
   }
 
   onState(listener: (change: StateChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#lifecycle.onState(listener);
   }
 
   close(options?: CloseOptions): Promise<void> {
@@ -104,45 +103,25 @@ class OpenTransport implements Transport {
   }
 
   async #close({ drainMs = 0, leases = 'release' }: CloseOptions): Promise<void> {
-    this.#change({ state: 'closing' });
+    this.#lifecycle.change({ state: 'closing' });
     const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
-    this.#underWay.abandonWaits(closedError(this.name));
+    this.#inflight.abandonWaits(this.#lifecycle.closedError());
     if (leases === 'release') await this.#drain(drainMs);
     await endings;
-    await this.#underWay.whenIdle(Math.max(drainMs, FINISH_MS));
-    this.#change({ state: 'closed' });
-    await this.#backend.close();
+    await this.#inflight.whenIdle(Math.max(drainMs, FINISH_MS));
+    this.#lifecycle.change({ state: 'closed' });
+    await this.#driver.close();
     this.#deadlines.clear();
-    this.#listeners.clear();
+    this.#lifecycle.clear();
   }
 
-  /** Waits for held leases to be settled, then gives back the rest. A server that is away is not waited for. */
+  /** Waits until held leases are settled, then releases the rest. A server that is away is not waited for. */
   async #drain(drainMs: number): Promise<void> {
     await this.#leases.whenNone(drainMs);
     const receipts = this.#leases.receipts();
     if (receipts.length === 0) return;
     const release = receipts.map((receipt) => ({ receipt, action: 'release' as const }));
     await this.queues.settle(release, { timeoutMs: RELEASE_MS }).catch(() => undefined);
-  }
-
-  #assertOpen(operation: string, whileClosing: boolean): void {
-    if (this.#state === 'closed' || (this.#state === 'closing' && !whileClosing)) {
-      throw closedError(this.name).at(operation, this.name);
-    }
-  }
-
-  #change(change: StateChange): void {
-    if (change.state === this.#state) return;
-    this.#state = change.state;
-    for (const listener of this.#listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
   }
 }
 
@@ -152,14 +131,10 @@ function checkClose(options: CloseOptions | undefined): void {
   checkOneOf(options?.leases, 'leases', ['release', 'keep']);
 }
 
-/** How long closing waits at least for calls that are under way. */
+/** How long closing waits at least for calls in progress. */
 const FINISH_MS = 5_000;
-/** How long closing tries to give leases back; they end by themselves otherwise. */
+/** How long closing tries to release leases; otherwise they end by themselves. */
 const RELEASE_MS = 2_000;
-
-function closedError(name: string): BusbarError {
-  return new BusbarError('CLOSED', 'the transport is closed', { transport: name, hint: 'Open a new one.' });
-}
 
 function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);

@@ -1,4 +1,4 @@
-/** Makes a complete, checked, owned message of what a sender gave. */
+/** Checks, completes and copies the messages that a sender gives. */
 
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import { MAX_BATCH, NORMAL_PRIORITY } from '../contract/defaults.ts';
@@ -18,7 +18,7 @@ import {
   kindOf,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
-import { ownBytes } from './copy-bytes.ts';
+import { copyBytes } from './copy-bytes.ts';
 
 const KEYS = [
   ...['id', 'body', 'contentType', 'headers', 'type', 'from', 'to', 'priority', 'orderingKey', 'correlationId'],
@@ -28,16 +28,20 @@ const HEADER_NAME = /^[a-z0-9-]{1,64}$/;
 const MAX_HEADER_BYTES = 16_384;
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** Stamps a batch: throws for the first bad message, before any has an effect (rule RD2). */
-export function stampAll(inputs: unknown, topic: string | undefined, capabilities: Capabilities): PreparedMessage[] {
+/** Prepares a batch. Throws for the first illegal message, before any of them has an effect (rule RD2). */
+export function prepareMessages(
+  inputs: unknown,
+  topic: string | undefined,
+  capabilities: Capabilities,
+): PreparedMessage[] {
   checkArray(inputs, 'messages', MAX_BATCH);
-  const stamped = inputs.map((input) => stamp(input as MessageInput, topic, capabilities.maxBodyBytes));
-  if (stamped.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
-  return stamped;
+  const prepared = inputs.map((input) => prepareMessage(input as MessageInput, topic, capabilities.maxBodyBytes));
+  if (prepared.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
+  return prepared;
 }
 
-/** Stamps one message: checks every field, fills in what is missing, copies the body and the headers. */
-export function stamp(input: MessageInput, topic: string | undefined, maxBodyBytes: number): PreparedMessage {
+/** Prepares one message: checks every field, fills in defaults, copies the body and the headers. */
+export function prepareMessage(input: MessageInput, topic: string | undefined, maxBodyBytes: number): PreparedMessage {
   if (typeof input !== 'object' || input === null) {
     throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
   }
@@ -82,7 +86,7 @@ function checkFields(input: MessageInput): void {
   checkDuration(input.ttlMs, 'ttlMs', { min: 1, max: MAX_DURATION_MS });
 }
 
-/** Throws unless `id` is undefined or a legal id of a message. */
+/** Throws INVALID_ARGUMENT unless `id` is undefined or a legal message id. */
 export function checkId(id: unknown, what: string): void {
   if (id === undefined) return;
   const legal =
@@ -99,7 +103,7 @@ function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
       hint: 'Store large data elsewhere and send where it is.',
     });
   }
-  return ownBytes(body);
+  return copyBytes(body);
 }
 
 function ownHeaders(headers: unknown): Headers {

@@ -1,4 +1,4 @@
-/** The queues of a transport: arguments checked, leases counted, what came too late given back. */
+/** The queues facet of a transport: checks arguments, tracks leases, and releases what abandoned receives have claimed. */
 
 import { MAX_BATCH } from '../contract/defaults.ts';
 import type { ReceiveRequest } from '../contract/driver.ts';
@@ -17,73 +17,69 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
-import { locateResults } from './error-context.ts';
+import { withResultContext } from './error-context.ts';
 import { type Claiming, PendingReceives } from './pending-receives.ts';
-import { stampAll } from './prepare-message.ts';
-import type { Shared } from './transport-internals.ts';
+import { prepareMessages } from './prepare-message.ts';
+import type { TransportInternals } from './transport-internals.ts';
 import { claimingDriver, waitingDriver } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
 const MAX_REASON = 4096;
-/** How much longer than it waits a receive may take, for a server that is away or a store that is locked. */
+/** How long a receive may take beyond `waitMs`, while the server is away or the store is locked. */
 const ANSWER_MS = 30_000;
 const MAX_COUNT = 2_147_483_647;
 
-/** The queues of the transport. */
-export function openQueues(shared: Shared): Queues {
-  const { backend, underWay, leases } = shared;
-  const receive = openReceive(shared);
+/** The queues facet of the transport. */
+export function openQueues(internals: TransportInternals): Queues {
+  const { driver, inflight, leases } = internals;
+  const receive = openReceive(internals);
   return {
     async send(queue, messages, options) {
-      shared.assertOpen('queues.send');
       checkQueueName(queue);
       checkSendOptions(options);
-      const stamped = stampAll(messages, undefined, backend.capabilities);
-      const plan = { operation: 'queues.send', whenAbandoned: 'unknown' } as const;
-      const results = await underWay.run(plan, options, (context) =>
-        backend.queues.send(queue, stamped, options?.create ?? true, context),
+      const prepared = prepareMessages(messages, undefined, driver.capabilities);
+      const results = await inflight.write('queues.send', options, (context) =>
+        driver.queues.send(queue, prepared, options?.create ?? true, context),
       );
-      return locateResults(results, 'queues.send', backend.name);
+      return withResultContext(results, 'queues.send', driver.name);
     },
     async receive(queue, options) {
-      shared.assertOpen('queues.receive');
+      internals.lifecycle.assertOpen('queues.receive');
       checkQueueName(queue);
       const deliveries = await receive(queue, checkReceiveOptions(options), options?.signal);
       leases.add(deliveries);
       return deliveries;
     },
     async settle(settlements, options) {
-      shared.assertOpen('queues.settle', true);
       checkOptions(options, CALL_KEYS, 'settle options');
       checkSettlements(settlements);
       const own = settlements.map((settlement) => ({ ...settlement }));
-      const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
-      const results = await underWay.run(plan, options, (context) => backend.queues.settle(own, context));
+      const results = await inflight.finish('queues.settle', options, (context) => driver.queues.settle(own, context));
       leases.settled(own, results);
       return results;
     },
     async configure(queue, settings, options) {
-      shared.assertOpen('queues.configure');
       checkQueueName(queue);
       checkSettings(settings);
       checkOptions(options, CALL_KEYS, 'configure options');
-      const plan = { operation: 'queues.configure', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.queues.configure(queue, { ...settings }, context));
+      return inflight.write('queues.configure', options, (context) =>
+        driver.queues.configure(queue, { ...settings }, context),
+      );
     },
   };
 }
 
 type Receive = (queue: string, wanted: ReceiveRequest, signal: AbortSignal | undefined) => Promise<Delivery[]>;
 
-/** Waits where the driver does it; otherwise {@link PendingReceives} do. What an abandoned receive has claimed is released. */
-function openReceive(shared: Shared): Receive {
-  const { underWay, backend } = shared;
-  const { queues } = backend;
+/** The driver waits if it can; otherwise {@link PendingReceives} wait. What an abandoned receive has claimed is released. */
+function openReceive(internals: TransportInternals): Receive {
+  const { inflight, driver } = internals;
+  const { queues } = driver;
   const release = (deliveries: readonly Delivery[]): void => {
     const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
     const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
-    underWay.run(plan, undefined, (context) => queues.settle(back, context)).catch(() => undefined);
+    inflight.run(plan, undefined, (context) => queues.settle(back, context)).catch(() => undefined);
   };
   const plan = {
     operation: 'queues.receive',
@@ -91,34 +87,34 @@ function openReceive(shared: Shared): Receive {
     isWait: true,
     onLate: (late: Delivery[]) => release(late),
   } as const;
-  const claiming = openClaiming(shared, release);
+  const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
     return (queue, wanted, signal) =>
-      underWay.run({ ...plan, timeoutMs: Number.POSITIVE_INFINITY }, { signal }, (context) =>
-        waitingDriver(backend).receive(queue, wanted, context),
+      inflight.run({ ...plan, timeoutMs: Number.POSITIVE_INFINITY }, { signal }, (context) =>
+        waitingDriver(driver).receive(queue, wanted, context),
       );
   }
-  const pending = new PendingReceives(claiming, shared.deadlines);
+  const pending = new PendingReceives(claiming, internals.deadlines);
   return (queue, wanted, signal) => {
     const receive = pending.prepare(queue, wanted);
     const timeoutMs = wanted.waitMs + ANSWER_MS;
-    return underWay.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
+    return inflight.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
       pending.start(receive),
     );
   };
 }
 
-function openClaiming({ underWay, backend }: Shared, release: Claiming['release']): Claiming | undefined {
-  const { queues } = backend;
+function openClaiming({ inflight, driver }: TransportInternals, release: Claiming['release']): Claiming | undefined {
+  const { queues } = driver;
   const { waiting } = queues;
   if (waiting === undefined) return undefined;
   return {
     waiting,
     release,
     async claim(queue, request, context) {
-      const done = underWay.hold();
+      const done = inflight.hold();
       try {
-        return await claimingDriver(backend).claim(queue, request, context);
+        return await claimingDriver(driver).claim(queue, request, context);
       } finally {
         done();
       }
@@ -139,7 +135,7 @@ function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveReques
   return { max: options?.max ?? 1, waitMs: options?.waitMs ?? 0, consumer: options?.consumer };
 }
 
-/** Throws unless `settings` are legal settings of a queue. */
+/** Throws INVALID_ARGUMENT unless `settings` are legal. */
 export function checkSettings(settings: QueueSettings | undefined): void {
   const keys = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'deadTtlMs'];
   checkOptions(settings, keys, 'queue settings');

@@ -1,4 +1,4 @@
-/** The topics of a transport: arguments checked, subscriptions led. */
+/** The topics facet of a transport: checks arguments and runs subscriptions. */
 
 import type { Cursor, EventCursor } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
@@ -14,80 +14,59 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
-import { Pump } from './cursor-pump.ts';
-import { locateResults } from './error-context.ts';
-import { stampAll } from './prepare-message.ts';
-import type { Shared } from './transport-internals.ts';
+import { CursorPump } from './cursor-pump.ts';
+import { withResultContext } from './error-context.ts';
+import { prepareMessages } from './prepare-message.ts';
+import { type TransportInternals, trackClosable } from './transport-internals.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const DEFAULT_MAX = 256;
 
-/** The topics of the transport. */
-export function openTopics(shared: Shared): Topics {
-  const { backend, underWay } = shared;
+/** The topics facet of the transport. */
+export function openTopics(internals: TransportInternals): Topics {
+  const { driver, inflight } = internals;
   return {
     async publish(topic, messages, options) {
-      shared.assertOpen('topics.publish');
       checkTopic(topic);
       checkOptions(options, ['ephemeral', ...CALL_KEYS], 'publish options');
       checkBoolean(options?.ephemeral, 'ephemeral');
-      const stamped = stampAll(messages, topic, backend.capabilities);
-      const plan = { operation: 'topics.publish', whenAbandoned: 'unknown' } as const;
-      const results = await underWay.run(plan, options, (context) =>
-        backend.topics.publish(topic, stamped, options?.ephemeral ?? false, context),
+      const prepared = prepareMessages(messages, topic, driver.capabilities);
+      const results = await inflight.write('topics.publish', options, (context) =>
+        driver.topics.publish(topic, prepared, options?.ephemeral ?? false, context),
       );
-      return locateResults(results, 'topics.publish', backend.name);
+      return withResultContext(results, 'topics.publish', driver.name);
     },
     async subscribe(pattern, options, onEvents) {
-      shared.assertOpen('topics.subscribe');
       checkPattern(pattern);
       checkOptions(options, ['from', 'max', ...CALL_KEYS], 'subscribe options');
       checkInteger(options.max, 'max', { min: 1, max: 1000 });
       checkFunction(onEvents, 'onEvents');
       const from = checkFrom(options.from);
-      const plan = {
-        operation: 'topics.subscribe',
-        whenAbandoned: 'failed',
-        onLate: (cursor: EventCursor) => void cursor.close(),
-      } as const;
-      const cursor = await underWay.run(plan, options, (context) => backend.topics.open(pattern, from, context));
-      return lead(new OpenSubscription(cursor, options.max ?? DEFAULT_MAX, onEvents), shared);
+      const cursor = await inflight.open('topics.subscribe', options, (context) =>
+        driver.topics.open(pattern, from, context),
+      );
+      return trackClosable(new OpenSubscription(cursor, options.max ?? DEFAULT_MAX, onEvents), internals);
     },
     async bind(queue, pattern, options) {
-      shared.assertOpen('topics.bind');
       checkQueueName(queue);
       checkPattern(pattern);
       checkOptions(options, ['from', ...CALL_KEYS], 'bind options');
       const from = checkFrom(options?.from);
-      const plan = { operation: 'topics.bind', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.topics.bind(queue, pattern, from, context));
+      return inflight.write('topics.bind', options, (context) => driver.topics.bind(queue, pattern, from, context));
     },
     async unbind(queue, pattern, options) {
-      shared.assertOpen('topics.unbind');
       checkQueueName(queue);
       checkPattern(pattern);
       checkOptions(options, CALL_KEYS, 'unbind options');
-      const plan = { operation: 'topics.unbind', whenAbandoned: 'unknown' } as const;
-      return underWay.run(plan, options, (context) => backend.topics.unbind(queue, pattern, context));
+      return inflight.write('topics.unbind', options, (context) => driver.topics.unbind(queue, pattern, context));
     },
   };
 }
 
-/** Registers something live so that it ends with the transport, also one that ended meanwhile; forgets it once it is over. */
-export function lead<T extends { close(): Promise<void>; readonly ended: Promise<unknown> }>(
-  live: T,
-  shared: Shared,
-): T {
-  shared.closables.add(live);
-  void live.ended.then(() => shared.closables.delete(live));
-  if (!shared.isOpen()) void live.close();
-  return live;
-}
-
 class OpenSubscription implements Subscription {
-  readonly #pump: Pump<TopicEvent>;
+  readonly #pump: CursorPump<TopicEvent>;
   readonly #cursor: EventCursor;
-  /** The last event handled, until the cursor is asked for what follows and says so itself. */
+  /** The position of the last event handled; undefined once the cursor reports its own. */
   #handled: string | undefined;
 
   constructor(cursor: EventCursor, max: number, onEvents: OnEvents) {
@@ -100,7 +79,7 @@ class OpenSubscription implements Subscription {
       },
       close: () => cursor.close(),
     };
-    this.#pump = new Pump(asked, max, async (events) => {
+    this.#pump = new CursorPump(asked, max, async (events) => {
       await onEvents(events);
       this.#handled = events.findLast((event) => event.position !== undefined)?.position ?? this.#handled;
     });

@@ -189,7 +189,7 @@ test('methods of a feature that is declared missing need not be there, and are r
 
 test('a backend that declares what it does not have is a mistake of its author', () => {
   expect(() => open({ capabilities: declaring({ cancel: true }) })).toThrow(
-    new TypeError('the backend stub declares cancel, and its admin has no method cancel'),
+    new TypeError('the driver stub declares cancel, and its admin has no method cancel'),
   );
   const admin = { exportState: async function* () {} };
   expect(() => open({ admin, capabilities: declaring({ exportState: true }) })).toThrow(/no method importState/);

@@ -4,7 +4,7 @@ import type { AdminDriver, PageQuery } from '@busbar/api/driver';
 import type { MessageState, PendingResult } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import type { Queue } from '../queues/queue.ts';
-import type { Item } from '../queues/stored-message.ts';
+import type { StoredMessage } from '../queues/stored-message.ts';
 import { browse, inState } from './browse.ts';
 import { exportNamespace, importRecord } from './transfer.ts';
 
@@ -72,7 +72,7 @@ function purge(queue: Queue | undefined, state: MessageState, ids: readonly stri
 function pending(
   queue: Queue | undefined,
   ids: readonly string[],
-  act: (queue: Queue, item: Item) => void,
+  act: (queue: Queue, item: StoredMessage) => void,
 ): PendingResult[] {
   return ids.map((id) => {
     const item = queue?.find(id);

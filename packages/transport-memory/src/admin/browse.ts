@@ -3,7 +3,7 @@
 import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import type { Queue } from '../queues/queue.ts';
-import type { Item } from '../queues/stored-message.ts';
+import type { StoredMessage } from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
@@ -25,13 +25,13 @@ export function browse(queue: Queue | undefined, { state, ids, limit, after }: B
 }
 
 /** The messages of one state, in the order in which they are or would be delivered; dead letters oldest first. */
-export function inState(queue: Queue, state: MessageState): Item[] {
+export function inState(queue: Queue, state: MessageState): StoredMessage[] {
   if (state === 'dead') return [...queue.dead];
   const items = [...queue.live].filter((item) => item.state === state);
   return items.sort((one, other) => compareRank(rankOf(one), rankOf(other)));
 }
 
-function rankOf({ state, message, due, place }: Item): Rank {
+function rankOf({ state, message, due, place }: StoredMessage): Rank {
   const first = state === 'ready' ? -message.priority : state === 'dead' ? 0 : due.at;
   return [STATES.indexOf(state), first, place];
 }

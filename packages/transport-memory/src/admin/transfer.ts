@@ -3,7 +3,7 @@
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
-import { type Item, toMessage } from '../queues/stored-message.ts';
+import { type StoredMessage, toMessage } from '../queues/stored-message.ts';
 
 /** Everything in the namespace. What is leased is exported as ready, its attempt counted. */
 export async function* exportNamespace(namespace: Namespace): AsyncIterable<StateRecord> {
@@ -13,8 +13,8 @@ export async function* exportNamespace(namespace: Namespace): AsyncIterable<Stat
 /** Taken in one step, so that it is a consistent cut. */
 function snapshot(namespace: Namespace): StateRecord[] {
   namespace.deadlines.runDue();
-  const records: StateRecord[] = [{ kind: 'revision', highest: namespace.entries.revision }];
-  for (const entry of namespace.entries.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
+  const records: StateRecord[] = [{ kind: 'revision', highest: namespace.kv.revision }];
+  for (const entry of namespace.kv.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
     const { value, ...rest } = entry;
     records.push({ kind: 'kv', ...rest, valueBase64: toBase64(value) });
   }
@@ -38,10 +38,10 @@ function snapshot(namespace: Namespace): StateRecord[] {
 export function importRecord(namespace: Namespace, record: StateRecord): boolean {
   switch (record.kind) {
     case 'revision':
-      namespace.entries.revision = Math.max(namespace.entries.revision, record.highest);
+      namespace.kv.revision = Math.max(namespace.kv.revision, record.highest);
       return false;
     case 'kv':
-      return namespace.entries.restore({ ...record, value: fromBase64(record.valueBase64) });
+      return namespace.kv.restore({ ...record, value: fromBase64(record.valueBase64) });
     case 'event':
       return namespace.log.append(record.topic, toStamped(record.message), () => undefined).status === 'stored';
     case 'queue': {
@@ -76,7 +76,7 @@ function restore(namespace: Namespace, name: string, exported: ExportedMessage):
   return true;
 }
 
-function exportItem(item: Item): ExportedMessage {
+function exportItem(item: StoredMessage): ExportedMessage {
   const { message, leaseLeftMs, consumer, ...past } = item.toBrowsed();
   const { body, ...head } = message;
   const state = past.state === 'leased' ? 'ready' : past.state;

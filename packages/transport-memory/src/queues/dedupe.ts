@@ -1,7 +1,7 @@
 /** Ids that were stored, each remembered for a time. */
 
 /** Remembers ids, each with what was stored under it, from the first on for `keepMs`. */
-export class DedupeMemory<T> {
+export class DedupeWindow<T> {
   /** In the order in which they were remembered, which is mostly that in which they end. */
   readonly #known = new Map<string, { readonly until: number; readonly value: T }>();
 

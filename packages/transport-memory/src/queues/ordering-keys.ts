@@ -1,13 +1,13 @@
 /** Ordering keys: of each key only the oldest unsettled message may be delivered. */
 
-import type { Item } from './stored-message.ts';
+import type { StoredMessage } from './stored-message.ts';
 
 /** The unsettled messages of each ordering key, oldest first. */
 export class OrderingKeys {
-  readonly #lanes = new Map<string, Set<Item>>();
+  readonly #lanes = new Map<string, Set<StoredMessage>>();
 
   /** Puts `item` behind the others of its key. */
-  add(item: Item): void {
+  add(item: StoredMessage): void {
     const key = item.message.orderingKey;
     if (key === undefined) return;
     const lane = this.#lanes.get(key);
@@ -16,13 +16,13 @@ export class OrderingKeys {
   }
 
   /** True when nothing older of its key is unsettled. */
-  isFirst(item: Item): boolean {
+  isFirst(item: StoredMessage): boolean {
     const key = item.message.orderingKey;
     return key === undefined || this.#first(key) === item;
   }
 
   /** Takes `item` out; returns the one whose turn it is now. */
-  remove(item: Item): Item | undefined {
+  remove(item: StoredMessage): StoredMessage | undefined {
     const key = item.message.orderingKey;
     if (key === undefined) return undefined;
     const lane = this.#lanes.get(key);
@@ -31,7 +31,7 @@ export class OrderingKeys {
     return this.#first(key);
   }
 
-  #first(key: string): Item | undefined {
+  #first(key: string): StoredMessage | undefined {
     return this.#lanes.get(key)?.values().next().value;
   }
 }

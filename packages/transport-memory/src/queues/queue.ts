@@ -11,12 +11,12 @@ import {
   type SettleResult,
 } from '@busbar/api/transport';
 import { queueFull } from '../errors.ts';
-import { DedupeMemory } from './dedupe.ts';
+import { DedupeWindow } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
-import { Item } from './stored-message.ts';
+import { StoredMessage } from './stored-message.ts';
 
 /** What a queue takes from its namespace. */
-export interface QueueGround {
+export interface QueueContext {
   readonly deadlines: DeadlineQueue;
   readonly defaults: Required<QueueSettings>;
   /** The queue has messages that are ready. */
@@ -30,25 +30,25 @@ export interface QueueGround {
 export class Queue {
   readonly name: string;
   settings: Required<QueueSettings>;
-  readonly dead: Set<Item> = new Set();
+  readonly dead: Set<StoredMessage> = new Set();
   /** Messages that are not dead, in the order in which they came. */
-  readonly live: Set<Item> = new Set();
-  readonly dedupe: DedupeMemory<true> = new DedupeMemory();
+  readonly live: Set<StoredMessage> = new Set();
+  readonly dedupe: DedupeWindow<true> = new DedupeWindow();
   readonly totals: { sent: number; done: number; dead: number; expired: number } = {
     sent: 0,
     done: 0,
     dead: 0,
     expired: 0,
   };
-  readonly #ground: QueueGround;
+  readonly #ground: QueueContext;
   readonly #keys = new OrderingKeys();
-  readonly #leases = new Map<string, Item>();
-  readonly #byId = new Map<string, Item>();
+  readonly #leases = new Map<string, StoredMessage>();
+  readonly #byId = new Map<string, StoredMessage>();
   /** Those that may be delivered now. */
-  readonly #ready = new Heap<Item>((a, b) => compareDelivery(a, b) < 0);
+  readonly #ready = new Heap<StoredMessage>((a, b) => compareDelivery(a, b) < 0);
   readonly #idle: Deadline;
 
-  constructor(name: string, ground: QueueGround) {
+  constructor(name: string, ground: QueueContext) {
     this.name = name;
     this.settings = ground.defaults;
     this.#ground = ground;
@@ -60,7 +60,7 @@ export class Queue {
     return this.#ready.size > 0;
   }
 
-  find(id: string): Item | undefined {
+  find(id: string): StoredMessage | undefined {
     return this.#byId.get(id);
   }
 
@@ -94,7 +94,7 @@ export class Queue {
   }
 
   /** Adds a message as it is: ready, or delayed where it says so. */
-  add(message: PreparedMessage): Item {
+  add(message: PreparedMessage): StoredMessage {
     const item = this.#admit(message);
     if (message.delayMs > 0) this.#delay(item, message.delayMs);
     else this.#makeReady(item);
@@ -102,7 +102,7 @@ export class Queue {
   }
 
   /** Adds a message with a past: for imports. */
-  restore(message: PreparedMessage, past: Pick<Item, 'attempts' | 'history' | 'dead'>): void {
+  restore(message: PreparedMessage, past: Pick<StoredMessage, 'attempts' | 'history' | 'dead'>): void {
     const item = this.add(message);
     item.attempts = past.attempts;
     item.history = past.history;
@@ -139,13 +139,13 @@ export class Queue {
   }
 
   /** Removes a message that is not leased, whatever its state. */
-  remove(item: Item): void {
+  remove(item: StoredMessage): void {
     this.#ready.remove(item);
     this.#forget(item);
   }
 
   /** Sets when a message that nobody has comes due. */
-  reschedule(item: Item, delayMs: number): void {
+  reschedule(item: StoredMessage, delayMs: number): void {
     this.#ready.remove(item);
     this.#ground.deadlines.cancel(item.due);
     if (delayMs > 0) this.#delay(item, delayMs);
@@ -153,7 +153,7 @@ export class Queue {
   }
 
   /** Puts a dead letter back, with fresh attempts and its whole time to live. */
-  redrive(item: Item): void {
+  redrive(item: StoredMessage): void {
     this.#forget(item);
     this.add({ ...item.message, delayMs: 0 }).history = item.history;
   }
@@ -166,7 +166,7 @@ export class Queue {
 
   info(): QueueInfo {
     const count = { ready: 0, delayed: 0, leased: 0, dead: this.dead.size };
-    let oldest: Item | undefined;
+    let oldest: StoredMessage | undefined;
     for (const item of this.live) {
       count[item.state] += 1;
       if (item.state === 'ready') oldest ??= item;
@@ -186,8 +186,8 @@ export class Queue {
     return { id, status: 'stored' };
   }
 
-  #admit(message: PreparedMessage): Item {
-    const item = new Item(
+  #admit(message: PreparedMessage): StoredMessage {
+    const item = new StoredMessage(
       message,
       this.#ground.next(),
       this.#ground.deadlines,
@@ -201,18 +201,18 @@ export class Queue {
     return item;
   }
 
-  #makeReady(item: Item): void {
+  #makeReady(item: StoredMessage): void {
     item.state = 'ready';
     item.readySince = performance.now();
     if (this.#keys.isFirst(item)) this.#ready.add(item);
   }
 
-  #delay(item: Item, ms: number): void {
+  #delay(item: StoredMessage, ms: number): void {
     item.state = 'delayed';
     this.#ground.deadlines.setIn(item.due, ms);
   }
 
-  #lease(item: Item, consumer: string | undefined): Delivery {
+  #lease(item: StoredMessage, consumer: string | undefined): Delivery {
     item.state = 'leased';
     item.attempts += 1;
     item.lease = { receipt: `${this.name}#${this.#ground.next().toString(36)}`, consumer };
@@ -221,7 +221,7 @@ export class Queue {
     return item.toDelivery(this.name);
   }
 
-  #end(item: Item, settlement: Exclude<Settlement, { action: 'extend' }>): void {
+  #end(item: StoredMessage, settlement: Exclude<Settlement, { action: 'extend' }>): void {
     switch (settlement.action) {
       case 'ack':
         this.totals.done += 1;
@@ -243,7 +243,7 @@ export class Queue {
   }
 
   /** A lease is over and the message stays. */
-  #back(item: Item, delayMs: number): void {
+  #back(item: StoredMessage, delayMs: number): void {
     this.#unlease(item);
     if (item.isExpired) this.#expire(item);
     else if (delayMs > 0) this.#delay(item, delayMs);
@@ -251,7 +251,7 @@ export class Queue {
     this.dispatch();
   }
 
-  #onDue(item: Item): void {
+  #onDue(item: StoredMessage): void {
     if (item.state === 'dead') this.remove(item);
     else if (item.state === 'leased') this.#onLeaseEnd(item);
     else {
@@ -261,23 +261,23 @@ export class Queue {
     }
   }
 
-  #onLeaseEnd(item: Item): void {
+  #onLeaseEnd(item: StoredMessage): void {
     item.record('expired', undefined);
     if (this.#isLastAttempt(item)) this.#bury(item, 'the lease of the last attempt ended');
     else this.#back(item, 0);
   }
 
-  #onExpired(item: Item): void {
+  #onExpired(item: StoredMessage): void {
     if (item.state === 'leased') item.isExpired = true;
     else this.#expire(item);
   }
 
-  #expire(item: Item): void {
+  #expire(item: StoredMessage): void {
     this.totals.expired += 1;
     this.remove(item);
   }
 
-  #bury(item: Item, reason: string): void {
+  #bury(item: StoredMessage, reason: string): void {
     if (item.isExpired) {
       this.#expire(item);
       return;
@@ -287,7 +287,7 @@ export class Queue {
   }
 
   /** Lays a message among the dead; the next of its key has its turn. */
-  #lay(item: Item, dead: Item['dead']): void {
+  #lay(item: StoredMessage, dead: StoredMessage['dead']): void {
     this.#forget(item);
     item.place = this.#ground.next();
     item.state = 'dead';
@@ -297,13 +297,13 @@ export class Queue {
     this.#ground.deadlines.setIn(item.due, this.settings.deadTtlMs);
   }
 
-  #unlease(item: Item): void {
+  #unlease(item: StoredMessage): void {
     if (item.lease !== undefined) this.#leases.delete(item.lease.receipt);
     item.lease = undefined;
     this.#ground.deadlines.cancel(item.due);
   }
 
-  #forget(item: Item): void {
+  #forget(item: StoredMessage): void {
     this.#unlease(item);
     this.#ready.remove(item);
     this.#ground.deadlines.cancel(item.ttl);
@@ -317,12 +317,12 @@ export class Queue {
   }
 
   /** No attempt is left after the ones it had. */
-  #isLastAttempt({ attempts, message }: Item): boolean {
+  #isLastAttempt({ attempts, message }: StoredMessage): boolean {
     return attempts >= (message.maxAttempts ?? this.settings.maxAttempts);
   }
 }
 
 /** The order of delivery: by priority, then by place. */
-function compareDelivery(a: Item, b: Item): number {
+function compareDelivery(a: StoredMessage, b: StoredMessage): number {
   return b.message.priority - a.message.priority || a.place - b.place;
 }

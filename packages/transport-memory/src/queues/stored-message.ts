@@ -12,7 +12,7 @@ export interface Lease {
 }
 
 /** A message as a queue of this store holds it. */
-export class Item implements HeapItem {
+export class StoredMessage implements HeapItem {
   /** In the heap of what is ready. */
   slot = -1;
   readonly message: PreparedMessage;
@@ -36,8 +36,8 @@ export class Item implements HeapItem {
     message: PreparedMessage,
     place: number,
     deadlines: DeadlineQueue,
-    onDue: (item: Item) => void,
-    onExpired: (item: Item) => void,
+    onDue: (item: StoredMessage) => void,
+    onExpired: (item: StoredMessage) => void,
   ) {
     this.message = message;
     this.#deadlines = deadlines;

@@ -4,7 +4,7 @@ import { Deadline, type DeadlineQueue, type PreparedMessage } from '@busbar/api/
 import { type From, invalid, type PublishResult, quote } from '@busbar/api/transport';
 import { positionExpired } from '../errors.ts';
 import type { MemorySettings } from '../options.ts';
-import { DedupeMemory } from '../queues/dedupe.ts';
+import { DedupeWindow } from '../queues/dedupe.ts';
 
 /** An event in the log. */
 export interface LogEvent {
@@ -34,7 +34,7 @@ export class EventLog {
   readonly #storeId: string;
   readonly #settings: MemorySettings;
   readonly #deadlines: DeadlineQueue;
-  readonly #dedupe = new DedupeMemory<string>();
+  readonly #dedupe = new DedupeWindow<string>();
   readonly #ageing: Deadline = new Deadline(() => this.#trim());
   #events: LogEvent[] = [];
   /** Events before this index are gone; they are cut off in large pieces. */

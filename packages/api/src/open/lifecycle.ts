@@ -1,0 +1,62 @@
+/** The state of a transport, from open to closed, and its listeners. */
+
+import { BusbarError } from '../contract/errors.ts';
+import type { StateChange, TransportState } from '../contract/transport.ts';
+
+/** The state of one transport. */
+export class Lifecycle {
+  readonly #transport: string;
+  readonly #listeners = new Set<(change: StateChange) => void>();
+  #state: TransportState = 'open';
+
+  constructor(transport: string) {
+    this.#transport = transport;
+  }
+
+  get state(): TransportState {
+    return this.#state;
+  }
+
+  /** False once closing has begun. */
+  get isOpen(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'closed';
+  }
+
+  /** Throws CLOSED unless the transport is open; with `whileClosing` also while it closes. */
+  assertOpen(operation: string, whileClosing = false): void {
+    if (!this.isOpen && !(whileClosing && this.#state === 'closing'))
+      throw this.closedError().at(operation, this.#transport);
+  }
+
+  closedError(): BusbarError {
+    return new BusbarError('CLOSED', 'the transport is closed', {
+      transport: this.#transport,
+      hint: 'Open a new one.',
+    });
+  }
+
+  onState(listener: (change: StateChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Changes the state. A listener that throws changes nothing for the others; its error is thrown in a task of its own. */
+  change(change: StateChange): void {
+    if (change.state === this.#state) return;
+    this.#state = change.state;
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** Forgets all listeners. */
+  clear(): void {
+    this.#listeners.clear();
+  }
+}
