@@ -9,7 +9,7 @@ export {
   type Status,
 } from './case.ts';
 export { CATALOGUE, type CatalogueId } from './catalogue.ts';
-export { CLUSTER } from './cluster.ts';
+export { CLUSTER } from './cluster-profile.ts';
 export { Check, CheckFailed } from './context/check.ts';
 export { type RecordedDelivery, Recorder } from './context/recorder.ts';
 export type { TestContext } from './context/test-context.ts';

@@ -3,9 +3,9 @@
 import type { Capabilities } from '@busbar/api/transport';
 import { type CaseResult, type ConformanceCase, GROUPS, type Group } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
-import { CLUSTER } from './cluster.ts';
+import { CLUSTER } from './cluster-profile.ts';
 import type { Harness, Profile } from './harness.ts';
-import { missingCase } from './outside.ts';
+import { missingCase } from './missing-cases.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
 

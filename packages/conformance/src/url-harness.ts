@@ -52,8 +52,8 @@ function missingFeatures(
   if (apart !== 'file') missing.files = 'The suite must not damage the files of its store.';
   if (opener === undefined) missing.processes = 'The harness has no opener for other processes.';
   if (capabilities.reach === 'process' && capabilities.durability === 'none') {
-    missing.processes = 'It lives in one process.';
-    missing.reopen = 'It lives no longer than its clients.';
+    missing.processes = 'It runs in one process.';
+    missing.reopen = 'Its store ends with its last client.';
   }
   return { ...missing, ...others };
 }

@@ -26,7 +26,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.between(performance.now() - began, 0, 3_000, 'the way back');
       test.check.equal([second.id, test.text(second), second.attempt], [first.id, 'm0', 2], 'redelivered messages');
       test.check.equal({ ...second.headers }, { kind: 'x' }, 'its headers');
-      test.check.ok(second.receipt !== first.receipt, 'each delivery has a receipt of its own');
+      test.check.ok(second.receipt !== first.receipt, 'each delivery has its own receipt');
       await test.ack(other, [second]);
       await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
     },

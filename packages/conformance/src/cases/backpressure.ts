@@ -70,11 +70,11 @@ export const cases: readonly ConformanceCase[] = [
       for (let turn = 1; turn <= 200; turn += 1) await publisher.kv.put('key', Buffer.from(`v${turn}`));
       gate.resolve();
       await log.has(kept, 'events kept by the log');
-      await test.until('the end of the flood', () => handled + flooded.dropped === FLOOD, 10_000);
+      await test.until('the end of the messages', () => handled + flooded.dropped === FLOOD, 10_000);
       test.check.between(handled, 1, FLOOD - 1, `ephemeral events handled, ${flooded.dropped} dropped`);
       await test.until('the newest value', () => valuesOf(watched).includes('v200'));
-      test.check.between(valuesOf(watched).length, 1, 20, 'changes of one key that a slow watcher got');
-      test.check.equal(valuesOf(watched).at(-1), 'v200', 'the last of them');
+      test.check.between(valuesOf(watched).length, 1, 20, 'changes of one key seen by a slow watcher');
+      test.check.equal(valuesOf(watched).at(-1), 'v200', 'the last one');
     },
   },
   {
@@ -124,7 +124,7 @@ export const cases: readonly ConformanceCase[] = [
       const results = (await Promise.all(races)).flat();
       const stored = results.filter(({ status }) => status === 'stored');
       const most = test.capabilities.features.exactLimit ? 4 : 4 + 4 * 5;
-      test.check.between(stored.length, 4, most, 'stored where four fit');
+      test.check.between(stored.length, 4, most, 'stored with room for four');
       verifyRefused(test, results);
       await assertCounts(test, transport, 'inbox', { leased: 2 });
       await drainAll(test, transport, [...before, ...stored]);
@@ -188,7 +188,7 @@ export const cases: readonly ConformanceCase[] = [
         const error = await test.check.rejects(send, 'PAYLOAD_TOO_LARGE', `over the limit, call ${index}`);
         test.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
       }
-      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by refused sends');
       test.check.equal(await kv.get('key'), undefined, 'the entry');
       await test.send(transport, 'inbox', test.messages(1));
       await publish(test, transport, 'news', test.messages(1));
@@ -217,7 +217,7 @@ function valuesOf(changes: readonly KvChange[]): string[] {
 /** Each message that is not stored has a retryable error. */
 function verifyRefused(test: TestContext, results: readonly SendResult[]): void {
   for (const { status, error } of results.filter((result) => result.status !== 'stored')) {
-    test.check.equal(status, 'failed', 'status of a message that did not fit');
+    test.check.equal(status, 'failed', 'status of a message that does not fit');
     const { code, retryable, outcome } = error ?? {};
     test.check.equal([code, retryable, outcome], ['BACKPRESSURE', true, 'failed'], 'its error');
   }
@@ -231,7 +231,7 @@ async function bindsSendsOnly(test: TestContext, transport: Transport): Promise<
   await test.check.rejects(transport.queues.send('bound', test.messages(1)), 'CONFLICT', 'a send to a frozen queue');
   await transport.queues.configure('bound', { frozen: false });
   const [late] = await transport.queues.send('bound', test.messages(1));
-  test.check.equal(late?.error?.code, 'BACKPRESSURE', 'a send to a queue that events have overfilled');
+  test.check.equal(late?.error?.code, 'BACKPRESSURE', 'a send to a queue overfilled by events');
   test.check.equal(
     texts(test, await consume(test, transport, 'bound', 3)),
     ['m0', 'm1', 'm2'],

@@ -36,7 +36,7 @@ export const cases: readonly ConformanceCase[] = [
         [['held', 0]],
         'queues of the store',
       );
-      test.check.equal(await stays.kv.list(''), [], 'entries of the store');
+      test.check.equal(await stays.kv.list(''), [], 'keys of the store');
     },
   },
   {
@@ -67,7 +67,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal([isOver, handled], [false, 0], 'closing waits for the handler');
       gate.resolve();
       await closed;
-      test.check.equal(handled, 1, 'events handled when it was closed');
+      test.check.equal(handled, 1, 'events handled at the close');
     },
   },
   {
@@ -110,7 +110,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const client = await test.open();
       const waits = ['one', 'two', 'two'].map((queue) => client.queues.receive(queue, { waitMs: FOREVER }));
-      const refusals = waits.map((wait) => test.check.rejects(wait, 'CLOSED', 'a wait that closing cut short'));
+      const refusals = waits.map((wait) => test.check.rejects(wait, 'CLOSED', 'a wait ended by the close'));
       const handle = (): void => undefined;
       const subscriptions = [
         await client.topics.subscribe('news.*', {}, handle),
@@ -121,7 +121,7 @@ export const cases: readonly ConformanceCase[] = [
       for (const { retryable, outcome } of await Promise.all(refusals))
         test.check.equal([retryable, outcome], [false, 'failed'], 'error of the pending receive');
       for (const live of [...subscriptions, watch]) {
-        test.check.equal(await live.ended, undefined, 'the error that ended something live');
+        test.check.equal(await live.ended, undefined, 'the error that ended a live wait');
         await live.close();
       }
     },
@@ -146,7 +146,7 @@ export const cases: readonly ConformanceCase[] = [
       }
       for (let from = 0; from < 20; from += 5) {
         await settle(test, client, held.slice(from, from + 5), { action: 'ack' });
-        if (from < 15) test.check.equal(client.state, 'closing', 'state while something is held');
+        if (from < 15) test.check.equal(client.state, 'closing', 'state while messages are held');
       }
       await closed;
       test.check.between(performance.now() - began, 1_300, 10_000, 'closing took');

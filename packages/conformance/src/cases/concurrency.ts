@@ -131,7 +131,12 @@ export const cases: readonly ConformanceCase[] = [
       const [transport, publisher] = [await test.transport(), await test.open()];
       const handlers: WeakRef<object>[] = [];
       for (let round = 0; round < 25; round += 1) handlers.push(...(await churn(transport)));
-      test.check.between(await countRetained(handlers), 0, handlers.length / 10, `handlers held of ${handlers.length}`);
+      test.check.between(
+        await countRetained(handlers),
+        0,
+        handlers.length / 10,
+        `retained handlers of ${handlers.length}`,
+      );
       const log = await follow(test, transport, 'churned.*');
       await publish(test, publisher, 'churned.on', test.messages(1));
       await log.has(['m0'], 'the event after the churn');
@@ -160,10 +165,10 @@ export const cases: readonly ConformanceCase[] = [
         const bindings = clients.map((client) => client.topics.bind(name, 'news'));
         const results = await Promise.all(puts);
         const winners = results.flatMap((result, index) => (result.status === 'stored' ? [index] : []));
-        test.check.equal(winners.length, 1, 'puts that created the entry');
-        test.check.equal((await first.kv.get(name))?.value[0], winners[0], 'the value is that of the winner');
+        test.check.equal(winners.length, 1, 'puts that created the key');
+        test.check.equal((await first.kv.get(name))?.value[0], winners[0], "the value is the winner's");
         const stored = (await Promise.all(sends)).flat().filter(({ status }) => status === 'stored');
-        test.check.equal(stored.length, 1, 'sends of one id that were stored');
+        test.check.equal(stored.length, 1, 'stored sends of one id');
         await Promise.all([...settings, ...bindings]);
       }
       const queues = await first.admin.queues();
@@ -192,7 +197,7 @@ export const cases: readonly ConformanceCase[] = [
       const stored = (await Promise.allSettled(sends)).flatMap((send) =>
         send.status === 'fulfilled' ? send.value : [],
       );
-      test.check.equal(stored.length, 50, 'sends that had begun before the end');
+      test.check.equal(stored.length, 50, 'sends that began before the end');
       await test.check.rejects(wait, 'CLOSED', 'the wait');
       await consume(test, stays, 'inbox', 50);
       assertDeliveredOnce(test, idsOf(stored));
@@ -218,7 +223,10 @@ async function workUntilClosed(test: TestContext, client: Transport): Promise<st
       if (got) await client.queues.settle([{ receipt: got.receipt, action: 'ack' }]);
     }
   } catch (error) {
-    test.check.ok(isBusbarError(error) && error.code === 'CLOSED', `working clients end with CLOSED, not ${error}`);
+    test.check.ok(
+      isBusbarError(error) && error.code === 'CLOSED',
+      `calls of working clients end with CLOSED, not ${error}`,
+    );
   }
   return stored.map(({ id }) => id);
 }

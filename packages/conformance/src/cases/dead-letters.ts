@@ -109,7 +109,7 @@ export const cases: readonly ConformanceCase[] = [
         [10, 10, 5],
         'sizes of the pages',
       );
-      test.check.equal(pages.flat(), ids, 'dead letters in their order');
+      test.check.equal(pages.flat(), ids, 'dead letters in order');
       const some = await transport.admin.browse('work', { state: 'dead', ids: ids.slice(3, 5) });
       test.check.equal(
         idsOf(some.messages.map(({ message }) => message)).sort(),
@@ -182,11 +182,11 @@ export const cases: readonly ConformanceCase[] = [
         test.check.equal(
           back?.history.map(({ reason }) => reason),
           lives,
-          'its history, over all its lives',
+          'its history over all redrives',
         );
       }
       const [result] = await transport.queues.send('work', test.messages(1, { id: 'again' }));
-      test.check.equal(result?.status, 'duplicate', 'its id is known to dedupe all the same');
+      test.check.equal(result?.status, 'duplicate', 'its id is still known to dedupe');
       test.check.equal(idsOf(await consume(test, transport, 'work', 1)), ['again'], 'messages handled');
       await test.nothing(transport, 'work', 50);
       await comesBackWhole(test, transport);
@@ -252,7 +252,7 @@ async function keepsTheLast(test: TestContext, transport: Transport): Promise<vo
     reasons.slice(3),
     'the last 20 reasons',
   );
-  test.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first attempt that is kept');
+  test.check.equal(letter?.history.map(({ attempt }) => attempt).at(0), 4, 'the first kept attempt');
 }
 
 /** Sends `count` messages and rejects each. Returns their ids in the order of the rejections. */

@@ -27,7 +27,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(statuses(first), ['stored', 'duplicate', 'stored'], 'one batch');
       test.check.equal(await again(), ['duplicate', 'duplicate'], 'while they are ready');
       const held = await test.receive(other, 'work', 2);
-      test.check.equal(await again(), ['duplicate', 'duplicate'], 'while they are held');
+      test.check.equal(await again(), ['duplicate', 'duplicate'], 'while they are leased');
       await settle(test, other, held.slice(0, 1), { action: 'ack' });
       await settle(test, other, held.slice(1), { action: 'reject' });
       await deadLetters(test, transport, 'work', 1);
@@ -134,7 +134,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.nothing(after, 'work', 50);
     },
     async refused(test) {
-      test.check.ok(test.capabilities.reasons.dedupeSurvivesRestart, 'the reason why ids are forgotten');
+      test.check.ok(test.capabilities.reasons.dedupeSurvivesRestart, 'the reason of `dedupeSurvivesRestart`');
     },
   },
   {

@@ -41,7 +41,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.nothing(other, 'work', 100);
       await assertCounts(test, transport, 'work', { delayed: 1, ready: 0, leased: 1 });
       const { messages } = await other.admin.browse('work', { state: 'delayed' });
-      test.check.equal(messages.length, 1, 'delayed messages that are shown');
+      test.check.equal(messages.length, 1, 'delayed messages in browse');
       test.check.between(messages[0]?.delayLeftMs ?? 0, HOUR_MS - 60_000, HOUR_MS, 'remaining delay');
     },
   },
@@ -82,7 +82,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.send(transport, 'work', sent);
       const { messages } = await transport.admin.browse('work', { state: 'delayed' });
       const shown = messages.map(({ message }) => test.text(message));
-      test.check.equal(shown, [...shown].sort(), 'the order in which they are shown');
+      test.check.equal(shown, [...shown].sort(), 'the order in browse');
       const got = await consume(test, await test.open(), 'work', 3, 1);
       await waitUntil(test, performance.now() + test.beyond(step * 4));
       got.push(...(await consume(test, transport, 'work', 3)));
@@ -179,7 +179,7 @@ export const cases: readonly ConformanceCase[] = [
       if (test.harnessFeatures.has('processes')) await assertOtherProcess(test, right);
     },
     async refused(test) {
-      test.check.ok(test.capabilities.reasons.monotonicClock, 'the reason why the wall clock moves delays');
+      test.check.ok(test.capabilities.reasons.monotonicClock, 'the reason of `monotonicClock`');
       await withWallClock(0, async (clock) => {
         const client = await test.open();
         for (const offsetMs of [HOUR_MS, -HOUR_MS]) {

@@ -59,21 +59,33 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const { queues, topics, kv, admin } = await test.transport();
       const { check } = test;
-      await check.rejects(queues.send('no.such', [{ body }], { create: false }), 'NOT_FOUND', 'a send to no queue');
-      check.equal(await queues.receive('no.such'), [], 'received from no queue');
+      await check.rejects(
+        queues.send('no.such', [{ body }], { create: false }),
+        'NOT_FOUND',
+        'a send to an unknown queue',
+      );
+      check.equal(await queues.receive('no.such'), [], 'received from an unknown queue');
       const [settled] = await queues.settle([{ receipt: 'no such receipt', action: 'ack' }]);
-      check.equal(settled?.status, 'lease-lost', 'an ack of no receipt');
+      check.equal(settled?.status, 'lease-lost', 'an ack of an unknown receipt');
       check.equal(await kv.get('no/such'), undefined, 'no entry');
-      check.equal((await kv.delete('no/such')).status, 'absent', 'a delete of no entry');
-      check.equal((await kv.delete('no/such', { ifRevision: 1 })).status, 'absent', 'a delete of no revision');
+      check.equal((await kv.delete('no/such')).status, 'absent', 'a delete of an unknown key');
+      check.equal(
+        (await kv.delete('no/such', { ifRevision: 1 })).status,
+        'absent',
+        'a delete with an unknown revision',
+      );
       const [touched] = await kv.touch([{ key: 'no/such', ttlMs: 9 }]);
-      check.equal(touched?.status, 'lost', 'a touch of no entry');
+      check.equal(touched?.status, 'lost', 'a touch of an unknown key');
       const put = await kv.put('no/such', body, { ifRevision: 7 });
-      check.equal(put.status === 'conflict' && put.current === undefined, true, 'a put over no revision is a conflict');
-      check.equal(await kv.list('no/'), [], 'entries under no prefix');
-      check.equal(await topics.unbind('no.such', 'topic'), undefined, 'an unbind of no binding');
+      check.equal(
+        put.status === 'conflict' && put.current === undefined,
+        true,
+        'a put with an unknown revision is a conflict',
+      );
+      check.equal(await kv.list('no/'), [], 'keys under an empty prefix');
+      check.equal(await topics.unbind('no.such', 'topic'), undefined, 'an unbind of an unknown binding');
       check.equal(await admin.queues({ names: ['no.such'] }), [], 'queues of that name');
-      check.equal((await admin.browse('no.such')).messages, [], 'messages of no queue');
+      check.equal((await admin.browse('no.such')).messages, [], 'messages of an unknown queue');
       check.equal([await admin.redrive('no.such'), await admin.purge('no.such')], [0, 0], 'redriven and purged');
       check.equal(await admin.deleteQueue('no.such'), false, 'deleted');
       check.equal(await admin.queues(), [], 'queues created by reads');
@@ -151,7 +163,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const transport = await test.transport();
       await assertAllRefused(test, transport, BAD_ARGUMENTS);
-      const foreign = { from: { after: 'no position of this store' } };
+      const foreign = { from: { after: 'a foreign position' } };
       await assertAllRefused(test, transport, [
         { what: 'a foreign position', call: ({ topics }) => topics.subscribe('t', foreign, () => undefined) },
         { what: 'a foreign position to bind from', call: ({ topics }) => topics.bind('queue', 't', foreign) },
@@ -226,10 +238,10 @@ export const cases: readonly ConformanceCase[] = [
 ];
 
 async function untouched(test: TestContext, { admin, kv }: Transport): Promise<void> {
-  test.check.equal(await admin.queues(), [], 'queues that bad input has made');
-  test.check.equal(await admin.topics(), [], 'topics that bad input has made');
-  test.check.equal(await admin.bindings(), [], 'bindings that bad input has made');
-  test.check.equal(await kv.list(''), [], 'entries that bad input has made');
+  test.check.equal(await admin.queues(), [], 'queues created by bad input');
+  test.check.equal(await admin.topics(), [], 'topics created by bad input');
+  test.check.equal(await admin.bindings(), [], 'bindings created by bad input');
+  test.check.equal(await kv.list(''), [], 'keys created by bad input');
 }
 
 /** Sends and publishes that must be refused as a whole. */

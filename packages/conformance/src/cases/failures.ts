@@ -70,7 +70,7 @@ export const cases: readonly ConformanceCase[] = [
         await bus.close();
         await Promise.all([one.close(), other.close()]);
       });
-      test.check.equal(lines, [], 'lines that were written');
+      test.check.equal(lines, [], 'written lines');
     },
   },
 ];

@@ -9,8 +9,8 @@ import type { RemoteClient } from '../processes/remote-client.ts';
 import { idsOf, receiveOne } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
 import { queueInfo } from '../steps/queue-view.ts';
-import { cases as killed } from './killed.ts';
-import { cases as lateHolders } from './late-holders.ts';
+import { cases as killed } from './killed-processes.ts';
+import { cases as lateHolders } from './late-settlements.ts';
 
 const group = 'Fault injection';
 const LEASE_MS = 250;
@@ -73,7 +73,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.send(transport, 'leased', test.messages(1));
       await receiveOne(test, transport, 'leased');
       for (const client of [ahead, behind]) {
-        test.check.equal(await client.receive('leased'), [], 'a message that another holds');
+        test.check.equal(await client.receive('leased'), [], 'a message held by another client');
         await client.send('mortal', [{ id: `mortal-${client.pid}`, body: new Uint8Array(1), ttlMs: 60_000 }]);
       }
       const got = await test.receive(transport, 'mortal', 2);
@@ -90,8 +90,8 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const client = await test.process({ maxFiles: 100 });
       const starved = await client.run<StarvedWork>(TASKS_MODULE, 'sendWithoutFiles', 'work');
-      test.check.ok(starved.opened > 0, 'no descriptor was free to begin with');
-      test.check.equal(starved.strange, [], 'errors that are not of Busbar');
+      test.check.ok(starved.opened > 0, 'no descriptor was free before');
+      test.check.equal(starved.strange, [], 'errors that are not a BusbarError');
       const [after] = await client.send('work', [{ id: 'after', body: new Uint8Array(1) }]);
       test.check.equal(after?.status, 'stored', 'a send after descriptors are free again');
       const got = await drainFully(test, await test.transport(), 'work');

@@ -57,7 +57,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
       const next = await quick.lock('file', { waitMs: 10_000 });
       test.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
-      test.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the one that slept writes');
+      test.check.equal(await writeFenced(store, sleeper, 'after its sleep'), false, 'the late holder writes');
       test.check.equal(await readFenced(store), `${next.token} by the next`, 'stored messages');
       const races = Array.from({ length: 10 }, (_, index) =>
         writeFenced(store, index % 2 ? sleeper : next, `race ${index}`),
@@ -65,13 +65,13 @@ export const cases: readonly ConformanceCase[] = [
       const outcomes = await Promise.all(races);
       test.check.ok(
         outcomes.every((isWritten, index) => !isWritten || index % 2 === 0),
-        'writes of the one that slept',
+        'writes of the late holder',
       );
-      test.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the token that is stored');
+      test.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the stored token');
       await next.release();
       const third = await slow.lock('file', AT_ONCE);
       test.check.ok(await writeFenced(store, third, 'by the third'), 'the third holder writes');
-      test.check.equal(await writeFenced(store, next, 'late'), false, 'one that let go writes');
+      test.check.equal(await writeFenced(store, next, 'late'), false, 'the released holder writes');
     },
   },
   {
@@ -92,11 +92,15 @@ export const cases: readonly ConformanceCase[] = [
       test.check.ok(lock.token > token, 'the token of the new holder is higher');
       test.check.ok(await writeFenced(store, lock, 'by the new holder'), 'the new holder writes');
       process.resume();
-      await test.until('the other learns of it', async () => (await process.run(module, 'wasLost')) === true);
+      await test.until('the other process learns of it', async () => (await process.run(module, 'wasLost')) === true);
       test.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it in the other process');
       await process.run(module, 'releaseLock');
       test.check.equal((await bus.holder('file'))?.token, lock.token, 'holder');
-      test.check.equal([lock.lost, await writeFenced(store, { token }, 'late')], [false, false], 'harm that was done');
+      test.check.equal(
+        [lock.lost, await writeFenced(store, { token }, 'late')],
+        [false, false],
+        'writes by a late holder',
+      );
       await process.close();
     },
   },
@@ -157,7 +161,7 @@ export const cases: readonly ConformanceCase[] = [
           codes.every((code) => code === 'ABORTED' || code === 'taken'),
           `waiters: ${codes.join(', ')}`,
         );
-        test.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'those that stopped before');
+        test.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'the readers that stopped before');
         await (await two.lock('door', { waitMs: 5_000, ttlMs: 60_000 })).release();
       }
       const already = two.lock('door', { signal: AbortSignal.abort() });

@@ -51,7 +51,7 @@ export const cases: readonly ConformanceCase[] = [
       const processor = await bus.process('jobs', { concurrency: 4 }, () => crew.work());
       await test.until('four handlers run', () => crew.running === 4);
       await assertCounts(test, transport, 'jobs', { leased: 4, ready: 26 });
-      test.check.equal(processor.running, 4, 'handlers that the processor counts');
+      test.check.equal(processor.running, 4, 'handlers counted by the worker');
       while (crew.done < 30) {
         crew.letGo(1);
         await new Promise(setImmediate);
@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       const began = performance.now();
       await processor.close({ drainMs: 50 });
-      test.check.between(performance.now() - began, 0, 4_000, 'the time that closing took');
+      test.check.between(performance.now() - began, 0, 4_000, 'duration of the close');
       test.check.equal(
         signals.map(({ aborted }) => aborted),
         [true],

@@ -137,8 +137,8 @@ export const cases: readonly ConformanceCase[] = [
         ];
       });
       await assertAllRefused(test, transport, inputs);
-      test.check.equal(await transport.admin.queues(), [], 'queues that refused batches have made');
-      test.check.equal(await transport.admin.topics(), [], 'topics that refused batches have made');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by refused batches');
+      test.check.equal(await transport.admin.topics(), [], 'topics created by refused batches');
     },
   },
   {

@@ -40,7 +40,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.ack(next, [held]);
       await waitUntil(test, leasesEnd + ROUNDING_MS);
       const { ready, leased } = await queueInfo(late, 'work');
-      test.check.equal([ready, leased], [1, 0], 'ready and leased when both leases are over');
+      test.check.equal([ready, leased], [1, 0], 'ready and leased after both leases');
       test.check.equal(
         await settleStatuses(late, stale.slice(1), { action: 'ack' }),
         ['lease-lost'],
@@ -70,7 +70,7 @@ export const cases: readonly ConformanceCase[] = [
         const tookMs = performance.now() - began;
         received.push(...got);
         if (got.length === 0) return;
-        test.check.between(tookMs, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the time until then');
+        test.check.between(tookMs, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the time to that moment');
         await test.ack(client, got);
       };
       await Promise.race([wait(other), wait(third)]);
@@ -159,7 +159,10 @@ export const cases: readonly ConformanceCase[] = [
       const again = got.filter(({ attempt }) => attempt === 2);
       test.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'redelivered message');
       if (test.capabilities.lease === 'timed') {
-        test.check.ok(performance.now() - began >= 500 - ROUNDING_MS, 'a lease lasts its time, also of the dead');
+        test.check.ok(
+          performance.now() - began >= 500 - ROUNDING_MS,
+          'a lease lasts its time, also after the death of its holder',
+        );
       }
       await test.ack(transport, got);
       await test.nothing(transport, 'work', test.beyond(600));
@@ -192,7 +195,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(totals, { sent: 80, done: 20, dead: 40, expired: 20 }, 'totals');
       await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 40 });
       await test.nothing(transport, 'work', 50);
-      test.check.equal(test.recorder.repeated(), [], 'attempts that were delivered twice');
+      test.check.equal(test.recorder.repeated(), [], 'attempts delivered twice');
     },
   },
 ];

@@ -31,7 +31,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(stays.name, leaves.name, 'names of both');
       const [first, second] = [leaves.close(), leaves.close({ drainMs: 5 })];
       test.check.equal(first === second, true, 'a second close returns the promise of the first');
-      test.check.equal(leaves.state, 'closing', 'state once close was called');
+      test.check.equal(leaves.state, 'closing', 'state after the call of close');
       await Promise.all([first, second, leaves[Symbol.asyncDispose]()]);
       await leaves.close();
       test.check.equal(leaves.state, 'closed', 'state afterwards');
@@ -200,7 +200,7 @@ async function endsByItself(test: TestContext): Promise<void> {
   await test.send(await test.transport(), 'inbox', test.messages(10));
   for (const what of ['leaveWorkOpen', 'leaveNothing'] as const) {
     const client = await test.process();
-    test.check.equal(await client.run<string>(leaveOpenModule, what), what, 'the other process is in the midst of it');
+    test.check.equal(await client.run<string>(leaveOpenModule, what), what, 'the other process has left its work open');
     const end = client.close();
     const code = await within(10_000, `the process did not end by itself after ${what}`, end);
     test.check.equal(code, 0, `exit code after ${what}`);

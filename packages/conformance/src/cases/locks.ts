@@ -25,7 +25,7 @@ export const cases: readonly ConformanceCase[] = [
       const holder = await two.holder('agents.md');
       test.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'holder');
       test.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
-      test.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'the time it has left');
+      test.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'remaining time');
       for (const bus of [two, one]) {
         const error = await test.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
         test.check.ok(
@@ -37,9 +37,9 @@ export const cases: readonly ConformanceCase[] = [
       await (await two.lock('agents', AT_ONCE)).release();
       await (await two.lock('agents.md/2', AT_ONCE)).release();
       await lock.release();
-      test.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'once it is released');
+      test.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'after the release');
       const reply = await two.lock('agents.md', async (held) => {
-        await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that work is done under');
+        await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock around work');
         return held.name;
       });
       test.check.equal([reply, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
@@ -68,8 +68,8 @@ export const cases: readonly ConformanceCase[] = [
       const [touched] = await kv.touch([{ key: '$lock/door', ttlMs: 60_000, createRevision: first.token }]);
       test.check.equal(touched?.status, 'lost', 'renewing it with the token of the former holder');
       const deleted = await kv.delete('$lock/door', { ifRevision: first.token });
-      test.check.equal(deleted.status, 'conflict', 'releasing it with that of the former holder');
-      test.check.equal((await kv.get('$lock/door'))?.revision, revision, 'the lock is as it was');
+      test.check.equal(deleted.status, 'conflict', 'releasing it with the token of the former holder');
+      test.check.equal((await kv.get('$lock/door'))?.revision, revision, 'the lock is unchanged');
       await second.extend();
       await second.release();
       for (const name of ['', 'a\0b', 'x'.repeat(481)])
@@ -89,8 +89,8 @@ export const cases: readonly ConformanceCase[] = [
       const taken = performance.now();
       const lost = untilFired(first.signal);
       const second = await two.lock('door', { waitMs: 10_000 });
-      test.check.between(performance.now() - taken, 390, test.beyond(400) + 4_000, 'the waiter got it after');
-      test.check.ok(first.lost, 'the former holder knows by then');
+      test.check.between(performance.now() - taken, 390, test.beyond(400) + 4_000, 'the waiter acquired it after');
+      test.check.ok(first.lost, 'the former holder knows of the loss');
       await within(5_000, 'the signal of a lost lock did not fire', lost);
       const { reason } = first.signal as { reason: { code?: string } };
       test.check.equal(reason.code, 'LEASE_LOST', 'reason of the signal');
@@ -127,7 +127,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
       const next = await two.lock('extended', { waitMs: 5_000 });
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
-      test.check.ok(next.token > extended.token && !next.lost, 'the new holder is not hurt');
+      test.check.ok(next.token > extended.token && !next.lost, 'the new holder is not affected');
     },
   },
   {

@@ -89,7 +89,7 @@ export const cases: readonly ConformanceCase[] = [
         const got = await transport.queues.receive(`box.${index}`, { max: 5, waitMs: 2_000 });
         test.check.equal(texts(test, got), [`for ${index}`], `mail in mailbox ${index}`);
       }
-      test.check.equal((await queueInfo(transport, 'box.1')).ready, 1, 'mail in a mailbox that was left alone');
+      test.check.equal((await queueInfo(transport, 'box.1')).ready, 1, 'mail in an unused mailbox');
       await wakeSome(test, transport);
     },
   },
@@ -135,5 +135,5 @@ async function wakeSome(test: TestContext, transport: Transport): Promise<void> 
   }
   enough.abort();
   const woken = (await Promise.all(waits)).filter((got) => got.length > 0);
-  test.check.equal(woken.length, Math.ceil((MAILBOXES - 7) / 997), 'waits that were woken');
+  test.check.equal(woken.length, Math.ceil((MAILBOXES - 7) / 997), 'woken waits');
 }

@@ -54,9 +54,9 @@ export const cases: readonly ConformanceCase[] = [
       const { id, topic, type, headers } = log.events[3] ?? {};
       test.check.equal([id, topic, type, headers?.['kind']], ['b', 'news.b', 't', 'b'], 'fields of an event');
       const again = await transport.topics.publish('news.b', [{ id: 'b', body }]);
-      test.check.equal(again[0]?.status, 'duplicate', 'an event that was published before the move');
+      test.check.equal(again[0]?.status, 'duplicate', 'an event published before the move');
       await publishTexts(test, transport, 'news.c', 1, 'c');
-      await log.has(['a0', 'a1', 'a2', 'b0', 'c0'], 'history and what follows');
+      await log.has(['a0', 'a1', 'a2', 'b0', 'c0'], 'history and later events');
       const got = await consume(test, transport, 'bound', 4);
       test.check.equal(texts(test, got), ['a1', 'a2', 'b0', 'c0'], 'the bound queue');
       const after = log.events[2]?.position ?? '';
@@ -87,14 +87,17 @@ export const cases: readonly ConformanceCase[] = [
       const after = await kv.list('');
       test.check.equal(after.map(lasting), before.map(lasting), 'entries');
       const short = after.find(({ key }) => key === 'short');
-      test.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'the time to live that is left');
+      test.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'remaining time to live');
       const highest = gone.status === 'stored' ? gone.revision : 0;
       const next = await kv.put('gone', body);
       test.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
-      test.check.ok(next.status === 'stored' && next.createRevision > highest, 'and so do fencing tokens');
+      test.check.ok(next.status === 'stored' && next.createRevision > highest, 'fencing tokens rise too');
       await admin.importState([{ kind: 'revision', highest: highest + 1_000_000 }]);
       const far = await kv.put('kept', body);
-      test.check.ok(far.status === 'stored' && far.revision > highest + 1_000_000, 'and over those of another store');
+      test.check.ok(
+        far.status === 'stored' && far.revision > highest + 1_000_000,
+        'revisions rise above those of another store',
+      );
     },
   },
   {
@@ -154,11 +157,11 @@ export const cases: readonly ConformanceCase[] = [
       const [late] = await other.queues.settle([{ receipt: held, action: 'ack' }]);
       test.check.equal(late?.status, 'lease-lost', 'state of a leased message');
       const [again] = await transport.queues.send('full', [{ id: 'known', body }]);
-      test.check.equal(again?.status, 'stored', 'an id that was known');
+      test.check.equal(again?.status, 'stored', 'a known id');
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
-      test.check.equal(event?.status, 'stored', 'an event that was known');
+      test.check.equal(event?.status, 'stored', 'a known event');
       const next = await other.kv.put('key', body, { ifRevision: 0 });
-      assertRising(test, [put, next].map(tokenOf), 'tokens over a clearing');
+      assertRising(test, [put, next].map(tokenOf), 'tokens across a clear');
       for (const events of [log, history]) await events.has([test.text({ body })], 'events since');
       await test.send(transport, 'waited.for', test.messages(1));
       test.check.equal(texts(test, await wait), ['m0'], 'the receive still waits');
@@ -186,9 +189,9 @@ export const cases: readonly ConformanceCase[] = [
       test.check.ok(countOf(records, 'message') >= 3_001, 'messages in the export');
       test.check.equal([countOf(records, 'event'), countOf(records, 'kv')], [2_000, 1_500], 'events and entries');
       const got = texts(test, await consume(test, transport, 'inbox', 3_000));
-      test.check.equal(got, texts(test, test.messages(3_000)), 'messages in their order');
+      test.check.equal(got, texts(test, test.messages(3_000)), 'messages in order');
       const log = await follow(test, transport, 'news', { from: 'start' });
-      await log.has(texts(test, test.messages(2_000)), 'events in their order');
+      await log.has(texts(test, test.messages(2_000)), 'events in order');
       const page = await transport.kv.list('key/');
       const listed = [...page, ...(await transport.kv.list('key/', { after: page.at(-1)?.key ?? 'key/' }))];
       test.check.equal(new Set(listed.map(({ key }) => key)).size, 1_500, 'entries');

@@ -39,11 +39,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(delivery && test.text(delivery), 'm0', 'a message to another process');
       const put = await there.put('key', 'theirs');
       const entry = await here.kv.get('key');
-      test.check.equal(
-        entry?.revision,
-        put.status === 'stored' ? put.revision : undefined,
-        'an entry of another process',
-      );
+      test.check.equal(entry?.revision, put.status === 'stored' ? put.revision : undefined, 'a key of another process');
       if (!here.capabilities.features.portableReceipts) return;
       const settled = await here.queues.settle([{ receipt: delivery?.receipt ?? '', action: 'ack' }]);
       test.check.equal(settled[0]?.status, 'done', "an ack of another process's delivery");

@@ -142,7 +142,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(begun, ['a'], 'started while the first is running');
       gate.resolve();
       await test.until('all tasks are begun', () => begun.length === 4);
-      test.check.equal([begun, overlaps], [['a', 'b', 'c', 'd'], 0], 'the order, and tasks begun beside another');
+      test.check.equal([begun, overlaps], [['a', 'b', 'c', 'd'], 0], 'the order, and concurrent tasks');
     },
   },
   {

@@ -86,7 +86,7 @@ export const cases: readonly ConformanceCase[] = [
       await transport.kv.put('empty', empty.body);
       const entry = await transport.kv.get('empty');
       bodies.push(log.events[0]?.body, first?.body, letter?.message.body, entry?.value);
-      for (const body of bodies) test.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'no bytes at all');
+      for (const body of bodies) test.check.ok(body instanceof Uint8Array && body.byteLength === 0, 'an empty body');
     },
   },
   {
@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
       );
       await transport.kv.put('large', pattern(65_536));
       const entry = await reader.kv.get('large');
-      test.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of an entry');
+      test.check.ok(entry && Buffer.compare(entry.value, pattern(65_536)) === 0, 'the largest value of a key');
       await test.nothing(reader, 'inbox', 20);
     },
   },
@@ -175,7 +175,7 @@ export const cases: readonly ConformanceCase[] = [
         test.check.equal(again && test.text(again), what, 'redelivered message');
         (await kv.get('key'))?.value.fill(0);
         const { value: kept } = (await kv.get('key')) ?? { value: value };
-        test.check.equal(test.text({ body: kept }), what, 'the value of the entry');
+        test.check.equal(test.text({ body: kept }), what, 'the value of the key');
       }
       await log.has(['small', 'x'.repeat(20_000)], 'events');
       await test.nothing(transport, 'inbox', 20);

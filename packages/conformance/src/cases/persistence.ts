@@ -203,7 +203,7 @@ async function inspect(test: TestContext, transport: Transport, revision: number
 async function killWriter(test: TestContext, prefix: string): Promise<readonly string[]> {
   const writer = await test.process();
   const load = await writer.produce('work', { prefix, batch: 20, bodyBytes: BODY_BYTES });
-  await test.until('the writer is at work', () => load.sent.length >= 40);
+  await test.until('the writer is sending', () => load.sent.length >= 40);
   await pause(test.random() * 20);
   await writer.kill();
   return load.sent;

@@ -112,13 +112,13 @@ export const cases: readonly ConformanceCase[] = [
       const transport = await test.transport();
       test.check.between(await emptyReceive(test, transport, 0), 0, 4_000, 'an empty receive that does not wait took');
       test.check.between(await emptyReceive(test, transport, 150), 145, 5_000, 'an empty receive of 150 ms took');
-      test.check.equal(await transport.admin.queues(), [], 'queues that naming one has made');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by naming one');
       const began = performance.now();
       const waiting = transport.queues.receive('inbox', { max: 10, waitMs: 10_000 });
       await test.send(await test.open(), 'inbox', test.messages(1));
       const got = await waiting;
       test.check.equal(texts(test, got), ['m0'], 'messages of the woken receive');
-      test.check.between(performance.now() - began, 0, 4_000, 'a receive that was woken took');
+      test.check.between(performance.now() - began, 0, 4_000, 'a woken receive took');
     },
   },
   {
@@ -194,7 +194,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(
         got.map(({ id, from, to }) => [id, from, to]),
         [[sent?.id, 'self', 'self']],
-        'the first to itself',
+        'the first message to itself',
       );
       await test.send(transport, 'self', test.messages(1, {}, 'second'));
       const both = texts(test, (await Promise.all([waiting, further])).flat());

@@ -26,7 +26,7 @@ export const cases: readonly ConformanceCase[] = [
         if (context.attempt === 1) throw new Error('try again');
       });
       await bus.enqueueAll('jobs', ['hopeless', 'hopeful']);
-      await test.until('the hopeful one is handled', () => attempts.includes('hopeful 2'));
+      await test.until('the retried message is handled', () => attempts.includes('hopeful 2'));
       const [letter] = await deadLetters(test, transport, 'jobs', 1);
       test.check.equal([letter?.attempts, letter?.dead?.reason], [1, 'no such customer'], 'attempts and reason');
       test.check.equal(letter && test.text(letter.message), '"hopeless"', 'its body');

@@ -71,9 +71,9 @@ export const cases: readonly ConformanceCase[] = [
         if (term === 2) await leader.lock.release();
         else await leader.bus.transport.close();
         leader.isOver = term === 2;
-        await test.until('the next to lead', () => terms.length === term + 2, test.beyond(500) + 5_000);
+        await test.until('the next leader', () => terms.length === term + 2, test.beyond(500) + 5_000);
         const after = (terms[term + 1]?.at ?? 0) - died;
-        test.check.between(after, 0, term === 2 ? 4_000 : test.beyond(500) + 4_000, 'the next led after');
+        test.check.between(after, 0, term === 2 ? 4_000 : test.beyond(500) + 4_000, 'the next leader started after');
       }
       await ended;
       const rivals = terms.map((term) => term.rivals);
@@ -120,9 +120,9 @@ export const cases: readonly ConformanceCase[] = [
       let evictions = 0;
       const agent = await own.agent('@evicted', { ttlMs: 600, onEvicted: () => (evictions += 1) });
       const [live] = await transport.kv.list('$live/@evicted/');
-      test.check.ok(live !== undefined, 'its sign of life');
+      test.check.ok(live !== undefined, 'its heartbeat');
       await transport.kv.delete(live?.key ?? '');
-      await test.until('it learns that it counted as offline', () => evictions >= 1);
+      await test.until('it learns that it was offline', () => evictions >= 1);
       const back = async (): Promise<string | undefined> =>
         (await bus.agents({ online: true }))[0]?.instances[0]?.instance;
       await test.until('the same instance is back', async () => (await back()) === agent.instance);

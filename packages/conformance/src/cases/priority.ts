@@ -53,7 +53,7 @@ export const cases: readonly ConformanceCase[] = [
       const wanted = [9, 4, 0].flatMap((level) => sent.filter(({ priority }) => priority === level));
       const { messages } = await transport.admin.browse('line', { limit: 1_000 });
       const shown = messages.map(({ message }) => test.text(message));
-      test.check.equal(shown, texts(test, wanted), 'the order in which they are shown');
+      test.check.equal(shown, texts(test, wanted), 'the order in browse');
       const got = await consume(test, transport, 'line', sent.length, 8);
       test.check.equal(texts(test, got), texts(test, wanted), 'the order');
     },
@@ -77,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
       await settle(test, transport, [await next('after a retry')], { action: 'release' });
       await settle(test, transport, [await next('after a release')], { action: 'retry', delayMs: 50 });
       await readyAgain(test, transport);
-      await next('after a delay, and is left to its lease');
+      await next('after a delay, and its lease expires');
       await readyAgain(test, transport);
       await settle(test, transport, [await next('after its lease')], { action: 'reject' });
       await deadLetters(test, transport, 'line', 1);
@@ -103,7 +103,7 @@ export const cases: readonly ConformanceCase[] = [
         );
         test.check.equal(error.outcome, 'failed', `outcome of priority ${String(priority)}`);
       }
-      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by refused sends');
     },
   },
   {

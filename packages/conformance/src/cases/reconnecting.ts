@@ -113,7 +113,7 @@ export const cases: readonly ConformanceCase[] = [
       await useIt(test, transport);
       network.block();
       const before = network.accepted;
-      await test.until('it looks for its server', () => network.accepted > before, BACK_MS);
+      await test.until('it reconnects', () => network.accepted > before, BACK_MS);
       await within(8_000, 'a client without a server did not close within 8 s', transport.close());
       // A connection attempt made before the close may still arrive.
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -140,7 +140,7 @@ export const cases: readonly ConformanceCase[] = [
       const began = performance.now();
       await new SendHistory(test).send(sender, 'other', ['lost in the net'], { timeoutMs: 1_000 });
       test.check.between(performance.now() - began, 0, 6_000, 'milliseconds until a call of 1,000 ms ended');
-      await test.until('the silence is noticed', () => waiter.state === 'reconnecting', 40_000);
+      await test.until('the half-open connection is detected', () => waiter.state === 'reconnecting', 40_000);
       test.server.network.cut();
       test.server.network.heal();
       await isBack(test, sender);
@@ -264,7 +264,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.server.start();
       await isBack(test, sender);
       for (const mailbox of mailboxes) await test.send(sender, mailbox, [{ body: Buffer.from(mailbox) }]);
-      const got = await within(40_000, 'not all 200 clients were back within 40 s', Promise.all(woken));
+      const got = await within(40_000, 'not all 200 clients reconnected within 40 s', Promise.all(woken));
       test.check.equal(
         got.map(([delivery]) => delivery && test.text(delivery)),
         mailboxes,
@@ -314,7 +314,7 @@ async function isBack(test: TestContext, transport: Transport, withinMs = BACK_M
       () => true,
       () => false,
     );
-  await test.until('the client is back', asks, withinMs);
+  await test.until('the client is reconnected', asks, withinMs);
 }
 
 async function useIt(test: TestContext, transport: Transport): Promise<void> {

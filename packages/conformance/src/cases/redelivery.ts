@@ -128,7 +128,7 @@ export const cases: readonly ConformanceCase[] = [
         }
       };
       await Promise.all(members.map(work));
-      test.check.equal(test.recorder.repeated(), [], 'attempts that were delivered twice');
+      test.check.equal(test.recorder.repeated(), [], 'attempts delivered twice');
       test.check.equal(
         [test.recorder.lost(ids), test.recorder.all.length],
         [[], 600],

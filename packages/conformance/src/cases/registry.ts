@@ -63,7 +63,7 @@ export const cases: readonly ConformanceCase[] = [
       const [after] = await sender.agents();
       test.check.equal([after?.name, after?.registeredAt], [before?.name, before?.registeredAt], 'identity');
       test.check.equal([after?.capabilities, after?.online], [['new'], true], 'changes');
-      test.check.ok(second.instance !== first.instance, 'the instance is another');
+      test.check.ok(second.instance !== first.instance, 'the instance is new');
       const third = await (await test.bus()).agent('@worker', { capabilities: ['more'] });
       const [both] = await sender.agents();
       test.check.equal(
@@ -104,7 +104,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('all changes are reported', () => told.every((list) => list.length >= expected.length));
       await waitUntil(test, performance.now() + 550);
       for (const list of told) test.check.equal(list.toSorted(), expected.toSorted(), 'changes seen by a watcher');
-      for (const list of told) test.check.ok(inTurn(list), `coming before going: ${list.join(', ')}`);
+      for (const list of told) test.check.ok(inTurn(list), `arrival before departure: ${list.join(', ')}`);
     },
   },
   {

@@ -54,9 +54,9 @@ export const cases: readonly ConformanceCase[] = [
         if (round === 25) await reader.topics.bind('bound', 'news', { from: 'start' });
         live.push(...(await calls));
       }
-      for (const log of logs) await (await log).has([...history, ...live], 'events of a reader that joined on the way');
+      for (const log of logs) await (await log).has([...history, ...live], 'events of a reader that joined meanwhile');
       const queued = texts(test, await consume(test, reader, 'bound', 600));
-      test.check.equal(queued.sort(), [...history, ...live].sort(), 'events of the queue that was bound on the way');
+      test.check.equal(queued.sort(), [...history, ...live].sort(), 'events of the queue bound meanwhile');
       await test.nothing(reader, 'bound', 100);
     },
   },
@@ -82,7 +82,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(
         texts(test, await consume(test, client, 'two', 40)),
         [...early, ...late],
-        'the queue that was not',
+        'the queue that was not read',
       );
     },
   },
@@ -192,7 +192,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal([error?.code, error?.message], ['INTERNAL', 'crashed after handling'], 'error of the end');
       const handled = idsOf(results).indexOf(seen.at(-1)?.id ?? '') + 1;
       const stands = results.findIndex(({ position }) => position === failing.position) + 1;
-      test.check.between(stands, handled - 4, handled - 1, 'where it stands is before the batch that failed');
+      test.check.between(stands, handled - 4, handled - 1, 'its position is before the failed batch');
       const rest = await follow(test, await test.open(), 'news', { from: { after: failing.position ?? '' } });
       await rest.has(texts(test, test.messages(20)).slice(stands), 'redelivered and remaining events');
     },

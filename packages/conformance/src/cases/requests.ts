@@ -98,7 +98,7 @@ export const cases: readonly ConformanceCase[] = [
       const codes = await Promise.all(more.map((one) => one.catch(({ code }: BusbarError) => code)));
       test.check.equal(new Set(codes), new Set(['TIMEOUT']), 'results of twenty more');
       await test.until('their handlers too', () => begun === ended);
-      test.check.between((await replyQueues(test)).length, 0, queues.length, 'queues for replies after twenty more');
+      test.check.between((await replyQueues(test)).length, 0, queues.length, 'reply queues after twenty more');
       test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next reply');
     },
   },
@@ -118,8 +118,8 @@ export const cases: readonly ConformanceCase[] = [
       await requester.request('@service', 'known', null, LONG_TIMEOUT);
       const began = performance.now();
       for (const [what, to, type] of [
-        ['an agent that never was', '@nobody', 'any'],
-        ['an agent that went', '@gone', 'any'],
+        ['an unknown agent', '@nobody', 'any'],
+        ['an agent that went offline', '@gone', 'any'],
         ['an agent that only has a mailbox', '@silent', 'any'],
         ['a type without a handler', '@service', 'unknown'],
         ['a capability without an agent', { capability: 'none' }, 'any'],
@@ -159,7 +159,7 @@ export const cases: readonly ConformanceCase[] = [
         const { name: had, message: said } = cause as Error;
         test.check.equal(had, name, `name of the error thrown by ${type}`);
         test.check.ok(said.includes(message), `${type} says ${message}: ${said}`);
-        if (type === 'own') test.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of an error of Busbar');
+        if (type === 'own') test.check.equal((cause as BusbarError).code, 'CONFLICT', 'code of a BusbarError');
       }
     },
   },
@@ -219,7 +219,7 @@ export const cases: readonly ConformanceCase[] = [
       abort.abort(new Error('enough'));
       await refusal;
       test.check.between(performance.now() - began, 0, 5_000, 'the abort took');
-      await test.until('the handler learns of it', () => contexts[0]?.signal.aborted);
+      await test.until('the handler is aborted', () => contexts[0]?.signal.aborted);
       const late = requester.request('@service', 'slow', null, { ...LONG_TIMEOUT, signal: abort.signal });
       const error = await test.check.rejects(late, 'ABORTED', 'a request with an aborted signal');
       test.check.equal(error.outcome, 'failed', 'outcome of an unsent request');

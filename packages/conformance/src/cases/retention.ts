@@ -42,11 +42,7 @@ export const cases: readonly ConformanceCase[] = [
       const kept = texts(test, await consume(test, client, 'mine', 6));
       test.check.equal(kept, texts(test, test.messages(6)), 'unsettled events of the bound queue');
       await readsWhatIsKept(test, client);
-      test.check.equal(
-        await codeOf(test, client, 'no position of this store'),
-        'INVALID_ARGUMENT',
-        'a foreign position',
-      );
+      test.check.equal(await codeOf(test, client, 'a foreign position'), 'INVALID_ARGUMENT', 'a foreign position');
     },
   },
 ];
@@ -93,7 +89,7 @@ async function readsWhatIsKept(test: TestContext, client: Transport): Promise<vo
   const log = await follow(test, client, '>', { from: 'start' });
   await publish(test, client, 'news', test.messages(1, {}, 'fresh'));
   await test.until('all kept events and the next one', () => log.events.at(-1)?.topic === 'news', 20_000);
-  test.check.equal(log.events[0]?.topic, 'bulk', 'the topic of the oldest that is kept');
+  test.check.equal(log.events[0]?.topic, 'bulk', 'the topic of the oldest kept event');
   const topics = await client.admin.topics();
   const kept = topics.reduce((sum, { events }) => sum + events, 0);
   test.check.between(log.events.length, kept, kept + 1_000, 'events read, of those kept');
@@ -106,7 +102,7 @@ async function endsWithoutGap(test: TestContext, subscription: Subscription, see
   void subscription.ended.then((error) => {
     code = error?.code;
   });
-  await test.until('the slow one ends or has all', () => code !== undefined || seen.length === 6, 10_000);
+  await test.until('the slow subscriber ends or has all events', () => code !== undefined || seen.length === 6, 10_000);
   if (seen.length < 6) test.check.equal(code, 'POSITION_EXPIRED', 'error of the slow subscriber');
   test.check.equal(seen, texts(test, test.messages(6)).slice(0, seen.length), 'events before the error');
 }

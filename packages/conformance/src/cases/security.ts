@@ -112,7 +112,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(
         open.map(({ path, mode }) => `${path} ${mode.toString(8)}`),
         [],
-        'files that others may touch',
+        'files accessible to others',
       );
       await waiting;
     },
@@ -126,13 +126,13 @@ function refusedCalls(transport: Transport): [string, () => Promise<unknown>][] 
   huge.set(body);
   const send = (fields: Partial<MessageInput>) => () => transport.queues.send('work', [{ body, ...fields }]);
   return [
-    ['a body that is too large', send({ body: huge })],
+    ['an oversized body', send({ body: huge })],
     ['an illegal header name', send({ headers: { 'Not Legal': SECRET } })],
     ['a header value that is too long', send({ headers: { token: SECRET.repeat(2_000) } })],
-    ['a header value that is no string', send({ headers: { token: { SECRET } as unknown as string } })],
+    ['a header value that is not a string', send({ headers: { token: { SECRET } as unknown as string } })],
     ['an illegal priority', send({ headers: { token: SECRET }, priority: 11 })],
     ['a body that is text', send({ body: SECRET as unknown as Uint8Array })],
-    ['a value that is too large', () => transport.kv.put('key', huge)],
+    ['an oversized value', () => transport.kv.put('key', huge)],
     ['a value that is text', () => transport.kv.put('key', SECRET as unknown as Uint8Array)],
     [
       'an unknown queue',
@@ -154,7 +154,7 @@ async function hostileKeys(test: TestContext, transport: Transport): Promise<voi
     test.check.equal(entry && test.text({ body: entry.value }), key, `the entry ${JSON.stringify(key)}`);
     const listed = (await kv.list(key)).map((found) => found.key);
     const expected = HOSTILE_KEYS.filter((other) => other.startsWith(key));
-    test.check.equal(listed.sort(), expected.sort(), `entries that begin with ${JSON.stringify(key)}`);
+    test.check.equal(listed.sort(), expected.sort(), `keys that begin with ${JSON.stringify(key)}`);
   }
 }
 

@@ -121,7 +121,7 @@ async function readAll(test: TestContext, { bus, token, revision, position }: Wr
   );
   if (test.capabilities.features.dedupeSurvivesRestart) {
     const [sent] = await queues.send('done', [{ id: 'done', body: Buffer.from('done') }]);
-    check.equal(sent?.status, 'duplicate', 'an id that was sent before');
+    check.equal(sent?.status, 'duplicate', 'an id sent before');
     await test.nothing(transport, 'done', 100);
   }
   const later = await receiveOne(test, transport, 'later', BACK_MS);

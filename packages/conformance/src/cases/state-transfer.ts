@@ -66,7 +66,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(
         await transport.admin.importState(await exportAll(transport)),
         0,
-        'new records of its own export',
+        'new records from its own export',
       );
       await assertCounts(test, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
     },
@@ -101,7 +101,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal([last[0]?.attempt, last[1]?.attempt], [3, 3], 'the next attempt of both');
       await settle(test, transport, last, { action: 'retry', reason: 'third' });
       const [one, other] = await deadLetters(test, transport, 'inbox', 2);
-      test.check.equal([one?.attempts, other?.attempts], [3, 3], 'attempts of the dead');
+      test.check.equal([one?.attempts, other?.attempts], [3, 3], 'attempts of dead letters');
     },
   },
   {
@@ -121,11 +121,11 @@ export const cases: readonly ConformanceCase[] = [
         ...test.messages(1, { ttlMs: 60_000, delayMs: 60_000 }, 'long'),
       ]);
       await test.send(transport, 'short', test.messages(1, { ttlMs: 500 }));
-      await test.until('some of the time to pass', () => performance.now() - began > 200);
+      await test.until('a part of the time', () => performance.now() - began > 200);
       await moveState(test, transport);
       const long = (await transport.admin.browse('inbox', { state: 'delayed' })).messages.at(-1);
-      test.check.between(long?.delayLeftMs ?? 0, 50_000, 59_802, 'the delay that is left');
-      test.check.between(long?.ttlLeftMs ?? 0, 50_000, 59_802, 'the time to live that is left');
+      test.check.between(long?.delayLeftMs ?? 0, 50_000, 59_802, 'remaining delay');
+      test.check.between(long?.ttlLeftMs ?? 0, 50_000, 59_802, 'remaining time to live');
       await test.until('the short one to expire', async () => (await queueInfo(transport, 'short')).ready === 0);
       test.check.between(performance.now() - began, 495, 4_000, 'the short one lived for');
       for (const [text, delay] of [
@@ -163,7 +163,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal((await deadLetters(test, transport, 'inbox', 2)).map(essence), before, 'dead letters');
       test.check.equal(await transport.admin.redrive('inbox', { ids: ['poison'] }), 1, 'redriven');
       const again = await receiveOne(test, transport, 'inbox');
-      test.check.equal([again.id, again.attempt], ['poison', 1], 'the one that was redriven');
+      test.check.equal([again.id, again.attempt], ['poison', 1], 'the redriven message');
       await assertCounts(test, transport, 'inbox', { dead: 1, ready: 0 });
     },
   },

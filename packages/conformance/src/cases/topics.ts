@@ -239,8 +239,8 @@ async function goesWithItsQueue(test: TestContext, transport: Transport): Promis
   const names = async (): Promise<string[]> => (await transport.admin.queues()).map(({ name }) => name);
   const withinMs = test.beyond(5_000) + test.capabilities.reclaimMs;
   await test.until('the idle queue is deleted', async () => !(await names()).includes('idle'), withinMs);
-  test.check.equal(await names(), ['waited'], 'queues that are left');
-  test.check.equal(await transport.admin.bindings(), [{ queue: 'waited', pattern: 'news' }], 'bindings that are left');
+  test.check.equal(await names(), ['waited'], 'remaining queues');
+  test.check.equal(await transport.admin.bindings(), [{ queue: 'waited', pattern: 'news' }], 'remaining bindings');
   const live = await publishTexts(test, transport, 'news', 1, 'awaited');
   test.check.equal(texts(test, await waiting), live, 'event of the pending receive');
   test.check.equal(await names(), ['waited'], 'queues after a further event');

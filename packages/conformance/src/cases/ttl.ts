@@ -79,7 +79,7 @@ export const cases: readonly ConformanceCase[] = [
         const bad = [...test.messages(1), ...test.messages(1, { ttlMs })];
         await test.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a time to live of ${ttlMs}`);
       }
-      test.check.equal(await transport.admin.queues(), [], 'queues that refused sends have made');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by refused sends');
       await test.send(transport, 'work', test.messages(1, { delayMs: 250, ttlMs: 100 }));
       await test.nothing(transport, 'work', test.beyond(500));
       await expired(test, transport, 'work', 1);
@@ -109,7 +109,7 @@ export const cases: readonly ConformanceCase[] = [
       const got = await consume(test, transport, 'work', 3);
       test.check.equal(texts(test, got), ['hour0', 'forever0', 'minute0'], 'live messages');
       const lefts = got.map(({ ttlLeftMs }) => ttlLeftMs !== undefined);
-      test.check.equal(lefts, [true, false, true], 'which have a time left');
+      test.check.equal(lefts, [true, false, true], 'whether ttlLeftMs is defined');
     },
   },
   {

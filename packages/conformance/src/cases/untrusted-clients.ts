@@ -105,7 +105,7 @@ async function assertRejected(
   code: ErrorCode | readonly ErrorCode[],
 ): Promise<void> {
   const opening = within(OPEN_MS, `no error within ${OPEN_MS} ms`, open());
-  const error = await test.check.rejects(opening, code, 'who may not');
+  const error = await test.check.rejects(opening, code, 'without rights');
   const shown = `${String(error)} ${JSON.stringify(error)} ${inspect(error, { depth: 6 })}`;
   for (const secret of secrets) test.check.ok(!shown.includes(secret), 'the error shows a secret');
 }

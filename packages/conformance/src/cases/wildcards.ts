@@ -67,8 +67,8 @@ export const cases: readonly ConformanceCase[] = [
         await test.check.rejects(follow(test, transport, topic), 'INVALID_ARGUMENT', `subscribe to ${what}`);
         await test.check.rejects(transport.topics.bind('mine', topic), 'INVALID_ARGUMENT', `bind to ${what}`);
       }
-      test.check.equal(await transport.admin.topics(), [], 'topics that refused calls have made');
-      test.check.equal(await transport.admin.queues(), [], 'queues that refused calls have made');
+      test.check.equal(await transport.admin.topics(), [], 'topics created by refused calls');
+      test.check.equal(await transport.admin.queues(), [], 'queues created by refused calls');
       await matches(test, { '*': ['a', 'b'], '>': ['a', 'b', 'a.b'], '*.>': ['a.b'] });
     },
   },
@@ -194,7 +194,7 @@ async function bindsOverHistory(test: TestContext, client: Transport): Promise<v
       .length;
   await test.until('the history is copied', async () => (await logged()) >= all.length);
   const twice = texts(test, await drain(test, client, 'twice')).filter((text) => all.includes(text));
-  test.check.equal(twice.sort(), all.sort(), 'events that several bindings brought from the start');
+  test.check.equal(twice.sort(), all.sort(), 'events of several bindings from the start');
 }
 
 /** Publishes on all named topics and on some without a match, and asserts which subscription got which event. */

@@ -30,13 +30,13 @@ export const cases: readonly ConformanceCase[] = [
       const ids = Array.from({ length: 200 }, (_, index) => `slow-${index}`);
       await Promise.all(ids.map((id) => history.send(transport, 'work', [id], { timeoutMs: 1_000, body: KIB_64 })));
       test.check.between(performance.now() - began, 0, 8_000, 'milliseconds until 200 sends of 1,000 ms ended');
-      test.check.equal([...history.acknowledged], ['before'], 'acknowledged while the server stood still');
+      test.check.equal([...history.acknowledged], ['before'], 'acknowledged while the server was frozen');
       test.server.resume();
       await history.send(transport, 'work', ['after'], { timeoutMs: 20_000 });
       test.check.ok(history.acknowledged.has('after'), 'senders go on');
       const delivered = new Set<string>();
       await test.until(
-        'all that was stored to come',
+        'all stored messages',
         async () => {
           const got = await transport.queues.receive('work', { max: 100, waitMs: 500 });
           for (const { id } of got) delivered.add(id);

@@ -76,8 +76,8 @@ export class BackgroundLoad {
     const { check, recorder, capabilities } = this.#test;
     this.history.verify(new Set(recorder.all.map(({ id }) => id)));
     const wrong = this.#repeatedAfterAck.filter(({ ackedAt }) => ackedAt < lostAcksSince - capabilities.settleLossMs);
-    check.equal(wrong, [], 'delivered again though its ack was done');
-    if (capabilities.attemptLossMs === 0) check.equal(recorder.repeated(), [], 'an attempt that two deliveries share');
+    check.equal(wrong, [], 'redelivered after its ack');
+    if (capabilities.attemptLossMs === 0) check.equal(recorder.repeated(), [], 'an attempt number of two deliveries');
   }
 
   /** Resolves after `count` more acknowledged sends and as many more acks. */
@@ -85,7 +85,7 @@ export class BackgroundLoad {
     const { acknowledged } = this.history;
     const [sent, acked] = [acknowledged.size + count, this.#ackedIds.size + count];
     const isFurther = (): boolean => acknowledged.size >= sent && this.#ackedIds.size >= acked;
-    await this.#whileWorking(this.#test.until('messages go all the way', isFurther, RECOVERY_MS));
+    await this.#whileWorking(this.#test.until('messages are sent and acked', isFurther, RECOVERY_MS));
   }
 
   /** Resolves as `wait` does, and rejects if the load fails first. */

@@ -44,12 +44,12 @@ export function confinedCommand({ disk, readOnly, maxFiles }: Confinement, comma
 }
 
 function probe(): string | null {
-  if (process.platform !== 'linux') return 'Only on Linux can a disk be confined without privileges.';
+  if (process.platform !== 'linux') return 'Restricting a disk without privileges needs Linux.';
   const folder = mkdtempSync(join(tmpdir(), 'busbar-disk-'));
   try {
     const [file = '', ...args] = confinedCommand({ disk: { folder, bytes: 65_536 } }, ['true']);
     if (spawnSync(file, args, { stdio: 'ignore' }).status === 0) return null;
-    return 'This machine does not let a user mount a disk in a name space of its own (unshare --user --mount).';
+    return 'This machine does not allow private mounts for users (unshare --user --mount).';
   } finally {
     rmdirSync(folder);
   }

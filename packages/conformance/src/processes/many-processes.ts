@@ -57,7 +57,7 @@ export async function checkManyProcesses(
   const sent = producing.flatMap((load) => load.sent);
   const acked = consuming.flatMap((load) => load.acked);
   const left = await drainFully(test, await test.transport(), queue);
-  test.check.equal(left.length, 0, 'left in the queue');
+  test.check.equal(left.length, 0, 'remaining in the queue');
   test.check.ok(sent.length > 0, 'something was sent');
   test.check.equal(test.recorder.lost(sent), [], 'acknowledged and never delivered');
   test.check.equal(acked.length, new Set(acked).size, 'acks of one message');
@@ -78,7 +78,7 @@ async function killSome(
   const moments = Array.from({ length: plan.kills }, () => (0.1 + test.random() * 0.6) * plan.producers * plan.each);
   for (const moment of moments.sort((one, other) => one - other)) {
     const sent = (): number => producing.reduce((sum, load) => sum + load.sent.length, 0);
-    await test.until('enough is sent for a kill', () => sent() >= moment, 30_000);
+    await test.until('enough messages are sent for a kill', () => sent() >= moment, 30_000);
     const [victim] = alive.splice(Math.floor(test.random() * alive.length), 1);
     await victim?.kill();
   }

@@ -16,7 +16,7 @@ export async function moveState(test: TestContext, transport: Transport): Promis
   await transport.admin.clear();
   test.check.equal(await transport.admin.queues(), [], 'queues of the cleared store');
   const added = await transport.admin.importState(records);
-  test.check.between(added, 1, records.length, 'records that were new');
+  test.check.between(added, 1, records.length, 'new records');
   return records;
 }
 

@@ -89,7 +89,7 @@ async function keepUntil(
   void over.then(() => {
     isOver = true;
   });
-  await test.until('the other is free', async () => {
+  await test.until('the other is available', async () => {
     await transport.queues.settle([{ receipt: held.receipt, action: 'extend' }]);
     return isOver;
   });
@@ -109,5 +109,9 @@ async function pauseWriters(test: TestContext, transport: Transport): Promise<vo
   }
   await load.stop();
   await drainFully(test, transport, 'load');
-  test.check.equal(test.recorder.lost([...load.sent, 'own-0', 'own-1', 'own-2', 'own-3']), [], 'lost by the pauses');
+  test.check.equal(
+    test.recorder.lost([...load.sent, 'own-0', 'own-1', 'own-2', 'own-3']),
+    [],
+    'lost during the pauses',
+  );
 }
