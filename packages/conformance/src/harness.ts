@@ -92,7 +92,7 @@ export interface HarnessServer {
   stop(): Promise<void>;
   /** Restarts it at the same address with the same data. Resolves when it accepts clients. */
   start(): Promise<void>;
-  /** Sends SIGSTOP: the server is alive and does not reply. */
+  /** Sends SIGSTOP: the server is alive and does not respond. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;

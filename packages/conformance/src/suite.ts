@@ -35,8 +35,8 @@ import { cases as reconnecting } from './cases/reconnecting.ts';
 import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
 import { cases as replay } from './cases/replay.ts';
-import { cases as replies } from './cases/replies.ts';
 import { cases as requests } from './cases/requests.ts';
+import { cases as responses } from './cases/responses.ts';
 import { cases as restarts } from './cases/restarts.ts';
 import { cases as retention } from './cases/retention.ts';
 import { cases as security } from './cases/security.ts';
@@ -70,7 +70,7 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...ordering,
   ...priority,
   ...requests,
-  ...replies,
+  ...responses,
   ...topics,
   ...subscribers,
   ...wildcards,

@@ -7,7 +7,7 @@ import { RoundTrip, VERBS, type Verb } from '../steps/round-trip.ts';
 const group = 'Payload';
 const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';
 /** Replies and results come from a handler, so the handler fails. */
-const GIVEN: readonly Verb[] = ['reply', 'result'];
+const GIVEN: readonly Verb[] = ['response', 'result'];
 
 const JSON_VALUES: readonly unknown[] = [
   { text: 'ä😀"\\\n\u2028', list: [1, [2, [3]]], nested: { a: { b: null } }, empty: {}, none: [], '': 'no name' },

@@ -58,11 +58,11 @@ export const cases: readonly ConformanceCase[] = [
         await context.enqueue('tasks', 'on', { correlationId });
         return context.request('@third', 'ask', 'on', { ...LONG_TIMEOUT, correlationId });
       });
-      third.handle('mail', () => undefined).handle('ask', () => 'replied');
+      third.handle('mail', () => undefined).handle('ask', () => 'responded');
       const worker = await test.bus({ middleware: [tracing] });
       await worker.process('tasks', () => undefined);
       const options = { ...LONG_TIMEOUT, correlationId: 'order-7', headers: { traceparent: '00-trace-1' } };
-      test.check.equal(await first.request('@second', 'relay', 'go', options), 'replied', 'the reply');
+      test.check.equal(await first.request('@second', 'relay', 'go', options), 'responded', 'the response');
       await test.until('all steps', () => steps.length === 4);
       const [relay, ...rest] = steps;
       for (const step of steps) {

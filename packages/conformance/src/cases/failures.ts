@@ -16,7 +16,8 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'E7',
     group,
-    title: 'an error thrown by a handler is always reported: as a reply, as the end of a subscription, or to `onError`',
+    title:
+      'an error thrown by a handler is always reported: as a response, as the end of a subscription, or to `onError`',
     level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(test) {
@@ -64,8 +65,8 @@ export const cases: readonly ConformanceCase[] = [
         await Promise.all(waits);
         const bus = await test.bus();
         const agent = await bus.agent('@quiet');
-        agent.handle('ask', () => 'reply');
-        test.check.equal(await agent.request('@quiet', 'ask', null, LONG_TIMEOUT), 'reply', 'the reply');
+        agent.handle('ask', () => 'response');
+        test.check.equal(await agent.request('@quiet', 'ask', null, LONG_TIMEOUT), 'response', 'the response');
         await bus.lock('door', { ttlMs: 100 }, () => undefined);
         await bus.close();
         await Promise.all([one.close(), other.close()]);

@@ -20,7 +20,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'I3',
     group,
-    title: 'calls that are late, fail, or lose their reply cause repetitions and never lose a message',
+    title: 'calls that are late, fail, or lose their response cause repetitions and never lose a message',
     level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RQ7', 'RD2'],
     smoke: true,

@@ -38,11 +38,11 @@ export const cases: readonly ConformanceCase[] = [
       await (await two.lock('agents.md/2', AT_ONCE)).release();
       await lock.release();
       test.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'after the release');
-      const reply = await two.lock('agents.md', async (held) => {
+      const response = await two.lock('agents.md', async (held) => {
         await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock around work');
         return held.name;
       });
-      test.check.equal([reply, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
+      test.check.equal([response, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
     },
   },
   {

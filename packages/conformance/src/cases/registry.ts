@@ -138,7 +138,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'Z9',
     group,
-    title: 'agents with wall clocks hours off stay online, see each other and reply like all others',
+    title: 'agents with wall clocks hours off stay online, see each other and respond like all others',
     level: 'MUST',
     rules: ['RQ6', 'RE2'],
     alone: true,
@@ -162,8 +162,8 @@ export const cases: readonly ConformanceCase[] = [
       const all = ['@ahead', '@behind', '@right'];
       await minLifetime(test, () => everybodySees(buses, all), performance.now() + 1_000);
       for (const agent of agents) {
-        const replies = all.map((name) => agent.request(name, 'who', null, LONG_TIMEOUT));
-        test.check.equal(await Promise.all(replies), all, `responding agent for ${agent.name}`);
+        const responses = all.map((name) => agent.request(name, 'who', null, LONG_TIMEOUT));
+        test.check.equal(await Promise.all(responses), all, `responding agent for ${agent.name}`);
       }
       await Promise.all(agents.map((agent) => agent.close()));
       test.check.ok(await everybodySees(buses, []), 'no agent is online');

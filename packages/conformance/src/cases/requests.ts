@@ -1,4 +1,4 @@
-/** Request and reply: one outcome per request. */
+/** Request and response: one outcome per request. */
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -12,7 +12,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R1',
     group,
-    title: 'each request gets its own reply from the handler of its type, and the handler sees the requester',
+    title: 'each request gets its own response from the handler of its type, and the handler sees the requester',
     level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
@@ -24,11 +24,11 @@ export const cases: readonly ConformanceCase[] = [
       });
       service.handle('nothing', () => undefined);
       const numbers = Array.from({ length: 20 }, (_, n) => n);
-      const replies = numbers.map((n) => requester.request('@service', 'double', { n }, LONG_TIMEOUT));
+      const responses = numbers.map((n) => requester.request('@service', 'double', { n }, LONG_TIMEOUT));
       test.check.equal(
-        await Promise.all(replies),
+        await Promise.all(responses),
         numbers.map((n) => ({ twice: n * 2 })),
-        'replies',
+        'responses',
       );
       const options = { ...LONG_TIMEOUT, correlationId: 'order-7', headers: { trace: 'abc' } };
       test.check.equal(
@@ -39,14 +39,14 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(
         await requester.request('@service', 'nothing', undefined, LONG_TIMEOUT),
         undefined,
-        'an empty reply',
+        'an empty response',
       );
     },
   },
   {
     id: 'R2',
     group,
-    title: 'the replies to a thousand concurrent requests, in any order, are never mixed up',
+    title: 'the responses to a thousand concurrent requests, in any order, are never mixed up',
     level: 'MUST',
     rules: ['RA1'],
     timeoutMs: 40_000,
@@ -61,13 +61,13 @@ export const cases: readonly ConformanceCase[] = [
       });
       const requesters = await Promise.all(['@one', '@two', '@three', '@four'].map((name) => test.agent(name)));
       const asked = Array.from({ length: 1_000 }, (_, index) => ({ requester: requesters[index % 4], index }));
-      const replies = await Promise.all(
+      const responses = await Promise.all(
         asked.map(({ requester, index }) => requester?.request('@service', 'echo', `${index}`, { timeoutMs: 35_000 })),
       );
       test.check.equal(
-        replies,
+        responses,
         asked.map(({ requester, index }) => `${requester?.name} ${index}`),
-        'replies',
+        'responses',
       );
       test.check.equal(handled, 1_000, 'requests handled');
     },
@@ -75,7 +75,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R3',
     group,
-    title: 'a request without a reply in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
+    title: 'a request without a response in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
     level: 'MUST',
     rules: ['RA1', 'RA3'],
     async run(test) {
@@ -89,7 +89,7 @@ export const cases: readonly ConformanceCase[] = [
       service.handle('quick', () => 'here');
       const began = performance.now();
       const request = requester.request('@service', 'slow', null, { timeoutMs: 1_000 });
-      const error = await test.check.rejects(request, 'TIMEOUT', 'a missing reply');
+      const error = await test.check.rejects(request, 'TIMEOUT', 'a missing response');
       test.check.between(performance.now() - began, 995, 6_000, 'the time-out came after');
       test.check.equal([error.retryable, error.outcome], [true, 'unknown'], 'retryable and outcome');
       await test.until('the handler is aborted', () => begun === 1 && ended === 1);
@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(new Set(codes), new Set(['TIMEOUT']), 'results of twenty more');
       await test.until('their handlers too', () => begun === ended);
       test.check.between((await replyQueues(test)).length, 0, queues.length, 'reply queues after twenty more');
-      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next reply');
+      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next response');
     },
   },
   {
@@ -166,17 +166,17 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R6',
     group,
-    title: 'a late reply is dropped and never reaches the next request',
+    title: 'a late response is dropped and never reaches the next request',
     level: 'MUST',
     rules: ['RA1'],
     async run(test) {
       const { requester, service } = await openPair(test);
       const gates = new Map<string, PromiseWithResolvers<void>>();
-      const [begun, replied] = [new Set<string>(), new Set<string>()];
+      const [begun, responded] = [new Set<string>(), new Set<string>()];
       service.handle<string>('hold', async ({ body }) => {
         begun.add(body);
         await gates.get(body)?.promise;
-        replied.add(body);
+        responded.add(body);
         return body;
       });
       for (let round = 0; round < 6; round += 1) {
@@ -185,15 +185,15 @@ export const cases: readonly ConformanceCase[] = [
         const leave = new AbortController();
         const bounds = round === 0 ? { timeoutMs: 1_000 } : { ...LONG_TIMEOUT, signal: leave.signal };
         const first = requester.request('@service', 'hold', late, bounds);
-        const refusal = test.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'a delayed reply');
+        const refusal = test.check.rejects(first, ['TIMEOUT', 'ABORTED'], 'a delayed response');
         await test.until('it is handled', () => begun.has(late));
         leave.abort();
         await refusal;
         const second = requester.request('@service', 'hold', next, LONG_TIMEOUT);
         gates.get(late)?.resolve();
-        await test.until('the late reply was sent', () => replied.has(late) && begun.has(next));
+        await test.until('the late response was sent', () => responded.has(late) && begun.has(next));
         gates.get(next)?.resolve();
-        test.check.equal(await second, next, 'the reply to the next request');
+        test.check.equal(await second, next, 'the response to the next request');
       }
     },
   },
@@ -223,7 +223,7 @@ export const cases: readonly ConformanceCase[] = [
       const late = requester.request('@service', 'slow', null, { ...LONG_TIMEOUT, signal: abort.signal });
       const error = await test.check.rejects(late, 'ABORTED', 'a request with an aborted signal');
       test.check.equal(error.outcome, 'failed', 'outcome of an unsent request');
-      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next reply');
+      test.check.equal(await requester.request('@service', 'quick', null, LONG_TIMEOUT), 'here', 'the next response');
       await waitUntil(test, performance.now() + 100);
       test.check.equal(contexts.length, 1, 'requests that reached the handler');
     },

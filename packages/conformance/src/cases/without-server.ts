@@ -1,4 +1,4 @@
-/** Backpressure and lifecycle: clients of a server that does not reply. */
+/** Backpressure and lifecycle: clients of a server that does not respond. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';

@@ -1,4 +1,4 @@
-/** Queues with injected faults: delays, failed calls and lost replies. */
+/** Queues with injected faults: delays, failed calls and lost responses. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { BusbarError } from '@busbar/api';
@@ -11,7 +11,7 @@ export function withFaults(queues: Queues, random: () => number): Queues {
     if (fate < 0.15) throw new BusbarError('UNAVAILABLE', 'injected: never made', { outcome: 'failed' });
     if (fate < 0.35) await pause(random() * 15);
     const result = await call();
-    if (fate > 0.85) throw new BusbarError('UNAVAILABLE', 'injected: the reply is lost', { outcome: 'unknown' });
+    if (fate > 0.85) throw new BusbarError('UNAVAILABLE', 'injected: the response is lost', { outcome: 'unknown' });
     return result;
   };
   return {

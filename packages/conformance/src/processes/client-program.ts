@@ -18,7 +18,7 @@ let transport: Transport | undefined;
 
 process.once('disconnect', orphaned);
 process.on('message', (message: ToClient) => {
-  void (message.kind === 'start' ? start(message) : reply(message));
+  void (message.kind === 'start' ? start(message) : respond(message));
 });
 
 async function start({ opener }: Extract<ToClient, { kind: 'start' }>): Promise<void> {
@@ -32,11 +32,11 @@ async function start({ opener }: Extract<ToClient, { kind: 'start' }>): Promise<
   }
 }
 
-async function reply({ id, method, args }: Extract<ToClient, { kind: 'call' }>): Promise<void> {
+async function respond({ id, method, args }: Extract<ToClient, { kind: 'call' }>): Promise<void> {
   try {
     if (transport === undefined) throw new Error('not started');
     const value = await call(transport, method, args);
-    tell({ kind: 'reply', id, value: packResults(value) }, method === 'close' ? leave : undefined);
+    tell({ kind: 'response', id, value: packResults(value) }, method === 'close' ? leave : undefined);
   } catch (error) {
     tell({ kind: 'error', id, error: packError(error) });
   }

@@ -26,11 +26,11 @@ export type Method =
   | 'shiftClock'
   | 'close';
 
-/** Messages from the client process. `produce` and `consume` reply with the number of the load. */
+/** Messages from the client process. `produce` and `consume` respond with the number of the load. */
 export type FromClient =
   | { readonly kind: 'started' }
   | { readonly kind: 'refused'; readonly error: WireError }
-  | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'response'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError }
   | LoadProgress;
 

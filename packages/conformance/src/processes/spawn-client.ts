@@ -61,7 +61,7 @@ class SpawnedClient implements RemoteClient {
   readonly #gone: Promise<number | null>;
   readonly #pending = new Map<number, Pending>();
   readonly #loads = new Map<number, SpawnedLoad>();
-  /** Progress of a load can arrive before the reply with its number. */
+  /** Progress of a load can arrive before the response with its number. */
   readonly #early: LoadProgress[] = [];
   #calls = 0;
   #stderr = '';
@@ -149,7 +149,7 @@ class SpawnedClient implements RemoteClient {
   #take(message: FromClient): void {
     if (message.kind === 'started') this.#started.resolve();
     else if (message.kind === 'refused') this.#started.reject(unpackError(message.error));
-    else if (message.kind === 'reply') this.#settle(message.id)?.resolve(unpackResults(message.value));
+    else if (message.kind === 'response') this.#settle(message.id)?.resolve(unpackResults(message.value));
     else if (message.kind === 'error') this.#settle(message.id)?.reject(unpackError(message.error));
     else this.#takeProgress(message);
   }

@@ -5,7 +5,7 @@ import type { TestContext } from '../context/test-context.ts';
 import { LONG_TIMEOUT } from './requesting.ts';
 
 /** Ways to transport a body. */
-export const VERBS = ['mail', 'request', 'reply', 'event', 'durable event', 'task', 'result'] as const;
+export const VERBS = ['mail', 'request', 'response', 'event', 'durable event', 'task', 'result'] as const;
 
 /** One of {@link VERBS}. */
 export type Verb = (typeof VERBS)[number];
@@ -17,7 +17,7 @@ export class RoundTrip {
   readonly #bus: Bus;
   /** Bodies received by the handlers of the other bus. */
   readonly #got = new Map<Verb, unknown[]>();
-  #reply: unknown;
+  #response: unknown;
 
   private constructor(test: TestContext, sender: Agent, bus: Bus) {
     this.#test = test;
@@ -39,7 +39,7 @@ export class RoundTrip {
     const got = this.#got.get(verb) ?? [];
     const before = got.length;
     const result = await this.#send(verb, value);
-    if (verb === 'reply' || verb === 'result') return result;
+    if (verb === 'response' || verb === 'result') return result;
     await this.#test.until(`a ${verb} to arrive`, () => got.length > before);
     return got.at(-1);
   }
@@ -65,9 +65,9 @@ export class RoundTrip {
         return this.#sender.send('@receiver', 'mail', value);
       case 'request':
         return this.#sender.request('@receiver', 'request', value, LONG_TIMEOUT);
-      case 'reply':
-        this.#reply = value;
-        return this.#sender.request('@receiver', 'reply', null, LONG_TIMEOUT);
+      case 'response':
+        this.#response = value;
+        return this.#sender.request('@receiver', 'response', null, LONG_TIMEOUT);
       case 'event':
         return this.#bus.publish('live', value);
       case 'durable event':
@@ -75,7 +75,7 @@ export class RoundTrip {
       case 'task':
         return this.#bus.enqueue('tasks', value);
       case 'result':
-        this.#reply = value;
+        this.#response = value;
         return (await this.#bus.enqueue('results', null)).result(LONG_TIMEOUT);
     }
   }
@@ -86,10 +86,10 @@ export class RoundTrip {
     };
     const receiver = await bus.agent('@receiver');
     receiver.handle('mail', take('mail')).handle('request', take('request'));
-    receiver.handle('reply', () => this.#reply);
+    receiver.handle('response', () => this.#response);
     await bus.subscribe('live', take('event'));
     await bus.subscribe('kept', { durable: 'kept' }, take('durable event'));
     await bus.process('tasks', { maxAttempts: 1 }, take('task'));
-    await bus.process('results', { maxAttempts: 1 }, () => this.#reply);
+    await bus.process('results', { maxAttempts: 1 }, () => this.#response);
   }
 }

@@ -1,4 +1,4 @@
-/** An agent in its own process that accepts requests and never replies. */
+/** An agent in its own process that accepts requests and never responds. */
 
 import { openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';

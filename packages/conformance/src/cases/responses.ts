@@ -1,4 +1,4 @@
-/** Request and reply: streams, duplicate replies, and a lost requester or responder. */
+/** Request and response: streams, duplicate responses, and a lost requester or responder. */
 
 import type { RequestOptions } from '@busbar/api';
 import type { ConformanceCase } from '../case.ts';
@@ -17,7 +17,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R7',
     group,
-    title: 'replies stream in order, with backpressure, until they end or the reader stops',
+    title: 'responses stream in order, with backpressure, until they end or the reader stops',
     level: 'MUST',
     rules: ['RA1', 'RT1'],
     timeoutMs: 40_000,
@@ -47,7 +47,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('the handler is aborted after its reader stopped', () => left.has(100_000));
       test.check.between(given, 3, 3 + MOST_AHEAD, 'sent to a reader that stopped');
       const last = await requester.request('@service', 'count', 3, LONG_TIMEOUT);
-      test.check.equal(last, 'counted to 3', 'the reply without its parts');
+      test.check.equal(last, 'counted to 3', 'the response without its parts');
     },
   },
   {
@@ -104,7 +104,7 @@ export const cases: readonly ConformanceCase[] = [
       const bus = await test.bus();
       const second = await bus.agent('@service', { leaseMs: 500 });
       second.handle('work', ({ type }) => `done: ${type}`);
-      test.check.equal(await durable, 'done: work', 'the reply of the other instance');
+      test.check.equal(await durable, 'done: work', 'the response of the other instance');
       const error = await request;
       await test.check.rejects(Promise.reject(error), GONE, 'the request without `durable`');
       test.check.between(performance.now() - began, 0, 10_000, 'detection took');
@@ -113,7 +113,7 @@ export const cases: readonly ConformanceCase[] = [
   {
     id: 'R11',
     group,
-    title: 'the first of two replies to a request counts, and the second reaches no other request',
+    title: 'the first of two responses to a request counts, and the second reaches no other request',
     level: 'MUST',
     rules: ['RQ7', 'RA1'],
     async run(test) {
@@ -134,17 +134,17 @@ export const cases: readonly ConformanceCase[] = [
           await message.reply(`again: ${message.body}`);
           await message.ack();
         }
-        test.check.equal(await first, `one: first ${round}`, 'the first reply');
-        test.check.equal(await second, `again: second ${round}`, 'the reply to the next request');
+        test.check.equal(await first, `one: first ${round}`, 'the first response');
+        test.check.equal(await second, `again: second ${round}`, 'the response to the next request');
       }
       const { admin } = await test.transport();
-      await test.until('no reply is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
+      await test.until('no response is left', async () => (await admin.queues({ prefix: '$reply.' })).length === 0);
     },
   },
   {
     id: 'R12',
     group,
-    title: 'the reply queue of a lost requester expires, and a late reply does not bring it back',
+    title: 'the reply queue of a lost requester expires, and a late response does not bring it back',
     level: 'MUST',
     rules: ['RQ9', 'RA3'],
     async run(test) {
@@ -168,7 +168,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('the reply queues are deleted', gone, test.beyond(4_000) + test.capabilities.reclaimMs);
       await received?.reply('nobody waits');
       await received?.ack();
-      test.check.ok(await gone(), 'a late reply does not create a queue');
+      test.check.ok(await gone(), 'a late response does not create a queue');
       const offline = async () =>
         (await (await test.bus()).agents({ online: true })).every(({ name }) => name !== '@requester');
       await test.until('it is offline', offline);
