@@ -4,7 +4,9 @@ import { BusbarError } from '@busbar/api/transport';
 
 /** NOT_FOUND for a queue. */
 export function unknownQueue(name: string): BusbarError {
-  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, { hint: 'Look at the name, or create it first.' });
+  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, {
+    hint: 'Check the name, or create the queue first.',
+  });
 }
 
 /** BACKPRESSURE for a queue that holds `maxLength` messages. */
@@ -17,6 +19,6 @@ export function queueFull(name: string, maxLength: number): BusbarError {
 /** POSITION_EXPIRED: retention has removed events that a reader has not read. */
 export function positionExpired(): BusbarError {
   return new BusbarError('POSITION_EXPIRED', 'the events at this position are no longer kept', {
-    hint: "Go on from 'start', and know that there is a gap.",
+    hint: "Continue from 'start'; events are missing in between.",
   });
 }

@@ -1,5 +1,5 @@
 import { openTransport } from '@busbar/api/driver';
-/** The memory transport: a bus within one process, and the reference that other backends are held against. */
+/** The memory transport: a bus within one process, and the reference for other drivers. */
 
 import type { Transport } from '@busbar/api/transport';
 import { MemoryDriver } from './memory-driver.ts';

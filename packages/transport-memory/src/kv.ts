@@ -1,4 +1,4 @@
-/** The entries of one namespace: values with revisions and times to live. */
+/** The key-value pairs of one namespace. */
 
 import { Deadline, type DeadlineQueue, type PageQuery, type PutCondition, WatchCursor } from '@busbar/api/driver';
 import {
@@ -18,12 +18,12 @@ interface Row {
   readonly end: Deadline;
 }
 
-/** The entries of one namespace. */
+/** The key-value pairs of one namespace: values with revisions and times to live. */
 export class KvStore {
   readonly #deadlines: DeadlineQueue;
   readonly #rows = new Map<string, Row>();
   readonly #watches = new Set<WatchCursor>();
-  /** The highest revision ever given: one counter for all keys, which is more than the rules ask. */
+  /** The highest revision so far. All keys share one counter; the rules ask for one per key. */
   revision = 0;
 
   constructor(deadlines: DeadlineQueue) {
@@ -32,20 +32,20 @@ export class KvStore {
 
   get(key: string): KvEntry | undefined {
     const row = this.#rows.get(key);
-    return row && this.#toEntry(row);
+    return row && this.#toKvEntry(row);
   }
 
   put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): PutResult {
     const present = this.#rows.get(key);
     if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
-      return { status: 'conflict', current: present && this.#toEntry(present) };
+      return { status: 'conflict', current: present && this.#toKvEntry(present) };
     }
     this.revision += 1;
     const row = this.#set(key, value, this.revision, present?.createRevision ?? this.revision, ttlMs);
     return { status: 'stored', revision: row.revision, createRevision: row.createRevision };
   }
 
-  /** Takes an entry as it was elsewhere; false where the key is there already. */
+  /** Imports an entry. Returns false when the key exists. */
   restore({ key, value, revision, createRevision, ttlLeftMs }: KvEntry): boolean {
     this.revision = Math.max(this.revision, revision);
     if (this.#rows.has(key)) return false;
@@ -80,7 +80,7 @@ export class KvStore {
   watch(prefix: string): WatchCursor {
     const present = [...this.#rows.values()]
       .filter(({ key }) => key.startsWith(prefix))
-      .map((row) => this.#toEntry(row));
+      .map((row) => this.#toKvEntry(row));
     const watch = new WatchCursor(prefix, () => this.#watches.delete(watch));
     this.#watches.add(watch);
     watch.begin(present);
@@ -97,7 +97,7 @@ export class KvStore {
     this.#rows.set(key, row);
     this.#deadlines.cancel(end);
     if (ttlMs !== undefined) this.#deadlines.setIn(end, ttlMs);
-    for (const watch of this.#watches) watch.changed({ kind: 'put', entry: this.#toEntry(row) });
+    for (const watch of this.#watches) watch.changed({ kind: 'put', entry: this.#toKvEntry(row) });
     return row;
   }
 
@@ -113,7 +113,7 @@ export class KvStore {
     for (const watch of this.#watches) watch.changed({ kind, key: row.key, revision: this.revision });
   }
 
-  #toEntry({ key, value, revision, createRevision, end }: Row): KvEntry {
+  #toKvEntry({ key, value, revision, createRevision, end }: Row): KvEntry {
     const ttlLeftMs = end.at === Number.POSITIVE_INFINITY ? undefined : this.#deadlines.msLeft(end);
     return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
   }

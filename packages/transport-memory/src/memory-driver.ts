@@ -1,4 +1,4 @@
-/** The backend over a store in this process: each facet rings what is due, then acts in one step. */
+/** The driver over a store in this process. Each method runs what is due, then acts in one synchronous step. */
 
 import {
   type AdminDriver,
@@ -20,7 +20,7 @@ import type { Queue } from './queues/queue.ts';
 import { Store } from './store.ts';
 import { EventCursor } from './topics/event-cursor.ts';
 
-/** The backend over a store in this process. */
+/** The driver over a store in this process. */
 export class MemoryDriver implements Driver {
   readonly name = 'memory';
   readonly capabilities: Capabilities;
@@ -40,7 +40,7 @@ export class MemoryDriver implements Driver {
     this.#leave = namespace.join(waiting);
     this.queues = openQueues(namespace, waiting);
     this.topics = openTopics(namespace);
-    this.kv = openEntries(namespace);
+    this.kv = openKv(namespace);
     this.admin = openAdmin(namespace);
     this.calls = {
       serve: async (address, max, handler) => namespace.calls.serve(address, max, handler),
@@ -112,7 +112,7 @@ function openTopics(namespace: Namespace): TopicDriver {
   };
 }
 
-function openEntries({ deadlines, kv }: Namespace): KvDriver {
+function openKv({ deadlines, kv }: Namespace): KvDriver {
   const due = <T>(act: () => T): Promise<T> => {
     deadlines.runDue();
     return Promise.resolve(act());

@@ -1,4 +1,4 @@
-/** One namespace of a store: its queues, log, entries and calls. */
+/** One namespace of a store: its queues, event log, key-value pairs and calls. */
 
 import { DeadlineQueue, type PreparedMessage, type WaitingReceives } from '@busbar/api/driver';
 import { type Binding, type From, matchTopic, type PublishResult, QUEUE_DEFAULTS } from '@busbar/api/transport';
@@ -8,7 +8,7 @@ import type { MemorySettings } from './options.ts';
 import { Queue, type QueueContext } from './queues/queue.ts';
 import { EventLog, type LogEvent } from './topics/event-log.ts';
 
-/** A binding covers the events from this number on. */
+/** The patterns bound to a queue, each with the number of the first event that it covers. */
 type Patterns = Map<string, number>;
 
 /** One namespace of a store. */
@@ -19,14 +19,14 @@ export class Namespace {
   readonly kv: KvStore = new KvStore(this.deadlines);
   readonly calls: CallTable = new CallTable();
   readonly log: EventLog;
-  readonly #ground: QueueContext;
+  readonly #context: QueueContext;
   #counter = 0;
-  /** The waiting receives of each transport; the one that was woken last is last. */
+  /** The waiting receives of each transport, the least recently woken first. */
   readonly #waiting = new Set<WaitingReceives>();
 
   constructor(storeId: string, settings: MemorySettings) {
     this.log = new EventLog(storeId, settings, this.deadlines);
-    this.#ground = {
+    this.#context = {
       deadlines: this.deadlines,
       defaults: { ...QUEUE_DEFAULTS, maxLength: settings.maxLength },
       wake: (queue) => this.#wake(queue),
@@ -39,7 +39,7 @@ export class Namespace {
   queue(name: string): Queue {
     let queue = this.queues.get(name);
     if (queue === undefined) {
-      queue = new Queue(name, this.#ground);
+      queue = new Queue(name, this.#context);
       this.queues.set(name, queue);
     }
     return queue;
@@ -59,13 +59,13 @@ export class Namespace {
     return this.log.append(topic, message, (event) => this.#fanOut(event));
   }
 
-  /** Hands an event to those who listen now. */
+  /** Gives an event to the cursors that are open now. */
   publishEphemeral(topic: string, message: PreparedMessage): PublishResult {
     for (const cursor of this.log.cursors) cursor.offer(topic, message);
     return { id: message.id, status: 'stored' };
   }
 
-  /** Feeds `name` with what matches from `from` on. History comes at once: a log in memory is short enough. */
+  /** Binds queue `name` to `pattern`. Copies the history from `from` at once: a log in memory is short enough. */
   bind(name: string, pattern: string, from: From): void {
     const patterns: Patterns = this.bindings.get(name) ?? new Map();
     if (patterns.has(pattern)) return;
@@ -135,7 +135,7 @@ function covers(patterns: Patterns, { topic, seq }: LogEvent): boolean {
   return false;
 }
 
-/** The message with what is left of its delay and its time to live; undefined where that is over. */
+/** The message of a past event, with the rest of its delay and time to live; undefined when it has expired. */
 function aged({ message, since }: LogEvent): PreparedMessage | undefined {
   const age = performance.now() - since;
   const delayMs = Math.max(0, message.delayMs - age);

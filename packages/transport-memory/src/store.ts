@@ -1,4 +1,4 @@
-/** Stores of this process: shared by name, gone with their last transport. */
+/** The stores of this process: shared by name, deleted with their last transport. */
 
 import { newId } from '@busbar/api/transport';
 import { Namespace } from './namespace.ts';
@@ -6,7 +6,7 @@ import type { MemorySettings } from './options.ts';
 
 const named = new Map<string, Store>();
 
-/** One store, with namespaces that do not see each other. */
+/** One store and its namespaces. */
 export class Store {
   readonly #id = newId();
   readonly #name: string | undefined;
@@ -17,7 +17,7 @@ export class Store {
     this.#name = name;
   }
 
-  /** The store of this name, made by whoever comes first; a new one where there is no name. */
+  /** The store of this name, created if needed; without a name a new store. */
   static open(name: string | undefined): Store {
     const store = (name === undefined ? undefined : named.get(name)) ?? new Store(name);
     if (name !== undefined) named.set(name, store);
@@ -34,7 +34,7 @@ export class Store {
     return namespace;
   }
 
-  /** One user less; the last one takes everything along. */
+  /** A transport has closed. The last one deletes the store. */
   leave(): void {
     this.#users -= 1;
     if (this.#users > 0) return;

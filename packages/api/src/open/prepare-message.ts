@@ -1,10 +1,9 @@
 /** Checks, completes and copies the messages that a sender gives. */
 
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
-import { MAX_BATCH, NORMAL_PRIORITY } from '../contract/defaults.ts';
+import { MAX_BATCH } from '../contract/defaults.ts';
 import type { PreparedMessage } from '../contract/driver.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
-import { newId } from '../contract/id.ts';
 import type { Headers, MessageInput } from '../contract/message.ts';
 import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
 import {
@@ -18,6 +17,7 @@ import {
   kindOf,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
+import { completeMessage } from '../driver-kit/complete-message.ts';
 import { copyBytes } from './copy-bytes.ts';
 
 const KEYS = [
@@ -46,26 +46,11 @@ export function prepareMessage(input: MessageInput, topic: string | undefined, m
     throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
   }
   checkFields(input);
-  return {
-    id: input.id ?? newId(),
+  return completeMessage(input, {
     body: ownBody(input.body, maxBodyBytes),
-    contentType: input.contentType ?? 'application/octet-stream',
     headers: ownHeaders(input.headers),
-    type: input.type,
-    from: input.from,
-    to: input.to,
     topic,
-    priority: input.priority ?? NORMAL_PRIORITY,
-    orderingKey: input.orderingKey,
-    correlationId: input.correlationId,
-    causationId: input.causationId,
-    hops: input.hops ?? 0,
-    replyTo: input.replyTo,
-    sentAt: Date.now(),
-    delayMs: input.delayMs ?? 0,
-    ttlMs: input.ttlMs,
-    maxAttempts: input.maxAttempts,
-  };
+  });
 }
 
 function checkFields(input: MessageInput): void {

@@ -1,4 +1,4 @@
-/** The operator's view of one namespace. */
+/** The admin facet of one namespace. */
 
 import type { AdminDriver, PageQuery } from '@busbar/api/driver';
 import type { MessageState, PendingResult } from '@busbar/api/transport';
@@ -8,7 +8,7 @@ import type { StoredMessage } from '../queues/stored-message.ts';
 import { browse, inState } from './browse.ts';
 import { exportNamespace, importRecord } from './transfer.ts';
 
-/** The operator's view of `namespace`. */
+/** The admin facet of `namespace`. */
 export function openAdmin(namespace: Namespace): AdminDriver {
   const existing = (name: string): Queue | undefined => {
     namespace.deadlines.runDue();
@@ -68,7 +68,7 @@ function purge(queue: Queue | undefined, state: MessageState, ids: readonly stri
   return items.length;
 }
 
-/** Acts on messages that nobody has started. */
+/** Applies `act` to messages that no consumer has received. */
 function pending(
   queue: Queue | undefined,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** Looking at the messages of a queue, page by page, without touching them. */
+/** Pages through the messages of a queue without leasing them. */
 
 import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
@@ -7,7 +7,7 @@ import type { StoredMessage } from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
-/** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
+/** The sort key of a message on a page: by state, then in order of delivery. */
 type Rank = readonly [state: number, first: number, second: number];
 
 /** A page of the messages of `queue`. */
@@ -24,25 +24,25 @@ export function browse(queue: Queue | undefined, { state, ids, limit, after }: B
   return { messages: page.map((item) => item.toBrowsed()), next };
 }
 
-/** The messages of one state, in the order in which they are or would be delivered; dead letters oldest first. */
+/** The messages of one state in order of delivery; dead letters oldest first. */
 export function inState(queue: Queue, state: MessageState): StoredMessage[] {
   if (state === 'dead') return [...queue.dead];
   const items = [...queue.live].filter((item) => item.state === state);
   return items.sort((one, other) => compareRank(rankOf(one), rankOf(other)));
 }
 
-function rankOf({ state, message, due, place }: StoredMessage): Rank {
+function rankOf({ state, message, due, order }: StoredMessage): Rank {
   const first = state === 'ready' ? -message.priority : state === 'dead' ? 0 : due.at;
-  return [STATES.indexOf(state), first, place];
+  return [STATES.indexOf(state), first, order];
 }
 
 function compareRank(one: Rank, other: Rank): number {
   return one[0] - other[0] || one[1] - other[1] || one[2] - other[2];
 }
 
-/** A rank, not a message, is what a page ends at: the next one goes on behind it though the message be gone. */
+/** A page ends at a rank, not at a message, so the next page works after the message is gone. */
 function parseRank(after: string): Rank {
   const [state = Number.NaN, first = Number.NaN, second = Number.NaN, ...more] = after.split(':').map(Number);
   if (more.length === 0 && Number.isFinite(state + first + second)) return [state, first, second];
-  throw invalid(`illegal after ${quote(after)}`, 'Use the next of an earlier page.');
+  throw invalid(`illegal after ${quote(after)}`, 'Use `next` of an earlier page.');
 }

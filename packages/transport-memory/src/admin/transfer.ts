@@ -1,16 +1,16 @@
-/** Export and import of one namespace, record by record (rule RA7). */
+/** Exports and imports a namespace, record by record (rule RA7). */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import { type StoredMessage, toMessage } from '../queues/stored-message.ts';
 
-/** Everything in the namespace. What is leased is exported as ready, its attempt counted. */
+/** The whole namespace. Leased messages are exported as ready, with their attempt counted. */
 export async function* exportNamespace(namespace: Namespace): AsyncIterable<StateRecord> {
   yield* snapshot(namespace);
 }
 
-/** Taken in one step, so that it is a consistent cut. */
+/** One synchronous step, so the records are a consistent snapshot. */
 function snapshot(namespace: Namespace): StateRecord[] {
   namespace.deadlines.runDue();
   const records: StateRecord[] = [{ kind: 'revision', highest: namespace.kv.revision }];
@@ -25,7 +25,7 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'queue', name: queue.name, settings: queue.settings });
     for (const { id, leftMs } of queue.dedupe.entries())
       records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
-    const items = [...queue.live].sort((a, b) => a.place - b.place);
+    const items = [...queue.live].sort((a, b) => a.order - b.order);
     for (const item of [...items, ...queue.dead]) {
       records.push({ kind: 'message', queue: queue.name, message: exportItem(item) });
     }
@@ -34,7 +34,7 @@ function snapshot(namespace: Namespace): StateRecord[] {
   return records;
 }
 
-/** Takes one record in; false where it is there already. */
+/** Imports one record. Returns false when the store has it already. */
 export function importRecord(namespace: Namespace, record: StateRecord): boolean {
   switch (record.kind) {
     case 'revision':
@@ -43,7 +43,7 @@ export function importRecord(namespace: Namespace, record: StateRecord): boolean
     case 'kv':
       return namespace.kv.restore({ ...record, value: fromBase64(record.valueBase64) });
     case 'event':
-      return namespace.log.append(record.topic, toStamped(record.message), () => undefined).status === 'stored';
+      return namespace.log.append(record.topic, toPrepared(record.message), () => undefined).status === 'stored';
     case 'queue': {
       if (namespace.queues.has(record.name)) return false;
       namespace.queue(record.name).configure(record.settings);
@@ -71,7 +71,7 @@ function remember(namespace: Namespace, name: string, id: string, leftMs: number
 function restore(namespace: Namespace, name: string, exported: ExportedMessage): boolean {
   const queue = namespace.queue(name);
   if (queue.find(exported.message.id) !== undefined) return false;
-  queue.restore(toStamped(exported), exported);
+  queue.restore(toPrepared(exported), exported);
   queue.dispatch();
   return true;
 }
@@ -98,7 +98,7 @@ function exportMessage(message: PreparedMessage): ExportedMessage {
   };
 }
 
-function toStamped(exported: ExportedMessage): PreparedMessage {
+function toPrepared(exported: ExportedMessage): PreparedMessage {
   const message: Message = { ...exported.message, body: fromBase64(exported.bodyBase64) };
   return {
     ...message,

@@ -1,11 +1,11 @@
-/** Ids that were stored, each remembered for a time. */
+/** Remembers ids of stored messages for a time. */
 
-/** Remembers ids, each with what was stored under it, from the first on for `keepMs`. */
+/** Ids with a value each, kept for a time. */
 export class DedupeWindow<T> {
-  /** In the order in which they were remembered, which is mostly that in which they end. */
+  /** In order of insertion, which mostly is the order of expiry. */
   readonly #known = new Map<string, { readonly until: number; readonly value: T }>();
 
-  /** What was stored under `id` within its time; undefined when it is not known. */
+  /** The value of `id`; undefined when it is unknown or expired. */
   get(id: string): T | undefined {
     const known = this.#known.get(id);
     return known !== undefined && known.until > performance.now() ? known.value : undefined;
@@ -25,7 +25,7 @@ export class DedupeWindow<T> {
     this.#known.clear();
   }
 
-  /** What is known, with the time each is still remembered. */
+  /** The ids with the time left for each. */
   *entries(): Iterable<{ readonly id: string; readonly value: T; readonly leftMs: number }> {
     const at = performance.now();
     for (const [id, { until, value }] of this.#known) if (until > at) yield { id, value, leftMs: until - at };

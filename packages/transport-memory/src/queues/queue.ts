@@ -15,15 +15,15 @@ import { DedupeWindow } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { StoredMessage } from './stored-message.ts';
 
-/** What a queue takes from its namespace. */
+/** What a queue needs of its namespace. */
 export interface QueueContext {
   readonly deadlines: DeadlineQueue;
   readonly defaults: Required<QueueSettings>;
   /** The queue has messages that are ready. */
   wake(queue: Queue): void;
-  /** A number higher than all before. */
+  /** Returns a number above all earlier ones. */
   next(): number;
-  /** The queue has been idle for too long. */
+  /** The queue has been idle for `expireIdleMs`. */
   expire(queue: Queue): void;
 }
 
@@ -31,7 +31,7 @@ export class Queue {
   readonly name: string;
   settings: Required<QueueSettings>;
   readonly dead: Set<StoredMessage> = new Set();
-  /** Messages that are not dead, in the order in which they came. */
+  /** Messages that are not dead, in order of arrival. */
   readonly live: Set<StoredMessage> = new Set();
   readonly dedupe: DedupeWindow<true> = new DedupeWindow();
   readonly totals: { sent: number; done: number; dead: number; expired: number } = {
@@ -40,19 +40,19 @@ export class Queue {
     dead: 0,
     expired: 0,
   };
-  readonly #ground: QueueContext;
+  readonly #context: QueueContext;
   readonly #keys = new OrderingKeys();
   readonly #leases = new Map<string, StoredMessage>();
   readonly #byId = new Map<string, StoredMessage>();
-  /** Those that may be delivered now. */
+  /** The messages that may be delivered now. */
   readonly #ready = new Heap<StoredMessage>((a, b) => compareDelivery(a, b) < 0);
   readonly #idle: Deadline;
 
-  constructor(name: string, ground: QueueContext) {
+  constructor(name: string, context: QueueContext) {
     this.name = name;
-    this.settings = ground.defaults;
-    this.#ground = ground;
-    this.#idle = new Deadline(() => ground.expire(this));
+    this.settings = context.defaults;
+    this.#context = context;
+    this.#idle = new Deadline(() => context.expire(this));
   }
 
   /** Whether a claim would find a message. */
@@ -64,22 +64,24 @@ export class Queue {
     return this.#byId.get(id);
   }
 
-  /** Puts off the end of an idle queue. */
+  /** Records a use of the queue, which restarts `expireIdleMs`. */
   touch(): void {
     if (this.settings.expireIdleMs !== Number.POSITIVE_INFINITY) {
-      this.#ground.deadlines.setIn(this.#idle, this.settings.expireIdleMs);
+      this.#context.deadlines.setIn(this.#idle, this.settings.expireIdleMs);
     }
   }
 
   configure(settings: QueueSettings): void {
     this.settings = { ...this.settings, ...settings };
-    this.#ground.deadlines.cancel(this.#idle);
+    this.#context.deadlines.cancel(this.#idle);
     this.touch();
   }
 
   send(messages: readonly PreparedMessage[]): SendResult[] {
     if (this.settings.frozen) {
-      throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, { hint: 'It takes no messages for now.' });
+      throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, {
+        hint: 'Unfreeze it with configure, or send later.',
+      });
     }
     this.touch();
     const results = messages.map((message) => this.#accept(message));
@@ -87,26 +89,26 @@ export class Queue {
     return results;
   }
 
-  /** Takes an event of a bound topic: never refused for the queue's length. */
+  /** Adds an event of a bound topic, whatever the queue's length. */
   offer(event: PreparedMessage): void {
     this.totals.sent += 1;
     this.add(event);
   }
 
-  /** Adds a message as it is: ready, or delayed where it says so. */
+  /** Adds a message, ready or delayed. */
   add(message: PreparedMessage): StoredMessage {
-    const item = this.#admit(message);
+    const item = this.#insert(message);
     if (message.delayMs > 0) this.#delay(item, message.delayMs);
     else this.#makeReady(item);
     return item;
   }
 
-  /** Adds a message with a past: for imports. */
+  /** Imports a message with its attempts. */
   restore(message: PreparedMessage, past: Pick<StoredMessage, 'attempts' | 'history' | 'dead'>): void {
     const item = this.add(message);
     item.attempts = past.attempts;
     item.history = past.history;
-    if (past.dead !== undefined) this.#lay(item, past.dead);
+    if (past.dead !== undefined) this.#makeDead(item, past.dead);
   }
 
   /** Leases up to `max` messages to `consumer`. */
@@ -123,7 +125,7 @@ export class Queue {
 
   /** Wakes waiting receives when a message is ready. */
   dispatch(): void {
-    if (this.isReady) this.#ground.wake(this);
+    if (this.isReady) this.#context.wake(this);
   }
 
   settle(settlement: Settlement): SettleResult {
@@ -131,8 +133,8 @@ export class Queue {
     const item = this.#leases.get(receipt);
     if (item === undefined) return { receipt, status: 'lease-lost' };
     if (settlement.action === 'extend') {
-      this.#ground.deadlines.setIn(item.due, this.settings.leaseMs);
-      return { receipt, status: 'done', leaseLeftMs: this.#ground.deadlines.msLeft(item.due) };
+      this.#context.deadlines.setIn(item.due, this.settings.leaseMs);
+      return { receipt, status: 'done', leaseLeftMs: this.#context.deadlines.msLeft(item.due) };
     }
     this.#end(item, settlement);
     return { receipt, status: 'done' };
@@ -141,27 +143,27 @@ export class Queue {
   /** Removes a message that is not leased, whatever its state. */
   remove(item: StoredMessage): void {
     this.#ready.remove(item);
-    this.#forget(item);
+    this.#detach(item);
   }
 
-  /** Sets when a message that nobody has comes due. */
+  /** Sets the delay of a message that is not leased. */
   reschedule(item: StoredMessage, delayMs: number): void {
     this.#ready.remove(item);
-    this.#ground.deadlines.cancel(item.due);
+    this.#context.deadlines.cancel(item.due);
     if (delayMs > 0) this.#delay(item, delayMs);
     else this.#makeReady(item);
   }
 
-  /** Puts a dead letter back, with fresh attempts and its whole time to live. */
+  /** Requeues a dead letter with no attempts and its full time to live. */
   redrive(item: StoredMessage): void {
-    this.#forget(item);
+    this.#detach(item);
     this.add({ ...item.message, delayMs: 0 }).history = item.history;
   }
 
-  /** Drops everything, as the queue is deleted. Its leases become stale. */
+  /** Removes every message, since the queue is deleted. Its leases become stale. */
   close(): void {
     for (const item of [...this.live, ...this.dead]) this.remove(item);
-    this.#ground.deadlines.cancel(this.#idle);
+    this.#context.deadlines.cancel(this.#idle);
   }
 
   info(): QueueInfo {
@@ -186,18 +188,18 @@ export class Queue {
     return { id, status: 'stored' };
   }
 
-  #admit(message: PreparedMessage): StoredMessage {
+  #insert(message: PreparedMessage): StoredMessage {
     const item = new StoredMessage(
       message,
-      this.#ground.next(),
-      this.#ground.deadlines,
+      this.#context.next(),
+      this.#context.deadlines,
       (due) => this.#onDue(due),
       (expired) => this.#onExpired(expired),
     );
     this.live.add(item);
     this.#byId.set(message.id, item);
     this.#keys.add(item);
-    if (message.ttlMs !== undefined) this.#ground.deadlines.setIn(item.ttl, message.ttlMs);
+    if (message.ttlMs !== undefined) this.#context.deadlines.setIn(item.ttl, message.ttlMs);
     return item;
   }
 
@@ -209,15 +211,15 @@ export class Queue {
 
   #delay(item: StoredMessage, ms: number): void {
     item.state = 'delayed';
-    this.#ground.deadlines.setIn(item.due, ms);
+    this.#context.deadlines.setIn(item.due, ms);
   }
 
   #lease(item: StoredMessage, consumer: string | undefined): Delivery {
     item.state = 'leased';
     item.attempts += 1;
-    item.lease = { receipt: `${this.name}#${this.#ground.next().toString(36)}`, consumer };
+    item.lease = { receipt: `${this.name}#${this.#context.next().toString(36)}`, consumer };
     this.#leases.set(item.lease.receipt, item);
-    this.#ground.deadlines.setIn(item.due, this.settings.leaseMs);
+    this.#context.deadlines.setIn(item.due, this.settings.leaseMs);
     return item.toDelivery(this.name);
   }
 
@@ -225,16 +227,16 @@ export class Queue {
     switch (settlement.action) {
       case 'ack':
         this.totals.done += 1;
-        this.#forget(item);
+        this.#detach(item);
         break;
       case 'release':
         item.attempts -= 1;
-        this.#back(item, 0);
+        this.#requeue(item, 0);
         break;
       case 'retry':
         item.record('retry', settlement.reason);
         if (this.#isLastAttempt(item)) this.#bury(item, settlement.reason ?? 'attempts used up');
-        else this.#back(item, settlement.delayMs ?? 0);
+        else this.#requeue(item, settlement.delayMs ?? 0);
         break;
       case 'reject':
         item.record('reject', settlement.reason);
@@ -242,8 +244,8 @@ export class Queue {
     }
   }
 
-  /** A lease is over and the message stays. */
-  #back(item: StoredMessage, delayMs: number): void {
+  /** A lease has ended without an ack: the message is ready or delayed again. */
+  #requeue(item: StoredMessage, delayMs: number): void {
     this.#unlease(item);
     if (item.isExpired) this.#expire(item);
     else if (delayMs > 0) this.#delay(item, delayMs);
@@ -255,7 +257,7 @@ export class Queue {
     if (item.state === 'dead') this.remove(item);
     else if (item.state === 'leased') this.#onLeaseEnd(item);
     else {
-      item.place = this.#ground.next();
+      item.order = this.#context.next();
       this.#makeReady(item);
       this.dispatch();
     }
@@ -264,7 +266,7 @@ export class Queue {
   #onLeaseEnd(item: StoredMessage): void {
     item.record('expired', undefined);
     if (this.#isLastAttempt(item)) this.#bury(item, 'the lease of the last attempt ended');
-    else this.#back(item, 0);
+    else this.#requeue(item, 0);
   }
 
   #onExpired(item: StoredMessage): void {
@@ -283,30 +285,30 @@ export class Queue {
       return;
     }
     this.totals.dead += 1;
-    this.#lay(item, { reason, at: Date.now() });
+    this.#makeDead(item, { reason, at: Date.now() });
   }
 
-  /** Lays a message among the dead; the next of its key has its turn. */
-  #lay(item: StoredMessage, dead: StoredMessage['dead']): void {
-    this.#forget(item);
-    item.place = this.#ground.next();
+  /** Makes a dead letter; the next message of its ordering key becomes deliverable. */
+  #makeDead(item: StoredMessage, dead: StoredMessage['dead']): void {
+    this.#detach(item);
+    item.order = this.#context.next();
     item.state = 'dead';
     item.dead = dead;
     this.dead.add(item);
     this.#byId.set(item.message.id, item);
-    this.#ground.deadlines.setIn(item.due, this.settings.deadTtlMs);
+    this.#context.deadlines.setIn(item.due, this.settings.deadTtlMs);
   }
 
   #unlease(item: StoredMessage): void {
     if (item.lease !== undefined) this.#leases.delete(item.lease.receipt);
     item.lease = undefined;
-    this.#ground.deadlines.cancel(item.due);
+    this.#context.deadlines.cancel(item.due);
   }
 
-  #forget(item: StoredMessage): void {
+  #detach(item: StoredMessage): void {
     this.#unlease(item);
     this.#ready.remove(item);
-    this.#ground.deadlines.cancel(item.ttl);
+    this.#context.deadlines.cancel(item.ttl);
     this.live.delete(item);
     this.dead.delete(item);
     if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);
@@ -316,13 +318,13 @@ export class Queue {
     this.dispatch();
   }
 
-  /** No attempt is left after the ones it had. */
+  /** Whether the message has used all its attempts. */
   #isLastAttempt({ attempts, message }: StoredMessage): boolean {
     return attempts >= (message.maxAttempts ?? this.settings.maxAttempts);
   }
 }
 
-/** The order of delivery: by priority, then by place. */
+/** The order of delivery: by priority, then by `order`. */
 function compareDelivery(a: StoredMessage, b: StoredMessage): number {
-  return b.message.priority - a.message.priority || a.place - b.place;
+  return b.message.priority - a.message.priority || a.order - b.order;
 }

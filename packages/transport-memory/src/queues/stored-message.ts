@@ -1,52 +1,52 @@
-/** A message as a queue of this store holds it. */
+/** A message in a queue, with its state. */
 
 import { Deadline, type DeadlineQueue, type HeapItem, type PreparedMessage } from '@busbar/api/driver';
 import type { AttemptRecord, BrowsedMessage, Delivery, Message, MessageState } from '@busbar/api/transport';
 
 const MAX_HISTORY = 20;
 
-/** A lease on an item. */
+/** A lease on a message. */
 export interface Lease {
   readonly receipt: string;
   readonly consumer: string | undefined;
 }
 
-/** A message as a queue of this store holds it. */
+/** A message in a queue. */
 export class StoredMessage implements HeapItem {
-  /** In the heap of what is ready. */
+  /** Its index in the heap of ready messages. */
   slot = -1;
   readonly message: PreparedMessage;
   /** Decides the order within one priority; an undelayed retry keeps it. */
-  place: number;
+  order: number;
   state: MessageState = 'ready';
-  /** When it became ready last, on the store's clock. */
+  /** When it last became ready, on the clock of `performance.now()`. */
   readySince = 0;
   attempts = 0;
   history: readonly AttemptRecord[] = [];
   lease: Lease | undefined;
   dead: { readonly reason: string; readonly at: number } | undefined;
-  /** Its time to live is over while it is leased: it is gone once it comes back. */
+  /** It expired while it was leased: it is removed when the lease ends. */
   isExpired = false;
-  /** The end of its delay, of its lease, or of the time that a dead letter is kept: whichever its state says. */
+  /** By state: the end of its delay, of its lease, or of `deadTtlMs`. */
   readonly #deadlines: DeadlineQueue;
   readonly due: Deadline;
   readonly ttl: Deadline;
 
   constructor(
     message: PreparedMessage,
-    place: number,
+    order: number,
     deadlines: DeadlineQueue,
     onDue: (item: StoredMessage) => void,
     onExpired: (item: StoredMessage) => void,
   ) {
     this.message = message;
     this.#deadlines = deadlines;
-    this.place = place;
+    this.order = order;
     this.due = new Deadline(() => onDue(this));
     this.ttl = new Deadline(() => onExpired(this));
   }
 
-  /** Notes that an attempt has ended. */
+  /** Records the end of an attempt. */
   record(outcome: AttemptRecord['outcome'], reason: string | undefined): void {
     const record = { attempt: this.attempts, endedAt: Date.now(), outcome, reason, consumer: this.lease?.consumer };
     this.history = [...this.history, record].slice(-MAX_HISTORY);
@@ -82,7 +82,7 @@ export class StoredMessage implements HeapItem {
   }
 }
 
-/** What a consumer gets: its own copy, without the delivery rules. */
+/** A copy for a consumer, without the delivery rules. */
 export function toMessage(message: Message): Message {
   return {
     id: message.id,

@@ -1,4 +1,4 @@
-/** A reader of the log: history, then what comes, with ephemeral events in between. */
+/** Reads the event log from a position on, and the ephemeral events of the meantime. */
 
 import { Condition, type EventCursor as Cursor, EphemeralBuffer, type PreparedMessage } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
@@ -6,18 +6,18 @@ import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { EventLog, LogEvent, LogReader } from './event-log.ts';
 
-/** A reader of the log. */
+/** A cursor over the event log. */
 export class EventCursor implements Cursor, LogReader {
   readonly #log: EventLog;
   readonly #matches: (topic: string) => boolean;
-  /** Ephemeral events, each with the number of the log's event that it came before. */
+  /** Ephemeral events, each with the number of the event that follows it in the log. */
   readonly #ephemeral = new EphemeralBuffer<{
     readonly before: number;
     readonly topic: string;
     readonly message: PreparedMessage;
   }>();
   #seq: number;
-  /** What came before this number was handled, or does not match. */
+  /** Events before this number are handled or do not match. */
   #settled: number;
   readonly #news = new Condition();
   #isClosed = false;
@@ -49,12 +49,12 @@ export class EventCursor implements Cursor, LogReader {
     return [];
   }
 
-  /** Something was appended to the log. */
+  /** An event was appended to the log. */
   wake(): void {
     this.#news.notify();
   }
 
-  /** An ephemeral event goes by. */
+  /** Takes an ephemeral event if its topic matches. */
   offer(topic: string, message: PreparedMessage): void {
     if (!this.#matches(topic)) return;
     this.#ephemeral.push({ before: this.#log.next, topic, message }, message.body.byteLength);
@@ -72,12 +72,16 @@ export class EventCursor implements Cursor, LogReader {
     if (this.#seq < this.#log.first) throw positionExpired();
     const taken: TopicEvent[] = [];
     while (taken.length < max) {
-      const passing = this.#ephemeral.at(0);
-      const { events, next } = this.#log.read(this.#seq, passing === undefined ? max - taken.length : 1, this.#matches);
+      const ephemeral = this.#ephemeral.at(0);
+      const { events, next } = this.#log.read(
+        this.#seq,
+        ephemeral === undefined ? max - taken.length : 1,
+        this.#matches,
+      );
       const event = events[0];
-      if (passing !== undefined && (event === undefined || passing.before <= event.seq)) {
+      if (ephemeral !== undefined && (event === undefined || ephemeral.before <= event.seq)) {
         this.#ephemeral.take(1);
-        taken.push({ ...toMessage(passing.message), topic: passing.topic, position: undefined });
+        taken.push({ ...toMessage(ephemeral.message), topic: ephemeral.topic, position: undefined });
         continue;
       }
       this.#seq = next;

@@ -1,4 +1,4 @@
-/** The log of events of one namespace: bounded, with positions. */
+/** The event log of one namespace, bounded by retention. */
 
 import { Deadline, type DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
 import { type From, invalid, type PublishResult, quote } from '@busbar/api/transport';
@@ -13,13 +13,13 @@ export interface LogEvent {
   readonly message: PreparedMessage;
   /** When it was published, in milliseconds since 1970. */
   readonly at: number;
-  /** The same on the clock of `performance.now()`, which nobody sets. */
+  /** The same on the clock of `performance.now()`, which setting the wall clock does not move. */
   readonly since: number;
 }
 
-/** A reader of the log, as the log sees it. */
+/** A cursor, as the log sees it. */
 export interface LogReader {
-  /** Something was appended. */
+  /** An event was appended. */
   wake(): void;
   /** Takes an ephemeral event. */
   offer(topic: string, message: PreparedMessage): void;
@@ -37,7 +37,7 @@ export class EventLog {
   readonly #dedupe = new DedupeWindow<string>();
   readonly #ageing: Deadline = new Deadline(() => this.#trim());
   #events: LogEvent[] = [];
-  /** Events before this index are gone; they are cut off in large pieces. */
+  /** Events before this index are removed; the array is cut in large steps. */
   #start = 0;
   #bytes = 0;
   #next = 1;
@@ -53,12 +53,12 @@ export class EventLog {
     return this.#next;
   }
 
-  /** The number of the oldest event that is kept; {@link next} when none is. */
+  /** The number of the oldest event kept; {@link next} when the log is empty. */
   get first(): number {
     return this.#events[this.#start]?.seq ?? this.#next;
   }
 
-  /** Appends one event; `stored` is called where it is not a duplicate. */
+  /** Appends one event. Calls `stored` unless it is a duplicate. */
   append(topic: string, message: PreparedMessage, stored: (event: LogEvent) => void): PublishResult {
     const key = `${topic} ${message.id}`;
     const known = this.#dedupe.get(key);
@@ -75,7 +75,7 @@ export class EventLog {
     return { id: message.id, status: 'stored', position };
   }
 
-  /** Up to `max` events from number `seq` on that `matches` takes, and where to go on. */
+  /** Up to `max` matching events from number `seq` on, and the number to continue at. */
   read(seq: number, max: number, matches: (topic: string) => boolean): { events: LogEvent[]; next: number } {
     const events: LogEvent[] = [];
     let index = this.#start + (seq - this.first);
@@ -125,7 +125,7 @@ export class EventLog {
     const seq = Number(digits);
     const known = store === this.#storeId && rest.length === 0 && /^\d{16}$/.test(digits ?? '') && seq < this.#next;
     if (!known)
-      throw invalid(`${quote(position)} is no position of this store`, 'Use a position that this store gave.');
+      throw invalid(`${quote(position)} is not a position of this store`, 'Use a position that this store returned.');
     return seq;
   }
 

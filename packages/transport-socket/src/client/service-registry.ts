@@ -1,10 +1,10 @@
 /** The addresses that a client serves, and the calls in progress. */
 
-import { type CallDriver, Condition } from '@busbar/api/driver';
-import { BusbarError, isBusbarError } from '@busbar/api/transport';
+import { type CallDriver, Condition, completeMessage, handlerFailed, toHandlerError } from '@busbar/api/driver';
+import { BusbarError } from '@busbar/api/transport';
 import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
-import { decodeMessage, encodeMessage, prepareReply } from '../wire/message-codec.ts';
+import { decodeMessage, encodeMessage } from '../wire/message-codec.ts';
 import { CALL_CREDIT } from '../wire/protocol.ts';
 import type { CallReceiver, SendFrame } from './hub-client.ts';
 import { type RequestSpec, ResponseLost } from './pending-request.ts';
@@ -90,12 +90,18 @@ export class ServiceRegistry implements CallReceiver {
       for await (const input of service.handler(message, call.signal)) {
         await call.takeCredit();
         if (call.signal.aborted) break;
-        const reply = prepareReply(input);
+        const reply = completeMessage(input);
         send(frame(FRAME.item, id, encodeMessage(reply), [reply.body]));
       }
       send(frame(FRAME.response, id));
     } catch (error) {
-      send(frame(FRAME.error, id, encodeError(toHandlerError(error))));
+      send(
+        frame(
+          FRAME.error,
+          id,
+          encodeError(error instanceof ResponseLost ? handlerFailed(error) : toHandlerError(error)),
+        ),
+      );
     } finally {
       if (this.#calls.get(id) === call) this.#calls.delete(id);
       service.finish();
@@ -134,10 +140,4 @@ function notServed(): BusbarError {
   return new BusbarError('NO_RESPONDER', 'this client no longer serves the address', {
     hint: 'Start a responder, or request with durable.',
   });
-}
-
-function toHandlerError(error: unknown): BusbarError {
-  if (isBusbarError(error) && !(error instanceof ResponseLost)) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  return new BusbarError('HANDLER_FAILED', text, { cause: error });
 }

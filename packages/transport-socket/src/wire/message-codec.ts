@@ -1,19 +1,10 @@
 /** Messages on the wire: fields in the header, the body behind it. Fields with default values are left out. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
-import {
-  BusbarError,
-  type Headers,
-  invalid,
-  type Message,
-  type MessageInput,
-  NORMAL_PRIORITY,
-  newId,
-} from '@busbar/api/transport';
+import { BusbarError, invalid, type Message, NORMAL_PRIORITY } from '@busbar/api/transport';
 import type { Header } from './frame.ts';
 
 const BINARY = 'application/octet-stream';
-const NO_HEADERS: Headers = Object.freeze({});
 
 /** The fields of a message to send, without its body. */
 export function encodeInput(message: PreparedMessage): Header {
@@ -52,30 +43,6 @@ export function decodeMessage(header: Header, body: Uint8Array | undefined): Mes
     hops: fields.hops ?? 0,
     replyTo: fields.replyTo,
     sentAt: fields.sentAt ?? 0,
-  };
-}
-
-/** Completes a handler's reply. */
-export function prepareReply(reply: MessageInput): PreparedMessage {
-  return {
-    id: reply.id ?? newId(),
-    body: reply.body,
-    contentType: reply.contentType ?? BINARY,
-    headers: reply.headers ?? NO_HEADERS,
-    type: reply.type,
-    from: reply.from,
-    to: reply.to,
-    topic: undefined,
-    priority: reply.priority ?? NORMAL_PRIORITY,
-    orderingKey: reply.orderingKey,
-    correlationId: reply.correlationId,
-    causationId: reply.causationId,
-    hops: reply.hops ?? 0,
-    replyTo: reply.replyTo,
-    sentAt: Date.now(),
-    delayMs: 0,
-    ttlMs: undefined,
-    maxAttempts: undefined,
   };
 }
 
