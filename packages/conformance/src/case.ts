@@ -75,7 +75,10 @@ export interface ConformanceCase {
 }
 
 /** The status of a result. */
-export type Status = 'passed' | 'failed' | 'unsupported' | 'not-applicable' | 'not-tested';
+export type Status = (typeof STATUSES)[number];
+
+/** All statuses. */
+export const STATUSES = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'] as const;
 
 /** The result of one case. */
 export interface CaseResult {
@@ -88,4 +91,9 @@ export interface CaseResult {
   readonly reason?: string;
   readonly assertions: number;
   readonly ms: number;
+}
+
+/** A reason for {@link ConformanceCase.notApplicable} of cases that need stored data. */
+export function keepsNothing({ durability }: Capabilities): string | undefined {
+  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

@@ -1,6 +1,6 @@
 /** The harness: everything the suite needs to test a backend. */
 
-import type { Transport } from '@busbar/api/transport';
+import type { Capabilities, Transport } from '@busbar/api/transport';
 
 /**
  * Features of a harness beyond opening clients:
@@ -138,4 +138,15 @@ export interface Opener {
   readonly module: string;
   readonly name: string;
   readonly argument: unknown;
+}
+
+/** Opens a client of a new store to read its capabilities. */
+export async function readCapabilities(createStore: () => Promise<HarnessStore>): Promise<Capabilities> {
+  const { open, remove } = await createStore();
+  try {
+    await using transport = await open();
+    return transport.capabilities;
+  } finally {
+    await remove();
+  }
 }

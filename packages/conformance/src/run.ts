@@ -4,7 +4,7 @@ import type { Capabilities } from '@busbar/api/transport';
 import { type CaseResult, type ConformanceCase, GROUPS, type Group } from './case.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { CLUSTER } from './cluster-profile.ts';
-import type { Harness, Profile } from './harness.ts';
+import { type Harness, type Profile, readCapabilities } from './harness.ts';
 import { missingCase } from './missing-cases.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
@@ -43,7 +43,7 @@ export interface SuiteRun {
 export async function runSuite(harness: Harness, options: RunOptions = {}): Promise<SuiteRun> {
   const { profile = 'full', parallel = 4, seed = newSeed(), onResult } = options;
   const began = performance.now();
-  const capabilities = await readCapabilities(harness);
+  const capabilities = await readCapabilities(() => harness.store());
   const selected = selectCases(options);
   const results = new Map<string, CaseResult>();
   const runOne = async (subject: ConformanceCase): Promise<void> => {
@@ -92,17 +92,6 @@ function isIn(profile: Profile, { id, smoke = false }: ConformanceCase): boolean
 /** Returns a random seed. */
 export function newSeed(): number {
   return Math.floor(Math.random() * 0x1_0000_0000);
-}
-
-async function readCapabilities(harness: Harness): Promise<Capabilities> {
-  const store = await harness.store();
-  try {
-    const transport = await store.open();
-    await transport.close();
-    return transport.capabilities;
-  } finally {
-    await store.remove();
-  }
 }
 
 function isWhole({ profile = 'full', only, group, cases }: RunOptions): boolean {

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Capabilities, Transport } from '@busbar/api/transport';
-import type { Harness, HarnessFeature, HarnessStore } from './harness.ts';
+import { type Harness, type HarnessFeature, type HarnessStore, readCapabilities } from './harness.ts';
 
 /** Options of {@link urlHarness}. */
 export interface UrlHarnessOptions {
@@ -28,16 +28,6 @@ export async function urlHarness(url: string, options: UrlHarnessOptions): Promi
   const capabilities = await readCapabilities(store);
   const serverless = options.apart === 'file' || capabilities.reach === 'process';
   return { name, store, serverless, missing: missingFeatures(capabilities, options) };
-}
-
-async function readCapabilities(store: () => Promise<HarnessStore>): Promise<Capabilities> {
-  const { open, remove } = await store();
-  try {
-    await using transport = await open();
-    return transport.capabilities;
-  } finally {
-    await remove();
-  }
 }
 
 function missingFeatures(

@@ -1,7 +1,7 @@
 /** Reconnect: clients survive the loss of their server. */
 
 import type { StateChange, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
@@ -333,8 +333,4 @@ async function endOf(test: TestContext, what: string, call: Promise<unknown>): P
     return code;
   }
   return 'done';
-}
-
-function keepsNothing({ durability }: TestContext['capabilities']): string | undefined {
-  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

@@ -1,6 +1,6 @@
 /** Persistence: a server restarted or killed under load. */
 
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { keepDiskBusy } from '../faults/busy-disk.ts';
@@ -56,8 +56,4 @@ async function killAndStart({ server, random }: TestContext): Promise<number> {
   await server.kill();
   await server.start();
   return at;
-}
-
-function keepsNothing({ durability }: TestContext['capabilities']): string | undefined {
-  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

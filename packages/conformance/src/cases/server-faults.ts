@@ -1,7 +1,7 @@
 /** Fault injection: a killed server, a broken and a slow network under load. */
 
 import type { Bus } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { receiveOne, settle } from '../steps/consuming.ts';
@@ -149,8 +149,4 @@ async function readAll(test: TestContext, { bus, token, revision, position }: Wr
   const lock = await bus.lock('door', { waitMs: 5_000 });
   check.ok(lock.token > token, `the next fencing token is higher: ${lock.token} after ${token}`);
   await lock.release();
-}
-
-function keepsNothing({ durability }: TestContext['capabilities']): string | undefined {
-  return durability === 'none' ? 'Its declared durability is `none`.' : undefined;
 }

@@ -1,7 +1,7 @@
 /** The test context of one case: its store, clients and processes, and their cleanup. */
 
 import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } from '@busbar/api';
-import type { Capabilities, Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
+import type { Capabilities, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import {
   HARNESS_FEATURES,
@@ -16,10 +16,8 @@ import {
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { spawnClient } from '../processes/spawn-client.ts';
-import { Check } from './check.ts';
 import { QueueSteps } from './queue-steps.ts';
 import { seededRandom } from './random.ts';
-import { Recorder } from './recorder.ts';
 import type { TestContext } from './test-context.ts';
 import { until, within } from './until.ts';
 
@@ -97,16 +95,13 @@ interface ContextSettings extends Pick<TestContext, 'random' | 'profile' | 'harn
   readonly untrustedClient: (() => Promise<UntrustedClient>) | undefined;
 }
 
-class CaseContext implements OpenTestContext {
+class CaseContext extends QueueSteps implements OpenTestContext {
   readonly capabilities: Capabilities;
   readonly harnessFeatures: ReadonlySet<HarnessFeature>;
   readonly profile: Profile;
-  readonly check = new Check();
-  readonly recorder = new Recorder();
   readonly random: () => number;
   readonly until = until;
   readonly #store: HarnessStore;
-  readonly #steps = new QueueSteps(this.check, this.recorder);
   readonly #deferred: (() => void | Promise<void>)[] = [];
   readonly #buses: Bus[] = [];
   readonly #processes: RemoteClient[] = [];
@@ -115,6 +110,7 @@ class CaseContext implements OpenTestContext {
   #first: Transport | undefined;
 
   constructor(store: HarnessStore, first: Transport, setting: ContextSettings) {
+    super();
     this.#store = store;
     this.#first = first;
     this.#transports = [first];
@@ -198,30 +194,6 @@ class CaseContext implements OpenTestContext {
     this.#first = undefined;
     await Promise.all(buses.map((bus) => bus.close()));
     await Promise.all(transports.map((transport) => transport.close()));
-  }
-
-  messages(count: number, fields?: Partial<MessageInput>, prefix?: string): MessageInput[] {
-    return this.#steps.messages(count, fields, prefix);
-  }
-
-  send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]> {
-    return this.#steps.send(transport, queue, messages);
-  }
-
-  receive(transport: Transport, queue: string, count: number, withinMs?: number): Promise<Delivery[]> {
-    return this.#steps.receive(transport, queue, count, withinMs);
-  }
-
-  nothing(transport: Transport, queue: string, ms: number): Promise<void> {
-    return this.#steps.nothing(transport, queue, ms);
-  }
-
-  ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void> {
-    return this.#steps.ack(transport, deliveries);
-  }
-
-  text(message: { readonly body: Uint8Array }): string {
-    return this.#steps.text(message);
   }
 
   beyond(ms: number): number {

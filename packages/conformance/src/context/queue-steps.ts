@@ -1,22 +1,17 @@
 /** Queue steps shared by most cases. They assert, and record deliveries. */
 
 import type { Delivery, MessageInput, SendResult, Transport } from '@busbar/api/transport';
-import { type Check, CheckFailed } from './check.ts';
-import type { Recorder } from './recorder.ts';
+import { Check, CheckFailed } from './check.ts';
+import { Recorder } from './recorder.ts';
 
 const MAX_RECEIVE = 1_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The queue steps of a test context. */
+/** The part of a test context with assertions, recorded deliveries and queue steps. */
 export class QueueSteps {
-  readonly #check: Check;
-  readonly #recorder: Recorder;
-
-  constructor(check: Check, recorder: Recorder) {
-    this.#check = check;
-    this.#recorder = recorder;
-  }
+  readonly check: Check = new Check();
+  readonly recorder: Recorder = new Recorder();
 
   messages(count: number, fields: Partial<MessageInput> = {}, prefix = 'm'): MessageInput[] {
     return Array.from({ length: count }, (_, index) => ({ ...fields, body: encoder.encode(`${prefix}${index}`) }));
@@ -25,8 +20,8 @@ export class QueueSteps {
   async send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]> {
     const results = await transport.queues.send(queue, messages);
     const bad = results.filter(({ status }) => status !== 'stored');
-    this.#check.equal(results.length, messages.length, `results of a send to ${queue}`);
-    this.#check.equal(bad, [], `messages to ${queue} that were not stored`);
+    this.check.equal(results.length, messages.length, `results of a send to ${queue}`);
+    this.check.equal(bad, [], `messages to ${queue} that were not stored`);
     return results;
   }
 
@@ -40,8 +35,8 @@ export class QueueSteps {
       }
       const max = Math.min(count - deliveries.length, MAX_RECEIVE);
       const got = await transport.queues.receive(queue, { max, waitMs });
-      this.#recorder.add(got);
-      this.#check.ok(got.length <= max, `a receive with max ${max} from ${queue} returned ${got.length}`);
+      this.recorder.add(got);
+      this.check.ok(got.length <= max, `a receive with max ${max} from ${queue} returned ${got.length}`);
       deliveries.push(...got);
     }
     return deliveries;
@@ -49,16 +44,16 @@ export class QueueSteps {
 
   async nothing(transport: Transport, queue: string, ms: number): Promise<void> {
     const got = await transport.queues.receive(queue, { max: MAX_RECEIVE, waitMs: ms });
-    this.#recorder.add(got);
+    this.recorder.add(got);
     const what = got.map(({ id, attempt }) => `${id} (attempt ${attempt})`);
-    this.#check.equal(what, [], `deliveries from ${queue} within ${ms} ms`);
+    this.check.equal(what, [], `deliveries from ${queue} within ${ms} ms`);
   }
 
   async ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void> {
     for (let from = 0; from < deliveries.length; from += MAX_RECEIVE) {
       const batch = deliveries.slice(from, from + MAX_RECEIVE);
       const results = await transport.queues.settle(batch.map(({ receipt }) => ({ receipt, action: 'ack' })));
-      this.#check.equal(
+      this.check.equal(
         results.map(({ status }) => status),
         batch.map(() => 'done'),
         `acks of ${batch.length} deliveries`,

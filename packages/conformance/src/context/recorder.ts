@@ -48,23 +48,16 @@ export class Recorder {
 
   /** Deliveries that repeat an attempt number of the same message. Each delivery needs its own. */
   repeated(): RecordedDelivery[] {
-    const known = new Set<string>();
-    return this.#deliveries.filter(({ queue, id, attempt }) => {
-      const key = `${queue} ${id} ${attempt}`;
-      if (known.has(key)) return true;
-      known.add(key);
-      return false;
-    });
+    return this.#beyondFirst(({ queue, id, attempt }) => `${queue} ${id} ${attempt}`);
   }
 
   /** Deliveries beyond the first of each message. */
   duplicates(): RecordedDelivery[] {
+    return this.#beyondFirst(({ queue, id }) => `${queue} ${id}`);
+  }
+
+  #beyondFirst(keyOf: (delivery: RecordedDelivery) => string): RecordedDelivery[] {
     const known = new Set<string>();
-    return this.#deliveries.filter(({ queue, id }) => {
-      const key = `${queue} ${id}`;
-      if (known.has(key)) return true;
-      known.add(key);
-      return false;
-    });
+    return this.#deliveries.filter((delivery) => known.size === known.add(keyOf(delivery)).size);
   }
 }

@@ -1,15 +1,14 @@
 /** The matrix of declared and observed behaviour as Markdown. */
 
 import type { Feature } from '@busbar/api/transport';
-import { type CaseResult, type ConformanceCase, GROUPS, type Status } from '../case.ts';
+import { type CaseResult, type ConformanceCase, GROUPS, STATUSES, type Status } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
 import { SUITE } from '../suite.ts';
-import { countOf } from './report.ts';
+import { countOf, reasonsOf } from './report.ts';
 
 const BEGIN = '<!-- matrix:begin -->';
 const END = '<!-- matrix:end -->';
 
-const STATUSES: readonly Status[] = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'];
 const MARKS: Readonly<Record<Status, string>> = {
   passed: '✓',
   failed: '✗',
@@ -119,13 +118,7 @@ function cases(runs: readonly SuiteRun[]): string {
 }
 
 function reasons({ transport, results }: SuiteRun): string {
-  const byReason = new Map<string, string[]>();
-  for (const { id, status, reason = '' } of results) {
-    if (status === 'passed') continue;
-    const key = `${status}: ${reason}`;
-    byReason.set(key, [...(byReason.get(key) ?? []), id]);
-  }
-  const lines = [...byReason].map(([reason, ids]) => `- ${ids.join(', ')} ${reason}`);
+  const lines = reasonsOf(results).map(({ status, reason, ids }) => `- ${ids} ${status}: ${reason}`);
   return [`**${transport}**`, lines.length === 0 ? 'Everything passed.' : lines.join('\n')].join('\n\n');
 }
 

@@ -1,6 +1,6 @@
 /** The results of a run as plain JSON. */
 
-import type { CaseResult, Status } from '../case.ts';
+import { type CaseResult, STATUSES, type Status } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
 
 /** The results of a run for programs. */
@@ -36,4 +36,15 @@ export function toReport({ transport, profile, seed, ms, results }: SuiteRun): R
 /** Counts the results with this status. */
 export function countOf(results: readonly CaseResult[], status: Status): number {
   return results.filter((result) => result.status === status).length;
+}
+
+/** The results that did not pass: the ids of each status and reason. */
+export function reasonsOf(results: readonly CaseResult[]): { status: Status; reason: string; ids: string }[] {
+  return STATUSES.slice(1).flatMap((status) => {
+    const byReason = Map.groupBy(
+      results.filter((result) => result.status === status),
+      ({ reason = '' }) => reason,
+    );
+    return [...byReason].map(([reason, some]) => ({ status, reason, ids: some.map(({ id }) => id).join(', ') }));
+  });
 }

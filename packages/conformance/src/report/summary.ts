@@ -1,14 +1,20 @@
 /** A summary for the terminal: counts by group and status, then all cases that did not pass. */
 
-import { type CaseResult, GROUPS, type Status } from '../case.ts';
+import { type CaseResult, GROUPS, STATUSES } from '../case.ts';
 import type { SuiteRun } from '../run.ts';
-import { countOf } from './report.ts';
-
-const STATUSES: readonly Status[] = ['passed', 'failed', 'unsupported', 'not-applicable', 'not-tested'];
+import { countOf, reasonsOf } from './report.ts';
 
 /** Formats the summary of `runs`. */
 export function summarize(runs: readonly SuiteRun[]): string {
-  return runs.map((run) => [...table(run), '', ...reasons(run)].join('\n')).join('\n\n');
+  return runs
+    .map((run) =>
+      [
+        ...table(run),
+        '',
+        ...reasonsOf(run.results).map(({ status, reason, ids }) => `${status}: ${ids}: ${reason}`),
+      ].join('\n'),
+    )
+    .join('\n\n');
 }
 
 function table({ transport, results, ms, seed }: SuiteRun): string[] {
@@ -23,17 +29,4 @@ function table({ transport, results, ms, seed }: SuiteRun): string[] {
 function row(name: string, results: readonly CaseResult[]): string {
   const cells = STATUSES.map((status) => (countOf(results, status) || '').toString().padStart(15));
   return `${name.padEnd(22)}${cells.join('')}`.trimEnd();
-}
-
-function reasons({ results }: SuiteRun): string[] {
-  const lines: string[] = [];
-  for (const status of STATUSES.slice(1)) {
-    const byReason = new Map<string, string[]>();
-    for (const result of results.filter((candidate) => candidate.status === status)) {
-      const reason = result.reason ?? '';
-      byReason.set(reason, [...(byReason.get(reason) ?? []), result.id]);
-    }
-    for (const [reason, ids] of byReason) lines.push(`${status}: ${ids.join(', ')}: ${reason}`);
-  }
-  return lines;
 }
