@@ -4,7 +4,7 @@ import { manifests } from './manifests.ts';
 import { read, repositoryFiles } from './sources.ts';
 
 /** Names that still mean two things, by package. This list may only shrink. */
-const known: Record<string, readonly string[]> = { 'packages/api': ['Note'] };
+const known: Record<string, readonly string[]> = {};
 
 const declaration = /^export\s+(?:declare\s+|abstract\s+)*(?:interface|type|class)\s+(\w+)/gm;
 const packages = manifests().filter(({ folder }) => folder !== '.');
