@@ -11,7 +11,7 @@ import {
 } from '@busbar/api/driver';
 import type { Capabilities, StateRecord } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
-import { clearStep } from './admin/clear.ts';
+import { clearStep, renewIncarnation } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
 import { ImportedEventIds, importRecord } from './admin/import.ts';
 import { listBindings, listQueues, listTopics } from './admin/inspect.ts';
@@ -206,6 +206,7 @@ export class SqliteDriver implements Driver {
 
   async #clear(context: CallContext): Promise<void> {
     this.#importedIds.forget();
+    await this.#batcher.write(renewIncarnation, context);
     while (await this.#batcher.write(clearStep, context)) {}
   }
 

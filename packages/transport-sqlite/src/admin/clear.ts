@@ -1,11 +1,17 @@
 /** Clears a namespace step by step. Revisions keep rising. */
 
+import { newId } from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 import { deleteEntries } from '../kv/kv.ts';
 import { pruneDeletedQueues } from '../maintenance/pruner.ts';
 import { deleteScope } from '../queues/dedupe.ts';
 import { loadNamespaceLog, saveNamespaceLog } from '../topics/event-log.ts';
 import { deleteQueue, STEP } from './operate.ts';
+
+/** Gives the store a new incarnation, since a namespace of it is cleared. */
+export function renewIncarnation({ store }: Transaction): void {
+  store.sql('UPDATE store SET incarnation=?').run(newId());
+}
 
 /** Deletes a step of everything in the namespace. Returns true when there is more. */
 export function clearStep(transaction: Transaction): boolean {

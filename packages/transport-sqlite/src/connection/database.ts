@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
 import { BusbarError, quote } from '@busbar/api/transport';
 import Database from 'better-sqlite3';
 import { isBusy, toStoreError } from '../errors.ts';
@@ -95,12 +96,7 @@ function checkFormat(db: Database.Database, path: string): void {
       hint: 'Name another file; this one was not changed.',
     });
   }
-  const found = formatOf(db);
-  if (found > FORMAT) {
-    throw new BusbarError('CONFLICT', `the store has format ${found}, this version supports up to ${FORMAT}`, {
-      hint: 'A newer Busbar wrote the store: update this one.',
-    });
-  }
+  checkStoreFormat(formatOf(db), FORMAT, `the file ${quote(path)}`);
   if (hasHeader(db)) return;
   throw new BusbarError('CONFLICT', `${quote(path)} has the format of an unreleased version, without a store header`, {
     hint: 'Name another file, or delete this one if its messages are no longer needed; it was not changed.',
@@ -159,8 +155,13 @@ function migrate(db: Database.Database): void {
 }
 
 function insertHeader(db: Database.Database): void {
-  const insert = 'INSERT INTO store (one, format, store_id, incarnation, last_time) VALUES (1, ?, ?, 1, 0)';
-  db.prepare(insert).run(FORMAT, randomBytes(8).toString('hex'));
+  const { format, incarnation, gate } = newStoreHeader(FORMAT);
+  db.prepare('INSERT INTO store (one, format, incarnation, gate, store_id, last_time) VALUES (1, ?, ?, ?, ?, 0)').run(
+    format,
+    incarnation,
+    gate,
+    randomBytes(8).toString('hex'),
+  );
   db.exec('INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0, 0, 0)');
 }
 

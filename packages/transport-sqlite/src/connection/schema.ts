@@ -52,9 +52,9 @@ const FORMAT_1 = `
 CREATE TABLE store (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   format INTEGER NOT NULL,         -- as PRAGMA user_version
+  incarnation TEXT NOT NULL,       -- a random id, renewed by each clear
+  gate TEXT NOT NULL,              -- reserved: 'open'
   store_id TEXT NOT NULL,          -- part of every position
-  incarnation INTEGER NOT NULL,    -- reserved
-  gate TEXT,                       -- reserved
   boot TEXT,                       -- boot of the machine that clock_offset belongs to
   clock_offset REAL,               -- store time minus CLOCK_MONOTONIC
   last_time INTEGER NOT NULL       -- a recent store time, for clocks after a restart
