@@ -33,6 +33,7 @@ import { BindingCache, bind, unbind } from './topics/bindings.ts';
 import { EventCursors, findStart } from './topics/cursors.ts';
 import { publishHandler } from './topics/publish.ts';
 import { CommitNotifier } from './wakeup/commit-notifier.ts';
+import { LocalWaiters } from './wakeup/local-waiters.ts';
 import { WaiterRegistry } from './wakeup/waiter-registry.ts';
 import { WakeupFile } from './wakeup/wakeup-file.ts';
 
@@ -53,6 +54,7 @@ export class SqliteDriver implements Driver {
   readonly #claims: QueueClaims;
   readonly #cursors: EventCursors;
   readonly #watches: KvWatches;
+  readonly #waiters: LocalWaiters;
   readonly #scheduler: Scheduler;
   readonly #importedIds = new ImportedEventIds();
 
@@ -68,7 +70,9 @@ export class SqliteDriver implements Driver {
     const cursors = new EventCursors(batcher, registry, commits);
     const watches = new KvWatches(batcher, registry, commits);
     const maintenance = new Maintenance(store, batcher, registry, claims);
-    this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiting, cursors, watches, maintenance });
+    const waiters = new LocalWaiters(store, wakeupFile, { receives: waiting, cursors, watches });
+    this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiters, maintenance });
+    this.#waiters = waiters;
     this.#batcher = batcher;
     this.#coalescer = new CallCoalescer(batcher);
     this.#wakeupFile = wakeupFile;
@@ -84,8 +88,7 @@ export class SqliteDriver implements Driver {
 
   async close(): Promise<void> {
     this.#scheduler.close();
-    await this.#cursors.open.close();
-    await this.#watches.open.close();
+    await this.#waiters.close();
     await this.#registry.close();
     this.#batcher.close();
     this.#wakeupFile.close();

@@ -5,7 +5,7 @@ import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq, indexIds } from '../queues/dedupe.ts';
 import { findLease } from '../queues/lease-runs.ts';
-import { deleteMessage, insertIntoState, removeFromState } from '../queues/message-state.ts';
+import { deleteMessage, insertIntoState, type MessagePlacement, removeFromState } from '../queues/message-state.ts';
 import { type QueueRow, saveSettings } from '../queues/queue-row.ts';
 
 /** Messages of one step. */
@@ -74,15 +74,7 @@ export function purge(
 
 /** Deletes messages that no consumer has received. */
 export function cancel(transaction: Transaction, queue: QueueRow | undefined, ids: readonly string[]): PendingResult[] {
-  return ids.map((id) => {
-    const found = queue && findPending(transaction, queue, id);
-    if (queue === undefined || found === undefined || found === 'started')
-      return { id, status: toMissingStatus(found) };
-    removeFromState(transaction, queue, found);
-    deleteMessage(transaction, queue, found.seq);
-    transaction.rowCount += 1;
-    return { id, status: 'done' };
-  });
+  return changePending(transaction, queue, ids, (found, { seq }) => deleteMessage(transaction, found, seq));
 }
 
 /** Sets the due time of messages that no consumer has received. */
@@ -93,15 +85,9 @@ export function reschedule(
   delayMs: number,
 ): PendingResult[] {
   const at = delayMs > 0 ? Math.ceil(transaction.now + delayMs) : transaction.now;
-  return ids.map((id) => {
-    const found = queue && findPending(transaction, queue, id);
-    if (queue === undefined || found === undefined || found === 'started')
-      return { id, status: toMissingStatus(found) };
-    removeFromState(transaction, queue, found);
-    transaction.store.sql('UPDATE message SET at=? WHERE seq=?').run(at, found.seq);
-    insertIntoState(transaction, queue, { ...found, at });
-    transaction.rowCount += 1;
-    return { id, status: 'done' };
+  return changePending(transaction, queue, ids, (found, message) => {
+    transaction.store.sql('UPDATE message SET at=? WHERE seq=?').run(at, message.seq);
+    insertIntoState(transaction, found, { ...message, at });
   });
 }
 
@@ -113,15 +99,26 @@ export function deleteQueue(transaction: Transaction, queue: QueueRow): void {
   transaction.forgetQueue(queue);
 }
 
-interface PendingMessage {
-  readonly seq: number;
-  readonly at: number;
-  readonly priority: number;
-  readonly orderingKey: string | undefined;
+/** Removes messages from their state and applies `change` to each. Returns one result per id. */
+function changePending(
+  transaction: Transaction,
+  queue: QueueRow | undefined,
+  ids: readonly string[],
+  change: (queue: QueueRow, message: MessagePlacement) => void,
+): PendingResult[] {
+  return ids.map((id) => {
+    const message = queue && findPending(transaction, queue, id);
+    if (queue === undefined || message === undefined) return { id, status: 'not-found' };
+    if (message === 'started') return { id, status: 'started' };
+    removeFromState(transaction, queue, message);
+    change(queue, message);
+    transaction.rowCount += 1;
+    return { id, status: 'done' };
+  });
 }
 
 /** Finds a pending message by its id. `started` means leased or dead. */
-function findPending(transaction: Transaction, queue: QueueRow, id: string): PendingMessage | 'started' | undefined {
+function findPending(transaction: Transaction, queue: QueueRow, id: string): MessagePlacement | 'started' | undefined {
   const { store } = transaction;
   const known = findSeq(transaction, queue.id, id);
   const row =
@@ -140,10 +137,6 @@ function findPending(transaction: Transaction, queue: QueueRow, id: string): Pen
   if (findLease(transaction, known) !== undefined) return 'started';
   const [at, priority, orderingKey] = row;
   return { seq: known, at, priority, orderingKey: orderingKey ?? undefined };
-}
-
-function toMissingStatus(found: unknown): 'started' | 'not-found' {
-  return found === 'started' ? 'started' : 'not-found';
 }
 
 function selectDead(
@@ -186,9 +179,9 @@ function purgePending(
   return found.length;
 }
 
-function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): PendingMessage[] {
+function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): MessagePlacement[] {
   const { store, now } = transaction;
-  const select = (from: string, condition: string): PendingMessage[] =>
+  const select = (from: string, condition: string): MessagePlacement[] =>
     store
       .sql<[number, number, number, string | null]>(
         `SELECT message.seq, message.at, priority, ordering_key FROM ${from} WHERE ${condition} LIMIT ${STEP}`,
@@ -212,12 +205,12 @@ function findAllPending(
   queue: QueueRow,
   state: 'ready' | 'delayed',
   ids: readonly string[],
-): PendingMessage[] {
-  const located: PendingMessage[] = [];
+): MessagePlacement[] {
+  const pending: MessagePlacement[] = [];
   for (const id of new Set(ids)) {
     const found = findPending(transaction, queue, id);
     if (found === undefined || found === 'started') continue;
-    if (found.at > transaction.now === (state === 'delayed')) located.push(found);
+    if (found.at > transaction.now === (state === 'delayed')) pending.push(found);
   }
-  return located;
+  return pending;
 }

@@ -1,15 +1,13 @@
 /** Schedules work that is due without a call: delays, lease ends, expiry, backfill, missed wake-ups and maintenance. */
 
-import type { WaitingReceives } from '@busbar/api/driver';
 import type { Batcher } from '../connection/batcher.ts';
 import { IS_LEASED } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { expireEntries } from '../kv/kv.ts';
-import type { KvWatches } from '../kv/watch.ts';
 import { backfillAny } from '../topics/backfill.ts';
-import type { EventCursors } from '../topics/cursors.ts';
 import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import type { LocalWaiters } from '../wakeup/local-waiters.ts';
 import type { WakeupFile } from '../wakeup/wakeup-file.ts';
 import type { Maintenance } from './maintenance.ts';
 import { promoteAllDue } from './promoter.ts';
@@ -24,23 +22,19 @@ const POLL_IDLE_MS = 25;
 const BUSY_FOR_MS = 1000;
 /** A process that waits for nothing still takes part in maintenance. */
 const IDLE_LOOK_MS = 5000;
-/** Up to this many queues each is checked after a wake-up; beyond, one query lists those with messages. */
-const FEW_QUEUES = 100;
 
-/** Everything that waits in this process, and what is needed to wake it. */
-export interface SchedulerTargets {
+/** What the scheduler works with. */
+export interface SchedulerParts {
   readonly batcher: Batcher;
   readonly commits: CommitNotifier;
   readonly wakeupFile: WakeupFile;
-  readonly waiting: WaitingReceives;
-  readonly cursors: EventCursors;
-  readonly watches: KvWatches;
+  readonly waiters: LocalWaiters;
   readonly maintenance: Maintenance;
 }
 
 export class Scheduler {
   readonly #store: Store;
-  readonly #targets: SchedulerTargets;
+  readonly #parts: SchedulerParts;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #dataVersion = -1;
@@ -48,21 +42,13 @@ export class Scheduler {
   #isRunning = false;
   #isClosed = false;
 
-  constructor(store: Store, targets: SchedulerTargets) {
+  constructor(store: Store, parts: SchedulerParts) {
     this.#store = store;
-    this.#targets = targets;
-    const { commits, wakeupFile, waiting, cursors, watches } = targets;
-    commits.committed.subscribe(({ readyQueues }) => {
+    this.#parts = parts;
+    parts.commits.committed.subscribe(({ readyQueues }) => {
       if (readyQueues.size > 0) this.#reschedule();
     });
-    wakeupFile.wakeups.subscribe(() => this.#wakeAll());
-    const onWaitersChange = (): void => {
-      wakeupFile.listen();
-      this.#reschedule();
-    };
-    waiting.onChange(onWaitersChange);
-    cursors.open.sizeChanged.subscribe(onWaitersChange);
-    watches.open.sizeChanged.subscribe(onWaitersChange);
+    parts.waiters.changed.subscribe(() => this.#reschedule());
     this.#arm(IDLE_LOOK_MS);
   }
 
@@ -72,23 +58,7 @@ export class Scheduler {
   }
 
   #reschedule(): void {
-    if (this.#isClosed) return;
-    this.#targets.wakeupFile.keepAlive(this.#hasWaiters());
-    this.#arm(this.#pause());
-  }
-
-  /** Another process has written: wakes everything that waits in this one. */
-  #wakeAll(): void {
-    if (this.#isClosed) return;
-    this.#wakeQueues();
-    this.#targets.cursors.wakeAll();
-    this.#targets.watches.open.wakeAll();
-    this.#reschedule();
-  }
-
-  #hasWaiters(): boolean {
-    const { waiting, cursors, watches } = this.#targets;
-    return waiting.queues.size + cursors.open.size + watches.open.size > 0;
+    if (!this.#isClosed) this.#arm(this.#pause());
   }
 
   #arm(ms: number): void {
@@ -99,16 +69,16 @@ export class Scheduler {
       this.#timerAt = at;
       this.#timer = setTimeout(() => void this.#onTimer(), ms);
     }
-    if (this.#hasWaiters()) this.#timer?.ref();
-    else this.#timer?.unref();
+    if (this.#parts.waiters.isEmpty) this.#timer?.unref();
+    else this.#timer?.ref();
   }
 
   /** Time until the next look. */
   #pause(): number {
-    const { waiting, watches, wakeupFile } = this.#targets;
-    if (!this.#hasWaiters()) return IDLE_LOOK_MS;
-    const queueDueAt = waiting.queues.size > 0 ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
-    const kvDueAt = watches.open.size > 0 ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const { waiters, wakeupFile } = this.#parts;
+    if (waiters.isEmpty) return IDLE_LOOK_MS;
+    const queueDueAt = waiters.hasReceives ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
+    const kvDueAt = waiters.hasWatches ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const untilDue = Math.max(0, Math.min(queueDueAt, kvDueAt) - this.#store.clock.now());
     return Math.min(wakeupFile.isWatched ? LOOK_MS : this.#pollPause(), untilDue);
   }
@@ -131,14 +101,14 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    const { batcher, watches, maintenance } = this.#targets;
-    if (this.#hasChanged()) this.#wakeAll();
+    const { batcher, waiters, maintenance } = this.#parts;
+    if (this.#hasChanged()) waiters.wakeAll();
     while (!this.#isClosed && isAnythingDue(this.#store)) {
       if (!(await batcher.write(runDueStep))) break;
     }
     if (this.#isClosed || !(await maintenance.run())) return;
     // A watch without changes reads on, so that it does not fall behind the pruned tombstones.
-    watches.open.wakeAll();
+    waiters.wakeWatches();
   }
 
   #pauseAfterRun(): number {
@@ -156,17 +126,6 @@ export class Scheduler {
     this.#dataVersion = version;
     this.#changedAt = performance.now();
     return true;
-  }
-
-  #wakeQueues(): void {
-    const { waiting } = this.#targets;
-    const waited = [...waiting.queues];
-    if (waited.length <= FEW_QUEUES) {
-      for (const queue of waited) waiting.wake(queue);
-      return;
-    }
-    const ready = this.#store.sql<[string]>('SELECT name FROM queue WHERE ns=? AND ready > 0').all(this.#store.ns);
-    for (const [queue] of ready) waiting.wake(queue);
   }
 }
 

@@ -1,4 +1,7 @@
-/** Claims messages for the receives of a queue. It never waits: `openTransport` does, and is woken through `waiting`. */
+/**
+ * Claims messages for the receives of a queue. It never waits: `openTransport` does. A commit of this process wakes waiting
+ * receives here, a commit of another process wakes them in wakeup/local-waiters.ts.
+ */
 
 import type { CallContext, ClaimRequest, ClaimResult, WaitingReceives } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';

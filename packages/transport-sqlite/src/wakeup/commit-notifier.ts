@@ -1,19 +1,7 @@
-/** Notifies subscribers of commits. It is made first and handed down: the batcher notifies, the others subscribe. */
+/** Notifies of transactions: the batcher notifies, and all that depends on changes of the store subscribes. */
 
 import type { Transaction } from '../connection/transaction.ts';
-
-/** A list of subscribers, called in the order in which they subscribed. */
-export class Notifier<Arguments extends unknown[] = []> {
-  readonly #subscribers: ((...args: Arguments) => void)[] = [];
-
-  subscribe(subscriber: (...args: Arguments) => void): void {
-    this.#subscribers.push(subscriber);
-  }
-
-  notify(...args: Arguments): void {
-    for (const subscriber of this.#subscribers) subscriber(...args);
-  }
-}
+import { Notifier } from './notifier.ts';
 
 export class CommitNotifier {
   /** All changes are written: the last moment to read what is needed after the commit. */

@@ -1,7 +1,7 @@
 /** The open cursors of one kind in this process. Commits wake those that they concern. */
 
 import type { Transaction } from '../connection/transaction.ts';
-import { Notifier } from './commit-notifier.ts';
+import { Notifier } from './notifier.ts';
 import type { WaiterRegistry, WaitKind } from './waiter-registry.ts';
 
 interface WakeableCursor {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '@busbar/api/transport';
-import { Notifier } from './commit-notifier.ts';
+import { Notifier } from './notifier.ts';
 
 /** Files of other processes that are kept open. */
 const MAX_OPEN = 64;
@@ -52,7 +52,7 @@ export class WakeupFile {
     return this.#watcher !== undefined;
   }
 
-  /** Creates the file and watches it. */
+  /** Creates the file and watches it. The watcher does not keep the process running; the scheduler's timer does. */
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
@@ -64,12 +64,6 @@ export class WakeupFile {
     } catch {
       this.#stopWatching();
     }
-  }
-
-  /** Whether the watcher keeps the process running. */
-  keepAlive(isWanted: boolean): void {
-    if (isWanted) this.#watcher?.ref();
-    else this.#watcher?.unref();
   }
 
   /** Wakes another process. Returns false if its file no longer exists. */

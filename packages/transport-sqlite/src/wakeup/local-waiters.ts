@@ -1,0 +1,86 @@
+/** Everything that waits in this process: receives, event cursors and kv watches. Wakes them after a write of another process. */
+
+import type { WaitingReceives } from '@busbar/api/driver';
+import type { Store } from '../connection/store.ts';
+import type { KvWatches } from '../kv/watch.ts';
+import type { EventCursors } from '../topics/cursors.ts';
+import { Notifier } from './notifier.ts';
+import type { WakeupFile } from './wakeup-file.ts';
+
+/** Up to this many queues each is checked after a wake-up; beyond, one query lists those with messages. */
+const FEW_QUEUES = 100;
+
+export class LocalWaiters {
+  /** Notifies after a waiter was added or removed, or all were woken. */
+  readonly changed: Notifier = new Notifier();
+  readonly #store: Store;
+  readonly #wakeupFile: WakeupFile;
+  readonly #receives: WaitingReceives;
+  readonly #cursors: EventCursors;
+  readonly #watches: KvWatches;
+  #isClosed = false;
+
+  constructor(
+    store: Store,
+    wakeupFile: WakeupFile,
+    waiters: { readonly receives: WaitingReceives; readonly cursors: EventCursors; readonly watches: KvWatches },
+  ) {
+    this.#store = store;
+    this.#wakeupFile = wakeupFile;
+    this.#receives = waiters.receives;
+    this.#cursors = waiters.cursors;
+    this.#watches = waiters.watches;
+    wakeupFile.wakeups.subscribe(() => this.wakeAll());
+    this.#receives.onChange(() => this.#onChange());
+    this.#cursors.open.sizeChanged.subscribe(() => this.#onChange());
+    this.#watches.open.sizeChanged.subscribe(() => this.#onChange());
+  }
+
+  get isEmpty(): boolean {
+    return !this.hasReceives && !this.hasWatches && this.#cursors.open.size === 0;
+  }
+
+  get hasReceives(): boolean {
+    return this.#receives.queues.size > 0;
+  }
+
+  get hasWatches(): boolean {
+    return this.#watches.open.size > 0;
+  }
+
+  /** Another process has written: all waiters look at the store. */
+  wakeAll(): void {
+    if (this.#isClosed) return;
+    this.#wakeReceives();
+    this.#cursors.wakeAll();
+    this.wakeWatches();
+    this.changed.notify();
+  }
+
+  wakeWatches(): void {
+    this.#watches.open.wakeAll();
+  }
+
+  /** Closes cursors and watches. `openTransport` has ended the receives before. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#cursors.open.close();
+    await this.#watches.open.close();
+  }
+
+  /** The first waiter creates the wake-up file: a process that only sends has none. */
+  #onChange(): void {
+    if (this.#isClosed) return;
+    if (!this.isEmpty) this.#wakeupFile.listen();
+    this.changed.notify();
+  }
+
+  #wakeReceives(): void {
+    if (this.#receives.queues.size <= FEW_QUEUES) {
+      this.#receives.wakeAll();
+      return;
+    }
+    const ready = this.#store.sql<[string]>('SELECT name FROM queue WHERE ns=? AND ready > 0').all(this.#store.ns);
+    for (const [queue] of ready) this.#receives.wake(queue);
+  }
+}
