@@ -87,17 +87,18 @@ export class QueueClaims {
     const queue = transaction.queue(name);
     const receivers = request.receivers();
     const deliveries: Delivery[][] = [];
-    let isServed = true;
+    let hasMore = false;
     for (const { consumer, max, waits } of receivers) {
       const leased = queue === undefined ? [] : leaseMessages(transaction, queue, max, consumer);
       deliveries.push(leased);
       if (leased.length === max) continue;
-      isServed = !waits;
+      // A receive of a partly served group may go on waiting. The next claim serves it alone, and registers if needed.
+      if (leased.length > 0) hasMore = !this.#registry.has('queue', name);
+      else if (waits) this.#registry.add(transaction, 'queue', name);
       break;
     }
-    if (!isServed) this.#registry.add(transaction, 'queue', name);
     if (queue !== undefined && receivers.length > 0 && isIdleExpiring(queue)) queue.touch(transaction.now);
-    return { deliveries, hasMore: (queue?.ready ?? 0) > 0, recheckMs: recheckMs(queue) };
+    return { deliveries, hasMore: hasMore || (queue?.ready ?? 0) > 0, recheckMs: recheckMs(queue) };
   }
 }
 

@@ -14,7 +14,6 @@ export class LocalWaiters {
   /** Notifies after a waiter was added or removed, or all were woken. */
   readonly changed: Notifier = new Notifier();
   readonly #store: Store;
-  readonly #wakeupFile: WakeupFile;
   readonly #receives: WaitingReceives;
   readonly #cursors: EventCursors;
   readonly #watches: KvWatches;
@@ -26,14 +25,13 @@ export class LocalWaiters {
     waiters: { readonly receives: WaitingReceives; readonly cursors: EventCursors; readonly watches: KvWatches },
   ) {
     this.#store = store;
-    this.#wakeupFile = wakeupFile;
     this.#receives = waiters.receives;
     this.#cursors = waiters.cursors;
     this.#watches = waiters.watches;
     wakeupFile.wakeups.subscribe(() => this.wakeAll());
-    this.#receives.onChange(() => this.#onChange());
-    this.#cursors.open.sizeChanged.subscribe(() => this.#onChange());
-    this.#watches.open.sizeChanged.subscribe(() => this.#onChange());
+    this.#receives.onChange(() => this.changed.notify());
+    this.#cursors.open.sizeChanged.subscribe(() => this.changed.notify());
+    this.#watches.open.sizeChanged.subscribe(() => this.changed.notify());
   }
 
   get isEmpty(): boolean {
@@ -66,13 +64,6 @@ export class LocalWaiters {
     this.#isClosed = true;
     await this.#cursors.open.close();
     await this.#watches.open.close();
-  }
-
-  /** The first waiter creates the wake-up file: a process that only sends has none. */
-  #onChange(): void {
-    if (this.#isClosed) return;
-    if (!this.isEmpty) this.#wakeupFile.listen();
-    this.changed.notify();
   }
 
   #wakeReceives(): void {

@@ -51,9 +51,10 @@ export class WaiterRegistry {
     return this.#own.has(keyOf(kind, name));
   }
 
-  /** Registers this process. */
+  /** Registers this process. Its wake-up file exists before others see the registration. */
   add(transaction: Transaction, kind: WaitKind, name: string): void {
     if (this.has(kind, name)) return;
+    this.#wakeupFile.listen();
     const { store } = transaction;
     store
       .sql('INSERT OR IGNORE INTO waiter (kind, ns, name, process) VALUES (?,?,?,?)')
@@ -151,7 +152,6 @@ export class WaiterRegistry {
     const kinds = ['queue', 'topic', 'kv'] as const;
     const all = kinds.map((kind) => [kind, this.own(kind)] as const);
     this.#own.clear();
-    this.#wakeupFile.listen();
     this.#batcher
       .write((transaction) => {
         for (const [kind, names] of all) for (const name of names) this.add(transaction, kind, name);

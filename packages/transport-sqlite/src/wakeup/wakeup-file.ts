@@ -1,4 +1,4 @@
-/** The wake-up file of a process: other processes write to it, and the process watches it. */
+/** The wake-up file of a process: other processes write to it, and the process watches it. A process that only sends has none. */
 
 import {
   closeSync,

@@ -35,6 +35,22 @@ test.each(['watched', 'polling'])(
   },
 );
 
+test('a consumer that was served in part, without waiting, is woken later', async () => {
+  await using folder = tempDir();
+  await using both = await openBoth(folder.join('bus.db'));
+  const [waits, acts] = both.pair;
+  for (let round = 0; round < 2; round += 1) {
+    await acts.queues.send('work', [{ body: BODY }]);
+    expect(await waits.queues.receive('work', { max: 10, waitMs: 10_000 })).toHaveLength(1);
+  }
+  const received = waits.queues.receive('work', { waitMs: 10_000 });
+  await waitFor(() => ask(folder.join('bus.db'), 'SELECT count(*) FROM waiter') === 1, { what: 'the registration' });
+  const from = performance.now();
+  await acts.queues.send('work', [{ body: BODY }]);
+  expect(await received).toHaveLength(1);
+  expect(performance.now() - from).toBeLessThan(900);
+});
+
 test('a lost wake-up is recovered within about a second', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
