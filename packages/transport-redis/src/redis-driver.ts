@@ -18,12 +18,11 @@ import { capabilitiesOf } from './capabilities.ts';
 import type { ReconnectingClient } from './connection/client.ts';
 import { openKv } from './kv/kv.ts';
 import { KvWatches } from './kv/watch.ts';
-import { CONFIGURE } from './lua/queues.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
 import { Claimer } from './queues/claim.ts';
 import { Sender } from './queues/send.ts';
-import { NEW_QUEUE, toFields } from './queues/settings.ts';
+import { configure } from './queues/settings.ts';
 import { Settler } from './queues/settle.ts';
 import { Backfill } from './topics/backfill.ts';
 import { BindingCache, bind, unbind } from './topics/bindings.ts';
@@ -91,10 +90,7 @@ export class RedisDriver implements Driver {
       send: (queue, messages, create, context) => sender.send(queue, messages, create, context),
       claim: (queue, request) => claimer.claim(queue, request),
       settle: (settlements, context) => settler.settle(settlements, context),
-      configure: async (queue, settings, { deadline }) => {
-        const args = [queue, NEW_QUEUE, ...toFields(settings).flat()];
-        await this.#client.run(CONFIGURE, args, { deadline, repeat: true });
-      },
+      configure: (queue, settings, { deadline }) => configure(this.#client, queue, settings, deadline),
     };
   }
 

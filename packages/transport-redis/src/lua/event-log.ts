@@ -3,8 +3,9 @@
 import { ALLOW_OOM, Script } from './script.ts';
 
 /**
- * Keys: `log` (the stream of events), `log:state` (last id, bytes, last trimmed id), `log:dedupe` and `log:dedupe-ids` (event ids
- * within their dedupe window), `topics` (events by topic), `bindings`, `backfills` (range of events still to copy).
+ * - `log`: the stream of events. `log:state`: last id, bytes, last trimmed id. `topics`: number of events by topic.
+ * - `log:dedupe`, `log:dedupe-ids`: topic and key of recent events, by end of the dedupe window and with the log id.
+ * - `bindings`: all bindings. `backfills`: the range of events that a binding still has to copy.
  */
 export const LOG = `
 local function loadLog()

@@ -16,7 +16,7 @@ return isNew and 1 or 0
 `,
 );
 
-/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '' of each. Returns how many are new. */
+/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or ''. Returns how many are new. */
 export const IMPORT_MESSAGES: Script = new Script(
   DENY_OOM,
   QUEUE,
@@ -71,7 +71,7 @@ return count
 `,
 );
 
-/** ARGV: topic, dedupe ms, key, envelope, body, Unix ms of sending. Bound queues get nothing: their messages are records of their own. */
+/** ARGV: topic, dedupe ms, key, envelope, body, Unix ms of sending. Bound queues get no copy: an export has their messages. */
 export const IMPORT_EVENT: Script = new Script(
   DENY_OOM,
   LOG,

@@ -3,8 +3,10 @@
 import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
 
 /**
- * Keys: `kv:values`, `kv:records` (revision, revision of creation, end of life), `kv:keys` (in byte order), `kv:expiry` (by end of
- * life), `kv:deleted` (the last 10,000 deletions by revision). Changes are published on the channel `kv`.
+ * - `kv:values`: values by key. `kv:records`: revision, revision of creation and end of life by key.
+ * - `kv:keys`: keys in byte order. `kv:expiry`: keys by end of life. `kv:deleted`: the last 10,000 removals by revision.
+ *
+ * Changes are published on the channel `kv`.
  */
 export const KV = `
 local function publishChange(kind, revision, created, expires, key, value)

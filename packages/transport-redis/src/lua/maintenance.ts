@@ -1,4 +1,4 @@
-/** The maintenance script: does a step of what is due in the namespace. */
+/** The maintenance script: one step of the due work of a namespace. */
 
 import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
@@ -51,7 +51,7 @@ local function planNext(queue)
   if queue.backfills > 0 then dueBy(queue, now + 1000000) end
 end
 
--- Does what is due in a queue. Returns whether more is due now, and whether a backfill is pending.
+-- Does the due work of a queue. Returns whether more is due now, and whether a backfill is pending.
 local function maintainQueue(name)
   local queue = load(name)
   if not queue then return false, false end

@@ -117,7 +117,7 @@ return 1
 `,
 );
 
-/** ARGV: a new incarnation. Clears one step of the namespace. Returns whether more is left. Counters and log position stay. */
+/** ARGV: a new incarnation. Clears one step of the namespace; counters stay. Returns whether more is left. */
 export const CLEAR: Script = new Script(
   ALLOW_OOM,
   QUEUE,

@@ -1,11 +1,15 @@
 /** Library: loads, creates and saves the record of a queue, and wakes waiting processes. */
 
 /**
- * The keys of a queue NAME are `KIND:NAME`. Hashes by message key: `body`, `envelope`, `attempts` (ended attempts),
- * `dead-reason`, `lease-info`, `order-member` (the entry in `order-groups`). Sorted sets of message keys, one a state: `ready` (by
- * priority and sequence), `blocked` (likewise, behind an older message of the same ordering key), `delayed` (by due time),
- * `leased` (by end of the lease), `dead` (by time of death). Others: `queue` (settings, counters), `ttl` (by end of life),
- * `dedupe` (by end of the window), `order-groups` (messages by ordering key and sequence), `waiting` (processes), `bindings`.
+ * The keys of a queue are `KIND:NAME`.
+ *
+ * - `queue`: its settings and counters.
+ * - `body`, `envelope`, `attempts` (ended ones), `dead-reason`, `lease-info`: hashes by message key.
+ * - `ready`, `blocked`, `delayed`, `leased`, `dead`: the message keys in each state. A blocked message has its turn after an
+ *   older one of the same ordering key. Scores: priority and sequence, or the time when it is due, expires or died.
+ * - `ttl`: message keys by end of life. `dedupe`: message keys by end of the window.
+ * - `order-groups`: messages by ordering key and sequence; `order-member`: the entry of each message in it.
+ * - `bindings`: patterns. `waiting`: processes that wait for messages.
  */
 export const QUEUE_RECORD = `
 -- Scores of ready messages are (9 - priority) * PRIORITY_STEP + sequence.

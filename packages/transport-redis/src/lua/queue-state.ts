@@ -129,7 +129,7 @@ local function maxAttempts(queue, key)
   return m > 0 and m or queue.maxAttempts
 end
 
--- Puts a message back whose lease has ended, at its old place if there is no delay.
+-- Puts a message back whose lease has ended. Without a delay it returns to its old place.
 local function requeue(queue, key, score, expires, delayMs)
   if expires > 0 and expires <= now then expire(queue, key) return end
   if expires > 0 then
@@ -165,7 +165,7 @@ local function rescue(queue, key, lease)
   else requeue(queue, key, score, expires, 0) end
 end
 
--- Applies what is due: messages that expire, delays that end, leases that expire. Returns whether more may be due.
+-- Expires messages, ends delays and rescues messages of expired leases, one step each. Returns whether more may be due.
 local function promoteDue(queue)
   local name = queue.name
   local expired = call('ZRANGE', ns .. 'ttl:' .. name, '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP)

@@ -2,7 +2,10 @@
 
 import { createHash } from 'node:crypto';
 
-/** The beginning of every script: key prefix, clock, counters, the schedule of maintenance. All times are microseconds unless a name ends in `Ms`. */
+/**
+ * The beginning of every script: key prefix, clock, counters, the schedule of maintenance. Times are microseconds unless
+ * their name ends in `Ms`. Keys: `header`, `counters`, `due` (maintenance by time), `queues` (names).
+ */
 const PRELUDE = `
 local ns = KEYS[1]
 local call = redis.call

@@ -1,4 +1,4 @@
-/** Schedules maintenance: every process runs it at times, and the first one to run does what is due. */
+/** Schedules maintenance. Every process runs it at intervals; the first run after work is due does the work. */
 
 import type { WaitingReceives } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
@@ -76,7 +76,7 @@ export class Scheduler {
     this.#runWithin(pauseMs);
   }
 
-  /** Does what is due. Returns the pause until the next run. */
+  /** Does the due work. Returns the pause until the next run. */
   async #maintain(): Promise<number> {
     const { maxEvents, maxBytes, maxAgeMs } = this.#settings.retention;
     const args = [
@@ -94,7 +94,7 @@ export class Scheduler {
     }
   }
 
-  /** With few processes each runs close to the time when work is due; many share the runs by random pauses. */
+  /** With few processes each runs close to the time when work is due. Many processes share the runs by random pauses. */
   #pause(expiryMs: number, dueMs: number, processes: number): number {
     const { waiting, cursors, watches } = this.#targets;
     if (waiting.queues.size === 0 && watches.isEmpty && cursors.isEmpty) return IDLE_PAUSE_MS;

@@ -1,6 +1,8 @@
 /** Queue settings as the server stores them: numbers, with -1 for Infinity. */
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import type { ReconnectingClient } from '../connection/client.ts';
+import { CONFIGURE } from '../lua/queues.ts';
 
 /** All settings of a new queue as JSON, for scripts. */
 export function newQueueJson(settings: QueueSettings = {}): string {
@@ -10,8 +12,19 @@ export function newQueueJson(settings: QueueSettings = {}): string {
 /** A queue with the default settings. */
 export const NEW_QUEUE: string = newQueueJson();
 
+/** Changes the given settings of a queue, creating it if needed. */
+export async function configure(
+  client: ReconnectingClient,
+  queue: string,
+  settings: QueueSettings,
+  deadline: number,
+): Promise<void> {
+  const args = [queue, NEW_QUEUE, ...toFields(settings).flat()];
+  await client.run(CONFIGURE, args, { deadline, repeat: true });
+}
+
 /** Name and value of each given setting. */
-export function toFields(settings: QueueSettings): [string, number][] {
+function toFields(settings: QueueSettings): [string, number][] {
   return Object.entries(settings)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, toNumber(value)]);
