@@ -5,11 +5,14 @@ import { checkText, type Transport } from '@busbar/api/transport';
 import { locateBus, prepare } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
-/** Options of `connect`. */
-export interface ConnectOptions extends BusOptions {
+/** Options of {@link connectTransport}. */
+export interface ConnectTransportOptions {
   /** The namespace: a separate bus on the same server or file. Overrides the URL's `ns`. */
-  readonly ns?: string;
+  readonly ns?: string | undefined;
 }
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends BusOptions, ConnectTransportOptions {}
 
 /**
  * Opens the bus that `url` names: a short name (`sqlite`), a URL (`sqlite:./bus.db`), or a name in the nearest
@@ -18,7 +21,7 @@ export interface ConnectOptions extends BusOptions {
  */
 export async function connect(url?: string, options: ConnectOptions = {}): Promise<Bus> {
   const { ns, ...busOptions } = options;
-  const transport = await connectTransport(url, ns);
+  const transport = await connectTransport(url, { ns });
   try {
     return openBus(transport, busOptions);
   } catch (error) {
@@ -28,7 +31,7 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 }
 
 /** Like {@link connect}, but opens only the transport below the bus. */
-export async function connectTransport(url?: string, ns?: string): Promise<Transport> {
+export async function connectTransport(url?: string, { ns }: ConnectTransportOptions = {}): Promise<Transport> {
   const located = locateBus(url);
   prepare(located);
   return openUrl(ns === undefined ? located.url : inNamespace(located.url, ns));

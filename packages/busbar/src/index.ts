@@ -1,4 +1,4 @@
 /** Entry `busbar`: `connect`, and the API of the bus. */
 
 export * from '@busbar/api';
-export { type ConnectOptions, connect, connectTransport } from './connect.ts';
+export { type ConnectOptions, type ConnectTransportOptions, connect, connectTransport } from './connect.ts';

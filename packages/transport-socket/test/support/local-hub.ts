@@ -15,7 +15,7 @@ export async function localHub(url: string, tokens: readonly AccessToken[] = [])
   const log: string[] = [];
   const store = `local-${crypto.randomUUID()}`;
   const hub = await serveHub({
-    store: (ns) => connectTransport('memory:', `${store}${ns}`),
+    store: (ns) => connectTransport('memory:', { ns: `${store}${ns}` }),
     links: [await hubLink(url)],
     tokens,
     log: (line) => void log.push(line),
