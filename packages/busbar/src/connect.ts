@@ -1,7 +1,8 @@
 /** Opens the bus that a name, a URL or the environment selects. */
 
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
-import { checkText, type Transport } from '@busbar/api/transport';
+import type { Transport } from '@busbar/api/transport';
+import { checkNamespace, inNamespace } from './bus-url.ts';
 import { locateBus, prepare } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
@@ -34,13 +35,7 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 export async function connectTransport(url?: string, { ns }: ConnectTransportOptions = {}): Promise<Transport> {
   const located = locateBus(url);
   prepare(located);
-  return openUrl(ns === undefined ? located.url : inNamespace(located.url, ns));
-}
-
-function inNamespace(url: string, ns: string): string {
-  checkText(ns, 'ns', 64);
-  const cut = url.includes('?') ? url.indexOf('?') : url.length;
-  const parameters = new URLSearchParams(url.slice(cut));
-  parameters.set('ns', ns);
-  return `${url.slice(0, cut)}?${parameters}`;
+  if (ns === undefined) return openUrl(located.url);
+  checkNamespace(ns, 'ns');
+  return openUrl(inNamespace(located.url, ns));
 }

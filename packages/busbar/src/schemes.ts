@@ -3,8 +3,8 @@
 import { fileURLToPath } from 'node:url';
 import { BusbarError, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
+import { maskUrl } from './bus-url.ts';
 import { didYouMean } from './did-you-mean.ts';
-import { maskUrl } from './secrets.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 

@@ -2,10 +2,10 @@
 import { isBusbarError } from '@busbar/api';
 import { nearestName } from '@busbar/api/transport';
 import { describe, expect, test } from 'vitest';
+import { maskUrl } from '../src/bus-url.ts';
 import { formatDuration, parseDuration } from '../src/cli/input/durations.ts';
 import type { FlagTable } from '../src/cli/input/flag-values.ts';
 import { parseFlags } from '../src/cli/input/parse-flags.ts';
-import { maskUrl } from '../src/secrets.ts';
 
 const TABLE = {
   type: { kind: 'text', value: 'NAME', help: '' },

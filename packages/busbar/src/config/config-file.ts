@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BusbarError, invalid, quote } from '@busbar/api/transport';
+import { checkNamespace } from '../bus-url.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { isSchemeName } from '../schemes.ts';
 import { upwards } from './project-folder.ts';
@@ -26,7 +27,6 @@ const FILE = 'busbar.config.json';
 const KEYS = ['bus', 'buses'];
 const BUS_KEYS = ['url', 'ns'];
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
-const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{1,64}$/;
 
 /** Reads the nearest config file at or above `cwd`, if any. Throws INVALID_ARGUMENT for a bad one. */
 export function readConfigFile(cwd: string): ConfigFile | undefined {
@@ -56,10 +56,8 @@ function readBus(value: unknown, what: string): ConfiguredBus {
   if (typeof value === 'string') return { url: asText(value, what), ns: undefined };
   const { url, ns } = asObject(value, what, BUS_KEYS);
   if (url === undefined) throw bad(`${what} has no url`, `Its keys are ${BUS_KEYS.join(', ')}.`);
-  if (ns !== undefined && (typeof ns !== 'string' || !NAMESPACE.test(ns))) {
-    throw bad(`${what}.ns is illegal: ${show(ns)}`, 'Use 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
-  }
-  return { url: asText(url, `${what}.url`), ns: ns as string | undefined };
+  if (ns !== undefined) checkNamespace(ns, `${what}.ns`);
+  return { url: asText(url, `${what}.url`), ns };
 }
 
 function asText(value: unknown, what: string): string {

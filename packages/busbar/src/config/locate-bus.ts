@@ -3,6 +3,7 @@
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { invalid, quote } from '@busbar/api/transport';
+import { inNamespace } from '../bus-url.ts';
 import { type Named, readBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
@@ -90,7 +91,9 @@ function placeConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, cwd
   const named = readBusName(bus.url, what);
   if (named.kind === 'word') throw unknownBus(named.word, what, []);
   const located = place(named, dirname(file.path), cwd, what);
-  return bus.ns === undefined ? located : { ...located, url: withNamespace(located.url, bus.ns, what) };
+  if (bus.ns === undefined) return located;
+  if (/[?&]ns=/.test(located.url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
+  return { ...located, url: inNamespace(located.url, bus.ns) };
 }
 
 /** Relative paths start from `base`. */
@@ -163,9 +166,4 @@ function decode(path: string, what: string): string {
   } catch {
     throw invalid(`${what} has a bad escape: ${quote(path)}`, 'Write a percent sign in a path as %25.');
   }
-}
-
-function withNamespace(url: string, ns: string, what: string): string {
-  if (/[?&]ns=/.test(url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
-  return `${url}${url.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`;
 }

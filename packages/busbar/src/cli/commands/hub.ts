@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { inNamespace } from '../../bus-url.ts';
 import { prepare } from '../../config/locate-bus.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
@@ -59,8 +60,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   if (listen.includes(store))
     throw invalid('the hub cannot be its own store', 'Name another store with --store, such as memory:.');
   const running = await sockets.serveHub({
-    store: (ns) =>
-      openUrl(ns === '' ? store : `${store}${store.includes('?') ? '&' : '?'}ns=${encodeURIComponent(ns)}`),
+    store: (ns) => openUrl(ns === '' ? store : inNamespace(store, ns)),
     links,
     tokens: flags['token-file'] === undefined ? [] : readTokens(flags['token-file']),
     log: (line) => out.note(`busbar: refused ${line}`),

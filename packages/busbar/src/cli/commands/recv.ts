@@ -1,7 +1,7 @@
 /** `busbar recv`: receives messages of an inbox under a lease. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import { maskUrl } from '../../secrets.ts';
+import { maskUrl } from '../../bus-url.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { inboxOf, requireMailbox } from '../mail/mailbox.ts';

@@ -1,7 +1,7 @@
 /** Results of the doctor's checks. */
 
 import { isBusbarError } from '@busbar/api/transport';
-import { maskUrl } from '../../secrets.ts';
+import { maskUrl } from '../../bus-url.ts';
 
 /** The result of one check. */
 export interface Finding {

@@ -1,8 +1,8 @@
 /** Checks before the bus is opened: Node, environment variables, and which bus is selected. */
 
+import { maskUrl } from '../../bus-url.ts';
 import { type Located, VARIABLES } from '../../config/locate-bus.ts';
 import { didYouMean } from '../../did-you-mean.ts';
-import { maskUrl } from '../../secrets.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 

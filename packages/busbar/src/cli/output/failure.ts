@@ -1,8 +1,8 @@
 /** Prints an error: message and hint, or JSON with its code. The stack needs `BUSBAR_DEBUG`. */
 
 import { type BusbarError, isBusbarError } from '@busbar/api/transport';
+import { maskUrl } from '../../bus-url.ts';
 import type { Environment } from '../../config/locate-bus.ts';
-import { maskUrl } from '../../secrets.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { printable, toJsonLine } from './printable.ts';
