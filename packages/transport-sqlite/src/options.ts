@@ -38,7 +38,7 @@ export interface SqliteOptions {
 }
 
 /** Options, complete. */
-export interface Settings {
+export interface SqliteSettings {
   readonly file: string;
   readonly durability: 'process' | 'power';
   readonly ns: string;
@@ -48,7 +48,7 @@ export interface Settings {
   readonly onError: (error: Error) => void;
 }
 
-export const OPTIONS: OptionTable<SqliteOptions, Settings> = defineOptions({
+export const OPTIONS: OptionTable<SqliteOptions, SqliteSettings> = defineOptions({
   transport: 'SQLite',
   scheme: 'sqlite',
   options: {
@@ -84,7 +84,7 @@ export const OPTIONS: OptionTable<SqliteOptions, Settings> = defineOptions({
 });
 
 /** Completes the options. Throws INVALID_ARGUMENT for invalid ones. */
-export function toSettings(options: SqliteOptions): Settings {
+export function toSettings(options: SqliteOptions): SqliteSettings {
   const settings = OPTIONS.complete(options);
   if (settings.file !== '') return settings;
   throw invalid('openSqlite needs the path of a file', "Pass it as an option: openSqlite({ file: './bus.db' }).");

@@ -6,7 +6,7 @@ import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
 import { BusbarError, quote } from '@busbar/api/transport';
 import Database from 'better-sqlite3';
 import { isBusy, toStoreError } from '../errors.ts';
-import type { Settings } from '../options.ts';
+import type { SqliteSettings } from '../options.ts';
 import { BootClock, bootId, type Clock, offsetFor, WallClock } from './clock.ts';
 import { APPLICATION_ID, FORMAT, MIGRATIONS } from './schema.ts';
 import { prepareFile } from './store-file.ts';
@@ -27,7 +27,7 @@ const CHECKED_PAGES = 256;
 const OPEN_WITHIN_MS = 10_000;
 
 /** Opens the file of a store, creating it if needed. Waits a bounded time while other processes lock it. */
-export async function openDatabase(settings: Settings): Promise<OpenedDatabase> {
+export async function openDatabase(settings: SqliteSettings): Promise<OpenedDatabase> {
   checkRuntime();
   const path = prepareFile(settings.file, settings.allowNetworkFileSystem);
   const until = performance.now() + OPEN_WITHIN_MS;
@@ -55,7 +55,7 @@ function checkRuntime(): void {
   });
 }
 
-function tryOpen(path: string, settings: Settings): OpenedDatabase {
+function tryOpen(path: string, settings: SqliteSettings): OpenedDatabase {
   const db = new Database(path, { timeout: 0 });
   try {
     checkLibrary(db);
@@ -115,7 +115,7 @@ function formatOf(db: Database.Database): number {
   return db.pragma('user_version', { simple: true }) as number;
 }
 
-function configure(db: Database.Database, path: string, durability: Settings['durability']): void {
+function configure(db: Database.Database, path: string, durability: SqliteSettings['durability']): void {
   if (isEmpty(db)) db.pragma('auto_vacuum = INCREMENTAL');
   const mode = db.pragma('journal_mode = WAL', { simple: true });
   if (mode !== 'wal') {

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
-import type { Settings } from '../options.ts';
+import type { SqliteSettings } from '../options.ts';
 import type { Clock } from './clock.ts';
 import type { OpenedDatabase } from './database.ts';
 
@@ -14,11 +14,11 @@ export class Store {
   readonly path: string;
   readonly storeId: string;
   readonly clock: Clock;
-  readonly settings: Settings;
+  readonly settings: SqliteSettings;
   readonly #identity: string;
   readonly #statements = new Map<string, Statement>();
 
-  constructor(opened: OpenedDatabase, settings: Settings) {
+  constructor(opened: OpenedDatabase, settings: SqliteSettings) {
     this.db = opened.db;
     this.path = opened.path;
     this.storeId = opened.storeId;

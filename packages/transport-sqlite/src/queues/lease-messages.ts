@@ -36,7 +36,7 @@ export function leaseMessages(
   max: number,
   consumer: string | undefined,
 ): Delivery[] {
-  update(transaction, queue);
+  makeDueReady(transaction, queue);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const rows = readBatch(transaction.store.sql<ReadyMessage>(SELECT_FIRST), [queue.id, max]);
     if (rows.length !== Math.min(max, queue.ready) && !isBatchFull(rows)) throw damaged(queue);
@@ -47,7 +47,7 @@ export function leaseMessages(
 }
 
 /** Makes everything ready that is due by now. */
-function update(transaction: Transaction, queue: QueueRow): void {
+function makeDueReady(transaction: Transaction, queue: QueueRow): void {
   if (queue.backfills > 0) backfillStep(transaction, queue);
   if (queue.delayed > 0) promoteDue(transaction, queue);
   if (queue.leased > 0) rescueExpiredLeases(transaction);
