@@ -4,11 +4,15 @@ import { connect, RejectError } from 'busbar';
 
 await using bus = await connect();
 
-const workers = await bus.process<number, number>('square', { concurrency: 4 }, async (task, ctx) => {
-  if (task.body < 0) throw new RejectError('negative numbers are for another worker'); // straight to the dead letters
-  ctx.progress(0.5);
-  return task.body ** 2;
-});
+const workers = await bus.process<number, number>(
+  'square',
+  async (task, ctx) => {
+    if (task.body < 0) throw new RejectError('negative numbers are for another worker'); // straight to the dead letters
+    ctx.progress(0.5);
+    return task.body ** 2;
+  },
+  { concurrency: 4 },
+);
 
 const tickets = [];
 for (const number of [1, 2, 3]) tickets.push(await bus.enqueue<number, number>('square', number, { priority: 9 }));

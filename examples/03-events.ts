@@ -8,10 +8,14 @@ await bus.publish('user.login', { userId: 1 });
 
 const seen: number[] = [];
 const { promise: both, resolve } = Promise.withResolvers<void>();
-await bus.subscribe<{ userId: number }>('user.*', { durable: 'analytics', from: 'start' }, async (event) => {
-  seen.push(event.body.userId); // acked when this resolves, tried again when it throws
-  if (seen.length === 2) resolve();
-});
+await bus.subscribe<{ userId: number }>(
+  'user.*',
+  async (event) => {
+    seen.push(event.body.userId); // acked when this resolves, tried again when it throws
+    if (seen.length === 2) resolve();
+  },
+  { durableName: 'analytics', from: 'start' },
+);
 await bus.publish('user.login', { userId: 2 });
 await both;
 console.log(seen); // [ 1, 2 ]

@@ -19,7 +19,7 @@ function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
     },
     async work(inFlight, handle) {
       const options = { concurrency: inFlight, resultTtlMs: 0 };
-      const processor = await bus.process(QUEUE, options, async ({ body }) => handle(body as Body));
+      const processor = await bus.process(QUEUE, async ({ body }) => handle(body as Body), options);
       return () => processor.close();
     },
   };

@@ -52,7 +52,7 @@ test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denie
 test('an inbox that is full refuses (5)', async () => {
   await using sh = shell();
   const url = 'memory:?maxLength=1';
-  const input = '{"to":"@a","hold":true}\n{"to":"@a","hold":true}\n';
+  const input = '{"to":"@a","createInbox":true}\n{"to":"@a","createInbox":true}\n';
   const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl', '--url', url], input });
   expect(stdout.trim().split('\n')).toHaveLength(1);
   expect(stderr).toMatch(/^busbar: line 2: /m);

@@ -30,9 +30,13 @@ describe('task', () => {
     expect(await sh.out('task', 'status', id)).toBe('cancelled');
     expect(await sh.run('task', 'result', id, '--wait=5s')).toMatchObject({ code: 1, stdout: '' });
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
-    await bus.process('q', { maxAttempts: 1 }, async () => {
-      throw new Error('it broke');
-    });
+    await bus.process(
+      'q',
+      async () => {
+        throw new Error('it broke');
+      },
+      { maxAttempts: 1 },
+    );
     const dead = await sh.run('task', 'add', 'q', '2', '--wait=10s');
     expect(dead).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/it broke/) });
   });

@@ -16,7 +16,7 @@ await runRole(async ({ config, bus, report }) => {
   const editor = await bus.agent(config.name, { capabilities: ['edit'] });
   const batcher = new Batcher<{ result: AuditResult; attempt: number }>(BATCH, async (items) => {
     const begun = performance.now();
-    const lock = await bus.lock(RESULTS_LOCK, { ttlMs: LOCK_TTL_MS, owner: config.name });
+    const lock = await bus.lock(RESULTS_LOCK, { leaseMs: LOCK_TTL_MS, owner: config.name });
     const waitedMs = performance.now() - begun;
     try {
       const results = items.map(({ result }) => result);
@@ -33,5 +33,5 @@ await runRole(async ({ config, bus, report }) => {
     await report({ kind: 'merged', attempts: items.map(({ attempt }) => attempt), waitedMs, event: event.id });
   });
   const options = { consumer: config.name, concurrency: BATCH, leaseMs: config.leaseMs, resultTtlMs: 0 };
-  await bus.process<AuditResult>(RESULTS, options, (task) => batcher.add({ result: task.body, attempt: task.attempt }));
+  await bus.process<AuditResult>(RESULTS, (task) => batcher.add({ result: task.body, attempt: task.attempt }), options);
 });

@@ -12,24 +12,28 @@ const ASK_EVERY = 10;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 await runRole(async ({ config, bus, report }) => {
-  await bus.agent(config.name, { capabilities: ['audit'], ttlMs: 3 * config.leaseMs });
+  await bus.agent(config.name, { capabilities: ['audit'], presenceTtlMs: 3 * config.leaseMs });
   const { name: consumer, concurrency, leaseMs } = config;
   const options = { consumer, concurrency, leaseMs, resultTtlMs: 0 };
-  await bus.process<AuditTask>(AUDITS, options, async (task, context) => {
-    const { file, index, takesMs } = task.body;
-    const [audit] = await Promise.all([auditFile(join(config.root, file), file), sleep(takesMs)]);
-    let grade: string | undefined;
-    if (index % ASK_EVERY === 0) {
-      await report({ kind: 'asked' });
-      grade = await context.request<string>(AGENTS.expert, REVIEW, audit, { timeoutMs: REQUEST_TIMEOUT_MS });
-      await report({ kind: 'answered' });
-    }
-    const result: AuditResult = { id: task.id, worker: config.name, audit, grade };
-    // The context derives both ids from the task's id: a second delivery stores neither again.
-    const [event] = await Promise.all([
-      context.publish(TOPICS.audited, { file, by: config.name }),
-      context.enqueue(RESULTS, result),
-    ]);
-    await report({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
-  });
+  await bus.process<AuditTask>(
+    AUDITS,
+    async (task, context) => {
+      const { file, index, takesMs } = task.body;
+      const [audit] = await Promise.all([auditFile(join(config.root, file), file), sleep(takesMs)]);
+      let grade: string | undefined;
+      if (index % ASK_EVERY === 0) {
+        await report({ kind: 'asked' });
+        grade = await context.request<string>(AGENTS.expert, REVIEW, audit, { timeoutMs: REQUEST_TIMEOUT_MS });
+        await report({ kind: 'answered' });
+      }
+      const result: AuditResult = { id: task.id, worker: config.name, audit, grade };
+      // The context derives both ids from the task's id: a second delivery stores neither again.
+      const [event] = await Promise.all([
+        context.publish(TOPICS.audited, { file, by: config.name }),
+        context.enqueue(RESULTS, result),
+      ]);
+      await report({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
+    },
+    options,
+  );
 });

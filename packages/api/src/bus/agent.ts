@@ -2,52 +2,121 @@
 
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
-import type { ReceiveOptions } from '../contract/transport.ts';
-import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS, MAX_TIMER_MS } from '../contract/validation.ts';
+import type { Calls } from '../contract/transport.ts';
+import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
 import type { Consumer } from './consuming/consumer.ts';
 import type { Context, LogLevel } from './consuming/context.ts';
 import { type AnyHandler, Handlers } from './consuming/handlers.ts';
-import type { Received } from './consuming/received.ts';
+import type { ReceivedMessage } from './consuming/received.ts';
 import { Timings } from './histogram.ts';
 import { consumeInbox } from './mail/inbox.ts';
 import { type InboxMessage, toInboxMessage } from './mail/inbox-message.ts';
-import type { BroadcastOptions, BroadcastResult } from './mail/mail.ts';
-import type { MessageDefinition, RequestDefinition } from './messages/definitions.ts';
-import type { AnyMessage, AnyRequest } from './operations.ts';
-import type { AgentParts } from './parts.ts';
+import type { BroadcastOptions, BroadcastResult, Mail } from './mail/mail.ts';
+import type {
+  InputAt,
+  MessageDefinition,
+  OutputAt,
+  RequestDefinition,
+  RequestSchemas,
+} from './messages/definitions.ts';
+import type { SchemaInput, SchemaOutput, StandardSchema } from './messages/schema.ts';
+import { type Operations, OriginSender, type Sender } from './operations.ts';
+import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from './options.ts';
 import { AgentLog } from './registry/agent-log.ts';
 import { checkAgentName, inboxOf, presenceKey } from './registry/agent-names.ts';
 import { type AgentOptions, type AgentSettings, checkAgentOptions } from './registry/agent-options.ts';
-import type { Pulse } from './registry/heartbeats.ts';
+import type { Heartbeats, Pulse } from './registry/heartbeats.ts';
+import type { Registry } from './registry/registry.ts';
 import { Responder } from './requests/responder.ts';
 import type { BusKernel } from './runtime.ts';
-import { Sender } from './sender.ts';
 import type { Part } from './shutdown.ts';
 import { within } from './within.ts';
 
-/** `evicted`: it counted as offline after a pause, and is about to be online again. */
+/** `evicted`: after a pause the agent counted as offline; it goes online again. */
 export type AgentState = 'online' | 'evicted' | 'closed';
 
-/** How to end an agent. */
-export interface CloseAgentOptions {
-  /** How long handlers that run may go on, 0 to 2^31-1. Then their signal fires and their mail is given back. Default 5,000. */
-  readonly drainMs?: number;
+/** The value of a request handler: the response, or a generator that streams parts and returns the response. */
+export type HandlerResponse<R, P = unknown> = R | Promise<R> | AsyncGenerator<P, R> | AsyncIterable<P>;
+
+/** How to take messages from an inbox. */
+export interface ReceiveMailOptions {
+  /** 1 to 1,000. Default 1. */
+  readonly max?: number | undefined;
+  /** How long to wait for a message: 0 (default) or more, Infinity for no limit. */
+  readonly waitMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** What a handler of a request gives: the answer, or a generator that streams parts and returns the answer. */
-export type Answer<R, P = unknown> = R | Promise<R> | AsyncGenerator<P, R> | AsyncIterable<P>;
-
-const DEFAULT_DRAIN_MS = 5000;
-/** How long handlers that were given up may take to tell the asker so. */
-const GIVE_UP_MS = 100;
-
-/** An agent. Several instances of one name, in any process, share its mail and its requests. */
-export class Agent extends Sender implements Part, AsyncDisposable {
+/** An agent: a name with an inbox. Instances of one name, in any process, share its messages and its requests. */
+export interface Agent extends Sender, AsyncDisposable {
   readonly name: string;
-  /** Tells this instance from others of the name. */
+  /** The id of this instance; other instances of the name have other ids. */
+  readonly instance: string;
+  readonly state: AgentState;
+  /** How many handlers run now. */
+  readonly load: number;
+
+  /**
+   * Handles messages and requests of one type; `*` takes every type without a handler. When the handler resolves, the
+   * message is done, and a requester gets the value as its response. When it throws, a message is retried by the retry
+   * policy and then becomes a dead letter (at once for a RejectError); a requester gets HANDLER_FAILED. The inbox is read
+   * from the end of this turn of the event loop on. Throws CONFLICT when the type has a handler.
+   */
+  handle<T = unknown>(type: string, handler: (message: ReceivedMessage<T>, context: Context) => unknown): this;
+  handle<S extends StandardSchema>(
+    type: MessageDefinition<S>,
+    handler: (message: ReceivedMessage<SchemaOutput<S>>, context: Context) => unknown,
+  ): this;
+  handle<S extends RequestSchemas>(
+    type: RequestDefinition<S>,
+    handler: (
+      message: ReceivedMessage<OutputAt<S, 'request'>>,
+      context: Context,
+    ) => HandlerResponse<InputAt<S, 'response'>, InputAt<S, 'part'>>,
+  ): this;
+
+  /** Sends a message to the inbox of every registered agent, or of every online agent with a capability, except its own. */
+  broadcast(type: string, body?: unknown, options?: BroadcastOptions): Promise<BroadcastResult>;
+  broadcast<S extends StandardSchema>(
+    type: MessageDefinition<S>,
+    body: SchemaInput<S>,
+    options?: BroadcastOptions,
+  ): Promise<BroadcastResult>;
+
+  /**
+   * Takes up to `max` messages from the inbox without a handler, as soon as one is present, or none after `waitMs`. Settle
+   * each before its lease ends. A message that cannot be decoded becomes a dead letter and is left out.
+   */
+  receive<T = unknown>(options?: ReceiveMailOptions): Promise<InboxMessage<T>[]>;
+  /** Writes a line to the agent's log; `bus.agentLogs(name)` returns the last 100. */
+  log(text: string, level?: LogLevel): void;
+  /**
+   * Goes offline and takes no more messages; sending goes on. Resolves with true when all running handlers have ended, with
+   * false after `timeoutMs`.
+   */
+  drain(options?: DrainOptions): Promise<boolean>;
+  /** Goes offline and lets handlers finish. The inbox stays. Idempotent. Do not await it in a handler of this agent. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** What agents of one bus share. */
+export interface AgentDependencies {
+  readonly registry: Registry;
+  readonly heartbeats: Heartbeats;
+  readonly mail: Mail;
+  /** The transport's calls, or their emulation over queues. */
+  readonly calls: Calls;
+  readonly operations: Operations;
+}
+
+/** How long aborted handlers may take to send their last reply. */
+const ABORT_MS = 100;
+
+class AgentImpl extends OriginSender implements Agent, Part {
+  readonly name: string;
   readonly instance: string = newId();
   readonly #kernel: BusKernel;
-  readonly #parts: AgentParts;
+  readonly #shared: AgentDependencies;
   readonly #settings: AgentSettings;
   readonly #handlers: Handlers;
   readonly #timings = new Timings();
@@ -61,14 +130,13 @@ export class Agent extends Sender implements Part, AsyncDisposable {
   #state: AgentState = 'online';
   #closed: Promise<void> | undefined;
 
-  /** Use {@link Bus.agent}. */
-  constructor(kernel: BusKernel, parts: AgentParts, name: string, settings: AgentSettings) {
-    super(kernel, { from: name, cause: undefined });
+  constructor(kernel: BusKernel, shared: AgentDependencies, name: string, settings: AgentSettings) {
+    super(shared.operations, { from: name, cause: undefined });
     this.name = name;
     this.#kernel = kernel;
-    this.#parts = parts;
+    this.#shared = shared;
     this.#settings = settings;
-    this.#handlers = new Handlers(kernel);
+    this.#handlers = new Handlers(kernel, shared.operations);
     this.#log = new AgentLog(kernel, name, this.instance);
     this.#responder = new Responder(kernel, {
       agent: name,
@@ -83,26 +151,11 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     return this.#state;
   }
 
-  /** How many handlers run now. */
   get load(): number {
     return this.#responder.running + (this.#consumer?.running ?? 0);
   }
 
-  /**
-   * Handles mail and requests of one type; `*` takes what no other handler does. Resolved: done, and for a request the
-   * answer. Rejected: mail is tried again by the retry policy, then a dead letter (at once for a `RejectError`); an asker
-   * gets HANDLER_FAILED. Mail is taken from the end of this turn on. Throws CONFLICT where the type has a handler.
-   */
-  handle<RequestIn, RequestOut, ResponseIn, ResponseOut, PartIn, PartOut>(
-    type: RequestDefinition<RequestIn, RequestOut, ResponseIn, ResponseOut, PartIn, PartOut>,
-    handler: (message: Received<RequestOut>, context: Context) => Answer<ResponseIn, PartIn>,
-  ): this;
-  handle<In, Out>(
-    type: MessageDefinition<In, Out>,
-    handler: (message: Received<Out>, context: Context) => unknown,
-  ): this;
-  handle<T = unknown>(type: string, handler: (message: Received<T>, context: Context) => unknown): this;
-  handle(type: string | AnyRequest | AnyMessage, handler: AnyHandler): this {
+  handle(type: string | RequestDefinition | MessageDefinition, handler: AnyHandler): this {
     this.#assertOpen();
     this.#assertRegistered();
     this.#handlers.add(type, handler);
@@ -110,18 +163,15 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     return this;
   }
 
-  /** Puts mail into the inbox of every agent that is registered, or is online and has a capability; not into its own. */
-  broadcast<In, Out>(type: MessageDefinition<In, Out>, body: In, options?: BroadcastOptions): Promise<BroadcastResult>;
-  broadcast(type: string, body?: unknown, options?: BroadcastOptions): Promise<BroadcastResult>;
-  async broadcast(type: string | AnyMessage, body?: unknown, options?: BroadcastOptions): Promise<BroadcastResult> {
-    return this.#parts.mail.broadcast({ from: this.name, cause: undefined }, type, body, options);
+  async broadcast(
+    type: string | MessageDefinition,
+    body?: unknown,
+    options?: BroadcastOptions,
+  ): Promise<BroadcastResult> {
+    return this.#shared.mail.broadcast({ from: this.name, cause: undefined }, type, body, options);
   }
 
-  /**
-   * Takes mail by hand: up to `max` messages as soon as one is there, none after `waitMs` (default 0). Each is to be
-   * settled before its lease ends. Bad mail becomes a dead letter and is left out.
-   */
-  async receive<T = unknown>(options: Omit<ReceiveOptions, 'consumer'> = {}): Promise<InboxMessage<T>[]> {
+  async receive<T>(options: ReceiveMailOptions = {}): Promise<InboxMessage<T>[]> {
     this.#assertOpen();
     this.#assertRegistered();
     checkOptions(options, ['max', 'waitMs', 'signal'], 'receive options');
@@ -133,24 +183,18 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     return (await Promise.all(messages)).filter((message) => message !== undefined) as InboxMessage<T>[];
   }
 
-  /** Writes a line to the log of the agent; `bus.logs(name)` has the last 100. */
   log(text: string, level?: LogLevel): void {
     this.#assertOpen();
     this.#log.add(text, level);
   }
 
-  /** Goes offline and takes nothing new; resolves when what is handled is over. Sending goes on. */
-  async drain(): Promise<void> {
-    await this.#goOffline();
-    const consumer = await this.#inbox;
-    await Promise.all([consumer?.drain(), this.#responder.drain()]);
+  drain(options?: DrainOptions): Promise<boolean> {
+    return drainWithin(options, () => this.#drain());
   }
 
-  /** Ends it: it goes offline, handlers finish. Its mailbox stays. Idempotent. Not to be awaited inside of its own handlers. */
-  close(options?: CloseAgentOptions): Promise<void> {
-    checkOptions(options, ['drainMs'], 'close options');
-    checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
-    this.#closed ??= this.#close(options?.drainMs ?? DEFAULT_DRAIN_MS);
+  close(options?: CloseOptions): Promise<void> {
+    const drainMs = checkClose(options);
+    this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }
 
@@ -158,15 +202,15 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     return this.close();
   }
 
-  /** Called once, by the bus: creates the mailbox, answers requests, goes online. */
+  /** Creates the inbox, serves requests and goes online. Called once. */
   async register(): Promise<void> {
     const { register, presence, maxConcurrent } = this.#settings;
-    if (register) await this.#parts.registry.register(this.name, this.#settings);
+    if (register) await this.#shared.registry.register(this.name, this.#settings);
     if (!presence) return;
-    await this.#responder.serve(this.#parts.calls, maxConcurrent);
-    this.#pulse = await this.#parts.heartbeats.start({
+    await this.#responder.serve(this.#shared.calls, maxConcurrent);
+    this.#pulse = await this.#shared.heartbeats.start({
       key: presenceKey(this.name, this.instance),
-      ttlMs: this.#settings.ttlMs,
+      ttlMs: this.#settings.presenceTtlMs,
       value: () => this.#presence(),
       onEvicted: () => this.#evicted(),
     });
@@ -213,8 +257,8 @@ export class Agent extends Sender implements Part, AsyncDisposable {
 
   #evicted(): void {
     this.#state = 'evicted';
-    const text = `${this.name} counted as offline for a while: it gave no sign of life for ${this.#settings.ttlMs} ms`;
-    const hint = 'Work of it may have gone to others. Do not block the event loop, or raise ttlMs.';
+    const text = `${this.name} counted as offline for a while: it gave no sign of life for ${this.#settings.presenceTtlMs} ms`;
+    const hint = 'Work of it may have gone to others. Do not block the event loop, or raise presenceTtlMs.';
     this.#kernel.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
     try {
       this.#settings.onEvicted?.();
@@ -230,6 +274,12 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     await pulse?.stop().catch((error: unknown) => this.#kernel.report(error, `presence ${this.name}`));
   }
 
+  async #drain(): Promise<void> {
+    await this.#goOffline();
+    const consumer = await this.#inbox;
+    await Promise.all([consumer?.drain(), this.#responder.drain()]);
+  }
+
   async #close(drainMs: number): Promise<void> {
     this.#state = 'closed';
     this.#forget();
@@ -243,7 +293,7 @@ export class Agent extends Sender implements Part, AsyncDisposable {
     const drained = this.#responder.drain();
     if (await within(drained, drainMs)) return;
     this.#responder.giveUp();
-    await within(drained, GIVE_UP_MS);
+    await within(drained, ABORT_MS);
   }
 
   #assertOpen(): void {
@@ -259,16 +309,16 @@ export class Agent extends Sender implements Part, AsyncDisposable {
   }
 }
 
-/** Opens an agent: its mailbox is there and it is online when this resolves. */
+/** Opens an agent. When this resolves, its inbox exists and it is online. */
 export async function openAgent(
   kernel: BusKernel,
-  parts: AgentParts,
+  shared: AgentDependencies,
   name: string,
   options: AgentOptions = {},
 ): Promise<Agent> {
   kernel.assertOpen();
   checkAgentName(name);
-  const agent = new Agent(kernel, parts, name, checkAgentOptions(options, kernel.settings.presenceTtlMs));
+  const agent = new AgentImpl(kernel, shared, name, checkAgentOptions(options, kernel.settings.presenceTtlMs));
   try {
     await agent.register();
     return agent;

@@ -2,14 +2,19 @@
 
 import { invalid } from '../contract/errors.ts';
 import type { AttemptRecord } from '../contract/message.ts';
-import { checkQueueName } from '../contract/names.ts';
+import { checkQueueName, quote } from '../contract/names.ts';
 import type { BrowsedMessage, CallOptions, Transport } from '../contract/transport.ts';
 import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
-import { type Received, toReadable } from './consuming/received.ts';
+import { type ReceivedMessage, toReadable } from './consuming/received.ts';
+import { checkDurableName, durableQueue } from './events/durable-name.ts';
 import type { Bodies } from './messages/body-codec.ts';
+import type { QueueDefinition } from './messages/definitions.ts';
+import { checkAgentName, inboxOf } from './registry/agent-names.ts';
+import type { BusKernel } from './runtime.ts';
+import { toQueueDefinition } from './tasks/enqueue-options.ts';
 
 /** A message that was given up. `attempt` counts the attempts it had; a body that cannot be decoded is its bytes. */
-export interface DeadLetter extends Received {
+export interface DeadLetter extends ReceivedMessage {
   readonly queue: string;
   /** Why it died. */
   readonly reason: string;
@@ -29,69 +34,103 @@ export interface DeadLetterPage {
 /** Which dead letters to read. */
 export interface DeadLetterQuery extends CallOptions {
   /** Only these, at most 1,000. */
-  readonly ids?: readonly string[];
+  readonly ids?: readonly string[] | undefined;
   /** 1 to 1,000. Default 100. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** The `next` of the page before. */
-  readonly after?: string;
+  readonly after?: string | undefined;
 }
 
 /** Which dead letters to put back. */
 export interface RedriveOptions extends CallOptions {
   /** Only these. Default: all that are there now, oldest first. */
-  readonly ids?: readonly string[];
+  readonly ids?: readonly string[] | undefined;
   /** How many at most, 1 or more. Default: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** Which dead letters to throw away. */
 export interface PurgeLettersOptions extends CallOptions {
   /** Only these. Default: all. */
-  readonly ids?: readonly string[];
+  readonly ids?: readonly string[] | undefined;
 }
 
 const BOUNDS = ['timeoutMs', 'signal'];
 const BATCH = 1000;
 const MAX_IDS = 1_000_000;
 
-/** The queue behind what a user calls it: an agent's name, `@…`, stands for its mailbox. Throws INVALID_ARGUMENT. */
-export function mailboxOrQueue(name: string): string {
-  checkQueueName(name);
-  return name.startsWith('@') ? `$inbox.${name}` : name;
+/** The queue that has the dead letters: a queue of tasks, the inbox of an agent, or a durable subscription. */
+export type DeadLetterSource =
+  | string
+  | QueueDefinition
+  | { readonly agent: string }
+  | { readonly subscription: string };
+
+/** The dead letters of one queue. */
+export interface DeadLetters {
+  /** The queue of the transport. */
+  readonly queue: string;
+  /** How many there are. */
+  count(options?: CallOptions): Promise<number>;
+  /** Returns one page, oldest first. They stay dead letters. */
+  browse(query?: DeadLetterQuery): Promise<DeadLetterPage>;
+  /**
+   * Returns dead letters to the queue, with the same ids and fresh attempts. Resolves with how many. A message that dies
+   * again meanwhile is not returned twice.
+   */
+  redrive(options?: RedriveOptions): Promise<number>;
+  /** Deletes dead letters for good. Resolves with how many. */
+  purge(options?: PurgeLettersOptions): Promise<number>;
 }
 
-/** The dead letters of one queue, or of an agent's mailbox. */
-export class DeadLetters {
-  /** The queue they died in. */
+/** The dead letters of `source`. Throws INVALID_ARGUMENT. */
+export function openDeadLetters({ transport, bodies }: BusKernel, source: DeadLetterSource): DeadLetters {
+  return new DeadLettersImpl(transport, bodies, queueOf(source));
+}
+
+function queueOf(source: DeadLetterSource): string {
+  if (typeof source === 'string') {
+    checkQueueName(source);
+    if (!source.startsWith('@')) return source;
+    throw invalid(
+      `${quote(source)} is the name of an agent`,
+      'Pass { agent: name } for the dead letters of its inbox.',
+    );
+  }
+  if (typeof source === 'object' && source !== null && 'kind' in source) return toQueueDefinition(source).queue;
+  checkOptions(source ?? null, ['agent', 'subscription'], 'source of dead letters');
+  const { agent, subscription } = source as { agent?: unknown; subscription?: unknown };
+  if ((agent === undefined) === (subscription === undefined)) {
+    throw invalid('dead letters have one source', 'Pass a queue, { agent } or { subscription }.');
+  }
+  if (agent === undefined) return durableQueue(checkDurableName(subscription));
+  checkAgentName(agent);
+  return inboxOf(agent);
+}
+
+class DeadLettersImpl implements DeadLetters {
   readonly queue: string;
   readonly #transport: Transport;
   readonly #bodies: Bodies;
 
-  /** Made by the bus. Throws INVALID_ARGUMENT for a bad name. */
-  constructor(transport: Transport, bodies: Bodies, name: string) {
-    this.queue = mailboxOrQueue(name);
+  constructor(transport: Transport, bodies: Bodies, queue: string) {
+    this.queue = queue;
     this.#transport = transport;
     this.#bodies = bodies;
   }
 
-  /** How many there are. */
   async count(options?: CallOptions): Promise<number> {
     checkOptions(options, BOUNDS, 'count options');
     const [info] = await this.#transport.admin.queues({ ...options, names: [this.queue] });
     return info?.dead ?? 0;
   }
 
-  /** One page of them, oldest first. They stay where they are. */
   async browse(query?: DeadLetterQuery): Promise<DeadLetterPage> {
     checkOptions(query, ['ids', 'limit', 'after', ...BOUNDS], 'dead letter query');
     const page = await this.#transport.admin.browse(this.queue, { ...query, state: 'dead' });
     return { messages: page.messages.map((browsed) => this.#toLetter(browsed)), next: page.next };
   }
 
-  /**
-   * Puts them back into the queue, with the same ids and fresh attempts; resolves with how many. Those that die again
-   * meanwhile are not put back twice.
-   */
   async redrive(options?: RedriveOptions): Promise<number> {
     checkOptions(options, ['ids', 'limit', ...BOUNDS], 'redrive options');
     checkInteger(options?.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -108,7 +147,6 @@ export class DeadLetters {
     return total;
   }
 
-  /** Throws them away for good; resolves with how many. */
   async purge(options?: PurgeLettersOptions): Promise<number> {
     checkOptions(options, ['ids', ...BOUNDS], 'purge options');
     const { ids, ...bounds } = options ?? {};

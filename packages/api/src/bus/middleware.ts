@@ -3,10 +3,10 @@
 import { invalid } from '../contract/errors.ts';
 import { checkFunction, checkOptions, checkText } from '../contract/validation.ts';
 import type { Context } from './consuming/context.ts';
-import type { Received } from './consuming/received.ts';
+import type { ReceivedMessage } from './consuming/received.ts';
 
 /** What goes out. Middleware may replace the body and add headers before it calls `next`. */
-export interface Outgoing {
+export interface OutgoingMessage {
   readonly kind: 'send' | 'publish' | 'enqueue' | 'request';
   /** The agent, the topic or the queue. */
   readonly target: string;
@@ -18,21 +18,23 @@ export interface Outgoing {
 }
 
 /** Runs around something that goes out; `next` does the rest and gives its result. */
-export type OutgoingStep = (outgoing: Outgoing, next: () => Promise<unknown>) => Promise<unknown>;
+export type OutgoingStep = (outgoing: OutgoingMessage, next: () => Promise<unknown>) => Promise<unknown>;
 
 /** Runs around one layer of behaviour. Each step must call `next` to let it happen, at most once. */
 export interface Middleware {
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Around mail to an agent. */
-  readonly send?: OutgoingStep;
+  readonly send?: OutgoingStep | undefined;
   /** Around an event. */
-  readonly publish?: OutgoingStep;
+  readonly publish?: OutgoingStep | undefined;
   /** Around a task that is put in. */
-  readonly enqueue?: OutgoingStep;
+  readonly enqueue?: OutgoingStep | undefined;
   /** Around a request; `next` gives the answer. */
-  readonly request?: OutgoingStep;
+  readonly request?: OutgoingStep | undefined;
   /** Around a handler of mail, requests, events and tasks; `next` gives what the handler returned. */
-  readonly handle?: (received: Received, context: Context, next: () => Promise<unknown>) => Promise<unknown>;
+  readonly handle?:
+    | ((received: ReceivedMessage, context: Context, next: () => Promise<unknown>) => Promise<unknown>)
+    | undefined;
 }
 
 const STEPS = ['send', 'publish', 'enqueue', 'request', 'handle'] as const;
@@ -54,7 +56,7 @@ export class MiddlewareChain {
     return this.#all.some((middleware) => middleware[step] !== undefined);
   }
 
-  outgoing<R>(outgoing: Outgoing, last: () => Promise<R>): Promise<R> {
+  outgoing<R>(outgoing: OutgoingMessage, last: () => Promise<R>): Promise<R> {
     const steps = this.#all.flatMap((middleware) => middleware[outgoing.kind] ?? []);
     return onion(
       steps.map((step) => (next: () => Promise<unknown>) => step(outgoing, next)),
@@ -62,7 +64,7 @@ export class MiddlewareChain {
     ) as Promise<R>;
   }
 
-  handle(received: Received, context: Context, last: () => Promise<unknown>): Promise<unknown> {
+  handle(received: ReceivedMessage, context: Context, last: () => Promise<unknown>): Promise<unknown> {
     const steps = this.#all.flatMap((middleware) => middleware.handle ?? []);
     return onion(
       steps.map((step) => (next: () => Promise<unknown>) => step(received, context, next)),

@@ -1,63 +1,163 @@
-/** What can be done in somebody's name: the verbs of a bus as its parts carry them out, an origin in front. */
+/** The operations that a bus, an agent and a handler's context share, and how each runs them under its own name. */
 
 import type { Origin } from './messages/causation.ts';
-import type { MessageDefinition, QueueDefinition, RequestDefinition, TopicDefinition } from './messages/definitions.ts';
+import type {
+  InputAt,
+  MessageDefinition,
+  OutputAt,
+  QueueDefinition,
+  QueueSchemas,
+  RequestDefinition,
+  RequestSchemas,
+  TopicDefinition,
+} from './messages/definitions.ts';
 import type { EventOptions, MailOptions } from './messages/message-options.ts';
+import type { Recipient } from './messages/recipient.ts';
+import type { SchemaInput, StandardSchema } from './messages/schema.ts';
 import type { ReplyStream, RequestOptions } from './requests/options.ts';
 import type { EnqueueOptions } from './tasks/enqueue-options.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
 
-/** Any definition of a request. */
-export type AnyRequest = RequestDefinition<unknown, unknown, unknown, unknown, unknown, unknown>;
-/** Any definition of a message. */
-export type AnyMessage = MessageDefinition<unknown, unknown>;
-/** Any definition of a topic. */
-export type AnyTopic = TopicDefinition<unknown, unknown>;
-/** Any definition of a queue. */
-export type AnyQueue = QueueDefinition<unknown, unknown, unknown, unknown>;
-
-/** Whom to send to: an agent by name, or the least loaded of those that are online and have a capability. */
-export type Recipient = string | { readonly capability: string };
-
-/** What became of mail. */
+/** The result of a message that was sent to an agent. */
 export interface Sent {
   readonly id: string;
-  /** The agent it went to. */
+  /** The agent whose inbox has it. */
   readonly to: string;
-  /** `duplicate`: the id was sent before, and nothing was stored now. */
+  /** `duplicate`: a message with this id was sent before; nothing was stored now. */
   readonly status: 'stored' | 'duplicate';
 }
 
-/** What became of an event. */
+/** The result of an event that was published. */
 export interface Published {
   readonly id: string;
-  /** Where it stands in the log; undefined for an ephemeral event. */
+  /** Its position in the log; undefined for an ephemeral event. */
   readonly position: string | undefined;
   readonly status: 'stored' | 'duplicate';
 }
 
-/** The verbs. Each part carries out its own; arguments come from users, unchecked. */
-export interface Verbs {
-  send(origin: Origin, to: Recipient, type: string | AnyMessage, body: unknown, options?: MailOptions): Promise<Sent>;
-  publish(origin: Origin, topic: string | AnyTopic, body: unknown, options?: EventOptions): Promise<Published>;
+/** Sends messages, events, tasks and requests. Calls that are not awaited keep their order. */
+export interface Sender {
+  /**
+   * Sends a message to the inbox of an agent, which may be offline. Rejects with NOT_FOUND when no agent has that name
+   * (unless `createInbox`), NO_RESPONDER when no online agent has the capability, BACKPRESSURE when the inbox is full,
+   * INVALID_ARGUMENT when the body does not match its schema.
+   */
+  send(to: Recipient, type: string, body?: unknown, options?: MailOptions): Promise<Sent>;
+  send<S extends StandardSchema>(
+    to: Recipient,
+    type: MessageDefinition<S>,
+    body: SchemaInput<S>,
+    options?: MailOptions,
+  ): Promise<Sent>;
+
+  /** Publishes an event. It needs no subscriber. */
+  publish(topic: string, body?: unknown, options?: EventOptions): Promise<Published>;
+  publish<S extends StandardSchema>(
+    topic: TopicDefinition<S>,
+    body: SchemaInput<S>,
+    options?: EventOptions,
+  ): Promise<Published>;
+
+  /** Adds a task to a queue, which is created if needed. */
+  enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<TaskHandle<R>>;
+  enqueue<S extends QueueSchemas>(
+    queue: QueueDefinition<S>,
+    body: InputAt<S, 'task'>,
+    options?: EnqueueOptions,
+  ): Promise<TaskHandle<OutputAt<S, 'result'>>>;
+
+  /**
+   * Sends a request to an agent and waits for its response. Rejects with NO_RESPONDER at once when no instance is online,
+   * TIMEOUT when no response arrives in time, HANDLER_FAILED (the remote error is the `cause`) when the handler failed,
+   * INVALID_ARGUMENT when the body does not match its schema.
+   */
+  request<R = unknown>(to: Recipient, type: string, body?: unknown, options?: RequestOptions): Promise<R>;
+  request<S extends RequestSchemas>(
+    to: Recipient,
+    type: RequestDefinition<S>,
+    body: InputAt<S, 'request'>,
+    options?: RequestOptions,
+  ): Promise<OutputAt<S, 'response'>>;
+
+  /** Like {@link Sender.request}, with the parts that the responder streams. Leaving the loop early cancels the request. */
+  requestStream<P = unknown, R = unknown>(
+    to: Recipient,
+    type: string,
+    body?: unknown,
+    options?: RequestOptions,
+  ): ReplyStream<P, R>;
+  requestStream<S extends RequestSchemas>(
+    to: Recipient,
+    type: RequestDefinition<S>,
+    body: InputAt<S, 'request'>,
+    options?: RequestOptions,
+  ): ReplyStream<OutputAt<S, 'part'>, OutputAt<S, 'response'>>;
+}
+
+/** The operations of a bus, with the origin of each message. Arguments come from users, unchecked. */
+export interface Operations {
+  send(
+    origin: Origin,
+    to: Recipient,
+    type: string | MessageDefinition,
+    body: unknown,
+    options?: MailOptions,
+  ): Promise<Sent>;
+  publish(origin: Origin, topic: string | TopicDefinition, body: unknown, options?: EventOptions): Promise<Published>;
   enqueue(
     origin: Origin,
-    queue: string | AnyQueue,
+    queue: string | QueueDefinition,
     body: unknown,
     options?: EnqueueOptions,
   ): Promise<TaskHandle<unknown>>;
   request(
     origin: Origin,
     to: Recipient,
-    type: string | AnyRequest,
+    type: string | RequestDefinition,
     body: unknown,
     options?: RequestOptions,
   ): Promise<unknown>;
   requestStream(
     origin: Origin,
     to: Recipient,
-    type: string | AnyRequest,
+    type: string | RequestDefinition,
     body: unknown,
     options?: RequestOptions,
   ): ReplyStream<unknown, unknown>;
+}
+
+/** Runs operations under one origin. {@link Sender} has the types that users see. */
+export abstract class OriginSender implements Sender {
+  readonly #operations: Operations;
+  readonly #origin: Origin;
+
+  constructor(operations: Operations, origin: Origin) {
+    this.#operations = operations;
+    this.#origin = origin;
+  }
+
+  send(to: Recipient, type: string | MessageDefinition, body?: unknown, options?: MailOptions): Promise<Sent> {
+    return this.#operations.send(this.#origin, to, type, body, options);
+  }
+
+  publish(topic: string | TopicDefinition, body?: unknown, options?: EventOptions): Promise<Published> {
+    return this.#operations.publish(this.#origin, topic, body, options);
+  }
+
+  enqueue(queue: string | QueueDefinition, body?: unknown, options?: EnqueueOptions): Promise<TaskHandle<never>> {
+    return this.#operations.enqueue(this.#origin, queue, body, options) as Promise<TaskHandle<never>>;
+  }
+
+  request(to: Recipient, type: string | RequestDefinition, body?: unknown, options?: RequestOptions): Promise<never> {
+    return this.#operations.request(this.#origin, to, type, body, options) as Promise<never>;
+  }
+
+  requestStream(
+    to: Recipient,
+    type: string | RequestDefinition,
+    body?: unknown,
+    options?: RequestOptions,
+  ): ReplyStream<never, never> {
+    return this.#operations.requestStream(this.#origin, to, type, body, options) as ReplyStream<never, never>;
+  }
 }

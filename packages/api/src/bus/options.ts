@@ -9,35 +9,49 @@ import {
   checkInteger,
   checkOptions,
   checkText,
+  MAX_TIMER_MS,
 } from '../contract/validation.ts';
 import type { Codec } from './messages/codec.ts';
 import type { Middleware } from './middleware.ts';
+import { within } from './within.ts';
 
 /** What `openBus` takes. */
 export interface BusOptions {
   /** What bodies are written with. Default JSON. */
-  readonly codec?: Codec;
+  readonly codec?: Codec | undefined;
   /** What bodies are read with beside it. JSON is always read. */
-  readonly codecs?: readonly Codec[];
+  readonly codecs?: readonly Codec[] | undefined;
   /** Runs around what is sent and handled; the first is the outermost. */
-  readonly middleware?: readonly Middleware[];
+  readonly middleware?: readonly Middleware[] | undefined;
   /** Gets every failure that no caller waits for, and where it arose. What it throws is ignored. Default: nothing is done. */
-  readonly onError?: ErrorListener;
+  readonly onError?: ErrorListener | undefined;
   /** How long an agent counts as online after its last sign of life, 100 to 3,600,000. Default 10,000; beats come three times as often. */
-  readonly presenceTtlMs?: number;
+  readonly presenceTtlMs?: number | undefined;
   /** Who runs the bus, for operators. Default: the pid of the process where there is one. */
-  readonly identity?: Identity;
+  readonly identity?: Identity | undefined;
   /** Whether closing the bus closes the transport. Default true. */
-  readonly ownsTransport?: boolean;
+  readonly ownsTransport?: boolean | undefined;
 }
 
 /** Gets failures in the background: the error, and where it arose, such as `inbox @service.auth`. */
 export type ErrorListener = (error: BusbarError, where: string) => void;
 
+/** How to wait for handlers that run. */
+export interface DrainOptions {
+  /** Stop waiting after this time, 0 to 2^31-1. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How to close a bus, an agent, a worker or a subscription. */
+export interface CloseOptions {
+  /** How long running handlers may go on, 0 to 2^31-1. Default 5,000. Then their signal fires and their messages are released. */
+  readonly drainMs?: number | undefined;
+}
+
 /** The process behind a bus. */
 export interface Identity {
-  readonly pid?: number;
-  readonly host?: string;
+  readonly pid?: number | undefined;
+  readonly host?: string | undefined;
 }
 
 /** The options, checked and complete. */
@@ -80,4 +94,23 @@ export function checkTransport(transport: unknown): void {
     typeof transport === 'object' && transport !== null && 'queues' in transport && 'capabilities' in transport;
   if (!isTransport)
     throw invalid('openBus needs a transport', 'Open one first, such as openMemory(), or use connect().');
+}
+
+const DEFAULT_DRAIN_MS = 5000;
+
+/** How long closing waits for handlers. Throws INVALID_ARGUMENT. */
+export function checkClose(options: CloseOptions | undefined, keys: readonly string[] = ['drainMs']): number {
+  checkOptions(options, keys, 'close options');
+  checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
+  return options?.drainMs ?? DEFAULT_DRAIN_MS;
+}
+
+/** Runs `drain`. Resolves with whether it ended in time; rejects with INVALID_ARGUMENT before it begins. */
+export async function drainWithin(options: DrainOptions | undefined, drain: () => Promise<unknown>): Promise<boolean> {
+  checkOptions(options, ['timeoutMs'], 'drain options');
+  checkDuration(options?.timeoutMs, 'timeoutMs', { min: 0, max: MAX_TIMER_MS });
+  const drained = drain();
+  if (options?.timeoutMs !== undefined) return within(drained, options.timeoutMs);
+  await drained;
+  return true;
 }

@@ -9,14 +9,13 @@ import { Timings } from './histogram.ts';
 import { Bodies } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
 import { toFields } from './messages/message-options.ts';
-import { MiddlewareChain, type Outgoing } from './middleware.ts';
-import type { Verbs } from './operations.ts';
+import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
 import { type BusOptions, type BusSettings, checkBusOptions, checkTransport } from './options.ts';
 import { Lifetime } from './shutdown.ts';
 
 /** What goes out, before it is a message. */
 export interface Draft {
-  readonly kind: Outgoing['kind'];
+  readonly kind: OutgoingMessage['kind'];
   /** The agent, topic or queue, as users name it. */
   readonly target: string;
   readonly type?: string | undefined;
@@ -47,7 +46,6 @@ export class BusKernel {
   readonly timings: Timings = new Timings();
   /** How many failures were reported so far. */
   errors = 0;
-  #verbs: Verbs | undefined;
 
   constructor(transport: Transport, options: BusOptions) {
     checkTransport(transport);
@@ -56,16 +54,6 @@ export class BusKernel {
     this.bodies = new Bodies(options.codec, options.codecs);
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
     this.leases = new Leases(transport.queues, (error) => this.report(error, 'settle'));
-  }
-
-  /** What the parts do. Set once, by the bus. */
-  get verbs(): Verbs {
-    if (this.#verbs === undefined) throw new BusbarError('INTERNAL', 'the bus has no verbs yet');
-    return this.#verbs;
-  }
-
-  set verbs(verbs: Verbs) {
-    this.#verbs = verbs;
   }
 
   /** Throws CLOSED once the bus began to close: what takes work in is not opened any more. */
@@ -101,7 +89,14 @@ export class BusKernel {
     const headers = draft.options?.headers;
     if (!this.middleware.has(draft.kind)) return deliver(this.toInput(origin, draft, draft.body, headers));
     const { kind, target, type } = draft;
-    const outgoing: Outgoing = { kind, target, type, from: origin.from, body: draft.body, headers: { ...headers } };
+    const outgoing: OutgoingMessage = {
+      kind,
+      target,
+      type,
+      from: origin.from,
+      body: draft.body,
+      headers: { ...headers },
+    };
     return this.middleware.outgoing(outgoing, async () =>
       deliver(this.toInput(origin, draft, outgoing.body, outgoing.headers)),
     );

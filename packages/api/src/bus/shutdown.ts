@@ -6,7 +6,7 @@ import { within } from './within.ts';
 /** Something that a bus ends. */
 export interface Part {
   /** Takes nothing new; resolves when what is handled is over. Parts that take nothing leave it out. */
-  drain?(): Promise<void>;
+  drain?(): Promise<unknown>;
   /** Ends it: what is handled may go on for `drainMs`, then it is given up. */
   close(options: { readonly drainMs: number }): Promise<void>;
 }

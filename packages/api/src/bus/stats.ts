@@ -12,7 +12,7 @@ import type { BusKernel } from './runtime.ts';
 /** What to measure. */
 export interface StatsOptions extends CallOptions {
   /** Measures rates over this time, 10 to 60,000, and takes as long. Default: since the last `stats` of this bus. */
-  readonly sampleMs?: number;
+  readonly sampleMs?: number | undefined;
 }
 
 /** Things per second. */

@@ -33,16 +33,16 @@ export type Outcome = 'failed' | 'unknown';
 /** What a {@link BusbarError} says beside its code and message. */
 export interface BusbarErrorOptions {
   /** What to do next, one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** The operation that failed, such as `queues.send`. */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
   /** Name of the transport it failed on, such as `sqlite`. */
-  readonly transport?: string;
+  readonly transport?: string | undefined;
   /** Default `failed`. */
-  readonly outcome?: Outcome;
+  readonly outcome?: Outcome | undefined;
   /** Whether the same call may succeed later. Default: by code (UNAVAILABLE, TIMEOUT, BACKPRESSURE are). */
-  readonly retryable?: boolean;
-  readonly cause?: unknown;
+  readonly retryable?: boolean | undefined;
+  readonly cause?: unknown | undefined;
 }
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE', 'NO_RESPONDER']);

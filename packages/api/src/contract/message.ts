@@ -6,36 +6,36 @@ export type Headers = Readonly<Record<string, string>>;
 /** What a sender gives. Only the body is required. */
 export interface MessageInput {
   /** 1–512 bytes of UTF-8 without control characters. Default: a new UUIDv7. Within the dedupe window one id is stored once. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** 0 bytes to {@link Capabilities.maxBodyBytes}; copied before the call returns. */
   readonly body: Uint8Array;
   /** Default `application/octet-stream`. */
-  readonly contentType?: string;
-  readonly headers?: Headers;
+  readonly contentType?: string | undefined;
+  readonly headers?: Headers | undefined;
   /** What kind of message it is, such as `validate_token`. At most 255 characters. */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** Name of the agent that sends. */
-  readonly from?: string;
+  readonly from?: string | undefined;
   /** Name of the agent that shall get it. */
-  readonly to?: string;
+  readonly to?: string | undefined;
   /** 0–9, higher first. Default 4. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** Messages of one key are handled one at a time and in order. 1–255 bytes. */
-  readonly orderingKey?: string;
+  readonly orderingKey?: string | undefined;
   /** Id that ties a reply to its request. */
-  readonly correlationId?: string;
+  readonly correlationId?: string | undefined;
   /** Id of the message whose handling sent this one. */
-  readonly causationId?: string;
+  readonly causationId?: string | undefined;
   /** How many handlers lie between the first cause and this message. Default 0, at most 255. */
-  readonly hops?: number;
+  readonly hops?: number | undefined;
   /** Queue that replies go to. */
-  readonly replyTo?: string;
+  readonly replyTo?: string | undefined;
   /** Not delivered before this time has passed. Default 0. At most ten years. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** Not delivered after this time has passed, counted from the send. At least 1. Default: never expires. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** How often it may be delivered before it is dead-lettered, 1–1000. Default: the queue's, else 5. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
 }
 
 /** A message that a transport holds: complete, immutable. */

@@ -18,9 +18,9 @@ import type { AttemptRecord, Delivery, Message, MessageInput, TopicEvent } from 
 /** Bounds of one call. */
 export interface CallOptions {
   /** The call rejects with TIMEOUT after this time. Default 30,000; Infinity for none. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** The call rejects with ABORTED when it fires. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A backend, opened. Everything users enjoy is built over it. */
@@ -43,7 +43,7 @@ export interface Transport extends AsyncDisposable {
    * Ends the transport (rule RA3): new calls and waits reject with CLOSED at once, calls under way finish, leases held
    * may be settled for `drainMs` and are then released. Idempotent: a second call gets the promise of the first.
    */
-  close(options?: CloseOptions): Promise<void>;
+  close(options?: TransportCloseOptions): Promise<void>;
 }
 
 /** Something that an operator should know of a store, in one sentence, and what to do about it. */
@@ -62,11 +62,11 @@ export interface StateChange {
 }
 
 /** How to end a transport. */
-export interface CloseOptions {
+export interface TransportCloseOptions {
   /** How long held leases may still be settled, 0 to 2^31-1. Default 0. */
-  readonly drainMs?: number;
+  readonly drainMs?: number | undefined;
   /** `release` (default): give back what is still leased. `keep`: leave it to its lease, for another process to settle. */
-  readonly leases?: 'release' | 'keep';
+  readonly leases?: 'release' | 'keep' | undefined;
 }
 
 // ---------------------------------------------------------------------------------------------------------- queues
@@ -94,7 +94,7 @@ export interface Queues {
 
 export interface SendOptions extends CallOptions {
   /** Whether an unknown queue is created. Default true. */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
 }
 
 /** What became of one message that was sent. */
@@ -108,12 +108,12 @@ export interface SendResult {
 
 export interface ReceiveOptions {
   /** 1 to 1,000. Default 1. */
-  readonly max?: number;
+  readonly max?: number | undefined;
   /** How long to wait for a message: 0 (default) or more, Infinity for ever. */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   /** Who receives: shown to operators and kept in the history of a dead letter. At most 255 characters. */
-  readonly consumer?: string;
-  readonly signal?: AbortSignal;
+  readonly consumer?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a consumer says of a delivery it holds. */
@@ -121,9 +121,14 @@ export type Settlement =
   /** Handled: the message is gone. */
   | { readonly receipt: string; readonly action: 'ack' }
   /** Try again after `delayMs` (default 0, which keeps its place); the last attempt makes a dead letter instead. */
-  | { readonly receipt: string; readonly action: 'retry'; readonly delayMs?: number; readonly reason?: string }
+  | {
+      readonly receipt: string;
+      readonly action: 'retry';
+      readonly delayMs?: number | undefined;
+      readonly reason?: string | undefined;
+    }
   /** Never try again: it becomes a dead letter. {@link BrowsedMessage.dead} has `reason`; without one it says `rejected`. */
-  | { readonly receipt: string; readonly action: 'reject'; readonly reason?: string }
+  | { readonly receipt: string; readonly action: 'reject'; readonly reason?: string | undefined }
   /** Not started: give it back at once, the attempt uncounted. */
   | { readonly receipt: string; readonly action: 'release' }
   /** Still at work: renew the lease in full. */
@@ -177,7 +182,7 @@ export interface Topics {
    * Gives every event that matches `pattern` to `onEvents`, in batches of up to `max`, in order, one call at a time; its
    * promise is the credit. Once resolved, the next publish is seen. Resumes by itself, with no gap and no duplicate.
    */
-  subscribe(pattern: string, options: SubscribeOptions, onEvents: OnEvents): Promise<Subscription>;
+  subscribe(pattern: string, options: TopicSubscribeOptions, onEvents: OnEvents): Promise<TopicSubscription>;
   /**
    * Feeds `queue` (created where it is not there) with every event that matches, from when this resolves: each event once,
    * however many bindings of the queue match it and however far back they begin (rule RT5).
@@ -189,7 +194,7 @@ export interface Topics {
 
 export interface PublishOptions extends CallOptions {
   /** Not stored, no position, at most once; bound queues do not get it. Default false. */
-  readonly ephemeral?: boolean;
+  readonly ephemeral?: boolean | undefined;
 }
 
 /** What became of one event that was published. A duplicate has the position of the first. */
@@ -204,24 +209,24 @@ export interface PublishResult extends SendResult {
  */
 export type From = 'new' | 'start' | { readonly after: string } | { readonly time: number };
 
-export interface SubscribeOptions extends CallOptions {
+export interface TopicSubscribeOptions extends CallOptions {
   /** Default `new`. Ephemeral events are delivered whatever it is. */
-  readonly from?: From;
+  readonly from?: From | undefined;
   /** Events in one call of the handler at most, 1 to 1,000. Default 256. */
-  readonly max?: number;
+  readonly max?: number | undefined;
 }
 
 export interface BindOptions extends CallOptions {
   /** Default `new`. History follows in bounded steps after this resolved. */
-  readonly from?: From;
+  readonly from?: From | undefined;
 }
 
 /** Takes a batch of events. The next batch comes when its promise resolves; a rejection ends the subscription with it. */
 export type OnEvents = (events: readonly TopicEvent[]) => void | Promise<void>;
 
 /** A live subscription. */
-export interface Subscription extends AsyncDisposable {
-  /** Resolves once it is over: with the error that ended it, or undefined after {@link Subscription.close}. Never rejects. */
+export interface TopicSubscription extends AsyncDisposable {
+  /** Resolves once it is over: with the error that ended it, or undefined after {@link TopicSubscription.close}. Never rejects. */
   readonly ended: Promise<BusbarError | undefined>;
   /**
    * Where it stands: subscribing with `{ after: position }` goes on behind the last event handled. It moves on over events
@@ -267,8 +272,8 @@ export interface KvEntry {
 
 export interface PutOptions extends CallOptions {
   /** Gone after this time, 1 or more. Default: never; a put without it makes the entry lasting. */
-  readonly ttlMs?: number;
-  readonly ifRevision?: number;
+  readonly ttlMs?: number | undefined;
+  readonly ifRevision?: number | undefined;
 }
 
 /** A conflict is a result, not an error: it has the entry that stands in the way, undefined where there is none. */
@@ -280,7 +285,7 @@ export interface KvTouch {
   readonly key: string;
   /** 1 or more. */
   readonly ttlMs: number;
-  readonly createRevision?: number;
+  readonly createRevision?: number | undefined;
 }
 
 export interface TouchResult {
@@ -290,7 +295,7 @@ export interface TouchResult {
 }
 
 export interface DeleteOptions extends CallOptions {
-  readonly ifRevision?: number;
+  readonly ifRevision?: number | undefined;
 }
 
 /** `absent`: there was none. `conflict`: its revision is another. */
@@ -299,8 +304,8 @@ export interface DeleteResult {
 }
 
 export interface ListOptions extends CallOptions {
-  readonly limit?: number;
-  readonly after?: string;
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
 }
 
 /** What a watcher is told. */
@@ -311,7 +316,7 @@ export type KvChange =
 
 export type OnKvChanges = (changes: readonly KvChange[]) => void | Promise<void>;
 
-/** A live watch; like {@link Subscription}. */
+/** A live watch; like {@link TopicSubscription}. */
 export interface KvWatch extends AsyncDisposable {
   readonly ended: Promise<BusbarError | undefined>;
   close(): Promise<void>;
@@ -336,7 +341,7 @@ export interface Calls {
 }
 
 export interface ServeOptions {
-  readonly max?: number;
+  readonly max?: number | undefined;
 }
 
 export type CallHandler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
@@ -362,8 +367,8 @@ export interface Admin {
    * time to live. Oldest first: all, or those with `ids`, up to `limit` (default 1,000).
    */
   redrive(queue: string, options?: SelectOptions): Promise<number>;
-  /** Discards messages of one state (default `dead`; `leased` is refused), all of them or those with `ids`. */
-  purge(queue: string, options?: PurgeOptions): Promise<number>;
+  /** Deletes messages of one state (`leased` is refused): all of them, or those with `ids`. */
+  purge(queue: string, options: PurgeOptions): Promise<number>;
   /** Takes messages back that were not started. They are gone and leave no dead letter; their ids stay known to dedupe. */
   cancel(queue: string, ids: readonly string[], options?: CallOptions): Promise<PendingResult[]>;
   /** Sets when messages that were not started come due; 0 makes them ready now. */
@@ -379,10 +384,10 @@ export interface Admin {
 }
 
 export interface QueuesOptions extends CallOptions {
-  readonly names?: readonly string[];
-  readonly prefix?: string;
-  readonly limit?: number;
-  readonly after?: string;
+  readonly names?: readonly string[] | undefined;
+  readonly prefix?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
 }
 
 /** A queue at one moment. */
@@ -413,13 +418,13 @@ export type MessageState = 'ready' | 'delayed' | 'leased' | 'dead';
 
 export interface BrowseOptions extends CallOptions {
   /** Default: all states. */
-  readonly state?: MessageState;
+  readonly state?: MessageState | undefined;
   /** Only these messages, at most 1,000. */
-  readonly ids?: readonly string[];
+  readonly ids?: readonly string[] | undefined;
   /** Default 100, at most 1,000. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** The `next` of the page before. */
-  readonly after?: string;
+  readonly after?: string | undefined;
 }
 
 export interface BrowsePage {
@@ -450,13 +455,13 @@ export interface BrowsedMessage {
 }
 
 export interface SelectOptions extends CallOptions {
-  readonly ids?: readonly string[];
-  readonly limit?: number;
+  readonly ids?: readonly string[] | undefined;
+  readonly limit?: number | undefined;
 }
 
 export interface PurgeOptions extends CallOptions {
-  readonly state?: Exclude<MessageState, 'leased'>;
-  readonly ids?: readonly string[];
+  readonly state: Exclude<MessageState, 'leased'>;
+  readonly ids?: readonly string[] | undefined;
 }
 
 /** What became of a message that was cancelled or rescheduled. `started`: a consumer has it, or it is dead. */

@@ -91,11 +91,9 @@ function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspectio
     async purge(queue, options) {
       checkQueueName(queue);
       checkOptions(options, ['state', 'ids', ...CALL_KEYS], 'purge options');
-      checkOneOf(options?.state, 'state', ['ready', 'delayed', 'dead']);
+      checkOneOf(options?.state ?? null, 'state', ['ready', 'delayed', 'dead']);
       const ids = checkIds(options?.ids);
-      return inflight.write('admin.purge', options, (context) =>
-        admin.purge(queue, options?.state ?? 'dead', ids, context),
-      );
+      return inflight.write('admin.purge', options, (context) => admin.purge(queue, options.state, ids, context));
     },
     async cancel(queue, ids, options) {
       const own = checkPending(queue, ids, options, 'cancel options');

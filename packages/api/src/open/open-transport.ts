@@ -6,12 +6,12 @@ import { toBusbarError } from '../contract/errors.ts';
 import type {
   Admin,
   Calls,
-  CloseOptions,
   KeyValue,
   Queues,
   StateChange,
   Topics,
   Transport,
+  TransportCloseOptions,
   TransportState,
   Warning,
 } from '../contract/transport.ts';
@@ -88,7 +88,7 @@ class OpenTransport implements Transport {
     return this.#lifecycle.onState(listener);
   }
 
-  close(options?: CloseOptions): Promise<void> {
+  close(options?: TransportCloseOptions): Promise<void> {
     try {
       checkClose(options);
     } catch (error) {
@@ -102,7 +102,7 @@ class OpenTransport implements Transport {
     return this.close();
   }
 
-  async #close({ drainMs = 0, leases = 'release' }: CloseOptions): Promise<void> {
+  async #close({ drainMs = 0, leases = 'release' }: TransportCloseOptions): Promise<void> {
     this.#lifecycle.change({ state: 'closing' });
     const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
     this.#inflight.abandonWaits(this.#lifecycle.closedError());
@@ -125,7 +125,7 @@ class OpenTransport implements Transport {
   }
 }
 
-function checkClose(options: CloseOptions | undefined): void {
+function checkClose(options: TransportCloseOptions | undefined): void {
   checkOptions(options, ['drainMs', 'leases'], 'close options');
   checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
   checkOneOf(options?.leases, 'leases', ['release', 'keep']);

@@ -4,7 +4,7 @@ import type { Cursor, EventCursor } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import type { TopicEvent } from '../contract/message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
-import type { From, OnEvents, Subscription, Topics } from '../contract/transport.ts';
+import type { From, OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
 import {
   checkBoolean,
   checkDuration,
@@ -63,7 +63,7 @@ export function openTopics(internals: TransportInternals): Topics {
   };
 }
 
-class OpenSubscription implements Subscription {
+class OpenSubscription implements TopicSubscription {
   readonly #pump: CursorPump<TopicEvent>;
   readonly #cursor: EventCursor;
   /** The position of the last event handled; undefined once the cursor reports its own. */
@@ -85,7 +85,7 @@ class OpenSubscription implements Subscription {
     });
   }
 
-  get ended(): Subscription['ended'] {
+  get ended(): TopicSubscription['ended'] {
     return this.#pump.ended;
   }
 

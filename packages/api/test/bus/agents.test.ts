@@ -58,7 +58,7 @@ describe.each(backends)('agents over %s', (backend) => {
     const error = await agent.send('@service.auht', 'note').catch((thrown: BusbarError) => thrown);
     expect(error).toMatchObject({ code: 'NOT_FOUND', hint: 'Did you mean @service.auth?', operation: 'send' });
     expect((error as BusbarError).transport).toBe(bus.transport.name);
-    await agent.send('@to.come', 'note', 1, { hold: true });
+    await agent.send('@to.come', 'note', 1, { createInbox: true });
     const late = await bus.agent('@to.come');
     expect((await late.receive()).map(({ body }) => body)).toEqual([1]);
     expect(await bus.transport.admin.queues({ names: ['$inbox.@service.auht'] })).toEqual([]);
@@ -183,7 +183,7 @@ describe.each(backends)('agents over %s', (backend) => {
     for (let n = 0; n < 5; n += 1) await bus.send('shell', 'note', n);
     const [a, b, c, d] = await agent.receive<number>({ max: 4 });
     await a!.ack();
-    await b!.nack({ delayMs: 0, reason: 'later' });
+    await b!.retry({ delayMs: 0, reason: 'later' });
     await c!.reject('bad');
     await d!.extend();
     await d!.release();
@@ -284,7 +284,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const evictions: string[] = [];
-    const agent = await bus.agent('agent', { ttlMs: 200, onEvicted: () => void evictions.push(agent.state) });
+    const agent = await bus.agent('agent', { presenceTtlMs: 200, onEvicted: () => void evictions.push(agent.state) });
     const online = async (): Promise<AgentInfo[]> => bus.agents({ online: true });
     for (let n = 0; n < 5; n += 1) {
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -300,7 +300,7 @@ describe.each(backends)('agents over %s', (backend) => {
   it('shows its load and the times of its handlers', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
-    const agent = await bus.agent('agent', { ttlMs: 150 });
+    const agent = await bus.agent('agent', { presenceTtlMs: 150 });
     const gate = Promise.withResolvers<void>();
     agent.handle('wait', () => gate.promise);
     agent.handle('quick', () => 1);
@@ -323,14 +323,14 @@ describe.each(backends)('agents over %s', (backend) => {
     agent.handle('say', (msg, ctx) => ctx.log(`heard ${msg.body}`, 'warn'));
     for (let n = 0; n < 120; n += 1) agent.log(`line ${n}`);
     await one.send('agent', 'say', 'this');
-    await expect.poll(async () => (await two.logs('agent')).length, { timeout: 5000 }).toBe(100);
+    await expect.poll(async () => (await two.agentLogs('agent')).length, { timeout: 5000 }).toBe(100);
     await expect
-      .poll(async () => (await two.logs('agent')).at(-1))
+      .poll(async () => (await two.agentLogs('agent')).at(-1))
       .toMatchObject({ level: 'warn', text: 'heard this' });
     agent.log('last');
     await agent.close();
-    expect((await two.logs('agent')).at(-1)).toMatchObject({ level: 'info', text: 'last' });
-    expect(await two.logs('age')).toEqual([]);
+    expect((await two.agentLogs('agent')).at(-1)).toMatchObject({ level: 'info', text: 'last' });
+    expect(await two.agentLogs('age')).toEqual([]);
   });
 
   it('is only a name where it says so', async () => {
@@ -393,7 +393,13 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(() => agent.handle('x', () => 1)).toThrow('handler already');
     expect(() => agent.handle('', () => 1)).toThrow('type is illegal');
     expect(() => agent.handle('y', 5 as never)).toThrow('must be a function');
-    for (const options of [{ hold: 1 }, { delay: 5 }, { priority: 10 }, { headers: { 'bus-x': '1' } }, { ttlMs: 0 }]) {
+    for (const options of [
+      { createInbox: 1 },
+      { delay: 5 },
+      { priority: 10 },
+      { headers: { 'bus-x': '1' } },
+      { ttlMs: 0 },
+    ]) {
       await expect(bus.send('agent', 'x', 1, options as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
   });
@@ -431,7 +437,7 @@ describe('closing a bus', () => {
     await bus.send('agent', 'x');
     void bus.request('agent', 'x').catch(() => undefined);
     await expect.poll(() => agent.load).toBe(2);
-    expect(await bus.drain(10)).toBe(false);
+    expect(await bus.drain({ timeoutMs: 10 })).toBe(false);
     const startedAt = performance.now();
     await bus.close({ drainMs: 50 });
     expect(performance.now() - startedAt).toBeLessThan(4000);

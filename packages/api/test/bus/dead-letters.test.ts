@@ -52,11 +52,11 @@ describe.each(backends)('on %s', (backend) => {
     const ids = await bury(bus, 'work', 4);
     const letters = bus.deadLetters('work');
     expect(await letters.redrive({ ids: [ids[2]!, 'work#nobody'] })).toBe(1);
-    expect(await bus.task(ids[2]!).status()).toBe('queued');
+    expect(await bus.task('work', ids[2]!).status()).toBe('queued');
     expect(await letters.redrive({ limit: 1 })).toBe(1);
     expect(await letters.redrive()).toBe(2);
     expect(await letters.redrive()).toBe(0);
-    const results = Promise.all(ids.map((id) => bus.task(id).result()));
+    const results = Promise.all(ids.map((id) => bus.task('work', id).result()));
     await bus.process<number>('work', (task, ctx) => [task.body, ctx.attempt]);
     expect(await results).toEqual([0, 1, 2, 3].map((body) => [body, 1]));
   });
@@ -103,10 +103,11 @@ describe.each(backends)('on %s', (backend) => {
 test('names and bad input', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
-  expect(bus.deadLetters('@service.auth').queue).toBe('$inbox.@service.auth');
+  expect(bus.deadLetters({ agent: '@service.auth' }).queue).toBe('$inbox.@service.auth');
   expect(bus.deadLetters('$sub.analytics').queue).toBe('$sub.analytics');
-  for (const name of ['', 'a b', 5, undefined]) {
-    expect(() => bus.deadLetters(name as string)).toThrow(code('INVALID_ARGUMENT') as never);
+  const both = { agent: '@a', subscription: 's' };
+  for (const source of ['', 'a b', '@a', 5, undefined, null, {}, both, { agent: 5 }, { queue: 'work' }]) {
+    expect(() => bus.deadLetters(source as string)).toThrow(code('INVALID_ARGUMENT') as never);
   }
   const letters = bus.deadLetters('work');
   const refuse = (work: Promise<unknown>) => expect(work).rejects.toEqual(code('INVALID_ARGUMENT'));

@@ -1,5 +1,17 @@
 // The types that definitions give to senders, handlers and askers.
-import { defineMessage, defineQueue, defineRequest, defineTopic, openBus, type StandardSchema } from '@busbar/api';
+import {
+  type Agent,
+  type Bus,
+  type Context,
+  defineMessage,
+  defineQueue,
+  defineRequest,
+  defineTopic,
+  type Lock,
+  openBus,
+  type StandardSchema,
+  type TaskHandle,
+} from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { numberSchema, stringSchema } from '../schemas.ts';
@@ -31,6 +43,48 @@ describe('definitions', () => {
     expectTypeOf(stream.result).toEqualTypeOf<Promise<number>>();
     expectTypeOf(await bus.request('agent', 'twice', '1')).toEqualTypeOf<unknown>();
     expectTypeOf(await bus.request<{ a: 1 }>('agent', 'twice', '1')).toEqualTypeOf<{ a: 1 }>();
+  });
+
+  it('type tasks, their handles and events', async () => {
+    await using bus = openBus(await openMemory());
+    const square = defineQueue('square', { task: spelled, result: numberSchema });
+    await bus.process(square, ({ body }) => {
+      expectTypeOf(body).toEqualTypeOf<number>();
+      return body * body;
+    });
+    const { id } = await bus.enqueue(square, '7');
+    const handle = bus.task(square, id);
+    expectTypeOf(handle).toEqualTypeOf<TaskHandle<number>>();
+    expect(await handle.result()).toBe(49);
+    // @ts-expect-error a task has the input of its schema
+    await bus.enqueue(square, 7);
+    const news = defineTopic('news', spelled);
+    await bus.publish(news, '5');
+    for await (const { body } of bus.history(news)) {
+      expectTypeOf(body).toEqualTypeOf<number>();
+      expect(body).toBe(5);
+    }
+    const strict = defineTopic('news', numberSchema);
+    await expect(bus.history(strict).next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(bus.deadLetters(square).queue).toBe('square');
+  });
+
+  it('leave fakes to structure: no class is needed for what users type against', () => {
+    const context: Pick<Context, 'signal' | 'publish'> = {
+      signal: AbortSignal.abort(),
+      publish: async () => ({ id: '1', position: undefined, status: 'stored' as const }),
+    };
+    const lock: Lock = {
+      name: 'x',
+      token: 1,
+      signal: AbortSignal.abort(),
+      lost: false,
+      extend: async () => undefined,
+      release: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const fakes: [Partial<Bus>, Partial<Agent>] = [{ drain: async () => true }, { load: 0, name: '@a' }];
+    expect([context, lock, fakes]).toHaveLength(3);
   });
 
   it('are checked when they are made', () => {

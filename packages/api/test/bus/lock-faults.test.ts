@@ -31,7 +31,7 @@ test('an attempt that stored while its waiter gave up is undone', async () => {
   });
   const abort = new AbortController();
   const taking = a.lock('x', { signal: abort.signal });
-  await waitFor(() => b.holder('x'), { what: 'the entry' });
+  await waitFor(() => b.lockHolder('x'), { what: 'the entry' });
   abort.abort();
   await expect(taking).rejects.toEqual(code('ABORTED'));
   answer.resolve();
@@ -57,9 +57,9 @@ test('a conflict with what the same attempt stored is a win', async () => {
     return real(...args);
   });
   const lock = await a.lock('x', { waitMs: 0 });
-  expect(await b.holder('x')).toMatchObject({ token: lock.token });
+  expect(await b.lockHolder('x')).toMatchObject({ token: lock.token });
   await lock.release();
-  expect(await b.holder('x')).toBeUndefined();
+  expect(await b.lockHolder('x')).toBeUndefined();
 });
 
 test('renewals that fail for a while are tried again; for a whole TTL, the lock is lost', async () => {
@@ -72,7 +72,7 @@ test('renewals that fail for a while are tried again; for a whole TTL, the lock 
     failures += 1;
     throw away();
   });
-  const lock = await bus.lock('x', { ttlMs: 900 });
+  const lock = await bus.lock('x', { leaseMs: 900 });
   await waitFor(() => failures >= 2, { what: 'two failures' });
   isAway = false;
   const begin = performance.now();
@@ -89,7 +89,7 @@ test('a renewal that hangs does not hide the loss', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   inject(bus, 'touch', () => () => new Promise(() => undefined));
-  const lock = await bus.lock('x', { ttlMs: 90 });
+  const lock = await bus.lock('x', { leaseMs: 90 });
   await waitFor(() => lock.signal.aborted, { what: 'the loss', timeoutMs: 1000 });
 });
 

@@ -14,7 +14,7 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const first = await a.lock('agents.md', { owner: '@a' });
-    expect(await b.holder('agents.md')).toMatchObject({ owner: '@a', token: first.token, pid: process.pid });
+    expect(await b.lockHolder('agents.md')).toMatchObject({ owner: '@a', token: first.token, pid: process.pid });
     await expect(b.lock('agents.md', { waitMs: 0 })).rejects.toEqual(code('CONFLICT'));
     await expect(b.lock('agents.md', { waitMs: 30 })).rejects.toMatchObject({
       code: 'TIMEOUT',
@@ -26,7 +26,7 @@ describe.each(backends)('on %s', (backend) => {
     expect((await second).token).toBeGreaterThan(first.token);
     expect(first.lost).toBe(false);
     await (await second).release();
-    expect(await a.holder('agents.md')).toBeUndefined();
+    expect(await a.lockHolder('agents.md')).toBeUndefined();
   });
 
   test('work under a lock is released when it ends, also when it throws', async () => {
@@ -34,11 +34,15 @@ describe.each(backends)('on %s', (backend) => {
     const bus = await lab.bus();
     expect(await bus.lock('x', async (lock) => lock.token)).toBeGreaterThan(0);
     await expect(
-      bus.lock('x', { ttlMs: 1000 }, () => {
-        throw new Error('no');
-      }),
+      bus.lock(
+        'x',
+        () => {
+          throw new Error('no');
+        },
+        { leaseMs: 1000 },
+      ),
     ).rejects.toThrow('no');
-    expect(await bus.holder('x')).toBeUndefined();
+    expect(await bus.lockHolder('x')).toBeUndefined();
   });
 
   test('50 contenders of several buses never overlap, and tokens rise', async () => {
@@ -48,13 +52,17 @@ describe.each(backends)('on %s', (backend) => {
     let inside = 0;
     let most = 0;
     const contend = async (bus: Bus): Promise<void> => {
-      await bus.lock('file', { ttlMs: 5000, waitMs: 15_000 }, async (lock) => {
-        inside += 1;
-        most = Math.max(most, inside);
-        tokens.push(lock.token);
-        await new Promise((resolve) => setImmediate(resolve));
-        inside -= 1;
-      });
+      await bus.lock(
+        'file',
+        async (lock) => {
+          inside += 1;
+          most = Math.max(most, inside);
+          tokens.push(lock.token);
+          await new Promise((resolve) => setImmediate(resolve));
+          inside -= 1;
+        },
+        { leaseMs: 5000, waitMs: 15_000 },
+      );
     };
     await Promise.all(Array.from({ length: 50 }, (_, index) => contend(buses[index % 5]!)));
     expect(most).toBe(1);
@@ -65,15 +73,15 @@ describe.each(backends)('on %s', (backend) => {
   test('it renews itself beyond its TTL; without renewal it is lost, and the fence is higher then', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const kept = await a.lock('kept', { ttlMs: 900 });
-    const left = await a.lock('left', { ttlMs: 1000, renew: false });
+    const kept = await a.lock('kept', { leaseMs: 900 });
+    const left = await a.lock('left', { leaseMs: 1000, renew: false });
     const taken = await b.lock('left', { waitMs: 5000 });
     expect(taken.token).toBeGreaterThan(left.token);
     expect(left.lost).toBe(true);
     expect(left.signal.reason).toEqual(code('LEASE_LOST'));
     await expect(left.extend()).rejects.toEqual(code('LEASE_LOST'));
     await left.release();
-    expect(await a.holder('left')).toMatchObject({ token: taken.token });
+    expect(await a.lockHolder('left')).toMatchObject({ token: taken.token });
     expect(kept.lost).toBe(false);
     await kept.extend();
     await expect(b.lock('kept', { waitMs: 0 })).rejects.toEqual(code('CONFLICT'));
@@ -82,10 +90,14 @@ describe.each(backends)('on %s', (backend) => {
   test('a holder whose entry was deleted hears of it, and work under it rejects', async () => {
     await using lab = await open();
     const bus = await lab.bus();
-    const during = bus.lock('gone', { ttlMs: 90 }, async (lock) => {
-      await bus.transport.kv.delete('$lock/gone');
-      await new Promise<void>((resolve) => lock.signal.addEventListener('abort', () => resolve()));
-    });
+    const during = bus.lock(
+      'gone',
+      async (lock) => {
+        await bus.transport.kv.delete('$lock/gone');
+        await new Promise<void>((resolve) => lock.signal.addEventListener('abort', () => resolve()));
+      },
+      { leaseMs: 90 },
+    );
     await expect(during).rejects.toEqual(code('LEASE_LOST'));
   });
 
@@ -95,7 +107,7 @@ describe.each(backends)('on %s', (backend) => {
     // As a killed process leaves it: nobody renews the entry.
     await dead.transport.kv.put('$lock/x', new TextEncoder().encode('{}'), { ttlMs: 150, ifRevision: 0 });
     const bus = await lab.bus();
-    expect(await bus.holder('x')).toMatchObject({ owner: 'unknown' });
+    expect(await bus.lockHolder('x')).toMatchObject({ owner: 'unknown' });
     const lock = await bus.lock('x', { waitMs: 5000 });
     expect(lock.lost).toBe(false);
   });
@@ -149,12 +161,16 @@ describe.each(backends)('on %s', (backend) => {
     let inside = 0;
     let most = 0;
     const work = async (bus: Bus): Promise<void> => {
-      await bus.semaphore('cpu', { permits: 4, waitMs: 15_000 }, async () => {
-        inside += 1;
-        most = Math.max(most, inside);
-        await waitFor(() => most >= 2, { what: 'two inside at once' });
-        inside -= 1;
-      });
+      await bus.semaphore(
+        'cpu',
+        async () => {
+          inside += 1;
+          most = Math.max(most, inside);
+          await waitFor(() => most >= 2, { what: 'two inside at once' });
+          inside -= 1;
+        },
+        { permits: 4, waitMs: 15_000 },
+      );
     };
     await Promise.all(Array.from({ length: 30 }, (_, index) => work(index % 2 === 0 ? a : b)));
     expect(most).toBeLessThanOrEqual(4);
@@ -180,20 +196,21 @@ test('bad input is refused before anything is taken', async () => {
     ['a\nb'],
     ['x'.repeat(481)],
     ['ä'.repeat(300)],
-    ['x', { ttlMs: 10 }],
-    ['x', { ttlMs: '1s' }],
+    ['x', { leaseMs: 10 }],
+    ['x', { leaseMs: '1s' }],
+    ['x', { ttlMs: 1000 }],
     ['x', { waitMs: -1 }],
     ['x', { wait: 1 }],
     ['x', { signal: {} }],
     ['x', { renew: 'yes' }],
     ['x', { owner: '' }],
     ['x', 7],
-    ['x', {}, 7],
+    ['x', {}, () => 1],
   ];
   for (const args of bad) await expect(bus.lock(...(args as [string]))).rejects.toEqual(code('INVALID_ARGUMENT'));
   for (const options of [undefined, {}, { permits: 0 }, { permits: 1001 }, { permits: 1.5 }, { permits: 1, x: 1 }]) {
     await expect(bus.semaphore('x', options as never)).rejects.toEqual(code('INVALID_ARGUMENT'));
   }
-  expect(await bus.holder('x')).toBeUndefined();
+  expect(await bus.lockHolder('x')).toBeUndefined();
   expect(() => openBus(undefined as never)).toThrow(code('INVALID_ARGUMENT') as never);
 });

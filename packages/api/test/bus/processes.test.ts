@@ -57,7 +57,7 @@ test('a worker that blocked its event loop beyond its lease does not write over 
   await blocked.next((message) => message === 'late');
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(await ticket.status()).toBe('done');
-  expect(await bus.task(ticket.id).result({ timeoutMs: 5000 })).toEqual(result);
+  expect(await bus.task(ticket.queue, ticket.id).result({ timeoutMs: 5000 })).toEqual(result);
 });
 
 test('a holder that slept past its TTL hears that it lost the lock, and its token is lower than the next', async () => {
@@ -66,11 +66,11 @@ test('a holder that slept past its TTL hears that it lost the lock, and its toke
   await using bus = openBus(await openSqlite({ file }));
   await using sleeper = await worker(file, 'lock');
   const { token } = await sleeper.next<{ token: number }>((message) => typeof message === 'object');
-  expect(await bus.holder('file')).toMatchObject({ owner: '@child', pid: sleeper.pid, token });
+  expect(await bus.lockHolder('file')).toMatchObject({ owner: '@child', pid: sleeper.pid, token });
   sleeper.send('pause');
   const lock = await bus.lock('file', { waitMs: 15_000 });
   expect(lock.token).toBeGreaterThan(token);
   sleeper.cont();
   await sleeper.next((message) => (message as { lost?: number }).lost === token);
-  expect(await bus.holder('file')).toMatchObject({ token: lock.token, pid: process.pid });
+  expect(await bus.lockHolder('file')).toMatchObject({ token: lock.token, pid: process.pid });
 });

@@ -1,6 +1,6 @@
 /** Events: published, listened to live and durably, and read again, on every backend. */
 
-import { type BusbarError, defineTopic, type Received, RejectError } from '@busbar/api';
+import { type BusbarError, defineTopic, type ReceivedMessage, RejectError } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { all, backends, Lab } from '../lab.ts';
@@ -31,7 +31,7 @@ describe.each(backends)('on %s', (backend) => {
     await waitFor(() => seen.length === 3, { what: 'three events' });
     expect(seen).toEqual([1, 2, 3]);
     expect(published[2]).toMatchObject({ status: 'stored', position: subscription.position });
-    expect(subscription).toMatchObject({ pattern: 'user.*', durable: undefined, dropped: 0 });
+    expect(subscription).toMatchObject({ pattern: 'user.*', durableName: undefined, dropped: 0 });
     await subscription.close();
     expect(await subscription.ended).toBeUndefined();
     await a.publish('user.login', 4);
@@ -45,7 +45,7 @@ describe.each(backends)('on %s', (backend) => {
     for (const body of [1, 2, 3]) positions.push((await bus.publish('n', body)).position!);
     const read = async (from: 'start' | { after: string } | { time: number }, count: number) => {
       const seen: unknown[] = [];
-      await using subscription = await bus.subscribe('n', { from }, (event) => void seen.push(event.body));
+      await using subscription = await bus.subscribe('n', (event) => void seen.push(event.body), { from });
       await waitFor(() => seen.length === count && subscription.position === positions[2], { what: 'events' });
       return seen;
     };
@@ -75,19 +75,27 @@ describe.each(backends)('on %s', (backend) => {
     const seen: unknown[] = [];
     const begun = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
-    const subscription = await bus.subscribe('n', { from: 'start' }, async (event) => {
-      seen.push(event.body);
-      begun.resolve();
-      await go.promise;
-    });
+    const subscription = await bus.subscribe(
+      'n',
+      async (event) => {
+        seen.push(event.body);
+        begun.resolve();
+        await go.promise;
+      },
+      { from: 'start' },
+    );
     await begun.promise;
     const closing = subscription.close();
     go.resolve();
     await closing;
     expect(seen).toEqual([1]);
-    await using next = await bus.subscribe('n', { from: { after: subscription.position! } }, (event) => {
-      seen.push(event.body);
-    });
+    await using next = await bus.subscribe(
+      'n',
+      (event) => {
+        seen.push(event.body);
+      },
+      { from: { after: subscription.position! } },
+    );
     await waitFor(() => seen.length === 3, { what: 'the rest' });
     expect(seen).toEqual([1, 2, 3]);
     expect(next.running).toBeLessThanOrEqual(1);
@@ -97,7 +105,7 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     await a.publish('user.login', 0);
-    const first = await a.subscribe<number>('user.*', { durable: 'analytics', from: 'start' }, () => undefined);
+    const first = await a.subscribe<number>('user.*', () => undefined, { durableName: 'analytics', from: 'start' });
     await waitFor(async () => (await depth(a, '$sub.analytics')) === 0, { what: 'history handled' });
     await first.close();
     expect(await first.ended).toBeUndefined();
@@ -105,10 +113,10 @@ describe.each(backends)('on %s', (backend) => {
     expect(await depth(a, '$sub.analytics')).toBe(4);
     await a.close();
     const seen: number[] = [];
-    const handler = (event: Received<number>) => void seen.push(event.body);
-    await b.subscribe('user.*', { durable: 'analytics', from: 'start' }, handler);
+    const handler = (event: ReceivedMessage<number>) => void seen.push(event.body);
+    await b.subscribe('user.*', handler, { durableName: 'analytics', from: 'start' });
     const c = await lab.bus();
-    await c.subscribe('user.*', { durable: 'analytics', concurrency: 4 }, handler);
+    await c.subscribe('user.*', handler, { durableName: 'analytics', concurrency: 4 });
     await c.publish('user.login', 5);
     await waitFor(() => seen.length === 5, { what: 'five events' });
     expect(seen.toSorted()).toEqual([1, 2, 3, 4, 5]);
@@ -118,15 +126,19 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const attempts: [unknown, number][] = [];
-    await bus.subscribe('n', { durable: 'd', retry: fast, maxAttempts: 2 }, (event, ctx) => {
-      attempts.push([event.body, ctx.attempt]);
-      if (event.body === 1) throw new Error('no');
-      if (event.body === 2) throw new RejectError('never');
-    });
+    await bus.subscribe(
+      'n',
+      (event, ctx) => {
+        attempts.push([event.body, ctx.attempt]);
+        if (event.body === 1) throw new Error('no');
+        if (event.body === 2) throw new RejectError('never');
+      },
+      { durableName: 'd', retry: fast, maxAttempts: 2 },
+    );
     await bus.publish('n', 1);
     await bus.publish('n', 2);
     await bus.publish('n', 3);
-    const letters = bus.deadLetters('$sub.d');
+    const letters = bus.deadLetters({ subscription: 'd' });
     await waitFor(async () => (await letters.count()) === 2 && (await depth(bus, '$sub.d')) === 0, { what: 'the end' });
     expect(attempts.toSorted()).toEqual([
       [1, 1],
@@ -140,7 +152,7 @@ describe.each(backends)('on %s', (backend) => {
   test('unsubscribe ends a durable subscription', async () => {
     await using lab = await open();
     const bus = await lab.bus();
-    await (await bus.subscribe('n', { durable: 'd' }, () => undefined)).close();
+    await (await bus.subscribe('n', () => undefined, { durableName: 'd' })).close();
     expect(await bus.unsubscribe('d')).toBe(true);
     expect(await bus.unsubscribe('d')).toBe(false);
     await bus.publish('n', 1);
@@ -209,12 +221,12 @@ describe.each(backends)('on %s', (backend) => {
     await expect(bus.publish(names, 5 as never)).rejects.toEqual(code('INVALID_ARGUMENT'));
     const live: string[] = [];
     await bus.subscribe(names, (event) => void live.push(event.body));
-    await bus.subscribe(names, { durable: 'typed' }, () => undefined);
+    await bus.subscribe(names, () => undefined, { durableName: 'typed' });
     await bus.publish('names', 5);
     await bus.publish(names, 'ada');
     await waitFor(() => live.length === 1, { what: 'the good one' });
     expect(live).toEqual(['ada']);
-    const letters = bus.deadLetters('$sub.typed');
+    const letters = bus.deadLetters({ subscription: 'typed' });
     await waitFor(async () => (await letters.count()) === 1, { what: 'a dead letter' });
     expect((await letters.browse()).messages[0]?.reason).toContain('expected a string');
     expect(lab.errors.some((error: BusbarError) => error.code === 'HANDLER_FAILED')).toBe(true);
@@ -248,7 +260,7 @@ describe.each(backends)('on %s', (backend) => {
   test('what a handler of a live event publishes is stored each time', async () => {
     await using lab = await open();
     const bus = await lab.bus();
-    const seen: Received[] = [];
+    const seen: ReceivedMessage[] = [];
     await bus.subscribe('out', (event) => void seen.push(event));
     await bus.subscribe('in', async (event, ctx) => void (await ctx.publish('out', event.body)));
     const { id } = await bus.publish('in', 1);
@@ -287,9 +299,9 @@ test('bad input is refused', async () => {
     { nope: 1 },
     5,
   ];
-  for (const bad of options) await refuse(bus.subscribe('t', bad as object, none));
-  await refuse(bus.subscribe('t', {}, undefined as never));
-  await refuse(bus.subscribe('t', { from: { after: 'foreign' } }, none));
+  for (const bad of options) await refuse(bus.subscribe('t', none, bad as object));
+  await refuse(bus.subscribe('t', undefined as never));
+  await refuse(bus.subscribe('t', none, { from: { after: 'foreign' } }));
   await refuse(bus.unsubscribe('$x'));
   for (const bad of [{ from: 'new' }, { from: 5 }, { limit: 0 }, { x: 1 }, 5]) {
     expect(() => bus.history('t', bad as object)).toThrow(code('INVALID_ARGUMENT') as never);

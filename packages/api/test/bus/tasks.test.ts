@@ -32,7 +32,7 @@ describe.each(backends)('on %s', (backend) => {
     });
     expect(await result).toBe(49);
     expect(await ticket.result()).toBe(49);
-    expect(await b.task<number>(ticket.id).result()).toBe(49);
+    expect(await b.task<number>(ticket.queue, ticket.id).result()).toBe(49);
     expect(await ticket.status()).toBe('done');
   });
 
@@ -40,7 +40,7 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const results: unknown[] = [undefined, null, 0, '', { a: [1] }, new Uint8Array([0, 255, 10])];
-    await bus.process<number>('kinds', { concurrency: 4 }, (task) => results[task.body]);
+    await bus.process<number>('kinds', (task) => results[task.body], { concurrency: 4 });
     const tickets = await bus.enqueueAll('kinds', [...results.keys()]);
     expect(await Promise.all(tickets.map((ticket) => ticket.result()))).toEqual(results);
   });
@@ -50,7 +50,7 @@ describe.each(backends)('on %s', (backend) => {
     const bus = await lab.bus();
     const over = gate();
     await bus.enqueueAll('shown', [1, 2]);
-    await bus.process('shown', { consumer: '@worker.7' }, () => over.promise);
+    await bus.process('shown', () => over.promise, { consumer: '@worker.7' });
     const leased = async () => (await bus.transport.admin.browse('shown', { state: 'leased' })).messages;
     expect(await waitFor(async () => (await leased())[0], { what: 'a lease' })).toMatchObject({
       consumer: '@worker.7',
@@ -81,15 +81,19 @@ describe.each(backends)('on %s', (backend) => {
       });
     let running = 0;
     let most = 0;
-    await b.process<number>('many', { concurrency: 64 }, async (task) => {
-      running += 1;
-      most = Math.max(most, running);
-      tick ??= nextTick();
-      await tick;
-      running -= 1;
-      seen.set(task.body, (seen.get(task.body) ?? 0) + 1);
-      return task.body;
-    });
+    await b.process<number>(
+      'many',
+      async (task) => {
+        running += 1;
+        most = Math.max(most, running);
+        tick ??= nextTick();
+        await tick;
+        running -= 1;
+        seen.set(task.body, (seen.get(task.body) ?? 0) + 1);
+        return task.body;
+      },
+      { concurrency: 64 },
+    );
     const bodies = Array.from({ length: 2000 }, (_, index) => index);
     const tickets = await a.enqueueAll<number, number>('many', bodies);
     const results = await Promise.all(tickets.map((ticket) => ticket.result()));
@@ -105,16 +109,24 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const attempts: number[] = [];
-    await bus.process('flaky', { retry: fast }, (_, ctx) => {
-      attempts.push(ctx.attempt);
-      if (ctx.attempt < 3) throw new Error('not yet');
-      return 'at last';
-    });
+    await bus.process(
+      'flaky',
+      (_, ctx) => {
+        attempts.push(ctx.attempt);
+        if (ctx.attempt < 3) throw new Error('not yet');
+        return 'at last';
+      },
+      { retry: fast },
+    );
     expect(await (await bus.enqueue('flaky')).result()).toBe('at last');
     expect(attempts).toEqual([1, 2, 3]);
-    await bus.process('broken', { retry: fast }, () => {
-      throw new TypeError('never');
-    });
+    await bus.process(
+      'broken',
+      () => {
+        throw new TypeError('never');
+      },
+      { retry: fast },
+    );
     const ticket = await bus.enqueue('broken', undefined, { maxAttempts: 2 });
     const error = await ticket.result().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'HANDLER_FAILED', message: expect.stringContaining('never') as string });
@@ -171,13 +183,17 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     let runs = 0;
-    await bus.process('long', { leaseMs: 600, concurrency: 2 }, async (_, ctx) => {
-      runs += 1;
-      const begin = performance.now();
-      await waitFor(() => performance.now() - begin > 1400, { what: 'several leases' });
-      expect(ctx.signal.aborted).toBe(false);
-      return 'done';
-    });
+    await bus.process(
+      'long',
+      async (_, ctx) => {
+        runs += 1;
+        const begin = performance.now();
+        await waitFor(() => performance.now() - begin > 1400, { what: 'several leases' });
+        expect(ctx.signal.aborted).toBe(false);
+        return 'done';
+      },
+      { leaseMs: 600, concurrency: 2 },
+    );
     expect(await (await bus.enqueue('long')).result()).toBe('done');
     expect(runs).toBe(1);
   });
@@ -187,11 +203,15 @@ describe.each(backends)('on %s', (backend) => {
     const bus = await lab.bus();
     let running = 0;
     let release = gate();
-    const processor = await bus.process('slots', { concurrency: 2 }, async () => {
-      running += 1;
-      await release.promise;
-      running -= 1;
-    });
+    const processor = await bus.process(
+      'slots',
+      async () => {
+        running += 1;
+        await release.promise;
+        running -= 1;
+      },
+      { concurrency: 2 },
+    );
     await bus.enqueueAll(
       'slots',
       Array.from({ length: 20 }, (_, index) => index),
@@ -293,11 +313,15 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const done = gate();
-    await bus.process('quiet', { resultTtlMs: 0 }, async (_, ctx) => {
-      await ctx.progress(0.5);
-      done.resolve();
-      return 1;
-    });
+    await bus.process(
+      'quiet',
+      async (_, ctx) => {
+        await ctx.progress(0.5);
+        done.resolve();
+        return 1;
+      },
+      { resultTtlMs: 0 },
+    );
     const ticket = await bus.enqueue('quiet');
     await done.promise;
     await waitFor(async () => (await ticket.status()) === 'unknown', { what: 'no trace' });
@@ -311,7 +335,7 @@ describe.each(backends)('on %s', (backend) => {
     const ticket = await a.enqueue('later', 1, { delayMs: 60_000 });
     expect(await ticket.status()).toBe('delayed');
     const result = expect(ticket.result()).rejects.toEqual(code('ABORTED'));
-    expect(await b.task(ticket.id).cancel()).toBe(true);
+    expect(await b.task(ticket.queue, ticket.id).cancel()).toBe(true);
     await result;
     expect(await ticket.cancel()).toBe(false);
     expect(await ticket.status()).toBe('cancelled');
@@ -319,7 +343,7 @@ describe.each(backends)('on %s', (backend) => {
     await a.transport.queues.receive('later', { waitMs: 5000 });
     expect(await running.cancel()).toBe(false);
     expect(await running.reschedule(10)).toBe(false);
-    expect(await a.task('later#nope').cancel()).toBe(false);
+    expect(await a.task('later', 'later#nope').cancel()).toBe(false);
   });
 
   test('reschedule, delayMs and runAt', async () => {
@@ -390,12 +414,12 @@ describe.each(backends)('on %s', (backend) => {
     await dead.result().catch(() => undefined);
     await before.close();
     const after = await lab.bus();
-    expect(await after.task(done.id).result()).toBe(1);
-    await expect(after.task(dead.id).result()).rejects.toMatchObject({
+    expect(await after.task(done.queue, done.id).result()).toBe(1);
+    await expect(after.task(dead.queue, dead.id).result()).rejects.toMatchObject({
       code: 'HANDLER_FAILED',
       cause: { name: 'RangeError' },
     });
-    await expect(after.task('restart#never').result()).rejects.toEqual(code('NOT_FOUND'));
+    await expect(after.task('restart', 'restart#never').result()).rejects.toEqual(code('NOT_FOUND'));
     await expect(done.result()).rejects.toEqual(code('CLOSED'));
   });
 
@@ -407,8 +431,8 @@ describe.each(backends)('on %s', (backend) => {
       Array.from({ length: 300 }, (_, index) => index),
     );
     const results = Promise.all(tickets.map((ticket) => ticket.result()));
-    const others = Promise.all(tickets.slice(0, 20).map((ticket) => b.task(ticket.id).result()));
-    await b.process<number>('wide', { concurrency: 10 }, (task) => task.body + 1);
+    const others = Promise.all(tickets.slice(0, 20).map((ticket) => b.task(ticket.queue, ticket.id).result()));
+    await b.process<number>('wide', (task) => task.body + 1, { concurrency: 10 });
     expect((await results).reduce((sum, one) => sum + one)).toBe(45_150);
     expect(await others).toHaveLength(20);
   });
@@ -423,7 +447,7 @@ describe.each(backends)('on %s', (backend) => {
     const followed = expect(ticket.progress({ signal: abort.signal }).next()).rejects.toEqual(code('ABORTED'));
     abort.abort();
     await Promise.all([aborted, followed]);
-    const closed = expect(b.task(ticket.id).result()).rejects.toEqual(code('CLOSED'));
+    const closed = expect(b.task(ticket.queue, ticket.id).result()).rejects.toEqual(code('CLOSED'));
     await b.close();
     await closed;
   });
@@ -447,10 +471,14 @@ describe.each(backends)('on %s', (backend) => {
     await using lab = await open();
     const bus = await lab.bus();
     const ids: string[] = [];
-    await bus.process('outer', { retry: fast }, async (_, ctx) => {
-      ids.push((await ctx.enqueue('inner', 'x')).id);
-      if (ctx.attempt === 1) throw new Error('once more');
-    });
+    await bus.process(
+      'outer',
+      async (_, ctx) => {
+        ids.push((await ctx.enqueue('inner', 'x')).id);
+        if (ctx.attempt === 1) throw new Error('once more');
+      },
+      { retry: fast },
+    );
     await (await bus.enqueue('outer')).result();
     expect(ids).toHaveLength(2);
     expect(ids[0]).toBe(ids[1]);
@@ -487,7 +515,7 @@ test('bad input is refused before any effect', async () => {
   const badOptions: unknown[] = [
     { delay: 5 },
     { id: 'x' },
-    { hold: true },
+    { createInbox: true },
     { priority: 10 },
     { delayMs: -1 },
     { runAt: '2026' },
@@ -515,14 +543,14 @@ test('bad input is refused before any effect', async () => {
     { x: 1 },
     5,
   ]) {
-    await refuse(bus.process('q', options as object, () => 1));
+    await refuse(bus.process('q', () => 1, options as object));
   }
-  await refuse(bus.process('q', { retry: { baseMs: -1 } }, () => 1));
-  await refuse(bus.process('q', {}, undefined as never));
-  for (const id of ['', 'x', '#a', 'a#', '$x#1', 5]) {
-    expect(() => bus.task(id as string)).toThrow(code('INVALID_ARGUMENT') as never);
+  await refuse(bus.process('q', () => 1, { retry: { baseMs: -1 } }));
+  await refuse(bus.process('q', undefined as never));
+  for (const id of ['', 'x', '#a', 'a#', '$x#1', 'other#1', 5]) {
+    expect(() => bus.task('q', id as string)).toThrow(code('INVALID_ARGUMENT') as never);
   }
-  const ticket = bus.task('q#1');
+  const ticket = bus.task('q', 'q#1');
   await refuse(ticket.result({ timeoutMs: 0 }));
   await refuse(ticket.result({ wait: 1 } as object));
   await refuse(ticket.progress({ timeoutMs: 1 } as object).next());

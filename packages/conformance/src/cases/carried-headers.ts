@@ -1,6 +1,6 @@
 /** Headers: internal headers of the bus, and headers passed on from message to message. */
 
-import type { Bus, Middleware, Received } from '@busbar/api';
+import type { Bus, Middleware, ReceivedMessage } from '@busbar/api';
 import type { Headers } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { receiveOne } from '../steps/consuming.ts';
@@ -49,7 +49,7 @@ export const cases: readonly ConformanceCase[] = [
     level: 'MUST',
     rules: ['RA4'],
     async run(test) {
-      const steps: Received[] = [];
+      const steps: ReceivedMessage[] = [];
       const tracing = traced(steps);
       const open = async (name: string) => (await test.bus({ middleware: [tracing] })).agent(name);
       const [first, second, third] = [await open('@first'), await open('@second'), await open('@third')];
@@ -82,11 +82,15 @@ async function seeHeaders(bus: Bus): Promise<Map<string, Headers>> {
   const receiver = await bus.agent('@receiver');
   receiver.handle('mail', see('mail')).handle('request', see('request')).handle('durable', see('durable request'));
   await bus.subscribe('live', see('event'));
-  await bus.subscribe('kept', { durable: 'kept' }, see('durable event'));
+  await bus.subscribe('kept', see('durable event'), { durableName: 'kept' });
   await bus.process('tasks', see('task'));
-  await bus.process('doomed', { maxAttempts: 1 }, () => {
-    throw new Error('doomed');
-  });
+  await bus.process(
+    'doomed',
+    () => {
+      throw new Error('doomed');
+    },
+    { maxAttempts: 1 },
+  );
   return seen;
 }
 
@@ -108,7 +112,7 @@ function verbsOf(bus: Bus, sender: Awaited<ReturnType<Bus['agent']>>): Readonly<
 }
 
 /** Middleware that records handled messages and passes their trace to messages sent meanwhile. */
-function traced(steps: Received[]): Middleware {
+function traced(steps: ReceivedMessage[]): Middleware {
   let trace: string | undefined;
   const add: NonNullable<Middleware['send']> = (outgoing, next) => {
     if (trace !== undefined) outgoing.headers['traceparent'] = trace;

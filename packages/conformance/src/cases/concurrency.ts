@@ -1,7 +1,7 @@
 /** Concurrency: many clients in one process on one store. */
 
 import { isBusbarError } from '@busbar/api';
-import type { SendResult, Subscription, Transport } from '@busbar/api/transport';
+import type { SendResult, TopicSubscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import { countRetained } from '../context/garbage-collection.ts';
 import type { TestContext } from '../context/test-context.ts';
@@ -237,7 +237,7 @@ async function churn(transport: Transport): Promise<WeakRef<object>[]> {
   const handlers = Array.from({ length: 20 }, () => () => undefined);
   const live = await Promise.all(
     handlers.map(
-      (handler, index): Promise<Pick<Subscription, 'close'>> =>
+      (handler, index): Promise<Pick<TopicSubscription, 'close'>> =>
         index < 10 ? topics.subscribe('churned.*', {}, handler) : kv.watch('churned/', handler),
     ),
   );

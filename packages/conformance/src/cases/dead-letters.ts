@@ -117,14 +117,18 @@ export const cases: readonly ConformanceCase[] = [
         'looked at by id',
       );
       const first = await transport.admin.browse('work', { state: 'dead', limit: 5 });
-      test.check.equal(await transport.admin.purge('work', { ids: ids.slice(0, 5) }), 5, 'discarded by id');
+      test.check.equal(
+        await transport.admin.purge('work', { state: 'dead', ids: ids.slice(0, 5) }),
+        5,
+        'discarded by id',
+      );
       test.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'remaining messages');
-      await transport.admin.purge('work', { ids: ids.slice(6, 7) });
+      await transport.admin.purge('work', { state: 'dead', ids: ids.slice(6, 7) });
       const page = { state: 'dead', limit: 3, ...(first.next !== undefined && { after: first.next }) } as const;
       const { messages } = await transport.admin.browse('work', page);
       const further = [ids[5], ids[7], ids[8]];
       test.check.equal(messages.map(({ message }) => message.id) as unknown[], further, 'after a removed page');
-      test.check.equal(await transport.admin.purge('work'), 19, 'discarded at last');
+      test.check.equal(await transport.admin.purge('work', { state: 'dead' }), 19, 'discarded at last');
       await assertCounts(test, transport, 'work', { ready: 3, dead: 0 });
       const alive = await consume(test, transport, 'work', 3);
       test.check.equal(texts(test, alive), ['alive0', 'alive1', 'alive2'], 'live messages');

@@ -67,7 +67,7 @@ export const cases: readonly ConformanceCase[] = [
         const agent = await bus.agent('@quiet');
         agent.handle('ask', () => 'response');
         test.check.equal(await agent.request('@quiet', 'ask', null, LONG_TIMEOUT), 'response', 'the response');
-        await bus.lock('door', { ttlMs: 100 }, () => undefined);
+        await bus.lock('door', () => undefined, { leaseMs: 100 });
         await bus.close();
         await Promise.all([one.close(), other.close()]);
       });
@@ -101,11 +101,15 @@ async function throwEverywhere(test: TestContext, bus: Bus): Promise<void> {
     throw thrown('event');
   });
   await bus.watchAgents(() => Promise.reject(thrown('watcher')));
-  await bus.process('thrown', { maxAttempts: 1, concurrency: 3 }, ({ body: how }) => {
-    if (how === 'sync') throw thrown('task');
-    if (how === 'reject') throw new RejectError('thrown by a handler: rejected');
-    return Promise.reject();
-  });
+  await bus.process(
+    'thrown',
+    ({ body: how }) => {
+      if (how === 'sync') throw thrown('task');
+      if (how === 'reject') throw new RejectError('thrown by a handler: rejected');
+      return Promise.reject();
+    },
+    { maxAttempts: 1, concurrency: 3 },
+  );
   const other = await test.agent('@other');
   await other.send('@thrower', 'mail');
   await test.check.rejects(other.request('@thrower', 'ask', null, LONG_TIMEOUT), 'HANDLER_FAILED', 'a request');

@@ -24,7 +24,7 @@ export const cases: readonly ConformanceCase[] = [
       const tokens: number[] = [];
       const hold = async (end: 'release' | 'expire' | 'die'): Promise<void> => {
         const bus = await test.bus();
-        const lock = await bus.lock('door', { ttlMs: 80, renew: end !== 'expire', waitMs: 10_000 });
+        const lock = await bus.lock('door', { leaseMs: 80, renew: end !== 'expire', waitMs: 10_000 });
         tokens.push(lock.token);
         if (end === 'release') await lock.release();
         if (end === 'die') await bus.transport.close();
@@ -53,7 +53,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const store = await test.transport();
       const [slow, quick] = [await test.bus(), await test.bus()];
-      const sleeper = await slow.lock('file', { ttlMs: 80, renew: false });
+      const sleeper = await slow.lock('file', { leaseMs: 80, renew: false });
       test.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
       const next = await quick.lock('file', { waitMs: 10_000 });
       test.check.ok(await writeFenced(store, next, 'by the next'), 'the next holder writes');
@@ -83,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
     harnessFeatures: ['processes'],
     async run(test) {
       const [process, bus, store] = [await test.process(), await test.bus(), await test.transport()];
-      const token = await process.run<number>(module, 'takeLock', { name: 'file', ttlMs: 500 });
+      const token = await process.run<number>(module, 'takeLock', { name: 'file', leaseMs: 500 });
       await test.check.rejects(bus.lock('file', { waitMs: 900 }), 'TIMEOUT', 'the lock while its holder lives');
       await freezeProcess(process, store);
       const paused = performance.now();
@@ -95,7 +95,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('the other process learns of it', async () => (await process.run(module, 'wasLost')) === true);
       test.check.equal(await process.run(module, 'extendLock'), 'LEASE_LOST', 'extending it in the other process');
       await process.run(module, 'releaseLock');
-      test.check.equal((await bus.holder('file'))?.token, lock.token, 'holder');
+      test.check.equal((await bus.lockHolder('file'))?.token, lock.token, 'holder');
       test.check.equal(
         [lock.lost, await writeFenced(store, { token }, 'late')],
         [false, false],
@@ -129,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
       const served: number[] = [];
       const holder = await one.lock('door');
       const many = Array.from({ length: 24 }, (_, index) =>
-        (buses[index % 3] ?? one).lock('door', { waitMs: 15_000 }, () => served.push(index)),
+        (buses[index % 3] ?? one).lock('door', () => served.push(index), { waitMs: 15_000 }),
       );
       await holder.release();
       await Promise.all(many);
@@ -162,7 +162,7 @@ export const cases: readonly ConformanceCase[] = [
           `waiters: ${codes.join(', ')}`,
         );
         test.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'the readers that stopped before');
-        await (await two.lock('door', { waitMs: 5_000, ttlMs: 60_000 })).release();
+        await (await two.lock('door', { waitMs: 5_000, leaseMs: 60_000 })).release();
       }
       const already = two.lock('door', { signal: AbortSignal.abort() });
       await test.check.rejects(already, 'ABORTED', 'a lock with an aborted signal');

@@ -17,10 +17,14 @@ export const cases: readonly ConformanceCase[] = [
       const [bus, transport] = [await test.bus(), await test.transport()];
       const began: number[] = [];
       const retry = { baseMs: 100, factor: 2, maxMs: 300, jitter: 'none' } as const;
-      await bus.process('jobs', { retry }, () => {
-        began.push(performance.now());
-        throw new Error('still broken');
-      });
+      await bus.process(
+        'jobs',
+        () => {
+          began.push(performance.now());
+          throw new Error('still broken');
+        },
+        { retry },
+      );
       await bus.enqueue('jobs', 'x', { maxAttempts: 5 });
       const [letter] = await deadLetters(test, transport, 'jobs', 1);
       test.check.equal([began.length, letter?.attempts], [5, 5], 'attempts');
@@ -48,7 +52,7 @@ export const cases: readonly ConformanceCase[] = [
         test.messages(30).map((message) => test.text(message)),
       );
       const crew = new Crew();
-      const processor = await bus.process('jobs', { concurrency: 4 }, () => crew.work());
+      const processor = await bus.process('jobs', () => crew.work(), { concurrency: 4 });
       await test.until('four handlers run', () => crew.running === 4);
       await assertCounts(test, transport, 'jobs', { leased: 4, ready: 26 });
       test.check.equal(processor.running, 4, 'handlers counted by the worker');
@@ -73,7 +77,7 @@ export const cases: readonly ConformanceCase[] = [
         test.messages(12).map((message) => test.text(message)),
       );
       const crew = new Crew();
-      const processor = await bus.process('jobs', { concurrency: 1 }, () => crew.work());
+      const processor = await bus.process('jobs', () => crew.work(), { concurrency: 1 });
       await assertCounts(test, transport, 'jobs', { leased: 1, ready: 11 });
       processor.concurrency = 5;
       await assertCounts(test, transport, 'jobs', { leased: 5, ready: 7 });
@@ -101,12 +105,16 @@ export const cases: readonly ConformanceCase[] = [
       const [bus, transport] = [await test.bus(), await test.transport()];
       await transport.topics.bind('told', 'done.*');
       const attempts: number[] = [];
-      await bus.process('in', { retry: { baseMs: 0 } }, async (task, context) => {
-        attempts.push(context.attempt);
-        await context.enqueue('out', { made: task.body });
-        await context.publish('done.x', { made: task.body });
-        if (context.attempt < 3) throw new Error('after sending, before the ack');
-      });
+      await bus.process(
+        'in',
+        async (task, context) => {
+          attempts.push(context.attempt);
+          await context.enqueue('out', { made: task.body });
+          await context.publish('done.x', { made: task.body });
+          if (context.attempt < 3) throw new Error('after sending, before the ack');
+        },
+        { retry: { baseMs: 0 } },
+      );
       await bus.enqueueAll('in', ['a', 'b']);
       await test.until('both tasks are done', () => attempts.filter((attempt) => attempt === 3).length === 2);
       await assertCounts(test, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
@@ -130,10 +138,14 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
       const signals: AbortSignal[] = [];
-      const processor = await bus.process('jobs', { leaseMs: 400 }, (_task, context) => {
-        signals.push(context.signal);
-        return new Promise<never>(() => undefined);
-      });
+      const processor = await bus.process(
+        'jobs',
+        (_task, context) => {
+          signals.push(context.signal);
+          return new Promise<never>(() => undefined);
+        },
+        { leaseMs: 400 },
+      );
       const { id } = await bus.enqueue('jobs', 'x');
       await test.until('the handler runs', () => signals.length === 1);
       await test.nothing(transport, 'jobs', test.beyond(900));

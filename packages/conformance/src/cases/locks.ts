@@ -22,10 +22,10 @@ export const cases: readonly ConformanceCase[] = [
       const [one, two] = [await test.bus(), await test.bus()];
       const before = Date.now();
       const lock = await one.lock('agents.md', { owner: '@editor' });
-      const holder = await two.holder('agents.md');
+      const holder = await two.lockHolder('agents.md');
       test.check.equal([holder?.owner, holder?.token], ['@editor', lock.token], 'holder');
       test.check.between(holder?.since ?? 0, before, Date.now(), 'since when');
-      test.check.between(holder?.ttlLeftMs ?? 0, 20_000, 30_000, 'remaining time');
+      test.check.between(holder?.leaseLeftMs ?? 0, 20_000, 30_000, 'remaining time');
       for (const bus of [two, one]) {
         const error = await test.check.rejects(bus.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock that is held');
         test.check.ok(
@@ -37,12 +37,16 @@ export const cases: readonly ConformanceCase[] = [
       await (await two.lock('agents', AT_ONCE)).release();
       await (await two.lock('agents.md/2', AT_ONCE)).release();
       await lock.release();
-      test.check.equal([lock.lost, await two.holder('agents.md')], [false, undefined], 'after the release');
+      test.check.equal([lock.lost, await two.lockHolder('agents.md')], [false, undefined], 'after the release');
       const response = await two.lock('agents.md', async (held) => {
         await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock around work');
         return held.name;
       });
-      test.check.equal([response, await one.holder('agents.md')], ['agents.md', undefined], 'when the work is done');
+      test.check.equal(
+        [response, await one.lockHolder('agents.md')],
+        ['agents.md', undefined],
+        'when the work is done',
+      );
     },
   },
   {
@@ -53,14 +57,14 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RE1'],
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
-      test.check.equal(await one.holder('unknown'), undefined, 'holder of an unknown lock');
+      test.check.equal(await one.lockHolder('unknown'), undefined, 'holder of an unknown lock');
       const first = await one.lock('door', AT_ONCE);
       await first.release();
       await first.release();
       const second = await two.lock('door', AT_ONCE);
       await test.check.rejects(first.extend(), 'LEASE_LOST', 'extending a released lock');
       await first.release();
-      test.check.equal((await one.holder('door'))?.token, second.token, 'holder afterwards');
+      test.check.equal((await one.lockHolder('door'))?.token, second.token, 'holder afterwards');
       await test.check.rejects(one.lock('door', AT_ONCE), 'CONFLICT', 'the lock of the new holder');
       const { kv } = await test.transport();
       const [entry] = await kv.list('$lock/door');
@@ -85,7 +89,7 @@ export const cases: readonly ConformanceCase[] = [
     smoke: true,
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
-      const first = await one.lock('door', { ttlMs: 400, renew: false });
+      const first = await one.lock('door', { leaseMs: 400, renew: false });
       const taken = performance.now();
       const lost = untilFired(first.signal);
       const second = await two.lock('door', { waitMs: 10_000 });
@@ -96,10 +100,14 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(reason.code, 'LEASE_LOST', 'reason of the signal');
       test.check.ok(second.token > first.token, 'the token of the new holder is higher');
       await first.release();
-      test.check.equal((await one.holder('door'))?.token, second.token, 'releasing a lost lock has no effect');
-      const work = one.lock('other', { ttlMs: 60, renew: false }, async ({ signal }) => {
-        await test.until('it is lost', () => signal.aborted);
-      });
+      test.check.equal((await one.lockHolder('door'))?.token, second.token, 'releasing a lost lock has no effect');
+      const work = one.lock(
+        'other',
+        async ({ signal }) => {
+          await test.until('it is lost', () => signal.aborted);
+        },
+        { leaseMs: 60, renew: false },
+      );
       await test.check.rejects(work, 'LEASE_LOST', 'work under a lost lock');
     },
   },
@@ -112,8 +120,8 @@ export const cases: readonly ConformanceCase[] = [
     alone: true,
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
-      const renewed = await one.lock('renewed', { ttlMs: 600 });
-      const extended = await one.lock('extended', { ttlMs: 800, renew: false });
+      const renewed = await one.lock('renewed', { leaseMs: 600 });
+      const extended = await one.lock('extended', { leaseMs: 800, renew: false });
       const busy = async (): Promise<boolean> => {
         const tries = ['renewed', 'extended'].map((name) => two.lock(name, AT_ONCE).catch(() => undefined));
         await extended.extend();
@@ -121,7 +129,7 @@ export const cases: readonly ConformanceCase[] = [
       };
       await minLifetime(test, busy, performance.now() + 1_600);
       test.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its ttl');
-      const tokens = [(await two.holder('renewed'))?.token, (await two.holder('extended'))?.token];
+      const tokens = [(await two.lockHolder('renewed'))?.token, (await two.lockHolder('extended'))?.token];
       test.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
       await waitUntil(test, performance.now() + test.beyond(810));
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
@@ -139,13 +147,17 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const bus = await test.bus();
       const order: string[] = [];
-      await bus.lock('door', { owner: '@me' }, async () => {
-        const again = { ...AT_ONCE, owner: '@me' };
-        await test.check.rejects(bus.lock('door', again), 'CONFLICT', 'a second lock by the holder');
-        await test.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
-        await bus.lock('other', AT_ONCE, () => order.push('another lock inside'));
-      });
-      await bus.lock('door', AT_ONCE, () => order.push('the same lock after'));
+      await bus.lock(
+        'door',
+        async () => {
+          const again = { ...AT_ONCE, owner: '@me' };
+          await test.check.rejects(bus.lock('door', again), 'CONFLICT', 'a second lock by the holder');
+          await test.check.rejects(bus.lock('door', { waitMs: 50 }), 'TIMEOUT', 'the holder waits for itself');
+          await bus.lock('other', () => order.push('another lock inside'), AT_ONCE);
+        },
+        { owner: '@me' },
+      );
+      await bus.lock('door', () => order.push('the same lock after'), AT_ONCE);
       test.check.equal(order, ['another lock inside', 'the same lock after'], 'results');
     },
   },
@@ -171,7 +183,7 @@ export const cases: readonly ConformanceCase[] = [
       };
       const work = Array.from({ length: 50 }, (_, index) => {
         const bus = buses[index % 5] as Bus;
-        return bus.lock('counter', { waitMs: 30_000 }, add);
+        return bus.lock('counter', add, { waitMs: 30_000 });
       });
       await Promise.all(work);
       test.check.equal(test.text({ body: (await kv.get('counter'))?.value ?? Buffer.from('') }), '50', 'the counter');

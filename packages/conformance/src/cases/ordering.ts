@@ -127,14 +127,18 @@ export const cases: readonly ConformanceCase[] = [
       const begun: unknown[] = [];
       let overlaps = 0;
       let running = 0;
-      await bus.process('jobs', { concurrency: 1 }, async (task) => {
-        begun.push(task.body);
-        if (running > 0) overlaps += 1;
-        running += 1;
-        await gate.promise;
-        await new Promise(setImmediate);
-        running -= 1;
-      });
+      await bus.process(
+        'jobs',
+        async (task) => {
+          begun.push(task.body);
+          if (running > 0) overlaps += 1;
+          running += 1;
+          await gate.promise;
+          await new Promise(setImmediate);
+          running -= 1;
+        },
+        { concurrency: 1 },
+      );
       await bus.enqueueAll('jobs', ['a', 'b', 'c', 'd']);
       await assertCounts(test, transport, 'jobs', { leased: 1, ready: 3 });
       // A leased message may not have reached the handler yet.

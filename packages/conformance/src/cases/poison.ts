@@ -20,11 +20,15 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
       const attempts: string[] = [];
-      await bus.process('jobs', { retry: { baseMs: 0 } }, (task, context) => {
-        attempts.push(`${task.body} ${context.attempt}`);
-        if (task.body === 'hopeless') throw new RejectError('no such customer');
-        if (context.attempt === 1) throw new Error('try again');
-      });
+      await bus.process(
+        'jobs',
+        (task, context) => {
+          attempts.push(`${task.body} ${context.attempt}`);
+          if (task.body === 'hopeless') throw new RejectError('no such customer');
+          if (context.attempt === 1) throw new Error('try again');
+        },
+        { retry: { baseMs: 0 } },
+      );
       await bus.enqueueAll('jobs', ['hopeless', 'hopeful']);
       await test.until('the retried message is handled', () => attempts.includes('hopeful 2'));
       const [letter] = await deadLetters(test, transport, 'jobs', 1);

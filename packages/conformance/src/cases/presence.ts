@@ -99,7 +99,7 @@ export const cases: readonly ConformanceCase[] = [
       await minLifetime(test, async () => (await transport.kv.get('timed')) !== undefined, writing + 395);
       const gone = async (): Promise<boolean> => (await transport.kv.get('timed')) === undefined;
       await test.until('the key is deleted', gone, test.beyond(2_000));
-      await living.agent('@living', { ttlMs: 1_200 });
+      await living.agent('@living', { presenceTtlMs: 1_200 });
       const isOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === 1;
       await minLifetime(test, isOnline, performance.now() + 1_800);
       const died = performance.now();
@@ -118,7 +118,7 @@ export const cases: readonly ConformanceCase[] = [
     async run(test) {
       const [own, bus, transport] = [await test.bus(), await test.bus(), await test.transport()];
       let evictions = 0;
-      const agent = await own.agent('@evicted', { ttlMs: 600, onEvicted: () => (evictions += 1) });
+      const agent = await own.agent('@evicted', { presenceTtlMs: 600, onEvicted: () => (evictions += 1) });
       const [live] = await transport.kv.list('$live/@evicted/');
       test.check.ok(live !== undefined, 'its heartbeat');
       await transport.kv.delete(live?.key ?? '');
@@ -144,7 +144,7 @@ interface Term {
 
 /** Waits to become the leader and records its term. */
 async function lead(bus: Bus, terms: Term[]): Promise<void> {
-  const lock = await bus.lock('leader', { ttlMs: 500, waitMs: Number.POSITIVE_INFINITY });
+  const lock = await bus.lock('leader', { leaseMs: 500, waitMs: Number.POSITIVE_INFINITY });
   const rivals = terms.filter((term) => !term.lock.lost && !term.isOver);
   terms.push({ bus, lock, at: performance.now(), rivals: rivals.length, isOver: false });
 }

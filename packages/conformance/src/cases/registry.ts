@@ -145,7 +145,7 @@ export const cases: readonly ConformanceCase[] = [
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
     async run(test) {
-      const right = await test.agent('@right', { ttlMs: 600 });
+      const right = await test.agent('@right', { presenceTtlMs: 600 });
       right.handle('who', () => '@right');
       const buses: Bus[] = [await test.bus()];
       const agents: Agent[] = [right];
@@ -153,7 +153,7 @@ export const cases: readonly ConformanceCase[] = [
         await withWallClock(offset, async () => {
           const bus = await test.bus();
           const name = offset > 0 ? '@ahead' : '@behind';
-          const agent = await bus.agent(name, { ttlMs: 600 });
+          const agent = await bus.agent(name, { presenceTtlMs: 600 });
           agent.handle('who', () => name);
           buses.push(bus);
           agents.push(agent);

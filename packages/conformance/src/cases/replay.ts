@@ -1,6 +1,6 @@
 /** Replay: reading a log from any position, and resuming. */
 
-import type { From, Subscription, TopicEvent, Transport } from '@busbar/api/transport';
+import type { From, TopicEvent, TopicSubscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, settle, texts, waitUntil } from '../steps/consuming.ts';
@@ -209,7 +209,7 @@ interface Read {
 async function readSome(test: TestContext, client: Transport, from: From, count: number): Promise<Read> {
   const read: string[] = [];
   const over = Promise.withResolvers<void>();
-  const subscription: Subscription = await client.topics.subscribe('news', { from, max: 1 }, (events) => {
+  const subscription: TopicSubscription = await client.topics.subscribe('news', { from, max: 1 }, (events) => {
     read.push(...texts(test, events));
     if (read.length < count) return;
     over.resolve();
@@ -235,7 +235,7 @@ async function assertFresh(test: TestContext, client: Transport): Promise<void> 
 async function placesOf(test: TestContext, client: Transport, count: number): Promise<(string | undefined)[]> {
   const places: (string | undefined)[] = [];
   let began = 0;
-  const subscription: Subscription = await client.topics.subscribe('news', { from: 'start', max: 1 }, () => {
+  const subscription: TopicSubscription = await client.topics.subscribe('news', { from: 'start', max: 1 }, () => {
     if (began > 0) places.push(subscription.position);
     began += 1;
   });

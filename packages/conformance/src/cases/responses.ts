@@ -124,7 +124,7 @@ export const cases: readonly ConformanceCase[] = [
         const [taken] = await service.receive<string>({ waitMs: 10_000 });
         await taken?.reply(`one: ${taken.body}`);
         await taken?.reply(`two: ${taken.body}`);
-        await taken?.nack({ delayMs: 0 });
+        await taken?.retry({ delayMs: 0 });
         const second = ask(`second ${round}`);
         const again = await service.receive<string>({ max: 2, waitMs: 10_000 });
         for (const message of [
@@ -149,7 +149,7 @@ export const cases: readonly ConformanceCase[] = [
     rules: ['RQ9', 'RA3'],
     async run(test) {
       const [dying, service, transport] = [await test.bus(), await test.agent('@service'), await test.transport()];
-      const requester = await dying.agent('@requester', { ttlMs: 500 });
+      const requester = await dying.agent('@requester', { presenceTtlMs: 500 });
       service.handle('quick', () => 'here');
       await requester.request('@service', 'quick', null, LONG_TIMEOUT);
       const lost = requester

@@ -1,7 +1,7 @@
 /** Replay: events removed by retention are reported, never skipped silently. */
 
 import { type ErrorCode, isBusbarError } from '@busbar/api';
-import type { Capabilities, MessageInput, OnEvents, Subscription, Transport } from '@busbar/api/transport';
+import type { Capabilities, MessageInput, OnEvents, TopicSubscription, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
@@ -68,7 +68,7 @@ async function overflow(test: TestContext, publisher: Transport): Promise<void> 
   }
 }
 
-function subscribeSlowly(client: Transport, onEvents: OnEvents): Promise<Subscription> {
+function subscribeSlowly(client: Transport, onEvents: OnEvents): Promise<TopicSubscription> {
   return client.topics.subscribe('news', { from: 'start', max: 1 }, onEvents);
 }
 
@@ -97,7 +97,11 @@ async function readsWhatIsKept(test: TestContext, client: Transport): Promise<vo
 }
 
 /** A subscriber overtaken by retention gets events without a gap, then an error, or it gets all events. */
-async function endsWithoutGap(test: TestContext, subscription: Subscription, seen: readonly string[]): Promise<void> {
+async function endsWithoutGap(
+  test: TestContext,
+  subscription: TopicSubscription,
+  seen: readonly string[],
+): Promise<void> {
   let code: string | undefined;
   void subscription.ended.then((error) => {
     code = error?.code;

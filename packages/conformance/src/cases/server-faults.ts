@@ -94,7 +94,7 @@ async function writeAll(test: TestContext): Promise<Written> {
   const [event] = await topics.publish('news.one', [{ id: 'event', body: Buffer.from('event') }]);
   const put = await kv.put('entry', Buffer.from('1'));
   const bus = await test.bus();
-  const lock = await bus.lock('door', { waitMs: 0, ttlMs: 60_000 });
+  const lock = await bus.lock('door', { waitMs: 0, leaseMs: 60_000 });
   const { token } = lock;
   await lock.release();
   test.check.equal(put.status, 'stored', 'the entry');

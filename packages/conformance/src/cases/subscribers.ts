@@ -104,7 +104,7 @@ async function goesOnAfterThrowing(test: TestContext): Promise<void> {
   const errors: unknown[] = [];
   const bus = await test.bus({ onError: (error) => errors.push(error) });
   const handled: unknown[] = [];
-  await bus.subscribe('reports', {}, (event) => {
+  await bus.subscribe('reports', (event) => {
     handled.push(event.body);
     throw new Error('handler broke');
   });

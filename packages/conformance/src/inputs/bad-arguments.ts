@@ -34,6 +34,9 @@ const NO_MESSAGES: readonly unknown[] = [
   ...[[null], [undefined], [5], ['text'], [[]], [{}], [{ body }, null], Array(10_001).fill({ body })],
 ];
 
+/** Operations whose options are more than the bounds of a call. */
+const WITH_OWN_OPTIONS = ['queues.receive', 'topics.subscribe', 'admin.purge'];
+
 const NO_OPTIONS: readonly unknown[] = [null, 'text', 5, [], { unknownOption: 1 }, () => undefined];
 const NO_SIGNALS: readonly unknown[] = [null, 'text', {}, new AbortController()];
 const NO_FUNCTIONS: readonly unknown[] = [undefined, null, 'text', {}];
@@ -84,10 +87,10 @@ const OF_CALLS: readonly BadInput[] = [
   ...tried('a prefix of queues', [5, null, {}], ({ admin }, prefix) => admin.queues({ prefix })),
   ...tried('names of queues', ['a', {}, null], ({ admin }, names) => admin.queues({ names })),
   ...tried('a state to browse', ['gone', 5, null], ({ admin }, state) => admin.browse(queue, { state })),
-  ...tried('a state to purge', ['leased', 'gone', 5], ({ admin }, state) => admin.purge(queue, { state })),
+  ...tried('a state to purge', ['leased', 'gone', 5, undefined], ({ admin }, state) => admin.purge(queue, { state })),
   ...tried('ids to browse', NO_IDS, ({ admin }, ids) => admin.browse(queue, { ids })),
   ...tried('ids to redrive', NO_IDS, ({ admin }, ids) => admin.redrive(queue, { ids })),
-  ...tried('ids to purge', NO_IDS, ({ admin }, ids) => admin.purge(queue, { ids })),
+  ...tried('ids to purge', NO_IDS, ({ admin }, ids) => admin.purge(queue, { state: 'dead', ids })),
   ...tried('ids to cancel', [...NO_IDS, undefined, null], ({ admin }, ids) => admin.cancel(queue, ids)),
   ...tried('ids to reschedule', [...NO_IDS, undefined, null], ({ admin }, ids) => admin.reschedule(queue, ids, 0)),
   ...tried('`leases` of a close', ['lose', 5, null], (transport, leases) => transport.close({ leases })),
@@ -107,7 +110,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   ...tried('events', NO_MESSAGES, ({ topics }, messages) => topics.publish(topic, messages)),
   ...OF_CALLS,
   ...OPERATIONS.flatMap(({ name, call }) =>
-    name === 'queues.receive' || name === 'topics.subscribe'
+    WITH_OWN_OPTIONS.includes(name)
       ? []
       : tried(`options of ${name}`, NO_OPTIONS, (transport, options: CallOptions) => call(transport, options)),
   ),
@@ -115,6 +118,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   ...tried('options of topics.subscribe', NO_OPTIONS, ({ topics }, options) =>
     topics.subscribe(topic, options, () => undefined),
   ),
+  ...tried('options of admin.purge', [undefined, ...NO_OPTIONS], ({ admin }, options) => admin.purge(queue, options)),
   ...tried('options of a close', NO_OPTIONS, (transport, options) => transport.close(options)),
 ];
 

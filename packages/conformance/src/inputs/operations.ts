@@ -51,7 +51,7 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'admin.bindings', call: ({ admin }, bounds) => admin.bindings(bounds) },
   { name: 'admin.browse', call: ({ admin }, bounds) => admin.browse(queue, bounds) },
   { name: 'admin.redrive', call: ({ admin }, bounds) => admin.redrive(queue, bounds) },
-  { name: 'admin.purge', call: ({ admin }, bounds) => admin.purge(queue, bounds) },
+  { name: 'admin.purge', call: ({ admin }, bounds) => admin.purge(queue, { ...bounds, state: 'dead' }) },
   { name: 'admin.cancel', feature: 'cancel', call: ({ admin }, bounds) => admin.cancel(queue, ['unknown'], bounds) },
   {
     name: 'admin.reschedule',

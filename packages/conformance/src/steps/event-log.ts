@@ -4,9 +4,9 @@ import type {
   MessageInput,
   PublishOptions,
   PublishResult,
-  SubscribeOptions,
-  Subscription,
   TopicEvent,
+  TopicSubscribeOptions,
+  TopicSubscription,
   Transport,
 } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
@@ -16,11 +16,11 @@ const SETTLING_MS = 20;
 
 /** A subscription that records its events. */
 export class EventLog {
-  readonly subscription: Subscription;
+  readonly subscription: TopicSubscription;
   readonly events: readonly TopicEvent[];
   readonly #test: TestContext;
 
-  constructor(test: TestContext, subscription: Subscription, events: readonly TopicEvent[]) {
+  constructor(test: TestContext, subscription: TopicSubscription, events: readonly TopicEvent[]) {
     this.#test = test;
     this.subscription = subscription;
     this.events = events;
@@ -46,7 +46,7 @@ export async function follow(
   test: TestContext,
   transport: Transport,
   pattern: string,
-  options: SubscribeOptions = {},
+  options: TopicSubscribeOptions = {},
 ): Promise<EventLog> {
   const events: TopicEvent[] = [];
   const subscription = await transport.topics.subscribe(pattern, options, (batch) => {

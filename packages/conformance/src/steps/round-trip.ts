@@ -88,8 +88,8 @@ export class RoundTrip {
     receiver.handle('mail', take('mail')).handle('request', take('request'));
     receiver.handle('response', () => this.#response);
     await bus.subscribe('live', take('event'));
-    await bus.subscribe('kept', { durable: 'kept' }, take('durable event'));
-    await bus.process('tasks', { maxAttempts: 1 }, take('task'));
-    await bus.process('results', { maxAttempts: 1 }, () => this.#response);
+    await bus.subscribe('kept', take('durable event'), { durableName: 'kept' });
+    await bus.process('tasks', take('task'), { maxAttempts: 1 });
+    await bus.process('results', () => this.#response, { maxAttempts: 1 });
   }
 }

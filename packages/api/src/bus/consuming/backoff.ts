@@ -5,20 +5,23 @@ import { checkDuration, checkOneOf, checkOptions, MAX_DURATION_MS } from '../../
 /** When a failed handler is tried again. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
 export interface RetryPolicy {
   /** The first wait, 0 to ten years. Default 1,000. */
-  readonly baseMs?: number;
+  readonly baseMs?: number | undefined;
   /** What each further wait is multiplied by, 1 to 100. Default 2. */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /** The longest wait, 0 to ten years. Default 60,000. */
-  readonly maxMs?: number;
+  readonly maxMs?: number | undefined;
   /** `full` (default): a random time from half of the wait to all of it, so that failures spread. `none`: all of it. */
-  readonly jitter?: 'full' | 'none';
+  readonly jitter?: 'full' | 'none' | undefined;
 }
 
-/** The policy where none is given. */
-export const DEFAULT_RETRY: Required<RetryPolicy> = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };
+/** A retry policy with every field. */
+export type CompleteRetry = { readonly [K in keyof RetryPolicy]-?: NonNullable<RetryPolicy[K]> };
+
+/** The default policy. */
+export const DEFAULT_RETRY: CompleteRetry = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };
 
 /** `policy` with defaults filled in. Throws INVALID_ARGUMENT where it is not legal. */
-export function checkRetry(policy: RetryPolicy | undefined): Required<RetryPolicy> {
+export function checkRetry(policy: RetryPolicy | undefined): CompleteRetry {
   checkOptions(policy, ['baseMs', 'factor', 'maxMs', 'jitter'], 'retry');
   const range = { min: 0, max: MAX_DURATION_MS };
   checkDuration(policy?.baseMs, 'retry.baseMs', range);
@@ -34,7 +37,7 @@ export function checkRetry(policy: RetryPolicy | undefined): Required<RetryPolic
 }
 
 /** How long to wait after the `attempt`-th failure (from 1), in whole milliseconds. `random` gives 0 to 1. */
-export function backoffMs(policy: Required<RetryPolicy>, attempt: number, random: () => number = Math.random): number {
+export function backoffMs(policy: CompleteRetry, attempt: number, random: () => number = Math.random): number {
   const wait = Math.min(policy.maxMs, policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1));
   return Math.round(policy.jitter === 'none' ? wait : wait / 2 + (wait / 2) * random());
 }

@@ -2,14 +2,15 @@
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { Settlement } from '../../contract/transport.ts';
+import type { QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import type { BusKernel } from '../runtime.ts';
 import { type Part, TIDY_MS } from '../shutdown.ts';
 import { within } from '../within.ts';
-import { backoffMs, type RetryPolicy } from './backoff.ts';
+import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
 import type { HeldLease } from './delivery-leases.ts';
 import { type Failure, toFailure } from './handler-failure.ts';
+import type { ConsumeOptions } from './options.ts';
 
 /** What a consumer does. */
 export interface ConsumerPlan {
@@ -18,7 +19,7 @@ export interface ConsumerPlan {
   readonly consumer: string;
   /** How many handlers run at a time, 1 to 10,000. */
   readonly concurrency: number;
-  readonly retry: Required<RetryPolicy>;
+  readonly retry: CompleteRetry;
   /** Attempts of messages that do not say it themselves, as the queue has it. */
   readonly maxAttempts: number;
   /** What stands in reports, such as `inbox @service.auth`. */
@@ -34,7 +35,7 @@ export interface ConsumerPlan {
 }
 
 const MAX_RECEIVE = 1000;
-const RECONNECT: Required<RetryPolicy> = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
+const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
 /** Takes and handles messages of one queue until it is closed. */
 export class Consumer implements Part {
@@ -254,4 +255,29 @@ export class Consumer implements Part {
 
 function checkConcurrency(concurrency: unknown): void {
   checkInteger(concurrency ?? Number.NaN, 'concurrency', { min: 1, max: 10_000 });
+}
+
+/** Configures `queue` by the options and begins to consume it. */
+export async function startConsumer(
+  kernel: BusKernel,
+  queue: string,
+  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = kernel.instance, timeoutMs, signal }: ConsumeOptions,
+  plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
+): Promise<Consumer> {
+  const bounds = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
+  const settings: QueueSettings = {
+    ...(leaseMs !== undefined && { leaseMs }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+  };
+  if (Object.keys(settings).length > 0) await kernel.transport.queues.configure(queue, settings, bounds);
+  const attempts = maxAttempts ?? (await kernel.maxAttemptsOf(queue));
+  kernel.assertOpen();
+  return new Consumer(kernel, {
+    ...plan,
+    queue,
+    concurrency,
+    consumer,
+    retry: checkRetry(retry),
+    maxAttempts: attempts,
+  });
 }

@@ -1,36 +1,35 @@
-/** What a handler gets beside the message: its signal, its progress, and verbs in the name of what is handled. */
+/** The context of a handler: its signal, its progress, and operations under the origin of the message. */
 
 import type { Origin } from '../messages/causation.ts';
-import type { BusKernel } from '../runtime.ts';
-import { Sender } from '../sender.ts';
+import { type Operations, OriginSender, type Sender } from '../operations.ts';
 
-/** How much a line of a log matters. */
+/** The level of a line in an agent's log. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
- * What a handler gets beside the message. What is sent through it gets ids that follow from the message's id (per target
- * and type in order of sending), so that handling a message twice sends once; `hops` stops loops between agents. Requests
- * made through it end when its signal fires, so that nobody works for an asker who has gone.
+ * What a handler gets beside the message. Messages sent through it have ids derived from the message's id (per target and
+ * type, in order of sending), so a message that is handled twice sends once. `hops` ends loops between agents. Requests
+ * made through it end when its signal fires.
  */
 export interface Context extends Sender {
-  /** Fires when the work is of no use any more: the lease was lost, the asker has gone, or the bus closes. */
+  /** Fires when the result is no longer needed: the lease was lost, the requester left, or the bus closes. */
   readonly signal: AbortSignal;
   /** 1 for the first delivery. */
   readonly attempt: number;
-  /** Tells how far the work is: to whoever follows the task, or to the asker as a part of the reply. */
+  /** Reports progress: to followers of the task, or to the requester as a part of the reply. */
   progress(value: unknown): Promise<void>;
-  /** Streams a part of the reply to the asker; waits while 64 are on their way. Nothing happens where nobody asked. */
+  /** Streams a part to the requester; waits while 64 parts are unread. Does nothing without a requester. */
   reply(part: unknown): Promise<void>;
-  /** Renews the lease in full, now. It is renewed by itself while the handler runs. Rejects with LEASE_LOST. */
+  /** Renews the lease in full, now. The bus renews it while the handler runs. Rejects with LEASE_LOST. */
   extend(): Promise<void>;
-  /** Writes a line to the log of the agent (its last 100 are kept). Nothing happens outside of agents. */
+  /** Writes a line to the agent's log (the last 100 are kept). Does nothing outside of agents. */
   log(text: string, level?: LogLevel): void;
 }
 
-/** What a context does in its place: who handles what decides. */
-export interface ContextParts {
+/** What a context does for its kind of message. */
+export interface ContextHooks {
   readonly attempt: number;
-  /** Something with the signal, which is made when first asked for. */
+  /** Has the signal, which is created on first use. */
   readonly signalOf: { readonly signal: AbortSignal };
   readonly progress?: (value: unknown) => Promise<void>;
   readonly reply?: (part: unknown) => Promise<void>;
@@ -38,36 +37,36 @@ export interface ContextParts {
   readonly log?: (text: string, level: LogLevel) => void;
 }
 
-/** The context of one run of a handler. Parts left out do nothing. */
-export class HandlerContext extends Sender implements Context {
-  readonly #parts: ContextParts;
+/** The context of one run of a handler. A hook that is left out does nothing. */
+export class HandlerContext extends OriginSender implements Context {
+  readonly #hooks: ContextHooks;
 
-  constructor(kernel: BusKernel, origin: Origin, parts: ContextParts) {
-    super(kernel, { ...origin, work: parts.signalOf });
-    this.#parts = parts;
+  constructor(operations: Operations, origin: Origin, hooks: ContextHooks) {
+    super(operations, { ...origin, work: hooks.signalOf });
+    this.#hooks = hooks;
   }
 
   get signal(): AbortSignal {
-    return this.#parts.signalOf.signal;
+    return this.#hooks.signalOf.signal;
   }
 
   get attempt(): number {
-    return this.#parts.attempt;
+    return this.#hooks.attempt;
   }
 
   async progress(value: unknown): Promise<void> {
-    await this.#parts.progress?.(value);
+    await this.#hooks.progress?.(value);
   }
 
   async reply(part: unknown): Promise<void> {
-    await this.#parts.reply?.(part);
+    await this.#hooks.reply?.(part);
   }
 
   async extend(): Promise<void> {
-    await this.#parts.extend?.();
+    await this.#hooks.extend?.();
   }
 
   log(text: string, level: LogLevel = 'info'): void {
-    this.#parts.log?.(text, level);
+    this.#hooks.log?.(text, level);
   }
 }

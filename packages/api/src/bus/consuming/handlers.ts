@@ -4,20 +4,22 @@ import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { Message } from '../../contract/message.ts';
 import { checkFunction } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
-import { checkMessageType } from '../messages/definitions.ts';
+import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
 import { validate } from '../messages/schema.ts';
-import type { AnyMessage, AnyRequest } from '../operations.ts';
+import type { Operations } from '../operations.ts';
 import type { BusKernel } from '../runtime.ts';
-import { type Context, type ContextParts, HandlerContext } from './context.ts';
-import { type Received, toReceived } from './received.ts';
+import { type Context, type ContextHooks, HandlerContext } from './context.ts';
+import { type ReceivedMessage, toReceived } from './received.ts';
 import { RejectError } from './reject-error.ts';
 
+type Definition = RequestDefinition | MessageDefinition;
+
 /** Handles what comes. What it yields is streamed to the asker, what it returns is the answer. */
-export type AnyHandler = (message: Received<never>, context: Context) => unknown;
+export type AnyHandler = (message: ReceivedMessage<never>, context: Context) => unknown;
 
 interface HandlerEntry {
-  readonly definition: AnyRequest | AnyMessage | undefined;
-  readonly handler: (message: Received, context: Context) => unknown;
+  readonly definition: Definition | undefined;
+  readonly handler: (message: ReceivedMessage, context: Context) => unknown;
 }
 
 /** The message is not what its type says: trying again is of no use. */
@@ -34,14 +36,16 @@ export class BadMessage extends RejectError {
 /** Handlers by type. */
 export class Handlers {
   readonly #kernel: BusKernel;
+  readonly #operations: Operations;
   readonly #byType = new Map<string, HandlerEntry>();
 
-  constructor(kernel: BusKernel) {
+  constructor(kernel: BusKernel, operations: Operations) {
     this.#kernel = kernel;
+    this.#operations = operations;
   }
 
   /** Adds a handler; `*` takes what no other does. Throws CONFLICT where the type has one. */
-  add(type: string | AnyRequest | AnyMessage, handler: AnyHandler): void {
+  add(type: string | Definition, handler: AnyHandler): void {
     const definition = typeof type === 'string' ? undefined : type;
     const name = typeof type === 'string' ? type : checkDefinition(type).type;
     checkMessageType(name);
@@ -65,20 +69,21 @@ export class Handlers {
    * Runs the handler of `message`. Rejects with {@link BadMessage} where the message is bad, with NO_RESPONDER where its
    * type has no handler, else with what the handler threw.
    */
-  async run(message: Message, origin: Origin, parts: ContextParts): Promise<unknown> {
+  async run(message: Message, origin: Origin, parts: ContextHooks): Promise<unknown> {
     const entry = this.#find(message.type);
     if (entry === undefined) throw noHandler(message.type, this.types);
     const read = this.#read(message, entry);
     const received = read instanceof Promise ? await read : read;
     const checked = checkParts(parts, entry);
-    const context = new HandlerContext(this.#kernel, origin, checked);
+    const context = new HandlerContext(this.#operations, origin, checked);
     const { middleware } = this.#kernel;
     const result = middleware.has('handle')
       ? await middleware.handle(received, context, () => handle(entry, received, context))
       : await handle(entry, received, context);
     const { definition } = entry;
-    if (definition?.kind !== 'request' || definition.response === undefined) return result;
-    await validate(definition.response, result, `the answer to ${definition.type}`);
+    if (definition?.kind === 'request') {
+      await validate(definition.schemas.response, result, `the response to ${definition.type}`);
+    }
     return result;
   }
 
@@ -87,7 +92,7 @@ export class Handlers {
   }
 
   /** A promise only where there is a schema. */
-  #read(message: Message, { definition }: HandlerEntry): Received | Promise<Received> {
+  #read(message: Message, { definition }: HandlerEntry): ReceivedMessage | Promise<ReceivedMessage> {
     try {
       const received = toReceived(this.#kernel.bodies, message);
       return definition === undefined ? received : checkBody(received, definition);
@@ -97,13 +102,13 @@ export class Handlers {
   }
 }
 
-async function handle(entry: HandlerEntry, received: Received, context: Context): Promise<unknown> {
+async function handle(entry: HandlerEntry, received: ReceivedMessage, context: Context): Promise<unknown> {
   const result = await entry.handler(received, context);
   return isStream(result) ? drainStream(result, context) : result;
 }
 
-async function checkBody(received: Received, definition: AnyRequest | AnyMessage): Promise<Received> {
-  const schema = definition.kind === 'request' ? definition.request : definition.schema;
+async function checkBody(received: ReceivedMessage, definition: Definition): Promise<ReceivedMessage> {
+  const schema = definition.kind === 'request' ? definition.schemas.request : definition.schema;
   try {
     return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
   } catch (error) {
@@ -116,14 +121,14 @@ function toBadMessage(error: unknown): unknown {
 }
 
 /** Lets what a handler streams pass the schema of its parts first. */
-function checkParts(parts: ContextParts, { definition }: HandlerEntry): ContextParts {
+function checkParts(parts: ContextHooks, { definition }: HandlerEntry): ContextHooks {
   const { reply } = parts;
-  if (definition?.kind !== 'request' || definition.part === undefined || reply === undefined) return parts;
-  const { part, type } = definition;
+  if (definition?.kind !== 'request' || definition.schemas.part === undefined || reply === undefined) return parts;
+  const { type, schemas } = definition;
   return {
     ...parts,
     reply: async (value) => {
-      await validate(part, value, `a part of the answer to ${type}`);
+      await validate(schemas.part, value, `a part of the response to ${type}`);
       await reply(value);
     },
   };
@@ -148,7 +153,7 @@ function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-function checkDefinition(definition: AnyRequest | AnyMessage): AnyRequest | AnyMessage {
+function checkDefinition(definition: Definition): Definition {
   const kind: unknown = definition?.kind;
   if (kind === 'request' || kind === 'message') return definition;
   throw invalid('an agent handles types of messages and requests', 'Use a name, defineRequest or defineMessage.');

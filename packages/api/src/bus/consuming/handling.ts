@@ -4,20 +4,22 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import { Cause } from '../messages/causation.ts';
 import { type StandardSchema, validate } from '../messages/schema.ts';
+import type { Operations } from '../operations.ts';
 import type { BusKernel } from '../runtime.ts';
 import { type Context, HandlerContext } from './context.ts';
 import type { HeldLease } from './delivery-leases.ts';
-import { type Received, toReceived } from './received.ts';
+import { type ReceivedMessage, toReceived } from './received.ts';
 import { RejectError } from './reject-error.ts';
 
 /** How deliveries of one queue are handled. */
 export interface HandlingPlan {
+  readonly operations: Operations;
   /** What is handled, for errors: `task of batch`. */
   readonly what: string;
   /** Names who handles it, so that what is sent meanwhile has ids that follow from the delivery's. */
   readonly scope: string;
   readonly schema: StandardSchema | undefined;
-  readonly handler: (received: Received<never>, context: Context) => unknown;
+  readonly handler: (received: ReceivedMessage<never>, context: Context) => unknown;
   /** What `context.progress` does. Without it, nothing. */
   readonly progress?: (delivery: Delivery, lease: HeldLease, value: unknown) => void;
 }
@@ -35,7 +37,7 @@ export async function handleDelivery(
   const received = await readDelivery(kernel, plan, delivery);
   const { progress } = plan;
   const context = new HandlerContext(
-    kernel,
+    plan.operations,
     { from: undefined, cause: new Cause(delivery, plan.scope) },
     {
       attempt: delivery.attempt,
@@ -51,14 +53,14 @@ export async function handleDelivery(
 export async function runHandler(
   kernel: BusKernel,
   handler: HandlingPlan['handler'],
-  received: Received,
+  received: ReceivedMessage,
   context: Context,
 ): Promise<unknown> {
-  if (!kernel.middleware.has('handle')) return handler(received as Received<never>, context);
-  return kernel.middleware.handle(received, context, async () => handler(received as Received<never>, context));
+  if (!kernel.middleware.has('handle')) return handler(received as ReceivedMessage<never>, context);
+  return kernel.middleware.handle(received, context, async () => handler(received as ReceivedMessage<never>, context));
 }
 
-async function readDelivery(kernel: BusKernel, plan: HandlingPlan, delivery: Delivery): Promise<Received> {
+async function readDelivery(kernel: BusKernel, plan: HandlingPlan, delivery: Delivery): Promise<ReceivedMessage> {
   try {
     const received = toReceived(kernel.bodies, delivery);
     if (plan.schema === undefined) return received;

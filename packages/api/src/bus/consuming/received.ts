@@ -5,7 +5,7 @@ import { type Bodies, OCTETS } from '../messages/body-codec.ts';
 import { userHeaders } from '../messages/message-options.ts';
 
 /** A message, an event or a task as a handler sees it. */
-export interface Received<T = unknown> {
+export interface ReceivedMessage<T = unknown> {
   readonly id: string;
   readonly type: string | undefined;
   /** The agent that sent it. */
@@ -34,7 +34,7 @@ export interface Received<T = unknown> {
 export function toReceived(
   bodies: Bodies,
   message: Message & { readonly attempt?: number; readonly position?: string | undefined },
-): Received {
+): ReceivedMessage {
   return {
     id: message.id,
     type: message.type,
@@ -56,7 +56,7 @@ export function toReceived(
 }
 
 /** Like {@link toReceived}, for who looks at messages of any kind: a body that cannot be decoded is its bytes. */
-export function toReadable(bodies: Bodies, message: Parameters<typeof toReceived>[1]): Received {
+export function toReadable(bodies: Bodies, message: Parameters<typeof toReceived>[1]): ReceivedMessage {
   try {
     return toReceived(bodies, message);
   } catch {

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
-import type { CallOptions, From, Subscription, Transport } from '../../contract/transport.ts';
+import type { CallOptions, From, TopicSubscription, Transport } from '../../contract/transport.ts';
 import { Patience } from '../deadline.ts';
 import { toBounds } from '../messages/message-options.ts';
 
@@ -22,7 +22,7 @@ export interface ReadOptions extends CallOptions {
 export class EventReader implements AsyncDisposable {
   readonly #patience: Patience;
   readonly #endAt: string | undefined;
-  #subscription: Subscription | undefined;
+  #subscription: TopicSubscription | undefined;
   #batch: TopicEvent[] = [];
   /** Gives the subscription its credit: the batch was read. */
   #credit: (() => void) | undefined;

@@ -4,19 +4,23 @@ import { invalid } from '../../contract/errors.ts';
 import { checkPattern, checkUserName } from '../../contract/names.ts';
 import { describe } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
+import type { TopicDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, EVENT_KEYS, type EventOptions, toBounds } from '../messages/message-options.ts';
-import { validate } from '../messages/schema.ts';
-import type { AnyTopic, Published } from '../operations.ts';
+import { type StandardSchema, validate } from '../messages/schema.ts';
+import type { Published } from '../operations.ts';
 import { type BusKernel, toStored } from '../runtime.ts';
 
 /** A topic or pattern, with its schema where it was defined. */
-export type TopicPlan = Pick<AnyTopic, 'topic'> & { readonly schema: AnyTopic['schema'] | undefined };
+export interface TopicPlan {
+  readonly topic: string;
+  readonly schema: StandardSchema | undefined;
+}
 
 /** Publishes one event. */
 export async function publishEvent(
   kernel: BusKernel,
   origin: Origin,
-  topic: string | AnyTopic,
+  topic: string | TopicDefinition,
   body: unknown,
   options: EventOptions = {},
 ): Promise<Published> {
@@ -35,14 +39,14 @@ export async function publishEvent(
 }
 
 /** The topic or pattern itself, or one without a schema for a bare string. Throws INVALID_ARGUMENT. */
-export function toTopicPlan(topic: string | AnyTopic): TopicPlan {
+export function toTopicPlan(topic: string | TopicDefinition): TopicPlan {
   if (typeof topic === 'object' && topic !== null && topic.kind === 'topic') return topic;
   if (typeof topic === 'string') return { topic, schema: undefined };
   throw invalid(`a topic must be a string or a definition, not ${describe(topic)}`, 'Use defineTopic, or a string.');
 }
 
 /** The same for a pattern, which users may give: none with `$` in front. */
-export function toPatternPlan(pattern: string | AnyTopic): TopicPlan {
+export function toPatternPlan(pattern: string | TopicDefinition): TopicPlan {
   const plan = toTopicPlan(pattern);
   checkPattern(plan.topic);
   if (!plan.topic.startsWith('$')) return plan;

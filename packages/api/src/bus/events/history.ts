@@ -3,19 +3,21 @@
 import { invalid } from '../../contract/errors.ts';
 import type { CallOptions, From, Transport } from '../../contract/transport.ts';
 import { checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
-import { type Received, toReadable } from '../consuming/received.ts';
+import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
+import type { TopicDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
+import { validate } from '../messages/schema.ts';
 import type { BusKernel } from '../runtime.ts';
 import { EventReader } from './event-reader.ts';
-import { toPatternPlan } from './events.ts';
+import { type TopicPlan, toPatternPlan } from './events.ts';
 import { checkFrom } from './subscriptions.ts';
 
 /** Which part of the history to read. */
 export interface HistoryOptions extends CallOptions {
   /** Where to begin. Default `start`: with the oldest that is kept. */
-  readonly from?: Exclude<From, 'new'>;
+  readonly from?: Exclude<From, 'new'> | undefined;
   /** How many events at most, 1 or more. Default: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /**
@@ -24,31 +26,33 @@ export interface HistoryOptions extends CallOptions {
  */
 export function readHistory(
   kernel: BusKernel,
-  pattern: string,
+  topic: string | TopicDefinition,
   options: HistoryOptions = {},
-): AsyncGenerator<Received, void, void> {
+): AsyncGenerator<ReceivedMessage, void, void> {
   kernel.assertOpen();
-  const { topic } = toPatternPlan(pattern);
+  const plan = toPatternPlan(topic);
   checkOptions(options, ['from', 'limit', 'timeoutMs', 'signal'], 'history options');
   checkFrom(options.from);
   checkInteger(options.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
   checkSignal(options.signal);
   if ((options.from as From) === 'new') throw invalid("history cannot begin at 'new'", 'Use subscribe for what comes.');
-  return read(kernel, topic, options);
+  return read(kernel, plan, options);
 }
 
 async function* read(
   { transport, bodies }: BusKernel,
-  pattern: string,
+  { topic: pattern, schema }: TopicPlan,
   options: HistoryOptions,
-): AsyncGenerator<Received, void, void> {
+): AsyncGenerator<ReceivedMessage, void, void> {
   const { from = 'start', limit = Number.POSITIVE_INFINITY } = options;
   const end = await presentEnd(transport, pattern, toBounds(options));
   await using reader = await EventReader.open(transport, pattern, from, { ...options, end });
   for (let left = limit; left > 0; left -= 1) {
     const event = await reader.next();
     if (event === undefined) return;
-    yield toReadable(bodies, event);
+    const received = toReadable(bodies, event);
+    if (schema === undefined) yield received;
+    else yield { ...received, body: await validate(schema, received.body, `event ${event.id} of ${event.topic}`) };
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
-import type { From, Subscription } from '../../contract/transport.ts';
+import type { CallOptions, From, TopicSubscription } from '../../contract/transport.ts';
 import { HandlerContext } from '../consuming/context.ts';
 import { type HandlingPlan, runHandler } from '../consuming/handling.ts';
 import { toReceived } from '../consuming/received.ts';
@@ -10,27 +10,26 @@ import { Cause } from '../messages/causation.ts';
 import { validate } from '../messages/schema.ts';
 import type { BusKernel } from '../runtime.ts';
 import { within } from '../within.ts';
-import type { SubscriptionEngine } from './bus-subscription.ts';
 import type { TopicPlan } from './events.ts';
 
+type LivePlan = TopicPlan & Pick<HandlingPlan, 'operations' | 'handler'>;
+
 /** Hands events to a handler. What that throws is reported, and the next event follows. */
-export class LiveSubscription implements SubscriptionEngine {
+export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #kernel: BusKernel;
-  readonly #plan: TopicPlan;
-  readonly #handler: HandlingPlan['handler'];
+  readonly #plan: LivePlan;
   readonly #forget: () => void;
   readonly #controller = new AbortController();
   readonly #ending = Promise.withResolvers<BusbarError | undefined>();
-  #subscription: Subscription | undefined;
+  #subscription: TopicSubscription | undefined;
   #position: string | undefined;
   #isClosed = false;
   #running = 0;
 
-  constructor(kernel: BusKernel, plan: TopicPlan, handler: HandlingPlan['handler']) {
+  constructor(kernel: BusKernel, plan: LivePlan) {
     this.#kernel = kernel;
     this.#plan = plan;
-    this.#handler = handler;
     this.ended = this.#ending.promise;
     this.#forget = kernel.lifetime.add('intake', this);
   }
@@ -48,7 +47,7 @@ export class LiveSubscription implements SubscriptionEngine {
   }
 
   /** Resolved: the next event is seen. */
-  async open(from: From, bounds: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<void> {
+  async open(from: From, bounds: CallOptions): Promise<void> {
     try {
       const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#handleAll(events);
       const subscription = await this.#kernel.transport.topics.subscribe(
@@ -102,8 +101,9 @@ export class LiveSubscription implements SubscriptionEngine {
       const received = toReceived(this.#kernel.bodies, event);
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
       const origin = { from: undefined, cause: new Cause(event) };
-      const context = new HandlerContext(this.#kernel, origin, { attempt: 1, signalOf: this.#controller });
-      await runHandler(this.#kernel, this.#handler, { ...received, body }, context);
+      const { operations, handler } = this.#plan;
+      const context = new HandlerContext(operations, origin, { attempt: 1, signalOf: this.#controller });
+      await runHandler(this.#kernel, handler, { ...received, body }, context);
     } catch (thrown) {
       const text = `the handler of event ${event.id} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
       const hint = 'A live subscription goes on with the next event; a durable one tries again.';

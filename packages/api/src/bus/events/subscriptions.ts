@@ -1,68 +1,96 @@
 /** Subscriptions: live ones, and durable ones that are queues fed by a pattern. */
 
-import { invalid } from '../../contract/errors.ts';
-import { checkUserName } from '../../contract/names.ts';
+import { type BusbarError, invalid } from '../../contract/errors.ts';
 import type { CallOptions, From } from '../../contract/transport.ts';
-import { checkDuration, checkFunction, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
-import type { Consumer } from '../consuming/consumer.ts';
+import { checkDuration, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import { handleDelivery } from '../consuming/handling.ts';
-import type { Received } from '../consuming/received.ts';
-import type { AnyTopic } from '../operations.ts';
+import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
+import type { ReceivedMessage } from '../consuming/received.ts';
+import type { TopicDefinition } from '../messages/definitions.ts';
+import { toBounds } from '../messages/message-options.ts';
+import type { Operations } from '../operations.ts';
+import { type CloseOptions, checkClose } from '../options.ts';
 import type { BusKernel } from '../runtime.ts';
-import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions, startConsumer } from '../tasks/worker.ts';
-import { BusSubscription } from './bus-subscription.ts';
+import { checkDurableName, durableQueue } from './durable-name.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
 
-/** How to listen. What concerns leases, attempts and concurrency is for durable subscriptions only. */
-export interface BusSubscribeOptions extends ConsumeOptions {
+/** How to subscribe. Options of leases, attempts and concurrency are for durable subscriptions only. */
+export interface SubscribeOptions extends ConsumeOptions {
   /**
-   * The name of a durable subscription: events gather for it while nobody listens, are handled at least once, and tried
-   * again when the handler throws. All who give the name share its events. One to whom a second pattern is given gets
-   * the events of both, until {@link unsubscribe} ends it.
+   * Makes the subscription durable under this name: events are stored for it while no process is subscribed, are handled
+   * at least once, and are retried when the handler throws. All subscribers of one name share its events. A second pattern
+   * adds its events, until {@link unsubscribe} deletes the subscription.
    */
-  readonly durable?: string;
+  readonly durableName?: string | undefined;
   /**
-   * Where to begin. Default `new`. For a durable subscription it counts when its pattern is bound for the first time;
-   * later members go on where it stands.
+   * Where to begin. Default `new`. A durable subscription uses it when the pattern is bound for the first time; later
+   * subscribers continue from there.
    */
-  readonly from?: From;
+  readonly from?: From | undefined;
+}
+
+/** A subscription. Closing a durable one ends this subscriber; events are stored for the others, or the next. */
+export interface Subscription extends AsyncDisposable {
+  /** The pattern it subscribes to. */
+  readonly pattern: string;
+  /** The name of a durable subscription; undefined for a live one. */
+  readonly durableName: string | undefined;
+  /** Resolves after its end: with the error that ended it, or undefined after `close`. Never rejects. */
+  readonly ended: Promise<BusbarError | undefined>;
+  /** Live: subscribing with `from: { after: position }` continues behind the last handled event. Undefined for a durable one. */
+  readonly position: string | undefined;
+  /** Live: how many ephemeral events were dropped because the handler was too slow. */
+  readonly dropped: number;
+  /** How many handlers run now. */
+  readonly running: number;
+  /** Closes it. A second call returns the promise of the first. Its own handler may call this, but must not await it. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** What carries a subscription. */
+export interface SubscriptionEngine {
+  readonly ended: Promise<BusbarError | undefined>;
+  readonly position: string | undefined;
+  readonly dropped: number;
+  readonly running: number;
+  close(options: { readonly drainMs: number }): Promise<void>;
+}
+
+interface Dependencies {
+  readonly kernel: BusKernel;
+  readonly operations: Operations;
 }
 
 /** Handles one event. */
-export type EventHandler<T> = (event: Received<T>, context: Context) => unknown;
+export type EventHandler<T> = (event: ReceivedMessage<T>, context: Context) => unknown;
 
-const KEYS = ['durable', 'from', ...CONSUME_KEYS];
+const KEYS = ['durableName', 'from', ...CONSUME_KEYS];
 const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer'] as const;
 
 /** Listens to a pattern. */
 export async function subscribe(
-  kernel: BusKernel,
-  pattern: string | AnyTopic,
-  options: BusSubscribeOptions = {},
+  dependencies: Dependencies,
+  pattern: string | TopicDefinition,
   handler: EventHandler<never>,
-): Promise<BusSubscription> {
+  options: SubscribeOptions = {},
+): Promise<Subscription> {
+  const { kernel, operations } = dependencies;
   kernel.assertOpen();
   const plan = toPatternPlan(pattern);
   checkSubscribeOptions(options);
-  checkFunction(handler, 'handler');
-  if (options.durable !== undefined) return subscribeDurable(kernel, plan, options, options.durable, handler);
-  const live = new LiveSubscription(kernel, plan, handler);
-  await live.open(options.from ?? 'new', boundsOf(options));
-  return new BusSubscription(plan.topic, undefined, live);
+  if (options.durableName !== undefined) return subscribeDurable(dependencies, plan, options, handler);
+  const live = new LiveSubscription(kernel, { ...plan, operations, handler });
+  await live.open(options.from ?? 'new', toBounds(options));
+  return new SubscriptionImpl(plan.topic, undefined, live);
 }
 
-/** Ends a durable subscription: its queue goes, with the events nobody has handled and its dead letters. */
-export async function unsubscribe(kernel: BusKernel, durable: string, options?: CallOptions): Promise<boolean> {
+/** Deletes a durable subscription: its queue with the unhandled events and its dead letters. */
+export async function unsubscribe(kernel: BusKernel, durableName: string, options?: CallOptions): Promise<boolean> {
   kernel.assertOpen();
-  checkUserName(durable, 'durable name');
-  return kernel.transport.admin.deleteQueue(durableQueue(durable), options);
-}
-
-/** The queue of a durable subscription. */
-export function durableQueue(name: string): string {
-  return `$sub.${name}`;
+  return kernel.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
 }
 
 /** Throws INVALID_ARGUMENT unless `from` is undefined or a place to begin. */
@@ -82,25 +110,62 @@ export function checkFrom(from: unknown): void {
 }
 
 async function subscribeDurable(
-  kernel: BusKernel,
+  { kernel, operations }: Dependencies,
   { topic, schema }: TopicPlan,
-  options: BusSubscribeOptions,
-  durable: string,
+  options: SubscribeOptions,
   handler: EventHandler<never>,
-): Promise<BusSubscription> {
-  const queue = durableQueue(durable);
-  const { from = 'new', durable: _, ...consume } = options;
-  await kernel.transport.topics.bind(queue, topic, { from, ...boundsOf(options) });
-  const plan = { what: `the event of ${topic}`, scope: queue, schema, handler };
+): Promise<Subscription> {
+  const { from = 'new', durableName, ...consume } = options;
+  const name = checkDurableName(durableName);
+  const queue = durableQueue(name);
+  await kernel.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
+  const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
   const consumer = await startConsumer(kernel, queue, consume, {
-    where: `subscription ${durable}`,
+    where: `subscription ${name}`,
     handle: (delivery, lease) => handleDelivery(kernel, plan, delivery, lease),
   });
-  return new BusSubscription(topic, durable, new DurableMember(kernel, consumer));
+  return new SubscriptionImpl(topic, name, new DurableMember(kernel, consumer));
 }
 
-/** One who shares in a durable subscription. */
-class DurableMember {
+class SubscriptionImpl implements Subscription {
+  readonly pattern: string;
+  readonly durableName: string | undefined;
+  readonly ended: Promise<BusbarError | undefined>;
+  readonly #engine: SubscriptionEngine;
+  #closed: Promise<void> | undefined;
+
+  constructor(pattern: string, durableName: string | undefined, engine: SubscriptionEngine) {
+    this.pattern = pattern;
+    this.durableName = durableName;
+    this.ended = engine.ended;
+    this.#engine = engine;
+  }
+
+  get position(): string | undefined {
+    return this.#engine.position;
+  }
+
+  get dropped(): number {
+    return this.#engine.dropped;
+  }
+
+  get running(): number {
+    return this.#engine.running;
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    const drainMs = checkClose(options);
+    this.#closed ??= this.#engine.close({ drainMs });
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** One subscriber of a durable subscription. */
+class DurableMember implements SubscriptionEngine {
   readonly ended: Promise<undefined>;
   readonly position: undefined;
   readonly dropped = 0;
@@ -125,17 +190,13 @@ class DurableMember {
   }
 }
 
-function checkSubscribeOptions(options: BusSubscribeOptions): void {
+function checkSubscribeOptions(options: SubscribeOptions): void {
   checkOptions(options, KEYS, 'subscribe options');
   checkFrom(options.from);
   checkConsumeOptions(options);
-  if (options.durable !== undefined) checkUserName(options.durable, 'durable name');
+  if (options.durableName !== undefined) checkDurableName(options.durableName);
   for (const key of DURABLE_ONLY) {
-    if (options.durable !== undefined || options[key] === undefined) continue;
-    throw invalid(`${key} is for durable subscriptions only`, 'Give it a name with durable, or leave it out.');
+    if (options.durableName !== undefined || options[key] === undefined) continue;
+    throw invalid(`${key} is for durable subscriptions only`, 'Give it a durableName, or leave it out.');
   }
-}
-
-function boundsOf({ timeoutMs, signal }: CallOptions): CallOptions {
-  return { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
 }

@@ -5,6 +5,7 @@ import { quote, utf8Length } from '../../contract/names.ts';
 import {
   checkBoolean,
   checkDuration,
+  checkInteger,
   checkOptions,
   checkSignal,
   checkText,
@@ -13,16 +14,22 @@ import {
 
 /** How to take a lock. */
 export interface LockOptions {
-  /** Held so long without renewal, 50 or more. Default 30,000. This bounds how long a dead holder is in the way. */
-  readonly ttlMs?: number;
-  /** How long to wait for it: 0 (do not wait) or more, Infinity for ever. Default 30,000. */
-  readonly waitMs?: number;
-  /** Who holds it, as others are shown. 1 to 255 characters. Default: the name of this bus. */
-  readonly owner?: string;
-  /** Whether it renews itself. Default true; without it the lock is lost after `ttlMs` unless extended. */
-  readonly renew?: boolean;
-  /** Ends the wait with ABORTED. It does not end the lock. */
-  readonly signal?: AbortSignal;
+  /** How long it is held without renewal, 50 or more. Default 30,000. It bounds how long a dead holder blocks others. */
+  readonly leaseMs?: number | undefined;
+  /** How long to wait for it: 0 (do not wait) or more, Infinity for no limit. Default 30,000. */
+  readonly waitMs?: number | undefined;
+  /** The name of the holder that others see, 1 to 255 characters. Default: an id of this bus. */
+  readonly owner?: string | undefined;
+  /** Whether it renews itself. Default true; with false it is lost after `leaseMs` unless it is extended. */
+  readonly renew?: boolean | undefined;
+  /** Ends the wait with ABORTED. It does not release the lock. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How to take one slot of a semaphore. */
+export interface SemaphoreOptions extends LockOptions {
+  /** How many holders share it, 1 to 1,000. Every user of a semaphore must give the same number. */
+  readonly permits: number;
 }
 
 /** What is asked for: the entries, any one of which will do. */
@@ -34,9 +41,10 @@ export interface LockWanted {
 }
 
 /** The keys of {@link LockOptions}. */
-export const LOCK_KEYS: readonly string[] = ['ttlMs', 'waitMs', 'owner', 'renew', 'signal'];
+const LOCK_KEYS: readonly string[] = ['leaseMs', 'waitMs', 'owner', 'renew', 'signal'];
 
 const MAX_NAME_BYTES = 480;
+const MAX_PERMITS = 1000;
 
 /** The one entry of a lock. Throws INVALID_ARGUMENT for a bad name. */
 export function lockWanted(name: string): LockWanted {
@@ -51,9 +59,9 @@ export function checkLockOptions(options: LockOptions | undefined): void {
   checkLockValues(options);
 }
 
-/** The same, whatever other keys there are. */
-export function checkLockValues(options: LockOptions | undefined): void {
-  checkDuration(options?.ttlMs, 'ttlMs', { min: 50, max: MAX_DURATION_MS });
+/** The same without a check of the keys. */
+function checkLockValues(options: LockOptions | undefined): void {
+  checkDuration(options?.leaseMs, 'leaseMs', { min: 50, max: MAX_DURATION_MS });
   checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options?.owner, 'owner', 255);
   checkBoolean(options?.renew, 'renew');
@@ -61,9 +69,21 @@ export function checkLockValues(options: LockOptions | undefined): void {
 }
 
 /** Throws INVALID_ARGUMENT unless `name` may name a lock. What is locked is often a file, so that any text will do. */
-export function checkLockName(name: unknown, what: string): asserts name is string {
+function checkLockName(name: unknown, what: string): asserts name is string {
   checkText(name ?? null, what, MAX_NAME_BYTES);
   if (utf8Length(name as string) > MAX_NAME_BYTES) {
     throw invalid(`${what} ${quote(name)} is too long`, `Use at most ${MAX_NAME_BYTES} bytes of UTF-8.`);
   }
+}
+
+/** The entries of a semaphore, one a permit. Throws INVALID_ARGUMENT for a bad name or bad options. */
+export function semaphoreWanted(name: string, options: SemaphoreOptions | undefined): LockWanted {
+  checkLockName(name, 'semaphore name');
+  checkOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
+  const permits = options?.permits;
+  if (permits === undefined) throw invalid('a semaphore needs permits', 'Say how many may hold it at once.');
+  checkInteger(permits, 'permits', { min: 1, max: MAX_PERMITS });
+  checkLockValues(options);
+  const prefix = `$sem/${name}/`;
+  return { name, what: 'semaphore', prefix, keys: Array.from({ length: permits }, (_, slot) => `${prefix}${slot}`) };
 }

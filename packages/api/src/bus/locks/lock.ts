@@ -1,7 +1,8 @@
 /** A lock, held: its token, and the signal that fires when it is lost. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { KeyValue } from '../../contract/transport.ts';
+import { newId } from '../../contract/id.ts';
+import type { KeyValue, KvEntry } from '../../contract/transport.ts';
 import type { Held, Renewals } from './lease-renewer.ts';
 import type { Won } from './lock-acquisition.ts';
 
@@ -9,7 +10,7 @@ import type { Won } from './lock-acquisition.ts';
 export interface LockGround {
   readonly name: string;
   readonly won: Won;
-  readonly ttlMs: number;
+  readonly leaseMs: number;
   readonly renew: boolean;
   readonly entries: KeyValue;
   readonly renewals: Renewals;
@@ -19,17 +20,51 @@ export interface LockGround {
   readonly onEnd: () => void;
 }
 
+/** The holder of a lock. */
+export interface LockHolder {
+  readonly owner: string;
+  /** Its process, if known. */
+  readonly pid: number | undefined;
+  readonly host: string | undefined;
+  /** When it took the lock, in milliseconds since 1970 by its clock. */
+  readonly since: number;
+  /** Its fencing token. */
+  readonly token: number;
+  /** How long its lease lasts without renewal. */
+  readonly leaseLeftMs: number | undefined;
+}
+
+/** The process that asks for a lock. */
+export type LockOwner = Pick<LockHolder, 'owner' | 'pid' | 'host'>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
 /**
- * A lock that is held until {@link Lock.release}. It renews itself every third of its TTL. When that fails for a whole
- * TTL, or somebody else took the lock, it is lost: {@link Lock.signal} fires and work under it should stop.
+ * A lock that is held until {@link Lock.release}. It renews itself every third of its lease. It is lost when that fails for
+ * a whole lease, or when another holder took the lock: then {@link Lock.signal} fires, and work under it must stop.
  */
-export class Lock implements AsyncDisposable {
-  /** The name it was asked for. */
+export interface Lock extends AsyncDisposable {
+  /** The name of the lock. */
   readonly name: string;
   /**
-   * The fencing token: higher than that of every earlier holder of this lock (of a semaphore: of this slot). Pass it on
-   * to what the lock protects, and let that refuse tokens lower than one it has seen.
+   * The fencing token: higher than that of every earlier holder of this lock (of a semaphore: of this slot). Pass it to
+   * the protected resource, and let the resource refuse tokens lower than the highest it has seen.
    */
+  readonly token: number;
+  /** Fires with LEASE_LOST when the lock is lost, with CLOSED when the bus closes and releases it. Not on release. */
+  readonly signal: AbortSignal;
+  /** Whether it was lost before it was released. */
+  readonly lost: boolean;
+  /** Renews it now, for a whole lease. Rejects with LEASE_LOST when it is lost or was released. */
+  extend(): Promise<void>;
+  /** Releases it. A second call returns the promise of the first. Releasing a lost lock is no error. */
+  release(): Promise<void>;
+}
+
+/** A lock over an entry. */
+export class LockImpl implements Lock {
+  readonly name: string;
   readonly token: number;
   readonly #ground: LockGround;
   readonly #held: Held;
@@ -37,37 +72,32 @@ export class Lock implements AsyncDisposable {
   #signal: AbortSignal | undefined;
   #released: Promise<void> | undefined;
 
-  /** Made by the bus. */
   constructor(ground: LockGround) {
-    const { name, won, ttlMs, renew, renewals } = ground;
+    const { name, won, leaseMs, renew, renewals } = ground;
     this.name = name;
     this.token = won.createRevision;
     this.#ground = ground;
     const { key, createRevision, until } = won;
-    this.#held = { key, ttlMs, createRevision, until, renew, onLost: () => this.#lose() };
+    this.#held = { key, ttlMs: leaseMs, createRevision, until, renew, onLost: () => this.#lose() };
     renewals.keep(this.#held);
   }
 
-  /** Fires with LEASE_LOST when the lock is lost, or CLOSED when the bus closes and lets go of it. Not on release. */
   get signal(): AbortSignal {
     this.#notice();
     this.#signal ??= AbortSignal.any([this.#controller.signal, this.#ground.closing]);
     return this.#signal;
   }
 
-  /** Whether it was lost before it was released. */
   get lost(): boolean {
     this.#notice();
     return this.#controller.signal.aborted;
   }
 
-  /** Renews it now, for a whole TTL. Rejects with LEASE_LOST when it is lost or was released. */
   async extend(): Promise<void> {
     this.#notice();
     if (this.#released !== undefined || !(await this.#ground.renewals.renew(this.#held))) throw lockLost(this.name);
   }
 
-  /** Lets go of it. A second call gets the promise of the first; one that is lost is let go of without an error. */
   release(): Promise<void> {
     this.#released ??= this.#release();
     return this.#released;
@@ -104,6 +134,32 @@ export class Lock implements AsyncDisposable {
 export function lockLost(name: string): BusbarError {
   return new BusbarError('LEASE_LOST', `the lock ${JSON.stringify(name)} is not held any more`, {
     outcome: 'unknown',
-    hint: 'Stop what it protects; take a longer ttlMs, or do not block the event loop for longer than that.',
+    hint: 'Stop what it protects; take a longer leaseMs, or do not block the event loop for longer than that.',
   });
+}
+
+/** The value of a lock's entry. It is unique, so its writer recognizes it. */
+export function encodeHolder({ owner, pid, host }: LockOwner): Uint8Array {
+  return encoder.encode(JSON.stringify({ owner, pid, host, since: Date.now(), nonce: newId() }));
+}
+
+/** The holder that an entry names. */
+export function holderOf({ value, createRevision: token, ttlLeftMs: leaseLeftMs }: KvEntry): LockHolder {
+  const { owner, pid, host, since } = parse(value);
+  return {
+    owner: typeof owner === 'string' ? owner : 'unknown',
+    pid: typeof pid === 'number' ? pid : undefined,
+    host: typeof host === 'string' ? host : undefined,
+    since: typeof since === 'number' ? since : 0,
+    token,
+    leaseLeftMs,
+  };
+}
+
+function parse(value: Uint8Array): Partial<Record<string, unknown>> {
+  try {
+    return JSON.parse(decoder.decode(value)) as Partial<Record<string, unknown>>;
+  } catch {
+    return {};
+  }
 }

@@ -7,11 +7,16 @@ import { Patience } from '../deadline.ts';
 import type { BusKernel } from '../runtime.ts';
 import { Turns } from './keyed-mutex.ts';
 import { Renewals } from './lease-renewer.ts';
-import { Lock, lockLost } from './lock.ts';
+import { encodeHolder, holderOf, type Lock, type LockHolder, LockImpl, lockLost } from './lock.ts';
 import { Contest, type Prize, type Won } from './lock-acquisition.ts';
-import { encodeHolder, holderOf, type LockHolder } from './lock-holder.ts';
-import { checkLockOptions, type LockOptions, type LockWanted, lockWanted } from './lock-options.ts';
-import { type SemaphoreOptions, semaphoreWanted } from './semaphore.ts';
+import {
+  checkLockOptions,
+  type LockOptions,
+  type LockWanted,
+  lockWanted,
+  type SemaphoreOptions,
+  semaphoreWanted,
+} from './lock-options.ts';
 
 /** What is done under a lock. */
 export type LockWork = (lock: Lock) => unknown;
@@ -36,15 +41,15 @@ export class Locks {
   }
 
   /** Takes a lock; with `work`, for as long as that lasts. */
-  async lock(name: string, options: LockOptions | undefined, work: LockWork | undefined): Promise<unknown> {
+  async lock(name: string, work: LockWork | undefined, options: LockOptions | undefined): Promise<unknown> {
     const wanted = lockWanted(name);
     checkLockOptions(options);
-    return this.#takeFor(wanted, options, work);
+    return this.#takeFor(wanted, work, options);
   }
 
   /** Takes a slot of a semaphore; with `work`, for as long as that lasts. */
-  async semaphore(name: string, options: SemaphoreOptions, work: LockWork | undefined): Promise<unknown> {
-    return this.#takeFor(semaphoreWanted(name, options), options, work);
+  async semaphore(name: string, work: LockWork | undefined, options: SemaphoreOptions | undefined): Promise<unknown> {
+    return this.#takeFor(semaphoreWanted(name, options), work, options);
   }
 
   /** Who holds the lock of that name; undefined when nobody does. */
@@ -60,7 +65,7 @@ export class Locks {
     await Promise.allSettled([...this.#held].map((lock) => lock.release()));
   }
 
-  async #takeFor(wanted: LockWanted, options: LockOptions = {}, work: LockWork | undefined): Promise<unknown> {
+  async #takeFor(wanted: LockWanted, work: LockWork | undefined, options: LockOptions = {}): Promise<unknown> {
     this.#kernel.assertSending();
     if (work !== undefined) checkFunction(work, 'work');
     const lock = await this.#take(wanted, options);
@@ -100,14 +105,17 @@ export class Locks {
     }
   }
 
-  #prize({ keys, prefix }: LockWanted, { ttlMs = DEFAULT_MS, owner = this.#kernel.instance }: LockOptions): Prize {
+  #prize(
+    { keys, prefix }: LockWanted,
+    { leaseMs: ttlMs = DEFAULT_MS, owner = this.#kernel.instance }: LockOptions,
+  ): Prize {
     const value = encodeHolder({ owner, ...this.#kernel.settings.identity });
     return { keys, prefix, value, ttlMs };
   }
 
-  #hold({ name }: LockWanted, won: Won, { ttlMs = DEFAULT_MS, renew = true }: LockOptions): Lock {
-    const lock = new Lock({
-      ...{ name, won, ttlMs, renew },
+  #hold({ name }: LockWanted, won: Won, { leaseMs = DEFAULT_MS, renew = true }: LockOptions): Lock {
+    const lock = new LockImpl({
+      ...{ name, won, leaseMs, renew },
       entries: this.#entries,
       renewals: this.#renewals,
       closing: this.#closing.signal,
@@ -122,7 +130,7 @@ function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: 
   const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,
-    hint: `Wait longer with waitMs${what === 'lock' ? ', or see who holds it: bus.holder(name)' : ''}.`,
+    hint: `Wait longer with waitMs${what === 'lock' ? ', or see who holds it: bus.lockHolder(name)' : ''}.`,
   });
 }
 

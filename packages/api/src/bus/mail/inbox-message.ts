@@ -4,23 +4,23 @@ import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Settlement } from '../../contract/transport.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
-import { backoffMs, type RetryPolicy } from '../consuming/backoff.ts';
+import { backoffMs, type CompleteRetry } from '../consuming/backoff.ts';
 import { sayReason } from '../consuming/handler-failure.ts';
-import { type Received, toReceived } from '../consuming/received.ts';
+import { type ReceivedMessage, toReceived } from '../consuming/received.ts';
 import { toReply } from '../requests/replies.ts';
 import type { BusKernel } from '../runtime.ts';
 import { sendReply } from './inbox.ts';
 
-/** How to try again. */
-export interface NackOptions {
+/** How to retry. */
+export interface RetryOptions {
   /** When, 0 or more. Default: by the retry policy of the agent. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** Why, at most 2,000 characters. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 /** Mail under a lease. Settle it before the lease ends; methods reject with LEASE_LOST after that. */
-export interface InboxMessage<T = unknown> extends Received<T> {
+export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
   /** Settles it from another process too, where the transport has portable receipts. */
   readonly receipt: string;
   /** How long the lease had left when it was taken. */
@@ -29,8 +29,8 @@ export interface InboxMessage<T = unknown> extends Received<T> {
   readonly wantsReply: boolean;
   /** Handled: it is gone. */
   ack(): Promise<void>;
-  /** Try again later; the last attempt makes a dead letter instead. */
-  nack(options?: NackOptions): Promise<void>;
+  /** Retries it later; after the last attempt it becomes a dead letter. */
+  retry(options?: RetryOptions): Promise<void>;
   /** Never try again: a dead letter. */
   reject(reason?: string): Promise<void>;
   /** Give it back unhandled, the attempt uncounted. */
@@ -38,14 +38,14 @@ export interface InboxMessage<T = unknown> extends Received<T> {
   /** Renews the lease in full. */
   extend(): Promise<void>;
   /** Answers who asked: with `final` (default true) the answer, else a part of it. Ack it after the answer. */
-  reply(body: unknown, options?: { readonly final?: boolean }): Promise<void>;
+  reply(body: unknown, options?: { readonly final?: boolean | undefined }): Promise<void>;
 }
 
 /** Bad mail becomes a dead letter at once; then there is no message. */
 export async function toInboxMessage(
   kernel: BusKernel,
   agent: string,
-  retry: Required<RetryPolicy>,
+  policy: CompleteRetry,
   delivery: Delivery,
 ): Promise<InboxMessage | undefined> {
   const { receipt, leaseLeftMs, replyTo } = delivery;
@@ -56,7 +56,7 @@ export async function toInboxMessage(
       receipt,
       leaseLeftMs,
       wantsReply: replyTo !== undefined,
-      ...verbs(kernel, agent, retry, delivery),
+      ...verbs(kernel, agent, policy, delivery),
     };
   } catch (error) {
     kernel.report(error, `inbox ${agent}`);
@@ -65,18 +65,18 @@ export async function toInboxMessage(
   }
 }
 
-type InboxVerbs = Pick<InboxMessage, 'ack' | 'nack' | 'reject' | 'release' | 'extend' | 'reply'>;
+type InboxVerbs = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release' | 'extend' | 'reply'>;
 
-function verbs(kernel: BusKernel, agent: string, retry: Required<RetryPolicy>, delivery: Delivery): InboxVerbs {
+function verbs(kernel: BusKernel, agent: string, policy: CompleteRetry, delivery: Delivery): InboxVerbs {
   const { receipt, attempt } = delivery;
   let parts = 0;
   return {
     ack: () => settle(kernel, { receipt, action: 'ack' }),
-    async nack(options) {
-      checkOptions(options, ['delayMs', 'reason'], 'nack options');
+    async retry(options) {
+      checkOptions(options, ['delayMs', 'reason'], 'retry options');
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
-      const { delayMs = backoffMs(retry, attempt), reason } = options ?? {};
+      const { delayMs = backoffMs(policy, attempt), reason } = options ?? {};
       await settle(kernel, { receipt, action: 'retry', delayMs, ...(reason === undefined ? {} : { reason }) });
     },
     async reject(reason) {

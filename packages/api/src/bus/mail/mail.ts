@@ -3,24 +3,25 @@
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
-import { checkBoolean, checkOptions, checkText, describe } from '../../contract/validation.ts';
+import { checkBoolean, checkText, describe } from '../../contract/validation.ts';
 import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
 import type { Origin } from '../messages/causation.ts';
-import { checkMessageType } from '../messages/definitions.ts';
+import { checkMessageType, type MessageDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions, toBounds } from '../messages/message-options.ts';
+import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
-import type { AnyMessage, Recipient, Sent } from '../operations.ts';
-import { checkAgentName, inboxOf } from '../registry/agent-names.ts';
+import type { Sent } from '../operations.ts';
+import { inboxOf } from '../registry/agent-names.ts';
 import type { AgentChooser } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BusKernel } from '../runtime.ts';
 
 /** What may be said of mail to many. */
-export interface BroadcastOptions extends Omit<MailOptions, 'hold'> {
+export interface BroadcastOptions extends Omit<MailOptions, 'createInbox'> {
   /** Only to agents that are online and have it. Default: to all that are registered. */
-  readonly capability?: string;
+  readonly capability?: string | undefined;
   /** Whether the sender gets it too. Default false. */
-  readonly includeSelf?: boolean;
+  readonly includeSelf?: boolean | undefined;
 }
 
 /** What became of a broadcast. */
@@ -46,7 +47,7 @@ export class Mail {
   async send(
     origin: Origin,
     to: Recipient,
-    type: string | AnyMessage,
+    type: string | MessageDefinition,
     body: unknown,
     options?: MailOptions,
   ): Promise<Sent> {
@@ -71,14 +72,14 @@ export class Mail {
 
   async broadcast(
     origin: Origin,
-    type: string | AnyMessage,
+    type: string | MessageDefinition,
     body: unknown,
     options: BroadcastOptions = {},
   ): Promise<BroadcastResult> {
     this.#kernel.assertSending();
     checkMessageOptions(
       options,
-      [...MAIL_KEYS.filter((key) => key !== 'hold'), 'capability', 'includeSelf'],
+      [...MAIL_KEYS.filter((key) => key !== 'createInbox'), 'capability', 'includeSelf'],
       'options',
     );
     checkText(options.capability, 'capability', 255);
@@ -118,7 +119,7 @@ export class Mail {
     const internal = attemptsHeader(options?.maxAttempts);
     const draft = { kind: 'send', target: to, type, body, options, fields: { to }, ...internal } as const;
     return this.#kernel.sendOut(origin, draft, async (input: MessageInput) => {
-      const bounds = { ...toBounds(options), create: options?.hold ?? false };
+      const bounds = { ...toBounds(options), create: options?.createInbox ?? false };
       return { ...(await this.#kernel.sendTo(inboxOf(to), input, bounds)), to };
     });
   }
@@ -127,7 +128,10 @@ export class Mail {
     const name = typeof to === 'string' ? to : `with the capability ${to.capability}`;
     const nearest = await this.#registry.nearest(name);
     return new BusbarError('NOT_FOUND', `there is no agent ${name}`, {
-      hint: nearest === undefined ? 'Use hold: true to park mail for one that is to come.' : `Did you mean ${nearest}?`,
+      hint:
+        nearest === undefined
+          ? 'Use createInbox: true to store messages for an agent that does not exist yet.'
+          : `Did you mean ${nearest}?`,
       operation: 'send',
       transport: this.#kernel.transport.name,
       cause,
@@ -140,16 +144,7 @@ export function attemptsHeader(maxAttempts: number | undefined): { readonly inte
   return maxAttempts === undefined ? {} : { internal: { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) } };
 }
 
-/** Throws INVALID_ARGUMENT unless `to` is the name of an agent or a capability. */
-export function checkRecipient(to: unknown): asserts to is Recipient {
-  if (typeof to !== 'object' || to === null) return checkAgentName(to);
-  checkOptions(to, ['capability'], 'recipient');
-  const { capability } = to as { readonly capability?: unknown };
-  if (capability === undefined) throw invalid(`illegal recipient: ${describe(to)}`, 'Use a name or { capability }.');
-  checkText(capability, 'capability', 255);
-}
-
-function checkMessage(definition: AnyMessage): string {
-  if ((definition as AnyMessage | undefined)?.kind === 'message') return definition.type;
+function checkMessage(definition: MessageDefinition): string {
+  if ((definition as MessageDefinition | undefined)?.kind === 'message') return definition.type;
   throw invalid(`illegal type: ${describe(definition)}`, 'Use a name or defineMessage.');
 }

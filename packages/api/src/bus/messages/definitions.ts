@@ -1,112 +1,92 @@
-/** Typed requests, messages, topics and queues: a name and the schemas of what goes through it. */
+/** Typed messages, requests, topics and queues: a name and the schemas of its bodies. */
 
 import { invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
 import { checkOptions, checkText } from '../../contract/validation.ts';
-import { checkSchema, type StandardSchema } from './schema.ts';
+import { checkSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from './schema.ts';
 
-/** A type of request. The asker gives `RequestIn` and gets `ResponseOut`; the handler gets `RequestOut` and gives `ResponseIn`. */
-export interface RequestDefinition<
-  RequestIn,
-  RequestOut,
-  ResponseIn,
-  ResponseOut,
-  PartIn = unknown,
-  PartOut = unknown,
-> {
+/** The schemas of a request. A schema that is left out accepts every value. */
+export interface RequestSchemas {
+  readonly request?: StandardSchema | undefined;
+  readonly response?: StandardSchema | undefined;
+  /** Each part that the handler streams before its response. */
+  readonly part?: StandardSchema | undefined;
+}
+
+/** The schemas of a queue. A schema that is left out accepts every value. */
+export interface QueueSchemas {
+  readonly task?: StandardSchema | undefined;
+  readonly result?: StandardSchema | undefined;
+}
+
+/** A type of request. The requester gives inputs of the schemas, the handler gets their outputs; for responses the reverse. */
+export interface RequestDefinition<S extends RequestSchemas = RequestSchemas> {
   readonly kind: 'request';
   readonly type: string;
-  readonly request: StandardSchema<RequestIn, RequestOut> | undefined;
-  readonly response: StandardSchema<ResponseIn, ResponseOut> | undefined;
-  /** What the handler streams on the way: progress and partial results. */
-  readonly part: StandardSchema<PartIn, PartOut> | undefined;
+  readonly schemas: S;
 }
 
 /** A type of message. */
-export interface MessageDefinition<In, Out> {
+export interface MessageDefinition<S extends StandardSchema = StandardSchema> {
   readonly kind: 'message';
   readonly type: string;
-  readonly schema: StandardSchema<In, Out>;
+  readonly schema: S;
 }
 
-/** A topic all of whose events are alike. */
-export interface TopicDefinition<In, Out> {
+/** A topic whose events all have one schema. */
+export interface TopicDefinition<S extends StandardSchema = StandardSchema> {
   readonly kind: 'topic';
   readonly topic: string;
-  readonly schema: StandardSchema<In, Out>;
+  readonly schema: S;
 }
 
 /** A queue of tasks. */
-export interface QueueDefinition<TaskIn, TaskOut, ResultIn = unknown, ResultOut = unknown> {
+export interface QueueDefinition<S extends QueueSchemas = QueueSchemas> {
   readonly kind: 'queue';
   readonly queue: string;
-  readonly task: StandardSchema<TaskIn, TaskOut> | undefined;
-  readonly result: StandardSchema<ResultIn, ResultOut> | undefined;
+  readonly schemas: S;
 }
 
-/** The schemas of a request. Those left out let everything through. */
-export interface RequestSchemas<RequestIn, RequestOut, ResponseIn, ResponseOut, PartIn, PartOut> {
-  readonly request?: StandardSchema<RequestIn, RequestOut>;
-  readonly response?: StandardSchema<ResponseIn, ResponseOut>;
-  readonly part?: StandardSchema<PartIn, PartOut>;
-}
+type SchemaAt<S, K extends string> = S extends { readonly [P in K]?: infer T } ? T : undefined;
+/** What a sender gives for the schema `K` of `S`; `unknown` without one. */
+export type InputAt<S, K extends string> = SchemaInput<SchemaAt<S, K>>;
+/** What a receiver gets for the schema `K` of `S`; `unknown` without one. */
+export type OutputAt<S, K extends string> = SchemaOutput<SchemaAt<S, K>>;
 
-/** The schemas of a queue. Those left out let everything through. */
-export interface QueueSchemas<TaskIn, TaskOut, ResultIn, ResultOut> {
-  readonly task?: StandardSchema<TaskIn, TaskOut>;
-  readonly result?: StandardSchema<ResultIn, ResultOut>;
-}
-
-/** Defines a type of request: what is asked, what is answered, and (`part`) what is streamed on the way. */
-export function defineRequest<
-  RequestIn = unknown,
-  RequestOut = RequestIn,
-  ResponseIn = unknown,
-  ResponseOut = ResponseIn,
-  PartIn = unknown,
-  PartOut = PartIn,
->(
-  type: string,
-  schemas: RequestSchemas<RequestIn, RequestOut, ResponseIn, ResponseOut, PartIn, PartOut> = {},
-): RequestDefinition<RequestIn, RequestOut, ResponseIn, ResponseOut, PartIn, PartOut> {
+/** Defines a type of request: `request` is its body, `response` the result, `part` each streamed part. */
+export function defineRequest<S extends RequestSchemas>(type: string, schemas: S = {} as S): RequestDefinition<S> {
   checkMessageType(type);
-  checkOptions(schemas, ['request', 'response', 'part'], 'schemas');
-  const { request, response, part } = schemas;
-  checkSchema(request, 'request');
-  checkSchema(response, 'response');
-  checkSchema(part, 'part');
-  return Object.freeze({ kind: 'request', type, request, response, part });
+  return Object.freeze({ kind: 'request', type, schemas: checkSchemas(schemas, ['request', 'response', 'part']) });
 }
 
 /** Defines a type of message. */
-export function defineMessage<In, Out>(type: string, schema: StandardSchema<In, Out>): MessageDefinition<In, Out> {
+export function defineMessage<S extends StandardSchema>(type: string, schema: S): MessageDefinition<S> {
   checkMessageType(type);
   checkSchema(schema ?? null, 'schema');
   return Object.freeze({ kind: 'message', type, schema });
 }
 
 /** Defines a topic. */
-export function defineTopic<In, Out>(topic: string, schema: StandardSchema<In, Out>): TopicDefinition<In, Out> {
+export function defineTopic<S extends StandardSchema>(topic: string, schema: S): TopicDefinition<S> {
   checkUserName(topic, 'topic');
   checkSchema(schema ?? null, 'schema');
   return Object.freeze({ kind: 'topic', topic, schema });
 }
 
-/** Defines a queue of tasks: what a task is, and what comes out of it. */
-export function defineQueue<TaskIn = unknown, TaskOut = TaskIn, ResultIn = unknown, ResultOut = ResultIn>(
-  queue: string,
-  schemas: QueueSchemas<TaskIn, TaskOut, ResultIn, ResultOut> = {},
-): QueueDefinition<TaskIn, TaskOut, ResultIn, ResultOut> {
+/** Defines a queue of tasks: `task` is the body of a task, `result` what its handler returns. */
+export function defineQueue<S extends QueueSchemas>(queue: string, schemas: S = {} as S): QueueDefinition<S> {
   checkUserName(queue, 'queue name');
-  checkOptions(schemas, ['task', 'result'], 'schemas');
-  const { task, result } = schemas;
-  checkSchema(task, 'task');
-  checkSchema(result, 'result');
-  return Object.freeze({ kind: 'queue', queue, task, result });
+  return Object.freeze({ kind: 'queue', queue, schemas: checkSchemas(schemas, ['task', 'result']) });
 }
 
-/** Throws INVALID_ARGUMENT unless `type` may be the type of a message. */
+/** Throws INVALID_ARGUMENT unless `type` is a legal type of a message. */
 export function checkMessageType(type: unknown): asserts type is string {
-  if (type === undefined) throw invalid('a message needs a type', 'Name what it is, such as validate_token.');
+  if (type === undefined) throw invalid('a message needs a type', 'Name its purpose, such as validate_token.');
   checkText(type, 'type', 255);
+}
+
+function checkSchemas<S extends object>(schemas: S, keys: readonly (keyof S & string)[]): S {
+  checkOptions(schemas, keys, 'schemas');
+  for (const key of keys) checkSchema(schemas[key], key);
+  return Object.freeze({ ...schemas });
 }

@@ -9,40 +9,40 @@ import { checkBoolean, checkOptions, describe } from '../../contract/validation.
 /** What may be said of every message. */
 export interface MessageOptions extends CallOptions {
   /** 1–512 bytes. Default: new; inside of a handler one that follows from the id of what is handled. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** Names `[a-z0-9-]{1,64}`, those with `bus-` in front are reserved. 16 KiB together. */
-  readonly headers?: Headers;
+  readonly headers?: Headers | undefined;
   /** 0–9, higher first. Default 4. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** Id that ties messages together. */
-  readonly correlationId?: string;
+  readonly correlationId?: string | undefined;
   /** Not delivered after this time, 1 or more. Default: never expires. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
 }
 
 /** What may be said of mail to an agent. */
 export interface MailOptions extends MessageOptions {
   /** Not delivered before this time has passed. Default 0. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** How often it may be delivered before it is a dead letter, 1–1000. Default 5. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** Messages of one key are handled one at a time and in order. */
-  readonly orderingKey?: string;
-  /** Parks the mail for an agent that is to come, instead of NOT_FOUND. Default false. */
-  readonly hold?: boolean;
+  readonly orderingKey?: string | undefined;
+  /** Creates the inbox of an agent that does not exist yet, instead of NOT_FOUND. Default false. */
+  readonly createInbox?: boolean | undefined;
 }
 
 /** What may be said of an event. */
 export interface EventOptions extends MessageOptions {
   /** Not stored, at most once, only to who listens now. Default false. */
-  readonly ephemeral?: boolean;
+  readonly ephemeral?: boolean | undefined;
   /** In durable subscriptions, events of one key are handled one at a time and in order. */
-  readonly orderingKey?: string;
+  readonly orderingKey?: string | undefined;
 }
 
 const MESSAGE_KEYS = ['id', 'headers', 'priority', 'correlationId', 'ttlMs', 'timeoutMs', 'signal'];
 /** What {@link MailOptions} may have. */
-export const MAIL_KEYS: readonly string[] = [...MESSAGE_KEYS, 'delayMs', 'maxAttempts', 'orderingKey', 'hold'];
+export const MAIL_KEYS: readonly string[] = [...MESSAGE_KEYS, 'delayMs', 'maxAttempts', 'orderingKey', 'createInbox'];
 /** What {@link EventOptions} may have. */
 export const EVENT_KEYS: readonly string[] = [...MESSAGE_KEYS, 'ephemeral', 'orderingKey'];
 /** The options that are fields of a message; the transport checks their values. */
@@ -57,9 +57,9 @@ const NONE: Headers = Object.freeze({});
 export function checkMessageOptions(options: unknown, keys: readonly string[], what: string): void {
   if (options === undefined) return;
   checkOptions(options, keys, what);
-  const { headers, hold, ephemeral } = options as { headers?: unknown; hold?: unknown; ephemeral?: unknown };
+  const { headers, createInbox, ephemeral } = options as Record<string, unknown>;
   checkUserHeaders(headers);
-  checkBoolean(hold, 'hold');
+  checkBoolean(createInbox, 'createInbox');
   checkBoolean(ephemeral, 'ephemeral');
 }
 
@@ -73,10 +73,8 @@ export function toFields(options: object | undefined): Partial<MessageInput> {
 }
 
 /** The bounds of the call that `options` give. */
-export function toBounds(options: CallOptions | undefined): CallOptions {
-  if (options === undefined) return {};
-  const { timeoutMs, signal } = options;
-  return { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+export function toBounds({ timeoutMs, signal }: CallOptions = {}): CallOptions {
+  return { timeoutMs, signal };
 }
 
 /** The headers without those of the bus itself (case H6): what handlers see. */

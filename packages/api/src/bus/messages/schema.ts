@@ -13,7 +13,13 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
-/** What a schema says of a value. */
+type TypesOf<S extends StandardSchema> = NonNullable<S['~standard']['types']>;
+/** The values that a schema takes; `unknown` without a schema. */
+export type SchemaInput<S> = S extends StandardSchema ? TypesOf<S>['input'] : unknown;
+/** The values that a schema gives; `unknown` without a schema. */
+export type SchemaOutput<S> = S extends StandardSchema ? TypesOf<S>['output'] : unknown;
+
+/** The result of a check. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };

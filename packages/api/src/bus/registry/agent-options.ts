@@ -9,49 +9,49 @@ import {
   checkOptions,
   checkText,
 } from '../../contract/validation.ts';
-import { checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
+import { type CompleteRetry, checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
 /** What may be said of an agent. */
 export interface AgentOptions {
   /** What it can do, for those who look for somebody who can; at most 100 of 1 to 255 characters. */
-  readonly capabilities?: readonly string[];
+  readonly capabilities?: readonly string[] | undefined;
   /** How many handlers run at a time, of mail and of requests each, 1 to 10,000. Default 16. */
-  readonly maxConcurrent?: number;
-  /** How long it counts as online after its last sign of life. Default: the bus's `presenceTtlMs`. */
-  readonly ttlMs?: number;
+  readonly maxConcurrent?: number | undefined;
+  /** How long it counts as online after its last heartbeat. Default: the bus's `presenceTtlMs`. */
+  readonly presenceTtlMs?: number | undefined;
   /** For people: what it is, at most 1,000 characters. */
-  readonly note?: string;
+  readonly note?: string | undefined;
   /** Whether it shows itself as online and answers requests. Without it there is only its mailbox. Default true. */
-  readonly presence?: boolean;
+  readonly presence?: boolean | undefined;
   /** Default true. False: it is only a name to send in; no mailbox, no identity, no presence. */
-  readonly register?: boolean;
+  readonly register?: boolean | undefined;
   /** When a handler of mail that failed is tried again. */
-  readonly retry?: RetryPolicy;
+  readonly retry?: RetryPolicy | undefined;
   /** How long a lease on its mail lasts, 50 to 43,200,000. Default 30,000. It is renewed while the handler runs. */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
   /** How often its mail is tried before it is a dead letter, 1 to 1,000. Default 5. */
-  readonly maxAttempts?: number;
-  /** Called when it learns that it had counted as offline, after a pause longer than `ttlMs`. It is online again by then. */
-  readonly onEvicted?: () => void;
+  readonly maxAttempts?: number | undefined;
+  /** Called when it learns that it had counted as offline, after a pause longer than `presenceTtlMs`. It is online again by then. */
+  readonly onEvicted?: (() => void) | undefined;
 }
 
 /** The options, checked and complete. */
 export interface AgentSettings {
   readonly capabilities: readonly string[];
   readonly maxConcurrent: number;
-  readonly ttlMs: number;
+  readonly presenceTtlMs: number;
   readonly note: string | undefined;
   readonly presence: boolean;
   readonly register: boolean;
-  readonly retry: Required<RetryPolicy>;
+  readonly retry: CompleteRetry;
   readonly leaseMs: number | undefined;
   readonly maxAttempts: number | undefined;
   readonly onEvicted: (() => void) | undefined;
 }
 
 const KEYS = [
-  ...['capabilities', 'maxConcurrent', 'ttlMs', 'note', 'presence', 'register', 'retry', 'leaseMs'],
+  ...['capabilities', 'maxConcurrent', 'presenceTtlMs', 'note', 'presence', 'register', 'retry', 'leaseMs'],
   ...['maxAttempts', 'onEvicted'],
 ];
 
@@ -61,7 +61,7 @@ export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number):
   checkArray(options.capabilities ?? [], 'capabilities', 100);
   for (const capability of options.capabilities ?? []) checkText(capability ?? null, 'a capability', 255);
   checkInteger(options.maxConcurrent, 'maxConcurrent', { min: 1, max: 10_000 });
-  checkDuration(options.ttlMs, 'ttlMs', PRESENCE_RANGE);
+  checkDuration(options.presenceTtlMs, 'presenceTtlMs', PRESENCE_RANGE);
   checkText(options.note, 'note', 1000);
   checkBoolean(options.presence, 'presence');
   checkBoolean(options.register, 'register');
@@ -72,7 +72,7 @@ export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number):
   return Object.freeze({
     capabilities: [...new Set(options.capabilities ?? [])].sort(),
     maxConcurrent: options.maxConcurrent ?? 16,
-    ttlMs: options.ttlMs ?? presenceTtlMs,
+    presenceTtlMs: options.presenceTtlMs ?? presenceTtlMs,
     note: options.note,
     presence: register && (options.presence ?? true),
     register,

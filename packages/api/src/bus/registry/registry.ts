@@ -28,15 +28,15 @@ import type { AgentSettings } from './agent-options.ts';
 /** Which agents to list. */
 export interface AgentFilter {
   /** Only those that have it. */
-  readonly capability?: string;
+  readonly capability?: string | undefined;
   /** Only those that are online, or only those that are not. */
-  readonly online?: boolean;
+  readonly online?: boolean | undefined;
 }
 
 /** How to forget an agent. */
 export interface ForgetOptions {
   /** Also while it is online. Default false. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
 }
 
 const PAGE = 1000;

@@ -10,16 +10,16 @@ export interface RequestOptions extends MessageOptions {
    * How long to wait for the answer, 1 to 2^31-1, Infinity for ever. Default 30,000. It travels with the request, so that
    * nobody works for an asker who has gone.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * Through the inbox of the responder: the request waits for it, and survives restarts of both sides. It is handled at
    * least once and answered once. Asking again with the same `id`, in the name of the same agent, picks up the answer,
    * or asks anew where the first request expired unread.
    * Default false: at most once, NO_RESPONDER at once where no live instance is there.
    */
-  readonly durable?: boolean;
+  readonly durable?: boolean | undefined;
   /** With `durable`: how long the request waits and its answer is kept. Default: `timeoutMs`. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
 }
 
 /** Replies on their way: progress and partial results by `for await`, in order, and the answer. Begins when it is made. */

@@ -4,12 +4,11 @@ import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import type { CallOptions, Calls } from '../../contract/transport.ts';
 import { checkOptions, describe } from '../../contract/validation.ts';
-import { checkRecipient } from '../mail/mail.ts';
 import type { Origin } from '../messages/causation.ts';
-import { checkMessageType } from '../messages/definitions.ts';
+import { checkMessageType, type RequestDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
+import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
-import type { AnyRequest, Recipient } from '../operations.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { AgentChooser } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -22,7 +21,7 @@ import { LiveReplyStream, type PartSink } from './reply-stream.ts';
 /** A request, checked. */
 interface Question {
   readonly type: string;
-  readonly definition: AnyRequest | undefined;
+  readonly definition: RequestDefinition | undefined;
   readonly body: unknown;
   readonly options: RequestOptions;
   readonly onPart: PartSink | undefined;
@@ -51,7 +50,7 @@ export class Requests {
   async request(
     origin: Origin,
     to: Recipient,
-    type: string | AnyRequest,
+    type: string | RequestDefinition,
     body: unknown,
     options?: RequestOptions,
     onPart?: PartSink,
@@ -63,10 +62,8 @@ export class Requests {
       const definition = typeof type === 'string' ? undefined : checkRequest(type);
       const name = definition?.type ?? type;
       checkMessageType(name);
-      if (definition?.request !== undefined) {
-        const checked = validate(definition.request, body, `the body of ${name}`);
-        if (checked instanceof Promise) await checked;
-      }
+      const checked = validate(definition?.schemas.request, body, `the body of ${name}`);
+      if (checked instanceof Promise) await checked;
       const question = { type: name, definition, body, options: options ?? {}, onPart };
       const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
       return await this.#askFirst(origin, targets, question);
@@ -78,7 +75,7 @@ export class Requests {
   requestStream(
     origin: Origin,
     to: Recipient,
-    type: string | AnyRequest,
+    type: string | RequestDefinition,
     body: unknown,
     options?: RequestOptions,
   ): ReplyStream<unknown, unknown> {
@@ -154,15 +151,15 @@ export class Requests {
   async #handOn(reply: Message, { onPart, definition }: Question): Promise<void> {
     if (onPart === undefined) return;
     const value = this.#kernel.bodies.decode(reply);
-    const schema = kindOf(reply) === 'part' ? definition?.part : undefined;
+    const schema = kindOf(reply) === 'part' ? definition?.schemas.part : undefined;
     await onPart(await validate(schema, value, `a part of the answer to ${definition?.type}`));
   }
 
   async #read(answer: Message, to: string, { definition }: Question): Promise<unknown> {
     const value = readReply(this.#kernel.bodies, answer, to);
-    if (definition?.response === undefined) return value;
+    if (definition?.schemas.response === undefined) return value;
     try {
-      return await validate(definition.response, value, `the answer to ${definition.type}`);
+      return await validate(definition.schemas.response, value, `the answer to ${definition.type}`);
     } catch (cause) {
       const text = `${to} gave an answer that is not valid: ${cause instanceof Error ? cause.message : String(cause)}`;
       throw new BusbarError('HANDLER_FAILED', text, { cause, outcome: 'unknown' });
@@ -199,8 +196,8 @@ export class Requests {
   }
 }
 
-function checkRequest(definition: AnyRequest): AnyRequest {
-  checkOptions(definition, ['kind', 'type', 'request', 'response', 'part'], 'request definition');
-  if ((definition as AnyRequest | undefined)?.kind === 'request') return definition;
+function checkRequest(definition: RequestDefinition): RequestDefinition {
+  checkOptions(definition, ['kind', 'type', 'schemas'], 'request definition');
+  if ((definition as RequestDefinition | undefined)?.kind === 'request') return definition;
   throw invalid(`illegal type: ${describe(definition)}`, 'Use a name or defineRequest.');
 }

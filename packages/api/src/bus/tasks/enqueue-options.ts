@@ -5,18 +5,19 @@ import type { MessageInput } from '../../contract/message.ts';
 import { checkUserName, quote, utf8Length } from '../../contract/names.ts';
 import { checkText, describe } from '../../contract/validation.ts';
 import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
+import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';
 
 /** What may be said of a task. */
-export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'hold'> {
+export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> {
   /** Not started before this time; one that is past means now. Not together with `delayMs`. */
-  readonly runAt?: Date;
+  readonly runAt?: Date | undefined;
   /** Within the dedupe window of the queue, tasks of one key are put in once. 1 to 240 bytes. */
-  readonly dedupeKey?: string;
+  readonly dedupeKey?: string | undefined;
 }
 
-const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'hold'), 'runAt', 'dedupeKey'];
+const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'), 'runAt', 'dedupeKey'];
 const MAX_KEY_BYTES = 240;
 
 /** Throws INVALID_ARGUMENT for unknown options and bad values; those of the message itself are checked by the transport. */
@@ -46,8 +47,21 @@ export function taskHeaders({ maxAttempts }: EnqueueOptions): Record<string, str
 }
 
 /** Throws INVALID_ARGUMENT unless tasks may be put into a queue of that name. */
-export function checkTaskQueue(name: unknown): asserts name is string {
+function checkTaskQueue(name: unknown): asserts name is string {
   checkUserName(name, 'queue name');
   if (!name.startsWith('@')) return;
   throw invalid(`${quote(name)} is the name of an agent, not of a queue of tasks`, 'Send to an agent with agent.send.');
+}
+
+/** The definition itself, or one without schemas for a name. Throws INVALID_ARGUMENT. */
+export function toQueueDefinition(queue: string | QueueDefinition): QueueDefinition {
+  if (typeof queue === 'object' && queue !== null && queue.kind === 'queue') {
+    checkTaskQueue(queue.queue);
+    return queue;
+  }
+  if (typeof queue !== 'string') {
+    throw invalid(`a queue must be a name or a definition, not ${describe(queue)}`, 'Use defineQueue, or a name.');
+  }
+  checkTaskQueue(queue);
+  return { kind: 'queue', queue, schemas: {} };
 }

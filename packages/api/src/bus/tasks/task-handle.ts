@@ -20,24 +20,51 @@ export type TaskStatus = 'queued' | 'delayed' | 'running' | 'done' | 'dead' | 'c
 /** How long to wait for a result. */
 export interface ResultOptions {
   /** 1 or more, Infinity for ever. Default 30,000. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const BOUNDS = ['timeoutMs', 'signal'];
 
-/** One task. Its id is all there is to it: `bus.task(id)` makes another ticket of the same task. */
-export class TaskHandle<R = unknown> {
+/** One task. `bus.task(queue, id)` makes another handle of it, in any process, also after a restart. */
+export interface TaskHandle<R = unknown> {
   /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
   readonly id: string;
   readonly queue: string;
-  /** Whether the task was there already when it was put in, so that nothing was stored. */
+  /** Whether the queue had this task already, so that `enqueue` stored nothing. */
+  readonly isDuplicate: boolean;
+  /** The state of the task now. */
+  status(options?: CallOptions): Promise<TaskStatus>;
+  /** The latest progress of the handler, then each later one, until the task ends. A slow reader gets the latest only. */
+  progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void>;
+  /**
+   * Waits for the task to end and returns the value of its handler. Rejects with HANDLER_FAILED (the last error is the
+   * `cause`) for a dead letter, ABORTED for a cancelled task, TIMEOUT, NOT_FOUND when there is no trace of the task,
+   * PAYLOAD_TOO_LARGE when its result was too large to keep (60 KiB).
+   */
+  result(options?: ResultOptions): Promise<R>;
+  /**
+   * Cancels the task before a worker starts it. Resolves with false when it was started, has ended or does not exist.
+   * Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
+   */
+  cancel(options?: CallOptions): Promise<boolean>;
+  /**
+   * Sets when the task may start: milliseconds from now, or a time; a time in the past means now. Resolves with false when
+   * it was started, has ended or does not exist. Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
+   */
+  reschedule(when: number | Date, options?: CallOptions): Promise<boolean>;
+}
+
+/** The handle of one task, over a transport. */
+export class TaskHandleImpl<R> implements TaskHandle<R> {
+  readonly id: string;
+  readonly queue: string;
   readonly isDuplicate: boolean;
   readonly #ground: TaskGround<R>;
   readonly #isNew: boolean;
 
-  /** Made by the bus. `source` says whether the task is new by this ticket, was there before, or is looked for by its id. */
+  /** `source`: this call stored the task, found it stored, or got only its id. */
   constructor(ground: TaskGround<R>, id: string, source: 'new' | 'duplicate' | 'id') {
     this.#ground = ground;
     this.id = id;
@@ -46,7 +73,6 @@ export class TaskHandle<R = unknown> {
     this.#isNew = source === 'new';
   }
 
-  /** Where the task is now. */
   async status(options?: CallOptions): Promise<TaskStatus> {
     checkOptions(options, BOUNDS, 'status options');
     const { admin, kv } = this.#ground.transport;
@@ -60,11 +86,7 @@ export class TaskHandle<R = unknown> {
     return state === 'done' || state === 'cancelled' ? state : 'unknown';
   }
 
-  /**
-   * The newest progress that the handler told, and each after that, until the task ended, however it ended. One who
-   * reads slowly gets the newest, not all.
-   */
-  async *progress(options?: { readonly signal?: AbortSignal }): AsyncGenerator<unknown, void, void> {
+  async *progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void> {
     checkOptions(options, ['signal'], 'progress options');
     checkSignal(options?.signal);
     const news = new Latest<EncodedBody>();
@@ -86,11 +108,6 @@ export class TaskHandle<R = unknown> {
     }
   }
 
-  /**
-   * Waits for the task to end, and gives what its handler returned. Rejects with HANDLER_FAILED (the error of its last
-   * attempt in `cause`) when it is a dead letter, ABORTED when it was cancelled, TIMEOUT, NOT_FOUND where there is no trace
-   * of it, PAYLOAD_TOO_LARGE where its result was too large to be kept (60 KiB).
-   */
   async result(options?: ResultOptions): Promise<R> {
     checkOptions(options, BOUNDS, 'result options');
     checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
@@ -106,10 +123,6 @@ export class TaskHandle<R = unknown> {
     }
   }
 
-  /**
-   * Takes the task back where no worker has it. False where it was started, is over, or is not there. Rejects with
-   * UNSUPPORTED where the transport lacks the feature `cancel`.
-   */
   async cancel(options?: CallOptions): Promise<boolean> {
     const { admin, kv } = this.#ground.transport;
     const [outcome] = await admin.cancel(this.queue, [this.id], options);
@@ -119,10 +132,6 @@ export class TaskHandle<R = unknown> {
     return true;
   }
 
-  /**
-   * Sets when the task may start: after so many milliseconds from now, or at a time; one that is past is now. False
-   * where it was started, is over, or is not there. Rejects with UNSUPPORTED where the transport lacks the feature `cancel`.
-   */
   async reschedule(when: number | Date, options?: CallOptions): Promise<boolean> {
     const delayMs = delayOf(when, 'when');
     const [outcome] = await this.#ground.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
@@ -146,7 +155,7 @@ export class TaskHandle<R = unknown> {
 export function queueOfTask(id: unknown): string {
   const end = typeof id === 'string' ? id.indexOf('#') : -1;
   if (typeof id === 'string' && end > 0 && end < id.length - 1) return id.slice(0, end);
-  throw invalid(`illegal task id: ${describe(id)}`, 'Use the id of a ticket: the queue, #, and a key.');
+  throw invalid(`illegal task id: ${describe(id)}`, 'Use the id of a handle: the queue, #, and a key.');
 }
 
 /** How long until `when`. Throws INVALID_ARGUMENT for what is neither a duration nor a valid date. */

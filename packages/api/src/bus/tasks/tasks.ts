@@ -3,32 +3,25 @@
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
+import { quote } from '../../contract/names.ts';
 import type { SendResult } from '../../contract/transport.ts';
-import { checkArray, checkFunction, describe } from '../../contract/validation.ts';
-import type { Context } from '../consuming/context.ts';
-import { handleDelivery } from '../consuming/handling.ts';
-import type { Received } from '../consuming/received.ts';
+import { checkArray } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
+import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { validate } from '../messages/schema.ts';
-import type { AnyQueue } from '../operations.ts';
 import { type BusKernel, type Draft, toStored } from '../runtime.ts';
 import {
   checkEnqueueOptions,
-  checkTaskQueue,
   type EnqueueOptions,
   taskFields,
   taskHeaders,
+  toQueueDefinition,
 } from './enqueue-options.ts';
 import { TaskBatch } from './task-batch.ts';
 import { TaskWatches } from './task-ground.ts';
-import { queueOfTask, TaskHandle } from './task-handle.ts';
-import { DEFAULT_RESULT_TTL_MS, taskKey } from './task-record.ts';
-import { TaskOutcomes } from './task-results.ts';
-import { checkProcessOptions, startConsumer, Worker, type WorkerOptions } from './worker.ts';
-
-/** Handles one task. What it returns is the task's result. */
-export type TaskHandler<T, R> = (task: Received<T>, context: Context) => R | Promise<R>;
+import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
+import { taskKey } from './task-record.ts';
 
 /** Options of many tasks: the same for all, or made for each. `timeoutMs` and `signal` of the first bound the whole call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
@@ -48,11 +41,11 @@ export class Tasks {
   /** Puts one task in. */
   async enqueue(
     origin: Origin,
-    queue: string | AnyQueue,
+    queue: string | QueueDefinition,
     body: unknown,
     options: EnqueueOptions = {},
-  ): Promise<TaskHandle<unknown>> {
-    const definition = toDefinition(queue);
+  ): Promise<TaskHandle> {
+    const definition = toQueueDefinition(queue);
     checkEnqueueOptions(options);
     return this.#put(origin, definition, body, options, (input) =>
       this.#kernel.transport.queues
@@ -64,11 +57,11 @@ export class Tasks {
   /** Puts many in, in one call of the transport. Rejects when any was not stored. */
   async enqueueAll(
     origin: Origin,
-    queue: string | AnyQueue,
+    queue: string | QueueDefinition,
     bodies: readonly unknown[],
     options?: EnqueueAllOptions<never>,
-  ): Promise<TaskHandle<unknown>[]> {
-    const definition = toDefinition(queue);
+  ): Promise<TaskHandle[]> {
+    const definition = toQueueDefinition(queue);
     checkArray(bodies, 'bodies', MAX_TASKS);
     const each = toEach(options);
     const all = bodies.map((body, index) => ({ body, options: each(body, index) }));
@@ -79,56 +72,27 @@ export class Tasks {
         this.#put(origin, definition, one.body, one.options, async (input) => toStored(await batch.send(input))),
       ),
     );
-    return toTickets(outcomes);
+    return toHandles(outcomes);
   }
 
-  /** The ticket of a task, by its id. */
-  ticket(id: string, queue?: AnyQueue): TaskHandle<unknown> {
+  /** The handle of a task. Throws INVALID_ARGUMENT for a bad id, or an id of another queue. */
+  handle(queue: string | QueueDefinition, id: string): TaskHandle {
     const name = queueOfTask(id);
-    checkTaskQueue(name);
-    return this.#ticket(id, queue ?? toDefinition(name), 'id');
-  }
-
-  /** Begins to take tasks. */
-  async process(
-    queue: string | AnyQueue,
-    options: WorkerOptions | undefined,
-    handler: TaskHandler<never, unknown>,
-  ): Promise<Worker> {
-    this.#kernel.assertOpen();
-    const definition = toDefinition(queue);
-    checkProcessOptions(options);
-    checkFunction(handler, 'handler');
-    const { queue: name, task, result } = definition;
-    const where = `tasks of ${name}`;
-    const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options ?? {};
-    const outcomes = new TaskOutcomes(this.#kernel, { where, resultTtlMs, schema: result });
-    const plan = {
-      what: `the task of ${name}`,
-      scope: name,
-      schema: task,
-      handler,
-      progress: outcomes.progress.bind(outcomes),
-    };
-    const consumer = await startConsumer(this.#kernel, name, consume, {
-      where,
-      handle: (delivery, lease) => handleDelivery(this.#kernel, plan, delivery, lease),
-      onDone: (delivery, value) => outcomes.done(delivery, value),
-      onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
-    });
-    return new Worker(name, consumer);
+    const definition = toQueueDefinition(queue);
+    if (name === definition.queue) return this.#handle(id, definition, 'id');
+    throw invalid(`${quote(id)} is not a task of ${definition.queue}`, 'Its queue is the part before #.');
   }
 
   async #put(
     origin: Origin,
-    definition: AnyQueue,
+    definition: QueueDefinition,
     body: unknown,
     options: EnqueueOptions,
     send: (input: MessageInput) => Promise<Pick<SendResult, 'id' | 'status'>>,
-  ): Promise<TaskHandle<unknown>> {
+  ): Promise<TaskHandle> {
     this.#kernel.assertSending();
-    const { queue, task } = definition;
-    const checked = validate(task, body, `the task of ${queue}`);
+    const { queue, schemas } = definition;
+    const checked = validate(schemas.task, body, `the task of ${queue}`);
     if (checked instanceof Promise) await checked;
     const internal = taskHeaders(options);
     const draft: Draft = {
@@ -144,7 +108,7 @@ export class Tasks {
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
       const { status } = await send({ ...input, id });
       if (status === 'stored') await clear?.();
-      return this.#ticket(id, definition, status === 'duplicate' ? 'duplicate' : 'new');
+      return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : 'new');
     });
   }
 
@@ -162,24 +126,11 @@ export class Tasks {
     };
   }
 
-  #ticket(id: string, { result }: AnyQueue, source: 'new' | 'duplicate' | 'id'): TaskHandle<unknown> {
+  #handle(id: string, { schemas }: QueueDefinition, source: 'new' | 'duplicate' | 'id'): TaskHandle {
     const { transport, bodies } = this.#kernel;
-    const toResult = (value: unknown): unknown => validate(result, value, `the result of ${id}`);
-    return new TaskHandle({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
+    const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
+    return new TaskHandleImpl({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
   }
-}
-
-/** The definition itself, or one without schemas for a bare name. Throws INVALID_ARGUMENT. */
-function toDefinition(queue: string | AnyQueue): AnyQueue {
-  if (typeof queue === 'object' && queue !== null && queue.kind === 'queue') {
-    checkTaskQueue(queue.queue);
-    return queue;
-  }
-  if (typeof queue !== 'string') {
-    throw invalid(`a queue must be a name or a definition, not ${describe(queue)}`, 'Use defineQueue, or a name.');
-  }
-  checkTaskQueue(queue);
-  return { kind: 'queue', queue, task: undefined, result: undefined };
 }
 
 function toEach(options: EnqueueAllOptions<never> | undefined): (body: unknown, index: number) => EnqueueOptions {
@@ -195,7 +146,7 @@ function toEach(options: EnqueueAllOptions<never> | undefined): (body: unknown, 
   };
 }
 
-function toTickets(outcomes: readonly PromiseSettledResult<TaskHandle<unknown>>[]): TaskHandle<unknown>[] {
+function toHandles(outcomes: readonly PromiseSettledResult<TaskHandle>[]): TaskHandle[] {
   const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
   const [first] = failures;
   if (first === undefined) return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

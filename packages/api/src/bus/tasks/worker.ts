@@ -1,69 +1,57 @@
-/** A processor: takes tasks of one queue and runs a handler for each, several at a time. */
+/** Workers: take tasks of one queue and run a handler for each, several at a time. */
 
-import type { CallOptions, QueueSettings } from '../../contract/transport.ts';
-import {
-  checkDuration,
-  checkInteger,
-  checkOptions,
-  checkText,
-  MAX_DURATION_MS,
-  MAX_TIMER_MS,
-} from '../../contract/validation.ts';
-import { checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
-import { Consumer, type ConsumerPlan } from '../consuming/consumer.ts';
+import { checkDuration, checkFunction, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { type Consumer, startConsumer } from '../consuming/consumer.ts';
+import type { Context } from '../consuming/context.ts';
+import { handleDelivery } from '../consuming/handling.ts';
+import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
+import type { ReceivedMessage } from '../consuming/received.ts';
+import type { QueueDefinition } from '../messages/definitions.ts';
+import type { Operations } from '../operations.ts';
+import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
 import type { BusKernel } from '../runtime.ts';
+import { toQueueDefinition } from './enqueue-options.ts';
+import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
+import { TaskOutcomes } from './task-results.ts';
 
-/** How messages of one queue are taken and handled. */
-export interface ConsumeOptions extends CallOptions {
-  /** Bounds the opening only. */
-  readonly timeoutMs?: number;
-  /** Ends the opening only; what was opened goes on until it is closed. */
-  readonly signal?: AbortSignal;
-  /** How many handlers run at a time in this process, 1 to 10,000. Default 1. */
-  readonly concurrency?: number;
-  /** How long a lease of the queue lasts from now on, 50 to 43,200,000. Default: as the queue has it, 30,000. */
-  readonly leaseMs?: number;
-  /** How often a message of the queue is tried from now on, 1 to 1,000. Default: as the queue has it, 5. */
-  readonly maxAttempts?: number;
-  /** When a failed handler is tried again. Default: after 1 s, doubling to 60 s, with jitter. */
-  readonly retry?: RetryPolicy;
-  /** Who takes the messages, as operators and the history of a dead letter show it. 1 to 255 characters. Default: an id of this bus. */
-  readonly consumer?: string;
-}
+/** Handles one task. Its value is the result of the task. */
+export type TaskHandler<T, R> = (task: ReceivedMessage<T>, context: Context) => R | Promise<R>;
 
-/** How tasks are processed. */
+/** How a worker takes tasks and keeps their results. */
 export interface WorkerOptions extends ConsumeOptions {
-  /** How long what became of a task is kept, for its ticket; 0 keeps nothing. Default 3,600,000 (1 h). */
-  readonly resultTtlMs?: number;
+  /** How long the result of a task is kept for its handle; 0 keeps none. Default 3,600,000 (1 h). */
+  readonly resultTtlMs?: number | undefined;
 }
 
-/** How to end a processor or a subscription. */
-export interface CloseConsumerOptions {
-  /** How long handlers that run may go on, 0 to 2^31-1. Default 5,000. Then their signal fires and their messages are given back. */
-  readonly drainMs?: number;
-}
-
-/** The keys of {@link ConsumeOptions}. */
-export const CONSUME_KEYS: readonly string[] = [
-  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'signal'],
-];
-
-const DEFAULT_DRAIN_MS = 5_000;
-
-/** Takes tasks until it is closed. Leases are extended while handlers run. */
-export class Worker implements AsyncDisposable {
+/** Takes tasks until it is closed. Leases are renewed while handlers run. */
+export interface Worker extends AsyncDisposable {
   /** The queue it takes from. */
+  readonly queue: string;
+  /** How many handlers may run at a time, 1 to 10,000. Can be set at any time; running handlers go on. */
+  concurrency: number;
+  /** How many handlers run now. */
+  readonly running: number;
+  /** Whether it was paused and not resumed. */
+  readonly isPaused: boolean;
+  /** Takes no tasks until it is resumed; running handlers go on. */
+  pause(): void;
+  resume(): void;
+  /** Takes no more tasks. Resolves with true when all running handlers have ended, with false after `timeoutMs`. */
+  drain(options?: DrainOptions): Promise<boolean>;
+  /** Closes it. A second call returns the promise of the first. Its own handler may call this, but must not await it. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+class WorkerImpl implements Worker {
   readonly queue: string;
   readonly #consumer: Consumer;
   #closed: Promise<void> | undefined;
 
-  /** Made by the bus. */
   constructor(queue: string, consumer: Consumer) {
     this.queue = queue;
     this.#consumer = consumer;
   }
 
-  /** How many handlers may run at a time, 1 to 10,000. May be set at any time; handlers that run go on. */
   get concurrency(): number {
     return this.#consumer.concurrency;
   }
@@ -72,33 +60,27 @@ export class Worker implements AsyncDisposable {
     this.#consumer.concurrency = concurrency;
   }
 
-  /** How many handlers run now. */
   get running(): number {
     return this.#consumer.running;
   }
 
-  /** Whether it was paused and not resumed. */
   get isPaused(): boolean {
     return this.#consumer.isPaused;
   }
 
-  /** Takes nothing until it is resumed; handlers that run go on. */
   pause(): void {
     this.#consumer.pause();
   }
 
-  /** Ends a pause. */
   resume(): void {
     this.#consumer.resume();
   }
 
-  /** Takes nothing any more; resolves when what it handles is over. */
-  drain(): Promise<void> {
-    return this.#consumer.drain();
+  drain(options?: DrainOptions): Promise<boolean> {
+    return drainWithin(options, () => this.#consumer.drain());
   }
 
-  /** Ends it. A second call gets the promise of the first. To be called inside of its own handler, but not awaited there. */
-  close(options?: CloseConsumerOptions): Promise<void> {
+  close(options?: CloseOptions): Promise<void> {
     const drainMs = checkClose(options);
     this.#closed ??= this.#consumer.close({ drainMs });
     return this.#closed;
@@ -109,50 +91,35 @@ export class Worker implements AsyncDisposable {
   }
 }
 
-/** Throws INVALID_ARGUMENT unless `options` are legal; unknown keys are checked before. */
-export function checkConsumeOptions(options: ConsumeOptions): void {
-  checkInteger(options.concurrency, 'concurrency', { min: 1, max: 10_000 });
-  checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
-  checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
-  checkRetry(options.retry);
-  checkText(options.consumer, 'consumer', 255);
-}
-
-/** Throws INVALID_ARGUMENT unless `options` are legal. */
-export function checkProcessOptions(options: WorkerOptions | undefined): void {
-  checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'process options');
-  checkDuration(options?.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
-  checkConsumeOptions(options ?? {});
-}
-
-/** How long closing waits for handlers. Throws INVALID_ARGUMENT for bad options. */
-export function checkClose(options: CloseConsumerOptions | undefined): number {
-  checkOptions(options, ['drainMs'], 'close options');
-  checkDuration(options?.drainMs, 'drainMs', { min: 0, max: MAX_TIMER_MS });
-  return options?.drainMs ?? DEFAULT_DRAIN_MS;
-}
-
-/** Sets up `queue` as the options say, and begins to consume it. */
-export async function startConsumer(
-  kernel: BusKernel,
-  queue: string,
-  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = kernel.instance, timeoutMs, signal }: ConsumeOptions,
-  plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
-): Promise<Consumer> {
-  const bounds = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
-  const settings: QueueSettings = {
-    ...(leaseMs !== undefined && { leaseMs }),
-    ...(maxAttempts !== undefined && { maxAttempts }),
-  };
-  if (Object.keys(settings).length > 0) await kernel.transport.queues.configure(queue, settings, bounds);
-  const attempts = maxAttempts ?? (await kernel.maxAttemptsOf(queue));
+/** Begins to take tasks from a queue. */
+export async function startWorker(
+  { kernel, operations }: { readonly kernel: BusKernel; readonly operations: Operations },
+  queue: string | QueueDefinition,
+  handler: TaskHandler<never, unknown>,
+  options: WorkerOptions = {},
+): Promise<Worker> {
   kernel.assertOpen();
-  return new Consumer(kernel, {
-    ...plan,
-    queue,
-    concurrency,
-    consumer,
-    retry: checkRetry(retry),
-    maxAttempts: attempts,
+  const { queue: name, schemas } = toQueueDefinition(queue);
+  checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'worker options');
+  checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
+  checkConsumeOptions(options);
+  checkFunction(handler, 'handler');
+  const where = `tasks of ${name}`;
+  const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options;
+  const outcomes = new TaskOutcomes(kernel, { where, resultTtlMs, schema: schemas.result });
+  const plan = {
+    operations,
+    what: `the task of ${name}`,
+    scope: name,
+    schema: schemas.task,
+    handler,
+    progress: outcomes.progress.bind(outcomes),
+  };
+  const consumer = await startConsumer(kernel, name, consume, {
+    where,
+    handle: (delivery, lease) => handleDelivery(kernel, plan, delivery, lease),
+    onDone: (delivery, value) => outcomes.done(delivery, value),
+    onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
   });
+  return new WorkerImpl(name, consumer);
 }

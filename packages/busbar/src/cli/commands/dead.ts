@@ -44,7 +44,7 @@ export const dead: Command = defineCommand({
       );
     }
     const bus = await use.session.bus();
-    const letters = bus.deadLetters(queue);
+    const letters = bus.deadLetters(queue.startsWith('@') ? { agent: queue } : queue);
     const known = await bus.transport.admin.queues({ names: [letters.queue], ...use.session.call });
     if (known.length === 0) throw notFound('queue', queue, 'busbar stats lists the queues.');
     return run(letters, use);

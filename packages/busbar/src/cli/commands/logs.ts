@@ -24,7 +24,7 @@ export const logs: Command = defineCommand({
   ],
   run: async ({ args: [agent = ''], flags, session }) => {
     const { out } = session;
-    const all = await (await session.bus()).logs(agent);
+    const all = await (await session.bus()).agentLogs(agent);
     if (all.length === 0 && (await findMailbox(agent, session)) === undefined) await requireMailbox(agent, session);
     const least = LEVELS.indexOf((flags.level ?? 'debug') as Line['level']);
     const lines = all.filter(({ level }) => LEVELS.indexOf(level) >= least).slice(-(flags.lines ?? 100));

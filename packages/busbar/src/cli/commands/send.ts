@@ -35,7 +35,7 @@ export const send: Command = defineCommand({
   ],
   notes: [
     BODY_NOTE,
-    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, hold; flags are the defaults. A bad line is reported by number, the other lines are sent, and the exit code is 2.',
+    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, createInbox; flags are the defaults. A bad line is reported by number, the other lines are sent, and the exit code is 2.',
     'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 3: unknown agent. Exit 5: the inbox is full.',
   ],
   run: (invocation) => (invocation.flags.jsonl ? sendMany(invocation) : sendOne(invocation)),
@@ -59,7 +59,12 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: Use): Pr
     return sendDirectly(session, to, body, { ...toFields(flags), type, hold });
   }
   const { toShellError } = await import('../mail/recipient.ts');
-  const options = { ...session.call, ...toMailOptions(flags), ...(key === undefined ? {} : { id: key }), hold };
+  const options = {
+    ...session.call,
+    ...toMailOptions(flags),
+    ...(key === undefined ? {} : { id: key }),
+    createInbox: hold,
+  };
   return (await session.speaker()).send(to, type, body, options).catch((error: unknown) => {
     throw toShellError(error);
   });
@@ -69,7 +74,11 @@ async function sendMany({ args, flags, session }: Use): Promise<number> {
   if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
   if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line an id.');
   const { capability, hold } = flags;
-  const defaults = { type: flags.type ?? 'message', capability, options: { ...toMailOptions(flags), hold } };
+  const defaults = {
+    type: flags.type ?? 'message',
+    capability,
+    options: { ...toMailOptions(flags), createInbox: hold },
+  };
   const { sendLines } = await import('../mail/send-lines.ts');
   return sendLines(session, defaults);
 }

@@ -133,7 +133,7 @@ async function printResult(handle: TaskHandle, waitMs: number, { out, signal }: 
 async function handleOf({ args: [, id, extra], session }: Use, action: string): Promise<TaskHandle> {
   if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
   if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
-  return (await session.bus()).task(id);
+  return (await session.bus()).task(id.slice(0, Math.max(0, id.indexOf('#'))), id);
 }
 
 function statusOf({ isDuplicate }: TaskHandle): string {

@@ -16,7 +16,9 @@ export const MAIL_FLAGS = {
 } as const;
 
 /** The flags as options of the bus, without the key. */
-export function toMailOptions(flags: FlagValues<typeof MAIL_FLAGS>): Omit<MailOptions & EnqueueOptions, 'id' | 'hold'> {
+export function toMailOptions(
+  flags: FlagValues<typeof MAIL_FLAGS>,
+): Omit<MailOptions & EnqueueOptions, 'id' | 'createInbox'> {
   const { priority, delay, ttl, order, attempts, header, correlation } = flags;
   return {
     ...(priority === undefined ? {} : { priority }),

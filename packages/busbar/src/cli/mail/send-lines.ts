@@ -27,7 +27,7 @@ type Settled = { readonly sent: Sent } | { readonly error: unknown };
 
 const OPTION_KEYS: readonly (keyof MailOptions)[] = [
   ...(['id', 'headers', 'priority', 'delayMs', 'ttlMs', 'orderingKey'] as const),
-  ...(['maxAttempts', 'correlationId', 'hold'] as const),
+  ...(['maxAttempts', 'correlationId', 'createInbox'] as const),
 ];
 const KEYS: readonly string[] = ['to', 'capability', 'type', 'body', ...OPTION_KEYS];
 

@@ -7,9 +7,9 @@ let lock: Lock | undefined;
 
 /** Acquires a lock that renews itself. Returns its token. */
 export async function takeLock(transport: Transport, options: unknown): Promise<number> {
-  const { name, ttlMs } = options as { name: string; ttlMs: number };
+  const { name, leaseMs } = options as { name: string; leaseMs: number };
   const bus = openBus(transport, { ownsTransport: false });
-  lock = await bus.lock(name, { ttlMs });
+  lock = await bus.lock(name, { leaseMs });
   return lock.token;
 }
 

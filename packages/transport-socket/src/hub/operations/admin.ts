@@ -1,6 +1,12 @@
 /** Admin operations. */
 
-import { type BrowsedMessage, type BrowseOptions, checkInteger, type StateRecord } from '@busbar/api/transport';
+import {
+  type BrowsedMessage,
+  type BrowseOptions,
+  checkInteger,
+  type PurgeOptions,
+  type StateRecord,
+} from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
 import { encodeMessage } from '../../wire/message-codec.ts';
 import { sizeOfMessage } from '../../wire/message-size.ts';
@@ -31,7 +37,7 @@ export const adminOperations: Readonly<Record<string, HubOperation>> = {
     return { header: { result: await client.store.admin.redrive(header['queue'] as string, options) } };
   },
   async 'admin.purge'({ header, client }) {
-    const options = optionsOf(header, ['ids', 'state']);
+    const options = optionsOf(header, ['ids', 'state']) as PurgeOptions;
     return { header: { result: await client.store.admin.purge(header['queue'] as string, options) } };
   },
   async 'admin.cancel'({ header, client }) {

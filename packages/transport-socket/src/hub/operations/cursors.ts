@@ -5,8 +5,8 @@ import {
   type KvChange,
   type KvWatch,
   type StateRecord,
-  type Subscription,
   type TopicEvent,
+  type TopicSubscription,
 } from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
 import { encodeMessage } from '../../wire/message-codec.ts';
@@ -88,14 +88,14 @@ export class ClientCursors {
 /** The events of a subscription. */
 export class EventFeed implements HubCursor {
   readonly #buffer = new PullBuffer<TopicEvent>();
-  #subscription: Subscription | undefined;
+  #subscription: TopicSubscription | undefined;
   /** The last position that the client knows. */
   #position: string | undefined;
   /** The handler of the subscription. */
   readonly push = (events: readonly TopicEvent[]): Promise<void> => this.#buffer.push(events);
 
   /** Returns the first position. */
-  begin(subscription: Subscription): string | undefined {
+  begin(subscription: TopicSubscription): string | undefined {
     this.#subscription = subscription;
     void subscription.ended.then((error) => this.#buffer.end(error));
     this.#position = subscription.position;
