@@ -78,6 +78,17 @@ export interface UrlSettings extends LinkSettings {
   readonly insecure: boolean;
 }
 
+const OF_STORE = 'It is an option of the store. Set it in the URL of the store, such as store=sqlite:./bus.db?….';
+/** Options of other backends, which a hub cannot set for one client. */
+const REFUSED: Readonly<Record<string, string>> = {
+  retention: OF_STORE,
+  topicDedupeMs: OF_STORE,
+  durability: OF_STORE,
+  maxLength: OF_STORE,
+  maxBodyBytes: OF_STORE,
+  tls: 'Use a wss: URL with the parameter ca.',
+};
+
 /** Parameters of every client's URL. */
 const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'heartbeatMs'];
 /** Parameters of URLs with a path: `unix:PATH`, `ws:PATH` and `zmq:ipc://PATH`. */
@@ -145,12 +156,13 @@ export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
       default: false,
     }),
   },
+  refused: REFUSED,
 });
 
 /** The parameters in a query. Throws INVALID_ARGUMENT for one that is not `allowed`, repeated or illegal. */
 export function readParameters(query: string, allowed: readonly string[], scheme: string): UrlOptions {
   for (const name of new URLSearchParams(query).keys()) {
-    if (allowed.includes(name)) continue;
+    if (allowed.includes(name) || Object.hasOwn(REFUSED, name)) continue;
     throw invalid(`this ${scheme}: URL has no parameter ${quote(name)}`, `Its parameters are ${allowed.join(', ')}.`);
   }
   const options = OPTIONS.readQuery(query);
@@ -163,7 +175,8 @@ export function completeUnixOptions(options: UnixOptions): LinkSettings {
   if (typeof options !== 'object' || options === null) {
     throw invalid('openUnix needs options', "Give at least the path: openUnix({ path: './bus.sock' }).");
   }
-  checkOptions(options, ['path', 'start', ...LINK_PARAMETERS], 'unix options');
   const { path: _, start: __, ...link } = options;
-  return OPTIONS.complete(link);
+  const settings = OPTIONS.complete(link);
+  checkOptions(link, LINK_PARAMETERS, 'unix options');
+  return settings;
 }

@@ -17,12 +17,11 @@ export function unixHarness(name: string, store: string): Harness {
     missing: {
       files: 'Its files belong to the store of the hub.',
       format: 'The format is that of the store of its hub.',
-      options: 'Its options have no table yet.',
       ...(store.startsWith('memory:') && { reopen: 'The store in memory ends with its hub.' }),
     },
     untrustedClients: {
       wrongPassword: () => withWrongToken(store),
-      denied: 'Who is let in may do everything.',
+      denied: 'A client with a valid token may use every operation.',
       wrongAuthority: 'A Unix socket has no certificate.',
       impostor: () => boundToAgent(store),
     },

@@ -5,7 +5,8 @@ import type { Harness, HarnessServer } from '@busbar/conformance';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { harness as unix } from '../harness.ts';
-import { linkHarness, ws, zmq } from '../support/link-harness.ts';
+import { linkHarness } from '../support/link-harness.ts';
+import { ws, zmq } from '../support/link-kinds.ts';
 
 const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$'), linkHarness(zmq, 'sqlite:$')];
 

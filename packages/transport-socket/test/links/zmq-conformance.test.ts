@@ -1,7 +1,8 @@
 /** The suite over ZeroMQ: selected cases, and all in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
-import { linkHarness, zmq } from '../support/link-harness.ts';
+import { linkHarness } from '../support/link-harness.ts';
+import { zmq } from '../support/link-kinds.ts';
 
 const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
 testTransport(linkHarness(zmq, 'sqlite:$'), { profile });

@@ -4,7 +4,7 @@ import { isAlive, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/tes
 import { connectTransport } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { hubStatus, stopHub } from '../../src/index.ts';
-import { type LinkKind, ws, zmq } from '../support/link-harness.ts';
+import { type LinkKind, ws, zmq } from '../support/link-kinds.ts';
 
 const ROUNDS = process.env['BUSBAR_FULL'] === '1' ? 100 : 2;
 const CONTENDERS = 4;

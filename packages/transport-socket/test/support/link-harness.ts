@@ -3,26 +3,11 @@ import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../../src/index.ts';
+import type { LinkKind } from './link-kinds.ts';
 import { untrustedClientsOf } from './untrusted-clients.ts';
 
 const PROGRAM = new URL('../../../busbar/bin/busbar.js', import.meta.url);
 const MODULE = new URL('../../src/index.ts', import.meta.url).href;
-
-/** One kind of link. */
-export interface LinkKind {
-  readonly name: string;
-  /** The URL of the hub of `path`. */
-  url(path: string): string;
-  /** The URL of a hub that listens on a port, so that a proxy can connect to it. */
-  at(port: number): string;
-}
-
-export const ws: LinkKind = { name: 'ws', url: (path) => `ws:${path}`, at: (port) => `ws://127.0.0.1:${port}/bus` };
-export const zmq: LinkKind = {
-  name: 'zmq',
-  url: (path) => `zmq:ipc://${path}`,
-  at: (port) => `zmq:tcp://127.0.0.1:${port}`,
-};
 
 /** Hubs with the store at `store`, a URL in which `$` is a path in a temporary folder. */
 export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harness {

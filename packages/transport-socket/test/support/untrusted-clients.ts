@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import type { Harness, UntrustedClient } from '@busbar/conformance';
 import { freePort, spawnChild, TEST_CERTIFICATES, type TempDir, tempDir, waitFor } from '@busbar/testbed';
 import { hubStatus, openSocket } from '../../src/index.ts';
-import type { LinkKind } from './link-harness.ts';
+import type { LinkKind } from './link-kinds.ts';
 import { PROGRAM } from './running-hub.ts';
 
 const TOKEN = 'the-token-of-this-hub-here';
@@ -29,13 +29,13 @@ async function untrustedClientAt(folder: TempDir, url: string, query: string, wr
 /** The refused clients of one kind of link. */
 export function untrustedClientsOf(kind: LinkKind): NonNullable<Harness['untrustedClients']> {
   return {
-    denied: 'Who is let in may do everything.',
+    denied: 'A client with a valid token may use every operation.',
     async wrongPassword() {
       const folder = tempDir(`busbar-${kind.name}`);
       const wrong = `tokenFile=${secretFile(folder, 'other', OTHER)}`;
       return untrustedClientAt(folder, kind.at(await freePort()), '', wrong);
     },
-    wrongAuthority: kind.name === 'ws' ? untrusted : 'ZeroMQ does not leave the machine, and has no certificates here.',
+    wrongAuthority: kind.name === 'ws' ? untrusted : 'ZeroMQ is limited to one machine and uses no certificates.',
     async impostor() {
       const folder = tempDir(`busbar-${kind.name}`);
       const tokenFile = secretFile(folder, 'own', TOKEN);
