@@ -23,8 +23,8 @@ const allowed: Record<string, Record<string, string>> = {
 };
 
 const all = manifests();
-const rooms = all.filter(({ folder }) => folder !== '.');
-const published = rooms.filter((room) => !room.private);
+const packages = all.filter(({ folder }) => folder !== '.');
+const published = packages.filter((each) => !each.private);
 const version = all.find(({ folder }) => folder === '.')!.version;
 
 test('published packages depend on nothing that is not on the list', () => {
@@ -41,8 +41,8 @@ test('the api depends on nothing', () => {
 });
 
 test('all packages have one version, and name each other by it', () => {
-  expect(rooms.filter((room) => room.version !== version).map(({ name }) => name)).toEqual([]);
-  const loose = rooms.flatMap(({ name, dependencies, devDependencies }) =>
+  expect(packages.filter((each) => each.version !== version).map(({ name }) => name)).toEqual([]);
+  const loose = packages.flatMap(({ name, dependencies, devDependencies }) =>
     Object.entries({ ...dependencies, ...devDependencies })
       .filter(([dependency, range]) => isOurs(dependency) && range !== version)
       .map(([dependency, range]) => `${name} → ${dependency}@${range}`),
@@ -51,7 +51,7 @@ test('all packages have one version, and name each other by it', () => {
 });
 
 test('published packages depend on no private one', () => {
-  const hidden = rooms.filter((room) => room.private).map(({ name }) => name);
+  const hidden = packages.filter((each) => each.private).map(({ name }) => name);
   const found = published.filter(({ dependencies }) => hidden.some((name) => name in dependencies));
   expect(found.map(({ name }) => name)).toEqual([]);
 });
@@ -59,15 +59,15 @@ test('published packages depend on no private one', () => {
 test('tools are pinned to exact versions, at the root only', () => {
   const { devDependencies } = all.find(({ folder }) => folder === '.')!;
   expect(Object.entries(devDependencies).filter(([, range]) => !/^\d+\.\d+\.\d+$/.test(range))).toEqual([]);
-  expect(published.filter((room) => Object.keys(room.devDependencies).length > 0).map(({ name }) => name)).toEqual([]);
+  expect(published.filter((each) => Object.keys(each.devDependencies).length > 0).map(({ name }) => name)).toEqual([]);
 });
 
-test.each(published)('$name declares its metadata and entries', (room) => {
-  expect(room).toMatchObject({ license: 'MIT', type: 'module', engines: { node: '>=22.18' } });
-  for (const [entry, target] of Object.entries(room.exports)) {
+test.each(published)('$name declares its metadata and entries', (each) => {
+  expect(each).toMatchObject({ license: 'MIT', type: 'module', engines: { node: '>=22.18' } });
+  for (const [entry, target] of Object.entries(each.exports)) {
     const source = target['@busbar/source'] ?? '';
     expect(Object.keys(target), `conditions of ${entry}`).toEqual(['@busbar/source', 'types', 'default']);
-    expect(existsSync(join(root, room.folder, source)), `${room.folder}/${source}`).toBe(true);
+    expect(existsSync(join(root, each.folder, source)), `${each.folder}/${source}`).toBe(true);
     const built = source.replace('./src/', './dist/').replace(/\.ts$/, '');
     expect([target['types'], target['default']]).toEqual([`${built}.d.ts`, `${built}.js`]);
   }

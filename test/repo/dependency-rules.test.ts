@@ -15,9 +15,9 @@ const siblings: Record<string, readonly string[]> = {
 /** Files of the api that may import Node modules, each with its reason. All others run anywhere. */
 const apiFilesOnNode: Record<string, string> = {};
 
-const rooms = manifests().filter(({ folder }) => folder !== '.');
+const packages = manifests().filter(({ folder }) => folder !== '.');
 
-describe.each(rooms.map(({ folder }) => folder))('%s', (folder) => {
+describe.each(packages.map(({ folder }) => folder))('%s', (folder) => {
   const imports = importsIn(`${folder}/src/`);
 
   test('imports only the siblings below it', () => {
@@ -28,7 +28,7 @@ describe.each(rooms.map(({ folder }) => folder))('%s', (folder) => {
   });
 
   test('declares what it imports', () => {
-    const manifest = rooms.find((room) => room.folder === folder)!;
+    const manifest = packages.find((one) => one.folder === folder)!;
     const declared = [
       ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
       ...manifest.devOfPrivate,
