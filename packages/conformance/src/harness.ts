@@ -15,7 +15,7 @@ import type { Capabilities, Transport } from '@busbar/api/transport';
  */
 export type HarnessFeature = (typeof HARNESS_FEATURES)[number];
 
-/** All powers. */
+/** All harness features. */
 export const HARNESS_FEATURES = [
   'processes',
   'reopen',

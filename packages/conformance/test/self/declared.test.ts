@@ -55,7 +55,7 @@ test('a missing harness feature means not tested, with the reason of the harness
 test('a harness feature excluded by the capabilities means not applicable', async () => {
   const stub = stubHarness({ missing: { reopen: 'It forgets.', processes: 'It is one.' } });
   const [one, other] = await Promise.all(
-    (['reopen', 'processes'] as const).map((power) => runCase(stub, stubCase({ harnessFeatures: [power] }))),
+    (['reopen', 'processes'] as const).map((feature) => runCase(stub, stubCase({ harnessFeatures: [feature] }))),
   );
   expect(one).toMatchObject({ status: 'not-applicable', reason: 'Its declared durability is `none`.' });
   expect(other).toMatchObject({ status: 'not-applicable' });

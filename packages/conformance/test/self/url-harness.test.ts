@@ -15,9 +15,9 @@ test('each store of a URL is a namespace of its own, shared by its clients', asy
   const [one, other] = [await harness.store(), await harness.store()];
   await using first = await one.open();
   await using second = await one.open();
-  await using stranger = await other.open();
+  await using separate = await other.open();
   await first.queues.send('q', [{ body }]);
-  expect(await stranger.queues.receive('q')).toEqual([]);
+  expect(await separate.queues.receive('q')).toEqual([]);
   expect(await second.queues.receive('q')).toHaveLength(1);
 });
 
@@ -40,7 +40,7 @@ test('removing a store leaves nothing in its namespace', async () => {
 });
 
 test('a store in one process can be neither reopened nor shared with another process', async () => {
-  const harness = await urlHarness('memory:powers', { open, apart: 'namespace' });
+  const harness = await urlHarness('memory:features', { open, apart: 'namespace' });
   expect(Object.keys(harness.missing ?? {}).sort()).toEqual([
     'files',
     'format',
