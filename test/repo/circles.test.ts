@@ -4,7 +4,7 @@ import { importsIn, targetOf } from './imports.ts';
 import { manifests } from './manifests.ts';
 
 /** Files that are in circles today, by package. A number here may only shrink. */
-const known: Record<string, number> = { 'packages/api': 11 };
+const known: Record<string, number> = { 'packages/api': 10 };
 
 const packages = manifests().filter(({ folder }) => folder !== '.');
 
