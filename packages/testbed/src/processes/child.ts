@@ -109,12 +109,12 @@ export class Child implements AsyncDisposable {
     return this.#life.exited;
   }
 
-  /** Pauses the process. Resolves when it is stopped. */
+  /** Pauses the process. Resolves when it is stopped or has ended. */
   async stop(): Promise<void> {
     this.#life.process.kill('SIGSTOP');
     const status = `/proc/${this.pid}/stat`;
-    if (existsSync(status))
-      await waitFor(() => / [Tt] /.test(readFileSync(status, 'utf8')), { what: 'the child to stop' });
+    const isStopped = (): boolean => !existsSync(status) || / [TtZX] /.test(readFileSync(status, 'utf8'));
+    await waitFor(isStopped, { what: 'the child to stop' });
   }
 
   /** Resumes a paused process. */
