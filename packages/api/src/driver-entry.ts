@@ -26,15 +26,15 @@ export {
   textOption,
   tlsOption,
   topicDedupeOption,
-} from './driver-kit/option-kinds.ts';
-export { decodeUrlPart, defineOptions, type OptionTable, readUrlPath } from './driver-kit/option-table.ts';
+} from './driver-kit/options/option-kinds.ts';
+export { decodeUrlPart, defineOptions, type OptionTable, readUrlPath } from './driver-kit/options/option-table.ts';
 export {
   checkRetention,
   completeRetention,
   RETENTION_KEYS,
   type Retention,
   type RetentionOptions,
-} from './driver-kit/retention.ts';
+} from './driver-kit/options/retention.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';

@@ -15,6 +15,16 @@ export class Condition {
     return this.#change.promise;
   }
 
+  /** Resolves at the next {@link Condition.notify}, or after `ms`. */
+  async waitFor(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([this.wait(), timeout]);
+    clearTimeout(timer);
+  }
+
   /** Wakes all callers that wait. */
   notify(): void {
     const change = this.#change;

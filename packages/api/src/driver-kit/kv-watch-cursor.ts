@@ -1,4 +1,4 @@
-/** What a watcher of entries is told and when, for backends that hear of each change. */
+/** A watch on keys, for drivers that learn of each change. */
 
 import type { Cursor } from '../contract/driver.ts';
 import type { KvChange, KvEntry } from '../contract/transport.ts';
@@ -8,9 +8,9 @@ import { Condition } from './condition.ts';
 export type KeyChange = Exclude<KvChange, { readonly kind: 'synced' }>;
 
 /**
- * A watch on the keys that start with a prefix: what is there, `synced`, then the newest change of each key. Tell it
- * each change from before the present entries are read, then {@link WatchCursor.begin} with these: so there is neither a
- * gap nor a revision told twice. It never holds more than one change a key.
+ * A watch on the keys that start with a prefix: the present entries, `synced`, then the newest change of each key. Call
+ * {@link WatchCursor.changed} for each change since before the present entries are read, then {@link WatchCursor.begin}
+ * with them: then no change is missing and no revision comes twice. It holds at most one change for a key.
  */
 export class WatchCursor implements Cursor<KvChange> {
   readonly #prefix: string;
@@ -25,7 +25,7 @@ export class WatchCursor implements Cursor<KvChange> {
     this.#onClose = onClose;
   }
 
-  /** Takes the entries that are there; changes that they include already are forgotten. */
+  /** Takes the present entries, and drops the changes that they include. */
   begin(present: readonly KvEntry[]): void {
     for (const { key, revision } of present) {
       const known = this.#changes.get(key);
@@ -35,7 +35,7 @@ export class WatchCursor implements Cursor<KvChange> {
     this.#news.notify();
   }
 
-  /** Takes a change, in the order in which they came to be. Those of keys that are not watched are passed over. */
+  /** Takes a change, in order of revision. Changes of other keys are ignored. */
   changed(change: KeyChange): void {
     const key = change.kind === 'put' ? change.entry.key : change.key;
     if (!key.startsWith(this.#prefix)) return;

@@ -1,9 +1,9 @@
-/** Facets of a backend that are still to be written. */
+/** Facets of a driver that are not written yet. */
 
 import type { Driver } from '../contract/driver.ts';
 import { BusbarError } from '../contract/errors.ts';
 
-/** The facets that every backend has. */
+/** The facets that every driver has. */
 export type FacetName = 'queues' | 'topics' | 'kv' | 'admin';
 
 const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] } = {
@@ -14,8 +14,8 @@ const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] }
 };
 
 /**
- * A facet whose every method rejects with UNSUPPORTED: to begin a backend with, so that the suite runs before all is
- * written. Spread it to write one method after the other: `{ ...unsupportedFacet('queues'), send }`.
+ * A facet whose methods reject with UNSUPPORTED, so that the suite runs on a driver that is half written. Spread it and
+ * write one method after the other: `{ ...unsupportedFacet('queues'), send }`.
  */
 export function unsupportedFacet<Name extends FacetName>(name: Name): Driver[Name] {
   const methods = METHODS[name].map((method) => [

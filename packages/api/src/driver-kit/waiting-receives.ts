@@ -1,6 +1,7 @@
 /** The receives of one transport that wait, as its driver sees them: which queues to watch, and how to wake them. */
 
-type WakeListener = (queue: string) => void;
+/** Without a queue: any queue. */
+type WakeListener = (queue?: string) => void;
 
 /**
  * A driver with `claim` makes one before its other parts and hands it to those that learn of new messages. They call
@@ -25,9 +26,9 @@ export class WaitingReceives {
     return this.#queues.has(queue);
   }
 
-  /** Wakes all receives, since notifications may have been lost. */
+  /** Wakes all receives, since wake-ups may have been lost. */
   wakeAll(): void {
-    for (const queue of [...this.#queues]) this.wake(queue);
+    for (const listener of this.#wakeListeners) listener();
   }
 
   /** Calls `listener` when the first receive begins to wait (true) and when the last has ended (false). */

@@ -122,12 +122,7 @@ export class InflightCalls {
   /** Resolves when the driver has answered every call. Abandons those that take longer than `ms`. */
   async whenIdle(ms: number): Promise<void> {
     if (this.#isIdle()) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([this.#idle.wait(), timeout]);
-    clearTimeout(timer);
+    await this.#idle.waitFor(ms);
     for (const call of this.#calls) {
       this.#abandon(call, new BusbarError('CLOSED', 'the transport was closed', { outcome: call.whenAbandoned }));
     }

@@ -2,6 +2,7 @@
 
 import type { Delivery } from '../contract/message.ts';
 import type { Settlement, SettleResult } from '../contract/transport.ts';
+import { Condition } from '../driver-kit/condition.ts';
 
 const PRUNE_AT_LEAST = 1024;
 
@@ -9,7 +10,7 @@ const PRUNE_AT_LEAST = 1024;
 export class LeaseTracker {
   readonly #endsAt = new Map<string, number>();
   #pruneAt = PRUNE_AT_LEAST;
-  #whenNone: (() => void)[] = [];
+  readonly #none = new Condition();
 
   add(deliveries: readonly Delivery[]): void {
     const now = performance.now();
@@ -26,7 +27,7 @@ export class LeaseTracker {
       if (action !== 'extend' || result?.status !== 'done') this.#endsAt.delete(receipt);
       else if (this.#endsAt.has(receipt)) this.#endsAt.set(receipt, now + (result.leaseLeftMs ?? 0));
     }
-    if (this.#endsAt.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
+    if (this.#endsAt.size === 0) this.#none.notify();
   }
 
   /** The receipts whose leases have not ended. */
@@ -38,12 +39,7 @@ export class LeaseTracker {
   /** Resolves when no lease is held, or after `ms`. */
   async whenNone(ms: number): Promise<void> {
     if (this.receipts().length === 0 || ms <= 0) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      this.#whenNone.push(resolve);
-      timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
+    await this.#none.waitFor(ms);
   }
 
   #prune(now: number): void {

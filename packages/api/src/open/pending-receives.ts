@@ -63,7 +63,10 @@ export class PendingReceives {
   constructor(claiming: Claiming, deadlines: DeadlineQueue) {
     this.#claiming = claiming;
     this.#deadlines = deadlines;
-    claiming.waiting.onWake((name) => this.#wake(this.#queues.get(name)));
+    claiming.waiting.onWake((name) => {
+      if (name !== undefined) this.#wake(this.#queues.get(name));
+      else for (const queue of [...this.#queues.values()]) this.#wake(queue);
+    });
   }
 
   /** A receive that is still to be started. */

@@ -15,9 +15,9 @@ import {
   type TlsOptions,
   textOption,
   tlsOption,
-} from '../../src/driver-kit/option-kinds.ts';
-import { decodeUrlPart, defineOptions, readUrlPath } from '../../src/driver-kit/option-table.ts';
-import type { Retention, RetentionOptions } from '../../src/driver-kit/retention.ts';
+} from '../../src/driver-kit/options/option-kinds.ts';
+import { decodeUrlPart, defineOptions, readUrlPath } from '../../src/driver-kit/options/option-table.ts';
+import type { Retention, RetentionOptions } from '../../src/driver-kit/options/retention.ts';
 
 interface Options {
   readonly file?: string | undefined;

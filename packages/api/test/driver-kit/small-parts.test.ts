@@ -5,7 +5,7 @@ import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
-import { checkRetention, completeRetention } from '../../src/driver-kit/retention.ts';
+import { checkRetention, completeRetention } from '../../src/driver-kit/options/retention.ts';
 import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
 
 test('a condition wakes all that wait, and nobody later', async () => {
@@ -17,6 +17,14 @@ test('a condition wakes all that wait, and nobody later', async () => {
   condition.notify();
   await Promise.all(waits);
   expect([woken, condition.isAwaited]).toEqual([2, false]);
+});
+
+test('a bounded wait for a condition ends in its time, or before', async () => {
+  const condition = new Condition();
+  await condition.waitFor(1);
+  const woken = condition.waitFor(60_000);
+  condition.notify();
+  await woken;
 });
 
 test('a signal that is asked for late is aborted with the first reason', () => {

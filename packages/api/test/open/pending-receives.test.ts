@@ -116,6 +116,16 @@ test('a receive that waits is claimed for when its queue is woken, also during a
   expect(changes).toEqual([true, false]);
 });
 
+test('waking all reaches receives that have no answer yet', async () => {
+  const stub = new Stub();
+  const { got } = stub.receive('a');
+  const claim = stub.next();
+  stub.waiting.wakeAll();
+  await claim.resolve({});
+  await stub.next().resolve({ deliveries: [deliveries('1')] });
+  expect(await got).toEqual(['1']);
+});
+
 test('what a receive has claimed that ended goes to its neighbour or back; a wake-up is never lost', async () => {
   const stub = new Stub();
   const [leaving, staying] = [stub.receive('a'), stub.receive('a')];

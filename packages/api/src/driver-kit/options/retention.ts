@@ -1,6 +1,6 @@
 /** Bounds of the history of topics: the same options on every backend that stores. */
 
-import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
+import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 
 /** How much history of topics a namespace keeps. Infinity means no bound. */
 export interface RetentionOptions {

@@ -1,8 +1,8 @@
 /** One table for the options of a transport: validation, URLs and the README's table come from it. */
 
-import { BusbarError, invalid } from '../contract/errors.ts';
-import { quote } from '../contract/names.ts';
-import { checkOptions } from '../contract/validation.ts';
+import { BusbarError, invalid } from '../../contract/errors.ts';
+import { quote } from '../../contract/names.ts';
+import { checkOptions } from '../../contract/validation.ts';
 import type { OptionRow, ReadText } from './option-kinds.ts';
 
 /** What {@link defineOptions} takes. */

@@ -1,7 +1,7 @@
 /** Kinds of options: how a value is checked, read from the text of a URL, and shown in a README. */
 
-import { invalid } from '../contract/errors.ts';
-import { quote } from '../contract/names.ts';
+import { invalid } from '../../contract/errors.ts';
+import { quote } from '../../contract/names.ts';
 import {
   checkBoolean,
   checkDuration,
@@ -10,7 +10,7 @@ import {
   checkOptions,
   checkText,
   type NumberRange,
-} from '../contract/validation.ts';
+} from '../../contract/validation.ts';
 import { checkRetention, completeRetention, type Retention } from './retention.ts';
 import { formatBytes, formatCount, formatDuration, readBytes, readDuration, readNumber } from './units.ts';
 
