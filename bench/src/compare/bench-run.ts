@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { findServer } from '@busbar/testbed';
 import type { Figure } from '../figures.ts';
 import { UsageError } from '../options.ts';
 import type { CompareOptions } from './options.ts';
@@ -16,7 +17,8 @@ export async function runBench(root: string, options: CompareOptions, file: stri
   const { transports, scenarios, quick } = options;
   const args = [join(root, 'scripts', 'run.mjs'), 'bench', '--transports', transports, '--scenarios', scenarios];
   args.push('--runs', '1', '--json', file, ...(quick ? ['--quick'] : []));
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
+  const env = { ...process.env, ...sameServers() };
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] });
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   if (code === 2) throw new UsageError(`${root}: ${stderr.split('\n', 1)[0]}`);
   try {
@@ -24,6 +26,16 @@ export async function runBench(root: string, options: CompareOptions, file: stri
   } catch (error) {
     throw new Error(`the benchmarks in ${root} wrote no figures (exit code ${code})\n${stderr}`, { cause: error });
   }
+}
+
+/** Both trees measure the same servers; an older tree would look for them in other places. */
+function sameServers(): Record<string, string> {
+  const redis = findServer('redis-server');
+  const nats = findServer('nats-server');
+  return {
+    ...(redis && { BUSBAR_REDIS_SERVER: redis.path }),
+    ...(nats && { BUSBAR_NATS_SERVER: nats.path }),
+  };
 }
 
 /** The JSON of any commit from 08b315f on: earlier ones call a measurement an answer, and its target a subject. */

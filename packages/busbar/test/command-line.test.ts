@@ -1,4 +1,4 @@
-// What holds for every verb: help, usage, errors, streams, exit codes of bad input.
+// Every verb: help, usage, errors, streams, exit codes of bad input.
 import { describe, expect, test } from 'vitest';
 import { VERBS } from '../src/cli/verbs.ts';
 import { type Ending, shell } from './shell.ts';
@@ -17,7 +17,7 @@ function expectRefusal({ code, stdout, stderr }: Ending, exit: number, message: 
 }
 
 describe('help', () => {
-  test('is an answer where it is asked for, and a refusal where nothing was said', async () => {
+  test('goes to stdout on request, and to stderr without a verb', async () => {
     await using sh = shell();
     const asked = await sh.run('--help');
     expect(asked).toMatchObject({ code: 0, stderr: '' });
@@ -54,7 +54,7 @@ describe('help', () => {
   });
 });
 
-describe('a command line that is wrong', () => {
+describe('a bad command line', () => {
   test.concurrent.each([
     [['sned', '@a', 'x'], /unknown verb "sned"\nhint: Did you mean send\?/],
     [['__proto__'], /unknown verb "__proto__"/],
@@ -119,7 +119,7 @@ describe('a command line that is wrong', () => {
     expectRefusal(await sh.run(...args), 2, message);
   });
 
-  test('says so as JSON too', async () => {
+  test('prints JSON with --json', async () => {
     await using sh = shell();
     const { code, stdout, stderr } = await sh.run('send', '@a', 'x', '--priority', '99', '--json');
     expect(code).toBe(2);
@@ -133,7 +133,7 @@ describe('a command line that is wrong', () => {
   });
 });
 
-describe('a bus that is named wrongly', () => {
+describe('a bad name of a bus', () => {
   const list = /hint: .*Use one of memory, sqlite/;
 
   test.concurrent.each([

@@ -1,4 +1,4 @@
-// Which bus is meant: precedence, names, the config file, the project's folder; and what bad input says.
+// Finding the bus: precedence, names, the config file, the project's folder, and errors of bad input.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { type Environment, locateBus, prepare } from '../src/config/locate-bus.t
 const locateIn = (cwd: string, named?: string, env: Environment = {}): ReturnType<typeof locateBus> =>
   locateBus(named, '--url', env, cwd);
 
-/** The one error of bad input: its message and its hint. */
+/** The error of bad input: message and hint. */
 function refusal(run: () => unknown): { message: string; hint: string } {
   try {
     run();
@@ -24,8 +24,8 @@ function refusal(run: () => unknown): { message: string; hint: string } {
   throw new Error('it was not refused');
 }
 
-describe('which bus is meant', () => {
-  test('a flag goes before the environment, that before the config file, that before the default', async () => {
+describe('finding the bus', () => {
+  test('a flag overrides the environment, then the config file, then the default', async () => {
     await using dir = tempDir();
     const env = { MESSAGE_BUS: 'sqlite:/env.db' };
     expect(locateIn(dir.path)).toMatchObject({ origin: 'default', url: `sqlite:${dir.join('.busbar/bus.db')}` });
@@ -35,7 +35,7 @@ describe('which bus is meant', () => {
     expect(locateIn(dir.path, 'memory', env)).toEqual({ origin: '--url', url: 'memory:' });
   });
 
-  test('a name of the nearest config file, with a namespace and a path from there', async () => {
+  test('a name in the nearest config file, with a namespace and a path relative to it', async () => {
     await using dir = tempDir();
     mkdirSync(dir.join('a/b'), { recursive: true });
     const buses = { team: 'sqlite:./x.db', local: { url: 'sqlite:y.db?durability=power', ns: 'a' }, mem: 'memory' };
@@ -46,14 +46,14 @@ describe('which bus is meant', () => {
     expect(at('mem')).toBe('memory:');
   });
 
-  test('a path on the command line is relative to where one is', async () => {
+  test('a path on the command line is relative to the working directory', async () => {
     await using dir = tempDir();
     expect(locateIn(dir.path, 'sqlite:./t.db?ns=a').url).toBe(`sqlite:${dir.join('t.db')}?ns=a`);
     expect(locateIn(dir.path, 'SQLITE:/t.db').url).toBe('sqlite:/t.db');
     expect(locateIn(dir.path, 'sqlite:~/t.db').url).toBe(`sqlite:${homedir()}/t.db`);
   });
 
-  test('folders may be called anything', async () => {
+  test('a folder may have any name', async () => {
     await using dir = tempDir();
     const odd = dir.join('50% off? #1');
     mkdirSync(odd);
@@ -75,7 +75,7 @@ describe('which bus is meant', () => {
     ['websocket:x.ws', 'ws:$/x.ws'],
     ['ws://127.0.0.1:7400/bus', 'ws://127.0.0.1:7400/bus'],
     ['wss://host/bus', 'wss://host/bus'],
-  ])('a socket lies where the name says: %s', async (name, url) => {
+  ])('the path of a socket: %s', async (name, url) => {
     await using dir = tempDir();
     expect(locateIn(dir.path, name).url).toBe(url.replace('$', dir.path));
   });
@@ -89,7 +89,7 @@ describe('the folder of the project', () => {
     expect(locateIn(dir.join('a')).folder).toEqual({ path: dir.join('.busbar'), exists: true });
   });
 
-  test('is made beside .git, for its owner only, and ignores itself', async () => {
+  test('is created beside .git, for its owner only, and ignored by git', async () => {
     await using dir = tempDir();
     mkdirSync(dir.join('.git'));
     mkdirSync(dir.join('src/deep'), { recursive: true });
@@ -102,7 +102,7 @@ describe('the folder of the project', () => {
     expect(readFileSync(dir.join('.busbar/.gitignore'), 'utf8')).toBe('*\n');
   });
 
-  test('is made here where there is no .git, also beside a file of that name', async () => {
+  test('is created in the working directory without .git, also beside a file of that name', async () => {
     await using dir = tempDir();
     mkdirSync(dir.join('a'));
     writeFileSync(dir.join('.busbar'), '');
@@ -139,7 +139,7 @@ describe('a bad name of a bus', () => {
     expect(refusal(() => locateIn('/', undefined, { MESSAGE_BUS: '' })).message).toBe('MESSAGE_BUS is empty');
   });
 
-  test('a secret in it does not show', () => {
+  test('its secrets are masked', () => {
     const found = refusal(() => locateIn('/nowhere', 'rediss-//user:hunter2@h?password=hunter2'));
     expect(`${found.message} ${found.hint}`).not.toContain('hunter2');
   });
@@ -191,7 +191,7 @@ describe('a bad config file', () => {
     expect(found.hint).toMatch(hint);
   });
 
-  test('is not read where the bus is named by a URL', async () => {
+  test('is not read when a URL names the bus', async () => {
     await using dir = tempDir();
     writeFileSync(dir.join('busbar.config.json'), 'broken');
     expect(locateIn(dir.path, 'memory:').url).toBe('memory:');

@@ -1,11 +1,11 @@
-// Connecting: which bus, in which namespace, and what is refused.
+// connect: the bus, its namespace, and errors.
 import { existsSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { expect, test, vi } from 'vitest';
 import { type ConnectOptions, connect } from '../src/index.ts';
 
-test('a bus of its own in the same place, whatever the URL says', async () => {
+test('the option ns overrides the namespace of the URL', async () => {
   await using folder = tempDir();
   const url = `sqlite:${folder.join('bus.db')}`;
   await using plain = await connect(url);
@@ -25,7 +25,7 @@ test.each(['', 'a b', 'a&b=c', 'x'.repeat(65), 5, null])('the namespace %j is re
   expect(isBusbarError(error) && error.hint).toBeTruthy();
 });
 
-test('without a name it is the bus of the environment, else of the project', async () => {
+test('without a name it opens the bus of the environment, else of the project', async () => {
   await using folder = tempDir();
   vi.spyOn(process, 'cwd').mockReturnValue(folder.path);
   vi.stubEnv('MESSAGE_BUS', 'memory:front-door');

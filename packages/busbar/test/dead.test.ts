@@ -2,25 +2,25 @@
 import { expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
-test('are listed with their reasons, put back, and deleted', async () => {
+test('are listed with their reasons, redriven and purged', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   for (const body of ['1', '2', '3']) await sh.out('send', '@a', body);
   for (const mail of await sh.json('recv', '@a', '--max', '3')) {
     const { receipt } = mail as { receipt: string };
-    await sh.out('reject', receipt, '--reason', 'of no use');
+    await sh.out('reject', receipt, '--reason', 'bad input');
   }
   const [first, second, third] = (await sh.json('dead', 'list', '@a')) as { id: string }[];
   expect(first).toMatchObject({
     body: 1,
     attempt: 1,
-    reason: 'of no use',
+    reason: 'bad input',
     queue: '$inbox.@a',
     diedAt: expect.stringMatching(/^\d{4}-.*Z$/),
-    history: [{ attempt: 1, outcome: 'reject', reason: 'of no use', endedAt: expect.stringMatching(/Z$/) }],
+    history: [{ attempt: 1, outcome: 'reject', reason: 'bad input', endedAt: expect.stringMatching(/Z$/) }],
   });
   expect(await sh.out('dead', 'list', '@a', third!.id)).toMatch(
-    /^DIED +ATTEMPTS +ID +REASON +BODY\n\d\d:\d\d:\d\d +1 +\S+ +of no use +3$/,
+    /^DIED +ATTEMPTS +ID +REASON +BODY\n\d\d:\d\d:\d\d +1 +\S+ +bad input +3$/,
   );
   expect(await sh.out('dead', 'redrive', '@a', first!.id)).toBe('1 message put back');
   expect(await sh.json('recv', '@a')).toMatchObject([{ id: first!.id, attempt: 1 }]);
@@ -47,7 +47,7 @@ test.each([
   expect(await sh.run(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
 });
 
-test('of a queue that is not there (3)', async () => {
+test('of an unknown queue (3)', async () => {
   await using sh = shell();
   expect(await sh.run('dead', 'list', 'none')).toMatchObject({ code: 3, stdout: '' });
 });

@@ -9,7 +9,7 @@ interface Event {
 }
 
 describe('publish and tail', () => {
-  test('what was published is replayed, and the end ends it', async () => {
+  test('stored events are replayed, and --stop-at-end ends', async () => {
     await using sh = shell();
     await sh.out('publish', 'user.login', '{"id":1}', '--as', '@a');
     await sh.out('publish', 'user.logout', '{"id":1}');
@@ -28,7 +28,7 @@ describe('publish and tail', () => {
     expect(await sh.run('tail', '--stop-at-end')).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('what comes is printed as it comes, until there was enough', async () => {
+  test('new events are printed at once, until --count is reached', async () => {
     await using sh = shell();
     await sh.out('publish', 'a.b', 'first');
     const tailing = sh.start({ args: ['tail', 'a.*', '--from', 'start', '--count', '3', '--json'] });
@@ -55,7 +55,7 @@ describe('publish and tail', () => {
     ]);
   });
 
-  test('Ctrl-C ends it with 130; a reader that leaves ends it quietly', async () => {
+  test('Ctrl-C ends it with 130; a closed pipe ends it silently', async () => {
     await using sh = shell();
     await sh.out('publish', 'a', 'first');
     const interrupted = sh.start({ args: ['tail', '--from', 'start', '--json'] });

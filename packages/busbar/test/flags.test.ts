@@ -1,4 +1,4 @@
-// How a command line is read, and what a bad one says.
+// Parsing of command lines, and their errors.
 import { isBusbarError } from '@busbar/api';
 import { nearestName } from '@busbar/api/transport';
 import { describe, expect, test } from 'vitest';
@@ -32,7 +32,7 @@ function refusal(...argv: string[]): string {
 }
 
 describe('a command line', () => {
-  test('of flags, values and arguments in any order', () => {
+  test('has flags, values and arguments in any order', () => {
     const { flags, args } = read(
       '--type=note',
       '@a',
@@ -55,7 +55,7 @@ describe('a command line', () => {
     });
   });
 
-  test('a flag that was not given is undefined, a switch false', () => {
+  test('a missing flag is undefined, a missing switch is false', () => {
     expect(read('@a').flags).toEqual({
       type: undefined,
       priority: undefined,
@@ -81,7 +81,7 @@ describe('a command line', () => {
     expect(flags.wait).toBe(ms);
   });
 
-  test('behind -- all is argument', () => {
+  test('everything after -- is an argument', () => {
     expect(read('@a', '--', '--hold').args).toEqual(['@a', '--hold']);
     expect(read('@a', '-').args).toEqual(['@a', '-']);
   });
@@ -147,7 +147,7 @@ test.each([
   ['recieve', undefined],
   ['taks', 'task'],
   ['xyz', undefined],
-])('%s is near to %s', (word, meant) => {
+])('%s is nearest to %s', (word, meant) => {
   expect(nearestName(word, ['send', 'recv', 'task', 'tail'])).toBe(meant);
 });
 
@@ -160,6 +160,6 @@ test.each([
   ['sqlite:/a@b/c.db?ns=x', 'sqlite:/a@b/c.db?ns=x'],
   ['sqlite:///a@b/c.db', 'sqlite:///a@b/c.db'],
   ['no nats://u:p@a,nats://u:p@b and ws://h?token=x y', 'no nats://***@b and ws://h?token=*** y'],
-])('%s is shown as %s', (url, shown) => {
+])('%s is masked as %s', (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });

@@ -1,4 +1,4 @@
-// Hubs from a shell: by hand, by the first command that needs one, looked at and stopped.
+// Hubs in a shell: started by hand or by the first command, shown and stopped.
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { shell } from './shell.ts';
 
 const unix = { MESSAGE_BUS: 'unix:./bus.sock?idleMs=2000' };
 
-test('the first command starts one, the next ones find it, and it is stopped', async () => {
+test('the first command starts a hub, later ones use it, and stop ends it', async () => {
   await using sh = shell();
   const run = (...args: string[]) => sh.use({ args, env: unix });
   await run('register', '@a');
@@ -21,7 +21,7 @@ test('the first command starts one, the next ones find it, and it is stopped', a
   expect(await run('hub', 'status')).toMatchObject({ code: 69, stderr: expect.stringContaining('no hub') });
 });
 
-test('one by hand lends any store on several links, until it is interrupted', async () => {
+test('a hub started by hand serves any store on several links until it is interrupted', async () => {
   await using sh = shell();
   const hub = sh.start({
     args: ['hub', '--store', 'memory:', '--listen', 'unix:./a.sock', '--listen', 'unix:./b.sock', '--json'],
@@ -38,7 +38,7 @@ test('one by hand lends any store on several links, until it is interrupted', as
   );
 });
 
-test('a bare unix lives in the folder of the project', async () => {
+test('unix without a path uses the folder of the project', async () => {
   await using sh = shell();
   await sh.use({ args: ['register', '@a'], env: { MESSAGE_BUS: 'unix' } });
   expect(statSync(sh.dir.join('.busbar')).mode & 0o777).toBe(0o700);

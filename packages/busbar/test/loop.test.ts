@@ -1,4 +1,4 @@
-// The loop that people write in bash, and what start-up costs it.
+// A worker as a loop in bash.
 import { execFile, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';

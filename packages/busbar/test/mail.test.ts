@@ -1,4 +1,4 @@
-// Messages between agents, from a shell: register, send, recv, ack, retry, reject, release, extend, agents.
+// Messages between agents in a shell: register, send, recv, ack, retry, reject, release, extend, agents.
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
@@ -13,7 +13,7 @@ interface Received {
 }
 
 describe('register', () => {
-  test('makes a mailbox that lasts, and may be repeated', async () => {
+  test('creates a mailbox, and may be repeated', async () => {
     await using sh = shell();
     expect(await sh.run('register', '@a', '--capability', 'x', '--capability', 'y', '--note', 'first')).toMatchObject({
       code: 0,
@@ -26,14 +26,14 @@ describe('register', () => {
     expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, leased: 0, dead: 0 } });
   });
 
-  test('takes over what was parked, and holds it as long as shells need', async () => {
+  test('takes over held messages, with leases for shells', async () => {
     await using sh = shell();
     await sh.out('send', '@a', 'early', '--hold');
     expect(await sh.json('register', '@a')).toMatchObject([{ created: true, leaseMs: 600_000 }]);
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'early', leaseLeftMs: 600_000 }]);
   });
 
-  test('says where nothing lasts', async () => {
+  test('warns that memory is lost', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.run('register', '@a', '--url', 'memory');
     expect(code).toBe(0);
@@ -60,7 +60,7 @@ describe('register', () => {
 });
 
 describe('send and recv', () => {
-  test('a message goes from a shell to a shell, and is gone once acked', async () => {
+  test('a message goes from shell to shell, and an ack removes it', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const id = await sh.out(
@@ -101,7 +101,7 @@ describe('send and recv', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0, dead: 0 } });
   });
 
-  test('a body is JSON where it parses, else text', async () => {
+  test('a body is JSON if it parses, else text', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const cases: [argument: string, flags: string[], body: unknown][] = [
@@ -141,7 +141,7 @@ describe('send and recv', () => {
     );
   });
 
-  test('a message of a type alone has no body', async () => {
+  test('a message with only a type has no body', async () => {
     await using sh = shell();
     await sh.out('send', '@a', '--hold', '--type', 'ping');
     expect(await sh.json('recv', '@a')).toMatchObject([{ type: 'ping', body: null }]);
@@ -167,7 +167,7 @@ describe('send and recv', () => {
     expect(code).toBe(2);
   });
 
-  test('an unknown recipient is refused, with whom may have been meant', async () => {
+  test('an unknown recipient is refused with a suggestion', async () => {
     await using sh = shell();
     await sh.out('register', '@reviewer');
     const { code, stdout, stderr } = await sh.run('send', '@reveiwer', 'x');
@@ -203,7 +203,7 @@ describe('send and recv', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1, leased: 0 } });
   });
 
-  test('any agent that can', async () => {
+  test('any agent with the capability', async () => {
     await using sh = shell();
     expect((await sh.run('send', '--capability', 'review', 'x')).code).toBe(5);
     await sh.out('register', '@a', '--capability', 'review');
@@ -240,7 +240,7 @@ describe('send and recv', () => {
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'still here', attempt: 1 }]);
   });
 
-  test('what nobody reads is given back', async () => {
+  test('a message that cannot be printed is released', async () => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '1h');
     const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
@@ -251,7 +251,7 @@ describe('send and recv', () => {
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'hello', attempt: 1 }]);
   });
 
-  test('an inbox that is not there is not waited for', async () => {
+  test('a missing inbox fails at once', async () => {
     await using sh = shell();
     await sh.out('register', '@worker');
     const { code, stderr } = await sh.run('recv', '@wroker', '--wait');
@@ -259,7 +259,7 @@ describe('send and recv', () => {
     expect(stderr).toMatch(/@wroker has no mailbox\nhint: Did you mean @worker\?/);
   });
 
-  test('for people: what it is, the body, and what to do next', async () => {
+  test('as text: type, sender, body, and the next command', async () => {
     await using sh = shell();
     await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--hold', '--as', '@b');
     const { stdout } = await sh.run('recv', '@a');
@@ -270,7 +270,7 @@ describe('send and recv', () => {
 });
 
 describe('send --jsonl', () => {
-  test('sends thousands, and prints an id for each', async () => {
+  test('sends thousands of messages and prints their ids', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const lines = Array.from({ length: 3000 }, (_, n) =>
@@ -284,7 +284,7 @@ describe('send --jsonl', () => {
     expect(first.map(({ body }) => body)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
   });
 
-  test('goes on where nobody reads the ids', async () => {
+  test('continues after the output pipe closes', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const lines = Array.from({ length: 2000 }, () => '{"to":"@a"}').join('\n');
@@ -294,7 +294,7 @@ describe('send --jsonl', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 2000 } });
   });
 
-  test('names each bad line, sends the others, and exits with 2', async () => {
+  test('reports each bad line, sends the others, and exits with 2', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const input = [
@@ -304,7 +304,7 @@ describe('send --jsonl', () => {
       '[]',
       '{"body":1}',
       '{"to":"@a","bdoy":1}',
-      '{"to":"@nobody","body":1}',
+      '{"to":"@missing","body":1}',
       '{"to":"@a","body":1,"priority":99}',
       '{"to":"@a","type":7}',
       '{"to":7}',
@@ -330,7 +330,7 @@ describe('send --jsonl', () => {
     ]);
   });
 
-  test('the same as JSON', async () => {
+  test('prints JSON with --json', async () => {
     await using sh = shell();
     const input = '{"to":"@a"}\nx\n';
     const { code, stdout, stderr } = await sh.use({
@@ -365,7 +365,7 @@ describe('settling', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { dead: 1 } });
   });
 
-  test('extend renews a lease; a lost one is lost', async () => {
+  test('extend renews a lease; a lost lease stays lost', async () => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '2s');
     await sh.out('send', '@a', 'x');

@@ -1,4 +1,4 @@
-// Outcomes that are nobody's slip: a store that is locked, denied, missing, or of no use; and what start-up loads.
+// Failures of the environment: a locked, denied, missing or broken store. And the modules that start-up loads.
 import { once } from 'node:events';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -10,7 +10,7 @@ const preload = (name: string): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `--import=${new URL(`./programs/${name}.ts`, import.meta.url).href}`,
 });
 
-test('a store that another process keeps locked is unavailable (69)', async () => {
+test('a store locked by another process is unavailable (69)', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   using other = new DatabaseSync(sh.dir.join('.busbar/bus.db'));
@@ -20,7 +20,7 @@ test('a store that another process keeps locked is unavailable (69)', async () =
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UNAVAILABLE', hint: expect.any(String) } });
 });
 
-test('a backend that is not installed is named with the command that installs it (69)', async () => {
+test('a missing package is named with the command that installs it (69)', async () => {
   await using sh = shell();
   const { code, stderr } = await sh.use({ args: ['agents', '--url', 'sqlite:x.db'], env: preload('without-sqlite') });
   expect(code).toBe(69);
@@ -29,7 +29,7 @@ test('a backend that is not installed is named with the command that installs it
   );
 });
 
-test.each(['redis', 'nats'])('a server that says nothing is unavailable (69): %s', async (scheme) => {
+test.each(['redis', 'nats'])('a silent server is unavailable (69): %s', async (scheme) => {
   await using sh = shell();
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -49,7 +49,7 @@ test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denie
   expect(stderr).toMatch(/cannot make .*: EACCES\nhint: /);
 });
 
-test('an inbox that is full refuses (5)', async () => {
+test('a full inbox refuses (5)', async () => {
   await using sh = shell();
   const url = 'memory:?maxLength=1';
   const input = '{"to":"@a","createInbox":true}\n{"to":"@a","createInbox":true}\n';
@@ -59,14 +59,14 @@ test('an inbox that is full refuses (5)', async () => {
   expect(code).toBe(5);
 });
 
-test('a stack trace shows for those who debug, and for nobody else', async () => {
+test('a stack is shown with BUSBAR_DEBUG only', async () => {
   await using sh = shell();
-  expect((await sh.run('logs', '@nobody')).stderr).not.toMatch(/\n\s+at /);
-  const { stderr } = await sh.use({ args: ['logs', '@nobody'], env: { BUSBAR_DEBUG: '1' } });
-  expect(stderr).toMatch(/^busbar: @nobody has no mailbox\nhint: .*\nBusbarError: .*\n\s+at /);
+  expect((await sh.run('logs', '@missing')).stderr).not.toMatch(/\n\s+at /);
+  const { stderr } = await sh.use({ args: ['logs', '@missing'], env: { BUSBAR_DEBUG: '1' } });
+  expect(stderr).toMatch(/^busbar: @missing has no mailbox\nhint: .*\nBusbarError: .*\n\s+at /);
 });
 
-test('colours: none in a pipe, unless they are asked for', async () => {
+test('a pipe has no colours unless they are forced', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   expect(await sh.out('agents')).not.toContain('\u001b');
@@ -76,7 +76,7 @@ test('colours: none in a pipe, unless they are asked for', async () => {
   expect(refused.stdout).not.toContain('\u001b');
 });
 
-test('sending one message loads no more than it needs', async () => {
+test('sending one message loads few modules', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   const { code, stderr } = await sh.use({ args: ['send', '@a', 'x'], env: preload('count-modules') });

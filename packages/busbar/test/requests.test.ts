@@ -1,4 +1,4 @@
-// Asking and answering, from a shell and from programs.
+// Requests and responses, in shells and programs.
 import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
@@ -10,7 +10,7 @@ interface Received {
 }
 
 describe('request and reply', () => {
-  test('a shell asks a shell', async () => {
+  test('from shell to shell', async () => {
     await using sh = shell();
     await sh.out('register', '@auth');
     const asking = sh.run('request', '@auth', '{"token":"x"}', '--type', 'validate', '--as', '@web');
@@ -24,7 +24,7 @@ describe('request and reply', () => {
     expect(stderr).toMatch(/reply before you ack/);
   });
 
-  test('a shell asks a program, both ways', async () => {
+  test('from a shell to a program, durable and live', async () => {
     await using sh = shell();
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
     const agent = await bus.agent('@auth');
@@ -41,7 +41,7 @@ describe('request and reply', () => {
     });
   });
 
-  test('a program asks a shell, which may say why not', async () => {
+  test('from a program to a shell, with an error as response', async () => {
     await using sh = shell();
     await sh.out('register', '@auth');
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);

@@ -1,4 +1,4 @@
-// The real binary, run as a shell runs it: a process of its own, in a throw-away project.
+// Runs the command as a shell does: a process of its own, in a temporary project.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type TempDir, tempDir } from '@busbar/testbed';
@@ -6,7 +6,7 @@ import { type TempDir, tempDir } from '@busbar/testbed';
 /** The command. */
 export const bin: string = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
 
-/** How to run it. */
+/** One run of the command. */
 export interface Use {
   readonly args: readonly string[];
   /** Piped in. Default: nothing, as from /dev/null. */
@@ -15,7 +15,7 @@ export interface Use {
   readonly cwd?: string;
 }
 
-/** How it ended. */
+/** The result of a run. */
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -29,7 +29,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** One project: a folder with a bus of its own. */
+/** A temporary project with its own bus. */
 export interface Shell extends AsyncDisposable {
   readonly dir: TempDir;
   /** Runs `busbar` with these arguments. */
@@ -44,7 +44,7 @@ export interface Shell extends AsyncDisposable {
   json<T = Record<string, unknown>>(...args: string[]): Promise<T[]>;
 }
 
-/** A command that runs. */
+/** A running command. */
 export interface Started {
   readonly child: ChildProcess;
   readonly ended: Promise<Ending>;
@@ -52,7 +52,7 @@ export interface Started {
   printed(text: string): Promise<void>;
 }
 
-/** Opens a project. */
+/** Creates a project. */
 export function shell(): Shell {
   const dir = tempDir('busbar-cli');
   const start = (use: Use): Started => launch({ cwd: dir.path, ...use });

@@ -1,11 +1,11 @@
-// Tasks, logs, statistics and the doctor, from a shell.
+// Tasks, logs, statistics and the doctor in a shell.
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
 describe('task', () => {
-  test('is added, listed, done, and its result is there', async () => {
+  test('is added, listed and done, with a result', async () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'build', '{"target":"all"}', '--priority', '7');
     expect(id).toMatch(/^build#/);
@@ -50,7 +50,7 @@ describe('task', () => {
     expect(await sh.json('task', 'list', 'q')).toHaveLength(1);
   });
 
-  test('that is not there', async () => {
+  test('with an unknown id', async () => {
     await using sh = shell();
     expect(await sh.run('task', 'status', 'q#none')).toMatchObject({ code: 3, stdout: '' });
     expect(await sh.run('task', 'result', 'q#none')).toMatchObject({ code: expect.toBeOneOf([3, 4]), stdout: '' });
@@ -62,7 +62,7 @@ describe('task', () => {
 });
 
 describe('logs, agents, stats', () => {
-  test('show what goes on', async () => {
+  test('show the state of the bus', async () => {
     await using sh = shell();
     await sh.out('register', '@idle', '--note', 'waits');
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
@@ -77,7 +77,7 @@ describe('logs, agents, stats', () => {
       { at: expect.any(String), level: 'warn', text: 'odd \u001b[2J' },
     ]);
     expect(await sh.run('logs', '@idle')).toMatchObject({ code: 0, stdout: '', stderr: 'busbar: no log lines\n' });
-    expect(await sh.run('logs', '@nobody')).toMatchObject({ code: 3 });
+    expect(await sh.run('logs', '@missing')).toMatchObject({ code: 3 });
 
     await sh.out('send', '@idle', 'x');
     const table = (await sh.out('agents')).split('\n');
@@ -105,7 +105,7 @@ describe('logs, agents, stats', () => {
 });
 
 describe('doctor', () => {
-  test('says what it found, line by line', async () => {
+  test('prints one line per finding', async () => {
     await using sh = shell();
     const { code, stdout } = await sh.use({ args: ['doctor'], env: { BUSBAR_AGNET: '@a', BUSBAR_AGENT: '@me' } });
     expect(code).toBe(0);
@@ -118,7 +118,7 @@ describe('doctor', () => {
     expect(await sh.json('stats', '--all')).toMatchObject([{ queues: [] }]);
   });
 
-  test('finds folders that are open to others, and stores that are not stores', async () => {
+  test('finds folders open to other users, and broken stores', async () => {
     await using sh = shell();
     mkdirSync(sh.dir.join('.busbar'), { mode: 0o777 });
     chmodSync(sh.dir.join('.busbar'), 0o777);
@@ -146,14 +146,14 @@ describe('the default bus', () => {
     expect((await sh.json('agents')).map(({ name }) => name)).toEqual(['@a']);
   });
 
-  test('a bad command makes none', async () => {
+  test('a bad command creates none', async () => {
     await using sh = shell();
     await sh.run('send', '@a', 'x', '--priority', '99');
     await sh.run('recv');
     expect(existsSync(sh.dir.join('.busbar'))).toBe(false);
   });
 
-  test('names of a config file keep buses apart', async () => {
+  test('names in a config file isolate buses', async () => {
     await using sh = shell();
     const buses = { one: { url: 'sqlite:./both.db', ns: 'one' }, two: { url: 'sqlite:./both.db', ns: 'two' } };
     writeFileSync(sh.dir.join('busbar.config.json'), JSON.stringify({ bus: 'one', buses }));

@@ -1,4 +1,4 @@
-// Preloaded: says at the end which modules of this repository were loaded, on stderr.
+/** Preloaded: prints the modules of this repository that were loaded, on stderr at exit. */
 import { registerHooks } from 'node:module';
 
 const loaded: string[] = [];

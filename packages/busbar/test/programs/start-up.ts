@@ -1,5 +1,5 @@
-// What a command costs before it does anything: `node test/programs/start-up.ts [ROUNDS]`, on a quiet machine.
-// Rounds are interleaved, so that what else the machine does hits all alike; the first one warms the compile cache.
+// Measures the start of a command: `node test/programs/start-up.ts [ROUNDS]`, on an idle machine.
+// Rounds are interleaved, so that other load affects all commands alike; the first round warms the compile cache.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { tempDir } from '@busbar/testbed';

@@ -1,4 +1,4 @@
-// Preloaded: as if the optional package for SQLite had not been installed.
+// Preloaded: hides the optional package for SQLite, as if it were not installed.
 import { registerHooks } from 'node:module';
 
 registerHooks({
