@@ -1,4 +1,4 @@
-/** Two agents: one asks, the other answers. MESSAGE_BUS chooses what carries the messages. */
+/** Two agents: one sends a request, the other responds. MESSAGE_BUS selects the backend. */
 
 import { connect } from 'busbar';
 

@@ -1,4 +1,4 @@
-/** Events: to everyone who listens, to a durable subscriber that was away, and again from the start. */
+/** Events: a durable subscriber gets those it missed, and the history can be replayed. */
 
 import { connect } from 'busbar';
 
@@ -11,7 +11,7 @@ const { promise: both, resolve } = Promise.withResolvers<void>();
 await bus.subscribe<{ userId: number }>(
   'user.*',
   async (event) => {
-    seen.push(event.body.userId); // acked when this resolves, tried again when it throws
+    seen.push(event.body.userId); // acked when this resolves, retried when it throws
     if (seen.length === 2) resolve();
   },
   { durableName: 'analytics', from: 'start' },

@@ -1,4 +1,4 @@
-/** A lock with a fencing token: two agents must not edit the same file. */
+/** A lock with a fencing token: two agents never edit the same file at once. */
 
 import { connect } from 'busbar';
 
@@ -10,7 +10,7 @@ const edit = (editor: number) =>
     'agents.md',
     async (lock) => {
       order.push(editor);
-      return lock.token; // rises from holder to holder: a store that keeps the highest refuses who slept past their lease
+      return lock.token; // rises with each holder: a store can refuse a writer whose lock ended
     },
     { leaseMs: 30_000 },
   );
