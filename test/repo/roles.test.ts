@@ -3,8 +3,8 @@ import { basename } from 'node:path/posix';
 import { describe, expect, test } from 'vitest';
 import { repositoryFiles } from './sources.ts';
 
-type Transport = 'memory' | 'sqlite' | 'redis';
-const transports: readonly Transport[] = ['memory', 'sqlite', 'redis'];
+type Transport = 'memory' | 'sqlite' | 'redis' | 'nats';
+const transports: readonly Transport[] = ['memory', 'sqlite', 'redis', 'nats'];
 
 const inQueue = 'A queue is one object of this process: queues/queue.ts sends, claims and settles.';
 const inTopic = 'A topic is one log of this process: topics/event-log.ts.';
@@ -28,7 +28,7 @@ const roles: Readonly<Record<string, Readonly<Partial<Record<Transport, string>>
   'topics/cursors.ts': { memory: inTopic },
   'topics/event-cursor.ts': {},
   'topics/bindings.ts': { memory: inTopic },
-  'topics/backfill.ts': { memory: inTopic },
+  'topics/backfill.ts': { memory: inTopic, nats: 'A binding reads history and what follows with one consumer.' },
   'topics/position.ts': { memory: 'A position is a number of this process.' },
   'kv/kv.ts': { memory: 'One file is no folder: kv.ts.' },
   'kv/watch.ts': { memory: 'WatchCursor of @busbar/api/driver is all that a watch needs.' },
@@ -37,8 +37,12 @@ const roles: Readonly<Record<string, Readonly<Partial<Record<Transport, string>>
   'admin/export.ts': { memory: inAdmin },
   'admin/import.ts': { memory: inAdmin },
   'maintenance/scheduler.ts': { memory: noMaintenance },
-  'maintenance/rescuer.ts': { memory: noMaintenance, redis: inScripts },
-  'maintenance/pruner.ts': { memory: noMaintenance, redis: inScripts },
+  'maintenance/rescuer.ts': {
+    memory: noMaintenance,
+    redis: inScripts,
+    nats: 'JetStream delivers again what was not settled.',
+  },
+  'maintenance/pruner.ts': { memory: noMaintenance, redis: inScripts, nats: 'JetStream trims topics.' },
   'maintenance/compactor.ts': { memory: noMaintenance, redis: 'The server manages its memory and files.' },
 };
 

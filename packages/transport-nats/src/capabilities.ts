@@ -1,14 +1,13 @@
 /** What a bus on NATS can do. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { Settings } from './options.ts';
-import type { StreamFacts } from './stream.ts';
+import type { StreamFacts } from './connection/streams.ts';
 
-/** Room in a message of NATS for what a record has beside the body: headers of 16 KiB may take six times that as JSON. */
-export const RECORD_OVERHEAD = 131_072;
+/** Room in a message for its headers: 16 KiB of a user may take six times that as JSON. */
+export const HEADER_ROOM = 131_072;
 
-export function capabilitiesOf({ storage }: StreamFacts, { retention }: Settings, maxPayload: number): Capabilities {
-  const isLasting = storage === 'file';
+export function capabilitiesOf({ storage, isAsync, retention }: StreamFacts, maxPayload: number): Capabilities {
+  const isLasting = storage === 'file' && !isAsync;
   return {
     durability: isLasting ? 'process' : 'none',
     reach: 'network',
@@ -16,10 +15,10 @@ export function capabilitiesOf({ storage }: StreamFacts, { retention }: Settings
       calls: true,
       orderingKeys: true,
       portableReceipts: true,
-      staleSettleRefused: true,
-      atomicMove: true,
-      exactLimit: true,
-      retryKeepsPlace: true,
+      staleSettleRefused: false,
+      atomicMove: false,
+      exactLimit: false,
+      retryKeepsPlace: false,
       dedupeSurvivesRestart: isLasting,
       comparablePositions: true,
       monotonicClock: false,
@@ -27,16 +26,20 @@ export function capabilitiesOf({ storage }: StreamFacts, { retention }: Settings
       exportState: true,
     },
     reasons: {
+      staleSettleRefused: 'JetStream takes an ack of a lease that has ended; the client stops at its own deadline.',
+      atomicMove: 'A dead letter is published before its message goes: a crash in between shows both.',
+      exactLimit: 'Publishers do not wait for each other: each may exceed the limit by one batch.',
+      retryKeepsPlace: 'JetStream delivers what was given back before anything else.',
       monotonicClock: 'Times go by the clock of the server: setting that one moves them, those of clients do not.',
       ...(!isLasting && { dedupeSurvivesRestart: 'What the server keeps in memory ends with it.' }),
     },
     lease: 'timed',
-    priorityLevels: 10,
-    attemptLossMs: 0,
-    settleLossMs: 0,
-    granularityMs: 100,
+    priorityLevels: 3,
+    attemptLossMs: 1_000,
+    settleLossMs: 1_000,
+    granularityMs: 300,
     reclaimMs: 15_000,
-    maxBodyBytes: maxPayload - RECORD_OVERHEAD,
+    maxBodyBytes: maxPayload - HEADER_ROOM,
     retention,
   };
 }

@@ -1,12 +1,11 @@
-/** The NATS transport: a bus over one JetStream stream a namespace. */
+/** The NATS transport: queues, topics and kv on JetStream. */
 
 import { openTransport } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
 import { NatsDriver } from './nats-driver.ts';
-import { type NatsOptions, toSettings } from './options.ts';
-import { parseNatsUrl } from './url.ts';
+import { type NatsOptions, parseNatsUrl, toSettings } from './options.ts';
 
-export type { RetentionOptions, TlsOptions } from './options.ts';
+export type { RetentionOptions, TlsOptions } from '@busbar/api/driver';
 export { type NatsOptions, parseNatsUrl };
 
 /** Opens a bus on a NATS server. Throws INVALID_ARGUMENT for bad options, UNAVAILABLE where no server is. */

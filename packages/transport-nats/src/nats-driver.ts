@@ -1,83 +1,96 @@
-/** The backend over one stream of a NATS server: see `replica.ts` for how. */
+/** The driver over a NATS server with JetStream: makes what its rooms share, and hands it to them. */
 
-import type { AdminDriver, Driver, KvDriver, QueueDriver } from '@busbar/api/driver';
-import { BusbarError, type Capabilities, type StateChange } from '@busbar/api/transport';
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
-import { openAdmin } from './admin.ts';
+import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import { BusbarError, type Capabilities, type From, type StateChange, type Warning } from '@busbar/api/transport';
+import { openAdmin } from './admin/admin.ts';
+import { QueueViews } from './admin/queue-view.ts';
 import { Calls } from './calls/calls.ts';
-import { capabilitiesOf, RECORD_OVERHEAD } from './capabilities.ts';
-import { openEntries } from './entries.ts';
-import { noJetStream, toNatsError } from './errors.ts';
-import { Feeder } from './feeder.ts';
-import { Janitor } from './janitor.ts';
-import { Link } from './link.ts';
-import { namesOf } from './names.ts';
+import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
+import { Link } from './connection/link.ts';
+import { Names } from './connection/names.ts';
+import { Puller } from './connection/puller.ts';
+import { ServerClock } from './connection/server-clock.ts';
+import { StoreHeaders } from './connection/store-header.ts';
+import { ensureStreams, type StreamFacts } from './connection/streams.ts';
+import { toDriverError, Wire } from './connection/wire.ts';
+import { noJetStream } from './errors.ts';
+import { Kv } from './kv/kv.ts';
+import { KvStore } from './kv/kv-store.ts';
+import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
-import { openQueues } from './queues.ts';
-import { Replica } from './replica.ts';
-import { ensureStream, type StreamFacts } from './stream.ts';
-import { Ticker } from './ticker.ts';
-import { Timers } from './timers.ts';
-import { Topics } from './topics.ts';
-import { WaitingRoom } from './waiting-room.ts';
+import { Consumers } from './queues/consumers.ts';
+import { Delayed } from './queues/delayed.ts';
+import type { QueueGround } from './queues/ground.ts';
+import { HeldDeliveries } from './queues/held.ts';
+import { Ledgers } from './queues/ledger.ts';
+import { Notices } from './queues/notices.ts';
+import { QueueRecords } from './queues/queue-record.ts';
+import { Queues } from './queues/queues.ts';
+import { Sender } from './queues/send.ts';
+import { Bindings } from './topics/bindings.ts';
+import { Cursors } from './topics/cursors.ts';
+import { Publisher } from './topics/publish.ts';
 
 const MIN_BODY = 524_288;
+const MIN_VERSION = [2, 12] as const;
 
-/** The backend over one stream of a NATS server. */
+/** The driver over a NATS server. */
 export class NatsDriver implements Driver {
   readonly name = 'nats';
   readonly capabilities: Capabilities;
+  readonly warnings: readonly Warning[];
   readonly queues: QueueDriver;
-  readonly topics: Topics;
+  readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
   readonly calls: Calls;
   readonly #link: Link;
-  readonly #replica: Replica;
-  readonly #timers = new Timers();
-  readonly #janitor: Janitor;
+  readonly #wire: Wire;
+  readonly #scheduler: Scheduler;
 
-  private constructor(link: Link, replica: Replica, settings: Settings, facts: StreamFacts) {
+  private constructor(wire: Wire, names: Names, clock: ServerClock, settings: Settings, facts: StreamFacts) {
+    const { link } = wire;
     this.#link = link;
-    this.#replica = replica;
-    this.capabilities = capabilitiesOf(facts, settings, maxPayloadOf(link.connection));
-    const room = new WaitingRoom(replica, this.#timers);
-    const ticker = new Ticker(replica, this.#timers, () => !room.isEmpty || replica.state.entries.watches.size > 0);
-    this.#janitor = new Janitor(replica);
-    const feeder = new Feeder(replica);
-    const queues = openQueues(replica, room);
-    this.queues = {
-      ...queues,
-      receive: (queue, wanted, context) => {
-        if (replica.state.bindings.unfed(queue) !== undefined) feeder.begin(queue).catch(() => undefined); // The next claim tries again.
-        const deliveries = queues.receive(queue, wanted, context);
-        ticker.hurry();
-        return deliveries;
-      },
+    this.#wire = wire;
+    this.capabilities = capabilitiesOf(facts, link.connection.info?.max_payload ?? 0);
+    this.warnings = warningsOf(facts);
+    const records = new QueueRecords(wire, names, clock);
+    const headers = new StoreHeaders(wire, names);
+    const ground: QueueGround = {
+      ...{ wire, names, clock, records, ledgers: new Ledgers(wire, names), held: new HeldDeliveries() },
+      ...{ used: new Set<string>(), expiring: new Set<string>() },
+      consumers: new Consumers(wire, names, settings.consumerReplicas),
     };
-    this.topics = new Topics(replica, feeder);
-    this.kv = openEntries(replica, () => ticker.hurry());
-    this.admin = openAdmin(replica, this.#janitor);
-    this.calls = new Calls(link, replica.names, this.#timers, this.capabilities.maxBodyBytes);
+    const puller = new Puller(link, names.queues);
+    const notices = new Notices(wire, names, records);
+    const bindings = new Bindings(ground);
+    const views = new QueueViews(ground, bindings);
+    const sender = new Sender(ground, bindings, (queue) => views.lengthOf(queue));
+    const store = new KvStore(wire, names, clock, new Puller(link, names.kv));
+    const cursors = new Cursors(ground, facts.storeId);
+    this.#scheduler = new Scheduler(ground, views);
+    this.queues = new Queues(ground, puller, sender, { delayed: new Delayed(ground, puller), bindings }, notices);
+    this.topics = openTopics(new Publisher(ground, facts, bindings, headers), cursors, bindings);
+    this.kv = new Kv(store);
+    this.admin = openAdmin({ ground, views, notices, bindings, cursors, kv: store, headers });
+    this.calls = new Calls(link, names, this.capabilities.maxBodyBytes);
   }
 
-  /** Connects, makes the stream where it is not there, and reads what is in it. */
+  /** Connects, and makes the streams that are not there. */
   static async open(settings: Settings): Promise<NatsDriver> {
     const link = await Link.open(settings);
     try {
-      const manager = await toManager(link.connection);
-      checkServer(link.connection, settings);
-      const names = namesOf(settings.ns);
-      const facts = await ensureStream(manager, names, settings);
+      checkServer(link);
+      const wire = new Wire(link);
+      const names = new Names(settings.ns);
+      const clock = new ServerClock();
+      const facts = await ensureStreams(wire, names, clock, settings);
       checkDurability(facts, settings);
-      const replica = new Replica(link, manager, names, settings, facts);
-      const backend = new NatsDriver(link, replica, settings, facts);
-      await replica.open();
-      return backend;
+      await new StoreHeaders(wire, names).read();
+      return new NatsDriver(wire, names, clock, settings, facts);
     } catch (error) {
       await link.close();
-      throw toNatsError(error);
+      throw toDriverError(error);
     }
   }
 
@@ -87,54 +100,72 @@ export class NatsDriver implements Driver {
 
   async close(): Promise<void> {
     this.calls.close();
-    this.#timers.close();
-    await this.#janitor.close();
-    this.#replica.close();
+    this.#scheduler.close();
+    this.#wire.close();
     await this.#link.close();
   }
 }
 
-async function toManager(connection: NatsConnection): Promise<JetStreamManager> {
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
-  if ((connection.info as { jetstream?: boolean } | undefined)?.jetstream !== true) {
-    // A server without it may be a leaf of one that has it.
-    await manager.getAccountInfo().catch((error: unknown) => {
-      const known = toNatsError(error);
-      throw known.code === 'PERMISSION_DENIED' ? known : noJetStream();
-    });
-  }
-  return manager;
+function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings): TopicDriver {
+  return {
+    publish: (topic, messages, ephemeral, context) => publisher.publish(topic, messages, ephemeral, context),
+    open: (pattern, from, context) => cursors.open(pattern, from, context),
+    bind: async (queue: string, pattern: string, from: From, context: CallContext) =>
+      bindings.bind(queue, pattern, await cursors.resolve(from), context),
+    unbind: (queue, pattern, context) => bindings.unbind(queue, pattern, context),
+  };
 }
 
-function checkServer({ info }: NatsConnection, _settings: Settings): void {
-  const { version = '0', max_payload = 0 } = info ?? {};
+function checkServer({ connection: { info } }: Link): void {
+  const {
+    version = '0',
+    max_payload = 0,
+    jetstream,
+  } = (info ?? {}) as { jetstream?: boolean } & NonNullable<typeof info>;
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < 2 || (major === 2 && minor < 9)) {
+  if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])) {
     throw new BusbarError('UNSUPPORTED', `the server is nats-server ${version}, which is too old`, {
-      hint: 'Busbar needs 2.9 or newer.',
+      hint: 'Busbar needs 2.12 or newer: update the server.',
     });
   }
-  if (max_payload - RECORD_OVERHEAD < MIN_BODY) {
+  if (max_payload - HEADER_ROOM < MIN_BODY) {
     throw new BusbarError('UNSUPPORTED', `the server takes no more than ${max_payload} bytes in a message`, {
-      hint: `Set max_payload to ${MIN_BODY + RECORD_OVERHEAD} or more; its default is 1MB.`,
+      hint: `Set max_payload to ${MIN_BODY + HEADER_ROOM} or more; its default is 1MB.`,
     });
   }
-}
-
-function maxPayloadOf({ info }: NatsConnection): number {
-  return info?.max_payload ?? 0;
+  if (jetstream !== true) throw noJetStream();
 }
 
 /** What the server syncs, and when, no client can read. */
-function checkDurability({ storage }: StreamFacts, { durability }: Settings): void {
+function checkDurability({ storage, isAsync }: StreamFacts, { durability }: Settings): void {
   if (durability === 'power') {
     throw new BusbarError('UNSUPPORTED', 'NATS does not show whether it syncs before it answers', {
       hint: 'By default it syncs every two minutes. Leave durability out, or use a backend that can show it.',
     });
   }
-  if (durability === 'process' && storage === 'memory') {
+  if (durability === 'process' && (storage === 'memory' || isAsync)) {
     throw new BusbarError('UNSUPPORTED', 'a stream in memory does not survive its server', {
-      hint: 'Use storage=file, or leave durability out.',
+      hint: 'Use storage=file without persist_mode async, or leave durability out.',
     });
   }
+}
+
+function warningsOf({ storage, isAsync, replicas }: StreamFacts): Warning[] {
+  const warnings: Warning[] = [
+    { text: 'A client cannot read how often the server syncs (sync_interval).', hint: 'Look at its configuration.' },
+  ];
+  if (storage === 'memory') {
+    warnings.push({
+      text: 'A stream is in memory: it is gone with its server.',
+      hint: 'Make it anew with storage file.',
+    });
+  }
+  if (isAsync) {
+    warnings.push({
+      text: 'A stream has persist_mode async: the server answers before it writes.',
+      hint: 'Make it anew without persist_mode.',
+    });
+  }
+  void replicas;
+  return warnings;
 }

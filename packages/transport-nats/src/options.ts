@@ -1,67 +1,70 @@
-/** What a user may say when opening a bus on NATS: types, defaults, and the check of them. */
+/** What a user may say when opening a bus on NATS: one table for the checks, the URL and the README. */
 
 import {
-  checkDuration,
-  checkInteger,
-  checkOneOf,
-  checkOptions,
-  checkText,
-  invalid,
-  MAX_DURATION_MS,
-  quote,
-} from '@busbar/api/transport';
+  choiceOption,
+  countOption,
+  customOption,
+  decodeUrlPart,
+  defineOptions,
+  durationOption,
+  namespaceOption,
+  type OptionTable,
+  patternOption,
+  type Retention,
+  type RetentionOptions,
+  retentionOption,
+  secretOption,
+  type TlsOptions,
+  textOption,
+  tlsOption,
+  topicDedupeOption,
+} from '@busbar/api/driver';
+import { invalid, quote } from '@busbar/api/transport';
 
-/** How to open a bus on a NATS server, 2.9 or newer, with JetStream. */
+/** How to open a bus on a NATS server, 2.12 or newer, with JetStream. */
 export interface NatsOptions {
   /** Where it is: `host:port`, or several of one cluster. Default `127.0.0.1:4222`. */
-  readonly servers?: readonly string[];
-  readonly user?: string;
-  readonly password?: string;
+  readonly servers?: readonly string[] | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
   /** Instead of user and password. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** File with the seed of an nkey (`SU…`). */
-  readonly nkey?: string;
-  /** File with credentials: a JWT and a seed. Untested here. */
-  readonly creds?: string;
+  readonly nkey?: string | undefined;
+  /** File with credentials: a JWT and a seed. Not tested. */
+  readonly creds?: string | undefined;
   /** Connects by TLS only. Default: as the server wants it. */
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsOptions | undefined;
   /** What the server's list of connections calls this one. Default `busbar`. */
-  readonly clientName?: string;
+  readonly clientName?: string | undefined;
   /** Isolates whole buses on one server. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
-  readonly ns?: string;
-  /** On how many servers of a cluster the stream is kept, 1 to 5. Default: as it is, 1 where it is made. */
-  readonly replicas?: number;
-  /** Where the server keeps the stream. Default: as it is, `file` where it is made. `memory` is gone with the server. */
-  readonly storage?: 'file' | 'memory';
+  readonly ns?: string | undefined;
+  /** On how many servers of a cluster the streams are kept, 1 to 5. Default: as they are, 1 where they are made. */
+  readonly replicas?: number | undefined;
+  /**
+   * On how many servers of a cluster the state of a queue's consumers is kept, 1 to 5. Default: as many as the streams; 1 for
+   * mailboxes, whose names begin with `$`.
+   */
+  readonly consumerReplicas?: number | undefined;
+  /** Where the server keeps the streams. Default: as they are, `file` where they are made. `memory` is gone with the server. */
+  readonly storage?: 'file' | 'memory' | undefined;
   /** What is expected: opening fails where it cannot be shown. Default: what the storage gives is declared. */
-  readonly durability?: 'process' | 'power';
-  /** How much history of topics is kept. Every client of a namespace must say the same. */
-  readonly retention?: RetentionOptions;
+  readonly durability?: 'process' | 'power' | undefined;
+  /** How much history of topics is kept. What is given changes the stream. */
+  readonly retention?: RetentionOptions | undefined;
+  /** How long a topic remembers the id of an event, 120,000 to 604,800,000. What is given changes the stream. */
+  readonly topicDedupeMs?: number | undefined;
   /** How long opening may take, 100 to 600,000. Default 10,000. */
-  readonly connectTimeoutMs?: number;
-}
-
-/** How to connect by TLS. */
-export interface TlsOptions {
-  /** File with the certificates to trust. Default: those of the system. */
-  readonly ca?: string;
-  /** File with the certificate of this client, and that with its key. */
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-/** Bounds of the history of topics. */
-export interface RetentionOptions {
-  /** Default 604,800,000 (7 days). */
-  readonly maxAgeMs?: number;
-  /** Default 1,000,000. */
-  readonly maxEvents?: number;
-  /** Counts bodies. Default 1,073,741,824 (1 GiB). */
-  readonly maxBytes?: number;
+  readonly connectTimeoutMs?: number | undefined;
 }
 
 /** Options, complete. */
-export interface Settings {
+export interface Settings extends Complete {
+  /** What is given changes the stream of topics; what is not is as the stream has it. */
+  readonly given: { readonly retention: boolean; readonly topicDedupeMs: boolean };
+}
+
+interface Complete {
   readonly servers: readonly string[];
   readonly user: string | undefined;
   readonly password: string | undefined;
@@ -72,72 +75,135 @@ export interface Settings {
   readonly clientName: string;
   readonly ns: string;
   readonly replicas: number | undefined;
+  readonly consumerReplicas: number | undefined;
   readonly storage: 'file' | 'memory' | undefined;
   readonly durability: 'process' | 'power' | undefined;
-  readonly retention: Required<RetentionOptions>;
+  readonly retention: Retention;
+  readonly topicDedupeMs: number;
   readonly connectTimeoutMs: number;
 }
 
-const KEYS = [
-  'servers',
-  'user',
-  'password',
-  'token',
-  'nkey',
-  'creds',
-  'tls',
-  'clientName',
-  'ns',
-  'replicas',
-  'storage',
-  'durability',
-  'retention',
-  'connectTimeoutMs',
-];
-const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{1,64}$/;
-const DEFAULT_RETENTION: Required<RetentionOptions> = {
-  maxAgeMs: 604_800_000,
-  maxEvents: 1_000_000,
-  maxBytes: 1_073_741_824,
-};
+const WHERE = 'where URLs have them';
+
+/** The options of this transport. */
+export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOptions, Complete>({
+  transport: 'NATS',
+  scheme: 'nats',
+  options: {
+    servers: customOption({
+      meaning: 'where it is: `host:port`, or several of one cluster',
+      default: Object.freeze(['127.0.0.1:4222']) as readonly string[],
+      shown: '`127.0.0.1:4222`',
+      where: 'the host',
+      check: toServers,
+    }),
+    user: textOption<string | undefined>({ meaning: 'who connects', default: undefined, max: 4096, where: WHERE }),
+    password: { ...secretOption({ meaning: 'belongs to `user`', default: undefined, where: WHERE }) },
+    token: secretOption({ meaning: 'instead of user and password', default: undefined, where: WHERE }),
+    nkey: textOption<string | undefined>({ meaning: 'a file with a seed', default: undefined, max: 4096 }),
+    creds: textOption<string | undefined>({
+      meaning: 'a file with a JWT and a seed; not tested',
+      default: undefined,
+      max: 4096,
+    }),
+    tls: tlsOption('files of PEM; without it TLS is as the server wants it'),
+    clientName: patternOption({
+      meaning: "in the server's list of connections",
+      default: 'busbar',
+      pattern: /^[!-~]{1,64}$/,
+      legal: '1 to 64 printable characters of ASCII without spaces',
+    }),
+    ns: namespaceOption('on one server'),
+    replicas: countOption<number | undefined>({
+      meaning: 'on how many servers of a cluster the streams are kept, 1 to 5',
+      default: undefined,
+      shown: '1 where it makes the streams',
+      min: 1,
+      max: 5,
+    }),
+    consumerReplicas: countOption<number | undefined>({
+      meaning: 'the same for what consumers know',
+      default: undefined,
+      shown: 'as the streams; 1 for mailboxes',
+      min: 1,
+      max: 5,
+    }),
+    storage: choiceOption<'file' | 'memory' | undefined>({
+      meaning: '`memory` is gone with the server',
+      default: undefined,
+      shown: '`file` where it makes the streams',
+      choices: ['file', 'memory'],
+    }),
+    durability: choiceOption<'process' | 'power' | undefined>({
+      meaning: '`process`: opening fails where a stream is in memory; `power` is always refused',
+      default: undefined,
+      shown: 'what the storage gives',
+      choices: ['process', 'power'],
+    }),
+    retention: retentionOption(
+      { maxEvents: 1_000_000, maxBytes: Number.POSITIVE_INFINITY, maxAgeMs: 604_800_000 },
+      'the history of topics; what is given changes the stream, and the server reserves storage for `maxBytes`',
+    ),
+    topicDedupeMs: topicDedupeOption(),
+    connectTimeoutMs: durationOption({
+      meaning: 'how long opening may take',
+      default: 10_000,
+      min: 100,
+      max: 600_000,
+    }),
+  },
+});
 
 /** The settings that `options` make. Throws INVALID_ARGUMENT for what is not legal. */
-export function toSettings(options: NatsOptions = {}): Settings {
-  checkOptions(options, KEYS, 'NATS options');
-  for (const name of ['user', 'nkey', 'creds'] as const) checkText(options[name], name, 4096);
-  for (const name of ['password', 'token'] as const) checkSecret(options[name], name);
-  checkIdentity(options);
-  checkTls(options.tls);
-  checkPattern(
-    options.clientName,
-    'clientName',
-    /^[!-~]{1,64}$/,
-    '1 to 64 printable characters of ASCII without spaces',
-  );
-  checkPattern(options.ns, 'ns', NAMESPACE, '1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots');
-  checkInteger(options.replicas, 'replicas', { min: 1, max: 5 });
-  checkOneOf(options.storage, 'storage', ['file', 'memory']);
-  checkOneOf(options.durability, 'durability', ['process', 'power']);
-  checkDuration(options.connectTimeoutMs, 'connectTimeoutMs', { min: 100, max: 600_000 });
-  const { servers = ['127.0.0.1:4222'], clientName = 'busbar', ns = '', connectTimeoutMs = 10_000 } = options;
-  const { user, password, token, nkey, creds, tls, replicas, storage, durability } = options;
-  return Object.freeze({
-    servers: toServers(servers),
-    ...{ user, password, token, nkey, creds, replicas, storage, durability, clientName, ns, connectTimeoutMs },
-    tls: tls && Object.freeze({ ...tls }),
-    retention: toRetention(options.retention),
-  });
-}
-
-function checkIdentity({ user, password, token, nkey, creds }: NatsOptions): void {
+export function toSettings(options?: NatsOptions): Settings {
+  const settings = OPTIONS.complete(options);
+  const { user, password, token, nkey, creds } = settings;
   if ((user === undefined) !== (password === undefined))
     throw invalid('user and password belong together', 'Give both.');
   const ways = [user, token, nkey, creds].filter((way) => way !== undefined);
   if (ways.length > 1)
     throw invalid('more than one way to log in', 'Give user and password, or token, or nkey, or creds.');
+  const { retention, topicDedupeMs } = options ?? {};
+  const given = { retention: retention !== undefined, topicDedupeMs: topicDedupeMs !== undefined };
+  return Object.freeze({ ...settings, given });
 }
 
-function toServers(servers: readonly string[]): readonly string[] {
+const FORM =
+  'Write nats://[user:password@ | token@]host[:port][,host[:port]…][?parameter=value&…], or tls://; % is written %25.';
+
+/** The options in a URL `nats://` or `tls://`. No text of an error holds what may be a secret. */
+export function parseNatsUrl(url: string): NatsOptions {
+  const [, scheme, login, hosts, query = ''] =
+    typeof url === 'string'
+      ? (/^(nats|tls):(?:\/\/(?:([^/?#]*)@)?([^/?#@]*)\/?)?(?:\?([^#]*))?$/i.exec(url) ?? [])
+      : [];
+  if (scheme === undefined) throw invalid('this is no URL of a NATS server', FORM);
+  const parameters = OPTIONS.readQuery(query);
+  const isTls = scheme.toLowerCase() === 'tls';
+  if (!isTls && parameters.tls !== undefined) {
+    const names = Object.keys(parameters.tls).join(', ');
+    throw invalid(`the parameter ${names} is for TLS`, 'Write tls:// for a connection by TLS.');
+  }
+  const options: NatsOptions = {
+    ...parameters,
+    ...(isTls && { tls: parameters.tls ?? {} }),
+    ...(hosts && { servers: hosts.split(',').map((host) => decodeUrlPart(host, 'the host')) }),
+    ...(login && readLogin(login)),
+  };
+  toSettings(options);
+  return options;
+}
+
+function readLogin(text: string): NatsOptions {
+  const cut = text.indexOf(':');
+  if (cut < 0) return { token: decodeUrlPart(text, 'the token') };
+  return {
+    user: decodeUrlPart(text.slice(0, cut), 'the user'),
+    password: decodeUrlPart(text.slice(cut + 1), 'the password'),
+  };
+}
+
+function toServers(servers: unknown): readonly string[] {
   if (!Array.isArray(servers) || servers.length === 0 || servers.length > 100) {
     throw invalid('servers must be an array of 1 to 100', "Write ['127.0.0.1:4222'].");
   }
@@ -151,31 +217,4 @@ function toServer(server: unknown): string {
   const port = digits === undefined ? 4222 : Number(digits);
   if (host !== undefined && host.length <= 255 && port >= 1 && port <= 65_535) return `${host}:${port}`;
   throw invalid(`illegal server ${quote(server)}`, 'Write host:port, such as 127.0.0.1:4222 or [::1]:4222.');
-}
-
-function toRetention(retention: RetentionOptions | undefined): Required<RetentionOptions> {
-  checkOptions(retention, Object.keys(DEFAULT_RETENTION), 'retention');
-  checkDuration(retention?.maxAgeMs, 'retention.maxAgeMs', { min: 1000, max: MAX_DURATION_MS });
-  checkInteger(retention?.maxEvents, 'retention.maxEvents', { min: 1, max: 10_000_000 });
-  checkInteger(retention?.maxBytes, 'retention.maxBytes', { min: 1, max: 2 ** 50 });
-  return Object.freeze({ ...DEFAULT_RETENTION, ...retention });
-}
-
-function checkTls(tls: TlsOptions | undefined): void {
-  checkOptions(tls, ['ca', 'cert', 'key'], 'tls');
-  for (const name of ['ca', 'cert', 'key'] as const) checkText(tls?.[name], `tls.${name}`, 4096);
-  if ((tls?.cert === undefined) !== (tls?.key === undefined)) {
-    throw invalid('tls.cert and tls.key belong together', 'Give both files, or none.');
-  }
-}
-
-/** Its value stays out of the error. */
-function checkSecret(value: unknown, name: string): void {
-  if (value === undefined || (typeof value === 'string' && value !== '' && value.length <= 4096)) return;
-  throw invalid(`${name} is illegal`, 'Use 1 to 4,096 characters.');
-}
-
-function checkPattern(value: unknown, name: string, pattern: RegExp, legal: string): void {
-  if (value === undefined || (typeof value === 'string' && pattern.test(value))) return;
-  throw invalid(`illegal ${name} ${quote(value)}`, `Use ${legal}.`);
 }

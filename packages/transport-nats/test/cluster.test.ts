@@ -67,7 +67,7 @@ test('with three replicas the loss of the server that leads loses no acknowledge
 
 async function leaderOf(cluster: NatsCluster, servers: string[]): Promise<NatsCluster['servers'][number] | undefined> {
   await using connection = await connect({ servers });
-  const { cluster: group, config } = await (await jetstreamManager(connection)).streams.info('BUSBAR_team');
+  const { cluster: group, config } = await (await jetstreamManager(connection)).streams.info('BUSBAR_team_QUEUES');
   expect(config.num_replicas).toBe(3);
   return cluster.servers.find(({ port }) => group?.leader === `testbed-${port}`);
 }

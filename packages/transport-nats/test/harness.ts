@@ -1,6 +1,7 @@
 // What the conformance suite needs to know of the NATS transport.
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type NatsServer, startNats } from '@busbar/testbed';
+import { connect } from '@nats-io/transport-node';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 
 const noServer = missingServer('nats-server');
@@ -25,6 +26,7 @@ function storeAt(url: string): HarnessStore {
   const options = { ...parseNatsUrl(url), ns, retention: { maxEvents: 20_000 } };
   return {
     open: () => openNats(options),
+    shiftFormat: (by) => shiftFormat(url, ns, by),
     openWith: (more) => openNats({ ...options, ...more }),
     opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openNats', argument: options },
     remove: async () => {
@@ -34,13 +36,21 @@ function storeAt(url: string): HarnessStore {
   };
 }
 
+/** Rewrites the header of a namespace. */
+async function shiftFormat(url: string, ns: string, by: number): Promise<void> {
+  await using connection = await connect({ servers: new URL(url).host });
+  const subject = `busbar.${ns}.h`;
+  const header = (await connection.request(`$JS.API.DIRECT.GET.BUSBAR_${ns}_LEDGER.${subject}`)).json<{
+    format: number;
+  }>();
+  await connection.request(subject, JSON.stringify({ ...header, format: header.format + by }));
+}
+
 /** What the matrix shows. */
 export const harness: Harness = {
   name: 'nats',
   missing: {
     files: 'Its files are those of a server.',
-    options: 'Its options have no table yet.',
-    format: 'It has no store header yet.',
   },
   ...(noServer !== undefined && { notTested: noServer }),
   store,

@@ -3,9 +3,9 @@
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
+import type { Link } from '../connection/link.ts';
 import { unavailable } from '../errors.ts';
-import type { Link } from '../link.ts';
-import { toMessage } from '../state/item.ts';
+import { toMessage } from './codec.ts';
 import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
 
 /** All calls of one transport, behind one subscription. */

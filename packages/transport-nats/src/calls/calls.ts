@@ -2,30 +2,29 @@
 
 import type { CallContext, CallDriver, PreparedMessage } from '@busbar/api/driver';
 import type { Message, Service } from '@busbar/api/transport';
-import type { Link } from '../link.ts';
-import type { Names } from '../names.ts';
-import type { Timers } from '../timers.ts';
+import type { Link } from '../connection/link.ts';
+import type { Names } from '../connection/names.ts';
 import { Caller } from './caller.ts';
 import { Responder } from './responder.ts';
 
 /** The calls of one transport. */
 export class Calls implements CallDriver {
-  readonly #prefix: string;
+  readonly #names: Names;
   readonly #caller: Caller;
   readonly #responder: Responder;
 
-  constructor(link: Link, names: Names, timers: Timers, maxBodyBytes: number) {
-    this.#prefix = names.calls;
+  constructor(link: Link, names: Names, maxBodyBytes: number) {
+    this.#names = names;
     this.#caller = new Caller(link);
-    this.#responder = new Responder(link, timers, maxBodyBytes);
+    this.#responder = new Responder(link, maxBodyBytes);
   }
 
   serve(address: string, max: number, handler: Parameters<CallDriver['serve']>[2]): Promise<Service> {
-    return this.#responder.serve(`${this.#prefix}${address}`, max, handler);
+    return this.#responder.serve(this.#names.call(address), max, handler);
   }
 
   call(address: string, message: PreparedMessage, context: CallContext): AsyncIterable<Message> {
-    return this.#caller.call(`${this.#prefix}${address}`, message, context);
+    return this.#caller.call(this.#names.call(address), message, context);
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type MessageInput, newId } from '@busbar/api/transport';
-import { Reader, Writer } from '../codec.ts';
+import { Reader, Writer } from './codec.ts';
 
 /** How many replies may be on the way to a slow reader. */
 export const WINDOW = 64;

@@ -1,12 +1,10 @@
 /** Calls that this process answers. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
+import { Deadline, DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, isBusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
-import type { Link } from '../link.ts';
-import type { Alarm } from '../state/agenda.ts';
-import { toMessage } from '../state/item.ts';
-import type { Timers } from '../timers.ts';
+import type { Link } from '../connection/link.ts';
+import { toMessage } from './codec.ts';
 import { type Control, decodeRequest, encodeAnswer, toReply, WINDOW } from './frames.ts';
 
 type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
@@ -19,15 +17,14 @@ const DRAIN_MS = 1_000;
 /** Everything this transport answers, behind one subscription for what callers say later. */
 export class Responder {
   readonly link: Link;
-  readonly timers: Timers;
+  readonly deadlines: DeadlineQueue = new DeadlineQueue();
   readonly maxBodyBytes: number;
   readonly #inbox = createInbox();
   readonly #tasks = new Map<string, Task>();
   #count = 0;
 
-  constructor(link: Link, timers: Timers, maxBodyBytes: number) {
+  constructor(link: Link, maxBodyBytes: number) {
     this.link = link;
-    this.timers = timers;
     this.maxBodyBytes = maxBodyBytes;
     link.connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => {
@@ -55,6 +52,7 @@ export class Responder {
 
   /** Ends what still runs: its callers hear that this side closed. */
   close(): void {
+    this.deadlines.clear();
     for (const task of this.#tasks.values()) task.abandon(new BusbarError('CLOSED', 'the responder closed'));
   }
 
@@ -124,7 +122,7 @@ class Task {
   readonly #caller: string;
   readonly #control: string;
   readonly #message: Message;
-  readonly #alarm: Alarm | undefined;
+  readonly #deadline: Deadline | undefined;
   readonly #controller = new AbortController();
   #replies: PreparedMessage[] = [];
   #bytes = 0;
@@ -139,8 +137,8 @@ class Task {
     const { leftMs, message } = decodeRequest(data);
     this.#message = toMessage(message);
     if (leftMs === undefined) return;
-    this.#alarm = responder.timers.alarm(() => this.#leave('the time of the call is up'));
-    responder.timers.set(this.#alarm, leftMs);
+    this.#deadline = new Deadline(() => this.#leave('the time of the call is up'));
+    responder.deadlines.setIn(this.#deadline, leftMs);
   }
 
   control({ read, left }: Control): void {
@@ -217,7 +215,7 @@ class Task {
   #finish(): void {
     this.isOver = true;
     clearImmediate(this.#scheduled);
-    if (this.#alarm !== undefined) this.#responder.timers.cancel(this.#alarm);
+    if (this.#deadline !== undefined) this.#responder.deadlines.cancel(this.#deadline);
     this.#goOn();
   }
 

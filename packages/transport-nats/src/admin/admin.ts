@@ -1,0 +1,30 @@
+/** The operator's view of a namespace. */
+
+import type { AdminDriver } from '@busbar/api/driver';
+import type { AdminGround } from './admin-ground.ts';
+import { exportState } from './export.ts';
+import { Importer } from './import.ts';
+import { Inspection } from './inspect.ts';
+import { Operations } from './operate.ts';
+
+/** The operator's view of a namespace. */
+export function openAdmin(all: AdminGround): AdminDriver {
+  const { ground, views, kv } = all;
+  const inspection = new Inspection(ground, views);
+  const operations = new Operations(all);
+  const importer = new Importer(all);
+  return {
+    queues: (filter) => inspection.queues(filter),
+    topics: (page) => inspection.topics(page),
+    bindings: () => inspection.bindings(),
+    browse: (queue, filter) => inspection.browse(queue, filter),
+    redrive: (queue, ids, limit) => operations.redrive(queue, ids, limit),
+    purge: (queue, state, ids) => operations.purge(queue, state, ids),
+    cancel: (queue, ids) => operations.cancel(queue, ids),
+    reschedule: (queue, ids, delayMs) => operations.reschedule(queue, ids, delayMs),
+    deleteQueue: (queue) => operations.deleteQueue(queue),
+    clear: () => operations.clear(),
+    exportState: () => exportState(ground, views, inspection, kv),
+    importState: (records) => importer.import(records),
+  };
+}

@@ -1,0 +1,103 @@
+/** Exports everything there is, record by record. */
+
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { DEDUPE_MS } from '../connection/streams.ts';
+import type { KvStore } from '../kv/kv-store.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import { readDirect } from '../queues/stored-message.ts';
+import type { Inspection } from './inspect.ts';
+import type { QueueView, QueueViews } from './queue-view.ts';
+
+const PAGE = 1_000;
+
+/** Everything in a namespace. What is leased is exported as ready, its attempt counted. */
+export async function* exportState(
+  ground: QueueGround,
+  views: QueueViews,
+  inspection: Inspection,
+  kv: KvStore,
+): AsyncIterable<StateRecord> {
+  yield* exportKv(kv);
+  yield* exportEvents(ground);
+  for (const queue of await inspection.alive()) {
+    const view = await views.view(queue);
+    yield { kind: 'queue', name: queue.name, settings: queue.record.settings };
+    yield* exportIds(ground, view);
+    const live = view.all.filter(({ state }) => state !== 'dead').sort((a, b) => a.stored.seq - b.stored.seq);
+    const dead = view.all.filter(({ state }) => state === 'dead');
+    for (const one of [...live, ...dead]) {
+      const { message, leaseLeftMs: _, consumer: __, ...past } = views.browsed(queue, one);
+      const state = past.state === 'leased' ? 'ready' : past.state;
+      const { maxAttempts } = one.stored.envelope;
+      const exported: ExportedMessage = { ...past, state, ...toExported(message), maxAttempts };
+      yield { kind: 'message', queue: queue.name, message: exported };
+    }
+    for (const { pattern } of queue.record.bindings) yield { kind: 'binding', queue: queue.name, pattern };
+  }
+}
+
+async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
+  const { state } = await kv.wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${kv.names.kv}`);
+  const all = await kv.list('');
+  const highest = Math.max(state.last_seq + (await kv.offset()), ...all.map(({ revision }) => revision));
+  yield { kind: 'revision', highest };
+  for (const one of all) {
+    if (!kv.isAlive(one)) continue;
+    const { value, ...entry } = kv.toEntry(one);
+    yield { kind: 'kv', ...entry, valueBase64: toBase64(value) };
+  }
+}
+
+async function* exportEvents({ wire, names, clock }: QueueGround): AsyncIterable<StateRecord> {
+  for (let seq = 1; ; ) {
+    const { messages, pending } = await wire.get(names.topics, { seq, next_by_subj: names.topic('>'), batch: PAGE });
+    for (const each of messages) {
+      const { message, envelope, subject, seq: at } = readDirect(each);
+      seq = at + 1;
+      const topic = subject.slice(names.topic('').length);
+      const left = (time: number | undefined): number | undefined =>
+        time === undefined ? undefined : Math.max(0, time - clock.now);
+      const past = { state: 'ready' as const, attempts: 0, history: [], dead: undefined };
+      const times = { delayLeftMs: left(envelope.dueAt) ?? 0, ttlLeftMs: left(envelope.expiresAt) };
+      const { maxAttempts } = envelope;
+      yield { kind: 'event', topic, message: { ...past, ...times, ...toExported({ ...message, topic }), maxAttempts } };
+    }
+    if (pending === 0 || messages.length === 0) return;
+  }
+}
+
+/** The ids that a send may not use again: of what is stored, and those with records. */
+async function* exportIds(
+  { wire, names, clock }: QueueGround,
+  { queue, stored }: QueueView,
+): AsyncIterable<StateRecord> {
+  const left = new Map<string, number>();
+  for (const { stored: each, lane } of stored) {
+    const leftMs = each.storedAt + DEDUPE_MS - clock.now;
+    const isSent = lane !== 'dead' && each.envelope.past === undefined && each.envelope.readyAt === undefined;
+    if (isSent && leftMs > 0) left.set(each.message.id, leftMs);
+  }
+  for (let seq = 1; ; ) {
+    const { messages, pending } = await wire.get(names.queues, {
+      seq,
+      next_by_subj: names.ids(queue.name),
+      batch: PAGE,
+    });
+    for (const each of messages) {
+      seq = Number(each.headers?.get('Nats-Sequence')) + 1;
+      const { id, until } = each.json<{ id: string; until: number }>();
+      const leftMs = until - clock.now;
+      if (leftMs > 0) left.set(id, leftMs);
+    }
+    if (pending === 0 || messages.length === 0) break;
+  }
+  for (const [id, leftMs] of left) yield { kind: 'dedupe', queue: queue.name, id, leftMs };
+}
+
+function toExported({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {
+  return { message, bodyBase64: toBase64(body) };
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}

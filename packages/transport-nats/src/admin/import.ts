@@ -1,0 +1,160 @@
+/** Takes records of an export in; what is there already stays as it is. */
+
+import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import type { Lane } from '../connection/names.ts';
+import type { StoreHeaders } from '../connection/store-header.ts';
+import { toDriverError } from '../connection/wire.ts';
+import type { KvStore } from '../kv/kv-store.ts';
+import { ttlHeader } from '../queues/burial.ts';
+import { noteId } from '../queues/dedupe.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import { laneFor } from '../queues/send.ts';
+import { type Envelope, encode } from '../queues/stored-message.ts';
+import type { Bindings } from '../topics/bindings.ts';
+import type { Cursors } from '../topics/cursors.ts';
+import { eventId } from '../topics/publish.ts';
+import type { AdminGround } from './admin-ground.ts';
+import type { QueueViews } from './queue-view.ts';
+
+type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
+
+/** Imports records into a namespace. */
+export class Importer {
+  readonly #ground: QueueGround;
+  readonly #views: QueueViews;
+  readonly #bindings: Bindings;
+  readonly #cursors: Cursors;
+  readonly #kv: KvStore;
+  readonly #headers: StoreHeaders;
+
+  constructor({ ground, views, bindings, cursors, kv, headers }: AdminGround) {
+    this.#headers = headers;
+    this.#ground = ground;
+    this.#views = views;
+    this.#bindings = bindings;
+    this.#cursors = cursors;
+    this.#kv = kv;
+  }
+
+  /** One batch, in the order of the export; resolves with how many were new. */
+  async import(records: readonly StateRecord[]): Promise<number> {
+    const ids = new Map<string, Set<string>>();
+    let added = 0;
+    try {
+      for (const record of records) if (await this.#one(record, ids)) added += 1;
+    } catch (error) {
+      throw toDriverError(error);
+    }
+    return added;
+  }
+
+  async #one(record: StateRecord, ids: Map<string, Set<string>>): Promise<boolean> {
+    switch (record.kind) {
+      case 'revision':
+        await this.#kv.raiseOffset(record.highest);
+        return false;
+      case 'kv':
+        return this.#entry(record);
+      case 'event':
+        return this.#event(record);
+      case 'queue':
+        return this.#queue(record);
+      case 'dedupe':
+        return this.#dedupe(record);
+      case 'message': {
+        const known = ids.get(record.queue) ?? (await this.#idsOf(record.queue));
+        ids.set(record.queue, known);
+        if (known.has(record.message.message.id)) return false;
+        known.add(record.message.message.id);
+        return this.#message(record);
+      }
+      case 'binding':
+        return this.#binding(record);
+    }
+  }
+
+  async #entry({ key, valueBase64, revision, createRevision, ttlLeftMs }: Of<'kv'>): Promise<boolean> {
+    await this.#kv.raiseOffset(revision);
+    for (;;) {
+      const known = await this.#kv.read(key);
+      if (known !== undefined && this.#kv.isAlive(known)) return false;
+      const expiresAt = ttlLeftMs === undefined ? undefined : this.#kv.clock.late + ttlLeftMs;
+      const head = { revision, createRevision, expiresAt };
+      if (await this.#kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
+    }
+  }
+
+  async #event({ topic, message: exported }: Of<'event'>): Promise<boolean> {
+    const { wire, names } = this.#ground;
+    const message = toMessage(exported);
+    const { inc: _, ...envelope } = this.#envelope(exported, '');
+    const { life } = this.#headers.fresh ?? (await this.#headers.read());
+    const id = eventId(life, topic, message.id);
+    const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
+    return (await wire.publish(names.topic(topic), data, headers)).duplicate !== true;
+  }
+
+  async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
+    const { records, clock } = this.#ground;
+    if ((await records.read(name)) !== undefined) return false;
+    await records.change(name, (known) => known ?? { ...records.newRecord(), settings, usedAt: clock.late });
+    return true;
+  }
+
+  async #dedupe({ queue: name, id, leftMs }: Of<'dedupe'>): Promise<boolean> {
+    const { records, clock } = this.#ground;
+    const until = clock.late + leftMs;
+    const queue = await records.change(name, (known) => {
+      const record = known ?? records.newRecord();
+      return record.idsUntil >= until && known !== undefined
+        ? undefined
+        : { ...record, idsUntil: Math.max(until, record.idsUntil) };
+    });
+    return queue !== undefined && noteId(this.#ground, queue, id, leftMs);
+  }
+
+  async #message({ queue: name, message: exported }: Of<'message'>): Promise<boolean> {
+    const { records, wire, names, ledgers } = this.#ground;
+    const message = toMessage(exported);
+    const delayMs = exported.delayLeftMs ?? 0;
+    const isDead = exported.dead !== undefined;
+    const sent = { ...message, delayMs, ttlMs: undefined, maxAttempts: undefined };
+    const lane: Lane = isDead ? 'dead' : laneFor(sent);
+    const queue = await records.ensure(name);
+    const { inc } = (isDead ? queue : await records.useLane(queue, lane)).record;
+    const { data, headers } = encode(message, this.#envelope(exported, inc));
+    const keep =
+      isDead && Number.isFinite(queue.record.settings.deadTtlMs) ? ttlHeader(queue.record.settings.deadTtlMs) : {};
+    await wire.publish(names.lane(name, lane), data, { ...headers, ...keep });
+    if (!isDead) await ledgers.append(name, { k: 'u', inc, unsent: 1 });
+    return true;
+  }
+
+  async #binding({ queue, pattern }: Of<'binding'>): Promise<boolean> {
+    const known = await this.#ground.records.read(queue);
+    if (known?.record.bindings.some((binding) => binding.pattern === pattern)) return false;
+    await this.#bindings.bind(queue, pattern, await this.#cursors.resolve('new'));
+    return true;
+  }
+
+  #envelope({ attempts, history, delayLeftMs, ttlLeftMs, maxAttempts, dead }: ExportedMessage, inc: string): Envelope {
+    const now = this.#ground.clock.late;
+    return {
+      inc,
+      ...(attempts > 0 || history.length > 0 ? { past: { attempts, history } } : {}),
+      ...(delayLeftMs ? { dueAt: now + delayLeftMs } : {}),
+      ...(ttlLeftMs === undefined || ttlLeftMs === null ? {} : { expiresAt: now + ttlLeftMs, ttlMs: ttlLeftMs }),
+      ...(maxAttempts === undefined || maxAttempts === null ? {} : { maxAttempts }),
+      ...(dead && { dead }),
+    };
+  }
+
+  async #idsOf(name: string): Promise<Set<string>> {
+    const view = await this.#views.open(name);
+    return new Set(view?.all.map(({ stored }) => stored.message.id));
+  }
+}
+
+function toMessage({ message, bodyBase64 }: ExportedMessage): Message {
+  return { ...message, body: new Uint8Array(Buffer.from(bodyBase64, 'base64')) };
+}

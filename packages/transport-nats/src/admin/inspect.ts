@@ -1,0 +1,83 @@
+/** What operators see. */
+
+import type { BrowseFilter, PageQuery, QueueFilter } from '@busbar/api/driver';
+import { type Binding, type BrowsePage, invalid, type QueueInfo, quote, type TopicInfo } from '@busbar/api/transport';
+import { streamInfo } from '../connection/streams.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
+import { compareRanks, type QueueViews, rankOf } from './queue-view.ts';
+
+const AT_ONCE = 16;
+
+/** Looks at the queues and topics of a namespace. */
+export class Inspection {
+  readonly #ground: QueueGround;
+  readonly #views: QueueViews;
+
+  constructor(ground: QueueGround, views: QueueViews) {
+    this.#ground = ground;
+    this.#views = views;
+  }
+
+  async queues({ names, prefix, limit, after }: QueueFilter): Promise<QueueInfo[]> {
+    const known = await this.alive();
+    const chosen = known.filter(
+      ({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true) && (after === undefined || name > after),
+    );
+    const infos: QueueInfo[] = [];
+    for (let from = 0; from < Math.min(limit, chosen.length); from += AT_ONCE) {
+      const part = chosen.slice(from, Math.min(limit, from + AT_ONCE));
+      const views = await Promise.all(part.map((queue) => this.#views.view(queue)));
+      infos.push(...views.map((view) => this.#views.info(view)));
+    }
+    return infos;
+  }
+
+  async topics({ limit, after }: PageQuery): Promise<TopicInfo[]> {
+    const { wire, names, clock } = this.#ground;
+    const [info, bindings] = await Promise.all([
+      streamInfo(wire, clock, names.topics, names.topic('>')),
+      this.bindings(),
+    ]);
+    const counts = new Map<string, number>();
+    for (const { pattern } of bindings) if (!/[*>]/.test(pattern)) counts.set(pattern, 0);
+    for (const [subject, events] of Object.entries(info.state.subjects ?? {})) {
+      counts.set(subject.slice(names.topic('').length), events);
+    }
+    const all = [...counts].map(([name, events]) => ({ name, events }));
+    all.sort((one, other) => (one.name < other.name ? -1 : 1));
+    return all.filter(({ name }) => after === undefined || name > after).slice(0, limit);
+  }
+
+  async bindings(): Promise<Binding[]> {
+    const known = await this.alive();
+    return known.flatMap(({ name, record }) => record.bindings.map(({ pattern }) => ({ queue: name, pattern })));
+  }
+
+  async browse(name: string, { state, ids, limit, after }: BrowseFilter): Promise<BrowsePage> {
+    const from = after === undefined ? undefined : parseRank(after);
+    const view = await this.#views.open(name);
+    if (view === undefined) return { messages: [], next: undefined };
+    const wanted = ids && new Set(ids);
+    const matching = view.all.filter(
+      (one) => (state === undefined || one.state === state) && (wanted?.has(one.stored.message.id) ?? true),
+    );
+    const left = from === undefined ? matching : matching.filter((one) => compareRanks(rankOf(one), from) > 0);
+    const page = left.slice(0, limit);
+    const last = page.at(-1);
+    const next = page.length < left.length && last !== undefined ? rankOf(last).join(':') : undefined;
+    return { messages: page.map((one) => this.#views.browsed(view.queue, one)), next };
+  }
+
+  /** The queues that are there. */
+  async alive(): Promise<KnownQueue[]> {
+    return (await this.#ground.records.list()).filter(({ record }) => this.#ground.records.isSeen(record));
+  }
+}
+
+/** A rank, not a message, is what a page ends at: the next one goes on behind it though the message be gone. */
+function parseRank(after: string): readonly number[] {
+  const rank = after.split(':').map(Number);
+  if (rank.length === 3 && rank.every(Number.isFinite)) return rank;
+  throw invalid(`illegal after ${quote(after)}`, 'Use the next of an earlier page.');
+}

@@ -1,0 +1,224 @@
+/** What operators change. */
+
+import type { PendingResult } from '@busbar/api/transport';
+import type { Lane } from '../connection/names.ts';
+import type { StoreHeaders } from '../connection/store-header.ts';
+import { streamInfo } from '../connection/streams.ts';
+import type { KvStore } from '../kv/kv-store.ts';
+import { ignoreRefusal } from '../queues/consumers.ts';
+import { levelOf, place } from '../queues/delayed.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import type { Notices } from '../queues/notices.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
+import { encode } from '../queues/stored-message.ts';
+import type { Bindings } from '../topics/bindings.ts';
+import type { AdminGround } from './admin-ground.ts';
+import type { QueueViews, Standing } from './queue-view.ts';
+
+const MAX_HIDE = 2_000;
+const NOTHING = new Uint8Array();
+
+/** Changes the queues of a namespace. */
+export class Operations {
+  readonly #ground: QueueGround;
+  readonly #views: QueueViews;
+  readonly #notices: Notices;
+  readonly #bindings: Bindings;
+  readonly #kv: KvStore;
+  readonly #headers: StoreHeaders;
+
+  constructor({ ground, views, notices, bindings, kv, headers }: AdminGround) {
+    this.#headers = headers;
+    this.#ground = ground;
+    this.#views = views;
+    this.#notices = notices;
+    this.#bindings = bindings;
+    this.#kv = kv;
+  }
+
+  async redrive(name: string, ids: readonly string[] | undefined, limit: number): Promise<number> {
+    const view = await this.#views.open(name);
+    if (view === undefined) return 0;
+    const dead = view.all.filter(({ state, stored }) => state === 'dead' && (ids?.includes(stored.message.id) ?? true));
+    const chosen = dead.slice(0, limit);
+    for (const one of chosen) await this.#revive(view.queue, one);
+    if (chosen.length > 0) await this.#unsent(view.queue, chosen.length);
+    return chosen.length;
+  }
+
+  async purge(name: string, state: 'ready' | 'delayed' | 'dead', ids: readonly string[] | undefined): Promise<number> {
+    if (state !== 'dead') await this.#check(name);
+    const view = await this.#views.open(name);
+    const chosen =
+      view?.all.filter((one) => one.state === state && (ids?.includes(one.stored.message.id) ?? true)) ?? [];
+    if (view === undefined || chosen.length === 0) return 0;
+    if (state !== 'dead') return (await this.#hide(view.queue, chosen)).size;
+    await Promise.all(chosen.map(({ stored }) => this.#erase(stored.seq)));
+    return chosen.length;
+  }
+
+  async cancel(name: string, ids: readonly string[]): Promise<PendingResult[]> {
+    return this.#pending(name, ids, async (queue, chosen) => this.#hide(queue, chosen));
+  }
+
+  async reschedule(name: string, ids: readonly string[], delayMs: number): Promise<PendingResult[]> {
+    return this.#pending(name, ids, async (queue, chosen) => {
+      const hidden = await this.#hide(queue, chosen, 'move');
+      const dueAt = delayMs > 0 ? this.#ground.clock.late + delayMs : undefined;
+      for (const { stored, entry } of chosen.filter((one) => hidden.has(one.stored.seq))) {
+        await place(this.#ground, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#ground.clock.late });
+      }
+      return hidden;
+    });
+  }
+
+  async deleteQueue(name: string): Promise<boolean> {
+    const queue = await this.#ground.records.read(name);
+    if (queue === undefined) return false;
+    await this.#deleteAll([queue]);
+    return true;
+  }
+
+  async clear(): Promise<void> {
+    const { wire, names, records } = this.#ground;
+    const bounds = await this.#bounds();
+    const gone = await this.#end(await records.list(), bounds);
+    await this.#notices.settled();
+    await Promise.all(gone.map((queue) => this.#removeConsumers(queue)));
+    const [queues, ledger] = bounds.map((last) => last + 1);
+    const settings = Math.max(0, ...gone.map(({ seq }) => seq)) + 1;
+    await Promise.all([
+      wire.api(`STREAM.PURGE.${names.queues}`, { seq: queues }),
+      wire.api(`STREAM.PURGE.${names.topics}`),
+      wire.api(`STREAM.PURGE.${names.ledger}`, { filter: names.records('>'), seq: ledger }),
+      wire.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
+      this.#clearKv(),
+    ]);
+    await this.#headers.renew();
+  }
+
+  /** Takes away what is left of queues that were idle for too long. */
+  async deleteIdle(): Promise<void> {
+    const all = await this.#ground.records.list();
+    await this.#deleteAll(all.filter(({ record }) => !this.#ground.records.isAlive(record)));
+  }
+
+  /** Watchers hear of each deletion; the revisions go on rising. */
+  async #clearKv(): Promise<void> {
+    for (const one of await this.#kv.list('')) {
+      if (one.gone === undefined) await this.#kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
+    }
+  }
+
+  /** What was stored under the old records goes once nobody uses them any more. */
+  async #deleteAll(queues: readonly KnownQueue[]): Promise<void> {
+    if (queues.length === 0) return;
+    const gone = await this.#end(queues, await this.#bounds());
+    await this.#notices.settled();
+    await Promise.all(gone.map((queue) => this.#remove(queue)));
+  }
+
+  /** The last sequences of the streams of queues and of the ledger. */
+  async #bounds(): Promise<[number, number]> {
+    const { wire, clock, names } = this.#ground;
+    const infos = [streamInfo(wire, clock, names.queues), streamInfo(wire, clock, names.ledger)] as const;
+    const [queues, ledger] = await Promise.all(infos);
+    return [queues.state.last_seq, ledger.state.last_seq];
+  }
+
+  /** Ends the lives of queues: whoever sees that begins new ones. */
+  async #end(queues: readonly KnownQueue[], bounds: readonly [number, number]): Promise<KnownQueue[]> {
+    const { records, wire, names } = this.#ground;
+    const gone = await Promise.all(
+      queues.map(async ({ name, record }) => {
+        const ended = await records.end(name, record.inc, bounds);
+        wire.tell(names.notice(name));
+        return ended ?? [];
+      }),
+    );
+    return gone.flat();
+  }
+
+  async #removeConsumers(queue: KnownQueue): Promise<void> {
+    await this.#ground.consumers.remove(queue);
+    await this.#bindings.removeConsumers(queue.record.bindings);
+  }
+
+  async #remove(queue: KnownQueue): Promise<void> {
+    const { records, wire, names } = this.#ground;
+    const { name, record } = queue;
+    const purge = (stream: string, filter: string, last: number): Promise<unknown> =>
+      wire.api(`STREAM.PURGE.${stream}`, { filter, seq: last + 1 });
+    const [inQueues = 0, inLedger = 0] = record.gone ?? [];
+    await this.#removeConsumers(queue);
+    await purge(names.queues, names.lane(name, '*'), inQueues);
+    await purge(names.queues, names.ids(name), inQueues);
+    await purge(names.ledger, names.records(name), inLedger);
+    await records.remove(queue).catch(ignoreRefusal);
+  }
+
+  async #revive(queue: KnownQueue, { stored }: Standing): Promise<void> {
+    const { wire, names, records, clock } = this.#ground;
+    const { message, envelope, seq } = stored;
+    const lane: Lane = levelOf(message.priority);
+    const { inc } = (await records.useLane(queue, lane)).record;
+    const expiresAt = envelope.ttlMs === undefined ? undefined : clock.late + envelope.ttlMs;
+    const past = { attempts: 0, history: envelope.past?.history ?? [] };
+    const { dead: _, dueAt: __, ...rest } = envelope;
+    const { data, headers } = encode(message, { ...rest, inc, past, expiresAt, readyAt: clock.late }, `${inc}.r${seq}`);
+    await wire.publish(names.lane(queue.name, lane), data, headers);
+    await this.#erase(seq);
+  }
+
+  #unsent(queue: KnownQueue, unsent: number): Promise<unknown> {
+    return this.#ground.ledgers.append(queue.name, { k: 'u', inc: queue.record.inc, unsent });
+  }
+
+  async #erase(seq: number): Promise<void> {
+    const { wire, names } = this.#ground;
+    await wire.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
+  }
+
+  async #pending(
+    name: string,
+    ids: readonly string[],
+    act: (queue: KnownQueue, chosen: readonly Standing[]) => Promise<ReadonlySet<number>>,
+  ): Promise<PendingResult[]> {
+    await this.#check(name);
+    const view = await this.#views.open(name);
+    const byId = new Map(view?.all.map((one) => [one.stored.message.id, one]));
+    const found = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []);
+    const open = found.filter(({ state }) => state === 'ready' || state === 'delayed');
+    const done = view === undefined || open.length === 0 ? new Set<number>() : await act(view.queue, open);
+    return ids.map((id) => {
+      const one = byId.get(id);
+      if (one === undefined) return { id, status: 'not-found' };
+      return { id, status: done.has(one.stored.seq) ? 'done' : 'started' };
+    });
+  }
+
+  /** From now on every receive of the queue asks the ledger: only so can messages be taken back. */
+  async #check(name: string): Promise<void> {
+    const { records, wire, names } = this.#ground;
+    const queue = await records.read(name);
+    if (queue === undefined || queue.record.checked) return;
+    await records.change(name, (record) => record && { ...record, checked: true });
+    wire.tell(names.notice(name));
+    await this.#notices.settled();
+  }
+
+  /** Hides messages from receivers, but for those that somebody received meanwhile. Resolves with the sequences hidden. */
+  async #hide(queue: KnownQueue, chosen: readonly Standing[], did: 'hide' | 'move' = 'hide'): Promise<Set<number>> {
+    const { ledgers } = this.#ground;
+    const { inc } = queue.record;
+    for (let from = 0; from < chosen.length; from += MAX_HIDE) {
+      const part = chosen.slice(from, from + MAX_HIDE);
+      const other = part.map(({ stored, lane, entry }) => ({ did, lane, seq: stored.seq, r: entry?.lease?.r }));
+      await ledgers.append(queue.name, { k: 's', inc, acked: {}, other });
+    }
+    const ledger = await ledgers.read(queue.name, inc);
+    return new Set(
+      chosen.filter(({ lane, stored }) => ledger.isSettled(lane, stored.seq)).map(({ stored }) => stored.seq),
+    );
+  }
+}

@@ -1,0 +1,187 @@
+/** A queue at one moment: its messages, read beside its ledger. */
+
+import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
+import { type Lane, LEVELS } from '../connection/names.ts';
+import { historyOf, laneOf } from '../queues/burial.ts';
+import { endMessage, leftOf } from '../queues/claim.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import type { Entry, Ledger } from '../queues/ledger.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
+import { readDirect, type StoredMessage } from '../queues/stored-message.ts';
+import type { Bindings } from '../topics/bindings.ts';
+
+/** A message of a queue, and how it stands. */
+export interface Standing {
+  readonly stored: StoredMessage;
+  readonly lane: Lane;
+  readonly entry: Entry | undefined;
+  readonly state: MessageState;
+  readonly attempts: number;
+  /** When it is due, or its lease ends. */
+  readonly until: number;
+}
+
+/** A queue at one moment. */
+export interface QueueView {
+  readonly queue: KnownQueue;
+  readonly ledger: Ledger;
+  /** In the order of delivery: leased, ready, delayed, dead. */
+  readonly all: readonly Standing[];
+  /** Messages that were sent, settled ones included. */
+  readonly sent: number;
+  /** All that the stream holds of it, settled ones included. */
+  readonly stored: readonly { readonly stored: StoredMessage; readonly lane: Lane }[];
+}
+
+const PAGE = 1_000;
+const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
+
+/** Reads queues. */
+export class QueueViews {
+  readonly #ground: QueueGround;
+  readonly #bindings: Bindings;
+
+  constructor(ground: QueueGround, bindings: Bindings) {
+    this.#ground = ground;
+    this.#bindings = bindings;
+  }
+
+  /** The queue of this name as it is now; what has used up its attempts or its time with nobody receiving is ended first. */
+  async open(name: string): Promise<QueueView | undefined> {
+    const queue = await this.#ground.records.read(name);
+    return queue && this.view(queue);
+  }
+
+  async view(queue: KnownQueue): Promise<QueueView> {
+    if (queue.record.bindings.length > 0) await this.#bindings.pump(queue);
+    for (;;) {
+      const view = await this.#read(queue);
+      if ((await this.#end(view)) === 0) return view;
+    }
+  }
+
+  /** How many messages are ready, delayed or leased. */
+  async lengthOf(queue: KnownQueue): Promise<number> {
+    return (await this.#read(queue)).all.filter(({ state }) => state !== 'dead').length;
+  }
+
+  info({ queue, ledger, all, sent }: QueueView): QueueInfo {
+    const count = { ready: 0, delayed: 0, leased: 0, dead: 0 };
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { state, stored, entry } of all) {
+      count[state] += 1;
+      if (state !== 'ready') continue;
+      const since = Math.max(stored.envelope.readyAt ?? stored.storedAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0);
+      oldest = Math.min(oldest, since);
+    }
+    const { done, dead, expired } = ledger.totals;
+    const oldestAgeMs = oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, this.#ground.clock.now - oldest);
+    const totals = { sent, done, dead, expired };
+    return { name: queue.name, settings: queue.record.settings, ...count, oldestAgeMs, totals };
+  }
+
+  browsed(queue: KnownQueue, { stored, entry, state, attempts, until }: Standing): BrowsedMessage {
+    const { message, envelope } = stored;
+    const { clock } = this.#ground;
+    const ttl = state === 'dead' ? undefined : envelope.expiresAt;
+    return {
+      message,
+      state,
+      attempts,
+      delayLeftMs: state === 'delayed' ? leftOf(until - clock.now) : undefined,
+      leaseLeftMs: state === 'leased' ? leftOf(until - clock.now, queue.record.settings.leaseMs) : undefined,
+      consumer: state === 'leased' ? entry?.lease?.by : undefined,
+      ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - clock.now, envelope.ttlMs),
+      history: historyOf(stored, entry),
+      dead: envelope.dead && { reason: envelope.dead.reason, at: envelope.dead.at },
+    };
+  }
+
+  async #read(queue: KnownQueue): Promise<QueueView> {
+    const { ledgers, clock } = this.#ground;
+    // The messages first: what is settled meanwhile is settled in the ledger.
+    const stored = await this.#messages(queue);
+    const ledger = await ledgers.read(queue.name, queue.record.inc);
+    const now = clock.now;
+    const all: Standing[] = [];
+    let sent = ledger.totals.sent;
+    for (const each of stored) {
+      if (each.lane !== 'dead' && each.stored.seq > (ledger.floors[each.lane] ?? 0)) sent += 1;
+      const standing = standingOf(queue, ledger, each, now);
+      if (standing !== undefined) all.push(standing);
+    }
+    return { queue, ledger, all: all.sort(compare), sent, stored };
+  }
+
+  async #messages(queue: KnownQueue): Promise<{ stored: StoredMessage; lane: Lane }[]> {
+    const { wire, names } = this.#ground;
+    const all: { stored: StoredMessage; lane: Lane }[] = [];
+    for (let seq = 1; ; ) {
+      const request = { seq, next_by_subj: names.lane(queue.name, '*'), batch: PAGE };
+      const { messages, pending } = await wire.get(names.queues, request);
+      for (const message of messages) {
+        const { subject, ...stored } = readDirect(message);
+        seq = stored.seq + 1;
+        const { inc } = stored.envelope;
+        if (inc === undefined || inc === queue.record.inc) all.push({ stored, lane: laneOf(subject, names) });
+      }
+      if (pending === 0 || messages.length === 0) return all;
+    }
+  }
+
+  /** Ends what nobody can receive any more; resolves with how many. */
+  async #end({ queue, all }: QueueView): Promise<number> {
+    const now = this.#ground.clock.now;
+    const { maxAttempts } = queue.record.settings;
+    const over = all.filter(({ state, stored, attempts }) => {
+      if (state === 'dead' || state === 'leased') return false;
+      const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
+      return isExpired || (state === 'ready' && attempts >= (stored.envelope.maxAttempts ?? maxAttempts));
+    });
+    for (const { stored, entry, lane } of over) {
+      const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
+      const used = entry?.lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
+      await endMessage(this.#ground, queue, { stored, entry, lane }, isExpired ? undefined : used);
+    }
+    return over.length;
+  }
+}
+
+/** How a message stands; undefined where it is settled. */
+function standingOf(
+  queue: KnownQueue,
+  ledger: Ledger,
+  { stored, lane }: { stored: StoredMessage; lane: Lane },
+  now: number,
+): Standing | undefined {
+  const { envelope, seq } = stored;
+  if (lane === 'dead') {
+    if ((envelope.dead?.at ?? 0) + queue.record.settings.deadTtlMs <= now) return undefined;
+    return { stored, lane, entry: undefined, state: 'dead', attempts: envelope.past?.attempts ?? 0, until: 0 };
+  }
+  if (ledger.isSettled(lane, seq)) return undefined;
+  const entry = ledger.entries.get(seq);
+  const attempts = (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+  const base = { stored, lane, entry, attempts };
+  const end = entry?.lease?.end ?? 0;
+  if (end > now) return { ...base, state: 'leased', until: end };
+  const due = Math.max(envelope.dueAt ?? 0, entry?.dueAt ?? 0);
+  return due > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
+}
+
+/** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
+export function rankOf({ state, lane, stored, until }: Standing): readonly [number, number, number] {
+  const level = (LEVELS as readonly string[]).indexOf(lane);
+  const priority = lane === 'delayed' ? 5 - stored.message.priority : level < 0 ? 1 : level;
+  const first = state === 'ready' ? priority : state === 'dead' ? 0 : until;
+  return [ORDER.indexOf(state), first, stored.seq];
+}
+
+export function compareRanks(one: readonly number[], other: readonly number[]): number {
+  for (const [index, each] of one.entries()) if (each !== other[index]) return each - (other[index] ?? 0);
+  return 0;
+}
+
+function compare(one: Standing, other: Standing): number {
+  return compareRanks(rankOf(one), rankOf(other));
+}

@@ -1,0 +1,169 @@
+/** The connection to the server: made once, and again by itself when it is lost. */
+
+import { readFileSync } from 'node:fs';
+import { invalid, type StateChange } from '@busbar/api/transport';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  nkeyAuthenticator,
+  nkeys,
+  PermissionViolationError,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from '@nats-io/transport-node';
+import { toNatsError, unavailable } from '../errors.ts';
+import type { Settings } from '../options.ts';
+
+/** A server that is silent for two of these is taken for lost. */
+const PING_MS = 3_000;
+const RECONNECT_MS = 100;
+
+/** The connection of one transport. */
+export class Link {
+  readonly connection: NatsConnection;
+  /** Whether the server can be heard. */
+  isUp = true;
+  #isAway = false;
+  readonly #listeners = new Set<(change: StateChange) => void>();
+  readonly #back = new Set<() => void>();
+  readonly #denied = new Set<(subject: string) => void>();
+
+  private constructor(connection: NatsConnection) {
+    this.connection = connection;
+    void this.#watch();
+  }
+
+  /** Connects; rejects with what the server or the way to it said. */
+  static async open(settings: Settings): Promise<Link> {
+    try {
+      return new Link(await connect(toConnectOptions(settings)));
+    } catch (error) {
+      throw toNatsError(error);
+    }
+  }
+
+  /** Calls `listener` when the server is lost and when it is back. */
+  onState(listener: (change: StateChange) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Calls `act` each time the connection is there again: before anybody is told that it is. */
+  onBack(act: () => void): void {
+    this.#back.add(act);
+  }
+
+  offBack(act: () => void): void {
+    this.#back.delete(act);
+  }
+
+  /** Calls `act` with each subject that the server lets this client not use. */
+  onDenied(act: (subject: string) => void): void {
+    this.#denied.add(act);
+  }
+
+  /** Resolves once the server is there: now, or when it is back. Never after {@link close}. */
+  whenUp(): Promise<void> {
+    if (this.isUp) return Promise.resolve();
+    return new Promise((resolve) => {
+      const act = (): void => {
+        this.#back.delete(act);
+        resolve();
+      };
+      this.#back.add(act);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.isUp = false;
+    await this.connection.close();
+  }
+
+  #announceLoss(): void {
+    if (this.#isAway) return;
+    this.#isAway = true;
+    const error = unavailable('the connection to the server was lost');
+    for (const listener of this.#listeners) listener({ state: 'reconnecting', error });
+  }
+
+  #announceBack(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    for (const listener of this.#listeners) listener({ state: 'open' });
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      const { type } = status;
+      const error = type === 'error' ? status.error : undefined;
+      if (type === 'disconnect' && this.isUp) {
+        this.isUp = false;
+        this.#announceLoss();
+      } else if (type === 'reconnect') {
+        this.isUp = true;
+        for (const act of this.#back) act();
+        this.#announceBack();
+      } else if (type === 'error' && error instanceof PermissionViolationError) {
+        for (const act of this.#denied) act(error.subject);
+      }
+    }
+  }
+}
+
+function toConnectOptions(settings: Settings): NodeConnectionOptions {
+  const authenticator = authenticatorOf(settings);
+  return {
+    servers: [...settings.servers],
+    name: settings.clientName,
+    timeout: settings.connectTimeoutMs,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_MS,
+    reconnectJitter: RECONNECT_MS,
+    reconnectJitterTLS: RECONNECT_MS,
+    pingInterval: PING_MS,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: true,
+    ...(authenticator && { authenticator }),
+    ...(settings.tls && { tls: tlsOf(settings.tls) }),
+  };
+}
+
+function authenticatorOf({ user, password, token, nkey, creds }: Settings): Authenticator | undefined {
+  if (user !== undefined) return usernamePasswordAuthenticator(user, password);
+  if (token !== undefined) return tokenAuthenticator(token);
+  if (nkey !== undefined) return nkeyAuthenticator(toSeed(readFile(nkey, 'nkey').toString(), 'nkey'));
+  if (creds === undefined) return undefined;
+  const text = readFile(creds, 'creds');
+  const [, seed = ''] = /-+BEGIN USER NKEY SEED-+\s+(\S+)/.exec(text.toString()) ?? [];
+  toSeed(seed, 'creds');
+  return credsAuthenticator(text);
+}
+
+/** The seed of a user. What the file holds instead stays out of the error. */
+function toSeed(text: string, what: string): Uint8Array {
+  const seed = Buffer.from(text.trim());
+  try {
+    nkeys.fromSeed(seed);
+    return seed;
+  } catch {
+    throw invalid(`the file of ${what} holds no seed`, 'A seed begins with SU; nsc and nk write such files.');
+  }
+}
+
+function tlsOf({ ca, cert, key }: NonNullable<Settings['tls']>): { ca?: string; cert?: string; key?: string } {
+  return {
+    ...(ca !== undefined && { ca: readFile(ca, 'tls.ca').toString() }),
+    ...(cert !== undefined && { cert: readFile(cert, 'tls.cert').toString() }),
+    ...(key !== undefined && { key: readFile(key, 'tls.key').toString() }),
+  };
+}
+
+function readFile(path: string, what: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw invalid(`the file of ${what} cannot be read (${(error as NodeJS.ErrnoException).code})`, 'Look at its path.');
+  }
+}

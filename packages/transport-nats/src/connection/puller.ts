@@ -1,0 +1,202 @@
+/** Pulls from consumers: in bulk what is there, and waiting for what comes. */
+
+import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import type { Link } from './link.ts';
+
+/** What a pull brought. `lost`: the consumer is not there, or the server went away. */
+export interface Pulled {
+  readonly messages: readonly Msg[];
+  readonly lost: boolean;
+}
+
+/** A pull that waits. */
+export interface WaitingPull {
+  /** Resolves when it is over: with whether the consumer is lost. */
+  readonly over: Promise<boolean>;
+  readonly isOver: boolean;
+  /** Ends it; what was on its way has been handed over when it resolves. */
+  withdraw(): Promise<void>;
+}
+
+const SILENCE_MS = 5_000;
+const DRAIN_MS = 1_000;
+const EXPIRES_MS = 60_000;
+const NS = 1_000_000;
+/** A pull that `max_ack_pending` holds up is answered by its end only. */
+const BOUNDED = `,"expires":${10 * NS}`;
+
+/** The pulls of one transport on the consumers of one stream. */
+export class Puller {
+  readonly #link: Link;
+  readonly #next: string;
+  readonly #idle: Inbox[] = [];
+  readonly #busy = new Set<Inbox>();
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(link: Link, stream: string) {
+    this.#link = link;
+    this.#next = `$JS.API.CONSUMER.MSG.NEXT.${stream}.`;
+    link.onState(({ state }) => {
+      if (state === 'reconnecting') for (const inbox of [...this.#busy]) inbox.fail();
+    });
+    link.onBack(() => {
+      for (const waiting of this.#waiting) waiting.renew();
+    });
+  }
+
+  /** Up to `batch` messages that are there now; `isBounded`: where the consumer may give fewer at a time than there are. */
+  async pull(consumer: string, batch: number, isBounded = false): Promise<Pulled> {
+    if (!this.#link.isUp) return { messages: [], lost: true };
+    const inbox = this.#idle.pop() ?? new Inbox(this.#link);
+    this.#busy.add(inbox);
+    const pulled = await inbox.pull(`${this.#next}${consumer}`, batch, isBounded ? BOUNDED : '');
+    this.#busy.delete(inbox);
+    if (pulled.isUsable) this.#idle.push(inbox);
+    else inbox.close();
+    return pulled;
+  }
+
+  /** Waits for up to `batch` messages, which `onMessage` gets as they come; until `until` at most. */
+  wait(
+    consumer: string,
+    batch: number,
+    onMessage: (message: Msg) => void,
+    until: number = Number.POSITIVE_INFINITY,
+  ): WaitingPull {
+    const waiting: Waiting = new Waiting(this.#link, `${this.#next}${consumer}`, { batch, until, onMessage });
+    this.#waiting.add(waiting);
+    void waiting.over.then(() => this.#waiting.delete(waiting));
+    return waiting;
+  }
+}
+
+/** Resolves with `work`, or after `ms`: a server that stands still answers nothing. */
+async function withinMs(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const isLate = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, isLate]);
+  clearTimeout(timer);
+}
+
+/** An inbox for one pull after the other. */
+class Inbox {
+  readonly #link: Link;
+  readonly #subject = createInbox();
+  readonly #subscription: Subscription;
+  #messages: Msg[] = [];
+  #wanted = 0;
+  #resolve: ((pulled: Pulled & { readonly isUsable: boolean }) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(link: Link) {
+    this.#link = link;
+    this.#subscription = link.connection.subscribe(this.#subject, { callback: (_, message) => this.#take(message) });
+  }
+
+  pull(subject: string, batch: number, more: string): Promise<Pulled & { readonly isUsable: boolean }> {
+    this.#messages = [];
+    this.#wanted = batch;
+    this.#timer = setTimeout(() => this.fail(), SILENCE_MS);
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#link.connection.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
+    });
+  }
+
+  fail(): void {
+    this.#end(true, false);
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+  }
+
+  #take(message: Msg): void {
+    const code = message.headers?.code ?? 0;
+    if (code === 0) {
+      this.#messages.push(message);
+      // The status that would follow a part of a batch does not follow a whole one.
+      if (this.#messages.length === this.#wanted) this.#end(false, true);
+    } else if (code !== 100) this.#end(code === 503 || code === 409, true);
+  }
+
+  #end(lost: boolean, isUsable: boolean): void {
+    clearTimeout(this.#timer);
+    this.#resolve?.({ messages: this.#messages, lost, isUsable });
+    this.#resolve = undefined;
+  }
+}
+
+class Waiting implements WaitingPull {
+  readonly over: Promise<boolean>;
+  readonly #link: Link;
+  readonly #subject: string;
+  readonly #onMessage: (message: Msg) => void;
+  readonly #until: number;
+  readonly #inbox = createInbox();
+  readonly #subscription: Subscription;
+  #left: number;
+  #end: (lost: boolean) => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+  isOver = false;
+
+  constructor(
+    link: Link,
+    subject: string,
+    { batch, until, onMessage }: { batch: number; until: number; onMessage: (message: Msg) => void },
+  ) {
+    this.#link = link;
+    this.#subject = subject;
+    this.#left = batch;
+    this.#onMessage = onMessage;
+    this.#until = until;
+    this.over = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#subscription = link.connection.subscribe(this.#inbox, { callback: (_, message) => this.#take(message) });
+    this.renew();
+  }
+
+  /** Asks again: an earlier asking is gone with its connection, or has expired. */
+  renew(): void {
+    clearTimeout(this.#timer);
+    if (this.isOver || !this.#link.isUp || this.#link.connection.isClosed()) return;
+    // A wait that the server ends by itself leaves no trace there; a withdrawn one may disturb the order of what is given back.
+    const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
+    const expiresMs = Math.min(leftMs, Math.round(EXPIRES_MS * (1 + Math.random())));
+    const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
+    this.#link.connection.publish(this.#subject, request, { reply: this.#inbox });
+    // The server that had the consumer may be gone without a word.
+    this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
+  }
+
+  async withdraw(): Promise<void> {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.#timer);
+    const drained = this.#subscription.drain().catch(() => undefined); // The connection ended meanwhile.
+    await withinMs(drained, DRAIN_MS);
+    this.#end(false);
+  }
+
+  #take(message: Msg): void {
+    const code = message.headers?.code ?? 0;
+    if (code === 0) {
+      this.#left -= 1;
+      this.#onMessage(message);
+      if (this.#left === 0) this.#finish(false);
+    } else if (code === 408 && performance.now() < this.#until) this.renew();
+    else if (code === 408) this.#finish(false);
+    else if (code !== 100) this.#finish(true);
+  }
+
+  #finish(lost: boolean): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.#timer);
+    this.#subscription.unsubscribe();
+    this.#end(lost);
+  }
+}

@@ -1,0 +1,90 @@
+/** The header of a namespace: the version of its format, and which life of its topics this is. */
+
+import { BusbarError } from '@busbar/api/transport';
+import type { Names } from './names.ts';
+import { isLostRace, type Wire } from './wire.ts';
+
+/** What the header says. */
+export interface StoreHeader {
+  /** The version of what is stored here. */
+  readonly format: number;
+  /** Ids of events are known within one life of the topics: clearing the namespace begins the next. */
+  readonly life: number;
+}
+
+/** The version that this transport reads and writes. */
+const FORMAT = 1;
+const FRESH_MS = 1_000;
+
+/** Reads the header, and writes it where there is none. */
+export class StoreHeaders {
+  readonly #wire: Wire;
+  readonly #stream: string;
+  readonly #subject: string;
+  #known: { readonly header: StoreHeader; readonly seq: number; readonly at: number } | undefined;
+  #reading: Promise<StoreHeader> | undefined;
+
+  constructor(wire: Wire, names: Names) {
+    this.#wire = wire;
+    this.#stream = names.ledger;
+    this.#subject = names.header;
+    wire.link.onBack(() => {
+      this.#known = undefined;
+    });
+  }
+
+  /** The header as it was within the last second; undefined where it must be read. */
+  get fresh(): StoreHeader | undefined {
+    const known = this.#known;
+    return known !== undefined && known.at + FRESH_MS > performance.now() ? known.header : undefined;
+  }
+
+  /** The header. Rejects with CONFLICT where a newer Busbar wrote it. */
+  read(): Promise<StoreHeader> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Begins the next life of the topics. */
+  async renew(): Promise<void> {
+    for (;;) {
+      const { life } = await this.read();
+      if (await this.#write({ format: FORMAT, life: life + 1 }, this.#known?.seq ?? 0)) return;
+    }
+  }
+
+  async #read(): Promise<StoreHeader> {
+    for (;;) {
+      const at = performance.now();
+      const message = await this.#wire.last(this.#stream, this.#subject);
+      if (message !== undefined) {
+        const header = message.json<StoreHeader>();
+        if (header.format > FORMAT) throw tooNew(header.format);
+        this.#known = { header, seq: Number(message.headers?.get('Nats-Sequence')), at };
+        return header;
+      }
+      await this.#write({ format: FORMAT, life: 0 }, 0);
+    }
+  }
+
+  async #write(header: StoreHeader, last: number): Promise<boolean> {
+    const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
+    try {
+      await this.#wire.publish(this.#subject, JSON.stringify(header), headers);
+      return true;
+    } catch (error) {
+      if (isLostRace(error)) return false;
+      throw error;
+    } finally {
+      this.#known = undefined;
+    }
+  }
+}
+
+function tooNew(format: number): BusbarError {
+  return new BusbarError('CONFLICT', `the namespace has format ${format}, and this Busbar knows ${FORMAT}`, {
+    hint: 'Update Busbar here, or choose another ns.',
+  });
+}

@@ -1,0 +1,283 @@
+/** Requests to the server over one inbox: sent again after a lost connection, answered or failed in the end. */
+
+import type { CallContext } from '@busbar/api/driver';
+import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
+import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { denied, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
+import type { Link } from './link.ts';
+
+/** What JetStream says of a message that was published. */
+export interface PubAck {
+  readonly seq: number;
+  readonly duplicate?: boolean;
+}
+
+/** An error that JetStream answered with. */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+  readonly code: number;
+
+  constructor(code: number, description: string) {
+    super(description);
+    this.code = code;
+  }
+
+  toBusbarError(options: BusbarErrorOptions = {}): BusbarError {
+    return toJetStreamError(this.code, this.message, options);
+  }
+}
+
+/** Names of headers with their values; they are encoded as they are. */
+export type HeaderList = Readonly<Record<string, string | number>>;
+
+type Bounds = Pick<CallContext, 'deadline'>;
+
+interface Pending {
+  readonly subject: string;
+  readonly data: Uint8Array | string;
+  readonly headers: HeaderList | undefined;
+  readonly deadline: number;
+  readonly isMany: boolean;
+  readonly messages: Msg[];
+  readonly resolve: (messages: Msg[]) => void;
+  readonly reject: (error: unknown) => void;
+  sentAt: number;
+  /** Whether it was sent more than once, so that an earlier sending may have had its effect. */
+  repeated: boolean;
+}
+
+const SILENCE_MS = 5_000;
+const SWEEP_MS = 500;
+const RETRY_MS = 50;
+const DEFAULT_MS = 30_000;
+
+/** All requests of one transport. */
+export class Wire {
+  readonly link: Link;
+  readonly #inbox = createInbox();
+  readonly #pending = new Map<string, Pending>();
+  readonly #prefix: number;
+  #count = 0;
+  #sweeper: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(link: Link) {
+    this.link = link;
+    this.#prefix = this.#inbox.length + 1;
+    link.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#take(message);
+      },
+    });
+    link.onBack(() => {
+      for (const token of [...this.#pending.keys()]) this.#send(token);
+    });
+    link.onDenied((subject) => {
+      for (const [token, pending] of this.#pending) if (pending.subject === subject) this.#fail(token, denied());
+    });
+  }
+
+  /** Publishes to a stream; rejects with {@link ServerRefusal} where the server refuses it. */
+  async publish(
+    subject: string,
+    data: Uint8Array | string,
+    headers?: HeaderList,
+    context?: Bounds,
+  ): Promise<PubAck & { readonly repeated: boolean }> {
+    for (;;) {
+      const pending = this.#request(subject, data, headers, context);
+      const [answer] = await pending.answer;
+      const ack = parse<PubAck & { error?: { err_code: number; description: string } }>(answer);
+      if (ack.error === undefined) return { ...ack, repeated: pending.request.repeated };
+      // Another publish of this id is under way in a cluster: its outcome is known soon.
+      if (ack.error.err_code !== IN_PROCESS) throw new ServerRefusal(ack.error.err_code, ack.error.description);
+      await pause(RETRY_MS);
+    }
+  }
+
+  /** Asks JetStream's API; rejects with {@link ServerRefusal} where the server refuses it. */
+  async api<T = unknown>(path: string, payload?: unknown, context?: Bounds): Promise<T> {
+    const data = payload === undefined ? '' : JSON.stringify(payload);
+    const [answer] = await this.#request(`$JS.API.${path}`, data, undefined, context).answer;
+    const result = parse<T & { error?: { err_code: number; description: string } }>(answer);
+    if (result.error !== undefined) throw new ServerRefusal(result.error.err_code, result.error.description);
+    return result;
+  }
+
+  /** Asks for messages of a stream: all of one answer, in order. Undefined headers of the last one say that there is no more. */
+  async get(stream: string, payload: unknown, context?: Bounds): Promise<{ messages: Msg[]; pending: number }> {
+    const data = JSON.stringify(payload);
+    const messages = await this.#request(`$JS.API.DIRECT.GET.${stream}`, data, undefined, context, true).answer;
+    const end = messages.at(-1);
+    const status = end?.headers?.code ?? 0;
+    if (status === 413) throw new ServerRefusal(413, 'too many results');
+    const found = status > 0 ? messages.slice(0, -1) : messages;
+    return { messages: found, pending: Number(end?.headers?.get('Nats-Num-Pending') || 0) };
+  }
+
+  /** One message of a stream, such as the one at a sequence. */
+  async one(stream: string, payload: unknown, context?: Bounds): Promise<Msg | undefined> {
+    const data = JSON.stringify(payload);
+    const [answer] = await this.#request(`$JS.API.DIRECT.GET.${stream}`, data, undefined, context).answer;
+    return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
+  }
+
+  /** The last message of a subject. */
+  async last(stream: string, subject: string, context?: Bounds): Promise<Msg | undefined> {
+    const [answer] = await this.#request(`$JS.API.DIRECT.GET.${stream}.${subject}`, '', undefined, context).answer;
+    return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
+  }
+
+  /** Publishes without waiting for an answer. Nothing happens while the server is away. */
+  tell(subject: string, data: Uint8Array | string = '', reply?: string): void {
+    if (!this.link.isUp || this.link.connection.isClosed()) return;
+    this.link.connection.publish(subject, data, reply === undefined ? {} : { reply });
+  }
+
+  /** Says a word to a consumer; resolves once it has acted on it, and on all that this process told it before. */
+  async confirm(subject: string, word: string): Promise<void> {
+    await this.#request(subject, word, undefined, { deadline: performance.now() + SILENCE_MS }).answer;
+  }
+
+  /** Resolves with whether anybody answers on `subject`. */
+  async isServed(subject: string): Promise<boolean> {
+    const [answer] = await this.#request(subject, '', undefined, undefined, false, true).answer;
+    return answer?.headers?.code !== 503;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#sweeper);
+    for (const token of [...this.#pending.keys()]) {
+      this.#fail(token, new BusbarError('CLOSED', 'the transport was closed', { outcome: 'unknown' }));
+    }
+  }
+
+  #request(
+    subject: string,
+    data: Uint8Array | string,
+    headers: HeaderList | undefined,
+    context: Bounds | undefined,
+    isMany = false,
+    isProbe = false,
+  ): { readonly answer: Promise<Msg[]>; readonly request: Pending } {
+    const { promise, resolve, reject } = Promise.withResolvers<Msg[]>();
+    const deadline = context === undefined ? performance.now() + DEFAULT_MS : context.deadline;
+    const request = { subject, data, headers, deadline, isMany, messages: [], resolve, reject, sentAt: 0 };
+    const pending = Object.assign(request, { repeated: false, isProbe });
+    this.#count += 1;
+    const token = `${isProbe ? 'p' : ''}${this.#count.toString(36)}`;
+    this.#pending.set(token, pending);
+    if (this.#isClosed) this.#fail(token, new BusbarError('CLOSED', 'the transport is closed'));
+    else this.#send(token);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    return { answer: promise, request: pending };
+  }
+
+  #send(token: string): void {
+    const pending = this.#pending.get(token);
+    if (pending === undefined || !this.link.isUp || this.link.connection.isClosed()) return;
+    pending.repeated ||= pending.sentAt > 0;
+    pending.sentAt = performance.now();
+    pending.messages.length = 0;
+    const { subject, data, headers } = pending;
+    const reply = `${this.#inbox}.${token}`;
+    try {
+      this.link.connection.publish(subject, data, {
+        reply,
+        ...(headers !== undefined && { headers: encodeHeaders(headers) }),
+      });
+    } catch (error) {
+      this.#fail(token, toPublishError(error));
+    }
+  }
+
+  #take(message: Msg): void {
+    const token = message.subject.slice(this.#prefix);
+    const pending = this.#pending.get(token);
+    if (pending === undefined) return;
+    const code = message.headers?.code ?? 0;
+    if (code === 503 && !token.startsWith('p')) {
+      // JetStream has no leader for it just now, or is starting.
+      setTimeout(() => this.#again(token), RETRY_MS * 2);
+      return;
+    }
+    pending.messages.push(message);
+    if (pending.isMany && code === 0) return;
+    this.#pending.delete(token);
+    this.#rest();
+    pending.resolve(pending.messages);
+  }
+
+  #again(token: string): void {
+    const pending = this.#pending.get(token);
+    if (pending === undefined) return;
+    if (pending.deadline <= performance.now()) this.#fail(token, this.#timedOut(pending));
+    else this.#send(token);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const [token, pending] of this.#pending) {
+      if (pending.deadline <= now) this.#fail(token, this.#timedOut(pending));
+      else if (pending.sentAt + SILENCE_MS < now) this.#send(token);
+    }
+  }
+
+  #timedOut({ sentAt }: Pending): BusbarError {
+    return unavailable('JetStream does not answer', { outcome: sentAt > 0 ? 'unknown' : 'failed' });
+  }
+
+  #fail(token: string, error: unknown): void {
+    const pending = this.#pending.get(token);
+    this.#pending.delete(token);
+    this.#rest();
+    pending?.reject(error);
+  }
+
+  /** No timer runs while nothing is asked. */
+  #rest(): void {
+    if (this.#pending.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+}
+
+const IN_PROCESS = 10_158;
+
+/** `error` as one of Busbar; a refusal of JetStream by its code. */
+export function toDriverError(error: unknown, options: BusbarErrorOptions = {}): BusbarError {
+  return error instanceof ServerRefusal ? error.toBusbarError(options) : toNatsError(error, options);
+}
+
+/** Whether the server refused a write because another one was first. */
+export function isLostRace(error: unknown): boolean {
+  return error instanceof ServerRefusal && (error.code === 10_071 || error.code === 10_164);
+}
+
+/** Headers that are encoded here: the client's own list looks for a name with a pass over all. */
+export function encodeHeaders(list: HeaderList): MsgHdrs {
+  let text = 'NATS/1.0\r\n';
+  for (const name in list) text += `${name}: ${list[name]}\r\n`;
+  const bytes = Buffer.from(`${text}\r\n`);
+  return { encode: () => bytes } as unknown as MsgHdrs;
+}
+
+function toPublishError(error: unknown): BusbarError {
+  if (error instanceof Error && /max_payload/.test(error.message)) {
+    return new BusbarError('PAYLOAD_TOO_LARGE', 'the server takes no message of this size any more', {
+      hint: 'Its max_payload is smaller than when the transport was opened.',
+    });
+  }
+  return toNatsError(error);
+}
+
+function parse<T>(message: Msg | undefined): T {
+  return JSON.parse(message === undefined ? '{}' : message.string()) as T;
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

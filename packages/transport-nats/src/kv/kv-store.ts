@@ -1,0 +1,243 @@
+/** Reads and writes of kv: a value and a touch for each key, every write guarded by the last of both. */
+
+import { compareUtf8, type KvEntry } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
+import type { Names } from '../connection/names.ts';
+import type { Puller } from '../connection/puller.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
+import { NS } from '../connection/streams.ts';
+import { type HeaderList, isLostRace, type PubAck, pause, type Wire } from '../connection/wire.ts';
+import { fromPath, toFilter, toPath } from './key.ts';
+
+/** What the header of a value says. */
+export interface ValueHead {
+  /** The sequence of the first value of this entry, as a revision; undefined: it is the first. */
+  readonly createRevision?: number | undefined;
+  /** The revision, where it is not the sequence and the offset: an imported one. */
+  readonly revision?: number | undefined;
+  /** What revisions are ahead of sequences. */
+  readonly offset: number;
+  /** On the clock of the server. */
+  readonly expiresAt?: number | undefined;
+  readonly gone?: 'deleted' | 'expired' | undefined;
+}
+
+/** A value as it is stored, touches included. */
+export interface StoredValue {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly createRevision: number;
+  expiresAt: number;
+  readonly gone: ValueHead['gone'];
+  /** The last write of the key, for the guard of the next one. */
+  last: number;
+}
+
+interface TouchRecord {
+  readonly createRevision: number;
+  readonly expiresAt: number;
+}
+
+const HEADER = 'Busbar';
+/** A deletion is kept this long for the `nats` command and for readers that were away. */
+const GONE_TTL = '3600s';
+const PAGE = 500;
+const ASK = 250;
+const INACTIVE_MS = 10_000;
+
+/** The kv of a namespace. */
+export class KvStore {
+  readonly wire: Wire;
+  readonly names: Names;
+  readonly clock: ServerClock;
+  readonly puller: Puller;
+  #offset: number | undefined;
+
+  constructor(wire: Wire, names: Names, clock: ServerClock, puller: Puller) {
+    this.wire = wire;
+    this.names = names;
+    this.clock = clock;
+    this.puller = puller;
+  }
+
+  /** What is stored for a key, deletions and what has expired included. */
+  async read(key: string): Promise<StoredValue | undefined> {
+    const [found] = await this.readAll([key]);
+    return found;
+  }
+
+  async readAll(keys: readonly string[]): Promise<StoredValue[]> {
+    const all: StoredValue[] = [];
+    for (let from = 0; from < keys.length; from += ASK) {
+      const subjects = keys.slice(from, from + ASK).flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
+      const { messages } = await this.wire.get(this.names.kv, { multi_last: subjects });
+      all.push(...this.#join(messages));
+    }
+    return all;
+  }
+
+  /** All entries with a prefix, in the order of their keys. */
+  async list(prefix: string): Promise<StoredValue[]> {
+    const filters = (['v', 't'] as const).map((kind) => this.names.kvSubject(kind, toFilter(prefix)));
+    const name = `l${crypto.randomUUID().replaceAll('-', '')}`;
+    const config = {
+      ...{ name, filter_subjects: filters, ack_policy: 'none', deliver_policy: 'last_per_subject' },
+      ...{ replay_policy: 'instant', mem_storage: true, num_replicas: 1, inactive_threshold: INACTIVE_MS * NS },
+    };
+    await this.wire.api(`CONSUMER.CREATE.${this.names.kv}.${name}`, { stream_name: this.names.kv, config });
+    const messages: Msg[] = [];
+    for (;;) {
+      const { messages: some, lost } = await this.puller.pull(name, PAGE);
+      messages.push(...some);
+      if (lost) return this.list(prefix);
+      if (some.length < PAGE) break;
+    }
+    this.wire.tell(`$JS.API.CONSUMER.DELETE.${this.names.kv}.${name}`);
+    const found = this.#join(messages).filter(({ key }) => key.startsWith(prefix));
+    return found.sort((one, other) => compareUtf8(one.key, other.key));
+  }
+
+  isAlive({ gone, expiresAt }: StoredValue): boolean {
+    return gone === undefined && expiresAt > this.clock.now;
+  }
+
+  toEntry({ key, value, revision, createRevision, expiresAt }: StoredValue): KvEntry {
+    const ttlLeftMs = expiresAt === Number.POSITIVE_INFINITY ? undefined : Math.max(0, expiresAt - this.clock.now);
+    return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
+  }
+
+  /** Writes a value behind the last write of its key; undefined where another one was first. */
+  async write(
+    key: string,
+    value: Uint8Array,
+    head: Omit<ValueHead, 'offset'>,
+    known: StoredValue | undefined,
+  ): Promise<{ revision: number; createRevision: number } | undefined> {
+    const offset = Math.max(await this.offset(), known?.revision ?? 0);
+    const marker = head.gone === undefined ? {} : { 'KV-Operation': 'DEL', 'Nats-TTL': GONE_TTL };
+    const headers = { [HEADER]: JSON.stringify({ ...head, offset }), ...marker };
+    const ack = await this.#guarded(this.subject('v', key), value, headers, known?.last ?? 0);
+    if (ack === undefined) return undefined;
+    const revision = head.revision ?? ack.seq + offset;
+    return { revision, createRevision: head.createRevision ?? revision };
+  }
+
+  /** Renews a time to live; false where another write was first. */
+  async touch(key: string, expiresAt: number, { createRevision, last }: StoredValue): Promise<boolean> {
+    const record: TouchRecord = { createRevision, expiresAt };
+    const ttl = { 'Nats-TTL': `${Math.ceil((expiresAt - this.clock.now) / 1000) + 60}s` };
+    return (await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last)) !== undefined;
+  }
+
+  /** What revisions are ahead of sequences: imports raise it. */
+  async offset(): Promise<number> {
+    this.#offset ??= await this.#readOffset();
+    return this.#offset;
+  }
+
+  /** Sees that every revision from now on is above `highest`. */
+  async raiseOffset(highest: number): Promise<void> {
+    for (;;) {
+      const message = await this.wire.last(this.names.kv, this.#offsetSubject);
+      const offset = Number(message?.string() ?? 0);
+      if (offset >= highest) return;
+      const last = Number(message?.headers?.get('Nats-Sequence') ?? 0);
+      const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
+      try {
+        await this.wire.publish(this.#offsetSubject, String(highest), headers);
+        this.#offset = highest;
+        return;
+      } catch (error) {
+        if (!isLostRace(error)) throw error;
+        await pause(Math.random() * 5);
+      }
+    }
+  }
+
+  /** A value that a watcher heard of. */
+  parse(message: Msg, seq: number): StoredValue {
+    const subject = message.headers?.get('Nats-Subject') || message.subject;
+    const key = fromPath(subject.slice(this.names.kvSubject('v', '').length));
+    const text = message.headers?.get(HEADER);
+    const head: ValueHead = text ? JSON.parse(text) : { offset: 0 };
+    const isForeignDelete = message.headers?.get('KV-Operation') !== '' && head.gone === undefined;
+    const revision = head.revision ?? seq + head.offset;
+    return {
+      key,
+      value: message.data,
+      revision,
+      createRevision: head.createRevision ?? revision,
+      expiresAt: head.expiresAt ?? Number.POSITIVE_INFINITY,
+      gone: isForeignDelete ? 'deleted' : head.gone,
+      last: seq,
+    };
+  }
+
+  subject(kind: 'v' | 't', key: string): string {
+    return this.names.kvSubject(kind, toPath(key));
+  }
+
+  get #offsetSubject(): string {
+    return this.names.kvSubject('*', 'offset').replace('*', 'o');
+  }
+
+  async #readOffset(): Promise<number> {
+    return Number((await this.wire.last(this.names.kv, this.#offsetSubject))?.string() ?? 0);
+  }
+
+  async #guarded(
+    subject: string,
+    data: Uint8Array | string,
+    headers: HeaderList,
+    last: number,
+  ): Promise<PubAck | undefined> {
+    const path = subject.slice(this.names.kvSubject('v', '').length);
+    const guard = {
+      'Nats-Expected-Last-Subject-Sequence': last,
+      'Nats-Expected-Last-Subject-Sequence-Subject': this.names.kvSubject('*', path),
+    };
+    const mark = crypto.randomUUID().slice(0, 8);
+    try {
+      return await this.wire.publish(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
+    } catch (error) {
+      if (!isLostRace(error)) throw error;
+      // It may have been this very write whose answer was lost.
+      const now = await this.wire.last(this.names.kv, subject);
+      if (now?.headers?.get('Busbar-Write') !== mark) return undefined;
+      return { seq: Number(now.headers.get('Nats-Sequence')) };
+    }
+  }
+
+  /** Values with their touches, in any order. */
+  #join(messages: readonly Msg[]): StoredValue[] {
+    const values = new Map<string, StoredValue>();
+    const touches: { key: string; seq: number; touch: TouchRecord }[] = [];
+    const prefix = this.names.kvSubject('v', '');
+    for (const message of messages) {
+      const direct = message.headers?.get('Nats-Subject');
+      const subject = direct || message.subject;
+      const seq = direct ? Number(message.headers?.get('Nats-Sequence')) : sequenceOf(message);
+      const isValue = subject.startsWith(prefix);
+      if (isValue) {
+        const value = this.parse(message, seq);
+        values.set(value.key, value);
+      } else if (subject.startsWith(this.names.kvSubject('t', ''))) {
+        touches.push({ key: fromPath(subject.slice(prefix.length)), seq, touch: message.json<TouchRecord>() });
+      }
+    }
+    for (const { key, seq, touch } of touches) {
+      const value = values.get(key);
+      if (value === undefined) continue;
+      if (seq > value.last && touch.createRevision === value.createRevision) value.expiresAt = touch.expiresAt;
+      value.last = Math.max(value.last, seq);
+    }
+    return [...values.values()];
+  }
+}
+
+/** Of a pulled message. */
+export function sequenceOf(message: Msg): number {
+  const tokens = (message.reply ?? '').split('.');
+  return Number(tokens[tokens.length > 9 ? 7 : 5]);
+}

@@ -1,0 +1,84 @@
+/** The kv of a namespace: compare and set, times to live, watches. */
+
+import type { Cursor, KvDriver, PageQuery, PutCondition } from '@busbar/api/driver';
+import {
+  compareUtf8,
+  type DeleteResult,
+  type KvChange,
+  type KvEntry,
+  type KvTouch,
+  type PutResult,
+  type TouchResult,
+} from '@busbar/api/transport';
+import type { KvStore, StoredValue } from './kv-store.ts';
+import { openWatch } from './watch.ts';
+
+const NOTHING = new Uint8Array();
+
+/** The kv of a namespace. */
+export class Kv implements KvDriver {
+  readonly #store: KvStore;
+
+  constructor(store: KvStore) {
+    this.#store = store;
+  }
+
+  async get(key: string): Promise<KvEntry | undefined> {
+    const found = this.#alive(await this.#store.read(key));
+    return found && this.#store.toEntry(found);
+  }
+
+  async put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): Promise<PutResult> {
+    for (;;) {
+      const known = await this.#store.read(key);
+      const present = this.#alive(known);
+      if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
+        return { status: 'conflict', current: present && this.#store.toEntry(present) };
+      }
+      const expiresAt = ttlMs === undefined ? undefined : this.#store.clock.late + ttlMs;
+      const head = { createRevision: present?.createRevision, expiresAt };
+      const stored = await this.#store.write(key, value, head, known);
+      if (stored !== undefined) return { status: 'stored', ...stored };
+    }
+  }
+
+  async touch(touches: readonly KvTouch[]): Promise<TouchResult[]> {
+    const known = new Map((await this.#store.readAll(touches.map(({ key }) => key))).map((one) => [one.key, one]));
+    return Promise.all(touches.map((touch) => this.#touch(touch, known.get(touch.key))));
+  }
+
+  async delete(key: string, ifRevision: number | undefined): Promise<DeleteResult> {
+    for (;;) {
+      const known = await this.#store.read(key);
+      const present = this.#alive(known);
+      if (present === undefined) return { status: 'absent' };
+      if (ifRevision !== undefined && ifRevision !== present.revision) return { status: 'conflict' };
+      const stored = await this.#store.write(key, NOTHING, { gone: 'deleted' }, known);
+      if (stored !== undefined) return { status: 'deleted' };
+    }
+  }
+
+  async list(prefix: string, { limit, after }: PageQuery): Promise<KvEntry[]> {
+    const found = await this.#store.list(prefix);
+    const alive = found.filter((one) => this.#store.isAlive(one));
+    const rest = after === undefined ? alive : alive.filter(({ key }) => compareUtf8(key, after) > 0);
+    return rest.slice(0, limit).map((one) => this.#store.toEntry(one));
+  }
+
+  watch(prefix: string): Promise<Cursor<KvChange>> {
+    return openWatch(this.#store, prefix);
+  }
+
+  #alive(found: StoredValue | undefined): StoredValue | undefined {
+    return found !== undefined && this.#store.isAlive(found) ? found : undefined;
+  }
+
+  async #touch({ key, ttlMs, createRevision }: KvTouch, known: StoredValue | undefined): Promise<TouchResult> {
+    for (let found = known; ; found = await this.#store.read(key)) {
+      const present = this.#alive(found);
+      const isLost = createRevision !== undefined && createRevision !== present?.createRevision;
+      if (present === undefined || isLost) return { key, status: 'lost' };
+      if (await this.#store.touch(key, this.#store.clock.late + ttlMs, present)) return { key, status: 'touched' };
+    }
+  }
+}

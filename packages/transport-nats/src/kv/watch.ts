@@ -1,0 +1,137 @@
+/** Watches: values as they change, and entries whose time is over. */
+
+import { type Cursor, Deadline, DeadlineQueue, WatchCursor } from '@busbar/api/driver';
+import type { KvChange } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
+import type { WaitingPull } from '../connection/puller.ts';
+import { NS } from '../connection/streams.ts';
+import { pause } from '../connection/wire.ts';
+import { toFilter } from './key.ts';
+import { type KvStore, type StoredValue, sequenceOf } from './kv-store.ts';
+
+const BATCH = 256;
+const INACTIVE_MS = 60_000;
+/** Of several watchers mostly one writes down that an entry has expired. */
+const SPREAD_MS = 60;
+const NOTHING = new Uint8Array();
+
+/** Opens a watch on the keys with a prefix. */
+export async function openWatch(store: KvStore, prefix: string): Promise<Cursor<KvChange>> {
+  const watch = new KvWatch(store, prefix);
+  await watch.open();
+  return watch.cursor;
+}
+
+class KvWatch {
+  readonly cursor: WatchCursor;
+  readonly #store: KvStore;
+  readonly #prefix: string;
+  readonly #known = new Map<string, StoredValue>();
+  readonly #deadlines = new DeadlineQueue();
+  readonly #expiries = new Map<string, Deadline>();
+  #waiting: WaitingPull | undefined;
+  #consumer: string | undefined;
+  #next = 1;
+  #isClosed = false;
+
+  constructor(store: KvStore, prefix: string) {
+    this.#store = store;
+    this.#prefix = prefix;
+    this.cursor = new WatchCursor(prefix, () => this.#close());
+  }
+
+  async open(): Promise<void> {
+    const { wire, names } = this.#store;
+    const { state } = await wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.kv}`);
+    this.#next = state.last_seq + 1;
+    const found = await this.#store.list(this.#prefix);
+    const alive = found.filter((one) => this.#store.isAlive(one));
+    for (const one of alive) this.#keep(one);
+    this.cursor.begin(alive.map((one) => this.#store.toEntry(one)));
+    void this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        const consumer = await this.#ensure();
+        this.#waiting = this.#store.puller.wait(consumer, BATCH, (message) => this.#take(message));
+        if (await this.#waiting.over) this.#consumer = undefined;
+      } catch {
+        this.#consumer = undefined;
+      }
+      if (this.#consumer === undefined && !this.#isClosed) await pause(100);
+    }
+  }
+
+  async #ensure(): Promise<string> {
+    if (this.#consumer !== undefined) return this.#consumer;
+    const { wire, names } = this.#store;
+    const filter = names.kvSubject('v', toFilter(this.#prefix));
+    const name = `w${crypto.randomUUID().replaceAll('-', '')}`;
+    const config = {
+      ...{ name, filter_subject: filter, ack_policy: 'none', deliver_policy: 'by_start_sequence' },
+      ...{ opt_start_seq: this.#next, replay_policy: 'instant', mem_storage: true, num_replicas: 1 },
+      inactive_threshold: INACTIVE_MS * NS,
+    };
+    await wire.api(`CONSUMER.CREATE.${names.kv}.${name}.${filter}`, { stream_name: names.kv, config });
+    this.#consumer = name;
+    return name;
+  }
+
+  #take(message: Msg): void {
+    const seq = sequenceOf(message);
+    if (seq < this.#next) return;
+    this.#next = seq + 1;
+    const value = this.#store.parse(message, seq);
+    const before = this.#known.get(value.key);
+    if (!value.key.startsWith(this.#prefix) || (before !== undefined && before.last >= seq)) return;
+    this.#keep(value);
+    const { key, revision, gone } = value;
+    if (gone === undefined) this.cursor.changed({ kind: 'put', entry: this.#store.toEntry(value) });
+    else if (before !== undefined) this.cursor.changed({ kind: gone, key, revision });
+  }
+
+  #keep(value: StoredValue): void {
+    const { key, gone, expiresAt } = value;
+    const expiry = this.#expiries.get(key);
+    if (expiry !== undefined) this.#deadlines.cancel(expiry);
+    this.#expiries.delete(key);
+    if (gone !== undefined) {
+      this.#known.delete(key);
+      return;
+    }
+    this.#known.set(key, value);
+    if (expiresAt === Number.POSITIVE_INFINITY) return;
+    const deadline = new Deadline(() => void this.#look(key));
+    this.#expiries.set(key, deadline);
+    this.#deadlines.setIn(deadline, Math.max(1, expiresAt - this.#store.clock.now) + Math.random() * SPREAD_MS);
+  }
+
+  /** The time of an entry is over, unless it was touched. Whoever sees it first writes that down, and all hear of it. */
+  async #look(key: string): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      const now = await this.#store.read(key);
+      const known = this.#known.get(key);
+      if (now === undefined || known === undefined || now.gone !== undefined) return;
+      if (this.#store.isAlive(now)) this.#keep({ ...now, last: Math.max(known.last, now.last) });
+      else if ((await this.#store.write(key, NOTHING, { gone: 'expired' }, now)) === undefined) this.#again(key);
+    } catch {
+      this.#again(key);
+    }
+  }
+
+  #again(key: string): void {
+    const expiry = this.#expiries.get(key);
+    if (expiry !== undefined && !this.#isClosed) this.#deadlines.setIn(expiry, SPREAD_MS);
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.#deadlines.clear();
+    const { wire, names } = this.#store;
+    if (this.#consumer !== undefined) wire.tell(`$JS.API.CONSUMER.DELETE.${names.kv}.${this.#consumer}`);
+    void this.#waiting?.withdraw();
+  }
+}

@@ -1,0 +1,113 @@
+/** Compacts the ledger of a queue, and deletes messages that are settled and older than the memory of ids. */
+
+import type { Lane } from '../connection/names.ts';
+import { DEDUPE_MS } from '../connection/streams.ts';
+import { isLostRace, ServerRefusal } from '../connection/wire.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import { type Ledger, type LedgerState, push, rangesOf } from '../queues/ledger.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
+
+/** Another process that compacted it so lately did it for all. */
+const RECENT_MS = 8_000;
+const MARGIN_MS = 5_000;
+/** How many messages above a floor that stands still are deleted one by one in one round. */
+const MAX_SINGLE = 5_000;
+const MAX_BYTES = 500_000;
+
+/** Compacts ledgers. */
+export class Compactor {
+  readonly #ground: QueueGround;
+
+  constructor(ground: QueueGround) {
+    this.#ground = ground;
+  }
+
+  /** One round; a queue that another process cares for is left to it. */
+  async compact(name: string): Promise<void> {
+    const { records, ledgers, consumers, names } = this.#ground;
+    const queue = await records.read(name);
+    if (queue === undefined || (await this.#isRecent(queue))) return;
+    const old = await this.#oldest(queue);
+    const ledger = await ledgers.read(name, queue.record.inc);
+    const floors: Partial<Record<Lane, number>> = {};
+    const lanes: Lane[] = ['normal', ...queue.record.lanes];
+    for (const lane of lanes) floors[lane] = Math.max(ledger.floors[lane] ?? 0, await consumers.floor(queue, lane));
+    const deleted = await this.#deleteSingle(ledger, floors, old);
+    if (await this.#write(queue, ledger, stateOf(ledger, floors, deleted))) {
+      await Promise.all(
+        lanes.map((lane) => this.#purge(names.queues, names.lane(name, lane), Math.min((floors[lane] ?? 0) + 1, old))),
+      );
+    }
+  }
+
+  async #isRecent(queue: KnownQueue): Promise<boolean> {
+    const { wire, names, clock } = this.#ground;
+    const request = { seq: 1, next_by_subj: names.records(queue.name), batch: 1 };
+    const [first] = (await wire.get(names.ledger, request)).messages;
+    if (first === undefined) return true;
+    const isSnapshot = first.string().startsWith('{"k":"c"');
+    return isSnapshot && clock.now - Date.parse(first.headers?.get('Nats-Time-Stamp') ?? '') < RECENT_MS;
+  }
+
+  /** The first sequence of the stream that the memory of ids still needs. */
+  async #oldest(queue: KnownQueue): Promise<number> {
+    const { wire, names, clock } = this.#ground;
+    const start = new Date(clock.now - DEDUPE_MS - MARGIN_MS).toISOString();
+    const request = { start_time: start, next_by_subj: names.lane(queue.name, '*'), batch: 1 };
+    const [first] = (await wire.get(names.queues, request)).messages;
+    return first === undefined ? Number.MAX_SAFE_INTEGER : Number(first.headers?.get('Nats-Sequence'));
+  }
+
+  /** A long lease holds a floor up: what is settled and old above it goes by itself. */
+  async #deleteSingle(ledger: Ledger, floors: Partial<Record<Lane, number>>, old: number): Promise<Set<number>> {
+    const { wire, names } = this.#ground;
+    const seqs = [...ledger.entries]
+      .filter(([seq, { lane, isSettled }]) => isSettled && seq < old && seq > (floors[lane] ?? 0))
+      .map(([seq]) => seq)
+      .slice(0, MAX_SINGLE);
+    const remove = async (seq: number): Promise<void> => {
+      try {
+        await wire.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true });
+      } catch (error) {
+        // It is gone already.
+        if (!(error instanceof ServerRefusal)) throw error;
+      }
+    };
+    await Promise.all(seqs.map(remove));
+    return new Set(seqs);
+  }
+
+  async #write(queue: KnownQueue, ledger: Ledger, state: LedgerState): Promise<boolean> {
+    const { ledgers, names } = this.#ground;
+    const record = { k: 'c', inc: queue.record.inc, state } as const;
+    if (JSON.stringify(record).length > MAX_BYTES) return false;
+    try {
+      const { seq } = await ledgers.appendAfter(queue.name, record, ledger.last);
+      await this.#purge(names.ledger, names.records(queue.name), seq);
+      return true;
+    } catch (error) {
+      if (isLostRace(error)) return false;
+      throw error;
+    }
+  }
+
+  async #purge(stream: string, filter: string, seq: number): Promise<void> {
+    if (seq > 1) await this.#ground.wire.api(`STREAM.PURGE.${stream}`, { filter, seq });
+  }
+}
+
+/** What the ledger says, without what is below the floors or was deleted: that counts as sent from now on. */
+function stateOf(ledger: Ledger, floors: Partial<Record<Lane, number>>, deleted: ReadonlySet<number>): LedgerState {
+  const totals = { ...ledger.totals };
+  const entries: LedgerState['entries'][number][] = [];
+  const settled: Partial<Record<Lane, number[]>> = {};
+  for (const [seq, entry] of ledger.entries) {
+    if (seq <= (floors[entry.lane] ?? 0) || deleted.has(seq)) {
+      totals.sent += 1;
+      if (!entry.isSettled) totals.done += 1;
+    } else if (entry.isSettled) push(settled, entry.lane, seq);
+    else entries.push([seq, entry]);
+  }
+  const ranges = Object.fromEntries(Object.entries(settled).map(([lane, seqs = []]) => [lane, rangesOf(seqs)]));
+  return { floors, totals, entries, settled: ranges };
+}

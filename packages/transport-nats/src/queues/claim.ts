@@ -1,0 +1,278 @@
+/** Claims what is ready in a queue: pulls it from the consumers, and writes who received it into the ledger. */
+
+import type { ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
+import { type Lane, LEVELS } from '../connection/names.ts';
+import type { Puller } from '../connection/puller.ts';
+import { bury, historyOf } from './burial.ts';
+import type { Consumer } from './consumers.ts';
+import type { QueueGround } from './ground.ts';
+import type { Held } from './held.ts';
+import { type Entry, type Ledger, push } from './ledger.ts';
+import type { KnownQueue } from './queue-record.ts';
+import { toReceipt } from './receipt.ts';
+import { marginOf } from './settle.ts';
+import { readDelivery, readStored, type StoredMessage } from './stored-message.ts';
+
+/** A message that a consumer gave. */
+export interface Drawn {
+  readonly message: Msg;
+  /** When its lease began at the earliest, on the monotonic clock of this process. */
+  readonly at: number;
+  readonly consumer: Consumer;
+}
+
+interface Candidate {
+  readonly at: number;
+  readonly stored: StoredMessage;
+  readonly cseq: number;
+  readonly consumer: Consumer;
+  readonly attempt: number;
+}
+
+const NS = 1_000_000;
+
+/** Claims messages. */
+export class Claimer {
+  readonly #ground: QueueGround;
+  readonly #puller: Puller;
+  /** Consumers may have forgotten what they gave before this sequence: the server was away. */
+  #doubtful = 0;
+
+  constructor(ground: QueueGround, puller: Puller) {
+    this.#ground = ground;
+    this.#puller = puller;
+    ground.wire.link.onBack(() => {
+      this.#doubtful = Number.POSITIVE_INFINITY;
+    });
+  }
+
+  /** Up to `max` messages that are ready, highest level first. `lost`: a consumer was not there. */
+  async claim(
+    queue: KnownQueue,
+    { max, consumer: by }: ReceiveRequest,
+  ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
+    const deliveries: Delivery[] = [];
+    for (;;) {
+      const { drawn, lost } = await this.#drawAll(queue, max - deliveries.length);
+      const accepted = await this.accept(queue, drawn, by);
+      deliveries.push(...accepted);
+      // Behind those that had expired there may be others.
+      const isMore = accepted.length < drawn.length && deliveries.length < max;
+      if (!isMore || lost) return { deliveries, lost };
+    }
+  }
+
+  async #drawAll(queue: KnownQueue, max: number): Promise<{ drawn: Drawn[]; lost: boolean }> {
+    const all: Drawn[] = [];
+    let lost = false;
+    for (const lanes of groupsOf(queue)) {
+      const missing = max - all.length;
+      if (missing <= 0) break;
+      const drawn = await Promise.all(lanes.slice(0, missing).map((lane) => this.#draw(queue, lane, missing)));
+      lost ||= drawn.some((each) => each.lost);
+      all.push(...drawn.flatMap((each) => each.drawn).sort(bySequence));
+    }
+    return { drawn: all, lost };
+  }
+
+  /** Leases what was drawn; what may not be delivered is settled or put off. */
+  async accept(queue: KnownQueue, drawn: readonly Drawn[], by: string | undefined): Promise<Delivery[]> {
+    if (drawn.length === 0) return [];
+    const doubtful = await this.#doubt();
+    const isAsked = (message: Msg): boolean => {
+      const { deliveries, seq } = readDelivery(message);
+      return deliveries > 1 || seq <= doubtful || queue.record.checked;
+    };
+    const mustAsk = drawn.some(({ message }) => isAsked(message));
+    const ledger = mustAsk ? await this.#ground.ledgers.read(queue.name, queue.record.inc) : undefined;
+    const judged = await Promise.all(drawn.map((each) => this.#judge(queue, each, ledger)));
+    const candidates = judged.filter((candidate) => candidate !== undefined);
+    return candidates.length === 0 ? [] : this.#lease(queue, candidates, by);
+  }
+
+  /** Gives back what was drawn and is not wanted. Nobody received it, so the ledger knows nothing of it. */
+  giveBack(drawn: readonly Drawn[]): void {
+    for (const { message } of drawn) this.#ground.wire.tell(message.reply ?? '', '-NAK');
+  }
+
+  async #draw(queue: KnownQueue, lane: Lane, batch: number): Promise<{ drawn: Drawn[]; lost: boolean }> {
+    const consumer = await this.#ground.consumers.ensure(queue, lane);
+    const isPartition = lane.startsWith('k');
+    const at = performance.now();
+    const { messages, lost } = await this.#puller.pull(consumer.name, isPartition ? 1 : batch, isPartition);
+    if (lost) this.#ground.consumers.forget(consumer.name);
+    return { drawn: messages.map((message) => ({ message, at, consumer })), lost };
+  }
+
+  /** The sequence up to which consumers are not believed. */
+  async #doubt(): Promise<number> {
+    if (this.#doubtful !== Number.POSITIVE_INFINITY) return this.#doubtful;
+    const { wire, names } = this.#ground;
+    const info = await wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.queues}`);
+    this.#doubtful = info.state.last_seq;
+    return this.#doubtful;
+  }
+
+  async #judge(
+    queue: KnownQueue,
+    { message, at, consumer }: Drawn,
+    ledger: Ledger | undefined,
+  ): Promise<Candidate | undefined> {
+    const { wire, clock } = this.#ground;
+    const { seq, cseq, deliveries, storedAt } = readDelivery(message);
+    const stored = readStored(message, seq, storedAt);
+    const reply = message.reply ?? '';
+    const entry = ledger?.entries.get(seq);
+    const { inc, expiresAt, dueAt = 0, maxAttempts } = stored.envelope;
+    const isForeign = inc !== undefined && inc !== queue.record.inc;
+    if (isForeign || ledger?.isSettled(consumer.lane, seq)) {
+      wire.tell(reply, '+ACK');
+      return undefined;
+    }
+    // Only a consumer that forgot gives what is held for the first time.
+    const leasedUntil = deliveries === 1 ? (entry?.lease?.end ?? 0) : 0;
+    const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, leasedUntil) - clock.now;
+    const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
+    if (waitMs > 0 && endsAt > clock.now) {
+      wire.tell(reply, `-NAK {"delay":${Math.ceil(Math.min(waitMs, endsAt - clock.now) * NS)}}`);
+      return undefined;
+    }
+    const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+    if (endsAt <= clock.now) await this.#end(queue, stored, entry, consumer, reply, undefined);
+    else if (attempts >= (maxAttempts ?? queue.record.settings.maxAttempts)) {
+      const reason = entry?.lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
+      await this.#end(queue, stored, entry, consumer, reply, reason);
+    } else return { at, stored, cseq, consumer, attempt: attempts + 1 };
+    return undefined;
+  }
+
+  /** Ends a message that nobody holds: it is dead for `reason`, or has expired. */
+  async #end(
+    queue: KnownQueue,
+    stored: StoredMessage,
+    entry: Entry | undefined,
+    { lane }: Pick<Consumer, 'lane'>,
+    reply: string,
+    reason: string | undefined,
+  ): Promise<void> {
+    const { wire } = this.#ground;
+    await endMessage(this.#ground, queue, { stored, entry, lane }, reason);
+    wire.tell(reply, '+ACK');
+  }
+
+  async #lease(queue: KnownQueue, candidates: readonly Candidate[], by: string | undefined): Promise<Delivery[]> {
+    const { clock, ledgers, wire } = this.#ground;
+    const { leaseMs } = queue.record.settings;
+    const { inc } = queue.record;
+    const got: Partial<Record<Lane, number[]>> = {};
+    for (const { stored, consumer, cseq } of candidates) {
+      push(got, consumer.lane, stored.seq);
+      const place = { seq: stored.seq, cseq };
+      if (consumer.ackWaitMs !== leaseMs) wire.tell(ackSubject(this.#ground, consumer, place), nakIn(leaseMs));
+    }
+    const end = clock.late + leaseMs;
+    const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
+    const kept = queue.record.checked ? await this.#confirm(queue, candidates, r) : candidates;
+    return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
+  }
+
+  /** Those that were neither hidden nor received by another process before this receive. */
+  async #confirm(queue: KnownQueue, candidates: readonly Candidate[], r: number): Promise<Candidate[]> {
+    const ledger = await this.#ground.ledgers.read(queue.name, queue.record.inc);
+    const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
+    for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
+      if (ledger.isSettled(consumer.lane, stored.seq)) {
+        this.#ground.wire.tell(ackSubject(this.#ground, consumer, { seq: stored.seq, cseq }), '+ACK');
+      }
+    }
+    return candidates.filter(isMine);
+  }
+
+  #deliver(
+    { name: queue, record }: KnownQueue,
+    { at, stored, cseq, consumer, attempt }: Candidate,
+    { r, end, by }: { r: number; end: number; by: string | undefined },
+  ): Delivery {
+    const { message, envelope, seq } = stored;
+    const { maxAttempts, expiresAt, ttlMs } = envelope;
+    const { leaseMs } = record.settings;
+    const deadline = at + leaseMs - marginOf(leaseMs);
+    const place = { queue, inc: record.inc, lane: consumer.lane, seq, cseq, r, end };
+    const receipt = toReceipt(place);
+    const held: Held = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, isSettled: false };
+    this.#ground.held.add(receipt, held);
+    return {
+      ...message,
+      queue,
+      receipt,
+      attempt,
+      leaseLeftMs: Math.max(0, deadline - performance.now()),
+      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#ground.clock.now, ttlMs),
+    };
+  }
+}
+
+/** What is left of a time: the bounds of the server's clock make it no longer than it was. */
+export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): number {
+  return Math.min(whole, Math.max(0, ms));
+}
+
+/** Ends a message that nobody holds: a dead letter where there is a `reason`, else expired. */
+export async function endMessage(
+  { wire, names, ledgers }: QueueGround,
+  queue: KnownQueue,
+  { stored, entry, lane }: { stored: StoredMessage; entry: Entry | undefined; lane: Lane },
+  reason: string | undefined,
+): Promise<void> {
+  const { seq } = stored;
+  const r = entry?.lease?.r;
+  const outcome = entry?.lease === undefined ? undefined : 'expired';
+  if (reason !== undefined) {
+    const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+    const known = historyOf(stored, entry);
+    const last = entry?.lease && { attempt: attempts, endedAt: Math.round(entry.lease.end), consumer: entry.lease.by };
+    const history = last ? [...known, { ...last, outcome: 'expired' as const, reason: undefined }].slice(-20) : known;
+    await bury(wire, names, queue, stored, { attempts, history, reason });
+  }
+  const verdict = { did: reason === undefined ? 'expired' : 'dead', lane, seq, r, outcome } as const;
+  await ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other: [verdict] });
+}
+
+/** Where a delivery is settled, also one that another process received. */
+export function ackSubject(
+  { names }: QueueGround,
+  { name }: Pick<Consumer, 'name'>,
+  { seq, cseq }: { readonly seq: number; readonly cseq: number },
+): string {
+  return `$JS.ACK.${names.queues}.${name}.1.${seq}.${cseq}.0.0`;
+}
+
+function nakIn(ms: number): string {
+  return `-NAK {"delay":${Math.ceil(ms * NS)}}`;
+}
+
+/** The lanes to receive from: each level by itself, highest first; partitions of ordering keys with the normal one. */
+export function groupsOf({ record }: KnownQueue): Lane[][] {
+  const partitions = record.lanes.filter((lane) => lane.startsWith('k'));
+  const levels = LEVELS.filter((level) => level === 'normal' || record.lanes.includes(level));
+  const groups: Lane[][] = levels.map((level) => [level]);
+  if (partitions.length > 0) groups.splice(levels.indexOf('normal'), 0, shuffle(partitions));
+  return groups;
+}
+
+/** The order in which they were sent. What was given back stands out of it anyway. */
+function bySequence(one: Drawn, other: Drawn): number {
+  return one.consumer.lane === other.consumer.lane ? 0 : sequenceOf(one) - sequenceOf(other);
+}
+
+function sequenceOf({ message }: Drawn): number {
+  return readDelivery(message).seq;
+}
+
+/** No partition is always the last to be asked. */
+function shuffle<T>(all: readonly T[]): T[] {
+  const from = Math.floor(Math.random() * all.length);
+  return [...all.slice(from), ...all.slice(0, from)];
+}

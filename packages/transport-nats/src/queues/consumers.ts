@@ -1,0 +1,118 @@
+/** The consumers of a queue on the server: one for each lane, made when it is first received from. */
+
+import type { CallContext } from '@busbar/api/driver';
+import { digest, type Lane, type Names } from '../connection/names.ts';
+import { NS } from '../connection/streams.ts';
+import { pause, ServerRefusal, type Wire } from '../connection/wire.ts';
+import type { KnownQueue } from './queue-record.ts';
+
+/** A consumer as it is on the server. */
+export interface Consumer {
+  readonly name: string;
+  readonly lane: Lane;
+  /** How long the server waits for a settlement. A queue whose leases are longer or shorter says so for each message. */
+  readonly ackWaitMs: number;
+}
+
+interface ConsumerInfo {
+  readonly config: { readonly ack_wait: number };
+  readonly ack_floor: { readonly stream_seq: number };
+}
+
+const EXISTS = new Set([10_148, 10_105, 10_013]);
+const DELAYED_WAIT_MS = 30_000;
+const MAX_WAITING = 100_000;
+
+/** The consumers that this process uses. */
+export class Consumers {
+  readonly #wire: Wire;
+  readonly #names: Names;
+  readonly #replicas: number | undefined;
+  readonly #made = new Map<string, Promise<Consumer>>();
+
+  /** `replicas`: on how many servers what a consumer knows is kept; undefined for as many as the messages. */
+  constructor(wire: Wire, names: Names, replicas: number | undefined) {
+    this.#wire = wire;
+    this.#names = names;
+    this.#replicas = replicas;
+  }
+
+  nameOf({ name, record }: KnownQueue, lane: Lane): string {
+    return digest(`${name}\0${lane}\0${record.inc}\0${record.generation}`);
+  }
+
+  /** The consumer of a lane; it is made where it is not there. */
+  ensure(queue: KnownQueue, lane: Lane, context?: CallContext): Promise<Consumer> {
+    const name = this.nameOf(queue, lane);
+    let made = this.#made.get(name);
+    if (made === undefined) {
+      made = this.#make(queue, lane, name, context);
+      made.catch(() => this.#made.delete(name));
+      this.#made.set(name, made);
+    }
+    return made;
+  }
+
+  /** Forgets what was made: the server may have lost it. */
+  forget(name: string): void {
+    this.#made.delete(name);
+  }
+
+  /** Up to which sequence everything of a lane is settled on the server; 0 where there is no consumer. */
+  async floor(queue: KnownQueue, lane: Lane): Promise<number> {
+    try {
+      const path = `CONSUMER.INFO.${this.#names.queues}.${this.nameOf(queue, lane)}`;
+      return (await this.#wire.api<ConsumerInfo>(path)).ack_floor.stream_seq;
+    } catch (error) {
+      if (error instanceof ServerRefusal) return 0;
+      throw error;
+    }
+  }
+
+  /** Deletes all consumers of a queue. */
+  async remove(queue: KnownQueue): Promise<void> {
+    const lanes: Lane[] = ['normal', ...queue.record.lanes];
+    await Promise.all(
+      lanes.map(async (lane) => {
+        const name = this.nameOf(queue, lane);
+        this.#made.delete(name);
+        await this.#wire.api(`CONSUMER.DELETE.${this.#names.queues}.${name}`).catch(ignoreRefusal);
+      }),
+    );
+  }
+
+  async #make(queue: KnownQueue, lane: Lane, name: string, context?: CallContext): Promise<Consumer> {
+    const stream = this.#names.queues;
+    const filter = this.#names.lane(queue.name, lane);
+    const ackWaitMs = lane === 'delayed' ? DELAYED_WAIT_MS : queue.record.settings.leaseMs;
+    const replicas = this.#replicas ?? (queue.name.startsWith('$') ? 1 : 0);
+    const config = {
+      ...{ name, durable_name: name, filter_subject: filter, ack_policy: 'explicit', ack_wait: ackWaitMs * NS },
+      ...{ deliver_policy: 'all', replay_policy: 'instant', max_waiting: MAX_WAITING, num_replicas: replicas },
+      max_ack_pending: lane.startsWith('k') ? 1 : -1,
+      metadata: { queue: queue.name, lane },
+    };
+    const request = { stream_name: stream, config, action: 'create' };
+    const path = `CONSUMER.CREATE.${stream}.${name}.${filter}`;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const { config: made } = await this.#wire.api<ConsumerInfo>(path, request, context);
+        return { name, lane, ackWaitMs: made.ack_wait / NS };
+      } catch (error) {
+        if (!(error instanceof ServerRefusal)) throw error;
+        if (EXISTS.has(error.code)) {
+          const { config: there } = await this.#wire.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`);
+          return { name, lane, ackWaitMs: there.ack_wait / NS };
+        }
+        if (attempt === MAX_ATTEMPTS) throw error;
+        await pause(100 * attempt);
+      }
+    }
+  }
+}
+
+const MAX_ATTEMPTS = 5;
+
+export function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof ServerRefusal)) throw error;
+}

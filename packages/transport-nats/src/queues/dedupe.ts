@@ -1,0 +1,116 @@
+/** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
+
+import type { CallContext } from '@busbar/api/driver';
+import { DEDUPE_MS } from '../connection/streams.ts';
+import { encodeHeaders, type HeaderList, isLostRace, ServerRefusal } from '../connection/wire.ts';
+import { ttlHeader } from './burial.ts';
+import type { QueueGround } from './ground.ts';
+import type { KnownQueue } from './queue-record.ts';
+
+/** How the server knows a message: two of one id in one life of a queue are one. */
+export function messageId(inc: string, id: string): string {
+  return `${inc}.${encodeURIComponent(id)}`;
+}
+
+/** Whether the ids of a queue have records of their own. */
+export function hasIdRecords({ record }: KnownQueue, now: number): boolean {
+  return record.settings.dedupeMs > DEDUPE_MS || record.idsUntil > now;
+}
+
+const LOOK = 500;
+
+/** The record of an id. */
+interface IdRecord {
+  readonly id: string;
+  /** Until when it counts; the server keeps it for whole seconds. */
+  readonly until: number;
+}
+
+/** The records of some ids. */
+export interface KnownIds {
+  /** Ids that may not be stored again now. */
+  readonly taken: Set<string>;
+  /** The last record of each id, for the guard of the next one. */
+  readonly last: ReadonlyMap<string, number>;
+}
+
+/** What the records say of these ids. */
+export async function knownIds(
+  { wire, names, clock }: QueueGround,
+  queue: KnownQueue,
+  ids: readonly string[],
+  context?: CallContext,
+): Promise<KnownIds> {
+  const taken = new Set<string>();
+  const last = new Map<string, number>();
+  for (let from = 0; from < ids.length; from += LOOK) {
+    const subjects = ids.slice(from, from + LOOK).map((id) => names.id(queue.name, queue.record.inc, id));
+    const { messages } = await wire.get(names.queues, { multi_last: subjects }, context);
+    for (const message of messages) {
+      const { id, until } = message.json<IdRecord>();
+      last.set(id, Number(message.headers?.get('Nats-Sequence')));
+      if (until > clock.now) taken.add(id);
+    }
+  }
+  return { taken, last };
+}
+
+/** Notes an id for `ms`; false where it is noted already. */
+export async function noteId(ground: QueueGround, queue: KnownQueue, id: string, ms: number): Promise<boolean> {
+  const { taken, last } = await knownIds(ground, queue, [id]);
+  if (taken.has(id)) return false;
+  const { subject, data, headers } = toRecord(ground, queue, id, { ms, last: last.get(id) ?? 0 });
+  try {
+    await ground.wire.publish(subject, data, headers);
+    return true;
+  } catch (error) {
+    if (isLostRace(error)) return false;
+    throw error;
+  }
+}
+
+/** A message to store with the record of its id. */
+export interface NotedMessage {
+  readonly subject: string;
+  readonly id: string;
+  readonly data: Uint8Array;
+  readonly headers: HeaderList;
+  readonly ms: number;
+  /** The last record of its id. */
+  readonly last: number;
+}
+
+/** Stores a message and the record of its id, both or none; false where the id was noted meanwhile. */
+export async function sendWithId(
+  ground: QueueGround,
+  queue: KnownQueue,
+  { subject, id, data, headers, ms, last }: NotedMessage,
+  context?: CallContext,
+): Promise<boolean> {
+  const batch = { 'Nats-Batch-Id': crypto.randomUUID() };
+  const record = toRecord(ground, queue, id, { ms, last });
+  ground.wire.link.connection.publish(record.subject, record.data, {
+    headers: encodeHeaders({ ...batch, 'Nats-Batch-Sequence': 1, ...record.headers }),
+  });
+  try {
+    const end = { ...batch, 'Nats-Batch-Sequence': 2, 'Nats-Batch-Commit': 1 };
+    await ground.wire.publish(subject, data, { ...headers, ...end }, context);
+    return true;
+  } catch (error) {
+    if (isLostRace(error) || (error instanceof ServerRefusal && error.code === DUPLICATE_IN_BATCH)) return false;
+    throw error;
+  }
+}
+
+const DUPLICATE_IN_BATCH = 10_201;
+
+function toRecord(
+  { names, clock }: QueueGround,
+  queue: KnownQueue,
+  id: string,
+  { ms, last }: { readonly ms: number; readonly last: number },
+): { readonly subject: string; readonly data: string; readonly headers: HeaderList } {
+  const record: IdRecord = { id, until: clock.late + ms };
+  const headers = { 'Nats-Expected-Last-Subject-Sequence': last, ...ttlHeader(ms) };
+  return { subject: names.id(queue.name, queue.record.inc, id), data: JSON.stringify(record), headers };
+}

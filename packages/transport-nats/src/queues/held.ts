@@ -1,0 +1,41 @@
+/** The leases that this process holds, and how to settle them. */
+
+import type { Consumer } from './consumers.ts';
+import type { Receipt } from './receipt.ts';
+
+/** A delivery that this process received. */
+export interface Held extends Receipt {
+  readonly consumer: Consumer;
+  /** Who received it. */
+  readonly by: string | undefined;
+  /** The leases of its message so far, this one included. */
+  readonly attempt: number;
+  readonly maxAttempts: number | undefined;
+  readonly expiresAt: number | undefined;
+  /** Until when this process may settle it, on its own monotonic clock. */
+  deadline: number;
+  isSettled: boolean;
+}
+
+const PRUNE_AT_LEAST = 1_024;
+
+/** Deliveries by their receipts, each until its lease ends. */
+export class HeldDeliveries {
+  readonly #held = new Map<string, Held>();
+  #pruneAt = PRUNE_AT_LEAST;
+
+  get(receipt: string): Held | undefined {
+    return this.#held.get(receipt);
+  }
+
+  add(receipt: string, held: Held): void {
+    this.#held.set(receipt, held);
+    if (this.#held.size > this.#pruneAt) this.#prune();
+  }
+
+  #prune(): void {
+    const now = performance.now();
+    for (const [receipt, { deadline }] of this.#held) if (deadline <= now) this.#held.delete(receipt);
+    this.#pruneAt = Math.max(PRUNE_AT_LEAST, this.#held.size * 2);
+  }
+}

@@ -1,0 +1,268 @@
+/** The ledger of a queue: who received what and what became of it, beside the messages themselves. */
+
+import type { AttemptRecord } from '@busbar/api/transport';
+import type { Lane, Names } from '../connection/names.ts';
+import type { PubAck, Wire } from '../connection/wire.ts';
+import { nonce } from './queue-record.ts';
+
+/** What happened to messages in one turn of one process. */
+export type LedgerRecord =
+  /** Received, until `end` on the clock of the server: sequences by lane. */
+  | {
+      readonly k: 'r';
+      readonly inc: string;
+      readonly by?: string | undefined;
+      readonly end: number;
+      readonly got: Seqs;
+    }
+  /** Settled. */
+  | { readonly k: 's'; readonly inc: string; readonly acked: Seqs; readonly other: readonly Verdict[] }
+  /** Messages came that were not sent: imported, or dead letters that were put back. */
+  | { readonly k: 'u'; readonly inc: string; readonly unsent: number }
+  /** All that was before, in one. */
+  | { readonly k: 'c'; readonly inc: string; readonly state: LedgerState };
+
+type Seqs = Readonly<Partial<Record<Lane, readonly number[]>>>;
+
+/** What became of one message. */
+export interface Verdict {
+  /** `hide`: taken back by an operator. `move`: it is in another place of the queue now. */
+  readonly did: 'ack' | 'retry' | 'release' | 'extend' | 'dead' | 'expired' | 'hide' | 'move';
+  readonly lane: Lane;
+  readonly seq: number;
+  /** The receive it is about; undefined where nobody held it. */
+  readonly r?: number | undefined;
+  /** The end of an attempt, for the history. */
+  readonly outcome?: AttemptRecord['outcome'] | undefined;
+  readonly reason?: string | undefined;
+  /** When a retry is due, or an extended lease ends. */
+  readonly at?: number | undefined;
+}
+
+/** What the ledger says of a message. */
+export interface Entry {
+  readonly lane: Lane;
+  attempts: number;
+  history: AttemptRecord[];
+  lease: { readonly r: number; end: number; readonly by: string | undefined } | undefined;
+  /** When a retry is due. */
+  dueAt: number;
+  isSettled: boolean;
+}
+
+/** Counts since the queue came to be. */
+export interface Totals {
+  /** Those below the floors, less those that the stream holds beside and were not sent. */
+  sent: number;
+  done: number;
+  dead: number;
+  expired: number;
+}
+
+/** All that a ledger says, in one record. */
+export interface LedgerState {
+  readonly floors: Readonly<Partial<Record<Lane, number>>>;
+  readonly totals: Totals;
+  readonly entries: readonly (readonly [number, Entry])[];
+  /** First sequence and length of each run. */
+  readonly settled: Seqs;
+}
+
+const PAGE = 1_000;
+const MAX_HISTORY = 20;
+
+/** The ledger of one life of a queue, as far as it was read. */
+export class Ledger {
+  readonly inc: string;
+  readonly entries: Map<number, Entry> = new Map();
+  totals: Totals = { sent: 0, done: 0, dead: 0, expired: 0 };
+  /** All messages of a lane up to this sequence are settled. */
+  floors: Partial<Record<Lane, number>> = {};
+  /** The last record that was read. */
+  last = 0;
+  readonly #wire: Wire;
+  readonly #stream: string;
+  readonly #subject: string;
+  #syncing: Promise<void> | undefined;
+
+  constructor(wire: Wire, names: Names, queue: string, inc: string) {
+    this.#wire = wire;
+    this.#stream = names.ledger;
+    this.#subject = names.records(queue);
+    this.inc = inc;
+  }
+
+  /** Reads what is new. One that is called meanwhile begins after it. */
+  async sync(): Promise<void> {
+    if (this.#syncing !== undefined) {
+      await this.#syncing;
+      if (this.#syncing !== undefined) return this.#syncing;
+    }
+    this.#syncing = this.#sync().finally(() => {
+      this.#syncing = undefined;
+    });
+    return this.#syncing;
+  }
+
+  isSettled(lane: Lane, seq: number): boolean {
+    return seq <= (this.floors[lane] ?? 0) || this.entries.get(seq)?.isSettled === true;
+  }
+
+  async #sync(): Promise<void> {
+    for (;;) {
+      const request = { seq: this.last + 1, next_by_subj: this.#subject, batch: PAGE };
+      const { messages, pending } = await this.#wire.get(this.#stream, request);
+      for (const message of messages) {
+        const seq = Number(message.headers?.get('Nats-Sequence'));
+        const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
+        const record = message.json<LedgerRecord>();
+        if (record.inc === this.inc) this.#fold(record, seq, at);
+        this.last = seq;
+      }
+      if (pending === 0 || messages.length === 0) return;
+    }
+  }
+
+  #fold(record: LedgerRecord, seq: number, at: number): void {
+    if (record.k === 'r') {
+      for (const [lane, seqs] of lanesOf(record.got)) {
+        for (const each of seqs) this.#lease(lane, each, { r: seq, end: record.end, by: record.by });
+      }
+    } else if (record.k === 's') {
+      for (const [lane, pairs] of lanesOf(record.acked)) {
+        for (let index = 0; index < pairs.length; index += 2) {
+          this.#judge({ did: 'ack', lane, seq: pairs[index] ?? 0, r: pairs[index + 1] }, at);
+        }
+      }
+      for (const verdict of record.other) this.#judge(verdict, at);
+    } else if (record.k === 'u') this.totals.sent -= record.unsent;
+    else this.#restore(record.state);
+  }
+
+  #lease(lane: Lane, seq: number, lease: NonNullable<Entry['lease']>): void {
+    if (this.isSettled(lane, seq)) return;
+    const entry = this.#entry(lane, seq);
+    if (entry.lease !== undefined) this.#endAttempt(entry, 'expired', undefined, entry.lease.end);
+    entry.attempts += 1;
+    entry.lease = lease;
+    entry.dueAt = 0;
+  }
+
+  /** A verdict on a receive that was not the last one of its message changes nothing. */
+  #judge({ did, lane, seq, r, outcome, reason, at: until = 0 }: Verdict, at: number): void {
+    if (this.isSettled(lane, seq)) return;
+    const entry = this.#entry(lane, seq);
+    if (r !== undefined ? entry.lease?.r !== r : entry.lease !== undefined && entry.lease.end > at) return;
+    if (did === 'extend') {
+      if (entry.lease !== undefined) entry.lease.end = until;
+      return;
+    }
+    if (outcome !== undefined)
+      this.#endAttempt(entry, outcome, reason, outcome === 'expired' ? (entry.lease?.end ?? at) : at);
+    if (did === 'release') entry.attempts -= 1;
+    if (did === 'retry') entry.dueAt = until;
+    entry.lease = undefined;
+    if (did === 'retry' || did === 'release') return;
+    entry.isSettled = true;
+    entry.history = [];
+    if (did === 'ack') this.totals.done += 1;
+    else if (did === 'dead') this.totals.dead += 1;
+    else if (did === 'expired') this.totals.expired += 1;
+    else if (did === 'move') this.totals.sent -= 1;
+  }
+
+  #endAttempt(entry: Entry, outcome: AttemptRecord['outcome'], reason: string | undefined, endedAt: number): void {
+    const record = {
+      attempt: entry.attempts,
+      endedAt: Math.round(endedAt),
+      outcome,
+      reason,
+      consumer: entry.lease?.by,
+    };
+    entry.history = [...entry.history, record].slice(-MAX_HISTORY);
+  }
+
+  #entry(lane: Lane, seq: number): Entry {
+    let entry = this.entries.get(seq);
+    if (entry === undefined) {
+      entry = { lane, attempts: 0, history: [], lease: undefined, dueAt: 0, isSettled: false };
+      this.entries.set(seq, entry);
+    }
+    return entry;
+  }
+
+  #restore({ floors, totals, entries, settled }: LedgerState): void {
+    this.floors = { ...floors };
+    this.totals = { ...totals };
+    this.entries.clear();
+    for (const [seq, entry] of entries) this.entries.set(seq, { ...entry, lease: entry.lease && { ...entry.lease } });
+    for (const [lane, ranges] of lanesOf(settled)) {
+      for (let index = 0; index < ranges.length; index += 2) {
+        const first = ranges[index] ?? 0;
+        for (let seq = first; seq < first + (ranges[index + 1] ?? 0); seq += 1) this.#entry(lane, seq).isSettled = true;
+      }
+    }
+  }
+}
+
+/** The ledgers that this process reads, and where it writes to them. */
+export class Ledgers {
+  readonly #wire: Wire;
+  readonly #names: Names;
+  readonly #ledgers = new Map<string, Ledger>();
+
+  constructor(wire: Wire, names: Names) {
+    this.#wire = wire;
+    this.#names = names;
+  }
+
+  /** The ledger of a queue, read up to now. */
+  async read(queue: string, inc: string): Promise<Ledger> {
+    let ledger = this.#ledgers.get(queue);
+    if (ledger?.inc !== inc) {
+      ledger = new Ledger(this.#wire, this.#names, queue, inc);
+      if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
+      this.#ledgers.set(queue, ledger);
+    }
+    await ledger.sync();
+    return ledger;
+  }
+
+  /** Adds a record; the same once, however often it is sent. */
+  append(queue: string, record: LedgerRecord, deadline?: number): Promise<PubAck> {
+    const headers = { 'Nats-Msg-Id': `${nonce()}${nonce()}` };
+    const context = deadline === undefined ? undefined : { deadline };
+    return this.#wire.publish(this.#names.records(queue), JSON.stringify(record), headers, context);
+  }
+
+  /** Adds a record where `last` is the last one. */
+  async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck> {
+    const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
+    return this.#wire.publish(this.#names.records(queue), JSON.stringify(record), headers);
+  }
+}
+
+const MAX_LEDGERS = 1_000;
+
+/** Rising numbers as runs: the first and how many follow each other. */
+export function rangesOf(numbers: readonly number[]): number[] {
+  const ranges: number[] = [];
+  let end = Number.NaN;
+  for (const number of [...numbers].sort((one, other) => one - other)) {
+    if (number === end) ranges[ranges.length - 1] = (ranges.at(-1) ?? 0) + 1;
+    else ranges.push(number, 1);
+    end = number + 1;
+  }
+  return ranges;
+}
+
+/** Adds to a list of a lane. */
+export function push(lists: Partial<Record<Lane, number[]>>, lane: Lane, ...numbers: readonly number[]): void {
+  const list = lists[lane] ?? [];
+  list.push(...numbers);
+  lists[lane] = list;
+}
+
+function lanesOf(seqs: Seqs): [Lane, readonly number[]][] {
+  return Object.entries(seqs) as [Lane, readonly number[]][];
+}

@@ -1,0 +1,93 @@
+/** What clients tell each other about settings of queues, beside the records that say them. */
+
+import { Condition } from '@busbar/api/driver';
+import type { Msg, Subscription } from '@nats-io/transport-node';
+import type { Names } from '../connection/names.ts';
+import { pause, type Wire } from '../connection/wire.ts';
+import { FRESH_MS, type QueueRecords } from './queue-record.ts';
+
+/** Hears of changes while it is open. */
+export interface Listener extends Disposable {
+  /** Resolves at the next change from now on. */
+  change(): Promise<void>;
+}
+
+interface Line {
+  readonly subscription: Subscription;
+  readonly changed: Condition;
+  listeners: number;
+}
+
+const NEVER = new Promise<void>(() => undefined);
+const ROLL_MS = 1_000;
+
+/** The notices of a namespace. */
+export class Notices {
+  readonly #wire: Wire;
+  readonly #names: Names;
+  readonly #records: QueueRecords;
+  readonly #lines = new Map<string, Line>();
+  #roll: Subscription;
+
+  constructor(wire: Wire, names: Names, records: QueueRecords) {
+    this.#wire = wire;
+    this.#names = names;
+    this.#records = records;
+    this.#roll = this.#answerRoll();
+    wire.link.onBack(() => {
+      for (const { changed } of this.#lines.values()) changed.notify();
+    });
+  }
+
+  /** Listens for changes of a queue; undefined: hears nothing. */
+  listen(queue: string | undefined): Listener {
+    if (queue === undefined) return { change: () => NEVER, [Symbol.dispose]: () => undefined };
+    const line = this.#lines.get(queue) ?? this.#open(queue);
+    line.listeners += 1;
+    return {
+      change: () => line.changed.wait(),
+      [Symbol.dispose]: () => {
+        line.listeners -= 1;
+        if (line.listeners > 0) return;
+        line.subscription.unsubscribe();
+        this.#lines.delete(queue);
+      },
+    };
+  }
+
+  /** Resolves once no client goes by settings that were read before now: after a second, at once where it is alone. */
+  async settled(): Promise<void> {
+    if (!(await this.#isAlone())) await pause(FRESH_MS);
+  }
+
+  #open(queue: string): Line {
+    const changed = new Condition();
+    const subscription = this.#wire.link.connection.subscribe(this.#names.notice(queue), {
+      callback: () => {
+        this.#records.forget(queue);
+        changed.notify();
+      },
+    });
+    const line = { subscription, changed, listeners: 0 };
+    this.#lines.set(queue, line);
+    return line;
+  }
+
+  /** Nobody answers the roll while this client does not. */
+  async #isAlone(): Promise<boolean> {
+    this.#roll.unsubscribe();
+    try {
+      return !(await Promise.race([this.#wire.isServed(this.#names.roll), pause(ROLL_MS).then(() => true)]));
+    } finally {
+      this.#roll = this.#answerRoll();
+    }
+  }
+
+  #answerRoll(): Subscription {
+    return this.#wire.link.connection.subscribe(this.#names.roll, {
+      callback: (_: unknown, message: Msg) => {
+        if (message.reply) this.#wire.tell(message.reply);
+      },
+    });
+  }
+}

@@ -1,0 +1,250 @@
+/** The settings record of a queue: one message in the ledger, changed by compare and set. */
+
+import type { CallContext } from '@busbar/api/driver';
+import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import { escapeToken, type Lane, type Names } from '../connection/names.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
+import { isLostRace, pause, type Wire } from '../connection/wire.ts';
+
+/** A pattern that feeds a queue. */
+export interface QueueBinding {
+  readonly pattern: string;
+  /** It covers the events from this sequence of the topics on. */
+  readonly since: number;
+  /** Its consumer of the topics. */
+  readonly consumer: string;
+}
+
+/** What all clients know of a queue. */
+export interface QueueRecord {
+  /** Begins with each life of the queue: ids, receipts and consumers carry it. */
+  readonly inc: string;
+  /** Counts the sets of consumers of this life: a lost one is never taken for the one that replaces it. */
+  readonly generation: number;
+  readonly settings: Required<QueueSettings>;
+  /** The lanes in use beside `normal`. */
+  readonly lanes: readonly Lane[];
+  readonly bindings: readonly QueueBinding[];
+  /** When it was used last, for `expireIdleMs`. */
+  readonly usedAt: number;
+  /** Whether receivers ask the ledger for each message, since some are hidden or a consumer was lost. */
+  readonly checked: boolean;
+  /** Until when ids have records of their own. */
+  readonly idsUntil: number;
+  /** It is being deleted, with what the streams of queues and of the ledger had up to these sequences. */
+  readonly gone?: readonly [number, number];
+  readonly nonce: string;
+}
+
+/** A record as it was read. */
+export interface KnownQueue {
+  readonly name: string;
+  readonly record: QueueRecord;
+  readonly seq: number;
+  readonly readAt: number;
+}
+
+type Bounds = Pick<CallContext, 'deadline'>;
+
+/** How old a record may be that a call goes by. */
+export const FRESH_MS = 1_000;
+const MAX_KNOWN = 20_000;
+const PAGE = 500;
+
+/** The settings records of a namespace, kept for a second. */
+export class QueueRecords {
+  readonly #wire: Wire;
+  readonly #names: Names;
+  readonly #clock: ServerClock;
+  readonly #known = new Map<string, KnownQueue>();
+  readonly #reading = new Map<string, Promise<KnownQueue | undefined>>();
+  readonly #touching = new Set<string>();
+
+  constructor(wire: Wire, names: Names, clock: ServerClock) {
+    this.#wire = wire;
+    this.#names = names;
+    this.#clock = clock;
+    wire.link.onBack(() => this.#known.clear());
+  }
+
+  /** The queue as it was within the last second; undefined where there is none. */
+  fresh(queue: string, context?: Bounds): Promise<KnownQueue | undefined> {
+    const known = this.#known.get(queue);
+    const isFresh = known !== undefined && known.readAt + FRESH_MS > performance.now() && this.isAlive(known.record);
+    if (isFresh) return Promise.resolve(known);
+    let reading = this.#reading.get(queue);
+    if (reading === undefined) {
+      reading = this.read(queue, context).finally(() => this.#reading.delete(queue));
+      this.#reading.set(queue, reading);
+    }
+    return reading;
+  }
+
+  /** The queue as it is now. A queue that was idle for too long, or is being deleted, is none. */
+  async read(queue: string, context?: Bounds): Promise<KnownQueue | undefined> {
+    const { known } = await this.#read(queue, context);
+    return known !== undefined && this.isAlive(known.record) ? known : undefined;
+  }
+
+  /** Forgets what is known: it has changed. */
+  forget(queue: string): void {
+    this.#known.delete(queue);
+  }
+
+  /** Changes the record; `change` gets undefined where there is no queue, and gives undefined to leave it as it is. */
+  async change(
+    queue: string,
+    change: (record: QueueRecord | undefined) => QueueRecord | undefined,
+    context?: Bounds,
+  ): Promise<KnownQueue | undefined> {
+    for (;;) {
+      const { known, seq } = await this.#read(queue, context);
+      const alive = known !== undefined && this.isAlive(known.record) ? known : undefined;
+      const record = change(alive?.record);
+      if (record === undefined) return alive;
+      const written = await this.#write(queue, { ...record, nonce: nonce() }, seq, context);
+      if (written !== undefined) {
+        if (alive === undefined) this.#wire.tell(this.#names.notice(queue));
+        return written;
+      }
+      await pause(Math.random() * 5);
+    }
+  }
+
+  /** The queue; it is made where there is none. */
+  async ensure(queue: string, context?: Bounds): Promise<KnownQueue> {
+    const known = await this.fresh(queue, context);
+    return known ?? ((await this.change(queue, (record) => record ?? this.newRecord(), context)) as KnownQueue);
+  }
+
+  /** The queue with `lane` in use, which waiting receivers hear of. */
+  async useLane(known: KnownQueue, lane: Lane, context?: Bounds): Promise<KnownQueue> {
+    if (lane === 'normal' || known.record.lanes.includes(lane)) return known;
+    const add = (record: QueueRecord | undefined): QueueRecord | undefined => {
+      const base = record ?? this.newRecord();
+      return base.lanes.includes(lane) ? undefined : { ...base, lanes: [...base.lanes, lane].sort() };
+    };
+    const changed = await this.change(known.name, add, context);
+    this.#wire.tell(this.#names.notice(known.name));
+    return changed ?? known;
+  }
+
+  /** Puts off the end of a queue that goes when it is idle. */
+  touch({ name, record }: KnownQueue): void {
+    const { expireIdleMs } = record.settings;
+    if (expireIdleMs === Number.POSITIVE_INFINITY || this.#touching.has(name)) return;
+    if (this.#clock.late - record.usedAt < expireIdleMs / 3) return;
+    this.#touching.add(name);
+    const renew = (now: QueueRecord | undefined): QueueRecord | undefined =>
+      now && { ...now, usedAt: this.#clock.late };
+    this.change(name, renew)
+      .catch(() => undefined) // The next use tries again.
+      .finally(() => this.#touching.delete(name));
+  }
+
+  /** Ends this life of a queue; undefined where it is over already. */
+  async end(queue: string, inc: string, gone: readonly [number, number]): Promise<KnownQueue | undefined> {
+    for (;;) {
+      const { known, seq } = await this.#read(queue);
+      if (known === undefined || known.record.inc !== inc) return undefined;
+      if (known.record.gone !== undefined) return known;
+      const ended = await this.#write(queue, { ...known.record, gone, nonce: nonce() }, seq);
+      if (ended !== undefined) return ended;
+    }
+  }
+
+  /** Removes the record, unless it changed. */
+  async remove({ name, seq }: KnownQueue): Promise<void> {
+    this.#known.delete(name);
+    await this.#wire.api(`STREAM.PURGE.${this.#names.ledger}`, { filter: this.#names.settings(name), seq: seq + 1 });
+  }
+
+  /** All records, those of queues that are no more included. */
+  async list(context?: Bounds): Promise<KnownQueue[]> {
+    const all: KnownQueue[] = [];
+    for (let seq = 1; ; ) {
+      const request = { seq, next_by_subj: this.#names.settings('>'), batch: PAGE };
+      const { messages, pending } = await this.#wire.get(this.#names.ledger, request, context);
+      for (const message of messages) all.push(this.#parse(message));
+      if (pending === 0 || messages.length === 0) break;
+      seq = Number(messages.at(-1)?.headers?.get('Nats-Sequence')) + 1;
+    }
+    const newest = new Map(all.map((known) => [known.name, known]));
+    return [...newest.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  /** Whether the queue may be used. What an operator saw as gone no other client takes for alive, whatever its clock. */
+  isAlive({ gone, usedAt, settings }: QueueRecord): boolean {
+    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.late;
+  }
+
+  /** Whether the queue is still to be seen. */
+  isSeen({ gone, usedAt, settings }: QueueRecord): boolean {
+    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.now;
+  }
+
+  newRecord(): QueueRecord {
+    return {
+      ...{ inc: nonce(), generation: 0, settings: QUEUE_DEFAULTS, lanes: [], bindings: [] },
+      ...{ usedAt: this.#clock.late, checked: false, idsUntil: 0, nonce: '' },
+    };
+  }
+
+  async #read(queue: string, context?: Bounds): Promise<{ known: KnownQueue | undefined; seq: number }> {
+    const message = await this.#wire.last(this.#names.ledger, this.#names.settings(queue), context);
+    if (message === undefined) {
+      this.#known.delete(queue);
+      return { known: undefined, seq: 0 };
+    }
+    const known = this.#parse(message);
+    this.#keep(known);
+    return { known, seq: known.seq };
+  }
+
+  #parse(message: NonNullable<Awaited<ReturnType<Wire['last']>>>): KnownQueue {
+    const parsed = JSON.parse(message.string()) as QueueRecord;
+    const record = { ...parsed, settings: fromJsonSettings(parsed.settings) };
+    const subject = message.headers?.get('Nats-Subject') ?? '';
+    const name = subject.slice(this.#names.settings('').length);
+    return { name, record, seq: Number(message.headers?.get('Nats-Sequence')), readAt: performance.now() };
+  }
+
+  async #write(queue: string, record: QueueRecord, last: number, context?: Bounds): Promise<KnownQueue | undefined> {
+    const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
+    const readAt = performance.now();
+    try {
+      const { seq } = await this.#wire.publish(this.#names.settings(queue), JSON.stringify(record), headers, context);
+      const known = { name: queue, record, seq, readAt };
+      this.#keep(known);
+      return known;
+    } catch (error) {
+      if (!isLostRace(error)) throw error;
+      // It may have been this very write whose answer was lost.
+      const { known } = await this.#read(queue, context);
+      return known?.record.nonce === record.nonce ? known : undefined;
+    }
+  }
+
+  #keep(known: KnownQueue): void {
+    if (!this.isAlive(known.record)) {
+      this.#known.delete(known.name);
+      return;
+    }
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(known.name, known);
+  }
+}
+
+/** Eight characters that no other process takes. */
+export function nonce(): string {
+  return escapeToken(crypto.randomUUID().slice(0, 8));
+}
+
+/** Settings in JSON, which has no Infinity: `null` stands for it. */
+function fromJsonSettings<T extends object>(settings: T): T {
+  const entries = Object.entries(settings).map(([name, value]) => [
+    name,
+    value === null ? Number.POSITIVE_INFINITY : value,
+  ]);
+  return Object.fromEntries(entries) as T;
+}

@@ -1,0 +1,181 @@
+/** The queues of a namespace: sends, receives that may wait, settlements, settings. */
+
+import {
+  type CallContext,
+  Condition,
+  type PreparedMessage,
+  type QueueDriver,
+  type ReceiveRequest,
+} from '@busbar/api/driver';
+import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
+import { LEVELS } from '../connection/names.ts';
+import type { Puller, WaitingPull } from '../connection/puller.ts';
+import { pause } from '../connection/wire.ts';
+import { type Bindings, track } from '../topics/bindings.ts';
+import { Claimer, type Drawn, groupsOf } from './claim.ts';
+import { type Delayed, DRAW } from './delayed.ts';
+import type { QueueGround } from './ground.ts';
+import type { Notices } from './notices.ts';
+import type { KnownQueue } from './queue-record.ts';
+import type { Sender } from './send.ts';
+import { Settler } from './settle.ts';
+
+/** What feeds a queue beside sends. */
+export interface Feeds {
+  readonly delayed: Delayed;
+  readonly bindings: Bindings;
+}
+
+const LOST_MS = 100;
+
+/** The queues of a namespace. */
+export class Queues implements QueueDriver {
+  readonly #ground: QueueGround;
+  readonly #puller: Puller;
+  readonly #claimer: Claimer;
+  readonly #settler: Settler;
+  readonly #sender: Sender;
+  readonly #feeds: Feeds;
+  readonly #notices: Notices;
+
+  constructor(ground: QueueGround, puller: Puller, sender: Sender, feeds: Feeds, notices: Notices) {
+    this.#ground = ground;
+    this.#puller = puller;
+    this.#claimer = new Claimer(ground, puller);
+    this.#settler = new Settler(ground);
+    this.#sender = sender;
+    this.#feeds = feeds;
+    this.#notices = notices;
+  }
+
+  send(
+    queue: string,
+    messages: readonly PreparedMessage[],
+    create: boolean,
+    context: CallContext,
+  ): Promise<SendResult[]> {
+    return this.#sender.send(queue, messages, create, context);
+  }
+
+  settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
+    return this.#settler.settle(settlements, context);
+  }
+
+  async configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void> {
+    const { records, clock } = this.#ground;
+    const wasFrozen = (await records.read(queue, context))?.record.settings.frozen ?? false;
+    await records.change(
+      queue,
+      (known) => {
+        const record = known ?? records.newRecord();
+        return { ...record, settings: { ...record.settings, ...settings }, usedAt: clock.late };
+      },
+      context,
+    );
+    this.#ground.wire.tell(this.#ground.names.notice(queue));
+    if (settings.frozen === true && !wasFrozen) await this.#notices.settled();
+  }
+
+  async receive(name: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
+    const until = performance.now() + request.waitMs;
+    using notice = this.#notices.listen(request.waitMs > 0 ? name : undefined);
+    for (;;) {
+      const change = notice.change();
+      const queue = await this.#ground.records.fresh(name, context);
+      let lost = false;
+      if (queue !== undefined) {
+        this.#ground.records.touch(queue);
+        await this.#feed(queue);
+        const claimed = await this.#claimer.claim(queue, request);
+        if (claimed.deliveries.length > 0) return claimed.deliveries;
+        lost = claimed.lost;
+      }
+      if (performance.now() >= until || context.signal.aborted) return [];
+      if (lost) await pause(LOST_MS);
+      const deliveries = await this.#wait(queue, request, { until, change, signal: context.signal });
+      if (deliveries.length > 0) return deliveries;
+      if (context.signal.aborted) return [];
+    }
+  }
+
+  async #feed(queue: KnownQueue): Promise<void> {
+    if (queue.record.bindings.length > 0) await this.#feeds.bindings.pump(queue);
+    await this.#feeds.delayed.draw(queue);
+  }
+
+  /** Waits on every lane at once; resolves with what came, or with none when it is time to look again. */
+  async #wait(queue: KnownQueue | undefined, request: ReceiveRequest, bounds: Bounds): Promise<Delivery[]> {
+    const woken = new Condition();
+    const wake = (): void => woken.notify();
+    const drawn: Drawn[] = [];
+    const busy = new Set<Promise<void>>();
+    const pulls = queue === undefined ? [] : await this.#open(queue, { drawn, wake, busy, until: bounds.until });
+    const timer = this.#timer(queue, bounds.until, wake);
+    bounds.signal.addEventListener('abort', wake);
+    void bounds.change.then(wake);
+    // Something may have come while the pulls were made.
+    if (drawn.length === 0 && !bounds.signal.aborted && !pulls.some(({ isOver }) => isOver)) await woken.wait();
+    clearTimeout(timer);
+    bounds.signal.removeEventListener('abort', wake);
+    await Promise.all(pulls.map((pull) => pull.withdraw()));
+    await Promise.all(busy);
+    if (queue === undefined || drawn.length === 0) return [];
+    drawn.sort((one, other) => rankOf(one) - rankOf(other));
+    const wanted = bounds.signal.aborted ? 0 : request.max;
+    this.#claimer.giveBack(drawn.slice(wanted));
+    return this.#claimer.accept(queue, drawn.slice(0, wanted), request.consumer);
+  }
+
+  async #open(queue: KnownQueue, { drawn, wake, busy, until }: Waiting): Promise<WaitingPull[]> {
+    const lanes = groupsOf(queue).flat();
+    const consumers = await Promise.all(lanes.map((lane) => this.#ground.consumers.ensure(queue, lane)));
+    const open = (consumer: string, batch: number, onMessage: (message: Drawn['message']) => void): WaitingPull => {
+      const pull = this.#puller.wait(consumer, batch, onMessage, until);
+      void pull.over.then((lost) => {
+        if (lost) this.#ground.consumers.forget(consumer);
+        wake();
+      });
+      return pull;
+    };
+    const pulls = consumers.map((consumer) =>
+      open(consumer.name, 1, (message) => {
+        drawn.push({ message, at: performance.now(), consumer });
+        wake();
+      }),
+    );
+    if (!queue.record.lanes.includes('delayed')) return [...pulls, ...this.#feeds.bindings.wait(queue, wake, busy)];
+    const delayed = await this.#ground.consumers.ensure(queue, 'delayed');
+    const take = (message: Drawn['message']): void => {
+      track(busy, this.#feeds.delayed.take(queue, [message]));
+    };
+    return [...pulls, open(delayed.name, DRAW, take), ...this.#feeds.bindings.wait(queue, wake, busy)];
+  }
+
+  #timer(queue: KnownQueue | undefined, until: number, wake: () => void): NodeJS.Timeout | undefined {
+    const idleMs = (queue?.record.settings.expireIdleMs ?? Number.POSITIVE_INFINITY) / 3;
+    const ms = Math.min(until - performance.now(), idleMs);
+    return ms === Number.POSITIVE_INFINITY
+      ? undefined
+      : setTimeout(wake, Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(ms))));
+  }
+}
+
+/** What a wait brings, and what ends it. */
+interface Waiting {
+  readonly drawn: Drawn[];
+  readonly wake: () => void;
+  readonly busy: Set<Promise<void>>;
+  readonly until: number;
+}
+
+interface Bounds {
+  readonly until: number;
+  readonly change: Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Highest level first, as when all had been there at once. */
+function rankOf({ consumer }: Drawn): number {
+  const level = (LEVELS as readonly string[]).indexOf(consumer.lane);
+  return level < 0 ? 1 : level;
+}

@@ -1,0 +1,30 @@
+/** The receipt of a delivery: all that another process needs to settle it. */
+
+import type { Lane } from '../connection/names.ts';
+
+/** What a receipt says. */
+export interface Receipt {
+  readonly queue: string;
+  /** The life of the queue. */
+  readonly inc: string;
+  readonly lane: Lane;
+  readonly seq: number;
+  /** Its place among the deliveries of the consumer. */
+  readonly cseq: number;
+  /** The record of the ledger that says who received it. */
+  readonly r: number;
+  /** When the lease ends on the clock of the server, unless it was extended. */
+  readonly end: number;
+}
+
+export function toReceipt({ queue, inc, lane, seq, cseq, r, end }: Receipt): string {
+  return `${inc}.${lane}.${seq}.${cseq}.${r}.${Math.floor(end)}.${queue}`;
+}
+
+/** Undefined for what is no receipt of this transport. */
+export function parseReceipt(text: string): Receipt | undefined {
+  const [, inc, lane, seq, cseq, r, end, queue] =
+    /^([0-9a-f]{8})\.([a-z][a-z0-9]*)\.(\d+)\.(\d+)\.(\d+)\.(\d+)\.(.+)$/.exec(text) ?? [];
+  if (inc === undefined || lane === undefined || queue === undefined) return undefined;
+  return { queue, inc, lane: lane as Lane, seq: Number(seq), cseq: Number(cseq), r: Number(r), end: Number(end) };
+}

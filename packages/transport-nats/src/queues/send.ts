@@ -1,0 +1,203 @@
+/** Sends messages: a publish each, which the server answers once it is stored. */
+
+import { createHash } from 'node:crypto';
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, type SendResult } from '@busbar/api/transport';
+import type { Lane } from '../connection/names.ts';
+import { DEDUPE_MS, type StreamInfo } from '../connection/streams.ts';
+import { toDriverError } from '../connection/wire.ts';
+import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
+import { levelOf } from './delayed.ts';
+import type { QueueGround } from './ground.ts';
+import type { KnownQueue } from './queue-record.ts';
+import { type Envelope, encode } from './stored-message.ts';
+
+const PARTITIONS = 32;
+const LENGTH_MS = 1_000;
+
+/** How many messages a queue had, and how many were sent from here since then. */
+interface Length {
+  readonly at: number;
+  readonly inc: string;
+  /** All that is stored, which is at least what waits. */
+  stored: number;
+}
+
+/** What brings events into a queue. */
+interface Feed {
+  pump(queue: KnownQueue): Promise<void>;
+}
+
+/** Sends messages. */
+export class Sender {
+  readonly #ground: QueueGround;
+  readonly #bindings: Feed;
+  readonly #lengthOf: (queue: KnownQueue) => Promise<number>;
+  readonly #lengths = new Map<string, Length>();
+  /** Of each queue the last send that is being begun. */
+  readonly #turns = new Map<string, Promise<void>>();
+
+  /** `lengthOf`: how many messages of a queue are ready, delayed or leased, exactly. */
+  constructor(ground: QueueGround, bindings: Feed, lengthOf: (queue: KnownQueue) => Promise<number>) {
+    this.#ground = ground;
+    this.#bindings = bindings;
+    this.#lengthOf = lengthOf;
+  }
+
+  /** Sends to one queue begin one after the other, so that they keep the order of the calls; their answers may cross. */
+  async send(
+    name: string,
+    messages: readonly PreparedMessage[],
+    create: boolean,
+    context: CallContext,
+  ): Promise<SendResult[]> {
+    const before = this.#turns.get(name);
+    const begun = this.#begin(before, name, messages, create, context);
+    const turn = begun.then(ignore, ignore);
+    this.#turns.set(name, turn);
+    void turn.then(() => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    });
+    return Promise.all((await begun).results);
+  }
+
+  async #begin(
+    before: Promise<void> | undefined,
+    name: string,
+    messages: readonly PreparedMessage[],
+    create: boolean,
+    context: CallContext,
+  ): Promise<{ readonly results: (SendResult | Promise<SendResult>)[] }> {
+    if (before !== undefined) await before;
+    const { records } = this.#ground;
+    let queue = create ? await records.ensure(name, context) : await records.fresh(name, context);
+    if (queue === undefined) throw unknownQueue(name);
+    if (queue.record.settings.frozen) {
+      throw new BusbarError('CONFLICT', `queue ${name} is frozen`, { hint: 'It takes no messages for now.' });
+    }
+    records.touch(queue);
+    if (messages.some(({ ttlMs }) => ttlMs !== undefined)) this.#ground.expiring.add(name);
+    for (const lane of new Set(messages.map(laneFor))) queue = await records.useLane(queue, lane, context);
+    return { results: await this.#store(queue, messages, context) };
+  }
+
+  /** Waits for no answer between two messages, so that those of one call keep their order and share round trips. */
+  async #store(
+    queue: KnownQueue,
+    messages: readonly PreparedMessage[],
+    context: CallContext,
+  ): Promise<(SendResult | Promise<SendResult>)[]> {
+    const { clock } = this.#ground;
+    const noted = hasIdRecords(queue, clock.now) ? await this.#noted(queue, messages, context) : undefined;
+    const room = await this.#room(queue, messages.length);
+    const full = fullError(queue);
+    let stored = 0;
+    return messages.map((message): SendResult | Promise<SendResult> => {
+      const { id } = message;
+      if (noted?.taken.has(id)) return { id, status: 'duplicate' };
+      stored += 1;
+      if (stored > room) return { id, status: 'failed', error: full };
+      noted?.taken.add(id);
+      return this.#publish(queue, message, noted, context);
+    });
+  }
+
+  async #publish(
+    queue: KnownQueue,
+    message: PreparedMessage,
+    noted: KnownIds | undefined,
+    context: CallContext,
+  ): Promise<SendResult> {
+    const { wire, names, clock } = this.#ground;
+    const { id } = message;
+    const { inc, settings } = queue.record;
+    const subject = names.lane(queue.name, laneFor(message));
+    const encoded = encode(message, envelopeOf(message, inc, clock.late), messageId(inc, id));
+    try {
+      if (noted !== undefined) {
+        const ms = Math.max(settings.dedupeMs, DEDUPE_MS);
+        const isNew = await sendWithId(
+          this.#ground,
+          queue,
+          { ...encoded, subject, id, ms, last: noted.last.get(id) ?? 0 },
+          context,
+        );
+        return { id, status: isNew ? 'stored' : 'duplicate' };
+      }
+      const { duplicate, repeated } = await wire.publish(subject, encoded.data, encoded.headers, context);
+      // The first sending of this very call may have been stored, its answer lost.
+      return { id, status: duplicate && !repeated ? 'duplicate' : 'stored' };
+    } catch (error) {
+      const failure = toDriverError(error);
+      return { id, status: failure.outcome, error: failure };
+    }
+  }
+
+  #noted(queue: KnownQueue, messages: readonly PreparedMessage[], context: CallContext): Promise<KnownIds> {
+    const ids = messages.map(({ id }) => id);
+    return knownIds(this.#ground, queue, ids, context);
+  }
+
+  /** How many of `count` messages fit. Events enter a queue unseen: a bound one is looked at for each send. */
+  async #room(queue: KnownQueue, count: number): Promise<number> {
+    const { settings, bindings } = queue.record;
+    if (bindings.length > 0) {
+      await this.#bindings.pump(queue);
+      this.#lengths.delete(queue.name);
+    }
+    const length = await this.#length(queue);
+    length.stored += count;
+    if (length.stored <= settings.maxLength / 2) return count;
+    this.#lengths.delete(queue.name);
+    return Math.max(0, settings.maxLength - (await this.#lengthOf(queue)));
+  }
+
+  async #length({ name, record }: KnownQueue): Promise<Length> {
+    const known = this.#lengths.get(name);
+    const now = performance.now();
+    if (known !== undefined && known.inc === record.inc && known.at + LENGTH_MS > now) return known;
+    const { wire, names } = this.#ground;
+    const info = await wire.api<StreamInfo>(`STREAM.INFO.${names.queues}`, { subjects_filter: names.lane(name, '*') });
+    const counts = Object.entries(info.state.subjects ?? {}).filter(
+      ([subject]) => subject !== names.lane(name, 'dead'),
+    );
+    const length = { at: now, inc: record.inc, stored: counts.reduce((sum, [, messages]) => sum + messages, 0) };
+    if (this.#lengths.size > MAX_LENGTHS) this.#lengths.clear();
+    this.#lengths.set(name, length);
+    return length;
+  }
+}
+
+const MAX_LENGTHS = 10_000;
+
+function ignore(): void {}
+
+/** The lane that a message is sent to. One with an ordering key waits for its time in its partition, so that it blocks its key. */
+export function laneFor({ orderingKey, delayMs, priority }: PreparedMessage): Lane {
+  if (orderingKey !== undefined) return `k${partitionOf(orderingKey)}`;
+  return delayMs > 0 ? 'delayed' : levelOf(priority);
+}
+
+/** When a message is due and when it expires, by the clock of the server. */
+export function envelopeOf({ delayMs, ttlMs, maxAttempts }: PreparedMessage, inc: string, now: number): Envelope {
+  return {
+    inc,
+    ...(delayMs > 0 && { dueAt: now + delayMs }),
+    ...(ttlMs !== undefined && { expiresAt: now + ttlMs, ttlMs }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+  };
+}
+
+function partitionOf(key: string): number {
+  return createHash('sha256').update(key).digest().readUInt32BE(0) % PARTITIONS;
+}
+
+function fullError({ name, record }: KnownQueue): BusbarError {
+  const text = `queue ${name} is full: it holds ${record.settings.maxLength} messages`;
+  return new BusbarError('BACKPRESSURE', text, { hint: 'Slow down, consume faster, or raise maxLength.' });
+}
+
+/** NOT_FOUND for a queue. */
+export function unknownQueue(name: string): BusbarError {
+  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, { hint: 'Look at the name, or create it first.' });
+}

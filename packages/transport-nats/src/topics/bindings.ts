@@ -1,0 +1,169 @@
+/** Feeds bound queues: whoever uses one copies its events from the topics into it. */
+
+import type { CallContext } from '@busbar/api/driver';
+import { matchTopic } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
+import { digest, type Lane } from '../connection/names.ts';
+import { Puller, type WaitingPull } from '../connection/puller.ts';
+import { NS } from '../connection/streams.ts';
+import { pause, ServerRefusal } from '../connection/wire.ts';
+import { ignoreRefusal } from '../queues/consumers.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
+import { laneFor } from '../queues/send.ts';
+import { encode, readDelivery, readStored } from '../queues/stored-message.ts';
+
+const BATCH = 256;
+const ACK_WAIT_MS = 30_000;
+
+/** The bindings of a namespace. */
+export class Bindings {
+  readonly #ground: QueueGround;
+  readonly #puller: Puller;
+  readonly #pumping = new Map<string, Promise<void>>();
+
+  constructor(ground: QueueGround) {
+    this.#ground = ground;
+    this.#puller = new Puller(ground.wire.link, ground.names.topics);
+  }
+
+  /** Records a binding that covers the events from `since` on. */
+  async bind(queue: string, pattern: string, since: number, context?: CallContext): Promise<void> {
+    const { records, wire, names } = this.#ground;
+    const add = (known: QueueRecord | undefined): QueueRecord | undefined => {
+      const record = known ?? records.newRecord();
+      if (record.bindings.some((binding) => binding.pattern === pattern)) return undefined;
+      const consumer = digest(`${queue}\0${pattern}\0${record.inc}\0${since}`);
+      return { ...record, bindings: [...record.bindings, { pattern, since, consumer }] };
+    };
+    const known = await records.change(queue, add, context);
+    const binding = known?.record.bindings.find((each) => each.pattern === pattern);
+    if (binding === undefined) return;
+    await this.#ensure(binding);
+    wire.tell(names.notice(queue));
+  }
+
+  async unbind(queue: string, pattern: string, context: CallContext): Promise<void> {
+    const { records, wire, names } = this.#ground;
+    const known = await records.read(queue, context);
+    const binding = known?.record.bindings.find((each) => each.pattern === pattern);
+    if (known === undefined || binding === undefined) return;
+    // What was published before is the queue's.
+    await this.pump(known);
+    await records.change(
+      queue,
+      (record) => record && { ...record, bindings: record.bindings.filter((each) => each.pattern !== pattern) },
+      context,
+    );
+    await this.removeConsumers([binding]);
+    wire.tell(names.notice(queue));
+  }
+
+  /** Copies what was published until now. */
+  pump(queue: KnownQueue): Promise<void> {
+    const { name } = queue;
+    let pumping = this.#pumping.get(name);
+    if (pumping === undefined) {
+      pumping = this.#pump(queue).finally(() => this.#pumping.delete(name));
+      this.#pumping.set(name, pumping);
+    }
+    return pumping;
+  }
+
+  /** Pulls that copy events as they come; `busy` holds what is being copied. */
+  wait(queue: KnownQueue, wake: () => void, busy: Set<Promise<void>>): WaitingPull[] {
+    return queue.record.bindings.map((binding) => {
+      const take = (message: Msg): void => {
+        track(busy, this.#copy(queue, binding, [message]));
+      };
+      const pull = this.#puller.wait(binding.consumer, BATCH, take);
+      void pull.over.then(wake);
+      return pull;
+    });
+  }
+
+  async removeConsumers(bindings: readonly QueueBinding[]): Promise<void> {
+    const { wire, names } = this.#ground;
+    await Promise.all(
+      bindings.map(({ consumer }) => wire.api(`CONSUMER.DELETE.${names.topics}.${consumer}`).catch(ignoreRefusal)),
+    );
+  }
+
+  async #pump(queue: KnownQueue): Promise<void> {
+    for (const binding of queue.record.bindings) {
+      for (;;) {
+        const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
+        if (lost) {
+          if (!this.#ground.wire.link.isUp) return;
+          await this.#ensure(binding);
+          await pause(10);
+        }
+        await this.#copy(queue, binding, messages);
+        if (messages.length < BATCH && !lost) break;
+      }
+    }
+  }
+
+  async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
+    const { names, wire } = this.#ground;
+    const copies: Promise<void>[] = [];
+    let current = queue;
+    for (const message of messages) {
+      const { seq, storedAt } = readDelivery(message);
+      const topic = message.subject.slice(names.topic('').length);
+      if (!isOwn(queue.record.bindings, binding, topic, seq)) continue;
+      const lane = this.#laneOf(message, seq, storedAt);
+      current = await this.#ground.records.useLane(current, lane);
+      copies.push(this.#store(current, topic, message, seq, storedAt));
+    }
+    await Promise.all(copies);
+    for (const message of messages) wire.tell(message.reply ?? '', '+ACK');
+  }
+
+  #laneOf(message: Msg, seq: number, storedAt: number): Lane {
+    const { message: event, envelope } = readStored(message, seq, storedAt);
+    const delayMs = (envelope.dueAt ?? 0) > this.#ground.clock.now ? 1 : 0;
+    return laneFor({ ...event, delayMs, ttlMs: undefined, maxAttempts: undefined });
+  }
+
+  async #store(queue: KnownQueue, topic: string, message: Msg, seq: number, storedAt: number): Promise<void> {
+    const { wire, names } = this.#ground;
+    const { message: event, envelope } = readStored(message, seq, storedAt);
+    const { inc } = queue.record;
+    const { data, headers } = encode({ ...event, topic }, { ...envelope, inc }, `${inc}.e.${seq}`);
+    await wire.publish(names.lane(queue.name, this.#laneOf(message, seq, storedAt)), data, headers);
+  }
+
+  async #ensure({ pattern, since, consumer }: QueueBinding): Promise<void> {
+    const { wire, names } = this.#ground;
+    const filter = names.topic(pattern);
+    const config = {
+      ...{ name: consumer, durable_name: consumer, filter_subject: filter, ack_policy: 'explicit' },
+      ...{ ack_wait: ACK_WAIT_MS * NS, deliver_policy: 'by_start_sequence', opt_start_seq: Math.max(1, since) },
+      ...{ replay_policy: 'instant', max_waiting: 100_000, max_ack_pending: -1 },
+    };
+    const request = { stream_name: names.topics, config, action: 'create' };
+    try {
+      await wire.api(`CONSUMER.CREATE.${names.topics}.${consumer}.${filter}`, request);
+    } catch (error) {
+      // Another client made it.
+      if (!(error instanceof ServerRefusal) || ![10_148, 10_105, 10_013].includes(error.code)) throw error;
+    }
+  }
+}
+
+/** Notes work until it is over. What fails comes again. */
+export function track(busy: Set<Promise<void>>, work: Promise<void>): void {
+  const tracked = work.catch(() => undefined).finally(() => busy.delete(tracked));
+  busy.add(tracked);
+}
+
+/** Of all bindings that cover an event the one that begins first copies it: once, without memory. */
+function isOwn(bindings: readonly QueueBinding[], own: QueueBinding, topic: string, seq: number): boolean {
+  const covers = ({ pattern, since }: QueueBinding): boolean => seq >= since && matchTopic(pattern, topic);
+  if (!covers(own)) return false;
+  return !bindings.some((other) => {
+    const isFirst = other.since < own.since || (other.since === own.since && other.pattern < own.pattern);
+    return other.pattern !== own.pattern && isFirst && covers(other);
+  });
+}

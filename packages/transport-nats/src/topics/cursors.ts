@@ -1,0 +1,51 @@
+/** Opens readers of topics: where one begins, and what bounds the log. */
+
+import type { CallContext, EventCursor as Cursor } from '@busbar/api/driver';
+import type { From } from '@busbar/api/transport';
+import { Puller } from '../connection/puller.ts';
+import { streamInfo } from '../connection/streams.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import { type CursorGround, EventCursor } from './event-cursor.ts';
+import { parsePosition, positionExpired } from './position.ts';
+
+/** The readers of one transport. */
+export class Cursors {
+  readonly #ground: CursorGround;
+
+  constructor({ wire, names, clock }: QueueGround, storeId: string) {
+    const bounds = async (): Promise<{ first: number; last: number }> => {
+      const { state } = await streamInfo(wire, clock, names.topics);
+      return { first: state.first_seq === 0 ? state.last_seq + 1 : state.first_seq, last: state.last_seq };
+    };
+    this.#ground = { wire, names, puller: new Puller(wire.link, names.topics), storeId, bounds };
+  }
+
+  async open(pattern: string, from: From, _context: CallContext): Promise<Cursor> {
+    const next = await this.resolve(from);
+    const cursor = new EventCursor(this.#ground, pattern, next, from === 'start');
+    // What is published from now on passes it.
+    await this.#ground.wire.link.connection.flush();
+    return cursor;
+  }
+
+  /** The sequence of the first event that reading from `from` gives. */
+  async resolve(from: From): Promise<number> {
+    const { first, last } = await this.#ground.bounds();
+    if (from === 'new') return last + 1;
+    if (from === 'start') return first;
+    if ('time' in from) return this.#since(from.time, last);
+    const seq = parsePosition(this.#ground.storeId, from.after, last);
+    if (seq + 1 < first) throw positionExpired();
+    return seq + 1;
+  }
+
+  async #since(time: number, last: number): Promise<number> {
+    const { wire, names } = this.#ground;
+    const start = new Date(Math.min(Math.max(time, 0), LATEST)).toISOString();
+    const request = { start_time: start, next_by_subj: names.topic('>'), batch: 1 };
+    const { messages } = await wire.get(names.topics, request);
+    return messages[0] === undefined ? last + 1 : Number(messages[0].headers?.get('Nats-Sequence'));
+  }
+}
+
+const LATEST = Date.UTC(9999, 0);

@@ -1,0 +1,212 @@
+/** A reader of topics: history, then what comes, with ephemeral events in between. */
+
+import { Condition, type EventCursor as Cursor, EphemeralBuffer } from '@busbar/api/driver';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
+import type { Msg, Subscription } from '@nats-io/transport-node';
+import type { Names } from '../connection/names.ts';
+import type { Puller, WaitingPull } from '../connection/puller.ts';
+import { NS } from '../connection/streams.ts';
+import type { Wire } from '../connection/wire.ts';
+import { readDelivery, readStored } from '../queues/stored-message.ts';
+import { positionExpired, toPosition } from './position.ts';
+
+/** An event, and its place in the log; an ephemeral one has the place of the last that its publisher knew of. */
+interface Placed {
+  readonly seq: number;
+  readonly event: TopicEvent;
+}
+
+/** What a cursor reads with. */
+export interface CursorGround {
+  readonly wire: Wire;
+  readonly names: Names;
+  readonly puller: Puller;
+  readonly storeId: string;
+  /** First and last sequence of the log. */
+  readonly bounds: () => Promise<{ first: number; last: number }>;
+}
+
+const READ_AHEAD = 256;
+const INACTIVE_MS = 60_000;
+const MOVE_MS = 1_000;
+
+/** A reader of topics. */
+export class EventCursor implements Cursor {
+  readonly #ground: CursorGround;
+  readonly #pattern: string;
+  readonly #changed = new Condition();
+  readonly #passing = new EphemeralBuffer<Placed>();
+  readonly #subscription: Subscription;
+  /** What was read and not given yet. */
+  #ahead: Placed[] = [];
+  /** The sequence of the next event to read. */
+  #next: number;
+  /** Begins with the oldest that is kept, whichever that is by then. */
+  #isAtStart: boolean;
+  #consumer: string | undefined;
+  #waiting: WaitingPull | undefined;
+  #error: unknown;
+  #isClosed = false;
+  /** What came before this was given, or does not match. */
+  #settled: number;
+
+  constructor(ground: CursorGround, pattern: string, next: number, isAtStart: boolean) {
+    this.#ground = ground;
+    this.#pattern = pattern;
+    this.#next = next;
+    this.#settled = next;
+    this.#isAtStart = isAtStart;
+    const prefix = ground.names.ephemeral('');
+    this.#subscription = ground.wire.link.connection.subscribe(ground.names.ephemeral(pattern), {
+      callback: (_, message) => this.#pass(message, message.subject.slice(prefix.length)),
+    });
+    ground.wire.link.onBack(this.#onBack);
+  }
+
+  get dropped(): number {
+    return this.#passing.dropped;
+  }
+
+  get position(): string {
+    const next = this.#ahead[0]?.seq ?? this.#settled;
+    return toPosition(this.#ground.storeId, Math.max(0, Math.min(next, this.#settled) - 1));
+  }
+
+  async next(max: number): Promise<readonly TopicEvent[]> {
+    this.#settled = this.#ahead[0]?.seq ?? this.#next;
+    while (!this.#isClosed) {
+      const taken = this.#take(max);
+      if (taken.length > 0) return taken;
+      if (this.#error !== undefined) throw this.#error;
+      this.#settled = this.#next;
+      await this.#read();
+      if (this.#ahead.length === 0 && this.#passing.length === 0) await this.#wait();
+    }
+    return [];
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ground.wire.link.offBack(this.#onBack);
+    this.#subscription.unsubscribe();
+    this.#changed.notify();
+    const waiting = this.#waiting;
+    const { wire, names } = this.#ground;
+    if (this.#consumer !== undefined) wire.tell(`$JS.API.CONSUMER.DELETE.${names.topics}.${this.#consumer}`);
+    await waiting?.withdraw();
+  }
+
+  readonly #onBack = (): void => {
+    this.#changed.notify();
+  };
+
+  #take(max: number): TopicEvent[] {
+    const taken: TopicEvent[] = [];
+    while (taken.length < max) {
+      const passing = this.#passing.at(0);
+      const ahead = this.#ahead[0];
+      if (passing !== undefined && passing.seq < (ahead?.seq ?? this.#next)) {
+        this.#passing.take(1);
+        taken.push(passing.event);
+      } else if (ahead !== undefined) {
+        this.#ahead.shift();
+        taken.push(ahead.event);
+      } else break;
+    }
+    return taken;
+  }
+
+  /** Reads what is there. A consumer that is gone is made again where it stood. */
+  async #read(): Promise<void> {
+    const consumer = await this.#open();
+    if (consumer === undefined) return;
+    // The publisher of an ephemeral event knew that this much was stored before.
+    const stored = this.#passing.at(0)?.seq ?? 0;
+    const { messages, lost } = await this.#ground.puller.pull(consumer, READ_AHEAD);
+    this.#add(messages);
+    if (messages.length === 0 && !lost) this.#next = Math.max(this.#next, stored + 1);
+    if (lost) this.#consumer = undefined;
+  }
+
+  #add(messages: readonly Msg[]): void {
+    const prefix = this.#ground.names.topic('');
+    for (const message of messages) {
+      const { seq, storedAt } = readDelivery(message);
+      if (seq < this.#next) continue;
+      this.#next = seq + 1;
+      const topic = message.subject.slice(prefix.length);
+      if (!matchTopic(this.#pattern, topic)) continue;
+      const event = { ...readStored(message, seq, storedAt).message, topic };
+      this.#ahead.push({ seq, event: { ...event, position: toPosition(this.#ground.storeId, seq) } });
+    }
+    if (messages.length > 0) this.#isAtStart = false;
+  }
+
+  async #open(): Promise<string | undefined> {
+    if (this.#consumer !== undefined) return this.#consumer;
+    const { wire, names } = this.#ground;
+    const { first } = await this.#ground.bounds();
+    if (this.#next < first) {
+      if (!this.#isAtStart) {
+        this.#error = positionExpired();
+        return undefined;
+      }
+      this.#next = first;
+    }
+    const filter = names.topic(this.#pattern);
+    const name = `c${crypto.randomUUID().replaceAll('-', '')}`;
+    const config = {
+      ...{ name, filter_subject: filter, ack_policy: 'none', deliver_policy: 'by_start_sequence' },
+      ...{ opt_start_seq: Math.max(1, this.#next), replay_policy: 'instant', mem_storage: true, num_replicas: 1 },
+      inactive_threshold: INACTIVE_MS * NS,
+    };
+    await wire.api(`CONSUMER.CREATE.${names.topics}.${name}.${filter}`, { stream_name: names.topics, config });
+    this.#consumer = name;
+    return name;
+  }
+
+  /** Waits until an event comes; now and then moves on over what does not match. */
+  async #wait(): Promise<void> {
+    if (this.#consumer === undefined || this.#isClosed) return;
+    const changed = this.#changed.wait();
+    const waiting = this.#ground.puller.wait(this.#consumer, 1, (message) => {
+      this.#add([message]);
+      this.#changed.notify();
+    });
+    this.#waiting = waiting;
+    void waiting.over.then((lost) => {
+      if (lost) this.#consumer = undefined;
+      this.#changed.notify();
+    });
+    const mover = setInterval(() => void this.#moveOn(), MOVE_MS);
+    await changed;
+    clearInterval(mover);
+    await waiting.withdraw();
+    this.#waiting = undefined;
+  }
+
+  /** What the log had before the consumer said that nothing matches is behind the reader. */
+  async #moveOn(): Promise<void> {
+    const consumer = this.#consumer;
+    if (consumer === undefined || !this.#ground.wire.link.isUp) return;
+    try {
+      const { last } = await this.#ground.bounds();
+      const path = `CONSUMER.INFO.${this.#ground.names.topics}.${consumer}`;
+      const info = await this.#ground.wire.api<{ num_pending: number; delivered: { stream_seq: number } }>(path);
+      if (info.num_pending > 0 || this.#ahead.length > 0 || this.#waiting === undefined) return;
+      if (info.delivered.stream_seq >= this.#next) return;
+      this.#next = Math.max(this.#next, last + 1);
+      this.#settled = this.#next;
+    } catch {
+      // It is asked again.
+    }
+  }
+
+  #pass(message: Msg, topic: string): void {
+    if (!matchTopic(this.#pattern, topic)) return;
+    const { message: event, envelope } = readStored(message, 0, Date.now());
+    const placed = { seq: envelope.after ?? 0, event: { ...event, topic, position: undefined } };
+    if (this.#passing.push(placed, event.body.byteLength)) this.#changed.notify();
+  }
+}

@@ -1,0 +1,108 @@
+/** Publishes events: stored in the log of topics, or handed to those who listen now. */
+
+import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import type { PublishResult } from '@busbar/api/transport';
+import type { StoreHeaders } from '../connection/store-header.ts';
+import type { StreamFacts } from '../connection/streams.ts';
+import { encodeHeaders, toDriverError } from '../connection/wire.ts';
+import type { QueueGround } from '../queues/ground.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
+import { envelopeOf } from '../queues/send.ts';
+import { encode } from '../queues/stored-message.ts';
+import type { Bindings } from './bindings.ts';
+import { toPosition } from './position.ts';
+
+const LIST_MS = 1_000;
+
+/** Publishes events. */
+export class Publisher {
+  readonly #ground: QueueGround;
+  readonly #facts: StreamFacts;
+  readonly #headers: StoreHeaders;
+  readonly #bindings: Bindings;
+  /** The last event that this process knows of. */
+  #last = 0;
+  #unpumped = 0;
+  #bytes = 0;
+  #bound: Promise<KnownQueue[]> | undefined;
+  #listedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(ground: QueueGround, facts: StreamFacts, bindings: Bindings, headers: StoreHeaders) {
+    this.#ground = ground;
+    this.#headers = headers;
+    this.#facts = facts;
+    this.#bindings = bindings;
+  }
+
+  async publish(
+    topic: string,
+    messages: readonly PreparedMessage[],
+    ephemeral: boolean,
+    context: CallContext,
+  ): Promise<PublishResult[]> {
+    if (ephemeral) return messages.map((message) => this.#pass(topic, message));
+    const { life } = this.#headers.fresh ?? (await this.#headers.read());
+    const results = await Promise.all(messages.map((message) => this.#store(topic, message, life, context)));
+    await this.#relieve(messages);
+    return results;
+  }
+
+  async #store(topic: string, message: PreparedMessage, life: number, context: CallContext): Promise<PublishResult> {
+    const { wire, names, clock } = this.#ground;
+    const { id } = message;
+    const { topic: _, ...event } = message;
+    const { inc: __, ...envelope } = envelopeOf(message, '', clock.late);
+    const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(life, topic, id));
+    try {
+      const { seq, duplicate, repeated } = await wire.publish(names.topic(topic), data, headers, context);
+      this.#last = Math.max(this.#last, seq);
+      const status = duplicate && !repeated ? 'duplicate' : 'stored';
+      return { id, status, position: toPosition(this.#facts.storeId, seq) };
+    } catch (error) {
+      const failure = toDriverError(error);
+      return { id, status: failure.outcome, error: failure };
+    }
+  }
+
+  /** Says which event it knows of, so that this one does not come before that. */
+  #pass(topic: string, message: PreparedMessage): PublishResult {
+    const { wire, names } = this.#ground;
+    const { connection } = wire.link;
+    if (wire.link.isUp && !connection.isClosed()) {
+      const { data, headers } = encode({ ...message, topic: undefined }, { after: this.#last });
+      connection.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
+    }
+    return { id: message.id, status: 'stored' };
+  }
+
+  /** Retention may take an event before a bound queue has it: a publisher copies it in time. */
+  async #relieve(messages: readonly PreparedMessage[]): Promise<void> {
+    const { maxEvents, maxBytes } = this.#facts.retention;
+    this.#unpumped += messages.length;
+    for (const { body } of messages) this.#bytes += body.byteLength + OVERHEAD;
+    if (this.#unpumped < maxEvents / SHARE && this.#bytes < maxBytes / SHARE) return;
+    this.#unpumped = 0;
+    this.#bytes = 0;
+    for (const queue of await this.#boundQueues()) await this.#bindings.pump(queue);
+  }
+
+  #boundQueues(): Promise<KnownQueue[]> {
+    const now = performance.now();
+    if (this.#bound === undefined || this.#listedAt + LIST_MS < now) {
+      this.#listedAt = now;
+      this.#bound = this.#ground.records
+        .list()
+        .then((all) => all.filter(({ record }) => this.#ground.records.isAlive(record) && record.bindings.length > 0));
+    }
+    return this.#bound;
+  }
+}
+
+/** Of a history of N events, N/10 are published between two looks at the queues that are bound. */
+const SHARE = 10;
+const OVERHEAD = 256;
+
+/** How the server knows an event: two of one id in one life of a topic are one. */
+export function eventId(life: number, topic: string, id: string): string {
+  return `${life} ${topic} ${encodeURIComponent(id)}`;
+}
