@@ -1,6 +1,6 @@
-import { openTransport } from '@busbar/api/driver';
 /** The memory transport: a bus within one process, and the reference for other drivers. */
 
+import { openTransport } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
 import { MemoryDriver } from './memory-driver.ts';
 import { type MemoryOptions, OPTIONS, parseMemoryUrl } from './options.ts';

@@ -75,7 +75,6 @@ function openQueues(namespace: Namespace, waiting: WaitingReceives): QueueDriver
     },
     async configure(name, settings) {
       namespace.queue(name).configure(settings);
-      waiting.wake(name);
     },
   };
 }

@@ -30,6 +30,9 @@ export class Namespace {
       deadlines: this.deadlines,
       defaults: { ...QUEUE_DEFAULTS, maxLength: settings.maxLength },
       wake: (queue) => this.#wake(queue),
+      recheck: (queue) => {
+        for (const waiting of this.#waiting) waiting.wake(queue.name);
+      },
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
     };

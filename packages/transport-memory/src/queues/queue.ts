@@ -21,6 +21,8 @@ export interface QueueContext {
   readonly defaults: Required<QueueSettings>;
   /** The queue has messages that are ready. */
   wake(queue: Queue): void;
+  /** Waiting receives must claim again: their queue may expire now. */
+  recheck(queue: Queue): void;
   /** Returns a number above all earlier ones. */
   next(): number;
   /** The queue has been idle for `expireIdleMs`. */
@@ -75,6 +77,7 @@ export class Queue {
     this.settings = { ...this.settings, ...settings };
     this.#context.deadlines.cancel(this.#idle);
     this.touch();
+    this.#context.recheck(this);
   }
 
   send(messages: readonly PreparedMessage[]): SendResult[] {
