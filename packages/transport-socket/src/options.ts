@@ -31,21 +31,6 @@ export interface HubSpawnOptions {
   readonly idleMs?: number | undefined;
 }
 
-/** What clients need at the address of a hub: names of files. */
-export interface AddressOptions {
-  readonly tokenFile?: string | undefined;
-  readonly ca?: string | undefined;
-}
-
-/** What a hub needs to listen for WebSockets at an address. */
-export interface ListenOptions {
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  readonly host?: string | undefined;
-  readonly origin?: string | undefined;
-  readonly insecure?: boolean | undefined;
-}
-
 /** How to open a transport over a hub on a Unix socket. */
 export interface UnixOptions extends LinkOptions {
   /** The socket: at most 103 bytes as an absolute path. */
@@ -55,7 +40,15 @@ export interface UnixOptions extends LinkOptions {
 }
 
 /** All options that the URL of a hub can have. Each kind of URL takes some of them. */
-export interface UrlOptions extends LinkOptions, HubSpawnOptions, AddressOptions, ListenOptions {}
+export interface UrlOptions extends LinkOptions, HubSpawnOptions {
+  readonly tokenFile?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly host?: string | undefined;
+  readonly origin?: string | undefined;
+  readonly insecure?: boolean | undefined;
+}
 
 /** Link options, complete. */
 export interface LinkSettings {

@@ -5,6 +5,10 @@ import { BusbarError, invalid, type Message, NORMAL_PRIORITY } from '@busbar/api
 import type { Header } from './frame.ts';
 
 const BINARY = 'application/octet-stream';
+/** Field names, punctuation and numbers in a header. */
+const HEADER_BYTES = 256;
+/** One UTF-16 unit takes at most three bytes of UTF-8. */
+const UNIT_BYTES = 3;
 
 /** The fields of a message to send, without its body. */
 export function encodeInput(message: PreparedMessage): Header {
@@ -110,4 +114,18 @@ function encodeFields(message: Message): Record<string, unknown> {
   if (message.hops !== 0) header['hops'] = message.hops;
   if (message.replyTo !== undefined) header['replyTo'] = message.replyTo;
   return header;
+}
+
+/** Upper bound of the bytes that a message takes in a frame. */
+export function sizeOfMessage(message: Message): number {
+  let units = message.id.length + message.contentType.length;
+  for (const name in message.headers) units += name.length + (message.headers[name]?.length ?? 0);
+  const { type, from, to, orderingKey, correlationId, causationId, replyTo } = message;
+  units += lengthOf(type) + lengthOf(from) + lengthOf(to) + lengthOf(orderingKey);
+  units += lengthOf(correlationId) + lengthOf(causationId) + lengthOf(replyTo);
+  return message.body.byteLength + HEADER_BYTES + units * UNIT_BYTES;
+}
+
+function lengthOf(text: string | undefined): number {
+  return text === undefined ? 0 : text.length;
 }

@@ -8,8 +8,7 @@ import {
   type StateRecord,
 } from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
-import { encodeMessage } from '../../wire/message-codec.ts';
-import { sizeOfMessage } from '../../wire/message-size.ts';
+import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { decodeRecord } from '../../wire/value-codec.ts';
 import { arrayOf, optionsOf } from './arguments.ts';

@@ -9,8 +9,7 @@ import {
   type TopicSubscription,
 } from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
-import { encodeMessage } from '../../wire/message-codec.ts';
-import { sizeOfMessage } from '../../wire/message-size.ts';
+import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { encodeEntry } from '../../wire/value-codec.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
