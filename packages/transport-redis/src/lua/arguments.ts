@@ -5,24 +5,38 @@ import { compareUtf8 } from '@busbar/api/transport';
 import type { Argument } from '../connection/connection.ts';
 
 /** What one script takes, so that it does not block the server for long. */
-const MAX_ITEMS = 256;
-const MAX_BYTES = 1_048_576;
+export const MAX_ITEMS = 256;
+export const MAX_BYTES = 1_048_576;
 
 /** Consecutive parts of `items`, each with at most `maxItems` items. A part ends after the item that reaches 1 MiB. */
-export function chunksOf<T>(items: readonly T[], bytesOf: (item: T) => number, maxItems: number = MAX_ITEMS): T[][] {
-  const chunks: T[][] = [];
-  let chunk: T[] = [];
+export function chunksOf<T>(
+  items: readonly T[],
+  bytesOf: (item: T) => number,
+  maxItems: number = MAX_ITEMS,
+): (readonly T[])[] {
+  const chunks: (readonly T[])[] = [];
+  let from = 0;
   let bytes = 0;
-  for (const item of items) {
-    chunk.push(item);
+  for (const [index, item] of items.entries()) {
     bytes += bytesOf(item);
-    if (chunk.length < maxItems && bytes < MAX_BYTES) continue;
-    chunks.push(chunk);
-    chunk = [];
+    if (index + 1 - from < maxItems && bytes < MAX_BYTES) continue;
+    chunks.push(items.slice(from, index + 1));
+    from = index + 1;
     bytes = 0;
   }
-  if (chunk.length > 0) chunks.push(chunk);
+  if (from === 0) return items.length === 0 ? [] : [items];
+  if (from < items.length) chunks.push(items.slice(from));
   return chunks;
+}
+
+/** Runs each part of a batch, all at once. Returns their results, joined. */
+export async function runChunks<T, Result>(
+  chunks: readonly (readonly T[])[],
+  run: (chunk: readonly T[]) => Promise<Result[]>,
+): Promise<Result[]> {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return run(only);
+  return (await Promise.all(chunks.map(run))).flat();
 }
 
 /** UTF-8 text never holds this byte. */

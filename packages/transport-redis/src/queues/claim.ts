@@ -20,6 +20,8 @@ export class Claimer {
   readonly #backfill: Backfill;
   /** The name under which this process waits. */
   readonly #process = newId().replaceAll('-', '');
+  /** Queues with a claim in progress. A wake-up during it makes another claim follow. */
+  readonly #claiming = new Set<string>();
   #subscribed: Promise<void> | undefined;
   #isSubscribed = false;
   #claims = 0;
@@ -33,54 +35,44 @@ export class Claimer {
 
   /** Serves the first group of the request. It runs with the other calls of this turn. */
   claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
+    this.#claiming.add(queue);
     return new Promise((resolve) => this.#client.atEndOfTurn(() => resolve(this.#claim(queue, request))));
   }
 
   async #claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
-    let groups = request.receivers();
-    const waits = groups.some((group) => group.waits);
-    if (waits && !this.#isSubscribed) {
-      await this.#subscribe();
-      groups = request.receivers();
-    }
-    const [group] = groups;
-    if (group === undefined) {
-      this.#passOn(queue);
-      return { deliveries: [], hasMore: false };
-    }
     const id = `${this.#process}.${++this.#claims}`;
     try {
+      let groups = request.receivers();
+      const waits = groups.some((group) => group.waits);
+      if (waits && !this.#isSubscribed) {
+        await this.#subscribe();
+        groups = request.receivers();
+      }
+      const [group] = groups;
+      if (group === undefined) {
+        this.#passOn(queue);
+        return { deliveries: [], hasMore: false };
+      }
       const args = [queue, group.max, group.consumer ?? '', waits ? this.#process : '', id];
       const reply = (await this.#client.run(CLAIM, args, ONCE)) as Reply;
-      return await this.#toResult(queue, groups, reply);
+      const [, , , backfills] = reply;
+      if (backfills === 0) return toResult(queue, groups, reply);
+      await this.#backfill.run(queue);
     } catch (error) {
       if (!(error instanceof BusbarError) || error.outcome !== 'unknown') throw error;
       // The reply was lost. The messages that it leased, if any, are released and claimed again.
       await this.#client.run(UNDO_CLAIM, [queue, id], { ...ONCE, repeat: true });
-      return { deliveries: [], hasMore: true };
+    } finally {
+      this.#claiming.delete(queue);
     }
-  }
-
-  async #toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply): Promise<ClaimResult> {
-    const [leaseMs, dueMs, expireIdleMs, backfills, left, ...fields] = reply;
-    const deliveries: Delivery[] = [];
-    for (let at = 0; at < fields.length; at += 6) deliveries.push(toDelivery(queue, fields, at, leaseMs));
-    if (backfills > 0) {
-      await this.#backfill.run(queue);
-      return { deliveries: [deliveries], hasMore: true };
-    }
-    // A group that got all it asked for says nothing about the next one, for which the process must register too.
-    const isNextOpen = groups.length > 1 && deliveries.length === groups[0]?.max;
-    const useIdleMs = expireIdleMs < 0 ? Number.POSITIVE_INFINITY : expireIdleMs / 4;
-    const recheckMs = Math.min(REGISTER_AGAIN_MS, useIdleMs, dueMs < 0 ? Number.POSITIVE_INFINITY : dueMs);
-    return { deliveries: [deliveries], hasMore: left > 0 || isNextOpen, recheckMs };
+    return { deliveries: [], hasMore: true };
   }
 
   /** From now on, messages on the channel of this process wake its receives. */
   async #subscribe(): Promise<void> {
     this.#subscribed ??= this.#client.channels.subscribe(`wakeup:${this.#process}`, (message) => {
       const queue = message.toString();
-      if (!this.#waiting.wake(queue)) this.#passOn(queue);
+      if (!this.#waiting.wake(queue) && !this.#claiming.has(queue)) this.#passOn(queue);
     });
     await this.#subscribed;
     this.#isSubscribed = true;
@@ -92,14 +84,25 @@ export class Claimer {
   }
 }
 
-function toDelivery(queue: string, fields: readonly unknown[], at: number, leaseMs: number): Delivery {
-  const key = String(fields[at]);
-  const ttlLeftUs = String(fields[at + 3]);
+function toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply): ClaimResult {
+  const [leaseMs, dueMs, expireIdleMs, , left] = reply;
+  const deliveries: Delivery[] = [];
+  for (let at = 5; at < reply.length; at += 6) deliveries.push(toDelivery(queue, reply, at, leaseMs));
+  // A group that got all it asked for says nothing about the next one, for which the process must register too.
+  const isNextOpen = groups.length > 1 && deliveries.length === groups[0]?.max;
+  const useIdleMs = expireIdleMs < 0 ? Number.POSITIVE_INFINITY : expireIdleMs / 4;
+  const recheckMs = Math.min(REGISTER_AGAIN_MS, useIdleMs, dueMs < 0 ? Number.POSITIVE_INFINITY : dueMs);
+  return { deliveries: [deliveries], hasMore: left > 0 || isNextOpen, recheckMs };
+}
+
+function toDelivery(queue: string, reply: Reply, at: number, leaseMs: number): Delivery {
+  const key = String(reply[at]);
+  const ttlLeftUs = String(reply[at + 3]);
   return {
-    ...toMessage(key, String(fields[at + 4]), fields[at + 5] as Buffer),
+    ...toMessage(key, String(reply[at + 4]), reply[at + 5] as Buffer),
     queue,
-    receipt: toReceipt({ queue, token: String(fields[at + 1]), key }),
-    attempt: Number(fields[at + 2]),
+    receipt: toReceipt({ queue, token: String(reply[at + 1]), key }),
+    attempt: Number(reply[at + 2]),
     leaseLeftMs: leaseMs,
     ttlLeftMs: ttlLeftUs === '' ? undefined : Number(ttlLeftUs) / 1000,
   };

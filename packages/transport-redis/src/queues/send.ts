@@ -5,7 +5,7 @@ import { BusbarError, type SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { toFailures } from '../errors.ts';
-import { chunksOf } from '../lua/arguments.ts';
+import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';
 import { NEW_QUEUE } from './settings.ts';
 import { type StoredMessage, toStoredMessage } from './stored-message.ts';
@@ -26,6 +26,9 @@ export class Sender {
     this.#batcher = new TickBatcher({
       run: (_, items, deadline) => this.#sendAll(items, deadline),
       schedule: (flush) => client.atEndOfTurn(flush),
+      maxItems: MAX_ITEMS,
+      maxSize: MAX_BYTES,
+      sizeOf: bytesOf,
     });
   }
 
@@ -38,14 +41,13 @@ export class Sender {
   ): Promise<SendResult[]> {
     if (messages.length === 0) return this.#sendChunk({ queue, create }, [], deadline);
     const items = messages.map((message) => ({ queue, create, id: message.id, stored: toStoredMessage(message) }));
-    return [...(await this.#batcher.call(`${create} ${queue}`, items, deadline))];
+    return (await this.#batcher.call(`${create} ${queue}`, items, deadline)) as SendResult[];
   }
 
-  async #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {
-    const [target] = items;
-    if (target === undefined) return [];
-    const chunks = chunksOf(items, ({ stored }) => stored.body.byteLength);
-    return (await Promise.all(chunks.map((chunk) => this.#sendChunk(target, chunk, deadline)))).flat();
+  #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {
+    const [target] = items as [SendItem];
+    const chunks = chunksOf(items, bytesOf);
+    return runChunks(chunks, (chunk) => this.#sendChunk(target, chunk, deadline));
   }
 
   /** Repeating is safe, since the server knows the ids it has stored. After a repeat `duplicate` therefore means stored. */
@@ -73,6 +75,10 @@ export class Sender {
       return { id, status: letters[index] === 's' || isRepeated ? 'stored' : 'duplicate' };
     });
   }
+}
+
+function bytesOf({ stored }: SendItem): number {
+  return stored.body.byteLength;
 }
 
 function checkAccepted(reply: string, queue: string): void {

@@ -4,12 +4,16 @@ import { type CallContext, TickBatcher } from '@busbar/api/driver';
 import { BusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { chunksOf } from '../lua/arguments.ts';
+import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SETTLE } from '../lua/queues.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
 
-interface SettleItem {
+interface ParsedSettlement {
   readonly settlement: Settlement;
+  readonly receipt: Receipt | undefined;
+}
+
+interface SettleItem extends ParsedSettlement {
   readonly receipt: Receipt;
 }
 
@@ -20,8 +24,13 @@ export class Settler {
   constructor(client: ReconnectingClient) {
     this.#client = client;
     this.#batcher = new TickBatcher({
-      run: (queue, items, deadline) => this.#settleAll(queue, items, deadline),
+      run: (queue, items, deadline) =>
+        runChunks(
+          chunksOf(items, () => 0),
+          (chunk) => this.#settleChunk(queue, chunk, deadline),
+        ),
       schedule: (flush) => client.atEndOfTurn(flush),
+      maxItems: MAX_ITEMS,
     });
   }
 
@@ -30,19 +39,18 @@ export class Settler {
     settlements: readonly Settlement[],
     { deadline }: Pick<CallContext, 'deadline'>,
   ): Promise<SettleResult[]> {
-    const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
-    await Promise.all(
-      [...byQueue(settlements)].map(async ([queue, entries]) => {
-        const settled = await this.#batcher.call(queue, [...entries.values()], deadline);
-        for (const [at, index] of [...entries.keys()].entries()) results[index] = settled[at] as SettleResult;
-      }),
-    );
-    return results;
+    const items = settlements.map((settlement) => ({ settlement, receipt: parseReceipt(settlement.receipt) }));
+    const queue = items[0]?.receipt?.queue;
+    if (queue !== undefined && items.every(({ receipt }) => receipt?.queue === queue)) {
+      return (await this.#batcher.call(queue, items as SettleItem[], deadline)) as SettleResult[];
+    }
+    return Promise.all(items.map((item) => this.#settleOne(item, deadline)));
   }
 
-  async #settleAll(queue: string, items: readonly SettleItem[], deadline: number): Promise<SettleResult[]> {
-    const chunks = chunksOf(items, () => 0);
-    return (await Promise.all(chunks.map((chunk) => this.#settleChunk(queue, chunk, deadline)))).flat();
+  async #settleOne({ settlement, receipt }: ParsedSettlement, deadline: number): Promise<SettleResult> {
+    if (receipt === undefined) return toResult(settlement, false, 0);
+    const [result] = await this.#batcher.call(receipt.queue, [{ settlement, receipt }], deadline);
+    return result as SettleResult;
   }
 
   /** A lost reply makes each result `unknown`. An error before any effect rejects. */
@@ -63,19 +71,6 @@ export class Settler {
       return items.map(({ settlement: { receipt } }) => ({ receipt, status: 'unknown' }));
     }
   }
-}
-
-/** The settlements of each queue, by their index. */
-function byQueue(settlements: readonly Settlement[]): Map<string, Map<number, SettleItem>> {
-  const queues = new Map<string, Map<number, SettleItem>>();
-  for (const [index, settlement] of settlements.entries()) {
-    const receipt = parseReceipt(settlement.receipt);
-    if (receipt === undefined) continue;
-    const entries = queues.get(receipt.queue);
-    if (entries === undefined) queues.set(receipt.queue, new Map([[index, { settlement, receipt }]]));
-    else entries.set(index, { settlement, receipt });
-  }
-  return queues;
 }
 
 function toResult({ receipt, action }: Settlement, isDone: boolean, leaseMs: number): SettleResult {

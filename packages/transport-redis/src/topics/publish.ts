@@ -5,7 +5,7 @@ import type { PublishResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { toFailures } from '../errors.ts';
-import { chunksOf, toLuaNumber } from '../lua/arguments.ts';
+import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
 import { type StoredMessage, toStoredMessage } from '../queues/stored-message.ts';
@@ -13,8 +13,7 @@ import type { BindingCache, BoundQueues } from './bindings.ts';
 import { formatEphemeral } from './ephemeral.ts';
 import { toPosition } from './position.ts';
 
-/** Events of one script, and copies of them in bound queues. */
-const MAX_EVENTS = 256;
+/** Copies in bound queues that one script makes. */
 const MAX_COPIES = 1024;
 
 interface EventItem {
@@ -44,6 +43,9 @@ export class Publisher {
     this.#events = new TickBatcher({
       run: (topic, items, deadline) => this.#publish(topic, items, deadline),
       schedule,
+      maxItems: MAX_ITEMS,
+      maxSize: MAX_BYTES,
+      sizeOf: bytesOf,
     });
     this.#ephemeral = new TickBatcher({
       run: (topic, items, deadline) => this.#publishEphemeral(topic, items, deadline),
@@ -57,7 +59,7 @@ export class Publisher {
     { deadline }: CallContext,
   ): Promise<PublishResult[]> {
     const items = messages.map((message) => ({ id: message.id, stored: toStoredMessage(message) }));
-    return [...(await this.#events.call(topic, items, deadline))];
+    return (await this.#events.call(topic, items, deadline)) as PublishResult[];
   }
 
   /** Sends events to the current subscribers without storing them. */
@@ -70,7 +72,7 @@ export class Publisher {
       id: message.id,
       payload: formatEphemeral(topic, toStoredMessage(message)),
     }));
-    return [...(await this.#ephemeral.call(topic, items, deadline))];
+    return (await this.#ephemeral.call(topic, items, deadline)) as PublishResult[];
   }
 
   async #publish(topic: string, items: readonly EventItem[], deadline: number): Promise<PublishResult[]> {
@@ -81,8 +83,8 @@ export class Publisher {
       return toFailures(items, error);
     }
     const max = Math.floor(MAX_COPIES / Math.max(1, bound.queues.length));
-    const chunks = chunksOf(items, ({ stored }) => stored.body.byteLength, Math.max(1, Math.min(MAX_EVENTS, max)));
-    return (await Promise.all(chunks.map((chunk) => this.#publishChunk(topic, chunk, bound, deadline)))).flat();
+    const chunks = chunksOf(items, bytesOf, Math.max(1, Math.min(MAX_ITEMS, max)));
+    return runChunks(chunks, (chunk) => this.#publishChunk(topic, chunk, bound, deadline));
   }
 
   /** Repeating is safe, since the server knows the ids it has stored. After a repeat `duplicate` therefore means stored. */
@@ -123,4 +125,8 @@ export class Publisher {
     await this.#client.run(PUBLISH_EPHEMERAL, args, { deadline, repeat: false });
     return items.map(({ id }) => ({ id, status: 'stored' }));
   }
+}
+
+function bytesOf({ stored }: EventItem): number {
+  return stored.body.byteLength;
 }
