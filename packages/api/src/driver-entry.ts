@@ -35,6 +35,7 @@ export {
   type Retention,
   type RetentionOptions,
 } from './driver-kit/options/retention.ts';
+export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';

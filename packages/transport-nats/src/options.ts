@@ -9,9 +9,11 @@ import {
   durationOption,
   namespaceOption,
   type OptionTable,
+  parseServerAddress,
   patternOption,
   type Retention,
   type RetentionOptions,
+  readServerUrl,
   retentionOption,
   secretOption,
   type TlsOptions,
@@ -19,7 +21,7 @@ import {
   tlsOption,
   topicDedupeOption,
 } from '@busbar/api/driver';
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 
 /** How to open a bus on a NATS server, 2.12 or newer, with JetStream. */
 export interface NatsOptions {
@@ -173,23 +175,10 @@ const FORM =
 
 /** The options in a URL `nats://` or `tls://`. No text of an error holds what may be a secret. */
 export function parseNatsUrl(url: string): NatsOptions {
-  const [, scheme, login, hosts, query = ''] =
-    typeof url === 'string'
-      ? (/^(nats|tls):(?:\/\/(?:([^/?#]*)@)?([^/?#@]*)\/?)?(?:\?([^#]*))?$/i.exec(url) ?? [])
-      : [];
-  if (scheme === undefined) throw invalid('this is no URL of a NATS server', FORM);
-  const parameters = OPTIONS.readQuery(query);
-  const isTls = scheme.toLowerCase() === 'tls';
-  if (!isTls && parameters.tls !== undefined) {
-    const names = Object.keys(parameters.tls).join(', ');
-    throw invalid(`the parameter ${names} is for TLS`, 'Write tls:// for a connection by TLS.');
-  }
-  const options: NatsOptions = {
-    ...parameters,
-    ...(isTls && { tls: parameters.tls ?? {} }),
-    ...(hosts && { servers: hosts.split(',').map((host) => decodeUrlPart(host, 'the host')) }),
-    ...(login && readLogin(login)),
-  };
+  const parts = readServerUrl<NatsOptions>(url, { plain: 'nats', secure: 'tls', form: FORM, table: OPTIONS });
+  const { login, path } = parts;
+  if (path !== undefined) throw invalid('a nats: URL has no path', FORM);
+  const options: NatsOptions = { ...parts.options, ...(login !== undefined && readLogin(login)) };
   toSettings(options);
   return options;
 }
@@ -211,10 +200,6 @@ function toServers(servers: unknown): readonly string[] {
 }
 
 function toServer(server: unknown): string {
-  const [, six, name, digits] =
-    typeof server === 'string' ? (/^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/?#[\]]+))(?::(\d{1,5}))?$/.exec(server) ?? []) : [];
-  const host = six === undefined ? name : `[${six}]`;
-  const port = digits === undefined ? 4222 : Number(digits);
-  if (host !== undefined && host.length <= 255 && port >= 1 && port <= 65_535) return `${host}:${port}`;
-  throw invalid(`illegal server ${quote(server)}`, 'Write host:port, such as 127.0.0.1:4222 or [::1]:4222.');
+  const { host, port } = parseServerAddress(server, 4222);
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -11,10 +11,13 @@ import {
   durationOption,
   namespaceOption,
   type OptionTable,
+  parseServerAddress,
   patternOption,
   type Retention,
   type RetentionOptions,
+  readServerUrl,
   retentionOption,
+  type ServerAddress,
   secretOption,
   type TlsOptions,
   textOption,
@@ -64,12 +67,6 @@ export interface RedisOptions {
   readonly onError?: ((error: Error) => void) | undefined;
 }
 
-/** Where a server listens. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
 interface CheckedOptions {
   readonly servers: readonly string[] | undefined;
   readonly socket: string | undefined;
@@ -93,7 +90,7 @@ interface CheckedOptions {
 
 /** Options, complete. */
 export interface Settings extends Omit<CheckedOptions, 'servers'> {
-  readonly servers: readonly Address[];
+  readonly servers: readonly ServerAddress[];
 }
 
 export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions({
@@ -165,7 +162,7 @@ export function toSettings(options?: RedisOptions): Settings {
   const { servers, ...checked } = OPTIONS.complete(options);
   checkTogether({ servers, ...checked });
   const defaultPort = checked.master === undefined ? 6379 : 26_379;
-  const addresses = (servers ?? ['127.0.0.1']).map((server) => toAddress(server, defaultPort));
+  const addresses = (servers ?? ['127.0.0.1']).map((server) => parseServerAddress(server, defaultPort));
   return Object.freeze({ ...checked, servers: Object.freeze(addresses) });
 }
 
@@ -177,22 +174,12 @@ const FORM =
  * `master`. Errors never show a part of the URL that may be secret.
  */
 export function parseRedisUrl(url: string): RedisOptions {
-  const [, scheme, user, hosts, path, query = ''] =
-    typeof url === 'string'
-      ? (/^(rediss?):(?:\/\/(?:([^/?#]*)@)?([^/?#@]*))?(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(url) ?? [])
-      : [];
-  if (scheme === undefined) throw invalid('this is not a redis: URL', FORM);
-  const isTls = scheme.toLowerCase() === 'rediss';
-  const { tls, ...parameters } = OPTIONS.readQuery(query);
-  if (tls !== undefined && !isTls) {
-    throw invalid(`${Object.keys(tls).join(', ')} needs TLS`, 'Write rediss:// for a connection by TLS.');
-  }
+  const parts = readServerUrl<RedisOptions>(url, { plain: 'redis', secure: 'rediss', form: FORM, table: OPTIONS });
+  const { login, path } = parts;
   const options: RedisOptions = {
-    ...(hosts && { servers: hosts.split(',').map((host) => decodeUrlPart(host, 'the host')) }),
-    ...(user && readUser(user)),
-    ...(path && { database: readDatabase(path) }),
-    ...(isTls && { tls: { ...tls } }),
-    ...parameters,
+    ...parts.options,
+    ...(login !== undefined && readUser(login)),
+    ...(path !== undefined && { database: readDatabase(path) }),
   };
   toSettings(options);
   return options;
@@ -215,17 +202,8 @@ function checkServers(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > 1000) {
     throw invalid(`${name} must be an array of 1 to 1,000`, "Write ['127.0.0.1:6379'].");
   }
-  for (const server of value) toAddress(server, 1);
+  for (const server of value) parseServerAddress(server, 1);
   return Object.freeze([...value]);
-}
-
-function toAddress(server: unknown, defaultPort: number): Address {
-  const [, six, name, digits] =
-    typeof server === 'string' ? (/^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/?#[\]]+))(?::(\d{1,5}))?$/.exec(server) ?? []) : [];
-  const host = six ?? name;
-  const port = digits === undefined ? defaultPort : Number(digits);
-  if (host !== undefined && host.length <= 255 && port >= 1 && port <= 65_535) return Object.freeze({ host, port });
-  throw invalid(`illegal server ${quote(server)}`, 'Write host:port, such as 127.0.0.1:6379 or [::1]:6379.');
 }
 
 function checkTogether(options: CheckedOptions): void {

@@ -1,10 +1,10 @@
 /** One connection to a server. It never reconnects; when it is lost, every open request is rejected. */
 
 import { readFileSync } from 'node:fs';
-import type { TlsOptions } from '@busbar/api/driver';
+import type { ServerAddress, TlsOptions } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
 import { type RedisOptions as ClientOptions, Command, Redis } from 'ioredis';
-import type { Address, Settings } from '../options.ts';
+import type { Settings } from '../options.ts';
 
 export type Argument = string | number | Buffer;
 
@@ -34,7 +34,7 @@ export class ConnectionLost extends Error {
   /** The path of the socket, or host:port. */
   readonly address: string | undefined;
 
-  constructor(message: string, cause?: unknown, address?: Address | string) {
+  constructor(message: string, cause?: unknown, address?: ServerAddress | string) {
     super(message);
     this.address = typeof address === 'object' ? formatAddress(address) : address;
     this.code = (cause as { code?: string } | undefined)?.code;
@@ -43,7 +43,7 @@ export class ConnectionLost extends Error {
 
 /** One connection. {@link ReconnectingClient} decides about reconnecting and resending. */
 export class Connection {
-  readonly address: Address | string;
+  readonly address: ServerAddress | string;
   readonly #client: Redis;
   readonly #silenceMs: number;
   readonly #open = new Set<OpenRequest>();
@@ -54,7 +54,7 @@ export class Connection {
   readonly #lostListeners: ((error: ConnectionLost) => void)[] = [];
   greeting: Greeting = { server: '', version: '', mode: '', role: '' };
 
-  private constructor(address: Address | string, settings: Settings) {
+  private constructor(address: ServerAddress | string, settings: Settings) {
     this.address = address;
     this.#silenceMs = settings.silenceMs;
     this.#client = new Redis(toClientOptions(address, settings));
@@ -65,7 +65,11 @@ export class Connection {
   }
 
   /** Connects and authenticates. */
-  static async open(address: Address | string, settings: Settings, credentials: Credentials): Promise<Connection> {
+  static async open(
+    address: ServerAddress | string,
+    settings: Settings,
+    credentials: Credentials,
+  ): Promise<Connection> {
     const connection = new Connection(address, settings);
     const timeout = setTimeout(() => connection.lose('the server does not answer'), settings.connectTimeoutMs);
     try {
@@ -177,7 +181,7 @@ export class Connection {
 }
 
 function toClientOptions(
-  address: Address | string,
+  address: ServerAddress | string,
   { tls, connectTimeoutMs }: Settings,
 ): Omit<ClientOptions, 'replyMapping'> {
   return {
@@ -197,7 +201,7 @@ function toClientOptions(
   };
 }
 
-function readTls({ ca, cert, key, serverName }: TlsOptions, address: Address | string): object {
+function readTls({ ca, cert, key, serverName }: TlsOptions, address: ServerAddress | string): object {
   const read = (file: string, what: string): Buffer => {
     try {
       return readFileSync(file);
@@ -215,6 +219,6 @@ function readTls({ ca, cert, key, serverName }: TlsOptions, address: Address | s
   };
 }
 
-function formatAddress({ host, port }: Address): string {
+function formatAddress({ host, port }: ServerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

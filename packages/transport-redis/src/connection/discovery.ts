@@ -1,8 +1,9 @@
 /** Finds the server that holds a namespace: at an address, through sentinels, or in a cluster. */
 
+import type { ServerAddress } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
 import { firstWord } from '../errors.ts';
-import type { Address, Settings } from '../options.ts';
+import type { Settings } from '../options.ts';
 import { Connection, ConnectionLost, type Credentials } from './connection.ts';
 import { checkFormat } from './store-header.ts';
 
@@ -26,14 +27,14 @@ export async function discover(settings: Settings): Promise<Connection> {
   throw failure;
 }
 
-async function candidates(settings: Settings): Promise<readonly (Address | string)[]> {
+async function candidates(settings: Settings): Promise<readonly (ServerAddress | string)[]> {
   if (settings.socket !== undefined) return [settings.socket];
   if (settings.master === undefined) return settings.servers;
   return [await findMaster(settings, settings.master)];
 }
 
 /** Any node of a cluster redirects to the one that holds the slot of the namespace. */
-async function followRedirects(start: Address | string, settings: Settings): Promise<Connection> {
+async function followRedirects(start: ServerAddress | string, settings: Settings): Promise<Connection> {
   const { user, password, database } = settings;
   let address = start;
   for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
@@ -53,7 +54,7 @@ async function followRedirects(start: Address | string, settings: Settings): Pro
   throw new ConnectionLost('the nodes of the cluster disagree about the owner of this namespace');
 }
 
-async function findMaster(settings: Settings, master: string): Promise<Address> {
+async function findMaster(settings: Settings, master: string): Promise<ServerAddress> {
   const credentials = { user: settings.sentinelUser, password: settings.sentinelPassword, database: 0 };
   let failure: unknown = new ConnectionLost('no sentinel answers');
   for (const server of settings.servers) {
@@ -71,11 +72,11 @@ async function findMaster(settings: Settings, master: string): Promise<Address> 
 }
 
 async function askSentinel(
-  server: Address,
+  server: ServerAddress,
   settings: Settings,
   credentials: Credentials,
   master: string,
-): Promise<Address | undefined> {
+): Promise<ServerAddress | undefined> {
   const sentinel = await Connection.open(server, settings, credentials);
   try {
     const reply = (await sentinel.send('SENTINEL', ['get-master-addr-by-name', master])) as unknown[] | null;
@@ -95,7 +96,7 @@ function replica(): Error {
   return Object.assign(new Error('READONLY this server is a replica'), { name: 'ReplyError' });
 }
 
-function readRedirect(error: unknown, from: Address | string): Address | undefined {
+function readRedirect(error: unknown, from: ServerAddress | string): ServerAddress | undefined {
   if (firstWord(error) !== 'MOVED') return undefined;
   const [, host = '', port = ''] = /^MOVED \d+ (.*):(\d+)$/.exec((error as Error).message) ?? [];
   if (port === '') return undefined;

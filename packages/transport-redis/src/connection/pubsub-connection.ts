@@ -1,6 +1,7 @@
 /** The connection for channels: all subscriptions of a transport share it. */
 
-import type { Address, Settings } from '../options.ts';
+import type { ServerAddress } from '@busbar/api/driver';
+import type { Settings } from '../options.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 
 export type ChannelListener = (message: Buffer) => void;
@@ -14,7 +15,7 @@ export class PubSubConnection {
   readonly #settings: Settings;
   readonly #onLost: (error: ConnectionLost) => void;
   readonly #listeners = new Map<string, ChannelListener>();
-  #address: Address | string | undefined;
+  #address: ServerAddress | string | undefined;
   #opening: Promise<Connection> | undefined;
   #connection: Connection | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
@@ -28,7 +29,7 @@ export class PubSubConnection {
   }
 
   /** Uses the server at `address` from now on. Resolves when every channel is subscribed to. */
-  async use(address: Address | string): Promise<void> {
+  async use(address: ServerAddress | string): Promise<void> {
     this.#address = address;
     if (this.#listeners.size === 0) return;
     const connection = await this.#connect();

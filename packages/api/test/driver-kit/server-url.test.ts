@@ -1,0 +1,53 @@
+/** URLs of servers. */
+
+import { expect, test } from 'vitest';
+import {
+  customOption,
+  namespaceOption,
+  type TlsOptions,
+  tlsOption,
+} from '../../src/driver-kit/options/option-kinds.ts';
+import { defineOptions } from '../../src/driver-kit/options/option-table.ts';
+import { parseServerAddress, readServerUrl } from '../../src/driver-kit/options/server-url.ts';
+
+interface Options {
+  readonly servers?: readonly string[] | undefined;
+  readonly tls?: TlsOptions | undefined;
+  readonly ns?: string | undefined;
+}
+
+const table = defineOptions<Options, Required<Options>>({
+  transport: 'X',
+  scheme: 'x',
+  options: {
+    servers: customOption({ meaning: 'where', default: [], check: (value) => value as readonly string[] }),
+    tls: tlsOption('files of PEM'),
+    ns: namespaceOption('on one server'),
+  },
+});
+const read = (url: string): unknown =>
+  readServerUrl<Options>(url, { plain: 'x', secure: 'xs', form: 'Write x://', table });
+
+test.each([
+  ['x:', { login: undefined, path: undefined, options: {} }],
+  ['X://h', { login: undefined, path: undefined, options: { servers: ['h'] } }],
+  ['x://u:p%40@h:1,[::1]:2/3?ns=a', { login: 'u:p%40', path: '3', options: { servers: ['h:1', '[::1]:2'], ns: 'a' } }],
+  ['xs://h?ca=x.pem', { login: undefined, path: undefined, options: { servers: ['h'], tls: { ca: 'x.pem' } } }],
+  ['xs://h/', { login: undefined, path: undefined, options: { servers: ['h'], tls: {} } }],
+])('%s is read', (url, parts) => expect(read(url)).toEqual(parts));
+
+test.each(['y://h', 'x://h#f', 'x://h?ca=x.pem', 'x://h?no=1', 'x://%/'])('%s is refused', (url) => {
+  expect(() => read(url)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+});
+
+test('addresses', () => {
+  expect(['h', 'h:1', '[::1]', '[::1]:65535'].map((text) => parseServerAddress(text, 7))).toEqual([
+    { host: 'h', port: 7 },
+    { host: 'h', port: 1 },
+    { host: '::1', port: 7 },
+    { host: '::1', port: 65_535 },
+  ]);
+  for (const bad of ['', 'h:0', 'h:65536', '::1', 'a b', 'u@h', 7, null]) {
+    expect(() => parseServerAddress(bad, 7)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  }
+});
