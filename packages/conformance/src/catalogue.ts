@@ -50,6 +50,12 @@ const groupOfId = new Map(CATALOGUE.map(({ id, group }) => [id, group]));
 const OTHER_IDS: readonly (readonly [ids: RegExp, group: Group])[] = [
   [/^J[1-9]\d?$/, 'State transfer'],
   [/^E1\d$/, 'Errors/bad input'],
+  [/^Q7$/, 'Priority'],
+  [/^A24$/, 'Ack/nack/visibility'],
+  [/^L9$/, 'Delay'],
+  [/^U[78]$/, 'Dedupe'],
+  [/^Y9$/, 'Replay/offset'],
+  [/^K8$/, 'Concurrency'],
 ];
 
 /** Returns the group of an id, or undefined for an unknown id. */

@@ -10,6 +10,7 @@ import { cases as concurrency } from './cases/concurrency.ts';
 import { cases as deadLetters } from './cases/dead-letters.ts';
 import { cases as dedupe } from './cases/dedupe.ts';
 import { cases as delay } from './cases/delay.ts';
+import { cases as dueOrder } from './cases/due-order.ts';
 import { cases as errors } from './cases/errors.ts';
 import { cases as failures } from './cases/failures.ts';
 import { cases as faults } from './cases/faults.ts';
@@ -17,6 +18,7 @@ import { cases as fencing } from './cases/fencing.ts';
 import { cases as groups } from './cases/groups.ts';
 import { cases as handlers } from './cases/handlers.ts';
 import { cases as headers } from './cases/headers.ts';
+import { cases as knownIds } from './cases/known-ids.ts';
 import { cases as leases } from './cases/leases.ts';
 import { cases as lifecycle } from './cases/lifecycle.ts';
 import { cases as locks } from './cases/locks.ts';
@@ -25,12 +27,14 @@ import { cases as movedStores } from './cases/moved-stores.ts';
 import { cases as multiProcess } from './cases/multi-process.ts';
 import { cases as options } from './cases/options.ts';
 import { cases as ordering } from './cases/ordering.ts';
+import { cases as overlappingBindings } from './cases/overlapping-bindings.ts';
 import { cases as payload } from './cases/payload.ts';
 import { cases as persistence } from './cases/persistence.ts';
 import { cases as pointToPoint } from './cases/point-to-point.ts';
 import { cases as poison } from './cases/poison.ts';
 import { cases as presence } from './cases/presence.ts';
 import { cases as priority } from './cases/priority.ts';
+import { cases as racingWriters } from './cases/racing-writers.ts';
 import { cases as reconnecting } from './cases/reconnecting.ts';
 import { cases as redelivery } from './cases/redelivery.ts';
 import { cases as registry } from './cases/registry.ts';
@@ -82,15 +86,19 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...deadLetters,
   ...poison,
   ...delay,
+  ...dueOrder,
   ...ttl,
   ...dedupe,
+  ...knownIds,
   ...replay,
+  ...overlappingBindings,
   ...retention,
   ...persistence,
   ...restarts,
   ...reconnecting,
   ...backpressure,
   ...concurrency,
+  ...racingWriters,
   ...payload,
   ...bodies,
   ...headers,

@@ -198,6 +198,34 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(test.recorder.repeated(), [], 'attempts delivered twice');
     },
   },
+  {
+    id: 'A24',
+    group,
+    title: 'a lowered `leaseMs` applies to the next leases, and held leases last as long as before',
+    level: 'MUST',
+    rules: ['RQ2'],
+    async run(test) {
+      const [holder, other] = [await test.transport(), await test.open()];
+      await holder.queues.configure('work', { leaseMs: 5_000 });
+      await test.send(holder, 'work', test.messages(4));
+      const began = performance.now();
+      const held = await test.receive(holder, 'work', 3);
+      await other.queues.configure('work', { leaseMs: 300 });
+      const fresh = await receiveOne(test, other, 'work');
+      test.check.between(fresh.leaseLeftMs, 1, 300, 'the next lease');
+      const again = await receiveOne(test, other, 'work');
+      test.check.equal([again.id, again.attempt], [fresh.id, 2], 'delivery after the short lease');
+      await test.ack(other, [again]);
+      await test.nothing(other, 'work', test.beyond(300));
+      await test.ack(holder, held.slice(0, 1));
+      await settle(test, holder, held.slice(1, 2), { action: 'extend' });
+      await test.ack(holder, held.slice(1, 2));
+      const last = await receiveOne(test, other, 'work', test.beyond(5_000) + 3_000);
+      const tookMs = performance.now() - began;
+      test.check.between(tookMs, 5_000 - ROUNDING_MS, test.beyond(5_000) + 3_000, 'the lease held meanwhile');
+      test.check.equal([last.id, last.attempt], [held[2]?.id, 2], 'delivery after the long lease');
+    },
+  },
 ];
 
 /** Operators see the consumer and the remaining lease. */

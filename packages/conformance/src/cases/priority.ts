@@ -1,5 +1,6 @@
 /** Priority: strictly higher first, FIFO within one priority. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import type { ConformanceCase } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
@@ -8,6 +9,8 @@ import { publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
 
 const group = 'Priority';
+/** Time after which a receive waits for a notification. */
+const IDLE_MS = 150;
 const ALL = [3, 9, 0, 5, 4, 8, 1, 7, 2, 6];
 
 export const cases: readonly ConformanceCase[] = [
@@ -161,6 +164,30 @@ export const cases: readonly ConformanceCase[] = [
         'messages beside leased and delayed ones',
       );
       test.check.between(performance.now() - began, 0, 2_000, 'the wait of the low one');
+    },
+  },
+  {
+    id: 'Q7',
+    group,
+    title: 'a message of any priority wakes a receive that waits in another process',
+    level: 'MUST',
+    rules: ['RQ4', 'RQ8'],
+    timeoutMs: 40_000,
+    async run(test) {
+      const [sender, client] = [await test.transport(), await test.open()];
+      const receivers: Pick<Transport['queues'], 'receive'>[] = [client.queues];
+      if (test.harnessFeatures.has('processes')) receivers.push(await test.process());
+      for (const [at, receiver] of receivers.entries()) {
+        for (const priority of [9, 4, 0, 9]) {
+          const waiting = receiver.receive(`line.${at}`, { waitMs: 12_000 });
+          await pause(IDLE_MS);
+          const began = performance.now();
+          await test.send(sender, `line.${at}`, [graded(priority)]);
+          const got = (await waiting).map((delivery) => delivery.priority);
+          test.check.equal(got, [priority], `the priority that woke receiver ${at}`);
+          test.check.between(performance.now() - began, 0, 5_000, 'the wake-up');
+        }
+      }
     },
   },
 ];

@@ -1,5 +1,5 @@
 // Mutants of kv, and thereby of locks and the registry.
-import { type Mutant, replace } from './mutant.ts';
+import { type Mutant, replace, without } from './mutant.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -30,6 +30,32 @@ export const mutants: readonly Mutant[] = [
         entries: {
           put: (key, value, { ttlMs } = {}) => transport.kv.put(key, value, ttlMs === undefined ? {} : { ttlMs }),
         },
+      }),
+  },
+  {
+    name: 'renews a key by reading and writing it',
+    killedBy: 'K8',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: {
+          touch: (touches) =>
+            Promise.all(
+              touches.map(async ({ key, ttlMs, createRevision }) => {
+                const entry = await transport.kv.get(key);
+                const isOwn = entry !== undefined && entry.createRevision === (createRevision ?? entry.createRevision);
+                if (isOwn) await transport.kv.put(key, entry.value, { ttlMs });
+                return { key, status: isOwn ? 'touched' : 'lost' };
+              }),
+            ),
+        },
+      }),
+  },
+  {
+    name: 'renews a key of another holder',
+    killedBy: 'K8',
+    mutate: (transport) =>
+      replace(transport, {
+        entries: { touch: (touches) => transport.kv.touch(touches.map((touch) => without(touch, 'createRevision'))) },
       }),
   },
   {

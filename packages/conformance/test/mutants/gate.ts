@@ -1,9 +1,10 @@
 // A simulated server: a transport behind a gate that closes when the server is killed. Mutants of clients that lose their
 // server need no real server.
 import { BusbarError } from '@busbar/api';
-import type { CallOptions, Capabilities, StateChange, Transport } from '@busbar/api/transport';
+import type { CallOptions, Capabilities, MessageInput, StateChange, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer } from '@busbar/conformance';
 import { openMemory } from '@busbar/transport-memory';
+import { without } from './mutant.ts';
 
 /** Faults of a client. */
 export interface GateFaults {
@@ -27,6 +28,8 @@ export interface GateFaults {
   readonly looksAfterClose?: boolean;
   /** Acknowledges each seventh send without storing it. */
   readonly losesSends?: boolean;
+  /** After a restart it stores ids of delayed messages again. */
+  readonly forgetsDelayed?: boolean;
   /** Stores a send that it reported as failed. */
   readonly failsAndStores?: boolean;
 }
@@ -57,10 +60,28 @@ class Gate {
   knocks = 0;
   readonly listeners = new Set<() => void>();
 
+  /** Ids of delayed messages, and those of them that were sent before a restart. */
+  readonly #delayed = new Set<string | undefined>();
+  readonly #forgotten = new Set<string | undefined>();
+
   set(isUp: boolean): void {
     if (this.isUp === isUp) return;
     this.isUp = isUp;
+    this.restarted();
     for (const listener of [...this.listeners]) listener();
+  }
+
+  /** Forgets the delayed messages so far. */
+  restarted(): void {
+    for (const id of this.#delayed) this.#forgotten.add(id);
+  }
+
+  /** The messages without the ids that are forgotten. */
+  withoutForgotten(messages: readonly MessageInput[]): MessageInput[] {
+    return messages.map((message) => {
+      if (message.delayMs !== undefined) this.#delayed.add(message.id);
+      return this.#forgotten.has(message.id) ? without(message, 'id') : message;
+    });
   }
 
   /** Records a connection attempt while it is down. */
@@ -154,7 +175,8 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
     if (!gate.isUp && faults.acknowledgesTooEarly) return answer;
     sends += 1;
     if (faults.losesSends && sends % 7 === 0) return answer;
-    return passed(() => inner.queues.send(queue, messages, options), options).catch((error: unknown) => {
+    const known = faults.forgetsDelayed ? gate.withoutForgotten(messages) : messages;
+    return passed(() => inner.queues.send(queue, known, options), options).catch((error: unknown) => {
       if (faults.failsAndStores) void inner.queues.send(queue, messages, options);
       throw error;
     });
@@ -188,6 +210,7 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
     closing ??= (async () => {
       if (faults.closeHangs && !gate.isUp) await gate.opened(60_000);
       end.abort();
+      gate.restarted();
       gate.listeners.delete(listener);
       if (faults.looksAfterClose) setTimeout(() => clearInterval(knock), 3_000);
       else clearInterval(knock);
@@ -229,5 +252,6 @@ function closed(signal: AbortSignal): Promise<never> {
 
 /** The capabilities of a transport with a server. */
 function asServed(capabilities: Capabilities): Capabilities {
-  return { ...capabilities, durability: 'process', reach: 'host' };
+  const features = { ...capabilities.features, dedupeSurvivesRestart: true };
+  return { ...capabilities, durability: 'process', reach: 'host', features };
 }

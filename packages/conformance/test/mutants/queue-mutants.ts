@@ -89,6 +89,12 @@ export const mutants: readonly Mutant[] = [
       ),
   },
   {
+    name: 'does not wake a receive for another priority',
+    killedBy: 'Q7',
+    mutate: (transport) =>
+      resending(transport, (message) => (message.priority === 9 ? { ...message, delayMs: 20_000 } : message)),
+  },
+  {
     name: 'folds the case of names',
     killedBy: 'P10',
     mutate: (transport) =>
@@ -136,6 +142,14 @@ export const mutants: readonly Mutant[] = [
     mutate: (transport) =>
       resending(transport, (message) =>
         message.delayMs === undefined ? message : { ...message, delayMs: message.delayMs / 2 },
+      ),
+  },
+  {
+    name: 'delivers delayed messages in groups, in the order of their sends',
+    killedBy: 'L9',
+    mutate: (transport) =>
+      resending(transport, (message) =>
+        message.delayMs === undefined ? message : { ...message, delayMs: Math.ceil(message.delayMs / 250) * 250 },
       ),
   },
   {

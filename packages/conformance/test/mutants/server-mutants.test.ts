@@ -7,6 +7,8 @@ const mutants: readonly (readonly [name: string, faults: GateFaults, killedBy: s
   ['loses what it acknowledged', { losesSends: true }, 'X2'],
   ['acknowledges what it could not send', { acknowledgesTooEarly: true }, 'C2'],
   ['stores a send that it reported as failed', { failsAndStores: true }, 'C2'],
+  ['forgets delayed messages when its clients close', { forgetsDelayed: true }, 'U7'],
+  ['forgets delayed messages with its server', { forgetsDelayed: true }, 'U8'],
   ['never wakes afterwards', { deafAfterwards: true }, 'C1'],
   ['subscribes twice', { subscribesTwice: true }, 'C1'],
   ['reconnects without delay', { storms: true }, 'C3'],

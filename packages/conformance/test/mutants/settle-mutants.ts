@@ -2,6 +2,9 @@
 import type { Settlement, SettleResult, Transport } from '@busbar/api/transport';
 import { type Mutant, replace } from './mutant.ts';
 
+/** Receipts of all clients of one mutant. */
+const held: string[] = [];
+
 export const mutants: readonly Mutant[] = [
   {
     name: 'reports an ack without doing it',
@@ -60,6 +63,24 @@ export const mutants: readonly Mutant[] = [
       onSettle(transport, ({ receipt, action }) =>
         action === 'extend' ? { receipt, status: 'done', leaseLeftMs: 100 } : undefined,
       ),
+  },
+  {
+    name: 'changes held leases with the setting',
+    killedBy: 'A24',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          async receive(...args) {
+            const deliveries = await transport.queues.receive(...args);
+            held.push(...deliveries.map(({ receipt }) => receipt));
+            return deliveries;
+          },
+          async configure(...args) {
+            await transport.queues.configure(...args);
+            await transport.queues.settle(held.map((receipt) => ({ receipt, action: 'release' })));
+          },
+        },
+      }),
   },
   {
     name: 'ignores the delay of a retry',

@@ -139,6 +139,34 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'adds history that an overlapping binding has added',
+    killedBy: 'Y9',
+    mutate: (transport) =>
+      replace(transport, {
+        topics: {
+          async bind(queue, pattern, options) {
+            const others = await transport.admin.bindings();
+            for (const other of others) await transport.topics.unbind(other.queue, other.pattern);
+            await transport.topics.bind(queue, pattern, options);
+            for (const other of others) await transport.topics.bind(other.queue, other.pattern);
+          },
+        },
+      }),
+  },
+  {
+    name: 'adds no history beside another binding',
+    killedBy: 'Y9',
+    mutate: (transport) =>
+      replace(transport, {
+        topics: {
+          async bind(queue, pattern, options) {
+            const isFirst = (await transport.admin.bindings()).length === 0;
+            await transport.topics.bind(queue, pattern, isFirst ? options : {});
+          },
+        },
+      }),
+  },
+  {
     name: 'shares event objects among subscribers',
     killedBy: 'S16',
     mutate(transport) {
