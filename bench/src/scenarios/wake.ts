@@ -32,13 +32,13 @@ export const wake: Scenario = {
   },
 };
 
-interface Times {
+interface WakeTimes {
   readonly sinceCalled: readonly number[];
   readonly sinceStored: readonly number[];
 }
 
 /** Sends at irregular intervals, so that no poll is in step, and resolves when all pings have arrived. */
-async function ping(sender: ActorProcess, listener: ActorProcess, count: number): Promise<Times> {
+async function ping(sender: ActorProcess, listener: ActorProcess, count: number): Promise<WakeTimes> {
   const pings: Ping[] = [];
   const pongs: Pong[] = [];
   for (let index = 0; index < count; index += 1) {

@@ -3,7 +3,7 @@
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { checkNamespace, inNamespace } from './bus-url.ts';
-import { locateBus, prepare } from './config/locate-bus.ts';
+import { createProjectFolder, locateBus } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
 /** Options of {@link connectTransport}. */
@@ -34,7 +34,7 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 /** Like {@link connect}, but opens only the transport below the bus. */
 export async function connectTransport(url?: string, { ns }: ConnectTransportOptions = {}): Promise<Transport> {
   const located = locateBus(url);
-  prepare(located);
+  createProjectFolder(located);
   if (ns === undefined) return openUrl(located.url);
   checkNamespace(ns, 'ns');
   return openUrl(inNamespace(located.url, ns));

@@ -73,18 +73,18 @@ const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
 const MAX_URL = 4_096;
 
 /** The parts of a value that names a bus: a URL of a known scheme, a short name, or another word. */
-export type Named =
+export type BusName =
   | { readonly kind: 'url'; readonly scheme: string; readonly url: string }
   | { readonly kind: 'scheme'; readonly scheme: string }
   | { readonly kind: 'word'; readonly word: string };
 
 /** Parses a value that names a bus. Throws INVALID_ARGUMENT with the valid names. */
-export function readBusName(value: unknown, what: string): Named {
+export function parseBusName(value: unknown, what: string): BusName {
   if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${quote(value)}`, validNames());
   if (value.trim() === '') throw invalid(`${what} is empty`, validNames());
   if (value.length > MAX_URL) throw invalid(`${what} is longer than ${MAX_URL} characters`, validNames());
   const [, scheme] = URL_FORM.exec(value) ?? [];
-  if (scheme === undefined) return readWord(value, what);
+  if (scheme === undefined) return parseWord(value, what);
   const known = findScheme(scheme.toLowerCase());
   if (known === undefined) {
     throw invalid(
@@ -184,7 +184,7 @@ async function loadPackage(name: string, load: () => Promise<Opener>): Promise<O
   }
 }
 
-function readWord(value: string, what: string): Named {
+function parseWord(value: string, what: string): BusName {
   const scheme = findScheme(value.toLowerCase());
   if (scheme !== undefined) return { kind: 'scheme', scheme: value.toLowerCase() };
   if (/[/\\]|\.(db|sqlite3?)$/.test(value)) {

@@ -6,7 +6,7 @@ import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../src/config/config-file.ts';
-import { type Environment, locateBus, prepare } from '../src/config/locate-bus.ts';
+import { createProjectFolder, type Environment, locateBus } from '../src/config/locate-bus.ts';
 
 const locateIn = (cwd: string, named?: string, env: Environment = {}): ReturnType<typeof locateBus> =>
   locateBus(named, '--url', env, cwd);
@@ -96,8 +96,8 @@ describe('the folder of the project', () => {
     const located = locateIn(dir.join('src/deep'), 'sqlite');
     expect(located.folder).toEqual({ path: dir.join('.busbar'), exists: false });
     expect(existsSync(dir.join('.busbar'))).toBe(false);
-    prepare(located);
-    prepare(located);
+    createProjectFolder(located);
+    createProjectFolder(located);
     expect(statSync(dir.join('.busbar')).mode & 0o777).toBe(0o700);
     expect(readFileSync(dir.join('.busbar/.gitignore'), 'utf8')).toBe('*\n');
   });

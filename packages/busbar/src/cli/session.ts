@@ -3,7 +3,7 @@
 import { userInfo } from 'node:os';
 import type { Agent, Bus } from '@busbar/api';
 import { BusbarError, type CallOptions, invalid, quote, type Transport } from '@busbar/api/transport';
-import { type Environment, type Located, locateBus, prepare } from '../config/locate-bus.ts';
+import { createProjectFolder, type Environment, type LocatedBus, locateBus } from '../config/locate-bus.ts';
 import { openUrl } from '../schemes.ts';
 import { parseDuration } from './input/durations.ts';
 import type { GlobalFlags } from './input/global-flags.ts';
@@ -46,7 +46,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** Finds the bus without opening it. `named` overrides flags and environment. */
-  locate(named?: string): Located {
+  locate(named?: string): LocatedBus {
     if (named !== undefined) return locateBus(named, 'URL', this.env);
     return locateBus(this.#flags.url, '--url', this.env);
   }
@@ -64,7 +64,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** The agent that sends, without a mailbox or presence of its own. */
-  async speaker(): Promise<Agent> {
+  async senderAgent(): Promise<Agent> {
     return (await this.bus()).agent(this.sender, { register: false, presence: false });
   }
 
@@ -101,7 +101,7 @@ export class Session implements AsyncDisposable {
 
   async #open(): Promise<Transport> {
     const located = this.locate();
-    prepare(located);
+    createProjectFolder(located);
     const transport = await openUrl(located.url);
     if (transport.capabilities.reach === 'process') {
       this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);

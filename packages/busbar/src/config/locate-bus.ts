@@ -4,12 +4,12 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { invalid, quote } from '@busbar/api/transport';
 import { inNamespace } from '../bus-url.ts';
-import { type Named, readBusName, unknownBus } from '../schemes.ts';
+import { type BusName, parseBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
 
 /** A bus, and where its name came from. */
-export interface Located {
+export interface LocatedBus {
   readonly url: string;
   /** Such as `--url`, `MESSAGE_BUS`, the path of a config file, or `default`. */
   readonly origin: string;
@@ -54,7 +54,7 @@ export function locateBus(
   origin = 'the URL',
   env: Environment = environment(),
   cwd: string = workingFolder(),
-): Located {
+): LocatedBus {
   if (named !== undefined) return locate(named, origin, cwd);
   if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
   const file = readConfigFile(cwd);
@@ -63,61 +63,66 @@ export function locateBus(
 }
 
 /** Creates the project's folder if the bus is in it. */
-export function prepare({ folder }: Located): void {
+export function createProjectFolder({ folder }: LocatedBus): void {
   if (folder !== undefined) makeProjectFolder(folder);
 }
 
-function locate(value: string, what: string, cwd: string): Located {
-  const named = readBusName(value, what);
-  if (named.kind !== 'word') return { ...place(named, cwd, cwd, what), origin: what };
+function locate(value: string, what: string, cwd: string): LocatedBus {
+  const named = parseBusName(value, what);
+  if (named.kind !== 'word') return { ...resolveUrl(named, cwd, cwd, what), origin: what };
   const file = readConfigFile(cwd);
   const bus = file?.buses.get(named.word);
   if (file === undefined || bus === undefined) throw unknownBus(named.word, what, [...(file?.buses.keys() ?? [])]);
-  return { ...placeConfigured(bus, named.word, file, cwd), origin: `${what}, ${file.path}` };
+  return { ...resolveConfigured(bus, named.word, file, cwd), origin: `${what}, ${file.path}` };
 }
 
-function locateInFile(value: string, file: ConfigFile): Located {
+function locateInFile(value: string, file: ConfigFile): LocatedBus {
   const what = `${file.path}: bus`;
   const folder = dirname(file.path);
-  const named = readBusName(value, what);
-  if (named.kind !== 'word') return { ...place(named, folder, folder, what), origin: file.path };
+  const named = parseBusName(value, what);
+  if (named.kind !== 'word') return { ...resolveUrl(named, folder, folder, what), origin: file.path };
   const bus = file.buses.get(named.word);
   if (bus === undefined) throw unknownBus(named.word, what, [...file.buses.keys()]);
-  return { ...placeConfigured(bus, named.word, file, folder), origin: file.path };
+  return { ...resolveConfigured(bus, named.word, file, folder), origin: file.path };
 }
 
-function placeConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, cwd: string): Omit<Located, 'origin'> {
+function resolveConfigured(
+  bus: ConfiguredBus,
+  name: string,
+  file: ConfigFile,
+  cwd: string,
+): Omit<LocatedBus, 'origin'> {
   const what = `${file.path}: buses.${name}`;
-  const named = readBusName(bus.url, what);
+  const named = parseBusName(bus.url, what);
   if (named.kind === 'word') throw unknownBus(named.word, what, []);
-  const located = place(named, dirname(file.path), cwd, what);
+  const located = resolveUrl(named, dirname(file.path), cwd, what);
   if (bus.ns === undefined) return located;
   if (/[?&]ns=/.test(located.url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
   return { ...located, url: inNamespace(located.url, bus.ns) };
 }
 
 /** Relative paths start from `base`. */
-function place(
-  named: Exclude<Named, { kind: 'word' }>,
+function resolveUrl(
+  named: Exclude<BusName, { kind: 'word' }>,
   base: string,
   cwd: string,
   what: string,
-): Omit<Located, 'origin'> {
-  const where = Object.hasOwn(PLACES, named.scheme) ? PLACES[named.scheme] : undefined;
+): Omit<LocatedBus, 'origin'> {
+  const where = Object.hasOwn(FILE_SCHEMES, named.scheme) ? FILE_SCHEMES[named.scheme] : undefined;
   if (named.kind === 'url')
-    return where === undefined ? { url: named.url } : placeFile(where, named.url, base, cwd, what);
+    return where === undefined ? { url: named.url } : resolveFileUrl(where, named.url, base, cwd, what);
   return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
 }
 
 /** A scheme for files: the prefix of its URLs, and the default name in the project's folder. */
-interface Place {
+interface FileScheme {
   readonly prefix: string;
   readonly file: string;
 }
 
-const SQLITE: Place = { prefix: 'sqlite:', file: 'bus.db' };
+const SQLITE: FileScheme = { prefix: 'sqlite:', file: 'bus.db' };
 /** Schemes whose URLs may name files; `zmq:tcp://…` and `ws://…` name addresses. */
-const PLACES: Readonly<Record<string, Place>> = {
+const FILE_SCHEMES: Readonly<Record<string, FileScheme>> = {
   sqlite: SQLITE,
   unix: { prefix: 'unix:', file: 'bus.sock' },
   zmq: { prefix: 'zmq:ipc://', file: 'bus.zmq' },
@@ -126,7 +131,13 @@ const PLACES: Readonly<Record<string, Place>> = {
 /** Longer names of the same schemes. */
 const ALIASES: Readonly<Record<string, string>> = { 'zeromq:': 'zmq:', 'websocket:': 'ws:' };
 
-function placeFile(where: Place, url: string, base: string, cwd: string, what: string): Omit<Located, 'origin'> {
+function resolveFileUrl(
+  where: FileScheme,
+  url: string,
+  base: string,
+  cwd: string,
+  what: string,
+): Omit<LocatedBus, 'origin'> {
   const [, scheme = '', rest = '', query = ''] = /^([^:]*:)([^?#]*)(.*)$/s.exec(url) ?? [];
   const whole = (ALIASES[scheme] ?? scheme) + rest;
   if (rest === '' || whole === where.prefix) {
@@ -142,7 +153,7 @@ function placeFile(where: Place, url: string, base: string, cwd: string, what: s
   return { url: fileUrl(where, placed) + query };
 }
 
-function defaultFile(where: Place, cwd: string): { url: string; folder: ProjectFolder } {
+function defaultFile(where: FileScheme, cwd: string): { url: string; folder: ProjectFolder } {
   const folder = findProjectFolder(cwd);
   return { url: fileUrl(where, join(folder.path, where.file)), folder };
 }
@@ -156,7 +167,7 @@ function workingFolder(): string {
 }
 
 /** Escapes characters of a path that are special in a URL. */
-function fileUrl({ prefix }: Place, path: string): string {
+function fileUrl({ prefix }: FileScheme, path: string): string {
   return `${prefix}${path.replaceAll(/[%?#]/g, encodeURIComponent)}`;
 }
 

@@ -1,7 +1,7 @@
 /** `busbar ack`: removes a handled message. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settle.ts';
 
 export const ack: Command = defineCommand({
   args: ['RECEIPT...'],

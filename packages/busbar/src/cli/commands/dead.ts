@@ -15,9 +15,9 @@ const FLAGS = {
   limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
-type Use = Invocation<typeof FLAGS>;
+type DeadInvocation = Invocation<typeof FLAGS>;
 
-const ACTIONS: Readonly<Record<string, (letters: DeadLetters, use: Use) => Promise<number>>> = {
+const ACTIONS: Readonly<Record<string, (letters: DeadLetters, invocation: DeadInvocation) => Promise<number>>> = {
   list,
   redrive,
   purge,
@@ -33,8 +33,8 @@ export const dead: Command = defineCommand({
     ['busbar dead redrive build ID', 'puts one back'],
     ['busbar dead purge build --all', 'deletes all'],
   ],
-  run: async (use) => {
-    const [action = '', queue = ''] = use.args;
+  run: async (invocation) => {
+    const [action = '', queue = ''] = invocation.args;
     const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     const names = Object.keys(ACTIONS);
     if (run === undefined) {
@@ -43,15 +43,15 @@ export const dead: Command = defineCommand({
         `${didYouMean(action, names)}The actions are ${names.join(', ')}.`,
       );
     }
-    const bus = await use.session.bus();
+    const bus = await invocation.session.bus();
     const letters = bus.deadLetters(queue.startsWith('@') ? { agent: queue } : queue);
-    const known = await bus.transport.admin.queues({ names: [letters.queue], ...use.session.call });
+    const known = await bus.transport.admin.queues({ names: [letters.queue], ...invocation.session.call });
     if (known.length === 0) throw notFound('queue', queue, 'busbar stats lists the queues.');
-    return run(letters, use);
+    return run(letters, invocation);
   },
 });
 
-async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }: Use): Promise<number> {
+async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }: DeadInvocation): Promise<number> {
   const { out, call } = session;
   const which = ids.length === 0 ? { limit: flags.limit ?? 100 } : { ids };
   const { messages, next } = await letters.browse({ ...which, ...call });
@@ -63,12 +63,12 @@ async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }
   return DONE;
 }
 
-async function redrive(letters: DeadLetters, { args: [, , ...ids], session }: Use): Promise<number> {
+async function redrive(letters: DeadLetters, { args: [, , ...ids], session }: DeadInvocation): Promise<number> {
   const amount = await letters.redrive({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
   return report('put back', amount, ids, session);
 }
 
-async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session }: Use): Promise<number> {
+async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session }: DeadInvocation): Promise<number> {
   if (ids.length === 0 && !flags.all) throw invalid('ID is missing', 'Name ids, or write --all.');
   if (ids.length > 0 && flags.all) throw invalid('--all and ids exclude each other', 'Leave one of them out.');
   const amount = await letters.purge({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
@@ -76,7 +76,12 @@ async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session 
 }
 
 /** Exits with 3 if a named id is not a dead letter. */
-async function report(what: string, amount: number, ids: readonly string[], { out }: Use['session']): Promise<number> {
+async function report(
+  what: string,
+  amount: number,
+  ids: readonly string[],
+  { out }: DeadInvocation['session'],
+): Promise<number> {
   await (out.json ? out.jsonLines([{ count: amount }]) : out.lines([`${count(amount, 'message')} ${what}`]));
   const missing = new Set(ids).size - amount;
   if (missing > 0) out.warn(`${count(missing, 'id')} not found among the dead letters`);

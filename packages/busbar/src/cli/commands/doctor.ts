@@ -2,10 +2,10 @@
 
 import { isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
+import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/bus-checks.ts';
+import { checkLocation, checkNode, checkVariables } from '../doctor/environment-checks.ts';
+import { checkStoreFiles } from '../doctor/file-checks.ts';
 import { type Finding, failWith, ok } from '../doctor/finding.ts';
-import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/probe.ts';
-import { checkStoreFiles } from '../doctor/store-files.ts';
-import { checkLocation, checkNode, checkVariables } from '../doctor/surroundings.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNEXPECTED, USAGE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';

@@ -1,7 +1,7 @@
 /** `busbar extend`: renews a lease. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { LOST_NOTE, RECEIPT_NOTE, settleAll } from '../mail/settle.ts';
 
 export const extend: Command = defineCommand({
   args: ['RECEIPT...'],

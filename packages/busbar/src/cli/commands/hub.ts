@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
 import { inNamespace } from '../../bus-url.ts';
-import { prepare } from '../../config/locate-bus.ts';
+import { createProjectFolder } from '../../config/locate-bus.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -52,7 +52,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   const { out, signal } = session;
   const sockets = await loadSockets();
   const located = flags.listen.length > 0 ? flags.listen.map((url) => session.locate(url)) : [session.locate()];
-  located.forEach(prepare);
+  located.forEach(createProjectFolder);
   const listen = located.map(({ url }) => url);
   const links = await Promise.all(listen.map((url) => sockets.hubLink(url)));
   const named = flags.store === '-' ? (await text(process.stdin)).trim() : flags.store;

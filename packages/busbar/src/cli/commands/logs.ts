@@ -10,7 +10,7 @@ import { printable } from '../output/printable.ts';
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const STYLES = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
 
-type Line = { readonly at: number; readonly level: (typeof LEVELS)[number]; readonly text: string };
+type AgentLogLine = { readonly at: number; readonly level: (typeof LEVELS)[number]; readonly text: string };
 
 export const logs: Command = defineCommand({
   args: ['AGENT'],
@@ -26,7 +26,7 @@ export const logs: Command = defineCommand({
     const { out } = session;
     const all = await (await session.bus()).agentLogs(agent);
     if (all.length === 0 && (await findMailbox(agent, session)) === undefined) await requireMailbox(agent, session);
-    const least = LEVELS.indexOf((flags.level ?? 'debug') as Line['level']);
+    const least = LEVELS.indexOf((flags.level ?? 'debug') as AgentLogLine['level']);
     const lines = all.filter(({ level }) => LEVELS.indexOf(level) >= least).slice(-(flags.lines ?? 100));
     if (out.json) await out.jsonLines(lines.map((line) => ({ ...line, at: new Date(line.at).toISOString() })));
     else await out.lines(lines.map((line) => toText(line, out)));
@@ -35,6 +35,6 @@ export const logs: Command = defineCommand({
   },
 });
 
-function toText({ at, level, text }: Line, out: Output): string {
+function toText({ at, level, text }: AgentLogLine, out: Output): string {
   return `${out.paint('dim', timeOf(at))} ${out.paint(STYLES[level] ?? 'dim', level.padEnd(5))} ${printable(text)}`;
 }

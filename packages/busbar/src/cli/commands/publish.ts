@@ -3,7 +3,7 @@
 import { MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
-import { publishDirectly, toFields } from '../mail/direct.ts';
+import { publishWithoutBus, toFields } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
 export const publish: Command = defineCommand({
@@ -28,7 +28,7 @@ export const publish: Command = defineCommand({
     const { header, key, correlation, order, ttl, ephemeral } = flags;
     const none = { priority: undefined, delay: undefined, attempts: undefined };
     const fields = toFields({ ...none, header, key, correlation, order, ttl });
-    const { id, position, status } = await publishDirectly(session, topic, body, { ...fields, ephemeral });
+    const { id, position, status } = await publishWithoutBus(session, topic, body, { ...fields, ephemeral });
     if (out.json) await out.jsonLines([{ id, status, topic, position }]);
     else await out.lines([id]);
     if (status === 'duplicate') out.note('busbar: duplicate: this event was published before');

@@ -6,7 +6,7 @@ import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { announce, whileOnline } from '../mail/presence.ts';
-import { CONFLICT, DONE, NOTHING } from '../output/exit-codes.ts';
+import { CONFLICT, DONE, TIMED_OUT } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, timeOf, valueText } from '../output/message-view.ts';
 import { printable, printableLine, quoteForShell } from '../output/printable.ts';
 import type { Session } from '../session.ts';
@@ -18,7 +18,7 @@ const FLAGS = {
   ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto acks what was printed (default manual)' },
 } as const;
 
-type Flags = Invocation<typeof FLAGS>['flags'];
+type RecvFlags = Invocation<typeof FLAGS>['flags'];
 
 export const recv: Command = defineCommand({
   args: ['NAME?'],
@@ -43,7 +43,7 @@ export const recv: Command = defineCommand({
     const [first] = deliveries;
     if (first === undefined) {
       session.out.note('busbar: nothing to receive');
-      return NOTHING;
+      return TIMED_OUT;
     }
     // Without output the receipts are lost: the session then releases the messages when it ends.
     await print(deliveries, flags, session);
@@ -55,14 +55,19 @@ export const recv: Command = defineCommand({
 });
 
 /** Receives messages; the agent is online while it waits. */
-async function receive(transport: Transport, agent: string, flags: Flags, { signal }: Session): Promise<Delivery[]> {
+async function receive(
+  transport: Transport,
+  agent: string,
+  flags: RecvFlags,
+  { signal }: Session,
+): Promise<Delivery[]> {
   const { max = 1, wait: waitMs = 0 } = flags;
   const consumer = `${agent}/cli-${process.pid}`.slice(-255);
   const take = (): Promise<Delivery[]> => transport.queues.receive(inboxOf(agent), { max, waitMs, consumer, signal });
   return waitMs === 0 ? take() : whileOnline(transport, agent, take);
 }
 
-async function print(deliveries: readonly Delivery[], flags: Flags, { out }: Session): Promise<void> {
+async function print(deliveries: readonly Delivery[], flags: RecvFlags, { out }: Session): Promise<void> {
   if (flags.json) return out.jsonLines(deliveries.map(toJson));
   const blocks = deliveries.map((delivery) => toBlock(delivery, flags, out));
   return out.lines(blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block])));
@@ -84,7 +89,7 @@ function toJson(delivery: Delivery): Record<string, unknown> {
   };
 }
 
-function toBlock(delivery: Delivery, flags: Flags, out: Session['out']): string[] {
+function toBlock(delivery: Delivery, flags: RecvFlags, out: Session['out']): string[] {
   const { from = 'unknown sender', type = 'message', attempt, sentAt } = delivery;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
   const lines = [`${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`];
@@ -93,7 +98,7 @@ function toBlock(delivery: Delivery, flags: Flags, out: Session['out']): string[
 }
 
 /** Command lines to copy. */
-function nextSteps({ id, to, receipt, replyTo, leaseLeftMs }: Delivery, { url, ack }: Flags): string[] {
+function nextSteps({ id, to, receipt, replyTo, leaseLeftMs }: Delivery, { url, ack }: RecvFlags): string[] {
   const sameBus = url === undefined ? '' : ` --url ${quoteForShell(maskUrl(url))}`;
   const name = to === undefined ? '' : ` --as ${quoteForShell(to)}`;
   const answer = `answer: busbar reply ${quoteForShell(id)} BODY${name}${sameBus}`;

@@ -1,7 +1,7 @@
 /** `busbar reject`: makes a message a dead letter. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { REASON_FLAG, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { REASON_FLAG, RECEIPT_NOTE, settleAll } from '../mail/settle.ts';
 
 export const reject: Command = defineCommand({
   args: ['RECEIPT...'],

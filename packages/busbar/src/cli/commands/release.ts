@@ -1,7 +1,7 @@
 /** `busbar release`: returns a message that was not handled. */
 
 import { type Command, defineCommand } from '../command.ts';
-import { RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { RECEIPT_NOTE, settleAll } from '../mail/settle.ts';
 
 export const release: Command = defineCommand({
   args: ['RECEIPT...'],

@@ -21,7 +21,7 @@ const FLAGS = {
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
 } as const;
 
-type Use = Invocation<typeof FLAGS>;
+type RequestInvocation = Invocation<typeof FLAGS>;
 
 const DEFAULT_WAIT_MS = 45_000;
 
@@ -38,24 +38,24 @@ export const request: Command = defineCommand({
     'The request expires with its timeout. Exit 4: no response in time. Exit 1: the handler failed.',
     BODY_NOTE,
   ],
-  run: async (use) => {
-    const { flags, session } = use;
+  run: async (invocation) => {
+    const { flags, session } = invocation;
     const { out, signal } = session;
-    const [to, argument] = readRecipient(use);
+    const [to, argument] = readRecipient(invocation);
     const optional = flags.type !== undefined;
     const body = await readBody(argument, { text: flags.text, optional, signal, out });
     const id = flags.key ?? newId();
-    const speaker = await session.speaker();
-    const responding = speaker.request(to, flags.type ?? 'request', body, { id, ...toOptions(use) });
+    const sender = await session.senderAgent();
+    const responding = sender.request(to, flags.type ?? 'request', body, { id, ...toOptions(invocation) });
     const response = await responding.catch(async (error: unknown) => {
-      throw await explain(error, to, id, use);
+      throw await explain(error, to, id, invocation);
     });
     await (out.json ? out.jsonLines([{ id, body: showValue(response) }]) : out.lines([printable(valueText(response))]));
     return DONE;
   },
 });
 
-function toOptions({ flags, session }: Use): RequestOptions {
+function toOptions({ flags, session }: RequestInvocation): RequestOptions {
   const { wait, live, priority, header, correlation } = flags;
   return {
     durable: !live,
@@ -67,7 +67,10 @@ function toOptions({ flags, session }: Use): RequestOptions {
   };
 }
 
-function readRecipient({ args: [first, second], flags: { capability } }: Use): [Recipient, string | undefined] {
+function readRecipient({
+  args: [first, second],
+  flags: { capability },
+}: RequestInvocation): [Recipient, string | undefined] {
   if (capability === undefined) {
     if (first === undefined)
       throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
@@ -78,7 +81,12 @@ function readRecipient({ args: [first, second], flags: { capability } }: Use): [
 }
 
 /** The same error, with a hint that names verbs and flags instead of functions. */
-async function explain(error: unknown, to: Recipient, id: string, { flags, session }: Use): Promise<unknown> {
+async function explain(
+  error: unknown,
+  to: Recipient,
+  id: string,
+  { flags, session }: RequestInvocation,
+): Promise<unknown> {
   if (!isBusbarError(error)) return error;
   const { code, outcome, message, cause } = error;
   if (code === 'NOT_FOUND' && typeof to === 'string') return unknownAgent(to, session, error);

@@ -2,7 +2,7 @@
 
 import { MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
-import { REASON_FLAG, RECEIPT_NOTE, settleAll } from '../mail/settling.ts';
+import { REASON_FLAG, RECEIPT_NOTE, settleAll } from '../mail/settle.ts';
 
 export const retry: Command = defineCommand({
   args: ['RECEIPT...'],

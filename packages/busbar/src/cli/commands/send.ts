@@ -5,7 +5,7 @@ import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
-import { sendDirectly, toFields } from '../mail/direct.ts';
+import { sendWithoutBus, toFields } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
 const FLAGS = {
@@ -22,7 +22,7 @@ const FLAGS = {
   jsonl: { kind: 'switch', help: 'send each line of stdin: { "to", "type"?, "body"?, … }' },
 } as const;
 
-type Use = Invocation<typeof FLAGS>;
+type SendInvocation = Invocation<typeof FLAGS>;
 
 export const send: Command = defineCommand({
   args: ['TO?', 'BODY?'],
@@ -41,36 +41,36 @@ export const send: Command = defineCommand({
   run: (invocation) => (invocation.flags.jsonl ? sendMany(invocation) : sendOne(invocation)),
 });
 
-async function sendOne(use: Use): Promise<number> {
-  const { args, flags, session } = use;
+async function sendOne(invocation: SendInvocation): Promise<number> {
+  const { args, flags, session } = invocation;
   const { out, signal } = session;
   const [to, argument] = readRecipient(args, flags.capability);
   const optional = flags.type !== undefined;
   const body = await readBody(argument, { text: flags.text, optional, signal, out });
-  const sent = await sendTo(to, body, use);
+  const sent = await sendTo(to, body, invocation);
   await (out.json ? out.jsonLines([sent]) : out.lines([sent.id]));
   if (sent.status === 'duplicate') out.note('busbar: duplicate: this message was sent before');
   return DONE;
 }
 
-async function sendTo(to: Recipient, body: unknown, { flags, session }: Use): Promise<Sent> {
+async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvocation): Promise<Sent> {
   const { key, hold, type = 'message' } = flags;
   if (typeof to === 'string' && flags.attempts === undefined) {
-    return sendDirectly(session, to, body, { ...toFields(flags), type, hold });
+    return sendWithoutBus(session, to, body, { ...toFields(flags), type, hold });
   }
-  const { toShellError } = await import('../mail/recipient.ts');
+  const { withShellHint } = await import('../mail/shell-hints.ts');
   const options = {
     ...session.call,
     ...toMailOptions(flags),
     ...(key === undefined ? {} : { id: key }),
     createInbox: hold,
   };
-  return (await session.speaker()).send(to, type, body, options).catch((error: unknown) => {
-    throw toShellError(error);
+  return (await session.senderAgent()).send(to, type, body, options).catch((error: unknown) => {
+    throw withShellHint(error);
   });
 }
 
-async function sendMany({ args, flags, session }: Use): Promise<number> {
+async function sendMany({ args, flags, session }: SendInvocation): Promise<number> {
   if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
   if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line an id.');
   const { capability, hold } = flags;

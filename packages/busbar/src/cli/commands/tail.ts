@@ -5,7 +5,7 @@ import { invalid, quote } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { isDuration, parseDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
-import { decodeBody, detailsOf, type Shown, showValue, timeOf, valueText } from '../output/message-view.ts';
+import { decodeBody, detailsOf, type MessageView, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
@@ -23,7 +23,7 @@ const FLAGS = {
 const PAGE = 256;
 const TEN_YEARS_MS = 315_360_000_000;
 
-type Flags = Invocation<typeof FLAGS>['flags'];
+type TailFlags = Invocation<typeof FLAGS>['flags'];
 
 export const tail: Command = defineCommand({
   args: ['PATTERN?'],
@@ -54,11 +54,11 @@ export const tail: Command = defineCommand({
 });
 
 /** Prints the stored events. */
-async function printHistory(pattern: string, from: From, flags: Flags, session: Session): Promise<void> {
+async function printHistory(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
   if (from === 'new') return;
   const bus = await session.bus();
   const limit = flags.count === undefined ? {} : { limit: flags.count };
-  let page: Shown[] = [];
+  let page: MessageView[] = [];
   for await (const event of bus.history(pattern, { ...session.call, from, ...limit })) {
     page.push({ ...event, body: showValue(event.body) });
     if (page.length < PAGE) continue;
@@ -68,7 +68,7 @@ async function printHistory(pattern: string, from: From, flags: Flags, session: 
   await print(page, flags, session.out);
 }
 
-interface Following {
+interface FollowOptions {
   readonly from: From;
   /** The number of events to print. */
   readonly most: number;
@@ -79,8 +79,8 @@ interface Following {
 async function follow(
   transport: Transport,
   pattern: string,
-  { from, most, signal }: Following,
-  print: (events: readonly Shown[]) => Promise<void>,
+  { from, most, signal }: FollowOptions,
+  print: (events: readonly MessageView[]) => Promise<void>,
 ): Promise<void> {
   const over = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => over.resolve(), { once: true });
@@ -103,18 +103,18 @@ function causeOf(error: Error): unknown {
   return error.cause ?? error;
 }
 
-async function print(events: readonly Shown[], flags: Flags, out: Output): Promise<void> {
+async function print(events: readonly MessageView[], flags: TailFlags, out: Output): Promise<void> {
   if (flags.json) return out.jsonLines(events.map(toJson));
   if (flags.raw) return out.lines(events.map((event) => valueText(event.body)));
   return out.lines(events.map((event) => toLine(event, flags.plain ? undefined : out)));
 }
 
-function toJson(event: Shown): Record<string, unknown> {
+function toJson(event: MessageView): Record<string, unknown> {
   const { id, topic, from, type, position } = event;
   return { id, topic, from, type, body: event.body, position, ...detailsOf(event) };
 }
 
-function toLine(event: Shown, out: Output | undefined): string {
+function toLine(event: MessageView, out: Output | undefined): string {
   const { sentAt, from } = event;
   const topic = printableLine(event.topic ?? '');
   const body = printableLine(valueText(event.body));
@@ -123,7 +123,7 @@ function toLine(event: Shown, out: Output | undefined): string {
   return `${out.paint('dim', timeOf(sentAt))} ${out.paint('cyan', topic)}${out.paint('dim', sender)} ${body}`;
 }
 
-function checkFormats({ json, raw, plain, from, after }: Flags): void {
+function checkFormats({ json, raw, plain, from, after }: TailFlags): void {
   if ([json, raw, plain].filter(Boolean).length > 1) {
     throw invalid('--json, --raw and --plain exclude each other', 'Use one of them.');
   }
@@ -131,7 +131,7 @@ function checkFormats({ json, raw, plain, from, after }: Flags): void {
     throw invalid('--from and --after exclude each other', 'Use one of them.');
 }
 
-function readFrom({ from, after }: Flags): From {
+function readFrom({ from, after }: TailFlags): From {
   if (after !== undefined) return { after };
   if (from === undefined || from === 'now') return 'new';
   if (from === 'start') return 'start';

@@ -23,12 +23,18 @@ const FLAGS = {
   limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
-type Use = Invocation<typeof FLAGS>;
+type TaskInvocation = Invocation<typeof FLAGS>;
 
 /** Timeout for reading a stored result. */
 const READ_MS = 5_000;
 
-const ACTIONS: Readonly<Record<string, (use: Use) => Promise<number>>> = { add, status, result, cancel, list };
+const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<number>>> = {
+  add,
+  status,
+  result,
+  cancel,
+  list,
+};
 
 export const task: Command = defineCommand({
   args: ['ACTION', 'QUEUE|ID?', 'BODY?'],
@@ -42,10 +48,10 @@ export const task: Command = defineCommand({
     ['busbar task list @worker --state dead', 'dead letters of an inbox'],
   ],
   notes: [BODY_NOTE, 'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.'],
-  run: async (use) => {
-    const [action = ''] = use.args;
+  run: async (invocation) => {
+    const [action = ''] = invocation.args;
     const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    if (run !== undefined) return run(use);
+    if (run !== undefined) return run(invocation);
     const names = Object.keys(ACTIONS);
     throw invalid(
       `unknown action ${quote(action)}`,
@@ -54,13 +60,13 @@ export const task: Command = defineCommand({
   },
 });
 
-async function add({ args: [, queue, argument], flags, session }: Use): Promise<number> {
+async function add({ args: [, queue, argument], flags, session }: TaskInvocation): Promise<number> {
   const { out, signal } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
   const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
   const key = flags.key === undefined ? {} : { dedupeKey: flags.key };
   const options = { ...session.call, ...toMailOptions(flags), ...key };
-  const handle = await (await session.speaker()).enqueue(queue, body, options);
+  const handle = await (await session.senderAgent()).enqueue(queue, body, options);
   if (flags.wait !== undefined) {
     out.note(handle.id);
     return printResult(handle, flags.wait, session);
@@ -70,18 +76,18 @@ async function add({ args: [, queue, argument], flags, session }: Use): Promise<
   return DONE;
 }
 
-async function status(use: Use): Promise<number> {
-  const { out, call } = use.session;
-  const handle = await handleOf(use, 'status');
+async function status(invocation: TaskInvocation): Promise<number> {
+  const { out, call } = invocation.session;
+  const handle = await handleOf(invocation, 'status');
   const state = await handle.status(call);
   if (state === 'unknown') throw noTrace(handle.id);
   await (out.json ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: state }]) : out.lines([state]));
   return DONE;
 }
 
-async function result(use: Use): Promise<number> {
-  const { flags, session } = use;
-  const handle = await handleOf(use, 'result');
+async function result(invocation: TaskInvocation): Promise<number> {
+  const { flags, session } = invocation;
+  const handle = await handleOf(invocation, 'result');
   if (flags.wait !== undefined) return printResult(handle, flags.wait, session);
   const state = await handle.status(session.call);
   if (state === 'queued' || state === 'delayed' || state === 'running') {
@@ -91,9 +97,9 @@ async function result(use: Use): Promise<number> {
   return printResult(handle, READ_MS, session);
 }
 
-async function cancel(use: Use): Promise<number> {
-  const { out, call } = use.session;
-  const handle = await handleOf(use, 'cancel');
+async function cancel(invocation: TaskInvocation): Promise<number> {
+  const { out, call } = invocation.session;
+  const handle = await handleOf(invocation, 'cancel');
   const cancelled = await handle.cancel(call);
   const state = cancelled ? 'cancelled' : await handle.status(call);
   if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: state }]);
@@ -103,7 +109,7 @@ async function cancel(use: Use): Promise<number> {
   return CONFLICT;
 }
 
-async function list({ args: [, queue, extra], flags, session }: Use): Promise<number> {
+async function list({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
   const { out, call } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
   if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
@@ -120,7 +126,11 @@ async function list({ args: [, queue, extra], flags, session }: Use): Promise<nu
   return DONE;
 }
 
-async function printResult(handle: TaskHandle, waitMs: number, { out, signal }: Use['session']): Promise<number> {
+async function printResult(
+  handle: TaskHandle,
+  waitMs: number,
+  { out, signal }: TaskInvocation['session'],
+): Promise<number> {
   const value = await handle.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
     throw isBusbarError(error) && error.code === 'TIMEOUT' ? late(error) : error;
   });
@@ -130,7 +140,7 @@ async function printResult(handle: TaskHandle, waitMs: number, { out, signal }: 
   return DONE;
 }
 
-async function handleOf({ args: [, id, extra], session }: Use, action: string): Promise<TaskHandle> {
+async function handleOf({ args: [, id, extra], session }: TaskInvocation, action: string): Promise<TaskHandle> {
   if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
   if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
   return (await session.bus()).task(id.slice(0, Math.max(0, id.indexOf('#'))), id);

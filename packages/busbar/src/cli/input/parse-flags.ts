@@ -9,7 +9,7 @@ import { type FlagSpec, type FlagTable, type FlagValues, takesValue, toFlagValue
 export type ArgumentName = string;
 
 /** A parsed command line. */
-export interface Parsed<T extends FlagTable> {
+export interface ParsedCommandLine<T extends FlagTable> {
   readonly flags: FlagValues<T>;
   readonly args: readonly string[];
 }
@@ -28,7 +28,7 @@ export function parseFlags<T extends FlagTable>(
   argv: readonly string[],
   table: T,
   names: readonly ArgumentName[],
-): Parsed<T> {
+): ParsedCommandLine<T> {
   // An import of node:util makes Node load all of its exports (2 ms).
   const { parseArgs } = process.getBuiltinModule('node:util');
   const { tokens } = parseArgs({

@@ -7,7 +7,7 @@ import { DONE, exitCodeOf, NOT_FOUND, REFUSED, USAGE } from '../output/exit-code
 import { type Output, unlessReaderGone } from '../output/output.ts';
 import { printable, toJsonLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
-import { toShellError } from './recipient.ts';
+import { withShellHint } from './shell-hints.ts';
 
 /** Defaults for lines that lack a field. */
 export interface LineDefaults {
@@ -16,14 +16,14 @@ export interface LineDefaults {
   readonly options: MailOptions;
 }
 
-interface Mail {
+interface LineMessage {
   readonly to: Recipient;
   readonly type: string;
   readonly body: unknown;
   readonly options: MailOptions;
 }
 
-type Settled = { readonly sent: Sent } | { readonly error: unknown };
+type LineResult = { readonly sent: Sent } | { readonly error: unknown };
 
 const OPTION_KEYS: readonly (keyof MailOptions)[] = [
   ...(['id', 'headers', 'priority', 'delayMs', 'ttlMs', 'orderingKey'] as const),
@@ -34,12 +34,12 @@ const KEYS: readonly string[] = ['to', 'capability', 'type', 'body', ...OPTION_K
 /** Sends the lines of stdin, prints an id for each, and resolves to the exit code: 2 after a bad line. */
 export async function sendLines(session: Session, defaults: LineDefaults): Promise<number> {
   const { out, signal } = session;
-  const speaker = await session.speaker();
+  const sender = await session.senderAgent();
   let code = DONE;
   let number = 0;
   for await (const lines of readLines(signal)) {
     // Sends in the same turn share a transaction.
-    const sending = lines.map((line) => (line.trim() === '' ? undefined : sendLine(speaker, line, defaults, session)));
+    const sending = lines.map((line) => (line.trim() === '' ? undefined : sendLine(sender, line, defaults, session)));
     const settled = await Promise.all(sending);
     const first = number + 1;
     number += lines.length;
@@ -51,16 +51,16 @@ export async function sendLines(session: Session, defaults: LineDefaults): Promi
   return code;
 }
 
-async function sendLine(speaker: Agent, line: string, defaults: LineDefaults, { call }: Session): Promise<Settled> {
+async function sendLine(sender: Agent, line: string, defaults: LineDefaults, { call }: Session): Promise<LineResult> {
   try {
-    const { to, type, body, options } = toMail(line, defaults);
-    return { sent: await speaker.send(to, type, body, { ...call, ...options }) };
+    const { to, type, body, options } = toLineMessage(line, defaults);
+    return { sent: await sender.send(to, type, body, { ...call, ...options }) };
   } catch (error) {
     return { error };
   }
 }
 
-function toMail(line: string, defaults: LineDefaults): Mail {
+function toLineMessage(line: string, defaults: LineDefaults): LineMessage {
   const fields = parseLine(line);
   for (const key of Object.keys(fields)) {
     if (!KEYS.includes(key)) throw invalid(`unknown key ${quote(key)}`, `The keys are ${KEYS.join(', ')}.`);
@@ -97,7 +97,7 @@ function toRecipient(to: unknown, capability: unknown): Recipient {
   return to as string;
 }
 
-function printAll(out: Output, settled: readonly (Settled | undefined)[], first: number): Promise<void> {
+function printAll(out: Output, settled: readonly (LineResult | undefined)[], first: number): Promise<void> {
   if (!out.json) return out.lines(settled.flatMap((one) => (one !== undefined && 'sent' in one ? [one.sent.id] : [])));
   return out.jsonLines(
     settled.flatMap((one, index) => (one !== undefined && 'sent' in one ? [{ line: first + index, ...one.sent }] : [])),
@@ -106,7 +106,7 @@ function printAll(out: Output, settled: readonly (Settled | undefined)[], first:
 
 /** Reports a line that was not sent. Throws an error that is not the line's fault. */
 function reportLine(out: Output, line: number, thrown: unknown): number {
-  const error = toShellError(thrown);
+  const error = withShellHint(thrown);
   if (!isBusbarError(error)) throw error;
   const code = exitCodeOf(error.code);
   if (code !== USAGE && code !== REFUSED && code !== NOT_FOUND) throw error;

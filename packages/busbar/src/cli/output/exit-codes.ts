@@ -7,7 +7,7 @@ export const UNEXPECTED = 1;
 export const USAGE = 2;
 export const NOT_FOUND = 3;
 /** A timeout, or an empty inbox. */
-export const NOTHING = 4;
+export const TIMED_OUT = 4;
 /** No responder, or a full queue. */
 export const REFUSED = 5;
 /** A lost lease, or a conflict. */
@@ -19,7 +19,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   CLOSED: UNEXPECTED,
   // Another process cancelled it; a signal has an exit code of its own.
   ABORTED: UNEXPECTED,
-  TIMEOUT: NOTHING,
+  TIMEOUT: TIMED_OUT,
   UNAVAILABLE,
   BACKPRESSURE: REFUSED,
   INVALID_ARGUMENT: USAGE,

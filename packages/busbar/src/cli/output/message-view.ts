@@ -4,7 +4,7 @@ import type { Message } from '@busbar/api/transport';
 import { bodyText, printableLine } from './printable.ts';
 
 /** A message whose body is plain JSON. */
-export type Shown = Omit<Message, 'body' | 'contentType' | 'replyTo' | 'hops'> & {
+export type MessageView = Omit<Message, 'body' | 'contentType' | 'replyTo' | 'hops'> & {
   readonly body: unknown;
   readonly position?: string | undefined;
 };
@@ -35,7 +35,7 @@ export function valueText(value: unknown): string {
 }
 
 /** The other fields of a message for JSON output. */
-export function detailsOf(message: Omit<Shown, 'body'>): Record<string, unknown> {
+export function detailsOf(message: Omit<MessageView, 'body'>): Record<string, unknown> {
   const { to, priority, correlationId, causationId, orderingKey, sentAt } = message;
   const headers = Object.fromEntries(Object.entries(message.headers).filter(([name]) => !name.startsWith('bus-')));
   return {

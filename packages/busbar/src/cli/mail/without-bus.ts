@@ -11,17 +11,17 @@ import type { Session } from '../session.ts';
 import { checkAgent, inboxOf, unknownAgent } from './mailbox.ts';
 
 /** Fields of a message, without the body. */
-export type Fields = Pick<
+export type MessageFields = Pick<
   MessageInput,
   'id' | 'type' | 'headers' | 'priority' | 'delayMs' | 'ttlMs' | 'orderingKey' | 'correlationId'
 >;
 
 /** Sends a message to an agent. Unless `hold` is set, an unknown agent rejects with NOT_FOUND and a suggestion. */
-export async function sendDirectly(
+export async function sendWithoutBus(
   session: Session,
   to: string,
   body: unknown,
-  { hold, ...fields }: Fields & { readonly hold: boolean },
+  { hold, ...fields }: MessageFields & { readonly hold: boolean },
 ): Promise<Sent> {
   checkAgent(to);
   const { queues } = await session.transport();
@@ -37,11 +37,11 @@ export async function sendDirectly(
 }
 
 /** Publishes an event. */
-export async function publishDirectly(
+export async function publishWithoutBus(
   session: Session,
   topic: string,
   body: unknown,
-  { ephemeral, ...fields }: Fields & { readonly ephemeral: boolean },
+  { ephemeral, ...fields }: MessageFields & { readonly ephemeral: boolean },
 ): Promise<Published> {
   if (topic.startsWith('$'))
     throw invalid(`topic ${quote(topic)} starts with $`, 'Names with $ in front are reserved for the bus.');
@@ -59,7 +59,7 @@ export function toFields({
   header,
   correlation,
   key,
-}: FlagValues<typeof MAIL_FLAGS>): Fields {
+}: FlagValues<typeof MAIL_FLAGS>): MessageFields {
   return {
     ...(key === undefined ? {} : { id: key }),
     ...(priority === undefined ? {} : { priority }),
@@ -71,7 +71,7 @@ export function toFields({
   };
 }
 
-function toInput(sender: string, body: unknown, fields: Fields): MessageInput {
+function toInput(sender: string, body: unknown, fields: MessageFields): MessageInput {
   checkAgent(sender);
   for (const name of Object.keys(fields.headers ?? {})) {
     if (name.startsWith('bus-'))

@@ -3,7 +3,7 @@
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 
 /** The same error, with a hint that names verbs and flags instead of functions. */
-export function toShellError(error: unknown): unknown {
+export function withShellHint(error: unknown): unknown {
   if (!isBusbarError(error)) return error;
   const hint = hintFor(error);
   if (hint === undefined) return error;

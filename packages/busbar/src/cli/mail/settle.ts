@@ -19,10 +19,10 @@ export const LOST_NOTE =
 export const REASON_FLAG = { kind: 'text', max: 4_096, help: 'text for the history of the message' } as const;
 
 /** A settlement without its receipt. */
-export type Action = Settlement extends infer S ? (S extends Settlement ? Omit<S, 'receipt'> : never) : never;
+export type SettleAction = Settlement extends infer S ? (S extends Settlement ? Omit<S, 'receipt'> : never) : never;
 
 /** Settles the receipts in `args` or on stdin, reports lost leases, and resolves to the exit code. */
-export async function settleAll(session: Session, args: readonly string[], action: Action): Promise<number> {
+export async function settleAll(session: Session, args: readonly string[], action: SettleAction): Promise<number> {
   const receipts = await readReceipts(args, session);
   const { queues } = await session.transport();
   let code = DONE;

@@ -1,7 +1,7 @@
 /** Checks before the bus is opened: Node, environment variables, and which bus is selected. */
 
 import { maskUrl } from '../../bus-url.ts';
-import { type Located, VARIABLES } from '../../config/locate-bus.ts';
+import { type LocatedBus, VARIABLES } from '../../config/locate-bus.ts';
 import { didYouMean } from '../../did-you-mean.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
@@ -34,7 +34,7 @@ export function checkVariables({ env }: Session): Finding[] {
 }
 
 /** Shows the selected bus and the origin of its name. */
-export function checkLocation({ url, origin }: Located): Finding {
+export function checkLocation({ url, origin }: LocatedBus): Finding {
   const source = origin === 'default' ? 'the default' : `from ${origin}`;
   return ok('bus', `${maskUrl(url)} (${source})`);
 }
