@@ -39,6 +39,7 @@ const POLL_EVERY_MS = 25;
 export class Orchestrator {
   readonly #run: RunDependencies;
   readonly #kills: Kill[] = [];
+  readonly #replacements: Promise<void>[] = [];
   #lastWorker = 0;
   #serversKilled = 0;
 
@@ -53,6 +54,7 @@ export class Orchestrator {
     progress.begin();
     await Promise.all([this.#killAll(), this.#untilMerged()]);
     const { seconds } = progress;
+    await Promise.all(this.#replacements);
     await workers.flush();
     workers.order('historian', { kind: 'count', events: stats.published });
     await stats.when(() => stats.replayed !== undefined);
@@ -114,7 +116,8 @@ export class Orchestrator {
     this.#kills.push(kill);
     const tasks = kill.held.length === 1 ? 'a task' : `${kill.held.length} tasks`;
     line.say(`killed ${kill.worker} while it held ${tasks}; another worker takes its place`);
-    await this.#startWorker();
+    // The next kill does not wait for the start of a process.
+    this.#replacements.push(this.#startWorker());
   }
 
   async #killServer(): Promise<void> {
