@@ -57,7 +57,11 @@ const REPLIES: Readonly<Record<string, ErrorText>> = {
     'the server has reached its limit of clients (maxclients)',
     'Raise that setting, or close clients.',
   ],
-  BUSY: ['UNAVAILABLE', 'another script blocks the server', 'Find it with `SCRIPT KILL` or in the slow log.'],
+  BUSY: [
+    'UNAVAILABLE',
+    'another script blocks the server',
+    'End it with `SCRIPT KILL`, or find its client with `CLIENT LIST`.',
+  ],
 };
 
 /** Replies that changed nothing and ask for another server: the client reconnects and repeats the call there. */

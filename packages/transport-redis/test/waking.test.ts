@@ -63,6 +63,20 @@ test('a wake-up passes over processes that are gone and receives that were abort
   expect(await waiting).toHaveLength(1);
 });
 
+test('a claim that serves one consumer exactly leaves the process waiting for the next consumer', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  await using other = await openRedis(parseRedisUrl(server.url));
+  await other.queues.send('work', [{ body: Buffer.from('x') }]);
+  const [first, second] = ['one', 'two'].map((consumer) =>
+    transport.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY, consumer }),
+  );
+  expect(await first).toHaveLength(1);
+  await waitingFor(server, 'work');
+  await other.queues.send('work', [{ body: Buffer.from('x') }]);
+  expect(await second).toHaveLength(1);
+});
+
 function waitingFor(server: RedisServer, queue: string): Promise<unknown> {
   const name = `{busbar:}:waiting:${queue}`;
   return waitFor(async () => (await server.call('EXISTS', name)) === 1, { what: 'a waiting process' });
