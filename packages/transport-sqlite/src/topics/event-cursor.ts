@@ -123,7 +123,7 @@ export class SqliteEventCursor implements EventCursor {
       ...readLog(store, { after, upTo, topics, max }),
       isShared: false,
     }));
-    for (const { event } of read.events) items.push(read.isShared ? copyOf(event) : event);
+    for (const event of read.events) items.push(read.isShared ? copyOf(event) : event);
     read.isShared = true;
     transaction.rowCount += read.events.length;
     return read.readUpTo;

@@ -99,12 +99,6 @@ export interface LogRange {
   readonly max: number;
 }
 
-/** An event with its number. */
-export interface LoggedEvent {
-  readonly seq: number;
-  readonly event: TopicEvent;
-}
-
 /** Numbers that one read covers at most when it also scans events of other topics. */
 const MAX_SCANNED = 2000;
 
@@ -112,7 +106,7 @@ const MAX_SCANNED = 2000;
  * The next events of a range, and the number up to which it is read. One topic is read by its index, several by a scan
  * of the log.
  */
-export function readLog(store: Store, range: LogRange): { events: LoggedEvent[]; readUpTo: number } {
+export function readLog(store: Store, range: LogRange): { events: TopicEvent[]; readUpTo: number } {
   const { after, upTo, topics, max } = range;
   const end = topics.length === 1 ? upTo : Math.min(upTo, after + MAX_SCANNED);
   if (topics.length === 0) return { events: [], readUpTo: upTo };
@@ -130,12 +124,10 @@ export function readLog(store: Store, range: LogRange): { events: LoggedEvent[];
           ),
           [after, end, JSON.stringify(topics), max],
         );
-  const events = rows.map((row) => {
-    const seq = row[0] as number;
-    return { seq, event: { ...readMessage(row, 2), position: toPosition(store.storeId, seq) } as TopicEvent };
-  });
-  const isCut = events.length === max || isBatchFull(rows);
-  return { events, readUpTo: isCut ? (events.at(-1)?.seq ?? end) : end };
+  const toEvent = (row: unknown[]): TopicEvent =>
+    ({ ...readMessage(row, 2), position: toPosition(store.storeId, row[0] as number) }) as TopicEvent;
+  const isCut = rows.length === max || isBatchFull(rows);
+  return { events: rows.map(toEvent), readUpTo: isCut ? ((rows.at(-1)?.[0] as number | undefined) ?? end) : end };
 }
 
 /** The number of the last event before wall time `time`, by binary search: the times of events never fall. */
