@@ -17,7 +17,7 @@ export class WatchCursor implements Cursor<KvChange> {
   readonly #onClose: () => void;
   #present: readonly KvChange[] | undefined;
   readonly #changes = new Map<string, KeyChange>();
-  readonly #news = new Condition();
+  readonly #changed = new Condition();
   #isClosed = false;
 
   constructor(prefix: string, onClose: () => void) {
@@ -32,7 +32,7 @@ export class WatchCursor implements Cursor<KvChange> {
       if (known !== undefined && revisionOf(known) <= revision) this.#changes.delete(key);
     }
     this.#present = [...present.map((entry) => ({ kind: 'put', entry }) as const), { kind: 'synced' }];
-    this.#news.notify();
+    this.#changed.notify();
   }
 
   /** Takes a change, in order of revision. Changes of other keys are ignored. */
@@ -41,14 +41,14 @@ export class WatchCursor implements Cursor<KvChange> {
     if (!key.startsWith(this.#prefix)) return;
     this.#changes.delete(key);
     this.#changes.set(key, change);
-    this.#news.notify();
+    this.#changed.notify();
   }
 
   async next(max: number): Promise<readonly KvChange[]> {
     while (!this.#isClosed) {
       const taken = this.#take(max);
       if (taken.length > 0) return taken;
-      await this.#news.wait();
+      await this.#changed.wait();
     }
     return [];
   }
@@ -56,7 +56,7 @@ export class WatchCursor implements Cursor<KvChange> {
   close(): Promise<void> {
     this.#isClosed = true;
     this.#onClose();
-    this.#news.notify();
+    this.#changed.notify();
     return Promise.resolve();
   }
 

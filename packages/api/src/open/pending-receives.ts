@@ -20,7 +20,7 @@ export interface Claiming {
 /** One receive, from its call to its answer. */
 export class PendingReceive {
   readonly queue: string;
-  readonly wanted: ReceiveRequest;
+  readonly request: ReceiveRequest;
   readonly answer: PromiseWithResolvers<Delivery[]> = Promise.withResolvers();
   /** Its place among the receives of its queue, by arrival. */
   order = 0;
@@ -29,11 +29,11 @@ export class PendingReceive {
   /** Set while it waits. */
   readonly end: Deadline;
 
-  constructor(queue: string, wanted: ReceiveRequest, onEnd: (receive: PendingReceive) => void) {
+  constructor(queue: string, request: ReceiveRequest, onEnd: (receive: PendingReceive) => void) {
     this.queue = queue;
-    this.wanted = wanted;
+    this.request = request;
     this.end = new Deadline(() => onEnd(this));
-    this.endsAt = wanted.waitMs === 0 ? 0 : performance.now() + wanted.waitMs;
+    this.endsAt = request.waitMs === 0 ? 0 : performance.now() + request.waitMs;
   }
 }
 
@@ -70,8 +70,8 @@ export class PendingReceives {
   }
 
   /** A receive that is still to be started. */
-  prepare(queue: string, wanted: ReceiveRequest): PendingReceive {
-    return new PendingReceive(queue, wanted, (receive) => this.end(receive));
+  prepare(queue: string, request: ReceiveRequest): PendingReceive {
+    return new PendingReceive(queue, request, (receive) => this.end(receive));
   }
 
   /** Resolves with messages, or with none when the time of `receive` is over or it is ended. */
@@ -148,8 +148,8 @@ export class PendingReceives {
     for (const receive of receives) {
       if (from >= deliveries.length) break;
       if (receive.isOver) continue;
-      this.#finish(queue, receive, deliveries.slice(from, from + receive.wanted.max));
-      from += receive.wanted.max;
+      this.#finish(queue, receive, deliveries.slice(from, from + receive.request.max));
+      from += receive.request.max;
     }
     return deliveries.slice(from);
   }
@@ -172,7 +172,7 @@ export class PendingReceives {
   }
 
   #wait(queue: ReceiveQueue, receive: PendingReceive): void {
-    if (receive.wanted.waitMs === 0) {
+    if (receive.request.waitMs === 0) {
       this.#finish(queue, receive, []);
       return;
     }
@@ -236,8 +236,8 @@ class Claim extends LazyAbortController implements ClaimRequest, CallContext {
   }
 
   #add(receive: PendingReceive, left: number): number {
-    const { consumer, waitMs } = receive.wanted;
-    const max = Math.min(receive.wanted.max, left);
+    const { consumer, waitMs } = receive.request;
+    const max = Math.min(receive.request.max, left);
     const last = this.#groups.at(-1);
     if (last === undefined || last.consumer !== consumer) {
       this.#groups.push({ consumer, max, waits: waitMs > 0, receives: [receive] });

@@ -70,13 +70,14 @@ export function openQueues(internals: TransportInternals): Queues {
   };
 }
 
-type Receive = (queue: string, wanted: ReceiveRequest, signal: AbortSignal | undefined) => Promise<Delivery[]>;
+type Receive = (queue: string, request: ReceiveRequest, signal: AbortSignal | undefined) => Promise<Delivery[]>;
 
 /** The driver waits if it can; otherwise {@link PendingReceives} wait. What an abandoned receive has claimed is released. */
 function openReceive(internals: TransportInternals): Receive {
   const { inflight, driver } = internals;
   const { queues } = driver;
   const release = (deliveries: readonly Delivery[]): void => {
+    if (deliveries.length === 0) return;
     const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
     const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
     inflight.run(plan, undefined, (context) => queues.settle(back, context)).catch(() => undefined);
@@ -89,15 +90,15 @@ function openReceive(internals: TransportInternals): Receive {
   } as const;
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
-    return (queue, wanted, signal) =>
+    return (queue, request, signal) =>
       inflight.run({ ...plan, timeoutMs: Number.POSITIVE_INFINITY }, { signal }, (context) =>
-        waitingDriver(driver).receive(queue, wanted, context),
+        waitingDriver(driver).receive(queue, request, context),
       );
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
-  return (queue, wanted, signal) => {
-    const receive = pending.prepare(queue, wanted);
-    const timeoutMs = wanted.waitMs + ANSWER_MS;
+  return (queue, request, signal) => {
+    const receive = pending.prepare(queue, request);
+    const timeoutMs = request.waitMs + ANSWER_MS;
     return inflight.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
       pending.start(receive),
     );

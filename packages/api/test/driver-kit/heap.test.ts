@@ -8,7 +8,7 @@ interface Numbered extends HeapItem {
   readonly value: number;
 }
 
-test('gives the least first, whatever was taken out of its middle', () => {
+test('the least item is first, whatever is removed from the middle', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.boolean())), (steps) => {
       const heap = new Heap<Numbered>((a, b) => a.value < b.value);

@@ -19,7 +19,7 @@ function brief(changes: readonly KvChange[]): string[] {
   });
 }
 
-test('what came before the present was read is told once, and what came meanwhile after it', async () => {
+test('a change before the present entries were read comes once, a later change comes after them', async () => {
   const watch = new WatchCursor('a/', () => {});
   const first = watch.next(10);
   watch.changed(put('a/1', 5));
@@ -29,7 +29,7 @@ test('what came before the present was read is told once, and what came meanwhil
   expect(brief(await watch.next(10))).toEqual(['a/2 6']);
 });
 
-test('changes of a key are merged into the newest, others are not told', async () => {
+test('changes of a key are merged into the newest; changes of other keys are ignored', async () => {
   const watch = new WatchCursor('a/', () => {});
   watch.begin([]);
   for (const change of [put('a/1', 1), put('b/1', 2), put('a/2', 3), put('a/1', 4)]) watch.changed(change);

@@ -8,7 +8,7 @@ import { Limiter } from '../../src/driver-kit/limiter.ts';
 import { checkRetention, completeRetention } from '../../src/driver-kit/options/retention.ts';
 import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
 
-test('a condition wakes all that wait, and nobody later', async () => {
+test('a condition wakes all callers that wait, and none that come later', async () => {
   const condition = new Condition();
   condition.notify();
   let woken = 0;

@@ -1,4 +1,4 @@
-/** What `openTransport` does for every backend, held against a backend that does almost nothing. */
+/** What `openTransport` does for every driver, tested on a driver that does almost nothing. */
 
 import { type Driver, openTransport, unsupportedFacet } from '@busbar/api/driver';
 import type { Capabilities, Delivery, Features, Transport } from '@busbar/api/transport';
@@ -45,7 +45,7 @@ function declaring(features: Partial<Features>): Capabilities {
 }
 
 function open(overrides: Overrides): Transport {
-  const backend = {
+  const driver = {
     name: 'stub',
     capabilities,
     topics: {},
@@ -55,7 +55,7 @@ function open(overrides: Overrides): Transport {
     ...overrides,
     queues: { ...unsupportedFacet('queues'), ...overrides.queues },
   };
-  return openTransport(backend as unknown as Driver);
+  return openTransport(driver as unknown as Driver);
 }
 
 const delivery = { receipt: 'r1', leaseLeftMs: 60_000 } as Delivery;
@@ -71,7 +71,7 @@ test('a call that takes too long rejects with TIMEOUT, its outcome unknown', asy
   expect(error).toMatchObject({ code: 'TIMEOUT', outcome: 'unknown', operation: 'queues.send', transport: 'stub' });
 });
 
-test('an aborted receive gives back what it had claimed', async () => {
+test('messages that an aborted receive has claimed are released', async () => {
   const settled: unknown[] = [];
   const claimed = Promise.withResolvers<Delivery[]>();
   const transport = open({
@@ -127,7 +127,7 @@ test('closing ends waits with CLOSED, releases leases once, and is idempotent', 
   await expect(transport.queues.receive('q')).rejects.toMatchObject({ code: 'CLOSED' });
 });
 
-test('a batch is checked before any effect, and owned', async () => {
+test('a batch is checked before any effect, and copied', async () => {
   const bodies: number[][] = [];
   await using transport = open({
     queues: {
@@ -147,7 +147,7 @@ test('a batch is checked before any effect, and owned', async () => {
   expect(bodies).toEqual([[1, 2]]);
 });
 
-test('what is declared missing is refused, with the reason as the hint', async () => {
+test('a feature that is declared missing is refused, with the reason as the hint', async () => {
   await using transport = open({});
   await expect(transport.admin.cancel('q', ['x'])).rejects.toMatchObject({ code: 'UNSUPPORTED', hint: 'it is a stub' });
   expect(transport.calls).toBeUndefined();
@@ -162,7 +162,7 @@ test('unknown options are refused, with the legal ones in the hint', async () =>
   });
 });
 
-test('ordering keys are refused, and nothing is stored, where they are declared missing', async () => {
+test('ordering keys are refused, and nothing is stored, if they are declared missing', async () => {
   let calls = 0;
   const stored = async (): Promise<[]> => {
     calls += 1;
@@ -179,7 +179,7 @@ test('ordering keys are refused, and nothing is stored, where they are declared 
   expect(calls).toBe(1);
 });
 
-test('methods of a feature that is declared missing need not be there, and are refused', async () => {
+test('methods of a feature that is declared missing may be absent, and are refused', async () => {
   await using transport = open({});
   const { admin } = transport;
   await expect(admin.reschedule('q', ['x'], 0)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
@@ -187,7 +187,7 @@ test('methods of a feature that is declared missing need not be there, and are r
   await expect(admin.exportState()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 });
 
-test('a backend that declares what it does not have is a mistake of its author', () => {
+test('a driver that declares a feature without its methods is a TypeError', () => {
   expect(() => open({ capabilities: declaring({ cancel: true }) })).toThrow(
     new TypeError('the driver stub declares cancel, and its admin has no method cancel'),
   );
@@ -196,8 +196,8 @@ test('a backend that declares what it does not have is a mistake of its author',
   expect(() => open({ capabilities: declaring({ calls: true }) })).toThrow(/declares calls and has none/);
 });
 
-test('a facet that is still to be written refuses every method, but for those that are', async () => {
-  const backend: Driver = {
+test('a facet that is half written refuses the methods that are missing', async () => {
+  const driver: Driver = {
     name: 'begun',
     capabilities,
     queues: { ...unsupportedFacet('queues'), send: async () => [] },
@@ -206,7 +206,7 @@ test('a facet that is still to be written refuses every method, but for those th
     admin: unsupportedFacet('admin'),
     close: async () => {},
   };
-  await using transport = openTransport(backend);
+  await using transport = openTransport(driver);
   const { queues, topics, kv, admin } = transport;
   await expect(queues.send('q', [])).resolves.toEqual([]);
   const refusal = { code: 'UNSUPPORTED', transport: 'begun', outcome: 'failed' };

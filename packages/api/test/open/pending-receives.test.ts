@@ -126,7 +126,7 @@ test('waking all reaches receives that have no answer yet', async () => {
   expect(await got).toEqual(['1']);
 });
 
-test('what a receive has claimed that ended goes to its neighbour or back; a wake-up is never lost', async () => {
+test('messages of a receive that ended go to another receive or are released; no wake-up is lost', async () => {
   const stub = new Stub();
   const [leaving, staying] = [stub.receive('a'), stub.receive('a')];
   const claim = stub.next();

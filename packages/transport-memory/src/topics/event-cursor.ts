@@ -19,7 +19,7 @@ export class EventCursor implements Cursor, LogReader {
   #seq: number;
   /** Events before this number are handled or do not match. */
   #settled: number;
-  readonly #news = new Condition();
+  readonly #changed = new Condition();
   #isClosed = false;
 
   constructor(log: EventLog, pattern: string, seq: number) {
@@ -44,14 +44,14 @@ export class EventCursor implements Cursor, LogReader {
       const events = this.#take(max);
       if (events.length > 0) return events;
       this.#settled = this.#seq;
-      await this.#news.wait();
+      await this.#changed.wait();
     }
     return [];
   }
 
   /** An event was appended to the log. */
   wake(): void {
-    this.#news.notify();
+    this.#changed.notify();
   }
 
   /** Takes an ephemeral event if its topic matches. */
