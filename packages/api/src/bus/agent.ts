@@ -4,9 +4,10 @@ import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
 import type { Calls } from '../contract/transport.ts';
 import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
+import { withTimeout } from './bounded-wait.ts';
 import type { Consumer } from './consuming/consumer.ts';
 import type { Context, LogLevel } from './consuming/context.ts';
-import { type AnyHandler, Handlers } from './consuming/handlers.ts';
+import { type AnyHandler, HandlerRegistry } from './consuming/handlers.ts';
 import type { ReceivedMessage } from './consuming/received.ts';
 import { Timings } from './histogram.ts';
 import { consumeInbox } from './mail/inbox.ts';
@@ -25,12 +26,11 @@ import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '.
 import { AgentLog } from './registry/agent-log.ts';
 import { checkAgentName, inboxOf, presenceKey } from './registry/agent-names.ts';
 import { type AgentOptions, type AgentSettings, checkAgentOptions } from './registry/agent-options.ts';
-import type { Heartbeats, Pulse } from './registry/heartbeats.ts';
+import type { Heartbeat, Heartbeats } from './registry/heartbeats.ts';
 import type { Registry } from './registry/registry.ts';
 import { Responder } from './requests/responder.ts';
-import type { BusKernel } from './runtime.ts';
-import type { Part } from './shutdown.ts';
-import { within } from './within.ts';
+import type { BusRuntime } from './runtime.ts';
+import type { BusPart } from './shutdown.ts';
 
 /** `evicted`: after a pause the agent counted as offline; it goes online again. */
 export type AgentState = 'online' | 'evicted' | 'closed';
@@ -112,13 +112,13 @@ export interface AgentDependencies {
 /** How long aborted handlers may take to send their last reply. */
 const ABORT_MS = 100;
 
-class AgentImpl extends OriginSender implements Agent, Part {
+class AgentImpl extends OriginSender implements Agent, BusPart {
   readonly name: string;
   readonly instance: string = newId();
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #shared: AgentDependencies;
   readonly #settings: AgentSettings;
-  readonly #handlers: Handlers;
+  readonly #handlers: HandlerRegistry;
   readonly #timings = new Timings();
   readonly #log: AgentLog;
   readonly #responder: Responder;
@@ -126,25 +126,25 @@ class AgentImpl extends OriginSender implements Agent, Part {
   readonly #forget: () => void;
   #inbox: Promise<Consumer | undefined> | undefined;
   #consumer: Consumer | undefined;
-  #pulse: Pulse | undefined;
+  #pulse: Heartbeat | undefined;
   #state: AgentState = 'online';
   #closed: Promise<void> | undefined;
 
-  constructor(kernel: BusKernel, shared: AgentDependencies, name: string, settings: AgentSettings) {
+  constructor(runtime: BusRuntime, shared: AgentDependencies, name: string, settings: AgentSettings) {
     super(shared.operations, { from: name, cause: undefined });
     this.name = name;
-    this.#kernel = kernel;
+    this.#runtime = runtime;
     this.#shared = shared;
     this.#settings = settings;
-    this.#handlers = new Handlers(kernel, shared.operations);
-    this.#log = new AgentLog(kernel, name, this.instance);
-    this.#responder = new Responder(kernel, {
+    this.#handlers = new HandlerRegistry(runtime, shared.operations);
+    this.#log = new AgentLog(runtime, name, this.instance);
+    this.#responder = new Responder(runtime, {
       agent: name,
       handlers: this.#handlers,
       timings: this.#timings,
       log: (text, level) => this.#log.add(text, level),
     });
-    this.#forget = kernel.lifetime.add('intake', this);
+    this.#forget = runtime.shutdown.add('consumers', this);
   }
 
   get state(): AgentState {
@@ -178,8 +178,8 @@ class AgentImpl extends OriginSender implements Agent, Part {
     checkInteger(options.max, 'max', { min: 1, max: 1000 });
     checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
     const consumer = this.#consumerName;
-    const deliveries = await this.#kernel.transport.queues.receive(inboxOf(this.name), { ...options, consumer });
-    const messages = deliveries.map((one) => toInboxMessage(this.#kernel, this.name, this.#settings.retry, one));
+    const deliveries = await this.#runtime.transport.queues.receive(inboxOf(this.name), { ...options, consumer });
+    const messages = deliveries.map((one) => toInboxMessage(this.#runtime, this.name, this.#settings.retry, one));
     return (await Promise.all(messages)).filter((message) => message !== undefined) as InboxMessage<T>[];
   }
 
@@ -223,7 +223,7 @@ class AgentImpl extends OriginSender implements Agent, Part {
   async #consume(): Promise<Consumer | undefined> {
     if (this.#state === 'closed') return undefined;
     try {
-      this.#consumer = await consumeInbox(this.#kernel, {
+      this.#consumer = await consumeInbox(this.#runtime, {
         agent: this.name,
         instance: this.instance,
         settings: this.#settings,
@@ -233,13 +233,13 @@ class AgentImpl extends OriginSender implements Agent, Part {
       });
       return this.#consumer;
     } catch (error) {
-      this.#kernel.report(error, `inbox ${this.name}`);
+      this.#runtime.report(error, `inbox ${this.name}`);
       return undefined;
     }
   }
 
   #presence(): string {
-    const { pid, host } = this.#kernel.settings.identity;
+    const { pid, host } = this.#runtime.settings.identity;
     const { capabilities, maxConcurrent } = this.#settings;
     const { instance, load } = this;
     const requests = this.#timings.toJSON();
@@ -259,11 +259,11 @@ class AgentImpl extends OriginSender implements Agent, Part {
     this.#state = 'evicted';
     const text = `${this.name} counted as offline for a while: it gave no sign of life for ${this.#settings.presenceTtlMs} ms`;
     const hint = 'Work of it may have gone to others. Do not block the event loop, or raise presenceTtlMs.';
-    this.#kernel.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
+    this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
     try {
       this.#settings.onEvicted?.();
     } catch (error) {
-      this.#kernel.report(error, `presence ${this.name}`);
+      this.#runtime.report(error, `presence ${this.name}`);
     }
     if (this.#closed === undefined) this.#state = 'online';
   }
@@ -271,7 +271,7 @@ class AgentImpl extends OriginSender implements Agent, Part {
   async #goOffline(): Promise<void> {
     const pulse = this.#pulse;
     this.#pulse = undefined;
-    await pulse?.stop().catch((error: unknown) => this.#kernel.report(error, `presence ${this.name}`));
+    await pulse?.stop().catch((error: unknown) => this.#runtime.report(error, `presence ${this.name}`));
   }
 
   async #drain(): Promise<void> {
@@ -291,13 +291,13 @@ class AgentImpl extends OriginSender implements Agent, Part {
 
   async #endRequests(drainMs: number): Promise<void> {
     const drained = this.#responder.drain();
-    if (await within(drained, drainMs)) return;
+    if (await withTimeout(drained, drainMs)) return;
     this.#responder.giveUp();
-    await within(drained, ABORT_MS);
+    await withTimeout(drained, ABORT_MS);
   }
 
   #assertOpen(): void {
-    this.#kernel.assertOpen();
+    this.#runtime.assertOpen();
     if (this.#state === 'closed') throw new BusbarError('CLOSED', `${this.name} is closed`, { hint: 'Open it anew.' });
   }
 
@@ -311,14 +311,14 @@ class AgentImpl extends OriginSender implements Agent, Part {
 
 /** Opens an agent. When this resolves, its inbox exists and it is online. */
 export async function openAgent(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   shared: AgentDependencies,
   name: string,
   options: AgentOptions = {},
 ): Promise<Agent> {
-  kernel.assertOpen();
+  runtime.assertOpen();
   checkAgentName(name);
-  const agent = new AgentImpl(kernel, shared, name, checkAgentOptions(options, kernel.settings.presenceTtlMs));
+  const agent = new AgentImpl(runtime, shared, name, checkAgentOptions(options, runtime.settings.presenceTtlMs));
   try {
     await agent.register();
     return agent;

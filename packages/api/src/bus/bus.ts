@@ -29,12 +29,12 @@ import type { AgentInfo } from './registry/agent-info.ts';
 import { type LogLine, readLogs } from './registry/agent-log.ts';
 import type { AgentOptions } from './registry/agent-options.ts';
 import { Heartbeats } from './registry/heartbeats.ts';
-import { AgentChooser } from './registry/least-loaded.ts';
+import { LeastLoadedSelector } from './registry/least-loaded.ts';
 import { type OnPresence, watchPresence } from './registry/presence-watch.ts';
 import { type AgentFilter, type ForgetOptions, Registry } from './registry/registry.ts';
 import { Requests } from './requests/requests.ts';
-import { CallsOverQueues } from './rpc/client.ts';
-import { BusKernel } from './runtime.ts';
+import { RpcClient } from './rpc/client.ts';
+import { BusRuntime } from './runtime.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
 import { type EnqueueAllOptions, Tasks } from './tasks/tasks.ts';
@@ -153,7 +153,7 @@ export interface Bus extends Sender, AsyncDisposable {
 
 /** The parts of one bus, made in the order in which they need each other. */
 interface BusParts extends AgentDependencies {
-  readonly kernel: BusKernel;
+  readonly runtime: BusRuntime;
   readonly tasks: Tasks;
   readonly locks: Locks;
   readonly statistics: Statistics;
@@ -166,12 +166,12 @@ class BusImpl extends OriginSender implements Bus {
 
   constructor(parts: BusParts) {
     super(parts.operations, NO_ORIGIN);
-    this.transport = parts.kernel.transport;
+    this.transport = parts.runtime.transport;
     this.#parts = parts;
   }
 
   async agent(name: string, options?: AgentOptions): Promise<Agent> {
-    return openAgent(this.#parts.kernel, this.#parts, name, options);
+    return openAgent(this.#parts.runtime, this.#parts, name, options);
   }
 
   async agents(filter?: AgentFilter): Promise<AgentInfo[]> {
@@ -179,7 +179,7 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   async watchAgents(onChange: OnPresence): Promise<KvWatch> {
-    return watchPresence(this.#parts.kernel, onChange);
+    return watchPresence(this.#parts.runtime, onChange);
   }
 
   async forgetAgent(name: string, options?: ForgetOptions): Promise<boolean> {
@@ -200,14 +200,14 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   async unsubscribe(durableName: string, options?: CallOptions): Promise<boolean> {
-    return unsubscribe(this.#parts.kernel, durableName, options);
+    return unsubscribe(this.#parts.runtime, durableName, options);
   }
 
   history(
     topic: string | TopicDefinition,
     options?: HistoryOptions,
   ): AsyncGenerator<ReceivedMessage<never>, void, void> {
-    return readHistory(this.#parts.kernel, topic, options) as AsyncGenerator<ReceivedMessage<never>, void, void>;
+    return readHistory(this.#parts.runtime, topic, options) as AsyncGenerator<ReceivedMessage<never>, void, void>;
   }
 
   async enqueueAll(
@@ -232,7 +232,7 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   deadLetters(source: DeadLetterSource): DeadLetters {
-    return openDeadLetters(this.#parts.kernel, source);
+    return openDeadLetters(this.#parts.runtime, source);
   }
 
   async lock(name: string, work?: LockWork | LockOptions, options?: LockOptions): Promise<never> {
@@ -252,12 +252,12 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   use(middleware: Middleware): Bus {
-    this.#parts.kernel.middleware.add(middleware);
+    this.#parts.runtime.middleware.add(middleware);
     return this;
   }
 
   drain(options?: DrainOptions): Promise<boolean> {
-    return drainWithin(options, () => this.#parts.kernel.lifetime.drain());
+    return drainWithin(options, () => this.#parts.runtime.shutdown.drain());
   }
 
   close(options?: CloseBusOptions): Promise<void> {
@@ -272,10 +272,10 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   async #close(drainMs: number, held: 'release' | 'keep'): Promise<void> {
-    const { kernel } = this.#parts;
-    await kernel.lifetime.close(drainMs, (error) => kernel.report(error, 'close'));
-    kernel.leases.close();
-    if (kernel.settings.ownsTransport) await kernel.transport.close({ leases: held });
+    const { runtime } = this.#parts;
+    await runtime.shutdown.close(drainMs, (error) => runtime.report(error, 'close'));
+    runtime.leases.close();
+    if (runtime.settings.ownsTransport) await runtime.transport.close({ leases: held });
   }
 }
 
@@ -288,22 +288,22 @@ function optionsLast<O>(work: LockWork | O, options: O | undefined): [LockWork |
 
 /** Opens a bus over `transport` and owns it (unless `ownsTransport` is false). Throws INVALID_ARGUMENT. */
 export function openBus(transport: Transport, options: BusOptions = {}): Bus {
-  const kernel = new BusKernel(transport, options);
-  const registry = new Registry(kernel);
-  const heartbeats = new Heartbeats(kernel);
-  const chooser = new AgentChooser(kernel, registry);
-  const mail = new Mail(kernel, registry, chooser);
-  const calls = transport.calls ?? new CallsOverQueues(kernel, heartbeats);
-  const requests = new Requests(kernel, registry, chooser, calls);
-  const tasks = new Tasks(kernel);
+  const runtime = new BusRuntime(transport, options);
+  const registry = new Registry(runtime);
+  const heartbeats = new Heartbeats(runtime);
+  const chooser = new LeastLoadedSelector(runtime, registry);
+  const mail = new Mail(runtime, registry, chooser);
+  const calls = transport.calls ?? new RpcClient(runtime, heartbeats);
+  const requests = new Requests(runtime, registry, chooser, calls);
+  const tasks = new Tasks(runtime);
   const operations: Operations = {
     send: (...args) => mail.send(...args),
     request: (...args) => requests.request(...args),
     requestStream: (...args) => requests.requestStream(...args),
-    publish: (...args) => publishEvent(kernel, ...args),
+    publish: (...args) => publishEvent(runtime, ...args),
     enqueue: (...args) => tasks.enqueue(...args),
   };
-  const locks = new Locks(kernel);
-  const statistics = new Statistics(kernel, registry);
-  return new BusImpl({ kernel, registry, heartbeats, mail, calls, operations, tasks, locks, statistics });
+  const locks = new Locks(runtime);
+  const statistics = new Statistics(runtime, registry);
+  return new BusImpl({ runtime, registry, heartbeats, mail, calls, operations, tasks, locks, statistics });
 }

@@ -7,10 +7,10 @@ import type { BrowsedMessage, CallOptions, Transport } from '../contract/transpo
 import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from './consuming/received.ts';
 import { checkDurableName, durableQueue } from './events/durable-name.ts';
-import type { Bodies } from './messages/body-codec.ts';
+import type { BodyCodec } from './messages/body-codec.ts';
 import type { QueueDefinition } from './messages/definitions.ts';
 import { checkAgentName, inboxOf } from './registry/agent-names.ts';
-import type { BusKernel } from './runtime.ts';
+import type { BusRuntime } from './runtime.ts';
 import { toQueueDefinition } from './tasks/enqueue-options.ts';
 
 /** A message that was given up. `attempt` counts the attempts it had; a body that cannot be decoded is its bytes. */
@@ -84,8 +84,8 @@ export interface DeadLetters {
 }
 
 /** The dead letters of `source`. Throws INVALID_ARGUMENT. */
-export function openDeadLetters({ transport, bodies }: BusKernel, source: DeadLetterSource): DeadLetters {
-  return new DeadLettersImpl(transport, bodies, queueOf(source));
+export function openDeadLetters({ transport, bodyCodec }: BusRuntime, source: DeadLetterSource): DeadLetters {
+  return new DeadLettersImpl(transport, bodyCodec, queueOf(source));
 }
 
 function queueOf(source: DeadLetterSource): string {
@@ -111,9 +111,9 @@ function queueOf(source: DeadLetterSource): string {
 class DeadLettersImpl implements DeadLetters {
   readonly queue: string;
   readonly #transport: Transport;
-  readonly #bodies: Bodies;
+  readonly #bodies: BodyCodec;
 
-  constructor(transport: Transport, bodies: Bodies, queue: string) {
+  constructor(transport: Transport, bodies: BodyCodec, queue: string) {
     this.queue = queue;
     this.#transport = transport;
     this.#bodies = bodies;

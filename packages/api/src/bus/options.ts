@@ -11,9 +11,9 @@ import {
   checkText,
   MAX_TIMER_MS,
 } from '../contract/validation.ts';
+import { withTimeout } from './bounded-wait.ts';
 import type { Codec } from './messages/codec.ts';
 import type { Middleware } from './middleware.ts';
-import { within } from './within.ts';
 
 /** What `openBus` takes. */
 export interface BusOptions {
@@ -110,7 +110,7 @@ export async function drainWithin(options: DrainOptions | undefined, drain: () =
   checkOptions(options, ['timeoutMs'], 'drain options');
   checkDuration(options?.timeoutMs, 'timeoutMs', { min: 0, max: MAX_TIMER_MS });
   const drained = drain();
-  if (options?.timeoutMs !== undefined) return within(drained, options.timeoutMs);
+  if (options?.timeoutMs !== undefined) return withTimeout(drained, options.timeoutMs);
   await drained;
   return true;
 }

@@ -4,17 +4,17 @@ import { BusbarError, isBusbarError, toBusbarError } from '../contract/errors.ts
 import { newId } from '../contract/id.ts';
 import type { MessageInput } from '../contract/message.ts';
 import type { CallOptions, SendResult, Transport } from '../contract/transport.ts';
-import { Leases } from './consuming/delivery-leases.ts';
+import { DeliveryLeases } from './consuming/delivery-leases.ts';
 import { Timings } from './histogram.ts';
-import { Bodies } from './messages/body-codec.ts';
+import { BodyCodec } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
 import { toFields } from './messages/message-options.ts';
 import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
 import { type BusOptions, type BusSettings, checkBusOptions, checkTransport } from './options.ts';
-import { Lifetime } from './shutdown.ts';
+import { Shutdown } from './shutdown.ts';
 
 /** What goes out, before it is a message. */
-export interface Draft {
+export interface OutgoingDraft {
   readonly kind: OutgoingMessage['kind'];
   /** The agent, topic or queue, as users name it. */
   readonly target: string;
@@ -33,15 +33,15 @@ export interface Draft {
 const DEFAULT_MAX_ATTEMPTS = 5;
 
 /** What all parts of one bus share. */
-export class BusKernel {
+export class BusRuntime {
   readonly transport: Transport;
   readonly settings: BusSettings;
   /** Tells this bus from all others, over restarts too. */
   readonly instance: string = newId();
-  readonly bodies: Bodies;
+  readonly bodyCodec: BodyCodec;
   readonly middleware: MiddlewareChain = new MiddlewareChain();
-  readonly lifetime: Lifetime = new Lifetime();
-  readonly leases: Leases;
+  readonly shutdown: Shutdown = new Shutdown();
+  readonly leases: DeliveryLeases;
   /** How long the answers to requests of this bus took, by type. */
   readonly timings: Timings = new Timings();
   /** How many failures were reported so far. */
@@ -51,23 +51,23 @@ export class BusKernel {
     checkTransport(transport);
     this.transport = transport;
     this.settings = checkBusOptions(options);
-    this.bodies = new Bodies(options.codec, options.codecs);
+    this.bodyCodec = new BodyCodec(options.codec, options.codecs);
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
-    this.leases = new Leases(transport.queues, (error) => this.report(error, 'settle'));
+    this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, 'settle'));
   }
 
   /** Throws CLOSED once the bus began to close: what takes work in is not opened any more. */
   assertOpen(): void {
-    if (this.lifetime.isClosing) throw this.#closed();
+    if (this.shutdown.isClosing) throw this.#closed();
   }
 
   /** Throws CLOSED once the last handler is over: until then handlers that finish may send and ask. */
   assertSending(): void {
-    if (this.lifetime.isDrained) throw this.#closed();
+    if (this.shutdown.isDrained) throw this.#closed();
   }
 
   /** An error of Busbar with the verb and the transport it arose on; any other as it is. */
-  locate(error: unknown, operation: string): unknown {
+  withErrorContext(error: unknown, operation: string): unknown {
     return isBusbarError(error) ? error.at(operation, this.transport.name) : error;
   }
 
@@ -85,7 +85,7 @@ export class BusKernel {
    * Makes a message of a draft, middleware around it, and lets `deliver` carry it. Without middleware `deliver` is called
    * in the same turn, so that what is not awaited keeps its order. What cannot be a message is thrown at once.
    */
-  sendOut<R>(origin: Origin, draft: Draft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
+  sendOut<R>(origin: Origin, draft: OutgoingDraft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
     const headers = draft.options?.headers;
     if (!this.middleware.has(draft.kind)) return deliver(this.toInput(origin, draft, draft.body, headers));
     const { kind, target, type } = draft;
@@ -105,14 +105,14 @@ export class BusKernel {
   /** The message of a draft: encoded, with its id, its origin and the bus's own headers. */
   toInput(
     { from, cause }: Origin,
-    { kind, target, type, options, isFresh, fields, internal }: Draft,
+    { kind, target, type, options, isFresh, fields, internal }: OutgoingDraft,
     body: unknown,
     headers: Readonly<Record<string, string>> | undefined,
   ): MessageInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
     const derived = isDerived ? cause.nextId(kind, target, type) : undefined;
     return {
-      ...this.bodies.encode(body),
+      ...this.bodyCodec.encode(body),
       ...toFields(options),
       ...(derived === undefined ? {} : { id: derived }),
       ...(type === undefined ? {} : { type }),
@@ -130,7 +130,7 @@ export class BusKernel {
   }
 
   /** Sends one message to a queue; what failed is thrown. */
-  async sendTo(
+  async sendToQueue(
     queue: string,
     input: MessageInput,
     options?: CallOptions & { readonly create?: boolean },

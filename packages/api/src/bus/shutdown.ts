@@ -1,10 +1,10 @@
 /** What ends with a bus, and in which order. */
 
 import { MAX_TIMER_MS } from '../contract/validation.ts';
-import { within } from './within.ts';
+import { withTimeout } from './bounded-wait.ts';
 
 /** Something that a bus ends. */
-export interface Part {
+export interface BusPart {
   /** Takes nothing new; resolves when what is handled is over. Parts that take nothing leave it out. */
   drain?(): Promise<unknown>;
   /** Ends it: what is handled may go on for `drainMs`, then it is given up. */
@@ -15,18 +15,22 @@ export interface Part {
  * Parts end phase by phase: first what takes work in (consumers, subscriptions, agents), since handlers that finish
  * still need the rest; then what is held (locks); last what others stand on (reply queues, watches).
  */
-export type Phase = 'intake' | 'holdings' | 'foundation';
+export type ShutdownPhase = 'consumers' | 'locks' | 'services';
 
 /** How long one call of the transport may take that tidies up: what it leaves goes by its TTL. */
-export const TIDY_MS = 2000;
+export const CLEANUP_MS = 2000;
 /** How long a phase may take beyond its handlers. */
 const FINISH_MS = 5000;
 
-const PHASES: readonly Phase[] = ['intake', 'holdings', 'foundation'];
+const PHASES: readonly ShutdownPhase[] = ['consumers', 'locks', 'services'];
 
 /** The parts of one bus that are alive. */
-export class Lifetime {
-  readonly #parts: Record<Phase, Set<Part>> = { intake: new Set(), holdings: new Set(), foundation: new Set() };
+export class Shutdown {
+  readonly #parts: Record<ShutdownPhase, Set<BusPart>> = {
+    consumers: new Set(),
+    locks: new Set(),
+    services: new Set(),
+  };
   #closing = false;
   #drained = false;
 
@@ -41,7 +45,7 @@ export class Lifetime {
   }
 
   /** Lets `part` end with the bus. Returns what forgets it, for a part that ended by itself. */
-  add(phase: Phase, part: Part): () => void {
+  add(phase: ShutdownPhase, part: BusPart): () => void {
     const parts = this.#parts[phase];
     parts.add(part);
     return () => void parts.delete(part);
@@ -49,7 +53,7 @@ export class Lifetime {
 
   /** Takes nothing new anywhere; resolves when what is handled is over. */
   async drain(): Promise<void> {
-    const parts = [...this.#parts.intake];
+    const parts = [...this.#parts.consumers];
     await Promise.all(parts.map((part) => part.drain?.()));
   }
 
@@ -60,8 +64,8 @@ export class Lifetime {
       const parts = [...this.#parts[phase]];
       this.#parts[phase].clear();
       const closed = Promise.all(parts.map((part) => part.close({ drainMs }).catch(onError)));
-      await within(closed, Math.min(MAX_TIMER_MS, (phase === 'intake' ? drainMs : 0) + FINISH_MS));
-      if (phase === 'intake') this.#drained = true;
+      await withTimeout(closed, Math.min(MAX_TIMER_MS, (phase === 'consumers' ? drainMs : 0) + FINISH_MS));
+      if (phase === 'consumers') this.#drained = true;
     }
   }
 }

@@ -2,12 +2,12 @@
 
 import type { CallOptions, QueueInfo, TransportState } from '../contract/transport.ts';
 import { checkDuration, checkOptions } from '../contract/validation.ts';
-import { Patience } from './deadline.ts';
+import { BoundedWait } from './bounded-wait.ts';
 import type { Timing } from './histogram.ts';
 import { toBounds } from './messages/message-options.ts';
 import type { AgentInfo } from './registry/agent-info.ts';
 import type { Registry } from './registry/registry.ts';
-import type { BusKernel } from './runtime.ts';
+import type { BusRuntime } from './runtime.ts';
 
 /** What to measure. */
 export interface StatsOptions extends CallOptions {
@@ -55,7 +55,7 @@ export interface BusStats {
    */
   readonly requests: Readonly<Record<string, Timing>>;
   /** How long the answers to requests of this bus took, by type, since it was opened. */
-  readonly answers: Readonly<Record<string, Timing>>;
+  readonly responses: Readonly<Record<string, Timing>>;
   /** Agents that are online, in order of name. */
   readonly agents: readonly AgentStats[];
   /** Failures of this bus that no caller waited for, since it was opened; `onError` got them. */
@@ -71,12 +71,12 @@ const PAGE = 1000;
 
 /** Measures one bus. */
 export class Statistics {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #registry: Registry;
   #last: Sample | undefined;
 
-  constructor(kernel: BusKernel, registry: Registry) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, registry: Registry) {
+    this.#runtime = runtime;
     this.#registry = registry;
   }
 
@@ -84,7 +84,7 @@ export class Statistics {
   async measure(options: StatsOptions = {}): Promise<BusStats> {
     checkOptions(options, ['sampleMs', 'timeoutMs', 'signal'], 'stats options');
     checkDuration(options.sampleMs, 'sampleMs', { min: 10, max: 60_000 });
-    const { transport } = this.#kernel;
+    const { transport } = this.#runtime;
     const before = await this.#before(options);
     const [queues, agents] = await Promise.all([this.#queues(options), this.#registry.list({ online: true })]);
     const now = toSample(queues);
@@ -94,20 +94,20 @@ export class Statistics {
       transport: { name: transport.name, state: transport.state },
       queues: queues.map((queue) => toQueueStats(queue, before, now)),
       requests: mergeTimings(agents),
-      answers: this.#kernel.timings.toJSON(),
+      responses: this.#runtime.timings.toJSON(),
       agents: agents.map(({ name, load, limit, instances }) => ({ name, load, limit, instances: instances.length })),
-      errors: this.#kernel.errors,
+      errors: this.#runtime.errors,
     };
   }
 
   async #before({ sampleMs, ...options }: StatsOptions): Promise<Sample | undefined> {
     if (sampleMs === undefined) return this.#last;
     const sample = toSample(await this.#queues(options));
-    const patience = new Patience({ waitMs: Number.POSITIVE_INFINITY, signal: options.signal });
+    const wait = new BoundedWait({ waitMs: Number.POSITIVE_INFINITY, signal: options.signal });
     try {
-      await patience.pause(sampleMs);
+      await wait.sleep(sampleMs);
     } finally {
-      patience.end();
+      wait.end();
     }
     return sample;
   }
@@ -118,7 +118,7 @@ export class Statistics {
     do {
       const after = all.at(-1)?.name;
       const query = { ...toBounds(options), limit: PAGE, ...(after !== undefined && { after }) };
-      page = await this.#kernel.transport.admin.queues(query);
+      page = await this.#runtime.transport.admin.queues(query);
       all.push(...page);
     } while (page.length === PAGE);
     return all;

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
 import { deriveId } from '../../src/bus/messages/deterministic-id.ts';
-import { PendingCall } from '../../src/bus/rpc/pending-call.ts';
+import { PendingRequest } from '../../src/bus/rpc/pending-call.ts';
 import { nearestName } from '../../src/contract/nearest-name.ts';
 
 describe('derived ids', () => {
@@ -67,7 +67,7 @@ describe('replies', () => {
   it('are read in order, each once, however they come (R11)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], { minLength: 10 }), async (order) => {
-        const pending = new PendingCall('$call.x', 1000, undefined);
+        const pending = new PendingRequest('$call.x', 1000, undefined);
         for (const seq of order) pending.take({ headers: { 'bus-seq': String(seq) } } as never);
         const read: unknown[] = [];
         for (let n = 0; n < 5; n += 1) read.push((await pending.next()).headers['bus-seq']);

@@ -3,7 +3,7 @@ import { openBus } from '@busbar/api';
 import type { Delivery, Settlement, SettleResult } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it } from 'vitest';
-import { HeldLease, Leases } from '../../src/bus/consuming/delivery-leases.ts';
+import { DeliveryLease, DeliveryLeases } from '../../src/bus/consuming/delivery-leases.ts';
 import { backends, Lab } from '../lab.ts';
 
 describe.each(backends)('leases over %s', (backend) => {
@@ -81,7 +81,7 @@ describe('leases', () => {
         return settlements.map((one) => ({ receipt: one.receipt, status: answer(one), leaseLeftMs: 60 }));
       },
     };
-    return { calls, leases: new Leases(queues as never, () => undefined) };
+    return { calls, leases: new DeliveryLeases(queues as never, () => undefined) };
   }
 
   it('settle all of one turn in one call', async () => {
@@ -109,9 +109,9 @@ describe('leases', () => {
 
   it('count as lost when no answer comes before their end', async () => {
     const hangs = { settle: () => new Promise(() => undefined) };
-    const leases = new Leases(hangs as never, () => undefined);
+    const leases = new DeliveryLeases(hangs as never, () => undefined);
     const lease = leases.hold(delivery('a', 100));
-    await expect.poll(() => lease.lost, { timeout: 5000 }).toBe(true);
+    await expect.poll(() => lease.isLost, { timeout: 5000 }).toBe(true);
     expect(lease.signal.reason).toMatchObject({ code: 'LEASE_LOST' });
     await expect(leases.extend(lease)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     leases.close();
@@ -131,7 +131,7 @@ describe('leases', () => {
   });
 
   it('make their signal when it is asked for', () => {
-    const lease = new HeldLease(delivery('a', 100), 0);
+    const lease = new DeliveryLease(delivery('a', 100), 0);
     lease.abort(new Error('first'));
     lease.abort(new Error('second'));
     expect(lease.signal.reason).toMatchObject({ message: 'first' });

@@ -42,8 +42,8 @@ describe.each(backends)('on %s', (backend) => {
     expect(third.requests['echo']!.p99).toBeGreaterThanOrEqual(third.requests['echo']!.p50);
     expect(third.agents.find(({ name }) => name === '@echo')).toMatchObject({ limit: 7, instances: 2 });
     expect(third.errors).toBe(1);
-    expect(third.answers).toEqual({});
-    expect((await a.stats()).answers['echo']?.count).toBe(10);
+    expect(third.responses).toEqual({});
+    expect((await a.stats()).responses['echo']?.count).toBe(10);
   });
 
   test('rates sampled over a time', async () => {

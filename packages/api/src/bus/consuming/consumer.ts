@@ -4,12 +4,12 @@ import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
-import type { BusKernel } from '../runtime.ts';
-import { type Part, TIDY_MS } from '../shutdown.ts';
-import { within } from '../within.ts';
+import { withTimeout } from '../bounded-wait.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { CLEANUP_MS, type BusPart } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
-import type { HeldLease } from './delivery-leases.ts';
-import { type Failure, toFailure } from './handler-failure.ts';
+import type { DeliveryLease } from './delivery-leases.ts';
+import { type Failure, toFailure } from './failure.ts';
 import type { ConsumeOptions } from './options.ts';
 
 /** What a consumer does. */
@@ -27,7 +27,7 @@ export interface ConsumerPlan {
   /** Acks before the handler runs: what is handled is never handled again, whatever becomes of it. Default false. */
   readonly ackFirst?: boolean;
   /** Handles one delivery. Resolved: acked. Rejected: tried again by `retry`, or at once a dead letter for a `RejectError`. */
-  readonly handle: (delivery: Delivery, lease: HeldLease) => Promise<unknown>;
+  readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /** Runs with what `handle` gave before the ack, where the lease is still held. A rejection counts as a failed attempt. */
   readonly onDone?: (delivery: Delivery, result: unknown) => Promise<void>;
   /** Runs before a failed delivery is settled, where the lease is still held. A rejection is only reported. */
@@ -38,10 +38,10 @@ const MAX_RECEIVE = 1000;
 const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
 /** Takes and handles messages of one queue until it is closed. */
-export class Consumer implements Part {
-  readonly #kernel: BusKernel;
+export class Consumer implements BusPart {
+  readonly #runtime: BusRuntime;
   readonly #plan: ConsumerPlan;
-  readonly #running = new Set<HeldLease>();
+  readonly #running = new Set<DeliveryLease>();
   readonly #forget: () => void;
   readonly #idle: (() => void)[] = [];
   #concurrency: number;
@@ -53,12 +53,12 @@ export class Consumer implements Part {
   readonly #loop: Promise<void>;
 
   /** Begins at once. */
-  constructor(kernel: BusKernel, plan: ConsumerPlan) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, plan: ConsumerPlan) {
+    this.#runtime = runtime;
     this.#plan = plan;
     checkConcurrency(plan.concurrency);
     this.#concurrency = plan.concurrency;
-    this.#forget = kernel.lifetime.add('intake', this);
+    this.#forget = runtime.shutdown.add('consumers', this);
     this.#loop = this.#run();
   }
 
@@ -111,7 +111,7 @@ export class Consumer implements Part {
   /** Ends it. Handlers that still run after `drainMs` see their signal fire, and their messages are given back. */
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
     this.#forget();
-    if (!(await within(this.drain(), drainMs))) await this.#giveUp();
+    if (!(await withTimeout(this.drain(), drainMs))) await this.#giveUp();
   }
 
   async #giveUp(): Promise<void> {
@@ -119,9 +119,9 @@ export class Consumer implements Part {
     const leases = [...this.#running];
     for (const lease of leases) lease.abort(reason);
     const released = leases.map((lease) =>
-      this.#kernel.leases.settle(lease, { receipt: lease.receipt, action: 'release' }),
+      this.#runtime.leases.settle(lease, { receipt: lease.receipt, action: 'release' }),
     );
-    await within(Promise.all(released), TIDY_MS);
+    await withTimeout(Promise.all(released), CLEANUP_MS);
   }
 
   /** Lets the loop look at what changed; with `anew` it also gives up the receive that waits. */
@@ -161,12 +161,12 @@ export class Consumer implements Part {
       const { queue, consumer } = this.#plan;
       const max = Math.min(free, MAX_RECEIVE);
       const wanted = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
-      for (const delivery of await this.#kernel.transport.queues.receive(queue, wanted)) this.#begin(delivery);
+      for (const delivery of await this.#runtime.transport.queues.receive(queue, wanted)) this.#begin(delivery);
       return true;
     } catch (error) {
       if (signal.aborted) return true;
       if (isBusbarError(error) && error.code === 'CLOSED') this.#isStopped = true;
-      else this.#kernel.report(error, this.#plan.where);
+      else this.#runtime.report(error, this.#plan.where);
       return false;
     }
   }
@@ -174,16 +174,16 @@ export class Consumer implements Part {
   #begin(delivery: Delivery): void {
     const isUnwanted = this.#isStopped || this.#isPaused || this.#running.size >= this.#concurrency;
     if (isUnwanted) {
-      this.#track(this.#kernel.leases.settleNow({ receipt: delivery.receipt, action: 'release' }));
+      this.#track(this.#runtime.leases.settleNow({ receipt: delivery.receipt, action: 'release' }));
       return;
     }
-    const lease = this.#kernel.leases.hold(delivery);
+    const lease = this.#runtime.leases.hold(delivery);
     this.#running.add(lease);
     if (this.#plan.ackFirst === true)
       this.#track(this.#settle(delivery, lease, { receipt: delivery.receipt, action: 'ack' }));
     void this.#handle(delivery, lease).then((settlement) => {
       this.#running.delete(lease);
-      if (!lease.over) this.#track(this.#settle(delivery, lease, settlement));
+      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (this.#plan.ackFirst !== true) this.#noteLost(lease, delivery);
       this.#wake?.();
       this.#noteIdle();
@@ -191,13 +191,13 @@ export class Consumer implements Part {
   }
 
   /** Runs the handler. Resolves with what is to be said of the delivery; never rejects. */
-  async #handle(delivery: Delivery, lease: HeldLease): Promise<Settlement> {
+  async #handle(delivery: Delivery, lease: DeliveryLease): Promise<Settlement> {
     const { handle, onDone } = this.#plan;
     const { receipt } = delivery;
     try {
       const result = await handle(delivery, lease);
       if (onDone !== undefined) {
-        await this.#kernel.leases.ensure(lease);
+        await this.#runtime.leases.ensure(lease);
         await onDone(delivery, result);
       }
       return { receipt, action: 'ack' };
@@ -206,34 +206,34 @@ export class Consumer implements Part {
     }
   }
 
-  async #failed(delivery: Delivery, lease: HeldLease, error: unknown): Promise<Settlement> {
+  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
     const { receipt, attempt } = delivery;
-    if (lease.over) return { receipt, action: 'release' };
+    if (lease.isOver) return { receipt, action: 'release' };
     const failure = toFailure(error, delivery, this.#plan.maxAttempts);
-    this.#kernel.report(failure.error, this.#plan.where);
+    this.#runtime.report(failure.error, this.#plan.where);
     try {
       if (this.#plan.onFailed !== undefined) {
-        await this.#kernel.leases.ensure(lease);
+        await this.#runtime.leases.ensure(lease);
         await this.#plan.onFailed(delivery, failure);
       }
     } catch (failed) {
-      if (!lease.over) this.#kernel.report(failed, this.#plan.where);
+      if (!lease.isOver) this.#runtime.report(failed, this.#plan.where);
     }
     const { reason } = failure;
     if (failure.isRejected) return { receipt, action: 'reject', reason };
     return { receipt, action: 'retry', delayMs: backoffMs(this.#plan.retry, attempt), reason };
   }
 
-  async #settle(delivery: Delivery, lease: HeldLease, settlement: Settlement): Promise<void> {
-    await this.#kernel.leases.settle(lease, settlement);
+  async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
+    await this.#runtime.leases.settle(lease, settlement);
     this.#noteLost(lease, delivery);
   }
 
-  #noteLost(lease: HeldLease, delivery: Delivery): void {
-    if (!lease.lost) return;
+  #noteLost(lease: DeliveryLease, delivery: Delivery): void {
+    if (!lease.isLost) return;
     const text = `the lease of message ${delivery.id} was lost while it was handled`;
     const hint = 'It is delivered again. Give the queue a longer leaseMs, or do not block the event loop for so long.';
-    this.#kernel.report(new BusbarError('LEASE_LOST', text, { hint }), this.#plan.where);
+    this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), this.#plan.where);
   }
 
   #track(settling: Promise<unknown>): void {
@@ -259,9 +259,9 @@ function checkConcurrency(concurrency: unknown): void {
 
 /** Configures `queue` by the options and begins to consume it. */
 export async function startConsumer(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   queue: string,
-  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = kernel.instance, timeoutMs, signal }: ConsumeOptions,
+  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, timeoutMs, signal }: ConsumeOptions,
   plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
 ): Promise<Consumer> {
   const bounds = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
@@ -269,10 +269,10 @@ export async function startConsumer(
     ...(leaseMs !== undefined && { leaseMs }),
     ...(maxAttempts !== undefined && { maxAttempts }),
   };
-  if (Object.keys(settings).length > 0) await kernel.transport.queues.configure(queue, settings, bounds);
-  const attempts = maxAttempts ?? (await kernel.maxAttemptsOf(queue));
-  kernel.assertOpen();
-  return new Consumer(kernel, {
+  if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
+  const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
+  runtime.assertOpen();
+  return new Consumer(runtime, {
     ...plan,
     queue,
     concurrency,

@@ -19,18 +19,18 @@ const GRACE_MS = 1000;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** One delivery that is being handled. Its signal fires when the lease is lost or the work is given up. */
-export class HeldLease extends LazyAbortController {
+export class DeliveryLease extends LazyAbortController {
   readonly receipt: string;
   /** When the lease ends unless renewed, on the clock of `performance.now()`. */
   endsAt: number;
   /** When to look at it again. */
   renewAt: number;
   /** An answer of the server is awaited. */
-  renewing = false;
+  isRenewing = false;
   /** Settled, given back or lost: there is nothing left to do with it. */
-  over = false;
+  isOver = false;
   /** Whether it was lost: another consumer may have the message. */
-  lost = false;
+  isLost = false;
 
   constructor(delivery: Delivery, now: number) {
     super();
@@ -41,10 +41,10 @@ export class HeldLease extends LazyAbortController {
 }
 
 /** Holds, renews and settles. Settlements of one turn of the event loop go in one call. */
-export class Leases {
+export class DeliveryLeases {
   readonly #queues: Queues;
   readonly #report: (error: BusbarError) => void;
-  readonly #held = new Set<HeldLease>();
+  readonly #held = new Set<DeliveryLease>();
   #batch: Pending[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = FOREVER;
@@ -55,8 +55,8 @@ export class Leases {
   }
 
   /** Takes charge of a delivery's lease: it is renewed every third of its length until it is settled. */
-  hold(delivery: Delivery): HeldLease {
-    const lease = new HeldLease(delivery, performance.now());
+  hold(delivery: Delivery): DeliveryLease {
+    const lease = new DeliveryLease(delivery, performance.now());
     if (this.#held.size === 0) this.#timer?.ref?.();
     this.#held.add(lease);
     if (lease.renewAt < this.#timerAt) this.#arm(lease.renewAt);
@@ -64,12 +64,12 @@ export class Leases {
   }
 
   /** Settles a lease and lets go of it. Never rejects: what could not be done is reported, and the status says so. */
-  settle(lease: HeldLease, settlement: Settlement): Promise<SettleStatus> {
-    if (lease.over) return Promise.resolve(lease.lost ? 'lease-lost' : 'done');
+  settle(lease: DeliveryLease, settlement: Settlement): Promise<SettleStatus> {
+    if (lease.isOver) return Promise.resolve(lease.isLost ? 'lease-lost' : 'done');
     this.#letGo(lease);
     return new Promise((resolve) => {
       this.#push(settlement, (status) => {
-        if (status === 'lease-lost') lease.lost = true;
+        if (status === 'lease-lost') lease.isLost = true;
         resolve(status);
       });
     });
@@ -81,8 +81,8 @@ export class Leases {
   }
 
   /** Renews a lease now. Rejects with LEASE_LOST where it is not held any more. */
-  async extend(lease: HeldLease): Promise<void> {
-    if (!lease.over) {
+  async extend(lease: DeliveryLease): Promise<void> {
+    if (!lease.isOver) {
       const status = await this.#renew(lease);
       if (status !== 'lease-lost') return;
     }
@@ -90,8 +90,8 @@ export class Leases {
   }
 
   /** Makes sure that a lease whose time is up by our own clock is still held. Rejects with LEASE_LOST. */
-  async ensure(lease: HeldLease): Promise<void> {
-    if (lease.over || performance.now() >= lease.endsAt) await this.extend(lease);
+  async ensure(lease: DeliveryLease): Promise<void> {
+    if (lease.isOver || performance.now() >= lease.endsAt) await this.extend(lease);
   }
 
   /** Stops renewing. */
@@ -100,16 +100,16 @@ export class Leases {
     this.#held.clear();
   }
 
-  #letGo(lease: HeldLease): void {
-    lease.over = true;
+  #letGo(lease: DeliveryLease): void {
+    lease.isOver = true;
     this.#held.delete(lease);
     if (this.#held.size === 0) this.#timer?.unref?.();
   }
 
-  #lose(lease: HeldLease): void {
-    if (lease.over) return;
+  #lose(lease: DeliveryLease): void {
+    if (lease.isOver) return;
     this.#letGo(lease);
-    lease.lost = true;
+    lease.isLost = true;
     lease.abort(leaseLost());
   }
 
@@ -139,21 +139,21 @@ export class Leases {
     }
   }
 
-  #renew(lease: HeldLease): Promise<SettleStatus> {
-    lease.renewing = true;
+  #renew(lease: DeliveryLease): Promise<SettleStatus> {
+    lease.isRenewing = true;
     return new Promise((resolve) => {
       this.#push({ receipt: lease.receipt, action: 'extend' }, (status, leaseLeftMs) => {
-        lease.renewing = false;
+        lease.isRenewing = false;
         if (status === 'lease-lost') this.#lose(lease);
         else this.#renewed(lease, status === 'done' ? leaseLeftMs : undefined);
-        resolve(lease.lost ? 'lease-lost' : status);
+        resolve(lease.isLost ? 'lease-lost' : status);
       });
     });
   }
 
   /** Takes note of a new length; without one (the outcome is unknown) the lease is tried again while it may hold. */
-  #renewed(lease: HeldLease, leaseLeftMs: number | undefined): void {
-    if (lease.over) return;
+  #renewed(lease: DeliveryLease, leaseLeftMs: number | undefined): void {
+    if (lease.isOver) return;
     const now = performance.now();
     if (leaseLeftMs !== undefined) lease.endsAt = now + leaseLeftMs;
     const left = lease.endsAt - now;
@@ -176,15 +176,15 @@ export class Leases {
     let next = FOREVER;
     for (const lease of this.#held) {
       if (lease.renewAt <= now) this.#due(lease, now);
-      if (!lease.over && lease.renewAt < next) next = lease.renewAt;
+      if (!lease.isOver && lease.renewAt < next) next = lease.renewAt;
     }
     this.#arm(next);
   }
 
   /** Renews a lease whose turn it is. One that ends before the answer is there counts as lost. */
-  #due(lease: HeldLease, now: number): void {
+  #due(lease: DeliveryLease, now: number): void {
     lease.renewAt = lease.endsAt > now ? lease.endsAt : now + GRACE_MS;
-    if (!lease.renewing) void this.#renew(lease);
+    if (!lease.isRenewing) void this.#renew(lease);
     else if (now >= lease.endsAt) this.#lose(lease);
   }
 }

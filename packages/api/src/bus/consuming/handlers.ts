@@ -1,16 +1,77 @@
-/** The handlers of an agent, by type, and how one is run. */
+/** Runs handlers: one for each delivery of a queue, or by the type of a message. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
-import type { Message } from '../../contract/message.ts';
+import type { Delivery, Message } from '../../contract/message.ts';
 import { checkFunction } from '../../contract/validation.ts';
-import type { Origin } from '../messages/causation.ts';
+import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
-import { validate } from '../messages/schema.ts';
+import { type StandardSchema, validate } from '../messages/schema.ts';
 import type { Operations } from '../operations.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { type Context, type ContextHooks, HandlerContext } from './context.ts';
+import type { DeliveryLease } from './delivery-leases.ts';
+import { RejectError } from './failure.ts';
 import { type ReceivedMessage, toReceived } from './received.ts';
-import { RejectError } from './reject-error.ts';
+
+/** How deliveries of one queue are handled. */
+export interface HandlerPlan {
+  readonly operations: Operations;
+  /** What is handled, for errors: `task of batch`. */
+  readonly what: string;
+  /** Names who handles it, so that what is sent meanwhile has ids that follow from the delivery's. */
+  readonly scope: string;
+  readonly schema: StandardSchema | undefined;
+  readonly handler: (received: ReceivedMessage<never>, context: Context) => unknown;
+  /** What `context.progress` does. Without it, nothing. */
+  readonly progress?: (delivery: Delivery, lease: DeliveryLease, value: unknown) => void;
+}
+
+/**
+ * Runs the user's handler, middleware around it. A body that cannot be read, or is not what the schema says, is no work
+ * for a second attempt: it is rejected with the issues.
+ */
+export async function handleDelivery(
+  runtime: BusRuntime,
+  plan: HandlerPlan,
+  delivery: Delivery,
+  lease: DeliveryLease,
+): Promise<unknown> {
+  const received = await readDelivery(runtime, plan, delivery);
+  const { progress } = plan;
+  const context = new HandlerContext(
+    plan.operations,
+    { from: undefined, cause: new Causation(delivery, plan.scope) },
+    {
+      attempt: delivery.attempt,
+      signalOf: lease,
+      extend: () => runtime.leases.extend(lease),
+      ...(progress && { progress: async (value: unknown) => progress(delivery, lease, value) }),
+    },
+  );
+  return runHandler(runtime, plan.handler, received, context);
+}
+
+/** Runs a handler with the middleware around it. */
+export async function runHandler(
+  runtime: BusRuntime,
+  handler: HandlerPlan['handler'],
+  received: ReceivedMessage,
+  context: Context,
+): Promise<unknown> {
+  if (!runtime.middleware.has('handle')) return handler(received as ReceivedMessage<never>, context);
+  return runtime.middleware.handle(received, context, async () => handler(received as ReceivedMessage<never>, context));
+}
+
+async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: Delivery): Promise<ReceivedMessage> {
+  try {
+    const received = toReceived(runtime.bodyCodec, delivery);
+    if (plan.schema === undefined) return received;
+    return { ...received, body: await validate(plan.schema, received.body, plan.what) };
+  } catch (error) {
+    const reason = error instanceof BusbarError ? error.message : `the schema of ${plan.what} failed: ${String(error)}`;
+    throw new RejectError(reason, { cause: error });
+  }
+}
 
 type Definition = RequestDefinition | MessageDefinition;
 
@@ -23,7 +84,7 @@ interface HandlerEntry {
 }
 
 /** The message is not what its type says: trying again is of no use. */
-export class BadMessage extends RejectError {
+export class InvalidMessageError extends RejectError {
   /** INVALID_ARGUMENT, with the issues. */
   readonly error: BusbarError;
 
@@ -34,13 +95,13 @@ export class BadMessage extends RejectError {
 }
 
 /** Handlers by type. */
-export class Handlers {
-  readonly #kernel: BusKernel;
+export class HandlerRegistry {
+  readonly #runtime: BusRuntime;
   readonly #operations: Operations;
   readonly #byType = new Map<string, HandlerEntry>();
 
-  constructor(kernel: BusKernel, operations: Operations) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, operations: Operations) {
+    this.#runtime = runtime;
     this.#operations = operations;
   }
 
@@ -66,7 +127,7 @@ export class Handlers {
   }
 
   /**
-   * Runs the handler of `message`. Rejects with {@link BadMessage} where the message is bad, with NO_RESPONDER where its
+   * Runs the handler of `message`. Rejects with {@link InvalidMessageError} where the message is bad, with NO_RESPONDER where its
    * type has no handler, else with what the handler threw.
    */
   async run(message: Message, origin: Origin, parts: ContextHooks): Promise<unknown> {
@@ -76,7 +137,7 @@ export class Handlers {
     const received = read instanceof Promise ? await read : read;
     const checked = checkParts(parts, entry);
     const context = new HandlerContext(this.#operations, origin, checked);
-    const { middleware } = this.#kernel;
+    const { middleware } = this.#runtime;
     const result = middleware.has('handle')
       ? await middleware.handle(received, context, () => handle(entry, received, context))
       : await handle(entry, received, context);
@@ -94,7 +155,7 @@ export class Handlers {
   /** A promise only where there is a schema. */
   #read(message: Message, { definition }: HandlerEntry): ReceivedMessage | Promise<ReceivedMessage> {
     try {
-      const received = toReceived(this.#kernel.bodies, message);
+      const received = toReceived(this.#runtime.bodyCodec, message);
       return definition === undefined ? received : checkBody(received, definition);
     } catch (error) {
       throw toBadMessage(error);
@@ -117,7 +178,7 @@ async function checkBody(received: ReceivedMessage, definition: Definition): Pro
 }
 
 function toBadMessage(error: unknown): unknown {
-  return error instanceof BusbarError ? new BadMessage(error) : error;
+  return error instanceof BusbarError ? new InvalidMessageError(error) : error;
 }
 
 /** Lets what a handler streams pass the schema of its parts first. */

@@ -1,7 +1,7 @@
 /** What a handler gets: a message with its body decoded. */
 
 import type { Headers, Message } from '../../contract/message.ts';
-import { type Bodies, OCTETS } from '../messages/body-codec.ts';
+import { type BodyCodec, OCTETS } from '../messages/body-codec.ts';
 import { userHeaders } from '../messages/message-options.ts';
 
 /** A message, an event or a task as a handler sees it. */
@@ -32,7 +32,7 @@ export interface ReceivedMessage<T = unknown> {
 
 /** Decodes `message`. Throws INVALID_ARGUMENT where its body is not what its content type says. */
 export function toReceived(
-  bodies: Bodies,
+  bodies: BodyCodec,
   message: Message & { readonly attempt?: number; readonly position?: string | undefined },
 ): ReceivedMessage {
   return {
@@ -56,7 +56,7 @@ export function toReceived(
 }
 
 /** Like {@link toReceived}, for who looks at messages of any kind: a body that cannot be decoded is its bytes. */
-export function toReadable(bodies: Bodies, message: Parameters<typeof toReceived>[1]): ReceivedMessage {
+export function toReadable(bodies: BodyCodec, message: Parameters<typeof toReceived>[1]): ReceivedMessage {
   try {
     return toReceived(bodies, message);
   } catch {

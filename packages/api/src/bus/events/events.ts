@@ -8,7 +8,7 @@ import type { TopicDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, EVENT_KEYS, type EventOptions, toBounds } from '../messages/message-options.ts';
 import { type StandardSchema, validate } from '../messages/schema.ts';
 import type { Published } from '../operations.ts';
-import { type BusKernel, toStored } from '../runtime.ts';
+import { type BusRuntime, toStored } from '../runtime.ts';
 
 /** A topic or pattern, with its schema where it was defined. */
 export interface TopicPlan {
@@ -18,22 +18,22 @@ export interface TopicPlan {
 
 /** Publishes one event. */
 export async function publishEvent(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   origin: Origin,
   topic: string | TopicDefinition,
   body: unknown,
   options: EventOptions = {},
 ): Promise<Published> {
-  kernel.assertSending();
+  runtime.assertSending();
   const { topic: target, schema } = toTopicPlan(topic);
   checkUserName(target, 'topic');
   checkMessageOptions(options, EVENT_KEYS, 'publish options');
   const checked = validate(schema, body, `the event of ${target}`);
   if (checked instanceof Promise) await checked;
   const ephemeral = options.ephemeral ?? false;
-  return kernel.sendOut(origin, { kind: 'publish', target, body, options }, async (input) => {
+  return runtime.sendOut(origin, { kind: 'publish', target, body, options }, async (input) => {
     const bounds = { ephemeral, ...toBounds(options) };
-    const [result] = await kernel.transport.topics.publish(target, [input], bounds);
+    const [result] = await runtime.transport.topics.publish(target, [input], bounds);
     return { ...toStored(result), position: result?.position };
   });
 }

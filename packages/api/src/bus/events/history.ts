@@ -1,14 +1,15 @@
-/** History: the events that are there now, from some point on, to the present end. */
+/** Reads the stored events of a pattern, from a position to the present end. */
 
-import { invalid } from '../../contract/errors.ts';
-import type { CallOptions, From, Transport } from '../../contract/transport.ts';
+import { BusbarError, invalid } from '../../contract/errors.ts';
+import type { TopicEvent } from '../../contract/message.ts';
+import type { CallOptions, From, TopicSubscription, Transport } from '../../contract/transport.ts';
 import { checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
+import { BoundedWait } from '../bounded-wait.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { validate } from '../messages/schema.ts';
-import type { BusKernel } from '../runtime.ts';
-import { EventReader } from './event-reader.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { checkFrom } from './subscriptions.ts';
 
@@ -25,22 +26,22 @@ export interface HistoryOptions extends CallOptions {
  * Where positions do not compare, the end is taken for reached after 300 ms without an event.
  */
 export function readHistory(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   topic: string | TopicDefinition,
   options: HistoryOptions = {},
 ): AsyncGenerator<ReceivedMessage, void, void> {
-  kernel.assertOpen();
+  runtime.assertOpen();
   const plan = toPatternPlan(topic);
   checkOptions(options, ['from', 'limit', 'timeoutMs', 'signal'], 'history options');
   checkFrom(options.from);
   checkInteger(options.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
   checkSignal(options.signal);
   if ((options.from as From) === 'new') throw invalid("history cannot begin at 'new'", 'Use subscribe for what comes.');
-  return read(kernel, plan, options);
+  return read(runtime, plan, options);
 }
 
 async function* read(
-  { transport, bodies }: BusKernel,
+  { transport, bodyCodec }: BusRuntime,
   { topic: pattern, schema }: TopicPlan,
   options: HistoryOptions,
 ): AsyncGenerator<ReceivedMessage, void, void> {
@@ -50,7 +51,7 @@ async function* read(
   for (let left = limit; left > 0; left -= 1) {
     const event = await reader.next();
     if (event === undefined) return;
-    const received = toReadable(bodies, event);
+    const received = toReadable(bodyCodec, event);
     if (schema === undefined) yield received;
     else yield { ...received, body: await validate(schema, received.body, `event ${event.id} of ${event.topic}`) };
   }
@@ -61,4 +62,101 @@ async function presentEnd(transport: Transport, pattern: string, bounds: CallOpt
   if (!transport.capabilities.features.comparablePositions) return undefined;
   await using probe = await transport.topics.subscribe(pattern, { from: 'new', ...bounds }, () => undefined);
   return probe.position;
+}
+
+/** So many ticks without an event mean the end. Ticks, since one timer would also run out while the process is stopped. */
+const QUIET_TICKS = 6;
+const TICK_MS = 50;
+/** How often is looked whether the end was reached over events that do not match: nothing tells of those. */
+const LOOK_MS = 2;
+
+/** How to read. */
+export interface ReadOptions extends CallOptions {
+  /** The position to end at. Undefined: the end is reached when none has come for a while. */
+  readonly end?: string | undefined;
+}
+
+/** A reader of events. */
+export class EventReader implements AsyncDisposable {
+  readonly #wait: BoundedWait;
+  readonly #endAt: string | undefined;
+  #subscription: TopicSubscription | undefined;
+  #batch: TopicEvent[] = [];
+  /** Gives the subscription its credit: the batch was read. */
+  #credit: (() => void) | undefined;
+  #wake: (() => void) | undefined;
+  #error: BusbarError | undefined;
+  #isClosed = false;
+
+  private constructor(wait: BoundedWait, end: string | undefined) {
+    this.#wait = wait;
+    this.#endAt = end;
+  }
+
+  /** Begins to read. */
+  static async open(transport: Transport, pattern: string, from: From, options: ReadOptions): Promise<EventReader> {
+    const { signal } = options;
+    const reader = new EventReader(new BoundedWait({ waitMs: Number.POSITIVE_INFINITY, signal }), options.end);
+    const onEvents = (events: readonly TopicEvent[]): Promise<void> => reader.#take(events);
+    try {
+      reader.#subscription = await transport.topics.subscribe(pattern, { from, ...toBounds(options) }, onEvents);
+    } catch (error) {
+      reader.#wait.end();
+      throw error;
+    }
+    void reader.#subscription.ended.then((error) => reader.#end(error));
+    return reader;
+  }
+
+  /** The next event; undefined when the end is reached. Rejects with what ended the subscription. */
+  async next(): Promise<TopicEvent | undefined> {
+    this.#wait.throwIfCancelled();
+    for (let quiet = 0; this.#batch.length === 0; ) {
+      this.#credit?.();
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#isClosed || this.#isAtEnd() || quiet === QUIET_TICKS) return undefined;
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      if (this.#endAt !== undefined) await this.#wait.raceTimer(woken, LOOK_MS);
+      else if (await this.#wait.raceTimer(woken, TICK_MS)) quiet += 1;
+      else quiet = 0;
+    }
+    const event = this.#batch.shift();
+    return this.#isBeyond(event?.position) ? undefined : event;
+  }
+
+  #isAtEnd(): boolean {
+    const position = this.#subscription?.position;
+    return position !== undefined && this.#endAt !== undefined && position >= this.#endAt;
+  }
+
+  #isBeyond(position: string | undefined): boolean {
+    return position !== undefined && this.#endAt !== undefined && position > this.#endAt;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#wait.end();
+    this.#isClosed = true;
+    this.#credit?.();
+    await this.#subscription?.close();
+  }
+
+  async #take(events: readonly TopicEvent[]): Promise<void> {
+    // Ephemeral events are no history.
+    this.#batch = events.filter((event) => event.position !== undefined);
+    if (this.#batch.length === 0 || this.#isClosed) return;
+    this.#wake?.();
+    await new Promise<void>((resolve) => {
+      this.#credit = resolve;
+    });
+    this.#credit = undefined;
+  }
+
+  /** An end that was not asked for is not the end of the history. */
+  #end(error: BusbarError | undefined): void {
+    if (this.#isClosed) return;
+    this.#error = error ?? new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });
+    this.#wake?.();
+  }
 }

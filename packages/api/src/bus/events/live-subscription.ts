@@ -3,21 +3,21 @@
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
 import type { CallOptions, From, TopicSubscription } from '../../contract/transport.ts';
+import { withTimeout } from '../bounded-wait.ts';
 import { HandlerContext } from '../consuming/context.ts';
-import { type HandlingPlan, runHandler } from '../consuming/handling.ts';
+import { type HandlerPlan, runHandler } from '../consuming/handlers.ts';
 import { toReceived } from '../consuming/received.ts';
-import { Cause } from '../messages/causation.ts';
+import { Causation } from '../messages/causation.ts';
 import { validate } from '../messages/schema.ts';
-import type { BusKernel } from '../runtime.ts';
-import { within } from '../within.ts';
+import type { BusRuntime } from '../runtime.ts';
 import type { TopicPlan } from './events.ts';
 
-type LivePlan = TopicPlan & Pick<HandlingPlan, 'operations' | 'handler'>;
+type LivePlan = TopicPlan & Pick<HandlerPlan, 'operations' | 'handler'>;
 
 /** Hands events to a handler. What that throws is reported, and the next event follows. */
 export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #plan: LivePlan;
   readonly #forget: () => void;
   readonly #controller = new AbortController();
@@ -27,11 +27,11 @@ export class LiveSubscription {
   #isClosed = false;
   #running = 0;
 
-  constructor(kernel: BusKernel, plan: LivePlan) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, plan: LivePlan) {
+    this.#runtime = runtime;
     this.#plan = plan;
     this.ended = this.#ending.promise;
-    this.#forget = kernel.lifetime.add('intake', this);
+    this.#forget = runtime.shutdown.add('consumers', this);
   }
 
   get position(): string | undefined {
@@ -50,7 +50,7 @@ export class LiveSubscription {
   async open(from: From, bounds: CallOptions): Promise<void> {
     try {
       const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#handleAll(events);
-      const subscription = await this.#kernel.transport.topics.subscribe(
+      const subscription = await this.#runtime.transport.topics.subscribe(
         this.#plan.topic,
         { from, ...bounds },
         onEvents,
@@ -70,14 +70,14 @@ export class LiveSubscription {
   }
 
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
-    await within(this.drain(), drainMs);
+    await withTimeout(this.drain(), drainMs);
     this.#controller.abort(new BusbarError('CLOSED', 'the subscription was closed'));
     this.#end(undefined);
   }
 
   #end(error: BusbarError | undefined): void {
     this.#forget();
-    if (error !== undefined && !this.#isClosed) this.#kernel.report(error, this.#where);
+    if (error !== undefined && !this.#isClosed) this.#runtime.report(error, this.#where);
     this.#isClosed = true;
     this.#ending.resolve(error);
   }
@@ -98,16 +98,16 @@ export class LiveSubscription {
 
   async #handle(event: TopicEvent): Promise<void> {
     try {
-      const received = toReceived(this.#kernel.bodies, event);
+      const received = toReceived(this.#runtime.bodyCodec, event);
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
-      const origin = { from: undefined, cause: new Cause(event) };
+      const origin = { from: undefined, cause: new Causation(event) };
       const { operations, handler } = this.#plan;
       const context = new HandlerContext(operations, origin, { attempt: 1, signalOf: this.#controller });
-      await runHandler(this.#kernel, handler, { ...received, body }, context);
+      await runHandler(this.#runtime, handler, { ...received, body }, context);
     } catch (thrown) {
       const text = `the handler of event ${event.id} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
       const hint = 'A live subscription goes on with the next event; a durable one tries again.';
-      this.#kernel.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
+      this.#runtime.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
     }
   }
 }

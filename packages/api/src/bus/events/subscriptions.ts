@@ -5,14 +5,14 @@ import type { CallOptions, From } from '../../contract/transport.ts';
 import { checkDuration, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
-import { handleDelivery } from '../consuming/handling.ts';
+import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose } from '../options.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { checkDurableName, durableQueue } from './durable-name.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
@@ -60,7 +60,7 @@ export interface SubscriptionEngine {
 }
 
 interface Dependencies {
-  readonly kernel: BusKernel;
+  readonly runtime: BusRuntime;
   readonly operations: Operations;
 }
 
@@ -77,20 +77,20 @@ export async function subscribe(
   handler: EventHandler<never>,
   options: SubscribeOptions = {},
 ): Promise<Subscription> {
-  const { kernel, operations } = dependencies;
-  kernel.assertOpen();
+  const { runtime, operations } = dependencies;
+  runtime.assertOpen();
   const plan = toPatternPlan(pattern);
   checkSubscribeOptions(options);
   if (options.durableName !== undefined) return subscribeDurable(dependencies, plan, options, handler);
-  const live = new LiveSubscription(kernel, { ...plan, operations, handler });
+  const live = new LiveSubscription(runtime, { ...plan, operations, handler });
   await live.open(options.from ?? 'new', toBounds(options));
   return new SubscriptionImpl(plan.topic, undefined, live);
 }
 
 /** Deletes a durable subscription: its queue with the unhandled events and its dead letters. */
-export async function unsubscribe(kernel: BusKernel, durableName: string, options?: CallOptions): Promise<boolean> {
-  kernel.assertOpen();
-  return kernel.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
+export async function unsubscribe(runtime: BusRuntime, durableName: string, options?: CallOptions): Promise<boolean> {
+  runtime.assertOpen();
+  return runtime.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
 }
 
 /** Throws INVALID_ARGUMENT unless `from` is undefined or a place to begin. */
@@ -110,7 +110,7 @@ export function checkFrom(from: unknown): void {
 }
 
 async function subscribeDurable(
-  { kernel, operations }: Dependencies,
+  { runtime, operations }: Dependencies,
   { topic, schema }: TopicPlan,
   options: SubscribeOptions,
   handler: EventHandler<never>,
@@ -118,13 +118,13 @@ async function subscribeDurable(
   const { from = 'new', durableName, ...consume } = options;
   const name = checkDurableName(durableName);
   const queue = durableQueue(name);
-  await kernel.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
+  await runtime.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
   const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
-  const consumer = await startConsumer(kernel, queue, consume, {
+  const consumer = await startConsumer(runtime, queue, consume, {
     where: `subscription ${name}`,
-    handle: (delivery, lease) => handleDelivery(kernel, plan, delivery, lease),
+    handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
   });
-  return new SubscriptionImpl(topic, name, new DurableMember(kernel, consumer));
+  return new SubscriptionImpl(topic, name, new DurableMember(runtime, consumer));
 }
 
 class SubscriptionImpl implements Subscription {
@@ -172,11 +172,11 @@ class DurableMember implements SubscriptionEngine {
   readonly #consumer: Consumer;
   readonly #ending = Promise.withResolvers<undefined>();
 
-  constructor(kernel: BusKernel, consumer: Consumer) {
+  constructor(runtime: BusRuntime, consumer: Consumer) {
     this.#consumer = consumer;
     this.ended = this.#ending.promise;
     const close = async (): Promise<void> => this.#ending.resolve(undefined);
-    const forget = kernel.lifetime.add('foundation', { close });
+    const forget = runtime.shutdown.add('services', { close });
     void this.ended.then(forget);
   }
 

@@ -1,31 +1,31 @@
 /** Turns: those of one process who want the same thing stand in line, so that only the first one asks the store. */
 
-import type { Patience } from '../deadline.ts';
+import type { BoundedWait } from '../bounded-wait.ts';
 
 /** Lines of waiters, by name. */
-export class Turns {
+export class KeyedMutex {
   readonly #lines = new Map<string, (() => void)[]>();
 
-  /** Resolves, in the order of the calls, with what ends the turn. Rejects when `patience` is over. */
-  async take(name: string, patience: Patience): Promise<() => void> {
-    patience.throwIfCut();
+  /** Resolves, in the order of the calls, with what ends the turn. Rejects when `wait` is over. */
+  async acquire(name: string, wait: BoundedWait): Promise<() => void> {
+    wait.throwIfCancelled();
     const line = this.#lines.get(name);
     if (line === undefined) {
       this.#lines.set(name, []);
-      return () => this.#pass(name);
+      return () => this.#releaseMutex(name);
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     line.push(resolve);
     try {
-      await patience.wait(promise);
+      await wait.race(promise);
     } catch (error) {
       this.#leave(name, resolve);
       throw error;
     }
-    return () => this.#pass(name);
+    return () => this.#releaseMutex(name);
   }
 
-  #pass(name: string): void {
+  #releaseMutex(name: string): void {
     const next = this.#lines.get(name)?.shift();
     if (next === undefined) this.#lines.delete(name);
     else next();
@@ -36,6 +36,6 @@ export class Turns {
     const line = this.#lines.get(name) ?? [];
     const place = line.indexOf(waiter);
     if (place >= 0) line.splice(place, 1);
-    else this.#pass(name);
+    else this.#releaseMutex(name);
   }
 }

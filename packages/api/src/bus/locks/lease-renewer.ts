@@ -5,7 +5,7 @@ import type { KeyValue } from '../../contract/transport.ts';
 import { MAX_TIMER_MS } from '../../contract/validation.ts';
 
 /** An entry that is held. */
-export interface Held {
+export interface RenewedEntry {
   readonly key: string;
   readonly ttlMs: number;
   readonly createRevision: number;
@@ -22,44 +22,44 @@ const RETRY_PART = 12;
 const RENEW_PART = 3;
 
 /** Renews what is held every third of its TTL, all that is due in one batch, over one timer. */
-export class Renewals {
+export class LeaseRenewer {
   readonly #entries: KeyValue;
   readonly #report: (error: BusbarError) => void;
-  readonly #dueAt = new Map<Held, number>();
+  readonly #dueAt = new Map<RenewedEntry, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  /** `report` gets the errors of renewals that failed and are tried again. */
+  /** `report` gets the errors of renewer that failed and are tried again. */
   constructor(entries: KeyValue, report: (error: BusbarError) => void) {
     this.#entries = entries;
     this.#report = report;
   }
 
-  /** Watches over `held` until {@link Renewals.drop}. */
-  keep(held: Held): void {
+  /** Watches over `held` until {@link LeaseRenewer.untrack}. */
+  track(held: RenewedEntry): void {
     this.#plan(held, held.until - held.ttlMs + held.ttlMs / RENEW_PART);
     this.#arm();
   }
 
   /** Ends that: the entry is left to its TTL, or to its holder. */
-  drop(held: Held): void {
+  untrack(held: RenewedEntry): void {
     this.#dueAt.delete(held);
     if (this.#dueAt.size === 0) this.#disarm();
   }
 
   /** Renews `held` now. False when it is lost. */
-  async renew(held: Held): Promise<boolean> {
+  async renew(held: RenewedEntry): Promise<boolean> {
     if (!this.#dueAt.has(held)) return false;
     await this.#touch([held]);
     return this.#dueAt.has(held);
   }
 
   /** Whether `held` is still watched over. */
-  has(held: Held): boolean {
+  has(held: RenewedEntry): boolean {
     return this.#dueAt.has(held);
   }
 
-  #plan(held: Held, at: number): void {
+  #plan(held: RenewedEntry, at: number): void {
     this.#dueAt.set(held, held.renew ? Math.min(at, held.until) : held.until);
   }
 
@@ -82,7 +82,7 @@ export class Renewals {
   #fire(): void {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
-    const due: Held[] = [];
+    const due: RenewedEntry[] = [];
     for (const [held, at] of this.#dueAt) {
       if (held.until <= now) this.#lose(held);
       else if (at <= now) due.push(held);
@@ -93,7 +93,7 @@ export class Renewals {
     this.#arm();
   }
 
-  async #touch(batch: readonly Held[]): Promise<void> {
+  async #touch(batch: readonly RenewedEntry[]): Promise<void> {
     const startedAt = performance.now();
     const longest = Math.max(...batch.map((held) => held.until - startedAt));
     const touches = batch.map(({ key, ttlMs, createRevision }) => ({ key, ttlMs, createRevision }));
@@ -109,14 +109,14 @@ export class Renewals {
     this.#arm();
   }
 
-  #retry(batch: readonly Held[], error: unknown): void {
+  #retry(batch: readonly RenewedEntry[], error: unknown): void {
     const now = performance.now();
     for (const held of batch) if (this.#dueAt.has(held)) this.#plan(held, now + held.ttlMs / RETRY_PART);
     this.#arm();
     this.#report(toBusbarError(error));
   }
 
-  #lose(held: Held): void {
+  #lose(held: RenewedEntry): void {
     this.#dueAt.delete(held);
     held.onLost();
   }

@@ -1,11 +1,11 @@
-/** Contest: takes one of several entries as soon as one is free. Locks and semaphores are won by it. */
+/** Contest: takes one of several entries as soon as one is free. Locks and semaphores are acquired by it. */
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
-import type { Patience } from '../deadline.ts';
+import type { BoundedWait } from '../bounded-wait.ts';
 
-/** What is wanted. */
-export interface Prize {
+/** What is request. */
+export interface LockTarget {
   /** Any one of these entries. */
   readonly keys: readonly string[];
   /** What all of them, and as little else as can be, start with. */
@@ -15,8 +15,8 @@ export interface Prize {
   readonly ttlMs: number;
 }
 
-/** What was won. */
-export interface Won {
+/** What was acquired. */
+export interface AcquiredLock {
   readonly key: string;
   readonly revision: number;
   readonly createRevision: number;
@@ -31,10 +31,10 @@ const MAX_SPREAD_MS = 50;
 const RECHECK_MS = 5_000;
 
 /** One contender. */
-export class Contest {
+export class LockAcquisition {
   readonly #entries: KeyValue;
-  readonly #prize: Prize;
-  readonly #patience: Patience;
+  readonly #target: LockTarget;
+  readonly #wait: BoundedWait;
   readonly #free: Set<string>;
   /** The revision at which a key was last seen to become free. */
   readonly #freedAt = new Map<string, number>();
@@ -44,61 +44,61 @@ export class Contest {
   /** Up to how long to hold back after a key became free, so that many contenders do not all try at once. */
   #spreadMs = 0;
   /** Who stood in the way last. */
-  rival: KvEntry | undefined;
+  holder: KvEntry | undefined;
 
-  constructor(entries: KeyValue, prize: Prize, patience: Patience) {
+  constructor(entries: KeyValue, target: LockTarget, wait: BoundedWait) {
     this.#entries = entries;
-    this.#prize = prize;
-    this.#patience = patience;
-    this.#free = new Set(prize.keys);
+    this.#target = target;
+    this.#wait = wait;
+    this.#free = new Set(target.keys);
   }
 
-  /** Resolves with what was won; undefined when time is up and none was free. Rejects when the patience is cut off. */
-  async win(): Promise<Won | undefined> {
+  /** Resolves with what was acquired; undefined when time is up and none was free. Rejects when the wait is cut off. */
+  async acquire(): Promise<AcquiredLock | undefined> {
     try {
-      const won = await this.#attempt();
-      if (won !== undefined || (this.#patience.isLate && this.#prize.keys.length === 1)) return won;
-      return await this.#winWatching();
+      const acquired = await this.#attempt();
+      if (acquired !== undefined || (this.#wait.isExpired && this.#target.keys.length === 1)) return acquired;
+      return await this.#acquireWatching();
     } finally {
       void this.#watch?.close().catch(() => undefined);
     }
   }
 
-  async #winWatching(): Promise<Won | undefined> {
+  async #acquireWatching(): Promise<AcquiredLock | undefined> {
     const watch = await this.#openWatch();
     const ended = watch.ended.then((error) => Promise.reject(error ?? closed()));
     ended.catch(() => undefined);
-    while (!this.#isSynced) await this.#patience.waitUncounted(Promise.race([this.#news(), ended]));
+    while (!this.#isSynced) await this.#wait.raceCancel(Promise.race([this.#news(), ended]));
     while (true) {
-      const won = await this.#attempt();
-      if (won !== undefined || this.#patience.isLate) return won;
-      await this.#nextChance(ended);
+      const acquired = await this.#attempt();
+      if (acquired !== undefined || this.#wait.isExpired) return acquired;
+      await this.#waitForRelease(ended);
     }
   }
 
   /** Tries until it wins or nothing seems free. */
-  async #attempt(): Promise<Won | undefined> {
+  async #attempt(): Promise<AcquiredLock | undefined> {
     while (true) {
-      this.#patience.throwIfCut();
+      this.#wait.throwIfCancelled();
       const key = anyOf(this.#free);
       if (key === undefined) return undefined;
-      const won = await this.#claim(key);
-      if (won !== undefined) return won;
+      const acquired = await this.#claim(key);
+      if (acquired !== undefined) return acquired;
       this.#spreadMs = Math.min(MAX_SPREAD_MS, this.#spreadMs * 2 + 1);
       // Without the watch it is not known which of many keys is free: one attempt is enough.
       if (this.#watch === undefined) return undefined;
     }
   }
 
-  async #claim(key: string): Promise<Won | undefined> {
+  async #claim(key: string): Promise<AcquiredLock | undefined> {
     const startedAt = performance.now();
-    const { value, ttlMs } = this.#prize;
+    const { value, ttlMs } = this.#target;
     const put = this.#entries.put(key, value, { ttlMs, ifRevision: 0, timeoutMs: ATTEMPT_MS });
     let result: PutResult;
     try {
-      result = await this.#patience.waitUncounted(put);
+      result = await this.#wait.raceCancel(put);
     } catch (error) {
-      this.#giveBack(key, put);
+      this.#undo(key, put);
       throw error;
     }
     const stored = result.status === 'stored' ? result : this.#own(result.current);
@@ -111,17 +111,17 @@ export class Contest {
 
   /** A conflict with what an attempt of ours stored, whose answer got lost, is a win. */
   #own(current: KvEntry | undefined): KvEntry | undefined {
-    return current !== undefined && equal(current.value, this.#prize.value) ? current : undefined;
+    return current !== undefined && equal(current.value, this.#target.value) ? current : undefined;
   }
 
   #lost(current: KvEntry): void {
-    this.rival = current;
+    this.holder = current;
     // It may have become free again between the attempt and its answer.
     if ((this.#freedAt.get(current.key) ?? 0) < current.revision) this.#free.delete(current.key);
   }
 
   /** Nobody waits for `put` any more: what it may have stored is deleted. */
-  #giveBack(key: string, put: Promise<PutResult>): void {
+  #undo(key: string, put: Promise<PutResult>): void {
     const undo = async (): Promise<void> => {
       const result = await put.catch((error: unknown) => error as BusbarError);
       if (isBusbarError(result) && result.outcome === 'failed') return;
@@ -134,9 +134,9 @@ export class Contest {
 
   async #openWatch(): Promise<KvWatch> {
     this.#recheck();
-    const opening = this.#entries.watch(this.#prize.prefix, (changes) => this.#see(changes));
+    const opening = this.#entries.watch(this.#target.prefix, (changes) => this.#see(changes));
     try {
-      this.#watch = await this.#patience.waitUncounted(opening);
+      this.#watch = await this.#wait.raceCancel(opening);
     } catch (error) {
       void opening.then((watch) => watch.close()).catch(() => undefined);
       throw error;
@@ -145,12 +145,12 @@ export class Contest {
   }
 
   /** Waits until something became free; then holds back a little. */
-  async #nextChance(ended: Promise<never>): Promise<void> {
+  async #waitForRelease(ended: Promise<never>): Promise<void> {
     while (this.#free.size === 0) {
       const waiting = Promise.race([this.#news(), ended]);
-      if (await this.#patience.waitAtMost(waiting, RECHECK_MS)) this.#recheck();
+      if (await this.#wait.raceTimer(waiting, RECHECK_MS)) this.#recheck();
     }
-    if (this.#spreadMs > 1) await this.#patience.pause(Math.random() * this.#spreadMs);
+    if (this.#spreadMs > 1) await this.#wait.sleep(Math.random() * this.#spreadMs);
   }
 
   /** Resolves when the watch tells something. */
@@ -161,14 +161,14 @@ export class Contest {
   }
 
   #recheck(): void {
-    for (const key of this.#prize.keys) this.#free.add(key);
+    for (const key of this.#target.keys) this.#free.add(key);
   }
 
   #see(changes: readonly KvChange[]): void {
     for (const change of changes) {
       if (change.kind === 'synced') this.#isSynced = true;
       else if (change.kind === 'put') this.#seeTaken(change.entry);
-      else if (this.#prize.keys.includes(change.key)) {
+      else if (this.#target.keys.includes(change.key)) {
         this.#freedAt.set(change.key, change.revision);
         this.#free.add(change.key);
       }
@@ -178,7 +178,7 @@ export class Contest {
 
   #seeTaken(entry: KvEntry): void {
     this.#free.delete(entry.key);
-    if (this.#prize.keys.includes(entry.key)) this.rival = entry;
+    if (this.#target.keys.includes(entry.key)) this.holder = entry;
   }
 }
 

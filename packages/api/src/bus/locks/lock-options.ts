@@ -33,7 +33,7 @@ export interface SemaphoreOptions extends LockOptions {
 }
 
 /** What is asked for: the entries, any one of which will do. */
-export interface LockWanted {
+export interface LockRequest {
   readonly name: string;
   readonly what: 'lock' | 'semaphore';
   readonly prefix: string;
@@ -47,7 +47,7 @@ const MAX_NAME_BYTES = 480;
 const MAX_PERMITS = 1000;
 
 /** The one entry of a lock. Throws INVALID_ARGUMENT for a bad name. */
-export function lockWanted(name: string): LockWanted {
+export function toLockRequest(name: string): LockRequest {
   checkLockName(name, 'lock name');
   const key = `$lock/${name}`;
   return { name, what: 'lock', prefix: key, keys: [key] };
@@ -77,7 +77,7 @@ function checkLockName(name: unknown, what: string): asserts name is string {
 }
 
 /** The entries of a semaphore, one a permit. Throws INVALID_ARGUMENT for a bad name or bad options. */
-export function semaphoreWanted(name: string, options: SemaphoreOptions | undefined): LockWanted {
+export function toSemaphoreRequest(name: string, options: SemaphoreOptions | undefined): LockRequest {
   checkLockName(name, 'semaphore name');
   checkOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
   const permits = options?.permits;

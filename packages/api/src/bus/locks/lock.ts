@@ -3,17 +3,17 @@
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { KeyValue, KvEntry } from '../../contract/transport.ts';
-import type { Held, Renewals } from './lease-renewer.ts';
-import type { Won } from './lock-acquisition.ts';
+import type { LeaseRenewer, RenewedEntry } from './lease-renewer.ts';
+import type { AcquiredLock } from './lock-acquisition.ts';
 
-/** What a lock that was won stands on. */
-export interface LockGround {
+/** What a lock that was acquired stands on. */
+export interface LockDependencies {
   readonly name: string;
-  readonly won: Won;
+  readonly acquired: AcquiredLock;
   readonly leaseMs: number;
   readonly renew: boolean;
   readonly entries: KeyValue;
-  readonly renewals: Renewals;
+  readonly renewer: LeaseRenewer;
   /** Fires when the bus closes, which lets go of all locks. */
   readonly closing: AbortSignal;
   /** Called when it is held no more. */
@@ -66,20 +66,20 @@ export interface Lock extends AsyncDisposable {
 export class LockImpl implements Lock {
   readonly name: string;
   readonly token: number;
-  readonly #ground: LockGround;
-  readonly #held: Held;
+  readonly #ground: LockDependencies;
+  readonly #held: RenewedEntry;
   readonly #controller = new AbortController();
   #signal: AbortSignal | undefined;
   #released: Promise<void> | undefined;
 
-  constructor(ground: LockGround) {
-    const { name, won, leaseMs, renew, renewals } = ground;
+  constructor(ground: LockDependencies) {
+    const { name, acquired, leaseMs, renew, renewer } = ground;
     this.name = name;
-    this.token = won.createRevision;
+    this.token = acquired.createRevision;
     this.#ground = ground;
-    const { key, createRevision, until } = won;
+    const { key, createRevision, until } = acquired;
     this.#held = { key, ttlMs: leaseMs, createRevision, until, renew, onLost: () => this.#lose() };
-    renewals.keep(this.#held);
+    renewer.track(this.#held);
   }
 
   get signal(): AbortSignal {
@@ -95,7 +95,7 @@ export class LockImpl implements Lock {
 
   async extend(): Promise<void> {
     this.#notice();
-    if (this.#released !== undefined || !(await this.#ground.renewals.renew(this.#held))) throw lockLost(this.name);
+    if (this.#released !== undefined || !(await this.#ground.renewer.renew(this.#held))) throw lockLost(this.name);
   }
 
   release(): Promise<void> {
@@ -109,11 +109,11 @@ export class LockImpl implements Lock {
 
   async #release(): Promise<void> {
     this.#notice();
-    const { entries, renewals, won, onEnd } = this.#ground;
-    renewals.drop(this.#held);
+    const { entries, renewer, acquired, onEnd } = this.#ground;
+    renewer.untrack(this.#held);
     onEnd();
     // Also when it seems lost: our clock is stricter than the store's, and the entry may still be there.
-    await entries.delete(won.key, { ifRevision: won.revision });
+    await entries.delete(acquired.key, { ifRevision: acquired.revision });
   }
 
   /** A process that slept wakes up with a timer that is late: the clock decides. */
@@ -123,8 +123,8 @@ export class LockImpl implements Lock {
 
   #lose(): void {
     if (this.#controller.signal.aborted) return;
-    const { renewals, onEnd } = this.#ground;
-    renewals.drop(this.#held);
+    const { renewer, onEnd } = this.#ground;
+    renewer.untrack(this.#held);
     this.#controller.abort(lockLost(this.name));
     onEnd();
   }

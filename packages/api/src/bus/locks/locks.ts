@@ -3,19 +3,19 @@
 import { BusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvEntry } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
-import { Patience } from '../deadline.ts';
-import type { BusKernel } from '../runtime.ts';
-import { Turns } from './keyed-mutex.ts';
-import { Renewals } from './lease-renewer.ts';
+import { BoundedWait } from '../bounded-wait.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
+import { LeaseRenewer } from './lease-renewer.ts';
 import { encodeHolder, holderOf, type Lock, type LockHolder, LockImpl, lockLost } from './lock.ts';
-import { Contest, type Prize, type Won } from './lock-acquisition.ts';
+import { type AcquiredLock, LockAcquisition, type LockTarget } from './lock-acquisition.ts';
 import {
   checkLockOptions,
   type LockOptions,
-  type LockWanted,
-  lockWanted,
+  type LockRequest,
   type SemaphoreOptions,
-  semaphoreWanted,
+  toLockRequest,
+  toSemaphoreRequest,
 } from './lock-options.ts';
 
 /** What is done under a lock. */
@@ -25,71 +25,75 @@ const DEFAULT_MS = 30_000;
 
 /** The locks of one bus: those it holds and those it waits for. */
 export class Locks {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #entries: KeyValue;
-  readonly #renewals: Renewals;
-  readonly #turns = new Turns();
+  readonly #renewer: LeaseRenewer;
+  readonly #mutex = new KeyedMutex();
   readonly #held = new Set<Lock>();
-  readonly #waiting = new Set<Patience>();
+  readonly #waiting = new Set<BoundedWait>();
   readonly #closing = new AbortController();
 
-  constructor(kernel: BusKernel) {
-    this.#kernel = kernel;
-    this.#entries = kernel.transport.kv;
-    this.#renewals = new Renewals(this.#entries, (error) => kernel.report(error, 'locks'));
-    kernel.lifetime.add('holdings', this);
+  constructor(runtime: BusRuntime) {
+    this.#runtime = runtime;
+    this.#entries = runtime.transport.kv;
+    this.#renewer = new LeaseRenewer(this.#entries, (error) => runtime.report(error, 'locks'));
+    runtime.shutdown.add('locks', this);
   }
 
   /** Takes a lock; with `work`, for as long as that lasts. */
   async lock(name: string, work: LockWork | undefined, options: LockOptions | undefined): Promise<unknown> {
-    const wanted = lockWanted(name);
+    const request = toLockRequest(name);
     checkLockOptions(options);
-    return this.#takeFor(wanted, work, options);
+    return this.#takeFor(request, work, options);
   }
 
   /** Takes a slot of a semaphore; with `work`, for as long as that lasts. */
   async semaphore(name: string, work: LockWork | undefined, options: SemaphoreOptions | undefined): Promise<unknown> {
-    return this.#takeFor(semaphoreWanted(name, options), work, options);
+    return this.#takeFor(toSemaphoreRequest(name, options), work, options);
   }
 
   /** Who holds the lock of that name; undefined when nobody does. */
   async holder(name: string): Promise<LockHolder | undefined> {
-    const entry = await this.#entries.get(lockWanted(name).prefix);
+    const entry = await this.#entries.get(toLockRequest(name).prefix);
     return entry && holderOf(entry);
   }
 
   /** Ends all waits with CLOSED and lets go of what is held. */
   async close(): Promise<void> {
     this.#closing.abort(closed());
-    for (const patience of this.#waiting) patience.cut(closed());
+    for (const wait of this.#waiting) wait.cancel(closed());
     await Promise.allSettled([...this.#held].map((lock) => lock.release()));
   }
 
-  async #takeFor(wanted: LockWanted, work: LockWork | undefined, options: LockOptions = {}): Promise<unknown> {
-    this.#kernel.assertSending();
+  async #takeFor(request: LockRequest, work: LockWork | undefined, options: LockOptions = {}): Promise<unknown> {
+    this.#runtime.assertSending();
     if (work !== undefined) checkFunction(work, 'work');
-    const lock = await this.#take(wanted, options);
+    const lock = await this.#take(request, options);
     return work === undefined ? lock : this.#during(lock, work);
   }
 
-  /** Waits for what is wanted. Rejects with CONFLICT where `waitMs` is 0 and it is taken, else with TIMEOUT. */
-  async #take(wanted: LockWanted, options: LockOptions): Promise<Lock> {
-    let contest: Contest | undefined;
-    let pass: (() => void) | undefined;
+  /** Waits for what is request. Rejects with CONFLICT where `waitMs` is 0 and it is taken, else with TIMEOUT. */
+  async #take(request: LockRequest, options: LockOptions): Promise<Lock> {
+    let acquisition: LockAcquisition | undefined;
+    let releaseMutex: (() => void) | undefined;
     const { waitMs = DEFAULT_MS, signal } = options;
-    const patience = new Patience({ waitMs, signal, late: () => taken('TIMEOUT', wanted, contest?.rival) });
-    this.#waiting.add(patience);
+    const wait = new BoundedWait({
+      waitMs,
+      signal,
+      timeoutError: () => taken('TIMEOUT', request, acquisition?.holder),
+    });
+    this.#waiting.add(wait);
     try {
       // One who does not wait does not stand in line either.
-      if (waitMs > 0) pass = await this.#turns.take(wanted.prefix, patience);
-      contest = new Contest(this.#entries, this.#prize(wanted, options), patience);
-      const won = await contest.win();
-      if (won === undefined) throw taken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', wanted, contest.rival);
-      return this.#hold(wanted, won, options);
+      if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
+      acquisition = new LockAcquisition(this.#entries, this.#target(request, options), wait);
+      const acquired = await acquisition.acquire();
+      if (acquired === undefined) throw taken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
+      return this.#hold(request, acquired, options);
     } finally {
-      patience.end();
-      this.#waiting.delete(patience);
-      pass?.();
+      wait.end();
+      this.#waiting.delete(wait);
+      releaseMutex?.();
     }
   }
 
@@ -101,23 +105,23 @@ export class Locks {
       return result;
     } finally {
       // The work is done: that letting go failed is no failure of it, and the TTL frees the lock.
-      await lock.release().catch((error: unknown) => this.#kernel.report(error, 'locks'));
+      await lock.release().catch((error: unknown) => this.#runtime.report(error, 'locks'));
     }
   }
 
-  #prize(
-    { keys, prefix }: LockWanted,
-    { leaseMs: ttlMs = DEFAULT_MS, owner = this.#kernel.instance }: LockOptions,
-  ): Prize {
-    const value = encodeHolder({ owner, ...this.#kernel.settings.identity });
+  #target(
+    { keys, prefix }: LockRequest,
+    { leaseMs: ttlMs = DEFAULT_MS, owner = this.#runtime.instance }: LockOptions,
+  ): LockTarget {
+    const value = encodeHolder({ owner, ...this.#runtime.settings.identity });
     return { keys, prefix, value, ttlMs };
   }
 
-  #hold({ name }: LockWanted, won: Won, { leaseMs = DEFAULT_MS, renew = true }: LockOptions): Lock {
+  #hold({ name }: LockRequest, acquired: AcquiredLock, { leaseMs = DEFAULT_MS, renew = true }: LockOptions): Lock {
     const lock = new LockImpl({
-      ...{ name, won, leaseMs, renew },
+      ...{ name, acquired, leaseMs, renew },
       entries: this.#entries,
-      renewals: this.#renewals,
+      renewer: this.#renewer,
       closing: this.#closing.signal,
       onEnd: () => void this.#held.delete(lock),
     });
@@ -126,7 +130,7 @@ export class Locks {
   }
 }
 
-function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockWanted, rival: KvEntry | undefined): BusbarError {
+function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockRequest, rival: KvEntry | undefined): BusbarError {
   const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,

@@ -5,10 +5,10 @@ import type { Delivery } from '../../contract/message.ts';
 import type { Settlement } from '../../contract/transport.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { backoffMs, type CompleteRetry } from '../consuming/backoff.ts';
-import { sayReason } from '../consuming/handler-failure.ts';
+import { reasonOf } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReceived } from '../consuming/received.ts';
 import { toReply } from '../requests/replies.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { sendReply } from './inbox.ts';
 
 /** How to retry. */
@@ -43,48 +43,48 @@ export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
 
 /** Bad mail becomes a dead letter at once; then there is no message. */
 export async function toInboxMessage(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   agent: string,
   policy: CompleteRetry,
   delivery: Delivery,
 ): Promise<InboxMessage | undefined> {
   const { receipt, leaseLeftMs, replyTo } = delivery;
   try {
-    const received = toReceived(kernel.bodies, delivery);
+    const received = toReceived(runtime.bodyCodec, delivery);
     return {
       ...received,
       receipt,
       leaseLeftMs,
       wantsReply: replyTo !== undefined,
-      ...verbs(kernel, agent, policy, delivery),
+      ...verbs(runtime, agent, policy, delivery),
     };
   } catch (error) {
-    kernel.report(error, `inbox ${agent}`);
-    await kernel.leases.settleNow({ receipt, action: 'reject', reason: sayReason(toBusbarError(error)) });
+    runtime.report(error, `inbox ${agent}`);
+    await runtime.leases.settleNow({ receipt, action: 'reject', reason: reasonOf(toBusbarError(error)) });
     return undefined;
   }
 }
 
 type InboxVerbs = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release' | 'extend' | 'reply'>;
 
-function verbs(kernel: BusKernel, agent: string, policy: CompleteRetry, delivery: Delivery): InboxVerbs {
+function verbs(runtime: BusRuntime, agent: string, policy: CompleteRetry, delivery: Delivery): InboxVerbs {
   const { receipt, attempt } = delivery;
   let parts = 0;
   return {
-    ack: () => settle(kernel, { receipt, action: 'ack' }),
+    ack: () => settle(runtime, { receipt, action: 'ack' }),
     async retry(options) {
       checkOptions(options, ['delayMs', 'reason'], 'retry options');
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
       const { delayMs = backoffMs(policy, attempt), reason } = options ?? {};
-      await settle(kernel, { receipt, action: 'retry', delayMs, ...(reason === undefined ? {} : { reason }) });
+      await settle(runtime, { receipt, action: 'retry', delayMs, ...(reason === undefined ? {} : { reason }) });
     },
     async reject(reason) {
       checkText(reason, 'reason', 2000);
-      await settle(kernel, { receipt, action: 'reject', ...(reason === undefined ? {} : { reason }) });
+      await settle(runtime, { receipt, action: 'reject', ...(reason === undefined ? {} : { reason }) });
     },
-    release: () => settle(kernel, { receipt, action: 'release' }),
-    extend: () => settle(kernel, { receipt, action: 'extend' }),
+    release: () => settle(runtime, { receipt, action: 'release' }),
+    extend: () => settle(runtime, { receipt, action: 'extend' }),
     async reply(body, options) {
       checkOptions(options, ['final'], 'reply options');
       checkBoolean(options?.final, 'final');
@@ -93,14 +93,14 @@ function verbs(kernel: BusKernel, agent: string, policy: CompleteRetry, delivery
       }
       const isFinal = options?.final ?? true;
       parts += 1;
-      const reply = toReply(kernel.bodies, isFinal ? 'final' : 'part', body);
-      await sendReply(kernel, agent, delivery, reply, isFinal ? 'end' : String(parts));
+      const reply = toReply(runtime.bodyCodec, isFinal ? 'final' : 'part', body);
+      await sendReply(runtime, agent, delivery, reply, isFinal ? 'end' : String(parts));
     },
   };
 }
 
-async function settle(kernel: BusKernel, settlement: Settlement): Promise<void> {
-  const [result] = await kernel.transport.queues.settle([settlement]);
+async function settle(runtime: BusRuntime, settlement: Settlement): Promise<void> {
+  const [result] = await runtime.transport.queues.settle([settlement]);
   if (result?.status === 'done') return;
   if (result?.status === 'lease-lost') {
     throw new BusbarError('LEASE_LOST', 'the lease of the message had ended, or it was settled already', {

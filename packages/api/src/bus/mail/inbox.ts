@@ -4,65 +4,65 @@ import { isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, MessageInput } from '../../contract/message.ts';
 import { Consumer } from '../consuming/consumer.ts';
 import type { LogLevel } from '../consuming/context.ts';
-import type { HeldLease } from '../consuming/delivery-leases.ts';
-import type { Failure } from '../consuming/handler-failure.ts';
-import { BadMessage, type Handlers } from '../consuming/handlers.ts';
+import type { DeliveryLease } from '../consuming/delivery-leases.ts';
+import type { Failure } from '../consuming/failure.ts';
+import { type HandlerRegistry, InvalidMessageError } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
-import { Cause } from '../messages/causation.ts';
+import { Causation } from '../messages/causation.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import type { AgentSettings } from '../registry/agent-options.ts';
 import { toFailedReply, toReply } from '../requests/replies.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 
 /** What an inbox stands on. */
 export interface InboxPlan {
   readonly agent: string;
   readonly instance: string;
   readonly settings: AgentSettings;
-  readonly handlers: Handlers;
+  readonly handlers: HandlerRegistry;
   readonly timings: Timings;
   readonly log: (text: string, level: LogLevel) => void;
 }
 
 /** Begins to consume the inbox of an agent. */
-export async function consumeInbox(kernel: BusKernel, plan: InboxPlan): Promise<Consumer> {
+export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promise<Consumer> {
   const { agent, instance, settings } = plan;
   const queue = inboxOf(agent);
-  const inbox = new Inbox(kernel, plan);
-  return new Consumer(kernel, {
+  const inbox = new Inbox(runtime, plan);
+  return new Consumer(runtime, {
     queue,
     consumer: `${agent}/${instance}`.slice(0, 255),
     concurrency: settings.maxConcurrent,
     retry: settings.retry,
-    maxAttempts: settings.maxAttempts ?? (await kernel.maxAttemptsOf(queue)),
+    maxAttempts: settings.maxAttempts ?? (await runtime.maxAttemptsOf(queue)),
     where: `inbox ${agent}`,
     handle: (delivery, lease) => inbox.handle(delivery, lease),
-    onDone: (delivery, result) => inbox.answer(delivery, () => toReply(kernel.bodies, 'final', result)),
+    onDone: (delivery, result) => inbox.answer(delivery, () => toReply(runtime.bodyCodec, 'final', result)),
     onFailed: (delivery, failure) => inbox.fail(delivery, failure),
   });
 }
 
 class Inbox {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #plan: InboxPlan;
 
-  constructor(kernel: BusKernel, plan: InboxPlan) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, plan: InboxPlan) {
+    this.#runtime = runtime;
     this.#plan = plan;
   }
 
-  async handle(delivery: Delivery, lease: HeldLease): Promise<unknown> {
+  async handle(delivery: Delivery, lease: DeliveryLease): Promise<unknown> {
     const { agent, handlers, timings, log } = this.#plan;
-    const { bodies, leases } = this.#kernel;
+    const { bodyCodec, leases } = this.#runtime;
     const startedAt = performance.now();
     let parts = 0;
     const stream = (kind: 'part' | 'progress') => (value: unknown) => {
       parts += 1;
-      return sendReply(this.#kernel, agent, delivery, toReply(bodies, kind, value), String(parts));
+      return sendReply(this.#runtime, agent, delivery, toReply(bodyCodec, kind, value), String(parts));
     };
     try {
-      const origin = { from: agent, cause: new Cause(delivery, delivery.queue) };
+      const origin = { from: agent, cause: new Causation(delivery, delivery.queue) };
       return await handlers.run(delivery, origin, {
         attempt: delivery.attempt,
         signalOf: lease,
@@ -78,14 +78,14 @@ class Inbox {
   /** Answers where somebody asked. */
   async answer(delivery: Delivery, reply: () => MessageInput): Promise<void> {
     if (delivery.replyTo === undefined) return;
-    await sendReply(this.#kernel, this.#plan.agent, delivery, reply(), 'end');
+    await sendReply(this.#runtime, this.#plan.agent, delivery, reply(), 'end');
   }
 
   /** Tells the asker of the last failure; earlier ones are tried again first. */
   async fail(delivery: Delivery, { thrown, isFinal }: Failure): Promise<void> {
     if (!isFinal) return;
-    const isRefused = thrown instanceof BadMessage || !this.#plan.handlers.has(delivery.type);
-    const error = thrown instanceof BadMessage ? thrown.error : thrown;
+    const isRefused = thrown instanceof InvalidMessageError || !this.#plan.handlers.has(delivery.type);
+    const error = thrown instanceof InvalidMessageError ? thrown.error : thrown;
     await this.answer(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', error));
   }
 }
@@ -95,7 +95,7 @@ class Inbox {
  * answered once. Nothing happens where nobody waits for it any more.
  */
 export async function sendReply(
-  kernel: BusKernel,
+  runtime: BusRuntime,
   agent: string,
   request: Delivery,
   reply: MessageInput,
@@ -113,7 +113,7 @@ export async function sendReply(
     hops: Math.min(255, hops + 1),
   };
   try {
-    await kernel.sendTo(replyTo, input, { create: false });
+    await runtime.sendToQueue(replyTo, input, { create: false });
   } catch (error) {
     if (!isBusbarError(error) || error.code !== 'NOT_FOUND') throw error;
   }

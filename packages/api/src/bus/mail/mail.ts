@@ -4,7 +4,7 @@ import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { checkBoolean, checkText, describe } from '../../contract/validation.ts';
-import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
+import { MAX_ATTEMPTS_HEADER } from '../consuming/failure.ts';
 import type { Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions, toBounds } from '../messages/message-options.ts';
@@ -12,9 +12,9 @@ import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
 import type { Sent } from '../operations.ts';
 import { inboxOf } from '../registry/agent-names.ts';
-import type { AgentChooser } from '../registry/least-loaded.ts';
+import type { LeastLoadedSelector } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 
 /** What may be said of mail to many. */
 export interface BroadcastOptions extends Omit<MailOptions, 'createInbox'> {
@@ -34,12 +34,12 @@ export interface BroadcastResult {
 
 /** Sends mail. */
 export class Mail {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #chooser: AgentChooser;
+  readonly #chooser: LeastLoadedSelector;
 
-  constructor(kernel: BusKernel, registry: Registry, chooser: AgentChooser) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, registry: Registry, chooser: LeastLoadedSelector) {
+    this.#runtime = runtime;
     this.#registry = registry;
     this.#chooser = chooser;
   }
@@ -52,7 +52,7 @@ export class Mail {
     options?: MailOptions,
   ): Promise<Sent> {
     try {
-      this.#kernel.assertSending();
+      this.#runtime.assertSending();
       checkMessageOptions(options, MAIL_KEYS, 'send options');
       const name = typeof type === 'string' ? type : checkMessage(type);
       checkMessageType(name);
@@ -66,7 +66,9 @@ export class Mail {
       return await this.#sendToFirst(origin, targets, name, body, options);
     } catch (error) {
       if (!isBusbarError(error)) throw error;
-      throw error.code === 'NOT_FOUND' ? await this.#unknownAgent(to, error) : this.#kernel.locate(error, 'send');
+      throw error.code === 'NOT_FOUND'
+        ? await this.#unknownAgent(to, error)
+        : this.#runtime.withErrorContext(error, 'send');
     }
   }
 
@@ -76,7 +78,7 @@ export class Mail {
     body: unknown,
     options: BroadcastOptions = {},
   ): Promise<BroadcastResult> {
-    this.#kernel.assertSending();
+    this.#runtime.assertSending();
     checkMessageOptions(
       options,
       [...MAIL_KEYS.filter((key) => key !== 'createInbox'), 'capability', 'includeSelf'],
@@ -118,9 +120,9 @@ export class Mail {
   #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {
     const internal = attemptsHeader(options?.maxAttempts);
     const draft = { kind: 'send', target: to, type, body, options, fields: { to }, ...internal } as const;
-    return this.#kernel.sendOut(origin, draft, async (input: MessageInput) => {
+    return this.#runtime.sendOut(origin, draft, async (input: MessageInput) => {
       const bounds = { ...toBounds(options), create: options?.createInbox ?? false };
-      return { ...(await this.#kernel.sendTo(inboxOf(to), input, bounds)), to };
+      return { ...(await this.#runtime.sendToQueue(inboxOf(to), input, bounds)), to };
     });
   }
 
@@ -133,7 +135,7 @@ export class Mail {
           ? 'Use createInbox: true to store messages for an agent that does not exist yet.'
           : `Did you mean ${nearest}?`,
       operation: 'send',
-      transport: this.#kernel.transport.name,
+      transport: this.#runtime.transport.name,
       cause,
     });
   }

@@ -16,7 +16,7 @@ export const OCTETS = 'application/octet-stream';
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** The codecs of one bus: writes with the first, reads with each by its content type. */
-export class Bodies {
+export class BodyCodec {
   readonly #writer: Codec;
   readonly #readers = new Map<string, Codec>();
 

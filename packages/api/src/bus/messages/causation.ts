@@ -12,13 +12,13 @@ export interface Origin {
   /** Name of the agent; undefined for the bus itself. */
   readonly from: string | undefined;
   /** What is being handled; undefined outside of handlers. */
-  readonly cause: Cause | undefined;
+  readonly cause: Causation | undefined;
   /** The work it is part of: what is asked for it is of no use any more when its signal fires. */
   readonly work?: { readonly signal: AbortSignal };
 }
 
 /** The message whose handling sends others. */
-export class Cause {
+export class Causation {
   readonly id: string;
   readonly #hops: number;
   readonly #scope: string | undefined;

@@ -2,10 +2,10 @@
 
 import { invalid } from '../../contract/errors.ts';
 import { checkOneOf, checkText } from '../../contract/validation.ts';
+import { withTimeout } from '../bounded-wait.ts';
 import type { LogLevel } from '../consuming/context.ts';
-import type { BusKernel } from '../runtime.ts';
-import { TIDY_MS } from '../shutdown.ts';
-import { within } from '../within.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { CLEANUP_MS } from '../shutdown.ts';
 import { readObject } from './agent-info.ts';
 import { checkAgentName, logPrefix } from './agent-names.ts';
 import type { Registry } from './registry.ts';
@@ -29,15 +29,15 @@ const encoder = new TextEncoder();
 
 /** The log of one instance. Lines are written in batches, at most every 250 ms. */
 export class AgentLog {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #key: string;
   readonly #where: string;
   #lines: LogLine[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(kernel: BusKernel, agent: string, instance: string) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, agent: string, instance: string) {
+    this.#runtime = runtime;
     this.#key = `${logPrefix(agent)}${instance}`;
     this.#where = `log ${agent}`;
   }
@@ -55,7 +55,7 @@ export class AgentLog {
   /** Writes what is not written yet. */
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#flush();
-    await within(this.#writing, TIDY_MS);
+    await withTimeout(this.#writing, CLEANUP_MS);
   }
 
   #flush(): void {
@@ -66,9 +66,9 @@ export class AgentLog {
 
   async #write(): Promise<void> {
     try {
-      await this.#kernel.transport.kv.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
+      await this.#runtime.transport.kv.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
     } catch (error) {
-      this.#kernel.report(error, this.#where);
+      this.#runtime.report(error, this.#where);
     }
   }
 

@@ -1,12 +1,12 @@
 /** Signs of life: entries with a TTL that are renewed for as long as their owner is there. */
 
 import type { KvTouch } from '../../contract/transport.ts';
-import type { BusKernel } from '../runtime.ts';
-import { TIDY_MS } from '../shutdown.ts';
-import { within } from '../within.ts';
+import { withTimeout } from '../bounded-wait.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { CLEANUP_MS } from '../shutdown.ts';
 
 /** What is to be kept alive. */
-export interface Beat {
+export interface HeartbeatSpec {
   /** No other beat has it. */
   readonly key: string;
   readonly ttlMs: number;
@@ -17,7 +17,7 @@ export interface Beat {
 }
 
 /** A beat that goes on. */
-export interface Pulse {
+export interface Heartbeat {
   /** Writes the entry now, where its value changed. */
   refresh(): Promise<void>;
   /** Ends it and deletes the entry. */
@@ -30,20 +30,20 @@ const encoder = new TextEncoder();
 
 /** The beats of one bus. All of one TTL share a timer and a batch, so that ten thousand agents cost one call a beat. */
 export class Heartbeats {
-  readonly #kernel: BusKernel;
-  readonly #groups = new Map<number, Group>();
+  readonly #runtime: BusRuntime;
+  readonly #groups = new Map<number, HeartbeatGroup>();
 
-  constructor(kernel: BusKernel) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime) {
+    this.#runtime = runtime;
   }
 
   /** Writes the entry and keeps it alive. */
-  async start(beat: Beat): Promise<Pulse> {
-    const living = new Living(this.#kernel, beat);
+  async start(beat: HeartbeatSpec): Promise<Heartbeat> {
+    const living = new HeartbeatEntry(this.#runtime, beat);
     await living.write();
     let group = this.#groups.get(beat.ttlMs);
     if (group === undefined) {
-      group = new Group(this.#kernel, beat.ttlMs);
+      group = new HeartbeatGroup(this.#runtime, beat.ttlMs);
       this.#groups.set(beat.ttlMs, group);
     }
     group.add(living);
@@ -58,25 +58,25 @@ export class Heartbeats {
 }
 
 /** The beats of one TTL. */
-class Group {
-  readonly #kernel: BusKernel;
+class HeartbeatGroup {
+  readonly #runtime: BusRuntime;
   readonly #ttlMs: number;
-  readonly #all = new Set<Living>();
+  readonly #all = new Set<HeartbeatEntry>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #isBeating = false;
   #isFailing = false;
 
-  constructor(kernel: BusKernel, ttlMs: number) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, ttlMs: number) {
+    this.#runtime = runtime;
     this.#ttlMs = ttlMs;
   }
 
-  add(living: Living): void {
+  add(living: HeartbeatEntry): void {
     this.#all.add(living);
     this.#timer ??= setInterval(() => void this.#beat(), this.#ttlMs / BEATS_PER_TTL);
   }
 
-  delete(living: Living): void {
+  delete(living: HeartbeatEntry): void {
     this.#all.delete(living);
     if (this.#all.size > 0) return;
     clearInterval(this.#timer);
@@ -93,13 +93,13 @@ class Group {
       await Promise.all([...writes, ...this.#touch(same)]);
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) this.#kernel.report(error, 'heartbeat');
+      if (!this.#isFailing) this.#runtime.report(error, 'heartbeat');
       this.#isFailing = true;
     }
     this.#isBeating = false;
   }
 
-  #touch(all: readonly Living[]): Promise<void>[] {
+  #touch(all: readonly HeartbeatEntry[]): Promise<void>[] {
     const batches: Promise<void>[] = [];
     for (let start = 0; start < all.length; start += MAX_TOUCHES) {
       batches.push(this.#touchBatch(all.slice(start, start + MAX_TOUCHES)));
@@ -107,25 +107,25 @@ class Group {
     return batches;
   }
 
-  async #touchBatch(batch: readonly Living[]): Promise<void> {
+  async #touchBatch(batch: readonly HeartbeatEntry[]): Promise<void> {
     const touches = batch.map((living) => living.touch);
-    const results = await this.#kernel.transport.kv.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
+    const results = await this.#runtime.transport.kv.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
     const gone = batch.filter((_, index) => results[index]?.status === 'lost');
     await Promise.all(gone.map((living) => living.write()));
   }
 }
 
 /** One entry that is kept alive. */
-class Living {
-  readonly #kernel: BusKernel;
-  readonly #beat: Beat;
+class HeartbeatEntry {
+  readonly #runtime: BusRuntime;
+  readonly #beat: HeartbeatSpec;
   #written: string | undefined;
   #createRevision = 0;
   #isOver = false;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(kernel: BusKernel, beat: Beat) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, beat: HeartbeatSpec) {
+    this.#runtime = runtime;
     this.#beat = beat;
   }
 
@@ -147,15 +147,15 @@ class Living {
 
   async end(): Promise<void> {
     this.#isOver = true;
-    await within(this.#writing, TIDY_MS);
-    await this.#kernel.transport.kv.delete(this.#beat.key, { timeoutMs: TIDY_MS });
+    await withTimeout(this.#writing, CLEANUP_MS);
+    await this.#runtime.transport.kv.delete(this.#beat.key, { timeoutMs: CLEANUP_MS });
   }
 
   async #write(): Promise<void> {
     if (this.#isOver) return;
     const { key, ttlMs } = this.#beat;
     const value = this.#beat.value();
-    const result = await this.#kernel.transport.kv.put(key, encoder.encode(value), { ttlMs });
+    const result = await this.#runtime.transport.kv.put(key, encoder.encode(value), { ttlMs });
     this.#written = value;
     if (result.status !== 'stored') return;
     const wasEvicted = this.#createRevision !== 0 && this.#createRevision !== result.createRevision;

@@ -1,7 +1,7 @@
 /** Who of those that can do something is the least loaded. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { inboxOf } from './agent-names.ts';
 import type { Registry } from './registry.ts';
 
@@ -16,19 +16,19 @@ interface Candidate {
   work: number;
 }
 
-interface Look {
+interface LoadSnapshot {
   readonly at: number;
   readonly candidates: readonly Candidate[];
 }
 
 /** Chooses agents by capability. */
-export class AgentChooser {
-  readonly #kernel: BusKernel;
+export class LeastLoadedSelector {
+  readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #looks = new Map<string, Promise<Look>>();
+  readonly #looks = new Map<string, Promise<LoadSnapshot>>();
 
-  constructor(kernel: BusKernel, registry: Registry) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, registry: Registry) {
+    this.#runtime = runtime;
     this.#registry = registry;
   }
 
@@ -54,7 +54,7 @@ export class AgentChooser {
   }
 
   /** The newest look. Those who choose at the same moment share it, so that they do not all choose the same. */
-  async #look(capability: string): Promise<Look> {
+  async #look(capability: string): Promise<LoadSnapshot> {
     const known = this.#looks.get(capability);
     if (known !== undefined) {
       const look = await known;
@@ -67,7 +67,7 @@ export class AgentChooser {
     return look;
   }
 
-  async #lookAnew(capability: string): Promise<Look> {
+  async #lookAnew(capability: string): Promise<LoadSnapshot> {
     const candidates: Candidate[] = [];
     for (const [name, instances] of await this.#registry.instances()) {
       const able = instances.filter(({ capabilities }) => capabilities.includes(capability));
@@ -84,7 +84,7 @@ export class AgentChooser {
     const byInbox = new Map(candidates.map((candidate) => [inboxOf(candidate.name), candidate]));
     const names = [...byInbox.keys()];
     for (let start = 0; start < names.length; start += MAX_NAMES) {
-      const queues = await this.#kernel.transport.admin.queues({ names: names.slice(start, start + MAX_NAMES) });
+      const queues = await this.#runtime.transport.admin.queues({ names: names.slice(start, start + MAX_NAMES) });
       for (const { name, ready } of queues) {
         const candidate = byInbox.get(name);
         if (candidate !== undefined) candidate.work += ready;

@@ -2,7 +2,7 @@
 
 import type { KvChange, KvEntry, KvWatch } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
 
@@ -19,20 +19,20 @@ export interface PresenceChange {
 export type OnPresence = (change: PresenceChange) => void | Promise<void>;
 
 /** Tells who is online, then every change. What `onChange` throws is reported, and the watch goes on. */
-export async function watchPresence(kernel: BusKernel, onChange: OnPresence): Promise<KvWatch> {
+export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): Promise<KvWatch> {
   checkFunction(onChange, 'onChange');
-  kernel.assertOpen();
+  runtime.assertOpen();
   const { promise: synced, resolve } = Promise.withResolvers<void>();
-  const view = new PresenceView(kernel, onChange);
-  const watch = await kernel.transport.kv.watch(PRESENCE_PREFIX, async (changes) => {
+  const view = new PresenceView(runtime, onChange);
+  const watch = await runtime.transport.kv.watch(PRESENCE_PREFIX, async (changes) => {
     await view.take(changes);
     if (changes.some(({ kind }) => kind === 'synced')) resolve();
   });
-  const forget = kernel.lifetime.add('intake', { close: () => watch.close() });
+  const forget = runtime.shutdown.add('consumers', { close: () => watch.close() });
   void watch.ended.then((error) => {
     forget();
     resolve();
-    if (error !== undefined) kernel.report(error, 'watchAgents');
+    if (error !== undefined) runtime.report(error, 'watchAgents');
   });
   await synced;
   return watch;
@@ -40,13 +40,13 @@ export async function watchPresence(kernel: BusKernel, onChange: OnPresence): Pr
 
 /** Who is online, as one watch knows it. */
 class PresenceView {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #onChange: OnPresence;
   readonly #instances = new Map<string, Map<string, AgentInstance>>();
   readonly #told = new Map<string, AgentInfo>();
 
-  constructor(kernel: BusKernel, onChange: OnPresence) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, onChange: OnPresence) {
+    this.#runtime = runtime;
     this.#onChange = onChange;
   }
 
@@ -84,12 +84,12 @@ class PresenceView {
     try {
       await this.#onChange({ kind, agent });
     } catch (error) {
-      this.#kernel.report(error, 'watchAgents');
+      this.#runtime.report(error, 'watchAgents');
     }
   }
 
   async #identity(name: string): Promise<ReturnType<typeof readIdentity>> {
-    const entry = await this.#kernel.transport.kv.get(identityKey(name)).catch(() => undefined);
+    const entry = await this.#runtime.transport.kv.get(identityKey(name)).catch(() => undefined);
     return entry && readIdentity(entry);
   }
 }

@@ -4,7 +4,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
 import type { KvEntry } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import {
   type AgentIdentity,
   type AgentInfo,
@@ -44,10 +44,10 @@ const encoder = new TextEncoder();
 
 /** Identities and presences of agents, as the entries of the transport hold them. */
 export class Registry {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
 
-  constructor(kernel: BusKernel) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime) {
+    this.#runtime = runtime;
   }
 
   /** Creates the mailbox and the identity of an agent; an identity that is there keeps its time of registration. */
@@ -57,7 +57,7 @@ export class Registry {
       ...(leaseMs === undefined ? {} : { leaseMs }),
       ...(maxAttempts === undefined ? {} : { maxAttempts }),
     };
-    await this.#kernel.transport.queues.configure(inboxOf(name), mailbox);
+    await this.#runtime.transport.queues.configure(inboxOf(name), mailbox);
     while (!(await this.#putIdentity(name, settings)));
   }
 
@@ -89,7 +89,7 @@ export class Registry {
 
   /** Whether an agent of this name is registered. */
   async isRegistered(name: string): Promise<boolean> {
-    return (await this.#kernel.transport.kv.get(identityKey(name))) !== undefined;
+    return (await this.#runtime.transport.kv.get(identityKey(name))) !== undefined;
   }
 
   /** The registered name that is nearest to one that is not; for the hints of errors, so it never rejects. */
@@ -106,7 +106,7 @@ export class Registry {
     if (options.force !== true && (await this.instances()).has(name)) {
       throw new BusbarError('CONFLICT', `${name} is online`, { hint: 'Close it first, or use force: true.' });
     }
-    const { kv, admin } = this.#kernel.transport;
+    const { kv, admin } = this.#runtime.transport;
     const logs = await this.all(logPrefix(name));
     const gone = await Promise.all([
       kv.delete(identityKey(name)).then(({ status }) => status === 'deleted'),
@@ -122,7 +122,7 @@ export class Registry {
     const all: KvEntry[] = [];
     let after: string | undefined;
     while (true) {
-      const page = await this.#kernel.transport.kv.list(prefix, after === undefined ? {} : { after });
+      const page = await this.#runtime.transport.kv.list(prefix, after === undefined ? {} : { after });
       all.push(...page);
       after = page.at(-1)?.key;
       if (page.length < PAGE) return all;
@@ -136,7 +136,7 @@ export class Registry {
 
   /** False where another wrote it in the same moment. */
   async #putIdentity(name: string, { capabilities, maxConcurrent, note }: AgentSettings): Promise<boolean> {
-    const { kv } = this.#kernel.transport;
+    const { kv } = this.#runtime.transport;
     const entry = await kv.get(identityKey(name));
     const old = entry && readIdentity(entry);
     const registeredAt = old?.registeredAt ?? Date.now();

@@ -7,24 +7,24 @@ import { checkMessageOptions, type MessageOptions } from '../messages/message-op
 /** What may be said of a request. */
 export interface RequestOptions extends MessageOptions {
   /**
-   * How long to wait for the answer, 1 to 2^31-1, Infinity for ever. Default 30,000. It travels with the request, so that
-   * nobody works for an asker who has gone.
+   * How long to wait for the response, 1 to 2^31-1, Infinity for ever. Default 30,000. It travels with the request, so that
+   * nobody works for an requester who has gone.
    */
   readonly timeoutMs?: number | undefined;
   /**
    * Through the inbox of the responder: the request waits for it, and survives restarts of both sides. It is handled at
-   * least once and answered once. Asking again with the same `id`, in the name of the same agent, picks up the answer,
+   * least once and answered once. Asking again with the same `id`, in the name of the same agent, picks up the response,
    * or asks anew where the first request expired unread.
    * Default false: at most once, NO_RESPONDER at once where no live instance is there.
    */
   readonly durable?: boolean | undefined;
-  /** With `durable`: how long the request waits and its answer is kept. Default: `timeoutMs`. */
+  /** With `durable`: how long the request waits and its response is kept. Default: `timeoutMs`. */
   readonly ttlMs?: number | undefined;
 }
 
-/** Replies on their way: progress and partial results by `for await`, in order, and the answer. Begins when it is made. */
+/** Replies on their way: progress and partial results by `for await`, in order, and the response. Begins when it is made. */
 export interface ReplyStream<P, R> extends AsyncIterable<P> {
-  /** The final answer. Who asks for it without a loop that reads the parts skips them. */
+  /** The final response. Who asks for it without a loop that reads the parts skips them. */
   readonly result: Promise<R>;
 }
 

@@ -2,24 +2,24 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 
-interface Given<T> {
+interface Pending<T> {
   readonly item: T;
   readonly taken: () => void;
   readonly refused: (error: BusbarError) => void;
 }
 
 /** Items on their way, in order. One taker. */
-export class Outlet<T> implements AsyncIterable<T> {
-  readonly #given: Given<T>[] = [];
+export class RendezvousChannel<T> implements AsyncIterable<T> {
+  readonly #pending: Pending<T>[] = [];
   #last: { readonly item: T } | undefined;
   #isOver = false;
   #wake: (() => void) | undefined;
 
   /** Resolves when the item was taken. Rejects with ABORTED when nobody takes any more. */
-  give(item: T): Promise<void> {
+  send(item: T): Promise<void> {
     if (this.#isOver || this.#last !== undefined) return Promise.reject(nobodyTakes());
     return new Promise((taken, refused) => {
-      this.#given.push({ item, taken, refused });
+      this.#pending.push({ item, taken, refused });
       this.#wake?.();
     });
   }
@@ -33,7 +33,7 @@ export class Outlet<T> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       while (true) {
-        const next = this.#given.shift();
+        const next = this.#pending.shift();
         if (next !== undefined) {
           next.taken();
           yield next.item;
@@ -44,7 +44,7 @@ export class Outlet<T> implements AsyncIterable<T> {
       }
     } finally {
       this.#isOver = true;
-      for (const { refused } of this.#given.splice(0)) refused(nobodyTakes());
+      for (const { refused } of this.#pending.splice(0)) refused(nobodyTakes());
     }
   }
 
@@ -57,5 +57,5 @@ export class Outlet<T> implements AsyncIterable<T> {
 }
 
 function nobodyTakes(): BusbarError {
-  return new BusbarError('ABORTED', 'the asker has gone', { hint: 'Look at signal to stop early.' });
+  return new BusbarError('ABORTED', 'the requester has gone', { hint: 'Look at signal to stop early.' });
 }

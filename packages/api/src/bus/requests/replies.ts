@@ -1,13 +1,13 @@
-/** Replies as they travel: parts, progress, the answer, a failure, a refusal. */
+/** Replies as they travel: parts, progress, the response, a failure, a refusal. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { type FailureRecord, fromFailureRecord, toFailureRecord } from '../consuming/failure.ts';
-import type { Bodies } from '../messages/body-codec.ts';
+import type { BodyCodec } from '../messages/body-codec.ts';
 import { readObject } from '../registry/agent-info.ts';
 
 /**
- * What a reply is. `part` and `progress` come before the end; `final` (the answer; no header says so), `failed` (the
+ * What a reply is. `part` and `progress` come before the end; `final` (the response; no header says so), `failed` (the
  * handler threw) and `refused` (the request never reached a handler) are the end.
  */
 export type ReplyKind = 'part' | 'progress' | 'final' | 'failed' | 'refused';
@@ -19,12 +19,12 @@ const encoder = new TextEncoder();
 const JSON_TYPE = 'application/json';
 
 /** A reply that carries a value. */
-export function toReply(bodies: Bodies, kind: 'part' | 'progress' | 'final', value: unknown): MessageInput {
+export function toReply(bodies: BodyCodec, kind: 'part' | 'progress' | 'final', value: unknown): MessageInput {
   const encoded = bodies.encode(value);
   return kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } };
 }
 
-/** A reply that says why there is no answer. */
+/** A reply that says why there is no response. */
 export function toFailedReply(kind: 'failed' | 'refused', thrown: unknown): MessageInput {
   const body = encoder.encode(JSON.stringify(toFailureRecord(thrown)));
   return { body, contentType: JSON_TYPE, headers: { [KIND_HEADER]: kind } };
@@ -43,7 +43,7 @@ export function isPart(reply: Pick<MessageInput, 'headers'>): boolean {
 }
 
 /** The value of a reply. Throws what a failure or a refusal tells of: HANDLER_FAILED with its cause, or the refusal itself. */
-export function readReply(bodies: Bodies, reply: Message, responder: string): unknown {
+export function readReply(bodies: BodyCodec, reply: Message, responder: string): unknown {
   const kind = kindOf(reply);
   if (kind !== 'failed' && kind !== 'refused') return bodies.decode(reply);
   const record = readRecord(reply.body);

@@ -1,4 +1,4 @@
-/** Replies that stream: parts wait for their reader, the answer for whoever wants it. */
+/** Replies that stream: parts wait for their reader, the response for whoever wants it. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { ReplyStream } from './options.ts';

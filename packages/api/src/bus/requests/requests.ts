@@ -1,4 +1,4 @@
-/** Requests: one question, one outcome, over calls or through inboxes. */
+/** Requests: one request, one outcome, over calls or through inboxes. */
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
@@ -10,16 +10,16 @@ import { toBounds } from '../messages/message-options.ts';
 import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
 import { addressOf } from '../registry/agent-names.ts';
-import type { AgentChooser } from '../registry/least-loaded.ts';
+import type { LeastLoadedSelector } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { BusKernel } from '../runtime.ts';
-import { askDurably } from './durable.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { requestDurably } from './durable.ts';
 import { checkRequestOptions, type ReplyStream, type RequestOptions } from './options.ts';
 import { isPart, kindOf, readReply } from './replies.ts';
 import { LiveReplyStream, type PartSink } from './reply-stream.ts';
 
 /** A request, checked. */
-interface Question {
+interface CheckedRequest {
   readonly type: string;
   readonly definition: RequestDefinition | undefined;
   readonly body: unknown;
@@ -31,18 +31,18 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Asks in somebody's name. */
 export class Requests {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #chooser: AgentChooser;
+  readonly #chooser: LeastLoadedSelector;
   readonly #calls: Calls;
   readonly #end = new AbortController();
 
-  constructor(kernel: BusKernel, registry: Registry, chooser: AgentChooser, calls: Calls) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, registry: Registry, chooser: LeastLoadedSelector, calls: Calls) {
+    this.#runtime = runtime;
     this.#registry = registry;
     this.#chooser = chooser;
     this.#calls = calls;
-    kernel.lifetime.add('foundation', {
+    runtime.shutdown.add('services', {
       close: async () => this.#end.abort(new BusbarError('CLOSED', 'the bus closes')),
     });
   }
@@ -56,7 +56,7 @@ export class Requests {
     onPart?: PartSink,
   ): Promise<unknown> {
     try {
-      this.#kernel.assertSending();
+      this.#runtime.assertSending();
       checkRequestOptions(options);
       checkRecipient(to);
       const definition = typeof type === 'string' ? undefined : checkRequest(type);
@@ -64,11 +64,11 @@ export class Requests {
       checkMessageType(name);
       const checked = validate(definition?.schemas.request, body, `the body of ${name}`);
       if (checked instanceof Promise) await checked;
-      const question = { type: name, definition, body, options: options ?? {}, onPart };
+      const request = { type: name, definition, body, options: options ?? {}, onPart };
       const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
-      return await this.#askFirst(origin, targets, question);
+      return await this.#requestFirst(origin, targets, request);
     } catch (error) {
-      throw this.#kernel.locate(error, 'request');
+      throw this.#runtime.withErrorContext(error, 'request');
     }
   }
 
@@ -86,19 +86,19 @@ export class Requests {
   }
 
   /** The first that is there. Trying the next is safe: NO_RESPONDER says that nobody got the request. */
-  async #askFirst(origin: Origin, targets: readonly string[], question: Question): Promise<unknown> {
+  async #requestFirst(origin: Origin, targets: readonly string[], request: CheckedRequest): Promise<unknown> {
     const [first = '', ...others] = targets;
     try {
-      return await this.#ask(origin, first, question);
+      return await this.#request(origin, first, request);
     } catch (error) {
       const isAbsent = isBusbarError(error) && error.code === 'NO_RESPONDER' && error.outcome === 'failed';
-      if (isAbsent && others.length > 0) return this.#askFirst(origin, others, question);
+      if (isAbsent && others.length > 0) return this.#requestFirst(origin, others, request);
       throw error;
     }
   }
 
-  #ask(origin: Origin, to: string, question: Question): Promise<unknown> {
-    const { type, body, options } = question;
+  #request(origin: Origin, to: string, request: CheckedRequest): Promise<unknown> {
+    const { type, body, options } = request;
     const { timeoutMs: _, ttlMs: __, durable = false, ...rest } = options;
     // A call is never deduplicated, so a handler that runs again asks again.
     const draft = {
@@ -110,22 +110,22 @@ export class Requests {
       fields: { to },
       isFresh: !durable,
     } as const;
-    return this.#kernel.sendOut(origin, draft, async (input) => {
+    return this.#runtime.sendOut(origin, draft, async (input) => {
       const startedAt = performance.now();
       const replies = durable
         ? this.#durably(origin, to, input, options)
         : this.#calls.call(addressOf(to), input, this.#bounds(origin, options));
-      const answer = await this.#collect(replies, to, question);
-      this.#kernel.timings.add(type, performance.now() - startedAt);
-      return this.#read(answer, to, question);
+      const response = await this.#collect(replies, to, request);
+      this.#runtime.timings.add(type, performance.now() - startedAt);
+      return this.#read(response, to, request);
     });
   }
 
   #durably(origin: Origin, to: string, input: MessageInput, options: RequestOptions): AsyncIterable<Message> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, ttlMs, id } = options;
     const { timeoutMs: _, ...bounds } = this.#bounds(origin, options);
-    return askDurably(this.#kernel, {
-      asker: origin.from,
+    return requestDurably(this.#runtime, {
+      requester: origin.from,
       responder: to,
       input,
       mayBeKnown: id !== undefined || origin.cause !== undefined,
@@ -136,32 +136,32 @@ export class Requests {
   }
 
   /** Hands parts on. Resolves with the last reply. */
-  async #collect(replies: AsyncIterable<Message>, to: string, question: Question): Promise<Message> {
+  async #collect(replies: AsyncIterable<Message>, to: string, request: CheckedRequest): Promise<Message> {
     try {
       for await (const reply of replies) {
         if (!isPart(reply)) return reply;
-        await this.#handOn(reply, question);
+        await this.#handOn(reply, request);
       }
     } catch (error) {
       throw await this.#explain(error, to);
     }
-    throw new BusbarError('CLOSED', `${to} ended without an answer`, { outcome: 'unknown' });
+    throw new BusbarError('CLOSED', `${to} ended without an response`, { outcome: 'unknown' });
   }
 
-  async #handOn(reply: Message, { onPart, definition }: Question): Promise<void> {
+  async #handOn(reply: Message, { onPart, definition }: CheckedRequest): Promise<void> {
     if (onPart === undefined) return;
-    const value = this.#kernel.bodies.decode(reply);
+    const value = this.#runtime.bodyCodec.decode(reply);
     const schema = kindOf(reply) === 'part' ? definition?.schemas.part : undefined;
-    await onPart(await validate(schema, value, `a part of the answer to ${definition?.type}`));
+    await onPart(await validate(schema, value, `a part of the response to ${definition?.type}`));
   }
 
-  async #read(answer: Message, to: string, { definition }: Question): Promise<unknown> {
-    const value = readReply(this.#kernel.bodies, answer, to);
+  async #read(response: Message, to: string, { definition }: CheckedRequest): Promise<unknown> {
+    const value = readReply(this.#runtime.bodyCodec, response, to);
     if (definition?.schemas.response === undefined) return value;
     try {
-      return await validate(definition.schemas.response, value, `the answer to ${definition.type}`);
+      return await validate(definition.schemas.response, value, `the response to ${definition.type}`);
     } catch (cause) {
-      const text = `${to} gave an answer that is not valid: ${cause instanceof Error ? cause.message : String(cause)}`;
+      const text = `${to} gave an response that is not valid: ${cause instanceof Error ? cause.message : String(cause)}`;
       throw new BusbarError('HANDLER_FAILED', text, { cause, outcome: 'unknown' });
     }
   }
@@ -182,14 +182,14 @@ export class Requests {
       hint,
       outcome,
       operation: 'request',
-      transport: this.#kernel.transport.name,
+      transport: this.#runtime.transport.name,
       cause: error,
     });
   }
 
   #bounds({ work }: Origin, options: RequestOptions): CallOptions {
     const { signal, ...bounds } = toBounds(options);
-    const end = this.#kernel.settings.ownsTransport ? undefined : this.#end.signal;
+    const end = this.#runtime.settings.ownsTransport ? undefined : this.#end.signal;
     const [first, ...others] = [signal, work?.signal, end].filter((one) => one !== undefined);
     if (first === undefined) return bounds;
     return { ...bounds, signal: others.length === 0 ? first : AbortSignal.any([first, ...others]) };

@@ -5,31 +5,31 @@ import type { Message, MessageInput } from '../../contract/message.ts';
 import type { Calls, Service } from '../../contract/transport.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import type { LogLevel } from '../consuming/context.ts';
-import { BadMessage, type Handlers } from '../consuming/handlers.ts';
+import { type HandlerRegistry, InvalidMessageError } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
-import { Cause } from '../messages/causation.ts';
+import { Causation } from '../messages/causation.ts';
 import { addressOf } from '../registry/agent-names.ts';
-import type { BusKernel } from '../runtime.ts';
-import { Outlet } from './rendezvous-channel.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { RendezvousChannel } from './rendezvous-channel.ts';
 import { toFailedReply, toReply } from './replies.ts';
 
 /** What a responder stands on. */
 export interface ResponderPlan {
   readonly agent: string;
-  readonly handlers: Handlers;
+  readonly handlers: HandlerRegistry;
   readonly timings: Timings;
   readonly log: (text: string, level: LogLevel) => void;
 }
 
 /** Answers calls with the handlers of an agent. */
 export class Responder {
-  readonly #kernel: BusKernel;
+  readonly #runtime: BusRuntime;
   readonly #plan: ResponderPlan;
   readonly #running = new Set<LazyAbortController>();
   #service: Service | undefined;
 
-  constructor(kernel: BusKernel, plan: ResponderPlan) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, plan: ResponderPlan) {
+    this.#runtime = runtime;
     this.#plan = plan;
   }
 
@@ -41,7 +41,7 @@ export class Responder {
   /** Once resolved, requests are answered, up to `max` at a time. */
   async serve(calls: Calls, max: number): Promise<void> {
     this.#service = await calls.serve(addressOf(this.#plan.agent), { max }, (message, signal) =>
-      this.#answer(message, signal),
+      this.#response(message, signal),
     );
   }
 
@@ -56,33 +56,33 @@ export class Responder {
     for (const work of this.#running) work.abort(reason);
   }
 
-  #answer(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
-    const outlet = new Outlet<MessageInput>();
-    void this.#run(message, signal, outlet).then((last) => outlet.end(last));
-    return outlet;
+  #response(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
+    const channel = new RendezvousChannel<MessageInput>();
+    void this.#run(message, signal, channel).then((last) => channel.end(last));
+    return channel;
   }
 
   /** Runs the handler. Resolves with the last reply; never rejects. */
-  async #run(message: Message, signal: AbortSignal, outlet: Outlet<MessageInput>): Promise<MessageInput> {
+  async #run(message: Message, signal: AbortSignal, channel: RendezvousChannel<MessageInput>): Promise<MessageInput> {
     const { agent, handlers, timings, log } = this.#plan;
-    const { bodies } = this.#kernel;
+    const { bodyCodec } = this.#runtime;
     const work = new LazyAbortController(signal);
     this.#running.add(work);
     const startedAt = performance.now();
     try {
-      const origin = { from: agent, cause: new Cause(message) };
+      const origin = { from: agent, cause: new Causation(message) };
       const result = await handlers.run(message, origin, {
         attempt: 1,
         signalOf: work,
         log,
-        reply: (value) => outlet.give(toReply(bodies, 'part', value)),
-        progress: (value) => outlet.give(toReply(bodies, 'progress', value)),
+        reply: (value) => channel.send(toReply(bodyCodec, 'part', value)),
+        progress: (value) => channel.send(toReply(bodyCodec, 'progress', value)),
       });
-      return toReply(bodies, 'final', result);
+      return toReply(bodyCodec, 'final', result);
     } catch (error) {
-      if (error instanceof BadMessage) return toFailedReply('refused', error.error);
+      if (error instanceof InvalidMessageError) return toFailedReply('refused', error.error);
       if (!handlers.has(message.type)) return toFailedReply('refused', error);
-      this.#kernel.report(error, `request ${message.type ?? ''} of ${agent}`);
+      this.#runtime.report(error, `request ${message.type ?? ''} of ${agent}`);
       return toFailedReply('failed', error);
     } finally {
       this.#running.delete(work);

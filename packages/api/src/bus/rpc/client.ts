@@ -7,29 +7,31 @@ import type { CallHandler, CallOptions, Calls, ServeOptions, Service } from '../
 import { agentAt } from '../registry/agent-names.ts';
 import type { Heartbeats } from '../registry/heartbeats.ts';
 import { isPart } from '../requests/replies.ts';
-import type { BusKernel } from '../runtime.ts';
-import { CallDirectory } from './directory.ts';
-import { PendingCall } from './pending-call.ts';
-import { CALL_QUEUE, ID_HEADER, noteOf, toNote } from './protocol.ts';
-import { CallBox } from './reply-inbox.ts';
-import { CallServers } from './server.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { ServerDirectory } from './directory.ts';
+import { PendingRequest } from './pending-call.ts';
+import { CALL_QUEUE, controlOf, ID_HEADER, toControl } from './protocol.ts';
+import { ReplyInbox } from './reply-inbox.ts';
+import { RpcServer } from './server.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Calls over queues. Opens nothing before it is used. */
-export class CallsOverQueues implements Calls {
-  readonly #kernel: BusKernel;
-  readonly #box: CallBox;
-  readonly #directory: CallDirectory;
-  readonly #servers: CallServers;
-  readonly #pending = new Set<PendingCall>();
+export class RpcClient implements Calls {
+  readonly #runtime: BusRuntime;
+  readonly #inbox: ReplyInbox;
+  readonly #directory: ServerDirectory;
+  readonly #servers: RpcServer;
+  readonly #pending = new Set<PendingRequest>();
 
-  constructor(kernel: BusKernel, heartbeats: Heartbeats) {
-    this.#kernel = kernel;
-    this.#box = new CallBox(kernel, (message) => this.#stray(message));
-    this.#directory = new CallDirectory(kernel, (address, box, isLast) => this.#serverGone(address, box, isLast));
-    this.#servers = new CallServers(kernel, heartbeats, this.#box);
-    kernel.lifetime.add('foundation', { close: () => this.#close() });
+  constructor(runtime: BusRuntime, heartbeats: Heartbeats) {
+    this.#runtime = runtime;
+    this.#inbox = new ReplyInbox(runtime, (message) => this.#onOrphan(message));
+    this.#directory = new ServerDirectory(runtime, (address, inbox, isLast) =>
+      this.#serverGone(address, inbox, isLast),
+    );
+    this.#servers = new RpcServer(runtime, heartbeats, this.#inbox);
+    runtime.shutdown.add('services', { close: () => this.#close() });
   }
 
   serve(address: string, options: ServeOptions, handler: CallHandler): Promise<Service> {
@@ -39,12 +41,12 @@ export class CallsOverQueues implements Calls {
   async *call(address: string, message: MessageInput, options: CallOptions = {}): AsyncGenerator<Message> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     const id = newId();
-    const pending = new PendingCall(address, timeoutMs, signal);
+    const pending = new PendingRequest(address, timeoutMs, signal);
     this.#pending.add(pending);
-    const stop = this.#box.listen('asker', id, (reply) => pending.take(reply));
+    const stop = this.#inbox.listen('requester', id, (reply) => pending.take(reply));
     let isOver = false;
     try {
-      await pending.until(this.#ask(id, pending, message, timeoutMs));
+      await pending.until(this.#request(id, pending, message, timeoutMs));
       while (!isOver) {
         const reply = await pending.next();
         isOver = !isPart(reply);
@@ -59,57 +61,58 @@ export class CallsOverQueues implements Calls {
     }
   }
 
-  async #ask(id: string, pending: PendingCall, message: MessageInput, timeoutMs: number): Promise<void> {
+  async #request(id: string, pending: PendingRequest, message: MessageInput, timeoutMs: number): Promise<void> {
     const { address } = pending;
     if (!(await this.#directory.isServed(address))) throw noResponder(address);
-    await this.#box.open();
+    await this.#inbox.open();
     if (pending.isOver) return;
     const request = {
       ...message,
       id,
-      replyTo: this.#box.queue,
+      replyTo: this.#inbox.queue,
       maxAttempts: 1,
       ...(timeoutMs === Number.POSITIVE_INFINITY ? {} : { ttlMs: timeoutMs }),
       ...(message.id === undefined ? {} : { headers: { ...message.headers, [ID_HEADER]: message.id } }),
     };
     pending.wasSent = true;
-    if (await this.#box.send(address, request)) return;
+    if (await this.#inbox.send(address, request)) return;
     // Somebody serves, so the queue went for being idle just now.
-    await this.#kernel.transport.queues.configure(address, CALL_QUEUE);
-    await this.#kernel.sendTo(address, request);
+    await this.#runtime.transport.queues.configure(address, CALL_QUEUE);
+    await this.#runtime.sendToQueue(address, request);
   }
 
-  #creditFor(id: string, pending: PendingCall): void {
+  #creditFor(id: string, pending: PendingRequest): void {
     const { server, creditDue } = pending;
-    if (server !== undefined && creditDue !== undefined) this.#box.note(server, toNote('credit', id, creditDue));
+    if (server !== undefined && creditDue !== undefined)
+      this.#inbox.sendControl(server, toControl('credit', id, creditDue));
   }
 
   /** Tells the responder that nobody waits any more; a request that was not taken yet is taken back. */
-  #leave(id: string, { server, address }: PendingCall): void {
-    if (this.#kernel.lifetime.isClosing && server === undefined) return;
-    if (server !== undefined) this.#box.note(server, toNote('gone', id));
-    else if (this.#kernel.transport.capabilities.features.cancel) {
-      this.#kernel.transport.admin.cancel(address, [id]).catch(() => undefined);
+  #leave(id: string, { server, address }: PendingRequest): void {
+    if (this.#runtime.shutdown.isClosing && server === undefined) return;
+    if (server !== undefined) this.#inbox.sendControl(server, toControl('cancel', id));
+    else if (this.#runtime.transport.capabilities.features.cancel) {
+      this.#runtime.transport.admin.cancel(address, [id]).catch(() => undefined);
     }
   }
 
   /** A reply that nobody waits for. Who sends more of them is told. */
-  #stray(message: Delivery): void {
+  #onOrphan(message: Delivery): void {
     const { correlationId, replyTo } = message;
-    const isLate = noteOf(message) === 'begun' || isPart(message);
+    const isLate = controlOf(message) === 'accepted' || isPart(message);
     if (isLate && correlationId !== undefined && replyTo !== undefined) {
-      this.#box.note(replyTo, toNote('gone', correlationId));
+      this.#inbox.sendControl(replyTo, toControl('cancel', correlationId));
     }
   }
 
   /** Fails what waits for a responder that has gone, once the replies that it had sent before are read. */
-  #serverGone(address: string, box: string, isLast: boolean): void {
+  #serverGone(address: string, inbox: string, isLast: boolean): void {
     const waiting = [...this.#pending].filter((pending) => pending.address === address && pending.wasSent);
-    const gone = waiting.filter(({ server }) => server === box || (server === undefined && isLast));
+    const gone = waiting.filter(({ server }) => server === inbox || (server === undefined && isLast));
     if (gone.length === 0) return;
-    void this.#box.flush().then(() => {
+    void this.#inbox.flush().then(() => {
       for (const pending of gone) {
-        if (pending.server === box) pending.fail(responderGone());
+        if (pending.server === inbox) pending.fail(responderGone());
         else if (pending.server === undefined) pending.fail(noResponder(address, 'unknown'));
       }
     });

@@ -3,23 +3,23 @@
 import type { KvChange, KvWatch } from '../../contract/transport.ts';
 import { readObject } from '../registry/agent-info.ts';
 import { addressOf } from '../registry/agent-names.ts';
-import type { BusKernel } from '../runtime.ts';
-import { SERVE_PREFIX, type ServeRecord } from './protocol.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { SERVE_PREFIX, type ServerRecord } from './protocol.ts';
 
 /** Told when the bus with this mailbox does not serve an address any more; `isLast` when nobody does. */
-export type OnServerGone = (address: string, box: string, isLast: boolean) => void;
+export type OnServerGone = (address: string, inbox: string, isLast: boolean) => void;
 
 /** Servers by address. */
-export class CallDirectory {
-  readonly #kernel: BusKernel;
+export class ServerDirectory {
+  readonly #runtime: BusRuntime;
   readonly #onGone: OnServerGone;
-  readonly #servers = new Map<string, Map<string, ServeRecord>>();
+  readonly #servers = new Map<string, Map<string, ServerRecord>>();
   #watch: Promise<KvWatch> | undefined;
 
-  constructor(kernel: BusKernel, onGone: OnServerGone) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, onGone: OnServerGone) {
+    this.#runtime = runtime;
     this.#onGone = onGone;
-    kernel.lifetime.add('foundation', { close: () => this.#close() });
+    runtime.shutdown.add('services', { close: () => this.#close() });
   }
 
   /** Whether somebody takes calls to `address`. What the watch does not know yet is looked up. */
@@ -28,7 +28,7 @@ export class CallDirectory {
     await this.#open();
     if (this.#knows(address)) return true;
     const prefix = keyOf(address, '');
-    const entries = await this.#kernel.transport.kv.list(prefix);
+    const entries = await this.#runtime.transport.kv.list(prefix);
     return entries.some(({ key, value }) => fromKey(key).address === address && !toRecord(value).closing);
   }
 
@@ -49,26 +49,26 @@ export class CallDirectory {
 
   async #begin(): Promise<KvWatch> {
     const { promise: synced, resolve } = Promise.withResolvers<void>();
-    const watch = await this.#kernel.transport.kv.watch(SERVE_PREFIX, (changes) => {
+    const watch = await this.#runtime.transport.kv.watch(SERVE_PREFIX, (changes) => {
       for (const change of changes) {
         if (change.kind === 'synced') resolve();
-        else this.#note(change);
+        else this.#control(change);
       }
     });
     void watch.ended.then((error) => {
       this.#watch = undefined;
       this.#servers.clear();
       resolve();
-      if (error !== undefined) this.#kernel.report(error, 'call');
+      if (error !== undefined) this.#runtime.report(error, 'call');
     });
     await synced;
     return watch;
   }
 
-  #note(change: Exclude<KvChange, { kind: 'synced' }>): void {
+  #control(change: Exclude<KvChange, { kind: 'synced' }>): void {
     const key = change.kind === 'put' ? change.entry.key : change.key;
     const { address } = fromKey(key);
-    const servers = this.#servers.get(address) ?? new Map<string, ServeRecord>();
+    const servers = this.#servers.get(address) ?? new Map<string, ServerRecord>();
     if (change.kind === 'put') {
       servers.set(key, toRecord(change.entry.value));
       this.#servers.set(address, servers);
@@ -77,8 +77,8 @@ export class CallDirectory {
     const gone = servers.get(key);
     servers.delete(key);
     if (servers.size === 0) this.#servers.delete(address);
-    const isThere = [...servers.values()].some(({ box }) => box === gone?.box);
-    if (gone !== undefined && !isThere) this.#onGone(address, gone.box, servers.size === 0);
+    const isThere = [...servers.values()].some(({ inbox }) => inbox === gone?.inbox);
+    if (gone !== undefined && !isThere) this.#onGone(address, gone.inbox, servers.size === 0);
   }
 
   async #close(): Promise<void> {
@@ -96,7 +96,7 @@ function fromKey(key: string): { readonly address: string } {
   return { address: addressOf(key.slice(SERVE_PREFIX.length, key.lastIndexOf('/'))) };
 }
 
-function toRecord(value: Uint8Array): ServeRecord {
-  const { box, closing } = readObject(value) ?? {};
-  return { box: typeof box === 'string' ? box : '', closing: closing === true };
+function toRecord(value: Uint8Array): ServerRecord {
+  const { inbox, closing } = readObject(value) ?? {};
+  return { inbox: typeof inbox === 'string' ? inbox : '', closing: closing === true };
 }

@@ -1,11 +1,11 @@
-/** One emulated call as its asker sees it: replies put in order, bounds kept. */
+/** One emulated call as its requester sees it: replies put in order, bounds kept. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
-import { CREDIT, noteOf, seqOf } from './protocol.ts';
+import { CREDIT, controlOf, seqOf } from './protocol.ts';
 
 /** A call that waits for replies. It is over by its time, its signal, or a failure. */
-export class PendingCall {
+export class PendingRequest {
   readonly address: string;
   /** The mailbox of the responder, once it is known who that is. */
   server: string | undefined;
@@ -36,7 +36,7 @@ export class PendingCall {
   /** Takes in what came about it: duplicates are ignored, what came early waits for its turn. */
   take(message: Delivery): void {
     this.server = message.replyTo ?? this.server;
-    if (noteOf(message) !== undefined) return;
+    if (controlOf(message) !== undefined) return;
     const seq = seqOf(message);
     if (seq < this.#next || this.#early.has(seq)) return;
     this.#early.set(seq, message);

@@ -5,75 +5,84 @@ import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
 import type { CallHandler, ServeOptions, Service } from '../../contract/transport.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
+import { withTimeout } from '../bounded-wait.ts';
 import { DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { Consumer } from '../consuming/consumer.ts';
 import type { Heartbeats } from '../registry/heartbeats.ts';
 import { isPart, toFailedReply } from '../requests/replies.ts';
-import type { BusKernel } from '../runtime.ts';
-import { TIDY_MS } from '../shutdown.ts';
-import { within } from '../within.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { CLEANUP_MS } from '../shutdown.ts';
 import { keyOf } from './directory.ts';
-import { CALL_QUEUE, CREDIT, ID_HEADER, noteOf, SEQ_HEADER, type ServeRecord, seqOf, toNote } from './protocol.ts';
-import type { CallBox } from './reply-inbox.ts';
+import {
+  CALL_QUEUE,
+  CREDIT,
+  controlOf,
+  ID_HEADER,
+  SEQ_HEADER,
+  type ServerRecord,
+  seqOf,
+  toControl,
+} from './protocol.ts';
+import type { ReplyInbox } from './reply-inbox.ts';
 
-/** A responder that takes longer than this says where it is, so that the asker can leave it or miss it. */
-const BEGUN_MS = 200;
-/** How late the end of an asker's time may be noticed. */
+/** A responder that takes longer than this says where it is, so that the requester can leave it or miss it. */
+const ACCEPT_MS = 200;
+/** How late the end of an requester's time may be noticed. */
 const TICK_MS = 50;
 const MAX_SERVED = 16;
 
 /** One request at work. */
-interface Job {
+interface InflightRequest {
   readonly request: Delivery;
   readonly work: LazyAbortController;
   readonly startedAt: number;
   /** When nobody waits for it any more. */
   readonly deadline: number;
-  wasAnnounced: boolean;
+  isAccepted: boolean;
   /** Replies sent so far. */
   sent: number;
-  /** Parts that the asker has read. */
+  /** Parts that the requester has read. */
   read: number;
   wake: (() => void) | undefined;
 }
 
 /** The servers of one bus. */
-export class CallServers {
-  readonly #kernel: BusKernel;
+export class RpcServer {
+  readonly #runtime: BusRuntime;
   readonly #heartbeats: Heartbeats;
-  readonly #box: CallBox;
-  readonly #jobs = new Set<Job>();
+  readonly #inbox: ReplyInbox;
+  readonly #inflight = new Set<InflightRequest>();
   #ticker: ReturnType<typeof setInterval> | undefined;
 
-  constructor(kernel: BusKernel, heartbeats: Heartbeats, box: CallBox) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, heartbeats: Heartbeats, inbox: ReplyInbox) {
+    this.#runtime = runtime;
     this.#heartbeats = heartbeats;
-    this.#box = box;
+    this.#inbox = inbox;
   }
 
   /** Serves an address: its queue is there and askers see it when this resolves. */
   async serve(address: string, { max = MAX_SERVED }: ServeOptions, handler: CallHandler): Promise<Service> {
-    await this.#kernel.transport.queues.configure(address, CALL_QUEUE);
-    const record: { -readonly [K in keyof ServeRecord]: ServeRecord[K] } = { box: this.#box.queue };
-    const consumer = new Consumer(this.#kernel, {
+    await this.#runtime.transport.queues.configure(address, CALL_QUEUE);
+    const record: { -readonly [K in keyof ServerRecord]: ServerRecord[K] } = { inbox: this.#inbox.queue };
+    const consumer = new Consumer(this.#runtime, {
       queue: address,
-      consumer: this.#kernel.instance,
+      consumer: this.#runtime.instance,
       concurrency: max,
       retry: DEFAULT_RETRY,
       maxAttempts: 1,
       where: `calls ${address}`,
       ackFirst: true,
-      handle: (delivery) => this.#answer(delivery, handler),
+      handle: (delivery) => this.#response(delivery, handler),
     });
     const key = keyOf(address, newId());
-    const ttlMs = this.#kernel.settings.presenceTtlMs;
+    const ttlMs = this.#runtime.settings.presenceTtlMs;
     const pulse = await this.#heartbeats.start({ key, ttlMs, value: () => JSON.stringify(record) });
     const end = async (): Promise<void> => {
       record.closing = true;
-      await within(pulse.refresh(), TIDY_MS);
+      await withTimeout(pulse.refresh(), CLEANUP_MS);
       await consumer.drain();
       await consumer.close({ drainMs: 0 });
-      await pulse.stop().catch((error: unknown) => this.#kernel.report(error, 'call'));
+      await pulse.stop().catch((error: unknown) => this.#runtime.report(error, 'call'));
     };
     let ended: Promise<void> | undefined;
     const close = (): Promise<void> => {
@@ -83,111 +92,111 @@ export class CallServers {
     return { close, [Symbol.asyncDispose]: close };
   }
 
-  async #answer(request: Delivery, handler: CallHandler): Promise<void> {
-    const job = this.#begin(request);
-    const stop = this.#box.listen('server', request.id, (message) => this.#noted(job, message));
+  async #response(request: Delivery, handler: CallHandler): Promise<void> {
+    const inflight = this.#begin(request);
+    const stop = this.#inbox.listen('server', request.id, (message) => this.#controlled(inflight, message));
     try {
-      for await (const reply of handler(toCalled(request), job.work.signal)) {
-        if (!(await this.#reply(job, reply))) return;
+      for await (const reply of handler(toCalled(request), inflight.work.signal)) {
+        if (!(await this.#reply(inflight, reply))) return;
         if (!isPart(reply)) return;
       }
     } catch (error) {
-      await this.#reply(job, toFailedReply('failed', error)).catch(() => false);
+      await this.#reply(inflight, toFailedReply('failed', error)).catch(() => false);
     } finally {
       stop();
-      this.#end(job);
+      this.#end(inflight);
     }
   }
 
   /** Sends a reply; a part waits for credit. False when nobody waits for it any more. */
-  async #reply(job: Job, reply: MessageInput): Promise<boolean> {
-    const { request, work } = job;
+  async #reply(inflight: InflightRequest, reply: MessageInput): Promise<boolean> {
+    const { request, work } = inflight;
     if (isPart(reply)) {
-      await this.#announce(job);
-      while (job.sent - job.read >= CREDIT && !work.isAborted) await this.#credit(job);
+      await this.#accept(inflight);
+      while (inflight.sent - inflight.read >= CREDIT && !work.isAborted) await this.#credit(inflight);
     }
     if (work.isAborted || request.replyTo === undefined) return false;
     const message = {
       ...reply,
-      headers: { ...reply.headers, [SEQ_HEADER]: String(job.sent) },
+      headers: { ...reply.headers, [SEQ_HEADER]: String(inflight.sent) },
       correlationId: request.id,
       causationId: request.id,
-      replyTo: this.#box.queue,
+      replyTo: this.#inbox.queue,
     };
-    job.sent += 1;
-    const isThere = await this.#box.send(request.replyTo, message);
-    if (!isThere) work.abort(askerGone());
+    inflight.sent += 1;
+    const isThere = await this.#inbox.send(request.replyTo, message);
+    if (!isThere) work.abort(requesterGone());
     return isThere;
   }
 
-  async #credit(job: Job): Promise<void> {
+  async #credit(inflight: InflightRequest): Promise<void> {
     await new Promise<void>((resolve) => {
-      job.wake = resolve;
+      inflight.wake = resolve;
     });
-    job.wake = undefined;
+    inflight.wake = undefined;
   }
 
-  /** Says where the asker can leave a note. */
-  async #announce(job: Job): Promise<void> {
-    const { request } = job;
-    if (job.wasAnnounced || request.replyTo === undefined) return;
-    job.wasAnnounced = true;
-    await this.#box.open();
-    this.#box.note(request.replyTo, { ...toNote('begun', request.id), replyTo: this.#box.queue });
+  /** Says where the requester can leave a control. */
+  async #accept(inflight: InflightRequest): Promise<void> {
+    const { request } = inflight;
+    if (inflight.isAccepted || request.replyTo === undefined) return;
+    inflight.isAccepted = true;
+    await this.#inbox.open();
+    this.#inbox.sendControl(request.replyTo, { ...toControl('accepted', request.id), replyTo: this.#inbox.queue });
   }
 
-  #noted(job: Job, message: Delivery): void {
-    const note = noteOf(message);
-    if (note === 'credit') job.read = Math.max(job.read, seqOf(message));
-    if (note === 'gone') job.work.abort(askerGone());
-    job.wake?.();
+  #controlled(inflight: InflightRequest, message: Delivery): void {
+    const control = controlOf(message);
+    if (control === 'credit') inflight.read = Math.max(inflight.read, seqOf(message));
+    if (control === 'cancel') inflight.work.abort(requesterGone());
+    inflight.wake?.();
   }
 
-  #begin(request: Delivery): Job {
+  #begin(request: Delivery): InflightRequest {
     const startedAt = performance.now();
     const deadline = startedAt + (request.ttlLeftMs ?? Number.POSITIVE_INFINITY);
     const work = new LazyAbortController();
-    const job: Job = {
+    const inflight: InflightRequest = {
       request,
       work,
       startedAt,
       deadline,
-      wasAnnounced: false,
+      isAccepted: false,
       sent: 0,
       read: 0,
       wake: undefined,
     };
-    this.#jobs.add(job);
+    this.#inflight.add(inflight);
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
-    return job;
+    return inflight;
   }
 
-  #end(job: Job): void {
-    this.#jobs.delete(job);
-    if (this.#jobs.size > 0) return;
+  #end(inflight: InflightRequest): void {
+    this.#inflight.delete(inflight);
+    if (this.#inflight.size > 0) return;
     clearInterval(this.#ticker);
     this.#ticker = undefined;
   }
 
   #tick(): void {
     const now = performance.now();
-    for (const job of this.#jobs) {
-      if (now >= job.deadline) {
-        job.work.abort(new BusbarError('TIMEOUT', 'the time of the asker is up'));
-        job.wake?.();
-      } else if (now - job.startedAt >= BEGUN_MS && !job.wasAnnounced) {
-        this.#announce(job).catch((error: unknown) => this.#kernel.report(error, 'call'));
+    for (const inflight of this.#inflight) {
+      if (now >= inflight.deadline) {
+        inflight.work.abort(new BusbarError('TIMEOUT', 'the time of the requester is up'));
+        inflight.wake?.();
+      } else if (now - inflight.startedAt >= ACCEPT_MS && !inflight.isAccepted) {
+        this.#accept(inflight).catch((error: unknown) => this.#runtime.report(error, 'call'));
       }
     }
   }
 }
 
-/** The request as the handler sees it: with the id that its asker gave. */
+/** The request as the handler sees it: with the id that its requester gave. */
 function toCalled(request: Delivery): Message {
   const id = request.headers[ID_HEADER];
   return id === undefined ? request : { ...request, id };
 }
 
-function askerGone(): BusbarError {
-  return new BusbarError('ABORTED', 'the asker has gone');
+function requesterGone(): BusbarError {
+  return new BusbarError('ABORTED', 'the requester has gone');
 }

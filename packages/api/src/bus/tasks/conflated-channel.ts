@@ -1,7 +1,7 @@
 /** The latest of something: what came before and was not taken is forgotten. */
 
 /** A place for one value, between one who puts and one who takes. */
-export class Latest<T extends object> {
+export class ConflatedChannel<T extends object> {
   #value: T | undefined;
   #ended: Promise<undefined> | undefined;
   #wake: (() => void) | undefined;

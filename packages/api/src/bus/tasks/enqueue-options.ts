@@ -4,7 +4,7 @@ import { invalid } from '../../contract/errors.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { checkUserName, quote, utf8Length } from '../../contract/names.ts';
 import { checkText, describe } from '../../contract/validation.ts';
-import { MAX_ATTEMPTS_HEADER } from '../consuming/handler-failure.ts';
+import { MAX_ATTEMPTS_HEADER } from '../consuming/failure.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';

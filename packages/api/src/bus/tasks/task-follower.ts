@@ -1,10 +1,10 @@
-/** The trail of one task, followed to its end by one ticket. */
+/** The follower of one task, followed to its end by one ticket. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { type FailureRecord, fromFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 import type { TaskRecord } from './task-record.ts';
-import type { Followed, TaskNews, TaskWatch } from './task-tracker.ts';
+import type { TaskEvent, TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /** How a task ended. */
 export type TaskEnd =
@@ -14,11 +14,11 @@ export type TaskEnd =
   /** There is no trace of it: it expired, was purged, left no result, or never was. */
   | { readonly state: 'unknown' };
 
-/** A task may be absent between two looks; one that stays absent for so long is gone. */
+/** A task may be absent between two poller; one that stays absent for so long is gone. */
 const GONE_MS = 900;
 
-/** Follows one task until it ended, or until {@link TaskTrail.leave}. */
-export class TaskTrail {
+/** Follows one task until it ended, or until {@link TaskFollower.leave}. */
+export class TaskFollower {
   /** Resolves with how it ended. Rejects when it cannot be followed any more. */
   readonly ended: Promise<TaskEnd>;
   readonly #ending = Promise.withResolvers<TaskEnd>();
@@ -27,11 +27,11 @@ export class TaskTrail {
   #absentSince: number | undefined;
   #isOver = false;
 
-  constructor(watch: TaskWatch, task: Followed, onProgress: (body: EncodedBody) => void) {
+  constructor(watch: TaskTracker, task: TrackedTask, onProgress: (body: EncodedBody) => void) {
     this.ended = this.#ending.promise;
     this.ended.catch(() => undefined);
     this.#onProgress = onProgress;
-    this.#unfollow = watch.follow(task, (news) => this.#hear(news));
+    this.#unfollow = watch.follow(task, (event) => this.#onEvent(event));
   }
 
   /** Follows it no more. `ended` stays as it is. */
@@ -41,26 +41,26 @@ export class TaskTrail {
     this.#unfollow();
   }
 
-  #hear(news: TaskNews): void {
+  #onEvent(event: TaskEvent): void {
     if (this.#isOver) return;
-    if (news.kind !== 'absent') this.#absentSince = undefined;
-    switch (news.kind) {
+    if (event.kind !== 'absent') this.#absentSince = undefined;
+    switch (event.kind) {
       case 'absent':
         this.#noteAbsent();
         break;
       case 'broken':
         this.leave();
-        this.#ending.reject(news.error);
+        this.#ending.reject(event.error);
         break;
       case 'dead':
-        this.#end({ state: 'dead', reason: news.reason, failure: news.failure });
+        this.#end({ state: 'dead', reason: event.reason, failure: event.failure });
         break;
       case 'record':
-        this.#hearRecord(news.record);
+        this.#onRecord(event.record);
     }
   }
 
-  #hearRecord(record: TaskRecord): void {
+  #onRecord(record: TaskRecord): void {
     if (record.state === 'running') this.#onProgress(record.body);
     else if (record.state === 'done') this.#end({ state: 'done', body: record.body });
     else if (record.state === 'cancelled') this.#end({ state: 'cancelled' });

@@ -1,15 +1,14 @@
 /** A ticket: a task that was put in, as anybody who knows its id sees it, from any process, also after a restart. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
-import type { CallOptions } from '../../contract/transport.ts';
+import type { CallOptions, Transport } from '../../contract/transport.ts';
 import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
-import { Patience } from '../deadline.ts';
-import type { EncodedBody } from '../messages/body-codec.ts';
-import { Latest } from './conflated-channel.ts';
-import { hasExpired } from './expired.ts';
-import { resultBody, TaskTrail } from './task-follower.ts';
-import type { TaskGround } from './task-ground.ts';
+import { BoundedWait } from '../bounded-wait.ts';
+import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
+import { ConflatedChannel } from './conflated-channel.ts';
+import { resultBody, TaskFollower } from './task-follower.ts';
 import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
+import { hasExpired, type TaskTracker } from './task-tracker.ts';
 
 /**
  * Where a task is. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it: it
@@ -56,17 +55,27 @@ export interface TaskHandle<R = unknown> {
   reschedule(when: number | Date, options?: CallOptions): Promise<boolean>;
 }
 
+/** What a handle of a task works with. */
+export interface TaskHandleDependencies<R> {
+  readonly transport: Transport;
+  readonly bodyCodec: BodyCodec;
+  /** Finds the tracker of a queue. A tracker that was idle may have been dropped. */
+  trackerOf(queue: string): TaskTracker;
+  /** Checks a decoded result. */
+  toResult(value: unknown): R | Promise<R>;
+}
+
 /** The handle of one task, over a transport. */
 export class TaskHandleImpl<R> implements TaskHandle<R> {
   readonly id: string;
   readonly queue: string;
   readonly isDuplicate: boolean;
-  readonly #ground: TaskGround<R>;
+  readonly #dependencies: TaskHandleDependencies<R>;
   readonly #isNew: boolean;
 
   /** `source`: this call stored the task, found it stored, or got only its id. */
-  constructor(ground: TaskGround<R>, id: string, source: 'new' | 'duplicate' | 'id') {
-    this.#ground = ground;
+  constructor(dependencies: TaskHandleDependencies<R>, id: string, source: 'new' | 'duplicate' | 'id') {
+    this.#dependencies = dependencies;
     this.id = id;
     this.queue = queueOfTask(id);
     this.isDuplicate = source === 'duplicate';
@@ -75,7 +84,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
 
   async status(options?: CallOptions): Promise<TaskStatus> {
     checkOptions(options, BOUNDS, 'status options');
-    const { admin, kv } = this.#ground.transport;
+    const { admin, kv } = this.#dependencies.transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
     const places = messages.filter((message) => !hasExpired(message));
     const place = places.find((message) => message.state !== 'dead') ?? places[0];
@@ -89,22 +98,22 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   async *progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void> {
     checkOptions(options, ['signal'], 'progress options');
     checkSignal(options?.signal);
-    const news = new Latest<EncodedBody>();
-    const trail = this.#follow((body) => news.put(body));
-    void trail.ended.then(
-      () => news.end(),
-      (error) => news.fail(error),
+    const event = new ConflatedChannel<EncodedBody>();
+    const follower = this.#follow((body) => event.put(body));
+    void follower.ended.then(
+      () => event.end(),
+      (error) => event.fail(error),
     );
-    const patience = this.#patience({ ...options, timeoutMs: Number.POSITIVE_INFINITY });
+    const wait = this.#wait({ ...options, timeoutMs: Number.POSITIVE_INFINITY });
     try {
       for (;;) {
-        const next = await patience.wait(news.next());
+        const next = await wait.race(event.next());
         if (next === undefined) return;
-        yield this.#ground.bodies.decode(next);
+        yield this.#dependencies.bodyCodec.decode(next);
       }
     } finally {
-      patience.end();
-      trail.leave();
+      wait.end();
+      follower.leave();
     }
   }
 
@@ -112,19 +121,19 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     checkOptions(options, BOUNDS, 'result options');
     checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
     checkSignal(options?.signal);
-    const trail = this.#follow(() => undefined);
-    const patience = this.#patience(options);
+    const follower = this.#follow(() => undefined);
+    const wait = this.#wait(options);
     try {
-      const body = resultBody(this.id, await patience.wait(trail.ended));
-      return await this.#ground.toResult(this.#ground.bodies.decode(body));
+      const body = resultBody(this.id, await wait.race(follower.ended));
+      return await this.#dependencies.toResult(this.#dependencies.bodyCodec.decode(body));
     } finally {
-      patience.end();
-      trail.leave();
+      wait.end();
+      follower.leave();
     }
   }
 
   async cancel(options?: CallOptions): Promise<boolean> {
-    const { admin, kv } = this.#ground.transport;
+    const { admin, kv } = this.#dependencies.transport;
     const [outcome] = await admin.cancel(this.queue, [this.id], options);
     if (outcome?.status !== 'done') return false;
     const record = encodeRecord({ state: 'cancelled' });
@@ -134,20 +143,20 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
 
   async reschedule(when: number | Date, options?: CallOptions): Promise<boolean> {
     const delayMs = delayOf(when, 'when');
-    const [outcome] = await this.#ground.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
+    const [outcome] = await this.#dependencies.transport.admin.reschedule(this.queue, [this.id], delayMs, options);
     return outcome?.status === 'done';
   }
 
-  #follow(onProgress: (body: EncodedBody) => void): TaskTrail {
-    return new TaskTrail(this.#ground.watch(this.queue), { id: this.id, isNew: this.#isNew }, onProgress);
+  #follow(onProgress: (body: EncodedBody) => void): TaskFollower {
+    return new TaskFollower(this.#dependencies.trackerOf(this.queue), { id: this.id, isNew: this.#isNew }, onProgress);
   }
 
-  #patience({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): Patience {
+  #wait({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): BoundedWait {
     const late = (): BusbarError =>
       new BusbarError('TIMEOUT', `the task ${JSON.stringify(this.id)} did not end in time`, {
         hint: 'Wait longer with timeoutMs, or see whether a worker processes its queue.',
       });
-    return new Patience({ waitMs, signal, late });
+    return new BoundedWait({ waitMs, signal, timeoutError: late });
   }
 }
 

@@ -2,18 +2,16 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { HeldLease } from '../consuming/delivery-leases.ts';
-import { toFailureRecord } from '../consuming/failure.ts';
-import type { Failure } from '../consuming/handler-failure.ts';
-import { RejectError } from '../consuming/reject-error.ts';
+import type { DeliveryLease } from '../consuming/delivery-leases.ts';
+import { type Failure, RejectError, toFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 import { type StandardSchema, validate } from '../messages/schema.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { TaskProgress } from './task-progress.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
 
 /** How what tasks of one queue leave behind is kept. */
-export interface OutcomePlan {
+export interface ResultPlan {
   readonly where: string;
   /** 0: nothing is kept beyond the end of a task. */
   readonly resultTtlMs: number;
@@ -21,24 +19,24 @@ export interface OutcomePlan {
 }
 
 /** Writes down what becomes of the tasks of one processor. */
-export class TaskOutcomes {
-  readonly #kernel: BusKernel;
-  readonly #plan: OutcomePlan;
+export class TaskResultStore {
+  readonly #runtime: BusRuntime;
+  readonly #plan: ResultPlan;
   readonly #progress = new WeakMap<Delivery, TaskProgress>();
 
-  constructor(kernel: BusKernel, plan: OutcomePlan) {
-    this.#kernel = kernel;
+  constructor(runtime: BusRuntime, plan: ResultPlan) {
+    this.#runtime = runtime;
     this.#plan = plan;
   }
 
   /** The handler told its progress. Never throws: progress is no reason to fail. */
-  progress(delivery: Delivery, lease: HeldLease, value: unknown): void {
+  progress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
     try {
-      const body = this.#kernel.bodies.encode(value);
+      const body = this.#runtime.bodyCodec.encode(value);
       if (body.body.byteLength > MAX_KEPT_BYTES) throw tooLarge('progress', body);
       this.#writer(delivery, lease).put(body);
     } catch (error) {
-      this.#kernel.report(error, this.#plan.where);
+      this.#runtime.report(error, this.#plan.where);
     }
   }
 
@@ -47,7 +45,7 @@ export class TaskOutcomes {
     const { schema, where, resultTtlMs } = this.#plan;
     const body = await this.#encode(async () => {
       if (schema !== undefined) await validate(schema, result, `result of ${where}`);
-      return this.#kernel.bodies.encode(result);
+      return this.#runtime.bodyCodec.encode(result);
     });
     const hadProgress = await this.#stop(delivery);
     if (resultTtlMs > 0) {
@@ -63,7 +61,7 @@ export class TaskOutcomes {
     void this.#put(delivery, { state: 'failed', attempt: delivery.attempt, failure: toFailureRecord(thrown) });
   }
 
-  #writer(delivery: Delivery, lease: HeldLease): TaskProgress {
+  #writer(delivery: Delivery, lease: DeliveryLease): TaskProgress {
     const known = this.#progress.get(delivery);
     if (known !== undefined) return known;
     const writer = new TaskProgress(async (body) => {
@@ -74,9 +72,9 @@ export class TaskOutcomes {
   }
 
   /** Who slept through the end of the lease must not write over the result of who has the task since then. */
-  async #isHeld(lease: HeldLease): Promise<boolean> {
-    if (lease.over) return false;
-    return this.#kernel.leases.ensure(lease).then(
+  async #isHeld(lease: DeliveryLease): Promise<boolean> {
+    if (lease.isOver) return false;
+    return this.#runtime.leases.ensure(lease).then(
       () => true,
       () => false,
     );
@@ -101,16 +99,16 @@ export class TaskOutcomes {
   async #put(delivery: Delivery, record: TaskRecord): Promise<void> {
     const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
     try {
-      await this.#kernel.transport.kv.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
+      await this.#runtime.transport.kv.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
     } catch (error) {
-      this.#kernel.report(error, this.#plan.where);
+      this.#runtime.report(error, this.#plan.where);
     }
   }
 
   async #delete(delivery: Delivery): Promise<void> {
-    await this.#kernel.transport.kv
+    await this.#runtime.transport.kv
       .delete(taskKey(delivery.id))
-      .catch((error: unknown) => this.#kernel.report(error, this.#plan.where));
+      .catch((error: unknown) => this.#runtime.report(error, this.#plan.where));
   }
 }
 

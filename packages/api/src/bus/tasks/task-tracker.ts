@@ -1,101 +1,226 @@
-/** Watches tasks of one queue for all tickets of one bus: few watches and one look for many who wait. */
+/** Tracks the tasks of a queue for all handles of one bus: a few watches and one poll serve many waiting callers. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { KvChange, KvWatch, Transport } from '../../contract/transport.ts';
+import type { BrowsedMessage, KvChange, KvWatch, Transport } from '../../contract/transport.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
-import { readRecord, TaskLooks } from './task-poller.ts';
-import { type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
+import type { BusPart, Shutdown } from '../shutdown.ts';
+import { decodeRecord, type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
 
-/** What is heard of a task. */
-export type TaskNews =
-  /** What its worker wrote. */
+/** A change of one task. */
+export type TaskEvent =
+  /** Its worker wrote a record. */
   | { readonly kind: 'record'; readonly record: TaskRecord }
-  /** The queue has it. */
+  /** It is in the queue. */
   | { readonly kind: 'pending' }
-  /** It is a dead letter; with the error of its last attempt, where a worker wrote it down. */
+  /** It is a dead letter; `failure` is the error of its last attempt, if a worker recorded it. */
   | { readonly kind: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
-  /** Neither the queue nor a record knows it. */
+  /** It is neither in the queue nor has a record. */
   | { readonly kind: 'absent' }
-  /** It cannot be followed any more. */
+  /** It cannot be tracked any more. */
   | { readonly kind: 'broken'; readonly error: BusbarError };
 
-/** A task to follow. */
-export interface Followed {
+/** A task to track. */
+export interface TrackedTask {
   readonly id: string;
-  /** Whether it was put in by this bus just now, so that it need not be looked for: its record, if there is one, says all. */
+  /** Whether this bus stored it just now. Then only its record matters, and it is not polled at first. */
   readonly isNew: boolean;
 }
 
-/** Gets the news of one task, in order. */
-export type OnNews = (news: TaskNews) => void;
+/** Receives the events of one task, in order. */
+export type OnTaskEvent = (event: TaskEvent) => void;
 
-/** Up to so many tasks have a watch each; beyond that one watch sees the whole queue. */
+/** Up to this many tasks have a watch each; further tasks share one watch of the whole queue. */
 const MAX_WATCHES = 8;
+/** The interval between polls of all tasks; longer for more than 1,000 tasks, 1 ms for each. */
+const POLL_MS = 1_000;
+/** How long tasks that need a poll soon are collected. */
+const GATHER_MS = 10;
+const MAX_IDS = 500;
 
-/** The tasks of one queue that are followed. */
-export class TaskWatch {
+/**
+ * Whether a message has expired though browsing still returns it. A leased message may still be acked, and a dead letter
+ * stays.
+ */
+export function hasExpired({ state, ttlLeftMs }: Pick<BrowsedMessage, 'state' | 'ttlLeftMs'>): boolean {
+  return (state === 'ready' || state === 'delayed') && ttlLeftMs !== undefined && ttlLeftMs <= 0;
+}
+
+/** The tasks that a {@link TaskPoller} polls. */
+interface PollerPlan {
+  readonly transport: Transport;
+  readonly queue: string;
+  readonly ids: () => Iterable<string>;
+  readonly count: () => number;
+  readonly emit: (id: string, event: TaskEvent) => void;
+}
+
+/** Polls the tasks of one queue: a task can die, expire or disappear without a record of a worker. */
+class TaskPoller {
+  readonly #plan: PollerPlan;
+  readonly #soon = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #lastFullAt = 0;
+  #isPolling = false;
+
+  constructor(plan: PollerPlan) {
+    this.#plan = plan;
+  }
+
+  /** Starts polling all tasks regularly. */
+  start(): void {
+    if (this.#timerAt !== Number.POSITIVE_INFINITY || this.#isPolling) return;
+    this.#lastFullAt = performance.now();
+    this.#arm(POLL_MS);
+  }
+
+  /** Polls one task soon. */
+  pollSoon(id: string): void {
+    this.#soon.add(id);
+    this.#arm(GATHER_MS);
+  }
+
+  forget(id: string): void {
+    this.#soon.delete(id);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#soon.clear();
+  }
+
+  #arm(ms: number): void {
+    const at = performance.now() + ms;
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => void this.#poll(), ms);
+  }
+
+  async #poll(): Promise<void> {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    const isClosed = await this.#pollAll(this.#take());
+    this.#isPolling = false;
+    if (!isClosed && this.#plan.count() > 0) this.#arm(this.#soon.size > 0 ? GATHER_MS : POLL_MS);
+  }
+
+  /** The ids to poll now. */
+  #take(): string[] {
+    const now = performance.now();
+    // A timer can fire slightly early.
+    const isFull = now - this.#lastFullAt >= Math.max(POLL_MS, this.#plan.count()) - GATHER_MS;
+    const ids = [...(isFull ? this.#plan.ids() : this.#soon)];
+    this.#soon.clear();
+    if (isFull) this.#lastFullAt = now;
+    return ids;
+  }
+
+  /** Returns whether the transport is closed; the watches report that. After other failures the next poll tries again. */
+  async #pollAll(ids: readonly string[]): Promise<boolean> {
+    try {
+      for (let start = 0; start < ids.length; start += MAX_IDS) await this.#pollPage(ids.slice(start, start + MAX_IDS));
+      return false;
+    } catch (error) {
+      return toBusbarError(error).code === 'CLOSED';
+    }
+  }
+
+  async #pollPage(ids: readonly string[]): Promise<void> {
+    const found = new Map<string, BrowsedMessage>();
+    const { transport, queue } = this.#plan;
+    const page = await transport.admin.browse(queue, { ids, limit: MAX_IDS * 2 });
+    // A dead letter and a newer message can have the same id: the newer message counts.
+    for (const browsed of page.messages) {
+      if (hasExpired(browsed)) continue;
+      const { id } = browsed.message;
+      if (browsed.state !== 'dead' || !found.has(id)) found.set(id, browsed);
+    }
+    await Promise.all(ids.map((id) => this.#emitState(id, found.get(id))));
+  }
+
+  async #emitState(id: string, browsed: BrowsedMessage | undefined): Promise<void> {
+    const { emit, transport } = this.#plan;
+    if (browsed !== undefined && browsed.state !== 'dead') {
+      emit(id, { kind: 'pending' });
+      return;
+    }
+    const entry = await transport.kv.get(taskKey(id));
+    const record = entry && readRecord(entry.value, (error) => emit(id, { kind: 'broken', error }));
+    if (browsed !== undefined) {
+      const failure = record?.state === 'failed' ? record.failure : undefined;
+      emit(id, { kind: 'dead', reason: browsed.dead?.reason ?? 'unknown', failure });
+    } else if (record?.state === 'done' || record?.state === 'cancelled') emit(id, { kind: 'record', record });
+    else emit(id, { kind: 'absent' });
+  }
+}
+
+/** Tracks tasks of one queue. */
+export class TaskTracker {
   readonly #transport: Transport;
   readonly #queue: string;
-  readonly #followers = new Map<string, Set<OnNews>>();
-  /** By the id they are for; '' for the whole queue. */
+  readonly #followers = new Map<string, Set<OnTaskEvent>>();
+  /** Watches by the id of their task; '' for the whole queue. */
   readonly #watches = new Map<string, Promise<KvWatch>>();
-  /** Those that are open: what they tell at the beginning is told. */
+  /** The keys of open watches: their initial entries were delivered. */
   readonly #open = new Set<string>();
-  readonly #looks: TaskLooks;
+  readonly #poller: TaskPoller;
 
   constructor(transport: Transport, queue: string) {
     this.#transport = transport;
     this.#queue = queue;
-    const followed = (): Iterable<string> => this.#followers.keys();
-    const tell = (id: string, news: TaskNews): void => this.#tell(id, news);
-    this.#looks = new TaskLooks({ transport, queue, followed, count: () => this.#followers.size, tell });
+    const ids = (): Iterable<string> => this.#followers.keys();
+    const emit = (id: string, event: TaskEvent): void => this.#emit(id, event);
+    this.#poller = new TaskPoller({ transport, queue, ids, count: () => this.#followers.size, emit });
   }
 
-  /** Whether nobody follows anything. */
+  /** Whether no task is tracked. */
   get isIdle(): boolean {
     return this.#followers.size === 0;
   }
 
-  /** Ends all that is followed with `error`. */
+  /** Ends the tracking of all tasks with `error`. */
   break(error: BusbarError): void {
-    for (const id of [...this.#followers.keys()]) this.#tell(id, { kind: 'broken', error });
+    for (const id of [...this.#followers.keys()]) this.#emit(id, { kind: 'broken', error });
   }
 
-  /** Tells `onNews` of the task until the returned function is called. What is known now comes first. */
-  follow({ id, isNew }: Followed, onNews: OnNews): () => void {
+  /** Passes events of a task to `onEvent` until the returned function is called. The present state comes first. */
+  follow({ id, isNew }: TrackedTask, onEvent: OnTaskEvent): () => void {
     const followers = this.#followers.get(id) ?? new Set();
-    this.#followers.set(id, followers.add(onNews));
+    this.#followers.set(id, followers.add(onEvent));
     const key = this.#watch(id);
-    this.#looks.begin();
-    if (!isNew) this.#looks.soon(id);
+    this.#poller.start();
+    if (!isNew) this.#poller.pollSoon(id);
     else if (this.#open.has(key)) void this.#readRecord(id);
-    return () => this.#leave(id, onNews);
+    return () => this.#unfollow(id, onEvent);
   }
 
-  #leave(id: string, onNews: OnNews): void {
+  #unfollow(id: string, onEvent: OnTaskEvent): void {
     const followers = this.#followers.get(id);
-    followers?.delete(onNews);
+    followers?.delete(onEvent);
     if (followers?.size === 0) {
       this.#followers.delete(id);
-      this.#looks.forget(id);
+      this.#poller.forget(id);
       this.#unwatch(id);
     }
     if (!this.isIdle) return;
     this.#unwatch('');
-    this.#looks.end();
+    this.#poller.stop();
   }
 
-  #tell(id: string, news: TaskNews): void {
-    for (const onNews of this.#followers.get(id) ?? []) onNews(news);
+  #emit(id: string, event: TaskEvent): void {
+    for (const onEvent of this.#followers.get(id) ?? []) onEvent(event);
   }
 
-  /** Sees to a watch over the task, and says which it is. */
+  /** Ensures a watch of the task and returns its key. */
   #watch(id: string): string {
     const known = ['', id].find((key) => this.#watches.has(key));
     if (known !== undefined) return known;
     const key = this.#watches.size < MAX_WATCHES ? id : '';
     const prefix = taskKey(key === '' ? `${this.#queue}#` : key);
-    const watch = this.#transport.kv.watch(prefix, (changes) => this.#hear(changes));
+    const watch = this.#transport.kv.watch(prefix, (changes) => this.#onChanges(changes));
     this.#watches.set(key, watch);
     watch.then(
       (opened) => this.#watchOpened(key, watch, opened),
@@ -113,38 +238,73 @@ export class TaskWatch {
     const watch = this.#watches.get(key);
     this.#watches.delete(key);
     this.#open.delete(key);
-    // Not awaited: leaving may happen inside of the watch's own handler.
+    // Not awaited: this can run in the watch's own callback.
     watch?.then((opened) => opened.close()).catch(() => undefined);
   }
 
-  /** A watch ended that was not closed here: those who stand on it cannot go on. */
+  /** A watch ended that was not closed here. Its tasks cannot be tracked any more. */
   #watchEnded(key: string, watch: Promise<KvWatch>, error: BusbarError | undefined): void {
     if (this.#watches.get(key) !== watch) return;
     this.#watches.delete(key);
     this.#open.delete(key);
     const cause = error ?? new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });
     const ids = key === '' ? [...this.#followers.keys()] : [key];
-    for (const id of ids) this.#tell(id, { kind: 'broken', error: cause });
+    for (const id of ids) this.#emit(id, { kind: 'broken', error: cause });
   }
 
-  #hear(changes: readonly KvChange[]): void {
+  #onChanges(changes: readonly KvChange[]): void {
     for (const change of changes) {
       if (change.kind !== 'put') continue;
       const id = taskOfKey(change.entry.key);
-      if (this.#followers.has(id)) this.#tellRecord(id, change.entry.value);
+      if (this.#followers.has(id)) this.#emitRecord(id, change.entry.value);
     }
   }
 
-  /** A record that was there before the watch told of this task to nobody. What fails here, the next look makes good. */
+  /** Reads a record that an open watch delivered before this task was tracked. After a failure the next poll reads it. */
   async #readRecord(id: string): Promise<void> {
     const entry = await this.#transport.kv.get(taskKey(id)).catch(() => undefined);
-    if (entry !== undefined) this.#tellRecord(id, entry.value);
+    if (entry !== undefined) this.#emitRecord(id, entry.value);
   }
 
-  #tellRecord(id: string, value: Uint8Array): void {
-    const record = readRecord(value, (error) => this.#tell(id, { kind: 'broken', error }));
+  #emitRecord(id: string, value: Uint8Array): void {
+    const record = readRecord(value, (error) => this.#emit(id, { kind: 'broken', error }));
     if (record === undefined) return;
-    this.#tell(id, { kind: 'record', record });
-    if (record.state === 'failed') this.#looks.soon(id);
+    this.#emit(id, { kind: 'record', record });
+    if (record.state === 'failed') this.#poller.pollSoon(id);
+  }
+}
+
+/** The trackers of one bus, one per queue. */
+export class TaskTrackers implements BusPart {
+  readonly #transport: Transport;
+  readonly #trackers = new Map<string, TaskTracker>();
+
+  constructor(transport: Transport, shutdown: Shutdown) {
+    this.#transport = transport;
+    shutdown.add('services', this);
+  }
+
+  /** The tracker of `queue`. Idle trackers are dropped. */
+  of(queue: string): TaskTracker {
+    const known = this.#trackers.get(queue);
+    if (known !== undefined) return known;
+    for (const [name, tracker] of this.#trackers) if (tracker.isIdle) this.#trackers.delete(name);
+    const tracker = new TaskTracker(this.#transport, queue);
+    this.#trackers.set(queue, tracker);
+    return tracker;
+  }
+
+  /** Waits for results and progress reject with CLOSED. */
+  async close(): Promise<void> {
+    for (const tracker of this.#trackers.values()) tracker.break(new BusbarError('CLOSED', 'the bus is closed'));
+  }
+}
+
+function readRecord(value: Uint8Array, onError: (error: BusbarError) => void): TaskRecord | undefined {
+  try {
+    return decodeRecord(value);
+  } catch (error) {
+    onError(toBusbarError(error));
+    return undefined;
   }
 }

@@ -1,16 +1,18 @@
 /** Tasks: put in, handed to workers, found again by their ids. */
 
+import { MAX_BATCH } from '../../contract/defaults.ts';
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { quote } from '../../contract/names.ts';
 import type { SendResult } from '../../contract/transport.ts';
 import { checkArray } from '../../contract/validation.ts';
+import { TickBatcher } from '../../driver-kit/tick-batcher.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { validate } from '../messages/schema.ts';
-import { type BusKernel, type Draft, toStored } from '../runtime.ts';
+import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
 import {
   checkEnqueueOptions,
   type EnqueueOptions,
@@ -18,10 +20,9 @@ import {
   taskHeaders,
   toQueueDefinition,
 } from './enqueue-options.ts';
-import { TaskBatch } from './task-batch.ts';
-import { TaskWatches } from './task-ground.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
 import { taskKey } from './task-record.ts';
+import { TaskTrackers } from './task-tracker.ts';
 
 /** Options of many tasks: the same for all, or made for each. `timeoutMs` and `signal` of the first bound the whole call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
@@ -30,12 +31,12 @@ const MAX_TASKS = 1_000_000;
 
 /** The tasks of one bus. */
 export class Tasks {
-  readonly #kernel: BusKernel;
-  readonly #watches: TaskWatches;
+  readonly #runtime: BusRuntime;
+  readonly #trackers: TaskTrackers;
 
-  constructor(kernel: BusKernel) {
-    this.#kernel = kernel;
-    this.#watches = new TaskWatches(kernel);
+  constructor(runtime: BusRuntime) {
+    this.#runtime = runtime;
+    this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
 
   /** Puts one task in. */
@@ -48,7 +49,7 @@ export class Tasks {
     const definition = toQueueDefinition(queue);
     checkEnqueueOptions(options);
     return this.#put(origin, definition, body, options, (input) =>
-      this.#kernel.transport.queues
+      this.#runtime.transport.queues
         .send(definition.queue, [input], toBounds(options))
         .then(([result]) => toStored(result)),
     );
@@ -66,10 +67,16 @@ export class Tasks {
     const each = toEach(options);
     const all = bodies.map((body, index) => ({ body, options: each(body, index) }));
     const first = all[0]?.options;
-    const batch = new TaskBatch(this.#kernel.transport, definition.queue, toBounds(first));
+    const { queues } = this.#runtime.transport;
+    const batch = new TickBatcher<MessageInput, SendResult>({
+      run: (name, inputs) => queues.send(name, inputs, toBounds(first)),
+      maxItems: MAX_BATCH,
+    });
     const outcomes = await Promise.allSettled(
       all.map((one) =>
-        this.#put(origin, definition, one.body, one.options, async (input) => toStored(await batch.send(input))),
+        this.#put(origin, definition, one.body, one.options, async (input) =>
+          toStored((await batch.call(definition.queue, [input]))[0]),
+        ),
       ),
     );
     return toHandles(outcomes);
@@ -90,12 +97,12 @@ export class Tasks {
     options: EnqueueOptions,
     send: (input: MessageInput) => Promise<Pick<SendResult, 'id' | 'status'>>,
   ): Promise<TaskHandle> {
-    this.#kernel.assertSending();
+    this.#runtime.assertSending();
     const { queue, schemas } = definition;
     const checked = validate(schemas.task, body, `the task of ${queue}`);
     if (checked instanceof Promise) await checked;
     const internal = taskHeaders(options);
-    const draft: Draft = {
+    const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
       body,
@@ -103,7 +110,7 @@ export class Tasks {
       fields: taskFields(options),
       ...(internal && { internal }),
     };
-    return this.#kernel.sendOut(origin, draft, async (input) => {
+    return this.#runtime.sendOut(origin, draft, async (input) => {
       const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
       const { status } = await send({ ...input, id });
@@ -117,7 +124,7 @@ export class Tasks {
    * the result of the new run. It is looked up before the send, and deleted after it, unless it is newer.
    */
   #clearLater(id: string): () => Promise<void> {
-    const { kv } = this.#kernel.transport;
+    const { kv } = this.#runtime.transport;
     const old = kv.get(taskKey(id));
     old.catch(() => undefined);
     return async () => {
@@ -127,9 +134,10 @@ export class Tasks {
   }
 
   #handle(id: string, { schemas }: QueueDefinition, source: 'new' | 'duplicate' | 'id'): TaskHandle {
-    const { transport, bodies } = this.#kernel;
+    const { transport, bodyCodec } = this.#runtime;
     const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
-    return new TaskHandleImpl({ transport, bodies, watch: (queue) => this.#watches.of(queue), toResult }, id, source);
+    const trackerOf = (queue: string) => this.#trackers.of(queue);
+    return new TaskHandleImpl({ transport, bodyCodec, trackerOf, toResult }, id, source);
   }
 }
 

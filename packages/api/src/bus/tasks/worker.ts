@@ -3,16 +3,16 @@
 import { checkDuration, checkFunction, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
-import { handleDelivery } from '../consuming/handling.ts';
+import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
-import type { BusKernel } from '../runtime.ts';
+import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
-import { TaskOutcomes } from './task-results.ts';
+import { TaskResultStore } from './task-results.ts';
 
 /** Handles one task. Its value is the result of the task. */
 export type TaskHandler<T, R> = (task: ReceivedMessage<T>, context: Context) => R | Promise<R>;
@@ -93,12 +93,12 @@ class WorkerImpl implements Worker {
 
 /** Begins to take tasks from a queue. */
 export async function startWorker(
-  { kernel, operations }: { readonly kernel: BusKernel; readonly operations: Operations },
+  { runtime, operations }: { readonly runtime: BusRuntime; readonly operations: Operations },
   queue: string | QueueDefinition,
   handler: TaskHandler<never, unknown>,
   options: WorkerOptions = {},
 ): Promise<Worker> {
-  kernel.assertOpen();
+  runtime.assertOpen();
   const { queue: name, schemas } = toQueueDefinition(queue);
   checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'worker options');
   checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
@@ -106,7 +106,7 @@ export async function startWorker(
   checkFunction(handler, 'handler');
   const where = `tasks of ${name}`;
   const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options;
-  const outcomes = new TaskOutcomes(kernel, { where, resultTtlMs, schema: schemas.result });
+  const outcomes = new TaskResultStore(runtime, { where, resultTtlMs, schema: schemas.result });
   const plan = {
     operations,
     what: `the task of ${name}`,
@@ -115,9 +115,9 @@ export async function startWorker(
     handler,
     progress: outcomes.progress.bind(outcomes),
   };
-  const consumer = await startConsumer(kernel, name, consume, {
+  const consumer = await startConsumer(runtime, name, consume, {
     where,
-    handle: (delivery, lease) => handleDelivery(kernel, plan, delivery, lease),
+    handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
     onDone: (delivery, value) => outcomes.done(delivery, value),
     onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
   });

@@ -1,29 +1,29 @@
-/** Patience: how long somebody waits, until a time, a signal or an end of everything. */
+/** Waits with a bound: a timer, a signal, a cancellation. */
 
 import { BusbarError } from '../contract/errors.ts';
 import { MAX_TIMER_MS } from '../contract/validation.ts';
 
 /** What ends a wait. */
-export interface PatienceBounds {
+export interface WaitBounds {
   /** Infinity for never. */
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
   /** Makes the error of a wait whose time is up. Default TIMEOUT. */
-  readonly late?: () => BusbarError;
+  readonly timeoutError?: () => BusbarError;
 }
 
 /** One wait of bounded length. End it in a `finally`: it holds a timer and a listener until then. */
-export class Patience {
+export class BoundedWait {
   readonly deadline: number;
   readonly #late = Promise.withResolvers<never>();
   readonly #cut = Promise.withResolvers<never>();
-  readonly #bounds: PatienceBounds;
-  readonly #onAbort = (): void => this.cut(aborted(this.#bounds.signal));
+  readonly #bounds: WaitBounds;
+  readonly #onAbort = (): void => this.cancel(aborted(this.#bounds.signal));
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLate = false;
   #cutBy: BusbarError | undefined;
 
-  constructor(bounds: PatienceBounds) {
+  constructor(bounds: WaitBounds) {
     this.#bounds = bounds;
     this.deadline = performance.now() + bounds.waitMs;
     this.#late.promise.catch(() => undefined);
@@ -33,45 +33,45 @@ export class Patience {
   }
 
   /** Whether its time is up. */
-  get isLate(): boolean {
+  get isExpired(): boolean {
     return this.#isLate;
   }
 
   /** What `work` brings; rejects as soon as the patience is over. */
-  wait<T>(work: Promise<T>): Promise<T> {
+  race<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#cut.promise, this.#late.promise]);
   }
 
   /** What `work`, which is bounded by itself, brings; rejects early only when the wait is cut off. */
-  waitUncounted<T>(work: Promise<T>): Promise<T> {
+  raceCancel<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#cut.promise]);
   }
 
   /** Lets `ms` pass, or rejects as soon as the patience is over. */
-  async pause(ms: number): Promise<void> {
-    await this.waitAtMost(new Promise<void>(() => undefined), ms);
+  async sleep(ms: number): Promise<void> {
+    await this.raceTimer(new Promise<void>(() => undefined), ms);
   }
 
   /** Waits for `work`, but not longer than `ms`: true when `ms` passed. Rejects as soon as the patience is over. */
-  async waitAtMost(work: Promise<void>, ms: number): Promise<boolean> {
+  async raceTimer(work: Promise<void>, ms: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const passed = new Promise<boolean>((resolve) => {
       timer = setTimeout(resolve, ms, true);
     });
     try {
-      return await this.wait(Promise.race([work.then(() => false), passed]));
+      return await this.race(Promise.race([work.then(() => false), passed]));
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** Throws what cut it off, if anything did. */
-  throwIfCut(): void {
+  throwIfCancelled(): void {
     if (this.#cutBy !== undefined) throw this.#cutBy;
   }
 
   /** Cuts the wait off with `error`. */
-  cut(error: BusbarError): void {
+  cancel(error: BusbarError): void {
     this.#cutBy ??= error;
     this.end();
     this.#cut.reject(error);
@@ -96,10 +96,25 @@ export class Patience {
       return;
     }
     this.#isLate = true;
-    this.#late.reject(this.#bounds.late?.() ?? new BusbarError('TIMEOUT', 'the wait did not end in time'));
+    this.#late.reject(this.#bounds.timeoutError?.() ?? new BusbarError('TIMEOUT', 'the wait did not end in time'));
   }
 }
 
 function aborted(signal: AbortSignal | undefined): BusbarError {
   return new BusbarError('ABORTED', 'the wait was aborted by its signal', { cause: signal?.reason });
+}
+
+/** True when `promise` settles within `ms`, false when it does not. Leaves no timer behind. */
+export async function withTimeout(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const isLate = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  const isInTime = await Promise.race([settled, isLate]);
+  clearTimeout(timer);
+  return isInTime;
 }
