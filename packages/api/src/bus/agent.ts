@@ -1,4 +1,4 @@
-/** An agent: a name that others can send to and ask, with a mailbox that waits for it. */
+/** Agents: named processes with an inbox. */
 
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
@@ -257,8 +257,8 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
 
   #evicted(): void {
     this.#state = 'evicted';
-    const text = `${this.name} counted as offline for a while: it gave no sign of life for ${this.#settings.presenceTtlMs} ms`;
-    const hint = 'Work of it may have gone to others. Do not block the event loop, or raise presenceTtlMs.';
+    const text = `${this.name} counted as offline: it sent no heartbeat for ${this.#settings.presenceTtlMs} ms`;
+    const hint = 'Other instances may have its messages. Do not block the event loop, or raise presenceTtlMs.';
     this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
     try {
       this.#settings.onEvicted?.();
@@ -292,18 +292,19 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   async #endRequests(drainMs: number): Promise<void> {
     const drained = this.#responder.drain();
     if (await withTimeout(drained, drainMs)) return;
-    this.#responder.giveUp();
+    this.#responder.abortAll();
     await withTimeout(drained, ABORT_MS);
   }
 
   #assertOpen(): void {
     this.#runtime.assertOpen();
-    if (this.#state === 'closed') throw new BusbarError('CLOSED', `${this.name} is closed`, { hint: 'Open it anew.' });
+    if (this.#state === 'closed')
+      throw new BusbarError('CLOSED', `${this.name} is closed`, { hint: 'Open a new one.' });
   }
 
   #assertRegistered(): void {
     if (this.#settings.register) return;
-    throw new BusbarError('UNSUPPORTED', `${this.name} is only a name to send in`, {
+    throw new BusbarError('UNSUPPORTED', `${this.name} can only send`, {
       hint: 'Open it without register: false.',
     });
   }

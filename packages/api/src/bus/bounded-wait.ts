@@ -1,18 +1,18 @@
-/** Waits with a bound: a timer, a signal, a cancellation. */
+/** Waits that end by a timer, a signal or a cancellation. */
 
 import { BusbarError } from '../contract/errors.ts';
 import { MAX_TIMER_MS } from '../contract/validation.ts';
 
-/** What ends a wait. */
+/** The bounds of a wait. */
 export interface WaitBounds {
-  /** Infinity for never. */
+  /** Infinity for no limit. */
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Makes the error of a wait whose time is up. Default TIMEOUT. */
+  /** Creates the error of an expired wait. Default TIMEOUT. */
   readonly timeoutError?: () => BusbarError;
 }
 
-/** One wait of bounded length. End it in a `finally`: it holds a timer and a listener until then. */
+/** One wait. Call `end` in a `finally`: until then it holds a timer and a listener. */
 export class BoundedWait {
   readonly deadline: number;
   readonly #late = Promise.withResolvers<never>();
@@ -32,27 +32,27 @@ export class BoundedWait {
     else this.#begin();
   }
 
-  /** Whether its time is up. */
+  /** Whether `waitMs` is over. */
   get isExpired(): boolean {
     return this.#isLate;
   }
 
-  /** What `work` brings; rejects as soon as the patience is over. */
+  /** Resolves with the value of `work`. Rejects as soon as the wait expires or is cancelled. */
   race<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#cut.promise, this.#late.promise]);
   }
 
-  /** What `work`, which is bounded by itself, brings; rejects early only when the wait is cut off. */
+  /** Like `race`, for work with its own bound: rejects early only when the wait is cancelled. */
   raceCancel<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#cut.promise]);
   }
 
-  /** Lets `ms` pass, or rejects as soon as the patience is over. */
+  /** Sleeps for `ms`. Rejects as soon as the wait expires or is cancelled. */
   async sleep(ms: number): Promise<void> {
     await this.raceTimer(new Promise<void>(() => undefined), ms);
   }
 
-  /** Waits for `work`, but not longer than `ms`: true when `ms` passed. Rejects as soon as the patience is over. */
+  /** Waits for `work` for up to `ms`. Resolves with whether `ms` passed. Rejects as soon as the wait expires or is cancelled. */
   async raceTimer(work: Promise<void>, ms: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const passed = new Promise<boolean>((resolve) => {
@@ -65,12 +65,12 @@ export class BoundedWait {
     }
   }
 
-  /** Throws what cut it off, if anything did. */
+  /** Throws the error of the cancellation, if any. */
   throwIfCancelled(): void {
     if (this.#cutBy !== undefined) throw this.#cutBy;
   }
 
-  /** Cuts the wait off with `error`. */
+  /** Cancels the wait with `error`. */
   cancel(error: BusbarError): void {
     this.#cutBy ??= error;
     this.end();
@@ -104,7 +104,7 @@ function aborted(signal: AbortSignal | undefined): BusbarError {
   return new BusbarError('ABORTED', 'the wait was aborted by its signal', { cause: signal?.reason });
 }
 
-/** True when `promise` settles within `ms`, false when it does not. Leaves no timer behind. */
+/** Resolves with whether `promise` settles within `ms`. */
 export async function withTimeout(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const isLate = new Promise<false>((resolve) => {

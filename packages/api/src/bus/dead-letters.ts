@@ -1,4 +1,4 @@
-/** The dead letters of one queue: read, put back, thrown away. */
+/** Dead letters: browse, redrive, purge. */
 
 import { invalid } from '../contract/errors.ts';
 import type { AttemptRecord } from '../contract/message.ts';
@@ -13,12 +13,12 @@ import { checkAgentName, inboxOf } from './registry/agent-names.ts';
 import type { BusRuntime } from './runtime.ts';
 import { toQueueDefinition } from './tasks/enqueue-options.ts';
 
-/** A message that was given up. `attempt` counts the attempts it had; a body that cannot be decoded is its bytes. */
+/** A dead letter. `attempt` counts its attempts; a body that cannot be decoded stays bytes. */
 export interface DeadLetter extends ReceivedMessage {
   readonly queue: string;
-  /** Why it died. */
+  /** Why the message became a dead letter. */
   readonly reason: string;
-  /** When it died, in milliseconds since 1970. */
+  /** When, in milliseconds since 1970. */
   readonly diedAt: number;
   /** Its last 20 attempts, oldest first. */
   readonly history: readonly AttemptRecord[];
@@ -27,7 +27,7 @@ export interface DeadLetter extends ReceivedMessage {
 /** One page of dead letters, oldest first. */
 export interface DeadLetterPage {
   readonly messages: readonly DeadLetter[];
-  /** What `after` takes for the next page; undefined after the last. */
+  /** The `after` of the next page; undefined after the last. */
   readonly next: string | undefined;
 }
 
@@ -41,15 +41,15 @@ export interface DeadLetterQuery extends CallOptions {
   readonly after?: string | undefined;
 }
 
-/** Which dead letters to put back. */
+/** Which dead letters to redrive. */
 export interface RedriveOptions extends CallOptions {
-  /** Only these. Default: all that are there now, oldest first. */
+  /** Only these. Default: all present ones, oldest first. */
   readonly ids?: readonly string[] | undefined;
-  /** How many at most, 1 or more. Default: all. */
+  /** The most to redrive, 1 or more. Default: all. */
   readonly limit?: number | undefined;
 }
 
-/** Which dead letters to throw away. */
+/** Which dead letters to delete. */
 export interface PurgeLettersOptions extends CallOptions {
   /** Only these. Default: all. */
   readonly ids?: readonly string[] | undefined;

@@ -1,24 +1,24 @@
-/** Times in buckets that grow by a fifth each: percentiles of many values in little space. */
+/** Percentiles of durations, from buckets that grow by a fifth each. */
 
 const GROWTH = Math.log(1.2);
-/** The first bucket ends here; what is faster counts as this. */
+/** The end of the first bucket. */
 const FIRST_MS = 0.001;
 
-/** How long things took. */
+/** Percentiles of durations. */
 export interface Timing {
   readonly count: number;
-  /** Half of them took at most this many milliseconds (exact to a fifth). */
+  /** The median in milliseconds, within a fifth. */
   readonly p50: number;
-  /** 99 of 100 took at most this many milliseconds (exact to a fifth). */
+  /** The 99th percentile in milliseconds, within a fifth. */
   readonly p99: number;
 }
 
-/** Counts times. */
+/** Counts durations. */
 export class Histogram {
   readonly #buckets: number[] = [];
   #count = 0;
 
-  /** Counts one that took `ms`. */
+  /** Counts a duration. */
   add(ms: number): void {
     const bucket = ms <= FIRST_MS ? 0 : Math.ceil(Math.log(ms / FIRST_MS) / GROWTH);
     while (this.#buckets.length <= bucket) this.#buckets.push(0);
@@ -30,7 +30,7 @@ export class Histogram {
     return { count: this.#count, p50: this.#below(0.5), p99: this.#below(0.99) };
   }
 
-  /** The end of the bucket below which `part` of all values lie. */
+  /** The end of the bucket at quantile `part`. */
   #below(part: number): number {
     let left = Math.ceil(this.#count * part);
     for (const [bucket, count] of this.#buckets.entries()) {
@@ -41,7 +41,7 @@ export class Histogram {
   }
 }
 
-/** Times by type of request. The number of types is bounded: the rest counts as `*`. */
+/** Durations by type. Types beyond the limit count as `*`. */
 export class Timings {
   readonly #byType = new Map<string, Histogram>();
 
@@ -55,7 +55,7 @@ export class Timings {
     histogram.add(ms);
   }
 
-  /** What was counted so far, by type. */
+  /** The percentiles by type. */
   toJSON(): Record<string, Timing> {
     return Object.fromEntries([...this.#byType].map(([type, histogram]) => [type, histogram.timing]));
   }

@@ -1,11 +1,11 @@
-/** Middleware: what runs around sending and handling, an onion. Logging, metrics, tracing, audit are made of it. */
+/** Middleware around sending and handling, for logging, metrics, tracing and audits. */
 
 import { invalid } from '../contract/errors.ts';
 import { checkFunction, checkOptions, checkText } from '../contract/validation.ts';
 import type { Context } from './consuming/context.ts';
 import type { ReceivedMessage } from './consuming/received.ts';
 
-/** What goes out. Middleware may replace the body and add headers before it calls `next`. */
+/** A message before it is sent. Middleware can replace the body and add headers before it calls `next`. */
 export interface OutgoingMessage {
   readonly kind: 'send' | 'publish' | 'enqueue' | 'request';
   /** The agent, the topic or the queue. */
@@ -13,25 +13,25 @@ export interface OutgoingMessage {
   readonly type: string | undefined;
   readonly from: string | undefined;
   body: unknown;
-  /** Names `[a-z0-9-]{1,64}`; those of the bus itself are not among them. */
+  /** Names match `[a-z0-9-]{1,64}`. Headers of the bus itself are not included. */
   headers: Record<string, string>;
 }
 
-/** Runs around something that goes out; `next` does the rest and gives its result. */
+/** Runs around an outgoing message; `next` sends it and returns the result. */
 export type OutgoingStep = (outgoing: OutgoingMessage, next: () => Promise<unknown>) => Promise<unknown>;
 
-/** Runs around one layer of behaviour. Each step must call `next` to let it happen, at most once. */
+/** Steps around operations. A step must call `next` for the operation to happen, at most once. */
 export interface Middleware {
   readonly name?: string | undefined;
-  /** Around mail to an agent. */
+  /** Around a message to an agent. */
   readonly send?: OutgoingStep | undefined;
   /** Around an event. */
   readonly publish?: OutgoingStep | undefined;
-  /** Around a task that is put in. */
+  /** Around a new task. */
   readonly enqueue?: OutgoingStep | undefined;
-  /** Around a request; `next` gives the answer. */
+  /** Around a request; `next` returns the response. */
   readonly request?: OutgoingStep | undefined;
-  /** Around a handler of mail, requests, events and tasks; `next` gives what the handler returned. */
+  /** Around every handler; `next` returns the value of the handler. */
   readonly handle?:
     | ((received: ReceivedMessage, context: Context, next: () => Promise<unknown>) => Promise<unknown>)
     | undefined;
@@ -39,7 +39,7 @@ export interface Middleware {
 
 const STEPS = ['send', 'publish', 'enqueue', 'request', 'handle'] as const;
 
-/** The middleware of one bus; the first added is the outermost. */
+/** The middleware of one bus. The first is the outermost. */
 export class MiddlewareChain {
   readonly #all: Middleware[] = [];
 
@@ -51,7 +51,7 @@ export class MiddlewareChain {
     this.#all.push(middleware);
   }
 
-  /** Whether something runs around this. */
+  /** Whether any middleware has this step. */
   has(step: (typeof STEPS)[number]): boolean {
     return this.#all.some((middleware) => middleware[step] !== undefined);
   }
@@ -81,7 +81,7 @@ function onion(layers: readonly Layer[], last: () => Promise<unknown>): Promise<
     if (layer === undefined) return last();
     let wasCalled = false;
     return layer(() => {
-      if (wasCalled) throw invalid('next was called twice', 'A step of middleware calls next at most once.');
+      if (wasCalled) throw invalid('next was called twice', 'A step calls next at most once.');
       wasCalled = true;
       return run(index + 1);
     });

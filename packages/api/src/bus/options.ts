@@ -15,25 +15,25 @@ import { withTimeout } from './bounded-wait.ts';
 import type { Codec } from './messages/codec.ts';
 import type { Middleware } from './middleware.ts';
 
-/** What `openBus` takes. */
+/** Options of `openBus`. */
 export interface BusOptions {
-  /** What bodies are written with. Default JSON. */
+  /** Encodes bodies. Default JSON. */
   readonly codec?: Codec | undefined;
-  /** What bodies are read with beside it. JSON is always read. */
+  /** Decode bodies, besides `codec` and JSON. */
   readonly codecs?: readonly Codec[] | undefined;
-  /** Runs around what is sent and handled; the first is the outermost. */
+  /** Runs around sending and handling. The first is the outermost. */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** Gets every failure that no caller waits for, and where it arose. What it throws is ignored. Default: nothing is done. */
+  /** Receives failures without a waiting caller. Errors that it throws are ignored. Default: none. */
   readonly onError?: ErrorListener | undefined;
-  /** How long an agent counts as online after its last sign of life, 100 to 3,600,000. Default 10,000; beats come three times as often. */
+  /** How long an agent counts as online after its last heartbeat, 100 to 3,600,000. Default 10,000. It sends three in that time. */
   readonly presenceTtlMs?: number | undefined;
-  /** Who runs the bus, for operators. Default: the pid of the process where there is one. */
+  /** The process of the bus, for operators. Default: its pid, if there is one. */
   readonly identity?: Identity | undefined;
   /** Whether closing the bus closes the transport. Default true. */
   readonly ownsTransport?: boolean | undefined;
 }
 
-/** Gets failures in the background: the error, and where it arose, such as `inbox @service.auth`. */
+/** Receives a failure in the background and its place, such as `inbox @service.auth`. */
 export type ErrorListener = (error: BusbarError, where: string) => void;
 
 /** How to wait for handlers that run. */
@@ -54,7 +54,7 @@ export interface Identity {
   readonly host?: string | undefined;
 }
 
-/** The options, checked and complete. */
+/** Checked options with defaults. */
 export interface BusSettings {
   readonly onError: ErrorListener | undefined;
   readonly presenceTtlMs: number;
@@ -66,7 +66,7 @@ const KEYS = ['codec', 'codecs', 'middleware', 'onError', 'presenceTtlMs', 'iden
 /** The bounds of every presence TTL. */
 export const PRESENCE_RANGE = { min: 100, max: 3_600_000 };
 
-/** Checks options and fills in defaults. Codecs and middleware are checked where they are used. */
+/** Checks options and adds defaults. Codecs and middleware are checked where they are used. */
 export function checkBusOptions(options: BusOptions): BusSettings {
   checkOptions(options, KEYS, 'bus options');
   if (options.onError !== undefined) checkFunction(options.onError, 'onError');

@@ -1,4 +1,4 @@
-/** What all parts of one bus share. */
+/** The state and helpers that all parts of one bus share. */
 
 import { BusbarError, isBusbarError, toBusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
@@ -13,38 +13,38 @@ import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
 import { type BusOptions, type BusSettings, checkBusOptions, checkTransport } from './options.ts';
 import { Shutdown } from './shutdown.ts';
 
-/** What goes out, before it is a message. */
+/** An outgoing message before it is encoded. */
 export interface OutgoingDraft {
   readonly kind: OutgoingMessage['kind'];
-  /** The agent, topic or queue, as users name it. */
+  /** The agent, topic or queue. */
   readonly target: string;
   readonly type?: string | undefined;
   readonly body: unknown;
-  /** The user's options, checked: fields of the message and its headers are taken from them. */
+  /** The user's checked options: fields of the message and its headers. */
   readonly options?: (Partial<MessageInput> & object) | undefined;
-  /** Whether it has a new id also inside of a handler. Default: one that follows from what is handled. */
+  /** Whether it has a random id in a handler too. Default: a derived id. */
   readonly isFresh?: boolean;
-  /** Fields that the bus itself sets; they win. */
+  /** Fields that the bus sets. They override options. */
   readonly fields?: Partial<MessageInput>;
-  /** Headers of the bus itself, all with `bus-` in front. */
+  /** Headers of the bus itself, with the prefix `bus-`. */
   readonly internal?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_MAX_ATTEMPTS = 5;
 
-/** What all parts of one bus share. */
+/** Shared by all parts of one bus. */
 export class BusRuntime {
   readonly transport: Transport;
   readonly settings: BusSettings;
-  /** Tells this bus from all others, over restarts too. */
+  /** The unique id of this bus. */
   readonly instance: string = newId();
   readonly bodyCodec: BodyCodec;
   readonly middleware: MiddlewareChain = new MiddlewareChain();
   readonly shutdown: Shutdown = new Shutdown();
   readonly leases: DeliveryLeases;
-  /** How long the answers to requests of this bus took, by type. */
+  /** Response times of requests of this bus, by type. */
   readonly timings: Timings = new Timings();
-  /** How many failures were reported so far. */
+  /** How many failures were reported. */
   errors = 0;
 
   constructor(transport: Transport, options: BusOptions) {
@@ -56,34 +56,34 @@ export class BusRuntime {
     this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, 'settle'));
   }
 
-  /** Throws CLOSED once the bus began to close: what takes work in is not opened any more. */
+  /** Throws CLOSED after the bus began to close: nothing that takes messages can be opened. */
   assertOpen(): void {
     if (this.shutdown.isClosing) throw this.#closed();
   }
 
-  /** Throws CLOSED once the last handler is over: until then handlers that finish may send and ask. */
+  /** Throws CLOSED after the last handler ended. Until then handlers may send. */
   assertSending(): void {
     if (this.shutdown.isDrained) throw this.#closed();
   }
 
-  /** An error of Busbar with the verb and the transport it arose on; any other as it is. */
+  /** A BusbarError with the operation and the transport; any other error unchanged. */
   withErrorContext(error: unknown, operation: string): unknown {
     return isBusbarError(error) ? error.at(operation, this.transport.name) : error;
   }
 
-  /** Reports a failure that no caller waits for. Never throws. */
+  /** Reports a failure without a waiting caller. Never throws. */
   report(error: unknown, where: string): void {
     this.errors += 1;
     try {
       this.settings.onError?.(toBusbarError(error), where);
     } catch {
-      // A listener that throws must not end what goes on behind it.
+      // An error of the listener must not affect the bus.
     }
   }
 
   /**
-   * Makes a message of a draft, middleware around it, and lets `deliver` carry it. Without middleware `deliver` is called
-   * in the same turn, so that what is not awaited keeps its order. What cannot be a message is thrown at once.
+   * Encodes a draft inside the middleware and passes it to `deliver`. Without middleware `deliver` is called in the same
+   * turn of the event loop, so calls that are not awaited keep their order. Throws for a body that cannot be encoded.
    */
   sendOut<R>(origin: Origin, draft: OutgoingDraft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
     const headers = draft.options?.headers;
@@ -102,7 +102,7 @@ export class BusRuntime {
     );
   }
 
-  /** The message of a draft: encoded, with its id, its origin and the bus's own headers. */
+  /** Encodes a draft, with its id, its origin and the bus's own headers. */
   toInput(
     { from, cause }: Origin,
     { kind, target, type, options, isFresh, fields, internal }: OutgoingDraft,
@@ -123,13 +123,13 @@ export class BusRuntime {
     };
   }
 
-  /** The attempts that messages of a queue have which do not say it themselves. */
+  /** The attempts of messages of a queue without their own `maxAttempts`. */
   async maxAttemptsOf(queue: string): Promise<number> {
     const [info] = await this.transport.admin.queues({ names: [queue] });
     return info?.settings.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
   }
 
-  /** Sends one message to a queue; what failed is thrown. */
+  /** Sends one message to a queue. Rejects when it was not stored. */
   async sendToQueue(
     queue: string,
     input: MessageInput,
@@ -143,11 +143,11 @@ export class BusRuntime {
   }
 }
 
-/** The result of a message that was stored; throws the error of one that was not. */
+/** The result of a stored message. Throws the error of a failed one. */
 export function toStored(result: SendResult | undefined): { id: string; status: 'stored' | 'duplicate' } {
   if (result?.status === 'stored' || result?.status === 'duplicate') return { id: result.id, status: result.status };
   throw (
     result?.error ??
-    new BusbarError('INTERNAL', 'the transport did not say what became of the message', { outcome: 'unknown' })
+    new BusbarError('INTERNAL', 'the transport returned no result for the message', { outcome: 'unknown' })
   );
 }

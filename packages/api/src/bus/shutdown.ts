@@ -1,30 +1,30 @@
-/** What ends with a bus, and in which order. */
+/** Closes the parts of a bus in order. */
 
 import { MAX_TIMER_MS } from '../contract/validation.ts';
 import { withTimeout } from './bounded-wait.ts';
 
-/** Something that a bus ends. */
+/** A part that closes with its bus. */
 export interface BusPart {
-  /** Takes nothing new; resolves when what is handled is over. Parts that take nothing leave it out. */
+  /** Takes no more messages. Resolves when all handlers have ended. Only parts with handlers have it. */
   drain?(): Promise<unknown>;
-  /** Ends it: what is handled may go on for `drainMs`, then it is given up. */
+  /** Closes it. Handlers may go on for `drainMs`; then they are aborted. */
   close(options: { readonly drainMs: number }): Promise<void>;
 }
 
 /**
- * Parts end phase by phase: first what takes work in (consumers, subscriptions, agents), since handlers that finish
- * still need the rest; then what is held (locks); last what others stand on (reply queues, watches).
+ * Parts close by phase: first consumers, subscriptions and agents, because running handlers need the rest; then locks;
+ * last services such as reply queues and watches.
  */
 export type ShutdownPhase = 'consumers' | 'locks' | 'services';
 
-/** How long one call of the transport may take that tidies up: what it leaves goes by its TTL. */
+/** The timeout of one call that cleans up. The TTL removes what is left. */
 export const CLEANUP_MS = 2000;
-/** How long a phase may take beyond its handlers. */
+/** How long a phase may take after its handlers. */
 const FINISH_MS = 5000;
 
 const PHASES: readonly ShutdownPhase[] = ['consumers', 'locks', 'services'];
 
-/** The parts of one bus that are alive. */
+/** The open parts of one bus. */
 export class Shutdown {
   readonly #parts: Record<ShutdownPhase, Set<BusPart>> = {
     consumers: new Set(),
@@ -34,30 +34,30 @@ export class Shutdown {
   #closing = false;
   #drained = false;
 
-  /** True once the end began: nothing new takes work in. */
+  /** Whether closing has begun: nothing new takes messages. */
   get isClosing(): boolean {
     return this.#closing;
   }
 
-  /** True once all handlers are over: nothing more is sent. */
+  /** Whether all handlers have ended: nothing more is sent. */
   get isDrained(): boolean {
     return this.#drained;
   }
 
-  /** Lets `part` end with the bus. Returns what forgets it, for a part that ended by itself. */
+  /** Adds a part. Returns a function that removes it after it closed by itself. */
   add(phase: ShutdownPhase, part: BusPart): () => void {
     const parts = this.#parts[phase];
     parts.add(part);
     return () => void parts.delete(part);
   }
 
-  /** Takes nothing new anywhere; resolves when what is handled is over. */
+  /** Takes no more messages anywhere. Resolves when all handlers have ended. */
   async drain(): Promise<void> {
     const parts = [...this.#parts.consumers];
     await Promise.all(parts.map((part) => part.drain?.()));
   }
 
-  /** Ends all parts, phase by phase, each within bounds also while the server is away. `onError` gets what fails on the way. */
+  /** Closes all parts by phase, in bounded time even without a server. `onError` gets the errors. */
   async close(drainMs: number, onError: (error: unknown) => void): Promise<void> {
     this.#closing = true;
     for (const phase of PHASES) {

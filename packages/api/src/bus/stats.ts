@@ -1,4 +1,4 @@
-/** Statistics: what the queues hold, how fast they move, how long requests take, and who has how much to do. */
+/** Statistics of queues, rates, response times and the load of agents. */
 
 import type { CallOptions, QueueInfo, TransportState } from '../contract/transport.ts';
 import { checkDuration, checkOptions } from '../contract/validation.ts';
@@ -11,11 +11,11 @@ import type { BusRuntime } from './runtime.ts';
 
 /** What to measure. */
 export interface StatsOptions extends CallOptions {
-  /** Measures rates over this time, 10 to 60,000, and takes as long. Default: since the last `stats` of this bus. */
+  /** Measures rates over this time, 10 to 60,000, and takes this long. Default: since the last `stats` of this bus. */
   readonly sampleMs?: number | undefined;
 }
 
-/** Things per second. */
+/** Messages per second. */
 export interface QueueRates {
   readonly sent: number;
   /** Acked. */
@@ -24,21 +24,21 @@ export interface QueueRates {
   readonly dead: number;
   /** Expired. */
   readonly expired: number;
-  /** Over which time this was measured. */
+  /** The time of the measurement. */
   readonly overMs: number;
 }
 
-/** One queue at one moment: also mailboxes (`$inbox.<agent>`) and durable subscriptions (`$sub.<name>`). */
+/** A queue at one moment. Inboxes are `$inbox.<agent>`, durable subscriptions `$sub.<name>`. */
 export interface QueueStats
   extends Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead' | 'oldestAgeMs' | 'totals'> {
   readonly name: string;
-  /** Undefined where there is nothing to compare with yet: in the first `stats` without `sampleMs`. */
+  /** Undefined in the first `stats` without `sampleMs`. */
   readonly rates: QueueRates | undefined;
 }
 
-/** An agent that is online. */
+/** An online agent. */
 export interface AgentStats extends Pick<AgentInfo, 'name' | 'load' | 'limit'> {
-  /** How many instances of it there are. */
+  /** The number of its instances. */
   readonly instances: number;
 }
 
@@ -50,15 +50,15 @@ export interface BusStats {
   /** In order of name. */
   readonly queues: readonly QueueStats[];
   /**
-   * How long handlers of agents that are online took, by type, as of their last signs of life. Merged from all instances:
-   * `p50` weighted by count, `p99` the highest.
+   * The durations of handlers of online agents by type, as of their last heartbeats. Merged from all instances: `p50`
+   * weighted by count, `p99` the highest.
    */
   readonly requests: Readonly<Record<string, Timing>>;
-  /** How long the answers to requests of this bus took, by type, since it was opened. */
+  /** Response times of requests of this bus by type, since it was opened. */
   readonly responses: Readonly<Record<string, Timing>>;
-  /** Agents that are online, in order of name. */
+  /** Online agents, in order of name. */
   readonly agents: readonly AgentStats[];
-  /** Failures of this bus that no caller waited for, since it was opened; `onError` got them. */
+  /** Failures without a waiting caller, since the bus was opened. `onError` got them. */
   readonly errors: number;
 }
 
@@ -135,7 +135,7 @@ function toQueueStats(queue: QueueInfo, before: Sample | undefined, now: Sample)
   return { name, ready, delayed, leased, dead, oldestAgeMs, totals, rates };
 }
 
-/** A queue that was not there before, or came to be anew, counted from zero. */
+/** A queue that is new or was recreated counts from zero. */
 function ratesOf(now: QueueInfo['totals'], before: QueueInfo['totals'] | undefined, overMs: number): QueueRates {
   const rate = (key: keyof QueueInfo['totals']): number => {
     const past = before?.[key] ?? 0;

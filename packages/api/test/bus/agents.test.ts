@@ -341,7 +341,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await name.send('target', 'x', 1);
     expect((await target.receive())[0]!.from).toBe('only.a.name');
     expect(await bus.agents()).toHaveLength(1);
-    expect(() => name.handle('x', () => 1)).toThrow('only a name');
+    expect(() => name.handle('x', () => 1)).toThrow('can only send');
     await expect(bus.send('only.a.name', 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 

@@ -59,7 +59,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     const bus = await lab.bus();
     const agent = await bus.agent('agent');
     const empty = await bus.request('agent', 'x').catch((error: BusbarError) => error);
-    expect(empty).toMatchObject({ code: 'NO_RESPONDER', hint: 'It handles nothing yet.' });
+    expect(empty).toMatchObject({ code: 'NO_RESPONDER', hint: 'The agent has no handlers yet.' });
     agent.handle('known', () => 1);
     await expect(bus.request('agent', 'x')).rejects.toMatchObject({ code: 'NO_RESPONDER', hint: 'It handles known.' });
   });

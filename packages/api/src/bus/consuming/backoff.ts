@@ -1,16 +1,16 @@
-/** How long to wait before trying again: exponential back-off with jitter, pure. */
+/** Exponential backoff with jitter. */
 
 import { checkDuration, checkOneOf, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 
-/** When a failed handler is tried again. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
+/** When a failed message is retried. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
 export interface RetryPolicy {
   /** The first wait, 0 to ten years. Default 1,000. */
   readonly baseMs?: number | undefined;
-  /** What each further wait is multiplied by, 1 to 100. Default 2. */
+  /** The factor of each further wait, 1 to 100. Default 2. */
   readonly factor?: number | undefined;
   /** The longest wait, 0 to ten years. Default 60,000. */
   readonly maxMs?: number | undefined;
-  /** `full` (default): a random time from half of the wait to all of it, so that failures spread. `none`: all of it. */
+  /** `full` (default): a random part of the wait, from half to all of it, to spread retries. `none`: all of it. */
   readonly jitter?: 'full' | 'none' | undefined;
 }
 
@@ -20,7 +20,7 @@ export type CompleteRetry = { readonly [K in keyof RetryPolicy]-?: NonNullable<R
 /** The default policy. */
 export const DEFAULT_RETRY: CompleteRetry = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };
 
-/** `policy` with defaults filled in. Throws INVALID_ARGUMENT where it is not legal. */
+/** `policy` with defaults. Throws INVALID_ARGUMENT. */
 export function checkRetry(policy: RetryPolicy | undefined): CompleteRetry {
   checkOptions(policy, ['baseMs', 'factor', 'maxMs', 'jitter'], 'retry');
   const range = { min: 0, max: MAX_DURATION_MS };
@@ -36,7 +36,7 @@ export function checkRetry(policy: RetryPolicy | undefined): CompleteRetry {
   };
 }
 
-/** How long to wait after the `attempt`-th failure (from 1), in whole milliseconds. `random` gives 0 to 1. */
+/** The wait after the `attempt`-th failure (from 1), in whole milliseconds. `random` returns 0 to 1. */
 export function backoffMs(policy: CompleteRetry, attempt: number, random: () => number = Math.random): number {
   const wait = Math.min(policy.maxMs, policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1));
   return Math.round(policy.jitter === 'none' ? wait : wait / 2 + (wait / 2) * random());

@@ -1,4 +1,4 @@
-/** The engine that takes messages from a queue and runs a handler for each: inboxes, subscriptions, tasks. */
+/** Takes messages from a queue and runs a handler for each: for inboxes, durable subscriptions and tasks. */
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
@@ -6,38 +6,38 @@ import type { QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
-import { CLEANUP_MS, type BusPart } from '../shutdown.ts';
+import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { ConsumeOptions } from './options.ts';
 
-/** What a consumer does. */
+/** How a consumer works. */
 export interface ConsumerPlan {
   readonly queue: string;
-  /** Shown to operators and kept in the history of dead letters. */
+  /** The name for operators and the history of dead letters. */
   readonly consumer: string;
   /** How many handlers run at a time, 1 to 10,000. */
   readonly concurrency: number;
   readonly retry: CompleteRetry;
-  /** Attempts of messages that do not say it themselves, as the queue has it. */
+  /** The attempts of a message without its own `maxAttempts`, from the settings of the queue. */
   readonly maxAttempts: number;
-  /** What stands in reports, such as `inbox @service.auth`. */
+  /** The place in error reports, such as `inbox @service.auth`. */
   readonly where: string;
-  /** Acks before the handler runs: what is handled is never handled again, whatever becomes of it. Default false. */
+  /** Acks before the handler runs, so a message is never handled twice. Default false. */
   readonly ackFirst?: boolean;
-  /** Handles one delivery. Resolved: acked. Rejected: tried again by `retry`, or at once a dead letter for a `RejectError`. */
+  /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
-  /** Runs with what `handle` gave before the ack, where the lease is still held. A rejection counts as a failed attempt. */
+  /** Runs with the value of `handle` before the ack, if the lease is still held. A rejection counts as a failed attempt. */
   readonly onDone?: (delivery: Delivery, result: unknown) => Promise<void>;
-  /** Runs before a failed delivery is settled, where the lease is still held. A rejection is only reported. */
+  /** Runs before a failed delivery is settled, if the lease is still held. A rejection is only reported. */
   readonly onFailed?: (delivery: Delivery, failure: Failure) => Promise<void>;
 }
 
 const MAX_RECEIVE = 1000;
 const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
-/** Takes and handles messages of one queue until it is closed. */
+/** Consumes one queue until it is closed. */
 export class Consumer implements BusPart {
   readonly #runtime: BusRuntime;
   readonly #plan: ConsumerPlan;
@@ -52,7 +52,7 @@ export class Consumer implements BusPart {
   #settling = 0;
   readonly #loop: Promise<void>;
 
-  /** Begins at once. */
+  /** Starts at once. */
   constructor(runtime: BusRuntime, plan: ConsumerPlan) {
     this.#runtime = runtime;
     this.#plan = plan;
@@ -67,7 +67,7 @@ export class Consumer implements BusPart {
     return this.#running.size;
   }
 
-  /** How many handlers may run at a time. May be changed at any time; handlers that run are not touched. */
+  /** How many handlers may run at a time. It can change at any time; running handlers go on. */
   get concurrency(): number {
     return this.#concurrency;
   }
@@ -76,46 +76,46 @@ export class Consumer implements BusPart {
     checkConcurrency(concurrency);
     const isLess = concurrency < this.#concurrency;
     this.#concurrency = concurrency;
-    this.#look(isLess);
+    this.#wakeLoop(isLess);
   }
 
-  /** True between `pause` and `resume`. */
+  /** Whether it is paused. */
   get isPaused(): boolean {
     return this.#isPaused;
   }
 
-  /** True once it takes nothing any more. */
+  /** Whether it takes no more messages. */
   get isStopped(): boolean {
     return this.#isStopped;
   }
 
-  /** Takes nothing until `resume`; handlers that run go on. */
+  /** Takes no messages until `resume`; running handlers go on. */
   pause(): void {
     this.#isPaused = true;
-    this.#look(true);
+    this.#wakeLoop(true);
   }
 
   resume(): void {
     this.#isPaused = false;
-    this.#look(false);
+    this.#wakeLoop(false);
   }
 
-  /** Takes nothing any more; resolves when all handlers are over and settled. */
+  /** Takes no more messages. Resolves when all handlers have ended and their messages are settled. */
   async drain(): Promise<void> {
     this.#isStopped = true;
-    this.#look(true);
+    this.#wakeLoop(true);
     await this.#loop;
     if (!this.#isIdle()) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Ends it. Handlers that still run after `drainMs` see their signal fire, and their messages are given back. */
+  /** Closes it. After `drainMs` the signals of running handlers fire and their messages are released. */
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
     this.#forget();
-    if (!(await withTimeout(this.drain(), drainMs))) await this.#giveUp();
+    if (!(await withTimeout(this.drain(), drainMs))) await this.#abortAll();
   }
 
-  async #giveUp(): Promise<void> {
-    const reason = new BusbarError('CLOSED', 'the bus closes', { hint: 'The message is given back.' });
+  async #abortAll(): Promise<void> {
+    const reason = new BusbarError('CLOSED', 'the bus closes', { hint: 'The message is released.' });
     const leases = [...this.#running];
     for (const lease of leases) lease.abort(reason);
     const released = leases.map((lease) =>
@@ -124,9 +124,9 @@ export class Consumer implements BusPart {
     await withTimeout(Promise.all(released), CLEANUP_MS);
   }
 
-  /** Lets the loop look at what changed; with `anew` it also gives up the receive that waits. */
-  #look(anew: boolean): void {
-    if (anew) {
+  /** Wakes the loop after a change; `abortReceive` also aborts a waiting receive. */
+  #wakeLoop(abortReceive: boolean): void {
+    if (abortReceive) {
       this.#receive.abort();
       this.#receive = new AbortController();
     }
@@ -137,14 +137,14 @@ export class Consumer implements BusPart {
     let failures = 0;
     while (!this.#isStopped) {
       const free = this.#isPaused ? 0 : this.#concurrency - this.#running.size;
-      if (free <= 0) await this.#change();
+      if (free <= 0) await this.#nextChange();
       else failures = (await this.#take(free)) ? 0 : failures + 1;
-      if (failures > 0) await this.#change(backoffMs(RECONNECT, failures));
+      if (failures > 0) await this.#nextChange(backoffMs(RECONNECT, failures));
     }
   }
 
-  /** Resolves when there is something to look at, or after `ms`. */
-  async #change(ms?: number): Promise<void> {
+  /** Resolves at the next change, or after `ms`. */
+  async #nextChange(ms?: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -154,14 +154,14 @@ export class Consumer implements BusPart {
     this.#wake = undefined;
   }
 
-  /** Takes up to `free` messages and starts their handlers. False when that failed. */
+  /** Takes up to `free` messages and starts their handlers. Resolves with false after a failure. */
   async #take(free: number): Promise<boolean> {
     const { signal } = this.#receive;
     try {
       const { queue, consumer } = this.#plan;
       const max = Math.min(free, MAX_RECEIVE);
       const wanted = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
-      for (const delivery of await this.#runtime.transport.queues.receive(queue, wanted)) this.#begin(delivery);
+      for (const delivery of await this.#runtime.transport.queues.receive(queue, wanted)) this.#start(delivery);
       return true;
     } catch (error) {
       if (signal.aborted) return true;
@@ -171,9 +171,9 @@ export class Consumer implements BusPart {
     }
   }
 
-  #begin(delivery: Delivery): void {
-    const isUnwanted = this.#isStopped || this.#isPaused || this.#running.size >= this.#concurrency;
-    if (isUnwanted) {
+  #start(delivery: Delivery): void {
+    const isSurplus = this.#isStopped || this.#isPaused || this.#running.size >= this.#concurrency;
+    if (isSurplus) {
       this.#track(this.#runtime.leases.settleNow({ receipt: delivery.receipt, action: 'release' }));
       return;
     }
@@ -184,13 +184,13 @@ export class Consumer implements BusPart {
     void this.#handle(delivery, lease).then((settlement) => {
       this.#running.delete(lease);
       if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
-      else if (this.#plan.ackFirst !== true) this.#noteLost(lease, delivery);
+      else if (this.#plan.ackFirst !== true) this.#reportLost(lease, delivery);
       this.#wake?.();
-      this.#noteIdle();
+      this.#checkIdle();
     });
   }
 
-  /** Runs the handler. Resolves with what is to be said of the delivery; never rejects. */
+  /** Runs the handler. Resolves with the settlement of the delivery; never rejects. */
   async #handle(delivery: Delivery, lease: DeliveryLease): Promise<Settlement> {
     const { handle, onDone } = this.#plan;
     const { receipt } = delivery;
@@ -226,13 +226,13 @@ export class Consumer implements BusPart {
 
   async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
     await this.#runtime.leases.settle(lease, settlement);
-    this.#noteLost(lease, delivery);
+    this.#reportLost(lease, delivery);
   }
 
-  #noteLost(lease: DeliveryLease, delivery: Delivery): void {
+  #reportLost(lease: DeliveryLease, delivery: Delivery): void {
     if (!lease.isLost) return;
-    const text = `the lease of message ${delivery.id} was lost while it was handled`;
-    const hint = 'It is delivered again. Give the queue a longer leaseMs, or do not block the event loop for so long.';
+    const text = `the lease of message ${delivery.id} was lost while its handler ran`;
+    const hint = 'The message is delivered again. Set a longer leaseMs, or do not block the event loop.';
     this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), this.#plan.where);
   }
 
@@ -240,7 +240,7 @@ export class Consumer implements BusPart {
     this.#settling += 1;
     void settling.then(() => {
       this.#settling -= 1;
-      this.#noteIdle();
+      this.#checkIdle();
     });
   }
 
@@ -248,7 +248,7 @@ export class Consumer implements BusPart {
     return this.#running.size === 0 && this.#settling === 0;
   }
 
-  #noteIdle(): void {
+  #checkIdle(): void {
     if (this.#isStopped && this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -1,35 +1,35 @@
-/** The leases of all deliveries that a bus handles: renewed and settled in batches. */
+/** Renews and settles the leases of all deliveries of a bus, in batches. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Queues, Settlement, SettleResult } from '../../contract/transport.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 
-/** What became of a settlement. */
+/** The result of a settlement. */
 export type SettleStatus = SettleResult['status'];
 
-interface Pending {
+interface PendingSettlement {
   readonly settlement: Settlement;
   readonly done: (status: SettleStatus, leaseLeftMs: number | undefined) => void;
 }
 
 const MAX_SETTLEMENTS = 1000;
-/** How long the answer is awaited of a renewal that was begun too late. */
+/** How long a renewal that started too late may take. */
 const GRACE_MS = 1000;
 const FOREVER = Number.POSITIVE_INFINITY;
 
-/** One delivery that is being handled. Its signal fires when the lease is lost or the work is given up. */
+/** The lease of one delivery. Its signal fires when the lease is lost or the handler is aborted. */
 export class DeliveryLease extends LazyAbortController {
   readonly receipt: string;
-  /** When the lease ends unless renewed, on the clock of `performance.now()`. */
+  /** When the lease ends without renewal, by `performance.now()`. */
   endsAt: number;
-  /** When to look at it again. */
+  /** When to renew or check it. */
   renewAt: number;
-  /** An answer of the server is awaited. */
+  /** A renewal is in progress. */
   isRenewing = false;
-  /** Settled, given back or lost: there is nothing left to do with it. */
+  /** It is settled, released or lost. */
   isOver = false;
-  /** Whether it was lost: another consumer may have the message. */
+  /** It was lost: another consumer may have the message. */
   isLost = false;
 
   constructor(delivery: Delivery, now: number) {
@@ -40,12 +40,12 @@ export class DeliveryLease extends LazyAbortController {
   }
 }
 
-/** Holds, renews and settles. Settlements of one turn of the event loop go in one call. */
+/** Settlements of one turn of the event loop share a call. */
 export class DeliveryLeases {
   readonly #queues: Queues;
   readonly #report: (error: BusbarError) => void;
   readonly #held = new Set<DeliveryLease>();
-  #batch: Pending[] = [];
+  #batch: PendingSettlement[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = FOREVER;
 
@@ -54,7 +54,7 @@ export class DeliveryLeases {
     this.#report = report;
   }
 
-  /** Takes charge of a delivery's lease: it is renewed every third of its length until it is settled. */
+  /** Renews the lease of a delivery every third of its length until it is settled. */
   hold(delivery: Delivery): DeliveryLease {
     const lease = new DeliveryLease(delivery, performance.now());
     if (this.#held.size === 0) this.#timer?.ref?.();
@@ -63,10 +63,10 @@ export class DeliveryLeases {
     return lease;
   }
 
-  /** Settles a lease and lets go of it. Never rejects: what could not be done is reported, and the status says so. */
+  /** Settles a lease and stops renewing it. Never rejects: failures are reported and have the status `unknown`. */
   settle(lease: DeliveryLease, settlement: Settlement): Promise<SettleStatus> {
     if (lease.isOver) return Promise.resolve(lease.isLost ? 'lease-lost' : 'done');
-    this.#letGo(lease);
+    this.#untrack(lease);
     return new Promise((resolve) => {
       this.#push(settlement, (status) => {
         if (status === 'lease-lost') lease.isLost = true;
@@ -75,12 +75,12 @@ export class DeliveryLeases {
     });
   }
 
-  /** Settles a delivery whose lease is not held here. Never rejects. */
+  /** Settles a delivery without a tracked lease. Never rejects. */
   settleNow(settlement: Settlement): Promise<SettleStatus> {
     return new Promise((resolve) => this.#push(settlement, resolve));
   }
 
-  /** Renews a lease now. Rejects with LEASE_LOST where it is not held any more. */
+  /** Renews a lease now. Rejects with LEASE_LOST when it is lost or settled. */
   async extend(lease: DeliveryLease): Promise<void> {
     if (!lease.isOver) {
       const status = await this.#renew(lease);
@@ -89,7 +89,7 @@ export class DeliveryLeases {
     throw leaseLost();
   }
 
-  /** Makes sure that a lease whose time is up by our own clock is still held. Rejects with LEASE_LOST. */
+  /** Confirms a lease that has ended by the local clock. Rejects with LEASE_LOST. */
   async ensure(lease: DeliveryLease): Promise<void> {
     if (lease.isOver || performance.now() >= lease.endsAt) await this.extend(lease);
   }
@@ -100,7 +100,7 @@ export class DeliveryLeases {
     this.#held.clear();
   }
 
-  #letGo(lease: DeliveryLease): void {
+  #untrack(lease: DeliveryLease): void {
     lease.isOver = true;
     this.#held.delete(lease);
     if (this.#held.size === 0) this.#timer?.unref?.();
@@ -108,12 +108,12 @@ export class DeliveryLeases {
 
   #lose(lease: DeliveryLease): void {
     if (lease.isOver) return;
-    this.#letGo(lease);
+    this.#untrack(lease);
     lease.isLost = true;
     lease.abort(leaseLost());
   }
 
-  #push(settlement: Settlement, done: Pending['done']): void {
+  #push(settlement: Settlement, done: PendingSettlement['done']): void {
     this.#batch.push({ settlement, done });
     if (this.#batch.length === 1) queueMicrotask(() => this.#flush());
     else if (this.#batch.length === MAX_SETTLEMENTS) this.#flush();
@@ -122,15 +122,15 @@ export class DeliveryLeases {
   #flush(): void {
     const batch = this.#batch;
     this.#batch = [];
-    if (batch.length > 0) void this.#carryOut(batch);
+    if (batch.length > 0) void this.#settleBatch(batch);
   }
 
-  async #carryOut(batch: readonly Pending[]): Promise<void> {
+  async #settleBatch(batch: readonly PendingSettlement[]): Promise<void> {
     let results: readonly SettleResult[] = [];
     try {
       results = await this.#queues.settle(batch.map(({ settlement }) => settlement));
     } catch (error) {
-      // Never repeated: what was settled may have been; what was not comes again when its lease ends.
+      // Not repeated: the settlements may have taken effect. Other messages are delivered again when their leases end.
       this.#report(toBusbarError(error));
     }
     for (const [index, { done }] of batch.entries()) {
@@ -151,7 +151,7 @@ export class DeliveryLeases {
     });
   }
 
-  /** Takes note of a new length; without one (the outcome is unknown) the lease is tried again while it may hold. */
+  /** Records the new end of a lease. After an unknown outcome it is renewed again before its old end. */
   #renewed(lease: DeliveryLease, leaseLeftMs: number | undefined): void {
     if (lease.isOver) return;
     const now = performance.now();
@@ -167,7 +167,7 @@ export class DeliveryLeases {
     this.#timerAt = at;
     if (at === FOREVER) return;
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - performance.now()));
-    // A process at work does not end in the middle of it; one that only has an old timer may.
+    // The timer keeps the process alive only while a lease is held.
     if (this.#held.size === 0) this.#timer.unref?.();
   }
 
@@ -175,14 +175,14 @@ export class DeliveryLeases {
     const now = performance.now();
     let next = FOREVER;
     for (const lease of this.#held) {
-      if (lease.renewAt <= now) this.#due(lease, now);
+      if (lease.renewAt <= now) this.#renewDue(lease, now);
       if (!lease.isOver && lease.renewAt < next) next = lease.renewAt;
     }
     this.#arm(next);
   }
 
-  /** Renews a lease whose turn it is. One that ends before the answer is there counts as lost. */
-  #due(lease: DeliveryLease, now: number): void {
+  /** Renews a due lease. A lease that ends before its renewal is confirmed counts as lost. */
+  #renewDue(lease: DeliveryLease, now: number): void {
     lease.renewAt = lease.endsAt > now ? lease.endsAt : now + GRACE_MS;
     if (!lease.isRenewing) void this.#renew(lease);
     else if (now >= lease.endsAt) this.#lose(lease);
@@ -191,6 +191,6 @@ export class DeliveryLeases {
 
 function leaseLost(): BusbarError {
   return new BusbarError('LEASE_LOST', 'the lease was lost: another consumer may have the message', {
-    hint: 'Give the queue a longer leaseMs, or do not block the event loop for longer than that.',
+    hint: 'Set a longer leaseMs, or do not block the event loop for longer than that.',
   });
 }

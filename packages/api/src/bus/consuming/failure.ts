@@ -1,13 +1,13 @@
-/** Failures of handlers: the error that a handler throws to reject, a failed attempt, and the failure as a message carries it. */
+/** Failures of handlers: RejectError, failed attempts, and failures as JSON. */
 
 import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 
-/** Thrown by a handler: the message goes straight to the dead letters, with this text as the reason. */
+/** A handler throws it to make the message a dead letter at once, with this text as the reason. */
 export class RejectError extends Error {
   override readonly name = 'RejectError';
 
-  /** `reason` stands in the dead letter (its first 2,000 characters). */
+  /** The dead letter has `reason`, up to 2,000 characters. */
   constructor(reason: string, options?: { readonly cause?: unknown }) {
     super(reason, options);
   }
@@ -15,24 +15,24 @@ export class RejectError extends Error {
 
 /** A failed attempt. */
 export interface Failure {
-  /** What the handler threw. */
+  /** The error of the handler. */
   readonly thrown: unknown;
-  /** HANDLER_FAILED with what was thrown as its cause. */
+  /** HANDLER_FAILED with `thrown` as its cause. */
   readonly error: BusbarError;
-  /** What stands in the history of the message, at most 2,000 characters. */
+  /** The reason in the history of the message, at most 2,000 characters. */
   readonly reason: string;
-  /** Whether the handler said that trying again is of no use. */
+  /** Whether the handler threw a RejectError. */
   readonly isRejected: boolean;
-  /** Whether it becomes a dead letter now. */
+  /** Whether the message becomes a dead letter. */
   readonly isFinal: boolean;
 }
 
-/** The header that carries a message's own `maxAttempts`, for the one who handles it. */
+/** The header with a message's own `maxAttempts`, for its consumer. */
 export const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
 
 const MAX_REASON = 2000;
 
-/** What `thrown` means for `delivery`; `maxAttempts` is the queue's. */
+/** The failure of `delivery`; `maxAttempts` is from the settings of the queue. */
 export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: number): Failure {
   const isRejected = thrown instanceof RejectError;
   const reason = reasonOf(thrown);
@@ -41,13 +41,13 @@ export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: numb
   const text = `the handler failed at attempt ${delivery.attempt}: ${reason}`;
   const error = new BusbarError('HANDLER_FAILED', text, {
     cause: thrown,
-    hint: isFinal ? 'The message is a dead letter now.' : 'It is tried again by itself.',
+    hint: isFinal ? 'The message is a dead letter now.' : 'The message is retried.',
     retryable: !isFinal,
   });
   return { thrown, error, reason, isRejected, isFinal };
 }
 
-/** `thrown` in words, as it may stand in a reason. */
+/** `thrown` as the text of a reason. */
 export function reasonOf(thrown: unknown): string {
   const text = thrown instanceof Error ? sayError(thrown) : String(toBusbarError(thrown).message);
   const reason = text.toWellFormed();
@@ -59,18 +59,18 @@ function sayError(error: Error): string {
   return error instanceof RejectError ? error.message : `${error.name}: ${error.message}`;
 }
 
-/** What is told of an error elsewhere: plain JSON, no stack. */
+/** An error as plain JSON, without a stack. */
 export interface FailureRecord {
   readonly name: string;
   readonly message: string;
-  /** The code of an error of Busbar, or of any other that has one, such as ENOENT. */
+  /** The `code` of the error, such as ENOENT or a code of Busbar. */
   readonly code?: string;
   readonly hint?: string;
 }
 
 const MAX_TEXT = 2000;
 
-/** `thrown` as it travels. */
+/** `thrown` as JSON. */
 export function toFailureRecord(thrown: unknown): FailureRecord {
   if (!(thrown instanceof Error)) return { name: 'Error', message: cut(String(thrown)) };
   const { name, message } = thrown;
@@ -83,7 +83,7 @@ export function toFailureRecord(thrown: unknown): FailureRecord {
   };
 }
 
-/** The error that a record tells of: a BusbarError where it was one, else an Error of that name. */
+/** The error of a record: a BusbarError if it was one, else an Error with its name. */
 export function fromFailureRecord({ name, message, code, hint }: FailureRecord): Error {
   if (name === 'BusbarError' && ERROR_CODES.includes(code as ErrorCode)) {
     return new BusbarError(code as ErrorCode, message, hint === undefined ? {} : { hint });

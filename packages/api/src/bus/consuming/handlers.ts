@@ -13,22 +13,22 @@ import type { DeliveryLease } from './delivery-leases.ts';
 import { RejectError } from './failure.ts';
 import { type ReceivedMessage, toReceived } from './received.ts';
 
-/** How deliveries of one queue are handled. */
+/** How the deliveries of one queue are handled. */
 export interface HandlerPlan {
   readonly operations: Operations;
-  /** What is handled, for errors: `task of batch`. */
+  /** The subject of errors, such as `the task of batch`. */
   readonly what: string;
-  /** Names who handles it, so that what is sent meanwhile has ids that follow from the delivery's. */
+  /** The scope of ids that are derived from the delivery's id. */
   readonly scope: string;
   readonly schema: StandardSchema | undefined;
   readonly handler: (received: ReceivedMessage<never>, context: Context) => unknown;
-  /** What `context.progress` does. Without it, nothing. */
+  /** Called by `context.progress`. */
   readonly progress?: (delivery: Delivery, lease: DeliveryLease, value: unknown) => void;
 }
 
 /**
- * Runs the user's handler, middleware around it. A body that cannot be read, or is not what the schema says, is no work
- * for a second attempt: it is rejected with the issues.
+ * Runs the user's handler inside the middleware. A body that cannot be decoded or does not match the schema is rejected: a
+ * retry would fail too.
  */
 export async function handleDelivery(
   runtime: BusRuntime,
@@ -51,7 +51,7 @@ export async function handleDelivery(
   return runHandler(runtime, plan.handler, received, context);
 }
 
-/** Runs a handler with the middleware around it. */
+/** Runs a handler inside the middleware. */
 export async function runHandler(
   runtime: BusRuntime,
   handler: HandlerPlan['handler'],
@@ -75,7 +75,7 @@ async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: De
 
 type Definition = RequestDefinition | MessageDefinition;
 
-/** Handles what comes. What it yields is streamed to the asker, what it returns is the answer. */
+/** Handles a message. Yielded values are streamed to the requester; the returned value is the response. */
 export type AnyHandler = (message: ReceivedMessage<never>, context: Context) => unknown;
 
 interface HandlerEntry {
@@ -83,7 +83,7 @@ interface HandlerEntry {
   readonly handler: (message: ReceivedMessage, context: Context) => unknown;
 }
 
-/** The message is not what its type says: trying again is of no use. */
+/** The message does not match the schema of its type. A retry would fail too. */
 export class InvalidMessageError extends RejectError {
   /** INVALID_ARGUMENT, with the issues. */
   readonly error: BusbarError;
@@ -105,19 +105,19 @@ export class HandlerRegistry {
     this.#operations = operations;
   }
 
-  /** Adds a handler; `*` takes what no other does. Throws CONFLICT where the type has one. */
+  /** Adds a handler; `*` takes types without a handler. Throws CONFLICT when the type has a handler. */
   add(type: string | Definition, handler: AnyHandler): void {
     const definition = typeof type === 'string' ? undefined : type;
     const name = typeof type === 'string' ? type : checkDefinition(type).type;
     checkMessageType(name);
     checkFunction(handler, 'handler');
     if (this.#byType.has(name)) {
-      throw new BusbarError('CONFLICT', `${name} has a handler already`, { hint: 'One handler takes one type.' });
+      throw new BusbarError('CONFLICT', `${name} has a handler already`, { hint: 'A type has one handler.' });
     }
     this.#byType.set(name, { definition, handler: handler as HandlerEntry['handler'] });
   }
 
-  /** Whether something of this type is handled. */
+  /** Whether the type has a handler. */
   has(type: string | undefined): boolean {
     return this.#find(type) !== undefined;
   }
@@ -127,8 +127,8 @@ export class HandlerRegistry {
   }
 
   /**
-   * Runs the handler of `message`. Rejects with {@link InvalidMessageError} where the message is bad, with NO_RESPONDER where its
-   * type has no handler, else with what the handler threw.
+   * Runs the handler of `message`. Rejects with {@link InvalidMessageError} for a message that does not match its schema,
+   * with NO_RESPONDER when its type has no handler, else with the error of the handler.
    */
   async run(message: Message, origin: Origin, parts: ContextHooks): Promise<unknown> {
     const entry = this.#find(message.type);
@@ -152,7 +152,7 @@ export class HandlerRegistry {
     return (type === undefined ? undefined : this.#byType.get(type)) ?? this.#byType.get('*');
   }
 
-  /** A promise only where there is a schema. */
+  /** Returns a promise only if there is a schema. */
   #read(message: Message, { definition }: HandlerEntry): ReceivedMessage | Promise<ReceivedMessage> {
     try {
       const received = toReceived(this.#runtime.bodyCodec, message);
@@ -181,7 +181,7 @@ function toBadMessage(error: unknown): unknown {
   return error instanceof BusbarError ? new InvalidMessageError(error) : error;
 }
 
-/** Lets what a handler streams pass the schema of its parts first. */
+/** Checks each part against the schema before it is sent. */
 function checkParts(parts: ContextHooks, { definition }: HandlerEntry): ContextHooks {
   const { reply } = parts;
   if (definition?.kind !== 'request' || definition.schemas.part === undefined || reply === undefined) return parts;
@@ -195,7 +195,7 @@ function checkParts(parts: ContextHooks, { definition }: HandlerEntry): ContextH
   };
 }
 
-/** Streams what a handler yields. Resolves with what it returns. */
+/** Streams the yielded values. Resolves with the returned value. */
 async function drainStream(stream: AsyncIterable<unknown>, context: Context): Promise<unknown> {
   const iterator = stream[Symbol.asyncIterator]();
   try {
@@ -217,12 +217,12 @@ function isStream(value: unknown): value is AsyncIterable<unknown> {
 function checkDefinition(definition: Definition): Definition {
   const kind: unknown = definition?.kind;
   if (kind === 'request' || kind === 'message') return definition;
-  throw invalid('an agent handles types of messages and requests', 'Use a name, defineRequest or defineMessage.');
+  throw invalid('an agent handles messages and requests only', 'Use a name, defineRequest or defineMessage.');
 }
 
 function noHandler(type: string | undefined, types: readonly string[]): BusbarError {
   return new BusbarError('NO_RESPONDER', `no handler for type ${JSON.stringify(type ?? '')}`, {
-    hint: types.length === 0 ? 'It handles nothing yet.' : `It handles ${types.slice(0, 20).join(', ')}.`,
+    hint: types.length === 0 ? 'The agent has no handlers yet.' : `It handles ${types.slice(0, 20).join(', ')}.`,
     retryable: false,
   });
 }

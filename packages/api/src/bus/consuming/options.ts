@@ -1,4 +1,4 @@
-/** The options of everything that consumes a queue, checked. */
+/** The options of consumers. */
 
 import { checkDuration, checkInteger, checkText } from '../../contract/validation.ts';
 import { checkRetry, type RetryPolicy } from './backoff.ts';
@@ -26,7 +26,7 @@ export const CONSUME_KEYS: readonly string[] = [
   ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'signal'],
 ];
 
-/** Throws INVALID_ARGUMENT unless `options` are legal; unknown keys are checked before. */
+/** Throws INVALID_ARGUMENT for illegal values. The caller checks for unknown keys. */
 export function checkConsumeOptions(options: ConsumeOptions): void {
   checkInteger(options.concurrency, 'concurrency', { min: 1, max: 10_000 });
   checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });

@@ -1,10 +1,10 @@
-/** What a handler gets: a message with its body decoded. */
+/** Messages as handlers get them, with decoded bodies. */
 
 import type { Headers, Message } from '../../contract/message.ts';
 import { type BodyCodec, OCTETS } from '../messages/body-codec.ts';
 import { userHeaders } from '../messages/message-options.ts';
 
-/** A message, an event or a task as a handler sees it. */
+/** A message, an event or a task with its decoded body. */
 export interface ReceivedMessage<T = unknown> {
   readonly id: string;
   readonly type: string | undefined;
@@ -12,7 +12,7 @@ export interface ReceivedMessage<T = unknown> {
   readonly from: string | undefined;
   /** The agent it was sent to. */
   readonly to: string | undefined;
-  /** Set for events. */
+  /** The topic of an event. */
   readonly topic: string | undefined;
   readonly body: T;
   readonly contentType: string;
@@ -24,13 +24,13 @@ export interface ReceivedMessage<T = unknown> {
   readonly hops: number;
   /** Milliseconds since 1970, by the sender's clock. */
   readonly sentAt: number;
-  /** 1 for the first delivery; 1 always where there is no other. */
+  /** 1 for the first delivery. Live events and requests have no other. */
   readonly attempt: number;
-  /** Where an event stands in its log; undefined for all else and for ephemeral events. */
+  /** The position of a stored event in its log. */
   readonly position: string | undefined;
 }
 
-/** Decodes `message`. Throws INVALID_ARGUMENT where its body is not what its content type says. */
+/** Decodes `message`. Throws INVALID_ARGUMENT when its body does not match its content type. */
 export function toReceived(
   bodies: BodyCodec,
   message: Message & { readonly attempt?: number; readonly position?: string | undefined },
@@ -55,7 +55,7 @@ export function toReceived(
   };
 }
 
-/** Like {@link toReceived}, for who looks at messages of any kind: a body that cannot be decoded is its bytes. */
+/** Like {@link toReceived}, but a body that cannot be decoded stays bytes. */
 export function toReadable(bodies: BodyCodec, message: Parameters<typeof toReceived>[1]): ReceivedMessage {
   try {
     return toReceived(bodies, message);

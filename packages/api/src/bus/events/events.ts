@@ -1,4 +1,4 @@
-/** Events: published, and checked against the definition of their topic. */
+/** Publishes events. */
 
 import { invalid } from '../../contract/errors.ts';
 import { checkPattern, checkUserName } from '../../contract/names.ts';
@@ -10,7 +10,7 @@ import { type StandardSchema, validate } from '../messages/schema.ts';
 import type { Published } from '../operations.ts';
 import { type BusRuntime, toStored } from '../runtime.ts';
 
-/** A topic or pattern, with its schema where it was defined. */
+/** A topic or pattern, with the schema of its definition. */
 export interface TopicPlan {
   readonly topic: string;
   readonly schema: StandardSchema | undefined;
@@ -38,17 +38,17 @@ export async function publishEvent(
   });
 }
 
-/** The topic or pattern itself, or one without a schema for a bare string. Throws INVALID_ARGUMENT. */
+/** The topic or pattern of a definition or a string. Throws INVALID_ARGUMENT. */
 export function toTopicPlan(topic: string | TopicDefinition): TopicPlan {
   if (typeof topic === 'object' && topic !== null && topic.kind === 'topic') return topic;
   if (typeof topic === 'string') return { topic, schema: undefined };
   throw invalid(`a topic must be a string or a definition, not ${describe(topic)}`, 'Use defineTopic, or a string.');
 }
 
-/** The same for a pattern, which users may give: none with `$` in front. */
+/** The same for a user's pattern, which must not start with `$`. */
 export function toPatternPlan(pattern: string | TopicDefinition): TopicPlan {
   const plan = toTopicPlan(pattern);
   checkPattern(plan.topic);
   if (!plan.topic.startsWith('$')) return plan;
-  throw invalid(`the pattern ${JSON.stringify(plan.topic)} starts with $`, 'Names with $ in front are reserved.');
+  throw invalid(`the pattern ${JSON.stringify(plan.topic)} starts with $`, 'The prefix $ is reserved.');
 }

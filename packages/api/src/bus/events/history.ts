@@ -1,4 +1,4 @@
-/** Reads the stored events of a pattern, from a position to the present end. */
+/** Reads stored events up to the present end. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
@@ -15,15 +15,15 @@ import { checkFrom } from './subscriptions.ts';
 
 /** Which part of the history to read. */
 export interface HistoryOptions extends CallOptions {
-  /** Where to begin. Default `start`: with the oldest that is kept. */
+  /** Where to begin. Default `start`: the oldest stored event. */
   readonly from?: Exclude<From, 'new'> | undefined;
-  /** How many events at most, 1 or more. Default: all. */
+  /** The most events, 1 or more. Default: all. */
   readonly limit?: number | undefined;
 }
 
 /**
- * Reads the events that match `pattern` and are there now, in order, and ends. A body that cannot be decoded is its bytes.
- * Where positions do not compare, the end is taken for reached after 300 ms without an event.
+ * Reads the stored events of a topic or pattern in order and ends. A body that cannot be decoded stays bytes. If positions
+ * are not comparable, it ends after 300 ms without an event.
  */
 export function readHistory(
   runtime: BusRuntime,
@@ -36,7 +36,7 @@ export function readHistory(
   checkFrom(options.from);
   checkInteger(options.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
   checkSignal(options.signal);
-  if ((options.from as From) === 'new') throw invalid("history cannot begin at 'new'", 'Use subscribe for what comes.');
+  if ((options.from as From) === 'new') throw invalid("history cannot begin at 'new'", 'Use subscribe for new events.');
   return read(runtime, plan, options);
 }
 
@@ -57,32 +57,32 @@ async function* read(
   }
 }
 
-/** The position behind the last event there is; undefined where positions do not say which is the later. */
+/** The position after the last event; undefined if positions are not comparable. */
 async function presentEnd(transport: Transport, pattern: string, bounds: CallOptions): Promise<string | undefined> {
   if (!transport.capabilities.features.comparablePositions) return undefined;
   await using probe = await transport.topics.subscribe(pattern, { from: 'new', ...bounds }, () => undefined);
   return probe.position;
 }
 
-/** So many ticks without an event mean the end. Ticks, since one timer would also run out while the process is stopped. */
+/** This many ticks without an event are the end. One long timer would also expire while the process is suspended. */
 const QUIET_TICKS = 6;
 const TICK_MS = 50;
-/** How often is looked whether the end was reached over events that do not match: nothing tells of those. */
+/** The interval of checks for the end: events that do not match move the position silently. */
 const LOOK_MS = 2;
 
 /** How to read. */
 export interface ReadOptions extends CallOptions {
-  /** The position to end at. Undefined: the end is reached when none has come for a while. */
+  /** The position to end at. Undefined: end after a time without events. */
   readonly end?: string | undefined;
 }
 
-/** A reader of events. */
+/** Reads events one by one at the pace of its caller. */
 export class EventReader implements AsyncDisposable {
   readonly #wait: BoundedWait;
   readonly #endAt: string | undefined;
   #subscription: TopicSubscription | undefined;
   #batch: TopicEvent[] = [];
-  /** Gives the subscription its credit: the batch was read. */
+  /** Lets the subscription continue after a batch was read. */
   #credit: (() => void) | undefined;
   #wake: (() => void) | undefined;
   #error: BusbarError | undefined;
@@ -93,7 +93,7 @@ export class EventReader implements AsyncDisposable {
     this.#endAt = end;
   }
 
-  /** Begins to read. */
+  /** Starts to read. */
   static async open(transport: Transport, pattern: string, from: From, options: ReadOptions): Promise<EventReader> {
     const { signal } = options;
     const reader = new EventReader(new BoundedWait({ waitMs: Number.POSITIVE_INFINITY, signal }), options.end);
@@ -108,7 +108,7 @@ export class EventReader implements AsyncDisposable {
     return reader;
   }
 
-  /** The next event; undefined when the end is reached. Rejects with what ended the subscription. */
+  /** The next event; undefined at the end. Rejects with the error that ended the subscription. */
   async next(): Promise<TopicEvent | undefined> {
     this.#wait.throwIfCancelled();
     for (let quiet = 0; this.#batch.length === 0; ) {
@@ -143,7 +143,7 @@ export class EventReader implements AsyncDisposable {
   }
 
   async #take(events: readonly TopicEvent[]): Promise<void> {
-    // Ephemeral events are no history.
+    // Ephemeral events are not stored.
     this.#batch = events.filter((event) => event.position !== undefined);
     if (this.#batch.length === 0 || this.#isClosed) return;
     this.#wake?.();
@@ -153,7 +153,7 @@ export class EventReader implements AsyncDisposable {
     this.#credit = undefined;
   }
 
-  /** An end that was not asked for is not the end of the history. */
+  /** A subscription that ends by itself is an error, not the end of the history. */
   #end(error: BusbarError | undefined): void {
     if (this.#isClosed) return;
     this.#error = error ?? new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });

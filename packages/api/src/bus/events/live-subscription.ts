@@ -1,4 +1,4 @@
-/** A live subscription: events in their order, one at a time, as fast as the handler. */
+/** A live subscription: one event at a time, in order. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
@@ -14,7 +14,7 @@ import type { TopicPlan } from './events.ts';
 
 type LivePlan = TopicPlan & Pick<HandlerPlan, 'operations' | 'handler'>;
 
-/** Hands events to a handler. What that throws is reported, and the next event follows. */
+/** Passes events to a handler. Errors of the handler are reported, and the next event follows. */
 export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #runtime: BusRuntime;
@@ -46,7 +46,7 @@ export class LiveSubscription {
     return this.#running;
   }
 
-  /** Resolved: the next event is seen. */
+  /** Resolves when the subscription sees every new event. */
   async open(from: From, bounds: CallOptions): Promise<void> {
     try {
       const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#handleAll(events);
@@ -106,7 +106,7 @@ export class LiveSubscription {
       await runHandler(this.#runtime, handler, { ...received, body }, context);
     } catch (thrown) {
       const text = `the handler of event ${event.id} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-      const hint = 'A live subscription goes on with the next event; a durable one tries again.';
+      const hint = 'A live subscription continues with the next event; a durable one retries.';
       this.#runtime.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
     }
   }

@@ -1,4 +1,4 @@
-/** Subscriptions: live ones, and durable ones that are queues fed by a pattern. */
+/** Live subscriptions, and durable ones: queues that are bound to a pattern. */
 
 import { type BusbarError, invalid } from '../../contract/errors.ts';
 import type { CallOptions, From } from '../../contract/transport.ts';
@@ -50,7 +50,7 @@ export interface Subscription extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
-/** What carries a subscription. */
+/** The implementation of a subscription. */
 export interface SubscriptionEngine {
   readonly ended: Promise<BusbarError | undefined>;
   readonly position: string | undefined;
@@ -70,7 +70,7 @@ export type EventHandler<T> = (event: ReceivedMessage<T>, context: Context) => u
 const KEYS = ['durableName', 'from', ...CONSUME_KEYS];
 const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer'] as const;
 
-/** Listens to a pattern. */
+/** Subscribes to a pattern. */
 export async function subscribe(
   dependencies: Dependencies,
   pattern: string | TopicDefinition,
@@ -93,7 +93,7 @@ export async function unsubscribe(runtime: BusRuntime, durableName: string, opti
   return runtime.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
 }
 
-/** Throws INVALID_ARGUMENT unless `from` is undefined or a place to begin. */
+/** Throws INVALID_ARGUMENT unless `from` is undefined or a legal start. */
 export function checkFrom(from: unknown): void {
   if (from === undefined || from === 'new' || from === 'start') return;
   if (typeof from === 'object' && from !== null) {
@@ -197,6 +197,6 @@ function checkSubscribeOptions(options: SubscribeOptions): void {
   if (options.durableName !== undefined) checkDurableName(options.durableName);
   for (const key of DURABLE_ONLY) {
     if (options.durableName !== undefined || options[key] === undefined) continue;
-    throw invalid(`${key} is for durable subscriptions only`, 'Give it a durableName, or leave it out.');
+    throw invalid(`${key} is for durable subscriptions only`, 'Set durableName, or leave it out.');
   }
 }

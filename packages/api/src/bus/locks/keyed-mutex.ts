@@ -1,12 +1,12 @@
-/** Turns: those of one process who want the same thing stand in line, so that only the first one asks the store. */
+/** A FIFO mutex by name: of the waiting callers of one process, only the first asks the store. */
 
 import type { BoundedWait } from '../bounded-wait.ts';
 
-/** Lines of waiters, by name. */
+/** Waiting callers by name. */
 export class KeyedMutex {
   readonly #lines = new Map<string, (() => void)[]>();
 
-  /** Resolves, in the order of the calls, with what ends the turn. Rejects when `wait` is over. */
+  /** Acquires the mutex, in the order of the calls. Resolves with its release. Rejects when `wait` ends. */
   async acquire(name: string, wait: BoundedWait): Promise<() => void> {
     wait.throwIfCancelled();
     const line = this.#lines.get(name);
@@ -31,7 +31,7 @@ export class KeyedMutex {
     else next();
   }
 
-  /** One who leaves the line, and passes on a turn given in the same moment. */
+  /** Removes a waiter. If it got the mutex at the same time, the next waiter gets it. */
   #leave(name: string, waiter: () => void): void {
     const line = this.#lines.get(name) ?? [];
     const place = line.indexOf(waiter);

@@ -1,27 +1,27 @@
-/** Renewals: keeps entries with a TTL alive for as long as their holder wants them. */
+/** Renews entries with a TTL. */
 
 import { type BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { KeyValue } from '../../contract/transport.ts';
 import { MAX_TIMER_MS } from '../../contract/validation.ts';
 
-/** An entry that is held. */
+/** An entry to renew. */
 export interface RenewedEntry {
   readonly key: string;
   readonly ttlMs: number;
   readonly createRevision: number;
-  /** Until when it is surely there, on the clock of `performance.now()`. */
+  /** Until when it certainly exists, by `performance.now()`. */
   until: number;
-  /** False: it is not renewed, only watched over until its end. */
+  /** False: it is not renewed; only its end is reported. */
   readonly renew: boolean;
-  /** Called once, when it is gone or may be gone. */
+  /** Called once, when it is lost or may be lost. */
   onLost(): void;
 }
 
-/** How long the renewal that just failed waits, as a part of the TTL. */
+/** A failed renewal is repeated after this part of the TTL. */
 const RETRY_PART = 12;
 const RENEW_PART = 3;
 
-/** Renews what is held every third of its TTL, all that is due in one batch, over one timer. */
+/** Renews each entry every third of its TTL. Due entries share a batch, all entries one timer. */
 export class LeaseRenewer {
   readonly #entries: KeyValue;
   readonly #report: (error: BusbarError) => void;
@@ -29,32 +29,32 @@ export class LeaseRenewer {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  /** `report` gets the errors of renewer that failed and are tried again. */
+  /** `report` gets the errors of renewals that are repeated. */
   constructor(entries: KeyValue, report: (error: BusbarError) => void) {
     this.#entries = entries;
     this.#report = report;
   }
 
-  /** Watches over `held` until {@link LeaseRenewer.untrack}. */
+  /** Renews `held` until {@link LeaseRenewer.untrack}. */
   track(held: RenewedEntry): void {
     this.#plan(held, held.until - held.ttlMs + held.ttlMs / RENEW_PART);
     this.#arm();
   }
 
-  /** Ends that: the entry is left to its TTL, or to its holder. */
+  /** Stops renewing `held`. */
   untrack(held: RenewedEntry): void {
     this.#dueAt.delete(held);
     if (this.#dueAt.size === 0) this.#disarm();
   }
 
-  /** Renews `held` now. False when it is lost. */
+  /** Renews `held` now. Resolves with false when it is lost. */
   async renew(held: RenewedEntry): Promise<boolean> {
     if (!this.#dueAt.has(held)) return false;
     await this.#touch([held]);
     return this.#dueAt.has(held);
   }
 
-  /** Whether `held` is still watched over. */
+  /** Whether `held` is renewed. */
   has(held: RenewedEntry): boolean {
     return this.#dueAt.has(held);
   }
@@ -87,7 +87,7 @@ export class LeaseRenewer {
       if (held.until <= now) this.#lose(held);
       else if (at <= now) due.push(held);
     }
-    // Planned ahead, so that a touch that hangs is followed by the check of the deadline.
+    // Scheduled first, so the deadline is checked even if a touch hangs.
     for (const held of due) this.#plan(held, held.until);
     if (due.length > 0) this.#touch(due).catch((error: unknown) => this.#retry(due, error));
     this.#arm();

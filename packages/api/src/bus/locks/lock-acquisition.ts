@@ -1,49 +1,49 @@
-/** Contest: takes one of several entries as soon as one is free. Locks and semaphores are acquired by it. */
+/** Acquires one of several entries as soon as one is free, for locks and semaphores. */
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
 import type { BoundedWait } from '../bounded-wait.ts';
 
-/** What is request. */
+/** The entries to acquire. */
 export interface LockTarget {
-  /** Any one of these entries. */
+  /** One of these keys is acquired. */
   readonly keys: readonly string[];
-  /** What all of them, and as little else as can be, start with. */
+  /** The longest common prefix of `keys`; the prefix that is watched. */
   readonly prefix: string;
-  /** Says whose the entry is; unlike what any other contender writes. */
+  /** The value to write. It is unique among all contenders. */
   readonly value: Uint8Array;
   readonly ttlMs: number;
 }
 
-/** What was acquired. */
+/** An acquired entry. */
 export interface AcquiredLock {
   readonly key: string;
   readonly revision: number;
   readonly createRevision: number;
-  /** Until when it is surely ours unless renewed, on the clock of `performance.now()`. */
+  /** Until when it is certainly held without renewal, by `performance.now()`. */
   readonly until: number;
 }
 
-/** How long one attempt may take, however little time is left: its outcome must be known. */
+/** The timeout of one attempt, even if less time is left: its outcome must be known. */
 const ATTEMPT_MS = 30_000;
 const MAX_SPREAD_MS = 50;
-/** How long a contender waits for the watch at most: a put and a delete may have been merged into nothing. */
+/** Tries again after this time without a change: a watch can merge a put and a delete into no change. */
 const RECHECK_MS = 5_000;
 
-/** One contender. */
+/** One acquisition. */
 export class LockAcquisition {
   readonly #entries: KeyValue;
   readonly #target: LockTarget;
   readonly #wait: BoundedWait;
   readonly #free: Set<string>;
-  /** The revision at which a key was last seen to become free. */
+  /** The revision at which each key was last released. */
   readonly #freedAt = new Map<string, number>();
   #watch: KvWatch | undefined;
   #isSynced = false;
   #wake: () => void = () => undefined;
-  /** Up to how long to hold back after a key became free, so that many contenders do not all try at once. */
+  /** The longest random delay after a release. It spreads the attempts of many contenders. */
   #spreadMs = 0;
-  /** Who stood in the way last. */
+  /** The entry of the last known holder. */
   holder: KvEntry | undefined;
 
   constructor(entries: KeyValue, target: LockTarget, wait: BoundedWait) {
@@ -53,7 +53,7 @@ export class LockAcquisition {
     this.#free = new Set(target.keys);
   }
 
-  /** Resolves with what was acquired; undefined when time is up and none was free. Rejects when the wait is cut off. */
+  /** Resolves with the acquired entry, or undefined when the wait expired. Rejects when the wait is cancelled. */
   async acquire(): Promise<AcquiredLock | undefined> {
     try {
       const acquired = await this.#attempt();
@@ -76,7 +76,7 @@ export class LockAcquisition {
     }
   }
 
-  /** Tries until it wins or nothing seems free. */
+  /** Tries until it acquires a key or no key seems free. */
   async #attempt(): Promise<AcquiredLock | undefined> {
     while (true) {
       this.#wait.throwIfCancelled();
@@ -85,7 +85,7 @@ export class LockAcquisition {
       const acquired = await this.#claim(key);
       if (acquired !== undefined) return acquired;
       this.#spreadMs = Math.min(MAX_SPREAD_MS, this.#spreadMs * 2 + 1);
-      // Without the watch it is not known which of many keys is free: one attempt is enough.
+      // Without the watch the free keys are unknown: one attempt is enough.
       if (this.#watch === undefined) return undefined;
     }
   }
@@ -109,18 +109,18 @@ export class LockAcquisition {
     return undefined;
   }
 
-  /** A conflict with what an attempt of ours stored, whose answer got lost, is a win. */
+  /** The entry of a conflict is our own if an earlier attempt stored it and its result was lost. */
   #own(current: KvEntry | undefined): KvEntry | undefined {
     return current !== undefined && equal(current.value, this.#target.value) ? current : undefined;
   }
 
   #lost(current: KvEntry): void {
     this.holder = current;
-    // It may have become free again between the attempt and its answer.
+    // It may have been released between the attempt and its result.
     if ((this.#freedAt.get(current.key) ?? 0) < current.revision) this.#free.delete(current.key);
   }
 
-  /** Nobody waits for `put` any more: what it may have stored is deleted. */
+  /** Deletes the entry that an abandoned `put` may have stored. */
   #undo(key: string, put: Promise<PutResult>): void {
     const undo = async (): Promise<void> => {
       const result = await put.catch((error: unknown) => error as BusbarError);
@@ -128,7 +128,7 @@ export class LockAcquisition {
       const own = 'status' in result && result.status === 'stored' ? result : this.#own(await this.#entries.get(key));
       if (own !== undefined) await this.#entries.delete(key, { ifRevision: own.revision });
     };
-    // Where this fails too, the TTL frees the entry.
+    // If this fails too, the TTL removes the entry.
     undo().catch(() => undefined);
   }
 
@@ -144,7 +144,7 @@ export class LockAcquisition {
     return this.#watch;
   }
 
-  /** Waits until something became free; then holds back a little. */
+  /** Waits until a key is free, then for a short random time. */
   async #waitForRelease(ended: Promise<never>): Promise<void> {
     while (this.#free.size === 0) {
       const waiting = Promise.race([this.#news(), ended]);
@@ -153,7 +153,7 @@ export class LockAcquisition {
     if (this.#spreadMs > 1) await this.#wait.sleep(Math.random() * this.#spreadMs);
   }
 
-  /** Resolves when the watch tells something. */
+  /** Resolves at the next change of the watch. */
   #news(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;

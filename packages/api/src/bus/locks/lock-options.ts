@@ -1,4 +1,4 @@
-/** How a lock is asked for: its name and options, checked. */
+/** Options of locks and semaphores. */
 
 import { invalid } from '../../contract/errors.ts';
 import { quote, utf8Length } from '../../contract/names.ts';
@@ -32,7 +32,7 @@ export interface SemaphoreOptions extends LockOptions {
   readonly permits: number;
 }
 
-/** What is asked for: the entries, any one of which will do. */
+/** A lock or semaphore to acquire: one of `keys`. */
 export interface LockRequest {
   readonly name: string;
   readonly what: 'lock' | 'semaphore';
@@ -46,7 +46,7 @@ const LOCK_KEYS: readonly string[] = ['leaseMs', 'waitMs', 'owner', 'renew', 'si
 const MAX_NAME_BYTES = 480;
 const MAX_PERMITS = 1000;
 
-/** The one entry of a lock. Throws INVALID_ARGUMENT for a bad name. */
+/** The request for a lock. Throws INVALID_ARGUMENT for a bad name. */
 export function toLockRequest(name: string): LockRequest {
   checkLockName(name, 'lock name');
   const key = `$lock/${name}`;
@@ -68,7 +68,7 @@ function checkLockValues(options: LockOptions | undefined): void {
   checkSignal(options?.signal);
 }
 
-/** Throws INVALID_ARGUMENT unless `name` may name a lock. What is locked is often a file, so that any text will do. */
+/** Throws INVALID_ARGUMENT for a bad name. Names are often paths, so any text is legal. */
 function checkLockName(name: unknown, what: string): asserts name is string {
   checkText(name ?? null, what, MAX_NAME_BYTES);
   if (utf8Length(name as string) > MAX_NAME_BYTES) {
@@ -76,12 +76,12 @@ function checkLockName(name: unknown, what: string): asserts name is string {
   }
 }
 
-/** The entries of a semaphore, one a permit. Throws INVALID_ARGUMENT for a bad name or bad options. */
+/** The request for a slot; a semaphore has one entry per slot. Throws INVALID_ARGUMENT. */
 export function toSemaphoreRequest(name: string, options: SemaphoreOptions | undefined): LockRequest {
   checkLockName(name, 'semaphore name');
   checkOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
   const permits = options?.permits;
-  if (permits === undefined) throw invalid('a semaphore needs permits', 'Say how many may hold it at once.');
+  if (permits === undefined) throw invalid('a semaphore needs permits', 'Set permits to the number of slots.');
   checkInteger(permits, 'permits', { min: 1, max: MAX_PERMITS });
   checkLockValues(options);
   const prefix = `$sem/${name}/`;

@@ -1,4 +1,4 @@
-/** A lock, held: its token, and the signal that fires when it is lost. */
+/** A held lock with its fencing token and its signal. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -6,7 +6,7 @@ import type { KeyValue, KvEntry } from '../../contract/transport.ts';
 import type { LeaseRenewer, RenewedEntry } from './lease-renewer.ts';
 import type { AcquiredLock } from './lock-acquisition.ts';
 
-/** What a lock that was acquired stands on. */
+/** What a lock works with. */
 export interface LockDependencies {
   readonly name: string;
   readonly acquired: AcquiredLock;
@@ -14,9 +14,9 @@ export interface LockDependencies {
   readonly renew: boolean;
   readonly entries: KeyValue;
   readonly renewer: LeaseRenewer;
-  /** Fires when the bus closes, which lets go of all locks. */
+  /** Fires when the bus closes and releases its locks. */
   readonly closing: AbortSignal;
-  /** Called when it is held no more. */
+  /** Called when the lock is released or lost. */
   readonly onEnd: () => void;
 }
 
@@ -112,11 +112,11 @@ export class LockImpl implements Lock {
     const { entries, renewer, acquired, onEnd } = this.#ground;
     renewer.untrack(this.#held);
     onEnd();
-    // Also when it seems lost: our clock is stricter than the store's, and the entry may still be there.
+    // Also when it seems lost: the local clock is stricter than the store's, so the entry may still exist.
     await entries.delete(acquired.key, { ifRevision: acquired.revision });
   }
 
-  /** A process that slept wakes up with a timer that is late: the clock decides. */
+  /** Timers of a suspended process fire late, so the clock decides. */
   #notice(): void {
     if (this.#released === undefined && performance.now() >= this.#held.until) this.#lose();
   }
@@ -130,11 +130,11 @@ export class LockImpl implements Lock {
   }
 }
 
-/** LEASE_LOST, for the lock of that name. */
+/** LEASE_LOST for the lock `name`. */
 export function lockLost(name: string): BusbarError {
   return new BusbarError('LEASE_LOST', `the lock ${JSON.stringify(name)} is not held any more`, {
     outcome: 'unknown',
-    hint: 'Stop what it protects; take a longer leaseMs, or do not block the event loop for longer than that.',
+    hint: 'Stop the protected work. Set a longer leaseMs, or do not block the event loop for longer than that.',
   });
 }
 

@@ -1,4 +1,4 @@
-/** Locks and semaphores: who may do something now, agreed on by all processes of one bus. */
+/** Locks and semaphores, shared by all processes. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvEntry } from '../../contract/transport.ts';
@@ -18,12 +18,12 @@ import {
   toSemaphoreRequest,
 } from './lock-options.ts';
 
-/** What is done under a lock. */
+/** The work under a lock. */
 export type LockWork = (lock: Lock) => unknown;
 
 const DEFAULT_MS = 30_000;
 
-/** The locks of one bus: those it holds and those it waits for. */
+/** The held and pending locks of one bus. */
 export class Locks {
   readonly #runtime: BusRuntime;
   readonly #entries: KeyValue;
@@ -40,25 +40,25 @@ export class Locks {
     runtime.shutdown.add('locks', this);
   }
 
-  /** Takes a lock; with `work`, for as long as that lasts. */
+  /** Takes a lock; with `work`, until `work` ends. */
   async lock(name: string, work: LockWork | undefined, options: LockOptions | undefined): Promise<unknown> {
     const request = toLockRequest(name);
     checkLockOptions(options);
     return this.#takeFor(request, work, options);
   }
 
-  /** Takes a slot of a semaphore; with `work`, for as long as that lasts. */
+  /** Takes a slot of a semaphore; with `work`, until `work` ends. */
   async semaphore(name: string, work: LockWork | undefined, options: SemaphoreOptions | undefined): Promise<unknown> {
     return this.#takeFor(toSemaphoreRequest(name, options), work, options);
   }
 
-  /** Who holds the lock of that name; undefined when nobody does. */
+  /** The holder of a lock; undefined when the lock is free. */
   async holder(name: string): Promise<LockHolder | undefined> {
     const entry = await this.#entries.get(toLockRequest(name).prefix);
     return entry && holderOf(entry);
   }
 
-  /** Ends all waits with CLOSED and lets go of what is held. */
+  /** Rejects all waits with CLOSED and releases all locks. */
   async close(): Promise<void> {
     this.#closing.abort(closed());
     for (const wait of this.#waiting) wait.cancel(closed());
@@ -72,7 +72,7 @@ export class Locks {
     return work === undefined ? lock : this.#during(lock, work);
   }
 
-  /** Waits for what is request. Rejects with CONFLICT where `waitMs` is 0 and it is taken, else with TIMEOUT. */
+  /** Acquires a lock. Rejects with CONFLICT when it is held and `waitMs` is 0, else with TIMEOUT. */
   async #take(request: LockRequest, options: LockOptions): Promise<Lock> {
     let acquisition: LockAcquisition | undefined;
     let releaseMutex: (() => void) | undefined;
@@ -84,7 +84,7 @@ export class Locks {
     });
     this.#waiting.add(wait);
     try {
-      // One who does not wait does not stand in line either.
+      // A caller that does not wait skips the mutex.
       if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
       acquisition = new LockAcquisition(this.#entries, this.#target(request, options), wait);
       const acquired = await acquisition.acquire();
@@ -97,14 +97,14 @@ export class Locks {
     }
   }
 
-  /** Runs `work` under the lock, and lets go of it after. Rejects with LEASE_LOST when it was lost meanwhile. */
+  /** Runs `work` under the lock and releases it. Rejects with LEASE_LOST when the lock was lost. */
   async #during(lock: Lock, work: LockWork): Promise<unknown> {
     try {
       const result = await work(lock);
       if (lock.lost) throw lockLost(lock.name);
       return result;
     } finally {
-      // The work is done: that letting go failed is no failure of it, and the TTL frees the lock.
+      // The work has succeeded: a failed release is only reported, and the lease ends by itself.
       await lock.release().catch((error: unknown) => this.#runtime.report(error, 'locks'));
     }
   }
@@ -134,7 +134,7 @@ function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockRequest, rival:
   const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,
-    hint: `Wait longer with waitMs${what === 'lock' ? ', or see who holds it: bus.lockHolder(name)' : ''}.`,
+    hint: `Wait longer with waitMs${what === 'lock' ? ', or see its holder with bus.lockHolder(name)' : ''}.`,
   });
 }
 

@@ -1,4 +1,4 @@
-/** Mail that is taken by hand instead of by a handler: for shells and loops of one's own. */
+/** Messages that are received without a handler, for shells and custom loops. */
 
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
@@ -13,35 +13,35 @@ import { sendReply } from './inbox.ts';
 
 /** How to retry. */
 export interface RetryOptions {
-  /** When, 0 or more. Default: by the retry policy of the agent. */
+  /** The delay, 0 or more. Default: by the retry policy of the agent. */
   readonly delayMs?: number | undefined;
-  /** Why, at most 2,000 characters. */
+  /** The reason, at most 2,000 characters. */
   readonly reason?: string | undefined;
 }
 
-/** Mail under a lease. Settle it before the lease ends; methods reject with LEASE_LOST after that. */
+/** A message under a lease. Settle it before the lease ends; after that, methods reject with LEASE_LOST. */
 export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
-  /** Settles it from another process too, where the transport has portable receipts. */
+  /** Another process can settle it with this, if the transport has the feature `portableReceipts`. */
   readonly receipt: string;
-  /** How long the lease had left when it was taken. */
+  /** How long the lease lasted when it was received. */
   readonly leaseLeftMs: number;
-  /** Whether somebody waits for a reply. */
+  /** Whether a requester waits for a reply. */
   readonly wantsReply: boolean;
-  /** Handled: it is gone. */
+  /** Deletes it as handled. */
   ack(): Promise<void>;
   /** Retries it later; after the last attempt it becomes a dead letter. */
   retry(options?: RetryOptions): Promise<void>;
-  /** Never try again: a dead letter. */
+  /** Makes it a dead letter. */
   reject(reason?: string): Promise<void>;
-  /** Give it back unhandled, the attempt uncounted. */
+  /** Returns it to the queue; the attempt does not count. */
   release(): Promise<void>;
   /** Renews the lease in full. */
   extend(): Promise<void>;
-  /** Answers who asked: with `final` (default true) the answer, else a part of it. Ack it after the answer. */
+  /** Replies to the requester: with the response, or with a part if `final` is false. Ack it after the response. */
   reply(body: unknown, options?: { readonly final?: boolean | undefined }): Promise<void>;
 }
 
-/** Bad mail becomes a dead letter at once; then there is no message. */
+/** Decodes a delivery. A message that cannot be decoded becomes a dead letter, and the result is undefined. */
 export async function toInboxMessage(
   runtime: BusRuntime,
   agent: string,
@@ -89,7 +89,7 @@ function verbs(runtime: BusRuntime, agent: string, policy: CompleteRetry, delive
       checkOptions(options, ['final'], 'reply options');
       checkBoolean(options?.final, 'final');
       if (delivery.replyTo === undefined) {
-        throw invalid('nobody waits for a reply to this message', 'Send mail to its from instead.');
+        throw invalid('no requester waits for a reply to this message', 'Send a message to its sender instead.');
       }
       const isFinal = options?.final ?? true;
       parts += 1;
@@ -103,9 +103,9 @@ async function settle(runtime: BusRuntime, settlement: Settlement): Promise<void
   const [result] = await runtime.transport.queues.settle([settlement]);
   if (result?.status === 'done') return;
   if (result?.status === 'lease-lost') {
-    throw new BusbarError('LEASE_LOST', 'the lease of the message had ended, or it was settled already', {
-      hint: 'It is delivered again unless it was settled; extend it in time.',
+    throw new BusbarError('LEASE_LOST', 'the lease of the message has ended, or the message is settled', {
+      hint: 'An unsettled message is delivered again. Extend the lease in time.',
     });
   }
-  throw new BusbarError('UNAVAILABLE', 'it is not known whether the message was settled', { outcome: 'unknown' });
+  throw new BusbarError('UNAVAILABLE', 'the outcome of the settlement is unknown', { outcome: 'unknown' });
 }

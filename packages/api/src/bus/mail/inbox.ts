@@ -1,4 +1,4 @@
-/** The inbox of an agent: hands its mail to handlers, and sends the answers of durable requests. */
+/** Consumes the inbox of an agent: runs handlers and sends the replies of durable requests. */
 
 import { isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, MessageInput } from '../../contract/message.ts';
@@ -15,7 +15,7 @@ import type { AgentSettings } from '../registry/agent-options.ts';
 import { toFailedReply, toReply } from '../requests/replies.ts';
 import type { BusRuntime } from '../runtime.ts';
 
-/** What an inbox stands on. */
+/** What an inbox works with. */
 export interface InboxPlan {
   readonly agent: string;
   readonly instance: string;
@@ -25,7 +25,7 @@ export interface InboxPlan {
   readonly log: (text: string, level: LogLevel) => void;
 }
 
-/** Begins to consume the inbox of an agent. */
+/** Starts to consume the inbox of an agent. */
 export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promise<Consumer> {
   const { agent, instance, settings } = plan;
   const queue = inboxOf(agent);
@@ -38,7 +38,7 @@ export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promis
     maxAttempts: settings.maxAttempts ?? (await runtime.maxAttemptsOf(queue)),
     where: `inbox ${agent}`,
     handle: (delivery, lease) => inbox.handle(delivery, lease),
-    onDone: (delivery, result) => inbox.answer(delivery, () => toReply(runtime.bodyCodec, 'final', result)),
+    onDone: (delivery, result) => inbox.respond(delivery, () => toReply(runtime.bodyCodec, 'final', result)),
     onFailed: (delivery, failure) => inbox.fail(delivery, failure),
   });
 }
@@ -75,24 +75,24 @@ class Inbox {
     }
   }
 
-  /** Answers where somebody asked. */
-  async answer(delivery: Delivery, reply: () => MessageInput): Promise<void> {
+  /** Replies if there is a requester. */
+  async respond(delivery: Delivery, reply: () => MessageInput): Promise<void> {
     if (delivery.replyTo === undefined) return;
     await sendReply(this.#runtime, this.#plan.agent, delivery, reply(), 'end');
   }
 
-  /** Tells the asker of the last failure; earlier ones are tried again first. */
+  /** Reports the last failure to the requester. Earlier failures are retried. */
   async fail(delivery: Delivery, { thrown, isFinal }: Failure): Promise<void> {
     if (!isFinal) return;
     const isRefused = thrown instanceof InvalidMessageError || !this.#plan.handlers.has(delivery.type);
     const error = thrown instanceof InvalidMessageError ? thrown.error : thrown;
-    await this.answer(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', error));
+    await this.respond(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', error));
   }
 }
 
 /**
- * Sends a reply to where the request says. Its id follows from the request's, so that a request that is handled twice is
- * answered once. Nothing happens where nobody waits for it any more.
+ * Sends a reply to the reply queue of the request. Its id is derived from the request's, so a request that is handled twice
+ * gets one reply. Does nothing when the reply queue is gone.
  */
 export async function sendReply(
   runtime: BusRuntime,

@@ -1,4 +1,4 @@
-/** Mail: into the inbox of one agent, or of many. */
+/** Sends messages to the inboxes of agents. */
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -16,23 +16,23 @@ import type { LeastLoadedSelector } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BusRuntime } from '../runtime.ts';
 
-/** What may be said of mail to many. */
+/** Options of a broadcast. */
 export interface BroadcastOptions extends Omit<MailOptions, 'createInbox'> {
-  /** Only to agents that are online and have it. Default: to all that are registered. */
+  /** Only to online agents with this capability. Default: to all registered agents. */
   readonly capability?: string | undefined;
-  /** Whether the sender gets it too. Default false. */
+  /** Whether the sender gets the message too. Default false. */
   readonly includeSelf?: boolean | undefined;
 }
 
-/** What became of a broadcast. */
+/** The result of a broadcast. */
 export interface BroadcastResult {
-  /** One id in all inboxes. */
+  /** The id of the message in every inbox. */
   readonly id: string;
-  /** The agents that got it. */
+  /** The agents whose inboxes have it. */
   readonly to: readonly string[];
 }
 
-/** Sends mail. */
+/** Sends messages to agents. */
 export class Mail {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
@@ -101,7 +101,7 @@ export class Mail {
     return { id, to: sent.flatMap((one) => one?.to ?? []) };
   }
 
-  /** To the first that still has a mailbox. */
+  /** Sends to the first agent that still has an inbox. */
   async #sendToFirst(
     origin: Origin,
     [first = '', ...others]: readonly string[],
@@ -129,7 +129,7 @@ export class Mail {
   async #unknownAgent(to: Recipient, cause: BusbarError): Promise<BusbarError> {
     const name = typeof to === 'string' ? to : `with the capability ${to.capability}`;
     const nearest = await this.#registry.nearest(name);
-    return new BusbarError('NOT_FOUND', `there is no agent ${name}`, {
+    return new BusbarError('NOT_FOUND', `unknown agent ${name}`, {
       hint:
         nearest === undefined
           ? 'Use createInbox: true to store messages for an agent that does not exist yet.'
@@ -141,7 +141,7 @@ export class Mail {
   }
 }
 
-/** The header by which the one who handles a message knows its last attempt. */
+/** The header that tells the consumer the message's own `maxAttempts`. */
 export function attemptsHeader(maxAttempts: number | undefined): { readonly internal?: Record<string, string> } {
   return maxAttempts === undefined ? {} : { internal: { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) } };
 }

@@ -1,21 +1,21 @@
-/** The bodies of messages: values to bytes and back, by content type. */
+/** Encodes and decodes bodies of messages by content type. */
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { checkArray, describe } from '../../contract/validation.ts';
 import { type Codec, jsonCodec } from './codec.ts';
 
-/** A body as it travels. */
+/** A body as bytes. */
 export interface EncodedBody {
   readonly body: Uint8Array;
   readonly contentType: string;
 }
 
-/** What bytes are that no codec wrote. */
+/** The content type of plain bytes. */
 export const OCTETS = 'application/octet-stream';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** The codecs of one bus: writes with the first, reads with each by its content type. */
+/** The codecs of one bus. It encodes with the first and decodes with each by its content type. */
 export class BodyCodec {
   readonly #writer: Codec;
   readonly #readers = new Map<string, Codec>();
@@ -30,21 +30,21 @@ export class BodyCodec {
     this.#writer = codec;
   }
 
-  /** A Uint8Array goes as it is; every other value through the codec. Throws INVALID_ARGUMENT where that cannot carry it. */
+  /** Encodes a value; a Uint8Array stays as it is. Throws INVALID_ARGUMENT for a value that the codec cannot encode. */
   encode(value: unknown): EncodedBody {
     if (value instanceof Uint8Array) return { body: value, contentType: OCTETS };
     try {
       return { body: this.#writer.encode(value), contentType: this.#writer.contentType };
     } catch (error) {
       if (isBusbarError(error)) throw error;
-      throw new BusbarError('INVALID_ARGUMENT', `the codec ${this.#writer.contentType} cannot carry the body`, {
+      throw new BusbarError('INVALID_ARGUMENT', `the codec ${this.#writer.contentType} cannot encode the body`, {
         hint: error instanceof Error ? error.message : String(error),
         cause: error,
       });
     }
   }
 
-  /** The value of a body: text for `text/…`, bytes where no codec knows the content type. Throws INVALID_ARGUMENT. */
+  /** Decodes a body: text for `text/…`, bytes for an unknown content type. Throws INVALID_ARGUMENT. */
   decode({ body, contentType }: EncodedBody): unknown {
     const name = mediaType(contentType);
     const codec = this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);

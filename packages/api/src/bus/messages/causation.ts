@@ -1,23 +1,23 @@
-/** Who sends, and because of what: where ids, causation and hops of messages come from. */
+/** The origin of messages: sender, derived ids, causation and hops. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message } from '../../contract/message.ts';
 import { deriveId } from './deterministic-id.ts';
 
-/** How many handlers may lie between the first cause and a message: what is sent beyond is a loop. */
+/** The most handlers between the first message and a message that it caused. More count as a loop. */
 export const MAX_HOPS = 32;
 
-/** In whose name something is sent, and because of which message. */
+/** The sender of a message and the message that caused it. */
 export interface Origin {
-  /** Name of the agent; undefined for the bus itself. */
+  /** The name of the agent; undefined for the bus itself. */
   readonly from: string | undefined;
-  /** What is being handled; undefined outside of handlers. */
+  /** The message that is handled; undefined outside of handlers. */
   readonly cause: Causation | undefined;
-  /** The work it is part of: what is asked for it is of no use any more when its signal fires. */
+  /** Has the signal of the handler; its requests end when the signal fires. */
   readonly work?: { readonly signal: AbortSignal };
 }
 
-/** The message whose handling sends others. */
+/** The message whose handler sends other messages. */
 export class Causation {
   readonly id: string;
   readonly #hops: number;
@@ -25,8 +25,8 @@ export class Causation {
   #ordinals: Map<string, number> | undefined;
 
   /**
-   * `scope` names who handles the message, such as its queue, where it may be handled again: what is sent then has ids
-   * that follow from the message's, so that handling it twice sends once. Without a scope ids are new.
+   * `scope` names the consumer, such as the queue, of a message that may be handled again. Ids of sent messages are then
+   * derived from its id, so handling it twice sends once. Without a scope ids are random.
    */
   constructor(message: Pick<Message, 'id' | 'hops'>, scope?: string) {
     this.id = message.id;
@@ -34,18 +34,18 @@ export class Causation {
     this.#scope = scope;
   }
 
-  /** The hops of what is sent now. Throws CONFLICT beyond {@link MAX_HOPS}. */
+  /** The hops of the next message. Throws CONFLICT beyond {@link MAX_HOPS}. */
   get nextHops(): number {
     if (this.#hops < MAX_HOPS) return this.#hops + 1;
     throw new BusbarError('CONFLICT', `the message went through ${MAX_HOPS} handlers: this looks like a loop`, {
-      hint: 'See that agents do not answer each other for ever; send outside of a handler to begin anew.',
+      hint: 'Check for agents that reply to each other without end. Send outside of a handler to reset the count.',
     });
   }
 
-  /** The id of the next message of this kind to this target; undefined for a new one. */
+  /** The derived id of the next message of this kind to this target; undefined without a scope. */
   nextId(kind: string, target: string, type: string | undefined): string | undefined {
     if (this.#scope === undefined) return undefined;
-    // Counted per target and type, so that sends that race to different targets keep their ids.
+    // Counted per target and type, so concurrent sends to different targets keep their ids.
     const stream = `${kind}\n${target}\n${type ?? ''}`;
     this.#ordinals ??= new Map();
     const ordinal = this.#ordinals.get(stream) ?? 0;
@@ -54,5 +54,5 @@ export class Causation {
   }
 }
 
-/** Nobody, because of nothing. */
+/** The origin of messages of the bus itself. */
 export const NO_ORIGIN: Origin = Object.freeze({ from: undefined, cause: undefined });

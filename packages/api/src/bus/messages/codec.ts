@@ -1,14 +1,14 @@
-/** Codecs: how the body of a message becomes bytes and back. */
+/** Codecs of message bodies. */
 
 import { invalid } from '../../contract/errors.ts';
 
-/** Turns values into bytes and back. One bus reads with every codec it knows and writes with the first. */
+/** Encodes values as bytes and decodes them. A bus encodes with its first codec and decodes with all of them. */
 export interface Codec {
-  /** What it writes into `contentType`, such as `application/json`. */
+  /** The content type of its bodies, such as `application/json`. */
   readonly contentType: string;
-  /** Throws where `value` cannot be carried without loss. */
+  /** Throws for a value that it cannot encode without loss. */
   encode(value: unknown): Uint8Array;
-  /** Throws where `bytes` are not its own. */
+  /** Throws for bytes that it did not encode. */
   decode(bytes: Uint8Array): unknown;
 }
 
@@ -16,9 +16,9 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * JSON in UTF-8. `undefined` as a whole is an empty body. What JSON would change or drop without a word is refused with
- * INVALID_ARGUMENT: NaN and the infinities, BigInt, functions, symbols, Map, Set, cycles and lone surrogates; Date becomes
- * its ISO text, `undefined` members are left out, -0 is 0.
+ * JSON in UTF-8. The value `undefined` is an empty body. Values that JSON would change or drop throw INVALID_ARGUMENT: NaN,
+ * infinities, BigInt, functions, symbols, Map, Set, cycles and lone surrogates. A Date becomes its ISO text, `undefined`
+ * members are left out, -0 becomes 0.
  */
 export const jsonCodec: Codec = {
   contentType: 'application/json',
@@ -69,5 +69,5 @@ function where(key: string): string {
 }
 
 function notJson(what: string): Error {
-  return invalid(`the body cannot be carried as JSON: ${what}`, 'Send plain JSON data, or give the bus another codec.');
+  return invalid(`the body cannot be encoded as JSON: ${what}`, 'Send plain JSON data, or give the bus another codec.');
 }

@@ -1,18 +1,18 @@
-/** Ids that follow from other ids: name-based UUIDs, version 5 of RFC 9562. */
+/** Deterministic ids: name-based UUIDs, version 5 of RFC 9562. */
 
 // The namespace of Busbar, as bytes: 4b9f0b8e-3c1f-5d56-9a34-62757362a172.
 const NAMESPACE = [0x4b, 0x9f, 0x0b, 0x8e, 0x3c, 0x1f, 0x5d, 0x56, 0x9a, 0x34, 0x62, 0x75, 0x73, 0x62, 0xa1, 0x72];
 const encoder = new TextEncoder();
 const words = new Int32Array(80);
 
-/** The id that `name` always has: the same on every machine, another for every other name. */
+/** The id of `name`: the same on every machine, different for every other name. */
 export function deriveId(name: string): string {
   const [a, b, c, d] = sha1(pad(encoder.encode(name)));
   const hex = [a, (b & 0xffff0fff) | 0x5000, (c & 0x3fffffff) | 0x80000000, d].map(toHex).join('');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** Namespace and name as SHA-1 wants them: a 1 bit, zeros, and the length in bits, in blocks of 64 bytes. */
+/** Namespace and name padded for SHA-1: a 1 bit, zeros and the length in bits, in blocks of 64 bytes. */
 function pad(name: Uint8Array): DataView {
   const length = NAMESPACE.length + name.length;
   const bytes = new Uint8Array(Math.ceil((length + 9) / 64) * 64);
@@ -24,7 +24,7 @@ function pad(name: Uint8Array): DataView {
   return view;
 }
 
-// The platform's own digest is asynchronous, which would lose the order of sends that are not awaited.
+// WebCrypto's digest is asynchronous and would change the order of sends that are not awaited.
 function sha1(view: DataView): [number, number, number, number] {
   let [h0, h1, h2, h3, h4] = [0x67452301, 0xefcdab89 | 0, 0x98badcfe | 0, 0x10325476, 0xc3d2e1f0 | 0];
   for (let block = 0; block < view.byteLength; block += 64) {

@@ -1,4 +1,4 @@
-/** What may be said of a message beside its body, checked. */
+/** The options of messages and events. */
 
 import { invalid } from '../../contract/errors.ts';
 import type { Headers, MessageInput } from '../../contract/message.ts';
@@ -6,46 +6,46 @@ import { quote } from '../../contract/names.ts';
 import type { CallOptions } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, describe } from '../../contract/validation.ts';
 
-/** What may be said of every message. */
+/** Options of every message. */
 export interface MessageOptions extends CallOptions {
-  /** 1–512 bytes. Default: new; inside of a handler one that follows from the id of what is handled. */
+  /** 1–512 bytes. Default: a new id; in a handler, an id derived from that of the handled message. */
   readonly id?: string | undefined;
-  /** Names `[a-z0-9-]{1,64}`, those with `bus-` in front are reserved. 16 KiB together. */
+  /** Names match `[a-z0-9-]{1,64}`; the prefix `bus-` is reserved. At most 16 KiB together. */
   readonly headers?: Headers | undefined;
   /** 0–9, higher first. Default 4. */
   readonly priority?: number | undefined;
-  /** Id that ties messages together. */
+  /** An id that relates messages to each other. */
   readonly correlationId?: string | undefined;
-  /** Not delivered after this time, 1 or more. Default: never expires. */
+  /** The message expires after this time, 1 or more. Default: never. */
   readonly ttlMs?: number | undefined;
 }
 
-/** What may be said of mail to an agent. */
+/** Options of a message to an agent. */
 export interface MailOptions extends MessageOptions {
-  /** Not delivered before this time has passed. Default 0. */
+  /** The message is delivered after this delay. Default 0. */
   readonly delayMs?: number | undefined;
-  /** How often it may be delivered before it is a dead letter, 1–1000. Default 5. */
+  /** The attempts before the message becomes a dead letter, 1–1000. Default 5. */
   readonly maxAttempts?: number | undefined;
-  /** Messages of one key are handled one at a time and in order. */
+  /** Messages with the same key are handled one at a time and in order. */
   readonly orderingKey?: string | undefined;
   /** Creates the inbox of an agent that does not exist yet, instead of NOT_FOUND. Default false. */
   readonly createInbox?: boolean | undefined;
 }
 
-/** What may be said of an event. */
+/** Options of an event. */
 export interface EventOptions extends MessageOptions {
-  /** Not stored, at most once, only to who listens now. Default false. */
+  /** The event is not stored; only present live subscribers get it, at most once. Default false. */
   readonly ephemeral?: boolean | undefined;
-  /** In durable subscriptions, events of one key are handled one at a time and in order. */
+  /** A durable subscription handles events with the same key one at a time and in order. */
   readonly orderingKey?: string | undefined;
 }
 
 const MESSAGE_KEYS = ['id', 'headers', 'priority', 'correlationId', 'ttlMs', 'timeoutMs', 'signal'];
-/** What {@link MailOptions} may have. */
+/** The keys of {@link MailOptions}. */
 export const MAIL_KEYS: readonly string[] = [...MESSAGE_KEYS, 'delayMs', 'maxAttempts', 'orderingKey', 'createInbox'];
-/** What {@link EventOptions} may have. */
+/** The keys of {@link EventOptions}. */
 export const EVENT_KEYS: readonly string[] = [...MESSAGE_KEYS, 'ephemeral', 'orderingKey'];
-/** The options that are fields of a message; the transport checks their values. */
+/** Options that are fields of a message. The transport checks their values. */
 const FIELDS = [
   ...['id', 'priority', 'correlationId', 'ttlMs', 'delayMs', 'maxAttempts', 'orderingKey'],
 ] as const satisfies (keyof MessageInput)[];
@@ -53,7 +53,7 @@ const FIELDS = [
 const RESERVED = 'bus-';
 const NONE: Headers = Object.freeze({});
 
-/** Throws INVALID_ARGUMENT for unknown options and for reserved headers. Values of fields are checked by the transport. */
+/** Throws INVALID_ARGUMENT for unknown options and reserved headers. The transport checks the values of fields. */
 export function checkMessageOptions(options: unknown, keys: readonly string[], what: string): void {
   if (options === undefined) return;
   checkOptions(options, keys, what);
@@ -63,7 +63,7 @@ export function checkMessageOptions(options: unknown, keys: readonly string[], w
   checkBoolean(ephemeral, 'ephemeral');
 }
 
-/** The fields of a message that `options` give. */
+/** The fields of a message in `options`. */
 export function toFields(options: object | undefined): Partial<MessageInput> {
   if (options === undefined) return {};
   const fields: Record<string, unknown> = {};
@@ -72,12 +72,12 @@ export function toFields(options: object | undefined): Partial<MessageInput> {
   return fields;
 }
 
-/** The bounds of the call that `options` give. */
+/** The bounds of the call in `options`. */
 export function toBounds({ timeoutMs, signal }: CallOptions = {}): CallOptions {
   return { timeoutMs, signal };
 }
 
-/** The headers without those of the bus itself (case H6): what handlers see. */
+/** The headers for handlers, without the bus's own (case H6). */
 export function userHeaders(headers: Headers): Headers {
   let isClean = true;
   for (const name in headers) if (name.startsWith(RESERVED)) isClean = false;
@@ -89,11 +89,11 @@ export function userHeaders(headers: Headers): Headers {
 function checkUserHeaders(headers: unknown): void {
   if (headers === undefined) return;
   if (typeof headers !== 'object' || headers === null) {
-    throw invalid(`headers must be an object, not ${describe(headers)}`, 'Map names to strings.');
+    throw invalid(`headers must be an object, not ${describe(headers)}`, 'Pass an object of strings.');
   }
   for (const name in headers) {
     if (name.startsWith(RESERVED)) {
-      throw invalid(`the header ${quote(name)} is reserved`, 'Names with bus- in front belong to the bus.');
+      throw invalid(`the header ${quote(name)} is reserved`, 'The prefix bus- is reserved.');
     }
   }
 }

@@ -1,9 +1,9 @@
-/** Schemas of any library that follows Standard Schema (https://standardschema.dev), version 1. */
+/** Schemas of any library that implements Standard Schema (https://standardschema.dev), version 1. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import { describe } from '../../contract/validation.ts';
 
-/** A schema. `Input` is what is checked, `Output` what comes out of it. */
+/** A schema. It checks an `Input` and returns an `Output`. */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1;
@@ -24,7 +24,7 @@ export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** One thing that is wrong with a value. */
+/** One problem of a value. */
 export interface SchemaIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
@@ -41,8 +41,8 @@ export function checkSchema(schema: unknown, name: string): void {
 }
 
 /**
- * What `schema` makes of `value`; `value` itself without a schema. Throws INVALID_ARGUMENT with the issues. A promise only
- * where the schema is asynchronous, so that sends that are not awaited keep their order.
+ * Checks `value` and returns the output of `schema`, or `value` without a schema. Throws INVALID_ARGUMENT with the issues.
+ * Returns a promise only for an asynchronous schema, so sends that are not awaited keep their order.
  */
 export function validate<Output>(
   schema: StandardSchema<unknown, Output> | undefined,
@@ -64,7 +64,7 @@ export function validate<Output>(
   }
 }
 
-/** A schema that throws instead of telling issues. */
+/** The error of a schema that throws instead of returning issues. */
 function unchecked(error: unknown, what: string): BusbarError {
   if (error instanceof BusbarError) return error;
   const hint = error instanceof Error ? error.message : String(error);
@@ -75,7 +75,7 @@ function take<Output>(result: SchemaResult<Output>, what: string): Output {
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map(sayIssue);
   throw new BusbarError('INVALID_ARGUMENT', `${what} is not valid: ${issues.join('; ')}`, {
-    hint: 'Compare what is sent with the schema of its definition.',
+    hint: 'Compare the value with the schema of its definition.',
     cause: result.issues,
   });
 }

@@ -1,10 +1,10 @@
-/** What is known of agents: who is registered, who is online, with what powers and what load. */
+/** Identities, instances and load of agents. */
 
 import type { KvEntry } from '../../contract/transport.ts';
 import type { Timing } from '../histogram.ts';
 import { fromPresenceKey } from './agent-names.ts';
 
-/** What is kept of an agent for as long as it is not forgotten. */
+/** The stored identity of an agent. `forgetAgent` deletes it. */
 export interface AgentIdentity {
   readonly name: string;
   readonly capabilities: readonly string[];
@@ -15,19 +15,19 @@ export interface AgentIdentity {
   readonly note?: string;
 }
 
-/** One instance of an agent that is online. */
+/** An online instance of an agent. */
 export interface AgentInstance {
   readonly instance: string;
   readonly pid?: number;
   readonly host?: string;
   readonly capabilities: readonly string[];
-  /** How many handlers run now, as of its last sign of life. */
+  /** How many handlers run, as of its last heartbeat. */
   readonly load: number;
   /** How many handlers it runs at a time. */
   readonly limit: number;
-  /** Since when it is online, in milliseconds since 1970. */
+  /** When it went online, in milliseconds since 1970. */
   readonly since: number;
-  /** How long its handlers took, by type. */
+  /** The durations of its handlers by type. */
   readonly requests: Readonly<Record<string, Timing>>;
 }
 
@@ -35,32 +35,32 @@ export interface AgentInstance {
 export interface AgentInfo {
   readonly name: string;
   readonly online: boolean;
-  /** Of all its instances together; of its identity while none is online. */
+  /** The capabilities of all its instances; of its identity while it is offline. */
   readonly capabilities: readonly string[];
-  /** Handlers that run in all instances together. */
+  /** Running handlers of all instances. */
   readonly load: number;
-  /** Handlers that all instances together run at a time; 0 while none is online. */
+  /** The most handlers of all instances at a time; 0 while it is offline. */
   readonly limit: number;
   readonly instances: readonly AgentInstance[];
-  /** When it was first registered; undefined for one that is not. */
+  /** When it was first registered; undefined for an unregistered agent. */
   readonly registeredAt: number | undefined;
   readonly note: string | undefined;
 }
 
 const decoder = new TextDecoder();
 
-/** What an agent is, of its identity and its instances. */
+/** Merges the identity and the instances of an agent. */
 export function toAgentInfo(
   name: string,
   identity: AgentIdentity | undefined,
   instances: readonly AgentInstance[],
 ): AgentInfo {
   const online = instances.length > 0;
-  const powers = online ? instances.flatMap(({ capabilities }) => capabilities) : (identity?.capabilities ?? []);
+  const able = online ? instances.flatMap(({ capabilities }) => capabilities) : (identity?.capabilities ?? []);
   return {
     name,
     online,
-    capabilities: [...new Set(powers)].sort(),
+    capabilities: [...new Set(able)].sort(),
     load: instances.reduce((sum, { load }) => sum + load, 0),
     limit: instances.reduce((sum, { limit }) => sum + limit, 0),
     instances,
@@ -69,7 +69,7 @@ export function toAgentInfo(
   };
 }
 
-/** The identity that an entry holds; undefined where it holds something else. */
+/** Reads the identity in an entry; undefined for other values. */
 export function readIdentity({ value }: KvEntry): AgentIdentity | undefined {
   const data = readObject(value);
   if (data === undefined || typeof data['name'] !== 'string') return undefined;
@@ -83,7 +83,7 @@ export function readIdentity({ value }: KvEntry): AgentIdentity | undefined {
   };
 }
 
-/** The instance that an entry of a presence tells of; undefined where it holds something else. */
+/** Reads the instance in an entry; undefined for other values. */
 export function readInstance({ key, value }: KvEntry): AgentInstance | undefined {
   const data = readObject(value);
   if (data === undefined) return undefined;
@@ -100,7 +100,7 @@ export function readInstance({ key, value }: KvEntry): AgentInstance | undefined
   } as AgentInstance;
 }
 
-/** The object that bytes of JSON hold; undefined where they hold none. */
+/** Parses a JSON object; undefined for other values. */
 export function readObject(value: Uint8Array): Record<string, unknown> | undefined {
   try {
     const data: unknown = JSON.parse(decoder.decode(value));

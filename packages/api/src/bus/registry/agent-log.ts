@@ -1,4 +1,4 @@
-/** The log of an agent: its last 100 lines, where everybody on the bus can read them. */
+/** The log of an agent: its last 100 lines, readable by everyone on the bus. */
 
 import { invalid } from '../../contract/errors.ts';
 import { checkOneOf, checkText } from '../../contract/validation.ts';
@@ -22,12 +22,12 @@ const MAX_LINES = 100;
 const MAX_BYTES = 60_000;
 const MAX_TEXT = 2000;
 const FLUSH_MS = 250;
-/** How long the log of an instance is kept after its last line. */
+/** How long a log is kept after its last line. */
 const KEPT_MS = 86_400_000;
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const encoder = new TextEncoder();
 
-/** The log of one instance. Lines are written in batches, at most every 250 ms. */
+/** The log of one instance. It writes lines in batches, at most every 250 ms. */
 export class AgentLog {
   readonly #runtime: BusRuntime;
   readonly #key: string;
@@ -42,17 +42,16 @@ export class AgentLog {
     this.#where = `log ${agent}`;
   }
 
-  /** Adds a line; text beyond 2,000 characters is cut. */
+  /** Adds a line of at most 2,000 characters; longer text is cut. */
   add(text: string, level: LogLevel = 'info'): void {
-    if (typeof text !== 'string')
-      throw invalid('a line of a log must be a string', 'Put other values into text first.');
+    if (typeof text !== 'string') throw invalid('a line of a log must be a string', 'Convert other values to text.');
     checkOneOf(level, 'level', LEVELS);
     this.#lines.push({ at: Date.now(), level, text: text.slice(0, MAX_TEXT).toWellFormed() });
     if (this.#lines.length > MAX_LINES) this.#lines = this.#lines.slice(-MAX_LINES);
     this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
   }
 
-  /** Writes what is not written yet. */
+  /** Writes the remaining lines. */
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#flush();
     await withTimeout(this.#writing, CLEANUP_MS);
@@ -72,7 +71,7 @@ export class AgentLog {
     }
   }
 
-  /** The newest lines that an entry can hold. */
+  /** Encodes the latest lines that fit into an entry. */
   #encode(): Uint8Array {
     while (true) {
       const value = encoder.encode(JSON.stringify({ lines: this.#lines }));

@@ -1,9 +1,9 @@
-/** The names that belong to an agent: its mailbox, its address for calls, its entries. */
+/** The names of an agent's inbox, address and keys. */
 
 import { invalid } from '../../contract/errors.ts';
 import { checkQueueName, checkUserName } from '../../contract/names.ts';
 
-/** Throws INVALID_ARGUMENT unless `name` may be the name of an agent: a legal name of at most 240 characters. */
+/** Throws INVALID_ARGUMENT unless `name` is a legal name of an agent, at most 240 characters. */
 export function checkAgentName(name: unknown): asserts name is string {
   checkUserName(name, 'agent name');
   if (name.length > MAX_NAME) {
@@ -14,37 +14,37 @@ export function checkAgentName(name: unknown): asserts name is string {
 
 const MAX_NAME = 240;
 
-/** The mailbox: it exists exactly where the agent can be sent to. */
+/** The queue of the inbox. It exists for every agent that can receive messages. */
 export function inboxOf(agent: string): string {
   return `$inbox.${agent}`;
 }
 
-/** Where the agent takes requests that are not durable. */
+/** The address for requests that are not durable. */
 export function addressOf(agent: string): string {
   return `$call.${agent}`;
 }
 
-/** The agent behind an address. */
+/** The agent of an address. */
 export function agentAt(address: string): string {
   return address.slice('$call.'.length);
 }
 
 /** Prefix of the keys of all identities. */
 export const IDENTITY_PREFIX = '$agent/';
-/** Prefix of the keys of all that are online, one for each instance. */
+/** Prefix of the keys of all online instances. */
 export const PRESENCE_PREFIX = '$live/';
 
-/** The key of an agent's lasting identity. */
+/** The key of an agent's identity. */
 export function identityKey(agent: string): string {
   return `${IDENTITY_PREFIX}${agent}`;
 }
 
-/** The key of one instance's presence. Names may hold slashes, instances never do. */
+/** The key of an instance's presence. Names may contain slashes, instances do not. */
 export function presenceKey(agent: string, instance: string): string {
   return `${PRESENCE_PREFIX}${agent}/${instance}`;
 }
 
-/** The agent and the instance that a key of a presence is about. */
+/** The agent and the instance of a presence key. */
 export function fromPresenceKey(key: string): { readonly name: string; readonly instance: string } {
   const end = key.lastIndexOf('/');
   return { name: key.slice(PRESENCE_PREFIX.length, end), instance: key.slice(end + 1) };

@@ -12,31 +12,31 @@ import {
 import { type CompleteRetry, checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
-/** What may be said of an agent. */
+/** Options of an agent. */
 export interface AgentOptions {
-  /** What it can do, for those who look for somebody who can; at most 100 of 1 to 255 characters. */
+  /** Capabilities that others can address, at most 100 of 1 to 255 characters. */
   readonly capabilities?: readonly string[] | undefined;
-  /** How many handlers run at a time, of mail and of requests each, 1 to 10,000. Default 16. */
+  /** How many handlers run at a time, for messages and for requests each, 1 to 10,000. Default 16. */
   readonly maxConcurrent?: number | undefined;
   /** How long it counts as online after its last heartbeat. Default: the bus's `presenceTtlMs`. */
   readonly presenceTtlMs?: number | undefined;
-  /** For people: what it is, at most 1,000 characters. */
+  /** A description for people, at most 1,000 characters. */
   readonly note?: string | undefined;
-  /** Whether it shows itself as online and answers requests. Without it there is only its mailbox. Default true. */
+  /** Whether it is online and serves requests. With false it only has an inbox. Default true. */
   readonly presence?: boolean | undefined;
-  /** Default true. False: it is only a name to send in; no mailbox, no identity, no presence. */
+  /** Whether it has an inbox, an identity and presence. With false it can only send. Default true. */
   readonly register?: boolean | undefined;
-  /** When a handler of mail that failed is tried again. */
+  /** When a failed message is retried. */
   readonly retry?: RetryPolicy | undefined;
-  /** How long a lease on its mail lasts, 50 to 43,200,000. Default 30,000. It is renewed while the handler runs. */
+  /** The lease of its messages, 50 to 43,200,000. Default 30,000. It is renewed while the handler runs. */
   readonly leaseMs?: number | undefined;
-  /** How often its mail is tried before it is a dead letter, 1 to 1,000. Default 5. */
+  /** The attempts before a message becomes a dead letter, 1 to 1,000. Default 5. */
   readonly maxAttempts?: number | undefined;
-  /** Called when it learns that it had counted as offline, after a pause longer than `presenceTtlMs`. It is online again by then. */
+  /** Called after it counted as offline because of a pause longer than `presenceTtlMs`. It is online again. */
   readonly onEvicted?: (() => void) | undefined;
 }
 
-/** The options, checked and complete. */
+/** Checked options with defaults. */
 export interface AgentSettings {
   readonly capabilities: readonly string[];
   readonly maxConcurrent: number;
@@ -55,7 +55,7 @@ const KEYS = [
   ...['maxAttempts', 'onEvicted'],
 ];
 
-/** Checks the options of an agent and fills in defaults. */
+/** Checks the options of an agent and adds defaults. */
 export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number): AgentSettings {
   checkOptions(options, KEYS, 'agent options');
   checkArray(options.capabilities ?? [], 'capabilities', 100);

@@ -1,26 +1,26 @@
-/** Signs of life: entries with a TTL that are renewed for as long as their owner is there. */
+/** Heartbeats: entries with a TTL that are renewed while their owner is online. */
 
 import type { KvTouch } from '../../contract/transport.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { CLEANUP_MS } from '../shutdown.ts';
 
-/** What is to be kept alive. */
+/** An entry to keep alive. */
 export interface HeartbeatSpec {
-  /** No other beat has it. */
+  /** A key that no other heartbeat has. */
   readonly key: string;
   readonly ttlMs: number;
-  /** What the entry says now. It is written where it changed since the last beat, else only renewed. */
+  /** The present value. A changed value is written; otherwise the entry is only renewed. */
   value(): string;
-  /** The entry had gone, by a pause longer than the TTL or by somebody's hand. It is back when this is called. */
+  /** Called after the entry was missing, by a pause longer than the TTL or a deletion. It exists again. */
   onEvicted?(): void;
 }
 
-/** A beat that goes on. */
+/** A running heartbeat. */
 export interface Heartbeat {
-  /** Writes the entry now, where its value changed. */
+  /** Writes the entry now. */
   refresh(): Promise<void>;
-  /** Ends it and deletes the entry. */
+  /** Stops it and deletes the entry. */
   stop(): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ const BEATS_PER_TTL = 3;
 const MAX_TOUCHES = 10_000;
 const encoder = new TextEncoder();
 
-/** The beats of one bus. All of one TTL share a timer and a batch, so that ten thousand agents cost one call a beat. */
+/** The heartbeats of one bus. Those of one TTL share a timer and a batch: 10,000 agents need one call per interval. */
 export class Heartbeats {
   readonly #runtime: BusRuntime;
   readonly #groups = new Map<number, HeartbeatGroup>();
@@ -57,7 +57,7 @@ export class Heartbeats {
   }
 }
 
-/** The beats of one TTL. */
+/** The heartbeats of one TTL. */
 class HeartbeatGroup {
   readonly #runtime: BusRuntime;
   readonly #ttlMs: number;
@@ -115,7 +115,7 @@ class HeartbeatGroup {
   }
 }
 
-/** One entry that is kept alive. */
+/** One entry that is renewed. */
 class HeartbeatEntry {
   readonly #runtime: BusRuntime;
   readonly #beat: HeartbeatSpec;
@@ -138,7 +138,7 @@ class HeartbeatEntry {
     return { key, ttlMs, createRevision: this.#createRevision };
   }
 
-  /** Writes the entry; one write after the other. */
+  /** Writes the entry, after earlier writes. */
   write(): Promise<void> {
     const before = this.#writing.catch(() => undefined);
     this.#writing = before.then(() => this.#write());

@@ -1,18 +1,18 @@
-/** Who of those that can do something is the least loaded. */
+/** Selects the least loaded agent with a capability. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { inboxOf } from './agent-names.ts';
 import type { Registry } from './registry.ts';
 
-/** How long a look at the load is trusted. What this bus sends meanwhile is counted in. */
+/** How long a snapshot of the load is used. Messages that this bus sends meanwhile are added. */
 const TRUSTED_MS = 250;
 const MAX_NAMES = 1000;
 
 interface Candidate {
   readonly name: string;
   readonly limit: number;
-  /** Mail that waits or is handled, requests that run, and what was sent since the look. */
+  /** Pending and running messages, running requests, and messages sent since the snapshot. */
   work: number;
 }
 
@@ -21,53 +21,53 @@ interface LoadSnapshot {
   readonly candidates: readonly Candidate[];
 }
 
-/** Chooses agents by capability. */
+/** Selects agents by capability. */
 export class LeastLoadedSelector {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #looks = new Map<string, Promise<LoadSnapshot>>();
+  readonly #snapshots = new Map<string, Promise<LoadSnapshot>>();
 
   constructor(runtime: BusRuntime, registry: Registry) {
     this.#runtime = runtime;
     this.#registry = registry;
   }
 
-  /** Agents that are online and have `capability`, the least loaded first. Rejects with NO_RESPONDER where there is none. */
+  /** Online agents with `capability`, the least loaded first. Rejects with NO_RESPONDER when there are none. */
   async choose(capability: string): Promise<string[]> {
-    const { candidates } = await this.#look(capability);
+    const { candidates } = await this.#snapshot(capability);
     const best = candidates.toSorted((a, b) => a.work / a.limit - b.work / b.limit || b.limit - a.limit);
     const first = best[0];
     if (first === undefined) {
-      this.#looks.delete(capability);
-      throw new BusbarError('NO_RESPONDER', `no agent that is online has the capability ${capability}`, {
-        hint: 'Start one, or look at who is there: bus.agents({ capability }).',
+      this.#snapshots.delete(capability);
+      throw new BusbarError('NO_RESPONDER', `no online agent has the capability ${capability}`, {
+        hint: 'Start one, or list agents with bus.agents({ capability }).',
       });
     }
     first.work += 1;
     return best.map(({ name }) => name);
   }
 
-  /** All agents that are online and have `capability`, or all, in order of name. */
+  /** Registered agents: the online ones with `capability`, or all. In order of name. */
   async all(capability: string | undefined): Promise<string[]> {
     const agents = await this.#registry.list(capability === undefined ? {} : { capability, online: true });
     return agents.filter(({ registeredAt }) => registeredAt !== undefined).map(({ name }) => name);
   }
 
-  /** The newest look. Those who choose at the same moment share it, so that they do not all choose the same. */
-  async #look(capability: string): Promise<LoadSnapshot> {
-    const known = this.#looks.get(capability);
+  /** The latest snapshot. Concurrent selections share it, so they do not all select the same agent. */
+  async #snapshot(capability: string): Promise<LoadSnapshot> {
+    const known = this.#snapshots.get(capability);
     if (known !== undefined) {
-      const look = await known;
-      if (performance.now() - look.at < TRUSTED_MS) return look;
-      if (this.#looks.get(capability) !== known) return this.#look(capability);
+      const snapshot = await known;
+      if (performance.now() - snapshot.at < TRUSTED_MS) return snapshot;
+      if (this.#snapshots.get(capability) !== known) return this.#snapshot(capability);
     }
-    const look = this.#lookAnew(capability);
-    this.#looks.set(capability, look);
-    look.catch(() => this.#looks.delete(capability));
-    return look;
+    const snapshot = this.#takeSnapshot(capability);
+    this.#snapshots.set(capability, snapshot);
+    snapshot.catch(() => this.#snapshots.delete(capability));
+    return snapshot;
   }
 
-  async #lookAnew(capability: string): Promise<LoadSnapshot> {
+  async #takeSnapshot(capability: string): Promise<LoadSnapshot> {
     const candidates: Candidate[] = [];
     for (const [name, instances] of await this.#registry.instances()) {
       const able = instances.filter(({ capabilities }) => capabilities.includes(capability));
@@ -79,7 +79,7 @@ export class LeastLoadedSelector {
     return { at: performance.now(), candidates };
   }
 
-  /** Counts mail that waits. What is handled is part of the load already. */
+  /** Adds pending messages. Running ones are part of the load. */
   async #addDepths(candidates: readonly Candidate[]): Promise<void> {
     const byInbox = new Map(candidates.map((candidate) => [inboxOf(candidate.name), candidate]));
     const names = [...byInbox.keys()];

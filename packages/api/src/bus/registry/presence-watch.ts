@@ -1,4 +1,4 @@
-/** Watching agents come and go: each change of an agent is told once. */
+/** Watches agents go online and offline. Each change is reported once. */
 
 import type { KvChange, KvEntry, KvWatch } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
@@ -7,18 +7,18 @@ import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgent
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
 
 /**
- * An agent came online (its first instance), went offline (its last one, at most its TTL after it died), or changed its
- * capabilities, its limit or its instances.
+ * An agent went online (its first instance), went offline (its last instance, at most one TTL after its death), or changed
+ * its capabilities, its limit or its instances.
  */
 export interface PresenceChange {
   readonly kind: 'online' | 'offline' | 'changed';
   readonly agent: AgentInfo;
 }
 
-/** Gets one change at a time; its promise is the credit. */
+/** Receives one change at a time. The next one follows when its promise resolves. */
 export type OnPresence = (change: PresenceChange) => void | Promise<void>;
 
-/** Tells who is online, then every change. What `onChange` throws is reported, and the watch goes on. */
+/** Reports every online agent, then every change. An error of `onChange` is reported, and the watch goes on. */
 export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): Promise<KvWatch> {
   checkFunction(onChange, 'onChange');
   runtime.assertOpen();
@@ -38,19 +38,19 @@ export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): 
   return watch;
 }
 
-/** Who is online, as one watch knows it. */
+/** The online agents that one watch has seen. */
 class PresenceView {
   readonly #runtime: BusRuntime;
   readonly #onChange: OnPresence;
   readonly #instances = new Map<string, Map<string, AgentInstance>>();
-  readonly #told = new Map<string, AgentInfo>();
+  readonly #reported = new Map<string, AgentInfo>();
 
   constructor(runtime: BusRuntime, onChange: OnPresence) {
     this.#runtime = runtime;
     this.#onChange = onChange;
   }
 
-  /** Takes a batch in and tells, per agent, what is different after it. */
+  /** Applies a batch of changes and reports each agent that differs. */
   async take(changes: readonly KvChange[]): Promise<void> {
     const touched = new Set<string>();
     for (const change of changes) {
@@ -72,14 +72,14 @@ class PresenceView {
   }
 
   async #compare(name: string): Promise<void> {
-    const old = this.#told.get(name);
+    const old = this.#reported.get(name);
     const instances = [...(this.#instances.get(name)?.values() ?? [])];
     const before = old && outline(old);
     const bare = toAgentInfo(name, undefined, instances);
     if (old === undefined ? !bare.online : bare.online && outline(bare) === before) return;
     const agent = toAgentInfo(name, await this.#identity(name), instances);
-    if (agent.online) this.#told.set(name, agent);
-    else this.#told.delete(name);
+    if (agent.online) this.#reported.set(name, agent);
+    else this.#reported.delete(name);
     const kind = old === undefined ? 'online' : agent.online ? 'changed' : 'offline';
     try {
       await this.#onChange({ kind, agent });
@@ -94,7 +94,7 @@ class PresenceView {
   }
 }
 
-/** What counts as a change: not the load and not the times, which change all the time. */
+/** The properties that count as a change. Load and times change too often. */
 function outline({ capabilities, limit, instances }: AgentInfo): string {
   const ids = instances.map(({ instance }) => instance).sort();
   return JSON.stringify([capabilities, limit, ids]);

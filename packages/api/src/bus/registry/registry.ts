@@ -1,4 +1,4 @@
-/** The registry: who is there, who is online, and which of them is the least loaded. */
+/** The registry of agents: identities and presence. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
@@ -27,22 +27,22 @@ import type { AgentSettings } from './agent-options.ts';
 
 /** Which agents to list. */
 export interface AgentFilter {
-  /** Only those that have it. */
+  /** Only agents with this capability. */
   readonly capability?: string | undefined;
-  /** Only those that are online, or only those that are not. */
+  /** Only online agents, or only offline agents. */
   readonly online?: boolean | undefined;
 }
 
 /** How to forget an agent. */
 export interface ForgetOptions {
-  /** Also while it is online. Default false. */
+  /** Forget it even while it is online. Default false. */
   readonly force?: boolean | undefined;
 }
 
 const PAGE = 1000;
 const encoder = new TextEncoder();
 
-/** Identities and presences of agents, as the entries of the transport hold them. */
+/** Identities and presence of agents, stored in the key-value facet. */
 export class Registry {
   readonly #runtime: BusRuntime;
 
@@ -50,7 +50,7 @@ export class Registry {
     this.#runtime = runtime;
   }
 
-  /** Creates the mailbox and the identity of an agent; an identity that is there keeps its time of registration. */
+  /** Creates the inbox and the identity of an agent. An existing identity keeps its time of registration. */
   async register(name: string, settings: AgentSettings): Promise<void> {
     const { leaseMs, maxAttempts } = settings;
     const mailbox = {
@@ -75,7 +75,7 @@ export class Registry {
       .filter((agent) => capability === undefined || agent.capabilities.includes(capability));
   }
 
-  /** The instances that are online, by agent. */
+  /** Online instances by agent. */
   async instances(): Promise<Map<string, AgentInstance[]>> {
     const byName = new Map<string, AgentInstance[]>();
     for (const entry of await this.all(PRESENCE_PREFIX)) {
@@ -87,18 +87,18 @@ export class Registry {
     return byName;
   }
 
-  /** Whether an agent of this name is registered. */
+  /** Whether the agent is registered. */
   async isRegistered(name: string): Promise<boolean> {
     return (await this.#runtime.transport.kv.get(identityKey(name))) !== undefined;
   }
 
-  /** The registered name that is nearest to one that is not; for the hints of errors, so it never rejects. */
+  /** The registered name that is nearest to `name`, for hints. Never rejects. */
   async nearest(name: string): Promise<string | undefined> {
     const identities = await this.#identities().catch(() => new Map<string, AgentIdentity>());
     return nearestName(name, identities.keys());
   }
 
-  /** Deletes identity, mailbox and log of an agent. False where there was none. Rejects with CONFLICT while it is online. */
+  /** Deletes identity, inbox and log of an agent. Resolves with whether it existed. Rejects with CONFLICT while it is online. */
   async forget(name: string, options: ForgetOptions = {}): Promise<boolean> {
     checkAgentName(name);
     checkOptions(options, ['force'], 'forget options');
@@ -117,7 +117,7 @@ export class Registry {
     return gone.includes(true);
   }
 
-  /** All entries whose key starts with `prefix`. */
+  /** All entries with the prefix. */
   async all(prefix: string): Promise<KvEntry[]> {
     const all: KvEntry[] = [];
     let after: string | undefined;
@@ -134,7 +134,7 @@ export class Registry {
     return new Map(identities.map((identity) => [identity.name, identity]));
   }
 
-  /** False where another wrote it in the same moment. */
+  /** Resolves with false after a concurrent write. */
   async #putIdentity(name: string, { capabilities, maxConcurrent, note }: AgentSettings): Promise<boolean> {
     const { kv } = this.#runtime.transport;
     const entry = await kv.get(identityKey(name));

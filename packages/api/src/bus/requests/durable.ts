@@ -1,4 +1,4 @@
-/** Durable requests: through the inbox of the responder and a queue of their own for the replies. */
+/** Durable requests: sent to the inbox of the responder, with a reply queue of their own. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -12,26 +12,26 @@ import { isPart } from './replies.ts';
 
 /** One durable request. */
 export interface DurableRequest {
-  /** The agent in whose name it is asked. */
+  /** The agent that sends it. */
   readonly requester: string | undefined;
-  /** The agent that shall response. */
+  /** The agent that responds. */
   readonly responder: string;
   readonly input: MessageInput;
-  /** Whether it may have been asked before, since the user gave its id. */
+  /** Whether it may be a repetition, because its id is not random. */
   readonly mayBeKnown: boolean;
   readonly timeoutMs: number;
   readonly ttlMs: number | undefined;
   readonly bounds: CallOptions;
 }
 
-/** Longer than the shortest dedupe memory: who asks again while the request counts as a duplicate finds its response. */
+/** Longer than the shortest dedupe window: a repeated request that counts as a duplicate finds its response. */
 const MIN_KEPT_MS = 150_000;
 const MAX_KEPT_MS = 604_800_000;
-/** How long a restarted requester waits for a reply that the one before had taken. */
+/** How long a restarted requester waits for a reply that it had leased before. */
 const REPLY_LEASE_MS = 5000;
 const MAX_REPLIES = 64;
 
-/** Asks. Yields replies, the last one is the response. Leaving before that keeps the request and its replies. */
+/** Sends the request and yields replies; the last one is the response. Leaving early keeps the request and its replies. */
 export async function* requestDurably(runtime: BusRuntime, request: DurableRequest): AsyncGenerator<Message> {
   const { input, timeoutMs } = request;
   const deadline = performance.now() + timeoutMs;
@@ -59,7 +59,7 @@ export async function* requestDurably(runtime: BusRuntime, request: DurableReque
     throw error;
   } finally {
     if (response !== undefined && request.mayBeKnown) {
-      // Left there until the queue expires, for who asks again: a handler that runs once more, a process that restarted.
+      // The response stays until the queue expires, for a repeated request after a redelivery or a restart.
       void runtime.leases.settleNow({ receipt: response.receipt, action: 'release' });
     } else if (response !== undefined || isUnknown) {
       runtime.transport.admin.deleteQueue(queue).catch((error: unknown) => runtime.report(error, 'request'));
@@ -67,13 +67,10 @@ export async function* requestDurably(runtime: BusRuntime, request: DurableReque
   }
 }
 
-/** The queue of the replies: each request has its own, the same after a restart, so that nobody takes another's. */
+/** The reply queue. Each request has its own; a repeated request has the same. */
 function replyQueueOf(requester: string | undefined, id: string): string {
   if (requester !== undefined) return `$reply.${deriveId(`${requester}\n${id}`)}`;
-  throw invalid(
-    'a durable request needs an requester',
-    'Ask in the name of an agent: (await bus.agent(name)).request(…).',
-  );
+  throw invalid('a durable request needs a requester', 'Send it from an agent: (await bus.agent(name)).request(…).');
 }
 
 async function openReplyQueue(runtime: BusRuntime, queue: string, { timeoutMs, ttlMs }: DurableRequest): Promise<void> {
@@ -82,35 +79,35 @@ async function openReplyQueue(runtime: BusRuntime, queue: string, { timeoutMs, t
   await runtime.transport.queues.configure(queue, settings);
 }
 
-/** A request under way: it has an id of its own, and names its queue of replies. */
+/** A request with its id and its reply queue. */
 type RequestInput = MessageInput & { readonly id: string; readonly replyTo: string };
 
-/** Sends the request unless it waits in the inbox already, or was answered. */
+/** Sends the request unless it is in the inbox or has its response. */
 async function sendOnce(runtime: BusRuntime, request: DurableRequest, input: RequestInput): Promise<void> {
   const { responder, timeoutMs, bounds, mayBeKnown } = request;
   const inbox = inboxOf(responder);
   const ttlMs = request.ttlMs ?? (timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs);
   const message = { ...input, ttlMs };
   for (let round = 0; ; round += 1) {
-    // An id that is taken by a request that expired unread, or by another requester's, would be refused for ever.
-    const id = round === 0 ? input.id : deriveId(`${input.replyTo}\nasked again\n${round}`);
-    if (mayBeKnown && (await waits(runtime, inbox, { ...input, id }, bounds))) return;
+    // An id of a request that expired unread, or of another requester, would stay a duplicate.
+    const id = round === 0 ? input.id : deriveId(`${input.replyTo}\nagain\n${round}`);
+    if (mayBeKnown && (await isPending(runtime, inbox, { ...input, id }, bounds))) return;
     const { status } = await runtime.sendToQueue(inbox, { ...message, id }, { ...bounds, create: false });
     if (status === 'stored' || !mayBeKnown) return;
-    // In this order: who answers sends the response before the request goes.
-    if (await waits(runtime, inbox, { ...input, id }, bounds)) return;
+    // In this order: the responder sends the response before it acks the request.
+    if (await isPending(runtime, inbox, { ...input, id }, bounds)) return;
     if (await isAnswered(runtime, input.replyTo, bounds)) return;
   }
 }
 
-/** Whether the response is there, be it that another requester looks at it just now. */
+/** Whether the reply queue has the response, even if it is leased. */
 async function isAnswered(runtime: BusRuntime, queue: string, bounds: CallOptions): Promise<boolean> {
   const { messages } = await runtime.transport.admin.browse(queue, { limit: 1000, ...bounds });
   return messages.some(({ message }) => !isPart(message));
 }
 
-/** Whether the request is in the inbox. Throws HANDLER_FAILED where it died there. */
-async function waits(
+/** Whether the request is in the inbox. Throws HANDLER_FAILED when it is a dead letter. */
+async function isPending(
   runtime: BusRuntime,
   inbox: string,
   { id, replyTo }: RequestInput,
@@ -120,7 +117,7 @@ async function waits(
   const found = messages.find(({ message }) => message.replyTo === replyTo);
   if (found?.dead === undefined) return found !== undefined && !hasExpired(found);
   throw new BusbarError('HANDLER_FAILED', `the request is a dead letter: ${found.dead.reason}`, {
-    hint: 'Redrive it, or request with another id.',
+    hint: 'Redrive it, or use another id.',
     outcome: 'unknown',
   });
 }
@@ -139,6 +136,6 @@ async function take(
 function timedOut(): BusbarError {
   return new BusbarError('TIMEOUT', 'no reply came in time', {
     outcome: 'unknown',
-    hint: 'Ask again with the same id to go on waiting, or look at the responder.',
+    hint: 'Repeat the request with the same id to continue waiting, or check the responder.',
   });
 }

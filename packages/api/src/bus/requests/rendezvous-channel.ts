@@ -1,4 +1,4 @@
-/** A channel from one who gives to one who takes, without a buffer: giving waits for the taker. */
+/** A channel without a buffer: a sender waits until the receiver takes the item. */
 
 import { BusbarError } from '../../contract/errors.ts';
 
@@ -8,23 +8,23 @@ interface Pending<T> {
   readonly refused: (error: BusbarError) => void;
 }
 
-/** Items on their way, in order. One taker. */
+/** Items in order, for one receiver. */
 export class RendezvousChannel<T> implements AsyncIterable<T> {
   readonly #pending: Pending<T>[] = [];
   #last: { readonly item: T } | undefined;
   #isOver = false;
   #wake: (() => void) | undefined;
 
-  /** Resolves when the item was taken. Rejects with ABORTED when nobody takes any more. */
+  /** Resolves when the receiver took the item. Rejects with ABORTED after it left. */
   send(item: T): Promise<void> {
-    if (this.#isOver || this.#last !== undefined) return Promise.reject(nobodyTakes());
+    if (this.#isOver || this.#last !== undefined) return Promise.reject(receiverLeft());
     return new Promise((taken, refused) => {
       this.#pending.push({ item, taken, refused });
       this.#wake?.();
     });
   }
 
-  /** Gives the last item, behind those that were given. */
+  /** Sends the last item. */
   end(item: T): void {
     this.#last = { item };
     this.#wake?.();
@@ -44,7 +44,7 @@ export class RendezvousChannel<T> implements AsyncIterable<T> {
       }
     } finally {
       this.#isOver = true;
-      for (const { refused } of this.#pending.splice(0)) refused(nobodyTakes());
+      for (const { refused } of this.#pending.splice(0)) refused(receiverLeft());
     }
   }
 
@@ -56,6 +56,6 @@ export class RendezvousChannel<T> implements AsyncIterable<T> {
   }
 }
 
-function nobodyTakes(): BusbarError {
-  return new BusbarError('ABORTED', 'the requester has gone', { hint: 'Look at signal to stop early.' });
+function receiverLeft(): BusbarError {
+  return new BusbarError('ABORTED', 'the requester left', { hint: 'Check the signal to stop early.' });
 }

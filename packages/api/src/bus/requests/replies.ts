@@ -1,4 +1,4 @@
-/** Replies as they travel: parts, progress, the response, a failure, a refusal. */
+/** Encodes and decodes replies: parts, progress, responses, failures, refusals. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
@@ -7,42 +7,42 @@ import type { BodyCodec } from '../messages/body-codec.ts';
 import { readObject } from '../registry/agent-info.ts';
 
 /**
- * What a reply is. `part` and `progress` come before the end; `final` (the response; no header says so), `failed` (the
- * handler threw) and `refused` (the request never reached a handler) are the end.
+ * The kind of a reply. `part` and `progress` come first. The last reply is `final` (the response, without a header),
+ * `failed` (the handler threw) or `refused` (no handler ran).
  */
 export type ReplyKind = 'part' | 'progress' | 'final' | 'failed' | 'refused';
 
-/** The header that says what a reply is. */
+/** The header with the kind of a reply. */
 export const KIND_HEADER = 'bus-kind';
 
 const encoder = new TextEncoder();
 const JSON_TYPE = 'application/json';
 
-/** A reply that carries a value. */
+/** A reply with a value. */
 export function toReply(bodies: BodyCodec, kind: 'part' | 'progress' | 'final', value: unknown): MessageInput {
   const encoded = bodies.encode(value);
   return kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } };
 }
 
-/** A reply that says why there is no response. */
+/** A reply with an error. */
 export function toFailedReply(kind: 'failed' | 'refused', thrown: unknown): MessageInput {
   const body = encoder.encode(JSON.stringify(toFailureRecord(thrown)));
   return { body, contentType: JSON_TYPE, headers: { [KIND_HEADER]: kind } };
 }
 
-/** What a reply is, by its headers. */
+/** The kind of a reply. */
 export function kindOf({ headers }: Pick<MessageInput, 'headers'>): ReplyKind {
   const kind = headers?.[KIND_HEADER];
   return kind === 'part' || kind === 'progress' || kind === 'failed' || kind === 'refused' ? kind : 'final';
 }
 
-/** True for replies that others follow. */
+/** Whether more replies follow. */
 export function isPart(reply: Pick<MessageInput, 'headers'>): boolean {
   const kind = kindOf(reply);
   return kind === 'part' || kind === 'progress';
 }
 
-/** The value of a reply. Throws what a failure or a refusal tells of: HANDLER_FAILED with its cause, or the refusal itself. */
+/** The value of a reply. Throws HANDLER_FAILED with its cause for a failure, and the error of a refusal. */
 export function readReply(bodies: BodyCodec, reply: Message, responder: string): unknown {
   const kind = kindOf(reply);
   if (kind !== 'failed' && kind !== 'refused') return bodies.decode(reply);

@@ -1,14 +1,14 @@
-/** Replies that stream: parts wait for their reader, the response for whoever wants it. */
+/** The stream of replies of a request. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { ReplyStream } from './options.ts';
 
-/** Takes a part; resolves when there is room for the next. */
+/** Takes a part. Resolves when there is room for the next. */
 export type PartSink = (part: unknown) => Promise<void>;
 
 const MAX_WAITING = 16;
 
-/** The replies of one request that is under way. */
+/** The replies of a running request. */
 export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   readonly #result: Promise<unknown>;
   readonly #leave = new AbortController();
@@ -19,7 +19,7 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
 
-  /** `ask` does the request; the signal fires when the reader leaves. */
+  /** `start` sends the request. Its signal fires when the reader leaves. */
   constructor(ask: (onPart: PartSink, signal: AbortSignal) => Promise<unknown>) {
     this.#result = ask((part) => this.#take(part), this.#leave.signal);
     const end = (): void => {

@@ -1,4 +1,4 @@
-/** Requests: one request, one outcome, over calls or through inboxes. */
+/** Requests over calls, or durable ones over inboxes. Each has one outcome. */
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
@@ -18,7 +18,7 @@ import { checkRequestOptions, type ReplyStream, type RequestOptions } from './op
 import { isPart, kindOf, readReply } from './replies.ts';
 import { LiveReplyStream, type PartSink } from './reply-stream.ts';
 
-/** A request, checked. */
+/** A checked request. */
 interface CheckedRequest {
   readonly type: string;
   readonly definition: RequestDefinition | undefined;
@@ -29,7 +29,7 @@ interface CheckedRequest {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Asks in somebody's name. */
+/** Sends requests. */
 export class Requests {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
@@ -85,7 +85,7 @@ export class Requests {
     });
   }
 
-  /** The first that is there. Trying the next is safe: NO_RESPONDER says that nobody got the request. */
+  /** Sends to the first target that is online. Trying the next is safe: NO_RESPONDER means that no instance got the request. */
   async #requestFirst(origin: Origin, targets: readonly string[], request: CheckedRequest): Promise<unknown> {
     const [first = '', ...others] = targets;
     try {
@@ -100,7 +100,7 @@ export class Requests {
   #request(origin: Origin, to: string, request: CheckedRequest): Promise<unknown> {
     const { type, body, options } = request;
     const { timeoutMs: _, ttlMs: __, durable = false, ...rest } = options;
-    // A call is never deduplicated, so a handler that runs again asks again.
+    // Calls are not deduplicated: a handler that runs again sends its request again.
     const draft = {
       kind: 'request',
       target: to,
@@ -135,20 +135,20 @@ export class Requests {
     });
   }
 
-  /** Hands parts on. Resolves with the last reply. */
+  /** Passes parts on. Resolves with the last reply. */
   async #collect(replies: AsyncIterable<Message>, to: string, request: CheckedRequest): Promise<Message> {
     try {
       for await (const reply of replies) {
         if (!isPart(reply)) return reply;
-        await this.#handOn(reply, request);
+        await this.#passOn(reply, request);
       }
     } catch (error) {
       throw await this.#explain(error, to);
     }
-    throw new BusbarError('CLOSED', `${to} ended without an response`, { outcome: 'unknown' });
+    throw new BusbarError('CLOSED', `${to} ended without a response`, { outcome: 'unknown' });
   }
 
-  async #handOn(reply: Message, { onPart, definition }: CheckedRequest): Promise<void> {
+  async #passOn(reply: Message, { onPart, definition }: CheckedRequest): Promise<void> {
     if (onPart === undefined) return;
     const value = this.#runtime.bodyCodec.decode(reply);
     const schema = kindOf(reply) === 'part' ? definition?.schemas.part : undefined;
@@ -161,23 +161,23 @@ export class Requests {
     try {
       return await validate(definition.schemas.response, value, `the response to ${definition.type}`);
     } catch (cause) {
-      const text = `${to} gave an response that is not valid: ${cause instanceof Error ? cause.message : String(cause)}`;
+      const text = `${to} sent an invalid response: ${cause instanceof Error ? cause.message : String(cause)}`;
       throw new BusbarError('HANDLER_FAILED', text, { cause, outcome: 'unknown' });
     }
   }
 
-  /** Says what to do where nobody is there. */
+  /** Adds a hint to NO_RESPONDER and NOT_FOUND. */
   async #explain(error: unknown, to: string): Promise<unknown> {
     if (!isBusbarError(error) || (error.code !== 'NO_RESPONDER' && error.code !== 'NOT_FOUND')) return error;
     const { code, outcome } = error;
     const isThere = await this.#registry.isRegistered(to).catch(() => false);
     const nearest = isThere ? undefined : await this.#registry.nearest(to);
-    const unheard = code === 'NO_RESPONDER' ? `There is no agent ${to}.` : 'It has a mailbox once it was opened.';
-    const missing = nearest === undefined ? `${unheard} bus.agents() lists who is there.` : `Did you mean ${nearest}?`;
+    const reason = code === 'NO_RESPONDER' ? `There is no agent ${to}.` : 'bus.agent(name) creates its inbox.';
+    const missing = nearest === undefined ? `${reason} bus.agents() lists all agents.` : `Did you mean ${nearest}?`;
     const hint = isThere
-      ? 'It is registered, and no instance is online: durable: true leaves the request in its inbox.'
+      ? 'It is registered, but no instance is online. With durable: true the request waits in its inbox.'
       : missing;
-    const text = code === 'NO_RESPONDER' ? `nobody answers requests to ${to}` : `there is no agent ${to}`;
+    const text = code === 'NO_RESPONDER' ? `no instance of ${to} serves requests` : `unknown agent ${to}`;
     return new BusbarError(code, text, {
       hint,
       outcome,

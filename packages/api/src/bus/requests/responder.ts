@@ -1,4 +1,4 @@
-/** The responder of an agent: answers requests that come over calls. */
+/** Serves the requests of an agent that arrive over calls. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
@@ -13,7 +13,7 @@ import type { BusRuntime } from '../runtime.ts';
 import { RendezvousChannel } from './rendezvous-channel.ts';
 import { toFailedReply, toReply } from './replies.ts';
 
-/** What a responder stands on. */
+/** What a responder works with. */
 export interface ResponderPlan {
   readonly agent: string;
   readonly handlers: HandlerRegistry;
@@ -21,7 +21,7 @@ export interface ResponderPlan {
   readonly log: (text: string, level: LogLevel) => void;
 }
 
-/** Answers calls with the handlers of an agent. */
+/** Serves calls with the handlers of an agent. */
 export class Responder {
   readonly #runtime: BusRuntime;
   readonly #plan: ResponderPlan;
@@ -38,20 +38,20 @@ export class Responder {
     return this.#running.size;
   }
 
-  /** Once resolved, requests are answered, up to `max` at a time. */
+  /** Resolves when it serves requests, up to `max` at a time. */
   async serve(calls: Calls, max: number): Promise<void> {
     this.#service = await calls.serve(addressOf(this.#plan.agent), { max }, (message, signal) =>
       this.#response(message, signal),
     );
   }
 
-  /** Takes no more; resolves when those under way are over. */
+  /** Takes no more requests. Resolves when running ones have ended. */
   async drain(): Promise<void> {
     await this.#service?.close();
   }
 
-  /** Fires the signal of all that run. */
-  giveUp(): void {
+  /** Fires the signals of running handlers. */
+  abortAll(): void {
     const reason = new BusbarError('CLOSED', 'the agent closes');
     for (const work of this.#running) work.abort(reason);
   }

@@ -1,4 +1,4 @@
-/** Calls for transports that have none: emulated over queues and entries, with the same outcomes. */
+/** Calls over queues and keys, for transports without calls. The outcomes are the same. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -16,7 +16,7 @@ import { RpcServer } from './server.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Calls over queues. Opens nothing before it is used. */
+/** Calls over queues. It opens nothing before its first use. */
 export class RpcClient implements Calls {
   readonly #runtime: BusRuntime;
   readonly #inbox: ReplyInbox;
@@ -76,7 +76,7 @@ export class RpcClient implements Calls {
     };
     pending.wasSent = true;
     if (await this.#inbox.send(address, request)) return;
-    // Somebody serves, so the queue went for being idle just now.
+    // There is a server, so the queue has just expired as idle.
     await this.#runtime.transport.queues.configure(address, CALL_QUEUE);
     await this.#runtime.sendToQueue(address, request);
   }
@@ -87,7 +87,7 @@ export class RpcClient implements Calls {
       this.#inbox.sendControl(server, toControl('credit', id, creditDue));
   }
 
-  /** Tells the responder that nobody waits any more; a request that was not taken yet is taken back. */
+  /** Cancels a request: tells its server, or removes the request from the queue. */
   #leave(id: string, { server, address }: PendingRequest): void {
     if (this.#runtime.shutdown.isClosing && server === undefined) return;
     if (server !== undefined) this.#inbox.sendControl(server, toControl('cancel', id));
@@ -96,7 +96,7 @@ export class RpcClient implements Calls {
     }
   }
 
-  /** A reply that nobody waits for. Who sends more of them is told. */
+  /** Cancels the request of a reply without a waiting requester. */
   #onOrphan(message: Delivery): void {
     const { correlationId, replyTo } = message;
     const isLate = controlOf(message) === 'accepted' || isPart(message);
@@ -105,7 +105,7 @@ export class RpcClient implements Calls {
     }
   }
 
-  /** Fails what waits for a responder that has gone, once the replies that it had sent before are read. */
+  /** Fails requests of a server that is gone, after the replies that it sent before are read. */
   #serverGone(address: string, inbox: string, isLast: boolean): void {
     const waiting = [...this.#pending].filter((pending) => pending.address === address && pending.wasSent);
     const gone = waiting.filter(({ server }) => server === inbox || (server === undefined && isLast));
@@ -125,12 +125,12 @@ export class RpcClient implements Calls {
 }
 
 function noResponder(address: string, outcome: 'failed' | 'unknown' = 'failed'): BusbarError {
-  return new BusbarError('NO_RESPONDER', `nobody answers requests to ${agentAt(address)}`, { outcome });
+  return new BusbarError('NO_RESPONDER', `no instance of ${agentAt(address)} serves requests`, { outcome });
 }
 
 function responderGone(): BusbarError {
-  return new BusbarError('CLOSED', 'the responder went away before it had answered', {
+  return new BusbarError('CLOSED', 'the responder closed or died before it responded', {
     outcome: 'unknown',
-    hint: 'It may have done what was asked; ask again where that does no harm, or use durable: true.',
+    hint: 'It may have handled the request. Repeat the request if that is safe, or use durable: true.',
   });
 }

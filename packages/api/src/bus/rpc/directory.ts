@@ -1,4 +1,4 @@
-/** Who serves emulated calls, as one bus knows it: it watches, so that a call need not ask first. */
+/** The servers of calls over queues, known from a watch, so a request needs no lookup. */
 
 import type { KvChange, KvWatch } from '../../contract/transport.ts';
 import { readObject } from '../registry/agent-info.ts';
@@ -6,7 +6,7 @@ import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { SERVE_PREFIX, type ServerRecord } from './protocol.ts';
 
-/** Told when the bus with this mailbox does not serve an address any more; `isLast` when nobody does. */
+/** Called when the bus with this inbox stops serving an address. `isLast`: no other bus serves it. */
 export type OnServerGone = (address: string, inbox: string, isLast: boolean) => void;
 
 /** Servers by address. */
@@ -22,7 +22,7 @@ export class ServerDirectory {
     runtime.shutdown.add('services', { close: () => this.#close() });
   }
 
-  /** Whether somebody takes calls to `address`. What the watch does not know yet is looked up. */
+  /** Whether a server takes requests to `address`. If the watch knows none, the store is asked. */
   async isServed(address: string): Promise<boolean> {
     if (this.#knows(address)) return true;
     await this.#open();

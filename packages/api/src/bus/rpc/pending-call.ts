@@ -1,17 +1,17 @@
-/** One emulated call as its requester sees it: replies put in order, bounds kept. */
+/** A pending request over queues: puts replies in order and keeps its bounds. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
 import { CREDIT, controlOf, seqOf } from './protocol.ts';
 
-/** A call that waits for replies. It is over by its time, its signal, or a failure. */
+/** It ends by its last reply, its timeout, its signal or a failure. */
 export class PendingRequest {
   readonly address: string;
-  /** The mailbox of the responder, once it is known who that is. */
+  /** The inbox of the server, once known. */
   server: string | undefined;
-  /** Whether the request may be with a responder. */
+  /** Whether a server may have the request. */
   wasSent = false;
-  /** Whether nobody waits for it any more. */
+  /** Whether it has ended. */
   isOver = false;
   readonly #early = new Map<number, Message>();
   readonly #failed = Promise.withResolvers<never>();
@@ -33,7 +33,7 @@ export class PendingRequest {
     else signal?.addEventListener('abort', onAbort, { once: true });
   }
 
-  /** Takes in what came about it: duplicates are ignored, what came early waits for its turn. */
+  /** Takes a message for it. Duplicates are ignored, early replies wait for their turn. */
   take(message: Delivery): void {
     this.server = message.replyTo ?? this.server;
     if (controlOf(message) !== undefined) return;
@@ -43,7 +43,7 @@ export class PendingRequest {
     if (seq === this.#next) this.#wake?.();
   }
 
-  /** The next reply. Rejects when the call is over before it came. */
+  /** The next reply. Rejects when the request ends first. */
   async next(): Promise<Message> {
     while (true) {
       const reply = this.#early.get(this.#next);
@@ -56,23 +56,23 @@ export class PendingRequest {
     }
   }
 
-  /** How many replies were read, where it is time to tell the responder. */
+  /** The number of read replies, when the server needs it as credit. */
   get creditDue(): number | undefined {
     return this.#next % (CREDIT / 2) === 0 ? this.#next : undefined;
   }
 
-  /** What `work` brings; rejects as soon as the call is over. */
+  /** The value of `work`. Rejects as soon as the request ends. */
   until<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#failed.promise]);
   }
 
-  /** It is over with this error. */
+  /** Ends it with an error. */
   fail(error: BusbarError): void {
     this.end();
     this.#failed.reject(error);
   }
 
-  /** Frees what it holds. */
+  /** Ends it and frees its timer and listener. */
   end(): void {
     this.isOver = true;
     this.#free();
@@ -89,7 +89,7 @@ export class PendingRequest {
 function timedOut(): BusbarError {
   return new BusbarError('TIMEOUT', 'no reply came in time', {
     outcome: 'unknown',
-    hint: 'Raise timeoutMs, or look at the responder.',
+    hint: 'Raise timeoutMs, or check the responder.',
   });
 }
 

@@ -1,4 +1,4 @@
-/** The mailbox of one bus for emulated calls: what comes is handed to the calls it is about. */
+/** The reply queue of one bus: passes replies and control messages to their requests. */
 
 import { isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -8,13 +8,13 @@ import type { BusRuntime } from '../runtime.ts';
 import { CLEANUP_MS } from '../shutdown.ts';
 import { controlOf, FRESH_MS, REPLY_INBOX, toControl } from './protocol.ts';
 
-/** Gets what came about one request. */
+/** Receives the messages of one request. */
 export type OnReplyMessage = (message: Delivery) => void;
 
 const MAX_BATCH = 256;
 const RECONNECT = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' } as const;
 
-/** A queue that lives as long as its bus, and not much longer. */
+/** A queue that expires soon after its bus is gone. */
 export class ReplyInbox {
   /** The name of its queue. */
   readonly queue: string;
@@ -27,7 +27,7 @@ export class ReplyInbox {
   #usedAt = Number.NEGATIVE_INFINITY;
   #keeper: ReturnType<typeof setInterval> | undefined;
 
-  /** `onOrphan` gets what is about no request that is listened for. */
+  /** `onOrphan` gets messages of unknown requests. */
   constructor(runtime: BusRuntime, onOrphan: (message: Delivery) => void) {
     this.#runtime = runtime;
     this.#onOrphan = onOrphan;
@@ -35,7 +35,7 @@ export class ReplyInbox {
     runtime.shutdown.add('services', { close: () => this.#close() });
   }
 
-  /** Once resolved, the queue is there and what comes is handed out. */
+  /** Resolves when the queue exists and its messages are passed on. */
   async open(): Promise<void> {
     if (performance.now() - this.#usedAt < FRESH_MS) return;
     this.#opened ??= this.#configure();
@@ -46,7 +46,7 @@ export class ReplyInbox {
     }
   }
 
-  /** Hands what comes about `request` to one side of it (both may be on this bus). Returns what ends that. */
+  /** Passes messages of a request to one side of it; both sides can be on this bus. Returns a function that ends this. */
   listen(side: 'requester' | 'server', request: string, listener: OnReplyMessage): () => void {
     const listeners = this.#listeners[side];
     listeners.set(request, listener);
@@ -59,7 +59,7 @@ export class ReplyInbox {
     };
   }
 
-  /** Sends to another inbox. Resolves with false where that has gone. */
+  /** Sends to another inbox. Resolves with whether that exists. */
   async send(queue: string, message: MessageInput): Promise<boolean> {
     try {
       await this.#runtime.sendToQueue(queue, message, { create: false });
@@ -70,18 +70,18 @@ export class ReplyInbox {
     }
   }
 
-  /** Sends a control that may get lost. */
+  /** Sends a control message that may get lost. */
   sendControl(queue: string, message: MessageInput): void {
     this.send(queue, message).catch((error: unknown) => this.#runtime.report(error, 'call'));
   }
 
-  /** Resolves when all that is in the queue now was handed out. */
+  /** Resolves when all messages that are in the queue now are passed on. */
   async flush(): Promise<void> {
     const id = newId();
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = this.listen('server', id, () => resolve());
     try {
-      // The lowest priority: it comes behind every reply.
+      // The lowest priority: it arrives after every reply.
       const isSent = await this.send(this.queue, { ...toControl('credit', id), priority: 0 });
       if (isSent) await promise;
     } catch (error) {
@@ -96,7 +96,7 @@ export class ReplyInbox {
     this.#loop ??= this.#run();
   }
 
-  /** While answers are awaited the queue must not count as idle. */
+  /** Sends a message to itself, so that the queue does not expire while requests are pending. */
   #keep(): void {
     if (this.#loop === undefined || performance.now() - this.#usedAt < FRESH_MS) return;
     this.sendControl(this.queue, toControl('credit', this.queue));

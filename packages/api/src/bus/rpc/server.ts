@@ -1,4 +1,4 @@
-/** The serving side of emulated calls: takes requests from a queue, at most once, and sends replies back. */
+/** Serves calls over queues: takes requests at most once and sends replies. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -25,18 +25,18 @@ import {
 } from './protocol.ts';
 import type { ReplyInbox } from './reply-inbox.ts';
 
-/** A responder that takes longer than this says where it is, so that the requester can leave it or miss it. */
+/** A request that takes longer is accepted explicitly, so the requester can cancel it or notice that the server is gone. */
 const ACCEPT_MS = 200;
-/** How late the end of an requester's time may be noticed. */
+/** The interval of checks for expired requests. */
 const TICK_MS = 50;
 const MAX_SERVED = 16;
 
-/** One request at work. */
+/** A running request. */
 interface InflightRequest {
   readonly request: Delivery;
   readonly work: LazyAbortController;
   readonly startedAt: number;
-  /** When nobody waits for it any more. */
+  /** When the requester stops waiting. */
   readonly deadline: number;
   isAccepted: boolean;
   /** Replies sent so far. */
@@ -60,7 +60,7 @@ export class RpcServer {
     this.#inbox = inbox;
   }
 
-  /** Serves an address: its queue is there and askers see it when this resolves. */
+  /** Serves an address. When this resolves, its queue exists and requesters can see it. */
   async serve(address: string, { max = MAX_SERVED }: ServeOptions, handler: CallHandler): Promise<Service> {
     await this.#runtime.transport.queues.configure(address, CALL_QUEUE);
     const record: { -readonly [K in keyof ServerRecord]: ServerRecord[K] } = { inbox: this.#inbox.queue };
@@ -108,7 +108,7 @@ export class RpcServer {
     }
   }
 
-  /** Sends a reply; a part waits for credit. False when nobody waits for it any more. */
+  /** Sends a reply; a part waits for credit. Resolves with whether the requester still waits. */
   async #reply(inflight: InflightRequest, reply: MessageInput): Promise<boolean> {
     const { request, work } = inflight;
     if (isPart(reply)) {
@@ -125,7 +125,7 @@ export class RpcServer {
     };
     inflight.sent += 1;
     const isThere = await this.#inbox.send(request.replyTo, message);
-    if (!isThere) work.abort(requesterGone());
+    if (!isThere) work.abort(requesterLeft());
     return isThere;
   }
 
@@ -136,7 +136,7 @@ export class RpcServer {
     inflight.wake = undefined;
   }
 
-  /** Says where the requester can leave a control. */
+  /** Sends `accepted` with the inbox for control messages. */
   async #accept(inflight: InflightRequest): Promise<void> {
     const { request } = inflight;
     if (inflight.isAccepted || request.replyTo === undefined) return;
@@ -148,7 +148,7 @@ export class RpcServer {
   #controlled(inflight: InflightRequest, message: Delivery): void {
     const control = controlOf(message);
     if (control === 'credit') inflight.read = Math.max(inflight.read, seqOf(message));
-    if (control === 'cancel') inflight.work.abort(requesterGone());
+    if (control === 'cancel') inflight.work.abort(requesterLeft());
     inflight.wake?.();
   }
 
@@ -182,7 +182,7 @@ export class RpcServer {
     const now = performance.now();
     for (const inflight of this.#inflight) {
       if (now >= inflight.deadline) {
-        inflight.work.abort(new BusbarError('TIMEOUT', 'the time of the requester is up'));
+        inflight.work.abort(new BusbarError('TIMEOUT', 'the request has timed out'));
         inflight.wake?.();
       } else if (now - inflight.startedAt >= ACCEPT_MS && !inflight.isAccepted) {
         this.#accept(inflight).catch((error: unknown) => this.#runtime.report(error, 'call'));
@@ -191,12 +191,12 @@ export class RpcServer {
   }
 }
 
-/** The request as the handler sees it: with the id that its requester gave. */
+/** The request with the requester's id, for the handler. */
 function toCalled(request: Delivery): Message {
   const id = request.headers[ID_HEADER];
   return id === undefined ? request : { ...request, id };
 }
 
-function requesterGone(): BusbarError {
-  return new BusbarError('ABORTED', 'the requester has gone');
+function requesterLeft(): BusbarError {
+  return new BusbarError('ABORTED', 'the requester left');
 }

@@ -1,18 +1,18 @@
-/** The latest of something: what came before and was not taken is forgotten. */
+/** A channel that keeps only the latest value. */
 
-/** A place for one value, between one who puts and one who takes. */
+/** Holds one value for one receiver. */
 export class ConflatedChannel<T extends object> {
   #value: T | undefined;
   #ended: Promise<undefined> | undefined;
   #wake: (() => void) | undefined;
 
-  /** Replaces what is there. */
+  /** Replaces the value. */
   put(value: T): void {
     this.#value = value;
     this.#wake?.();
   }
 
-  /** Nothing comes any more; what is there may still be taken. */
+  /** Ends the channel. A present value can still be taken. */
   end(): void {
     this.#ended ??= Promise.resolve(undefined);
     this.#wake?.();
@@ -25,7 +25,7 @@ export class ConflatedChannel<T extends object> {
     this.#wake?.();
   }
 
-  /** Takes the value as soon as there is one; undefined after the end. One taker at a time. */
+  /** Takes the next value; undefined after the end. One call at a time. */
   async next(): Promise<T | undefined> {
     while (this.#value === undefined && this.#ended === undefined) {
       await new Promise<void>((resolve) => {

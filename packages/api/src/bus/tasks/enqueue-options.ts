@@ -1,4 +1,4 @@
-/** What may be said of a task that is put in, checked. */
+/** Options of tasks. */
 
 import { invalid } from '../../contract/errors.ts';
 import type { MessageInput } from '../../contract/message.ts';
@@ -9,18 +9,18 @@ import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';
 
-/** What may be said of a task. */
+/** Options of a task. */
 export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> {
-  /** Not started before this time; one that is past means now. Not together with `delayMs`. */
+  /** The earliest start; a time in the past means now. It excludes `delayMs`. */
   readonly runAt?: Date | undefined;
-  /** Within the dedupe window of the queue, tasks of one key are put in once. 1 to 240 bytes. */
+  /** Tasks with the same key are stored once within the dedupe window of the queue. 1 to 240 bytes. */
   readonly dedupeKey?: string | undefined;
 }
 
 const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'), 'runAt', 'dedupeKey'];
 const MAX_KEY_BYTES = 240;
 
-/** Throws INVALID_ARGUMENT for unknown options and bad values; those of the message itself are checked by the transport. */
+/** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */
 export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   checkMessageOptions(options, KEYS, 'enqueue options');
   const { runAt, delayMs, dedupeKey } = options ?? {};
@@ -28,7 +28,7 @@ export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
     throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
   }
   if (runAt !== undefined && delayMs !== undefined) {
-    throw invalid('runAt and delayMs exclude each other', 'Say one of them.');
+    throw invalid('runAt and delayMs exclude each other', 'Set one of them.');
   }
   checkText(dedupeKey, 'dedupeKey', MAX_KEY_BYTES);
   if (dedupeKey !== undefined && utf8Length(dedupeKey) > MAX_KEY_BYTES) {
@@ -36,17 +36,17 @@ export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   }
 }
 
-/** Fields of the message that follow from options which are not fields themselves. */
+/** Fields of the message from options that are not fields. */
 export function taskFields({ runAt }: EnqueueOptions): Partial<MessageInput> {
   return runAt === undefined ? {} : { delayMs: delayOf(runAt, 'runAt') };
 }
 
-/** Headers for whoever handles the task. */
+/** Headers for the worker. */
 export function taskHeaders({ maxAttempts }: EnqueueOptions): Record<string, string> | undefined {
   return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
 }
 
-/** Throws INVALID_ARGUMENT unless tasks may be put into a queue of that name. */
+/** Throws INVALID_ARGUMENT unless `name` is a legal queue of tasks. */
 function checkTaskQueue(name: unknown): asserts name is string {
   checkUserName(name, 'queue name');
   if (!name.startsWith('@')) return;

@@ -1,4 +1,4 @@
-/** The follower of one task, followed to its end by one ticket. */
+/** Follows one task to its end, for one handle. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import { type FailureRecord, fromFailureRecord } from '../consuming/failure.ts';
@@ -11,15 +11,15 @@ export type TaskEnd =
   | { readonly state: 'done'; readonly body: EncodedBody | undefined }
   | { readonly state: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
   | { readonly state: 'cancelled' }
-  /** There is no trace of it: it expired, was purged, left no result, or never was. */
+  /** There is no trace of it: it expired, was purged, has no stored result, or never existed. */
   | { readonly state: 'unknown' };
 
-/** A task may be absent between two poller; one that stays absent for so long is gone. */
+/** A task can be absent between two polls. After this time it counts as gone. */
 const GONE_MS = 900;
 
-/** Follows one task until it ended, or until {@link TaskFollower.leave}. */
+/** Follows one task until it ends, or until {@link TaskFollower.leave}. */
 export class TaskFollower {
-  /** Resolves with how it ended. Rejects when it cannot be followed any more. */
+  /** Resolves with the end of the task. Rejects when it cannot be tracked any more. */
   readonly ended: Promise<TaskEnd>;
   readonly #ending = Promise.withResolvers<TaskEnd>();
   readonly #onProgress: (body: EncodedBody) => void;
@@ -27,14 +27,14 @@ export class TaskFollower {
   #absentSince: number | undefined;
   #isOver = false;
 
-  constructor(watch: TaskTracker, task: TrackedTask, onProgress: (body: EncodedBody) => void) {
+  constructor(tracker: TaskTracker, task: TrackedTask, onProgress: (body: EncodedBody) => void) {
     this.ended = this.#ending.promise;
     this.ended.catch(() => undefined);
     this.#onProgress = onProgress;
-    this.#unfollow = watch.follow(task, (event) => this.#onEvent(event));
+    this.#unfollow = tracker.follow(task, (event) => this.#onEvent(event));
   }
 
-  /** Follows it no more. `ended` stays as it is. */
+  /** Stops following. `ended` stays pending. */
   leave(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -46,7 +46,7 @@ export class TaskFollower {
     if (event.kind !== 'absent') this.#absentSince = undefined;
     switch (event.kind) {
       case 'absent':
-        this.#noteAbsent();
+        this.#onAbsent();
         break;
       case 'broken':
         this.leave();
@@ -66,7 +66,7 @@ export class TaskFollower {
     else if (record.state === 'cancelled') this.#end({ state: 'cancelled' });
   }
 
-  #noteAbsent(): void {
+  #onAbsent(): void {
     const now = performance.now();
     this.#absentSince ??= now;
     if (now - this.#absentSince >= GONE_MS) this.#end({ state: 'unknown' });
@@ -78,7 +78,7 @@ export class TaskFollower {
   }
 }
 
-/** The body of a task that is done; throws what a task that is not done means to who waits for its result. */
+/** The result of a task that is done. Throws the matching error for another end. */
 export function resultBody(id: string, end: TaskEnd): EncodedBody {
   if (end.state === 'done' && end.body !== undefined) return end.body;
   throw noResult(JSON.stringify(id), end);
@@ -87,8 +87,8 @@ export function resultBody(id: string, end: TaskEnd): EncodedBody {
 function noResult(task: string, end: TaskEnd): BusbarError {
   switch (end.state) {
     case 'done':
-      return new BusbarError('PAYLOAD_TOO_LARGE', `the task ${task} is done, but its result was too large to be kept`, {
-        hint: 'Let the handler store it elsewhere and return where it is.',
+      return new BusbarError('PAYLOAD_TOO_LARGE', `the task ${task} is done, but its result was too large to keep`, {
+        hint: 'Let the handler store the result elsewhere and return its location.',
       });
     case 'dead':
       return taskDied(task, end);
@@ -96,7 +96,7 @@ function noResult(task: string, end: TaskEnd): BusbarError {
       return new BusbarError('ABORTED', `the task ${task} was cancelled`);
     case 'unknown':
       return new BusbarError('NOT_FOUND', `there is no trace of the task ${task}`, {
-        hint: 'It expired, was purged, or is done and its result is not kept (any longer): see resultTtlMs.',
+        hint: 'It expired, was purged, or its result is no longer stored: see resultTtlMs.',
       });
   }
 }
@@ -104,6 +104,6 @@ function noResult(task: string, end: TaskEnd): BusbarError {
 function taskDied(task: string, { reason, failure }: TaskEnd & { state: 'dead' }): BusbarError {
   return new BusbarError('HANDLER_FAILED', `the task ${task} died: ${reason}`, {
     cause: failure === undefined ? new Error(reason) : fromFailureRecord(failure),
-    hint: 'Its dead letter has the history of its attempts, and can be put back.',
+    hint: 'Its dead letter has the history of its attempts. bus.deadLetters(queue).redrive() retries it.',
   });
 }

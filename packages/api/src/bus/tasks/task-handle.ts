@@ -1,4 +1,4 @@
-/** A ticket: a task that was put in, as anybody who knows its id sees it, from any process, also after a restart. */
+/** Handles of tasks: status, progress, result, cancel. */
 
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { CallOptions, Transport } from '../../contract/transport.ts';
@@ -11,14 +11,14 @@ import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './ta
 import { hasExpired, type TaskTracker } from './task-tracker.ts';
 
 /**
- * Where a task is. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it: it
- * expired, was purged, is done and its result is not kept any longer, or never was.
+ * The state of a task. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it; it
+ * expired, was purged, its result is no longer stored, or it never existed.
  */
 export type TaskStatus = 'queued' | 'delayed' | 'running' | 'done' | 'dead' | 'cancelled' | 'unknown';
 
 /** How long to wait for a result. */
 export interface ResultOptions {
-  /** 1 or more, Infinity for ever. Default 30,000. */
+  /** 1 or more, Infinity for no limit. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -154,20 +154,20 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   #wait({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): BoundedWait {
     const late = (): BusbarError =>
       new BusbarError('TIMEOUT', `the task ${JSON.stringify(this.id)} did not end in time`, {
-        hint: 'Wait longer with timeoutMs, or see whether a worker processes its queue.',
+        hint: 'Wait longer with timeoutMs, or check that a worker processes its queue.',
       });
     return new BoundedWait({ waitMs, signal, timeoutError: late });
   }
 }
 
-/** The queue in the id of a task. Throws INVALID_ARGUMENT where there is none. */
+/** The queue in the id of a task. Throws INVALID_ARGUMENT. */
 export function queueOfTask(id: unknown): string {
   const end = typeof id === 'string' ? id.indexOf('#') : -1;
   if (typeof id === 'string' && end > 0 && end < id.length - 1) return id.slice(0, end);
   throw invalid(`illegal task id: ${describe(id)}`, 'Use the id of a handle: the queue, #, and a key.');
 }
 
-/** How long until `when`. Throws INVALID_ARGUMENT for what is neither a duration nor a valid date. */
+/** The time until `when`. Throws INVALID_ARGUMENT unless it is a duration or a valid date. */
 export function delayOf(when: number | Date, name: string): number {
   if (when instanceof Date && !Number.isNaN(when.getTime())) return Math.max(0, when.getTime() - Date.now());
   if (when instanceof Date || when === undefined)

@@ -1,17 +1,17 @@
-/** The progress of a task that runs, written down at a bounded rate. */
+/** Writes the progress of a running task at a bounded rate. */
 
 import type { EncodedBody } from '../messages/body-codec.ts';
 
-/** At most one write in this time. */
+/** The shortest time between two writes. */
 const PACE_MS = 50;
 
-/** Writes the newest progress of one task: at once, and then no more often than every 50 ms. */
+/** Writes the latest progress of one task: at once, then at most every 50 ms. */
 export class TaskProgress {
   readonly #write: (body: EncodedBody) => Promise<void>;
   #next: EncodedBody | undefined;
   /** The loop, while there is something to write. */
   #loop: Promise<void> | undefined;
-  /** The write that is under way. */
+  /** The running write. */
   #writing: Promise<void> | undefined;
   #isStopped = false;
 
@@ -26,7 +26,7 @@ export class TaskProgress {
     this.#loop ??= this.#run();
   }
 
-  /** Writes no more; resolves when a write that is under way is over. */
+  /** Stops. Resolves when a running write has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#writing;
@@ -46,7 +46,7 @@ export class TaskProgress {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    // What is left when a process ends is of no use to anybody.
+    // The timer must not keep a process alive.
     setTimeout(resolve, ms).unref?.();
   });
 }

@@ -1,16 +1,16 @@
-/** What is kept of a task that ran: one entry, a line of JSON and the bytes of its progress or result. */
+/** The record of a task in the key-value facet: a line of JSON and the bytes of its progress or result. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 
-/** What became of a task, as its worker wrote it. */
+/** The state of a task, written by its worker. */
 export type TaskRecord =
-  /** At work; the body is its newest progress. */
+  /** Running; the body is its latest progress. */
   | { readonly state: 'running'; readonly attempt: number; readonly body: EncodedBody }
-  /** An attempt failed. Whether it was the last, the queue knows. */
+  /** An attempt failed. The queue knows whether it was the last. */
   | { readonly state: 'failed'; readonly attempt: number; readonly failure: FailureRecord }
-  /** Done. Without a body the result was too large to be kept. */
+  /** Done. Without a body the result was too large to keep. */
   | { readonly state: 'done'; readonly attempt: number; readonly body: EncodedBody | undefined }
   | { readonly state: 'cancelled' };
 
@@ -21,26 +21,26 @@ interface Head {
   readonly failure?: FailureRecord;
 }
 
-/** The largest progress or result that is kept: what an entry holds, less the line in front. */
+/** The largest progress or result: the limit of a value, minus the line of JSON. */
 export const MAX_KEPT_BYTES = 61_440;
-/** How long what became of a task is kept where nobody says it: an hour. */
+/** How long a record is kept by default: one hour. */
 export const DEFAULT_RESULT_TTL_MS = 3_600_000;
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The key of the entry of a task. */
+/** The key of a task's record. */
 export function taskKey(id: string): string {
   return `$task/${id}`;
 }
 
-/** The id of the task that an entry is about. */
+/** The task of a key. */
 export function taskOfKey(key: string): string {
   return key.slice('$task/'.length);
 }
 
-/** The record as an entry holds it. */
+/** Encodes a record. */
 export function encodeRecord(record: TaskRecord): Uint8Array {
   const { body, ...rest } = { body: undefined, ...record };
   const head: Head = body === undefined ? rest : { ...rest, contentType: body.contentType };
@@ -51,7 +51,7 @@ export function encodeRecord(record: TaskRecord): Uint8Array {
   return value;
 }
 
-/** The record that an entry holds. Throws INTERNAL where it holds none. */
+/** Decodes a record. Throws INTERNAL for other values. */
 export function decodeRecord(value: Uint8Array): TaskRecord {
   try {
     const end = value.indexOf(NEWLINE);
@@ -62,6 +62,6 @@ export function decodeRecord(value: Uint8Array): TaskRecord {
     if (state === 'failed') return { state, attempt, failure };
     return state === 'done' ? { state, attempt, body } : { state: 'cancelled' };
   } catch (error) {
-    throw new BusbarError('INTERNAL', 'the entry of a task cannot be read', { cause: error });
+    throw new BusbarError('INTERNAL', 'the record of a task cannot be decoded', { cause: error });
   }
 }

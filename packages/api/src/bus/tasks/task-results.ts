@@ -1,4 +1,4 @@
-/** What tasks leave behind while and after they run: progress, failures, results. */
+/** Stores progress, failures and results of tasks. */
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
@@ -10,15 +10,15 @@ import type { BusRuntime } from '../runtime.ts';
 import { TaskProgress } from './task-progress.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
 
-/** How what tasks of one queue leave behind is kept. */
+/** How results of one queue are stored. */
 export interface ResultPlan {
   readonly where: string;
-  /** 0: nothing is kept beyond the end of a task. */
+  /** 0: nothing is stored after the end of a task. */
   readonly resultTtlMs: number;
   readonly schema: StandardSchema | undefined;
 }
 
-/** Writes down what becomes of the tasks of one processor. */
+/** Stores the records of one worker's tasks. */
 export class TaskResultStore {
   readonly #runtime: BusRuntime;
   readonly #plan: ResultPlan;
@@ -29,7 +29,7 @@ export class TaskResultStore {
     this.#plan = plan;
   }
 
-  /** The handler told its progress. Never throws: progress is no reason to fail. */
+  /** Stores progress. Never throws: a failed write must not fail the task. */
   progress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
     try {
       const body = this.#runtime.bodyCodec.encode(value);
@@ -40,7 +40,7 @@ export class TaskResultStore {
     }
   }
 
-  /** The handler is done. What is written here and the ack that follows go out in one turn. */
+  /** Stores the result. The write and the ack that follows are sent in one turn of the event loop. */
   async done(delivery: Delivery, result: unknown): Promise<void> {
     const { schema, where, resultTtlMs } = this.#plan;
     const body = await this.#encode(async () => {
@@ -54,7 +54,7 @@ export class TaskResultStore {
     } else if (hadProgress) void this.#delete(delivery);
   }
 
-  /** An attempt failed. */
+  /** Stores a failed attempt. */
   async failed(delivery: Delivery, { thrown }: Failure): Promise<void> {
     await this.#stop(delivery);
     if (this.#plan.resultTtlMs === 0) return;
@@ -71,7 +71,7 @@ export class TaskResultStore {
     return writer;
   }
 
-  /** Who slept through the end of the lease must not write over the result of who has the task since then. */
+  /** A worker whose lease has ended must not overwrite the result of the next worker. */
   async #isHeld(lease: DeliveryLease): Promise<boolean> {
     if (lease.isOver) return false;
     return this.#runtime.leases.ensure(lease).then(
@@ -86,13 +86,13 @@ export class TaskResultStore {
     return writer !== undefined;
   }
 
-  /** A result that cannot be carried will not be so the next time, and the work is done: no further attempt. */
+  /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
   async #encode(work: () => Promise<EncodedBody>): Promise<EncodedBody> {
     try {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new RejectError(`the handler's result is of no use: ${reason}`, { cause: error });
+      throw new RejectError(`the result of the handler is invalid: ${reason}`, { cause: error });
     }
   }
 

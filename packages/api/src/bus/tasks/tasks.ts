@@ -1,4 +1,4 @@
-/** Tasks: put in, handed to workers, found again by their ids. */
+/** Enqueues tasks and finds their handles. */
 
 import { MAX_BATCH } from '../../contract/defaults.ts';
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
@@ -24,7 +24,7 @@ import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
 import { taskKey } from './task-record.ts';
 import { TaskTrackers } from './task-tracker.ts';
 
-/** Options of many tasks: the same for all, or made for each. `timeoutMs` and `signal` of the first bound the whole call. */
+/** Options of many tasks: shared, or from a function for each. `timeoutMs` and `signal` of the first bound the call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
 
 const MAX_TASKS = 1_000_000;
@@ -39,7 +39,7 @@ export class Tasks {
     this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
 
-  /** Puts one task in. */
+  /** Adds one task. */
   async enqueue(
     origin: Origin,
     queue: string | QueueDefinition,
@@ -55,7 +55,7 @@ export class Tasks {
     );
   }
 
-  /** Puts many in, in one call of the transport. Rejects when any was not stored. */
+  /** Adds many tasks in one call of the transport. Rejects when any task was not stored. */
   async enqueueAll(
     origin: Origin,
     queue: string | QueueDefinition,
@@ -120,8 +120,8 @@ export class Tasks {
   }
 
   /**
-   * A key may come again when dedupe has forgotten it and the result of its last run is still kept: that must not pass for
-   * the result of the new run. It is looked up before the send, and deleted after it, unless it is newer.
+   * A dedupe key can be used again while the result of its last task is still stored. That result must not count for the
+   * new task: it is read before the send and deleted after it, unless it changed.
    */
   #clearLater(id: string): () => Promise<void> {
     const { kv } = this.#runtime.transport;
@@ -145,7 +145,7 @@ function toEach(options: EnqueueAllOptions<never> | undefined): (body: unknown, 
   if (typeof options !== 'function') {
     checkEnqueueOptions(options);
     if (options?.dedupeKey === undefined) return () => options ?? {};
-    throw invalid('one dedupeKey for many tasks', 'Pass a function that makes the options of each task.');
+    throw invalid('one dedupeKey for many tasks', 'Pass a function that returns the options of each task.');
   }
   return (body, index) => {
     const own = options(body as never, index);
@@ -165,6 +165,6 @@ function toHandles(outcomes: readonly PromiseSettledResult<TaskHandle>[]): TaskH
     outcome: 'unknown',
     retryable: error.retryable,
     cause: error,
-    hint: 'Give each task a dedupeKey: then the whole call can be repeated, and none is stored twice.',
+    hint: 'Give each task a dedupeKey. Then the whole call can be repeated, and no task is stored twice.',
   });
 }
