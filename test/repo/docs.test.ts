@@ -25,6 +25,14 @@ test.skipIf(!has('README.md'))('the README shows the first example as it is', ()
   expect(read('README.md')).toContain(example);
 });
 
+test('docs/architecture.md names files and folders that exist, in at most 200 lines', () => {
+  const text = read('docs/architecture.md');
+  const paths = [...text.matchAll(/`((?:packages|bench|demo|test)\/[^`]+)`/g)].map(([, path = '']) => path);
+  expect(paths.length).toBeGreaterThan(10);
+  expect(paths.filter((path) => !has(path))).toEqual([]);
+  expect(text.split('\n').length).toBeLessThanOrEqual(201);
+});
+
 describe.each(documents)('%s', (file) => {
   test('links to files that are there', () => {
     const links = [...read(file).matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map(([, link = '']) => link);
