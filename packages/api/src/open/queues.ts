@@ -91,7 +91,7 @@ function openReceive(internals: TransportInternals): Receive {
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
     return (queue, request, signal) =>
-      inflight.run({ ...plan, timeoutMs: Number.POSITIVE_INFINITY }, { signal }, (context) =>
+      inflight.run({ ...plan, timeoutMs: request.waitMs + ANSWER_MS }, { signal }, (context) =>
         waitingDriver(driver).receive(queue, request, context),
       );
   }
