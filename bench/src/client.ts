@@ -41,6 +41,8 @@ export interface Client {
   subscribe?(handle: BodyHandler): Promise<void>;
   /** Waits for work in the way of the target's users. */
   idle?(): Promise<void>;
+  /** Waits for work as an agent of that name, beside the verbs above. */
+  join?(name: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -24,8 +24,15 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-const DEFAULTS = { durability: 'process,none', messages: '8000', 'in-flight': '1,8,64', body: '256', runs: '3' };
-const QUICK = { ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1' };
+const DEFAULTS = {
+  durability: 'process,none',
+  messages: '8000',
+  'in-flight': '1,8,64',
+  body: '256',
+  members: '0,50,500,2000',
+  runs: '3',
+};
+const QUICK = { ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', members: '0,50', runs: '1' };
 
 /** The text of `--help`; `targets` are all names of targets. */
 export function usage(targets: readonly string[]): string {
@@ -40,8 +47,10 @@ All of it takes about half an hour on two cores, --quick less than ten minutes.
   --messages N        in a run (default ${DEFAULTS.messages})
   --in-flight LIST    numbers of calls in flight (default ${DEFAULTS['in-flight']})
   --body BYTES        of each JSON body (default ${DEFAULTS.body})
+  --members LIST      numbers of idle members, rising (default ${DEFAULTS.members})
   --runs N            of each figure; the median is shown, with the smallest and largest value (default ${DEFAULTS.runs})
-  --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight, durability ${QUICK.durability}
+  --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight,
+                      ${QUICK.members} members, durability ${QUICK.durability}
   --json FILE         writes the figures with machine and versions
   --profile FOLDER    makes every Node process write a CPU profile there
   --write-docs        writes the tables into docs/benchmarks.md`;
@@ -59,6 +68,7 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
     messages: integer(values.messages, 'messages', 100, 10_000_000),
     inFlight: values['in-flight'].split(',').map((item) => integer(item, 'in-flight', 1, 1000)),
     bodyBytes: integer(values.body, 'body', 64, 524_288),
+    members: values.members.split(',').map((item) => integer(item, 'members', 0, 10_000)),
     runs: integer(values.runs, 'runs', 1, 100),
     json: values.json,
     profile: values.profile,
@@ -78,6 +88,7 @@ function parse(argv: readonly string[]) {
         messages: text,
         'in-flight': text,
         body: text,
+        members: text,
         runs: text,
         json: text,
         profile: text,

@@ -15,6 +15,7 @@ test('the command of the README is read', () => {
     json: 'x.json',
     inFlight: [1, 8, 64],
     bodyBytes: 256,
+    members: [0, 50, 500, 2000],
   });
 });
 
@@ -22,6 +23,7 @@ test('--quick changes what is not given', () => {
   expect(parseOptions(['--quick', '--runs', '2'], NAMES)).toMatchObject({
     inFlight: [64],
     durabilities: ['process'],
+    members: [0, 50],
     runs: 2,
   });
 });
@@ -37,6 +39,7 @@ test.each([
   ['--in-flight', '-1'],
   ['--in-flight', '8,,64'],
   ['--body', 'big'],
+  ['--members', '0,-1'],
   ['--runs', '1.5'],
   ['--colour'],
   ['extra'],

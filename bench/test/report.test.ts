@@ -23,6 +23,25 @@ test('a table has the range of the runs and how many times better than the peer 
   ]);
 });
 
+test('a scenario about scaling has a table for each target, with factors relative to its first condition', () => {
+  const figures = [0, 50].flatMap((members) => [
+    rate('enqueue', 100 - members, 1000, `${members} members`),
+    cost('idle CPU of the members', '%', members / 100, `${members} members`),
+  ]);
+  const measurement = { scenario: 'members', durability: 'process' } as const;
+  const text = renderTables('members', 'process', [
+    { ...measurement, target: 'unix', figures },
+    { ...measurement, target: 'redis', figures: figures.slice(2) },
+  ]);
+  expect(text.split('\n').slice(1)).toEqual([
+    '  unix        enqueue /s  idle CPU of the members %',
+    '  0 members   100         0.00',
+    '  50 members  50.0 0.50×  0.50',
+    '  redis       enqueue /s  idle CPU of the members %',
+    '  50 members  50.0        0.50',
+  ]);
+});
+
 test('circumstances have tables of their own, failures a line', () => {
   const figures = [rate('enqueue', 1, 1000, '1 in flight'), rate('enqueue', 8, 1000, '8 in flight')];
   const text = renderTables('queue', 'process', [

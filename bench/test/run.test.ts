@@ -47,6 +47,12 @@ describe.concurrent('small runs', { timeout: 120_000 }, () => {
     expect(measured(report)).toEqual(['queue unix-bus', 'queue zmq', 'queue ws']);
   });
 
+  test('a queue beside idle members', async ({ expect }) => {
+    const { report, stdout } = await bench('--transports unix --scenarios members --members 0,3');
+    expect(stdout).toContain('3 members');
+    expect(measured(report)).toEqual(['members unix']);
+  });
+
   test('Redis and its peers', async ({ expect, skip }) => {
     needServer('redis-server', skip);
     const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');

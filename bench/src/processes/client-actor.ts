@@ -120,6 +120,14 @@ export class ClientActor {
     await (client?.idle?.() ?? this.#verb('work')(1, () => undefined));
   }
 
+  /** Opens a connection with a waiting agent for each number from `first` to before `end`. */
+  async join(first: number, end: number): Promise<void> {
+    for (let number = first; number < end; number += 1) {
+      const client = await this.#openClient();
+      await client.join?.(`@member-${number}`);
+    }
+  }
+
   async cpuMs(): Promise<number> {
     return cpuMs();
   }

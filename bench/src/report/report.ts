@@ -55,10 +55,9 @@ export function renderTables(
   durability: Durability,
   measurements: readonly Measurement[],
 ): string {
-  const { title: text, alone } = SCENARIOS[scenario];
+  const { title: text, alone, scaling } = SCENARIOS[scenario];
   const title = alone ? text : `${text} (${DESCRIPTIONS[durability]})`;
-  const all = measurements.flatMap(({ figures }) => figures);
-  const tables = [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, measurements));
+  const tables = scaling ? measurements.flatMap(renderScaling) : renderConditions(measurements);
   const failures = measurements.flatMap(({ target, failure }) => (failure ? [`  ${target} failed: ${failure}`] : []));
   return [title, ...tables, ...failures].join('\n');
 }
@@ -80,6 +79,26 @@ function missingNote(name: string): string | undefined {
   return why === undefined ? undefined : `NOT TESTED: ${why}`;
 }
 
+/** One table for each condition: a row for each target, with factors relative to its peer. */
+function renderConditions(measurements: readonly Measurement[]): string[] {
+  const all = measurements.flatMap(({ figures }) => figures);
+  return [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, measurements));
+}
+
+/** The table of one target: a row for each condition, with factors relative to the first one. */
+function renderScaling({ target, figures }: Measurement): string[] {
+  if (figures.length === 0) return [];
+  const [first, ...others] = [...new Set(figures.map(({ at }) => at))];
+  const inRow = (at: string | undefined): Figure[] => figures.filter((figure) => figure.at === at);
+  const base = inRow(first);
+  const rowOf = (at: string | undefined): string[] => [
+    at ?? '',
+    ...inRow(at).map((figure, index) => showFigure(figure, at === first ? undefined : base[index])),
+  ];
+  const head = [target ?? '', ...base.map(({ name, unit }) => `${name} ${unit}`)];
+  return [columns([head, rowOf(first), ...others.map(rowOf)])];
+}
+
 function renderTable(at: string | undefined, measurements: readonly Measurement[]): string {
   const isHere = (figure: Figure): boolean => figure.at === at;
   const names = measurements.find(({ figures }) => figures.some(isHere))?.figures.filter(isHere) ?? [];
@@ -87,7 +106,9 @@ function renderTable(at: string | undefined, measurements: readonly Measurement[
     .filter(({ figures }) => figures.some(isHere))
     .map((measurement) => {
       const peer = findPeer(measurement, measurements);
-      const cells = measurement.figures.filter(isHere).map((figure) => showFigure(figure, peer));
+      const cells = measurement.figures
+        .filter(isHere)
+        .map((figure) => showFigure(figure, peer && find(peer.figures, figure)));
       return [measurement.target ?? 'figure', ...cells, peer?.target === undefined ? '' : `× ${peer.target}`];
     });
   return columns([[at ?? '', ...names.map(({ name, unit }) => `${name} ${unit}`)], ...rows]);
@@ -101,10 +122,10 @@ function findPeer({ target }: Measurement, measurements: readonly Measurement[])
   return peers.find((peer) => peer !== undefined);
 }
 
-function showFigure(figure: Figure, peer: Measurement | undefined): string {
+/** The median, the range, and how many times better it is than `other`. */
+function showFigure(figure: Figure, other: Figure | undefined): string {
   const { values } = figure;
   const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
-  const other = peer && find(peer.figures, figure);
   const times = other === undefined ? Number.NaN : ratio(figure, other);
   return `${show(median(values))}${range}${times > 0 && Number.isFinite(times) ? ` ${show(times)}×` : ''}`;
 }

@@ -10,6 +10,8 @@ export interface RunSize {
   /** Numbers of calls in flight, each measured. */
   readonly inFlight: readonly number[];
   readonly bodyBytes: number;
+  /** Numbers of idle members, each measured, in rising order. */
+  readonly members: readonly number[];
 }
 
 /** One scenario. */
@@ -21,6 +23,8 @@ export interface Scenario {
   readonly once?: true;
   /** One run is enough: it takes long, or repeats internally. */
   readonly steady?: true;
+  /** The report has one table per target. Its factors are relative to the first condition. */
+  readonly scaling?: true;
   /** Measures one target once. */
   run(sandbox: Sandbox, size: RunSize): Promise<readonly Figure[]>;
 }

@@ -2,6 +2,7 @@
 
 import { fanout } from './fanout.ts';
 import { idle } from './idle.ts';
+import { members } from './members.ts';
 import { memory } from './memory.ts';
 import { micro } from './micro.ts';
 import { queue } from './queue.ts';
@@ -13,6 +14,6 @@ import { wake } from './wake.ts';
 import { writers } from './writers.ts';
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
-  ...{ queue, request, fanout, wake, idle },
+  ...{ queue, request, fanout, wake, idle, members },
   ...{ writers, memory, startup, micro },
 };

@@ -26,13 +26,15 @@ function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
 }
 
 /** Requests between two agents, and an idle agent. */
-export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle'>> {
+export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle' | 'join'>> {
   let requester: Promise<Agent> | undefined;
-  const respond = async (): Promise<void> => {
-    const agent = await bus.agent('@responder', { maxConcurrent: 256 });
+  const join = async (name: string): Promise<void> => {
+    const agent = await bus.agent(name, { maxConcurrent: 256 });
     agent.handle('double', (message) => (message.body as number) * 2);
   };
+  const respond = (): Promise<void> => join('@responder');
   return {
+    join,
     respond,
     idle: respond,
     async request(value) {

@@ -15,8 +15,11 @@ const decoder = new TextDecoder();
 
 export async function open(url: string): Promise<Client> {
   const transport = await connectTransport(url);
+  const agents = (): ReturnType<typeof requests> => requests(openBus(transport));
   // Without a fast path for requests the bus emulates it.
-  const requesting = transport.calls ? calls(transport.calls) : requests(openBus(transport));
+  const requesting = transport.calls
+    ? { ...calls(transport.calls), join: (name: string) => agents().join(name) }
+    : agents();
   return { ...queue(transport), ...requesting, ...topic(transport), close: () => transport.close() };
 }
 

@@ -123,7 +123,7 @@ interface BusbarBackend {
 function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
   const { beside, urlOf } = backend;
   return {
-    ...transport(name, backend),
+    ...transport(name, backend, [...ALL, 'members']),
     [`${name}-many`]: {
       ...serverOf(backend),
       about: 'the same, one call with as many messages as others have in flight',
@@ -142,13 +142,13 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
   };
 }
 
-function transport(name: string, backend: BusbarBackend): Record<string, Target> {
+function transport(name: string, backend: BusbarBackend, can = ALL): Record<string, Target> {
   const { beside, urlOf } = backend;
   return {
     [name]: {
       ...serverOf(backend),
       about: `Busbar on ${name}: its transport, one message in each call`,
-      can: ALL,
+      can,
       beside: beside.one,
       open: async (location) => (await import('./busbar.ts')).open(urlOf(location)),
     },

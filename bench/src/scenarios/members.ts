@@ -1,0 +1,87 @@
+/** Throughput of a work queue beside idle members, and the CPU that they cost. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cost, type Figure, rate, timed } from '../figures.ts';
+import type { ActorProcess } from '../processes/actor-process.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from './scenario.ts';
+
+/** Members that share a process. Each has its own connection. */
+const PER_PROCESS = 500;
+const SETTLE_MS = 2000;
+/** As long as the time between two heartbeats of an agent. */
+const IDLE_MS = 10_000;
+
+export const members: Scenario = {
+  title:
+    'Work queue beside idle members, each a connection with a waiting agent; idle CPU of all members and of the server',
+  once: true,
+  steady: true,
+  scaling: true,
+  async run(sandbox, size) {
+    const producer = await sandbox.actor();
+    const consumer = await sandbox.actor();
+    const processes: ActorProcess[] = [];
+    const most = Math.max(...size.inFlight);
+    const produce = (count: number) => producer.call('produce', { count, inFlight: most, bodyBytes: size.bodyBytes });
+    const consume = (count: number) => consumer.call('consume', count, most);
+    await produce(size.messages);
+    await consume(size.messages);
+    const figures: Figure[] = [];
+    let joined = 0;
+    for (const count of size.members) {
+      await join(sandbox, processes, { from: joined, to: count });
+      joined = Math.max(joined, count);
+      await sleep(SETTLE_MS);
+      const idle = await idleCpu(sandbox, processes);
+      const at = `${count} members`;
+      const enqueueMs = await timed(() => produce(size.messages));
+      const consumeMs = await timed(() => consume(size.messages));
+      figures.push(
+        rate('enqueue', size.messages, enqueueMs, at),
+        rate('consume+ack', size.messages, consumeMs, at),
+        cost('idle CPU of the members', '%', idle.members, at),
+        cost('of the server', '%', idle.server, at),
+      );
+    }
+    return figures;
+  },
+};
+
+/** The numbers of the members to add. */
+interface Joining {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Adds members to the last process while it has room, then to new processes. */
+async function join(sandbox: Sandbox, processes: ActorProcess[], { from, to }: Joining): Promise<void> {
+  const joins: Promise<void>[] = [];
+  for (let first = from; first < to; ) {
+    const index = Math.floor(first / PER_PROCESS);
+    const process = processes[index] ?? (await sandbox.actor());
+    processes[index] = process;
+    const end = Math.min(to, (index + 1) * PER_PROCESS);
+    joins.push(process.call('join', first, end));
+    first = end;
+  }
+  await Promise.all(joins);
+}
+
+/** Measures the CPU of the members and of the server while nothing is sent, in percent of a core. */
+async function idleCpu(
+  sandbox: Sandbox,
+  processes: readonly ActorProcess[],
+): Promise<{ members: number; server: number }> {
+  const usage = async () => ({ members: await cpuMs(processes), server: sandbox.serverCpuMs() });
+  const before = await usage();
+  await sleep(IDLE_MS);
+  const after = await usage();
+  const percent = (name: 'members' | 'server'): number => ((after[name] - before[name]) / IDLE_MS) * 100;
+  return { members: percent('members'), server: percent('server') };
+}
+
+async function cpuMs(processes: readonly ActorProcess[]): Promise<number> {
+  const used = await Promise.all(processes.map((process) => process.call('cpuMs')));
+  return used.reduce((sum, ms) => sum + ms, 0);
+}
