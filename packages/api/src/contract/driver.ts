@@ -1,9 +1,9 @@
 /**
- * What the author of a backend writes. `openTransport(backend)` makes a {@link Transport} of it and does once, for all
- * backends alike: checking and copying arguments, ids and defaults, time-outs and abort signals, states and closing,
- * the loops of subscriptions and watches, and giving back what a cancelled receive has claimed.
+ * The interface that a driver implements. `openTransport(driver)` makes a {@link Transport} of it. It checks and copies
+ * arguments, creates ids and defaults, keeps timeouts and abort signals, and handles states and closing. It also runs the
+ * loops of subscriptions and watches, and releases messages that a cancelled receive has claimed.
  *
- * So in here every argument is valid, complete and the backend's own. The rules of `transport.ts` hold.
+ * Every argument of a driver is therefore valid, complete and its own. The rules of `transport.ts` apply.
  */
 
 import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
@@ -34,36 +34,36 @@ import type {
   Warning,
 } from './transport.ts';
 
-/** The bounds of one call, as a backend sees them. */
+/** The bounds of one call of a driver. */
 export interface CallContext {
-  /** Fires when nobody waits for the call any more: time is up, the caller aborted, or the transport closes. Made when first asked for. */
+  /** Fires when the call timed out or was aborted, or when the transport closes. It is created on first use. */
   readonly signal: AbortSignal;
-  /** When the time is up, on the clock of `performance.now()`; Infinity for never. */
+  /** When the call times out, by `performance.now()`; Infinity for never. */
   readonly deadline: number;
 }
 
-/** A message to store, complete, with the delivery rules that its sender gave. */
+/** A complete message to store, with the delivery options of its sender. */
 export interface PreparedMessage extends Message {
   readonly delayMs: number;
   readonly ttlMs: number | undefined;
   readonly maxAttempts: number | undefined;
 }
 
-/** A backend, opened. */
+/** An opened driver. */
 export interface Driver {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** What {@link Transport.notes} says. A backend without anything to note leaves it out. */
+  /** Becomes {@link Transport.warnings}. */
   readonly warnings?: readonly Warning[];
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
-  /** Present exactly where the feature `calls` is declared. */
+  /** Required if the feature `calls` is declared. */
   readonly calls?: CallDriver;
-  /** Tells a loss of the server (`reconnecting`) and its return (`open`). A backend without a server leaves it out. */
+  /** Reports the loss of the server (`reconnecting`) and its return (`open`). Only drivers with a server have it. */
   onState?(listener: (change: StateChange) => void): void;
-  /** Ends it: frees timers, connections, files. Called once; no call is under way by then and no cursor open. */
+  /** Frees timers, connections and files. Called once, when no call is running and no cursor is open. */
   close(): Promise<void>;
 }
 
@@ -77,14 +77,14 @@ export interface QueueDriver {
   settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]>;
   configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void>;
   /**
-   * For a driver that waits by itself, such as a client of a hub. When `context.signal` fires it stops waiting and resolves
-   * with the messages that it has claimed by then, which are released, or rejects.
+   * For a driver that waits by itself, such as a client of a hub. When `context.signal` fires it stops waiting. It then
+   * rejects, or resolves with the messages that it has claimed; those are released.
    */
   receive?(queue: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]>;
   /**
-   * For all others, with {@link QueueDriver.waiting}: leases messages that are ready, and never waits for one. There is
-   * one claim at a time for a queue. `context.signal` fires when no receive is left that the claim could serve. A rejected
-   * claim rejects its receives; a claim whose answer is lost must be undone or repeated by the driver.
+   * For all other drivers, with {@link QueueDriver.waiting}: leases ready messages and never waits for one. A queue has one
+   * claim at a time. `context.signal` fires when the claim has no receive left to serve. A rejected claim rejects its
+   * receives. If the result of a claim is lost, the driver must undo or repeat the claim.
    */
   claim?(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult>;
   /** The driver wakes waiting receives through it. */
@@ -110,17 +110,17 @@ export interface ReceiverGroup {
   readonly waits: boolean;
 }
 
-/** What a claim has leased. */
+/** The result of a claim. */
 export interface ClaimResult {
   /** For each group of the request, in order. Groups that were not served may be missing. */
   readonly deliveries: readonly Delivery[][];
-  /** Whether more messages are ready. If not, every receive of the request that got none has its answer: nothing. */
+  /** Whether more messages are ready. If not, receives without messages go on waiting or end empty. */
   readonly hasMore: boolean;
   /** The queue is claimed again after this time while a receive waits: when a delay or a lease ends, or to use an idle queue. */
   readonly recheckMs?: number | undefined;
 }
 
-/** What a consumer asks for. */
+/** One receive. */
 export interface ReceiveRequest {
   readonly max: number;
   readonly waitMs: number;
@@ -128,9 +128,9 @@ export interface ReceiveRequest {
 }
 
 /**
- * A place in a stream of things. `next` resolves with at least one as soon as there is one, at most `max`; it is never
- * called while one is pending. After `close` a pending `next` resolves with none. It rejects when the stream cannot go
- * on (POSITION_EXPIRED, for example); a lost server is not such a case: it resumes by itself.
+ * A position in a stream. `next` resolves with up to `max` items as soon as one is present; it is never called while one is
+ * pending. After `close` a pending `next` resolves with none. It rejects when the stream cannot go on, such as with
+ * POSITION_EXPIRED. After the loss of the server it resumes by itself.
  */
 export interface Cursor<T> {
   next(max: number): Promise<readonly T[]>;
@@ -139,11 +139,11 @@ export interface Cursor<T> {
 
 /** A {@link Cursor} over events. */
 export interface EventCursor extends Cursor<TopicEvent> {
-  /** Ephemeral events dropped so far because its bounded buffer was full. */
+  /** How many ephemeral events were dropped because its bounded buffer was full. */
   readonly dropped: number;
   /**
-   * Where another cursor could go on with nothing missed: behind what was given before `next` was called last and, while
-   * that waits, behind all that does not match. Undefined where it is not known.
+   * The position where another cursor can continue without a gap: after the items that were returned before the last call
+   * of `next`. While that call waits, events that do not match move it too. Undefined if unknown.
    */
   readonly position: string | undefined;
 }
@@ -155,7 +155,7 @@ export interface TopicDriver {
     ephemeral: boolean,
     context: CallContext,
   ): Promise<PublishResult[]>;
-  /** Once resolved, the next publish is seen by the cursor. */
+  /** After this resolves, the cursor sees every later publish. */
   open(pattern: string, from: From, context: CallContext): Promise<EventCursor>;
   bind(queue: string, pattern: string, from: From, context: CallContext): Promise<void>;
   unbind(queue: string, pattern: string, context: CallContext): Promise<void>;
@@ -167,7 +167,7 @@ export interface KvDriver {
   touch(touches: readonly KvTouch[], context: CallContext): Promise<TouchResult[]>;
   delete(key: string, ifRevision: number | undefined, context: CallContext): Promise<DeleteResult>;
   list(prefix: string, page: PageQuery, context: CallContext): Promise<KvEntry[]>;
-  /** The present entries, then `synced`, then changes, merged to the newest per key. */
+  /** Returns the present entries, then `synced`, then changes, merged to the latest per key. */
   watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>>;
 }
 
@@ -183,14 +183,14 @@ export interface PageQuery {
 }
 
 export interface CallDriver {
-  /** The handler's rejections reach the caller as HANDLER_FAILED with the error's message. */
+  /** Errors of the handler reach the caller as HANDLER_FAILED with their message. */
   serve(
     address: string,
     max: number,
     handler: (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>,
     context: CallContext,
   ): Promise<Service>;
-  /** `context.deadline` travels with the call. */
+  /** The server must know `context.deadline`. */
   call(address: string, message: PreparedMessage, context: CallContext): AsyncIterable<Message>;
 }
 
@@ -206,15 +206,15 @@ export interface AdminDriver {
     ids: readonly string[] | undefined,
     context: CallContext,
   ): Promise<number>;
-  /** Needed, like {@link AdminDriver.reschedule}, where the feature `cancel` is declared; never called elsewhere. */
+  /** Required, like {@link AdminDriver.reschedule}, if the feature `cancel` is declared. */
   cancel?(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
   reschedule?(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
   deleteQueue(queue: string, context: CallContext): Promise<boolean>;
-  /** Deletes everything in this transport's namespace, counters of revisions excepted. */
+  /** Deletes everything in the namespace, except counters of revisions. */
   clear(context: CallContext): Promise<void>;
-  /** Needed, like {@link AdminDriver.importState}, where the feature `exportState` is declared; never called elsewhere. */
+  /** Required, like {@link AdminDriver.importState}, if the feature `exportState` is declared. */
   exportState?(context: CallContext): AsyncIterable<StateRecord>;
-  /** One bounded batch of an import, in the order of the export. */
+  /** Imports one bounded batch, in the order of the export. */
   importState?(records: readonly StateRecord[], context: CallContext): Promise<number>;
 }
 

@@ -1,6 +1,6 @@
-/** The one error type of Busbar, and the closed list of its codes. */
+/** The error type of Busbar and the closed list of its codes. */
 
-/** Every code an error of Busbar can carry. The code is API; the message is for people and may change. */
+/** The codes of errors. Codes are part of the API; messages are for people and may change. */
 export const ERROR_CODES = [
   'CLOSED',
   'ABORTED',
@@ -24,23 +24,23 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /**
- * What became of the call that failed.
- * - `failed`: it had no effect and never will have one.
- * - `unknown`: it may have taken effect; sending again with the same message id is safe (rule RD2).
+ * The effect of a failed call.
+ * - `failed`: it had no effect and never will.
+ * - `unknown`: it may have taken effect. Sending again with the same message id is safe (rule RD2).
  */
 export type Outcome = 'failed' | 'unknown';
 
-/** What a {@link BusbarError} says beside its code and message. */
+/** The details of a {@link BusbarError}. */
 export interface BusbarErrorOptions {
-  /** What to do next, one sentence. */
+  /** What to do next, in one sentence. */
   readonly hint?: string | undefined;
   /** The operation that failed, such as `queues.send`. */
   readonly operation?: string | undefined;
-  /** Name of the transport it failed on, such as `sqlite`. */
+  /** The transport, such as `sqlite`. */
   readonly transport?: string | undefined;
   /** Default `failed`. */
   readonly outcome?: Outcome | undefined;
-  /** Whether the same call may succeed later. Default: by code (UNAVAILABLE, TIMEOUT, BACKPRESSURE are). */
+  /** Whether the same call may succeed later. Default: true for UNAVAILABLE, TIMEOUT, BACKPRESSURE and NO_RESPONDER. */
   readonly retryable?: boolean | undefined;
   readonly cause?: unknown | undefined;
 }
@@ -48,7 +48,7 @@ export interface BusbarErrorOptions {
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE', 'NO_RESPONDER']);
 const BRAND = Symbol.for('busbar.error');
 
-/** The error that every operation of Busbar throws or rejects with. Recognise it with {@link isBusbarError}. */
+/** The error of every operation of Busbar. Recognise it with {@link isBusbarError}. */
 export class BusbarError extends Error {
   override readonly name = 'BusbarError';
   readonly code: ErrorCode;
@@ -69,11 +69,11 @@ export class BusbarError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** The same error with what was not known where it arose: its operation and its transport. */
+  /** The same error with its operation and transport, if they were unknown. */
   at(operation: string, transport: string): BusbarError {
     if (this.operation !== undefined && this.transport !== undefined) return this;
     const { code, message, hint, outcome, retryable } = this;
-    const located = new BusbarError(code, message, {
+    const completed = new BusbarError(code, message, {
       operation: this.operation ?? operation,
       transport: this.transport ?? transport,
       outcome,
@@ -81,30 +81,30 @@ export class BusbarError extends Error {
       ...(hint === undefined ? {} : { hint }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
     });
-    if (this.stack !== undefined) located.stack = this.stack;
-    return located;
+    if (this.stack !== undefined) completed.stack = this.stack;
+    return completed;
   }
 
-  /** Plain JSON: code, message, hint, operation, transport, retryable, outcome. The cause stays behind. */
+  /** Plain JSON: code, message, hint, operation, transport, retryable, outcome; without the cause. */
   toJSON(): Record<string, unknown> {
     const { code, message, hint, operation, transport, retryable, outcome } = this;
     return { code, message, hint, operation, transport, retryable, outcome };
   }
 }
 
-/** True for an error of Busbar, also one from another copy of this package. */
+/** Whether `value` is an error of Busbar, also one of another copy of this package. */
 export function isBusbarError(value: unknown): value is BusbarError {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
 
-/** `value` itself when it is an error of Busbar, else an INTERNAL one with `value` as its cause. */
+/** `value` itself if it is an error of Busbar, else INTERNAL with `value` as its cause. */
 export function toBusbarError(value: unknown): BusbarError {
   if (isBusbarError(value)) return value;
   const text = value instanceof Error ? value.message : String(value);
   return new BusbarError('INTERNAL', text, { cause: value });
 }
 
-/** INVALID_ARGUMENT with a hint: bad input, refused before any effect. */
+/** INVALID_ARGUMENT with a hint. */
 export function invalid(message: string, hint: string): BusbarError {
   return new BusbarError('INVALID_ARGUMENT', message, { hint });
 }

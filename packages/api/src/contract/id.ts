@@ -1,4 +1,4 @@
-/** Ids of messages: UUID version 7 of RFC 9562, rising within a process. */
+/** Ids of messages: UUID version 7 of RFC 9562, monotonic within a process. */
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const POOL_IDS = 256;
@@ -6,7 +6,7 @@ const pool = new Uint8Array(POOL_IDS * 8);
 let used = pool.length;
 let lastMs = 0;
 let counter = 0;
-/** The time as it stands in front of an id: written once a millisecond, which takes half of what an id took. */
+/** The time part of ids. It is formatted once a millisecond, which halves the cost of an id. */
 let front = '';
 
 /** A new id: 48 bits of time, a 12-bit counter that rises within a millisecond, 62 random bits. */

@@ -6,32 +6,31 @@ const TOKEN = /^[A-Za-z0-9_\-@/:+~]{1,64}$/;
 const MAX_NAME = 255;
 const MAX_TOKENS = 16;
 const MAX_KEY_BYTES = 512;
-/** Callers name the same few again and again: looking at a name takes 0.5 µs, and a request names two. */
+/** A cache of legal names: checking a name takes 0.5 µs, and a request has two. */
 const legal = new Set<unknown>();
 const MAX_LEGAL = 256;
 const GRAMMAR =
   'Use 1 to 16 dot-separated tokens of 1 to 64 characters A-Z a-z 0-9 _ - @ / : + ~, at most 255 characters in all.';
 
-/** Throws INVALID_ARGUMENT unless `name` is a legal name of a queue. A `$` in front marks the layers' own. */
+/** Throws INVALID_ARGUMENT unless `name` is a legal name of a queue. The prefix `$` is for Busbar itself. */
 export function checkQueueName(name: unknown): asserts name is string {
   checkName(name, 'queue name', false);
 }
 
-/** Throws INVALID_ARGUMENT unless `topic` is a legal topic: no wildcard is one. */
+/** Throws INVALID_ARGUMENT unless `topic` is a legal topic, without wildcards. */
 export function checkTopic(topic: unknown): asserts topic is string {
   checkName(topic, 'topic', false);
 }
 
-/** Throws INVALID_ARGUMENT unless `pattern` is a topic in which `*` may be a token and `>` the last one. */
+/** Throws INVALID_ARGUMENT unless `pattern` is a legal pattern: `*` may be a token and `>` the last one. */
 export function checkPattern(pattern: unknown): asserts pattern is string {
   checkName(pattern, 'pattern', true);
 }
 
-/** Throws INVALID_ARGUMENT unless `name` is a legal name that a user may give: none with `$` in front. */
+/** Throws INVALID_ARGUMENT unless `name` is a legal name without the prefix `$`. */
 export function checkUserName(name: unknown, what: string): asserts name is string {
   checkName(name, what, false);
-  if (name.startsWith('$'))
-    throw invalid(`${what} ${quote(name)} starts with $`, 'Names with $ in front are reserved.');
+  if (name.startsWith('$')) throw invalid(`${what} ${quote(name)} starts with $`, 'The prefix $ is reserved.');
 }
 
 /** Throws INVALID_ARGUMENT unless `key` is 1 to 512 bytes of well-formed Unicode without NUL. */
@@ -47,8 +46,8 @@ export function checkKeyPrefix(prefix: unknown): asserts prefix is string {
 }
 
 /**
- * True when `topic` matches `pattern` (rule RT2): `*` is one token, `>`, last, one or more. Both must be legal.
- * A topic with `$` in front is matched only by a pattern with `$` in front.
+ * Whether `topic` matches `pattern` (rule RT2): `*` is one token, a final `>` is one or more. Both must be legal. A topic
+ * with the prefix `$` matches only patterns with that prefix.
  */
 export function matchTopic(pattern: string, topic: string): boolean {
   if (pattern === topic) return true;
@@ -62,7 +61,7 @@ export function matchTopic(pattern: string, topic: string): boolean {
   return want.length === have.length;
 }
 
-/** How many bytes `text` takes in UTF-8. */
+/** The length of `text` in bytes of UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
@@ -76,7 +75,7 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** The order of two texts by their UTF-8 bytes: that of code points, where `<` and `sort()` put U+FFFD after an emoji. */
+/** Compares two texts by their UTF-8 bytes, the order of code points. `<` and `sort()` put U+FFFD after an emoji. */
 export function compareUtf8(one: string, other: string): number {
   const shared = Math.min(one.length, other.length);
   for (let index = 0; index < shared; index += 1) {
@@ -86,12 +85,12 @@ export function compareUtf8(one: string, other: string): number {
   return one.length - other.length;
 }
 
-/** Surrogates stand for what is above all other units. */
+/** Surrogates rank above all other units. */
 function rankOfUnit(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
-/** `value` as it may stand in a message for people: quoted, cut short, without control characters. */
+/** `value` for a message to people: quoted, shortened, without control characters. */
 export function quote(value: unknown): string {
   if (typeof value !== 'string') return value === null ? 'null' : typeof value;
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
@@ -120,5 +119,5 @@ function badName(name: string, what: string, why: string): BusbarError {
 }
 
 function badKey(key: unknown): BusbarError {
-  return invalid(`illegal entry key ${quote(key)}`, 'Use 1 to 512 bytes of UTF-8 without NUL.');
+  return invalid(`illegal key ${quote(key)}`, 'Use 1 to 512 bytes of UTF-8 without NUL.');
 }

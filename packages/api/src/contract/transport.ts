@@ -1,14 +1,14 @@
 /**
- * The contract of a transport. Its comments are the specification; the conformance suite holds every backend to it.
+ * The contract of a transport. Its comments are the specification; the conformance suite tests every backend against it.
  *
- * What holds for every method:
- * - Arguments are checked before any effect; bad ones reject with INVALID_ARGUMENT (PAYLOAD_TOO_LARGE for a body).
- * - Results are stored as durably as {@link Capabilities.durability} says when the promise resolves.
- * - Calls may overlap. Those of one turn of the event loop may share a transaction or a round trip, and none fails for
- *   another's fault. Calls on one queue or topic take effect in the order in which they were made.
- * - While the server is away a call waits for it up to its `timeoutMs`, then rejects with UNAVAILABLE.
- * - After {@link Transport.close} began, calls reject with CLOSED; settling what was received still works until it ends.
- * - Bytes that the caller hands over are copied before the call returns; bytes it gets are its own.
+ * Rules for every method:
+ * - Arguments are checked before any effect. Bad ones reject with INVALID_ARGUMENT (PAYLOAD_TOO_LARGE for a body).
+ * - When the promise resolves, the results are as durable as {@link Capabilities.durability} declares.
+ * - Calls may overlap. Calls of one turn of the event loop may share a transaction or a round trip. A bad call never fails
+ *   another one. Calls on one queue or topic take effect in the order of the calls.
+ * - While the server is unreachable, a call waits up to its `timeoutMs` and then rejects with UNAVAILABLE.
+ * - After {@link Transport.close} began, calls reject with CLOSED. Received messages can be settled until it ends.
+ * - Bytes from the caller are copied before the call returns. Bytes in results belong to the caller.
  */
 
 import type { Capabilities } from './capabilities.ts';
@@ -17,21 +17,21 @@ import type { AttemptRecord, Delivery, Message, MessageInput, TopicEvent } from 
 
 /** Bounds of one call. */
 export interface CallOptions {
-  /** The call rejects with TIMEOUT after this time. Default 30,000; Infinity for none. */
+  /** The call rejects with TIMEOUT after this time. Default 30,000; Infinity for no limit. */
   readonly timeoutMs?: number | undefined;
   /** The call rejects with ABORTED when it fires. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A backend, opened. Everything users enjoy is built over it. */
+/** An opened transport. The bus is built on it. */
 export interface Transport extends AsyncDisposable {
-  /** What kind it is, such as `sqlite`. */
+  /** The kind of backend, such as `sqlite`. */
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** What of the store's settings an operator should know, such as that messages may be lost; `busbar doctor` shows it. */
+  /** Configuration warnings for operators, such as settings under which messages can be lost. `busbar doctor` shows them. */
   readonly warnings?: readonly Warning[];
   readonly state: TransportState;
-  /** Calls `listener` at each change of state, in order. Returns what ends that. */
+  /** Calls `listener` at each change of state, in order. Returns a function that ends this. */
   onState(listener: (change: StateChange) => void): () => void;
   readonly queues: Queues;
   readonly topics: Topics;
@@ -40,19 +40,19 @@ export interface Transport extends AsyncDisposable {
   /** The fast path of requests, where {@link Features.calls} is declared. */
   readonly calls?: Calls;
   /**
-   * Ends the transport (rule RA3): new calls and waits reject with CLOSED at once, calls under way finish, leases held
-   * may be settled for `drainMs` and are then released. Idempotent: a second call gets the promise of the first.
+   * Closes the transport (rule RA3). New calls and waits reject with CLOSED at once. Running calls finish. Held leases can be
+   * settled for `drainMs` and are then released. A second call returns the promise of the first.
    */
   close(options?: TransportCloseOptions): Promise<void>;
 }
 
-/** Something that an operator should know of a store, in one sentence, and what to do about it. */
+/** A configuration warning: one sentence, and what to do about it. */
 export interface Warning {
   readonly text: string;
   readonly hint: string;
 }
 
-/** `reconnecting`: the server is away and is being looked for. */
+/** `reconnecting`: the server is unreachable, and the transport tries to connect again. */
 export type TransportState = 'open' | 'reconnecting' | 'closing' | 'closed';
 
 /** A change of state, with the error that caused it. */
@@ -61,109 +61,109 @@ export interface StateChange {
   readonly error?: BusbarError;
 }
 
-/** How to end a transport. */
+/** How to close a transport. */
 export interface TransportCloseOptions {
-  /** How long held leases may still be settled, 0 to 2^31-1. Default 0. */
+  /** How long held leases can still be settled, 0 to 2^31-1. Default 0. */
   readonly drainMs?: number | undefined;
-  /** `release` (default): give back what is still leased. `keep`: leave it to its lease, for another process to settle. */
+  /** `release` (default) returns leased messages to their queues. `keep` leaves them leased, for another process to settle. */
   readonly leases?: 'release' | 'keep' | undefined;
 }
 
 // ---------------------------------------------------------------------------------------------------------- queues
 
-/** Queues: each message goes to one consumer at a time, at least once, until it is settled (rules RQ1-RQ10). */
+/** Queues: each message is delivered to one consumer at a time, at least once, until it is settled (rules RQ1-RQ10). */
 export interface Queues {
   /**
-   * Stores messages in `queue`, which comes to be by it unless `create` is false (then: NOT_FOUND). Resolves with one
-   * result each, in order; the batch is not atomic. A full queue fails the messages that do not fit, with BACKPRESSURE.
-   * Rejects as a whole with CONFLICT when the queue is frozen.
+   * Stores messages in `queue`, creating it if needed. With `create: false` an unknown queue rejects with NOT_FOUND.
+   * Resolves with one result per message, in order. The batch is not atomic: messages that exceed `maxLength` fail with
+   * BACKPRESSURE. A frozen queue rejects the whole call with CONFLICT.
    */
   send(queue: string, messages: readonly MessageInput[], options?: SendOptions): Promise<SendResult[]>;
   /**
-   * Leases up to `max` messages to the caller: strictly by priority, then first in first out; what was delayed comes in
-   * when it is due, in the order in which it came due, whatever the order in which it was sent. Resolves as soon as one is
-   * there, or with none after `waitMs`; it never waits to fill. A queue that does not exist yet is waited for like an
-   * empty one; a wait counts as use of the queue. A receive that is aborted has leased nothing when it rejects, or gives it back at once.
+   * Leases up to `max` messages: strictly by priority, then first in, first out. A delayed message enters the queue when it
+   * is due; delayed messages enter in the order of their due times. Resolves as soon as one message is ready, or with none
+   * after `waitMs`; it never waits for a full batch. A missing queue is like an empty one. Waiting counts as use of the
+   * queue. An aborted receive has leased nothing when it rejects, or releases it at once.
    */
   receive(queue: string, options?: ReceiveOptions): Promise<Delivery[]>;
-  /** Settles deliveries, one result each, in order. Never repeated by a transport when its outcome is unknown (rule RQ3). */
+  /** Settles deliveries. One result each, in order. A transport never repeats a settlement with an unknown outcome (rule RQ3). */
   settle(settlements: readonly Settlement[], options?: CallOptions): Promise<SettleResult[]>;
-  /** Creates `queue` where it is not there, and sets the given settings; those not given stay as they are. */
+  /** Creates `queue` if needed and sets the given settings. Other settings stay unchanged. */
   configure(queue: string, settings?: QueueSettings, options?: CallOptions): Promise<void>;
 }
 
 export interface SendOptions extends CallOptions {
-  /** Whether an unknown queue is created. Default true. */
+  /** Whether to create an unknown queue. Default true. */
   readonly create?: boolean | undefined;
 }
 
-/** What became of one message that was sent. */
+/** The result of one message. */
 export interface SendResult {
   readonly id: string;
-  /** `duplicate`: the id was sent within the dedupe window before, and nothing was stored now. */
+  /** `duplicate`: a message with this id was sent within the dedupe window before; nothing was stored now. */
   readonly status: 'stored' | 'duplicate' | 'failed' | 'unknown';
-  /** Why, where it is `failed` or `unknown`. */
+  /** The error of `failed` and `unknown`. */
   readonly error?: BusbarError;
 }
 
 export interface ReceiveOptions {
   /** 1 to 1,000. Default 1. */
   readonly max?: number | undefined;
-  /** How long to wait for a message: 0 (default) or more, Infinity for ever. */
+  /** How long to wait for a message: 0 (default) or more, Infinity for no limit. */
   readonly waitMs?: number | undefined;
-  /** Who receives: shown to operators and kept in the history of a dead letter. At most 255 characters. */
+  /** The name of the consumer, for operators and the history of dead letters. At most 255 characters. */
   readonly consumer?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a consumer says of a delivery it holds. */
+/** Settles one delivery. */
 export type Settlement =
-  /** Handled: the message is gone. */
+  /** Handled: deletes the message. */
   | { readonly receipt: string; readonly action: 'ack' }
-  /** Try again after `delayMs` (default 0, which keeps its place); the last attempt makes a dead letter instead. */
+  /** Retries after `delayMs` (default 0, which keeps its place). After the last attempt it becomes a dead letter instead. */
   | {
       readonly receipt: string;
       readonly action: 'retry';
       readonly delayMs?: number | undefined;
       readonly reason?: string | undefined;
     }
-  /** Never try again: it becomes a dead letter. {@link BrowsedMessage.dead} has `reason`; without one it says `rejected`. */
+  /** Makes it a dead letter. {@link BrowsedMessage.dead} has `reason`, or `rejected` without one. */
   | { readonly receipt: string; readonly action: 'reject'; readonly reason?: string | undefined }
-  /** Not started: give it back at once, the attempt uncounted. */
+  /** Not started: returns it to the queue at once. The attempt does not count. */
   | { readonly receipt: string; readonly action: 'release' }
-  /** Still at work: renew the lease in full. */
+  /** Still running: renews the lease in full. */
   | { readonly receipt: string; readonly action: 'extend' };
 
-/** What became of one settlement. */
+/** The result of one settlement. */
 export interface SettleResult {
   readonly receipt: string;
-  /** `lease-lost`: the lease had ended or the receipt was used; nothing was changed. */
+  /** `lease-lost`: the lease had ended or the receipt was used. Nothing changed. */
   readonly status: 'done' | 'lease-lost' | 'unknown';
-  /** After `extend`: how long the lease lasts now. */
+  /** After `extend`: how long the lease lasts. */
   readonly leaseLeftMs?: number;
 }
 
-/** How a queue behaves. */
+/** Settings of a queue. */
 export interface QueueSettings {
   /** How long a lease lasts, 50 to 43,200,000 (12 h). Default 30,000. */
   readonly leaseMs?: number;
   /**
-   * How many messages (ready, delayed and leased) a send may fill it to, 1 to 2^31-1; events of its bindings and redriven
-   * messages enter a full queue. Default 1,000,000, or what the backend says (memory: 100,000).
+   * The most messages (ready, delayed and leased) after a send, 1 to 2^31-1. Events of its bindings and redriven messages
+   * enter a full queue. Default 1,000,000, or a default of the backend (memory: 100,000).
    */
   readonly maxLength?: number;
-  /** Attempts of messages that do not say it themselves, 1 to 1,000. Default 5. */
+  /** The attempts of messages without their own `maxAttempts`, 1 to 1,000. Default 5. */
   readonly maxAttempts?: number;
-  /** How long an id is remembered, 120,000 (2 min) to 604,800,000 (7 d). Default 120,000. */
+  /** The dedupe window of ids, 120,000 (2 min) to 604,800,000 (7 d). Default 120,000. */
   readonly dedupeMs?: number;
   /**
-   * The queue goes by itself, its bindings with it, when nobody sent, received or waited for this long; 1,000 or more,
-   * Infinity (default) for never. While somebody waits on it, it stays.
+   * The queue is deleted with its bindings after this time without a send, a receive or a wait. 1,000 or more, Infinity
+   * (default) for never. While a receive waits on it, it stays.
    */
   readonly expireIdleMs?: number;
-  /** Sends reject with CONFLICT; events of its bindings, receiving and settling go on. Default false. */
+  /** Sends reject with CONFLICT. Events of its bindings still enter, receiving and settling go on. Default false. */
   readonly frozen?: boolean;
-  /** How long a dead letter is kept, 1,000 or more, Infinity for ever. Default 2,592,000,000 (30 d). */
+  /** How long dead letters are kept, 1,000 or more, Infinity for no limit. Default 2,592,000,000 (30 d). */
   readonly deadTtlMs?: number;
 }
 
@@ -172,70 +172,71 @@ export interface QueueSettings {
 /** Topics: each event goes to every subscriber; a log with positions (rules RT1-RT6). */
 export interface Topics {
   /**
-   * Appends events to the log and to every bound queue, or, when `ephemeral`, hands them to whoever listens now.
-   * Resolves with one result each, in order. Priority, delay and time to live act only in bound queues. An id is stored
-   * once per topic within 2 minutes, unless the options of the backend say otherwise. A bound queue takes an event also
-   * when it is full or frozen.
+   * Appends events to the log and to every bound queue. With `ephemeral`, only present subscribers get them. Resolves with
+   * one result per event, in order. Priority, delay and TTL apply in bound queues only. An id is stored once per topic
+   * within 2 minutes, or within the window of the backend's options. Full and frozen queues take events of their bindings.
    */
   publish(topic: string, messages: readonly MessageInput[], options?: PublishOptions): Promise<PublishResult[]>;
   /**
-   * Gives every event that matches `pattern` to `onEvents`, in batches of up to `max`, in order, one call at a time; its
-   * promise is the credit. Once resolved, the next publish is seen. Resumes by itself, with no gap and no duplicate.
+   * Passes every event that matches `pattern` to `onEvents`, in order, in batches of up to `max`. The next batch follows when
+   * its promise resolves. After this resolves, every later publish is seen. A subscription survives reconnects without gaps
+   * or duplicates.
    */
   subscribe(pattern: string, options: TopicSubscribeOptions, onEvents: OnEvents): Promise<TopicSubscription>;
   /**
-   * Feeds `queue` (created where it is not there) with every event that matches, from when this resolves: each event once,
-   * however many bindings of the queue match it and however far back they begin (rule RT5).
+   * Adds every event that matches to `queue` (created if needed), from when this resolves. A queue gets each event once, even
+   * if several of its bindings match it, wherever they begin (rule RT5).
    */
   bind(queue: string, pattern: string, options?: BindOptions): Promise<void>;
-  /** Ends a binding; what is in the queue stays. Nothing happens where there is none. */
+  /** Deletes a binding. Messages in the queue stay. Does nothing if there is no such binding. */
   unbind(queue: string, pattern: string, options?: CallOptions): Promise<void>;
 }
 
 export interface PublishOptions extends CallOptions {
-  /** Not stored, no position, at most once; bound queues do not get it. Default false. */
+  /** The events are not stored, have no position and are delivered at most once, not to bound queues. Default false. */
   readonly ephemeral?: boolean | undefined;
 }
 
-/** What became of one event that was published. A duplicate has the position of the first. */
+/** The result of one event. A duplicate has the position of the first. */
 export interface PublishResult extends SendResult {
-  /** Where it stands in the log: opaque, at most 512 bytes. Undefined for an ephemeral event. */
+  /** Its position in the log: opaque, at most 512 bytes. Undefined for an ephemeral event. */
   readonly position?: string;
 }
 
 /**
- * Where to begin in a log: with what comes next, with the oldest that is kept, after a position, or with the first event
- * of a time or later (a time still to come is like `new`). A position that retention overtook rejects with POSITION_EXPIRED, a foreign one with INVALID_ARGUMENT.
+ * Where to begin in a log: at the next event, at the oldest stored event, after a position, or at the first event at or
+ * after a time (a future time is like `new`). A position beyond retention rejects with POSITION_EXPIRED, a foreign one with
+ * INVALID_ARGUMENT.
  */
 export type From = 'new' | 'start' | { readonly after: string } | { readonly time: number };
 
 export interface TopicSubscribeOptions extends CallOptions {
-  /** Default `new`. Ephemeral events are delivered whatever it is. */
+  /** Default `new`. Ephemeral events are always delivered. */
   readonly from?: From | undefined;
-  /** Events in one call of the handler at most, 1 to 1,000. Default 256. */
+  /** The most events in one batch, 1 to 1,000. Default 256. */
   readonly max?: number | undefined;
 }
 
 export interface BindOptions extends CallOptions {
-  /** Default `new`. History follows in bounded steps after this resolved. */
+  /** Default `new`. Earlier events follow in bounded steps after this resolves. */
   readonly from?: From | undefined;
 }
 
-/** Takes a batch of events. The next batch comes when its promise resolves; a rejection ends the subscription with it. */
+/** Receives a batch of events. The next batch follows when its promise resolves. A rejection ends the subscription. */
 export type OnEvents = (events: readonly TopicEvent[]) => void | Promise<void>;
 
 /** A live subscription. */
 export interface TopicSubscription extends AsyncDisposable {
-  /** Resolves once it is over: with the error that ended it, or undefined after {@link TopicSubscription.close}. Never rejects. */
+  /** Resolves after its end: with the error that ended it, or undefined after {@link TopicSubscription.close}. Never rejects. */
   readonly ended: Promise<BusbarError | undefined>;
   /**
-   * Where it stands: subscribing with `{ after: position }` goes on behind the last event handled. It moves on over events
-   * that do not match, so that a subscriber to rare ones is not overtaken by retention.
+   * Its position: subscribing with `{ after: position }` continues after the last handled event. Events that do not match
+   * move it too, so retention does not overtake a subscriber to rare events.
    */
   readonly position: string | undefined;
-  /** How many ephemeral events were dropped because the handler was slower than they came. */
+  /** How many ephemeral events were dropped because the handler was too slow. */
   readonly dropped: number;
-  /** Ends it; resolves when the handler's last call is over. */
+  /** Ends it. Resolves when the last call of the handler has ended. */
   close(): Promise<void>;
 }
 
@@ -244,39 +245,39 @@ export interface TopicSubscription extends AsyncDisposable {
 /** Entries: small values with a revision and a time to live (rules RE1, RE2). */
 export interface KeyValue {
   get(key: string, options?: CallOptions): Promise<KvEntry | undefined>;
-  /** Sets a value, at most 64 KiB. With `ifRevision` only where that is its revision now; 0 = only where there is none. */
+  /** Sets a value of at most 64 KiB. With `ifRevision` only if that is its present revision; 0 = only if the key is absent. */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<PutResult>;
-  /** Renews TTLs, one result each; `createRevision` says whose entry it must still be. Watchers do not see it. */
+  /** Renews TTLs. One result each. With `createRevision` only if the key still has that one. Watchers do not see it. */
   touch(touches: readonly KvTouch[], options?: CallOptions): Promise<TouchResult[]>;
   delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
   /** Entries whose key starts with `prefix`, in the order of their keys' UTF-8 bytes; up to `limit` (default and most 1,000) after key `after`. */
   list(prefix: string, options?: ListOptions): Promise<KvEntry[]>;
   /**
-   * Gives `onChanges` the present entries, then `synced`, then each change: the newest state per key, no revision twice.
-   * One call at a time, its promise is the credit; changes of a key that came meanwhile are merged into the newest.
+   * Passes the present entries to `onChanges`, then `synced`, then each change: the latest state per key, no revision twice.
+   * The next call follows when its promise resolves. Changes of a key in the meantime are merged into the latest.
    */
   watch(prefix: string, onChanges: OnKvChanges, options?: CallOptions): Promise<KvWatch>;
 }
 
-/** A value as it stands. */
+/** A key and its value. */
 export interface KvEntry {
   readonly key: string;
   readonly value: Uint8Array;
-  /** Rises with every put of the key, for ever, over deletion and restarts. */
+  /** Rises with every put of the key, also after deletions and restarts. */
   readonly revision: number;
-  /** The revision at which the entry came to be. It rises from holder to holder: it is the fencing token. */
+  /** The revision of the put that created the entry. It rises with every holder of a lock: it is the fencing token. */
   readonly createRevision: number;
-  /** How long it has to live; undefined when it does not expire. */
+  /** How long until it expires; undefined without a TTL. */
   readonly ttlLeftMs: number | undefined;
 }
 
 export interface PutOptions extends CallOptions {
-  /** Gone after this time, 1 or more. Default: never; a put without it makes the entry lasting. */
+  /** The entry expires after this time, 1 or more. Default: never. A put without a TTL removes an earlier one. */
   readonly ttlMs?: number | undefined;
   readonly ifRevision?: number | undefined;
 }
 
-/** A conflict is a result, not an error: it has the entry that stands in the way, undefined where there is none. */
+/** A conflict is a result, not an error. It has the present entry; undefined if the key is absent. */
 export type PutResult =
   | { readonly status: 'stored'; readonly revision: number; readonly createRevision: number }
   | { readonly status: 'conflict'; readonly current: KvEntry | undefined };
@@ -290,7 +291,7 @@ export interface KvTouch {
 
 export interface TouchResult {
   readonly key: string;
-  /** `lost`: there is no such entry, or it is another's by now. */
+  /** `lost`: the key is absent or has another `createRevision`. */
   readonly status: 'touched' | 'lost';
 }
 
@@ -298,7 +299,7 @@ export interface DeleteOptions extends CallOptions {
   readonly ifRevision?: number | undefined;
 }
 
-/** `absent`: there was none. `conflict`: its revision is another. */
+/** `absent`: there was no entry. `conflict`: it has another revision. */
 export interface DeleteResult {
   readonly status: 'deleted' | 'absent' | 'conflict';
 }
@@ -308,7 +309,7 @@ export interface ListOptions extends CallOptions {
   readonly after?: string | undefined;
 }
 
-/** What a watcher is told. */
+/** A change that a watcher sees. */
 export type KvChange =
   | { readonly kind: 'put'; readonly entry: KvEntry }
   | { readonly kind: 'deleted' | 'expired'; readonly key: string; readonly revision: number }
@@ -316,7 +317,7 @@ export type KvChange =
 
 export type OnKvChanges = (changes: readonly KvChange[]) => void | Promise<void>;
 
-/** A live watch; like {@link TopicSubscription}. */
+/** A live watch, like {@link TopicSubscription}. */
 export interface KvWatch extends AsyncDisposable {
   readonly ended: Promise<BusbarError | undefined>;
   close(): Promise<void>;
@@ -324,18 +325,18 @@ export interface KvWatch extends AsyncDisposable {
 
 // ----------------------------------------------------------------------------------------------------------- calls
 
-/** The fast path of requests: nothing is stored, at most once. */
+/** The fast path of requests: at most once, and nothing is stored. */
 export interface Calls {
   /**
-   * Answers calls to `address`, up to `max` at a time (1 to 10,000, default 16); further ones wait. Several servers of
-   * one address share its calls. What the handler yields goes back in order; what it throws reaches the caller as
-   * HANDLER_FAILED. `signal` fires when the caller has gone or its time is up.
+   * Serves calls to `address`, up to `max` at a time (1 to 10,000, default 16); further calls wait. Several servers of one
+   * address share its calls. Yielded messages are sent back in order. An error of the handler reaches the caller as
+   * HANDLER_FAILED. `signal` fires when the caller left or timed out.
    */
   serve(address: string, options: ServeOptions, handler: CallHandler): Promise<Service>;
   /**
-   * Calls one server of `address`. Yields its replies; at most 64 are on the way to a slow reader. Rejects with
-   * NO_RESPONDER where nobody serves, TIMEOUT after `timeoutMs` (which travels with the call), CLOSED when either side
-   * closes. Leaving the loop early tells the server.
+   * Calls one server of `address` and yields its replies. At most 64 replies are sent ahead of a slow reader. Rejects with
+   * NO_RESPONDER without a server, TIMEOUT after `timeoutMs` (which the server knows), CLOSED when either side closes.
+   * Leaving the loop early cancels the call.
    */
   call(address: string, message: MessageInput, options?: CallOptions): AsyncIterable<Message>;
 }
@@ -346,40 +347,43 @@ export interface ServeOptions {
 
 export type CallHandler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
 
-/** A server of calls. `close` takes no more, and resolves when those under way are over. */
+/** A server of calls. After `close` it takes no more calls; the promise resolves when running ones have ended. */
 export interface Service extends AsyncDisposable {
   close(): Promise<void>;
 }
 
 // ----------------------------------------------------------------------------------------------------------- admin
 
-/** What operators, inspection and migration need. None of it disturbs consumers. */
+/** Inspection, operation and migration. It does not disturb consumers. */
 export interface Admin {
   /** Queues by name, or all whose name starts with `prefix`, in order of name; up to `limit` (default and most 1,000) after `after`. */
   queues(options?: QueuesOptions): Promise<QueueInfo[]>;
   /** Topics that have history or bindings, in order of name. */
   topics(options?: ListOptions): Promise<TopicInfo[]>;
   bindings(options?: CallOptions): Promise<Binding[]>;
-  /** Looks at messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none. */
+  /** Reads messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none. */
   browse(queue: string, options?: BrowseOptions): Promise<BrowsePage>;
   /**
-   * Puts dead letters back, also into a full queue: with the same id, their history, fresh attempts and the whole of their
-   * time to live. Oldest first: all, or those with `ids`, up to `limit` (default 1,000).
+   * Returns dead letters to the queue, even if it is full: with the same ids and history, fresh attempts and their full TTL.
+   * Oldest first: all, or those with `ids`, up to `limit` (default 1,000).
    */
   redrive(queue: string, options?: SelectOptions): Promise<number>;
   /** Deletes messages of one state (`leased` is refused): all of them, or those with `ids`. */
   purge(queue: string, options: PurgeOptions): Promise<number>;
-  /** Takes messages back that were not started. They are gone and leave no dead letter; their ids stay known to dedupe. */
+  /** Cancels messages that were not started. They are deleted without a dead letter. Dedupe still knows their ids. */
   cancel(queue: string, ids: readonly string[], options?: CallOptions): Promise<PendingResult[]>;
-  /** Sets when messages that were not started come due; 0 makes them ready now. */
+  /** Sets the delay of messages that were not started; 0 makes them ready now. */
   reschedule(queue: string, ids: readonly string[], delayMs: number, options?: CallOptions): Promise<PendingResult[]>;
-  /** Deletes a queue with its messages, dead letters, settings and bindings. False where there was none. Leases on it are lost. */
+  /** Deletes a queue with its messages, dead letters, settings and bindings. Its leases are lost. Resolves with whether it existed. */
   deleteQueue(queue: string, options?: CallOptions): Promise<boolean>;
-  /** Deletes everything in the namespace of this transport: for tests and throw-away namespaces. Leases and waits go on as if nothing had ever been, watchers are told of each deletion. */
+  /**
+   * Deletes everything in the namespace, for tests. Existing leases become stale, pending receives keep waiting, and watchers
+   * see a deletion for each key.
+   */
   clear(options?: CallOptions): Promise<void>;
-  /** Everything there is, as records (rule RA7): a consistent cut where the backend can make one. */
+  /** Exports everything as records (rule RA7); as a consistent snapshot if the backend can make one. */
   exportState(options?: CallOptions): AsyncIterable<StateRecord>;
-  /** Takes records in. Idempotent: what is there already, by id, key or name, stays as it is. Resolves with how many were new. */
+  /** Imports records. Idempotent: existing messages, keys and queues stay unchanged. Resolves with the number of new records. */
   importState(records: AsyncIterable<StateRecord> | Iterable<StateRecord>, options?: CallOptions): Promise<number>;
 }
 
@@ -398,9 +402,9 @@ export interface QueueInfo {
   readonly delayed: number;
   readonly leased: number;
   readonly dead: number;
-  /** How long the oldest ready message has been there; 0 when none is ready. */
+  /** The age of the oldest ready message; 0 if none is ready. */
   readonly oldestAgeMs: number;
-  /** Since the queue came to be. `done` counts acks, `expired` messages whose time to live ran out. */
+  /** Since the queue was created. `done` counts acks, `expired` messages whose TTL ended. */
   readonly totals: { readonly sent: number; readonly done: number; readonly dead: number; readonly expired: number };
 }
 
@@ -423,33 +427,33 @@ export interface BrowseOptions extends CallOptions {
   readonly ids?: readonly string[] | undefined;
   /** Default 100, at most 1,000. */
   readonly limit?: number | undefined;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly after?: string | undefined;
 }
 
 export interface BrowsePage {
   readonly messages: readonly BrowsedMessage[];
-  /** Where the next page begins, also when the messages of this one are gone by then; undefined after the last. */
+  /** The `after` of the next page, valid even if the messages of this page are gone; undefined after the last. */
   readonly next: string | undefined;
 }
 
-/** A message as an operator sees it. */
+/** A message for operators. */
 export interface BrowsedMessage {
   readonly message: Message;
   readonly state: MessageState;
-  /** Leases it had so far, the present one included. */
+  /** The number of its leases, including the present one. */
   readonly attempts: number;
-  /** For a delayed message. */
+  /** Of a delayed message. */
   readonly delayLeftMs: number | undefined;
-  /** For a leased one. */
+  /** Of a leased message. */
   readonly leaseLeftMs: number | undefined;
   readonly consumer: string | undefined;
   readonly ttlLeftMs: number | undefined;
-  /** The last 20 ended attempts, oldest first. */
+  /** Its last 20 ended attempts, oldest first. */
   readonly history: readonly AttemptRecord[];
   /**
-   * For a dead letter: why, and when it died (milliseconds since 1970). Without a `reason` of the consumer it is `rejected`,
-   * `attempts used up` or `the lease of the last attempt ended`.
+   * Of a dead letter: the reason, and when it died (milliseconds since 1970). Without a reason of the consumer it is
+   * `rejected`, `attempts used up` or `the lease of the last attempt ended`.
    */
   readonly dead: { readonly reason: string; readonly at: number } | undefined;
 }
@@ -464,15 +468,15 @@ export interface PurgeOptions extends CallOptions {
   readonly ids?: readonly string[] | undefined;
 }
 
-/** What became of a message that was cancelled or rescheduled. `started`: a consumer has it, or it is dead. */
+/** The result of a cancellation or rescheduling. `started`: a consumer has the message, or it is a dead letter. */
 export interface PendingResult {
   readonly id: string;
   readonly status: 'done' | 'started' | 'not-found';
 }
 
 /**
- * One piece of exported state. Bytes are base64, the rest is plain JSON, so that a record is a line of a file: an import
- * reads what became of it there, such as the null of a duration that was Infinity. What is leased is exported as ready.
+ * One record of exported state. Bytes are base64, the rest is plain JSON, so a record can be a line of a file. An import
+ * also reads values that JSON has changed, such as null for Infinity. Leased messages are exported as ready.
  */
 export type StateRecord =
   | { readonly kind: 'queue'; readonly name: string; readonly settings: Required<QueueSettings> }
@@ -488,10 +492,10 @@ export type StateRecord =
       readonly createRevision: number;
       readonly ttlLeftMs: number | undefined;
     }
-  /** The highest revision ever given: an import goes on above it, so that revisions rise over it too. */
+  /** The highest revision so far. Revisions after an import are higher. */
   | { readonly kind: 'revision'; readonly highest: number };
 
-/** A message in an export: what {@link BrowsedMessage} says, with the body as base64. */
+/** A message in an export: like {@link BrowsedMessage}, with the body as base64. */
 export interface ExportedMessage extends Omit<BrowsedMessage, 'message' | 'leaseLeftMs' | 'consumer'> {
   readonly message: Omit<Message, 'body'>;
   readonly bodyBase64: string;

@@ -1,4 +1,4 @@
-/** Checks of arguments at the boundary: each throws INVALID_ARGUMENT that names the argument and says what is legal. */
+/** Checks of arguments. Each throws INVALID_ARGUMENT with the name of the argument and the legal values. */
 
 import { invalid } from './errors.ts';
 import { quote } from './names.ts';
@@ -11,20 +11,20 @@ export interface NumberRange {
   readonly infinity?: boolean;
 }
 
-/** A duration that a timer of the platform can hold: up to 2^31-1 ms. */
+/** The longest duration of a platform timer: 2^31-1 ms. */
 export const MAX_TIMER_MS = 2_147_483_647;
-/** Ten years: the longest delay, TTL or dedupe memory. */
+/** The longest delay or TTL: ten years. */
 export const MAX_DURATION_MS = 315_360_000_000;
 
-/** Throws unless `options` is undefined or an object with no other keys than `allowed`. */
+/** Throws unless `options` is undefined or an object with allowed keys only. */
 export function checkOptions(options: unknown, allowed: readonly string[], what: string): void {
   if (options === undefined) return;
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(`${what} must be an object, not ${describe(options)}`, `Its keys may be ${allowed.join(', ')}.`);
+    throw invalid(`${what} must be an object, not ${describe(options)}`, `Its keys are ${allowed.join(', ')}.`);
   }
   for (const key of Object.keys(options)) {
     if (allowed.includes(key)) continue;
-    throw invalid(`${what} has no ${quote(key)}`, `Its keys may be ${allowed.join(', ')}.`);
+    throw invalid(`${what} has no ${quote(key)}`, `Its keys are ${allowed.join(', ')}.`);
   }
 }
 
@@ -42,7 +42,7 @@ export function checkDuration(value: unknown, name: string, range: NumberRange):
   throw badNumber(value, name, range, 'number');
 }
 
-/** Throws unless `value` is undefined or true or false. */
+/** Throws unless `value` is undefined or a boolean. */
 export function checkBoolean(value: unknown, name: string): void {
   if (value === undefined || typeof value === 'boolean') return;
   throw invalid(`${name} must be true or false, not ${describe(value)}`, 'Leave it out for the default.');
@@ -73,13 +73,13 @@ export function checkOneOf(value: unknown, name: string, allowed: readonly strin
 /** Throws unless `value` is undefined or an AbortSignal. */
 export function checkSignal(value: unknown): void {
   if (value === undefined || value instanceof AbortSignal) return;
-  throw invalid(`signal must be an AbortSignal, not ${describe(value)}`, 'Take it from an AbortController.');
+  throw invalid(`signal must be an AbortSignal, not ${describe(value)}`, 'Use the signal of an AbortController.');
 }
 
 /** Throws unless `value` is a function. */
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value === 'function') return;
-  throw invalid(`${name} must be a function, not ${describe(value)}`, 'Pass the handler as the last argument.');
+  throw invalid(`${name} must be a function, not ${describe(value)}`, 'Pass a function.');
 }
 
 /** Throws unless `value` is an array of at most `max` items. */
@@ -89,21 +89,21 @@ export function checkArray(value: unknown, name: string, max: number): asserts v
   throw invalid(`${name} must be an array of at most ${max}, not ${have}`, 'Split it into several calls.');
 }
 
-/** `value` in a few words, for the text of an error. */
+/** A short description of `value` for an error. */
 export function describe(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return String(value);
   if (typeof value === 'string') return quote(value);
   return kindOf(value);
 }
 
-/** What kind of thing `value` is: for what may be a secret. */
+/** The kind of `value`, without its content: it may be a secret. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' ? 'an object' : typeof value;
 }
 
-/** True when there is a character of C0, DEL or C1 in `text`. */
+/** Whether `text` has a control character: C0, DEL or C1. */
 export function hasControlCharacter(text: string): boolean {
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);

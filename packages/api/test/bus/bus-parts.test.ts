@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
 import { deriveId } from '../../src/bus/messages/deterministic-id.ts';
-import { PendingRequest } from '../../src/bus/rpc/pending-call.ts';
+import { PendingRequest } from '../../src/bus/rpc/pending-request.ts';
 import { nearestName } from '../../src/contract/nearest-name.ts';
 
 describe('derived ids', () => {

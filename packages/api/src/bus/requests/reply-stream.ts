@@ -20,8 +20,8 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   #wakeWriter: (() => void) | undefined;
 
   /** `start` sends the request. Its signal fires when the reader leaves. */
-  constructor(ask: (onPart: PartSink, signal: AbortSignal) => Promise<unknown>) {
-    this.#result = ask((part) => this.#take(part), this.#leave.signal);
+  constructor(start: (onPart: PartSink, signal: AbortSignal) => Promise<unknown>) {
+    this.#result = start((part) => this.#take(part), this.#leave.signal);
     const end = (): void => {
       this.#isOver = true;
       this.#wakeReader?.();

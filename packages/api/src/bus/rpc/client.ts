@@ -9,7 +9,7 @@ import type { Heartbeats } from '../registry/heartbeats.ts';
 import { isPart } from '../requests/replies.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { ServerDirectory } from './directory.ts';
-import { PendingRequest } from './pending-call.ts';
+import { PendingRequest } from './pending-request.ts';
 import { CALL_QUEUE, controlOf, ID_HEADER, toControl } from './protocol.ts';
 import { ReplyInbox } from './reply-inbox.ts';
 import { RpcServer } from './server.ts';
