@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Condition } from '@busbar/api/driver';
 import type { HubLink, LinkListener } from '../links/link.ts';
 import type { HubStatus } from '../wire/protocol.ts';
 import { type AccessToken, AccessTokens } from './access-tokens.ts';
@@ -57,11 +58,11 @@ class OpenHub implements Hub {
   readonly #listeners: LinkListener[] = [];
   readonly #idleMs: number | undefined;
   readonly #logged = new Set<string>();
+  readonly #empty = new Condition();
   readonly #end = Promise.withResolvers<void>();
   readonly #startedAt = performance.now();
   #idleTimer: NodeJS.Timeout | undefined;
   #positionsTimer: NodeJS.Timeout | undefined;
-  #onEmpty: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
   constructor({ store, tokens = [], idleMs, log = () => undefined }: HubOptions) {
@@ -121,20 +122,11 @@ class OpenHub implements Hub {
     clearTimeout(this.#idleTimer);
     clearInterval(this.#positionsTimer);
     for (const session of this.#sessions) void session.goodbye('the hub ends');
-    await this.#whenEmpty();
+    if (this.#sessions.size > 0) await this.#empty.waitFor(GOODBYE_MS);
     await this.#stores.close();
     // Last: a client that finds no listener may start the next hub, which needs the store.
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#end.resolve();
-  }
-
-  async #whenEmpty(): Promise<void> {
-    if (this.#sessions.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onEmpty = resolve;
-    const timer = setTimeout(resolve, GOODBYE_MS);
-    await promise;
-    clearTimeout(timer);
   }
 
   #accept(session: HubSession): HubSession {
@@ -148,7 +140,7 @@ class OpenHub implements Hub {
   #onSessionEnd(session: HubSession): void {
     this.#sessions.delete(session);
     if (this.#sessions.size > 0) return;
-    this.#onEmpty?.();
+    this.#empty.notify();
     this.#watchIdle();
   }
 

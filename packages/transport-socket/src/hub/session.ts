@@ -1,5 +1,6 @@
 /** One client of a hub, from hello to the end of its connection. */
 
+import { Condition } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
@@ -53,6 +54,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   readonly #peer: PeerInfo;
   readonly #backpressure: Backpressure;
   readonly #inflight = new Map<number, InflightRequest>();
+  readonly #idle = new Condition();
   readonly #helloTimer: NodeJS.Timeout;
   #store: StoreRef | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -60,7 +62,6 @@ export class HubSession implements ConnectionEvents, ClientSession {
   agent: string | undefined;
   isGone = false;
   #isEnding = false;
-  #onIdle: (() => void) | undefined;
 
   constructor(hub: SharedHub, connection: LinkConnection, peer: PeerInfo) {
     this.#hub = hub;
@@ -143,22 +144,13 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#isEnding = true;
     this.#backpressure.stopReading();
     this.#cancelAll(cancelled());
-    await this.#whenIdle();
+    if (this.#inflight.size > 0) await this.#idle.waitFor(GOODBYE_TIMEOUT_MS);
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
     this.#connection.close();
   }
 
   #cancelAll(reason: BusbarError): void {
     for (const { cancellation } of this.#inflight.values()) cancellation.cancel(reason);
-  }
-
-  async #whenIdle(): Promise<void> {
-    if (this.#inflight.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onIdle = resolve;
-    const timer = setTimeout(resolve, GOODBYE_TIMEOUT_MS);
-    await promise;
-    clearTimeout(timer);
   }
 
   #storeRef(): StoreRef {
@@ -231,7 +223,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   #finish(id: number, { bytes }: InflightRequest): void {
     this.#inflight.delete(id);
     this.#backpressure.addInflight(-bytes);
-    if (this.#inflight.size === 0) this.#onIdle?.();
+    if (this.#inflight.size === 0) this.#idle.notify();
   }
 
   #sendError(id: number, error: BusbarError): void {

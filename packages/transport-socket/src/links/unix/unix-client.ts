@@ -1,5 +1,6 @@
 /** The client's side of a Unix socket. */
 
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
 import { noHub } from '../../errors.ts';
@@ -45,30 +46,22 @@ async function connectSocket(path: string, signal: AbortSignal): Promise<Socket>
   if (!socketExists(path)) throw noHub(`unix:${path}`, 'the socket does not exist');
   signal.throwIfAborted();
   const socket = connect({ path });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => reject(noHub(`unix:${path}`, 'no answer in time'));
-  signal.addEventListener('abort', onAbort, { once: true });
-  socket.once('connect', resolve);
-  socket.once('error', reject);
   try {
-    await promise;
-    socket.off('error', reject);
+    await once(socket, 'connect', { signal });
     return socket;
   } catch (error) {
     socket.destroy();
-    throw toConnectError(path, error as NodeJS.ErrnoException);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+    throw signal.aborted ? noHub(`unix:${path}`, 'no answer in time') : toConnectError(path, error);
   }
 }
 
-function toConnectError(path: string, error: NodeJS.ErrnoException): Error {
-  if (error instanceof BusbarError) return error;
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
+function toConnectError(path: string, error: unknown): BusbarError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') {
     return new BusbarError('PERMISSION_DENIED', `this user may not connect to ${quote(path)}`, {
       hint: 'Only the user who started the hub can connect.',
       cause: error,
     });
   }
-  return noHub(`unix:${path}`, error.code ?? error.message, error);
+  return noHub(`unix:${path}`, code ?? message, error);
 }

@@ -1,5 +1,6 @@
 /** The hub's side of a Unix socket. */
 
+import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { listenAtPath } from '../../local/listen-at-path.ts';
@@ -45,11 +46,8 @@ export function unixHub(path: string): UnixHubLink {
 }
 
 async function listen(server: Server, path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  withPrivateUmask(() => server.listen({ path, backlog: BACKLOG }, resolve));
-  await promise;
-  server.off('error', reject);
+  withPrivateUmask(() => server.listen({ path, backlog: BACKLOG }));
+  await once(server, 'listening');
   // A connection that cannot be accepted must not end the hub.
   server.on('error', () => undefined);
   chmodSync(path, 0o600);

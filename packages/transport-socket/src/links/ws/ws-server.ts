@@ -1,5 +1,6 @@
 /** An HTTP server that accepts upgrades to WebSocket and nothing else. */
 
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -118,15 +119,12 @@ function addressOf(socket: Duplex): string {
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port }, resolve);
+  server.listen({ host, port });
   try {
-    await promise;
+    await once(server, 'listening');
   } catch (cause) {
     throw cannotListen(`${host}:${port}`, cause);
   }
-  server.off('error', reject);
   // A connection that cannot be accepted must not end the hub.
   server.on('error', () => undefined);
 }
