@@ -4,16 +4,10 @@ import type { PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { IMPORT_BINDING } from '../lua/bindings.ts';
+import { BIND } from '../lua/bindings.ts';
 import { EVENT_KEYS } from '../lua/event-log.ts';
-import {
-  IMPORT_DEDUPE_IDS,
-  IMPORT_EVENT,
-  IMPORT_KV,
-  IMPORT_MESSAGES,
-  IMPORT_QUEUE,
-  IMPORT_REVISION,
-} from '../lua/import.ts';
+import { IMPORT_DEDUPE_IDS, IMPORT_EVENT, IMPORT_KV, IMPORT_MESSAGES, IMPORT_REVISION } from '../lua/import.ts';
+import { CONFIGURE } from '../lua/queues.ts';
 import type { Script } from '../lua/script.ts';
 import type { Settings } from '../options.ts';
 import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
@@ -74,9 +68,9 @@ export class Importer {
   async #importOne(record: StateRecord, deadline: number): Promise<number> {
     switch (record.kind) {
       case 'queue':
-        return this.#run(IMPORT_QUEUE, [record.name, newQueueJson(record.settings)], deadline);
+        return this.#run(CONFIGURE, [record.name, newQueueJson(record.settings)], deadline);
       case 'binding':
-        return this.#run(IMPORT_BINDING, [record.queue, record.pattern, NEW_QUEUE], deadline);
+        return this.#run(BIND, [record.queue, record.pattern, NEW_QUEUE, ''], deadline);
       case 'event':
         return this.#importEvent(record, deadline);
       case 'kv':

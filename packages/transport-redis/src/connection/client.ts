@@ -1,5 +1,6 @@
 /** The connection of a transport to its server: runs scripts, and reconnects when the connection is lost. */
 
+import { setTimeout } from 'node:timers/promises';
 import { BusbarError, type StateChange } from '@busbar/api/transport';
 import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
 import type { Script } from '../lua/script.ts';
@@ -20,11 +21,11 @@ export interface RunOptions {
   readonly deadline: number;
   /** Whether running it twice has the effect of running it once. If not, a lost reply rejects with the outcome `unknown`. */
   readonly repeat: boolean;
-  /** Called before the script runs again because its reply was lost. */
-  readonly onRepeat?: () => void;
 }
 
 interface Run extends RunOptions {
+  /** Called before the script runs again because its reply was lost. */
+  readonly onRepeat?: () => void;
   readonly script: Script;
   readonly args: readonly Argument[];
   readonly resolve: (reply: unknown) => void;
@@ -44,8 +45,7 @@ export class ReconnectingClient {
   #flushes: (() => void)[] = [];
   /** Why scripts are rejected though the server can be reached. */
   #refusal: BusbarError | undefined;
-  #isClosed = false;
-  #endPause: () => void = () => undefined;
+  readonly #closing = new AbortController();
   readonly #stateListeners = new Set<(change: StateChange) => void>();
   readonly #reconnectListeners: (() => void)[] = [];
 
@@ -74,8 +74,20 @@ export class ReconnectingClient {
   }
 
   /** Runs a script. While the server cannot be reached, scripts wait in the order of their calls. */
-  run(script: Script, args: readonly Argument[], options: RunOptions): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#submit({ script, args, resolve, reject, ...options }));
+  run(script: Script, args: readonly Argument[], { deadline, repeat }: RunOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#submit({ script, args, deadline, repeat, resolve, reject }));
+  }
+
+  /** Runs a script that knows what it has stored, so that it can be repeated. Returns also whether it was repeated. */
+  async runIdempotent(script: Script, args: readonly Argument[], deadline: number): Promise<[unknown, boolean]> {
+    let isRepeated = false;
+    const onRepeat = (): void => {
+      isRepeated = true;
+    };
+    const reply = await new Promise((resolve, reject) => {
+      this.#submit({ script, args, deadline, repeat: true, resolve, reject, onRepeat });
+    });
+    return [reply, isRepeated];
   }
 
   /** Calls `flush` at the end of this turn of the event loop. All flushes of a turn write to the socket in one piece. */
@@ -85,8 +97,7 @@ export class ReconnectingClient {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#endPause();
+    this.#closing.abort();
     this.channels.close();
     this.#connection?.close();
     this.#connection = undefined;
@@ -108,7 +119,7 @@ export class ReconnectingClient {
   }
 
   #submit(run: Run): void {
-    if (this.#isClosed) run.reject(closed());
+    if (this.#closing.signal.aborted) run.reject(closed());
     else if (this.#refusal !== undefined) run.reject(this.#refusal);
     else if (this.#connection === undefined) this.#pending.push(run);
     else this.#send(this.#connection, run);
@@ -143,7 +154,7 @@ export class ReconnectingClient {
   }
 
   #lost(error: ConnectionLost): void {
-    if (this.#isClosed || this.#connection === undefined) return;
+    if (this.#closing.signal.aborted || this.#connection === undefined) return;
     const connection = this.#connection;
     this.#connection = undefined;
     connection.close();
@@ -153,7 +164,7 @@ export class ReconnectingClient {
   }
 
   async #reconnect(): Promise<void> {
-    for (let pause = FIRST_PAUSE_MS; !this.#isClosed; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+    for (let pause = FIRST_PAUSE_MS; !this.#closing.signal.aborted; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
       try {
         await this.#reconnectOnce();
         return;
@@ -162,7 +173,8 @@ export class ReconnectingClient {
       }
       this.#rejectOverdue();
       // The jitter keeps clients that lost the same server from returning at the same moment.
-      await this.#pause(pause * (0.5 + Math.random()));
+      const { signal } = this.#closing;
+      await setTimeout(pause * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -171,7 +183,7 @@ export class ReconnectingClient {
     try {
       checkNotLess(facts, this.facts);
       await this.channels.use(connection.address);
-      if (connection.isLost || this.#isClosed) throw unreachable();
+      if (connection.isLost || this.#closing.signal.aborted) throw unreachable();
     } catch (error) {
       connection.close();
       this.channels.drop();
@@ -205,16 +217,6 @@ export class ReconnectingClient {
     for (const run of overdue) run.reject(unreachable());
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   #publishState(change: StateChange): void {
     for (const listener of this.#stateListeners) listener(change);
   }
@@ -243,7 +245,7 @@ async function openWithin(settings: Settings): Promise<Opened> {
       return await openOnce(settings);
     } catch (error) {
       if (!isElsewhere(error) || performance.now() + 50 > until) throw toRedisError(error);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await setTimeout(50);
     }
   }
 }

@@ -2,16 +2,15 @@
 
 import { LOG } from './event-log.ts';
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+import { BASE, Library, type Script } from './script.ts';
 
-export const DELIVER = `
+export const DELIVER: Library = new Library(`
 -- Copies events into a bound queue.
 local function deliver(queue, keys, envelopes, bodies, sequences)
   local own, ids = {}, {}
   for i, key in ipairs(keys) do
     own[i] = unusedKey(queue, key)
-    ids[#ids + 1] = num(-now - KEEP)
-    ids[#ids + 1] = key
+    push(ids, num(-now - KEEP), key)
   end
   -- A known id keeps a later send from overwriting the message. Its negative score opens no dedupe window.
   call('ZADD', ns .. 'dedupe:' .. queue.name, 'NX', unpack(ids))
@@ -19,65 +18,40 @@ local function deliver(queue, keys, envelopes, bodies, sequences)
   insert(queue, own, envelopes, bodies, sequences)
   queue.sent = queue.sent + #keys
 end
-`;
+`);
 
 /** Returns the version, then field (queue, pattern) and value (id it begins after, number) of each binding. */
-export const LIST_BINDINGS: Script = new Script(
-  ALLOW_OOM,
-  `
+export const LIST_BINDINGS: Script = BASE.allowOom(`
 local all = call('HGETALL', ns .. 'bindings')
 table.insert(all, 1, call('HGET', ns .. 'counters', 'bindings') or '0')
 return all
-`,
-);
+`);
 
-/** ARGV: queue, pattern, settings of a new queue, id to begin after ('' for now). Returns whether a backfill is pending. */
-export const BIND: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  LOG,
-  `
+/**
+ * ARGV: queue, pattern, settings of a new queue, id to begin after ('' for now). Returns 0 for a known binding, 1 for a
+ * new one, 2 for a new one with a pending backfill.
+ */
+export const BIND: Script = QUEUE.with(LOG).denyOom(`
 local name, pattern = ARGV[1], ARGV[2]
 local queue = ensure(name, ARGV[3])
 local binding = name .. '\\n' .. pattern
 if call('HEXISTS', ns .. 'bindings', binding) == 1 then save(queue) return 0 end
-local log = loadLog()
-local since = ARGV[4] == '' and lastId(log) or ARGV[4]
+local last = lastId(loadLog())
+local since = ARGV[4] == '' and last or ARGV[4]
 call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
 call('HSET', ns .. 'bindings:' .. name, pattern, since)
-local isPending = isBefore(since, lastId(log))
+local isPending = isBefore(since, last)
 if isPending then
-  call('HSET', ns .. 'backfills', binding, since .. ' ' .. lastId(log))
+  call('HSET', ns .. 'backfills', binding, since .. ' ' .. last)
   queue.backfills = queue.backfills + 1
   dueBy(queue, now + 1000000)
 end
 save(queue)
-return isPending and 1 or 0
-`,
-);
-
-/** ARGV: queue, pattern, settings of a new queue. The binding begins now. Returns whether it is new. */
-export const IMPORT_BINDING: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  LOG,
-  `
-local name, pattern = ARGV[1], ARGV[2]
-save((ensure(name, ARGV[3])))
-local binding = name .. '\\n' .. pattern
-if call('HEXISTS', ns .. 'bindings', binding) == 1 then return 0 end
-local since = lastId(loadLog())
-call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
-call('HSET', ns .. 'bindings:' .. name, pattern, since)
-return 1
-`,
-);
+return isPending and 2 or 1
+`);
 
 /** ARGV: queue, pattern. */
-export const UNBIND: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const UNBIND: Script = QUEUE.allowOom(`
 local name, pattern = ARGV[1], ARGV[2]
 local binding = name .. '\\n' .. pattern
 if call('HDEL', ns .. 'bindings', binding) == 0 then return 0 end
@@ -91,35 +65,25 @@ if call('HDEL', ns .. 'backfills', binding) == 1 then
   end
 end
 return 1
-`,
-);
+`);
 
 /** ARGV: queue. Returns pattern and range (next id, last id) of each pending backfill. */
-export const PENDING_BACKFILLS: Script = new Script(
-  ALLOW_OOM,
-  `
+export const PENDING_BACKFILLS: Script = BASE.allowOom(`
 local all = {}
 for _, pattern in ipairs(call('HKEYS', ns .. 'bindings:' .. ARGV[1])) do
   local range = call('HGET', ns .. 'backfills', ARGV[1] .. '\\n' .. pattern)
   if range then
-    all[#all + 1] = pattern
-    all[#all + 1] = range
+    push(all, pattern, range)
   end
 end
 return all
-`,
-);
+`);
 
 /**
  * ARGV: queue, pattern, range of this step, range that remains, whether this is the last step, ids of the events to copy.
  * Changes nothing if another process has done the step.
  */
-export const BACKFILL: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  LOG,
-  DELIVER,
-  `
+export const BACKFILL: Script = QUEUE.with(LOG, DELIVER).denyOom(`
 local name, binding = ARGV[1], ARGV[1] .. '\\n' .. ARGV[2]
 local queue = load(name)
 if not queue or call('HGET', ns .. 'backfills', binding) ~= ARGV[3] then return 0 end
@@ -156,5 +120,4 @@ else
 end
 saveAndWake(queue)
 return 1
-`,
-);
+`);

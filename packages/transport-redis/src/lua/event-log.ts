@@ -1,13 +1,13 @@
 /** The event log: its library, and the scripts that read it. */
 
-import { ALLOW_OOM, Script } from './script.ts';
+import { BASE, Library, type Script } from './script.ts';
 
 /**
  * - `log`: the stream of events. `log:state`: last id, bytes, last trimmed id. `topics`: number of events by topic.
  * - `log:dedupe`, `log:dedupe-ids`: topic and key of recent events, by end of the dedupe window and with the log id.
  * - `bindings`: all bindings. `backfills`: the range of events that a binding still has to copy.
  */
-export const LOG = `
+export const LOG: Library = new Library(`
 local function loadLog()
   local v = call('HMGET', ns .. 'log:state', 'ms', 'n', 'bytes', 'trimmed')
   return { ms = tonumber(v[1] or 0), n = tonumber(v[2] or 0), bytes = tonumber(v[3] or 0), trimmed = v[4] or '0-0' }
@@ -86,26 +86,19 @@ local function notifySubscribers(topic, from, to)
   call('SPUBLISH', ns .. 'topic:' .. topic, text)
   call('SPUBLISH', ns .. 'topics', text)
 end
-`;
+`);
 
 /** Returns the id of the last event and of the last trimmed event. */
-export const LOG_RANGE: Script = new Script(
-  ALLOW_OOM,
-  LOG,
-  `
+export const LOG_RANGE: Script = LOG.allowOom(`
 local log = loadLog()
 return { lastId(log), log.trimmed }
-`,
-);
+`);
 
 /**
  * ARGV: id to read after, last id to read or +, a topic or '', a Lua pattern, max. Returns whether events after the first id
  * were trimmed, the id that was read up to, whether that is the end, then id, topic, key, envelope, body of each event.
  */
-export const READ_LOG: Script = new Script(
-  ALLOW_OOM,
-  LOG,
-  `
+export const READ_LOG: Script = LOG.allowOom(`
 local after, upTo, exact, pattern, max = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local log = loadLog()
 if isBefore(after, log.trimmed) then return { 1, log.trimmed, 0 } end
@@ -119,10 +112,8 @@ while found < max and bytes < 1048576 and scanned < 2000 do
     bytes = bytes + #f[8]
     if f[2] == exact or (exact == '' and string.find(f[2], pattern)) then
       found = found + 1
-      out[#out + 1] = after
-      out[#out + 1] = f[2]
-      out[#out + 1] = f[4]
-      out[#out + 1] = f[6]
+      push(out, after, f[2])
+      push(out, f[4], f[6])
       out[#out + 1] = f[8]
     end
   end
@@ -135,18 +126,13 @@ while found < max and bytes < 1048576 and scanned < 2000 do
 end
 out[2], out[3] = after, isEnd
 return out
-`,
-);
+`);
 
 /** ARGV: first id, limit. Returns log id, and topic and key, of each event. */
-export const EVENT_KEYS: Script = new Script(
-  ALLOW_OOM,
-  `
+export const EVENT_KEYS: Script = BASE.allowOom(`
 local out = {}
 for _, event in ipairs(call('XRANGE', ns .. 'log', ARGV[1], '+', 'COUNT', ARGV[2])) do
-  out[#out + 1] = event[1]
-  out[#out + 1] = event[2][2] .. '\\n' .. event[2][4]
+  push(out, event[1], event[2][2] .. '\\n' .. event[2][4])
 end
 return out
-`,
-);
+`);

@@ -3,24 +3,10 @@
 import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
-
-/** ARGV: queue, settings. Returns whether it is new. */
-export const IMPORT_QUEUE: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  `
-local queue, isNew = ensure(ARGV[1], ARGV[2])
-save(queue)
-return isNew and 1 or 0
-`,
-);
+import { Library, type Script } from './script.ts';
 
 /** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or ''. Returns how many are new. */
-export const IMPORT_MESSAGES: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  `
+export const IMPORT_MESSAGES: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue = ensure(name, ARGV[2])
 local count = 0
@@ -46,14 +32,10 @@ for i = 3, #ARGV, 5 do
 end
 saveAndWake(queue)
 return count
-`,
-);
+`);
 
 /** ARGV: queue, settings of a new queue, then key and ms left of each dedupe id. Returns how many are new. */
-export const IMPORT_DEDUPE_IDS: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  `
+export const IMPORT_DEDUPE_IDS: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue = ensure(name, ARGV[2])
 local count = 0
@@ -68,14 +50,10 @@ for i = 3, #ARGV, 2 do
 end
 save(queue)
 return count
-`,
-);
+`);
 
 /** ARGV: topic, dedupe ms, key, envelope, body, Unix ms of sending. Bound queues get no copy: an export has their messages. */
-export const IMPORT_EVENT: Script = new Script(
-  DENY_OOM,
-  LOG,
-  `
+export const IMPORT_EVENT: Script = LOG.denyOom(`
 local topic, key = ARGV[1], ARGV[3]
 local member = topic .. '\\n' .. key
 local log = loadLog()
@@ -88,36 +66,26 @@ saveLog(log)
 schedule('\\nlog', windowEnd)
 notifySubscribers(topic, id, id)
 return 1
-`,
-);
+`);
 
-const RAISE_REVISION = `
+const RAISE_REVISION = new Library(`
 local function raiseRevision(revision)
   local highest = tonumber(call('HGET', ns .. 'counters', 'revision') or 0)
   if tonumber(revision) > highest then call('HSET', ns .. 'counters', 'revision', revision) end
 end
-`;
+`);
 
 /** ARGV: key, value, revision, revision of creation, time to live in ms or ''. Returns whether it is new. */
-export const IMPORT_KV: Script = new Script(
-  DENY_OOM,
-  KV,
-  RAISE_REVISION,
-  `
+export const IMPORT_KV: Script = KV.with(RAISE_REVISION).denyOom(`
 raiseRevision(ARGV[3])
 if findEntry(ARGV[1]) then return 0 end
 local expires = ARGV[5] == '' and 0 or now + math.ceil(ARGV[5] * 1000)
 writeEntry(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), expires)
 return 1
-`,
-);
+`);
 
 /** ARGV: the highest revision of the exported store. */
-export const IMPORT_REVISION: Script = new Script(
-  ALLOW_OOM,
-  RAISE_REVISION,
-  `
+export const IMPORT_REVISION: Script = RAISE_REVISION.allowOom(`
 raiseRevision(ARGV[1])
 return 0
-`,
-);
+`);

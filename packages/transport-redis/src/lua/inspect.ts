@@ -1,21 +1,15 @@
 /** Scripts that show the store to operators and exports: queues, messages, topics, dedupe ids. */
 
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, Script } from './script.ts';
+import { BASE, Library, type Script } from './script.ts';
 
 /** ARGV: first and last name as in ZRANGE BYLEX, limit. */
-export const QUEUE_NAMES: Script = new Script(
-  ALLOW_OOM,
-  `
+export const QUEUE_NAMES: Script = BASE.allowOom(`
 return call('ZRANGE', ns .. 'queues', ARGV[1], ARGV[2], 'BYLEX', 'LIMIT', 0, ARGV[3])
-`,
-);
+`);
 
 /** ARGV: queues. Returns name, settings, counts, age of the oldest ready message in us, totals of each known queue. */
-export const QUEUE_INFO: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const QUEUE_INFO: Script = QUEUE.allowOom(`
 local all = {}
 for _, name in ipairs(ARGV) do
   local queue = loadCurrent(name)
@@ -36,10 +30,9 @@ for _, name in ipairs(ARGV) do
   end
 end
 return all
-`,
-);
+`);
 
-const MESSAGE_ROW = `
+const MESSAGE_ROW = new Library(`
 -- state, key, score, envelope, body, attempts, lease info, dead reason, end of life
 local function messageRow(name, state, key, score)
   local function get(kind) return call('HGET', ns .. kind .. ':' .. name, key) or '' end
@@ -50,14 +43,10 @@ end
 
 -- The sorted sets of each state. A blocked message counts as ready.
 local STATE_SETS = { leased = { 'leased:' }, ready = { 'ready:', 'blocked:' }, delayed = { 'delayed:' }, dead = { 'dead:' } }
-`;
+`);
 
 /** ARGV: queue, message keys. Returns the clock, then a row a message. */
-export const FIND_MESSAGES: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  MESSAGE_ROW,
-  `
+export const FIND_MESSAGES: Script = QUEUE.with(MESSAGE_ROW).allowOom(`
 local name = ARGV[1]
 local rows = { num(now) }
 if not loadCurrent(name) then return rows end
@@ -70,15 +59,10 @@ for i = 2, #ARGV do
   end
 end
 return rows
-`,
-);
+`);
 
 /** ARGV: queue, state, limit, score and key to continue after. Returns the clock, then a row a message, 4 MiB at most. */
-export const BROWSE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  MESSAGE_ROW,
-  `
+export const BROWSE: Script = QUEUE.with(MESSAGE_ROW).allowOom(`
 local name, state, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local rows = { num(now) }
 if not loadCurrent(name) then return rows end
@@ -106,21 +90,14 @@ for i = 1, math.min(limit, #found) do
   if bytes > 4194304 then break end
 end
 return rows
-`,
-);
+`);
 
 /** Returns topic and number of events of each topic with history. */
-export const TOPIC_COUNTS: Script = new Script(
-  ALLOW_OOM,
-  `
+export const TOPIC_COUNTS: Script = BASE.allowOom(`
 return call('HGETALL', ns .. 'topics')
-`,
-);
+`);
 
 /** ARGV: queue, offset. Returns the clock, then key and end of the window of up to 500 dedupe ids. */
-export const DEDUPE_IDS: Script = new Script(
-  ALLOW_OOM,
-  `
+export const DEDUPE_IDS: Script = BASE.allowOom(`
 return { num(now), call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 500, 'WITHSCORES') }
-`,
-);
+`);

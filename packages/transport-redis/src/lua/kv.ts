@@ -1,6 +1,6 @@
 /** Key-value scripts: get, put, touch, delete, list, and the deletions that a watch missed. */
 
-import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+import { BASE, Library, type Script } from './script.ts';
 
 /**
  * - `kv:values`: values by key. `kv:records`: revision, revision of creation and end of life by key.
@@ -8,7 +8,7 @@ import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
  *
  * Changes are published on the channel `kv`.
  */
-export const KV = `
+export const KV: Library = new Library(`
 local function publishChange(kind, revision, created, expires, key, value)
   call('SPUBLISH', ns .. 'kv', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
     num(expires > 0 and math.max(1, expires - now) or 0) .. ' ' .. #key .. '\\n' .. key .. value)
@@ -69,24 +69,17 @@ local function expireEntries()
   if nextAt then schedule('\\nkv', nextAt) end
   return nextAt
 end
-`;
+`);
 
 /** ARGV: key. */
-export const KV_GET: Script = new Script(
-  ALLOW_OOM,
-  KV,
-  `
+export const KV_GET: Script = KV.allowOom(`
 local revision, created, expires = findEntry(ARGV[1])
 if not revision then return false end
 return entryReply(ARGV[1], revision, created, expires)
-`,
-);
+`);
 
 /** ARGV: key, value, time to live in ms or '', required revision or ''. */
-export const KV_PUT: Script = new Script(
-  DENY_OOM,
-  KV,
-  `
+export const KV_PUT: Script = KV.denyOom(`
 local key, value, ttl, required = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local revision, created, expires = findEntry(key)
 if required and required ~= (revision or 0) then
@@ -96,14 +89,10 @@ end
 local newRevision = nextNumber('revision')
 writeEntry(key, value, newRevision, created or newRevision, ttl and now + math.ceil(ttl * 1000) or 0)
 return { 'stored', num(newRevision), num(created or newRevision) }
-`,
-);
+`);
 
 /** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each: touched, lost. */
-export const KV_TOUCH: Script = new Script(
-  ALLOW_OOM,
-  KV,
-  `
+export const KV_TOUCH: Script = KV.allowOom(`
 local results = {}
 for i = 1, #ARGV, 3 do
   local revision, created = findEntry(ARGV[i])
@@ -115,27 +104,19 @@ for i = 1, #ARGV, 3 do
   end
 end
 return table.concat(results)
-`,
-);
+`);
 
 /** ARGV: key, required revision or ''. */
-export const KV_DELETE: Script = new Script(
-  ALLOW_OOM,
-  KV,
-  `
+export const KV_DELETE: Script = KV.allowOom(`
 local revision = findEntry(ARGV[1])
 if not revision then return 'absent' end
 if ARGV[2] ~= '' and revision ~= tonumber(ARGV[2]) then return 'conflict' end
 removeEntry(ARGV[1], 'd')
 return 'deleted'
-`,
-);
+`);
 
 /** ARGV: first and last key as in ZRANGE BYLEX, limit. Returns the highest revision, ms until an entry expires, the entries. */
-export const KV_LIST: Script = new Script(
-  ALLOW_OOM,
-  KV,
-  `
+export const KV_LIST: Script = KV.allowOom(`
 local from, to, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local found = {}
 while #found < limit do
@@ -150,13 +131,9 @@ while #found < limit do
 end
 local nextAt = firstScore(ns .. 'kv:expiry')
 return { call('HGET', ns .. 'counters', 'revision') or '0', nextAt and math.ceil((nextAt - now) / 1000) or -1, found }
-`,
-);
+`);
 
 /** ARGV: revision. Returns kind and key, and revision, of each later deletion. */
-export const KV_DELETED_SINCE: Script = new Script(
-  ALLOW_OOM,
-  `
+export const KV_DELETED_SINCE: Script = BASE.allowOom(`
 return call('ZRANGE', ns .. 'kv:deleted', '(' .. ARGV[1], '+inf', 'BYSCORE', 'WITHSCORES')
-`,
-);
+`);

@@ -3,10 +3,10 @@
 import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, Script } from './script.ts';
+import { Library, type Script } from './script.ts';
 import { HEADER } from './store-header.ts';
 
-const MAINTAIN_QUEUE = `
+const MAINTAIN_QUEUE = new Library(`
 -- Deletes dedupe ids whose window is over. An id whose message still exists is kept and checked again later.
 local function pruneDedupeIds(queue)
   local set = ns .. 'dedupe:' .. queue.name
@@ -68,21 +68,14 @@ local function maintainQueue(name)
   save(queue)
   return isMore, queue.backfills > 0
 end
-`;
+`);
 
 /**
  * ARGV: retention (events, bytes, ms), process, then what a new store header takes. Returns ms until a key-value entry
  * expires or -1, whether more is due, the last id of the log, ms until the next maintenance or -1, how many processes
  * maintain, then the queues with pending backfills.
  */
-export const MAINTAIN: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  LOG,
-  KV,
-  HEADER,
-  MAINTAIN_QUEUE,
-  `
+export const MAINTAIN: Script = QUEUE.with(LOG, KV, HEADER, MAINTAIN_QUEUE).allowOom(`
 -- Another client may have removed the namespace. The header returns with the first data, and without data no key is written.
 if call('HEXISTS', ns .. 'header', 'format') == 0 then
   if call('EXISTS', ns .. 'queues', ns .. 'kv:keys', ns .. 'log') == 0 then return { -1, 0, '0-0', -1, 1 } end
@@ -120,5 +113,4 @@ call('ZADD', ns .. 'maintainers', now, ARGV[4])
 call('ZREMRANGEBYSCORE', ns .. 'maintainers', '-inf', now - 10000000)
 out[5] = call('ZCARD', ns .. 'maintainers')
 return out
-`,
-);
+`);

@@ -3,13 +3,10 @@
 import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, Script } from './script.ts';
+import { BASE, type Script } from './script.ts';
 
 /** ARGV: queue, state, message keys (none: the first ones). Returns how many were deleted. */
-export const PURGE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const PURGE: Script = QUEUE.allowOom(`
 local name, state = ARGV[1], ARGV[2]
 local queue = load(name)
 if not queue then return 0 end
@@ -31,14 +28,10 @@ for _, set in ipairs(sets) do
 end
 saveAndWake(queue)
 return count
-`,
-);
+`);
 
 /** ARGV: queue, limit, message keys (none: the oldest). Returns how many dead letters were redriven. */
-export const REDRIVE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const REDRIVE: Script = QUEUE.allowOom(`
 local name, limit = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return 0 end
@@ -68,14 +61,10 @@ for i, key in ipairs(keys) do
 end
 saveAndWake(queue)
 return #keys
-`,
-);
+`);
 
 /** ARGV: queue, new delay in ms or '' to cancel, message keys. Returns a letter each: done, started, not found. */
-export const CANCEL_OR_RESCHEDULE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const CANCEL_OR_RESCHEDULE: Script = QUEUE.allowOom(`
 local name, delayMs = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return string.rep('n', #ARGV - 2) end
@@ -103,27 +92,17 @@ for i = 3, #ARGV do
 end
 saveAndWake(queue)
 return table.concat(results)
-`,
-);
+`);
 
 /** ARGV: queue. Returns whether it was known. */
-export const DELETE_QUEUE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const DELETE_QUEUE: Script = QUEUE.allowOom(`
 if call('EXISTS', ns .. 'queue:' .. ARGV[1]) == 0 then return 0 end
 deleteQueue(ARGV[1])
 return 1
-`,
-);
+`);
 
 /** ARGV: a new incarnation. Clears one step of the namespace; counters stay. Returns whether more is left. */
-export const CLEAR: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  LOG,
-  KV,
-  `
+export const CLEAR: Script = QUEUE.with(LOG, KV).allowOom(`
 local queues = call('ZRANGE', ns .. 'queues', 0, 49)
 for _, name in ipairs(queues) do deleteQueue(name) end
 if #queues > 0 then return 1 end
@@ -144,16 +123,13 @@ end
 nextNumber('bindings')
 call('HSET', ns .. 'header', 'incarnation', ARGV[1])
 return 0
-`,
-);
+`);
 
 /**
  * Removes one step of what CLEAR leaves, unless the namespace holds data again or a counter is ahead of the clock: a counter
  * restarts at the time and must not repeat a number. Returns whether more is left.
  */
-export const REMOVE_NAMESPACE: Script = new Script(
-  ALLOW_OOM,
-  `
+export const REMOVE_NAMESPACE: Script = BASE.allowOom(`
 if call('EXISTS', ns .. 'queues', ns .. 'kv:keys', ns .. 'bindings') > 0 or call('XLEN', ns .. 'log') > 0 then return 0 end
 for _, counter in ipairs({ 'revision', 'bindings' }) do
   if tonumber(call('HGET', ns .. 'counters', counter) or 0) > now then return 0 end
@@ -165,5 +141,4 @@ for _, key in ipairs({ 'header', 'counters', 'log', 'log:state', 'topics', 'due'
   call('UNLINK', ns .. key)
 end
 return 0
-`,
-);
+`);

@@ -2,6 +2,7 @@
 
 import { ORDER_GROUPS } from './order-groups.ts';
 import { QUEUE_RECORD } from './queue-record.ts';
+import { Library } from './script.ts';
 
 const MESSAGE_STATE = `
 local function delay(queue, key, due)
@@ -62,16 +63,13 @@ local function insert(queue, keys, envelopes, bodies, sequences)
   for i = 1, n do
     local key, envelope = keys[i], envelopes[i]
     local sequence = sequences and sequences[i] or base + i
-    envelopeArgs[#envelopeArgs + 1] = key
-    envelopeArgs[#envelopeArgs + 1] = envelope
-    bodyArgs[#bodyArgs + 1] = key
-    bodyArgs[#bodyArgs + 1] = bodies[i]
+    push(envelopeArgs, key, envelope)
+    push(bodyArgs, key, bodies[i])
     local score
     if string.sub(envelope, 1, 9) == PLAIN then score = 5 * PRIORITY_STEP + sequence
     else score = place(queue, key, envelope, sequence, i) end
     if score then
-      readyArgs[#readyArgs + 1] = score
-      readyArgs[#readyArgs + 1] = key
+      push(readyArgs, score, key)
     end
   end
   call('HSET', ns .. 'envelope:' .. name, unpack(envelopeArgs))
@@ -218,4 +216,4 @@ local function deleteQueue(name)
 end
 `;
 
-export const QUEUE: string = [QUEUE_RECORD, ORDER_GROUPS, MESSAGE_STATE].join('\n');
+export const QUEUE: Library = new Library(QUEUE_RECORD, ORDER_GROUPS, MESSAGE_STATE);

@@ -1,13 +1,10 @@
 /** Scripts of the queue operations: send, claim, settle, configure. */
 
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+import type { Script } from './script.ts';
 
 /** ARGV: queue, whether to create it, settings of a new queue, then key, envelope, body of each message. */
-export const SEND: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  `
+export const SEND: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue
 if ARGV[2] == '1' then queue = ensure(name, ARGV[3]) else queue = load(name) end
@@ -30,8 +27,7 @@ for i = 1, n do
     results[i] = 'f'
   else
     seen[key] = true
-    ids[#ids + 1] = windowEnd
-    ids[#ids + 1] = key
+    push(ids, windowEnd, key)
     -- The window of the id is over, but its message may still exist.
     keys[#keys + 1] = score and unusedKey(queue, key) or key
     envelopes[#envelopes + 1] = ARGV[3 * i + 2]
@@ -47,17 +43,13 @@ if #keys > 0 then
 end
 saveAndWake(queue)
 return table.concat(results)
-`,
-);
+`);
 
 /**
  * ARGV: queue, max, consumer, process (registered as waiting unless empty), claim id. Returns lease ms, ms to the next due
  * message or -1, expireIdleMs, pending backfills, messages left, then six values a delivery.
  */
-export const CLAIM: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const CLAIM: Script = QUEUE.allowOom(`
 local name, max, consumer, process, claimId = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local function registerWaiting()
   if process == '' then return end
@@ -107,16 +99,11 @@ while taken < max and bytes < 4194304 do
     else
       taken = taken + 1
       bytes = bytes + #bodies[i]
-      leased[#leased + 1] = now + leaseUs + taken
-      leased[#leased + 1] = key
-      leases[#leases + 1] = key
-      leases[#leases + 1] = num(token + i) .. ' ' .. num(tonumber(popped[2 * i])) .. ' ' .. num(expires) .. ' ' .. claimId .. ' ' .. consumer
-      out[#out + 1] = key
-      out[#out + 1] = num(token + i)
-      out[#out + 1] = ended + 1
-      out[#out + 1] = expires > 0 and num(expires - now) or ''
-      out[#out + 1] = envelope
-      out[#out + 1] = bodies[i]
+      push(leased, now + leaseUs + taken, key)
+      push(leases, key, num(token + i) .. ' ' .. num(tonumber(popped[2 * i])) .. ' ' .. num(expires) .. ' ' .. claimId .. ' ' .. consumer)
+      push(out, key, num(token + i))
+      push(out, ended + 1, expires > 0 and num(expires - now) or '')
+      push(out, envelope, bodies[i])
     end
   end
   if #leased > 0 then
@@ -142,14 +129,10 @@ save(queue)
 out[1], out[2], out[3], out[4] = queue.leaseMs, nextDueMs, queue.expireIdleMs, queue.backfills
 out[5] = queue.backfills > 0 and 0 or left
 return out
-`,
-);
+`);
 
 /** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
-export const SETTLE: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const SETTLE: Script = QUEUE.allowOom(`
 local name = ARGV[1]
 local queue = load(name)
 local n = (#ARGV - 1) / 5
@@ -212,14 +195,10 @@ end
 queue.usedAt = now
 saveAndWake(queue)
 return { table.concat(results), queue.leaseMs }
-`,
-);
+`);
 
 /** ARGV: queue, id of a claim whose reply was lost. Releases its leases, which are among the newest. */
-export const UNDO_CLAIM: Script = new Script(
-  ALLOW_OOM,
-  QUEUE,
-  `
+export const UNDO_CLAIM: Script = QUEUE.allowOom(`
 local name, claimId = ARGV[1], ARGV[2]
 local queue = load(name)
 if not queue then return 0 end
@@ -236,16 +215,12 @@ for i, key in ipairs(keys) do
 end
 saveAndWake(queue)
 return 1
-`,
-);
+`);
 
-/** ARGV: queue, settings of a new queue, then name and value of each setting to change. */
-export const CONFIGURE: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  `
+/** ARGV: queue, settings of a new queue, then name and value of each setting to change. Returns whether the queue is new. */
+export const CONFIGURE: Script = QUEUE.denyOom(`
 local name = ARGV[1]
-local queue = ensure(name, ARGV[2])
+local queue, isNew = ensure(name, ARGV[2])
 if #ARGV > 2 then
   local settings = {}
   for i = 3, #ARGV do settings[#settings + 1] = ARGV[i] end
@@ -254,6 +229,5 @@ end
 queue.usedAt = now
 save(queue)
 schedule(name, now)
-return 1
-`,
-);
+return isNew and 1 or 0
+`);

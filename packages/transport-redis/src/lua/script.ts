@@ -15,6 +15,11 @@ local nowMs = math.floor(now / 1000)
 -- The most items that one step of a script touches.
 local STEP = 200
 
+local function push(list, a, b)
+  local n = #list
+  list[n + 1], list[n + 2] = a, b
+end
+
 local function num(n) return string.format('%.0f', n) end
 
 -- The next number of a counter. A missing counter starts at the time, above every number it gave before clean-up removed it.
@@ -33,18 +38,39 @@ local function firstScore(key)
 end
 `;
 
-/** For scripts that store data: the server refuses them when its memory is full. */
-export const DENY_OOM = '#!lua';
-/** For scripts that free memory or only read: they run also when the server's memory is full. */
-export const ALLOW_OOM = '#!lua flags=allow-oom';
-
 /** A script. A server that has run the source also accepts the hash. */
-export class Script {
+export interface Script {
   readonly source: string;
   readonly sha: string;
+}
 
-  constructor(flags: typeof DENY_OOM | typeof ALLOW_OOM, ...parts: readonly string[]) {
-    this.source = [flags, PRELUDE, ...parts].join('\n');
-    this.sha = createHash('sha1').update(this.source).digest('hex');
+/** Lua functions, and the scripts that use them. */
+export class Library {
+  readonly #parts: readonly string[];
+
+  constructor(...parts: readonly string[]) {
+    this.#parts = parts;
+  }
+
+  with(...others: readonly Library[]): Library {
+    return new Library(...this.#parts, ...others.flatMap((other) => other.#parts));
+  }
+
+  /** A script that stores data: the server refuses it when its memory is full. */
+  denyOom(source: string): Script {
+    return this.#script('#!lua', source);
+  }
+
+  /** A script that frees memory or only reads: it runs also when the server's memory is full. */
+  allowOom(source: string): Script {
+    return this.#script('#!lua flags=allow-oom', source);
+  }
+
+  #script(flags: string, body: string): Script {
+    const source = [flags, PRELUDE, ...this.#parts, body].join('\n');
+    return { source, sha: createHash('sha1').update(source).digest('hex') };
   }
 }
+
+/** For scripts that need only the prelude. */
+export const BASE: Library = new Library();

@@ -3,18 +3,13 @@
 import { DELIVER } from './bindings.ts';
 import { LOG } from './event-log.ts';
 import { QUEUE } from './queue-state.ts';
-import { ALLOW_OOM, DENY_OOM, Script } from './script.ts';
+import { BASE, type Script } from './script.ts';
 
 /**
  * ARGV: topic, version of the bindings, dedupe ms, retention (events, bytes, ms), number of bound queues, their names, then
  * key, envelope, body of each event. Returns a letter and the log id of each, or 'stale' if the bindings have changed.
  */
-export const PUBLISH: Script = new Script(
-  DENY_OOM,
-  QUEUE,
-  LOG,
-  DELIVER,
-  `
+export const PUBLISH: Script = QUEUE.with(LOG, DELIVER).denyOom(`
 local topic = ARGV[1]
 if (call('HGET', ns .. 'counters', 'bindings') or '0') ~= ARGV[2] then return 'stale' end
 local base = 7 + tonumber(ARGV[7])
@@ -28,21 +23,17 @@ local windowEnd = now + tonumber(ARGV[3]) * 1000
 for i = 1, n do
   local member = members[i]
   if newIds[member] or (known[i] and tonumber(known[i]) > now) then
-    results[#results + 1] = 'd'
-    results[#results + 1] = newIds[member] or call('HGET', ns .. 'log:dedupe-ids', member)
+    push(results, 'd', newIds[member] or call('HGET', ns .. 'log:dedupe-ids', member))
   else
     local key, envelope, body = ARGV[base + 3 * i - 2], ARGV[base + 3 * i - 1], ARGV[base + 3 * i]
     local id = append(log, topic, key, envelope, body, nowMs)
     newIds[member] = id
-    windows[#windows + 1] = windowEnd
-    windows[#windows + 1] = member
-    ids[#ids + 1] = member
-    ids[#ids + 1] = id
+    push(windows, windowEnd, member)
+    push(ids, member, id)
     keys[#keys + 1] = key
     envelopes[#envelopes + 1] = envelope
     bodies[#bodies + 1] = body
-    results[#results + 1] = 's'
-    results[#results + 1] = id
+    push(results, 's', id)
   end
 end
 if #keys == 0 then return results end
@@ -62,17 +53,13 @@ for i = 8, base do
 end
 notifySubscribers(topic, ids[2], lastId(log))
 return results
-`,
-);
+`);
 
 /** ARGV: topic, then one payload an event. Nothing is stored. */
-export const PUBLISH_EPHEMERAL: Script = new Script(
-  ALLOW_OOM,
-  `
+export const PUBLISH_EPHEMERAL: Script = BASE.allowOom(`
 for i = 2, #ARGV do
   call('SPUBLISH', ns .. 'topic:' .. ARGV[1], ARGV[i])
   call('SPUBLISH', ns .. 'topics', ARGV[i])
 end
 return 1
-`,
-);
+`);

@@ -50,7 +50,7 @@ export class Sender {
     return runChunks(chunks, (chunk) => this.#sendChunk(target, chunk, deadline));
   }
 
-  /** Repeating is safe, since the server knows the ids it has stored. After a repeat `duplicate` therefore means stored. */
+  /** After a repeat `duplicate` means stored, since the server knows the ids it has stored. */
   async #sendChunk(
     { queue, create }: Pick<SendItem, 'queue' | 'create'>,
     items: readonly SendItem[],
@@ -58,17 +58,15 @@ export class Sender {
   ): Promise<SendResult[]> {
     const args: Argument[] = [queue, create ? 1 : 0, NEW_QUEUE];
     for (const { stored } of items) args.push(stored.key, stored.envelope, stored.body);
-    let isRepeated = false;
-    const onRepeat = (): void => {
-      isRepeated = true;
-    };
-    let letters: string;
+    let reply: unknown;
+    let isRepeated: boolean;
     try {
-      letters = String(await this.#client.run(SEND, args, { deadline, repeat: true, onRepeat }));
+      [reply, isRepeated] = await this.#client.runIdempotent(SEND, args, deadline);
     } catch (error) {
       if (items.length === 0) throw error;
       return toFailures(items, error);
     }
+    const letters = String(reply);
     checkAccepted(letters, queue);
     return items.map(({ id }, index) => {
       if (letters[index] === 'f') return { id, status: 'failed', error: full(queue) };

@@ -81,7 +81,7 @@ export async function bind(
   since: string | undefined,
   deadline: number,
 ): Promise<boolean> {
-  return (await client.run(BIND, [queue, pattern, NEW_QUEUE, since ?? ''], { deadline, repeat: true })) === 1;
+  return (await client.run(BIND, [queue, pattern, NEW_QUEUE, since ?? ''], { deadline, repeat: true })) === 2;
 }
 
 export async function unbind(client: ReconnectingClient, { queue, pattern }: Binding, deadline: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** A subscription's place in the log. It merges the events of the log with ephemeral ones, in the order of publishing. */
 
-import { EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
+import { Condition, EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { positionExpired } from '../errors.ts';
@@ -16,12 +16,6 @@ interface EphemeralEvent {
   readonly event: TopicEvent;
 }
 
-interface PendingNext {
-  readonly max: number;
-  readonly resolve: (events: readonly TopicEvent[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export class RedisEventCursor implements EventCursor {
   readonly pattern: string;
   readonly #storeId: string;
@@ -34,7 +28,8 @@ export class RedisEventCursor implements EventCursor {
   #handled = START;
   /** The last id that a channel has announced. */
   #announced = START;
-  #pending: PendingNext | undefined;
+  readonly #news = new Condition();
+  #pending: PromiseWithResolvers<readonly TopicEvent[]> | undefined;
   #isReading = false;
   #hasNews = true;
   #isClosed = false;
@@ -64,16 +59,15 @@ export class RedisEventCursor implements EventCursor {
   next(max: number): Promise<readonly TopicEvent[]> {
     if (this.#isClosed) return Promise.resolve([]);
     this.#handled = this.#read ?? this.#handled;
-    return new Promise((resolve, reject) => {
-      this.#pending = { max, resolve, reject };
-      this.#startReading();
-    });
+    this.#pending = Promise.withResolvers();
+    this.#nextEvents(max).then(this.#pending.resolve, this.#pending.reject);
+    return this.#pending.promise;
   }
 
   /** Reads the log again, since it may have new events. */
   wake(): void {
     this.#hasNews = true;
-    this.#startReading();
+    this.#news.notify();
   }
 
   /** Events were stored, of a topic that matches or not. */
@@ -87,7 +81,7 @@ export class RedisEventCursor implements EventCursor {
   onEphemeral(event: TopicEvent): void {
     if (this.#isClosed || this.#read === undefined) return;
     this.#ephemeral.push({ after: this.#announced, event: copyOf(event) }, event.body.byteLength);
-    this.#startReading();
+    this.#news.notify();
   }
 
   /** Skips events that do not match: a cursor that has read every match moves to `id`. */
@@ -103,40 +97,24 @@ export class RedisEventCursor implements EventCursor {
       this.#isClosed = true;
       this.#onClose();
       this.#pending?.resolve([]);
-      this.#pending = undefined;
       this.#ephemeral.clear();
+      this.#news.notify();
     }
     return Promise.resolve();
   }
 
-  #startReading(): void {
-    const pending = this.#pending;
-    if (this.#isReading || pending === undefined || this.#read === undefined) return;
-    if (!this.#hasNews && this.#ephemeral.length === 0) return;
-    this.#isReading = true;
-    this.#take(pending.max).then(
-      (events) => this.#taken(events),
-      (error: unknown) => this.#failed(error),
-    );
-  }
-
-  #taken(events: readonly TopicEvent[]): void {
-    this.#isReading = false;
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    if (events.length === 0) {
-      this.#handled = this.#read ?? this.#handled;
-      this.#startReading();
-      return;
+  async #nextEvents(max: number): Promise<readonly TopicEvent[]> {
+    while (!this.#isClosed) {
+      if (this.#hasNews || this.#ephemeral.length > 0) {
+        this.#isReading = true;
+        const events = await this.#take(max).finally(() => {
+          this.#isReading = false;
+        });
+        if (events.length > 0) return events;
+        this.#handled = this.#read ?? this.#handled;
+      } else await this.#news.wait();
     }
-    this.#pending = undefined;
-    pending.resolve(events);
-  }
-
-  #failed(error: unknown): void {
-    this.#isReading = false;
-    this.#pending?.reject(error);
-    this.#pending = undefined;
+    return [];
   }
 
   /** The next events: those of the log, each followed by the ephemeral events that were published after it. */

@@ -87,7 +87,7 @@ export class Publisher {
     return runChunks(chunks, (chunk) => this.#publishChunk(topic, chunk, bound, deadline));
   }
 
-  /** Repeating is safe, since the server knows the ids it has stored. After a repeat `duplicate` therefore means stored. */
+  /** After a repeat `duplicate` means stored, since the server knows the ids it has stored. */
   async #publishChunk(
     topic: string,
     items: readonly EventItem[],
@@ -98,13 +98,10 @@ export class Publisher {
     const bounds = [retention.maxEvents, retention.maxBytes, retention.maxAgeMs].map(toLuaNumber);
     const args: Argument[] = [topic, version, topicDedupeMs, ...bounds, queues.length, ...queues];
     for (const { stored } of items) args.push(stored.key, stored.envelope, stored.body);
-    let isRepeated = false;
-    const onRepeat = (): void => {
-      isRepeated = true;
-    };
     let reply: unknown;
+    let isRepeated: boolean;
     try {
-      reply = await this.#client.run(PUBLISH, args, { deadline, repeat: true, onRepeat });
+      [reply, isRepeated] = await this.#client.runIdempotent(PUBLISH, args, deadline);
     } catch (error) {
       return toFailures(items, error);
     }
