@@ -20,6 +20,7 @@ test('the command of the README is read', () => {
 });
 
 test('--quick changes what is not given', () => {
+  expect(parseOptions([], NAMES)).toMatchObject({ scenarios: expect.not.arrayContaining(['members']) });
   expect(parseOptions(['--quick', '--runs', '2'], NAMES)).toMatchObject({
     inFlight: [64],
     durabilities: ['process'],

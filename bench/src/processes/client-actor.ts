@@ -122,10 +122,12 @@ export class ClientActor {
 
   /** Opens a connection with a waiting agent for each number from `first` to before `end`. */
   async join(first: number, end: number): Promise<void> {
-    for (let number = first; number < end; number += 1) {
+    const joinOne = async (index: number): Promise<void> => {
       const client = await this.#openClient();
-      await client.join?.(`@member-${number}`);
-    }
+      if (client.join === undefined) throw new Error('this target cannot join');
+      await client.join(`@member-${first + index}`);
+    };
+    await runConcurrently(JOINS_AT_ONCE, end - first, joinOne);
   }
 
   async cpuMs(): Promise<number> {
@@ -153,6 +155,9 @@ export class ClientActor {
     return method.bind(client) as NonNullable<Client[V]>;
   }
 }
+
+/** Members that join at the same time. */
+const JOINS_AT_ONCE = 20;
 
 /** Counts arriving messages; a lost or repeated message makes the run fail. */
 class Countdown {
