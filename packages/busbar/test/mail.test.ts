@@ -28,7 +28,7 @@ describe('register', () => {
 
   test('takes over held messages, with leases for shells', async () => {
     await using sh = shell();
-    await sh.out('send', '@a', 'early', '--hold');
+    await sh.out('send', '@a', 'early', '--create-inbox');
     expect(await sh.json('register', '@a')).toMatchObject([{ created: true, leaseMs: 600_000 }]);
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'early', leaseLeftMs: 600_000 }]);
   });
@@ -143,14 +143,14 @@ describe('send and recv', () => {
 
   test('a message with only a type has no body', async () => {
     await using sh = shell();
-    await sh.out('send', '@a', '--hold', '--type', 'ping');
+    await sh.out('send', '@a', '--create-inbox', '--type', 'ping');
     expect(await sh.json('recv', '@a')).toMatchObject([{ type: 'ping', body: null }]);
   });
 
   test('bytes that are not UTF-8 are refused', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.use({
-      args: ['send', '@a', '--hold'],
+      args: ['send', '@a', '--create-inbox'],
       input: new Uint8Array([0xff, 0xfe, 0x00]),
     });
     expect(code).toBe(2);
@@ -160,7 +160,7 @@ describe('send and recv', () => {
   test('a body over the limit is refused', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.use({
-      args: ['send', '@a', '--hold', '--json'],
+      args: ['send', '@a', '--create-inbox', '--json'],
       input: 'x'.repeat(17 * 1024 * 1024),
     });
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'PAYLOAD_TOO_LARGE' } });
@@ -173,7 +173,7 @@ describe('send and recv', () => {
     const { code, stdout, stderr } = await sh.run('send', '@reveiwer', 'x');
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
     expect(stderr).toBe(
-      'busbar: unknown agent @reveiwer\nhint: Did you mean @reviewer? busbar agents lists all agents; --hold keeps the message until it registers.\n',
+      'busbar: unknown agent @reveiwer\nhint: Did you mean @reviewer? busbar agents lists all agents; --create-inbox keeps the message until it registers.\n',
     );
     const json = await sh.run('send', '@reveiwer', 'x', '--json');
     expect(json.code).toBe(3);
@@ -261,7 +261,7 @@ describe('send and recv', () => {
 
   test('as text: type, sender, body, and the next command', async () => {
     await using sh = shell();
-    await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--hold', '--as', '@b');
+    await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--create-inbox', '--as', '@b');
     const { stdout } = await sh.run('recv', '@a');
     expect(stdout).toMatch(
       /^message from @b, \d\d:\d\d:\d\d\nline one\nline \\u001b\[2J\\u202etwo\ndone: {3}busbar ack \S+ {3}\(within \S+\)\n$/,
@@ -334,7 +334,7 @@ describe('send --jsonl', () => {
     await using sh = shell();
     const input = '{"to":"@a"}\nx\n';
     const { code, stdout, stderr } = await sh.use({
-      args: ['send', '--jsonl', '--json', '--hold', '--type', 't'],
+      args: ['send', '--jsonl', '--json', '--create-inbox', '--type', 't'],
       input,
     });
     expect(code).toBe(2);

@@ -71,7 +71,7 @@ describe('request and reply', () => {
 
   test('a message that is not a request', async () => {
     await using sh = shell();
-    await sh.out('send', '@a', 'x', '--hold', '--as', '@b');
+    await sh.out('send', '@a', 'x', '--create-inbox', '--as', '@b');
     const [message] = await sh.json<Received>('recv', '@a');
     const { code, stderr } = await sh.run('reply', message!.id, 'y', '--as', '@a');
     expect(code).toBe(2);

@@ -12,19 +12,19 @@ import { SUITE } from './suite.ts';
 /** Options of {@link runSuite}. */
 export interface RunOptions {
   /** Default `full`. */
-  readonly profile?: Profile;
+  readonly profile?: Profile | undefined;
   /** Only the cases with these ids. */
-  readonly only?: readonly string[];
+  readonly only?: readonly string[] | undefined;
   /** Only the cases of this group. */
-  readonly group?: Group;
+  readonly group?: Group | undefined;
   /** Maximum number of concurrent cases, each with its own store. Default 4. */
-  readonly parallel?: number;
+  readonly parallel?: number | undefined;
   /** Seed of {@link import('./context/test-context.ts').TestContext.random}. Default: a new one, returned in the run. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Default: the whole suite. */
-  readonly cases?: readonly ConformanceCase[];
+  readonly cases?: readonly ConformanceCase[] | undefined;
   /** Called with each result. */
-  readonly onResult?: (result: CaseResult) => void;
+  readonly onResult?: ((result: CaseResult) => void) | undefined;
 }
 
 /** The results of the suite on one backend. */

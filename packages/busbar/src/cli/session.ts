@@ -42,7 +42,7 @@ export class Session implements AsyncDisposable {
 
   /** Options of every call. */
   get call(): CallOptions {
-    return { signal: this.signal, ...(this.timeoutMs === undefined ? {} : { timeoutMs: this.timeoutMs }) };
+    return { signal: this.signal, timeoutMs: this.timeoutMs };
   }
 
   /** Finds the bus without opening it. `named` overrides flags and environment. */

@@ -11,8 +11,8 @@ const url = `sqlite:${dir.join('bus.db')}`;
 const commands: Record<string, string[]> = {
   'node -e 0': ['-e', '0'],
   'busbar --version': [bin, '--version'],
-  'busbar send (memory)': [bin, 'send', '@a', 'x', '--hold', '--url', 'memory:'],
-  'busbar send (sqlite)': [bin, 'send', '@a', 'x', '--hold', '--url', url],
+  'busbar send (memory)': [bin, 'send', '@a', 'x', '--create-inbox', '--url', 'memory:'],
+  'busbar send (sqlite)': [bin, 'send', '@a', 'x', '--create-inbox', '--url', url],
   'busbar recv (sqlite)': [bin, 'recv', '@a', '--ack', 'auto', '--url', url],
   'busbar agents (sqlite)': [bin, 'agents', '--url', url],
 };

@@ -25,8 +25,8 @@ export const agents: Command = defineCommand({
     const bus = await session.bus();
     const [infos, boxes] = await Promise.all([
       bus.agents({
-        ...(flags.capability === undefined ? {} : { capability: flags.capability }),
-        ...(flags.online ? { online: true } : {}),
+        capability: flags.capability,
+        online: flags.online || undefined,
       }),
       mailboxes(bus.transport, session),
     ]);

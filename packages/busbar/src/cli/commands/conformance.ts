@@ -43,11 +43,11 @@ async function runOn(suite: Suite, { args, flags, session }: Invocation<typeof F
   const { url } = session.locate(args[0]);
   const only = flags.only.flatMap((list) => list.split(',')).filter((id) => id !== '');
   const options = {
-    ...(flags.profile === undefined ? {} : { profile: flags.profile as Profile }),
-    ...(flags.only.length === 0 ? {} : { only: checkIds(only, suite) }),
-    ...(flags.group === undefined ? {} : { group: toGroup(flags.group, suite) }),
-    ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
-    ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+    profile: flags.profile as Profile | undefined,
+    only: flags.only.length === 0 ? undefined : checkIds(only, suite),
+    group: flags.group === undefined ? undefined : toGroup(flags.group, suite),
+    parallel: flags.parallel,
+    seed: flags.seed,
   };
   const harness = await suite.urlHarness(url, harnessOptions(url));
   return suite.runSuite(harness, { ...options, onResult: (result) => session.out.note(lineOf(result)) });

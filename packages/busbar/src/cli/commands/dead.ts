@@ -1,9 +1,9 @@
 /** `busbar dead`: lists, redrives and purges dead letters. */
 
 import type { DeadLetter, DeadLetters } from '@busbar/api';
-import { invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../did-you-mean.ts';
+import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { selectAction } from '../input/actions.ts';
 import { DONE, NOT_FOUND } from '../output/exit-codes.ts';
 import { showValue, timeOf, valueText } from '../output/message-view.ts';
 import { printableLine } from '../output/printable.ts';
@@ -34,15 +34,8 @@ export const dead: Command = defineCommand({
     ['busbar dead purge build --all', 'deletes all'],
   ],
   run: async (invocation) => {
-    const [action = '', queue = ''] = invocation.args;
-    const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    const names = Object.keys(ACTIONS);
-    if (run === undefined) {
-      throw invalid(
-        `unknown action ${quote(action)}`,
-        `${didYouMean(action, names)}The actions are ${names.join(', ')}.`,
-      );
-    }
+    const [name, queue = ''] = invocation.args;
+    const run = selectAction(ACTIONS, name);
     const bus = await invocation.session.bus();
     const letters = bus.deadLetters(queue.startsWith('@') ? { agent: queue } : queue);
     const known = await bus.transport.admin.queues({ names: [letters.queue], ...invocation.session.call });
@@ -64,14 +57,14 @@ async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }
 }
 
 async function redrive(letters: DeadLetters, { args: [, , ...ids], session }: DeadInvocation): Promise<number> {
-  const amount = await letters.redrive({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
+  const amount = await letters.redrive({ ids: ids.length === 0 ? undefined : ids, ...session.call });
   return report('put back', amount, ids, session);
 }
 
 async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session }: DeadInvocation): Promise<number> {
   if (ids.length === 0 && !flags.all) throw invalid('ID is missing', 'Name ids, or write --all.');
   if (ids.length > 0 && flags.all) throw invalid('--all and ids exclude each other', 'Leave one of them out.');
-  const amount = await letters.purge({ ...(ids.length === 0 ? {} : { ids }), ...session.call });
+  const amount = await letters.purge({ ids: ids.length === 0 ? undefined : ids, ...session.call });
   return report('deleted', amount, ids, session);
 }
 

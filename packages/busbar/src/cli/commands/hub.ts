@@ -64,7 +64,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
     links,
     tokens: flags['token-file'] === undefined ? [] : readTokens(flags['token-file']),
     log: (line) => out.note(`busbar: refused ${line}`),
-    ...(flags.idle === undefined ? {} : { idleMs: flags.idle }),
+    idleMs: flags.idle,
   });
   const onInterrupt = (): void => void running.close();
   signal.addEventListener('abort', onInterrupt, { once: true });

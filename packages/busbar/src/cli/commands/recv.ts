@@ -84,7 +84,7 @@ function toJson(delivery: Delivery): Record<string, unknown> {
     receipt,
     wantsReply: replyTo !== undefined,
     leaseLeftMs: Math.round(leaseLeftMs),
-    ...(ttlLeftMs === undefined ? {} : { ttlLeftMs: Math.round(ttlLeftMs) }),
+    ttlLeftMs: ttlLeftMs === undefined ? undefined : Math.round(ttlLeftMs),
     ...detailsOf(delivery),
   };
 }

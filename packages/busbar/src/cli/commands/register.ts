@@ -33,14 +33,11 @@ export const register: Command = defineCommand({
     await bus.agent(name, {
       capabilities: flags.capability,
       presence: false,
-      ...(flags.note === undefined ? {} : { note: flags.note }),
-      ...(leaseMs === undefined ? {} : { leaseMs }),
+      note: flags.note,
+      leaseMs,
     });
     await announce(bus.transport, name);
-    if (out.json)
-      await out.jsonLines([
-        { name, created: isNew, capabilities: flags.capability, ...(leaseMs === undefined ? {} : { leaseMs }) },
-      ]);
+    if (out.json) await out.jsonLines([{ name, created: isNew, capabilities: flags.capability, leaseMs }]);
     else await out.lines([name]);
     const held = leaseMs === undefined ? '' : `; leases last ${formatDuration(leaseMs)}`;
     out.note(`busbar: ${isNew ? 'registered' : 'already registered'}${held}`);

@@ -8,6 +8,5 @@ export const reject: Command = defineCommand({
   flags: { reason: REASON_FLAG },
   examples: [['busbar reject RECEIPT --reason "no such file"', 'a dead letter, whatever attempts it has left']],
   notes: [RECEIPT_NOTE, 'busbar dead lists dead letters, puts them back and deletes them.'],
-  run: ({ args, flags: { reason }, session }) =>
-    settleAll(session, args, { action: 'reject', ...(reason === undefined ? {} : { reason }) }),
+  run: ({ args, flags: { reason }, session }) => settleAll(session, args, { action: 'reject', reason }),
 });

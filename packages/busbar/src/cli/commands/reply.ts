@@ -66,7 +66,7 @@ async function respond(
           correlationId: request.id,
           causationId: request.id,
           hops: Math.min(255, request.hops + 1),
-          ...(request.from === undefined ? {} : { to: request.from }),
+          to: request.from,
           ...(failed ? { headers: { 'bus-kind': 'failed' } } : {}),
         },
       ],

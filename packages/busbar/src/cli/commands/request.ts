@@ -1,9 +1,10 @@
 /** `busbar request`: sends a request and waits for the response. */
 
 import type { Recipient, RequestOptions } from '@busbar/api';
-import { BusbarError, invalid, isBusbarError, newId } from '@busbar/api/transport';
+import { BusbarError, isBusbarError, newId } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
+import { splitRecipient } from '../input/mail-flags.ts';
 import { unknownAgent } from '../mail/mailbox.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { showValue, valueText } from '../output/message-view.ts';
@@ -41,7 +42,7 @@ export const request: Command = defineCommand({
   run: async (invocation) => {
     const { flags, session } = invocation;
     const { out, signal } = session;
-    const [to, argument] = readRecipient(invocation);
+    const [to, argument] = splitRecipient(invocation.args, flags.capability);
     const optional = flags.type !== undefined;
     const body = await readBody(argument, { text: flags.text, optional, signal, out });
     const id = flags.key ?? newId();
@@ -62,22 +63,9 @@ function toOptions({ flags, session }: RequestInvocation): RequestOptions {
     timeoutMs: wait ?? session.timeoutMs ?? DEFAULT_WAIT_MS,
     signal: session.signal,
     headers: header,
-    ...(priority === undefined ? {} : { priority }),
-    ...(correlation === undefined ? {} : { correlationId: correlation }),
+    priority,
+    correlationId: correlation,
   };
-}
-
-function readRecipient({
-  args: [first, second],
-  flags: { capability },
-}: RequestInvocation): [Recipient, string | undefined] {
-  if (capability === undefined) {
-    if (first === undefined)
-      throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
-    return [first, second];
-  }
-  if (second !== undefined) throw invalid('TO and --capability exclude each other', 'Leave one of them out.');
-  return [{ capability }, first];
 }
 
 /** The same error, with a hint that names verbs and flags instead of functions. */

@@ -18,7 +18,7 @@ export const retry: Command = defineCommand({
   run: ({ args, flags: { delay, reason }, session }) =>
     settleAll(session, args, {
       action: 'retry',
-      ...(delay === undefined ? {} : { delayMs: delay }),
-      ...(reason === undefined ? {} : { reason }),
+      delayMs: delay,
+      reason,
     }),
 });

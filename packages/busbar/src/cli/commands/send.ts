@@ -4,7 +4,7 @@ import type { Recipient, Sent } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
-import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
+import { MAIL_FLAGS, splitRecipient, toMailOptions } from '../input/mail-flags.ts';
 import { sendWithoutBus, toFields } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
@@ -17,7 +17,7 @@ const FLAGS = {
     help: 'to one online agent with this capability, instead of TO',
   },
   ...MAIL_FLAGS,
-  hold: { kind: 'switch', help: 'keep it for an agent that is not registered yet, instead of exit 3' },
+  'create-inbox': { kind: 'switch', help: 'keep it for an agent that is not registered yet, instead of exit 3' },
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   jsonl: { kind: 'switch', help: 'send each line of stdin: { "to", "type"?, "body"?, … }' },
 } as const;
@@ -44,7 +44,7 @@ export const send: Command = defineCommand({
 async function sendOne(invocation: SendInvocation): Promise<number> {
   const { args, flags, session } = invocation;
   const { out, signal } = session;
-  const [to, argument] = readRecipient(args, flags.capability);
+  const [to, argument] = splitRecipient(args, flags.capability);
   const optional = flags.type !== undefined;
   const body = await readBody(argument, { text: flags.text, optional, signal, out });
   const sent = await sendTo(to, body, invocation);
@@ -54,16 +54,16 @@ async function sendOne(invocation: SendInvocation): Promise<number> {
 }
 
 async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvocation): Promise<Sent> {
-  const { key, hold, type = 'message' } = flags;
+  const { key, 'create-inbox': createInbox, type = 'message' } = flags;
   if (typeof to === 'string' && flags.attempts === undefined) {
-    return sendWithoutBus(session, to, body, { ...toFields(flags), type, hold });
+    return sendWithoutBus(session, to, body, { ...toFields(flags), type, createInbox });
   }
   const { withShellHint } = await import('../mail/shell-hints.ts');
   const options = {
     ...session.call,
     ...toMailOptions(flags),
-    ...(key === undefined ? {} : { id: key }),
-    createInbox: hold,
+    id: key,
+    createInbox,
   };
   return (await session.senderAgent()).send(to, type, body, options).catch((error: unknown) => {
     throw withShellHint(error);
@@ -73,24 +73,12 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvo
 async function sendMany({ args, flags, session }: SendInvocation): Promise<number> {
   if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
   if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line an id.');
-  const { capability, hold } = flags;
+  const { capability, 'create-inbox': createInbox } = flags;
   const defaults = {
     type: flags.type ?? 'message',
     capability,
-    options: { ...toMailOptions(flags), createInbox: hold },
+    options: { ...toMailOptions(flags), createInbox },
   };
   const { sendLines } = await import('../mail/send-lines.ts');
   return sendLines(session, defaults);
-}
-
-/** TO and BODY; with --capability the only argument is BODY. */
-function readRecipient(args: readonly string[], capability: string | undefined): [Recipient, string | undefined] {
-  const [first, second] = args;
-  if (capability === undefined) {
-    if (first === undefined)
-      throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
-    return [first, second];
-  }
-  if (second !== undefined) throw invalid('TO and --capability exclude each other', 'Leave one of them out.');
-  return [{ capability }, first];
 }

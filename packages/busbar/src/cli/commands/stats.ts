@@ -23,8 +23,7 @@ export const stats: Command = defineCommand({
   run: async ({ flags, session }) => {
     const { out, call } = session;
     const bus = await session.bus();
-    const sample = flags.sample === undefined ? {} : { sampleMs: flags.sample };
-    const measured = await bus.stats({ ...call, ...sample });
+    const measured = await bus.stats({ ...call, sampleMs: flags.sample });
     if (out.json) await out.jsonLines([{ ...measured, at: new Date(measured.at).toISOString() }]);
     else await out.lines(toText(measured, flags.all, out));
     return DONE;

@@ -57,9 +57,8 @@ export const tail: Command = defineCommand({
 async function printHistory(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
   if (from === 'new') return;
   const bus = await session.bus();
-  const limit = flags.count === undefined ? {} : { limit: flags.count };
   let page: MessageView[] = [];
-  for await (const event of bus.history(pattern, { ...session.call, from, ...limit })) {
+  for await (const event of bus.history(pattern, { ...session.call, from, limit: flags.count })) {
     page.push({ ...event, body: showValue(event.body) });
     if (page.length < PAGE) continue;
     await print(page, flags, session.out);

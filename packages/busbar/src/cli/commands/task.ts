@@ -2,9 +2,9 @@
 
 import type { TaskHandle } from '@busbar/api';
 import type { BrowsedMessage } from '@busbar/api/transport';
-import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../did-you-mean.ts';
+import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
+import { selectAction } from '../input/actions.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
@@ -49,14 +49,7 @@ export const task: Command = defineCommand({
   ],
   notes: [BODY_NOTE, 'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.'],
   run: async (invocation) => {
-    const [action = ''] = invocation.args;
-    const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    if (run !== undefined) return run(invocation);
-    const names = Object.keys(ACTIONS);
-    throw invalid(
-      `unknown action ${quote(action)}`,
-      `${didYouMean(action, names)}The actions are ${names.join(', ')}.`,
-    );
+    return selectAction(ACTIONS, invocation.args[0])(invocation);
   },
 });
 
@@ -64,8 +57,7 @@ async function add({ args: [, queue, argument], flags, session }: TaskInvocation
   const { out, signal } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
   const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
-  const key = flags.key === undefined ? {} : { dedupeKey: flags.key };
-  const options = { ...session.call, ...toMailOptions(flags), ...key };
+  const options = { ...session.call, ...toMailOptions(flags), dedupeKey: flags.key };
   const handle = await (await session.senderAgent()).enqueue(queue, body, options);
   if (flags.wait !== undefined) {
     out.note(handle.id);
@@ -117,8 +109,8 @@ async function list({ args: [, queue, extra], flags, session }: TaskInvocation):
   const name = queue.startsWith('@') ? inboxOf(queue) : queue;
   const known = await admin.queues({ names: [name], ...call });
   if (known.length === 0) throw notFound('queue', queue, 'Its first task creates it. busbar stats lists the queues.');
-  const state = flags.state === undefined ? {} : { state: flags.state as BrowsedMessage['state'] };
-  const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, ...state, ...call });
+  const state = flags.state as BrowsedMessage['state'] | undefined;
+  const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, state, ...call });
   if (out.json) await out.jsonLines(messages.map(toJson));
   else if (messages.length > 0)
     await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));
@@ -161,7 +153,7 @@ function toJson({ message, state, attempts, delayLeftMs, leaseLeftMs, consumer, 
     sentAt: new Date(sentAt).toISOString(),
     body: decodeBody(message),
     ...{ delayLeftMs, leaseLeftMs, consumer },
-    ...(dead === undefined ? {} : { dead: { reason: dead.reason, at: new Date(dead.at).toISOString() } }),
+    dead: dead && { reason: dead.reason, at: new Date(dead.at).toISOString() },
   };
 }
 

@@ -1,6 +1,7 @@
-/** Flags for messages of send and task, and their conversion to options of the bus. */
+/** Flags and recipients of messages, and their conversion to options of the bus. */
 
-import type { EnqueueOptions, MailOptions } from '@busbar/api';
+import type { EnqueueOptions, MailOptions, Recipient } from '@busbar/api';
+import { invalid } from '@busbar/api/transport';
 import type { FlagValues } from './flag-values.ts';
 
 /** Flags of every message in a queue. Delay and time to live are at most ten years. */
@@ -21,12 +22,25 @@ export function toMailOptions(
 ): Omit<MailOptions & EnqueueOptions, 'id' | 'createInbox'> {
   const { priority, delay, ttl, order, attempts, header, correlation } = flags;
   return {
-    ...(priority === undefined ? {} : { priority }),
-    ...(delay === undefined ? {} : { delayMs: delay }),
-    ...(ttl === undefined ? {} : { ttlMs: ttl }),
-    ...(order === undefined ? {} : { orderingKey: order }),
-    ...(attempts === undefined ? {} : { maxAttempts: attempts }),
+    priority,
+    delayMs: delay,
+    ttlMs: ttl,
+    orderingKey: order,
+    maxAttempts: attempts,
     ...(Object.keys(header).length === 0 ? {} : { headers: header }),
-    ...(correlation === undefined ? {} : { correlationId: correlation }),
+    correlationId: correlation,
   };
+}
+
+/** Splits the arguments into TO and BODY. With `--capability` the only argument is BODY. */
+export function splitRecipient(
+  [first, second]: readonly string[],
+  capability: string | undefined,
+): [to: Recipient, body: string | undefined] {
+  if (capability === undefined) {
+    if (first !== undefined) return [first, second];
+    throw invalid('TO is missing', 'Name an agent, or use --capability. busbar agents lists them.');
+  }
+  if (second !== undefined) throw invalid('TO and --capability exclude each other', 'Leave one of them out.');
+  return [{ capability }, first];
 }

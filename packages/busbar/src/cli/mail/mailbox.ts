@@ -82,7 +82,7 @@ export function parseObject(value: Uint8Array): Record<string, unknown> | undefi
 export async function mailboxes({ admin }: Transport, { call }: Session): Promise<Map<string, QueueInfo>> {
   const found = new Map<string, QueueInfo>();
   for (let after: string | undefined; ; ) {
-    const page = await admin.queues({ prefix: PREFIX, ...(after === undefined ? {} : { after }), ...call });
+    const page = await admin.queues({ prefix: PREFIX, after, ...call });
     for (const queue of page) found.set(queue.name.slice(PREFIX.length), queue);
     after = page.at(-1)?.name;
     if (after === undefined) return found;

@@ -35,7 +35,7 @@ export async function settleAll(session: Session, args: readonly string[], actio
 
 async function report({ out }: Session, { receipt, status, leaseLeftMs }: SettleResult): Promise<number> {
   if (out.json) {
-    const line = { receipt, status, ...(leaseLeftMs === undefined ? {} : { leaseLeftMs }) };
+    const line = { receipt, status, leaseLeftMs };
     await unlessReaderGone(out.jsonLines([line]));
   }
   if (status === 'done') return DONE;

@@ -14,7 +14,7 @@ function hintFor({ code, hint = '' }: BusbarError): string | undefined {
   const [guess] = /^Did you mean [^?]+\?/.exec(hint) ?? [];
   switch (code) {
     case 'NOT_FOUND':
-      return `${guess === undefined ? '' : `${guess} `}busbar agents lists all agents; --hold keeps the message until it registers.`;
+      return `${guess === undefined ? '' : `${guess} `}busbar agents lists all agents; --create-inbox keeps the message until it registers.`;
     case 'NO_RESPONDER':
       return 'busbar agents lists all agents, their state and their capabilities.';
     default:

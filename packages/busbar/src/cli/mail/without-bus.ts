@@ -16,22 +16,22 @@ export type MessageFields = Pick<
   'id' | 'type' | 'headers' | 'priority' | 'delayMs' | 'ttlMs' | 'orderingKey' | 'correlationId'
 >;
 
-/** Sends a message to an agent. Unless `hold` is set, an unknown agent rejects with NOT_FOUND and a suggestion. */
+/** Sends a message to an agent. Unless `createInbox` is set, an unknown agent rejects with NOT_FOUND and a suggestion. */
 export async function sendWithoutBus(
   session: Session,
   to: string,
   body: unknown,
-  { hold, ...fields }: MessageFields & { readonly hold: boolean },
+  { createInbox, ...fields }: MessageFields & { readonly createInbox: boolean },
 ): Promise<Sent> {
   checkAgent(to);
   const { queues } = await session.transport();
   const input = { ...toInput(session.sender, body, fields), to };
   try {
-    const [result] = await queues.send(inboxOf(to), [input], { ...session.call, create: hold });
+    const [result] = await queues.send(inboxOf(to), [input], { ...session.call, create: createInbox });
     return { ...toStored(result), to };
   } catch (error) {
     throw isBusbarError(error) && error.code === 'NOT_FOUND'
-      ? await unknownAgent(to, session, error, '; --hold keeps the message until it registers')
+      ? await unknownAgent(to, session, error, '; --create-inbox keeps the message until it registers')
       : error;
   }
 }
@@ -61,12 +61,12 @@ export function toFields({
   key,
 }: FlagValues<typeof MAIL_FLAGS>): MessageFields {
   return {
-    ...(key === undefined ? {} : { id: key }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(delay === undefined ? {} : { delayMs: delay }),
-    ...(ttl === undefined ? {} : { ttlMs: ttl }),
-    ...(order === undefined ? {} : { orderingKey: order }),
-    ...(correlation === undefined ? {} : { correlationId: correlation }),
+    id: key,
+    priority,
+    delayMs: delay,
+    ttlMs: ttl,
+    orderingKey: order,
+    correlationId: correlation,
     ...(Object.keys(header).length === 0 ? {} : { headers: header }),
   };
 }

@@ -19,7 +19,7 @@ interface Failure {
 /** Writes `error` to stderr and returns the exit code. */
 export function reportFailure(error: unknown, out: Output, env: Environment): number {
   const { code, message, hint, exitCode } = toFailure(error);
-  if (out.json) out.errorLines([toJsonLine({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })]);
+  if (out.json) out.errorLines([toJsonLine({ error: { code, message, hint } })]);
   else {
     const lines = [`${out.paintError('red', 'busbar:')} ${printable(message)}`];
     if (hint !== undefined) lines.push(`${out.paintError('dim', 'hint:')} ${printable(hint)}`);
