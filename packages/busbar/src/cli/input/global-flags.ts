@@ -1,10 +1,9 @@
 /** The flags of every verb. */
 
-import { MAX_TIMER_MS } from '@busbar/api/transport';
-import type { FlagSpec, FlagTable } from './flag-values.ts';
+import type { FlagValues } from './flag-values.ts';
 
 /** The flags of every verb. */
-export const GLOBAL_FLAGS: FlagTable & Record<keyof GlobalFlags, FlagSpec> = {
+export const GLOBAL_FLAGS = {
   url: {
     kind: 'text',
     value: 'BUS',
@@ -17,20 +16,11 @@ export const GLOBAL_FLAGS: FlagTable & Record<keyof GlobalFlags, FlagSpec> = {
     kind: 'duration',
     value: 'TIME',
     min: 1,
-    max: MAX_TIMER_MS,
     help: 'timeout of each call (default 30s) [BUSBAR_TIMEOUT]',
   },
   'no-color': { kind: 'switch', help: 'no colours [NO_COLOR]' },
   help: { kind: 'switch', short: 'h', help: 'show this help' },
-};
+} as const;
 
 /** The values of the global flags. */
-export interface GlobalFlags {
-  readonly url: string | undefined;
-  readonly as: string | undefined;
-  readonly json: boolean;
-  readonly quiet: boolean;
-  readonly timeout: number | undefined;
-  readonly 'no-color': boolean;
-  readonly help: boolean;
-}
+export type GlobalFlags = FlagValues<typeof GLOBAL_FLAGS>;
