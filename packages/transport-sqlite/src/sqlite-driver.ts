@@ -96,16 +96,14 @@ export class SqliteDriver implements Driver {
   }
 
   #openQueues(): QueueDriver {
-    const refuse = (queue: string, create: boolean) => (transaction: Transaction) =>
-      refuseSend(transaction, queue, create);
+    const refuse = (queue: string, create: boolean) => (tx: Transaction) => refuseSend(tx, queue, create);
     return {
       send: (queue, messages, create, context) =>
         this.#coalescer.run(SEND, { target: queue, items: messages, refuse: refuse(queue, create) }, context),
       claim: (queue, request, context) => this.#claims.claim(queue, request, context),
       waiting: this.#waiting,
       settle: (settlements, context) => this.#coalescer.run(SETTLE, { target: '', items: settlements }, context),
-      configure: (queue, settings, context) =>
-        this.#batcher.write((transaction) => configure(transaction, queue, settings), context),
+      configure: (queue, settings, context) => this.#batcher.write((tx) => configure(tx, queue, settings), context),
     };
   }
 
@@ -118,17 +116,17 @@ export class SqliteDriver implements Driver {
           : this.#coalescer.run(publish, { target: topic, items: messages }, context),
       open: (pattern, from, context) => this.#cursors.subscribe(pattern, from, context),
       bind: async (queue, pattern, from, context) => {
-        await this.#batcher.write((transaction) => {
-          const since = findStart(transaction, pattern, from);
-          bind(transaction, transaction.ensureQueue(queue), pattern, since);
+        await this.#batcher.write((tx) => {
+          const since = findStart(tx, pattern, from);
+          bind(tx, tx.ensureQueue(queue), pattern, since);
         }, context);
         // If it fails, claims and the scheduler continue the backfill.
         void this.#backfill(queue).catch(() => undefined);
       },
       unbind: (queue, pattern, context) =>
-        this.#batcher.write((transaction) => {
-          const found = transaction.queue(queue);
-          if (found !== undefined) unbind(transaction, found, pattern);
+        this.#batcher.write((tx) => {
+          const found = tx.queue(queue);
+          if (found !== undefined) unbind(tx, found, pattern);
         }, context),
     };
   }
@@ -136,13 +134,11 @@ export class SqliteDriver implements Driver {
   #openKv(): KvDriver {
     const batcher = this.#batcher;
     return {
-      get: (key, context) => batcher.read((transaction) => getEntry(transaction, key), context),
-      put: (key, value, condition, context) =>
-        batcher.write((transaction) => putEntry(transaction, key, value, condition), context),
-      touch: (touches, context) => batcher.write((transaction) => touchEntries(transaction, touches), context),
-      delete: (key, ifRevision, context) =>
-        batcher.write((transaction) => deleteEntry(transaction, key, ifRevision), context),
-      list: (prefix, page, context) => batcher.read((transaction) => listEntries(transaction, prefix, page), context),
+      get: (key, context) => batcher.read((tx) => getEntry(tx, key), context),
+      put: (key, value, condition, context) => batcher.write((tx) => putEntry(tx, key, value, condition), context),
+      touch: (touches, context) => batcher.write((tx) => touchEntries(tx, touches), context),
+      delete: (key, ifRevision, context) => batcher.write((tx) => deleteEntry(tx, key, ifRevision), context),
+      list: (prefix, page, context) => batcher.read((tx) => listEntries(tx, prefix, page), context),
       watch: (prefix, context) => this.#watches.watch(prefix, context),
     };
   }
@@ -150,28 +146,27 @@ export class SqliteDriver implements Driver {
   #openAdmin(): AdminDriver {
     const batcher = this.#batcher;
     return {
-      queues: (filter, context) => batcher.read((transaction) => listQueues(transaction, filter), context),
-      topics: (page, context) => batcher.read((transaction) => listTopics(transaction, page), context),
+      queues: (filter, context) => batcher.read((tx) => listQueues(tx, filter), context),
+      topics: (page, context) => batcher.read((tx) => listTopics(tx, page), context),
       bindings: (context) => batcher.read(listBindings, context),
       browse: (queue, filter, context) =>
-        batcher.read((transaction) => {
-          const found = transaction.queue(queue);
-          return found === undefined ? { messages: [], next: undefined } : browse(transaction, found, filter);
+        batcher.read((tx) => {
+          const found = tx.queue(queue);
+          return found === undefined ? { messages: [], next: undefined } : browse(tx, found, filter);
         }, context),
       redrive: (queue, ids, limit, context) => this.#redrive(queue, ids, limit, context),
       purge: (queue, state, ids, context) =>
-        this.#repeat((transaction) => {
-          const found = transaction.queue(queue);
-          return found === undefined ? 0 : purge(transaction, found, state, ids);
+        this.#repeat((tx) => {
+          const found = tx.queue(queue);
+          return found === undefined ? 0 : purge(tx, found, state, ids);
         }, context),
-      cancel: (queue, ids, context) =>
-        batcher.write((transaction) => cancel(transaction, transaction.queue(queue), ids), context),
+      cancel: (queue, ids, context) => batcher.write((tx) => cancel(tx, tx.queue(queue), ids), context),
       reschedule: (queue, ids, delayMs, context) =>
-        batcher.write((transaction) => reschedule(transaction, transaction.queue(queue), ids, delayMs), context),
+        batcher.write((tx) => reschedule(tx, tx.queue(queue), ids, delayMs), context),
       deleteQueue: (queue, context) =>
-        batcher.write((transaction) => {
-          const found = transaction.queue(queue);
-          if (found !== undefined) deleteQueue(transaction, found);
+        batcher.write((tx) => {
+          const found = tx.queue(queue);
+          if (found !== undefined) deleteQueue(tx, found);
           return found !== undefined;
         }, context),
       clear: (context) => this.#clear(context),
@@ -187,10 +182,10 @@ export class SqliteDriver implements Driver {
     context: CallContext,
   ): Promise<number> {
     let left = limit;
-    await this.#repeat((transaction) => {
-      const found = transaction.queue(queue);
-      const count = found === undefined ? 0 : redrive(transaction, found, ids, left);
-      transaction.afterCommit(() => {
+    await this.#repeat((tx) => {
+      const found = tx.queue(queue);
+      const count = found === undefined ? 0 : redrive(tx, found, ids, left);
+      tx.afterCommit(() => {
         left -= count;
       });
       return left > count ? count : 0;
@@ -199,7 +194,7 @@ export class SqliteDriver implements Driver {
   }
 
   /** Repeats a step until it returns 0. Returns the sum. */
-  async #repeat(step: (transaction: Transaction) => number, context: CallContext): Promise<number> {
+  async #repeat(step: (tx: Transaction) => number, context: CallContext): Promise<number> {
     for (let sum = 0; ; ) {
       const count = await this.#batcher.write(step, context);
       sum += count;
@@ -215,16 +210,16 @@ export class SqliteDriver implements Driver {
 
   #import(records: readonly StateRecord[], context: CallContext): Promise<number> {
     return this.#batcher.write(
-      (transaction) => records.filter((record) => importRecord(transaction, record, this.#importedIds)).length,
+      (tx) => records.filter((record) => importRecord(tx, record, this.#importedIds)).length,
       context,
     );
   }
 
   async #backfill(name: string): Promise<void> {
     for (let isMore = true; isMore; ) {
-      isMore = await this.#batcher.write((transaction) => {
-        const queue = transaction.queue(name);
-        return queue !== undefined && backfillStep(transaction, queue);
+      isMore = await this.#batcher.write((tx) => {
+        const queue = tx.queue(name);
+        return queue !== undefined && backfillStep(tx, queue);
       });
     }
   }

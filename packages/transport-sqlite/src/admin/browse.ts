@@ -28,14 +28,14 @@ const START: PagePosition = [-1, -1, -1];
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
 /** A page of the messages of a queue. */
-export function browse(transaction: Transaction, queue: QueueRow, filter: BrowseFilter): BrowsePage {
-  const { found, next } = findMessages(transaction, queue, filter);
+export function browse(tx: Transaction, queue: QueueRow, filter: BrowseFilter): BrowsePage {
+  const { found, next } = findMessages(tx, queue, filter);
   return { messages: found.map(({ browsed }) => browsed), next };
 }
 
 /** A page of messages with the fields that an export needs. */
-export function findMessages(transaction: Transaction, queue: QueueRow, filter: BrowseFilter): FoundPage {
-  if (filter.ids !== undefined) return findByIds(transaction, queue, filter, filter.ids);
+export function findMessages(tx: Transaction, queue: QueueRow, filter: BrowseFilter): FoundPage {
+  if (filter.ids !== undefined) return findByIds(tx, queue, filter, filter.ids);
   const found: FoundMessage[] = [];
   const [from, start] = parsePagePosition(filter.after);
   for (const [index, table] of STATE_TABLES.entries()) {
@@ -43,10 +43,10 @@ export function findMessages(transaction: Transaction, queue: QueueRow, filter: 
     let [a, b, c] = index === from ? start : START;
     for (let isMore = true; isMore; ) {
       const limit = filter.limit - found.length;
-      const rows = readBatch(transaction.store.sql<FoundRow>(table.query), [{ queue: queue.id, a, b, c, limit }]);
+      const rows = readBatch(tx.sql<FoundRow>(table.query), [{ queue: queue.id, a, b, c, limit }]);
       for (const row of rows) {
         [a, b, c] = row;
-        const one = toFoundMessage(table.state, row, transaction.now);
+        const one = toFoundMessage(table.state, row, tx.now);
         if (filter.state !== undefined && one.browsed.state !== filter.state) continue;
         found.push(one);
         if (found.length === filter.limit) return { found, next: [index, a, b, c].join('.') };
@@ -59,8 +59,8 @@ export function findMessages(transaction: Transaction, queue: QueueRow, filter: 
 }
 
 /** The messages with these ids, in any state. Each id is looked up, without a scan of the queue. */
-function findByIds(transaction: Transaction, queue: QueueRow, filter: BrowseFilter, ids: readonly string[]): FoundPage {
-  const rows = [...new Set(ids)].flatMap((id) => locateRows(transaction, queue, id));
+function findByIds(tx: Transaction, queue: QueueRow, filter: BrowseFilter, ids: readonly string[]): FoundPage {
+  const rows = [...new Set(ids)].flatMap((id) => locateRows(tx, queue, id));
   const matching = rows.filter(({ one }) => filter.state === undefined || one.browsed.state === filter.state);
   matching.sort((left, right) => compare(left.order, right.order));
   const from = filter.after === undefined ? 0 : Number(filter.after);
@@ -75,11 +75,11 @@ interface LocatedMessage {
   readonly order: readonly number[];
 }
 
-function locateRows(transaction: Transaction, queue: QueueRow, id: string): LocatedMessage[] {
-  const { store, now } = transaction;
-  const seq = findSeq(transaction, queue.id, id) ?? null;
-  const live = store.sql<FoundRow>(SELECT_BY_SEQ).all({ seq, queue: queue.id, id });
-  const dead = store.sql<FoundRow>(SELECT_DEAD_BY_ID).all({ queue: queue.id, id });
+function locateRows(tx: Transaction, queue: QueueRow, id: string): LocatedMessage[] {
+  const { now } = tx;
+  const seq = findSeq(tx, queue.id, id) ?? null;
+  const live = tx.sql<FoundRow>(SELECT_BY_SEQ).all({ seq, queue: queue.id, id });
+  const dead = tx.sql<FoundRow>(SELECT_DEAD_BY_ID).all({ queue: queue.id, id });
   const locate = (state: MessageState, row: FoundRow): LocatedMessage => {
     const one = toFoundMessage(state, row, now);
     return { one, order: [STATES.indexOf(one.browsed.state), row[0], row[1], row[2]] };

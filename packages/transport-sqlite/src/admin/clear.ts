@@ -14,38 +14,34 @@ export function renewIncarnation({ store }: Transaction): void {
 }
 
 /** Deletes a step of everything in the namespace. Returns true when there is more. */
-export function clearStep(transaction: Transaction): boolean {
-  return (
-    deleteQueues(transaction) || deleteLog(transaction) || deleteEntries(transaction) || pruneDeletedQueues(transaction)
-  );
+export function clearStep(tx: Transaction): boolean {
+  return deleteQueues(tx) || deleteLog(tx) || deleteEntries(tx) || pruneDeletedQueues(tx);
 }
 
-function deleteQueues(transaction: Transaction): boolean {
-  const { store } = transaction;
-  const names = store.sql<[string]>(`SELECT name FROM queue WHERE ns=? LIMIT ${STEP}`).all(store.ns);
+function deleteQueues(tx: Transaction): boolean {
+  const names = tx.sql<[string]>(`SELECT name FROM queue WHERE ns=? LIMIT ${STEP}`).all(tx.ns);
   for (const [name] of names) {
-    const queue = transaction.queue(name);
-    if (queue !== undefined) deleteQueue(transaction, queue);
+    const queue = tx.queue(name);
+    if (queue !== undefined) deleteQueue(tx, queue);
   }
   return names.length > 0;
 }
 
-function deleteLog(transaction: Transaction): boolean {
-  const { store } = transaction;
-  const id = store.value('SELECT id FROM topic WHERE ns=? LIMIT 1', store.ns) as number | undefined;
+function deleteLog(tx: Transaction): boolean {
+  const id = tx.value('SELECT id FROM topic WHERE ns=? LIMIT 1', tx.ns) as number | undefined;
   if (id === undefined) return false;
-  const rows = store
+  const rows = tx
     .sql<[number, number]>(
       `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE topic_id=? LIMIT ${STEP}) RETURNING seq, bytes`,
     )
     .all(id);
-  const known = deleteScope(transaction, -id);
-  const log = loadNamespaceLog(store);
+  const known = deleteScope(tx, -id);
+  const log = loadNamespaceLog(tx.store);
   log.events -= rows.length;
   for (const [, bytes] of rows) log.bytes -= bytes;
-  log.pruned = transaction.counters().eventHead;
-  saveNamespaceLog(store, log);
-  if (rows.length + known === 0) store.sql('DELETE FROM topic WHERE id=?').run(id);
-  transaction.rowCount += rows.length + known;
+  log.pruned = tx.counters().eventHead;
+  saveNamespaceLog(tx.store, log);
+  if (rows.length + known === 0) tx.sql('DELETE FROM topic WHERE id=?').run(id);
+  tx.rowCount += rows.length + known;
   return true;
 }

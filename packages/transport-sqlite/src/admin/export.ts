@@ -21,8 +21,8 @@ export async function* exportState(store: Store, signal: AbortSignal): AsyncIter
   try {
     db.exec('BEGIN');
     const snapshot = new Store({ db, path: store.path, storeId: store.storeId, clock: store.clock }, store.settings);
-    const transaction = new Transaction(snapshot);
-    for (const page of pages(transaction)) {
+    const tx = new Transaction(snapshot);
+    for (const page of pages(tx)) {
       signal.throwIfAborted();
       yield* page;
       await new Promise((resolve) => setImmediate(resolve));
@@ -32,18 +32,18 @@ export async function* exportState(store: Store, signal: AbortSignal): AsyncIter
   }
 }
 
-function* pages(transaction: Transaction): Iterable<StateRecord[]> {
-  for (const name of queueNames(transaction)) {
-    const queue = findQueue(transaction.store, name);
+function* pages(tx: Transaction): Iterable<StateRecord[]> {
+  for (const name of queueNames(tx)) {
+    const queue = findQueue(tx.store, name);
     if (queue === undefined) continue;
     yield [{ kind: 'queue', name, settings: { ...queue.settings } }];
-    yield* messages(transaction, queue);
-    yield* dedupe(transaction, queue);
+    yield* messages(tx, queue);
+    yield* dedupe(tx, queue);
   }
-  yield listBindings(transaction).map(({ queue, pattern }) => ({ kind: 'binding', queue, pattern }));
-  yield* events(transaction);
-  yield* entries(transaction);
-  yield [{ kind: 'revision', highest: transaction.counters().revision }];
+  yield listBindings(tx).map(({ queue, pattern }) => ({ kind: 'binding', queue, pattern }));
+  yield* events(tx);
+  yield* entries(tx);
+  yield [{ kind: 'revision', highest: tx.counters().revision }];
 }
 
 function queueNames({ store }: Transaction): string[] {
@@ -53,10 +53,10 @@ function queueNames({ store }: Transaction): string[] {
     .map(([name]) => name);
 }
 
-function* messages(transaction: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
+function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   let after: string | undefined;
   do {
-    const page = findMessages(transaction, queue, { state: undefined, ids: undefined, limit: PAGE, after });
+    const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: PAGE, after });
     yield page.found.map((found) => ({ kind: 'message', queue: queue.name, message: toExported(found) }));
     after = page.next;
   } while (after !== undefined);

@@ -19,10 +19,10 @@ const marks = (count: number): string => Array(count).fill('?').join(',');
 export class ImportedEventIds {
   readonly #ids = new Map<number, Set<string>>();
 
-  ids(transaction: Transaction, topicId: number): Set<string> {
+  ids(tx: Transaction, topicId: number): Set<string> {
     const known = this.#ids.get(topicId);
     if (known !== undefined) return known;
-    const rows = transaction.store.sql<[string]>('SELECT id FROM event WHERE topic_id=?').all(topicId);
+    const rows = tx.sql<[string]>('SELECT id FROM event WHERE topic_id=?').all(topicId);
     const ids = new Set(rows.map(([id]) => id));
     this.#ids.set(topicId, ids);
     return ids;
@@ -34,56 +34,55 @@ export class ImportedEventIds {
 }
 
 /** Imports a record. Returns whether it was new. */
-export function importRecord(transaction: Transaction, record: StateRecord, topics: ImportedEventIds): boolean {
-  transaction.rowCount += 1;
+export function importRecord(tx: Transaction, record: StateRecord, topics: ImportedEventIds): boolean {
+  tx.rowCount += 1;
   switch (record.kind) {
     case 'queue':
-      return importQueue(transaction, record);
+      return importQueue(tx, record);
     case 'message':
-      return importMessage(transaction, transaction.ensureQueue(record.queue), record.message);
+      return importMessage(tx, tx.ensureQueue(record.queue), record.message);
     case 'dedupe':
-      return importDedupe(transaction, record);
+      return importDedupe(tx, record);
     case 'binding':
-      return importBinding(transaction, record);
+      return importBinding(tx, record);
     case 'event':
-      return importEvent(transaction, record, topics);
+      return importEvent(tx, record, topics);
     case 'kv':
-      return importEntry(transaction, record);
+      return importEntry(tx, record);
     case 'revision':
-      return importRevision(transaction, record);
+      return importRevision(tx, record);
   }
 }
 
-function importQueue(transaction: Transaction, { name, settings }: RecordOf<'queue'>): boolean {
-  if (transaction.queue(name) !== undefined) return false;
+function importQueue(tx: Transaction, { name, settings }: RecordOf<'queue'>): boolean {
+  if (tx.queue(name) !== undefined) return false;
   // JSON has no Infinity. An export writes null instead.
   const restored = { ...settings };
   restored.expireIdleMs ??= Number.POSITIVE_INFINITY;
   restored.deadTtlMs ??= Number.POSITIVE_INFINITY;
-  transaction.ensureQueue(name, restored);
+  tx.ensureQueue(name, restored);
   return true;
 }
 
-function importMessage(transaction: Transaction, queue: QueueRow, exported: ExportedMessage): boolean {
+function importMessage(tx: Transaction, queue: QueueRow, exported: ExportedMessage): boolean {
   const { id } = exported.message;
-  if (exists(transaction, queue, id)) return false;
-  if (exported.dead !== undefined && exported.dead !== null) importDead(transaction, queue, exported, exported.dead);
-  else importPending(transaction, queue, exported);
+  if (exists(tx, queue, id)) return false;
+  if (exported.dead !== undefined && exported.dead !== null) importDead(tx, queue, exported, exported.dead);
+  else importPending(tx, queue, exported);
   return true;
 }
 
-function exists(transaction: Transaction, queue: QueueRow, id: string): boolean {
-  const { store } = transaction;
-  if (store.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) !== undefined) return true;
-  const seq = findSeq(transaction, queue.id, id);
+function exists(tx: Transaction, queue: QueueRow, id: string): boolean {
+  if (tx.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) !== undefined) return true;
+  const seq = findSeq(tx, queue.id, id);
   return (
     seq !== undefined &&
-    store.value('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) !== undefined
+    tx.value('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) !== undefined
   );
 }
 
 function importDead(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   exported: ExportedMessage,
   dead: NonNullable<ExportedMessage['dead']>,
@@ -91,25 +90,23 @@ function importDead(
   const age = Math.max(0, Date.now() - dead.at);
   const parameters: unknown[] = [
     queue.id,
-    Math.floor(transaction.now - age),
+    Math.floor(tx.now - age),
     dead.at,
     dead.reason,
     exported.attempts,
     toHistory(exported),
   ];
   pushMessage(parameters, toMessage(exported));
-  transaction.store
-    .sql(
-      `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
-    )
-    .run(parameters);
+  tx.sql(
+    `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
+  ).run(parameters);
   queue.dead += 1;
   queue.isChanged = true;
 }
 
-function importPending(transaction: Transaction, queue: QueueRow, exported: ExportedMessage): void {
-  const { store, now } = transaction;
-  const counters = transaction.counters();
+function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessage): void {
+  const { now } = tx;
+  const counters = tx.counters();
   counters.messageHead += 1;
   const seq = counters.messageHead;
   const message = toMessage(exported);
@@ -118,74 +115,66 @@ function importPending(transaction: Transaction, queue: QueueRow, exported: Expo
     exported.ttlLeftMs === undefined || exported.ttlLeftMs === null ? null : Math.ceil(now + exported.ttlLeftMs);
   const parameters: unknown[] = [seq, queue.id, at, exported.attempts, expires, toHistory(exported)];
   pushMessage(parameters, message);
-  store
-    .sql(
-      `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
-    )
-    .run(parameters);
-  indexIds(transaction, { scope: queue.id, ids: [message.id], first: seq });
-  insertIntoState(transaction, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
+  tx.sql(
+    `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
+  ).run(parameters);
+  indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
+  insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
 
-function importDedupe(transaction: Transaction, { queue, id, leftMs }: RecordOf<'dedupe'>): boolean {
-  return importId(transaction, transaction.ensureQueue(queue).id, id, leftMs);
+function importDedupe(tx: Transaction, { queue, id, leftMs }: RecordOf<'dedupe'>): boolean {
+  return importId(tx, tx.ensureQueue(queue).id, id, leftMs);
 }
 
-function importBinding(transaction: Transaction, { queue, pattern }: RecordOf<'binding'>): boolean {
-  return bind(transaction, transaction.ensureQueue(queue), pattern, transaction.counters().eventHead);
+function importBinding(tx: Transaction, { queue, pattern }: RecordOf<'binding'>): boolean {
+  return bind(tx, tx.ensureQueue(queue), pattern, tx.counters().eventHead);
 }
 
 /** Bound queues do not get the event: their messages are records of their own. */
-function importEvent(
-  transaction: Transaction,
-  { topic, message }: RecordOf<'event'>,
-  topics: ImportedEventIds,
-): boolean {
-  const topicId = ensureTopic(transaction.store, topic);
-  const ids = topics.ids(transaction, topicId);
+function importEvent(tx: Transaction, { topic, message }: RecordOf<'event'>, topics: ImportedEventIds): boolean {
+  const topicId = ensureTopic(tx.store, topic);
+  const ids = topics.ids(tx, topicId);
   if (ids.has(message.message.id)) return false;
-  const counters = transaction.counters();
+  const counters = tx.counters();
   counters.eventHead += 1;
   const incoming = { scope: -topicId, ids: [message.message.id], first: counters.eventHead };
-  recordIds(transaction, { ...incoming, windowMs: transaction.store.settings.topicDedupeMs });
+  recordIds(tx, { ...incoming, windowMs: tx.store.settings.topicDedupeMs });
   // The time of the publish is not exported. The time of the send is close.
   const at = Math.min(Date.now(), message.message.sentAt);
-  appendEvents(transaction, topicId, [toMessage(message)], [counters.eventHead], at);
-  transaction.publishedTopics.add(topic);
-  transaction.afterCommit(() => ids.add(message.message.id));
+  appendEvents(tx, topicId, [toMessage(message)], [counters.eventHead], at);
+  tx.publishedTopics.add(topic);
+  tx.afterCommit(() => ids.add(message.message.id));
   return true;
 }
 
-function importEntry(transaction: Transaction, record: RecordOf<'kv'>): boolean {
-  const { store, now } = transaction;
-  const row = store
+function importEntry(tx: Transaction, record: RecordOf<'kv'>): boolean {
+  const { now } = tx;
+  const row = tx
     .sql<[number, string | null]>('SELECT revision, tombstone FROM kv WHERE ns=? AND key=?')
-    .get(store.ns, record.key);
+    .get(tx.ns, record.key);
   if (row !== undefined && row[1] === null) return false;
-  const counters = transaction.counters();
+  const counters = tx.counters();
   // Watches follow the order of changes, so the import is the newest change, even with an older revision.
   counters.revision = Math.max(counters.revision + 1, record.revision);
   const expires =
     record.ttlLeftMs === undefined || record.ttlLeftMs === null ? null : Math.ceil(now + record.ttlLeftMs);
-  store
-    .sql(
-      'INSERT OR REPLACE INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)',
-    )
-    .run(
-      store.ns,
-      record.key,
-      toStored(Buffer.from(record.valueBase64, 'base64')),
-      record.revision,
-      record.createRevision,
-      expires,
-      counters.revision,
-    );
-  transaction.changedKeys.add(record.key);
+  tx.sql(
+    'INSERT OR REPLACE INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)',
+  ).run(
+    tx.ns,
+    record.key,
+    toStored(Buffer.from(record.valueBase64, 'base64')),
+    record.revision,
+    record.createRevision,
+    expires,
+    counters.revision,
+  );
+  tx.changedKeys.add(record.key);
   return true;
 }
 
-function importRevision(transaction: Transaction, { highest }: RecordOf<'revision'>): boolean {
-  const counters = transaction.counters();
+function importRevision(tx: Transaction, { highest }: RecordOf<'revision'>): boolean {
+  const counters = tx.counters();
   counters.revision = Math.max(counters.revision, highest);
   return false;
 }

@@ -8,58 +8,57 @@ import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 
 /** The queues that match a filter, sorted by name. */
-export function listQueues(transaction: Transaction, filter: QueueFilter): QueueInfo[] {
+export function listQueues(tx: Transaction, filter: QueueFilter): QueueInfo[] {
   const infos: QueueInfo[] = [];
-  for (const name of queueNames(transaction, filter)) {
-    const queue = transaction.queue(name);
-    if (queue !== undefined) infos.push(toInfo(transaction, queue));
+  for (const name of queueNames(tx, filter)) {
+    const queue = tx.queue(name);
+    if (queue !== undefined) infos.push(toInfo(tx, queue));
   }
   return infos;
 }
 
 /** The topics with events or bindings, sorted by name. A pattern without wildcards is a topic, even without events. */
-export function listTopics(transaction: Transaction, page: PageQuery): TopicInfo[] {
-  return transaction.store
+export function listTopics(tx: Transaction, page: PageQuery): TopicInfo[] {
+  return tx
     .sql<[string, number]>(
       `SELECT name, sum(events) FROM (
          SELECT name, events FROM topic WHERE ns=? AND events > 0
          UNION ALL SELECT pattern, 0 FROM binding WHERE ns=? AND pattern NOT LIKE '%*%' AND pattern NOT LIKE '%>%'
        ) WHERE name > ? GROUP BY name ORDER BY name LIMIT ?`,
     )
-    .all(transaction.store.ns, transaction.store.ns, page.after ?? '', page.limit)
+    .all(tx.ns, tx.ns, page.after ?? '', page.limit)
     .map(([name, events]) => ({ name, events }));
 }
 
 /** All bindings, sorted by queue and pattern. */
-export function listBindings(transaction: Transaction): Binding[] {
-  return transaction.store
+export function listBindings(tx: Transaction): Binding[] {
+  return tx
     .sql<[string, string]>(
       'SELECT queue.name, pattern FROM binding JOIN queue ON queue.id = queue_id WHERE binding.ns=? ORDER BY queue.name, pattern',
     )
-    .all(transaction.store.ns)
+    .all(tx.ns)
     .map(([queue, pattern]) => ({ queue, pattern }));
 }
 
-function queueNames(transaction: Transaction, filter: QueueFilter): string[] {
-  const { store } = transaction;
+function queueNames(tx: Transaction, filter: QueueFilter): string[] {
   const { names, prefix, limit, after } = filter;
   if (names !== undefined) {
     const matching = names.filter((name) => name.startsWith(prefix) && name > (after ?? ''));
     return [...new Set(matching)].sort().slice(0, limit);
   }
-  return store
+  return tx
     .sql<[string]>(
       'SELECT name FROM queue WHERE ns=? AND name>=? AND name<CAST(? AS TEXT) AND name>? ORDER BY name LIMIT ?',
     )
-    .all(store.ns, prefix, prefixEnd(prefix), after ?? '', limit)
+    .all(tx.ns, prefix, prefixEnd(prefix), after ?? '', limit)
     .map(([name]) => name);
 }
 
 /** The counts as of now. They include due work that the scheduler has not done yet. */
-function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
-  const { store, now } = transaction;
-  const count = (text: string): number => store.value(text, queue.id, now) as number;
-  const expired = countExpired(transaction, queue);
+function toInfo(tx: Transaction, queue: QueueRow): QueueInfo {
+  const { now } = tx;
+  const count = (text: string): number => tx.value(text, queue.id, now) as number;
+  const expired = countExpired(tx, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;
   const ended = queue.leased > 0 ? count('SELECT total(last - seq + 1) FROM leased WHERE queue_id=? AND until<=?') : 0;
   const held =
@@ -73,7 +72,7 @@ function toInfo(transaction: Transaction, queue: QueueRow): QueueInfo {
     delayed: queue.delayed - due + held - expired.delayed,
     leased: queue.leased - ended,
     dead: queue.dead,
-    oldestAgeMs: oldestAge(transaction, queue),
+    oldestAgeMs: oldestAge(tx, queue),
     totals: {
       sent: queue.totalSent,
       done: queue.totalDone,
@@ -95,16 +94,12 @@ function countExpired({ store, now }: Transaction, queue: QueueRow): { ready: nu
   return { ready: counts.get(0) ?? 0, delayed: counts.get(1) ?? 0 };
 }
 
-function oldestAge(transaction: Transaction, queue: QueueRow): number {
+function oldestAge(tx: Transaction, queue: QueueRow): number {
   if (queue.ready === 0) return 0;
-  let oldest = transaction.now;
+  let oldest = tx.now;
   for (let rank = 0; rank <= 9; rank += 1) {
-    const at = transaction.store.value(
-      'SELECT at FROM ready WHERE queue_id=? AND rank=? ORDER BY at LIMIT 1',
-      queue.id,
-      rank,
-    );
+    const at = tx.value('SELECT at FROM ready WHERE queue_id=? AND rank=? ORDER BY at LIMIT 1', queue.id, rank);
     if (typeof at === 'number' && at < oldest) oldest = at;
   }
-  return transaction.now - oldest;
+  return tx.now - oldest;
 }

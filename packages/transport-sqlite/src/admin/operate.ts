@@ -14,142 +14,125 @@ export const STEP = 500;
 type PurgeableState = Exclude<MessageState, 'leased'>;
 
 /** Creates a queue if needed, and changes the given settings. */
-export function configure(transaction: Transaction, name: string, settings: QueueSettings): void {
+export function configure(tx: Transaction, name: string, settings: QueueSettings): void {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  const found = transaction.queue(name);
+  const found = tx.queue(name);
   const merged = { ...(found?.settings ?? QUEUE_DEFAULTS), ...given };
   if (found === undefined) {
-    transaction.ensureQueue(name, merged);
+    tx.ensureQueue(name, merged);
     return;
   }
   found.settings = merged;
-  saveSettings(transaction.store, found.id, merged);
+  saveSettings(tx.store, found.id, merged);
   // Wakes waiting consumers: a shorter lease needs a check sooner.
   found.isDueEarlier = true;
-  found.touch(transaction.now);
+  found.touch(tx.now);
 }
 
 /** Requeues a step of dead letters. Returns their number. */
-export function redrive(
-  transaction: Transaction,
-  queue: QueueRow,
-  ids: readonly string[] | undefined,
-  limit: number,
-): number {
-  const dead = selectDead(transaction, queue, ids, Math.min(limit, STEP));
-  const { store, now } = transaction;
-  const counters = transaction.counters();
+export function redrive(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined, limit: number): number {
+  const dead = selectDead(tx, queue, ids, Math.min(limit, STEP));
+  const { now } = tx;
+  const counters = tx.counters();
   for (const seq of dead) {
     counters.messageHead += 1;
     const fresh = counters.messageHead;
-    store
-      .sql(
-        `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS})
+    tx.sql(
+      `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS})
          SELECT ?, queue_id, ?, 0, CAST(? + ttl_ms AS INTEGER), history, ${MESSAGE_COLUMNS} FROM dead WHERE seq=?`,
-      )
-      .run(fresh, now, now, seq);
-    const [id, priority, key] = store
+    ).run(fresh, now, now, seq);
+    const [id, priority, key] = tx
       .sql<[string, number, string | null]>('DELETE FROM dead WHERE seq=? RETURNING id, priority, ordering_key')
       .get(seq) as [string, number, string | null];
-    indexIds(transaction, { scope: queue.id, ids: [id], first: fresh });
-    insertIntoState(transaction, queue, { seq: fresh, at: now, priority, orderingKey: key ?? undefined });
+    indexIds(tx, { scope: queue.id, ids: [id], first: fresh });
+    insertIntoState(tx, queue, { seq: fresh, at: now, priority, orderingKey: key ?? undefined });
   }
   queue.dead -= dead.length;
-  transaction.rowCount += dead.length;
+  tx.rowCount += dead.length;
   return dead.length;
 }
 
 /** Deletes a step of messages of one state. Returns their number. */
 export function purge(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   state: PurgeableState,
   ids: readonly string[] | undefined,
 ): number {
-  const count = state === 'dead' ? purgeDead(transaction, queue, ids) : purgePending(transaction, queue, state, ids);
+  const count = state === 'dead' ? purgeDead(tx, queue, ids) : purgePending(tx, queue, state, ids);
   queue.isChanged = true;
-  transaction.rowCount += count;
+  tx.rowCount += count;
   return count;
 }
 
 /** Deletes messages that no consumer has received. */
-export function cancel(transaction: Transaction, queue: QueueRow | undefined, ids: readonly string[]): PendingResult[] {
-  return changePending(transaction, queue, ids, (found, { seq }) => deleteMessage(transaction, found, seq));
+export function cancel(tx: Transaction, queue: QueueRow | undefined, ids: readonly string[]): PendingResult[] {
+  return changePending(tx, queue, ids, (found, { seq }) => deleteMessage(tx, found, seq));
 }
 
 /** Sets the due time of messages that no consumer has received. */
 export function reschedule(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow | undefined,
   ids: readonly string[],
   delayMs: number,
 ): PendingResult[] {
-  const at = delayMs > 0 ? Math.ceil(transaction.now + delayMs) : transaction.now;
-  return changePending(transaction, queue, ids, (found, message) => {
-    transaction.store.sql('UPDATE message SET at=? WHERE seq=?').run(at, message.seq);
-    insertIntoState(transaction, found, { ...message, at });
+  const at = delayMs > 0 ? Math.ceil(tx.now + delayMs) : tx.now;
+  return changePending(tx, queue, ids, (found, message) => {
+    tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, message.seq);
+    insertIntoState(tx, found, { ...message, at });
   });
 }
 
 /** Deletes a queue. Its rows are pruned later. */
-export function deleteQueue(transaction: Transaction, queue: QueueRow): void {
-  const { store } = transaction;
-  if (store.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) transaction.counters().bindings += 1;
-  store.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE id=?').run(queue.id);
-  transaction.forgetQueue(queue);
+export function deleteQueue(tx: Transaction, queue: QueueRow): void {
+  if (tx.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) tx.counters().bindings += 1;
+  tx.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE id=?').run(queue.id);
+  tx.forgetQueue(queue);
 }
 
 /** Removes messages from their state and applies `change` to each. Returns one result per id. */
 function changePending(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow | undefined,
   ids: readonly string[],
   change: (queue: QueueRow, message: MessagePlacement) => void,
 ): PendingResult[] {
   return ids.map((id) => {
-    const message = queue && findPending(transaction, queue, id);
+    const message = queue && findPending(tx, queue, id);
     if (queue === undefined || message === undefined) return { id, status: 'not-found' };
     if (message === 'started') return { id, status: 'started' };
-    removeFromState(transaction, queue, message);
+    removeFromState(tx, queue, message);
     change(queue, message);
-    transaction.rowCount += 1;
+    tx.rowCount += 1;
     return { id, status: 'done' };
   });
 }
 
 /** Finds a pending message by its id. `started` means leased or dead. */
-function findPending(transaction: Transaction, queue: QueueRow, id: string): MessagePlacement | 'started' | undefined {
-  const { store } = transaction;
-  const known = findSeq(transaction, queue.id, id);
+function findPending(tx: Transaction, queue: QueueRow, id: string): MessagePlacement | 'started' | undefined {
+  const known = findSeq(tx, queue.id, id);
   const row =
     known === undefined
       ? undefined
-      : store
+      : tx
           .sql<[number, number, string | null]>(
             'SELECT at, priority, ordering_key FROM message WHERE seq=? AND queue_id=? AND id=?',
           )
           .get(known, queue.id, id);
   if (known === undefined || row === undefined) {
-    return store.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) === undefined
-      ? undefined
-      : 'started';
+    return tx.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) === undefined ? undefined : 'started';
   }
-  if (findLease(transaction, known) !== undefined) return 'started';
+  if (findLease(tx, known) !== undefined) return 'started';
   const [at, priority, orderingKey] = row;
   return { seq: known, at, priority, orderingKey: orderingKey ?? undefined };
 }
 
-function selectDead(
-  transaction: Transaction,
-  queue: QueueRow,
-  ids: readonly string[] | undefined,
-  limit: number,
-): number[] {
-  const { store } = transaction;
+function selectDead(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined, limit: number): number[] {
   const rows =
     ids === undefined
-      ? store.sql<[number]>('SELECT seq FROM dead WHERE queue_id=? ORDER BY seq LIMIT ?').all(queue.id, limit)
-      : store
+      ? tx.sql<[number]>('SELECT seq FROM dead WHERE queue_id=? ORDER BY seq LIMIT ?').all(queue.id, limit)
+      : tx
           .sql<[number]>(
             'SELECT seq FROM dead WHERE queue_id=? AND id IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?',
           )
@@ -157,32 +140,31 @@ function selectDead(
   return rows.map(([seq]) => seq);
 }
 
-function purgeDead(transaction: Transaction, queue: QueueRow, ids: readonly string[] | undefined): number {
-  const dead = selectDead(transaction, queue, ids, STEP);
-  for (const seq of dead) transaction.store.sql('DELETE FROM dead WHERE seq=?').run(seq);
+function purgeDead(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined): number {
+  const dead = selectDead(tx, queue, ids, STEP);
+  for (const seq of dead) tx.sql('DELETE FROM dead WHERE seq=?').run(seq);
   queue.dead -= dead.length;
   return dead.length;
 }
 
 function purgePending(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   state: 'ready' | 'delayed',
   ids: readonly string[] | undefined,
 ): number {
-  const found =
-    ids === undefined ? selectPending(transaction, queue, state) : findAllPending(transaction, queue, state, ids);
+  const found = ids === undefined ? selectPending(tx, queue, state) : findAllPending(tx, queue, state, ids);
   for (const message of found) {
-    removeFromState(transaction, queue, message);
-    deleteMessage(transaction, queue, message.seq);
+    removeFromState(tx, queue, message);
+    deleteMessage(tx, queue, message.seq);
   }
   return found.length;
 }
 
-function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): MessagePlacement[] {
-  const { store, now } = transaction;
+function selectPending(tx: Transaction, queue: QueueRow, state: 'ready' | 'delayed'): MessagePlacement[] {
+  const { now } = tx;
   const select = (from: string, condition: string): MessagePlacement[] =>
-    store
+    tx
       .sql<[number, number, number, string | null]>(
         `SELECT message.seq, message.at, priority, ordering_key FROM ${from} WHERE ${condition} LIMIT ${STEP}`,
       )
@@ -201,16 +183,16 @@ function selectPending(transaction: Transaction, queue: QueueRow, state: 'ready'
 }
 
 function findAllPending(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   state: 'ready' | 'delayed',
   ids: readonly string[],
 ): MessagePlacement[] {
   const pending: MessagePlacement[] = [];
   for (const id of new Set(ids)) {
-    const found = findPending(transaction, queue, id);
+    const found = findPending(tx, queue, id);
     if (found === undefined || found === 'started') continue;
-    if (found.at > transaction.now === (state === 'delayed')) pending.push(found);
+    if (found.at > tx.now === (state === 'delayed')) pending.push(found);
   }
   return pending;
 }

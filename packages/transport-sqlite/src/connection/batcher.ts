@@ -47,24 +47,24 @@ export class Batcher {
   }
 
   /** Runs `work`, which may write, in the next transaction. */
-  write<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
+  write<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
     return new Promise((resolve, reject) => this.add(new SingleOperation(true, work, context, resolve, reject)));
   }
 
   /** Runs `work`, which only reads, in the next transaction. */
-  read<T>(work: (transaction: Transaction) => T, context?: CallContext): Promise<T> {
+  read<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
     return new Promise((resolve, reject) => this.add(new SingleOperation(false, work, context, resolve, reject)));
   }
 
   /** Like `read`, but does not wait behind operations that wait for the write lock. */
-  readAhead<T>(work: (transaction: Transaction) => T): Promise<T> {
+  readAhead<T>(work: (tx: Transaction) => T): Promise<T> {
     return new Promise((resolve, reject) =>
       this.add(new SingleOperation(false, work, undefined, resolve, reject, true)),
     );
   }
 
   /** Runs `read` at once. Returns undefined if other operations come first or the store is locked. `read` must not write. */
-  readNow<T>(read: (transaction: Transaction) => T): T | undefined {
+  readNow<T>(read: (tx: Transaction) => T): T | undefined {
     if (this.#isClosed || this.#operations.length > 0) return undefined;
     try {
       return read(new Transaction(this.#store));
@@ -176,14 +176,14 @@ export class Batcher {
 
   /** Runs operations in order until the transaction is full, and commits. */
   #run(writes: boolean): void {
-    const transaction = new Transaction(this.#store, writes);
+    const tx = new Transaction(this.#store, writes);
     const begun: Operation[] = [];
     const done: Operation[] = [];
     try {
-      this.#step(transaction, begun, done);
+      this.#step(tx, begun, done);
       if (writes) {
-        transaction.flush();
-        this.#commits.beforeCommit.notify(transaction);
+        tx.flush();
+        this.#commits.beforeCommit.notify(tx);
       }
       this.#store.sql('COMMIT').run();
     } catch (error) {
@@ -199,18 +199,18 @@ export class Batcher {
       this.lastCommitAt = now;
     }
     this.#notBefore = writes && now < this.#contendedUntil ? now + PAUSE_MS : 0;
-    transaction.committed();
+    tx.committed();
     for (const operation of begun) operation.committed();
-    if (writes) this.#commits.committed.notify(transaction);
+    if (writes) this.#commits.committed.notify(tx);
   }
 
-  #step(transaction: Transaction, begun: Operation[], done: Operation[]): void {
+  #step(tx: Transaction, begun: Operation[], done: Operation[]): void {
     const until = performance.now() + MAX_MS;
     for (const operation of this.#operations) {
       begun.push(operation);
-      if (!operation.step(transaction)) return;
+      if (!operation.step(tx)) return;
       done.push(operation);
-      if (this.#isolatedCount > 0 || transaction.rowCount >= MAX_ROWS || performance.now() >= until) return;
+      if (this.#isolatedCount > 0 || tx.rowCount >= MAX_ROWS || performance.now() >= until) return;
     }
   }
 

@@ -15,7 +15,7 @@ const STEP = 500;
 /** Runs calls of one kind in batches. */
 export interface BatchHandler<Item, Result> {
   /** Handles items in order and returns one result each. */
-  run(transaction: Transaction, target: string, items: readonly Item[]): Result[];
+  run(tx: Transaction, target: string, items: readonly Item[]): Result[];
   /** The result of an item that failed after earlier items of its call were stored. */
   failItem(item: Item, error: BusbarError): Result;
 }
@@ -26,7 +26,7 @@ export interface BatchCall<Item> {
   readonly target: string;
   readonly items: readonly Item[];
   /** Checks inside the transaction. Returns the error with which the call must be rejected, if any. */
-  readonly refuse?: (transaction: Transaction) => BusbarError | undefined;
+  readonly refuse?: (tx: Transaction) => BusbarError | undefined;
 }
 
 export class CallCoalescer {
@@ -94,10 +94,10 @@ class CoalescedCall<Item, Result> {
   }
 
   /** Adds the remaining items to the step, as far as they fit. Returns false if the call is refused. */
-  addTo(batch: Item[], transaction: Transaction): boolean {
+  addTo(batch: Item[], tx: Transaction): boolean {
     const { items, refuse } = this.input;
     this.count = 0;
-    this.#refusal = refuse?.(transaction);
+    this.#refusal = refuse?.(tx);
     if (this.#refusal !== undefined) return false;
     for (let index = this.#results.length; index < items.length && batch.length < STEP; index += 1) {
       batch.push(items[index] as Item);
@@ -150,18 +150,18 @@ class CoalescedOperation<Item, Result> implements Operation {
     return true;
   }
 
-  step(transaction: Transaction): boolean {
+  step(tx: Transaction): boolean {
     this.#isClosed = true;
     this.#stepCalls = 0;
     const batch: Item[] = [];
     for (const call of this.#calls) {
       if (batch.length >= STEP) break;
       // The calls before it may remove the reason for its refusal, so it is checked again in the next step.
-      if (!call.addTo(batch, transaction) && batch.length > 0) break;
+      if (!call.addTo(batch, tx) && batch.length > 0) break;
       this.#stepCalls += 1;
     }
-    this.#stepResults = batch.length === 0 ? [] : this.#handler.run(transaction, this.#target, batch);
-    transaction.rowCount += batch.length;
+    this.#stepResults = batch.length === 0 ? [] : this.#handler.run(tx, this.#target, batch);
+    tx.rowCount += batch.length;
     return this.#stepCalls === this.#calls.length && (this.#calls.at(-1)?.isDone ?? true);
   }
 

@@ -13,7 +13,7 @@ export interface Operation {
    * Does a bounded part of the work. Returns true after the last part. It changes nothing but the database, since it runs
    * again after a rollback. It throws only before its first write.
    */
-  step(transaction: Transaction): boolean;
+  step(tx: Transaction): boolean;
   /** The work since the last call is stored. */
   committed(): void;
   /** The operation failed. Nothing since the last commit is stored, unless the outcome of `error` is `unknown`. */
@@ -29,7 +29,7 @@ export class SingleOperation<T> implements Operation {
   readonly writes: boolean;
   readonly overtakes: boolean;
   readonly #context: CallContext | undefined;
-  readonly #work: (transaction: Transaction) => T;
+  readonly #work: (tx: Transaction) => T;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: BusbarError) => void;
   #value: T | undefined;
@@ -37,7 +37,7 @@ export class SingleOperation<T> implements Operation {
 
   constructor(
     writes: boolean,
-    work: (transaction: Transaction) => T,
+    work: (tx: Transaction) => T,
     context: CallContext | undefined,
     resolve: (value: T) => void,
     reject: (error: BusbarError) => void,
@@ -51,9 +51,9 @@ export class SingleOperation<T> implements Operation {
     this.#reject = reject;
   }
 
-  step(transaction: Transaction): boolean {
+  step(tx: Transaction): boolean {
     try {
-      this.#value = this.#work(transaction);
+      this.#value = this.#work(tx);
       this.#error = undefined;
     } catch (error) {
       // A BusbarError is thrown before any write. A SQLite error may come after one, so the transaction rolls back.

@@ -14,12 +14,12 @@ export interface CursorRead<Item> {
 export class StoreCursor<Item> {
   readonly #batcher: Batcher;
   /** Reads up to `max` items. It may run again, so it changes the cursor's position only after the commit. */
-  readonly #read: (transaction: Transaction, max: number) => CursorRead<Item>;
+  readonly #read: (tx: Transaction, max: number) => CursorRead<Item>;
   readonly #woken = new Condition();
   #mayHaveMore = true;
   #isClosed = false;
 
-  constructor(batcher: Batcher, read: (transaction: Transaction, max: number) => CursorRead<Item>) {
+  constructor(batcher: Batcher, read: (tx: Transaction, max: number) => CursorRead<Item>) {
     this.#batcher = batcher;
     this.#read = read;
   }
@@ -56,7 +56,7 @@ export class StoreCursor<Item> {
 
   async #readAhead(max: number): Promise<CursorRead<Item>> {
     try {
-      return await this.#batcher.readAhead((transaction) => this.#read(transaction, max));
+      return await this.#batcher.readAhead((tx) => this.#read(tx, max));
     } catch (error) {
       if (this.#isClosed) return { items: [], isAll: true };
       this.#mayHaveMore = true;

@@ -2,7 +2,7 @@
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { findQueue, findQueueById, insertQueue, type QueueRow } from '../queues/queue-row.ts';
-import type { Store } from './store.ts';
+import type { Statement, Store } from './store.ts';
 
 /** Counters of the file. They only rise. */
 export interface Counters {
@@ -45,6 +45,18 @@ export class Transaction {
     this.store = store;
     this.#writes = writes;
     this.now = store.clock.now();
+  }
+
+  get ns(): string {
+    return this.store.ns;
+  }
+
+  sql<Row = unknown[]>(text: string): Statement<Row> {
+    return this.store.sql(text);
+  }
+
+  value(text: string, ...parameters: unknown[]): unknown {
+    return this.store.value(text, ...parameters);
   }
 
   queue(name: string): QueueRow | undefined {

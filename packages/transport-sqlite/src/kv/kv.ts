@@ -14,96 +14,93 @@ const LIVE = 'tombstone IS NULL AND (expires IS NULL OR expires > ?)';
 /** Entries of one step. */
 const STEP = 200;
 
-export function getEntry(transaction: Transaction, key: string): KvEntry | undefined {
-  const { store, now } = transaction;
-  const row = store.sql<KvRow>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(store.ns, key, now);
+export function getEntry(tx: Transaction, key: string): KvEntry | undefined {
+  const { now } = tx;
+  const row = tx.sql<KvRow>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(tx.ns, key, now);
   return row && toEntry(row, now);
 }
 
-export function putEntry(transaction: Transaction, key: string, value: Uint8Array, condition: PutCondition): PutResult {
-  const { store, now } = transaction;
-  const current = getEntry(transaction, key);
+export function putEntry(tx: Transaction, key: string, value: Uint8Array, condition: PutCondition): PutResult {
+  const { now } = tx;
+  const current = getEntry(tx, key);
   const { ifRevision, ttlMs } = condition;
   if (ifRevision !== undefined && ifRevision !== (current?.revision ?? 0)) return { status: 'conflict', current };
-  const counters = transaction.counters();
+  const counters = tx.counters();
   counters.revision += 1;
   const { revision } = counters;
   const createRevision = current?.createRevision ?? revision;
   const expires = ttlMs === undefined ? null : Math.ceil(now + ttlMs);
-  store
-    .sql(
-      `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
+  tx.sql(
+    `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
        ON CONFLICT (ns, key) DO UPDATE SET value=excluded.value, revision=excluded.revision,
          create_revision=excluded.create_revision, expires=excluded.expires, change=excluded.change, tombstone=NULL, tombstone_at=NULL`,
-    )
-    .run(store.ns, key, toStored(value), revision, createRevision, expires, revision);
-  transaction.changedKeys.add(key);
-  transaction.rowCount += 1;
+  ).run(tx.ns, key, toStored(value), revision, createRevision, expires, revision);
+  tx.changedKeys.add(key);
+  tx.rowCount += 1;
   return { status: 'stored', revision, createRevision };
 }
 
-export function touchEntries(transaction: Transaction, touches: readonly KvTouch[]): TouchResult[] {
-  const { store, now } = transaction;
-  const update = store.sql(
+export function touchEntries(tx: Transaction, touches: readonly KvTouch[]): TouchResult[] {
+  const { now } = tx;
+  const update = tx.sql(
     `UPDATE kv SET expires=? WHERE ns=? AND key=? AND ${LIVE} AND create_revision = coalesce(?, create_revision)`,
   );
-  transaction.rowCount += touches.length;
+  tx.rowCount += touches.length;
   return touches.map(({ key, ttlMs, createRevision }) => {
-    const { changes } = update.run(Math.ceil(now + ttlMs), store.ns, key, now, createRevision);
+    const { changes } = update.run(Math.ceil(now + ttlMs), tx.ns, key, now, createRevision);
     return { key, status: changes > 0 ? 'touched' : 'lost' };
   });
 }
 
-export function deleteEntry(transaction: Transaction, key: string, ifRevision: number | undefined): DeleteResult {
-  const current = getEntry(transaction, key);
+export function deleteEntry(tx: Transaction, key: string, ifRevision: number | undefined): DeleteResult {
+  const current = getEntry(tx, key);
   if (current === undefined) return { status: 'absent' };
   if (ifRevision !== undefined && ifRevision !== current.revision) return { status: 'conflict' };
-  writeTombstone(transaction, transaction.store.ns, key, 'deleted');
+  writeTombstone(tx, tx.ns, key, 'deleted');
   return { status: 'deleted' };
 }
 
-export function listEntries(transaction: Transaction, prefix: string, page: PageQuery): KvEntry[] {
-  const { store, now } = transaction;
-  const rows = store
+export function listEntries(tx: Transaction, prefix: string, page: PageQuery): KvEntry[] {
+  const { now } = tx;
+  const rows = tx
     .sql<KvRow>(`${SELECT} WHERE ns=? AND key>=? AND key<CAST(? AS TEXT) AND key>? AND ${LIVE} ORDER BY key LIMIT ?`)
-    .all(store.ns, prefix, prefixEnd(prefix), page.after ?? '', now, page.limit);
+    .all(tx.ns, prefix, prefixEnd(prefix), page.after ?? '', now, page.limit);
   return rows.map((row) => toEntry(row, now));
 }
 
 /** Expires a step of entries, in all namespaces. Returns true when there are more. */
-export function expireEntries(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const expired = store
+export function expireEntries(tx: Transaction): boolean {
+  const { now } = tx;
+  const expired = tx
     .sql<[string, string]>(
       `SELECT ns, key FROM kv WHERE expires IS NOT NULL AND expires<=? ORDER BY expires LIMIT ${STEP}`,
     )
     .all(now);
-  for (const [ns, key] of expired) writeTombstone(transaction, ns, key, 'expired');
+  for (const [ns, key] of expired) writeTombstone(tx, ns, key, 'expired');
   return expired.length === STEP;
 }
 
 /** Deletes a step of all entries. Returns true when there may be more. */
-export function deleteEntries(transaction: Transaction): boolean {
-  const { store } = transaction;
-  const keys = store.sql<[string]>(`SELECT key FROM kv WHERE ns=? AND tombstone IS NULL LIMIT ${STEP}`).all(store.ns);
-  for (const [key] of keys) writeTombstone(transaction, transaction.store.ns, key, 'deleted');
+export function deleteEntries(tx: Transaction): boolean {
+  const keys = tx.sql<[string]>(`SELECT key FROM kv WHERE ns=? AND tombstone IS NULL LIMIT ${STEP}`).all(tx.ns);
+  for (const [key] of keys) writeTombstone(tx, tx.ns, key, 'deleted');
   return keys.length > 0;
 }
 
 /** Prunes tombstones that all watchers had time to see. Returns true if there were some. */
-export function pruneTombstones(transaction: Transaction, olderThanMs: number): boolean {
-  const { store, now } = transaction;
-  const old = store
+export function pruneTombstones(tx: Transaction, olderThanMs: number): boolean {
+  const { now } = tx;
+  const old = tx
     .sql<[number]>(
       `SELECT change FROM kv WHERE tombstone IS NOT NULL AND tombstone_at<? ORDER BY tombstone_at LIMIT ${STEP}`,
     )
     .all(now - olderThanMs);
-  const counters = transaction.counters();
+  const counters = tx.counters();
   for (const [change] of old) {
-    store.sql('DELETE FROM kv WHERE change=?').run(change);
+    tx.sql('DELETE FROM kv WHERE change=?').run(change);
     counters.prunedChange = Math.max(counters.prunedChange, change);
   }
-  transaction.rowCount += old.length;
+  tx.rowCount += old.length;
   return old.length > 0;
 }
 
@@ -112,15 +109,15 @@ function toEntry([key, value, revision, createRevision, expires]: KvRow, now: nu
   return { key, value: toBytes(value), revision, createRevision, ttlLeftMs };
 }
 
-function writeTombstone(transaction: Transaction, ns: string, key: string, tombstone: 'deleted' | 'expired'): void {
-  const { store, now } = transaction;
-  const counters = transaction.counters();
+function writeTombstone(tx: Transaction, ns: string, key: string, tombstone: 'deleted' | 'expired'): void {
+  const { now } = tx;
+  const counters = tx.counters();
   counters.revision += 1;
   const { revision } = counters;
-  store
-    .sql("UPDATE kv SET value='', revision=?, expires=NULL, change=?, tombstone=?, tombstone_at=? WHERE ns=? AND key=?")
-    .run(revision, revision, tombstone, now, ns, key);
-  transaction.rowCount += 1;
-  if (ns === store.ns) transaction.changedKeys.add(key);
-  else transaction.changedForeignKeys.push([ns, key]);
+  tx.sql(
+    "UPDATE kv SET value='', revision=?, expires=NULL, change=?, tombstone=?, tombstone_at=? WHERE ns=? AND key=?",
+  ).run(revision, revision, tombstone, now, ns, key);
+  tx.rowCount += 1;
+  if (ns === tx.ns) tx.changedKeys.add(key);
+  else tx.changedForeignKeys.push([ns, key]);
 }

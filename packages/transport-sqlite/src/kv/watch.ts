@@ -27,8 +27,8 @@ class KvWatch implements Cursor<KvChange> {
   constructor(prefix: string, change: number, batcher: Batcher, onClose: (watch: KvWatch) => void) {
     this.#prefix = prefix;
     this.#change = change;
-    this.#cursor = new StoreCursor(batcher, (transaction, max) =>
-      this.#listedUpTo === undefined ? this.#readChanges(transaction, max) : this.#list(transaction, max),
+    this.#cursor = new StoreCursor(batcher, (tx, max) =>
+      this.#listedUpTo === undefined ? this.#readChanges(tx, max) : this.#list(tx, max),
     );
     this.#onClose = onClose;
   }
@@ -50,13 +50,13 @@ class KvWatch implements Cursor<KvChange> {
   }
 
   /** A page of the present entries, and `synced` after the last one. */
-  #list(transaction: Transaction, max: number): CursorRead<KvChange> {
+  #list(tx: Transaction, max: number): CursorRead<KvChange> {
     const limit = Math.max(1, max - 1);
-    const entries = listEntries(transaction, this.#prefix, { limit, after: this.#listedUpTo || undefined });
+    const entries = listEntries(tx, this.#prefix, { limit, after: this.#listedUpTo || undefined });
     const items: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
     const isLast = entries.length < limit;
     if (isLast) items.push({ kind: 'synced' });
-    transaction.afterCommit(() => {
+    tx.afterCommit(() => {
       for (const { key, revision } of entries) if (revision > this.#change) this.#listed.set(key, revision);
       this.#listedUpTo = isLast ? undefined : entries.at(-1)?.key;
     });
@@ -64,24 +64,23 @@ class KvWatch implements Cursor<KvChange> {
   }
 
   /** The changes since the last read. A key that changed several times appears once, with its newest change. */
-  #readChanges(transaction: Transaction, max: number): CursorRead<KvChange> {
-    const { store } = transaction;
-    if (this.#change < transaction.counters().prunedChange) throw fellBehind();
+  #readChanges(tx: Transaction, max: number): CursorRead<KvChange> {
+    if (this.#change < tx.counters().prunedChange) throw fellBehind();
     const limit = Math.min(STEP, max);
-    const rows = store
+    const rows = tx
       .sql<[string, number, 'deleted' | 'expired' | null, number, string]>(
         'SELECT key, change, tombstone, revision, ns FROM kv WHERE change>? ORDER BY change LIMIT ?',
       )
       .all(this.#change, limit);
     const items: KvChange[] = [];
     for (const [key, , tombstone, revision, ns] of rows) {
-      if (ns !== store.ns || !key.startsWith(this.#prefix)) continue;
+      if (ns !== tx.ns || !key.startsWith(this.#prefix)) continue;
       if ((this.#listed.get(key) ?? 0) >= revision) continue;
-      const entry = tombstone === null ? getEntry(transaction, key) : undefined;
+      const entry = tombstone === null ? getEntry(tx, key) : undefined;
       if (tombstone !== null) items.push({ kind: tombstone, key, revision });
       else if (entry !== undefined) items.push({ kind: 'put', entry });
     }
-    transaction.afterCommit(() => {
+    tx.afterCommit(() => {
       this.#change = rows.at(-1)?.[1] ?? this.#change;
     });
     return { items, isAll: rows.length < limit };
@@ -101,10 +100,10 @@ export class KvWatches {
 
   /** Starts a watch. The process is registered when this resolves, so no later change is missed. */
   async watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
-    const watch = await this.#batcher.write((transaction) => {
-      const { revision } = transaction.counters();
+    const watch = await this.#batcher.write((tx) => {
+      const { revision } = tx.counters();
       const opened = new KvWatch(prefix, revision, this.#batcher, (closed) => this.open.delete(closed));
-      this.open.add(transaction, prefix, opened);
+      this.open.add(tx, prefix, opened);
       return opened;
     }, context);
     this.open.sizeChanged.notify();

@@ -21,7 +21,7 @@ const TOMBSTONE_MS = 3_600_000;
 const MAX_STEPS = 200;
 
 /** Does a bounded part of its work. Returns true when there is more. */
-type Step = (transaction: Transaction) => boolean;
+type Step = (tx: Transaction) => boolean;
 
 export class Maintenance {
   readonly #store: Store;
@@ -40,13 +40,13 @@ export class Maintenance {
     this.#compactor = new Compactor(store, batcher);
     const { retention } = store.settings;
     this.#steps = [
-      (transaction) => isOverRetention(transaction, retention) && pruneEvents(transaction, retention),
+      (tx) => isOverRetention(tx, retention) && pruneEvents(tx, retention),
       pruneDedupe,
       pruneDeadLetters,
       pruneIdleQueues,
       pruneDeletedQueues,
-      (transaction) => pruneEphemeral(transaction, EPHEMERAL_MS),
-      (transaction) => pruneTombstones(transaction, TOMBSTONE_MS),
+      (tx) => pruneEphemeral(tx, EPHEMERAL_MS),
+      (tx) => pruneTombstones(tx, TOMBSTONE_MS),
     ];
   }
 
@@ -76,8 +76,7 @@ export class Maintenance {
   async #isMyTurn(): Promise<boolean> {
     const { retention } = this.#store.settings;
     const isNeeded = await this.#batcher.read(
-      (transaction) =>
-        canShrink(transaction.store) || hasPrunable(transaction) || isOverRetention(transaction, retention),
+      (tx) => canShrink(tx.store) || hasPrunable(tx) || isOverRetention(tx, retention),
     );
     return isNeeded && (await this.#batcher.write(takeTurn));
   }

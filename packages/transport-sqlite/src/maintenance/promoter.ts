@@ -9,36 +9,36 @@ const QUEUE_STEP = 200;
 const STEP = 500;
 
 /** Promotes a step of all queues. Returns true when more are due. */
-export function promoteAllDue(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const ids = store
+export function promoteAllDue(tx: Transaction): boolean {
+  const { now } = tx;
+  const ids = tx
     .sql<[number]>(
       `SELECT DISTINCT queue_id FROM (SELECT queue_id FROM delayed WHERE due<=? ORDER BY due LIMIT ${STEP})`,
     )
     .all(now);
   let isMore = false;
   for (const [id] of ids) {
-    const queue = transaction.queueById(id);
-    if (queue !== undefined && promoteDue(transaction, queue)) isMore = true;
+    const queue = tx.queueById(id);
+    if (queue !== undefined && promoteDue(tx, queue)) isMore = true;
   }
   return isMore;
 }
 
 /** Promotes a step of one queue, in due order. Returns true when more are due. */
-export function promoteDue(transaction: Transaction, queue: QueueRow): boolean {
-  const { store, now } = transaction;
-  const due = store
+export function promoteDue(tx: Transaction, queue: QueueRow): boolean {
+  const { now } = tx;
+  const due = tx
     .sql<[number, number, number]>(
       `SELECT delayed.seq, delayed.due, message.priority FROM delayed JOIN message ON message.seq = delayed.seq
        WHERE delayed.queue_id=? AND delayed.due <= ? ORDER BY delayed.due, delayed.seq LIMIT ${QUEUE_STEP}`,
     )
     .all(queue.id, now);
   for (const [seq, at, priority] of due) {
-    store.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq);
-    addReady(transaction, queue, { rank: 9 - priority, at, first: seq, last: seq });
+    tx.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq);
+    addReady(tx, queue, { rank: 9 - priority, at, first: seq, last: seq });
   }
   if (due.length === 0) return false;
   queue.delayed -= due.length;
-  transaction.rowCount += due.length;
+  tx.rowCount += due.length;
   return due.length === QUEUE_STEP;
 }

@@ -13,9 +13,9 @@ const ROW_STEP = 500;
 const QUEUE_STEP = 100;
 
 /** Removes expired messages that are not leased. Returns true when there are more. */
-export function pruneExpiredMessages(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const expired = store
+export function pruneExpiredMessages(tx: Transaction): boolean {
+  const { now } = tx;
+  const expired = tx
     .sql<[number, number, number, number]>(
       `SELECT message.seq, message.queue_id, at, priority FROM message
        WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
@@ -23,71 +23,70 @@ export function pruneExpiredMessages(transaction: Transaction): boolean {
     )
     .all(now);
   for (const [seq, queueId, at, priority] of expired) {
-    const queue = transaction.queueById(queueId);
-    if (queue === undefined || !removeFromState(transaction, queue, { seq, at, priority })) continue;
-    expire(transaction, queue, seq);
+    const queue = tx.queueById(queueId);
+    if (queue === undefined || !removeFromState(tx, queue, { seq, at, priority })) continue;
+    expire(tx, queue, seq);
   }
-  transaction.rowCount += expired.length;
+  tx.rowCount += expired.length;
   return expired.length === MESSAGE_STEP;
 }
 
 /** Deletes dead letters older than `deadTtlMs` of their queue. Returns true when there are more. */
-export function pruneDeadLetters(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const expired = store
+export function pruneDeadLetters(tx: Transaction): boolean {
+  const { now } = tx;
+  const expired = tx
     .sql<[number, number]>(
       `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
        WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${ROW_STEP}`,
     )
     .all(now);
   for (const [seq, queueId] of expired) {
-    const queue = transaction.queueById(queueId);
+    const queue = tx.queueById(queueId);
     if (queue === undefined) continue;
-    store.sql('DELETE FROM dead WHERE seq=?').run(seq);
+    tx.sql('DELETE FROM dead WHERE seq=?').run(seq);
     queue.dead -= 1;
     queue.isChanged = true;
   }
-  transaction.rowCount += expired.length;
+  tx.rowCount += expired.length;
   return expired.length === ROW_STEP;
 }
 
 /** Deletes queues that were idle for their `expireIdleMs`. Returns true when there are more. */
-export function pruneIdleQueues(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const idle = store
+export function pruneIdleQueues(tx: Transaction): boolean {
+  const { now } = tx;
+  const idle = tx
     .sql<[number]>(
       `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? LIMIT ${QUEUE_STEP}`,
     )
     .all(now);
   for (const [id] of idle) {
-    const queue = transaction.queueById(id);
-    if (queue !== undefined) deleteQueue(transaction, queue);
+    const queue = tx.queueById(id);
+    if (queue !== undefined) deleteQueue(tx, queue);
   }
   return idle.length === QUEUE_STEP;
 }
 
 /** Removes a step of the rows of deleted queues. Returns true when there are more. */
-export function pruneDeletedQueues(transaction: Transaction): boolean {
-  const { store } = transaction;
-  const deleted = store.sql<[number]>(`SELECT id FROM queue WHERE ns IS NULL LIMIT ${QUEUE_STEP}`).all();
+export function pruneDeletedQueues(tx: Transaction): boolean {
+  const deleted = tx.sql<[number]>(`SELECT id FROM queue WHERE ns IS NULL LIMIT ${QUEUE_STEP}`).all();
   let removed = 0;
   for (const [id] of deleted) {
-    const count = pruneRowsOf(transaction, id);
+    const count = pruneRowsOf(tx, id);
     removed += count + 1;
-    if (count === 0) store.sql('DELETE FROM queue WHERE id=?').run(id);
+    if (count === 0) tx.sql('DELETE FROM queue WHERE id=?').run(id);
     if (removed >= ROW_STEP) break;
   }
-  transaction.rowCount += removed;
+  tx.rowCount += removed;
   return deleted.length > 0;
 }
 
-function pruneRowsOf(transaction: Transaction, queueId: number): number {
-  const runs = deleteRun(transaction, queueId, 'ready') + deleteRun(transaction, queueId, 'leased');
-  const singles = deleteSingles(transaction, queueId, 'delayed') + deleteSingles(transaction, queueId, 'blocked');
-  const dead = transaction.store
+function pruneRowsOf(tx: Transaction, queueId: number): number {
+  const runs = deleteRun(tx, queueId, 'ready') + deleteRun(tx, queueId, 'leased');
+  const singles = deleteSingles(tx, queueId, 'delayed') + deleteSingles(tx, queueId, 'blocked');
+  const dead = tx
     .sql(`DELETE FROM dead WHERE seq IN (SELECT seq FROM dead WHERE queue_id=? LIMIT ${ROW_STEP})`)
     .run(queueId).changes;
-  return runs + singles + dead + deleteScope(transaction, queueId);
+  return runs + singles + dead + deleteScope(tx, queueId);
 }
 
 /** A run holds at most the messages of one step of a send, or of one claim. */

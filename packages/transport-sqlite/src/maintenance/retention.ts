@@ -11,13 +11,12 @@ const STEP = 500;
 type EventRow = readonly [number, number, number, number];
 
 /** Deletes a step of the events beyond the bounds. Returns true when there are more. */
-export function pruneEvents(transaction: Transaction, bounds: Retention): boolean {
-  const { store } = transaction;
-  const log = loadNamespaceLog(store);
-  const own = findOwnTopics(transaction);
-  const floor = backfillFloor(transaction);
+export function pruneEvents(tx: Transaction, bounds: Retention): boolean {
+  const log = loadNamespaceLog(tx.store);
+  const own = findOwnTopics(tx);
+  const floor = backfillFloor(tx);
   const deleted = new Map<number, { count: number; last: number }>();
-  const rows = store
+  const rows = tx
     .sql<EventRow>(`SELECT seq, topic_id, at, bytes FROM event WHERE seq >= ? ORDER BY seq LIMIT ${STEP}`)
     .all(log.first);
   let isMore = rows.length === STEP;
@@ -25,15 +24,15 @@ export function pruneEvents(transaction: Transaction, bounds: Retention): boolea
     if (own.has(topicId)) {
       isMore &&= seq < floor && isOver(log, at, bounds);
       if (seq >= floor || !isOver(log, at, bounds)) break;
-      deleteEvent(transaction, log, seq, bytes);
+      deleteEvent(tx, log, seq, bytes);
       deleted.set(topicId, { count: (deleted.get(topicId)?.count ?? 0) + 1, last: seq });
     }
     log.first = seq + 1;
   }
-  const update = store.sql('UPDATE topic SET events = events - ?, pruned = ? WHERE id=?');
+  const update = tx.sql('UPDATE topic SET events = events - ?, pruned = ? WHERE id=?');
   for (const [topicId, { count, last }] of deleted) update.run(count, last, topicId);
-  saveNamespaceLog(store, log);
-  transaction.rowCount += rows.length;
+  saveNamespaceLog(tx.store, log);
+  tx.rowCount += rows.length;
   return isMore;
 }
 
@@ -54,11 +53,11 @@ function findOwnTopics({ store }: Transaction): Set<number> {
 }
 
 /** Whether there are events beyond the bounds. Reads only. */
-export function isOverRetention(transaction: Transaction, bounds: Retention): boolean {
-  const log = loadNamespaceLog(transaction.store);
+export function isOverRetention(tx: Transaction, bounds: Retention): boolean {
+  const log = loadNamespaceLog(tx.store);
   if (log.events > bounds.maxEvents || log.bytes > bounds.maxBytes) return true;
   if (log.events === 0) return false;
-  const oldest = transaction.store.value('SELECT at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1', log.first);
+  const oldest = tx.value('SELECT at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1', log.first);
   return typeof oldest === 'number' && oldest < Date.now() - bounds.maxAgeMs;
 }
 

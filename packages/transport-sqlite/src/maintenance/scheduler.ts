@@ -143,13 +143,13 @@ function isAnythingDue(store: Store): boolean {
 }
 
 /** Does a step of everything that is due, in all namespaces. Returns true when there is more. */
-function runDueStep(transaction: Transaction): boolean {
+function runDueStep(tx: Transaction): boolean {
   const isMore = [
-    promoteAllDue(transaction),
-    rescueExpiredLeases(transaction),
-    pruneExpiredMessages(transaction),
-    expireEntries(transaction),
-    backfillAny(transaction),
+    promoteAllDue(tx),
+    rescueExpiredLeases(tx),
+    pruneExpiredMessages(tx),
+    expireEntries(tx),
+    backfillAny(tx),
   ];
   return isMore.includes(true);
 }

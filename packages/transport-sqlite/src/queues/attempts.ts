@@ -25,8 +25,8 @@ export interface AttemptState {
 type AttemptRow = readonly [number, number, number, string | null, number, number | null, number | null, string | null];
 
 /** The state of a message, or undefined if it does not exist. */
-export function loadAttemptState(transaction: Transaction, seq: number): AttemptState | undefined {
-  const row = transaction.store
+export function loadAttemptState(tx: Transaction, seq: number): AttemptState | undefined {
+  const row = tx
     .sql<AttemptRow>(
       'SELECT seq, at, priority, ordering_key, attempts, max_attempts, expires, history FROM message WHERE seq=?',
     )
@@ -43,14 +43,14 @@ export function maxAttemptsOf(queue: QueueRow, message: { readonly maxAttempts: 
 
 /** Stores that one more attempt of the message has ended. Returns its new state. */
 export function endAttempt(
-  transaction: Transaction,
+  tx: Transaction,
   message: AttemptState,
   record: Omit<AttemptRecord, 'attempt' | 'endedAt'>,
 ): AttemptState {
   const attempts = message.attempts + 1;
   const ended: AttemptRecord = { attempt: attempts, endedAt: Date.now(), ...record };
   const history = JSON.stringify([...readHistory(message.history), ended].slice(-MAX_HISTORY));
-  transaction.store.sql('UPDATE message SET attempts=?, history=? WHERE seq=?').run(attempts, history, message.seq);
+  tx.sql('UPDATE message SET attempts=?, history=? WHERE seq=?').run(attempts, history, message.seq);
   return { ...message, attempts, history };
 }
 
@@ -62,18 +62,16 @@ export function readHistory(text: string | null): AttemptRecord[] {
 }
 
 /** Moves a message without a state to the dead letters, or expires it. */
-export function bury(transaction: Transaction, queue: QueueRow, seq: number, reason: string): void {
-  if (isExpired(transaction, seq)) {
-    expire(transaction, queue, seq);
+export function bury(tx: Transaction, queue: QueueRow, seq: number, reason: string): void {
+  if (isExpired(tx, seq)) {
+    expire(tx, queue, seq);
     return;
   }
-  transaction.store
-    .sql(
-      `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS})
+  tx.sql(
+    `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS})
        SELECT queue_id, ?, ?, ?, attempts, history, ${MESSAGE_COLUMNS} FROM message WHERE seq=?`,
-    )
-    .run(transaction.now, Date.now(), reason, seq);
-  deleteMessage(transaction, queue, seq);
+  ).run(tx.now, Date.now(), reason, seq);
+  deleteMessage(tx, queue, seq);
   queue.dead += 1;
   queue.totalDead += 1;
   queue.isChanged = true;
@@ -84,16 +82,16 @@ function isExpired({ store, now }: Transaction, seq: number): boolean {
 }
 
 /** Deletes a message without a state whose time to live has ended. */
-export function expire(transaction: Transaction, queue: QueueRow, seq: number): void {
-  deleteMessage(transaction, queue, seq);
+export function expire(tx: Transaction, queue: QueueRow, seq: number): void {
+  deleteMessage(tx, queue, seq);
   queue.totalExpired += 1;
   queue.isChanged = true;
 }
 
 /** Puts a message back as of `at`, unless its time to live has ended. */
-export function requeue(transaction: Transaction, queue: QueueRow, message: AttemptState, at: number): void {
+export function requeue(tx: Transaction, queue: QueueRow, message: AttemptState, at: number): void {
   const { seq, priority } = message;
-  if (message.expires !== null && message.expires <= transaction.now) expire(transaction, queue, seq);
+  if (message.expires !== null && message.expires <= tx.now) expire(tx, queue, seq);
   // No earlier message has its ordering key, since it was claimed. So it is not blocked.
-  else insertIntoState(transaction, queue, { seq, at, priority, orderingKey: undefined });
+  else insertIntoState(tx, queue, { seq, at, priority, orderingKey: undefined });
 }

@@ -42,7 +42,7 @@ export class QueueClaims {
   /** Peeks first if the queue was empty and this process is registered for it: an empty queue costs no write. */
   claim(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult> {
     if (this.#nonEmpty.has(queue) || !this.#registry.has('queue', queue)) return this.#claim(queue, request, context);
-    const look = (transaction: Transaction): Peek => peek(transaction, queue, request);
+    const look = (tx: Transaction): Peek => peek(tx, queue, request);
     const found = this.#batcher.readNow(look);
     if (found === undefined) return this.#peekThenClaim(queue, look, request, context);
     return found.hasWork ? this.#claim(queue, request, context) : Promise.resolve(found.result);
@@ -64,7 +64,7 @@ export class QueueClaims {
 
   async #peekThenClaim(
     queue: string,
-    look: (transaction: Transaction) => Peek,
+    look: (tx: Transaction) => Peek,
     request: ClaimRequest,
     context: CallContext,
   ): Promise<ClaimResult> {
@@ -73,9 +73,9 @@ export class QueueClaims {
   }
 
   #claim(queue: string, request: ClaimRequest, context: CallContext): Promise<ClaimResult> {
-    return this.#batcher.write((transaction) => {
-      const result = this.#claimIn(transaction, queue, request);
-      transaction.afterCommit(() => {
+    return this.#batcher.write((tx) => {
+      const result = this.#claimIn(tx, queue, request);
+      tx.afterCommit(() => {
         if (result.hasMore) this.#nonEmpty.add(queue);
         else this.#nonEmpty.delete(queue);
       });
@@ -83,31 +83,31 @@ export class QueueClaims {
     }, context);
   }
 
-  #claimIn(transaction: Transaction, name: string, request: ClaimRequest): ClaimResult {
-    const queue = transaction.queue(name);
+  #claimIn(tx: Transaction, name: string, request: ClaimRequest): ClaimResult {
+    const queue = tx.queue(name);
     const receivers = request.receivers();
     const deliveries: Delivery[][] = [];
     let hasMore = false;
     for (const { consumer, max, waits } of receivers) {
-      const leased = queue === undefined ? [] : leaseMessages(transaction, queue, max, consumer);
+      const leased = queue === undefined ? [] : leaseMessages(tx, queue, max, consumer);
       deliveries.push(leased);
       if (leased.length === max) continue;
       // A receive of a partly served group may go on waiting. The next claim serves it alone, and registers if needed.
       if (leased.length > 0) hasMore = !this.#registry.has('queue', name);
-      else if (waits) this.#registry.add(transaction, 'queue', name);
+      else if (waits) this.#registry.add(tx, 'queue', name);
       break;
     }
-    if (queue !== undefined && receivers.length > 0 && isIdleExpiring(queue)) queue.touch(transaction.now);
+    if (queue !== undefined && receivers.length > 0 && isIdleExpiring(queue)) queue.touch(tx.now);
     return { deliveries, hasMore: hasMore || (queue?.ready ?? 0) > 0, recheckMs: recheckMs(queue) };
   }
 }
 
 /** Looks whether a claim would find a message, or something to update. */
-function peek(transaction: Transaction, name: string, request: ClaimRequest): Peek {
-  const queue = transaction.queue(name);
+function peek(tx: Transaction, name: string, request: ClaimRequest): Peek {
+  const queue = tx.queue(name);
   request.receivers();
   return {
-    hasWork: queue !== undefined && hasWork(transaction, queue),
+    hasWork: queue !== undefined && hasWork(tx, queue),
     result: { deliveries: [], hasMore: false, recheckMs: recheckMs(queue) },
   };
 }

@@ -30,8 +30,8 @@ const INSERT_MANY = INSERT + Array(CHUNK).fill('(?,?,?,?)').join(',') + UNLESS_K
 const INSERT_ONE = `${INSERT}(?,?,?,?)${UNLESS_KNOWN}`;
 
 /** Records all ids. Those within their window are duplicates. */
-export function recordIds(transaction: Transaction, batch: IdBatch): InsertStatus[] {
-  const { store, now } = transaction;
+export function recordIds(tx: Transaction, batch: IdBatch): InsertStatus[] {
+  const { now } = tx;
   const { scope, ids, first, windowMs } = batch;
   const until = Math.ceil(now + windowMs);
   let changes = 0;
@@ -40,64 +40,64 @@ export function recordIds(transaction: Transaction, batch: IdBatch): InsertStatu
     const parameters: unknown[] = [];
     for (let row = index; row < index + count; row += 1) parameters.push(scope, ids[row], until, first + row);
     parameters.push(now);
-    changes += store.sql(count === 1 ? INSERT_ONE : INSERT_MANY).run(parameters).changes;
+    changes += tx.sql(count === 1 ? INSERT_ONE : INSERT_MANY).run(parameters).changes;
     index += count;
   }
-  scheduleExpiry(transaction, scope, ids, until);
+  scheduleExpiry(tx, scope, ids, until);
   const statuses = new Array<InsertStatus>(ids.length).fill('stored');
   if (changes === ids.length) return statuses;
   for (const [row, id] of ids.entries()) {
-    if (findSeq(transaction, scope, id) !== first + row) statuses[row] = 'duplicate';
+    if (findSeq(tx, scope, id) !== first + row) statuses[row] = 'duplicate';
   }
   return statuses;
 }
 
 /** Records ids as far as `room` allows. The others fail and are not recorded, so that they can be sent again. */
-export function recordIdsUpTo(transaction: Transaction, batch: IdBatch, room: number): InsertStatus[] {
-  const { store, now } = transaction;
+export function recordIdsUpTo(tx: Transaction, batch: IdBatch, room: number): InsertStatus[] {
+  const { now } = tx;
   const { scope, ids, first, windowMs } = batch;
   const until = Math.ceil(now + windowMs);
-  const isKnown = store.sql('SELECT 1 FROM dedupe WHERE scope=? AND id=? AND until > ?');
+  const isKnown = tx.sql('SELECT 1 FROM dedupe WHERE scope=? AND id=? AND until > ?');
   const recorded: string[] = [];
   const statuses = ids.map((id, row): InsertStatus => {
     if (isKnown.get(scope, id, now) !== undefined) return 'duplicate';
     if (recorded.length >= room) return 'failed';
-    store.sql(INSERT_ONE).run(scope, id, until, first + row, now);
+    tx.sql(INSERT_ONE).run(scope, id, until, first + row, now);
     recorded.push(id);
     return 'stored';
   });
-  if (recorded.length > 0) scheduleExpiry(transaction, scope, recorded, until);
+  if (recorded.length > 0) scheduleExpiry(tx, scope, recorded, until);
   return statuses;
 }
 
 /** Records under which number a message is found that was not sent. Dedupe windows do not change. */
-export function indexIds(transaction: Transaction, batch: Omit<IdBatch, 'windowMs'>): void {
+export function indexIds(tx: Transaction, batch: Omit<IdBatch, 'windowMs'>): void {
   const { scope, ids, first } = batch;
-  const insert = transaction.store.sql(`${INSERT}(?,?,0,?) ON CONFLICT (scope, id) DO UPDATE SET seq=excluded.seq`);
+  const insert = tx.sql(`${INSERT}(?,?,0,?) ON CONFLICT (scope, id) DO UPDATE SET seq=excluded.seq`);
   for (const [row, id] of ids.entries()) insert.run(scope, id, first + row);
-  scheduleExpiry(transaction, scope, ids, transaction.now + RECHECK_MS);
+  scheduleExpiry(tx, scope, ids, tx.now + RECHECK_MS);
 }
 
 /** Records an imported id with the rest of its window. Returns false if it is known. */
-export function importId(transaction: Transaction, scope: number, id: string, leftMs: number): boolean {
-  const { store, now } = transaction;
+export function importId(tx: Transaction, scope: number, id: string, leftMs: number): boolean {
+  const { now } = tx;
   const until = Math.ceil(now + leftMs);
-  const { changes } = store
+  const { changes } = tx
     .sql(`${INSERT}(?,?,?,0) ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until WHERE until <= ?`)
     .run(scope, id, until, now);
-  if (changes > 0) scheduleExpiry(transaction, scope, [id], until);
+  if (changes > 0) scheduleExpiry(tx, scope, [id], until);
   return changes > 0;
 }
 
 /** The number of the message with this id, within the dedupe window or while the message exists. */
-export function findSeq(transaction: Transaction, scope: number, id: string): number | undefined {
-  return transaction.store.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
+export function findSeq(tx: Transaction, scope: number, id: string): number | undefined {
+  return tx.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
 }
 
 /** Prunes a step of ids past their window whose message is gone. Returns true when there are more. */
-export function pruneDedupe(transaction: Transaction): boolean {
-  const { store, now } = transaction;
-  const expiries = store.sql<[number, number, string]>(
+export function pruneDedupe(tx: Transaction): boolean {
+  const { now } = tx;
+  const expiries = tx.sql<[number, number, string]>(
     'SELECT n, scope, ids FROM dedupe_expiry WHERE n<? ORDER BY n LIMIT 1',
   );
   let checked = 0;
@@ -105,18 +105,18 @@ export function pruneDedupe(transaction: Transaction): boolean {
   for (let expiry = expiries.get(end); expiry !== undefined && checked < STEP; expiry = expiries.get(end)) {
     const [n, scope, text] = expiry;
     const ids = JSON.parse(text) as string[];
-    const kept = ids.filter((id) => !expireId(transaction, scope, id));
-    store.sql('DELETE FROM dedupe_expiry WHERE n=?').run(n);
-    if (kept.length > 0) scheduleExpiry(transaction, scope, kept, now + RECHECK_MS);
+    const kept = ids.filter((id) => !expireId(tx, scope, id));
+    tx.sql('DELETE FROM dedupe_expiry WHERE n=?').run(n);
+    if (kept.length > 0) scheduleExpiry(tx, scope, kept, now + RECHECK_MS);
     checked += ids.length;
   }
-  transaction.rowCount += checked;
+  tx.rowCount += checked;
   return checked >= STEP;
 }
 
 /** Deletes a step of the ids of a scope. Returns their number. */
-export function deleteScope(transaction: Transaction, scope: number): number {
-  return transaction.store
+export function deleteScope(tx: Transaction, scope: number): number {
+  return tx
     .sql(`DELETE FROM dedupe WHERE scope=? AND id IN (SELECT id FROM dedupe WHERE scope=? LIMIT ${STEP})`)
     .run(scope, scope).changes;
 }
@@ -124,13 +124,11 @@ export function deleteScope(transaction: Transaction, scope: number): number {
 /**
  * One row schedules the expiry of all ids recorded together: an index on the time would take 0.15 of the time of a send.
  */
-function scheduleExpiry(transaction: Transaction, scope: number, ids: readonly string[], at: number): void {
+function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], at: number): void {
   const first = Math.ceil(at) * ROWS_PER_MS;
-  transaction.store
-    .sql(
-      'INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_expiry WHERE n BETWEEN ? AND ?',
-    )
-    .run(first, scope, JSON.stringify(ids), first, first + ROWS_PER_MS - 2);
+  tx.sql(
+    'INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_expiry WHERE n BETWEEN ? AND ?',
+  ).run(first, scope, JSON.stringify(ids), first, first + ROWS_PER_MS - 2);
 }
 
 /** Deletes an id unless its window or its message still exists. Returns false if it is kept. */

@@ -22,20 +22,20 @@ const FULL = toInsertion(`seq, queue_id, at, attempts, expires, ${MESSAGE_COLUMN
 
 /** Stores messages in order. Returns the status of each. */
 export function insertMessages(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   messages: readonly PreparedMessage[],
   options: InsertOptions,
 ): InsertStatus[] {
-  const counters = transaction.counters();
+  const counters = tx.counters();
   const first = counters.messageHead + 1;
   counters.messageHead += messages.length;
-  const statuses = recordMessageIds(transaction, queue, messages, first, options);
+  const statuses = recordMessageIds(tx, queue, messages, first, options);
   for (let from = 0; from < messages.length; ) {
     let to = from;
     while (to < messages.length && statuses[to] === 'stored') to += 1;
     const run = from === 0 && to === messages.length ? messages : messages.slice(from, to);
-    insertRun(transaction, queue, run, first + from);
+    insertRun(tx, queue, run, first + from);
     from = to + 1;
   }
   return statuses;
@@ -55,7 +55,7 @@ function toInsertion(list: string): Insertion {
 }
 
 function recordMessageIds(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   messages: readonly PreparedMessage[],
   first: number,
@@ -64,26 +64,25 @@ function recordMessageIds(
   const ids = messages.map(({ id }) => id);
   const batch = { scope: queue.id, ids, first, windowMs: queue.settings.dedupeMs };
   if (options.areEvents) {
-    indexIds(transaction, batch);
+    indexIds(tx, batch);
     return ids.map(() => 'stored');
   }
   const room = queue.settings.maxLength - queue.length;
-  return room >= ids.length ? recordIds(transaction, batch) : recordIdsUpTo(transaction, batch, room);
+  return room >= ids.length ? recordIds(tx, batch) : recordIdsUpTo(tx, batch, room);
 }
 
 /** Inserts messages with consecutive numbers, each into its state. */
-function insertRun(transaction: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
+function insertRun(tx: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
   if (run.length === 0) return;
-  insertRows(transaction, queue, run, first);
+  insertRows(tx, queue, run, first);
   queue.totalSent += run.length;
-  if (run.every(isReadyAtOnce)) insertAllReady(transaction, queue, run, first);
+  if (run.every(isReadyAtOnce)) insertAllReady(tx, queue, run, first);
   else
-    for (const [index, message] of run.entries())
-      insertIntoState(transaction, queue, toPlacement(transaction, message, first + index));
+    for (const [index, message] of run.entries()) insertIntoState(tx, queue, toPlacement(tx, message, first + index));
 }
 
-function insertRows(transaction: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
-  const { store, now } = transaction;
+function insertRows(tx: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
+  const { now } = tx;
   const insertion = run.every(isPlain) ? PLAIN : FULL;
   for (let from = 0; from < run.length; ) {
     const count = run.length - from >= CHUNK ? CHUNK : 1;
@@ -93,7 +92,7 @@ function insertRows(transaction: Transaction, queue: QueueRow, run: readonly Pre
       if (insertion === PLAIN) pushPlain(parameters, message, first + index, queue.id, now);
       else pushFull(parameters, message, first + index, queue.id, now);
     }
-    store.sql(count === 1 ? insertion.one : insertion.many).run(parameters);
+    tx.sql(count === 1 ? insertion.one : insertion.many).run(parameters);
     from += count;
   }
 }
@@ -125,18 +124,13 @@ function toPlacement({ now }: Transaction, message: PreparedMessage, seq: number
 }
 
 /** Consecutive messages of one priority become one run. */
-function insertAllReady(
-  transaction: Transaction,
-  queue: QueueRow,
-  run: readonly PreparedMessage[],
-  first: number,
-): void {
-  const at = transaction.now;
+function insertAllReady(tx: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
+  const at = tx.now;
   for (let from = 0; from < run.length; ) {
     const { priority } = run[from] as PreparedMessage;
     let to = from + 1;
     while (run[to]?.priority === priority) to += 1;
-    addReady(transaction, queue, { rank: 9 - priority, at, first: first + from, last: first + to - 1 });
+    addReady(tx, queue, { rank: 9 - priority, at, first: first + from, last: first + to - 1 });
     from = to;
   }
 }

@@ -30,54 +30,49 @@ const SELECT_FIRST = `SELECT ready.rank, ready.at, ready.seq, ready.last, messag
 const MAX_ROUNDS = 20;
 
 /** Leases up to `max` messages to `consumer`, in delivery order. */
-export function leaseMessages(
-  transaction: Transaction,
-  queue: QueueRow,
-  max: number,
-  consumer: string | undefined,
-): Delivery[] {
-  makeDueReady(transaction, queue);
+export function leaseMessages(tx: Transaction, queue: QueueRow, max: number, consumer: string | undefined): Delivery[] {
+  makeDueReady(tx, queue);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const rows = readBatch(transaction.store.sql<ReadyMessage>(SELECT_FIRST), [queue.id, max]);
+    const rows = readBatch(tx.sql<ReadyMessage>(SELECT_FIRST), [queue.id, max]);
     if (rows.length !== Math.min(max, queue.ready) && !isBatchFull(rows)) throw damaged(queue);
     if (rows.length === 0) return [];
-    if (removeEnded(transaction, queue, rows) === 0) return leaseRows(transaction, queue, rows, consumer);
+    if (removeEnded(tx, queue, rows) === 0) return leaseRows(tx, queue, rows, consumer);
   }
   return [];
 }
 
 /** Makes everything ready that is due by now. */
-function makeDueReady(transaction: Transaction, queue: QueueRow): void {
-  if (queue.backfills > 0) backfillStep(transaction, queue);
-  if (queue.delayed > 0) promoteDue(transaction, queue);
-  if (queue.leased > 0) rescueExpiredLeases(transaction);
+function makeDueReady(tx: Transaction, queue: QueueRow): void {
+  if (queue.backfills > 0) backfillStep(tx, queue);
+  if (queue.delayed > 0) promoteDue(tx, queue);
+  if (queue.leased > 0) rescueExpiredLeases(tx);
 }
 
 /** Removes messages that have expired or used up their attempts. Returns their number. */
-function removeEnded(transaction: Transaction, queue: QueueRow, rows: readonly ReadyMessage[]): number {
+function removeEnded(tx: Transaction, queue: QueueRow, rows: readonly ReadyMessage[]): number {
   let removed = 0;
   for (const row of rows) {
     const [rank, runAt, , , seq, at, attempts, expires] = row;
     const priority = row[PRIORITY] as number;
     if (rank !== 9 - priority || runAt !== at) throw damaged(queue);
     const maxAttempts = (row[MAX_ATTEMPTS] as number | null) ?? queue.settings.maxAttempts;
-    const isExpired = expires !== null && expires <= transaction.now;
+    const isExpired = expires !== null && expires <= tx.now;
     if (!isExpired && attempts < maxAttempts) continue;
-    removeFromState(transaction, queue, { seq, at, priority });
-    if (isExpired) expire(transaction, queue, seq);
-    else bury(transaction, queue, seq, 'attempts used up');
+    removeFromState(tx, queue, { seq, at, priority });
+    if (isExpired) expire(tx, queue, seq);
+    else bury(tx, queue, seq, 'attempts used up');
     removed += 1;
   }
   return removed;
 }
 
 function leaseRows(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   rows: readonly ReadyMessage[],
   consumer: string | undefined,
 ): Delivery[] {
-  const { now } = transaction;
+  const { now } = tx;
   const token = randomInt(2 ** 48 - 1);
   const prefix = receiptPrefix(queue.id, token);
   const deliveries = rows.map((row) => toDelivery(row, queue, prefix, now));
@@ -87,16 +82,16 @@ function leaseRows(
     const next = rows[index + 1];
     const seq = row[SEQ];
     if (next?.[SEQ] !== seq + 1) {
-      addLease(transaction, { first, last: seq, queueId: queue.id, until, token, consumer: consumer ?? null });
+      addLease(tx, { first, last: seq, queueId: queue.id, until, token, consumer: consumer ?? null });
       first = next?.[SEQ] ?? 0;
     }
     const [rank, at, runFirst, runLast] = row;
-    if (next?.[0] !== rank) removeFront(transaction, queue, { rank, at, first: runFirst, last: runLast }, seq);
+    if (next?.[0] !== rank) removeFront(tx, queue, { rank, at, first: runFirst, last: runLast }, seq);
   }
   queue.ready -= rows.length;
   queue.leased += rows.length;
   queue.touch(now);
-  transaction.rowCount += rows.length;
+  tx.rowCount += rows.length;
   return deliveries;
 }
 

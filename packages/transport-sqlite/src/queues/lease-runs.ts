@@ -34,14 +34,13 @@ export function findExpiredRuns({ store, now }: Transaction, limit: number): Lea
 }
 
 /** Removes messages `from` to `to` from a run. */
-export function removeFromRun(transaction: Transaction, run: LeaseRun, from: number, to: number): void {
-  const { store } = transaction;
+export function removeFromRun(tx: Transaction, run: LeaseRun, from: number, to: number): void {
   const { first, last } = run;
-  if (from === first && to === last) store.sql('DELETE FROM leased WHERE seq=?').run(first);
-  else if (from === first) store.sql('UPDATE leased SET seq=? WHERE seq=?').run(to + 1, first);
+  if (from === first && to === last) tx.sql('DELETE FROM leased WHERE seq=?').run(first);
+  else if (from === first) tx.sql('UPDATE leased SET seq=? WHERE seq=?').run(to + 1, first);
   else {
-    store.sql('UPDATE leased SET last=? WHERE seq=?').run(from - 1, first);
-    if (to < last) addLease(transaction, { ...run, first: to + 1 });
+    tx.sql('UPDATE leased SET last=? WHERE seq=?').run(from - 1, first);
+    if (to < last) addLease(tx, { ...run, first: to + 1 });
   }
 }
 

@@ -19,34 +19,36 @@ export interface ReadyKey {
   readonly priority: number;
 }
 
-export function addReady(transaction: Transaction, queue: QueueRow, run: ReadyRun): void {
-  insert(transaction, queue.id, run);
+export function addReady(tx: Transaction, queue: QueueRow, run: ReadyRun): void {
+  insert(tx, queue.id, run);
   queue.ready += run.last - run.first + 1;
   queue.isChanged = true;
 }
 
 /** Removes all messages of a rank up to `seq` of `run`. The rest of the run stays. */
-export function removeFront(transaction: Transaction, queue: QueueRow, run: ReadyRun, seq: number): void {
-  transaction.store
-    .sql('DELETE FROM ready WHERE queue_id=? AND rank=? AND (at, seq) <= (?, ?)')
-    .run(queue.id, run.rank, run.at, run.first);
-  if (seq < run.last) insert(transaction, queue.id, { ...run, first: seq + 1 });
+export function removeFront(tx: Transaction, queue: QueueRow, run: ReadyRun, seq: number): void {
+  tx.sql('DELETE FROM ready WHERE queue_id=? AND rank=? AND (at, seq) <= (?, ?)').run(
+    queue.id,
+    run.rank,
+    run.at,
+    run.first,
+  );
+  if (seq < run.last) insert(tx, queue.id, { ...run, first: seq + 1 });
 }
 
 /** Removes one message. Returns false if it is not ready. */
-export function removeReady(transaction: Transaction, queue: QueueRow, { seq, at, priority }: ReadyKey): boolean {
-  const { store } = transaction;
+export function removeReady(tx: Transaction, queue: QueueRow, { seq, at, priority }: ReadyKey): boolean {
   const rank = 9 - priority;
-  const run = store
+  const run = tx
     .sql<[number, number]>(
       'SELECT seq, last FROM ready WHERE queue_id=? AND rank=? AND at=? AND seq<=? ORDER BY seq DESC LIMIT 1',
     )
     .get(queue.id, rank, at, seq);
   if (run === undefined || run[1] < seq) return false;
   const [first, last] = run;
-  store.sql('DELETE FROM ready WHERE queue_id=? AND rank=? AND at=? AND seq=?').run(queue.id, rank, at, first);
-  if (first < seq) insert(transaction, queue.id, { rank, at, first, last: seq - 1 });
-  if (seq < last) insert(transaction, queue.id, { rank, at, first: seq + 1, last });
+  tx.sql('DELETE FROM ready WHERE queue_id=? AND rank=? AND at=? AND seq=?').run(queue.id, rank, at, first);
+  if (first < seq) insert(tx, queue.id, { rank, at, first, last: seq - 1 });
+  if (seq < last) insert(tx, queue.id, { rank, at, first: seq + 1, last });
   queue.ready -= 1;
   queue.isChanged = true;
   return true;

@@ -9,10 +9,10 @@ import type { QueueRow } from './queue-row.ts';
 
 /** Stores messages, creating the queue if needed. */
 export const SEND: BatchHandler<PreparedMessage, SendResult> = {
-  run(transaction, target, messages) {
-    const queue = transaction.ensureQueue(target);
-    const statuses = insertMessages(transaction, queue, messages, { areEvents: false });
-    queue.touch(transaction.now);
+  run(tx, target, messages) {
+    const queue = tx.ensureQueue(target);
+    const statuses = insertMessages(tx, queue, messages, { areEvents: false });
+    queue.touch(tx.now);
     return messages.map(({ id }, index) => {
       const status = statuses[index] ?? 'stored';
       return status === 'failed' ? { id, status, error: full(queue) } : { id, status };
@@ -22,8 +22,8 @@ export const SEND: BatchHandler<PreparedMessage, SendResult> = {
 };
 
 /** The error if the queue accepts no messages. */
-export function refuseSend(transaction: Transaction, name: string, create: boolean): BusbarError | undefined {
-  const queue = transaction.queue(name);
+export function refuseSend(tx: Transaction, name: string, create: boolean): BusbarError | undefined {
+  const queue = tx.queue(name);
   if (queue?.settings.frozen === true) {
     return new BusbarError('CONFLICT', `queue ${quote(name)} is frozen`, {
       hint: 'Configure it with frozen: false, then send again.',

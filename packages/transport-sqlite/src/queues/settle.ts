@@ -11,16 +11,16 @@ import { type ReceiptLease, ReceiptReader } from './receipt.ts';
 
 /** Settles in order and returns one result each. */
 export const SETTLE: BatchHandler<Settlement, SettleResult> = {
-  run: (transaction, _target, settlements) => settleAll(transaction, settlements),
+  run: (tx, _target, settlements) => settleAll(tx, settlements),
   failItem: ({ receipt }) => ({ receipt, status: 'unknown' }),
 };
 
-function settleAll(transaction: Transaction, settlements: readonly Settlement[]): SettleResult[] {
+function settleAll(tx: Transaction, settlements: readonly Settlement[]): SettleResult[] {
   const reader = new ReceiptReader();
   const results: SettleResult[] = [];
   let leases: ReceiptLease[] = [];
   const flushAcks = (): void => {
-    if (leases.length > 0) ackRun(transaction, leases, results);
+    if (leases.length > 0) ackRun(tx, leases, results);
     leases = [];
   };
   for (const settlement of settlements) {
@@ -31,7 +31,7 @@ function settleAll(transaction: Transaction, settlements: readonly Settlement[])
     results.push({ receipt, status: 'lease-lost' });
     if (lease === undefined) continue;
     if (settlement.action === 'ack') leases.push(lease);
-    else results[results.length - 1] = settleOne(transaction, settlement, lease);
+    else results[results.length - 1] = settleOne(tx, settlement, lease);
   }
   flushAcks();
   return results;
@@ -43,11 +43,11 @@ function follows(lease: ReceiptLease | undefined, before: ReceiptLease): boolean
 }
 
 /** Acks consecutive messages, the last of `results`: two statements for any number. */
-function ackRun(transaction: Transaction, leases: readonly ReceiptLease[], results: SettleResult[]): void {
+function ackRun(tx: Transaction, leases: readonly ReceiptLease[], results: SettleResult[]): void {
   const begin = results.length - leases.length;
   for (let index = 0; index < leases.length; ) {
     const lease = leases[index] as ReceiptLease;
-    const held = findOwnLease(transaction, lease);
+    const held = findOwnLease(tx, lease);
     if (held === undefined) {
       index += 1;
       continue;
@@ -55,8 +55,8 @@ function ackRun(transaction: Transaction, leases: readonly ReceiptLease[], resul
     const { run, queue } = held;
     const count = Math.min(leases.length - index, run.last - lease.seq + 1);
     const to = lease.seq + count - 1;
-    removeFromRun(transaction, run, lease.seq, to);
-    deleteMessages(transaction, queue, lease.seq, to);
+    removeFromRun(tx, run, lease.seq, to);
+    deleteMessages(tx, queue, lease.seq, to);
     queue.leased -= count;
     queue.totalDone += count;
     for (const end = index + count; index < end; index += 1) {
@@ -65,74 +65,73 @@ function ackRun(transaction: Transaction, leases: readonly ReceiptLease[], resul
   }
 }
 
-function deleteMessages(transaction: Transaction, queue: QueueRow, first: number, last: number): void {
-  const { store } = transaction;
+function deleteMessages(tx: Transaction, queue: QueueRow, first: number, last: number): void {
   if (queue.blocked === 0) {
-    store.sql('DELETE FROM message WHERE seq BETWEEN ? AND ?').run(first, last);
+    tx.sql('DELETE FROM message WHERE seq BETWEEN ? AND ?').run(first, last);
     return;
   }
-  const keys = store
+  const keys = tx
     .sql<[string | null]>('DELETE FROM message WHERE seq BETWEEN ? AND ? RETURNING ordering_key')
     .all(first, last);
-  for (const [key] of keys) unblockNext(transaction, queue, key);
+  for (const [key] of keys) unblockNext(tx, queue, key);
 }
 
 /** The run of a lease, or undefined if the lease is lost. */
-function findOwnLease(transaction: Transaction, lease: ReceiptLease): { run: LeaseRun; queue: QueueRow } | undefined {
-  const run = findLease(transaction, lease.seq);
-  if (run?.token !== lease.token || run.queueId !== lease.queueId || run.until <= transaction.now) return undefined;
-  const queue = transaction.queueById(lease.queueId);
-  if (queue?.ns !== transaction.store.ns) return undefined;
-  queue.touch(transaction.now);
+function findOwnLease(tx: Transaction, lease: ReceiptLease): { run: LeaseRun; queue: QueueRow } | undefined {
+  const run = findLease(tx, lease.seq);
+  if (run?.token !== lease.token || run.queueId !== lease.queueId || run.until <= tx.now) return undefined;
+  const queue = tx.queueById(lease.queueId);
+  if (queue?.ns !== tx.ns) return undefined;
+  queue.touch(tx.now);
   return { run, queue };
 }
 
 type NonAck = Exclude<Settlement, { action: 'ack' }>;
 
-function settleOne(transaction: Transaction, settlement: NonAck, lease: ReceiptLease): SettleResult {
+function settleOne(tx: Transaction, settlement: NonAck, lease: ReceiptLease): SettleResult {
   const { receipt } = settlement;
-  const held = findOwnLease(transaction, lease);
+  const held = findOwnLease(tx, lease);
   if (held === undefined) return { receipt, status: 'lease-lost' };
   const { run, queue } = held;
-  removeFromRun(transaction, run, lease.seq, lease.seq);
+  removeFromRun(tx, run, lease.seq, lease.seq);
   if (settlement.action === 'extend') {
-    const leaseLeftMs = extendLease(transaction, queue, run, lease.seq);
+    const leaseLeftMs = extendLease(tx, queue, run, lease.seq);
     return { receipt, status: 'done', leaseLeftMs };
   }
   queue.leased -= 1;
-  endLease(transaction, queue, lease.seq, settlement, run.consumer ?? undefined);
+  endLease(tx, queue, lease.seq, settlement, run.consumer ?? undefined);
   return { receipt, status: 'done' };
 }
 
 /** Renews the lease of one message for the `leaseMs` of its queue. */
-function extendLease(transaction: Transaction, queue: QueueRow, run: LeaseRun, seq: number): number {
+function extendLease(tx: Transaction, queue: QueueRow, run: LeaseRun, seq: number): number {
   const { leaseMs } = queue.settings;
-  addLease(transaction, { ...run, first: seq, last: seq, until: Math.ceil(transaction.now + leaseMs) });
+  addLease(tx, { ...run, first: seq, last: seq, until: Math.ceil(tx.now + leaseMs) });
   return leaseMs;
 }
 
 /** Ends a lease by retry, reject or release. */
 function endLease(
-  transaction: Transaction,
+  tx: Transaction,
   queue: QueueRow,
   seq: number,
   settlement: Exclude<NonAck, { action: 'extend' }>,
   consumer: string | undefined,
 ): void {
-  const message = loadAttemptState(transaction, seq);
+  const message = loadAttemptState(tx, seq);
   if (message === undefined) return;
   if (settlement.action === 'release') {
-    requeue(transaction, queue, message, message.at);
+    requeue(tx, queue, message, message.at);
     return;
   }
   const { action: outcome, reason } = settlement;
-  const ended = endAttempt(transaction, message, { outcome, reason, consumer });
+  const ended = endAttempt(tx, message, { outcome, reason, consumer });
   if (outcome === 'reject' || ended.attempts >= maxAttemptsOf(queue, ended)) {
-    bury(transaction, queue, seq, reason ?? (outcome === 'reject' ? 'rejected' : 'attempts used up'));
+    bury(tx, queue, seq, reason ?? (outcome === 'reject' ? 'rejected' : 'attempts used up'));
     return;
   }
   const { delayMs = 0 } = settlement;
-  const at = delayMs > 0 ? Math.ceil(transaction.now + delayMs) : message.at;
-  if (at !== message.at) transaction.store.sql('UPDATE message SET at=? WHERE seq=?').run(at, seq);
-  requeue(transaction, queue, ended, at);
+  const at = delayMs > 0 ? Math.ceil(tx.now + delayMs) : message.at;
+  if (at !== message.at) tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, seq);
+  requeue(tx, queue, ended, at);
 }

@@ -16,8 +16,8 @@ const STEP = 200;
 type PendingBackfill = readonly [number, string, number, number, number];
 
 /** Copies a step into a queue. Returns true when there is more. */
-export function backfillStep(transaction: Transaction, queue: QueueRow): boolean {
-  const binding = transaction.store
+export function backfillStep(tx: Transaction, queue: QueueRow): boolean {
+  const binding = tx
     .sql<PendingBackfill>(
       'SELECT id, pattern, since, backfill_next, backfill_last FROM binding WHERE queue_id=? AND backfill_next IS NOT NULL ORDER BY id LIMIT 1',
     )
@@ -25,32 +25,32 @@ export function backfillStep(transaction: Transaction, queue: QueueRow): boolean
   if (binding === undefined) return false;
   const [id, , , next, last] = binding;
   const events = readBatch(
-    transaction.store.sql<[number, string, ...unknown[]]>(
+    tx.sql<[number, string, ...unknown[]]>(
       `SELECT event.seq, topic.name, event.at, ${messageColumnsOf('event')}
        FROM event JOIN topic ON topic.id = topic_id AND topic.ns = ? WHERE event.seq BETWEEN ? AND ? ORDER BY event.seq LIMIT ${STEP}`,
     ),
     [queue.ns, next, last],
   );
-  const earlier = findEarlierBindings(transaction, queue, id);
+  const earlier = findEarlierBindings(tx, queue, id);
   const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
   if (matching.length > 0) {
-    insertMessages(transaction, queue, matching.flatMap(toMessage), { areEvents: true });
+    insertMessages(tx, queue, matching.flatMap(toMessage), { areEvents: true });
     queue.isChanged = true;
-    transaction.rowCount += matching.length;
+    tx.rowCount += matching.length;
   }
   const copiedTo = events.length < STEP && !isBatchFull(events) ? last : (events.at(-1)?.[0] ?? last);
   const rest = copiedTo >= last ? null : copiedTo + 1;
-  transaction.store.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(rest, id);
+  tx.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(rest, id);
   if (rest === null) finishBackfill(queue);
   return queue.backfills > 0;
 }
 
 /** Copies a step into any queue that needs it. Returns false if none does. */
-export function backfillAny(transaction: Transaction): boolean {
-  const id = transaction.store.value('SELECT id FROM queue WHERE backfills > 0 LIMIT 1') as number | undefined;
-  const queue = id === undefined ? undefined : transaction.queueById(id);
+export function backfillAny(tx: Transaction): boolean {
+  const id = tx.value('SELECT id FROM queue WHERE backfills > 0 LIMIT 1') as number | undefined;
+  const queue = id === undefined ? undefined : tx.queueById(id);
   if (queue === undefined) return false;
-  backfillStep(transaction, queue);
+  backfillStep(tx, queue);
   return true;
 }
 
@@ -61,10 +61,8 @@ export function finishBackfill(queue: QueueRow): void {
 }
 
 /** pattern and since of the earlier bindings of a queue. */
-function findEarlierBindings(transaction: Transaction, queue: QueueRow, id: number): [string, number][] {
-  return transaction.store
-    .sql<[string, number]>('SELECT pattern, since FROM binding WHERE queue_id=? AND id<?')
-    .all(queue.id, id);
+function findEarlierBindings(tx: Transaction, queue: QueueRow, id: number): [string, number][] {
+  return tx.sql<[string, number]>('SELECT pattern, since FROM binding WHERE queue_id=? AND id<?').all(queue.id, id);
 }
 
 /** An event enters a queue once: events of an earlier binding are skipped. */

@@ -27,9 +27,9 @@ export class BindingCache {
   }
 
   /** The ids of the queues bound to `topic`, each once, even if several patterns match. */
-  queuesFor(transaction: Transaction, topic: string): readonly number[] {
-    const { bindings } = transaction.counters();
-    if (bindings !== this.#version) this.#load(transaction.store, bindings);
+  queuesFor(tx: Transaction, topic: string): readonly number[] {
+    const { bindings } = tx.counters();
+    if (bindings !== this.#version) this.#load(tx.store, bindings);
     const known = this.#byTopic.get(topic);
     if (known !== undefined) return known;
     const matching = this.#all.filter(({ pattern }) => matchTopic(pattern, topic));
@@ -48,15 +48,14 @@ export class BindingCache {
 }
 
 /** Binds a queue to the events after number `since`. Past ones follow by backfill. Returns false if it is already bound. */
-export function bind(transaction: Transaction, queue: QueueRow, pattern: string, since: number): boolean {
-  const { store } = transaction;
-  const counters = transaction.counters();
+export function bind(tx: Transaction, queue: QueueRow, pattern: string, since: number): boolean {
+  const counters = tx.counters();
   const next = since < counters.eventHead ? since + 1 : null;
-  const { changes } = store
+  const { changes } = tx
     .sql(
       'INSERT OR IGNORE INTO binding (ns, queue_id, pattern, since, backfill_next, backfill_last) VALUES (?,?,?,?,?,?)',
     )
-    .run(store.ns, queue.id, pattern, since, next, counters.eventHead);
+    .run(tx.ns, queue.id, pattern, since, next, counters.eventHead);
   if (changes === 0) return false;
   counters.bindings += 1;
   if (next !== null) queue.backfills += 1;
@@ -65,11 +64,11 @@ export function bind(transaction: Transaction, queue: QueueRow, pattern: string,
 }
 
 /** Removes a binding. Messages already in the queue stay. */
-export function unbind(transaction: Transaction, queue: QueueRow, pattern: string): void {
-  const removed = transaction.store
+export function unbind(tx: Transaction, queue: QueueRow, pattern: string): void {
+  const removed = tx
     .sql<[number | null]>('DELETE FROM binding WHERE queue_id=? AND pattern=? RETURNING backfill_next')
     .get(queue.id, pattern);
   if (removed === undefined) return;
-  transaction.counters().bindings += 1;
+  tx.counters().bindings += 1;
   if (removed[0] !== null) finishBackfill(queue);
 }

@@ -31,14 +31,14 @@ export class EventCursors {
 
   /** Opens a cursor. The process is registered when this resolves, so no later event is missed. */
   async subscribe(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
-    const cursor = await this.#batcher.write((transaction) => {
-      const seq = findStart(transaction, pattern, from);
-      if (this.open.size === 0) this.#fetched = transaction.counters().ephemeral;
+    const cursor = await this.#batcher.write((tx) => {
+      const seq = findStart(tx, pattern, from);
+      if (this.open.size === 0) this.#fetched = tx.counters().ephemeral;
       const opened = new SqliteEventCursor(pattern, seq, this.#batcher, {
-        storeId: transaction.store.storeId,
+        storeId: tx.store.storeId,
         onClose: (closed) => this.open.delete(closed),
       });
-      this.open.add(transaction, pattern, opened);
+      this.open.add(tx, pattern, opened);
       return opened;
     }, context);
     this.open.sizeChanged.notify();
@@ -58,24 +58,24 @@ export class EventCursors {
     messages: readonly PreparedMessage[],
     context: CallContext,
   ): Promise<PublishResult[]> {
-    const hasOthers = await this.#batcher.read((transaction) => {
-      if (this.#registry.forTopic(transaction, topic).length > 0) return true;
-      this.#pushAfterCommit(transaction, messages);
+    const hasOthers = await this.#batcher.read((tx) => {
+      if (this.#registry.forTopic(tx, topic).length > 0) return true;
+      this.#pushAfterCommit(tx, messages);
       return false;
     }, context);
     if (hasOthers) {
-      await this.#batcher.write((transaction) => {
-        storeEphemeral(transaction, this.#registry.process, messages);
-        for (const process of this.#registry.forTopic(transaction, topic)) transaction.processesToWake.add(process);
-        this.#pushAfterCommit(transaction, messages);
+      await this.#batcher.write((tx) => {
+        storeEphemeral(tx, this.#registry.process, messages);
+        for (const process of this.#registry.forTopic(tx, topic)) tx.processesToWake.add(process);
+        this.#pushAfterCommit(tx, messages);
       }, context);
     }
     return messages.map(({ id }) => ({ id, status: 'stored' }));
   }
 
-  #pushAfterCommit(transaction: Transaction, messages: readonly PreparedMessage[]): void {
-    const after = transaction.counters().eventHead;
-    transaction.afterCommit(() => {
+  #pushAfterCommit(tx: Transaction, messages: readonly PreparedMessage[]): void {
+    const after = tx.counters().eventHead;
+    tx.afterCommit(() => {
       for (const message of messages) {
         const { delayMs, ttlMs, maxAttempts, ...rest } = message;
         const event = { ...rest, position: undefined } as TopicEvent;
@@ -88,8 +88,8 @@ export class EventCursors {
     this.#isFetching = true;
     try {
       for (let isMore = true; isMore && this.open.size > 0; ) {
-        const fetched = await this.#batcher.readAhead((transaction) =>
-          fetchEphemeral(transaction, this.#registry.process, this.#fetched),
+        const fetched = await this.#batcher.readAhead((tx) =>
+          fetchEphemeral(tx, this.#registry.process, this.#fetched),
         );
         this.#fetched = fetched.upTo;
         isMore = fetched.isMore;
@@ -107,18 +107,17 @@ export class EventCursors {
 }
 
 /** The number of the event after which a subscription or binding starts. */
-export function findStart(transaction: Transaction, pattern: string, from: From): number {
-  const { store } = transaction;
-  const head = transaction.counters().eventHead;
+export function findStart(tx: Transaction, pattern: string, from: From): number {
+  const head = tx.counters().eventHead;
   if (from === 'new') return head;
-  const { pruned } = loadNamespaceLog(store);
+  const { pruned } = loadNamespaceLog(tx.store);
   if (from === 'start') return pruned;
-  if ('time' in from) return Math.max(pruned, lastSeqBefore(store, from.time));
-  const seq = parsePosition(store.storeId, from.after);
+  if ('time' in from) return Math.max(pruned, lastSeqBefore(tx.store, from.time));
+  const seq = parsePosition(tx.store.storeId, from.after);
   if (seq > head) {
     throw invalid('the position is ahead of the log', "The store was restored from an older copy; use from: 'start'.");
   }
-  if (seq < pruned && hasLostEvents(transaction, matchingTopics(store, pattern), seq)) throw positionExpired();
+  if (seq < pruned && hasLostEvents(tx, matchingTopics(tx.store, pattern), seq)) throw positionExpired();
   return seq;
 }
 

@@ -24,35 +24,34 @@ export interface EphemeralEvent {
 }
 
 /** Stores events for the other processes to fetch. */
-export function storeEphemeral(transaction: Transaction, process: string, messages: readonly PreparedMessage[]): void {
-  const { store, now } = transaction;
-  const counters = transaction.counters();
+export function storeEphemeral(tx: Transaction, process: string, messages: readonly PreparedMessage[]): void {
+  const { now } = tx;
+  const counters = tx.counters();
   for (const message of messages) {
     counters.ephemeral += 1;
-    const parameters: unknown[] = [counters.ephemeral, store.ns, process, now, counters.eventHead];
+    const parameters: unknown[] = [counters.ephemeral, tx.ns, process, now, counters.eventHead];
     pushMessage(parameters, message);
-    store.sql(INSERT).run(parameters);
+    tx.sql(INSERT).run(parameters);
   }
-  store.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counters.ephemeral - MAX_ROWS);
-  transaction.rowCount += messages.length;
+  tx.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counters.ephemeral - MAX_ROWS);
+  tx.rowCount += messages.length;
 }
 
 /** Fetches the events of other processes after number `after`, and the number of those already pruned. */
 export function fetchEphemeral(
-  transaction: Transaction,
+  tx: Transaction,
   process: string,
   after: number,
 ): { events: EphemeralEvent[]; lost: number; upTo: number; isMore: boolean } {
-  const { store } = transaction;
-  const head = transaction.counters().ephemeral;
-  const first = store.value('SELECT min(seq) FROM ephemeral') as number | null;
-  const rows = store
+  const head = tx.counters().ephemeral;
+  const first = tx.value('SELECT min(seq) FROM ephemeral') as number | null;
+  const rows = tx
     .sql<[number, string, string, number, ...unknown[]]>(
       `SELECT seq, ns, process, event_head, ${MESSAGE_COLUMNS} FROM ephemeral WHERE seq > ? ORDER BY seq LIMIT ${STEP}`,
     )
     .all(after);
   const events = rows
-    .filter(([, ns, from]) => ns === store.ns && from !== process)
+    .filter(([, ns, from]) => ns === tx.ns && from !== process)
     .map((row) => ({ event: { ...readMessage(row, 4), position: undefined } as TopicEvent, after: row[3] }));
   const isMore = rows.length === STEP;
   return {
@@ -64,7 +63,7 @@ export function fetchEphemeral(
 }
 
 /** Prunes events that all processes had time to fetch. Returns true if there were some. */
-export function pruneEphemeral(transaction: Transaction, olderThanMs: number): boolean {
-  const { store, now } = transaction;
-  return store.sql('DELETE FROM ephemeral WHERE at < ?').run(now - olderThanMs).changes > 0;
+export function pruneEphemeral(tx: Transaction, olderThanMs: number): boolean {
+  const { now } = tx;
+  return tx.sql('DELETE FROM ephemeral WHERE at < ?').run(now - olderThanMs).changes > 0;
 }

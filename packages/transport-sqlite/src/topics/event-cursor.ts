@@ -40,7 +40,7 @@ export class SqliteEventCursor implements EventCursor {
     this.#storeId = options.storeId;
     this.#onClose = options.onClose;
     this.#topics = new MatchingTopics(pattern);
-    this.#cursor = new StoreCursor(batcher, (transaction, max) => this.#read(transaction, max));
+    this.#cursor = new StoreCursor(batcher, (tx, max) => this.#read(tx, max));
   }
 
   get position(): string {
@@ -82,8 +82,8 @@ export class SqliteEventCursor implements EventCursor {
   }
 
   /** Reads events of the log, each followed by the ephemeral events that were published after it. */
-  #read(transaction: Transaction, max: number): CursorRead<TopicEvent> {
-    const head = transaction.counters().eventHead;
+  #read(tx: Transaction, max: number): CursorRead<TopicEvent> {
+    const head = tx.counters().eventHead;
     const items: TopicEvent[] = [];
     let seq = this.#seq;
     let ephemeralCount = 0;
@@ -98,9 +98,9 @@ export class SqliteEventCursor implements EventCursor {
       if (seq >= head || items.length >= max || reads >= MAX_READS) break;
       reads += 1;
       const upTo = next === undefined ? head : Math.min(head, Math.max(next.after, seq + 1));
-      seq = this.#readRange(transaction, { after: seq, upTo, max: max - items.length }, items);
+      seq = this.#readRange(tx, { after: seq, upTo, max: max - items.length }, items);
     }
-    transaction.afterCommit(() => {
+    tx.afterCommit(() => {
       this.#seq = seq;
       if (items.length === 0) this.#settled = seq;
       this.#ephemeral.take(ephemeralCount);
@@ -110,22 +110,21 @@ export class SqliteEventCursor implements EventCursor {
 
   /** Appends events of a range to `items`. Returns the number up to which there are no more. */
   #readRange(
-    transaction: Transaction,
+    tx: Transaction,
     { after, upTo, max }: { readonly after: number; readonly upTo: number; readonly max: number },
     items: TopicEvent[],
   ): number {
-    const { store } = transaction;
-    const newest = transaction.once('topic', () => (store.value('SELECT max(id) FROM topic') as number | null) ?? 0);
-    const topics = this.#topics.ids(store, newest);
-    const { pruned } = transaction.once('namespace log', () => loadNamespaceLog(store));
-    if (after < pruned && hasLostEvents(transaction, topics, after)) throw positionExpired();
-    const read = transaction.once(`events ${after} ${upTo} ${max} ${this.#pattern}`, () => ({
-      ...readLog(store, { after, upTo, topics, max }),
+    const newest = tx.once('topic', () => (tx.value('SELECT max(id) FROM topic') as number | null) ?? 0);
+    const topics = this.#topics.ids(tx.store, newest);
+    const { pruned } = tx.once('namespace log', () => loadNamespaceLog(tx.store));
+    if (after < pruned && hasLostEvents(tx, topics, after)) throw positionExpired();
+    const read = tx.once(`events ${after} ${upTo} ${max} ${this.#pattern}`, () => ({
+      ...readLog(tx.store, { after, upTo, topics, max }),
       isShared: false,
     }));
     for (const event of read.events) items.push(read.isShared ? copyOf(event) : event);
     read.isShared = true;
-    transaction.rowCount += read.events.length;
+    tx.rowCount += read.events.length;
     return read.readUpTo;
   }
 }
@@ -136,9 +135,9 @@ function copyOf(event: TopicEvent): TopicEvent {
 }
 
 /** Whether retention has deleted an event of these topics after `seq`. */
-export function hasLostEvents(transaction: Transaction, topics: readonly number[], seq: number): boolean {
+export function hasLostEvents(tx: Transaction, topics: readonly number[], seq: number): boolean {
   return (
-    transaction.store
+    tx
       .sql('SELECT 1 FROM topic WHERE pruned > ? AND id IN (SELECT value FROM json_each(?)) LIMIT 1')
       .get(seq, JSON.stringify(topics)) !== undefined
   );

@@ -62,16 +62,15 @@ export function ensureTopic(store: Store, name: string): number {
 
 /** Appends events with their numbers, published at wall time `at`. */
 export function appendEvents(
-  transaction: Transaction,
+  tx: Transaction,
   topicId: number,
   messages: readonly PreparedMessage[],
   numbers: readonly number[],
   at: number = Date.now(),
 ): void {
-  const { store } = transaction;
-  const log = loadNamespaceLog(store);
+  const log = loadNamespaceLog(tx.store);
   // The times in the log never fall, in any namespace, even if the wall clock does.
-  const lastAt = (store.value('SELECT at FROM event ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
+  const lastAt = (tx.value('SELECT at FROM event ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
   log.lastAt = Math.max(log.lastAt, lastAt, Math.floor(at));
   let parameters: unknown[] = [];
   for (const [index, message] of messages.entries()) {
@@ -81,14 +80,14 @@ export function appendEvents(
     log.events += 1;
     log.bytes += bytes;
     if (parameters.length < CHUNK * COLUMNS) continue;
-    store.sql(INSERT_MANY).run(parameters);
+    tx.sql(INSERT_MANY).run(parameters);
     parameters = [];
   }
   for (let from = 0; from < parameters.length; from += COLUMNS) {
-    store.sql(INSERT_ONE).run(parameters.slice(from, from + COLUMNS));
+    tx.sql(INSERT_ONE).run(parameters.slice(from, from + COLUMNS));
   }
-  store.sql('UPDATE topic SET events = events + ? WHERE id=?').run(messages.length, topicId);
-  saveNamespaceLog(store, log);
+  tx.sql('UPDATE topic SET events = events + ? WHERE id=?').run(messages.length, topicId);
+  saveNamespaceLog(tx.store, log);
 }
 
 /** The events of some topics, after one number and up to another. */

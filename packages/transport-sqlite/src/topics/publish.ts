@@ -13,44 +13,43 @@ import { toPosition } from './position.ts';
 /** The handler for publishes. */
 export function publishHandler(bindings: BindingCache): BatchHandler<PreparedMessage, PublishResult> {
   return {
-    run: (transaction, topic, messages) => publishAll(transaction, bindings, topic, messages),
+    run: (tx, topic, messages) => publishAll(tx, bindings, topic, messages),
     failItem: ({ id }, error) => ({ id, status: error.outcome, error }),
   };
 }
 
 /** Publishes events on `topic`. A duplicate gets the position of the first event with its id. */
 function publishAll(
-  transaction: Transaction,
+  tx: Transaction,
   bindings: BindingCache,
   topic: string,
   messages: readonly PreparedMessage[],
 ): PublishResult[] {
-  const { store } = transaction;
-  const topicId = ensureTopic(store, topic);
-  const counters = transaction.counters();
+  const topicId = ensureTopic(tx.store, topic);
+  const counters = tx.counters();
   const first = counters.eventHead + 1;
   counters.eventHead += messages.length;
   const ids = messages.map(({ id }) => id);
   const scope = -topicId;
-  const statuses = recordIds(transaction, { scope, ids, first, windowMs: store.settings.topicDedupeMs });
+  const statuses = recordIds(tx, { scope, ids, first, windowMs: tx.store.settings.topicDedupeMs });
   const fresh: PreparedMessage[] = [];
   const numbers: number[] = [];
   const results = messages.map((message, index): PublishResult => {
     const { id } = message;
     const isKnown = statuses[index] === 'duplicate';
-    const seq = isKnown ? (findSeq(transaction, scope, id) ?? 0) : first + index;
-    const position = toPosition(store.storeId, seq);
+    const seq = isKnown ? (findSeq(tx, scope, id) ?? 0) : first + index;
+    const position = toPosition(tx.store.storeId, seq);
     if (isKnown) return { id, status: 'duplicate', position };
     fresh.push(message);
     numbers.push(seq);
     return { id, status: 'stored', position };
   });
   if (fresh.length === 0) return results;
-  appendEvents(transaction, topicId, fresh, numbers);
-  for (const id of bindings.queuesFor(transaction, topic)) {
-    const queue = transaction.queueById(id);
-    if (queue !== undefined) insertMessages(transaction, queue, fresh, { areEvents: true });
+  appendEvents(tx, topicId, fresh, numbers);
+  for (const id of bindings.queuesFor(tx, topic)) {
+    const queue = tx.queueById(id);
+    if (queue !== undefined) insertMessages(tx, queue, fresh, { areEvents: true });
   }
-  transaction.publishedTopics.add(topic);
+  tx.publishedTopics.add(topic);
   return results;
 }

@@ -37,9 +37,9 @@ export class CursorSet<OpenCursor extends WakeableCursor> {
   }
 
   /** Registers this process and adds the cursor, both with the commit. */
-  add(transaction: Transaction, name: string, cursor: OpenCursor): void {
-    this.#registry.add(transaction, this.#kind, name);
-    transaction.afterCommit(() => this.#names.set(cursor, name));
+  add(tx: Transaction, name: string, cursor: OpenCursor): void {
+    this.#registry.add(tx, this.#kind, name);
+    tx.afterCommit(() => this.#names.set(cursor, name));
   }
 
   /** Removes a closed cursor, and its registration if no other cursor has the name. */

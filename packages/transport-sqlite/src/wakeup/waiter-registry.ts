@@ -34,8 +34,8 @@ export class WaiterRegistry {
   constructor(wakeupFile: WakeupFile, batcher: Batcher, commits: CommitNotifier) {
     this.#wakeupFile = wakeupFile;
     this.#batcher = batcher;
-    commits.beforeCommit.subscribe((transaction) => this.#findProcesses(transaction));
-    commits.committed.subscribe((transaction) => this.#wakeProcesses(transaction));
+    commits.beforeCommit.subscribe((tx) => this.#findProcesses(tx));
+    commits.committed.subscribe((tx) => this.#wakeProcesses(tx));
     commits.rolledBack.subscribe(() => {
       this.#version = -1;
     });
@@ -52,23 +52,25 @@ export class WaiterRegistry {
   }
 
   /** Registers this process. Its wake-up file exists before others see the registration. */
-  add(transaction: Transaction, kind: WaitKind, name: string): void {
+  add(tx: Transaction, kind: WaitKind, name: string): void {
     if (this.has(kind, name)) return;
     this.#wakeupFile.listen();
-    const { store } = transaction;
-    store
-      .sql('INSERT OR IGNORE INTO waiter (kind, ns, name, process) VALUES (?,?,?,?)')
-      .run(kind, store.ns, name, this.process);
-    if (kind !== 'queue') transaction.counters().waiters += 1;
-    transaction.afterCommit(() => this.#own.add(keyOf(kind, name)));
+    tx.sql('INSERT OR IGNORE INTO waiter (kind, ns, name, process) VALUES (?,?,?,?)').run(
+      kind,
+      tx.ns,
+      name,
+      this.process,
+    );
+    if (kind !== 'queue') tx.counters().waiters += 1;
+    tx.afterCommit(() => this.#own.add(keyOf(kind, name)));
   }
 
   /** Removes a registration unless `isUsed` by then. If that fails, this process is woken needlessly until it ends. */
   removeUnused(kind: WaitKind, name: string, isUsed: () => boolean): void {
     if (isUsed() || !this.has(kind, name)) return;
     this.#batcher
-      .write((transaction) => {
-        if (!isUsed()) this.#remove(transaction, kind, name);
+      .write((tx) => {
+        if (!isUsed()) this.#remove(tx, kind, name);
       })
       .catch(() => undefined);
   }
@@ -80,8 +82,8 @@ export class WaiterRegistry {
   }
 
   /** Other processes that subscribe to a topic. */
-  forTopic(transaction: Transaction, topic: string): readonly string[] {
-    this.#refresh(transaction);
+  forTopic(tx: Transaction, topic: string): readonly string[] {
+    this.#refresh(tx);
     const known = this.#byTopic.get(topic);
     if (known !== undefined) return known;
     const matching = this.#others.filter(({ kind, name }) => kind === 'topic' && matchTopic(name, topic));
@@ -107,15 +109,15 @@ export class WaiterRegistry {
     await this.#removeProcess(this.process, context).catch(() => undefined);
   }
 
-  #findProcesses(transaction: Transaction): void {
-    const { processesToWake } = transaction;
+  #findProcesses(tx: Transaction): void {
+    const { processesToWake } = tx;
     const add = (processes: readonly string[]): void => {
       for (const process of processes) processesToWake.add(process);
     };
-    for (const { ns, name } of transaction.readyQueues) add(this.#forQueue(transaction, ns, name));
-    for (const [ns, key] of transaction.changedForeignKeys) add(this.#forForeignKey(transaction, ns, key));
-    for (const topic of transaction.publishedTopics) add(this.forTopic(transaction, topic));
-    for (const key of transaction.changedKeys) add(this.#forKey(transaction, key));
+    for (const { ns, name } of tx.readyQueues) add(this.#forQueue(tx, ns, name));
+    for (const [ns, key] of tx.changedForeignKeys) add(this.#forForeignKey(tx, ns, key));
+    for (const topic of tx.publishedTopics) add(this.forTopic(tx, topic));
+    for (const key of tx.changedKeys) add(this.#forKey(tx, key));
   }
 
   #wakeProcesses({ processesToWake }: Transaction): void {
@@ -133,8 +135,8 @@ export class WaiterRegistry {
       .filter((process) => process !== this.process);
   }
 
-  #forKey(transaction: Transaction, key: string): string[] {
-    this.#refresh(transaction);
+  #forKey(tx: Transaction, key: string): string[] {
+    this.#refresh(tx);
     const matching = this.#others.filter(({ kind, name }) => kind === 'kv' && key.startsWith(name));
     return matching.map(({ process }) => process);
   }
@@ -153,38 +155,34 @@ export class WaiterRegistry {
     const all = kinds.map((kind) => [kind, this.own(kind)] as const);
     this.#own.clear();
     this.#batcher
-      .write((transaction) => {
-        for (const [kind, names] of all) for (const name of names) this.add(transaction, kind, name);
+      .write((tx) => {
+        for (const [kind, names] of all) for (const name of names) this.add(tx, kind, name);
       })
       .catch(() => undefined);
   }
 
-  #remove(transaction: Transaction, kind: WaitKind, name: string): void {
-    const { store } = transaction;
-    store
-      .sql('DELETE FROM waiter WHERE kind=? AND ns=? AND name=? AND process=?')
-      .run(kind, store.ns, name, this.process);
-    if (kind !== 'queue') transaction.counters().waiters += 1;
+  #remove(tx: Transaction, kind: WaitKind, name: string): void {
+    tx.sql('DELETE FROM waiter WHERE kind=? AND ns=? AND name=? AND process=?').run(kind, tx.ns, name, this.process);
+    if (kind !== 'queue') tx.counters().waiters += 1;
     // Removed before the commit: a registration that is wrongly taken as present would lose wake-ups.
     this.#own.delete(keyOf(kind, name));
   }
 
   #removeProcess(process: string, context?: CallContext): Promise<void> {
-    return this.#batcher.write((transaction) => {
-      transaction.store.sql('DELETE FROM waiter WHERE process=?').run(process);
-      transaction.counters().waiters += 1;
+    return this.#batcher.write((tx) => {
+      tx.sql('DELETE FROM waiter WHERE process=?').run(process);
+      tx.counters().waiters += 1;
     }, context);
   }
 
-  #refresh(transaction: Transaction): void {
-    const { waiters } = transaction.counters();
+  #refresh(tx: Transaction): void {
+    const { waiters } = tx.counters();
     if (waiters === this.#version) return;
-    const { store } = transaction;
-    this.#others = store
+    this.#others = tx
       .sql<[WaitKind, string, string]>(
         "SELECT kind, name, process FROM waiter WHERE kind IN ('topic', 'kv') AND ns=? AND process<>?",
       )
-      .all(store.ns, this.process)
+      .all(tx.ns, this.process)
       .map(([kind, name, process]) => ({ kind, name, process }));
     this.#byTopic.clear();
     this.#version = waiters;
