@@ -6,9 +6,9 @@ import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
 import type { Script } from '../lua/script.ts';
 import type { Settings } from '../options.ts';
 import type { Argument, Connection, ConnectionLost } from './connection.ts';
-import { discover, prefixOf } from './discovery.ts';
+import { type DiscoveredServer, discover, prefixOf } from './discovery.ts';
 import { PubSubConnection } from './pubsub-connection.ts';
-import { checkNotLess, readServer, type ServerFacts } from './server.ts';
+import { checkNotLess, type ServerFacts } from './server.ts';
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
@@ -179,7 +179,7 @@ export class ReconnectingClient {
   }
 
   async #reconnectOnce(): Promise<void> {
-    const { connection, facts } = await openOnce(this.#settings);
+    const { connection, facts } = await discover(this.#settings);
     try {
       checkNotLess(facts, this.facts);
       await this.channels.use(connection.address);
@@ -222,27 +222,12 @@ export class ReconnectingClient {
   }
 }
 
-interface Opened {
-  readonly connection: Connection;
-  readonly facts: ServerFacts;
-}
-
-async function openOnce(settings: Settings): Promise<Opened> {
-  const connection = await discover(settings);
-  try {
-    return { connection, facts: await readServer(connection, settings) };
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
-}
-
 /** Retries while the server loads its data or the cluster elects a master. */
-async function openWithin(settings: Settings): Promise<Opened> {
+async function openWithin(settings: Settings): Promise<DiscoveredServer> {
   const until = performance.now() + settings.connectTimeoutMs;
   for (;;) {
     try {
-      return await openOnce(settings);
+      return await discover(settings);
     } catch (error) {
       if (!isElsewhere(error) || performance.now() + 50 > until) throw toRedisError(error);
       await setTimeout(50);

@@ -5,6 +5,7 @@ import { BusbarError } from '@busbar/api/transport';
 import { firstWord } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import { Connection, ConnectionLost, type Credentials } from './connection.ts';
+import { readServer, type ServerFacts } from './server.ts';
 import { checkFormat } from './store-header.ts';
 
 const MAX_REDIRECTS = 8;
@@ -14,8 +15,14 @@ export function prefixOf({ ns }: Pick<Settings, 'ns'>): string {
   return `{busbar:${ns}}:`;
 }
 
-/** Connects to the server that holds the namespace, and checks the format of its store. */
-export async function discover(settings: Settings): Promise<Connection> {
+/** A connection to the server of the namespace. */
+export interface DiscoveredServer {
+  readonly connection: Connection;
+  readonly facts: ServerFacts;
+}
+
+/** Connects to the server that holds the namespace, and checks its version, its role, the store format and durability. */
+export async function discover(settings: Settings): Promise<DiscoveredServer> {
   let failure: unknown;
   for (const address of await candidates(settings)) {
     try {
@@ -34,7 +41,7 @@ async function candidates(settings: Settings): Promise<readonly (ServerAddress |
 }
 
 /** Any node of a cluster redirects to the one that holds the slot of the namespace. */
-async function followRedirects(start: ServerAddress | string, settings: Settings): Promise<Connection> {
+async function followRedirects(start: ServerAddress | string, settings: Settings): Promise<DiscoveredServer> {
   const { user, password, database } = settings;
   let address = start;
   for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
@@ -43,7 +50,7 @@ async function followRedirects(start: ServerAddress | string, settings: Settings
       checkVersion(connection);
       if (connection.greeting.mode !== 'cluster' && connection.greeting.role !== 'master') throw replica();
       checkFormat(await connection.send('HGET', [`${prefixOf(settings)}header`, 'format']), settings);
-      return connection;
+      return { connection, facts: await readServer(connection, settings) };
     } catch (error) {
       connection.close();
       const redirect = readRedirect(error, address);

@@ -19,8 +19,9 @@ const RESERVED_BYTES = 1_048_576;
 /** Reads the configuration. Throws UNSUPPORTED if the server does not show the durability of the options. */
 export async function readServer(connection: Connection, settings: Settings): Promise<ServerFacts> {
   const config = await readConfig(connection);
-  const warnings: Warning[] = [];
-  const durability = durabilityOf(config, connection, settings, warnings);
+  const isReplicated = connection.greeting.mode === 'cluster' || settings.master !== undefined;
+  const warnings = [evictionRisk(config), crashRisk(config, isReplicated)].filter((risk) => risk !== undefined);
+  const durability = warnings.length === 0 ? 'power' : 'none';
   const required = settings.durability ?? 'none';
   if (RANK[durability] < RANK[required]) {
     throw new BusbarError('UNSUPPORTED', `the server shows durability ${durability}, not ${required}`, {
@@ -45,51 +46,39 @@ export function checkNotLess(facts: ServerFacts, declared: Pick<Capabilities, 'd
   });
 }
 
-function durabilityOf(
-  config: ReadonlyMap<string, string>,
-  { greeting: { mode } }: Connection,
-  { master }: Settings,
-  warnings: Warning[],
-): Capabilities['durability'] {
-  const memory = Number(config.get('maxmemory') ?? 0);
+/** Why a full server may delete messages. */
+function evictionRisk(config: ReadonlyMap<string, string>): Warning | undefined {
   const policy = config.get('maxmemory-policy') ?? 'noeviction';
-  const evicts = memory > 0 && policy !== 'noeviction';
-  if (evicts) {
-    warnings.push({
-      text: `the server deletes messages when its memory is full (maxmemory-policy ${policy})`,
-      hint: NO_EVICTION,
-    });
-  }
-  if (mode === 'cluster' || master !== undefined) {
-    warnings.push({
-      text: 'a failover may lose the last acknowledged writes, since replication is asynchronous',
-      hint: FEWER_LOSSES,
-    });
-    return 'none';
-  }
-  const sync = config.get('appendfsync');
-  if (config.has('appendonly') && config.get('appendonly') !== 'yes') {
-    warnings.push({ text: 'the server loses its data when it ends (appendonly is not yes)', hint: SYNC_ALWAYS });
-    return 'none';
-  }
-  if (sync === undefined) {
-    warnings.push({
-      text: 'this user may not read the appendfsync setting, so no durability is declared',
-      hint: MAY_READ,
-    });
-    return 'none';
-  }
-  if (sync !== 'always') {
-    warnings.push({ text: `a crash may lose acknowledged writes (appendfsync is ${sync})`, hint: SYNC_ALWAYS });
-    return 'none';
-  }
-  return evicts ? 'none' : 'power';
+  if (Number(config.get('maxmemory') ?? 0) === 0 || policy === 'noeviction') return undefined;
+  return {
+    text: `the server deletes messages when its memory is full (maxmemory-policy ${policy})`,
+    hint: 'Set maxmemory-policy to noeviction; a full server then refuses sends with BACKPRESSURE.',
+  };
 }
 
-const NO_EVICTION = 'Set maxmemory-policy to noeviction; a full server then refuses sends with BACKPRESSURE.';
-const FEWER_LOSSES = 'Set min-replicas-to-write to lower the risk.';
+/** Why a crash or a failover may lose acknowledged writes. */
+function crashRisk(config: ReadonlyMap<string, string>, isReplicated: boolean): Warning | undefined {
+  const sync = config.get('appendfsync');
+  if (isReplicated) {
+    return {
+      text: 'a failover may lose the last acknowledged writes, since replication is asynchronous',
+      hint: 'Set min-replicas-to-write to lower the risk.',
+    };
+  }
+  if (config.has('appendonly') && config.get('appendonly') !== 'yes') {
+    return { text: 'the server loses its data when it ends (appendonly is not yes)', hint: SYNC_ALWAYS };
+  }
+  if (sync === undefined) {
+    return {
+      text: 'this user may not read the appendfsync setting, so no durability is declared',
+      hint: 'Grant the ACL user +config|get.',
+    };
+  }
+  if (sync === 'always') return undefined;
+  return { text: `a crash may lose acknowledged writes (appendfsync is ${sync})`, hint: SYNC_ALWAYS };
+}
+
 const SYNC_ALWAYS = 'Set appendonly yes and appendfsync always.';
-const MAY_READ = 'Grant the ACL user +config|get.';
 
 const NAMES = ['appendonly', 'appendfsync', 'maxmemory', 'maxmemory-policy', 'proto-max-bulk-len'];
 

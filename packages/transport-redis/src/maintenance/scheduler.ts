@@ -1,6 +1,6 @@
 /** Schedules maintenance. Every process runs it at intervals; the first run after work is due does the work. */
 
-import type { WaitingReceives } from '@busbar/api/driver';
+import { Deadline, DeadlineQueue, type WaitingReceives } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { newHeaderArgs } from '../connection/store-header.ts';
@@ -34,8 +34,8 @@ export class Scheduler {
   readonly #settings: Settings;
   readonly #targets: SchedulerTargets;
   readonly #process = newId();
-  #timer: NodeJS.Timeout | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
+  readonly #nextRun = new Deadline(() => void this.#run());
   #isRunning = false;
   #isClosed = false;
 
@@ -51,16 +51,12 @@ export class Scheduler {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#deadlines.clear();
   }
 
   #runWithin(ms: number): void {
     const at = performance.now() + ms;
-    if (this.#isClosed || this.#isRunning || this.#timerAt <= at) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => void this.#run(), Math.ceil(ms));
-    this.#timer.unref();
+    if (!this.#isClosed && !this.#isRunning && at < this.#nextRun.at) this.#deadlines.set(this.#nextRun, at);
   }
 
   async #run(): Promise<void> {
@@ -72,7 +68,6 @@ export class Scheduler {
       if (!this.#isClosed && error instanceof BusbarError) this.#settings.onError(error);
     }
     this.#isRunning = false;
-    this.#timerAt = Number.POSITIVE_INFINITY;
     this.#runWithin(pauseMs);
   }
 
