@@ -1,6 +1,6 @@
 /** A cursor over the store: reads when it was woken, and otherwise waits. */
 
-import { Condition } from '@busbar/api/driver';
+import { Condition, type Cursor } from '@busbar/api/driver';
 import type { Batcher } from './batcher.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -11,18 +11,20 @@ export interface CursorRead<Item> {
   readonly isAll: boolean;
 }
 
-export class StoreCursor<Item> {
+export abstract class StoreCursor<Item> implements Cursor<Item> {
   readonly #batcher: Batcher;
-  /** Reads up to `max` items. It may run again, so it changes the cursor's position only after the commit. */
-  readonly #read: (tx: Transaction, max: number) => CursorRead<Item>;
+  readonly #onClose: () => void;
   readonly #woken = new Condition();
   #mayHaveMore = true;
   #isClosed = false;
 
-  constructor(batcher: Batcher, read: (tx: Transaction, max: number) => CursorRead<Item>) {
+  constructor(batcher: Batcher, onClose: () => void) {
     this.#batcher = batcher;
-    this.#read = read;
+    this.#onClose = onClose;
   }
+
+  /** Reads up to `max` items. It may run again, so it changes the cursor's position only after the commit. */
+  protected abstract read(tx: Transaction, max: number): CursorRead<Item>;
 
   get isClosed(): boolean {
     return this.#isClosed;
@@ -49,14 +51,16 @@ export class StoreCursor<Item> {
     this.#woken.notify();
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#woken.notify();
+    this.#onClose();
   }
 
   async #readAhead(max: number): Promise<CursorRead<Item>> {
     try {
-      return await this.#batcher.readAhead((tx) => this.#read(tx, max));
+      return await this.#batcher.readAhead((tx) => this.read(tx, max));
     } catch (error) {
       if (this.#isClosed) return { items: [], isAll: true };
       this.#mayHaveMore = true;

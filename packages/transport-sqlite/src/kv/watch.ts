@@ -13,10 +13,8 @@ import { getEntry, listEntries } from './kv.ts';
 /** Changes of one read. */
 const STEP = 500;
 
-class KvWatch implements Cursor<KvChange> {
+class KvWatch extends StoreCursor<KvChange> {
   readonly #prefix: string;
-  readonly #cursor: StoreCursor<KvChange>;
-  readonly #onClose: (watch: KvWatch) => void;
   /** The key up to which the present entries were read; undefined after the last one. */
   #listedUpTo: string | undefined = '';
   /** The last change that was read. */
@@ -24,29 +22,14 @@ class KvWatch implements Cursor<KvChange> {
   /** Revisions listed as present though they are newer than the start of the watch. They are not reported again. */
   readonly #listed = new Map<string, number>();
 
-  constructor(prefix: string, change: number, batcher: Batcher, onClose: (watch: KvWatch) => void) {
+  constructor(prefix: string, change: number, batcher: Batcher, onClose: () => void) {
+    super(batcher, onClose);
     this.#prefix = prefix;
     this.#change = change;
-    this.#cursor = new StoreCursor(batcher, (tx, max) =>
-      this.#listedUpTo === undefined ? this.#readChanges(tx, max) : this.#list(tx, max),
-    );
-    this.#onClose = onClose;
   }
 
-  next(max: number): Promise<readonly KvChange[]> {
-    return this.#cursor.next(max);
-  }
-
-  wake(): void {
-    this.#cursor.wake();
-  }
-
-  close(): Promise<void> {
-    if (!this.#cursor.isClosed) {
-      this.#cursor.close();
-      this.#onClose(this);
-    }
-    return Promise.resolve();
+  protected override read(tx: Transaction, max: number): CursorRead<KvChange> {
+    return this.#listedUpTo === undefined ? this.#readChanges(tx, max) : this.#list(tx, max);
   }
 
   /** A page of the present entries, and `synced` after the last one. */
@@ -88,26 +71,16 @@ class KvWatch implements Cursor<KvChange> {
 }
 
 /** The open watches of this process. */
-export class KvWatches {
-  readonly open: CursorSet<KvWatch>;
-  readonly #batcher: Batcher;
-
+export class KvWatches extends CursorSet<KvWatch> {
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
-    this.#batcher = batcher;
-    this.open = new CursorSet('kv', registry, (prefix, key) => key.startsWith(prefix));
-    commits.committed.subscribe(({ changedKeys }) => this.open.wake(changedKeys));
+    super('kv', batcher, registry, (prefix, key) => key.startsWith(prefix));
+    commits.committed.subscribe(({ changedKeys }) => this.wake(changedKeys));
   }
 
-  /** Starts a watch. The process is registered when this resolves, so no later change is missed. */
-  async watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
-    const watch = await this.#batcher.write((tx) => {
-      const { revision } = tx.counters();
-      const opened = new KvWatch(prefix, revision, this.#batcher, (closed) => this.open.delete(closed));
-      this.open.add(tx, prefix, opened);
-      return opened;
-    }, context);
-    this.open.sizeChanged.notify();
-    return watch;
+  watch(prefix: string, context: CallContext): Promise<Cursor<KvChange>> {
+    const create = (tx: Transaction, onClose: () => void): KvWatch =>
+      new KvWatch(prefix, tx.counters().revision, this.batcher, onClose);
+    return this.open(prefix, create, context);
   }
 }
 

@@ -14,41 +14,29 @@ import { lastSeqBefore, loadNamespaceLog } from './event-log.ts';
 import { MatchingTopics } from './matching-topics.ts';
 import { parsePosition, positionExpired } from './position.ts';
 
-export class EventCursors {
-  readonly open: CursorSet<SqliteEventCursor>;
-  readonly #batcher: Batcher;
-  readonly #registry: WaiterRegistry;
+export class EventCursors extends CursorSet<SqliteEventCursor> {
   /** Number of the last ephemeral event fetched from the store. */
   #fetched = 0;
   #isFetching = false;
 
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
-    this.#batcher = batcher;
-    this.#registry = registry;
-    this.open = new CursorSet('topic', registry, matchTopic);
-    commits.committed.subscribe(({ publishedTopics }) => this.open.wake(publishedTopics));
+    super('topic', batcher, registry, matchTopic);
+    commits.committed.subscribe(({ publishedTopics }) => this.wake(publishedTopics));
   }
 
-  /** Opens a cursor. The process is registered when this resolves, so no later event is missed. */
-  async subscribe(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
-    const cursor = await this.#batcher.write((tx) => {
-      const seq = findStart(tx, pattern, from);
-      if (this.open.size === 0) this.#fetched = tx.counters().ephemeral;
-      const opened = new SqliteEventCursor(pattern, seq, this.#batcher, {
-        storeId: tx.store.storeId,
-        onClose: (closed) => this.open.delete(closed),
-      });
-      this.open.add(tx, pattern, opened);
-      return opened;
-    }, context);
-    this.open.sizeChanged.notify();
-    return cursor;
+  subscribe(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
+    const create = (tx: Transaction, onClose: () => void): SqliteEventCursor => {
+      const start = { storeId: tx.store.storeId, seq: findStart(tx, pattern, from) };
+      if (this.size === 0) this.#fetched = tx.counters().ephemeral;
+      return new SqliteEventCursor(pattern, start, this.batcher, onClose);
+    };
+    return this.open(pattern, create, context);
   }
 
   /** Another process has published: all cursors read, and ephemeral events are fetched. */
-  wakeAll(): void {
-    if (this.open.size === 0) return;
-    this.open.wakeAll();
+  override wakeAll(): void {
+    if (this.size === 0) return;
+    super.wakeAll();
     if (!this.#isFetching) void this.#fetch();
   }
 
@@ -58,15 +46,15 @@ export class EventCursors {
     messages: readonly PreparedMessage[],
     context: CallContext,
   ): Promise<PublishResult[]> {
-    const hasOthers = await this.#batcher.read((tx) => {
-      if (this.#registry.forTopic(tx, topic).length > 0) return true;
+    const hasOthers = await this.batcher.read((tx) => {
+      if (this.registry.forTopic(tx, topic).length > 0) return true;
       this.#pushAfterCommit(tx, messages);
       return false;
     }, context);
     if (hasOthers) {
-      await this.#batcher.write((tx) => {
-        storeEphemeral(tx, this.#registry.process, messages);
-        for (const process of this.#registry.forTopic(tx, topic)) tx.processesToWake.add(process);
+      await this.batcher.write((tx) => {
+        storeEphemeral(tx, this.registry.process, messages);
+        for (const process of this.registry.forTopic(tx, topic)) tx.processesToWake.add(process);
         this.#pushAfterCommit(tx, messages);
       }, context);
     }
@@ -79,7 +67,7 @@ export class EventCursors {
       for (const message of messages) {
         const { delayMs, ttlMs, maxAttempts, ...rest } = message;
         const event = { ...rest, position: undefined } as TopicEvent;
-        for (const cursor of this.open) cursor.pushEphemeral({ event, after });
+        for (const cursor of this) cursor.pushEphemeral({ event, after });
       }
     });
   }
@@ -87,13 +75,11 @@ export class EventCursors {
   async #fetch(): Promise<void> {
     this.#isFetching = true;
     try {
-      for (let isMore = true; isMore && this.open.size > 0; ) {
-        const fetched = await this.#batcher.readAhead((tx) =>
-          fetchEphemeral(tx, this.#registry.process, this.#fetched),
-        );
+      for (let isMore = true; isMore && this.size > 0; ) {
+        const fetched = await this.batcher.readAhead((tx) => fetchEphemeral(tx, this.registry.process, this.#fetched));
         this.#fetched = fetched.upTo;
         isMore = fetched.isMore;
-        for (const cursor of this.open) {
+        for (const cursor of this) {
           cursor.drop(fetched.lost);
           for (const event of fetched.events) cursor.pushEphemeral(event);
         }

@@ -13,34 +13,29 @@ import { positionExpired, toPosition } from './position.ts';
 /** Reads of one batch: each is bounded to 8 MiB of bodies, so a replay of large events stays within 32 MiB. */
 const MAX_READS = 4;
 
-export class SqliteEventCursor implements EventCursor {
+/** The event after which a cursor starts. */
+interface EventStart {
+  readonly storeId: string;
+  readonly seq: number;
+}
+
+export class SqliteEventCursor extends StoreCursor<TopicEvent> implements EventCursor {
   readonly #pattern: string;
   readonly #topics: MatchingTopics;
-  readonly #cursor: StoreCursor<TopicEvent>;
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
   readonly #storeId: string;
-  readonly #onClose: (cursor: SqliteEventCursor) => void;
   /** Number of the last event that was read. */
   #seq: number;
   /** All events up to this number were handled, or do not match. */
   #settled: number;
 
-  constructor(
-    pattern: string,
-    seq: number,
-    batcher: Batcher,
-    options: {
-      readonly storeId: string;
-      readonly onClose: (cursor: SqliteEventCursor) => void;
-    },
-  ) {
+  constructor(pattern: string, start: EventStart, batcher: Batcher, onClose: () => void) {
+    super(batcher, onClose);
     this.#pattern = pattern;
-    this.#seq = seq;
-    this.#settled = seq;
-    this.#storeId = options.storeId;
-    this.#onClose = options.onClose;
+    this.#seq = start.seq;
+    this.#settled = start.seq;
+    this.#storeId = start.storeId;
     this.#topics = new MatchingTopics(pattern);
-    this.#cursor = new StoreCursor(batcher, (tx, max) => this.#read(tx, max));
   }
 
   get position(): string {
@@ -51,19 +46,14 @@ export class SqliteEventCursor implements EventCursor {
     return this.#ephemeral.dropped;
   }
 
-  next(max: number): Promise<readonly TopicEvent[]> {
+  override next(max: number): Promise<readonly TopicEvent[]> {
     this.#settled = this.#seq;
-    return this.#cursor.next(max);
-  }
-
-  /** The log has new events. */
-  wake(): void {
-    this.#cursor.wake();
+    return super.next(max);
   }
 
   /** Buffers a copy of an ephemeral event, or drops it. */
   pushEphemeral({ event, after }: EphemeralEvent): void {
-    if (this.#cursor.isClosed || !matchTopic(this.#pattern, event.topic)) return;
+    if (this.isClosed || !matchTopic(this.#pattern, event.topic)) return;
     if (this.#ephemeral.push({ after, event: copyOf(event) }, event.body.byteLength)) this.wake();
   }
 
@@ -72,17 +62,13 @@ export class SqliteEventCursor implements EventCursor {
     this.#ephemeral.drop(count);
   }
 
-  close(): Promise<void> {
-    if (!this.#cursor.isClosed) {
-      this.#cursor.close();
-      this.#onClose(this);
-      this.#ephemeral.clear();
-    }
-    return Promise.resolve();
+  override close(): Promise<void> {
+    this.#ephemeral.clear();
+    return super.close();
   }
 
   /** Reads events of the log, each followed by the ephemeral events that were published after it. */
-  #read(tx: Transaction, max: number): CursorRead<TopicEvent> {
+  protected override read(tx: Transaction, max: number): CursorRead<TopicEvent> {
     const head = tx.counters().eventHead;
     const items: TopicEvent[] = [];
     let seq = this.#seq;

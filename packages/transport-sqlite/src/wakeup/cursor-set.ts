@@ -1,30 +1,31 @@
 /** The open cursors of one kind in this process. Commits wake those that they concern. */
 
+import type { CallContext } from '@busbar/api/driver';
+import type { Batcher } from '../connection/batcher.ts';
+import type { StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { Notifier } from './notifier.ts';
 import type { WaiterRegistry, WaitKind } from './waiter-registry.ts';
 
-interface WakeableCursor {
-  wake(): void;
-  close(): Promise<void>;
-}
-
-export class CursorSet<OpenCursor extends WakeableCursor> {
+export class CursorSet<OpenCursor extends StoreCursor<unknown>> {
   /** Notifies after a cursor was opened or closed. */
   readonly sizeChanged: Notifier = new Notifier();
+  protected readonly batcher: Batcher;
+  protected readonly registry: WaiterRegistry;
   readonly #kind: Exclude<WaitKind, 'queue'>;
-  readonly #registry: WaiterRegistry;
   readonly #matches: (name: string, changed: string) => boolean;
   /** Each cursor with its name: the pattern or prefix that it is registered for. */
   readonly #names = new Map<OpenCursor, string>();
 
   constructor(
     kind: Exclude<WaitKind, 'queue'>,
+    batcher: Batcher,
     registry: WaiterRegistry,
     matches: (name: string, changed: string) => boolean,
   ) {
     this.#kind = kind;
-    this.#registry = registry;
+    this.batcher = batcher;
+    this.registry = registry;
     this.#matches = matches;
   }
 
@@ -36,19 +37,20 @@ export class CursorSet<OpenCursor extends WakeableCursor> {
     return this.#names.keys();
   }
 
-  /** Registers this process and adds the cursor, both with the commit. */
-  add(tx: Transaction, name: string, cursor: OpenCursor): void {
-    this.#registry.add(tx, this.#kind, name);
-    tx.afterCommit(() => this.#names.set(cursor, name));
-  }
-
-  /** Removes a closed cursor, and its registration if no other cursor has the name. */
-  delete(cursor: OpenCursor): void {
-    const name = this.#names.get(cursor);
-    if (name === undefined) return;
-    this.#names.delete(cursor);
+  /** Opens a cursor. The process is registered when this resolves, so no later change is missed. */
+  protected async open(
+    name: string,
+    create: (tx: Transaction, onClose: () => void) => OpenCursor,
+    context: CallContext,
+  ): Promise<OpenCursor> {
+    const cursor = await this.batcher.write((tx) => {
+      const created: OpenCursor = create(tx, () => this.#delete(created));
+      this.registry.add(tx, this.#kind, name);
+      tx.afterCommit(() => this.#names.set(created, name));
+      return created;
+    }, context);
     this.sizeChanged.notify();
-    this.#registry.removeUnused(this.#kind, name, () => [...this.#names.values()].includes(name));
+    return cursor;
   }
 
   /** Wakes the cursors that match one of the changed topics or keys. */
@@ -64,10 +66,19 @@ export class CursorSet<OpenCursor extends WakeableCursor> {
   }
 
   wakeAll(): void {
-    for (const cursor of this.#names.keys()) cursor.wake();
+    for (const cursor of this) cursor.wake();
   }
 
   async close(): Promise<void> {
     for (const cursor of this.#names.keys()) await cursor.close();
+  }
+
+  /** Removes a closed cursor, and its registration if no other cursor has the name. */
+  #delete(cursor: OpenCursor): void {
+    const name = this.#names.get(cursor);
+    if (name === undefined) return;
+    this.#names.delete(cursor);
+    this.sizeChanged.notify();
+    this.registry.removeUnused(this.#kind, name, () => [...this.#names.values()].includes(name));
   }
 }

@@ -30,12 +30,12 @@ export class LocalWaiters {
     this.#watches = waiters.watches;
     wakeupFile.wakeups.subscribe(() => this.wakeAll());
     this.#receives.onChange(() => this.changed.notify());
-    this.#cursors.open.sizeChanged.subscribe(() => this.changed.notify());
-    this.#watches.open.sizeChanged.subscribe(() => this.changed.notify());
+    this.#cursors.sizeChanged.subscribe(() => this.changed.notify());
+    this.#watches.sizeChanged.subscribe(() => this.changed.notify());
   }
 
   get isEmpty(): boolean {
-    return !this.hasReceives && !this.hasWatches && this.#cursors.open.size === 0;
+    return !this.hasReceives && !this.hasWatches && this.#cursors.size === 0;
   }
 
   get hasReceives(): boolean {
@@ -43,7 +43,7 @@ export class LocalWaiters {
   }
 
   get hasWatches(): boolean {
-    return this.#watches.open.size > 0;
+    return this.#watches.size > 0;
   }
 
   /** Another process has written: all waiters look at the store. */
@@ -56,14 +56,14 @@ export class LocalWaiters {
   }
 
   wakeWatches(): void {
-    this.#watches.open.wakeAll();
+    this.#watches.wakeAll();
   }
 
   /** Closes cursors and watches. `openTransport` has ended the receives before. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#cursors.open.close();
-    await this.#watches.open.close();
+    await this.#cursors.close();
+    await this.#watches.close();
   }
 
   #wakeReceives(): void {
