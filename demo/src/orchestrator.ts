@@ -18,7 +18,7 @@ import type { RunStats } from './report/run-stats.ts';
 export interface RunDependencies {
   readonly options: DemoOptions;
   readonly root: string;
-  readonly place: DemoBus;
+  readonly demoBus: DemoBus;
   readonly workers: Workers;
   readonly stats: RunStats;
   readonly progress: Progress;
@@ -73,13 +73,13 @@ export class Orchestrator {
   }
 
   async #begin(): Promise<void> {
-    const { workers, stats, line, root, options, place } = this.#run;
+    const { workers, stats, line, root, options, demoBus } = this.#run;
     workers.order('coordinator', { kind: 'begin' });
     await stats.when(() => stats.files !== undefined);
     if (stats.files === 0) throw new UsageError(`no source files under ${root}`);
     line.say(`${count(stats.files ?? 0)} source files under ${printable(root)}`);
     line.say(`workers: ${options.workers}; editors: ${EDITORS}; one expert, historian and coordinator`);
-    line.say(`bus: ${place.description}`);
+    line.say(`bus: ${demoBus.description}`);
   }
 
   #startWorker(): Promise<void> {
@@ -89,19 +89,19 @@ export class Orchestrator {
 
   /** Resolves once both queues are empty. */
   async #untilMerged(): Promise<void> {
-    const { stats, place } = this.#run;
+    const { stats, demoBus } = this.#run;
     await stats.when(() => stats.isEnqueued);
     for (const name of [AUDITS, RESULTS]) {
-      while (!(await isEmpty(place, name))) await sleep(POLL_EVERY_MS);
+      while (!(await isEmpty(demoBus, name))) await sleep(POLL_EVERY_MS);
     }
     stats.end();
   }
 
   async #killAll(): Promise<void> {
-    const { options, place, stats } = this.#run;
+    const { options, demoBus, stats } = this.#run;
     const kills: PlannedKill[] = [
       ...(options.kill ? [1 / 3, 2 / 3].map((share) => ({ share, run: () => this.#killWorker() })) : []),
-      ...(place.server ? [{ share: 1 / 2, run: () => this.#killServer() }] : []),
+      ...(demoBus.server ? [{ share: 1 / 2, run: () => this.#killServer() }] : []),
     ];
     for (const { share, run } of kills.sort((a, b) => a.share - b.share)) {
       await stats.when(() => stats.isOver || stats.audited >= Math.floor((stats.files ?? 0) * share));
@@ -110,8 +110,8 @@ export class Orchestrator {
   }
 
   async #killWorker(): Promise<void> {
-    const { place, workers, stats, line } = this.#run;
-    const kill = await killWorkerAtWork(place.bus, workers, () => stats.isOver);
+    const { demoBus, workers, stats, line } = this.#run;
+    const kill = await killWorkerAtWork(demoBus.bus, workers, () => stats.isOver);
     if (kill === undefined) return;
     this.#kills.push(kill);
     const tasks = kill.held.length === 1 ? 'a task' : `${kill.held.length} tasks`;
@@ -121,19 +121,19 @@ export class Orchestrator {
   }
 
   async #killServer(): Promise<void> {
-    const { place, line } = this.#run;
-    if (place.server === undefined) return;
+    const { demoBus, line } = this.#run;
+    if (demoBus.server === undefined) return;
     const begun = performance.now();
-    await place.server.kill();
+    await demoBus.server.kill();
     this.#serversKilled += 1;
     line.say('killed the server');
-    await place.server.start();
+    await demoBus.server.start();
     const seconds = ((performance.now() - begun) / 1_000).toFixed(2);
     line.say(`the server is back after ${seconds} s, on the same data`);
   }
 
   async #deadLetters(): Promise<RunOutcome['dead']> {
-    const { bus } = this.#run.place;
+    const { bus } = this.#run.demoBus;
     const [audits, results] = await Promise.all([AUDITS, RESULTS].map((name) => bus.deadLetters(name).browse()));
     return [
       ...(audits?.messages ?? []).map(({ body, reason }) => ({ file: (body as AuditTask).file, reason })),
@@ -142,9 +142,9 @@ export class Orchestrator {
   }
 
   async #outcome(seconds: number, dead: RunOutcome['dead']): Promise<RunOutcome> {
-    const { options, root, place, stats, results } = this.#run;
+    const { options, root, demoBus, stats, results } = this.#run;
     return {
-      ...{ root, seconds, stats, dead, bus: place.description, workers: options.workers },
+      ...{ root, seconds, stats, dead, bus: demoBus.description, workers: options.workers },
       merged: await readResults(results),
       kills: this.#kills,
       killsWanted: options.kill ? 2 : 0,

@@ -28,14 +28,14 @@ const WITH_KILLS = { leaseMs: 2_000, minRunMs: 2_000 };
 /** Runs the demonstration. Throws `UsageError` for a bus or a folder that it cannot use. */
 export async function runDemo(options: DemoOptions, environment: RunEnvironment): Promise<RunOutcome> {
   const { root, messageBus, line, signal } = environment;
-  await using place = await openDemoBus({ messageBus, killServer: options.killServer });
+  await using demoBus = await openDemoBus({ messageBus, killServer: options.killServer });
   signal.throwIfAborted();
   const failure = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => failure.reject(signal.reason), { once: true });
   const stats = new RunStats();
-  const config = toConfig(options, root, place);
+  const config = toConfig(options, root, demoBus);
   let lastTrouble = '';
-  using progress = new Progress(place, stats, line, failure.reject);
+  using progress = new Progress(demoBus, stats, line, failure.reject);
   await using workers = new Workers(config, {
     onEvent: (event) => {
       progress.touch();
@@ -48,7 +48,7 @@ export async function runDemo(options: DemoOptions, environment: RunEnvironment)
     onExit: failure.reject,
   });
   const { results } = config;
-  const orchestrator = new Orchestrator({ options, root, place, workers, stats, progress, line, results });
+  const orchestrator = new Orchestrator({ options, root, demoBus, workers, stats, progress, line, results });
   return await Promise.race([orchestrator.run(), failure.promise]);
 }
 
