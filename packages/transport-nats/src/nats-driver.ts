@@ -63,7 +63,7 @@ export class NatsDriver implements Driver {
     };
     const puller = new Puller(link, names.queues);
     const notices = new Notices(wire, names, records);
-    const bindings = new Bindings(ground);
+    const bindings = new Bindings(ground, notices);
     const views = new QueueViews(ground, bindings);
     const sender = new Sender(ground, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(wire, names, clock, new Puller(link, names.kv));

@@ -9,6 +9,7 @@ import { NS } from '../connection/streams.ts';
 import { pause, ServerRefusal } from '../connection/wire.ts';
 import { ignoreRefusal } from '../queues/consumers.ts';
 import type { QueueGround } from '../queues/ground.ts';
+import type { Notices } from '../queues/notices.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { encode, readDelivery, readStored } from '../queues/stored-message.ts';
@@ -19,11 +20,13 @@ const ACK_WAIT_MS = 30_000;
 /** The bindings of a namespace. */
 export class Bindings {
   readonly #ground: QueueGround;
+  readonly #notices: Notices;
   readonly #puller: Puller;
   readonly #pumping = new Map<string, Promise<void>>();
 
-  constructor(ground: QueueGround) {
+  constructor(ground: QueueGround, notices: Notices) {
     this.#ground = ground;
+    this.#notices = notices;
     this.#puller = new Puller(ground.wire.link, ground.names.topics);
   }
 
@@ -48,15 +51,16 @@ export class Bindings {
     const known = await records.read(queue, context);
     const binding = known?.record.bindings.find((each) => each.pattern === pattern);
     if (known === undefined || binding === undefined) return;
-    // What was published before is the queue's.
-    await this.pump(known);
     await records.change(
       queue,
       (record) => record && { ...record, bindings: record.bindings.filter((each) => each.pattern !== pattern) },
       context,
     );
-    await this.removeConsumers([binding]);
     wire.tell(names.notice(queue));
+    // Until then a client may leave events to this binding that another one copies from now on.
+    await this.#notices.settled();
+    await this.#drain(known, binding);
+    await this.removeConsumers([binding]);
   }
 
   /** Copies what was published until now. */
@@ -74,7 +78,7 @@ export class Bindings {
   wait(queue: KnownQueue, wake: () => void, busy: Set<Promise<void>>): WaitingPull[] {
     return queue.record.bindings.map((binding) => {
       const take = (message: Msg): void => {
-        track(busy, this.#copy(queue, binding, [message]));
+        track(busy, this.#take(queue, binding, message));
       };
       const pull = this.#puller.wait(binding.consumer, BATCH, take);
       void pull.over.then(wake);
@@ -90,18 +94,27 @@ export class Bindings {
   }
 
   async #pump(queue: KnownQueue): Promise<void> {
-    for (const binding of queue.record.bindings) {
-      for (;;) {
-        const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
-        if (lost) {
-          if (!this.#ground.wire.link.isUp) return;
-          await this.#ensure(binding);
-          await pause(10);
-        }
-        await this.#copy(queue, binding, messages);
-        if (messages.length < BATCH && !lost) break;
-      }
+    for (const binding of queue.record.bindings) await this.#drain(queue, binding);
+  }
+
+  async #drain(queue: KnownQueue, binding: QueueBinding): Promise<void> {
+    const { records, wire } = this.#ground;
+    for (;;) {
+      const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
+      await this.#copy(queue, binding, messages);
+      if (!lost && messages.length < BATCH) return;
+      if (!lost) continue;
+      // A consumer without a binding was removed on purpose.
+      if (!wire.link.isUp || !hasBinding(await records.read(queue.name), binding)) return;
+      await this.#ensure(binding);
+      await pause(10);
     }
+  }
+
+  /** Copies an event that came while a receive waits, which may have begun before the bindings changed. */
+  async #take(queue: KnownQueue, binding: QueueBinding, message: Msg): Promise<void> {
+    const now = await this.#ground.records.fresh(queue.name);
+    await this.#copy(now !== undefined && hasBinding(now, binding) ? now : queue, binding, [message]);
   }
 
   async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
@@ -158,12 +171,12 @@ export function track(busy: Set<Promise<void>>, work: Promise<void>): void {
   busy.add(tracked);
 }
 
-/** Of all bindings that cover an event the one that begins first copies it: once, without memory. */
+function hasBinding(queue: KnownQueue | undefined, { consumer }: QueueBinding): boolean {
+  return queue?.record.bindings.some((each) => each.consumer === consumer) ?? false;
+}
+
+/** Of all bindings that cover an event the oldest one copies it: once, without memory. */
 function isOwn(bindings: readonly QueueBinding[], own: QueueBinding, topic: string, seq: number): boolean {
-  const covers = ({ pattern, since }: QueueBinding): boolean => seq >= since && matchTopic(pattern, topic);
-  if (!covers(own)) return false;
-  return !bindings.some((other) => {
-    const isFirst = other.since < own.since || (other.since === own.since && other.pattern < own.pattern);
-    return other.pattern !== own.pattern && isFirst && covers(other);
-  });
+  const owner = bindings.find(({ pattern, since }) => seq >= since && matchTopic(pattern, topic));
+  return owner?.consumer === own.consumer;
 }
