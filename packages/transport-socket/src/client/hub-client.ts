@@ -163,7 +163,8 @@ export class HubClient {
         await this.#attempt(signal);
         return;
       } catch (error) {
-        lastError = error;
+        // The attempt that the end of the time interrupts says nothing about the hub.
+        if (lastError === undefined || !signal.aborted) lastError = error;
         if (this.#isFatal(error)) throw error;
       }
       await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);

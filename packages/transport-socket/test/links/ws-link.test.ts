@@ -61,7 +61,7 @@ describe('an endpoint file', () => {
     const path = folder.join('bus.ws');
     const { port } = server.address() as { port: number };
     writeFileSync(path, JSON.stringify({ url: `ws://127.0.0.1:${port}/bus`, token: 't', proof: 'p' }), { mode: 0o600 });
-    const opening = openSocket(`ws:${path}?connectTimeoutMs=300`);
+    const opening = openSocket(`ws:${path}?connectTimeoutMs=1000`);
     await expect(opening).rejects.toMatchObject({ ...unavailable, message: expect.stringMatching(/another program/) });
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
