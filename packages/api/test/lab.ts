@@ -1,4 +1,4 @@
-/** A store to test a bus on, once for each backend, and buses over it. */
+/** A store for tests of the bus, one per backend, and buses over it. */
 
 import { type Bus, type BusbarError, type BusOptions, openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
@@ -6,7 +6,7 @@ import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import * as sqlite from '@busbar/transport-sqlite';
 
-/** A backend whose store is there until it is disposed of, whoever opens and closes transports over it. */
+/** A backend whose store exists until it is disposed, independent of its transports. */
 export interface Store extends AsyncDisposable {
   open(): Promise<Transport>;
 }
@@ -29,7 +29,7 @@ async function sqliteStore(): Promise<Store> {
   };
 }
 
-/** Memory, with its fast path of requests hidden: the bus emulates it over queues. */
+/** Memory without its calls: the bus sends requests over queues. */
 async function memoryStoreWithoutCalls(): Promise<Store> {
   const store = await memoryStore();
   return {
@@ -51,15 +51,15 @@ function withoutCalls(transport: Transport): Transport {
 const openers: Record<string, () => Promise<Store>> = { memory: memoryStore };
 if ('openSqlite' in sqlite) openers['sqlite'] = sqliteStore;
 
-/** The names of the backends that are here. */
+/** The names of the backends. */
 export const backends: readonly string[] = Object.keys(openers);
 
 const HIDDEN = 'memory without calls';
 openers[HIDDEN] = memoryStoreWithoutCalls;
-/** The same, and one whose requests go over queues. */
+/** The same, and one with requests over queues. */
 export const requestBackends: readonly string[] = [...backends, HIDDEN];
 
-/** One store with buses over it, and what they reported. */
+/** One store with its buses and their reported errors. */
 export class Lab implements AsyncDisposable {
   readonly errors: BusbarError[] = [];
   readonly #store: Store;
@@ -87,7 +87,7 @@ export class Lab implements AsyncDisposable {
   }
 }
 
-/** Everything that `items` yields. */
+/** All values of `items`. */
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);

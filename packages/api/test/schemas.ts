@@ -1,8 +1,8 @@
-/** Small schemas, as any library of Standard Schema makes them. */
+/** Small schemas that implement Standard Schema. */
 
 import type { StandardSchema } from '@busbar/api';
 
-/** A schema of what `is` says. */
+/** A schema for values that `is` accepts. */
 export function schemaOf<T>(what: string, is: (value: unknown) => boolean): StandardSchema<T> {
   const validate = (value: unknown) =>
     is(value) ? { value: value as T } : { issues: [{ message: `expected a ${what}`, path: [] }] };
@@ -12,7 +12,7 @@ export function schemaOf<T>(what: string, is: (value: unknown) => boolean): Stan
 export const stringSchema: StandardSchema<string> = schemaOf('string', (value) => typeof value === 'string');
 export const numberSchema: StandardSchema<number> = schemaOf('number', (value) => typeof value === 'number');
 
-/** A schema of an object with these fields; an issue for each that is not as it should be. */
+/** A schema of an object with these fields, with one issue per invalid field. */
 export function objectSchema<T extends object>(fields: { [K in keyof T]: StandardSchema<T[K]> }): StandardSchema<T> {
   const validate = (value: unknown) => {
     if (typeof value !== 'object' || value === null) return { issues: [{ message: 'expected an object' }] };

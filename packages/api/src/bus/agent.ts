@@ -126,7 +126,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   readonly #forget: () => void;
   #inbox: Promise<Consumer | undefined> | undefined;
   #consumer: Consumer | undefined;
-  #pulse: Heartbeat | undefined;
+  #heartbeat: Heartbeat | undefined;
   #state: AgentState = 'online';
   #closed: Promise<void> | undefined;
 
@@ -208,7 +208,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     if (register) await this.#shared.registry.register(this.name, this.#settings);
     if (!presence) return;
     await this.#responder.serve(this.#shared.calls, maxConcurrent);
-    this.#pulse = await this.#shared.heartbeats.start({
+    this.#heartbeat = await this.#shared.heartbeats.start({
       key: presenceKey(this.name, this.instance),
       ttlMs: this.#settings.presenceTtlMs,
       value: () => this.#presence(),
@@ -269,9 +269,9 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   }
 
   async #goOffline(): Promise<void> {
-    const pulse = this.#pulse;
-    this.#pulse = undefined;
-    await pulse?.stop().catch((error: unknown) => this.#runtime.report(error, `presence ${this.name}`));
+    const heartbeat = this.#heartbeat;
+    this.#heartbeat = undefined;
+    await heartbeat?.stop().catch((error: unknown) => this.#runtime.report(error, `presence ${this.name}`));
   }
 
   async #drain(): Promise<void> {

@@ -1,4 +1,4 @@
-// Agents: mailboxes, mail, who is there and who is not.
+// Agents: inboxes, messages and presence.
 import {
   type Agent,
   type AgentInfo,
@@ -14,7 +14,7 @@ import { objectSchema, stringSchema } from '../schemas.ts';
 const quick = { baseMs: 5, jitter: 'none' } as const;
 
 describe.each(backends)('agents over %s', (backend) => {
-  it('keeps mail for an agent that is down, over restarts of both sides', async () => {
+  it('keeps messages for an offline agent, also over restarts of both sides', async () => {
     await using lab = await Lab.open(backend);
     const first = await lab.bus();
     const agent = await first.agent('@service.auth');
@@ -51,7 +51,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(seen[1]).toMatchObject({ body: { text: 'two' } });
   });
 
-  it('refuses mail to a misspelled agent, and holds it on demand (P7)', async () => {
+  it('rejects a message to a misspelled agent; createInbox stores it (P7)', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('@service.auth');
@@ -64,7 +64,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(await bus.transport.admin.queues({ names: ['$inbox.@service.auht'] })).toEqual([]);
   });
 
-  it('tries again with back-off, then makes a dead letter with the reasons', async () => {
+  it('retries with backoff, then makes a dead letter with the reasons', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent', { retry: quick, maxAttempts: 3 });
@@ -93,7 +93,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(lab.errors.filter(({ retryable }) => !retryable)).toHaveLength(4);
   });
 
-  it('sends what a handler sends once, however often it runs', async () => {
+  it('stores a message of a handler once, even if the handler runs several times', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const sink = await bus.agent('sink');
@@ -136,7 +136,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(lab.errors[0]!.cause).toMatchObject({ code: 'CONFLICT' });
   });
 
-  it('lists bad mail with its issues among the dead letters', async () => {
+  it('makes an invalid message a dead letter with its issues', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const note = defineMessage('note', objectSchema({ text: stringSchema }));
@@ -157,7 +157,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(seen).toEqual(['fine']);
   });
 
-  it('runs no more handlers than it may, and shares mail between instances', async () => {
+  it('keeps its limit of handlers, and shares messages between instances', async () => {
     await using lab = await Lab.open(backend);
     const buses = [await lab.bus(), await lab.bus()];
     const handled = new Map<number, number>();
@@ -176,7 +176,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(most).toEqual([3, 3]);
   });
 
-  it('takes mail by hand', async () => {
+  it('receives messages without a handler', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('shell');
@@ -227,7 +227,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await expect(bus.send({ capability: 'fly' }, 'x')).rejects.toMatchObject({ code: 'NO_RESPONDER' });
   });
 
-  it('knows who is there, and forgets on demand (Z1, Z2, Z7)', async () => {
+  it('lists agents, and forgets one (Z1, Z2, Z7)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus({ identity: { pid: 7, host: 'h' } }), await lab.bus()];
     const agent = await one.agent('@service.auth', {
@@ -258,7 +258,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await expect(two.send('@service.auth', 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('tells of each that comes, changes and goes, once (Z4)', async () => {
+  it('reports each agent that goes online, changes or goes offline, once (Z4)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const early = await one.agent('early');
@@ -280,7 +280,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(changes).toHaveLength(6);
   });
 
-  it('counts as online while it lives, and learns that it was evicted (Z6, Z8)', async () => {
+  it('is online while it sends heartbeats, and reports an eviction (Z6, Z8)', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const evictions: string[] = [];
@@ -297,7 +297,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(lab.errors.map(({ code }) => code)).toEqual(['LEASE_LOST']);
   });
 
-  it('shows its load and the times of its handlers', async () => {
+  it('shows its load and the durations of its handlers', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent', { presenceTtlMs: 150 });
@@ -333,7 +333,7 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(await two.agentLogs('age')).toEqual([]);
   });
 
-  it('is only a name where it says so', async () => {
+  it('can only send with register: false', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const target = await bus.agent('target');
@@ -345,7 +345,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await expect(bus.send('only.a.name', 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('gives back at once what it was at when it closes', async () => {
+  it('releases its messages at once when it closes', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const stuck = await one.agent('agent');
@@ -406,7 +406,7 @@ describe.each(backends)('agents over %s', (backend) => {
 });
 
 describe('closing a bus', () => {
-  it('lets handlers that finish send and ask', async () => {
+  it('lets finishing handlers send messages and requests', async () => {
     await using lab = await Lab.open('memory');
     const [one, two] = [await lab.bus(), await lab.bus()];
     const other = await two.agent('other');
@@ -429,7 +429,7 @@ describe('closing a bus', () => {
     await expect(one.send('other', 'x')).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
-  it('ends within its time, with handlers that never do', async () => {
+  it('ends in time even if handlers never end', async () => {
     await using lab = await Lab.open('memory');
     const bus = await lab.bus();
     const agent = await bus.agent('agent');

@@ -1,4 +1,4 @@
-// Small pure parts of the bus: ids, back-off, percentiles, names that are near, replies in order.
+// Small pure parts of the bus: ids, backoff, percentiles, nearest names, order of replies.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -24,8 +24,8 @@ describe('derived ids', () => {
   });
 });
 
-describe('back-off', () => {
-  it('grows to its bound, with at most half of it by chance (A12)', () => {
+describe('backoff', () => {
+  it('grows to its maximum; at most half of it is random (A12)', () => {
     const policy = checkRetry({ baseMs: 100, factor: 2, maxMs: 1000 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 50 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, chance) => {
@@ -40,7 +40,7 @@ describe('back-off', () => {
 });
 
 describe('a histogram', () => {
-  it('is exact to a fifth', () => {
+  it('is accurate to a fifth', () => {
     const histogram = new Histogram();
     expect(histogram.timing).toEqual({ count: 0, p50: 0, p99: 0 });
     for (let ms = 1; ms <= 1000; ms += 1) histogram.add(ms);
@@ -54,7 +54,7 @@ describe('a histogram', () => {
 });
 
 describe('the nearest name', () => {
-  it('is one that differs in at most a third', () => {
+  it('differs in at most a third of its letters', () => {
     const names = ['@service.auth', '@service.audit', '@worker.batch'];
     expect(nearestName('@service.auht', names)).toBe('@service.auth');
     expect(nearestName('@service.audits', names)).toBe('@service.audit');
@@ -64,7 +64,7 @@ describe('the nearest name', () => {
 });
 
 describe('replies', () => {
-  it('are read in order, each once, however they come (R11)', async () => {
+  it('are read in order and once, whatever the order of arrival (R11)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], { minLength: 10 }), async (order) => {
         const pending = new PendingRequest('$call.x', 1000, undefined);

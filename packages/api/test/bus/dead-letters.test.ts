@@ -1,4 +1,4 @@
-/** Dead letters: read, put back, thrown away, on every backend. */
+/** Dead letters: browse, redrive and purge, on several backends. */
 
 import { type Bus, RejectError } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -7,9 +7,9 @@ import { backends, Lab } from '../lab.ts';
 
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
 
-/** Puts `count` dead letters with the bodies 0, 1, … into `queue`. */
+/** Creates `count` dead letters with the bodies 0, 1, … in `queue`. */
 async function bury(bus: Bus, queue: string, count: number): Promise<string[]> {
-  const tickets = await bus.enqueueAll(
+  const handles = await bus.enqueueAll(
     queue,
     Array.from({ length: count }, (_, index) => index),
   );
@@ -18,13 +18,13 @@ async function bury(bus: Bus, queue: string, count: number): Promise<string[]> {
   });
   await waitFor(async () => (await bus.deadLetters(queue).count()) === count, { what: 'dead letters' });
   await processor.close();
-  return tickets.map((ticket) => ticket.id);
+  return handles.map((handle) => handle.id);
 }
 
 describe.each(backends)('on %s', (backend) => {
   const open = () => Lab.open(backend);
 
-  test('they are read oldest first, page by page, with body, reason and history', async () => {
+  test('browse returns pages, oldest first, with body, reason and history', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const ids = await bury(bus, 'work', 5);
@@ -46,7 +46,7 @@ describe.each(backends)('on %s', (backend) => {
     expect((await letters.browse({ ids: [ids[4]!] })).messages.map((letter) => letter.body)).toEqual([4]);
   });
 
-  test('redrive puts back some or all, with fresh attempts, and their tickets live again', async () => {
+  test('redrive returns some or all with fresh attempts, and their handles work again', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const ids = await bury(bus, 'work', 4);
@@ -61,7 +61,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(await results).toEqual([0, 1, 2, 3].map((body) => [body, 1]));
   });
 
-  test('a redrive of those that die again ends', async () => {
+  test('a redrive ends even if the messages die again', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await bury(bus, 'work', 3);
@@ -74,7 +74,7 @@ describe.each(backends)('on %s', (backend) => {
     await waitFor(async () => runs === 3 && (await bus.deadLetters('work').count()) === 3, { what: 'dead again' });
   });
 
-  test('purge throws away some or all', async () => {
+  test('purge deletes some or all', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const ids = await bury(bus, 'work', 3);
@@ -86,7 +86,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(await bus.deadLetters('unknown').count()).toBe(0);
   });
 
-  test('a body that cannot be decoded is its bytes', async () => {
+  test('a body that cannot be decoded stays bytes', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const body = new TextEncoder().encode('{ "not": json');

@@ -26,7 +26,7 @@ describe.each(backends)('leases over %s', (backend) => {
     expect(lab.errors).toEqual([]);
   });
 
-  it('that are lost fire the signal, and nothing is settled (I10)', async () => {
+  it('fire the signal when they are lost, and nothing is settled (I10)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent', { leaseMs: 100, maxConcurrent: 1 });
@@ -49,7 +49,7 @@ describe.each(backends)('leases over %s', (backend) => {
     expect(lab.errors.every(({ code }) => code === 'LEASE_LOST')).toBe(true);
   });
 
-  it('end with the mailbox: the handler sees it', async () => {
+  it('end when the inbox is deleted, and the handler sees it', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent', { leaseMs: 100 });
@@ -84,7 +84,7 @@ describe('leases', () => {
     return { calls, leases: new DeliveryLeases(queues as never, () => undefined) };
   }
 
-  it('settle all of one turn in one call', async () => {
+  it('settle all messages of one turn in one call', async () => {
     const { calls, leases } = fake(() => 'done');
     const held = ['a', 'b', 'c'].map((receipt) => leases.hold(delivery(receipt, 10_000)));
     const statuses = await Promise.all(
@@ -107,7 +107,7 @@ describe('leases', () => {
     leases.close();
   });
 
-  it('count as lost when no answer comes before their end', async () => {
+  it('count as lost when no renewal is confirmed before their end', async () => {
     const hangs = { settle: () => new Promise(() => undefined) };
     const leases = new DeliveryLeases(hangs as never, () => undefined);
     const lease = leases.hold(delivery('a', 100));
@@ -117,7 +117,7 @@ describe('leases', () => {
     leases.close();
   });
 
-  it('keep a process alive while there are any', async () => {
+  it('keep the process alive while any is held', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const { leases } = fake(() => 'done');
     const before = timers();
@@ -130,7 +130,7 @@ describe('leases', () => {
     leases.close();
   });
 
-  it('make their signal when it is asked for', () => {
+  it('create their signal on first use', () => {
     const lease = new DeliveryLease(delivery('a', 100), 0);
     lease.abort(new Error('first'));
     lease.abort(new Error('second'));
@@ -139,7 +139,7 @@ describe('leases', () => {
 });
 
 describe('a consumer', () => {
-  it('goes on when the transport fails for a while, and ends with it', async () => {
+  it('continues after failures of the transport, and ends with it', async () => {
     const transport = await openMemory();
     let failures = 0;
     const flaky = new Proxy(transport.queues, {

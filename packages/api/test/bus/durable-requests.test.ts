@@ -6,12 +6,12 @@ import { backends, Lab } from '../lab.ts';
 const quick = { baseMs: 5, jitter: 'none' } as const;
 
 describe.each(backends)('durable requests over %s', (backend) => {
-  it('wait for an agent that is down, and are answered when it is back', async () => {
+  it('wait for an offline agent and get a response after its restart', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     await (await one.agent('@service.auth')).close();
-    const asker = await two.agent('@backend.nodejs');
-    const asked = asker.request('@service.auth', 'validate', { token: 't' }, { durable: true });
+    const requester = await two.agent('@backend.nodejs');
+    const asked = requester.request('@service.auth', 'validate', { token: 't' }, { durable: true });
     await expect
       .poll(async () => (await one.transport.admin.queues({ names: ['$inbox.@service.auth'] }))[0]?.ready)
       .toBe(1);
@@ -23,7 +23,7 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect(lab.errors).toEqual([]);
   });
 
-  it('are picked up by a restarted asker, before and after the answer', async () => {
+  it('are resumed by a restarted requester, before and after the response', async () => {
     await using lab = await Lab.open(backend);
     const one = await lab.bus();
     const agent = await one.agent('agent');
@@ -36,34 +36,36 @@ describe.each(backends)('durable requests over %s', (backend) => {
     });
     const options = { durable: true, id: 'question-1', timeoutMs: 30_000 };
     const first = await lab.bus();
-    const lost = (await first.agent('asker')).request('agent', 'x', 1, options).catch((error: BusbarError) => error);
+    const lost = (await first.agent('requester'))
+      .request('agent', 'x', 1, options)
+      .catch((error: BusbarError) => error);
     await expect.poll(() => runs).toBe(1);
     await first.close();
     expect(await lost).toMatchObject({ code: 'CLOSED' });
     const second = await lab.bus();
-    const given = (await second.agent('asker')).request('agent', 'x', 1, { ...options, timeoutMs: 50 });
+    const given = (await second.agent('requester')).request('agent', 'x', 1, { ...options, timeoutMs: 50 });
     await expect(given).rejects.toMatchObject({ code: 'TIMEOUT' });
     gate.resolve();
     const waiting = async () => (await one.transport.admin.queues({ prefix: '$reply.' })).map(({ ready }) => ready);
     await expect.poll(waiting).toEqual([1]);
     const third = await lab.bus();
-    expect(await (await third.agent('asker')).request('agent', 'x', 1, options)).toBe('answer 1');
+    expect(await (await third.agent('requester')).request('agent', 'x', 1, options)).toBe('answer 1');
     expect(runs).toBe(1);
   });
 
-  it('never give the answer of one instance of an agent to another', async () => {
+  it('never give the response for one instance to another', async () => {
     await using lab = await Lab.open(backend);
     const buses = [await lab.bus(), await lab.bus(), await lab.bus()];
     const agent = await buses[0]!.agent('agent');
     agent.handle('echo', async (msg) => msg.body);
-    const askers = await Promise.all(buses.map((bus) => bus.agent('asker')));
+    const requesters = await Promise.all(buses.map((bus) => bus.agent('requester')));
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) => askers[n % 3]!.request('agent', 'echo', n, { durable: true })),
+      Array.from({ length: 30 }, (_, n) => requesters[n % 3]!.request('agent', 'echo', n, { durable: true })),
     );
     expect(answers).toEqual(Array.from({ length: 30 }, (_, n) => n));
   });
 
-  it('are tried again like mail, and tell the asker of the last failure', async () => {
+  it('are retried like messages, and the last failure reaches the requester', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent', { retry: quick, maxAttempts: 3 });
@@ -76,19 +78,19 @@ describe.each(backends)('durable requests over %s', (backend) => {
     agent.handle('never', () => {
       throw new TypeError('wrong');
     });
-    const asker = await bus.agent('asker');
-    expect(await asker.request('agent', 'third', 1, { durable: true })).toBe('at last');
-    const failed = await asker
+    const requester = await bus.agent('requester');
+    expect(await requester.request('agent', 'third', 1, { durable: true })).toBe('at last');
+    const failed = await requester
       .request('agent', 'never', 1, { durable: true, id: 'n' })
       .catch((error: BusbarError) => error);
     expect(failed).toMatchObject({ code: 'HANDLER_FAILED', cause: { name: 'TypeError', message: 'wrong' } });
-    const again = () => asker.request('agent', 'never', 1, { durable: true, id: 'n' });
+    const again = () => requester.request('agent', 'never', 1, { durable: true, id: 'n' });
     await expect(again()).rejects.toMatchObject({ code: 'HANDLER_FAILED', cause: { name: 'TypeError' } });
     for (const { name } of await bus.transport.admin.queues({ prefix: '$reply.' })) {
       await bus.transport.admin.deleteQueue(name);
     }
     await expect(again()).rejects.toThrow('the request is a dead letter');
-    const unknown = asker.request('agent', 'unknown', 1, { durable: true });
+    const unknown = requester.request('agent', 'unknown', 1, { durable: true });
     await expect(unknown).rejects.toMatchObject({ code: 'NO_RESPONDER' });
   });
 
@@ -104,20 +106,20 @@ describe.each(backends)('durable requests over %s', (backend) => {
       if (runs === 1) throw new Error('once more');
       return 'done';
     });
-    const asker = await bus.agent('asker');
-    const stream = asker.requestStream('agent', 'count', 1, { durable: true });
+    const requester = await bus.agent('requester');
+    const stream = requester.requestStream('agent', 'count', 1, { durable: true });
     const parts: unknown[] = [];
     for await (const part of stream) parts.push(part);
     expect(parts).toEqual([0, 1, 2, 3, 4, false]);
     expect(await stream.result).toBe('done');
   });
 
-  it('can be answered by hand', async () => {
+  it('can get a response without a handler', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const shell = await one.agent('shell');
-    const asker = await two.agent('asker');
-    const stream = asker.requestStream('shell', 'ask', 'what?', { durable: true });
+    const requester = await two.agent('requester');
+    const stream = requester.requestStream('shell', 'ask', 'what?', { durable: true });
     const [message] = await shell.receive({ waitMs: 5000 });
     expect(message).toMatchObject({ type: 'ask', body: 'what?', wantsReply: true });
     await message!.reply('thinking', { final: false });
@@ -128,7 +130,7 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect([parts, await stream.result]).toEqual([['thinking'], 'that']);
   });
 
-  it('inside of a handler are asked once, however often it runs', async () => {
+  it('are sent once by a handler, even if it runs several times', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const counter = await bus.agent('counter');
@@ -148,12 +150,12 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect(got).toEqual([1, 1]);
   });
 
-  it('are asked anew by their id where they expired unread, as often as that is', async () => {
+  it('are sent again with their id after they expired unread, also repeatedly', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     await (await bus.agent('agent')).close();
-    const asker = await bus.agent('asker');
-    const ask = (timeoutMs: number) => asker.request('agent', 'x', 1, { durable: true, id: 'q', timeoutMs });
+    const requester = await bus.agent('requester');
+    const ask = (timeoutMs: number) => requester.request('agent', 'x', 1, { durable: true, id: 'q', timeoutMs });
     for (let n = 0; n < 3; n += 1) await expect(ask(40)).rejects.toMatchObject({ code: 'TIMEOUT' });
     const agent = await bus.agent('agent');
     let runs = 0;
@@ -166,7 +168,7 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect(await ask(10_000)).toBe(1);
   });
 
-  it('of two askers may have one id', async () => {
+  it('of two requesters can have one id', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent');
@@ -178,16 +180,18 @@ describe.each(backends)('durable requests over %s', (backend) => {
     expect(await one.request('agent', 'who', 1, options)).toBe('one');
   });
 
-  it('need an asker with a name, and an agent that is known', async () => {
+  it('need a requester with a name and a known agent', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
-    const asker = await bus.agent('asker');
-    await expect(bus.request('asker', 'x', 1, { durable: true })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    await expect(asker.request('askes', 'x', 1, { durable: true })).rejects.toMatchObject({
-      code: 'NOT_FOUND',
-      hint: 'Did you mean asker?',
+    const requester = await bus.agent('requester');
+    await expect(bus.request('requester', 'x', 1, { durable: true })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
     });
-    await expect(asker.request('asker', 'x', 1, { durable: true, timeoutMs: 50 })).rejects.toMatchObject({
+    await expect(requester.request('requestor', 'x', 1, { durable: true })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      hint: 'Did you mean requester?',
+    });
+    await expect(requester.request('requester', 'x', 1, { durable: true, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'TIMEOUT',
     });
   });

@@ -1,4 +1,4 @@
-// The types that definitions give to senders, handlers and askers.
+// The types that definitions give to senders, handlers and requesters.
 import {
   type Agent,
   type Bus,
@@ -16,13 +16,13 @@ import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { numberSchema, stringSchema } from '../schemas.ts';
 
-/** Takes text, gives the number that it spells. */
+/** Parses a number from text. */
 const spelled: StandardSchema<string, number> = {
   '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: Number(value) }) },
 };
 
 describe('definitions', () => {
-  it('give each side its types, and a schema that transforms acts at the receiver', async () => {
+  it('give each side its types; a transforming schema acts at the receiver', async () => {
     await using bus = openBus(await openMemory());
     const agent = await bus.agent('agent');
     const twice = defineRequest('twice', { request: spelled, response: numberSchema, part: stringSchema });
@@ -35,7 +35,7 @@ describe('definitions', () => {
     const answer = await bus.request('agent', twice, '21');
     expectTypeOf(answer).toEqualTypeOf<number>();
     expect(answer).toBe(42);
-    // @ts-expect-error a request takes what its schema takes
+    // @ts-expect-error a request has the input of its schema
     const refused = bus.request('agent', twice, 21);
     await refused;
     const stream = bus.requestStream('agent', twice, '1');
@@ -69,7 +69,7 @@ describe('definitions', () => {
     expect(bus.deadLetters(square).queue).toBe('square');
   });
 
-  it('leave fakes to structure: no class is needed for what users type against', () => {
+  it('are interfaces, so plain objects can fake them', () => {
     const context: Pick<Context, 'signal' | 'publish'> = {
       signal: AbortSignal.abort(),
       publish: async () => ({ id: '1', position: undefined, status: 'stored' as const }),

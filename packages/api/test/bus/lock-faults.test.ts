@@ -1,4 +1,4 @@
-/** Locks while the store fails: answers that are lost or late, renewals that do not get through. */
+/** Locks while the store fails: lost or late results, failed renewals. */
 
 import { type Bus, BusbarError } from '@busbar/api';
 import type { KeyValue } from '@busbar/api/transport';
@@ -9,7 +9,7 @@ import { Lab } from '../lab.ts';
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const away = (): BusbarError => new BusbarError('UNAVAILABLE', 'the server is away', { outcome: 'unknown' });
 
-/** Puts `fault` in the place of one operation on entries; it gets the real one. */
+/** Replaces one key-value operation with `fault`, which gets the real one. */
 function inject<K extends 'put' | 'touch' | 'delete'>(
   bus: Bus,
   name: K,
@@ -20,7 +20,7 @@ function inject<K extends 'put' | 'touch' | 'delete'>(
   Object.defineProperty(kv, name, { value: fault(real) });
 }
 
-test('an attempt that stored while its waiter gave up is undone', async () => {
+test('an entry that was stored after the wait was aborted is deleted', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   const answer = Promise.withResolvers<void>();
@@ -38,7 +38,7 @@ test('an attempt that stored while its waiter gave up is undone', async () => {
   expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
 });
 
-test('an attempt whose answer is lost rejects and leaves nothing behind', async () => {
+test('an attempt with a lost result rejects and leaves no entry', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   inject(a, 'put', (real) => async (...args) => {
@@ -49,7 +49,7 @@ test('an attempt whose answer is lost rejects and leaves nothing behind', async 
   expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
 });
 
-test('a conflict with what the same attempt stored is a win', async () => {
+test('a conflict with its own entry acquires the lock', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   inject(a, 'put', (real) => async (...args) => {
@@ -62,7 +62,7 @@ test('a conflict with what the same attempt stored is a win', async () => {
   expect(await b.lockHolder('x')).toBeUndefined();
 });
 
-test('renewals that fail for a while are tried again; for a whole TTL, the lock is lost', async () => {
+test('failed renewals are repeated; after a whole lease the lock is lost', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   let failures = 0;
@@ -85,7 +85,7 @@ test('renewals that fail for a while are tried again; for a whole TTL, the lock 
   expect(lab.errors.some((error) => error.code === 'UNAVAILABLE')).toBe(true);
 });
 
-test('a renewal that hangs does not hide the loss', async () => {
+test('a hanging renewal does not hide the loss', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   inject(bus, 'touch', () => () => new Promise(() => undefined));
@@ -93,7 +93,7 @@ test('a renewal that hangs does not hide the loss', async () => {
   await waitFor(() => lock.signal.aborted, { what: 'the loss', timeoutMs: 1000 });
 });
 
-test('work is done although letting go failed, which is reported', async () => {
+test('a failed release is reported and does not fail the work', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   inject(bus, 'delete', () => async () => {

@@ -1,4 +1,4 @@
-/** Locks and semaphores, on every backend. */
+/** Locks and semaphores, on several backends. */
 
 import { type Bus, type Lock, openBus } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -10,7 +10,7 @@ const code = (wanted: string) => expect.objectContaining({ code: wanted });
 describe.each(backends)('on %s', (backend) => {
   const open = () => Lab.open(backend);
 
-  test('one holder at a time; the token rises; release lets the next one in', async () => {
+  test('one holder at a time; tokens rise; a release admits the next holder', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const first = await a.lock('agents.md', { owner: '@a' });
@@ -29,7 +29,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(await a.lockHolder('agents.md')).toBeUndefined();
   });
 
-  test('work under a lock is released when it ends, also when it throws', async () => {
+  test('the lock is released when its work ends or throws', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     expect(await bus.lock('x', async (lock) => lock.token)).toBeGreaterThan(0);
@@ -70,7 +70,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(tokens.every((token, index) => index === 0 || token > tokens[index - 1]!)).toBe(true);
   });
 
-  test('it renews itself beyond its TTL; without renewal it is lost, and the fence is higher then', async () => {
+  test('it renews itself beyond its lease; without renewal it is lost, and the next token is higher', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const kept = await a.lock('kept', { leaseMs: 900 });
@@ -87,7 +87,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect(b.lock('kept', { waitMs: 0 })).rejects.toEqual(code('CONFLICT'));
   });
 
-  test('a holder whose entry was deleted hears of it, and work under it rejects', async () => {
+  test('a holder notices that its entry was deleted, and its work rejects', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const during = bus.lock(
@@ -101,10 +101,10 @@ describe.each(backends)('on %s', (backend) => {
     await expect(during).rejects.toEqual(code('LEASE_LOST'));
   });
 
-  test('a dead holder is in the way for its TTL and no longer', async () => {
+  test('a dead holder blocks others for its lease only', async () => {
     await using lab = await open();
     const dead = await lab.bus();
-    // As a killed process leaves it: nobody renews the entry.
+    // The entry of a killed process is not renewed.
     await dead.transport.kv.put('$lock/x', new TextEncoder().encode('{}'), { ttlMs: 150, ifRevision: 0 });
     const bus = await lab.bus();
     expect(await bus.lockHolder('x')).toMatchObject({ owner: 'unknown' });
@@ -125,7 +125,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect(b.lock('x', { signal: AbortSignal.abort() })).rejects.toEqual(code('ABORTED'));
     await held.release();
     await (await patient).release();
-    // One aborted while its attempt is under way gives back what it may have got.
+    // An attempt that is aborted in progress deletes its entry.
     const abort = new AbortController();
     const racing = b.lock('x', { signal: abort.signal });
     abort.abort();
@@ -133,7 +133,7 @@ describe.each(backends)('on %s', (backend) => {
     await (await a.lock('x', { waitMs: 5000 })).release();
   });
 
-  test('closing the bus ends waits and lets go of locks', async () => {
+  test('closing the bus ends waits and releases locks', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const held = await a.lock('x');
@@ -176,7 +176,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(most).toBeLessThanOrEqual(4);
   });
 
-  test('names that look alike do not mix', async () => {
+  test('similar names do not conflict', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const names = ['a', 'a/0', 'ab', 'src/[slug]/my page.tsx', 'ä', '.env'];
@@ -186,7 +186,7 @@ describe.each(backends)('on %s', (backend) => {
   });
 });
 
-test('bad input is refused before anything is taken', async () => {
+test('bad input is refused before any effect', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   const bad: [unknown, unknown?, unknown?][] = [

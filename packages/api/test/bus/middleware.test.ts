@@ -1,11 +1,11 @@
-// Middleware runs around what is sent and handled; codecs carry what JSON cannot.
+// Middleware around sending and handling; codecs for values that JSON cannot encode.
 import { type Codec, type Middleware, openBus } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it } from 'vitest';
 import { backends, Lab } from '../lab.ts';
 
 describe.each(backends)('middleware over %s', (backend) => {
-  it('is an onion around sending and handling, and may change body and headers', async () => {
+  it('runs around sending and handling, and can change body and headers', async () => {
     await using lab = await Lab.open(backend);
     const trail: string[] = [];
     const tracing = (name: string): Middleware => ({
@@ -49,7 +49,7 @@ describe.each(backends)('middleware over %s', (backend) => {
     expect(headers).toEqual([{ a: '1', b: '1', own: '2' }]);
   });
 
-  it('sees requests and their answers, and may refuse', async () => {
+  it('sees requests and their responses, and can refuse', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus({
       middleware: [
@@ -68,7 +68,7 @@ describe.each(backends)('middleware over %s', (backend) => {
     await expect(bus.request('agent', 'x', undefined, { durable: false })).resolves.toEqual(['answer', 'request']);
   });
 
-  it('calls next at most once, and is checked', async () => {
+  it('calls next at most once, and its steps are checked', async () => {
     await using lab = await Lab.open(backend);
     const twice: Middleware = {
       send: async (_, next) => {
@@ -83,7 +83,7 @@ describe.each(backends)('middleware over %s', (backend) => {
     expect(() => bus.use({ send: 1 } as never)).toThrow('must be a function');
   });
 
-  it('writes with the codec of the bus, and reads with all it knows', async () => {
+  it('encodes with the codec of the bus, and decodes with every codec', async () => {
     await using lab = await Lab.open(backend);
     const reversed: Codec = {
       contentType: 'text/reversed',
@@ -132,7 +132,7 @@ describe('openBus', () => {
     expect(() => openBus({} as never)).toThrow('needs a transport');
   });
 
-  it('leaves a transport alone that it does not own', async () => {
+  it('does not close a transport that it does not own', async () => {
     await using transport = await openMemory();
     const bus = openBus(transport, { ownsTransport: false });
     await (await bus.agent('agent')).close();

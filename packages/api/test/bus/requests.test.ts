@@ -1,11 +1,11 @@
-// Requests between agents: native and emulated, the outcome is the same.
+// Requests between agents, over calls and over queues, with the same outcomes.
 import { type BusbarError, defineRequest } from '@busbar/api';
 import { describe, expect, it } from 'vitest';
 import { Lab, requestBackends } from '../lab.ts';
 import { numberSchema, objectSchema, stringSchema } from '../schemas.ts';
 
 describe.each(requestBackends)('requests over %s', (backend) => {
-  it('answers between two buses (R1)', async () => {
+  it('work between two buses (R1)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const auth = await one.agent('@service.auth', { capabilities: ['auth'] });
@@ -27,34 +27,34 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     expect(lab.errors).toEqual([]);
   });
 
-  it('never crosses a thousand at once (R2)', async () => {
+  it('never mixes a thousand concurrent requests (R2)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const echo = await one.agent('echo', { maxConcurrent: 64 });
     echo.handle('echo', async (msg) => msg.body);
-    const asker = await two.agent('asker');
-    const answers = await Promise.all(Array.from({ length: 1000 }, (_, n) => asker.request('echo', 'echo', n)));
+    const requester = await two.agent('requester');
+    const answers = await Promise.all(Array.from({ length: 1000 }, (_, n) => requester.request('echo', 'echo', n)));
     expect(answers).toEqual(Array.from({ length: 1000 }, (_, n) => n));
   });
 
-  it('says at once that nobody is there (R4)', async () => {
+  it('rejects at once without a responder (R4)', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
-    const asker = await bus.agent('@backend.nodejs');
+    const requester = await bus.agent('@backend.nodejs');
     const startedAt = performance.now();
-    const missing = await asker.request('@backend.nodej', 'x', 1).catch((error: BusbarError) => error);
+    const missing = await requester.request('@backend.nodej', 'x', 1).catch((error: BusbarError) => error);
     expect(missing).toMatchObject({ code: 'NO_RESPONDER', outcome: 'failed', hint: 'Did you mean @backend.nodejs?' });
-    await expect(asker.request({ capability: 'none' }, 'x')).rejects.toMatchObject({ code: 'NO_RESPONDER' });
+    await expect(requester.request({ capability: 'none' }, 'x')).rejects.toMatchObject({ code: 'NO_RESPONDER' });
     const gone = await bus.agent('gone');
     gone.handle('x', () => 1);
     await gone.close();
-    const offline = await asker.request('gone', 'x').catch((error: BusbarError) => error);
+    const offline = await requester.request('gone', 'x').catch((error: BusbarError) => error);
     expect(offline).toMatchObject({ code: 'NO_RESPONDER' });
     expect((offline as BusbarError).hint).toContain('durable: true');
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 
-  it('says which types an agent handles', async () => {
+  it('names the types that an agent handles', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent');
@@ -77,20 +77,20 @@ describe.each(requestBackends)('requests over %s', (backend) => {
       gates.push(Promise.withResolvers<string>());
       return gates.at(-1)!.promise;
     });
-    const asker = await two.agent('asker');
-    await expect(asker.request('slow', 'x', 1, { timeoutMs: 100 })).rejects.toMatchObject({
+    const requester = await two.agent('requester');
+    await expect(requester.request('slow', 'x', 1, { timeoutMs: 100 })).rejects.toMatchObject({
       code: 'TIMEOUT',
       outcome: 'unknown',
     });
     await expect.poll(() => fired).toBe(1);
-    const second = asker.request('slow', 'x', 2);
+    const second = requester.request('slow', 'x', 2);
     await expect.poll(() => gates.length).toBe(2);
     gates[0]!.resolve('late');
     gates[1]!.resolve('second');
     expect(await second).toBe('second');
   });
 
-  it('gives the remote error back, typed (R5)', async () => {
+  it('returns the remote error, typed (R5)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -148,7 +148,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     expect(await two.requestStream('agent', 'count', 300).result).toBe('done');
   });
 
-  it('tells the responder when the reader leaves, and when the asker aborts (R8)', async () => {
+  it('fires the signal of the responder when the reader leaves or the requester aborts (R8)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -175,7 +175,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     await expect.poll(() => ended, { timeout: 5000 }).toEqual(['endless', 'waits']);
   });
 
-  it('ends what a handler asks others when its asker has gone', async () => {
+  it('ends the requests of a handler when its requester leaves', async () => {
     await using lab = await Lab.open(backend);
     const [one, two, three] = [await lab.bus(), await lab.bus(), await lab.bus()];
     const [middle, last] = [await one.agent('middle'), await two.agent('last')];
@@ -191,7 +191,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     await expect.poll(() => seen.sort(), { timeout: 5000 }).toEqual(['ABORTED', 'last']);
   });
 
-  it('rejects what is pending when the bus closes (R9)', async () => {
+  it('rejects pending requests when the bus closes (R9)', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -203,7 +203,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     await expect(two.request('agent', 'never')).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
-  it('finishes what is asked before the responder closes', async () => {
+  it('finishes running requests before the responder closes', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -236,7 +236,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     expect(most).toBe(2);
   });
 
-  it('holds both sides to the schemas', async () => {
+  it('checks the schemas on both sides', async () => {
     await using lab = await Lab.open(backend);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const add = defineRequest('add', {
@@ -255,7 +255,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     await expect(two.request('agent', bad, 1)).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
   });
 
-  it('keeps the id of the asker, and runs the same id twice', async () => {
+  it('keeps the id of the requester, and runs the same id twice', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent');
@@ -264,7 +264,7 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     expect(await bus.request('agent', 'id', 1, { id: 'mine' })).toBe('mine');
   });
 
-  it('refuses bad arguments before anything happens', async () => {
+  it('refuses bad arguments before any effect', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const agent = await bus.agent('agent');

@@ -1,4 +1,4 @@
-// What is special about requests that go over queues: who has gone is noticed, and nothing is left behind.
+// Requests over queues: dead peers are noticed, and no queue or key is left.
 import type { BusbarError } from '@busbar/api';
 import { describe, expect, it } from 'vitest';
 import { Lab } from '../lab.ts';
@@ -6,7 +6,7 @@ import { Lab } from '../lab.ts';
 const OVER_QUEUES = 'memory without calls';
 
 describe('requests over queues', () => {
-  it('end when the responder goes away, without waiting for their time (R10)', async () => {
+  it('end when the responder dies, before their timeout (R10)', async () => {
     await using lab = await Lab.open(OVER_QUEUES);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -32,7 +32,7 @@ describe('requests over queues', () => {
     gate.resolve();
   });
 
-  it('that are left at once reach their responder all the same', async () => {
+  it('reach their responder even if the requester leaves at once', async () => {
     await using lab = await Lab.open(OVER_QUEUES);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');
@@ -51,7 +51,7 @@ describe('requests over queues', () => {
     await left.promise;
   });
 
-  it('that nobody took are taken back when their asker leaves', async () => {
+  it('are cancelled when their requester leaves before a responder takes them', async () => {
     await using lab = await Lab.open(OVER_QUEUES);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent', { maxConcurrent: 1 });
@@ -71,7 +71,7 @@ describe('requests over queues', () => {
     expect(handled).toBe(1);
   });
 
-  it('leave no queue and no entry behind (R12)', async () => {
+  it('leave no queue and no key (R12)', async () => {
     await using lab = await Lab.open(OVER_QUEUES);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await two.agent('agent');
@@ -85,7 +85,7 @@ describe('requests over queues', () => {
     expect(calls?.settings.expireIdleMs).toBe(60_000);
   });
 
-  it('work again when their queues went for being idle', async () => {
+  it('work again after their queues expired as idle', async () => {
     await using lab = await Lab.open(OVER_QUEUES);
     const [one, two] = [await lab.bus(), await lab.bus()];
     const agent = await one.agent('agent');

@@ -1,4 +1,4 @@
-/** Statistics, on every backend. */
+/** Statistics, on several backends. */
 
 import { RejectError } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -30,8 +30,8 @@ describe.each(backends)('on %s', (backend) => {
     expect((rates!.dead * rates!.overMs) / 1000).toBeCloseTo(1);
     const agents = [await a.agent('@echo', { maxConcurrent: 3 }), await b.agent('@echo', { maxConcurrent: 4 })];
     for (const agent of agents) agent.handle('echo', (message) => message.body);
-    const asker = await a.agent('@asker', { presence: false });
-    for (let count = 0; count < 10; count += 1) await asker.request('@echo', 'echo', count);
+    const requester = await a.agent('@requester', { presence: false });
+    for (let count = 0; count < 10; count += 1) await requester.request('@echo', 'echo', count);
     const third = await waitFor(
       async () => {
         const stats = await b.stats();
@@ -46,7 +46,7 @@ describe.each(backends)('on %s', (backend) => {
     expect((await a.stats()).responses['echo']?.count).toBe(10);
   });
 
-  test('rates sampled over a time', async () => {
+  test('rates over a sample time', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     await bus.enqueue('work', 1);

@@ -1,4 +1,4 @@
-/** Events: published, listened to live and durably, and read again, on every backend. */
+/** Events: live and durable subscriptions and history, on several backends. */
 
 import { type BusbarError, defineTopic, type ReceivedMessage, RejectError } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -12,7 +12,7 @@ const fast = { baseMs: 1, maxMs: 5 };
 describe.each(backends)('on %s', (backend) => {
   const open = () => Lab.open(backend);
 
-  test('a live subscriber gets what is published after, in order, one at a time', async () => {
+  test('a live subscriber gets later events in order, one at a time', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     await a.publish('user.login', 0);
@@ -38,7 +38,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(seen).toHaveLength(3);
   });
 
-  test('from the start, a position, a time; behind the last one handled', async () => {
+  test('from the start, a position, a time; after the last handled event', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const positions: string[] = [];
@@ -101,7 +101,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(next.running).toBeLessThanOrEqual(1);
   });
 
-  test('a durable subscription gathers events while nobody listens; its members share them', async () => {
+  test('a durable subscription stores events without subscribers; its subscribers share them', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     await a.publish('user.login', 0);
@@ -122,7 +122,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(seen.toSorted()).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('a durable handler that throws is tried again, then a dead letter', async () => {
+  test('an event of a failing durable handler is retried, then becomes a dead letter', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const attempts: [unknown, number][] = [];
@@ -149,7 +149,7 @@ describe.each(backends)('on %s', (backend) => {
     expect((await letters.browse()).messages.map((letter) => letter.topic)).toEqual(['n', 'n']);
   });
 
-  test('unsubscribe ends a durable subscription', async () => {
+  test('unsubscribe deletes a durable subscription', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await (await bus.subscribe('n', () => undefined, { durableName: 'd' })).close();
@@ -160,7 +160,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(await bus.transport.admin.bindings()).toEqual([]);
   });
 
-  test('ephemeral events reach who listens now and leave nothing', async () => {
+  test('ephemeral events reach present subscribers and leave nothing', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const seen: unknown[] = [];
@@ -180,7 +180,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(event).toMatchObject({ id: 'x', body: 1, topic: 'n', headers: { trace: 'ab' }, position: first.position });
   });
 
-  test('history ends at the present end, and begins where it is told', async () => {
+  test('history begins at `from` and ends at the present end', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const positions: string[] = [];
@@ -197,7 +197,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(await bodies('n.*', { from: { time: Date.now() + 60_000 } })).toEqual([]);
   });
 
-  test('history does not follow what is published while it is read', async () => {
+  test('history does not include events that are published while it is read', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     for (const body of [1, 2, 3]) await bus.publish('n', body);
@@ -214,7 +214,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect(all(reader)).rejects.toEqual(code('ABORTED'));
   });
 
-  test('typed topics check both ends', async () => {
+  test('typed topics check both sides', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const names = defineTopic('names', stringSchema);
@@ -232,7 +232,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(lab.errors.some((error: BusbarError) => error.code === 'HANDLER_FAILED')).toBe(true);
   });
 
-  test('drain takes nothing new, and sending goes on', async () => {
+  test('drain takes no new events, and sending goes on', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const go = Promise.withResolvers<void>();
@@ -253,11 +253,11 @@ describe.each(backends)('on %s', (backend) => {
     await draining;
     expect(handled).toBe(1);
     await bus.publish('n', 1);
-    const ticket = await bus.enqueue('work', 2);
-    expect(await ticket.status()).toBe('queued');
+    const handle = await bus.enqueue('work', 2);
+    expect(await handle.status()).toBe('queued');
   });
 
-  test('what a handler of a live event publishes is stored each time', async () => {
+  test('events of a live handler are stored each time', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const seen: ReceivedMessage[] = [];

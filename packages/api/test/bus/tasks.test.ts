@@ -1,4 +1,4 @@
-/** Tasks, their tickets and their workers, on every backend. */
+/** Tasks, their handles and their workers, on several backends. */
 
 import { type Bus, defineQueue, RejectError } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -9,7 +9,7 @@ import { numberSchema, stringSchema } from '../schemas.ts';
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const fast = { baseMs: 1, maxMs: 5 };
 
-/** A promise, and what settles it. */
+/** A promise and its resolvers. */
 function gate<T = void>(): PromiseWithResolvers<T> {
   return Promise.withResolvers<T>();
 }
@@ -17,23 +17,23 @@ function gate<T = void>(): PromiseWithResolvers<T> {
 describe.each(backends)('on %s', (backend) => {
   const open = () => Lab.open(backend);
 
-  test('a task runs once, and its result reaches every ticket of it', async () => {
+  test('a task runs once, and its result reaches every handle', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const ticket = await a.enqueue<number, number>('square', 7, { priority: 9 });
-    expect(ticket.id).toMatch(/^square#[0-9a-f-]{36}$/);
-    expect(ticket).toMatchObject({ queue: 'square', isDuplicate: false });
-    expect(await ticket.status()).toBe('queued');
-    const result = ticket.result();
+    const handle = await a.enqueue<number, number>('square', 7, { priority: 9 });
+    expect(handle.id).toMatch(/^square#[0-9a-f-]{36}$/);
+    expect(handle).toMatchObject({ queue: 'square', isDuplicate: false });
+    expect(await handle.status()).toBe('queued');
+    const result = handle.result();
     await b.process<number, number>('square', async (task, ctx) => {
-      expect(task).toMatchObject({ id: ticket.id, body: 7, attempt: 1, priority: 9 });
+      expect(task).toMatchObject({ id: handle.id, body: 7, attempt: 1, priority: 9 });
       expect(ctx.attempt).toBe(1);
       return task.body ** 2;
     });
     expect(await result).toBe(49);
-    expect(await ticket.result()).toBe(49);
-    expect(await b.task<number>(ticket.queue, ticket.id).result()).toBe(49);
-    expect(await ticket.status()).toBe('done');
+    expect(await handle.result()).toBe(49);
+    expect(await b.task<number>(handle.queue, handle.id).result()).toBe(49);
+    expect(await handle.status()).toBe('done');
   });
 
   test('results of every kind', async () => {
@@ -41,11 +41,11 @@ describe.each(backends)('on %s', (backend) => {
     const bus = await lab.bus();
     const results: unknown[] = [undefined, null, 0, '', { a: [1] }, new Uint8Array([0, 255, 10])];
     await bus.process<number>('kinds', (task) => results[task.body], { concurrency: 4 });
-    const tickets = await bus.enqueueAll('kinds', [...results.keys()]);
-    expect(await Promise.all(tickets.map((ticket) => ticket.result()))).toEqual(results);
+    const handles = await bus.enqueueAll('kinds', [...results.keys()]);
+    expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(results);
   });
 
-  test('operators see who has a task', async () => {
+  test('operators see the consumer of a task', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const over = gate();
@@ -58,7 +58,7 @@ describe.each(backends)('on %s', (backend) => {
     over.resolve();
   });
 
-  test('64 at a time, thousands of tasks, each once, in few calls', async () => {
+  test('thousands of tasks, 64 at a time, each once, in few calls', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const seen = new Map<number, number>();
@@ -95,8 +95,8 @@ describe.each(backends)('on %s', (backend) => {
       { concurrency: 64 },
     );
     const bodies = Array.from({ length: 2000 }, (_, index) => index);
-    const tickets = await a.enqueueAll<number, number>('many', bodies);
-    const results = await Promise.all(tickets.map((ticket) => ticket.result()));
+    const handles = await a.enqueueAll<number, number>('many', bodies);
+    const results = await Promise.all(handles.map((handle) => handle.result()));
     expect(results).toEqual(bodies);
     expect([...seen.values()].every((times) => times === 1)).toBe(true);
     expect(most).toBeGreaterThan(32);
@@ -105,7 +105,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(calls.receive).toBeLessThan(200);
   });
 
-  test('a handler that throws is tried again with back-off; the last failure is the cause', async () => {
+  test('a failed task is retried with backoff; the last failure is the cause', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const attempts: number[] = [];
@@ -127,18 +127,18 @@ describe.each(backends)('on %s', (backend) => {
       },
       { retry: fast },
     );
-    const ticket = await bus.enqueue('broken', undefined, { maxAttempts: 2 });
-    const error = await ticket.result().catch((thrown: unknown) => thrown);
+    const handle = await bus.enqueue('broken', undefined, { maxAttempts: 2 });
+    const error = await handle.result().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'HANDLER_FAILED', message: expect.stringContaining('never') as string });
     expect(error).toHaveProperty('cause.name', 'TypeError');
     expect(error).toHaveProperty('cause.message', 'never');
-    expect(await ticket.status()).toBe('dead');
+    expect(await handle.status()).toBe('dead');
     const { messages } = await bus.deadLetters('broken').browse();
-    expect(messages).toMatchObject([{ id: ticket.id, attempt: 2 }]);
+    expect(messages).toMatchObject([{ id: handle.id, attempt: 2 }]);
     expect(lab.errors.length).toBeGreaterThanOrEqual(4);
   });
 
-  test('RejectError is for the dead letters at once', async () => {
+  test('RejectError makes a dead letter at once', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     let runs = 0;
@@ -146,37 +146,37 @@ describe.each(backends)('on %s', (backend) => {
       runs += 1;
       throw new RejectError('of no use');
     });
-    const ticket = await bus.enqueue('picky', 1);
-    await expect(ticket.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED', cause: { message: 'of no use' } });
+    const handle = await bus.enqueue('picky', 1);
+    await expect(handle.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED', cause: { message: 'of no use' } });
     expect(runs).toBe(1);
     expect((await bus.deadLetters('picky').browse()).messages).toMatchObject([{ reason: 'of no use', body: 1 }]);
   });
 
-  test('a worker that dies: the task runs elsewhere when the lease ends', async () => {
+  test('the task of a dead worker runs elsewhere when its lease ends', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     await a.transport.queues.configure('work', { leaseMs: 500 });
-    const ticket = await a.enqueue('work', 'x');
-    // As a killed worker leaves it: leased, and nobody extends.
+    const handle = await a.enqueue('work', 'x');
+    // The lease of a killed worker is not extended.
     const [dead] = await a.transport.queues.receive('work', { waitMs: 5000 });
     expect(dead?.attempt).toBe(1);
-    expect(await ticket.status()).toBe('running');
+    expect(await handle.status()).toBe('running');
     await b.process('work', (_, ctx) => ctx.attempt);
-    expect(await ticket.result()).toBe(2);
+    expect(await handle.result()).toBe(2);
   });
 
-  test('a task that kills its workers ends as a dead letter, and its ticket hears of it', async () => {
+  test('a task that kills its workers becomes a dead letter, and its handle rejects', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await bus.transport.queues.configure('deadly', { leaseMs: 50, maxAttempts: 2 });
-    const ticket = await bus.enqueue('deadly');
-    const result = ticket.result({ timeoutMs: 15_000 });
+    const handle = await bus.enqueue('deadly');
+    const result = handle.result({ timeoutMs: 15_000 });
     const refused = expect(result).rejects.toEqual(code('HANDLER_FAILED'));
     await bus.transport.queues.receive('deadly', { waitMs: 5000 });
     await bus.transport.queues.receive('deadly', { waitMs: 5000 });
     await bus.transport.queues.receive('deadly', { waitMs: 200 });
     await refused;
-    expect(await ticket.status()).toBe('dead');
+    expect(await handle.status()).toBe('dead');
   });
 
   test('leases are extended while a handler runs', async () => {
@@ -237,7 +237,7 @@ describe.each(backends)('on %s', (backend) => {
     await processor.close();
   });
 
-  test('closing waits for handlers, then gives back what is not done', async () => {
+  test('closing waits for handlers, then releases unfinished tasks', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const begun = gate();
@@ -247,16 +247,16 @@ describe.each(backends)('on %s', (backend) => {
       await Promise.race([finish.promise, new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))]);
       return 'first';
     });
-    const ticket = await bus.enqueue('closing');
+    const handle = await bus.enqueue('closing');
     await begun.promise;
     await first.close({ drainMs: 10 });
-    expect(await ticket.status()).toBe('queued');
+    expect(await handle.status()).toBe('queued');
     const second = await bus.process('closing', async (_, ctx) => `second ${ctx.attempt}`);
-    expect(await ticket.result()).toBe('second 1');
+    expect(await handle.result()).toBe('second 1');
     await second.close();
   });
 
-  test('progress reaches those who follow; the newest counts', async () => {
+  test('progress reaches its readers; the latest counts', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
     const heard = gate();
@@ -274,20 +274,20 @@ describe.each(backends)('on %s', (backend) => {
         return put(...args);
       },
     });
-    const ticket = await a.enqueue('slow', 5);
+    const handle = await a.enqueue('slow', 5);
     const steps: unknown[] = [];
-    for await (const value of ticket.progress()) {
+    for await (const value of handle.progress()) {
       steps.push(value);
       if ((value as { step: number }).step === 1000) heard.resolve();
     }
     expect(steps.at(-1)).toEqual({ step: 1000 });
     expect(steps.length).toBeLessThanOrEqual(2);
     expect(puts).toBeLessThanOrEqual(3);
-    expect(await ticket.result()).toBe(5);
-    expect(await ticket.progress().next()).toEqual({ done: true, value: undefined });
+    expect(await handle.result()).toBe(5);
+    expect(await handle.progress().next()).toEqual({ done: true, value: undefined });
   });
 
-  test('progress that cannot be told is reported, and no reason to fail', async () => {
+  test('progress that cannot be stored is reported and does not fail the task', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await bus.process('big', (_, ctx) => {
@@ -299,7 +299,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(lab.errors.map((error) => error.code)).toEqual(['PAYLOAD_TOO_LARGE', 'INVALID_ARGUMENT']);
   });
 
-  test('a result beyond 60 KiB is not kept, and says so; one that cannot be carried is rejected', async () => {
+  test('a result beyond 60 KiB rejects with PAYLOAD_TOO_LARGE; a result that cannot be encoded is rejected', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await bus.process<string>('big', (task) => (task.body === 'large' ? 'x'.repeat(62_000) : { a: 1n }));
@@ -309,7 +309,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect((await bus.enqueue('big', 'odd')).result()).rejects.toEqual(code('HANDLER_FAILED'));
   });
 
-  test('resultTtlMs 0 keeps nothing', async () => {
+  test('resultTtlMs 0 stores no result', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const done = gate();
@@ -322,23 +322,23 @@ describe.each(backends)('on %s', (backend) => {
       },
       { resultTtlMs: 0 },
     );
-    const ticket = await bus.enqueue('quiet');
+    const handle = await bus.enqueue('quiet');
     await done.promise;
-    await waitFor(async () => (await ticket.status()) === 'unknown', { what: 'no trace' });
+    await waitFor(async () => (await handle.status()) === 'unknown', { what: 'no trace' });
     expect(await bus.transport.kv.list('$task/')).toEqual([]);
-    await expect(ticket.result()).rejects.toEqual(code('NOT_FOUND'));
+    await expect(handle.result()).rejects.toEqual(code('NOT_FOUND'));
   });
 
-  test('cancel takes back what was not started', async () => {
+  test('cancel deletes a task that was not started', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const ticket = await a.enqueue('later', 1, { delayMs: 60_000 });
-    expect(await ticket.status()).toBe('delayed');
-    const result = expect(ticket.result()).rejects.toEqual(code('ABORTED'));
-    expect(await b.task(ticket.queue, ticket.id).cancel()).toBe(true);
+    const handle = await a.enqueue('later', 1, { delayMs: 60_000 });
+    expect(await handle.status()).toBe('delayed');
+    const result = expect(handle.result()).rejects.toEqual(code('ABORTED'));
+    expect(await b.task(handle.queue, handle.id).cancel()).toBe(true);
     await result;
-    expect(await ticket.cancel()).toBe(false);
-    expect(await ticket.status()).toBe('cancelled');
+    expect(await handle.cancel()).toBe(false);
+    expect(await handle.status()).toBe('cancelled');
     const running = await a.enqueue('later', 2);
     await a.transport.queues.receive('later', { waitMs: 5000 });
     expect(await running.cancel()).toBe(false);
@@ -362,7 +362,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(performance.now() - begin).toBeGreaterThanOrEqual(60);
   });
 
-  test('a dedupe key is put in once, and finds the result again', async () => {
+  test('a task with a dedupe key is stored once, and its handle finds the result', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const first = await bus.enqueue('nightly', 1, { dedupeKey: '2026-11-21' });
@@ -375,14 +375,14 @@ describe.each(backends)('on %s', (backend) => {
     expect(await first.result()).toBe(1);
   });
 
-  test('what is left of an earlier run is no result of a new one', async () => {
+  test('the result of an earlier task is not the result of a new one', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const processor = await bus.process<number>('again', (task) => task.body);
     const first = await bus.enqueue('again', 1, { dedupeKey: 'k' });
     expect(await first.result()).toBe(1);
     await processor.close();
-    // Forgets the key, as the end of the dedupe window does.
+    // Drops the key, like the end of the dedupe window.
     await bus.transport.admin.deleteQueue('again');
     const second = await bus.enqueue('again', 2, { dedupeKey: 'k' });
     expect(second).toMatchObject({ id: first.id, isDuplicate: false });
@@ -394,14 +394,14 @@ describe.each(backends)('on %s', (backend) => {
   test('a task that expires leaves no trace', async () => {
     await using lab = await open();
     const bus = await lab.bus();
-    const ticket = await bus.enqueue('brief', 1, { ttlMs: 20 });
+    const handle = await bus.enqueue('brief', 1, { ttlMs: 20 });
     await new Promise((resolve) => setTimeout(resolve, 40));
-    expect(await ticket.status()).toBe('unknown');
-    await expect(ticket.result()).rejects.toEqual(code('NOT_FOUND'));
-    expect(await ticket.status()).toBe('unknown');
+    expect(await handle.status()).toBe('unknown');
+    await expect(handle.result()).rejects.toEqual(code('NOT_FOUND'));
+    expect(await handle.status()).toBe('unknown');
   });
 
-  test('tickets work after a restart of everybody', async () => {
+  test('handles work after a restart of every process', async () => {
     await using lab = await open();
     const before = await lab.bus();
     const done = await before.enqueue('restart', 1);
@@ -423,36 +423,36 @@ describe.each(backends)('on %s', (backend) => {
     await expect(done.result()).rejects.toEqual(code('CLOSED'));
   });
 
-  test('many wait for many at once', async () => {
+  test('many callers wait for many tasks', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const tickets = await a.enqueueAll<number, number>(
+    const handles = await a.enqueueAll<number, number>(
       'wide',
       Array.from({ length: 300 }, (_, index) => index),
     );
-    const results = Promise.all(tickets.map((ticket) => ticket.result()));
-    const others = Promise.all(tickets.slice(0, 20).map((ticket) => b.task(ticket.queue, ticket.id).result()));
+    const results = Promise.all(handles.map((handle) => handle.result()));
+    const others = Promise.all(handles.slice(0, 20).map((handle) => b.task(handle.queue, handle.id).result()));
     await b.process<number>('wide', (task) => task.body + 1, { concurrency: 10 });
     expect((await results).reduce((sum, one) => sum + one)).toBe(45_150);
     expect(await others).toHaveLength(20);
   });
 
-  test('waiting ends with a time-out, a signal, or the bus', async () => {
+  test('waiting ends with a timeout, a signal, or the bus', async () => {
     await using lab = await open();
     const [a, b] = [await lab.bus(), await lab.bus()];
-    const ticket = await a.enqueue('idle');
-    await expect(ticket.result({ timeoutMs: 30 })).rejects.toEqual(code('TIMEOUT'));
+    const handle = await a.enqueue('idle');
+    await expect(handle.result({ timeoutMs: 30 })).rejects.toEqual(code('TIMEOUT'));
     const abort = new AbortController();
-    const aborted = expect(ticket.result({ signal: abort.signal })).rejects.toEqual(code('ABORTED'));
-    const followed = expect(ticket.progress({ signal: abort.signal }).next()).rejects.toEqual(code('ABORTED'));
+    const aborted = expect(handle.result({ signal: abort.signal })).rejects.toEqual(code('ABORTED'));
+    const followed = expect(handle.progress({ signal: abort.signal }).next()).rejects.toEqual(code('ABORTED'));
     abort.abort();
     await Promise.all([aborted, followed]);
-    const closed = expect(b.task(ticket.queue, ticket.id).result()).rejects.toEqual(code('CLOSED'));
+    const closed = expect(b.task(handle.queue, handle.id).result()).rejects.toEqual(code('CLOSED'));
     await b.close();
     await closed;
   });
 
-  test('typed queues check both ends', async () => {
+  test('typed queues check both sides', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const lengths = defineQueue('lengths', { task: stringSchema, result: numberSchema });
@@ -460,14 +460,14 @@ describe.each(backends)('on %s', (backend) => {
     await bus.process(lengths, (task) => (task.body === 'bad' ? ('x' as never) : task.body.length));
     const length: number = await (await bus.enqueue(lengths, 'four')).result();
     expect(length).toBe(4);
-    // Put in by somebody without the definition.
+    // Stored by a bus without the definition.
     const untyped = await bus.enqueue('lengths', { not: 'a string' });
     await expect(untyped.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
     expect((await bus.deadLetters('lengths').browse()).messages[0]?.reason).toContain('string');
     await expect((await bus.enqueue(lengths, 'bad')).result()).rejects.toEqual(code('HANDLER_FAILED'));
   });
 
-  test('what a handler sends has ids that follow from its task', async () => {
+  test('messages of a handler have ids derived from its task', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const ids: string[] = [];
@@ -486,7 +486,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(info?.ready).toBe(1);
   });
 
-  test('a full queue refuses, and says how many of a batch did not fit', async () => {
+  test('a full queue refuses, and the error has the number of refused tasks', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     await bus.transport.queues.configure('small', { maxLength: 3 });
@@ -495,8 +495,8 @@ describe.each(backends)('on %s', (backend) => {
     await expect(bus.enqueue('small', 6)).rejects.toEqual(code('BACKPRESSURE'));
     const each = (body: number) => ({ dedupeKey: `k${body}` });
     await bus.transport.admin.purge('small', { state: 'ready' });
-    const tickets = await bus.enqueueAll('small', [1, 2, 2], each);
-    expect(tickets.map((ticket) => [ticket.id, ticket.isDuplicate])).toEqual([
+    const handles = await bus.enqueueAll('small', [1, 2, 2], each);
+    expect(handles.map((handle) => [handle.id, handle.isDuplicate])).toEqual([
       ['small#k1', false],
       ['small#k2', false],
       ['small#k2', true],
@@ -550,11 +550,11 @@ test('bad input is refused before any effect', async () => {
   for (const id of ['', 'x', '#a', 'a#', '$x#1', 'other#1', 5]) {
     expect(() => bus.task('q', id as string)).toThrow(code('INVALID_ARGUMENT') as never);
   }
-  const ticket = bus.task('q', 'q#1');
-  await refuse(ticket.result({ timeoutMs: 0 }));
-  await refuse(ticket.result({ wait: 1 } as object));
-  await refuse(ticket.progress({ timeoutMs: 1 } as object).next());
-  await refuse(ticket.reschedule('soon' as never));
-  await refuse(ticket.status({ x: 1 } as object));
+  const handle = bus.task('q', 'q#1');
+  await refuse(handle.result({ timeoutMs: 0 }));
+  await refuse(handle.result({ wait: 1 } as object));
+  await refuse(handle.progress({ timeoutMs: 1 } as object).next());
+  await refuse(handle.reschedule('soon' as never));
+  await refuse(handle.status({ x: 1 } as object));
   expect(await bus.transport.admin.queues()).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** The grammar of names and the one matcher, held against a reference written in another way. */
+/** The grammar of names, and the topic matcher compared with a reference. */
 
 import { isBusbarError, matchTopic } from '@busbar/api';
 import { checkKvKey, checkPattern, checkQueueName, checkTopic, compareUtf8, utf8Length } from '@busbar/api/transport';
@@ -15,7 +15,7 @@ const pattern = fc
   .tuple(fc.array(fc.oneof(token, fc.constant('*')), { minLength: 1, maxLength: 5 }), fc.boolean())
   .map(([tokens, tail]) => (tail ? [...tokens, '>'] : tokens).join('.'));
 
-/** A regular expression per pattern: slow and plain. */
+/** A slow and simple regular expression per pattern. */
 function reference(pattern: string, topic: string): boolean {
   const source = pattern
     .split('.')
@@ -33,7 +33,7 @@ test('matching equals a reference on random patterns and topics', () => {
   );
 });
 
-test('topics with $ in front are matched only by patterns with $ in front', () => {
+test('topics with the prefix $ match only patterns with that prefix', () => {
   expect(matchTopic('>', '$sys.a')).toBe(false);
   expect(matchTopic('*.a', '$sys.a')).toBe(false);
   expect(matchTopic('$sys.*', '$sys.a')).toBe(true);
@@ -96,7 +96,7 @@ describe('names', () => {
   );
 });
 
-test('the length in UTF-8 equals what an encoder gives', () => {
+test('the length in UTF-8 equals that of an encoder', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       if (text.isWellFormed()) expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);

@@ -1,4 +1,4 @@
-/** What a watch tells of changes that come before, while and after the present entries are read. */
+/** Changes of a watch before, during and after the read of the present entries. */
 
 import { WatchCursor } from '@busbar/api/driver';
 import type { KvChange, KvEntry } from '@busbar/api/transport';
@@ -19,7 +19,7 @@ function brief(changes: readonly KvChange[]): string[] {
   });
 }
 
-test('a change before the present entries were read comes once, a later change comes after them', async () => {
+test('a change before the read is reported once, a later change follows the entries', async () => {
   const watch = new WatchCursor('a/', () => {});
   const first = watch.next(10);
   watch.changed(put('a/1', 5));
@@ -29,7 +29,7 @@ test('a change before the present entries were read comes once, a later change c
   expect(brief(await watch.next(10))).toEqual(['a/2 6']);
 });
 
-test('changes of a key are merged into the newest; changes of other keys are ignored', async () => {
+test('changes of a key are merged into the latest; changes of other keys are ignored', async () => {
   const watch = new WatchCursor('a/', () => {});
   watch.begin([]);
   for (const change of [put('a/1', 1), put('b/1', 2), put('a/2', 3), put('a/1', 4)]) watch.changed(change);
@@ -39,7 +39,7 @@ test('changes of a key are merged into the newest; changes of other keys are ign
   expect(brief(await watch.next(2))).toEqual(['a/3 deleted']);
 });
 
-test('closing ends a wait with nothing', async () => {
+test('closing ends a wait without changes', async () => {
   let closes = 0;
   const watch = new WatchCursor('', () => {
     closes += 1;

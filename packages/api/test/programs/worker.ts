@@ -1,4 +1,4 @@
-/** A process that works: `worker.ts FILE`. It says what it begins, and does what it is told. */
+/** A worker process: `worker.ts FILE`. It reports each task and follows the commands of the test. */
 
 import { openBus } from '@busbar/api';
 import { onParentMessage, sendToParent } from '@busbar/testbed';
@@ -9,7 +9,7 @@ const bus = openBus(await openSqlite({ file }), { onError: () => undefined });
 
 onParentMessage(async (order) => {
   if (order === 'pause') {
-    // By its own hand, where no transaction is open: one that is would keep all others from writing.
+    // It stops itself outside of a transaction: an open one would block all other writers.
     process.kill(process.pid, 'SIGSTOP');
   } else if (order === 'lock') {
     const lock = await bus.lock('file', { leaseMs: 1000, owner: '@child' });

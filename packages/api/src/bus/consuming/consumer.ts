@@ -160,8 +160,8 @@ export class Consumer implements BusPart {
     try {
       const { queue, consumer } = this.#plan;
       const max = Math.min(free, MAX_RECEIVE);
-      const wanted = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
-      for (const delivery of await this.#runtime.transport.queues.receive(queue, wanted)) this.#start(delivery);
+      const options = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
+      for (const delivery of await this.#runtime.transport.queues.receive(queue, options)) this.#start(delivery);
       return true;
     } catch (error) {
       if (signal.aborted) return true;

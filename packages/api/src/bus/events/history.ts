@@ -4,6 +4,7 @@ import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
 import type { CallOptions, From, TopicSubscription, Transport } from '../../contract/transport.ts';
 import { checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
@@ -84,7 +85,7 @@ export class EventReader implements AsyncDisposable {
   #batch: TopicEvent[] = [];
   /** Lets the subscription continue after a batch was read. */
   #credit: (() => void) | undefined;
-  #wake: (() => void) | undefined;
+  readonly #changed = new Condition();
   #error: BusbarError | undefined;
   #isClosed = false;
 
@@ -115,11 +116,9 @@ export class EventReader implements AsyncDisposable {
       this.#credit?.();
       if (this.#error !== undefined) throw this.#error;
       if (this.#isClosed || this.#isAtEnd() || quiet === QUIET_TICKS) return undefined;
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      if (this.#endAt !== undefined) await this.#wait.raceTimer(woken, LOOK_MS);
-      else if (await this.#wait.raceTimer(woken, TICK_MS)) quiet += 1;
+      const changed = this.#changed.wait();
+      if (this.#endAt !== undefined) await this.#wait.raceTimer(changed, LOOK_MS);
+      else if (await this.#wait.raceTimer(changed, TICK_MS)) quiet += 1;
       else quiet = 0;
     }
     const event = this.#batch.shift();
@@ -146,7 +145,7 @@ export class EventReader implements AsyncDisposable {
     // Ephemeral events are not stored.
     this.#batch = events.filter((event) => event.position !== undefined);
     if (this.#batch.length === 0 || this.#isClosed) return;
-    this.#wake?.();
+    this.#changed.notify();
     await new Promise<void>((resolve) => {
       this.#credit = resolve;
     });
@@ -157,6 +156,6 @@ export class EventReader implements AsyncDisposable {
   #end(error: BusbarError | undefined): void {
     if (this.#isClosed) return;
     this.#error = error ?? new BusbarError('CLOSED', 'the transport was closed', { hint: 'Open a new one.' });
-    this.#wake?.();
+    this.#changed.notify();
   }
 }

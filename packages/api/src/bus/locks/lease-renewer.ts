@@ -23,15 +23,15 @@ const RENEW_PART = 3;
 
 /** Renews each entry every third of its TTL. Due entries share a batch, all entries one timer. */
 export class LeaseRenewer {
-  readonly #entries: KeyValue;
+  readonly #kv: KeyValue;
   readonly #report: (error: BusbarError) => void;
   readonly #dueAt = new Map<RenewedEntry, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
   /** `report` gets the errors of renewals that are repeated. */
-  constructor(entries: KeyValue, report: (error: BusbarError) => void) {
-    this.#entries = entries;
+  constructor(kv: KeyValue, report: (error: BusbarError) => void) {
+    this.#kv = kv;
     this.#report = report;
   }
 
@@ -97,7 +97,7 @@ export class LeaseRenewer {
     const startedAt = performance.now();
     const longest = Math.max(...batch.map((held) => held.until - startedAt));
     const touches = batch.map(({ key, ttlMs, createRevision }) => ({ key, ttlMs, createRevision }));
-    const results = await this.#entries.touch(touches, { timeoutMs: Math.min(MAX_TIMER_MS, Math.max(1, longest)) });
+    const results = await this.#kv.touch(touches, { timeoutMs: Math.min(MAX_TIMER_MS, Math.max(1, longest)) });
     for (const [index, held] of batch.entries()) {
       if (!this.#dueAt.has(held)) continue;
       if (results[index]?.status !== 'touched') this.#lose(held);

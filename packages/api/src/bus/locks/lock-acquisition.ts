@@ -2,6 +2,7 @@
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import type { BoundedWait } from '../bounded-wait.ts';
 
 /** The entries to acquire. */
@@ -32,7 +33,7 @@ const RECHECK_MS = 5_000;
 
 /** One acquisition. */
 export class LockAcquisition {
-  readonly #entries: KeyValue;
+  readonly #kv: KeyValue;
   readonly #target: LockTarget;
   readonly #wait: BoundedWait;
   readonly #free: Set<string>;
@@ -40,14 +41,14 @@ export class LockAcquisition {
   readonly #freedAt = new Map<string, number>();
   #watch: KvWatch | undefined;
   #isSynced = false;
-  #wake: () => void = () => undefined;
+  readonly #changed = new Condition();
   /** The longest random delay after a release. It spreads the attempts of many contenders. */
   #spreadMs = 0;
   /** The entry of the last known holder. */
   holder: KvEntry | undefined;
 
-  constructor(entries: KeyValue, target: LockTarget, wait: BoundedWait) {
-    this.#entries = entries;
+  constructor(kv: KeyValue, target: LockTarget, wait: BoundedWait) {
+    this.#kv = kv;
     this.#target = target;
     this.#wait = wait;
     this.#free = new Set(target.keys);
@@ -68,7 +69,7 @@ export class LockAcquisition {
     const watch = await this.#openWatch();
     const ended = watch.ended.then((error) => Promise.reject(error ?? closed()));
     ended.catch(() => undefined);
-    while (!this.#isSynced) await this.#wait.raceCancel(Promise.race([this.#news(), ended]));
+    while (!this.#isSynced) await this.#wait.raceCancel(Promise.race([this.#changed.wait(), ended]));
     while (true) {
       const acquired = await this.#attempt();
       if (acquired !== undefined || this.#wait.isExpired) return acquired;
@@ -93,7 +94,7 @@ export class LockAcquisition {
   async #claim(key: string): Promise<AcquiredLock | undefined> {
     const startedAt = performance.now();
     const { value, ttlMs } = this.#target;
-    const put = this.#entries.put(key, value, { ttlMs, ifRevision: 0, timeoutMs: ATTEMPT_MS });
+    const put = this.#kv.put(key, value, { ttlMs, ifRevision: 0, timeoutMs: ATTEMPT_MS });
     let result: PutResult;
     try {
       result = await this.#wait.raceCancel(put);
@@ -105,7 +106,7 @@ export class LockAcquisition {
     if (stored !== undefined) {
       return { key, revision: stored.revision, createRevision: stored.createRevision, until: startedAt + ttlMs };
     }
-    if (result.status === 'conflict' && result.current !== undefined) this.#lost(result.current);
+    if (result.status === 'conflict' && result.current !== undefined) this.#onConflict(result.current);
     return undefined;
   }
 
@@ -114,7 +115,7 @@ export class LockAcquisition {
     return current !== undefined && equal(current.value, this.#target.value) ? current : undefined;
   }
 
-  #lost(current: KvEntry): void {
+  #onConflict(current: KvEntry): void {
     this.holder = current;
     // It may have been released between the attempt and its result.
     if ((this.#freedAt.get(current.key) ?? 0) < current.revision) this.#free.delete(current.key);
@@ -125,8 +126,8 @@ export class LockAcquisition {
     const undo = async (): Promise<void> => {
       const result = await put.catch((error: unknown) => error as BusbarError);
       if (isBusbarError(result) && result.outcome === 'failed') return;
-      const own = 'status' in result && result.status === 'stored' ? result : this.#own(await this.#entries.get(key));
-      if (own !== undefined) await this.#entries.delete(key, { ifRevision: own.revision });
+      const own = 'status' in result && result.status === 'stored' ? result : this.#own(await this.#kv.get(key));
+      if (own !== undefined) await this.#kv.delete(key, { ifRevision: own.revision });
     };
     // If this fails too, the TTL removes the entry.
     undo().catch(() => undefined);
@@ -134,7 +135,7 @@ export class LockAcquisition {
 
   async #openWatch(): Promise<KvWatch> {
     this.#recheck();
-    const opening = this.#entries.watch(this.#target.prefix, (changes) => this.#see(changes));
+    const opening = this.#kv.watch(this.#target.prefix, (changes) => this.#onChanges(changes));
     try {
       this.#watch = await this.#wait.raceCancel(opening);
     } catch (error) {
@@ -147,36 +148,29 @@ export class LockAcquisition {
   /** Waits until a key is free, then for a short random time. */
   async #waitForRelease(ended: Promise<never>): Promise<void> {
     while (this.#free.size === 0) {
-      const waiting = Promise.race([this.#news(), ended]);
+      const waiting = Promise.race([this.#changed.wait(), ended]);
       if (await this.#wait.raceTimer(waiting, RECHECK_MS)) this.#recheck();
     }
     if (this.#spreadMs > 1) await this.#wait.sleep(Math.random() * this.#spreadMs);
-  }
-
-  /** Resolves at the next change of the watch. */
-  #news(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 
   #recheck(): void {
     for (const key of this.#target.keys) this.#free.add(key);
   }
 
-  #see(changes: readonly KvChange[]): void {
+  #onChanges(changes: readonly KvChange[]): void {
     for (const change of changes) {
       if (change.kind === 'synced') this.#isSynced = true;
-      else if (change.kind === 'put') this.#seeTaken(change.entry);
+      else if (change.kind === 'put') this.#markTaken(change.entry);
       else if (this.#target.keys.includes(change.key)) {
         this.#freedAt.set(change.key, change.revision);
         this.#free.add(change.key);
       }
     }
-    this.#wake();
+    this.#changed.notify();
   }
 
-  #seeTaken(entry: KvEntry): void {
+  #markTaken(entry: KvEntry): void {
     this.#free.delete(entry.key);
     if (this.#target.keys.includes(entry.key)) this.holder = entry;
   }

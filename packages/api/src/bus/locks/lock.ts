@@ -12,7 +12,7 @@ export interface LockDependencies {
   readonly acquired: AcquiredLock;
   readonly leaseMs: number;
   readonly renew: boolean;
-  readonly entries: KeyValue;
+  readonly kv: KeyValue;
   readonly renewer: LeaseRenewer;
   /** Fires when the bus closes and releases its locks. */
   readonly closing: AbortSignal;
@@ -109,11 +109,11 @@ export class LockImpl implements Lock {
 
   async #release(): Promise<void> {
     this.#notice();
-    const { entries, renewer, acquired, onEnd } = this.#ground;
+    const { kv, renewer, acquired, onEnd } = this.#ground;
     renewer.untrack(this.#held);
     onEnd();
     // Also when it seems lost: the local clock is stricter than the store's, so the entry may still exist.
-    await entries.delete(acquired.key, { ifRevision: acquired.revision });
+    await kv.delete(acquired.key, { ifRevision: acquired.revision });
   }
 
   /** Timers of a suspended process fire late, so the clock decides. */

@@ -26,7 +26,7 @@ const DEFAULT_MS = 30_000;
 /** The held and pending locks of one bus. */
 export class Locks {
   readonly #runtime: BusRuntime;
-  readonly #entries: KeyValue;
+  readonly #kv: KeyValue;
   readonly #renewer: LeaseRenewer;
   readonly #mutex = new KeyedMutex();
   readonly #held = new Set<Lock>();
@@ -35,8 +35,8 @@ export class Locks {
 
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
-    this.#entries = runtime.transport.kv;
-    this.#renewer = new LeaseRenewer(this.#entries, (error) => runtime.report(error, 'locks'));
+    this.#kv = runtime.transport.kv;
+    this.#renewer = new LeaseRenewer(this.#kv, (error) => runtime.report(error, 'locks'));
     runtime.shutdown.add('locks', this);
   }
 
@@ -54,7 +54,7 @@ export class Locks {
 
   /** The holder of a lock; undefined when the lock is free. */
   async holder(name: string): Promise<LockHolder | undefined> {
-    const entry = await this.#entries.get(toLockRequest(name).prefix);
+    const entry = await this.#kv.get(toLockRequest(name).prefix);
     return entry && holderOf(entry);
   }
 
@@ -80,15 +80,15 @@ export class Locks {
     const wait = new BoundedWait({
       waitMs,
       signal,
-      timeoutError: () => taken('TIMEOUT', request, acquisition?.holder),
+      timeoutError: () => lockTaken('TIMEOUT', request, acquisition?.holder),
     });
     this.#waiting.add(wait);
     try {
       // A caller that does not wait skips the mutex.
       if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
-      acquisition = new LockAcquisition(this.#entries, this.#target(request, options), wait);
+      acquisition = new LockAcquisition(this.#kv, this.#target(request, options), wait);
       const acquired = await acquisition.acquire();
-      if (acquired === undefined) throw taken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
+      if (acquired === undefined) throw lockTaken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
       return this.#hold(request, acquired, options);
     } finally {
       wait.end();
@@ -120,7 +120,7 @@ export class Locks {
   #hold({ name }: LockRequest, acquired: AcquiredLock, { leaseMs = DEFAULT_MS, renew = true }: LockOptions): Lock {
     const lock = new LockImpl({
       ...{ name, acquired, leaseMs, renew },
-      entries: this.#entries,
+      kv: this.#kv,
       renewer: this.#renewer,
       closing: this.#closing.signal,
       onEnd: () => void this.#held.delete(lock),
@@ -130,16 +130,21 @@ export class Locks {
   }
 }
 
-function taken(code: 'TIMEOUT' | 'CONFLICT', { name, what }: LockRequest, rival: KvEntry | undefined): BusbarError {
-  const text = what === 'lock' ? `is held${rival === undefined ? '' : ` by ${sayHolder(rival)}`}` : 'has no free slot';
+function lockTaken(
+  code: 'TIMEOUT' | 'CONFLICT',
+  { name, what }: LockRequest,
+  holder: KvEntry | undefined,
+): BusbarError {
+  const text =
+    what === 'lock' ? `is held${holder === undefined ? '' : ` by ${holderText(holder)}`}` : 'has no free slot';
   return new BusbarError(code, `the ${what} ${JSON.stringify(name)} ${text}`, {
     retryable: true,
     hint: `Wait longer with waitMs${what === 'lock' ? ', or see its holder with bus.lockHolder(name)' : ''}.`,
   });
 }
 
-function sayHolder(rival: KvEntry): string {
-  const { owner, pid } = holderOf(rival);
+function holderText(holder: KvEntry): string {
+  const { owner, pid } = holderOf(holder);
   return pid === undefined ? owner : `${owner} (process ${pid})`;
 }
 

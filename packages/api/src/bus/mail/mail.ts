@@ -36,12 +36,12 @@ export interface BroadcastResult {
 export class Mail {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #chooser: LeastLoadedSelector;
+  readonly #selector: LeastLoadedSelector;
 
-  constructor(runtime: BusRuntime, registry: Registry, chooser: LeastLoadedSelector) {
+  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector) {
     this.#runtime = runtime;
     this.#registry = registry;
-    this.#chooser = chooser;
+    this.#selector = selector;
   }
 
   async send(
@@ -62,7 +62,7 @@ export class Mail {
         if (checked instanceof Promise) await checked;
       }
       if (typeof to === 'string') return await this.#sendTo(origin, to, name, body, options);
-      const targets = await this.#chooser.choose(to.capability);
+      const targets = await this.#selector.select(to.capability);
       return await this.#sendToFirst(origin, targets, name, body, options);
     } catch (error) {
       if (!isBusbarError(error)) throw error;
@@ -87,7 +87,7 @@ export class Mail {
     checkText(options.capability, 'capability', 255);
     checkBoolean(options.includeSelf, 'includeSelf');
     const { capability, includeSelf = false, ...rest } = options;
-    const all = await this.#chooser.all(capability);
+    const all = await this.#selector.all(capability);
     const names = includeSelf ? all : all.filter((name) => name !== origin.from);
     const id = options.id ?? origin.cause?.nextId('broadcast', capability ?? '', undefined) ?? newId();
     const sent = await Promise.all(

@@ -24,7 +24,7 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
-const BEATS_PER_TTL = 3;
+const HEARTBEATS_PER_TTL = 3;
 const MAX_TOUCHES = 10_000;
 const encoder = new TextEncoder();
 
@@ -38,20 +38,20 @@ export class Heartbeats {
   }
 
   /** Writes the entry and keeps it alive. */
-  async start(beat: HeartbeatSpec): Promise<Heartbeat> {
-    const living = new HeartbeatEntry(this.#runtime, beat);
-    await living.write();
-    let group = this.#groups.get(beat.ttlMs);
+  async start(spec: HeartbeatSpec): Promise<Heartbeat> {
+    const entry = new HeartbeatEntry(this.#runtime, spec);
+    await entry.write();
+    let group = this.#groups.get(spec.ttlMs);
     if (group === undefined) {
-      group = new HeartbeatGroup(this.#runtime, beat.ttlMs);
-      this.#groups.set(beat.ttlMs, group);
+      group = new HeartbeatGroup(this.#runtime, spec.ttlMs);
+      this.#groups.set(spec.ttlMs, group);
     }
-    group.add(living);
+    group.add(entry);
     return {
-      refresh: () => living.write(),
+      refresh: () => entry.write(),
       stop: () => {
-        group.delete(living);
-        return living.end();
+        group.delete(entry);
+        return entry.end();
       },
     };
   }
@@ -63,7 +63,7 @@ class HeartbeatGroup {
   readonly #ttlMs: number;
   readonly #all = new Set<HeartbeatEntry>();
   #timer: ReturnType<typeof setInterval> | undefined;
-  #isBeating = false;
+  #isRenewing = false;
   #isFailing = false;
 
   constructor(runtime: BusRuntime, ttlMs: number) {
@@ -71,32 +71,32 @@ class HeartbeatGroup {
     this.#ttlMs = ttlMs;
   }
 
-  add(living: HeartbeatEntry): void {
-    this.#all.add(living);
-    this.#timer ??= setInterval(() => void this.#beat(), this.#ttlMs / BEATS_PER_TTL);
+  add(entry: HeartbeatEntry): void {
+    this.#all.add(entry);
+    this.#timer ??= setInterval(() => void this.#renewAll(), this.#ttlMs / HEARTBEATS_PER_TTL);
   }
 
-  delete(living: HeartbeatEntry): void {
-    this.#all.delete(living);
+  delete(entry: HeartbeatEntry): void {
+    this.#all.delete(entry);
     if (this.#all.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  async #beat(): Promise<void> {
-    if (this.#isBeating) return;
-    this.#isBeating = true;
+  async #renewAll(): Promise<void> {
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
       const all = [...this.#all];
-      const same = all.filter((living) => !living.isChanged);
-      const writes = all.filter((living) => living.isChanged).map((living) => living.write());
+      const same = all.filter((entry) => !entry.isChanged);
+      const writes = all.filter((entry) => entry.isChanged).map((entry) => entry.write());
       await Promise.all([...writes, ...this.#touch(same)]);
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing) this.#runtime.report(error, 'heartbeat');
       this.#isFailing = true;
     }
-    this.#isBeating = false;
+    this.#isRenewing = false;
   }
 
   #touch(all: readonly HeartbeatEntry[]): Promise<void>[] {
@@ -108,33 +108,33 @@ class HeartbeatGroup {
   }
 
   async #touchBatch(batch: readonly HeartbeatEntry[]): Promise<void> {
-    const touches = batch.map((living) => living.touch);
+    const touches = batch.map((entry) => entry.touch);
     const results = await this.#runtime.transport.kv.touch(touches, { timeoutMs: Math.max(1000, this.#ttlMs) });
     const gone = batch.filter((_, index) => results[index]?.status === 'lost');
-    await Promise.all(gone.map((living) => living.write()));
+    await Promise.all(gone.map((entry) => entry.write()));
   }
 }
 
 /** One entry that is renewed. */
 class HeartbeatEntry {
   readonly #runtime: BusRuntime;
-  readonly #beat: HeartbeatSpec;
+  readonly #spec: HeartbeatSpec;
   #written: string | undefined;
   #createRevision = 0;
   #isOver = false;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(runtime: BusRuntime, beat: HeartbeatSpec) {
+  constructor(runtime: BusRuntime, spec: HeartbeatSpec) {
     this.#runtime = runtime;
-    this.#beat = beat;
+    this.#spec = spec;
   }
 
   get isChanged(): boolean {
-    return this.#beat.value() !== this.#written;
+    return this.#spec.value() !== this.#written;
   }
 
   get touch(): KvTouch {
-    const { key, ttlMs } = this.#beat;
+    const { key, ttlMs } = this.#spec;
     return { key, ttlMs, createRevision: this.#createRevision };
   }
 
@@ -148,18 +148,18 @@ class HeartbeatEntry {
   async end(): Promise<void> {
     this.#isOver = true;
     await withTimeout(this.#writing, CLEANUP_MS);
-    await this.#runtime.transport.kv.delete(this.#beat.key, { timeoutMs: CLEANUP_MS });
+    await this.#runtime.transport.kv.delete(this.#spec.key, { timeoutMs: CLEANUP_MS });
   }
 
   async #write(): Promise<void> {
     if (this.#isOver) return;
-    const { key, ttlMs } = this.#beat;
-    const value = this.#beat.value();
+    const { key, ttlMs } = this.#spec;
+    const value = this.#spec.value();
     const result = await this.#runtime.transport.kv.put(key, encoder.encode(value), { ttlMs });
     this.#written = value;
     if (result.status !== 'stored') return;
     const wasEvicted = this.#createRevision !== 0 && this.#createRevision !== result.createRevision;
     this.#createRevision = result.createRevision;
-    if (wasEvicted && !this.#isOver) this.#beat.onEvicted?.();
+    if (wasEvicted && !this.#isOver) this.#spec.onEvicted?.();
   }
 }

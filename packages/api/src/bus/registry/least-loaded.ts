@@ -33,7 +33,7 @@ export class LeastLoadedSelector {
   }
 
   /** Online agents with `capability`, the least loaded first. Rejects with NO_RESPONDER when there are none. */
-  async choose(capability: string): Promise<string[]> {
+  async select(capability: string): Promise<string[]> {
     const { candidates } = await this.#snapshot(capability);
     const best = candidates.toSorted((a, b) => a.work / a.limit - b.work / b.limit || b.limit - a.limit);
     const first = best[0];

@@ -96,12 +96,12 @@ async function sendOnce(runtime: BusRuntime, request: DurableRequest, input: Req
     if (status === 'stored' || !mayBeKnown) return;
     // In this order: the responder sends the response before it acks the request.
     if (await isPending(runtime, inbox, { ...input, id }, bounds)) return;
-    if (await isAnswered(runtime, input.replyTo, bounds)) return;
+    if (await hasResponse(runtime, input.replyTo, bounds)) return;
   }
 }
 
 /** Whether the reply queue has the response, even if it is leased. */
-async function isAnswered(runtime: BusRuntime, queue: string, bounds: CallOptions): Promise<boolean> {
+async function hasResponse(runtime: BusRuntime, queue: string, bounds: CallOptions): Promise<boolean> {
   const { messages } = await runtime.transport.admin.browse(queue, { limit: 1000, ...bounds });
   return messages.some(({ message }) => !isPart(message));
 }
@@ -129,8 +129,8 @@ async function take(
   waitMs: number,
 ): Promise<Delivery[]> {
   const { signal } = bounds;
-  const wanted = { max: MAX_REPLIES, waitMs, ...(requester === undefined ? {} : { consumer: requester }) };
-  return runtime.transport.queues.receive(queue, signal === undefined ? wanted : { ...wanted, signal });
+  const options = { max: MAX_REPLIES, waitMs, ...(requester === undefined ? {} : { consumer: requester }) };
+  return runtime.transport.queues.receive(queue, signal === undefined ? options : { ...options, signal });
 }
 
 function timedOut(): BusbarError {

@@ -1,8 +1,9 @@
 /** A channel without a buffer: a sender waits until the receiver takes the item. */
 
 import { BusbarError } from '../../contract/errors.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 
-interface Pending<T> {
+interface PendingItem<T> {
   readonly item: T;
   readonly taken: () => void;
   readonly refused: (error: BusbarError) => void;
@@ -10,24 +11,24 @@ interface Pending<T> {
 
 /** Items in order, for one receiver. */
 export class RendezvousChannel<T> implements AsyncIterable<T> {
-  readonly #pending: Pending<T>[] = [];
+  readonly #pending: PendingItem<T>[] = [];
   #last: { readonly item: T } | undefined;
   #isOver = false;
-  #wake: (() => void) | undefined;
+  readonly #changed = new Condition();
 
   /** Resolves when the receiver took the item. Rejects with ABORTED after it left. */
   send(item: T): Promise<void> {
     if (this.#isOver || this.#last !== undefined) return Promise.reject(receiverLeft());
     return new Promise((taken, refused) => {
       this.#pending.push({ item, taken, refused });
-      this.#wake?.();
+      this.#changed.notify();
     });
   }
 
   /** Sends the last item. */
   end(item: T): void {
     this.#last = { item };
-    this.#wake?.();
+    this.#changed.notify();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
@@ -40,19 +41,12 @@ export class RendezvousChannel<T> implements AsyncIterable<T> {
         } else if (this.#last !== undefined) {
           yield this.#last.item;
           return;
-        } else await this.#change();
+        } else await this.#changed.wait();
       }
     } finally {
       this.#isOver = true;
       for (const { refused } of this.#pending.splice(0)) refused(receiverLeft());
     }
-  }
-
-  async #change(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#wake = undefined;
   }
 }
 

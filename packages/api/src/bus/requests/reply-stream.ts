@@ -1,6 +1,7 @@
 /** The stream of replies of a request. */
 
 import { BusbarError } from '../../contract/errors.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import type { ReplyStream } from './options.ts';
 
 /** Takes a part. Resolves when there is room for the next. */
@@ -16,15 +17,15 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   #isRead = false;
   #isSkipped = false;
   #isOver = false;
-  #wakeReader: (() => void) | undefined;
-  #wakeWriter: (() => void) | undefined;
+  readonly #partAdded = new Condition();
+  readonly #partTaken = new Condition();
 
   /** `start` sends the request. Its signal fires when the reader leaves. */
   constructor(start: (onPart: PartSink, signal: AbortSignal) => Promise<unknown>) {
     this.#result = start((part) => this.#take(part), this.#leave.signal);
     const end = (): void => {
       this.#isOver = true;
-      this.#wakeReader?.();
+      this.#partAdded.notify();
     };
     this.#result.then(end, end);
   }
@@ -49,13 +50,11 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
 
   async #next(): Promise<IteratorResult<unknown>> {
     while (this.#parts.length === 0 && !this.#isOver) {
-      await new Promise<void>((resolve) => {
-        this.#wakeReader = resolve;
-      });
+      await this.#partAdded.wait();
     }
     if (this.#parts.length > 0) {
       const value = this.#parts.shift();
-      this.#wakeWriter?.();
+      this.#partTaken.notify();
       return { done: false, value };
     }
     await this.#result;
@@ -65,17 +64,15 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   async #take(part: unknown): Promise<void> {
     if (this.#isSkipped) return;
     this.#parts.push(part);
-    this.#wakeReader?.();
+    this.#partAdded.notify();
     while (this.#parts.length >= MAX_WAITING) {
-      await new Promise<void>((resolve) => {
-        this.#wakeWriter = resolve;
-      });
+      await this.#partTaken.wait();
     }
   }
 
   #skip(): void {
     this.#isSkipped = true;
     this.#parts.length = 0;
-    this.#wakeWriter?.();
+    this.#partTaken.notify();
   }
 }

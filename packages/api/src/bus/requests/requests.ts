@@ -33,14 +33,14 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 export class Requests {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
-  readonly #chooser: LeastLoadedSelector;
+  readonly #selector: LeastLoadedSelector;
   readonly #calls: Calls;
   readonly #end = new AbortController();
 
-  constructor(runtime: BusRuntime, registry: Registry, chooser: LeastLoadedSelector, calls: Calls) {
+  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector, calls: Calls) {
     this.#runtime = runtime;
     this.#registry = registry;
-    this.#chooser = chooser;
+    this.#selector = selector;
     this.#calls = calls;
     runtime.shutdown.add('services', {
       close: async () => this.#end.abort(new BusbarError('CLOSED', 'the bus closes')),
@@ -65,7 +65,7 @@ export class Requests {
       const checked = validate(definition?.schemas.request, body, `the body of ${name}`);
       if (checked instanceof Promise) await checked;
       const request = { type: name, definition, body, options: options ?? {}, onPart };
-      const targets = typeof to === 'string' ? [to] : await this.#chooser.choose(to.capability);
+      const targets = typeof to === 'string' ? [to] : await this.#selector.select(to.capability);
       return await this.#requestFirst(origin, targets, request);
     } catch (error) {
       throw this.#runtime.withErrorContext(error, 'request');

@@ -41,7 +41,7 @@ export class Responder {
   /** Resolves when it serves requests, up to `max` at a time. */
   async serve(calls: Calls, max: number): Promise<void> {
     this.#service = await calls.serve(addressOf(this.#plan.agent), { max }, (message, signal) =>
-      this.#response(message, signal),
+      this.#respond(message, signal),
     );
   }
 
@@ -56,7 +56,7 @@ export class Responder {
     for (const work of this.#running) work.abort(reason);
   }
 
-  #response(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
+  #respond(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
     const channel = new RendezvousChannel<MessageInput>();
     void this.#run(message, signal, channel).then((last) => channel.end(last));
     return channel;

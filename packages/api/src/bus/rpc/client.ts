@@ -21,21 +21,21 @@ export class RpcClient implements Calls {
   readonly #runtime: BusRuntime;
   readonly #inbox: ReplyInbox;
   readonly #directory: ServerDirectory;
-  readonly #servers: RpcServer;
+  readonly #server: RpcServer;
   readonly #pending = new Set<PendingRequest>();
 
   constructor(runtime: BusRuntime, heartbeats: Heartbeats) {
     this.#runtime = runtime;
     this.#inbox = new ReplyInbox(runtime, (message) => this.#onOrphan(message));
     this.#directory = new ServerDirectory(runtime, (address, inbox, isLast) =>
-      this.#serverGone(address, inbox, isLast),
+      this.#onServerGone(address, inbox, isLast),
     );
-    this.#servers = new RpcServer(runtime, heartbeats, this.#inbox);
+    this.#server = new RpcServer(runtime, heartbeats, this.#inbox);
     runtime.shutdown.add('services', { close: () => this.#close() });
   }
 
   serve(address: string, options: ServeOptions, handler: CallHandler): Promise<Service> {
-    return this.#servers.serve(address, options, handler);
+    return this.#server.serve(address, options, handler);
   }
 
   async *call(address: string, message: MessageInput, options: CallOptions = {}): AsyncGenerator<Message> {
@@ -51,13 +51,13 @@ export class RpcClient implements Calls {
         const reply = await pending.next();
         isOver = !isPart(reply);
         yield reply;
-        this.#creditFor(id, pending);
+        this.#sendCredit(id, pending);
       }
     } finally {
       stop();
       pending.end();
       this.#pending.delete(pending);
-      if (!isOver && pending.wasSent) this.#leave(id, pending);
+      if (!isOver && pending.wasSent) this.#cancel(id, pending);
     }
   }
 
@@ -81,14 +81,14 @@ export class RpcClient implements Calls {
     await this.#runtime.sendToQueue(address, request);
   }
 
-  #creditFor(id: string, pending: PendingRequest): void {
+  #sendCredit(id: string, pending: PendingRequest): void {
     const { server, creditDue } = pending;
     if (server !== undefined && creditDue !== undefined)
       this.#inbox.sendControl(server, toControl('credit', id, creditDue));
   }
 
   /** Cancels a request: tells its server, or removes the request from the queue. */
-  #leave(id: string, { server, address }: PendingRequest): void {
+  #cancel(id: string, { server, address }: PendingRequest): void {
     if (this.#runtime.shutdown.isClosing && server === undefined) return;
     if (server !== undefined) this.#inbox.sendControl(server, toControl('cancel', id));
     else if (this.#runtime.transport.capabilities.features.cancel) {
@@ -106,7 +106,7 @@ export class RpcClient implements Calls {
   }
 
   /** Fails requests of a server that is gone, after the replies that it sent before are read. */
-  #serverGone(address: string, inbox: string, isLast: boolean): void {
+  #onServerGone(address: string, inbox: string, isLast: boolean): void {
     const waiting = [...this.#pending].filter((pending) => pending.address === address && pending.wasSent);
     const gone = waiting.filter(({ server }) => server === inbox || (server === undefined && isLast));
     if (gone.length === 0) return;

@@ -2,6 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import { CREDIT, controlOf, seqOf } from './protocol.ts';
 
 /** It ends by its last reply, its timeout, its signal or a failure. */
@@ -17,7 +18,7 @@ export class PendingRequest {
   readonly #failed = Promise.withResolvers<never>();
   readonly #free: () => void;
   #next = 0;
-  #wake: (() => void) | undefined;
+  readonly #arrived = new Condition();
 
   constructor(address: string, timeoutMs: number, signal: AbortSignal | undefined) {
     this.address = address;
@@ -40,7 +41,7 @@ export class PendingRequest {
     const seq = seqOf(message);
     if (seq < this.#next || this.#early.has(seq)) return;
     this.#early.set(seq, message);
-    if (seq === this.#next) this.#wake?.();
+    if (seq === this.#next) this.#arrived.notify();
   }
 
   /** The next reply. Rejects when the request ends first. */
@@ -52,7 +53,7 @@ export class PendingRequest {
         this.#next += 1;
         return reply;
       }
-      await this.until(this.#change());
+      await this.until(this.#arrived.wait());
     }
   }
 
@@ -76,13 +77,6 @@ export class PendingRequest {
   end(): void {
     this.isOver = true;
     this.#free();
-  }
-
-  async #change(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#wake = undefined;
   }
 }
 

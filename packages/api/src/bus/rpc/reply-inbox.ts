@@ -25,7 +25,7 @@ export class ReplyInbox {
   #opened: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
   #usedAt = Number.NEGATIVE_INFINITY;
-  #keeper: ReturnType<typeof setInterval> | undefined;
+  #keepAliveTimer: ReturnType<typeof setInterval> | undefined;
 
   /** `onOrphan` gets messages of unknown requests. */
   constructor(runtime: BusRuntime, onOrphan: (message: Delivery) => void) {
@@ -50,12 +50,12 @@ export class ReplyInbox {
   listen(side: 'requester' | 'server', request: string, listener: OnReplyMessage): () => void {
     const listeners = this.#listeners[side];
     listeners.set(request, listener);
-    this.#keeper ??= setInterval(() => this.#keep(), FRESH_MS);
+    this.#keepAliveTimer ??= setInterval(() => this.#keepAlive(), FRESH_MS);
     return () => {
       listeners.delete(request);
       if (this.#listeners.requester.size + this.#listeners.server.size > 0) return;
-      clearInterval(this.#keeper);
-      this.#keeper = undefined;
+      clearInterval(this.#keepAliveTimer);
+      this.#keepAliveTimer = undefined;
     };
   }
 
@@ -97,7 +97,7 @@ export class ReplyInbox {
   }
 
   /** Sends a message to itself, so that the queue does not expire while requests are pending. */
-  #keep(): void {
+  #keepAlive(): void {
     if (this.#loop === undefined || performance.now() - this.#usedAt < FRESH_MS) return;
     this.sendControl(this.queue, toControl('credit', this.queue));
   }
@@ -106,8 +106,8 @@ export class ReplyInbox {
     let failures = 0;
     while (!this.#end.signal.aborted) {
       try {
-        const wanted = { max: MAX_BATCH, waitMs: Number.POSITIVE_INFINITY, signal: this.#end.signal };
-        this.#take(await this.#runtime.transport.queues.receive(this.queue, wanted));
+        const options = { max: MAX_BATCH, waitMs: Number.POSITIVE_INFINITY, signal: this.#end.signal };
+        this.#take(await this.#runtime.transport.queues.receive(this.queue, options));
         failures = 0;
       } catch (error) {
         if (this.#end.signal.aborted || (isBusbarError(error) && error.code === 'CLOSED')) return;
@@ -131,7 +131,7 @@ export class ReplyInbox {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#keeper);
+    clearInterval(this.#keepAliveTimer);
     this.#end.abort();
     if (this.#loop === undefined) return;
     await this.#loop;

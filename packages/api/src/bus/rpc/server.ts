@@ -4,6 +4,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
 import type { CallHandler, ServeOptions, Service } from '../../contract/transport.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { DEFAULT_RETRY } from '../consuming/backoff.ts';
@@ -43,7 +44,8 @@ interface InflightRequest {
   sent: number;
   /** Parts that the requester has read. */
   read: number;
-  wake: (() => void) | undefined;
+  /** Notified of credit and of the end. */
+  readonly changed: Condition;
 }
 
 /** The servers of one bus. */
@@ -72,17 +74,17 @@ export class RpcServer {
       maxAttempts: 1,
       where: `calls ${address}`,
       ackFirst: true,
-      handle: (delivery) => this.#response(delivery, handler),
+      handle: (delivery) => this.#respond(delivery, handler),
     });
     const key = keyOf(address, newId());
     const ttlMs = this.#runtime.settings.presenceTtlMs;
-    const pulse = await this.#heartbeats.start({ key, ttlMs, value: () => JSON.stringify(record) });
+    const heartbeat = await this.#heartbeats.start({ key, ttlMs, value: () => JSON.stringify(record) });
     const end = async (): Promise<void> => {
       record.closing = true;
-      await withTimeout(pulse.refresh(), CLEANUP_MS);
+      await withTimeout(heartbeat.refresh(), CLEANUP_MS);
       await consumer.drain();
       await consumer.close({ drainMs: 0 });
-      await pulse.stop().catch((error: unknown) => this.#runtime.report(error, 'call'));
+      await heartbeat.stop().catch((error: unknown) => this.#runtime.report(error, 'call'));
     };
     let ended: Promise<void> | undefined;
     const close = (): Promise<void> => {
@@ -92,11 +94,11 @@ export class RpcServer {
     return { close, [Symbol.asyncDispose]: close };
   }
 
-  async #response(request: Delivery, handler: CallHandler): Promise<void> {
+  async #respond(request: Delivery, handler: CallHandler): Promise<void> {
     const inflight = this.#begin(request);
-    const stop = this.#inbox.listen('server', request.id, (message) => this.#controlled(inflight, message));
+    const stop = this.#inbox.listen('server', request.id, (message) => this.#onControl(inflight, message));
     try {
-      for await (const reply of handler(toCalled(request), inflight.work.signal)) {
+      for await (const reply of handler(toRequest(request), inflight.work.signal)) {
         if (!(await this.#reply(inflight, reply))) return;
         if (!isPart(reply)) return;
       }
@@ -113,7 +115,7 @@ export class RpcServer {
     const { request, work } = inflight;
     if (isPart(reply)) {
       await this.#accept(inflight);
-      while (inflight.sent - inflight.read >= CREDIT && !work.isAborted) await this.#credit(inflight);
+      while (inflight.sent - inflight.read >= CREDIT && !work.isAborted) await inflight.changed.wait();
     }
     if (work.isAborted || request.replyTo === undefined) return false;
     const message = {
@@ -129,13 +131,6 @@ export class RpcServer {
     return isThere;
   }
 
-  async #credit(inflight: InflightRequest): Promise<void> {
-    await new Promise<void>((resolve) => {
-      inflight.wake = resolve;
-    });
-    inflight.wake = undefined;
-  }
-
   /** Sends `accepted` with the inbox for control messages. */
   async #accept(inflight: InflightRequest): Promise<void> {
     const { request } = inflight;
@@ -145,11 +140,11 @@ export class RpcServer {
     this.#inbox.sendControl(request.replyTo, { ...toControl('accepted', request.id), replyTo: this.#inbox.queue });
   }
 
-  #controlled(inflight: InflightRequest, message: Delivery): void {
+  #onControl(inflight: InflightRequest, message: Delivery): void {
     const control = controlOf(message);
     if (control === 'credit') inflight.read = Math.max(inflight.read, seqOf(message));
     if (control === 'cancel') inflight.work.abort(requesterLeft());
-    inflight.wake?.();
+    inflight.changed.notify();
   }
 
   #begin(request: Delivery): InflightRequest {
@@ -164,7 +159,7 @@ export class RpcServer {
       isAccepted: false,
       sent: 0,
       read: 0,
-      wake: undefined,
+      changed: new Condition(),
     };
     this.#inflight.add(inflight);
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
@@ -183,7 +178,7 @@ export class RpcServer {
     for (const inflight of this.#inflight) {
       if (now >= inflight.deadline) {
         inflight.work.abort(new BusbarError('TIMEOUT', 'the request has timed out'));
-        inflight.wake?.();
+        inflight.changed.notify();
       } else if (now - inflight.startedAt >= ACCEPT_MS && !inflight.isAccepted) {
         this.#accept(inflight).catch((error: unknown) => this.#runtime.report(error, 'call'));
       }
@@ -192,7 +187,7 @@ export class RpcServer {
 }
 
 /** The request with the requester's id, for the handler. */
-function toCalled(request: Delivery): Message {
+function toRequest(request: Delivery): Message {
   const id = request.headers[ID_HEADER];
   return id === undefined ? request : { ...request, id };
 }

@@ -1,36 +1,36 @@
 /** A channel that keeps only the latest value. */
 
+import { Condition } from '../../driver-kit/condition.ts';
+
 /** Holds one value for one receiver. */
 export class ConflatedChannel<T extends object> {
   #value: T | undefined;
   #ended: Promise<undefined> | undefined;
-  #wake: (() => void) | undefined;
+  readonly #changed = new Condition();
 
   /** Replaces the value. */
   put(value: T): void {
     this.#value = value;
-    this.#wake?.();
+    this.#changed.notify();
   }
 
   /** Ends the channel. A present value can still be taken. */
   end(): void {
     this.#ended ??= Promise.resolve(undefined);
-    this.#wake?.();
+    this.#changed.notify();
   }
 
   /** Like `end`, but then `next` rejects. */
   fail(error: unknown): void {
     this.#ended ??= Promise.reject(error);
     this.#ended.catch(() => undefined);
-    this.#wake?.();
+    this.#changed.notify();
   }
 
   /** Takes the next value; undefined after the end. One call at a time. */
   async next(): Promise<T | undefined> {
     while (this.#value === undefined && this.#ended === undefined) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#changed.wait();
     }
     const value = this.#value;
     this.#value = undefined;

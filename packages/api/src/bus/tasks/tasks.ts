@@ -22,7 +22,7 @@ import {
 } from './enqueue-options.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
 import { taskKey } from './task-record.ts';
-import { TaskTrackers } from './task-tracker.ts';
+import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
 
 /** Options of many tasks: shared, or from a function for each. `timeoutMs` and `signal` of the first bound the call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
@@ -136,7 +136,7 @@ export class Tasks {
   #handle(id: string, { schemas }: QueueDefinition, source: 'new' | 'duplicate' | 'id'): TaskHandle {
     const { transport, bodyCodec } = this.#runtime;
     const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
-    const trackerOf = (queue: string) => this.#trackers.of(queue);
+    const trackerOf = (queue: string): TaskTracker => this.#trackers.of(queue);
     return new TaskHandleImpl({ transport, bodyCodec, trackerOf, toResult }, id, source);
   }
 }
