@@ -23,7 +23,7 @@ export interface RunEnvironment {
 const CONCURRENCY = 4;
 const LEASE_MS = 10_000;
 /** With kills, leases end soon and the run lasts long enough to kill a process at work. */
-const WITH_KILLS = { leaseMs: 2_000, minRunMs: 2_000 };
+const WITH_KILLS = { leaseMs: 2_000, minRunMs: 4_000 };
 
 /** Runs the demonstration. Throws `UsageError` for a bus or a folder that it cannot use. */
 export async function runDemo(options: DemoOptions, environment: RunEnvironment): Promise<RunOutcome> {

@@ -9,7 +9,7 @@ import type { AuditTask } from '../process-event.ts';
 import { runRole } from '../run-role.ts';
 
 const BATCH = 500;
-const MAX_TASK_MS = 200;
+const MAX_TASK_MS = 1_000;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 await runRole(async ({ config, bus, report }) => {
