@@ -38,15 +38,9 @@ export interface SqliteOptions {
 }
 
 /** Options, complete. */
-export interface SqliteSettings {
-  readonly file: string;
-  readonly durability: 'process' | 'power';
-  readonly ns: string;
+export type SqliteSettings = { readonly [Key in keyof SqliteOptions]-?: NonNullable<SqliteOptions[Key]> } & {
   readonly retention: Retention;
-  readonly topicDedupeMs: number;
-  readonly allowNetworkFileSystem: boolean;
-  readonly onError: (error: Error) => void;
-}
+};
 
 export const OPTIONS: OptionTable<SqliteOptions, SqliteSettings> = defineOptions({
   transport: 'SQLite',

@@ -9,7 +9,7 @@ import {
   type TopicDriver,
   WaitingReceives,
 } from '@busbar/api/driver';
-import type { Capabilities, StateRecord } from '@busbar/api/transport';
+import type { BrowsePage, Capabilities } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { clearStep, renewIncarnation } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
@@ -26,14 +26,15 @@ import { KvWatches } from './kv/watch.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
 import { QueueClaims } from './queues/claim.ts';
+import type { QueueRow } from './queues/queue-row.ts';
 import { refuseSend, SEND } from './queues/send.ts';
 import { SETTLE } from './queues/settle.ts';
 import { backfillStep } from './topics/backfill.ts';
 import { BindingCache, bind, unbind } from './topics/bindings.ts';
 import { EventCursors, findStart } from './topics/cursors.ts';
 import { publishHandler } from './topics/publish.ts';
-import { CommitNotifier } from './wakeup/commit-notifier.ts';
 import { LocalWaiters } from './wakeup/local-waiters.ts';
+import { CommitNotifier } from './wakeup/notifier.ts';
 import { WaiterRegistry } from './wakeup/waiter-registry.ts';
 import { WakeupFile } from './wakeup/wakeup-file.ts';
 
@@ -45,45 +46,35 @@ export class SqliteDriver implements Driver {
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
   readonly #store: Store;
-  readonly #commits = new CommitNotifier();
   readonly #batcher: Batcher;
-  readonly #coalescer: CallCoalescer;
   readonly #wakeupFile: WakeupFile;
   readonly #registry: WaiterRegistry;
-  readonly #waiting = new WaitingReceives();
-  readonly #claims: QueueClaims;
-  readonly #cursors: EventCursors;
-  readonly #watches: KvWatches;
   readonly #waiters: LocalWaiters;
   readonly #scheduler: Scheduler;
-  readonly #importedIds = new ImportedEventIds();
 
   constructor(store: Store) {
     this.#store = store;
     this.capabilities = capabilitiesOf(store);
-    const commits = this.#commits;
+    const commits = new CommitNotifier();
     const batcher = new Batcher(store, commits);
+    const coalescer = new CallCoalescer(batcher);
     const wakeupFile = new WakeupFile(store.path);
     const registry = new WaiterRegistry(wakeupFile, batcher, commits);
-    const waiting = this.#waiting;
-    const claims = new QueueClaims(batcher, registry, commits, waiting);
+    const receives = new WaitingReceives();
+    const claims = new QueueClaims(batcher, registry, commits, receives);
     const cursors = new EventCursors(batcher, registry, commits);
     const watches = new KvWatches(batcher, registry, commits);
     const maintenance = new Maintenance(store, batcher, registry, claims);
-    const waiters = new LocalWaiters(store, wakeupFile, { receives: waiting, cursors, watches });
+    const waiters = new LocalWaiters(store, wakeupFile, { receives, cursors, watches });
     this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiters, maintenance });
     this.#waiters = waiters;
     this.#batcher = batcher;
-    this.#coalescer = new CallCoalescer(batcher);
     this.#wakeupFile = wakeupFile;
     this.#registry = registry;
-    this.#claims = claims;
-    this.#cursors = cursors;
-    this.#watches = watches;
-    this.queues = this.#openQueues();
-    this.topics = this.#openTopics();
-    this.kv = this.#openKv();
-    this.admin = this.#openAdmin();
+    this.queues = openQueues({ batcher, coalescer }, claims, receives);
+    this.topics = openTopics({ batcher, coalescer }, cursors, new BindingCache(commits));
+    this.kv = openKv(batcher, watches);
+    this.admin = openAdmin(store, batcher);
   }
 
   async close(): Promise<void> {
@@ -94,133 +85,118 @@ export class SqliteDriver implements Driver {
     this.#wakeupFile.close();
     this.#store.db.close();
   }
+}
 
-  #openQueues(): QueueDriver {
-    const refuse = (queue: string, create: boolean) => (tx: Transaction) => refuseSend(tx, queue, create);
-    return {
-      send: (queue, messages, create, context) =>
-        this.#coalescer.run(SEND, { target: queue, items: messages, refuse: refuse(queue, create) }, context),
-      claim: (queue, request, context) => this.#claims.claim(queue, request, context),
-      waiting: this.#waiting,
-      settle: (settlements, context) => this.#coalescer.run(SETTLE, { target: '', items: settlements }, context),
-      configure: (queue, settings, context) => this.#batcher.write((tx) => configure(tx, queue, settings), context),
-    };
-  }
+/** What several facets of the driver work with. */
+interface Connection {
+  readonly batcher: Batcher;
+  readonly coalescer: CallCoalescer;
+}
 
-  #openTopics(): TopicDriver {
-    const publish = publishHandler(new BindingCache(this.#commits));
-    return {
-      publish: (topic, messages, ephemeral, context) =>
-        ephemeral
-          ? this.#cursors.publishEphemeral(topic, messages, context)
-          : this.#coalescer.run(publish, { target: topic, items: messages }, context),
-      open: (pattern, from, context) => this.#cursors.subscribe(pattern, from, context),
-      bind: async (queue, pattern, from, context) => {
-        await this.#batcher.write((tx) => {
-          const since = findStart(tx, pattern, from);
-          bind(tx, tx.ensureQueue(queue), pattern, since);
-        }, context);
-        // If it fails, claims and the scheduler continue the backfill.
-        void this.#backfill(queue).catch(() => undefined);
-      },
-      unbind: (queue, pattern, context) =>
-        this.#batcher.write((tx) => {
-          const found = tx.queue(queue);
-          if (found !== undefined) unbind(tx, found, pattern);
-        }, context),
-    };
-  }
+function openQueues({ batcher, coalescer }: Connection, claims: QueueClaims, waiting: WaitingReceives): QueueDriver {
+  return {
+    send: (queue, items, create, context) =>
+      coalescer.run(SEND, { target: queue, items, refuse: (tx) => refuseSend(tx, queue, create) }, context),
+    claim: (queue, request, context) => claims.claim(queue, request, context),
+    waiting,
+    settle: (items, context) => coalescer.run(SETTLE, { target: '', items }, context),
+    configure: (queue, settings, context) => batcher.write((tx) => configure(tx, queue, settings), context),
+  };
+}
 
-  #openKv(): KvDriver {
-    const batcher = this.#batcher;
-    return {
-      get: (key, context) => batcher.read((tx) => getEntry(tx, key), context),
-      put: (key, value, condition, context) => batcher.write((tx) => putEntry(tx, key, value, condition), context),
-      touch: (touches, context) => batcher.write((tx) => touchEntries(tx, touches), context),
-      delete: (key, ifRevision, context) => batcher.write((tx) => deleteEntry(tx, key, ifRevision), context),
-      list: (prefix, page, context) => batcher.read((tx) => listEntries(tx, prefix, page), context),
-      watch: (prefix, context) => this.#watches.watch(prefix, context),
-    };
-  }
+function openTopics({ batcher, coalescer }: Connection, cursors: EventCursors, bindings: BindingCache): TopicDriver {
+  const publish = publishHandler(bindings);
+  return {
+    publish: (topic, items, ephemeral, context) =>
+      ephemeral
+        ? cursors.publishEphemeral(topic, items, context)
+        : coalescer.run(publish, { target: topic, items }, context),
+    open: (pattern, from, context) => cursors.subscribe(pattern, from, context),
+    bind: async (queue, pattern, from, context) => {
+      await batcher.write((tx) => {
+        const since = findStart(tx, pattern, from);
+        bind(tx, tx.ensureQueue(queue), pattern, since);
+      }, context);
+      // If it fails, claims and the scheduler continue the backfill.
+      void backfill(batcher, queue).catch(() => undefined);
+    },
+    unbind: (name, pattern, context) =>
+      batcher.write(
+        onQueue(name, undefined, (tx, queue) => unbind(tx, queue, pattern)),
+        context,
+      ),
+  };
+}
 
-  #openAdmin(): AdminDriver {
-    const batcher = this.#batcher;
-    return {
-      queues: (filter, context) => batcher.read((tx) => listQueues(tx, filter), context),
-      topics: (page, context) => batcher.read((tx) => listTopics(tx, page), context),
-      bindings: (context) => batcher.read(listBindings, context),
-      browse: (queue, filter, context) =>
-        batcher.read((tx) => {
-          const found = tx.queue(queue);
-          return found === undefined ? { messages: [], next: undefined } : browse(tx, found, filter);
-        }, context),
-      redrive: (queue, ids, limit, context) => this.#redrive(queue, ids, limit, context),
-      purge: (queue, state, ids, context) =>
-        this.#repeat((tx) => {
-          const found = tx.queue(queue);
-          return found === undefined ? 0 : purge(tx, found, state, ids);
-        }, context),
-      cancel: (queue, ids, context) => batcher.write((tx) => cancel(tx, tx.queue(queue), ids), context),
-      reschedule: (queue, ids, delayMs, context) =>
-        batcher.write((tx) => reschedule(tx, tx.queue(queue), ids, delayMs), context),
-      deleteQueue: (queue, context) =>
-        batcher.write((tx) => {
-          const found = tx.queue(queue);
-          if (found !== undefined) deleteQueue(tx, found);
-          return found !== undefined;
-        }, context),
-      clear: (context) => this.#clear(context),
-      exportState: (context) => exportState(this.#store, context.signal),
-      importState: (records, context) => this.#import(records, context),
-    };
-  }
+async function backfill(batcher: Batcher, name: string): Promise<void> {
+  while (await batcher.write(onQueue(name, false, backfillStep))) {}
+}
 
-  async #redrive(
-    queue: string,
-    ids: readonly string[] | undefined,
-    limit: number,
-    context: CallContext,
-  ): Promise<number> {
-    let left = limit;
-    await this.#repeat((tx) => {
-      const found = tx.queue(queue);
-      const count = found === undefined ? 0 : redrive(tx, found, ids, left);
-      tx.afterCommit(() => {
-        left -= count;
-      });
-      return left > count ? count : 0;
-    }, context);
-    return limit - left;
-  }
+function openKv(batcher: Batcher, watches: KvWatches): KvDriver {
+  return {
+    get: (key, context) => batcher.read((tx) => getEntry(tx, key), context),
+    put: (key, value, condition, context) => batcher.write((tx) => putEntry(tx, key, value, condition), context),
+    touch: (touches, context) => batcher.write((tx) => touchEntries(tx, touches), context),
+    delete: (key, ifRevision, context) => batcher.write((tx) => deleteEntry(tx, key, ifRevision), context),
+    list: (prefix, page, context) => batcher.read((tx) => listEntries(tx, prefix, page), context),
+    watch: (prefix, context) => watches.watch(prefix, context),
+  };
+}
 
-  /** Repeats a step until it returns 0. Returns the sum. */
-  async #repeat(step: (tx: Transaction) => number, context: CallContext): Promise<number> {
-    for (let sum = 0; ; ) {
-      const count = await this.#batcher.write(step, context);
-      sum += count;
-      if (count === 0) return sum;
-    }
-  }
+function openAdmin(store: Store, batcher: Batcher): AdminDriver {
+  const imported = new ImportedEventIds();
+  return {
+    queues: (filter, context) => batcher.read((tx) => listQueues(tx, filter), context),
+    topics: (page, context) => batcher.read((tx) => listTopics(tx, page), context),
+    bindings: (context) => batcher.read(listBindings, context),
+    browse: (name, filter, context) => {
+      const none: BrowsePage = { messages: [], next: undefined };
+      return batcher.read(
+        onQueue(name, none, (tx, queue) => browse(tx, queue, filter)),
+        context,
+      );
+    },
+    redrive: (name, ids, limit, context) => {
+      const step = (left: number) => onQueue(name, 0, (tx, queue) => redrive(tx, queue, ids, left));
+      return repeat(batcher, step, limit, context);
+    },
+    purge: (name, state, ids, context) => {
+      const step = onQueue(name, 0, (tx, queue) => purge(tx, queue, state, ids));
+      return repeat(batcher, () => step, Number.POSITIVE_INFINITY, context);
+    },
+    cancel: (name, ids, context) => batcher.write((tx) => cancel(tx, tx.queue(name), ids), context),
+    reschedule: (name, ids, delayMs, context) =>
+      batcher.write((tx) => reschedule(tx, tx.queue(name), ids, delayMs), context),
+    deleteQueue: (name, context) => batcher.write(onQueue(name, false, deleteQueue), context),
+    clear: async (context) => {
+      imported.forget();
+      await batcher.write(renewIncarnation, context);
+      while (await batcher.write(clearStep, context)) {}
+    },
+    exportState: (context) => exportState(store, context.signal),
+    importState: (records, context) =>
+      batcher.write((tx) => records.filter((record) => importRecord(tx, record, imported)).length, context),
+  };
+}
 
-  async #clear(context: CallContext): Promise<void> {
-    this.#importedIds.forget();
-    await this.#batcher.write(renewIncarnation, context);
-    while (await this.#batcher.write(clearStep, context)) {}
-  }
+/** Work on a queue, or the result if it does not exist. */
+function onQueue<T>(name: string, otherwise: T, work: (tx: Transaction, queue: QueueRow) => T): (tx: Transaction) => T {
+  return (tx) => {
+    const queue = tx.queue(name);
+    return queue === undefined ? otherwise : work(tx, queue);
+  };
+}
 
-  #import(records: readonly StateRecord[], context: CallContext): Promise<number> {
-    return this.#batcher.write(
-      (tx) => records.filter((record) => importRecord(tx, record, this.#importedIds)).length,
-      context,
-    );
-  }
-
-  async #backfill(name: string): Promise<void> {
-    for (let isMore = true; isMore; ) {
-      isMore = await this.#batcher.write((tx) => {
-        const queue = tx.queue(name);
-        return queue !== undefined && backfillStep(tx, queue);
-      });
-    }
+/** Repeats a step until it returns 0 or the sum is `limit`. Returns the sum. */
+async function repeat(
+  batcher: Batcher,
+  step: (left: number) => (tx: Transaction) => number,
+  limit: number,
+  context: CallContext,
+): Promise<number> {
+  for (let sum = 0; ; ) {
+    const count = await batcher.write(step(limit - sum), context);
+    sum += count;
+    if (count === 0 || sum >= limit) return sum;
   }
 }

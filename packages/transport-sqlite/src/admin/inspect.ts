@@ -2,8 +2,8 @@
 
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
 import type { Binding, QueueInfo, TopicInfo } from '@busbar/api/transport';
-import { prefixEnd } from '../connection/prefix-end.ts';
 import { IS_LEASED } from '../connection/schema.ts';
+import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 

@@ -84,11 +84,12 @@ export function reschedule(
   });
 }
 
-/** Deletes a queue. Its rows are pruned later. */
-export function deleteQueue(tx: Transaction, queue: QueueRow): void {
+/** Deletes a queue and returns true. Its rows are pruned later. */
+export function deleteQueue(tx: Transaction, queue: QueueRow): true {
   if (tx.sql('DELETE FROM binding WHERE queue_id=?').run(queue.id).changes > 0) tx.counters().bindings += 1;
   tx.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE id=?').run(queue.id);
   tx.forgetQueue(queue);
+  return true;
 }
 
 /** Removes messages from their state and applies `change` to each. Returns one result per id. */

@@ -3,7 +3,7 @@
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
 import { isBusy, isDiskFull, toStoreError } from '../errors.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import type { CommitNotifier } from '../wakeup/notifier.ts';
 import { type Operation, SingleOperation } from './operation.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';

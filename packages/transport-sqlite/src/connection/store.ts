@@ -58,3 +58,8 @@ function identify(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;
 }
+
+/** The upper bound of all keys that start with `prefix`, in the order of UTF-8 bytes: 0xff is no byte of UTF-8. */
+export function prefixEnd(prefix: string): Buffer {
+  return Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
+}

@@ -2,7 +2,7 @@
 
 import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
-import { prefixEnd } from '../connection/prefix-end.ts';
+import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toStored } from '../queues/stored-message.ts';
 

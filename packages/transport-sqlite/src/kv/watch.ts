@@ -5,8 +5,8 @@ import { BusbarError, type KvChange } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
 import { CursorSet } from '../wakeup/cursor-set.ts';
+import type { CommitNotifier } from '../wakeup/notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { getEntry, listEntries } from './kv.ts';
 

@@ -7,7 +7,7 @@ import type { CallContext, ClaimRequest, ClaimResult, WaitingReceives } from '@b
 import type { Delivery } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import type { CommitNotifier } from '../wakeup/notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { leaseMessages } from './lease-messages.ts';
 import type { QueueRow } from './queue-row.ts';

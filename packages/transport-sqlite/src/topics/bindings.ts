@@ -4,7 +4,7 @@ import { matchTopic } from '@busbar/api/transport';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
+import type { CommitNotifier } from '../wakeup/notifier.ts';
 import { finishBackfill } from './backfill.ts';
 
 interface BindingRow {

@@ -5,8 +5,8 @@ import { type From, invalid, matchTopic, type PublishResult, type TopicEvent } f
 import type { Batcher } from '../connection/batcher.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import type { CommitNotifier } from '../wakeup/commit-notifier.ts';
 import { CursorSet } from '../wakeup/cursor-set.ts';
+import type { CommitNotifier } from '../wakeup/notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { fetchEphemeral, storeEphemeral } from './ephemeral.ts';
 import { hasLostEvents, SqliteEventCursor } from './event-cursor.ts';

@@ -1,4 +1,6 @@
-/** A notifier is made first and handed down: one object notifies, and others subscribe. */
+/** Notifiers are made first and handed down: one object notifies, and others subscribe. */
+
+import type { Transaction } from '../connection/transaction.ts';
 
 export class Notifier<Arguments extends unknown[] = []> {
   readonly #subscribers: ((...args: Arguments) => void)[] = [];
@@ -11,4 +13,14 @@ export class Notifier<Arguments extends unknown[] = []> {
   notify(...args: Arguments): void {
     for (const subscriber of this.#subscribers) subscriber(...args);
   }
+}
+
+/** Notifies of transactions: the batcher notifies, and all that depends on changes of the store subscribes. */
+export class CommitNotifier {
+  /** All changes are written: the last moment to read what is needed after the commit. */
+  readonly beforeCommit: Notifier<[Transaction]> = new Notifier();
+  /** The changes are stored, and the callers have their results. */
+  readonly committed: Notifier<[Transaction]> = new Notifier();
+  /** A transaction was rolled back: drop what was read in it. */
+  readonly rolledBack: Notifier = new Notifier();
 }

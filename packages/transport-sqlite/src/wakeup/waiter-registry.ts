@@ -4,7 +4,7 @@ import type { CallContext } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import type { CommitNotifier } from './commit-notifier.ts';
+import type { CommitNotifier } from './notifier.ts';
 import type { WakeupFile } from './wakeup-file.ts';
 
 /** `queue`: a queue name; `topic`: a pattern; `kv`: a prefix of keys. */

@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/connection/database.ts';
 import { Store } from '../../src/connection/store.ts';
 import { toSettings } from '../../src/options.ts';
 import { SqliteDriver } from '../../src/sqlite-driver.ts';
-import { CommitNotifier } from '../../src/wakeup/commit-notifier.ts';
+import { CommitNotifier } from '../../src/wakeup/notifier.ts';
 
 const SILENT = new CommitNotifier();
 
