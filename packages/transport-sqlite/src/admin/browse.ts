@@ -76,12 +76,11 @@ interface LocatedMessage {
 }
 
 function locateRows(tx: Transaction, queue: QueueRow, id: string): LocatedMessage[] {
-  const { now } = tx;
   const seq = findSeq(tx, queue.id, id) ?? null;
   const live = tx.sql<FoundRow>(SELECT_BY_SEQ).all({ seq, queue: queue.id, id });
   const dead = tx.sql<FoundRow>(SELECT_DEAD_BY_ID).all({ queue: queue.id, id });
   const locate = (state: MessageState, row: FoundRow): LocatedMessage => {
-    const one = toFoundMessage(state, row, now);
+    const one = toFoundMessage(state, row, tx.now);
     return { one, order: [STATES.indexOf(one.browsed.state), row[0], row[1], row[2]] };
   };
   return [...live.map((row) => locate('ready', row)), ...dead.map((row) => locate('dead', row))];

@@ -2,18 +2,20 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { Insertion } from '../connection/insertion.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq, importId, indexIds, recordIds } from '../queues/dedupe.ts';
 import { insertIntoState } from '../queues/message-state.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
-import { MESSAGE_COLUMN_COUNT, pushMessage, toStored } from '../queues/stored-message.ts';
+import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
 import { bind } from '../topics/bindings.ts';
 import { appendEvents, ensureTopic } from '../topics/event-log.ts';
 
 type RecordOf<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
-const marks = (count: number): string => Array(count).fill('?').join(',');
+const PENDING = new Insertion('message', `seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS}`);
+const DEAD = new Insertion('dead', `queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS}`);
 
 /** The ids of events per topic, so that an import does not read the log for each event. */
 export class ImportedEventIds {
@@ -88,18 +90,11 @@ function importDead(
   dead: NonNullable<ExportedMessage['dead']>,
 ): void {
   const age = Math.max(0, Date.now() - dead.at);
-  const parameters: unknown[] = [
-    queue.id,
-    Math.floor(tx.now - age),
-    dead.at,
-    dead.reason,
-    exported.attempts,
-    toHistory(exported),
-  ];
-  pushMessage(parameters, toMessage(exported));
-  tx.sql(
-    `INSERT INTO dead (queue_id, died_at, died_at_wall, reason, attempts, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
-  ).run(parameters);
+  DEAD.run(tx, [toMessage(exported)], (values, message) => {
+    const { attempts } = exported;
+    values.push(queue.id, Math.floor(tx.now - age), dead.at, dead.reason, attempts, toHistory(exported));
+    pushMessage(values, message);
+  });
   queue.dead += 1;
   queue.isChanged = true;
 }
@@ -111,13 +106,11 @@ function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessa
   const seq = counters.messageHead;
   const message = toMessage(exported);
   const at = exported.delayLeftMs ? Math.ceil(now + exported.delayLeftMs) : now;
-  const expires =
-    exported.ttlLeftMs === undefined || exported.ttlLeftMs === null ? null : Math.ceil(now + exported.ttlLeftMs);
-  const parameters: unknown[] = [seq, queue.id, at, exported.attempts, expires, toHistory(exported)];
-  pushMessage(parameters, message);
-  tx.sql(
-    `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS}) VALUES (${marks(6 + MESSAGE_COLUMN_COUNT)})`,
-  ).run(parameters);
+  const expires = toExpiry(now, exported.ttlLeftMs);
+  PENDING.run(tx, [message], (values) => {
+    values.push(seq, queue.id, at, exported.attempts, expires, toHistory(exported));
+    pushMessage(values, message);
+  });
   indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
   insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
@@ -148,7 +141,6 @@ function importEvent(tx: Transaction, { topic, message }: RecordOf<'event'>, top
 }
 
 function importEntry(tx: Transaction, record: RecordOf<'kv'>): boolean {
-  const { now } = tx;
   const row = tx
     .sql<[number, string | null]>('SELECT revision, tombstone FROM kv WHERE ns=? AND key=?')
     .get(tx.ns, record.key);
@@ -156,19 +148,11 @@ function importEntry(tx: Transaction, record: RecordOf<'kv'>): boolean {
   const counters = tx.counters();
   // Watches follow the order of changes, so the import is the newest change, even with an older revision.
   counters.revision = Math.max(counters.revision + 1, record.revision);
-  const expires =
-    record.ttlLeftMs === undefined || record.ttlLeftMs === null ? null : Math.ceil(now + record.ttlLeftMs);
+  const { key, revision, createRevision } = record;
+  const value = toStored(Buffer.from(record.valueBase64, 'base64'));
   tx.sql(
     'INSERT OR REPLACE INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)',
-  ).run(
-    tx.ns,
-    record.key,
-    toStored(Buffer.from(record.valueBase64, 'base64')),
-    record.revision,
-    record.createRevision,
-    expires,
-    counters.revision,
-  );
+  ).run(tx.ns, key, value, revision, createRevision, toExpiry(tx.now, record.ttlLeftMs), counters.revision);
   tx.changedKeys.add(record.key);
   return true;
 }

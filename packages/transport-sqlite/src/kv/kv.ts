@@ -4,7 +4,7 @@ import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
 import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { toBytes, toStored } from '../queues/stored-message.ts';
+import { toBytes, toExpiry, toStored } from '../queues/stored-message.ts';
 
 /** key, value, revision, create_revision, expires. */
 type KvRow = readonly [string, string | Buffer, number, number, number | null];
@@ -15,13 +15,11 @@ const LIVE = 'tombstone IS NULL AND (expires IS NULL OR expires > ?)';
 const STEP = 200;
 
 export function getEntry(tx: Transaction, key: string): KvEntry | undefined {
-  const { now } = tx;
-  const row = tx.sql<KvRow>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(tx.ns, key, now);
-  return row && toEntry(row, now);
+  const row = tx.sql<KvRow>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(tx.ns, key, tx.now);
+  return row && toEntry(row, tx.now);
 }
 
 export function putEntry(tx: Transaction, key: string, value: Uint8Array, condition: PutCondition): PutResult {
-  const { now } = tx;
   const current = getEntry(tx, key);
   const { ifRevision, ttlMs } = condition;
   if (ifRevision !== undefined && ifRevision !== (current?.revision ?? 0)) return { status: 'conflict', current };
@@ -29,25 +27,23 @@ export function putEntry(tx: Transaction, key: string, value: Uint8Array, condit
   counters.revision += 1;
   const { revision } = counters;
   const createRevision = current?.createRevision ?? revision;
-  const expires = ttlMs === undefined ? null : Math.ceil(now + ttlMs);
   tx.sql(
     `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
        ON CONFLICT (ns, key) DO UPDATE SET value=excluded.value, revision=excluded.revision,
          create_revision=excluded.create_revision, expires=excluded.expires, change=excluded.change, tombstone=NULL, tombstone_at=NULL`,
-  ).run(tx.ns, key, toStored(value), revision, createRevision, expires, revision);
+  ).run(tx.ns, key, toStored(value), revision, createRevision, toExpiry(tx.now, ttlMs), revision);
   tx.changedKeys.add(key);
   tx.rowCount += 1;
   return { status: 'stored', revision, createRevision };
 }
 
 export function touchEntries(tx: Transaction, touches: readonly KvTouch[]): TouchResult[] {
-  const { now } = tx;
   const update = tx.sql(
     `UPDATE kv SET expires=? WHERE ns=? AND key=? AND ${LIVE} AND create_revision = coalesce(?, create_revision)`,
   );
   tx.rowCount += touches.length;
   return touches.map(({ key, ttlMs, createRevision }) => {
-    const { changes } = update.run(Math.ceil(now + ttlMs), tx.ns, key, now, createRevision);
+    const { changes } = update.run(Math.ceil(tx.now + ttlMs), tx.ns, key, tx.now, createRevision);
     return { key, status: changes > 0 ? 'touched' : 'lost' };
   });
 }
@@ -61,21 +57,19 @@ export function deleteEntry(tx: Transaction, key: string, ifRevision: number | u
 }
 
 export function listEntries(tx: Transaction, prefix: string, page: PageQuery): KvEntry[] {
-  const { now } = tx;
   const rows = tx
     .sql<KvRow>(`${SELECT} WHERE ns=? AND key>=? AND key<CAST(? AS TEXT) AND key>? AND ${LIVE} ORDER BY key LIMIT ?`)
-    .all(tx.ns, prefix, prefixEnd(prefix), page.after ?? '', now, page.limit);
-  return rows.map((row) => toEntry(row, now));
+    .all(tx.ns, prefix, prefixEnd(prefix), page.after ?? '', tx.now, page.limit);
+  return rows.map((row) => toEntry(row, tx.now));
 }
 
 /** Expires a step of entries, in all namespaces. Returns true when there are more. */
 export function expireEntries(tx: Transaction): boolean {
-  const { now } = tx;
   const expired = tx
     .sql<[string, string]>(
       `SELECT ns, key FROM kv WHERE expires IS NOT NULL AND expires<=? ORDER BY expires LIMIT ${STEP}`,
     )
-    .all(now);
+    .all(tx.now);
   for (const [ns, key] of expired) writeTombstone(tx, ns, key, 'expired');
   return expired.length === STEP;
 }
@@ -89,12 +83,11 @@ export function deleteEntries(tx: Transaction): boolean {
 
 /** Prunes tombstones that all watchers had time to see. Returns true if there were some. */
 export function pruneTombstones(tx: Transaction, olderThanMs: number): boolean {
-  const { now } = tx;
   const old = tx
     .sql<[number]>(
       `SELECT change FROM kv WHERE tombstone IS NOT NULL AND tombstone_at<? ORDER BY tombstone_at LIMIT ${STEP}`,
     )
-    .all(now - olderThanMs);
+    .all(tx.now - olderThanMs);
   const counters = tx.counters();
   for (const [change] of old) {
     tx.sql('DELETE FROM kv WHERE change=?').run(change);
@@ -110,13 +103,12 @@ function toEntry([key, value, revision, createRevision, expires]: KvRow, now: nu
 }
 
 function writeTombstone(tx: Transaction, ns: string, key: string, tombstone: 'deleted' | 'expired'): void {
-  const { now } = tx;
   const counters = tx.counters();
   counters.revision += 1;
   const { revision } = counters;
   tx.sql(
     "UPDATE kv SET value='', revision=?, expires=NULL, change=?, tombstone=?, tombstone_at=? WHERE ns=? AND key=?",
-  ).run(revision, revision, tombstone, now, ns, key);
+  ).run(revision, revision, tombstone, tx.now, ns, key);
   tx.rowCount += 1;
   if (ns === tx.ns) tx.changedKeys.add(key);
   else tx.changedForeignKeys.push([ns, key]);

@@ -10,12 +10,11 @@ const STEP = 500;
 
 /** Promotes a step of all queues. Returns true when more are due. */
 export function promoteAllDue(tx: Transaction): boolean {
-  const { now } = tx;
   const ids = tx
     .sql<[number]>(
       `SELECT DISTINCT queue_id FROM (SELECT queue_id FROM delayed WHERE due<=? ORDER BY due LIMIT ${STEP})`,
     )
-    .all(now);
+    .all(tx.now);
   let isMore = false;
   for (const [id] of ids) {
     const queue = tx.queueById(id);
@@ -26,13 +25,12 @@ export function promoteAllDue(tx: Transaction): boolean {
 
 /** Promotes a step of one queue, in due order. Returns true when more are due. */
 export function promoteDue(tx: Transaction, queue: QueueRow): boolean {
-  const { now } = tx;
   const due = tx
     .sql<[number, number, number]>(
       `SELECT delayed.seq, delayed.due, message.priority FROM delayed JOIN message ON message.seq = delayed.seq
        WHERE delayed.queue_id=? AND delayed.due <= ? ORDER BY delayed.due, delayed.seq LIMIT ${QUEUE_STEP}`,
     )
-    .all(queue.id, now);
+    .all(queue.id, tx.now);
   for (const [seq, at, priority] of due) {
     tx.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq);
     addReady(tx, queue, { rank: 9 - priority, at, first: seq, last: seq });

@@ -14,14 +14,13 @@ const QUEUE_STEP = 100;
 
 /** Removes expired messages that are not leased. Returns true when there are more. */
 export function pruneExpiredMessages(tx: Transaction): boolean {
-  const { now } = tx;
   const expired = tx
     .sql<[number, number, number, number]>(
       `SELECT message.seq, message.queue_id, at, priority FROM message
        WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
        ORDER BY expires LIMIT ${MESSAGE_STEP}`,
     )
-    .all(now);
+    .all(tx.now);
   for (const [seq, queueId, at, priority] of expired) {
     const queue = tx.queueById(queueId);
     if (queue === undefined || !removeFromState(tx, queue, { seq, at, priority })) continue;
@@ -33,13 +32,12 @@ export function pruneExpiredMessages(tx: Transaction): boolean {
 
 /** Deletes dead letters older than `deadTtlMs` of their queue. Returns true when there are more. */
 export function pruneDeadLetters(tx: Transaction): boolean {
-  const { now } = tx;
   const expired = tx
     .sql<[number, number]>(
       `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
        WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${ROW_STEP}`,
     )
-    .all(now);
+    .all(tx.now);
   for (const [seq, queueId] of expired) {
     const queue = tx.queueById(queueId);
     if (queue === undefined) continue;
@@ -53,12 +51,11 @@ export function pruneDeadLetters(tx: Transaction): boolean {
 
 /** Deletes queues that were idle for their `expireIdleMs`. Returns true when there are more. */
 export function pruneIdleQueues(tx: Transaction): boolean {
-  const { now } = tx;
   const idle = tx
     .sql<[number]>(
       `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? LIMIT ${QUEUE_STEP}`,
     )
-    .all(now);
+    .all(tx.now);
   for (const [id] of idle) {
     const queue = tx.queueById(id);
     if (queue !== undefined) deleteQueue(tx, queue);

@@ -1,5 +1,6 @@
 /** Known ids of queues and topics: they prevent duplicates, and find a message by its id. */
 
+import { Insertion } from '../connection/insertion.ts';
 import type { Transaction } from '../connection/transaction.ts';
 
 /** The result of inserting one message. */
@@ -15,8 +16,6 @@ export interface IdBatch {
   readonly windowMs: number;
 }
 
-/** Rows of one statement. */
-const CHUNK = 16;
 /** Ids of one step, approximately. */
 const STEP = 500;
 /** How long the id of a message that outlives its dedupe window is kept until the next check. */
@@ -24,25 +23,17 @@ const RECHECK_MS = 600_000;
 /** Rows of `dedupe_expiry` per millisecond. */
 const ROWS_PER_MS = 4096;
 
-const INSERT = 'INSERT INTO dedupe (scope, id, until, seq) VALUES ';
-const UNLESS_KNOWN = ' ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until, seq=excluded.seq WHERE until <= ?';
-const INSERT_MANY = INSERT + Array(CHUNK).fill('(?,?,?,?)').join(',') + UNLESS_KNOWN;
-const INSERT_ONE = `${INSERT}(?,?,?,?)${UNLESS_KNOWN}`;
+const COLUMNS = 'scope, id, until, seq';
+const CONFLICT = 'ON CONFLICT (scope, id) DO UPDATE SET';
+const RECORD = new Insertion('dedupe', COLUMNS, `${CONFLICT} until=excluded.until, seq=excluded.seq WHERE until <= ?`);
+const INDEX = new Insertion('dedupe', COLUMNS, `${CONFLICT} seq=excluded.seq`);
+const IMPORT = new Insertion('dedupe', COLUMNS, `${CONFLICT} until=excluded.until WHERE until <= ?`);
 
 /** Records all ids. Those within their window are duplicates. */
 export function recordIds(tx: Transaction, batch: IdBatch): InsertStatus[] {
-  const { now } = tx;
   const { scope, ids, first, windowMs } = batch;
-  const until = Math.ceil(now + windowMs);
-  let changes = 0;
-  for (let index = 0; index < ids.length; ) {
-    const count = ids.length - index >= CHUNK ? CHUNK : 1;
-    const parameters: unknown[] = [];
-    for (let row = index; row < index + count; row += 1) parameters.push(scope, ids[row], until, first + row);
-    parameters.push(now);
-    changes += tx.sql(count === 1 ? INSERT_ONE : INSERT_MANY).run(parameters).changes;
-    index += count;
-  }
+  const until = Math.ceil(tx.now + windowMs);
+  const changes = RECORD.run(tx, ids, (values, id, row) => values.push(scope, id, until, first + row), tx.now);
   scheduleExpiry(tx, scope, ids, until);
   const statuses = new Array<InsertStatus>(ids.length).fill('stored');
   if (changes === ids.length) return statuses;
@@ -62,7 +53,7 @@ export function recordIdsUpTo(tx: Transaction, batch: IdBatch, room: number): In
   const statuses = ids.map((id, row): InsertStatus => {
     if (isKnown.get(scope, id, now) !== undefined) return 'duplicate';
     if (recorded.length >= room) return 'failed';
-    tx.sql(INSERT_ONE).run(scope, id, until, first + row, now);
+    RECORD.run(tx, [id], (values) => values.push(scope, id, until, first + row), now);
     recorded.push(id);
     return 'stored';
   });
@@ -73,20 +64,16 @@ export function recordIdsUpTo(tx: Transaction, batch: IdBatch, room: number): In
 /** Records under which number a message is found that was not sent. Dedupe windows do not change. */
 export function indexIds(tx: Transaction, batch: Omit<IdBatch, 'windowMs'>): void {
   const { scope, ids, first } = batch;
-  const insert = tx.sql(`${INSERT}(?,?,0,?) ON CONFLICT (scope, id) DO UPDATE SET seq=excluded.seq`);
-  for (const [row, id] of ids.entries()) insert.run(scope, id, first + row);
+  INDEX.run(tx, ids, (values, id, row) => values.push(scope, id, 0, first + row));
   scheduleExpiry(tx, scope, ids, tx.now + RECHECK_MS);
 }
 
 /** Records an imported id with the rest of its window. Returns false if it is known. */
 export function importId(tx: Transaction, scope: number, id: string, leftMs: number): boolean {
-  const { now } = tx;
-  const until = Math.ceil(now + leftMs);
-  const { changes } = tx
-    .sql(`${INSERT}(?,?,?,0) ON CONFLICT (scope, id) DO UPDATE SET until=excluded.until WHERE until <= ?`)
-    .run(scope, id, until, now);
-  if (changes > 0) scheduleExpiry(tx, scope, [id], until);
-  return changes > 0;
+  const until = Math.ceil(tx.now + leftMs);
+  const isNew = IMPORT.run(tx, [id], (values) => values.push(scope, id, until, 0), tx.now) > 0;
+  if (isNew) scheduleExpiry(tx, scope, [id], until);
+  return isNew;
 }
 
 /** The number of the message with this id, within the dedupe window or while the message exists. */
@@ -96,18 +83,17 @@ export function findSeq(tx: Transaction, scope: number, id: string): number | un
 
 /** Prunes a step of ids past their window whose message is gone. Returns true when there are more. */
 export function pruneDedupe(tx: Transaction): boolean {
-  const { now } = tx;
   const expiries = tx.sql<[number, number, string]>(
     'SELECT n, scope, ids FROM dedupe_expiry WHERE n<? ORDER BY n LIMIT 1',
   );
   let checked = 0;
-  const end = now * ROWS_PER_MS;
+  const end = tx.now * ROWS_PER_MS;
   for (let expiry = expiries.get(end); expiry !== undefined && checked < STEP; expiry = expiries.get(end)) {
     const [n, scope, text] = expiry;
     const ids = JSON.parse(text) as string[];
     const kept = ids.filter((id) => !expireId(tx, scope, id));
     tx.sql('DELETE FROM dedupe_expiry WHERE n=?').run(n);
-    if (kept.length > 0) scheduleExpiry(tx, scope, kept, now + RECHECK_MS);
+    if (kept.length > 0) scheduleExpiry(tx, scope, kept, tx.now + RECHECK_MS);
     checked += ids.length;
   }
   tx.rowCount += checked;

@@ -1,24 +1,26 @@
 /** Inserts messages into a queue: their rows, ids and states. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
+import { Insertion } from '../connection/insertion.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { type InsertStatus, indexIds, recordIds, recordIdsUpTo } from './dedupe.ts';
 import { insertIntoState, type MessagePlacement } from './message-state.ts';
 import type { QueueRow } from './queue-row.ts';
 import { addReady } from './ready-runs.ts';
-import { crcOf, isPlain, pushMessage, toStored } from './stored-message.ts';
+import { crcOf, isPlain, pushMessage, toExpiry, toStored } from './stored-message.ts';
 
 export interface InsertOptions {
   /** Events of a binding are always stored: `maxLength` and dedupe apply to sends only. */
   readonly areEvents: boolean;
 }
 
-/** Rows of one statement: 16 take 0.75 of the time of single rows; more rows gain nothing. */
-const CHUNK = 16;
 /** The columns that most messages use; their others are NULL. Such an insert takes 0.75 of the time. */
-const PLAIN = toInsertion('seq, queue_id, at, attempts, priority, hops, sent_at, id, content_type, crc, body');
-const FULL = toInsertion(`seq, queue_id, at, attempts, expires, ${MESSAGE_COLUMNS}`);
+const PLAIN = new Insertion(
+  'message',
+  'seq, queue_id, at, attempts, priority, hops, sent_at, id, content_type, crc, body',
+);
+const FULL = new Insertion('message', `seq, queue_id, at, attempts, expires, ${MESSAGE_COLUMNS}`);
 
 /** Stores messages in order. Returns the status of each. */
 export function insertMessages(
@@ -39,19 +41,6 @@ export function insertMessages(
     from = to + 1;
   }
   return statuses;
-}
-
-interface Insertion {
-  readonly one: string;
-  readonly many: string;
-  readonly columns: number;
-}
-
-function toInsertion(list: string): Insertion {
-  const columns = list.split(',').length;
-  const row = `(${Array(columns).fill('?').join(',')})`;
-  const insert = `INSERT INTO message (${list}) VALUES `;
-  return { one: insert + row, many: insert + Array(CHUNK).fill(row).join(','), columns };
 }
 
 function recordMessageIds(
@@ -83,30 +72,19 @@ function insertRun(tx: Transaction, queue: QueueRow, run: readonly PreparedMessa
 
 function insertRows(tx: Transaction, queue: QueueRow, run: readonly PreparedMessage[], first: number): void {
   const { now } = tx;
-  const insertion = run.every(isPlain) ? PLAIN : FULL;
-  for (let from = 0; from < run.length; ) {
-    const count = run.length - from >= CHUNK ? CHUNK : 1;
-    const parameters: unknown[] = [];
-    for (let index = from; index < from + count; index += 1) {
-      const message = run[index] as PreparedMessage;
-      if (insertion === PLAIN) pushPlain(parameters, message, first + index, queue.id, now);
-      else pushFull(parameters, message, first + index, queue.id, now);
-    }
-    tx.sql(count === 1 ? insertion.one : insertion.many).run(parameters);
-    from += count;
+  if (run.every(isPlain)) {
+    PLAIN.run(tx, run, (values, message, index) => {
+      const { priority, hops, sentAt, id, contentType } = message;
+      const body = toStored(message.body);
+      const crc = crcOf(message, null, body);
+      values.push(first + index, queue.id, now, 0, priority, hops, sentAt, id, contentType, crc, body);
+    });
+    return;
   }
-}
-
-function pushPlain(parameters: unknown[], message: PreparedMessage, seq: number, queueId: number, now: number): void {
-  const { priority, hops, sentAt, id, contentType } = message;
-  const body = toStored(message.body);
-  parameters.push(seq, queueId, now, 0, priority, hops, sentAt, id, contentType, crcOf(message, null, body), body);
-}
-
-function pushFull(parameters: unknown[], message: PreparedMessage, seq: number, queueId: number, now: number): void {
-  const expires = message.ttlMs === undefined ? null : Math.ceil(now + message.ttlMs);
-  parameters.push(seq, queueId, dueAt(message, now), 0, expires);
-  pushMessage(parameters, message);
+  FULL.run(tx, run, (values, message, index) => {
+    values.push(first + index, queue.id, dueAt(message, now), 0, toExpiry(now, message.ttlMs));
+    pushMessage(values, message);
+  });
 }
 
 function dueAt({ delayMs }: PreparedMessage, now: number): number {

@@ -5,9 +5,6 @@ import { crc32 } from 'node:zlib';
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Headers, type Message, quote } from '@busbar/api/transport';
 
-/** The number of message columns. */
-export const MESSAGE_COLUMN_COUNT = 19;
-
 const NO_HEADERS: Headers = Object.freeze({});
 const encoder = new TextEncoder();
 /** `Buffer.toString('utf8')` for any Uint8Array, without creating a Buffer: half the time. */
@@ -139,4 +136,9 @@ function toHeaderText(headers: Headers): string | null {
 
 function toHeaders(text: string | null): Headers {
   return text === null ? NO_HEADERS : (JSON.parse(text) as Headers);
+}
+
+/** The time at which a time to live ends; NULL for none. */
+export function toExpiry(now: number, ttlMs: number | null | undefined): number | null {
+  return ttlMs === undefined || ttlMs === null ? null : Math.ceil(now + ttlMs);
 }

@@ -2,20 +2,17 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
+import { Insertion } from '../connection/insertion.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { MESSAGE_COLUMN_COUNT, pushMessage, readMessage } from '../queues/stored-message.ts';
+import { pushMessage, readMessage } from '../queues/stored-message.ts';
 
 /** Rows of all namespaces that are kept at most. */
 const MAX_ROWS = 10_000;
 /** Events of one read. */
 const STEP = 500;
 
-const INSERT = `INSERT INTO ephemeral (seq, ns, process, at, event_head, ${MESSAGE_COLUMNS}) VALUES (${Array(
-  5 + MESSAGE_COLUMN_COUNT,
-)
-  .fill('?')
-  .join(',')})`;
+const INSERTION = new Insertion('ephemeral', `seq, ns, process, at, event_head, ${MESSAGE_COLUMNS}`);
 
 /** An ephemeral event, and the number of the logged event before it. */
 export interface EphemeralEvent {
@@ -25,14 +22,12 @@ export interface EphemeralEvent {
 
 /** Stores events for the other processes to fetch. */
 export function storeEphemeral(tx: Transaction, process: string, messages: readonly PreparedMessage[]): void {
-  const { now } = tx;
   const counters = tx.counters();
-  for (const message of messages) {
+  INSERTION.run(tx, messages, (values, message) => {
     counters.ephemeral += 1;
-    const parameters: unknown[] = [counters.ephemeral, tx.ns, process, now, counters.eventHead];
-    pushMessage(parameters, message);
-    tx.sql(INSERT).run(parameters);
-  }
+    values.push(counters.ephemeral, tx.ns, process, tx.now, counters.eventHead);
+    pushMessage(values, message);
+  });
   tx.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counters.ephemeral - MAX_ROWS);
   tx.rowCount += messages.length;
 }
@@ -64,6 +59,5 @@ export function fetchEphemeral(
 
 /** Prunes events that all processes had time to fetch. Returns true if there were some. */
 export function pruneEphemeral(tx: Transaction, olderThanMs: number): boolean {
-  const { now } = tx;
-  return tx.sql('DELETE FROM ephemeral WHERE at < ?').run(now - olderThanMs).changes > 0;
+  return tx.sql('DELETE FROM ephemeral WHERE at < ?').run(tx.now - olderThanMs).changes > 0;
 }

@@ -2,19 +2,15 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
+import { Insertion } from '../connection/insertion.ts';
 import { isBatchFull, readBatch } from '../connection/row-batch.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { MESSAGE_COLUMN_COUNT, pushMessage, readMessage, sizeOf } from '../queues/stored-message.ts';
+import { pushMessage, readMessage, sizeOf } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
 
-const CHUNK = 16;
-const COLUMNS = 4 + MESSAGE_COLUMN_COUNT;
-const INSERT = `INSERT INTO event (seq, topic_id, at, bytes, ${MESSAGE_COLUMNS}) VALUES `;
-const ROW = `(${Array(COLUMNS).fill('?').join(',')})`;
-const INSERT_MANY = INSERT + Array(CHUNK).fill(ROW).join(',');
-const INSERT_ONE = INSERT + ROW;
+const INSERTION = new Insertion('event', `seq, topic_id, at, bytes, ${MESSAGE_COLUMNS}`);
 const SELECT = `SELECT seq, topic_id, ${MESSAGE_COLUMNS} FROM event`;
 
 /** The events of a namespace in the log: totals for retention, and its bounds. */
@@ -72,20 +68,13 @@ export function appendEvents(
   // The times in the log never fall, in any namespace, even if the wall clock does.
   const lastAt = (tx.value('SELECT at FROM event ORDER BY seq DESC LIMIT 1') as number | undefined) ?? 0;
   log.lastAt = Math.max(log.lastAt, lastAt, Math.floor(at));
-  let parameters: unknown[] = [];
-  for (const [index, message] of messages.entries()) {
+  INSERTION.run(tx, messages, (values, message, index) => {
     const bytes = sizeOf(message);
-    parameters.push(numbers[index], topicId, log.lastAt, bytes);
-    pushMessage(parameters, message);
+    values.push(numbers[index], topicId, log.lastAt, bytes);
+    pushMessage(values, message);
     log.events += 1;
     log.bytes += bytes;
-    if (parameters.length < CHUNK * COLUMNS) continue;
-    tx.sql(INSERT_MANY).run(parameters);
-    parameters = [];
-  }
-  for (let from = 0; from < parameters.length; from += COLUMNS) {
-    tx.sql(INSERT_ONE).run(parameters.slice(from, from + COLUMNS));
-  }
+  });
   tx.sql('UPDATE topic SET events = events + ? WHERE id=?').run(messages.length, topicId);
   saveNamespaceLog(tx.store, log);
 }
