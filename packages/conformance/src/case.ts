@@ -1,6 +1,6 @@
 /** A conformance case: data and a function that runs it. */
 
-import type { Capabilities, Feature } from '@busbar/api/transport';
+import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
 import type { TestContext } from './context/test-context.ts';
 import type { HarnessFeature, UntrustedClientKind } from './harness.ts';
 
@@ -68,10 +68,21 @@ export interface ConformanceCase {
   readonly alone?: boolean;
   /** Default 20,000. A case that takes longer fails. */
   readonly timeoutMs?: number;
-  /** Runs the case. It must assert at least once with `test.check`. */
-  run(test: TestContext): Promise<void>;
+  /** Runs the case with the first client of its store. It must assert at least once with `test.check`. */
+  run(test: TestContext, transport: Transport): Promise<void>;
   /** Asserts that the missing feature is refused with UNSUPPORTED, never silently ignored. */
   refused?(test: TestContext): Promise<void>;
+}
+
+/** A case without what its file shares. */
+type CaseFields = Omit<ConformanceCase, 'group' | 'level'> & Partial<ConformanceCase>;
+
+/** Cases of one group, with the fields that they share. Their level is `MUST` unless they have another. */
+export function defineCases(
+  shared: Pick<ConformanceCase, 'group'> & Partial<ConformanceCase>,
+  cases: readonly CaseFields[],
+): readonly ConformanceCase[] {
+  return cases.map((one) => ({ level: 'MUST', ...shared, ...one }));
 }
 
 /** The status of a result. */

@@ -82,13 +82,13 @@ async function evaluate(harness: Harness, subject: ConformanceCase, test: OpenTe
   const missingFeature = whyMissingFeature(harness, subject, capabilities);
   if (missingFeature !== undefined) return missingFeature;
   if (lacking !== undefined) return proveRefused(subject, test, lacking);
-  return perform(test, subject, () => subject.run(test));
+  return runIt(test, subject);
 }
 
 /** A missing feature must be refused. If the case passes anyway, the declaration is wrong. */
 async function proveRefused(subject: ConformanceCase, test: OpenTestContext, reason: string): Promise<CaseOutcome> {
   if (subject.refused === undefined) {
-    const outcome = await perform(test, subject, () => subject.run(test));
+    const outcome = await runIt(test, subject);
     return outcome.status === 'passed'
       ? { status: 'failed', reason: `declared unsupported but works (${reason})` }
       : { status: 'unsupported', reason };
@@ -140,6 +140,10 @@ function whyWithoutServer(
   if (typeof found === 'string') return { status: 'not-applicable', reason: found };
   if (found !== undefined) return undefined;
   return { status: 'not-tested', reason: 'The harness has no such rejected client.' };
+}
+
+function runIt(test: OpenTestContext, subject: ConformanceCase): Promise<CaseOutcome> {
+  return perform(test, subject, async () => subject.run(test, await test.transport()));
 }
 
 async function perform(test: OpenTestContext, subject: ConformanceCase, work: () => unknown): Promise<CaseOutcome> {

@@ -1,18 +1,14 @@
 /** Acknowledging: each settlement takes effect once, and only on its own delivery. */
 
 import type { Settlement } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { receiveOne, settle, settleStatuses } from '../steps/consuming.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Ack/nack/visibility';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
   {
     id: 'A1',
-    group,
     title: 'a retried message is redelivered at once as its second attempt',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
     async run(test) {
@@ -33,13 +29,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A2',
-    group,
     title: 'an acked message is never redelivered, observed for twice its lease',
-    level: 'MUST',
     rules: ['RQ1'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 200 });
       await test.send(transport, 'work', test.messages(5));
       await test.ack(transport, await test.receive(transport, 'work', 5));
@@ -51,12 +44,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A3',
-    group,
     title: 'a rejected message becomes a dead letter at once and is never redelivered',
-    level: 'MUST',
     rules: ['RQ5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 300 });
       await test.send(transport, 'work', test.messages(3));
       const held = await test.receive(transport, 'work', 3);
@@ -70,13 +60,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A4',
-    group,
     title: 'a second ack has no effect, also within one batch',
-    level: 'MUST',
     rules: ['RQ3'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(3));
       const [one, two, three] = await test.receive(transport, 'work', 3);
       const held = [one, two, two, one].filter((delivery) => delivery !== undefined);
@@ -98,12 +85,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A5',
-    group,
     title: 'a receipt settles once: the first settlement holds, later ones are `lease-lost`',
-    level: 'MUST',
     rules: ['RQ3'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const actions = ['ack', 'retry', 'reject', 'release'] as const;
       for (const first of actions) {
         await test.send(transport, first, test.messages(1));
@@ -131,12 +115,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A16',
-    group,
     title: 'settlements of a batch take effect one by one: a lost lease affects no other settlement',
-    level: 'MUST',
     rules: ['RD2', 'RQ3'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(7));
       const held = await test.receive(transport, 'work', 7);
       await test.ack(transport, held.slice(6));
@@ -159,4 +140,4 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(totals, { sent: 7, done: 3, dead: 1, expired: 0 }, 'totals');
     },
   },
-];
+]);

@@ -2,22 +2,19 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { KvChange, SendResult, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { assertDeliveredOnce, consume, idsOf, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Backpressure';
 /** More than any bounded buffer holds. */
 const FLOOD = 30_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Backpressure' }, [
   {
     id: 'B1',
-    group,
     title: 'no client receives or leases more than it requested',
-    level: 'MUST',
     rules: ['RQ8', 'RT1'],
     smoke: true,
     async run(test) {
@@ -46,9 +43,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'B2',
-    group,
     title: 'each kind of overflow acts as declared: the log keeps, ephemeral drops and counts, a watch merges',
-    level: 'MUST',
     rules: ['RT4', 'RE2'],
     timeoutMs: 30_000,
     async run(test) {
@@ -79,9 +74,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'B3',
-    group,
     title: 'pending receives are the credit: messages beyond them stay available to others',
-    level: 'MUST',
     rules: ['RQ8', 'RQ2'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -103,14 +96,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'B4',
-    group,
     title: 'a full queue refuses what exceeds its limit, counts all its messages, and drops none',
-    level: 'MUST',
     rules: ['RQ10', 'RD2'],
     shows: ['exactLimit'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('inbox', { maxLength: 10 });
       const before = await test.send(transport, 'inbox', [
         ...test.messages(3),
@@ -134,9 +124,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'B6',
-    group,
     title: 'pausing and resuming loses nothing, repeats nothing and counts no attempt',
-    level: 'MUST',
     rules: ['RQ8', 'RQ2', 'RT1'],
     async run(test) {
       const [consumer, sender] = [await test.transport(), await test.open()];
@@ -166,13 +154,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'B7',
-    group,
     title: 'an oversized message is refused at the sender together with its whole batch',
-    level: 'MUST',
     rules: ['RA5', 'RD2'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const { queues, topics, kv, capabilities } = transport;
       const over = { body: new Uint8Array(capabilities.maxBodyBytes + 1) };
       const small = test.messages(2, {}, 'beside');
@@ -197,7 +182,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.nothing(transport, 'inbox', 50);
     },
   },
-];
+]);
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);

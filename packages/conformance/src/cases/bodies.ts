@@ -1,10 +1,9 @@
 /** Payload: values that a bus transports, and values it refuses. */
 
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume } from '../steps/consuming.ts';
 import { RoundTrip, VERBS, type Verb } from '../steps/round-trip.ts';
 
-const group = 'Payload';
 const POLLUTING = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":1}';
 /** Replies and results come from a handler, so the handler fails. */
 const GIVEN: readonly Verb[] = ['response', 'result'];
@@ -32,12 +31,10 @@ const REFUSED: readonly (readonly [name: string, value: unknown])[] = [
   ['a circle', circle()],
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Payload' }, [
   {
     id: 'V1',
-    group,
     title: 'JSON arrives equal through every verb, and is stored as JSON',
-    level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
     async run(test) {
@@ -55,9 +52,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V6',
-    group,
     title: 'falsy and empty values arrive unchanged, and undefined arrives as undefined',
-    level: 'MUST',
     rules: ['RA5'],
     timeoutMs: 40_000,
     async run(test) {
@@ -72,9 +67,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V7',
-    group,
     title: 'every verb refuses values that JSON cannot represent, and never changes them silently',
-    level: 'MUST',
     rules: ['RA1', 'RD2'],
     smoke: true,
     timeoutMs: 40_000,
@@ -100,9 +93,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V8',
-    group,
     title: 'names like __proto__, deep nesting and extreme numbers and strings arrive, and pollute no prototype',
-    level: 'MUST',
     rules: ['RA5', 'RA1'],
     async run(test) {
       const roundTrip = await RoundTrip.open(test);
@@ -132,7 +123,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(await roundTrip.send('mail', 'after'), 'after', 'mail after that');
     },
   },
-];
+]);
 
 function circle(): unknown {
   const one: Record<string, unknown> = {};

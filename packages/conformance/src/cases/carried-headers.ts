@@ -2,18 +2,14 @@
 
 import type { Bus, Middleware, ReceivedMessage } from '@busbar/api';
 import type { Headers } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { receiveOne } from '../steps/consuming.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
-const group = 'Headers';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Headers' }, [
   {
     id: 'H6',
-    group,
     title: 'headers of the bus and of the backend are never visible, and cannot be set by a user',
-    level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
     async run(test) {
@@ -44,9 +40,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'H7',
-    group,
     title: 'handlers pass on causation, hops, correlation ids and trace headers',
-    level: 'MUST',
     rules: ['RA4'],
     async run(test) {
       const steps: ReceivedMessage[] = [];
@@ -73,7 +67,7 @@ export const cases: readonly ConformanceCase[] = [
       for (const { hops, causationId } of rest) test.check.equal([hops, causationId], [1, relay?.id], 'further steps');
     },
   },
-];
+]);
 
 /** Records the headers that the handlers of `bus` see, by kind of handler. */
 async function seeHeaders(bus: Bus): Promise<Map<string, Headers>> {

@@ -1,22 +1,19 @@
 /** Lifecycle: closing with calls in flight, held messages and pending waits. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { operationsOf } from '../inputs/operations.ts';
 import { assertDeliveredOnce, idsOf, receiveOne, settle, settleStatuses, waitUntil } from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
-const group = 'Lifecycle';
 const FOREVER = Number.POSITIVE_INFINITY;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle' }, [
   {
     id: 'F2',
-    group,
     title: 'every operation is CLOSED after close begins; settling works until close ends',
-    level: 'MUST',
     rules: ['RA3'],
     smoke: true,
     async run(test) {
@@ -41,9 +38,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F5',
-    group,
     title: 'closing waits for calls in flight and for running handlers',
-    level: 'MUST',
     rules: ['RA3', 'RD1'],
     async run(test) {
       const [stays, client] = [await test.transport(), await test.open()];
@@ -72,9 +67,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F6',
-    group,
     title: 'closing takes at most its time-out; held messages then go to other consumers, uncounted',
-    level: 'MUST',
     rules: ['RA3', 'RQ2'],
     smoke: true,
     async run(test) {
@@ -103,9 +96,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F7',
-    group,
     title: 'closing is not a failure: receives end with CLOSED, subscriptions and watches end without an error',
-    level: 'MUST',
     rules: ['RA3'],
     async run(test) {
       const client = await test.open();
@@ -128,9 +119,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F8',
-    group,
     title: 'while closing, held messages can be extended and settled in parts, and the last settlement ends it',
-    level: 'MUST',
     rules: ['RA3', 'RQ1'],
     alone: true,
     async run(test) {
@@ -157,9 +146,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F9',
-    group,
     title: 'closing releases unsettled messages at once; with `keep` they stay leased until they expire',
-    level: 'MUST',
     rules: ['RA3', 'RQ2', 'RQ3'],
     shows: ['portableReceipts'],
     smoke: true,
@@ -182,7 +169,7 @@ export const cases: readonly ConformanceCase[] = [
       await keptLease(test, stays, held);
     },
   },
-];
+]);
 
 /** A lease kept past the close of its client: others wait for its expiry, or settle it with the receipt. */
 async function keptLease(test: TestContext, stays: Transport, held: Delivery): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, TopicSubscription, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { countRetained } from '../context/garbage-collection.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { operationsOf } from '../inputs/operations.ts';
@@ -10,15 +10,12 @@ import { assertDeliveredOnce, consume, idsOf, shareWork, texts } from '../steps/
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Concurrency';
 const body = Uint8Array.of(1);
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurrency' }, [
   {
     id: 'K1',
-    group,
     title: '50 concurrent publishers lose and repeat no event, and each keeps its order',
-    level: 'MUST',
     rules: ['RT1', 'RT5', 'RQ1'],
     async run(test) {
       const clients = await Promise.all([test.transport(), test.open(), test.open(), test.open()]);
@@ -46,9 +43,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K2',
-    group,
     title: 'four consumers share 2,000 tasks, and each task is handled exactly once',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
     async run(test) {
@@ -65,9 +60,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K3',
-    group,
     title: 'when many consumers claim one task at once exactly one gets it, 200 times in a row',
-    level: 'MUST',
     rules: ['RQ2', 'RQ8'],
     timeoutMs: 40_000,
     async run(test) {
@@ -92,9 +85,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K4',
-    group,
     title: 'clients that close at once during work affect neither each other nor the clients that stay',
-    level: 'MUST',
     rules: ['RA3', 'RD2'],
     async run(test) {
       const stays = await test.transport();
@@ -122,9 +113,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K5',
-    group,
     title: 'a thousand subscriptions, watches and receives can open and close, and none of them leaves anything behind',
-    level: 'MUST',
     rules: ['RT1', 'RE2', 'RQ8', 'RA3'],
     timeoutMs: 40_000,
     async run(test) {
@@ -147,9 +136,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K6',
-    group,
     title: 'of many concurrent creations of the same thing exactly one succeeds',
-    level: 'MUST',
     rules: ['RE1', 'RQ9', 'RQ7', 'RT5'],
     smoke: true,
     async run(test) {
@@ -178,9 +165,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'K7',
-    group,
     title: 'calls that are not awaited all settle when the transport closes, and those that succeed have taken effect',
-    level: 'MUST',
     rules: ['RA3', 'RD2'],
     smoke: true,
     async run(test) {
@@ -203,7 +188,7 @@ export const cases: readonly ConformanceCase[] = [
       assertDeliveredOnce(test, idsOf(stored));
     },
   },
-];
+]);
 
 const TURNS = Array.from({ length: 20 }, (_, turn) => turn);
 

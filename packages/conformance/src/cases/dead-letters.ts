@@ -1,23 +1,18 @@
 /** Dead letters: causes, content and redrive. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts, waitUntil } from '../steps/consuming.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Dead letters';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead letters' }, [
   {
     id: 'D1',
-    group,
     title: "a message becomes a dead letter after its last attempt; its own limit counts, else the queue's, else 5",
-    level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('two', { maxAttempts: 2 });
       const wanted: readonly (readonly [string, number, number | undefined])[] = [
         ['plain', 5, undefined],
@@ -39,13 +34,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D3',
-    group,
     title: 'a dead letter keeps the whole message and, for each attempt, the consumer, time, outcome and reason',
-    level: 'MUST',
     rules: ['RQ5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 300 });
       const fields = { headers: { trace: 'ä' }, type: 'order', from: '@a', to: '@b', priority: 7, correlationId: 'c' };
       const more = { contentType: 'text/plain', causationId: 'cause', hops: 2, replyTo: 'replies' };
@@ -71,9 +63,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D4',
-    group,
     title: 'redrive puts dead letters back into their queue: by id or all, oldest first, up to a limit',
-    level: 'MUST',
     rules: ['RQ5', 'RQ7'],
     smoke: true,
     async run(test) {
@@ -95,12 +85,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D5',
-    group,
     title: 'dead letters are listed in pages, oldest first, and purged by id or all',
-    level: 'MUST',
     rules: ['RQ5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const ids = await bury(test, transport, 25);
       await test.send(transport, 'work', test.messages(3, {}, 'alive'));
       const pages = await browseDead(transport, 10);
@@ -136,9 +123,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D6',
-    group,
     title: 'a message without attempts left is terminal: no hot loop, no further delivery',
-    level: 'MUST',
     rules: ['RQ5'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -164,12 +149,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D9',
-    group,
     title: 'a redriven message keeps its id, gets fresh attempts, and may become a dead letter again',
-    level: 'MUST',
     rules: ['RQ5', 'RQ7'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(1, { id: 'again', maxAttempts: 2 }));
       for (let life = 1; life <= 3; life += 1) {
         for (const attempt of [1, 2]) {
@@ -196,7 +178,7 @@ export const cases: readonly ConformanceCase[] = [
       await comesBackWhole(test, transport);
     },
   },
-];
+]);
 
 /** A redriven message gets its whole time to live again, and enters even a full queue. */
 async function comesBackWhole(test: TestContext, transport: Transport): Promise<void> {

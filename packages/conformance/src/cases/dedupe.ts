@@ -2,20 +2,16 @@
 
 import type { SendResult, StateRecord, Transport } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, settle, texts, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Dedupe';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }, [
   {
     id: 'U1',
-    group,
     title: 'an id is stored once per queue: in a batch, later, from any client, also after it was handled or died',
-    level: 'MUST',
     rules: ['RQ7'],
     smoke: true,
     async run(test) {
@@ -40,13 +36,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U2',
-    group,
     title: 'an id can be stored again after the dedupe window, and not before',
-    level: 'MUST',
     rules: ['RQ7', 'RA7'],
     needs: ['exportState'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { dedupeMs: 120_000 });
       const leftMs = 700;
       const records: StateRecord[] = [
@@ -75,9 +68,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U3',
-    group,
     title: 'of fifty concurrent sends of one id exactly one is stored, in a queue and in a topic',
-    level: 'MUST',
     rules: ['RQ7'],
     smoke: true,
     async run(test) {
@@ -108,9 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U4',
-    group,
     title: 'dedupe survives a restart',
-    level: 'MUST',
     rules: ['RQ7', 'RD1'],
     needs: ['dedupeSurvivesRestart'],
     harnessFeatures: ['reopen'],
@@ -139,12 +128,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U5',
-    group,
     title: 'a send with an unknown outcome can be repeated: the message is stored once',
-    level: 'MUST',
     rules: ['RD2', 'RQ7'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const ids = Array.from({ length: 24 }, (_, at) => `order-${at}`);
       let abandoned = 0;
       for (const [at, id] of ids.entries()) {
@@ -161,9 +147,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U6',
-    group,
     title: 'the result of a duplicate names the original: the same id, and in a topic the same position',
-    level: 'MUST',
     rules: ['RQ7', 'RT3'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -192,7 +176,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(log.texts.sort(), ['m0', 'm0', 'm1', 'other0', 'other1'], 'the whole history');
     },
   },
-];
+]);
 
 function statuses(results: readonly SendResult[]): string[] {
   return results.map(({ status }) => status);

@@ -1,24 +1,21 @@
 /** Delay: never early, only a little late, and independent of the wall clock. */
 
 import type { MessageInput, PendingResult, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
 import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, receiveOne, texts, waitUntil } from '../steps/consuming.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
-const group = 'Delay';
 const HOUR_MS = 3_600_000;
 /** Additional lateness allowed on a busy machine. */
 const SLACK_MS = 3_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' }, [
   {
     id: 'L1',
-    group,
     title:
       'a delayed message is delivered when it is due, not before and only a little late, also to a pending receive',
-    level: 'MUST',
     rules: ['RQ6'],
     smoke: true,
     async run(test) {
@@ -47,9 +44,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L2',
-    group,
     title: 'no delay and a past time mean now; a negative delay is refused',
-    level: 'MUST',
     rules: ['RQ6', 'RD2'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -68,12 +63,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L3',
-    group,
     title: 'delayed messages are delivered in the order of their due times',
-    level: 'MUST',
     rules: ['RQ4', 'RQ6'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const step = 60 + 2 * test.capabilities.granularityMs;
       const places = [4, 1, 3, 0, 5, 2];
       const sent = places.map(
@@ -91,9 +83,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L4',
-    group,
     title: 'a delay continues across a restart: nothing is lost, early, or delayed again',
-    level: 'MUST',
     rules: ['RQ6', 'RD1'],
     harnessFeatures: ['reopen'],
     async run(test) {
@@ -113,9 +103,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L5',
-    group,
     title: 'a message that is not leased can be cancelled and rescheduled; a leased one cannot',
-    level: 'MUST',
     rules: ['RQ6', 'RQ7'],
     needs: ['cancel'],
     async run(test) {
@@ -150,9 +138,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L6',
-    group,
     title: 'setting the wall clock, or wrong clocks of clients, changes no delay, lease or time to live',
-    level: 'MUST',
     rules: ['RQ6'],
     needs: ['monotonicClock'],
     async run(test) {
@@ -195,9 +181,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L7',
-    group,
     title: 'messages that become due without a consumer are delivered to the next one, in order',
-    level: 'MUST',
     rules: ['RQ6', 'RQ4'],
     async run(test) {
       const [sender, consumer] = [await test.transport(), await test.open()];
@@ -217,9 +201,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'L8',
-    group,
     title: 'of ten thousand delayed messages none is early, and none is later than the bound',
-    level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 60_000,
     alone: true,
@@ -241,7 +223,7 @@ export const cases: readonly ConformanceCase[] = [
       await assertCounts(test, transport, 'work', { delayed: 9_000, ready: 0, leased: 0 });
     },
   },
-];
+]);
 
 /** Receives and acks `count` messages. Returns their bodies and arrival times. */
 async function consumeTimed(

@@ -1,7 +1,7 @@
 /** Delay: messages come in the order in which they are due, within the declared granularity. */
 
 import type { Delivery, MessageInput, Settlement } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, ROUNDING_MS, texts, waitUntil } from '../steps/consuming.ts';
 import { assertCounts } from '../steps/queue-view.ts';
@@ -9,14 +9,11 @@ import { assertCounts } from '../steps/queue-view.ts';
 const COUNT = 40;
 const FIRST_MS = 300;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay', timeoutMs: 30_000 }, [
   {
     id: 'L9',
-    group: 'Delay',
     title: 'delayed and retried messages that are due close to each other come in due order, within the granularity',
-    level: 'MUST',
     rules: ['RQ4', 'RQ6'],
-    timeoutMs: 30_000,
     async run(test) {
       const [transport, consumer] = [await test.transport(), await test.open()];
       const shuffled = shuffle(test);
@@ -41,7 +38,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(test.recorder.lost(idsOf([...sent, ...unwatched])), [], 'lost');
     },
   },
-];
+]);
 
 /** The numbers from 0 to {@link COUNT}, in random order. */
 function shuffle(test: TestContext): number[] {

@@ -1,7 +1,7 @@
 /** Errors and bad input: the same outcome on every backend. */
 
 import { ERROR_CODES, type Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BAD_ARGUMENTS } from '../inputs/bad-arguments.ts';
 import { assertAllRefused, type BadInput } from '../inputs/bad-inputs.ts';
@@ -11,7 +11,6 @@ import { collect, operationsOf } from '../inputs/operations.ts';
 import { assertDeliveredOnce, consume, idsOf } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 
-const group = 'Errors/bad input';
 const body = Uint8Array.of(1);
 
 /** Calls of each feature that must be refused if the feature is missing. */
@@ -48,12 +47,10 @@ const ASKED_FOR: readonly (readonly [
   ],
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/bad input' }, [
   {
     id: 'E1',
-    group,
     title: 'every operation reports a missing thing the same way: by a result, or by NOT_FOUND',
-    level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
     async run(test) {
@@ -94,13 +91,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E2',
-    group,
     title: 'every operation that takes a name refuses illegal names, and accepts the longest legal ones',
-    level: 'MUST',
     rules: ['RA4', 'RA1'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await assertAllRefused(test, transport, BAD_NAMES);
       await untouched(test, transport);
       const name = `${'Aa0_-@/:+~'.repeat(6)}.`.repeat(4).padEnd(255, 'z');
@@ -120,25 +114,19 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E3',
-    group,
     title: 'every numeric option refuses NaN, negative and other illegal numbers',
-    level: 'MUST',
     rules: ['RA1', 'RD2'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await assertAllRefused(test, transport, BAD_NUMBERS);
       await untouched(test, transport);
     },
   },
   {
     id: 'E4',
-    group,
     title: 'a missing feature has a reason and is refused with UNSUPPORTED; a declared feature works',
-    level: 'MUST',
     rules: ['RA1'],
     shows: ['calls'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const { features, reasons } = transport.capabilities;
       for (const [feature, isThere] of Object.entries(features)) {
         const reason = (reasons as Readonly<Record<string, string | undefined>>)[feature];
@@ -155,14 +143,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E5',
-    group,
     title: 'every backend refuses each bad argument with the same code, before any effect',
-    level: 'MUST',
     rules: ['RA1', 'RD2'],
     smoke: true,
     timeoutMs: 30_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await assertAllRefused(test, transport, BAD_ARGUMENTS);
       const foreign = { from: { after: 'a foreign position' } };
       await assertAllRefused(test, transport, [
@@ -181,13 +166,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E6',
-    group,
     title: 'a refused message is never delivered, also after the cause of the refusal is gone',
-    level: 'MUST',
     rules: ['RD2', 'RQ9', 'RQ10'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const { queues } = transport;
       await queues.configure('inbox', { maxLength: 4 });
       const sent = await test.send(transport, 'inbox', test.messages(4));
@@ -207,9 +189,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E9',
-    group,
     title: 'an error has its code, operation, transport, outcome and `retryable`, also as plain JSON',
-    level: 'MUST',
     rules: ['RA1', 'RA6'],
     async run(test) {
       const client = await test.open();
@@ -236,7 +216,7 @@ export const cases: readonly ConformanceCase[] = [
       for (const { name, call } of operationsOf(client)) await verify(name, () => call(client));
     },
   },
-];
+]);
 
 async function untouched(test: TestContext, { admin, kv }: Transport): Promise<void> {
   test.check.equal(await admin.queues(), [], 'queues created by bad input');

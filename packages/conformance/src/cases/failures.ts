@@ -1,7 +1,7 @@
 /** Errors: throwing handlers, and silence on success. */
 
 import { type Bus, type BusbarError, RejectError } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { captureOutput } from '../context/console-output.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
@@ -9,16 +9,13 @@ import { follow, publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
-const group = 'Errors/bad input';
 const body = Uint8Array.of(1);
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/bad input' }, [
   {
     id: 'E7',
-    group,
     title:
       'an error thrown by a handler is always reported: as a response, as the end of a subscription, or to `onError`',
-    level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(test) {
       const reported: string[] = [];
@@ -49,9 +46,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E8',
-    group,
     title: 'success is silent: no console output and no warning',
-    level: 'MUST',
     rules: ['RA1', 'RA6'],
     async run(test) {
       const lines = await captureOutput(async () => {
@@ -74,7 +69,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(lines, [], 'written lines');
     },
   },
-];
+]);
 
 /** An error that the case recognizes. */
 function thrown(what: string): Error {

@@ -1,7 +1,7 @@
 /** Fault injection: failing calls, a changed wall clock, no free file descriptor. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withFaults } from '../faults/faulty-queues.ts';
 import { TASKS_MODULE } from '../processes/programs/tasks.ts';
@@ -12,20 +12,16 @@ import { queueInfo } from '../steps/queue-view.ts';
 import { cases as killed } from './killed-processes.ts';
 import { cases as lateHolders } from './late-settlements.ts';
 
-const group = 'Fault injection';
 const LEASE_MS = 250;
 const HOUR_MS = 3_600_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault injection' }, [
   {
     id: 'I3',
-    group,
     title: 'calls that are late, fail, or lose their response cause repetitions and never lose a message',
-    level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RQ7', 'RD2'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: LEASE_MS, maxAttempts: 100 });
       const shaky = withFaults(transport.queues, test.random);
       const ids = Array.from({ length: 60 }, (_, index) => `m-${index}`);
@@ -56,16 +52,13 @@ export const cases: readonly ConformanceCase[] = [
   ...lateHolders,
   {
     id: 'I8',
-    group,
     title: 'setting the wall clock of a process changes no delay, lease or time to live',
-    level: 'MUST',
     rules: ['RQ6', 'RQ2'],
     harnessFeatures: ['processes'],
     // A server does not use the clock of its clients.
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('leased', { leaseMs: 2_000 });
       const [ahead, behind] = await Promise.all([test.process(), test.process()]);
       await Promise.all([ahead.shiftClock(HOUR_MS), behind.shiftClock(-HOUR_MS)]);
@@ -82,9 +75,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'I9',
-    group,
     title: 'without free file descriptors calls succeed or fail with an error, and acknowledged messages are kept',
-    level: 'MUST',
     rules: ['RD1', 'RD2', 'RA1'],
     harnessFeatures: ['processes'],
     async run(test) {
@@ -104,7 +95,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(got.length, new Set(idsOf(got)).size, 'deliveries of one message');
     },
   },
-];
+]);
 
 /** The results of a process without free file descriptors. */
 interface StarvedWork {

@@ -2,22 +2,19 @@
 
 import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
 import { waitUntil } from '../steps/consuming.ts';
 import { assertRising } from '../steps/summary.ts';
 
-const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;
 const module = moduleOf('hold-lock');
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fencing' }, [
   {
     id: 'W6',
-    group,
     title: 'the token rises with each holder, across releases, expiries, deaths and restarts',
-    level: 'MUST',
     rules: ['RE1'],
     smoke: true,
     async run(test) {
@@ -45,9 +42,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W7',
-    group,
     title: 'a store that refuses lower tokens is safe from a holder that slept past its expiry',
-    level: 'MUST',
     rules: ['RE1'],
     smoke: true,
     async run(test) {
@@ -76,9 +71,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W9',
-    group,
     title: 'a holder whose process is frozen past its expiry loses the lock, learns of it, and has no effect',
-    level: 'MUST',
     rules: ['RE1', 'RE2'],
     harnessFeatures: ['processes'],
     async run(test) {
@@ -106,9 +99,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W10',
-    group,
     title: 'a waiter is woken at once; the order of waiters is not guaranteed, but all acquire the lock in the end',
-    level: 'MUST',
     rules: ['RE2'],
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
@@ -138,9 +129,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W11',
-    group,
     title: 'a waiter that stops leaves nothing behind: no lock without a holder, no place in a queue',
-    level: 'MUST',
     rules: ['RE1', 'RA3'],
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
@@ -170,7 +159,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('no lock is left', clean);
     },
   },
-];
+]);
 
 /** Writes unless a higher token has written, as a fenced store does. */
 async function writeFenced(store: Transport, { token }: Pick<Lock, 'token'>, text: string): Promise<boolean> {

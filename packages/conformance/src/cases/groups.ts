@@ -1,19 +1,15 @@
 /** Queue groups: bound queues shared by a changing set of members. */
 
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { assertDeliveredOnce, consume, idsOf, settle, shareWork, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Queue groups';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue groups' }, [
   {
     id: 'G1',
-    group,
     title: 'every group gets every event, in order, independently of the other groups',
-    level: 'MUST',
     rules: ['RT5'],
     smoke: true,
     async run(test) {
@@ -31,9 +27,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G2',
-    group,
     title: 'within a group each event goes to one member',
-    level: 'MUST',
     rules: ['RT5', 'RQ2'],
     smoke: true,
     async run(test) {
@@ -57,9 +51,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G3',
-    group,
     title: 'a group and plain subscribers of the same topic do not affect each other',
-    level: 'MUST',
     rules: ['RT1', 'RT5'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -80,9 +72,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G4',
-    group,
     title: 'when a member leaves or is killed, the others get its messages, and none is lost',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RT5'],
     harnessFeatures: ['processes'],
     async run(test) {
@@ -107,9 +97,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G5',
-    group,
     title: 'waiting members get one event each: no member is idle while another has two',
-    level: 'MUST',
     rules: ['RQ8', 'RT5'],
     async run(test) {
       const publisher = await test.transport();
@@ -130,9 +118,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G6',
-    group,
     title: 'a slow member holds only what it requested',
-    level: 'MUST',
     rules: ['RQ8'],
     async run(test) {
       const publisher = await test.transport();
@@ -153,9 +139,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'G7',
-    group,
     title: 'a group without members resumes exactly where its last member stopped',
-    level: 'MUST',
     rules: ['RT5', 'RQ1'],
     async run(test) {
       const publisher = await test.transport();
@@ -178,7 +162,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(totals, { sent: 30, done: 30, dead: 0, expired: 0 }, 'totals of the group');
     },
   },
-];
+]);
 
 /** Removes the bodies held by the member that left, because their place depends on a declared feature. */
 function fresh(test: TestContext, deliveries: Awaited<ReturnType<typeof consume>>): string[] {

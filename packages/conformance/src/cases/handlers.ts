@@ -1,17 +1,13 @@
 /** Acknowledging by bus handlers: backoff, concurrency, sends by handlers, and handlers that never return. */
 
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume, ROUNDING_MS, receiveOne } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Ack/nack/visibility';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
   {
     id: 'A12',
-    group,
     title: 'the delays between retries follow the backoff policy: none shorter, none much longer',
-    level: 'MUST',
     rules: ['RQ6', 'RQ5'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -41,9 +37,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A17',
-    group,
     title: 'the configured number of handlers runs, never more, and no other message is leased',
-    level: 'MUST',
     rules: ['RQ8'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -66,9 +60,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A18',
-    group,
     title: 'the concurrency of a worker can be raised and lowered while it runs',
-    level: 'MUST',
     rules: ['RQ8'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -97,9 +89,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A20',
-    group,
     title: 'a message sent by a failed handler is stored once, although the next attempt sends it again',
-    level: 'MUST',
     rules: ['RQ7', 'RQ1'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -131,9 +121,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A21',
-    group,
     title: 'a handler that never returns keeps its lease while its process lives; closing releases the message in time',
-    level: 'MUST',
     rules: ['RQ2', 'RA3'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -165,7 +153,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal((await receiveOne(test, transport, 'jobs')).id, id, 'released messages');
     },
   },
-];
+]);
 
 /** Handlers that run until the case releases them. */
 class Crew {

@@ -1,13 +1,12 @@
 /** Headers: names and values of a message. */
 
 import type { Headers } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Headers';
 const body = Uint8Array.of(1);
 const MOST_BYTES = 16_384;
 
@@ -59,16 +58,13 @@ const ILLEGAL_VALUES: readonly unknown[] = [
 
 const NO_HEADERS: readonly unknown[] = [null, 'a=b', 5, [['a', 'b']], ['a'], true];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Headers' }, [
   {
     id: 'H1',
-    group,
     title: 'headers arrive unchanged: at every attempt, in events, bound queues and dead letters',
-    level: 'MUST',
     rules: ['RA4', 'RQ5', 'RT5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const headers = { trace: '00-4bf92f-01', 'x-user': 'Ann', empty: '' };
       const log = await follow(test, transport, 'news');
       await transport.topics.bind('bound', 'news');
@@ -89,13 +85,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'H2',
-    group,
     title: 'header names with a special meaning elsewhere, and hostile values, are plain names and values',
-    level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const log = await follow(test, transport, 'news');
       const sets: Headers[] = AWKWARD_NAMES.map((name) => ({ [name]: `value of ${name}` }));
       sets.push(...AWKWARD_VALUES.map((value) => ({ value })));
@@ -117,12 +110,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'H3',
-    group,
     title: 'illegal headers are refused together with their batch',
-    level: 'MUST',
     rules: ['RA4', 'RD2'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const illegal = [
         ...ILLEGAL_NAMES.map((name) => Object.fromEntries([[name, 'value']])),
         ...ILLEGAL_VALUES.map((value) => ({ name: value })),
@@ -143,12 +133,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'H4',
-    group,
     title: 'header names must be lower case; values keep their case',
-    level: 'MUST',
     rules: ['RA4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const upper = ['Trace', 'TRACE', 'tRace', 'trace-Id', 'Ä', 'ſ', 'K'];
       for (const name of upper) {
         const message = { body, headers: { [name]: 'x' } };
@@ -164,12 +151,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'H5',
-    group,
     title: 'many large headers arrive, up to 16 KiB of UTF-8; one byte more is refused',
-    level: 'MUST',
     rules: ['RA4', 'RD2'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`name-${index}`, `value ${index}`]));
       const sets: Headers[] = [
         many,
@@ -195,7 +179,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.nothing(transport, 'inbox', 20);
     },
   },
-];
+]);
 
 function byCount(one: Headers, other: Headers): number {
   return Object.keys(other).length - Object.keys(one).length;

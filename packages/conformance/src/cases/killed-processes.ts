@@ -1,24 +1,21 @@
 /** Fault injection: processes killed while they consume or produce. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { idsOf, receiveOne, texts } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
 
-const group = 'Fault injection';
 const LEASE_MS = 500;
 
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Fault injection', harnessFeatures: ['processes'] } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'I4',
-    group,
     title: 'messages held by a killed consumer go to another after their lease, with the next attempt number',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
-    harnessFeatures: ['processes'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
       await test.send(transport, 'work', test.messages(3));
       const victim = await test.process();
@@ -49,13 +46,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'I5',
-    group,
     title: 'resending everything after a producer was killed stores each message and event once',
-    level: 'MUST',
     rules: ['RD1', 'RD2', 'RQ7'],
-    harnessFeatures: ['processes'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.topics.bind('events', 'news');
       const victim = await test.process();
       const load = await victim.produce('work', { prefix: 'm', batch: 5 });
@@ -82,4 +75,4 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(got.length, ids.length + 1, 'deliveries');
     },
   },
-];
+]);

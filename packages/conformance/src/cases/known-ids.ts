@@ -1,23 +1,19 @@
 /** Dedupe: the ids of messages that were never delivered stay known over a restart. */
 
 import type { Transport } from '@busbar/api/transport';
-import { type ConformanceCase, keepsNothing } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, receiveOne, settle } from '../steps/consuming.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Dedupe';
 const HOUR_MS = 3_600_000;
 const SOON_MS = 200;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe', needs: ['dedupeSurvivesRestart'] }, [
   {
     id: 'U7',
-    group,
     title: 'ids of delayed, retried, cancelled and expired messages stay known after every client has closed',
-    level: 'MUST',
     rules: ['RQ7', 'RD1'],
-    needs: ['dedupeSurvivesRestart'],
     shows: ['cancel'],
     harnessFeatures: ['reopen'],
     async run(test) {
@@ -27,24 +23,20 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'U8',
-    group,
     title: 'ids of delayed, retried, cancelled and expired messages stay known after the server was killed',
-    level: 'MUST',
     rules: ['RQ7', 'RD1'],
-    needs: ['dedupeSurvivesRestart'],
     shows: ['cancel'],
     harnessFeatures: ['server'],
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const ids = await endInManyWays(test, transport);
       await test.server.kill();
       await test.server.start();
       await assertKnown(test, transport, ids);
     },
   },
-];
+]);
 
 /** Sends messages that are delayed, due, retried, expired and cancelled at the end. Returns their ids. */
 async function endInManyWays(test: TestContext, transport: Transport): Promise<string[]> {

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
@@ -10,20 +10,17 @@ import { receiveOne } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Fault injection';
 const LEASE_MS = 500;
 
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Fault injection', harnessFeatures: ['processes'] } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'I6',
-    group,
     title: 'a consumer paused past its lease settles nothing; a paused writer does not block others forever',
-    level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],
-    harnessFeatures: ['processes'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
       await test.send(transport, 'work', test.messages(1));
       const paused = await test.process();
@@ -38,14 +35,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'I10',
-    group,
     title: 'a holder whose event loop was blocked past its lease has no further effect',
-    level: 'MUST',
     rules: ['RQ2', 'RQ3'],
     shows: ['staleSettleRefused'],
-    harnessFeatures: ['processes'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: LEASE_MS });
       await test.send(transport, 'work', test.messages(1));
       const blocked = await test.process();
@@ -57,7 +50,7 @@ export const cases: readonly ConformanceCase[] = [
       await assertFenced(test, blocked, held, next, transport);
     },
   },
-];
+]);
 
 /** Settlements of the late holder have no effect. The current holder settles. */
 async function assertFenced(

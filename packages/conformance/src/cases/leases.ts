@@ -1,20 +1,17 @@
 /** Leases: one holder until expiry, then the next, and no effect of late settlements. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { idsOf, ROUNDING_MS, receiveOne, settle, settleStatuses, waitUntil } from '../steps/consuming.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Ack/nack/visibility';
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'] as const;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
   {
     id: 'A6',
-    group,
     title: 'an expired receipt settles nothing, whether the message has a new holder or not',
-    level: 'MUST',
     rules: ['RQ3'],
     shows: ['staleSettleRefused', 'portableReceipts'],
     smoke: true,
@@ -52,9 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A7',
-    group,
     title: 'when a lease expires the message goes to another consumer once: not early, and only a little late',
-    level: 'MUST',
     rules: ['RQ2', 'RQ6'],
     smoke: true,
     async run(test) {
@@ -84,9 +79,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A8',
-    group,
     title: 'each extend renews the full lease from the moment of the call',
-    level: 'MUST',
     rules: ['RQ2'],
     async run(test) {
       const [holder, other] = [await test.transport(), await test.open()];
@@ -116,9 +109,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A10',
-    group,
     title: 'attempts and their history survive a restart',
-    level: 'MUST',
     rules: ['RQ2', 'RQ5'],
     harnessFeatures: ['reopen'],
     async run(test) {
@@ -138,13 +129,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A22',
-    group,
     title: 'a message held by a consumer that is killed before the ack is redelivered once',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     harnessFeatures: ['processes'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 500 });
       const ids = idsOf(await test.send(transport, 'work', test.messages(6)));
       const worker = await test.process();
@@ -170,13 +158,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A23',
-    group,
     title: 'every message ends in exactly one way: done, dead or expired, and the totals add up',
-    level: 'MUST',
     rules: ['RQ1', 'RQ5', 'RQ6'],
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { maxAttempts: 3 });
       const fates = ['ack', 'retry', 'reject', 'expire'] as const;
       const sent = test.messages(80).map((message, at) => {
@@ -200,9 +185,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A24',
-    group,
     title: 'a lowered `leaseMs` applies to the next leases, and held leases last as long as before',
-    level: 'MUST',
     rules: ['RQ2'],
     async run(test) {
       const [holder, other] = [await test.transport(), await test.open()];
@@ -226,7 +209,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal([last.id, last.attempt], [held[2]?.id, 2], 'delivery after the long lease');
     },
   },
-];
+]);
 
 /** Operators see the consumer and the remaining lease. */
 async function assertShown(test: TestContext, operator: Transport, held: Delivery): Promise<void> {

@@ -1,7 +1,7 @@
 /** Lifecycle: opening, idling and capabilities. */
 
 import type { Capabilities, StateChange, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { checkLeaks } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
@@ -11,16 +11,13 @@ import { assertDeliveredOnce, consume, receiveOne, waitUntil } from '../steps/co
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
-const group = 'Lifecycle';
 /** URL of the module of {@link leaveWorkOpen}, for other processes. */
 const leaveOpenModule = moduleOf('leave-open');
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle' }, [
   {
     id: 'F1',
-    group,
     title: 'clients of one store are independent; a second close has no effect, and the close is reported once',
-    level: 'MUST',
     rules: ['RA3'],
     smoke: true,
     async run(test) {
@@ -47,9 +44,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F3',
-    group,
     title: 'a transport is open as soon as its open resolves, also when many open at once',
-    level: 'MUST',
     rules: ['RA3', 'RQ4'],
     async run(test) {
       const begin = async (index: number): Promise<string | undefined> => {
@@ -70,9 +65,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F4',
-    group,
     title: 'a reopened store has all its data, and work resumes where it stopped',
-    level: 'MUST',
     rules: ['RD1', 'RT3', 'RQ2'],
     async run(test) {
       const stays = await test.transport();
@@ -102,9 +95,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F10',
-    group,
     title: 'an idle client, subscription and watch close at once',
-    level: 'MUST',
     rules: ['RA3'],
     async run(test) {
       const began = performance.now();
@@ -126,9 +117,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F11',
-    group,
     title: 'nothing is leased or delivered without a request',
-    level: 'MUST',
     rules: ['RQ2', 'RQ8', 'RT1'],
     async run(test) {
       const [sender, idle] = [await test.transport(), await test.open()];
@@ -150,9 +139,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F13',
-    group,
     title: 'after closing in the middle of work no timer, socket or file remains, and the process exits by itself',
-    level: 'MUST',
     rules: ['RA3'],
     // The case counts the timers of this process.
     alone: true,
@@ -174,9 +161,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'F14',
-    group,
     title: 'capabilities are complete, plausible, frozen, and the same for every client',
-    level: 'MUST',
     rules: ['RA1'],
     async run(test) {
       const [one, other] = [await test.transport(), await test.open()];
@@ -193,7 +178,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(other.capabilities, before, 'capabilities after close');
     },
   },
-];
+]);
 
 /** Asserts that a process exits by itself after its client is closed. */
 async function endsByItself(test: TestContext): Promise<void> {

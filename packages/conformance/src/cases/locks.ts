@@ -1,21 +1,18 @@
 /** Locks: one holder at a time. */
 
 import type { Bus, Lock } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { within } from '../context/until.ts';
 import { waitUntil } from '../steps/consuming.ts';
 import { minLifetime } from '../steps/min-lifetime.ts';
 import { untilFired } from '../steps/requesting.ts';
 
-const group = 'Locks/fencing';
 const AT_ONCE = { waitMs: 0 } as const;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fencing' }, [
   {
     id: 'W1',
-    group,
     title: 'a lock excludes all others until it is released, and can then be acquired again',
-    level: 'MUST',
     rules: ['RE1'],
     smoke: true,
     async run(test) {
@@ -51,9 +48,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W2',
-    group,
     title: 'a caller that lost or never held a lock cannot change it',
-    level: 'MUST',
     rules: ['RE1'],
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
@@ -82,9 +77,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W3',
-    group,
     title: 'a lock without renewal expires: its holder learns of it, and a waiter acquires it',
-    level: 'MUST',
     rules: ['RE2', 'RE1'],
     smoke: true,
     async run(test) {
@@ -113,9 +106,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W4',
-    group,
     title: 'a lock renews itself while it is held, and extending a lost lock fails',
-    level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
     async run(test) {
@@ -140,9 +131,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W5',
-    group,
     title: 'a lock is not re-entrant: its holder waits like any other caller',
-    level: 'MUST',
     rules: ['RE1'],
     async run(test) {
       const bus = await test.bus();
@@ -163,9 +152,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'W8',
-    group,
     title: 'fifty callers that read, wait and write under a lock lose no write, and never overlap',
-    level: 'MUST',
     rules: ['RE1'],
     timeoutMs: 40_000,
     async run(test) {
@@ -191,4 +178,4 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(await kv.list('$lock/'), [], 'locks left');
     },
   },
-];
+]);

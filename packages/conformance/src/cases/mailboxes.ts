@@ -1,12 +1,11 @@
 /** Point-to-point: names and numbers of mailboxes. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Point-to-point';
 const MAILBOXES = 10_000;
 
 /** Names that a wrong encoding, a case-insensitive store or a shared separator would confuse. */
@@ -15,16 +14,13 @@ const LOOKALIKES = [
   ...['a_2Eb', 'a~2Eb', 'a-2Eb', 'a:2eb', 'a+2E+b', 'a_dot_b', 'a//b', 'a.-.b', 'a__b', 'a-_b'],
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-point' }, [
   {
     id: 'P7',
-    group,
     title: 'a send with `create: false` to an unknown queue is NOT_FOUND and leaves nothing behind',
-    level: 'MUST',
     rules: ['RQ9'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const strict = (): Promise<unknown> => transport.queues.send('no.such', test.messages(2), { create: false });
       const error = await test.check.rejects(strict, 'NOT_FOUND', 'a send to an unknown queue');
       test.check.equal([error.outcome, error.retryable], ['failed', false], 'outcome and retryable');
@@ -46,13 +42,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P10',
-    group,
     title: 'names that look alike after escaping or case folding are separate mailboxes',
-    level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const names = [...new Set(LOOKALIKES)];
       await Promise.all(names.map((name) => test.send(transport, name, [{ id: 'same', body: Buffer.from(name) }])));
       const receiver = await test.open();
@@ -75,14 +68,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P11',
-    group,
     title: 'ten thousand mailboxes each hold their own mail, and ten thousand pending receives each wake for theirs',
-    level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     timeoutMs: 60_000,
     alone: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await fill(test, transport);
       test.check.equal(await countQueues(transport, 'box.'), MAILBOXES, 'mailboxes listed');
       for (let index = 0; index < MAILBOXES; index += 331) {
@@ -93,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
       await wakeSome(test, transport);
     },
   },
-];
+]);
 
 async function fill(test: TestContext, transport: Transport): Promise<void> {
   for (let from = 0; from < MAILBOXES; from += 1_000) {

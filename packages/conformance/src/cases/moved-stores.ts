@@ -1,7 +1,7 @@
 /** State transfer: topics, bindings and keys, large stores, non-empty stores, and `clear`. */
 
 import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
 import { consume, receiveOne, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
@@ -9,7 +9,6 @@ import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
 import { assertRising } from '../steps/summary.ts';
 
-const group = 'State transfer';
 const needs = ['exportState'] as const;
 const body = Uint8Array.of(1);
 
@@ -24,18 +23,15 @@ const NO_RECORDS: readonly unknown[] = [
   [],
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'State transfer' }, [
   {
     id: 'J7',
-    group,
     title: 'history and bindings move, and the move adds no event to a queue twice',
-    level: 'MUST',
     rules: ['RA7', 'RT3', 'RT5'],
     needs,
     refused: assertMoveRefused,
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (const pattern of ['news.*', '>']) await transport.topics.bind('bound', pattern);
       await publishTexts(test, transport, 'news.a', 3, 'a');
       const full = { id: 'b', body: Buffer.from('b0'), headers: { kind: 'b' }, type: 't' };
@@ -66,9 +62,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J8',
-    group,
     title: 'keys move with their revisions and times to live, and later revisions rise above them',
-    level: 'MUST',
     rules: ['RA7', 'RE1', 'RE2'],
     needs,
     refused: assertMoveRefused,
@@ -102,14 +96,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J9',
-    group,
     title: 'an import leaves existing data of the store unchanged',
-    level: 'MUST',
     rules: ['RA7'],
     needs,
     refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const { queues, kv, topics, admin } = transport;
       await queues.configure('inbox', { maxAttempts: 2 });
       await test.send(transport, 'inbox', [
@@ -138,9 +129,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J10',
-    group,
     title: 'clear removes everything for all clients, and receives, subscriptions and revisions continue',
-    level: 'MUST',
     rules: ['RA7', 'RE1', 'RQ3'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -170,15 +159,12 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J11',
-    group,
     title: 'a store of thousands of items moves completely and in order; an abandoned export blocks nothing',
-    level: 'MUST',
     rules: ['RA7', 'RQ4'],
     needs,
     refused: assertMoveRefused,
     timeoutMs: 40_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'inbox', test.messages(3_000));
       await publishTexts(test, transport, 'news', 2_000);
       const keys = Array.from({ length: 1_500 }, (_, index) => `key/${index}`);
@@ -200,14 +186,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J12',
-    group,
     title: 'an invalid record is refused, and a failing source fails the import with its error',
-    level: 'MUST',
     rules: ['RA7', 'RA1'],
     needs,
     refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const inputs: BadInput[] = [...NO_RECORDS.map((record) => [record]), ...[null, undefined, 5, {}]].map(
         (given) => ({
           what: `an import of ${shown(JSON.stringify(given))}`,
@@ -226,7 +209,7 @@ export const cases: readonly ConformanceCase[] = [
       await consume(test, transport, 'inbox', 1);
     },
   },
-];
+]);
 
 /** Stores something of every kind. Returns the receipt of a lease. */
 async function fill({ queues, topics, kv }: Transport): Promise<string> {

@@ -1,12 +1,10 @@
 /** Multi-process: several processes on one store. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { checkManyProcesses, type LoadPlan, runManyProcesses } from '../processes/many-processes.ts';
 import { consume, receiveOne, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
-
-const group = 'Multi-process';
 
 const SMALL: LoadPlan = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: LoadPlan = { producers: 10, consumers: 8, each: 150, kills: 2 };
@@ -16,12 +14,10 @@ const LARGE: LoadPlan = { producers: 10, consumers: 8, each: 150, kills: 2 };
  */
 const SLOWEST_SEND_MS = { process: 250, host: 250, network: 3_000 };
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-process' }, [
   {
     id: 'M1',
-    group,
     title: 'processes share queues, events, keys and receipts',
-    level: 'MUST',
     rules: ['RQ1', 'RQ3', 'RT1', 'RE1'],
     shows: ['portableReceipts'],
     harnessFeatures: ['processes'],
@@ -47,9 +43,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'M2',
-    group,
     title: 'while many processes send and consume and some are killed, nothing is lost or redelivered after its ack',
-    level: 'MUST',
     rules: ['RD1', 'RQ1', 'RQ2'],
     harnessFeatures: ['processes'],
     smoke: true,
@@ -65,7 +59,6 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'M3',
-    group,
     title: 'an idle consumer in another process is woken by a notification, not by slow polling',
     level: 'SHOULD',
     rules: ['RQ8'],
@@ -90,9 +83,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'M5',
-    group,
     title: 'the declared reach of the transport is correct',
-    level: 'MUST',
     rules: ['RA1'],
     async run(test) {
       const here = await test.transport();
@@ -105,4 +96,4 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(test.text(await receiveOne(test, here, 'work')), 'm0', 'messages sent by another client');
     },
   },
-];
+]);

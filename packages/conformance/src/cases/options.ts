@@ -2,14 +2,12 @@
 
 import { type BusbarError, isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import type { StoreOptions } from '../harness.ts';
 import { shown } from '../inputs/bad-inputs.ts';
 import { receiveOne } from '../steps/consuming.ts';
 
-const group = 'Errors/bad input';
-const harnessFeatures = ['options'] as const;
 const NO_NUMBERS: readonly unknown[] = [Number.NaN, Number.NEGATIVE_INFINITY, -1, '1', null, true, {}];
 const NAMESPACES = ['a', '0', 'A-b_c@d/e:f+g~h.i', '..', '/', 'x'.repeat(64)];
 const BAD_NAMESPACES = [
@@ -31,14 +29,13 @@ const BAD_NAMESPACES = [
 ];
 
 /** The cases about options. */
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Errors/bad input', harnessFeatures: ['options'] } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'E10',
-    group,
     title: 'every backend accepts and refuses the same namespaces, and isolates them',
-    level: 'MUST',
     rules: ['RA1', 'RA4'],
-    harnessFeatures,
     timeoutMs: 60_000,
     async run(test) {
       await assertOptionsRefused(test, 'ns', BAD_NAMESPACES);
@@ -56,11 +53,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E11',
-    group,
     title: 'every backend accepts and refuses the same retention and dedupe windows, `Infinity` included',
-    level: 'MUST',
     rules: ['RA1', 'RT6'],
-    harnessFeatures,
     timeoutMs: 60_000,
     async run(test) {
       for (const [field, bad] of [
@@ -92,11 +86,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'E12',
-    group,
     title: 'an unknown option is refused by its name',
-    level: 'MUST',
     rules: ['RA1'],
-    harnessFeatures,
     async run(test) {
       for (const name of ['maxEvents', 'retentionMs', 'nameSpace', 'Ns', 'toString']) {
         const error = await test.check.rejects(() => test.openWith({ [name]: 5 }), 'INVALID_ARGUMENT', name);
@@ -104,7 +95,7 @@ export const cases: readonly ConformanceCase[] = [
       }
     },
   },
-];
+]);
 
 /** Asserts that each value of the option is refused. A backend without the option refuses all of them by its name. */
 async function assertOptionsRefused(test: TestContext, name: string, values: readonly unknown[]): Promise<void> {

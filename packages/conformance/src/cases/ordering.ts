@@ -1,22 +1,19 @@
 /** Ordering: FIFO, also with redelivery, ordering keys and restarts. */
 
 import type { Delivery, MessageInput, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
 import { assertDeliveredOnce, consume, idsOf, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Ordering';
 const KEYS = ['a', 'b', 'c', 'd'];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering' }, [
   {
     id: 'O1',
-    group,
     title: 'one consumer gets the messages of one sender in FIFO order, whatever the batch sizes',
-    level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
     async run(test) {
@@ -32,9 +29,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O2',
-    group,
     title: 'many consumers handle the messages of one ordering key one at a time and in order',
-    level: 'MUST',
     rules: ['RQ4'],
     needs: ['orderingKeys'],
     async run(test) {
@@ -61,9 +56,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O3',
-    group,
     title: 'each of several concurrent producers keeps its own order, and no message is lost or duplicated',
-    level: 'MUST',
     rules: ['RQ4', 'RQ1'],
     smoke: true,
     async run(test) {
@@ -95,12 +88,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O4',
-    group,
     title: 'sends and publishes that are not awaited keep the order of the calls',
-    level: 'MUST',
     rules: ['RQ4', 'RT1'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const log = await follow(test, await test.open(), 'news');
       const sent = test.messages(1_000);
       const calls: Promise<unknown>[] = [];
@@ -117,9 +107,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O5',
-    group,
     title: 'a worker with concurrency 1 starts the next task only after the previous one ends, in order',
-    level: 'MUST',
     rules: ['RQ4', 'RQ8'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -151,9 +139,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O6',
-    group,
     title: 'neither send times nor ids decide the order',
-    level: 'MUST',
     rules: ['RQ4'],
     async run(test) {
       await withWallClock(0, async (clock) => {
@@ -170,13 +156,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O7',
-    group,
     title: 'a released message and one retried without delay go back to their former place',
-    level: 'MUST',
     rules: ['RQ4'],
     needs: ['retryKeepsPlace'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'line', test.messages(6));
       const held = await test.receive(transport, 'line', 3);
       await settle(test, transport, held.slice(1, 2), { action: 'retry' });
@@ -206,9 +189,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'O8',
-    group,
     title: 'the order survives a restart, and later sends go to the end',
-    level: 'MUST',
     rules: ['RQ4', 'RD1'],
     harnessFeatures: ['reopen'],
     smoke: true,
@@ -225,7 +206,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(texts(test, got), ['urgent0', ...texts(test, sent), ...texts(test, later)], 'the order');
     },
   },
-];
+]);
 
 /** Handles with all members, with some retries. Returns the acked messages of each key in order. */
 async function handleByKey(

@@ -1,19 +1,17 @@
 /** Replay: a binding from the start beside another one that matches some of its topics. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
 
 const TOPICS = ['a.x', 'a.y', 'b.x', 'b.y'];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Replay/offset' }, [
   {
     id: 'Y9',
-    group: 'Replay/offset',
     title: 'a binding from the start adds the history that an overlapping binding has not added, each event once',
-    level: 'MUST',
     rules: ['RT5', 'RT3'],
     async run(test) {
       const [publisher, member] = [await test.transport(), await test.open()];
@@ -46,7 +44,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.nothing(member, 'work', 50);
     },
   },
-];
+]);
 
 /** Publishes one event on each topic. Its body is the prefix and the topic. */
 async function publishAll(test: TestContext, publisher: Transport, prefix: string): Promise<void> {

@@ -1,12 +1,11 @@
 /** Payload: bodies arrive bit for bit. */
 
 import { createHash } from 'node:crypto';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { messagesOf } from '../steps/summary.ts';
 
-const group = 'Payload';
 const encoder = new TextEncoder();
 
 /** Bytes that a text store, a C string or a custom base64 would change. */
@@ -36,16 +35,13 @@ const TEXTS: readonly string[] = [
   ...['{"json":"true"}', 'null', '"quoted"', "'; DROP TABLE messages; --", '%s %d \\u0041 \\x00', ' \t\r\n ', '\u0000'],
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Payload' }, [
   {
     id: 'V2',
-    group,
     title: 'arbitrary bytes arrive bit for bit, whatever the content type',
-    level: 'MUST',
     rules: ['RA5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const random = Uint8Array.from({ length: 5_000 }, () => Math.floor(test.random() * 256));
       const contentTypes = ['application/octet-stream', 'application/json', 'text/plain; charset=utf-8', 'x'];
       const messages = contentTypes.flatMap((contentType) =>
@@ -68,12 +64,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V3',
-    group,
     title: 'an empty body arrives as an empty body in queues, topics, dead letters and keys',
-    level: 'MUST',
     rules: ['RA5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const empty = { body: new Uint8Array(0), contentType: 'application/json' };
       const bodies: (Uint8Array | undefined)[] = [];
       const log = await follow(test, transport, 'news');
@@ -91,12 +84,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V4',
-    group,
     title: 'text in any script arrives unchanged, in bodies and in every text field',
-    level: 'MUST',
     rules: ['RA5', 'RA4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const log = await follow(test, transport, 'news');
       const messages = TEXTS.map(spelled);
       await test.send(transport, 'inbox', messages);
@@ -114,9 +104,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V5',
-    group,
     title: 'bodies of every size up to the limit arrive; one byte more is refused',
-    level: 'MUST',
     rules: ['RA5'],
     smoke: true,
     async run(test) {
@@ -150,13 +138,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V9',
-    group,
     title: 'changes by the caller after the call, and by the receiver after the delivery, have no effect',
-    level: 'MUST',
     rules: ['RA5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const { queues, topics, kv } = transport;
       const log = await follow(test, transport, 'news');
       for (const what of ['small', 'x'.repeat(20_000)]) {
@@ -183,12 +168,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V10',
-    group,
     title: 'a view into a larger buffer sends exactly its own bytes',
-    level: 'MUST',
     rules: ['RA5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const whole = Uint8Array.from({ length: 64 }, (_, index) => index);
       const shared = new Uint8Array(new SharedArrayBuffer(8), 1, 3).fill(7);
       const views = [
@@ -210,9 +192,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'V11',
-    group,
     title: 'a stream of chunks has the same hash at the other end of a queue and of a topic',
-    level: 'MUST',
     rules: ['RA5', 'RQ4', 'RT1'],
     async run(test) {
       const [sender, receiver] = [await test.transport(), await test.open()];
@@ -231,7 +211,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(hashOf(events), expected, 'hash of the events of the topic');
     },
   },
-];
+]);
 
 /** A subclass of Uint8Array, as some libraries use. */
 class Shout extends Uint8Array {}

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { assertDamageDetected } from '../faults/damage.ts';
 import { drainProcess, fillDisk } from '../faults/full-disk.ts';
@@ -14,15 +14,12 @@ import { drain, drainFully } from '../steps/draining.ts';
 import { follow, publishTexts } from '../steps/event-log.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Persistence';
 const MEBIBYTE = 1_048_576;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persistence' }, [
   {
     id: 'X1',
-    group,
     title: 'messages, dead letters, settings, bindings, history and keys survive the close of every client',
-    level: 'MUST',
     rules: ['RD1'],
     harnessFeatures: ['reopen'],
     smoke: true,
@@ -34,9 +31,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X4',
-    group,
     title: 'a writer killed during its writes leaves every acknowledged message whole, and no partial one',
-    level: 'MUST',
     rules: ['RD1', 'RD2'],
     harnessFeatures: ['processes'],
     oneProcessAtATime: true,
@@ -56,14 +51,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X6',
-    group,
     title:
       'a truncated or overwritten store is refused with an error or delivers every message: none is skipped silently',
-    level: 'MUST',
     rules: ['RD1', 'RA1'],
     harnessFeatures: ['files', 'reopen'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const messages = test.messages(300, {}, 'x'.repeat(200));
       await test.send(transport, 'work', messages);
       const bodies = messages.map((message) => test.text(message));
@@ -72,10 +64,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X7',
-    group,
     title:
       'a full disk refuses sends with BACKPRESSURE, keeps acknowledged messages, and accepts sends after space is freed',
-    level: 'MUST',
     rules: ['RD1', 'RQ10'],
     harnessFeatures: ['files', 'processes', 'disk'],
     oneProcessAtATime: true,
@@ -96,9 +86,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X8',
-    group,
     title: 'a read-only store rejects with PERMISSION_DENIED and acknowledges nothing',
-    level: 'MUST',
     rules: ['RD1', 'RA1'],
     harnessFeatures: ['files', 'processes', 'disk', 'reopen'],
     oneProcessAtATime: true,
@@ -116,9 +104,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X9',
-    group,
     title: 'a store with a newer format is refused with CONFLICT and stays unchanged',
-    level: 'MUST',
     rules: ['RD1', 'RA1'],
     harnessFeatures: ['reopen', 'format'],
     async run(test) {
@@ -143,13 +129,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X10',
-    group,
     title: 'acked messages free their storage: the store stays as large as one burst',
-    level: 'MUST',
     rules: ['RQ6', 'RT6'],
     harnessFeatures: ['files'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (let burst = 0; burst < 6; burst += 1) await passBurst(test, transport);
       const early = await bytesIn(test.folder);
       for (let burst = 0; burst < 18; burst += 1) await passBurst(test, transport);
@@ -158,7 +141,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.between(late, 0, bound, `bytes of the store after 24 bursts, ${early} after 6`);
     },
   },
-];
+]);
 
 const BODY_BYTES = 2_000;
 /** Space for the ids of 18 bursts, which dedupe keeps for two minutes (rule RQ7): 200 bytes each with indexes. */

@@ -1,24 +1,20 @@
 /** Point-to-point: one sender, one mailbox, one receiver. */
 
 import type { Message, MessageInput, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, receiveOne, texts, waitUntil } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
-const group = 'Point-to-point';
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-point' }, [
   {
     id: 'P1',
-    group,
     title: 'every field of a message arrives unchanged, and its body bit for bit',
-    level: 'MUST',
     rules: ['RQ1', 'RA5'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const sent = fullMessage();
       const before = Date.now();
       await test.send(transport, 'inbox', [sent]);
@@ -39,9 +35,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P2',
-    group,
     title: 'a client can send only, and closing it right after a send loses nothing',
-    level: 'MUST',
     rules: ['RD1', 'RQ1', 'RA3'],
     async run(test) {
       const receiver = await test.transport();
@@ -60,9 +54,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P3',
-    group,
     title: 'a message wakes and reaches only receivers of its own mailbox',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
     async run(test) {
@@ -78,9 +70,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P4',
-    group,
     title: 'messages sent before any receiver exists are kept, in order',
-    level: 'MUST',
     rules: ['RQ1', 'RQ4', 'RQ9'],
     smoke: true,
     async run(test) {
@@ -103,13 +93,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P5',
-    group,
     title: 'a receive waits as long as requested, wakes for the first message, and creates no queue',
-    level: 'MUST',
     rules: ['RQ8', 'RQ9'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       test.check.between(await emptyReceive(test, transport, 0), 0, 4_000, 'an empty receive that does not wait took');
       test.check.between(await emptyReceive(test, transport, 150), 145, 5_000, 'an empty receive of 150 ms took');
       test.check.equal(await transport.admin.queues(), [], 'queues created by naming one');
@@ -123,9 +110,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P6',
-    group,
     title: 'ids and receipts are unique across clients; a given id and the address are kept',
-    level: 'MUST',
     rules: ['RQ3', 'RQ7'],
     async run(test) {
       const [one, two] = [await test.transport(), await test.open()];
@@ -155,9 +140,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P8',
-    group,
     title: 'messages to an absent receiver are stored exactly once and in order',
-    level: 'MUST',
     rules: ['RQ1', 'RQ4'],
     async run(test) {
       const sender = await test.transport();
@@ -180,12 +163,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'P9',
-    group,
     title: 'a client can send to itself while it waits in a receive',
-    level: 'MUST',
     rules: ['RQ8'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const waiting = transport.queues.receive('self', { waitMs: 10_000 });
       const further = transport.queues.receive('self', { waitMs: 10_000 });
       const [sent] = await test.send(transport, 'self', test.messages(1, { from: 'self', to: 'self' }, 'first'));
@@ -201,7 +181,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(both.sort(), ['first0', 'second0'], 'messages of both receives');
     },
   },
-];
+]);
 
 function fullMessage(): MessageInput & { readonly body: Uint8Array } {
   return {

@@ -2,20 +2,16 @@
 
 import { RejectError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { idsOf } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Dead letters';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead letters' }, [
   {
     id: 'D2',
-    group,
     title: 'a handler that throws RejectError makes a dead letter at once; any other error causes a retry',
-    level: 'MUST',
     rules: ['RQ5'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
@@ -40,13 +36,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D7',
-    group,
     title: 'a message that kills each of its consumers becomes a dead letter after its last attempt',
-    level: 'MUST',
     rules: ['RQ5', 'RQ2'],
     harnessFeatures: ['processes'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 300, maxAttempts: 2 });
       const [poison] = await test.send(transport, 'work', test.messages(1, {}, 'poison'));
       for (const attempt of [1, 2]) {
@@ -68,15 +61,12 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'D8',
-    group,
     title: 'a crash during dead-lettering leaves every message exactly once',
-    level: 'MUST',
     rules: ['RQ5', 'RQ1'],
     shows: ['atomicMove'],
     harnessFeatures: ['processes'],
     timeoutMs: 60_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (let round = 0; round < 3; round += 1) {
         const queue = `work.${round}`;
         await transport.queues.configure(queue, { leaseMs: 400, maxAttempts: 1 });
@@ -93,7 +83,7 @@ export const cases: readonly ConformanceCase[] = [
       }
     },
   },
-];
+]);
 
 /** Rejects many messages in small batches, in flight when the process is killed. */
 async function rejectAndCrash(test: TestContext, client: RemoteClient, queue: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** Registry: heartbeats of agents that die, pause, and take over. */
 
 import type { Bus, Lock, PresenceChange } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
@@ -9,15 +9,12 @@ import { minLifetime } from '../steps/min-lifetime.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { assertRising } from '../steps/summary.ts';
 
-const group = 'Registry/heartbeat';
 const module = moduleOf('register-agent');
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/heartbeat' }, [
   {
     id: 'Z3',
-    group,
     title: 'a killed agent is offline within its time to live, for lists, watchers, requests and capabilities',
-    level: 'MUST',
     rules: ['RE2'],
     smoke: true,
     async run(test) {
@@ -54,9 +51,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z5',
-    group,
     title: 'of many candidates one is the leader; when it dies another takes over, and there are never two',
-    level: 'MUST',
     rules: ['RE1', 'RE2'],
     alone: true,
     async run(test) {
@@ -87,9 +82,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z6',
-    group,
     title: 'a live agent is never offline; a dead one goes offline not before its time to live and soon after',
-    level: 'MUST',
     rules: ['RE2'],
     alone: true,
     async run(test) {
@@ -111,9 +104,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z8',
-    group,
     title: 'an agent paused for too long goes offline, returns, and learns of it',
-    level: 'MUST',
     rules: ['RE2', 'RE1'],
     async run(test) {
       const [own, bus, transport] = [await test.bus(), await test.bus(), await test.transport()];
@@ -131,7 +122,7 @@ export const cases: readonly ConformanceCase[] = [
       if (test.harnessFeatures.has('processes')) await pausedProcess(test, bus);
     },
   },
-];
+]);
 
 interface Term {
   readonly bus: Bus;

@@ -2,27 +2,23 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessageInput, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
 import { deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Priority';
 /** Time after which a receive waits for a notification. */
 const IDLE_MS = 150;
 const ALL = [3, 9, 0, 5, 4, 8, 1, 7, 2, 6];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority' }, [
   {
     id: 'Q1',
-    group,
     title: 'the ready message with the highest priority is delivered first',
-    level: 'MUST',
     rules: ['RQ4'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const priorities = test.capabilities.priorityLevels === 10 ? ALL : [4, 9, 0];
       for (const priority of priorities) await test.send(transport, 'line', [graded(priority)]);
       const sorted = [...priorities].sort((one, other) => other - one);
@@ -44,12 +40,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q2',
-    group,
     title: 'messages of one priority are delivered in FIFO order',
-    level: 'MUST',
     rules: ['RQ4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const sent = test.messages(90).map((message, index) => ({ ...message, priority: [4, 0, 9][index % 3] ?? 4 }));
       for (let from = 0; from < sent.length; from += 10)
         await test.send(transport, 'line', sent.slice(from, from + 10));
@@ -63,12 +56,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q3',
-    group,
     title: 'a message keeps its priority after a retry, release, delay, lease expiry or redrive',
-    level: 'MUST',
     rules: ['RQ4', 'RQ5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('line', { leaseMs: 400 });
       await test.send(transport, 'line', [graded(4), graded(9)]);
       const next = async (how: string): ReturnType<typeof receiveOne> => {
@@ -90,12 +80,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q4',
-    group,
     title: 'a priority outside 0 to 9 is refused before any message of the batch is stored',
-    level: 'MUST',
     rules: ['RD2', 'RA1'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const bad: unknown[] = [-1, 10, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null, 5n];
       for (const priority of bad) {
         const batch = [...test.messages(2), { ...graded(4), priority } as MessageInput];
@@ -111,12 +98,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q5',
-    group,
     title: '9 is the highest priority, 0 the lowest, 4 the default; also in bound queues',
-    level: 'MUST',
     rules: ['RQ4', 'RT5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const near = test.capabilities.priorityLevels === 10 ? [graded(3), graded(5)] : [];
       const batch: MessageInput[] = [graded(0), ...near, { body: Buffer.from('none') }, graded(9)];
       await transport.topics.bind('bound', 'news');
@@ -143,9 +127,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q6',
-    group,
     title: 'a low priority waits for ready messages of a higher priority, and for nothing else',
-    level: 'MUST',
     rules: ['RQ4'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -168,9 +150,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Q7',
-    group,
     title: 'a message of any priority wakes a receive that waits in another process',
-    level: 'MUST',
     rules: ['RQ4', 'RQ8'],
     timeoutMs: 40_000,
     async run(test) {
@@ -190,7 +170,7 @@ export const cases: readonly ConformanceCase[] = [
       }
     },
   },
-];
+]);
 
 function graded(priority: number, text = `p${priority}`): MessageInput {
   return { priority, body: Buffer.from(text) };

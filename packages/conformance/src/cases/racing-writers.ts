@@ -2,20 +2,17 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KvEntry, PutResult, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 
 const MINUTE_MS = 60_000;
 const EXPIRY_MS = 400;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurrency', timeoutMs: 40_000 }, [
   {
     id: 'K8',
-    group: 'Concurrency',
     title: 'of writers that race for a key by put and touch one wins, and no touch renews what is no longer its own',
-    level: 'MUST',
     rules: ['RE1'],
-    timeoutMs: 40_000,
     async run(test) {
       const clients = await Promise.all([test.transport(), test.open(), test.open(), test.open()]);
       await racePuts(test, clients);
@@ -24,7 +21,7 @@ export const cases: readonly ConformanceCase[] = [
       await Promise.all(keys.map((key) => raceExpiry(test, clients, key)));
     },
   },
-];
+]);
 
 /** Of puts with one expected revision exactly one is stored; touches beside them neither win nor change anything. */
 async function racePuts(test: TestContext, clients: readonly Transport[]): Promise<void> {

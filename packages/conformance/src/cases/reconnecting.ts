@@ -1,24 +1,21 @@
 /** Reconnect: clients survive the loss of their server. */
 
 import type { StateChange, Transport } from '@busbar/api/transport';
-import { type ConformanceCase, keepsNothing } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
 import { SendHistory } from '../faults/send-history.ts';
 
-const group = 'Reconnect';
 const harnessFeatures = ['server'] as const;
 /** Time limit for a client to reconnect after its server is back. */
 const BACK_MS = 20_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect' }, [
   {
     id: 'C1',
-    group,
     title: 'after each loss receives, subscriptions, bindings, watches and registrations resume automatically, once',
-    level: 'MUST',
     rules: ['RA2', 'RT1', 'RE2'],
     harnessFeatures,
     smoke: true,
@@ -45,16 +42,13 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C2',
-    group,
     title: 'a send during an outage waits for the server or fails in time, and repeating it stores it once',
-    level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ7'],
     harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const history = new SendHistory(test);
       await history.send(transport, 'work', ['before']);
       await test.server.kill();
@@ -78,7 +72,6 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C3',
-    group,
     title: 'a disconnected client retries at a limited rate until it reaches its server',
     level: 'SHOULD',
     rules: ['RA2'],
@@ -101,9 +94,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C4',
-    group,
     title: 'a closed client stops reconnecting',
-    level: 'MUST',
     rules: ['RA3', 'RA2'],
     harnessFeatures,
     timeoutMs: 40_000,
@@ -125,9 +116,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C5',
-    group,
     title: 'a half-open connection is detected, and work continues',
-    level: 'MUST',
     rules: ['RA2'],
     harnessFeatures,
     timeoutMs: 90_000,
@@ -149,9 +138,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C6',
-    group,
     title: 'opening without a server fails in time with UNAVAILABLE',
-    level: 'MUST',
     rules: ['RA2', 'RA1'],
     harnessFeatures,
     timeoutMs: 90_000,
@@ -169,14 +156,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C7',
-    group,
     title: 'when one of several servers is down, clients continue with the others, and new clients find them',
-    level: 'MUST',
     rules: ['RA2'],
     harnessFeatures: ['server', 'spare'],
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await useIt(test, transport);
       await test.server.kill();
       await isBack(test, transport, 40_000);
@@ -187,15 +171,12 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C8',
-    group,
     title: 'every call in flight when the server is killed ends in time and reports its outcome',
-    level: 'MUST',
     rules: ['RA2', 'RD2'],
     harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await useIt(test, transport);
       const { queues, topics, kv, admin } = transport;
       const body = Buffer.from('under way');
@@ -227,9 +208,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C9',
-    group,
     title: 'a server frozen for longer than a lease recovers without a double effect',
-    level: 'MUST',
     rules: ['RA2', 'RQ2', 'RQ3'],
     harnessFeatures,
     timeoutMs: 90_000,
@@ -245,9 +224,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C10',
-    group,
     title: 'two hundred clients reconnect soon after a restart of their server, each with its mailbox',
-    level: 'MUST',
     rules: ['RA2', 'RQ8'],
     harnessFeatures,
     alone: true,
@@ -274,9 +251,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'C11',
-    group,
     title: 'a client reports loss, recovery and close of its connection in order',
-    level: 'MUST',
     rules: ['RA2', 'RA3'],
     harnessFeatures,
     smoke: true,
@@ -299,7 +274,7 @@ export const cases: readonly ConformanceCase[] = [
         if (state === 'reconnecting') test.check.equal(error?.code, 'UNAVAILABLE', 'error code of the loss');
     },
   },
-];
+]);
 
 async function strike({ server }: TestContext, fault: 'cut' | 'restart' | 'kill'): Promise<void> {
   if (fault === 'cut') return server.network.cut();

@@ -1,22 +1,17 @@
 /** Acknowledging: redelivery, attempt numbers and unchanged content. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume, idsOf, ROUNDING_MS, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
-const group = 'Ack/nack/visibility';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
   {
     id: 'A9',
-    group,
     title: 'retries and lease expiries count attempts 1, 2, 3; a release does not count',
-    level: 'MUST',
     rules: ['RQ2'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { leaseMs: 300 });
       await test.send(transport, 'work', test.messages(1));
       const seen: number[] = [];
@@ -38,12 +33,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A11',
-    group,
     title: 'the attempt number identifies exactly the messages that were delivered before',
-    level: 'MUST',
     rules: ['RQ2'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(10));
       const held = await test.receive(transport, 'work', 8);
       await settle(test, transport, [held[1], held[4], held[6]].filter(isThere), { action: 'retry' });
@@ -61,12 +53,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A13',
-    group,
     title: 'attempts of a delayed retry keep counting up to the limit',
-    level: 'MUST',
     rules: ['RQ2', 'RQ5'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(1, { maxAttempts: 3 }));
       for (const attempt of [1, 2, 3]) {
         const delivery = await receiveOne(test, transport, 'work');
@@ -82,13 +71,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A14',
-    group,
     title: 'a delayed retry is redelivered after its delay, not before; other messages overtake it',
-    level: 'MUST',
     rules: ['RQ6', 'RQ4'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(2));
       const first = await receiveOne(test, transport, 'work');
       const began = performance.now();
@@ -103,12 +89,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A15',
-    group,
     title: 'hundreds of failures lose and duplicate no message',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const ids = idsOf(await test.send(transport, 'work', test.messages(200)));
       const members = [transport, await test.open(), await test.open()];
       let left = ids.length;
@@ -139,12 +122,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'A19',
-    group,
     title: "a consumer's changes to a message object do not appear in its redelivery",
-    level: 'MUST',
     rules: ['RA5', 'RQ1'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', [{ body: Buffer.from('original'), headers: { kind: 'original' } }]);
       for (let round = 1; round <= 3; round += 1) {
         const delivery = await receiveOne(test, transport, 'work');
@@ -164,7 +144,7 @@ export const cases: readonly ConformanceCase[] = [
       );
     },
   },
-];
+]);
 
 function isThere<T>(value: T | undefined): value is T {
   return value !== undefined;

@@ -1,22 +1,19 @@
 /** Registry: listed agents, their capabilities, and agents that go offline. */
 
 import type { Agent, AgentInfo, Bus } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { withWallClock } from '../context/wall-clock.ts';
 import { waitUntil } from '../steps/consuming.ts';
 import { minLifetime } from '../steps/min-lifetime.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { namesOf } from '../steps/summary.ts';
 
-const group = 'Registry/heartbeat';
 const HOUR_MS = 3_600_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/heartbeat' }, [
   {
     id: 'Z1',
-    group,
     title: 'agents register, are listed with their declared fields, go offline, and can be forgotten',
-    level: 'MUST',
     rules: ['RE1', 'RQ9'],
     smoke: true,
     async run(test) {
@@ -48,9 +45,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z2',
-    group,
     title: 'an agent that registers again keeps its mail, its dead letters and its registration time',
-    level: 'MUST',
     rules: ['RE1', 'RQ1'],
     async run(test) {
       const [bus, sender] = [await test.bus(), await test.bus()];
@@ -81,9 +76,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z4',
-    group,
     title: 'every watcher sees each arrival and departure exactly once, independent of heartbeats',
-    level: 'MUST',
     rules: ['RE2'],
     alone: true,
     async run(test) {
@@ -109,9 +102,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z7',
-    group,
     title: 'agents are found by capability, and the least loaded one is selected',
-    level: 'MUST',
     rules: ['RE2'],
     async run(test) {
       const bus = await test.bus();
@@ -137,9 +128,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z9',
-    group,
     title: 'agents with wall clocks hours off stay online, see each other and respond like all others',
-    level: 'MUST',
     rules: ['RQ6', 'RE2'],
     alone: true,
     notApplicable: ({ features, reach, reasons }) =>
@@ -171,9 +160,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Z10',
-    group,
     title: 'a thousand agents register, are listed, get their own mail, and go offline',
-    level: 'MUST',
     rules: ['RE1', 'RE2', 'RQ9'],
     timeoutMs: 60_000,
     async run(test) {
@@ -194,7 +181,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'remaining agents');
     },
   },
-];
+]);
 
 async function everybodySees(buses: readonly Bus[], names: readonly string[]): Promise<boolean> {
   const seen = await Promise.all(buses.map((bus) => bus.agents({ online: true })));

@@ -1,19 +1,15 @@
 /** Replay: reading a log from any position, and resuming. */
 
 import type { From, TopicEvent, TopicSubscription, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, settle, texts, waitUntil } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
-const group = 'Replay/offset';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Replay/offset' }, [
   {
     id: 'Y1',
-    group,
     title: 'a log can be read from its start, after a position, from a time, or from new events on',
-    level: 'MUST',
     rules: ['RT3'],
     smoke: true,
     async run(test) {
@@ -38,9 +34,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y2',
-    group,
     title: 'there is no gap and no duplicate between history and live events while events are published',
-    level: 'MUST',
     rules: ['RT3', 'RT5'],
     smoke: true,
     async run(test) {
@@ -62,9 +56,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y3',
-    group,
     title: 'each reader has its own position: a reader that is slow, stops or resumes does not move another',
-    level: 'MUST',
     rules: ['RT3', 'RT5'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -88,9 +80,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y4',
-    group,
     title: "a reader's position only moves forward, whatever the order in which it is confirmed",
-    level: 'MUST',
     rules: ['RT3', 'RQ1'],
     shows: ['comparablePositions'],
     async run(test) {
@@ -116,9 +106,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y6',
-    group,
     title: 'all readers see the same event at each position, in the same order',
-    level: 'MUST',
     rules: ['RT3', 'RT1'],
     async run(test) {
       const clients = [await test.transport(), await test.open(), await test.open()];
@@ -150,9 +138,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y7',
-    group,
     title: 'reading the history again does not move a group',
-    level: 'MUST',
     rules: ['RT3', 'RT5'],
     async run(test) {
       const [publisher, member] = [await test.transport(), await test.open()];
@@ -176,9 +162,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'Y8',
-    group,
     title: 'a reader that fails after handling and before confirming gets exactly the same events again',
-    level: 'MUST',
     rules: ['RT1', 'RT3'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -197,7 +181,7 @@ export const cases: readonly ConformanceCase[] = [
       await rest.has(texts(test, test.messages(20)).slice(stands), 'redelivered and remaining events');
     },
   },
-];
+]);
 
 /** The events a reader got before its close, and its position. */
 interface Read {

@@ -1,19 +1,15 @@
 /** Request and response: one outcome per request. */
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { waitUntil } from '../steps/consuming.ts';
 import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
-const group = 'Request/reply';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/reply' }, [
   {
     id: 'R1',
-    group,
     title: 'each request gets its own response from the handler of its type, and the handler sees the requester',
-    level: 'MUST',
     rules: ['RA1', 'RQ9'],
     smoke: true,
     async run(test) {
@@ -45,9 +41,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R2',
-    group,
     title: 'the responses to a thousand concurrent requests, in any order, are never mixed up',
-    level: 'MUST',
     rules: ['RA1'],
     timeoutMs: 40_000,
     async run(test) {
@@ -74,9 +68,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R3',
-    group,
     title: 'a request without a response in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
-    level: 'MUST',
     rules: ['RA1', 'RA3'],
     async run(test) {
       const { requester, service } = await openPair(test);
@@ -104,9 +96,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R4',
-    group,
     title: 'a request without a responder fails at once, not after its time-out',
-    level: 'MUST',
     rules: ['RA1'],
     smoke: true,
     async run(test) {
@@ -132,9 +122,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R5',
-    group,
     title: 'an error of a handler is returned as HANDLER_FAILED with the original error as its cause',
-    level: 'MUST',
     rules: ['RA1'],
     smoke: true,
     async run(test) {
@@ -165,9 +153,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R6',
-    group,
     title: 'a late response is dropped and never reaches the next request',
-    level: 'MUST',
     rules: ['RA1'],
     async run(test) {
       const { requester, service } = await openPair(test);
@@ -199,9 +185,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R8',
-    group,
     title: 'an abort signal ends a request and its handler at once; an already aborted signal sends nothing',
-    level: 'MUST',
     rules: ['RA1'],
     async run(test) {
       const { requester, service } = await openPair(test);
@@ -228,7 +212,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(contexts.length, 1, 'requests that reached the handler');
     },
   },
-];
+]);
 
 const THROWN: Readonly<Record<string, unknown>> = {
   error: new Error('broke'),

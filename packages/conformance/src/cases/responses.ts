@@ -1,24 +1,21 @@
 /** Request and response: streams, duplicate responses, and a lost requester or responder. */
 
 import type { RequestOptions } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
 import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
-const group = 'Request/reply';
 /** Replies in flight to a slow reader: 64 of credit and the buffer of its own side. */
 const MOST_AHEAD = 100;
 /** Error codes of a request whose responder closes during it. */
 const GONE = ['CLOSED', 'NO_RESPONDER', 'HANDLER_FAILED', 'UNAVAILABLE', 'TIMEOUT'] as const;
 const serving = moduleOf('serve-without-reply');
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/reply' }, [
   {
     id: 'R7',
-    group,
     title: 'responses stream in order, with backpressure, until they end or the reader stops',
-    level: 'MUST',
     rules: ['RA1', 'RT1'],
     timeoutMs: 40_000,
     smoke: true,
@@ -52,9 +49,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R9',
-    group,
     title: 'closing a bus ends the requests it made and those it serves, within the close time-out',
-    level: 'MUST',
     rules: ['RA3', 'RA1'],
     async run(test) {
       const [requesting, replying] = [await test.bus(), await test.bus()];
@@ -85,10 +80,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R10',
-    group,
     title:
       'when a responder is killed the requester learns it within a bound; a durable request goes to another instance',
-    level: 'MUST',
     rules: ['RQ1', 'RQ2', 'RA1'],
     harnessFeatures: ['processes'],
     async run(test) {
@@ -112,9 +105,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R11',
-    group,
     title: 'the first of two responses to a request counts, and the second reaches no other request',
-    level: 'MUST',
     rules: ['RQ7', 'RA1'],
     async run(test) {
       const { requester, service } = await openPair(test);
@@ -143,9 +134,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'R12',
-    group,
     title: 'the reply queue of a lost requester expires, and a late response does not bring it back',
-    level: 'MUST',
     rules: ['RQ9', 'RA3'],
     async run(test) {
       const [dying, service, transport] = [await test.bus(), await test.agent('@service'), await test.transport()];
@@ -174,7 +163,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.until('it is offline', offline);
     },
   },
-];
+]);
 
 /** Resolves when the number has stopped changing. */
 async function standsStill(test: TestContext, number: () => number): Promise<void> {

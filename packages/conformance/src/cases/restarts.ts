@@ -1,23 +1,22 @@
 /** Persistence: a server restarted or killed under load. */
 
-import { type ConformanceCase, keepsNothing } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { keepDiskBusy } from '../faults/busy-disk.ts';
 
-const group = 'Persistence';
-const harnessFeatures = ['server'] as const;
+const shared = {
+  group: 'Persistence',
+  harnessFeatures: ['server'],
+  timeoutMs: 60_000,
+  notApplicable: keepsNothing,
+} as const;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'X2',
-    group,
     title: 'an orderly restart of the server under load loses no acknowledged message',
-    level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1'],
-    harnessFeatures,
-    timeoutMs: 60_000,
-    notApplicable: keepsNothing,
     async run(test) {
       const load = new BackgroundLoad(test);
       await load.start();
@@ -29,13 +28,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'X3',
-    group,
     title: 'killing the server under load, with a busy disk, loses no acknowledged message',
-    level: 'MUST',
     rules: ['RD1', 'RA2', 'RQ1', 'RD2'],
-    harnessFeatures,
-    timeoutMs: 60_000,
-    notApplicable: keepsNothing,
     async run(test) {
       await keepDiskBusy(test);
       const load = new BackgroundLoad(test);
@@ -48,7 +42,7 @@ export const cases: readonly ConformanceCase[] = [
       await load.finish(lastKill);
     },
   },
-];
+]);
 
 async function killAndStart({ server, random }: TestContext): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, random() * 20));

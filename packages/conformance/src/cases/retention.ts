@@ -2,7 +2,7 @@
 
 import { type ErrorCode, isBusbarError } from '@busbar/api';
 import type { Capabilities, MessageInput, OnEvents, TopicSubscription, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
@@ -11,15 +11,13 @@ const BODY_BYTES = 524_288;
 const MOST_BODIES = 1_000;
 const MOST_EVENTS = 120_000;
 
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Replay/offset', timeoutMs: 90_000, alone: true } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'Y5',
-    group: 'Replay/offset',
     title: 'a position removed by retention is an explicit error, and events still in a queue are kept for it',
-    level: 'MUST',
     rules: ['RT4', 'RT6', 'RT3'],
-    timeoutMs: 90_000,
-    alone: true,
     notApplicable: ({ retention }) =>
       isReachable(retention) ? undefined : 'Its history is too long to fill in reasonable time.',
     async run(test) {
@@ -45,7 +43,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(await codeOf(test, client, 'a foreign position'), 'INVALID_ARGUMENT', 'a foreign position');
     },
   },
-];
+]);
 
 function isReachable({ maxBytes, maxEvents }: Capabilities['retention']): boolean {
   return maxBytes <= BODY_BYTES * MOST_BODIES || maxEvents <= MOST_EVENTS;

@@ -4,12 +4,11 @@ import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import type { MessageInput, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { listFiles } from '../faults/store-files.ts';
 import { consume, texts } from '../steps/consuming.ts';
 
-const group = 'Security';
 const SECRET = 'hunter2-not-for-logs';
 const encoder = new TextEncoder();
 
@@ -51,15 +50,12 @@ const ILLEGAL_QUEUES = [
   '>',
 ];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Security' }, [
   {
     id: 'N4',
-    group,
     title: 'no error contains the content of a body, a header or a value',
-    level: 'MUST',
     rules: ['RA6'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (const [what, attempt] of refusedCalls(transport)) {
         const error = await attempt().then(
           () => undefined,
@@ -73,13 +69,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N5',
-    group,
     title: 'names with a meaning to a file system, SQL, a glob or a key pattern are plain names, or refused',
-    level: 'MUST',
     rules: ['RA4'],
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const around = await surroundings(test);
       for (const queue of HOSTILE_QUEUES) await test.send(transport, queue, test.messages(1, {}, `${queue}#`));
       for (const queue of HOSTILE_QUEUES) {
@@ -98,13 +91,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N6',
-    group,
     title: 'files and sockets of a store are accessible to their owner only',
-    level: 'MUST',
     rules: ['RA6'],
     harnessFeatures: ['files'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(3));
       await transport.topics.publish('news', test.messages(1));
       const waiting = transport.queues.receive('empty', { waitMs: 50 });
@@ -117,7 +107,7 @@ export const cases: readonly ConformanceCase[] = [
       await waiting;
     },
   },
-];
+]);
 
 /** Calls that fail, each with a secret in its arguments. */
 function refusedCalls(transport: Transport): [string, () => Promise<unknown>][] {

@@ -1,23 +1,20 @@
 /** Fault injection: a killed server, a broken and a slow network under load. */
 
 import type { Bus } from '@busbar/api';
-import { type ConformanceCase, keepsNothing } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { receiveOne, settle } from '../steps/consuming.ts';
 
-const group = 'Fault injection';
-const harnessFeatures = ['server'] as const;
 const BACK_MS = 20_000;
 
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Fault injection', harnessFeatures: ['server'] } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'I1',
-    group,
     title: 'a killed server keeps its queues, attempts, ids, events, bindings, keys and fencing tokens',
-    level: 'MUST',
     rules: ['RD1', 'RQ2', 'RQ7', 'RE1', 'RT3', 'RT5', 'RQ5'],
-    harnessFeatures,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
     async run(test) {
@@ -29,11 +26,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'I2',
-    group,
     title: 'connections cut under load, also in the middle of a message, lose nothing',
-    level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ1'],
-    harnessFeatures,
     timeoutMs: 90_000,
     async run(test) {
       const { network } = test.server;
@@ -51,11 +45,8 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'I7',
-    group,
     title: 'a slow network, also with varying speed, changes nothing except durations',
-    level: 'MUST',
     rules: ['RA2', 'RQ1', 'RQ3'],
-    harnessFeatures,
     timeoutMs: 90_000,
     async run(test) {
       const load = new BackgroundLoad(test);
@@ -69,7 +60,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(test.recorder.duplicates(), [], 'delivered twice without a lost connection');
     },
   },
-];
+]);
 
 /** State compared before and after the kill. */
 interface Written {

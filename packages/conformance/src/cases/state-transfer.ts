@@ -1,26 +1,20 @@
 /** State transfer: queues and their messages. */
 
 import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
 
-const group = 'State transfer';
-const needs = ['exportState'] as const;
+const shared = { group: 'State transfer', needs: ['exportState'], refused: assertMoveRefused } as const;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'J1',
-    group,
     title: 'queues keep their settings in a move, and messages keep every field and their order',
-    level: 'MUST',
     rules: ['RA7', 'RQ4'],
-    needs,
-    refused: assertMoveRefused,
     smoke: true,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const settings = { leaseMs: 45_000, maxLength: 77, maxAttempts: 3, dedupeMs: 300_000, expireIdleMs: 600_000 };
       await transport.queues.configure('set', { ...settings, frozen: true, deadTtlMs: 900_000 });
       await transport.queues.configure('default');
@@ -43,14 +37,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J2',
-    group,
     title: 'a second import adds nothing and changes nothing',
-    level: 'MUST',
     rules: ['RA7', 'RQ7'],
-    needs,
-    refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'inbox', test.messages(4));
       const [taken] = await test.receive(transport, 'inbox', 1);
       await settle(test, transport, taken ? [taken] : [], { action: 'reject' });
@@ -73,14 +62,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J3',
-    group,
     title: 'attempts and their history move; a leased message arrives as ready, with its attempt counted',
-    level: 'MUST',
     rules: ['RA7', 'RQ2', 'RQ5'],
-    needs,
-    refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'inbox', test.messages(2, { maxAttempts: 3 }));
       for (const reason of ['first', 'second']) {
         const got = await test.receive(transport, 'inbox', 2);
@@ -106,14 +90,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J4',
-    group,
     title: 'delays and times to live continue after a move',
-    level: 'MUST',
     rules: ['RA7', 'RQ6'],
-    needs,
-    refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const began = performance.now();
       await test.send(transport, 'inbox', [
         ...test.messages(1, { delayMs: 900 }, 'later'),
@@ -140,14 +119,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J5',
-    group,
     title: 'dead letters move with reason, time and history, and can be redriven afterwards',
-    level: 'MUST',
     rules: ['RA7', 'RQ5'],
-    needs,
-    refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('inbox', { maxAttempts: 2 });
       await test.send(transport, 'inbox', [{ ...fullMessage(), id: 'poison' }, ...test.messages(1)]);
       for (const reason of ['broke', 'broke again']) {
@@ -169,14 +143,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'J6',
-    group,
     title: 'dedupe ids move: a message sent before the move is a duplicate after it, consumed or not',
-    level: 'MUST',
     rules: ['RA7', 'RQ7'],
-    needs,
-    refused: assertMoveRefused,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const body = Uint8Array.of(1);
       const sent = [
         { id: 'done', body },
@@ -201,7 +170,7 @@ export const cases: readonly ConformanceCase[] = [
       await assertCounts(test, transport, 'inbox', { ready: 0, dead: 1 });
     },
   },
-];
+]);
 
 function constitution({ name, settings }: QueueInfo): unknown {
   return [name, settings];

@@ -1,18 +1,14 @@
 /** Publish and subscribe: slow, mutating and throwing subscribers, and their effect on others. */
 
 import type { TopicEvent } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { EventLog, follow, publish, publishTexts } from '../steps/event-log.ts';
 
-const group = 'Pub/sub';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
   {
     id: 'S15',
-    group,
     title: 'a slow subscriber delays neither the publisher nor other subscribers, and catches up without loss',
-    level: 'MUST',
     rules: ['RT4', 'RT1'],
     smoke: true,
     async run(test) {
@@ -37,9 +33,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S16',
-    group,
     title: 'no subscriber sees what another subscriber or the publisher changes in an event object',
-    level: 'MUST',
     rules: ['RA5', 'RT1'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -66,9 +60,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S17',
-    group,
     title: 'a subscription whose handler throws ends or continues alone: the others miss nothing',
-    level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -88,7 +80,7 @@ export const cases: readonly ConformanceCase[] = [
       await goesOnAfterThrowing(test);
     },
   },
-];
+]);
 
 function spoilEvent(event: TopicEvent): void {
   event.body.fill(0);

@@ -1,19 +1,15 @@
 /** Publish and subscribe: which subscribers get an event, and from which moment on. */
 
 import type { KvChange, TopicEvent, Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, idsOf, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
-const group = 'Pub/sub';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
   {
     id: 'S1',
-    group,
     title: 'every subscriber gets every event once, complete and in order',
-    level: 'MUST',
     rules: ['RT1', 'RT5'],
     smoke: true,
     async run(test) {
@@ -45,9 +41,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S2',
-    group,
     title: 'closing a subscription waits for its handler, and no event is delivered afterwards',
-    level: 'MUST',
     rules: ['RT1', 'RA3'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -76,9 +70,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S3',
-    group,
     title: 'a late subscriber from `new` gets only new events; one from `start` also gets the history',
-    level: 'MUST',
     rules: ['RT3', 'RT1'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -98,9 +90,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S4',
-    group,
     title: 'a bound queue collects events without a consumer, until it is unbound',
-    level: 'MUST',
     rules: ['RT5', 'RD1'],
     smoke: true,
     async run(test) {
@@ -129,9 +119,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S11',
-    group,
     title: 'binding twice changes nothing: no second copy, no second history, and one unbind removes it',
-    level: 'MUST',
     rules: ['RT5', 'RQ9'],
     timeoutMs: 40_000,
     async run(test) {
@@ -156,9 +144,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S12',
-    group,
     title: 'a late watcher first gets the newest value of each key, then each change',
-    level: 'MUST',
     rules: ['RE2', 'RE1'],
     async run(test) {
       const [writer, reader] = [await test.transport(), await test.open()];
@@ -184,9 +170,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S13',
-    group,
     title: 'a publisher that subscribes also gets its own events, and can recognize them by their sender',
-    level: 'MUST',
     rules: ['RT1', 'RA1'],
     async run(test) {
       const [one, two] = [await test.transport(), await test.open()];
@@ -202,9 +186,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S14',
-    group,
     title: 'after subscribe or bind resolves, the next event of any publisher is delivered',
-    level: 'MUST',
     rules: ['RT1', 'RT5'],
     smoke: true,
     async run(test) {
@@ -227,7 +209,7 @@ export const cases: readonly ConformanceCase[] = [
       }
     },
   },
-];
+]);
 
 /** An idle queue expires with its bindings. A queue with a pending receive is not idle. */
 async function goesWithItsQueue(test: TestContext, transport: Transport): Promise<void> {

@@ -1,7 +1,7 @@
 /** Time to live: messages are delivered before expiry, never after, and then reclaimed. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import {
   consume,
@@ -16,19 +16,14 @@ import {
 import { publish } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
-const group = 'TTL';
-
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'TTL' }, [
   {
     id: 'T1',
-    group,
     title: 'an expired message is never delivered, is not a dead letter, and is counted as expired',
-    level: 'MUST',
     rules: ['RQ6', 'RQ1'],
     smoke: true,
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.topics.bind('bound', 'news');
       await test.send(transport, 'work', [
         ...test.messages(3, { ttlMs: 150 }, 'short'),
@@ -47,12 +42,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T2',
-    group,
     title: 'a message close to its expiry is delivered with its remaining time',
-    level: 'MUST',
     rules: ['RQ6'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const began = performance.now();
       await test.send(transport, 'work', test.messages(2, { ttlMs: 3_000 }));
       const sentAt = performance.now();
@@ -68,13 +60,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T3',
-    group,
     title: 'an invalid time to live is refused; one shorter than the delay ends the message before it is due',
-    level: 'MUST',
     rules: ['RQ6', 'RD2'],
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (const ttlMs of [0, -5, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
         const bad = [...test.messages(1), ...test.messages(1, { ttlMs })];
         await test.check.rejects(transport.queues.send('work', bad), 'INVALID_ARGUMENT', `a time to live of ${ttlMs}`);
@@ -88,13 +77,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T4',
-    group,
     title: 'each message has its own time to live, independent of the messages before it and of queue settings',
-    level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await transport.queues.configure('work', { deadTtlMs: 1_000, leaseMs: 200 });
       const sent = [
         ...test.messages(1, {}, 'forever'),
@@ -114,9 +100,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T5',
-    group,
     title: 'times to live are exact to the millisecond, and late by at most the declared granularity',
-    level: 'MUST',
     rules: ['RQ6', 'RE2'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
@@ -140,13 +124,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T6',
-    group,
     title: 'a leased message that expires can be acked, and is dropped when released; a dead letter stays',
-    level: 'MUST',
     rules: ['RQ6', 'RQ3'],
     timeoutMs: 90_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(5, { ttlMs: 600 }));
       const held = await test.receive(transport, 'work', 5);
       const settleOne = (at: number, settlement: SettlementFields): Promise<void> =>
@@ -166,13 +147,10 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'T7',
-    group,
     title: 'expired messages are reclaimed within the declared time without any receive',
-    level: 'MUST',
     rules: ['RQ6'],
     timeoutMs: 120_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       test.check.between(test.capabilities.reclaimMs, 0, 60_000, 'the declared time');
       await transport.queues.configure('buried', { deadTtlMs: 1_000 });
       const body = Buffer.alloc(4_096, 'x');
@@ -190,7 +168,7 @@ export const cases: readonly ConformanceCase[] = [
       test.check.equal(texts(test, await consume(test, transport, 'work', 5)).at(0), 'lasting0', 'live messages');
     },
   },
-];
+]);
 
 /** Waits within the declared time until `count` messages are counted as expired, and asserts it. */
 async function expired(test: TestContext, transport: Transport, queue: string, count: number): Promise<void> {

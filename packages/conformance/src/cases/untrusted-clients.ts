@@ -3,20 +3,17 @@
 import { connect } from 'node:net';
 import { inspect } from 'node:util';
 import type { ErrorCode } from '@busbar/api';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import type { UntrustedClient } from '../harness.ts';
 
-const group = 'Security';
 const OPEN_MS = 15_000;
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Security' }, [
   {
     id: 'N1',
-    group,
     title: 'a wrong password is PERMISSION_DENIED, quickly, and appears in no error',
-    level: 'MUST',
     rules: ['RA6', 'RA1'],
     untrustedClient: 'wrongPassword',
     async run(test) {
@@ -25,9 +22,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N2',
-    group,
     title: 'a user without rights gets PERMISSION_DENIED',
-    level: 'MUST',
     rules: ['RA6', 'RA1'],
     untrustedClient: 'denied',
     async run(test) {
@@ -41,9 +36,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N3',
-    group,
     title: 'a client does not talk to a server whose certificate it does not trust',
-    level: 'MUST',
     rules: ['RA6', 'RA1'],
     untrustedClient: 'wrongAuthority',
     async run(test) {
@@ -52,14 +45,11 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N7',
-    group,
     title: 'garbage, partial frames and floods on its port stop neither the server nor the work of others',
-    level: 'MUST',
     rules: ['RA2'],
     harnessFeatures: ['server'],
     timeoutMs: 60_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       await test.send(transport, 'work', test.messages(1));
       const garbage = [
         ...Array.from({ length: 20 }, () => Buffer.from(Array.from({ length: 512 }, () => test.random() * 256))),
@@ -80,9 +70,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'N8',
-    group,
     title: 'a client authenticated as one agent cannot send as another',
-    level: 'MUST',
     rules: ['RA1'],
     untrustedClient: 'impostor',
     async run(test) {
@@ -93,7 +81,7 @@ export const cases: readonly ConformanceCase[] = [
       await test.check.rejects(sending, 'PERMISSION_DENIED', 'a message in the name of another');
     },
   },
-];
+]);
 
 interface Attempt extends Omit<UntrustedClient, 'open'> {
   open(): Promise<unknown>;

@@ -1,24 +1,21 @@
 /** Publish and subscribe: which topics a pattern matches. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { drain } from '../steps/draining.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
-const group = 'Pub/sub';
 const TOKENS = ['a', 'b', 'A', 'ab', 'a-b', 'a/b', 'a:b'];
 const ILLEGAL_TOPICS = ['', '.', '.a', 'a.', 'a..b', 'a b', 'a.b ', 'a\0b', 'ä', '$', `${'a.'.repeat(16)}a`];
 const WILDCARDS = ['*', '>', 'a.*', '*.a', 'a.>', 'a.*.b', 'a*', 'a.b>'];
 const ILLEGAL_PATTERNS = ['>.a', 'a.>.b', 'a*', '*a', 'a.b*', 'a>', '**', 'a.**', 'a.>>'];
 
-export const cases: readonly ConformanceCase[] = [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
   {
     id: 'S5',
-    group,
     title: '`*` matches exactly one token, at any position',
-    level: 'MUST',
     rules: ['RT2'],
     smoke: true,
     async run(test) {
@@ -34,9 +31,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S6',
-    group,
     title: 'a final `>` matches one or more tokens',
-    level: 'MUST',
     rules: ['RT2'],
     smoke: true,
     async run(test) {
@@ -51,12 +46,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S7',
-    group,
     title: 'empty tokens and separators at the ends are refused; `*` and `>` alone match from the root',
-    level: 'MUST',
     rules: ['RT2', 'RA4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       for (const topic of ILLEGAL_TOPICS) {
         const what = JSON.stringify(topic);
         await test.check.rejects(
@@ -74,12 +66,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S8',
-    group,
     title: 'wildcards are refused in topics and queue names; in a pattern each is a whole token, and `>` the last',
-    level: 'MUST',
     rules: ['RT2', 'RA4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const log = await follow(test, transport, '>');
       for (const topic of WILDCARDS) {
         await test.check.rejects(
@@ -103,9 +92,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S9',
-    group,
     title: 'an event enters a queue once, however many patterns match; each subscription gets one copy',
-    level: 'MUST',
     rules: ['RT5', 'RT1'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -124,12 +111,9 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S10',
-    group,
     title: 'patterns without a leading `$` do not match topics with one',
-    level: 'MUST',
     rules: ['RT2', 'RA4'],
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const open = await Promise.all(['>', '*.up', '*.>', 'sys.up'].map((pattern) => follow(test, transport, pattern)));
       const hidden = await Promise.all(
         ['$sys.up', '$sys.*', '$sys.>'].map((pattern) => follow(test, transport, pattern)),
@@ -149,9 +133,7 @@ export const cases: readonly ConformanceCase[] = [
   },
   {
     id: 'S18',
-    group,
     title: 'random patterns match random topics exactly as a reference matcher does',
-    level: 'MUST',
     rules: ['RT2', 'RT5'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
@@ -174,7 +156,7 @@ export const cases: readonly ConformanceCase[] = [
       }
     },
   },
-];
+]);
 
 /** Another pattern with history adds only events that no earlier binding added. */
 async function bindsOverHistory(test: TestContext, client: Transport): Promise<void> {

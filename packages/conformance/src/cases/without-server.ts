@@ -2,27 +2,23 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';
-import type { ConformanceCase } from '../case.ts';
+import { type ConformanceCase, defineCases } from '../case.ts';
 import { checkLeaks } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { SendHistory } from '../faults/send-history.ts';
 
-const harnessFeatures = ['server'] as const;
 const CLOSE_MS = 8_000;
 const KIB_64 = Buffer.alloc(65_536, 'x');
 
-export const cases: readonly ConformanceCase[] = [
+const shared = { group: 'Backpressure', harnessFeatures: ['server'], timeoutMs: 60_000 } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'B5',
-    group: 'Backpressure',
     title: 'a frozen server acknowledges nothing: senders wait, or get an error in time',
-    level: 'MUST',
     rules: ['RA2', 'RD2', 'RQ10'],
-    harnessFeatures,
-    timeoutMs: 60_000,
-    async run(test) {
-      const transport = await test.transport();
+    async run(test, transport) {
       const history = new SendHistory(test);
       await history.send(transport, 'work', ['before']);
       test.server.pause();
@@ -52,12 +48,9 @@ export const cases: readonly ConformanceCase[] = [
     id: 'F12',
     group: 'Lifecycle',
     title: 'closing while the server is down or frozen ends all waits in time and leaves nothing behind',
-    level: 'MUST',
     rules: ['RA3'],
-    harnessFeatures,
     // The case counts the timers of this process.
     alone: true,
-    timeoutMs: 60_000,
     async run(test) {
       const { server } = test;
       // A started server is not a leak of the client.
@@ -87,7 +80,7 @@ export const cases: readonly ConformanceCase[] = [
       );
     },
   },
-];
+]);
 
 /** Makes a client hold a lease and wait in every way. Resolves with its pending waits, which never reject. */
 async function occupy(test: TestContext, transport: Transport): Promise<Promise<unknown>[]> {
