@@ -59,7 +59,7 @@ export class NatsDriver implements Driver {
     const ground: QueueGround = {
       ...{ wire, names, clock, records, ledgers: new Ledgers(wire, names), held: new HeldDeliveries() },
       ...{ used: new Set<string>(), expiring: new Set<string>() },
-      consumers: new Consumers(wire, names, settings.consumerReplicas),
+      consumers: new Consumers(wire, names, records, settings.consumerReplicas),
     };
     const puller = new Puller(link, names.queues);
     const notices = new Notices(wire, names, records);

@@ -80,10 +80,11 @@ export class Claimer {
   /** Leases what was drawn; what may not be delivered is settled or put off. */
   async accept(queue: KnownQueue, drawn: readonly Drawn[], by: string | undefined): Promise<Delivery[]> {
     if (drawn.length === 0) return [];
-    const doubtful = await this.#doubt();
+    const { record } = this.#ground.records.peek(queue.name) ?? queue;
+    const doubtful = Math.max(record.doubtful, await this.#doubt());
     const isAsked = (message: Msg): boolean => {
       const { deliveries, seq } = readDelivery(message);
-      return deliveries > 1 || seq <= doubtful || queue.record.checked;
+      return deliveries > 1 || seq <= doubtful || record.checked;
     };
     const mustAsk = drawn.some(({ message }) => isAsked(message));
     const ledger = mustAsk ? await this.#ground.ledgers.read(queue.name, queue.record.inc) : undefined;
@@ -102,7 +103,10 @@ export class Claimer {
     const isPartition = lane.startsWith('k');
     const at = performance.now();
     const { messages, lost } = await this.#puller.pull(consumer.name, isPartition ? 1 : batch, isPartition);
-    if (lost) this.#ground.consumers.forget(consumer.name);
+    if (lost) {
+      this.#ground.consumers.forget(consumer.name);
+      this.#ground.records.forget(queue.name);
+    }
     return { drawn: messages.map((message) => ({ message, at, consumer })), lost };
   }
 

@@ -2,9 +2,9 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import { digest, type Lane, type Names } from '../connection/names.ts';
-import { NS } from '../connection/streams.ts';
+import { NS, type StreamInfo } from '../connection/streams.ts';
 import { pause, ServerRefusal, type Wire } from '../connection/wire.ts';
-import type { KnownQueue } from './queue-record.ts';
+import type { KnownQueue, QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
 export interface Consumer {
@@ -19,7 +19,7 @@ interface ConsumerInfo {
   readonly ack_floor: { readonly stream_seq: number };
 }
 
-const EXISTS = new Set([10_148, 10_105, 10_013]);
+const NOT_FOUND = 10_014;
 const DELAYED_WAIT_MS = 30_000;
 const MAX_WAITING = 100_000;
 
@@ -27,13 +27,15 @@ const MAX_WAITING = 100_000;
 export class Consumers {
   readonly #wire: Wire;
   readonly #names: Names;
+  readonly #records: QueueRecords;
   readonly #replicas: number | undefined;
   readonly #made = new Map<string, Promise<Consumer>>();
 
   /** `replicas`: on how many servers what a consumer knows is kept; undefined for as many as the messages. */
-  constructor(wire: Wire, names: Names, replicas: number | undefined) {
+  constructor(wire: Wire, names: Names, records: QueueRecords, replicas: number | undefined) {
     this.#wire = wire;
     this.#names = names;
+    this.#records = records;
     this.#replicas = replicas;
   }
 
@@ -82,6 +84,30 @@ export class Consumers {
   }
 
   async #make(queue: KnownQueue, lane: Lane, name: string, context?: CallContext): Promise<Consumer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const there = await this.#find(name, context);
+        if (there === undefined) await this.#doubt(queue);
+        const info = there ?? (await this.#create(queue, lane, name, context));
+        return { name, lane, ackWaitMs: info.config.ack_wait / NS };
+      } catch (error) {
+        // Another client makes it at this moment, or the cluster has no leader for it yet.
+        if (!(error instanceof ServerRefusal) || attempt === MAX_ATTEMPTS) throw error;
+        await pause(50 * attempt);
+      }
+    }
+  }
+
+  async #find(name: string, context?: CallContext): Promise<ConsumerInfo | undefined> {
+    try {
+      return await this.#wire.api<ConsumerInfo>(`CONSUMER.INFO.${this.#names.queues}.${name}`, undefined, context);
+    } catch (error) {
+      if (error instanceof ServerRefusal && error.code === NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  async #create(queue: KnownQueue, lane: Lane, name: string, context?: CallContext): Promise<ConsumerInfo> {
     const stream = this.#names.queues;
     const filter = this.#names.lane(queue.name, lane);
     const ackWaitMs = lane === 'delayed' ? DELAYED_WAIT_MS : queue.record.settings.leaseMs;
@@ -92,22 +118,17 @@ export class Consumers {
       max_ack_pending: lane.startsWith('k') ? 1 : -1,
       metadata: { queue: queue.name, lane },
     };
-    const request = { stream_name: stream, config, action: 'create' };
     const path = `CONSUMER.CREATE.${stream}.${name}.${filter}`;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const { config: made } = await this.#wire.api<ConsumerInfo>(path, request, context);
-        return { name, lane, ackWaitMs: made.ack_wait / NS };
-      } catch (error) {
-        if (!(error instanceof ServerRefusal)) throw error;
-        if (EXISTS.has(error.code)) {
-          const { config: there } = await this.#wire.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`);
-          return { name, lane, ackWaitMs: there.ack_wait / NS };
-        }
-        if (attempt === MAX_ATTEMPTS) throw error;
-        await pause(100 * attempt);
-      }
-    }
+    return this.#wire.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' }, context);
+  }
+
+  /** Where something was received before, a consumer that is missing was lost: all hear of it before there is a new one. */
+  async #doubt({ name }: KnownQueue): Promise<void> {
+    const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
+    const { messages } = await this.#wire.get(this.#names.ledger, request);
+    if (messages.length === 0) return;
+    const { state } = await this.#wire.api<StreamInfo>(`STREAM.INFO.${this.#names.queues}`);
+    await this.#records.change(name, (record) => record && { ...record, doubtful: state.last_seq });
   }
 }
 

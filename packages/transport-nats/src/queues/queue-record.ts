@@ -29,6 +29,8 @@ export interface QueueRecord {
   readonly usedAt: number;
   /** Whether receivers ask the ledger for each message, since some are hidden or a consumer was lost. */
   readonly checked: boolean;
+  /** Up to this sequence consumers are not believed: one was lost, and its successor gives again what was settled. */
+  readonly doubtful: number;
   /** Until when ids have records of their own. */
   readonly idsUntil: number;
   /** It is being deleted, with what the streams of queues and of the ledger had up to these sequences. */
@@ -84,6 +86,11 @@ export class QueueRecords {
   async read(queue: string, context?: Bounds): Promise<KnownQueue | undefined> {
     const { known } = await this.#read(queue, context);
     return known !== undefined && this.isAlive(known.record) ? known : undefined;
+  }
+
+  /** The queue as it was when it was read last; undefined where it was not. */
+  peek(queue: string): KnownQueue | undefined {
+    return this.#known.get(queue);
   }
 
   /** Forgets what is known: it has changed. */
@@ -186,7 +193,7 @@ export class QueueRecords {
   newRecord(): QueueRecord {
     return {
       ...{ inc: nonce(), generation: 0, settings: QUEUE_DEFAULTS, lanes: [], bindings: [] },
-      ...{ usedAt: this.#clock.late, checked: false, idsUntil: 0, nonce: '' },
+      ...{ usedAt: this.#clock.late, checked: false, doubtful: 0, idsUntil: 0, nonce: '' },
     };
   }
 

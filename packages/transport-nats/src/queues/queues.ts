@@ -132,7 +132,10 @@ export class Queues implements QueueDriver {
     const open = (consumer: string, batch: number, onMessage: (message: Drawn['message']) => void): WaitingPull => {
       const pull = this.#puller.wait(consumer, batch, onMessage, until);
       void pull.over.then((lost) => {
-        if (lost) this.#ground.consumers.forget(consumer);
+        if (lost) {
+          this.#ground.consumers.forget(consumer);
+          this.#ground.records.forget(queue.name);
+        }
         wake();
       });
       return pull;
