@@ -90,7 +90,7 @@ export class Claimer {
     const ledger = mustAsk ? await this.#ground.ledgers.read(queue.name, queue.record.inc) : undefined;
     const judged = await Promise.all(drawn.map((each) => this.#judge(queue, each, ledger)));
     const candidates = judged.filter((candidate) => candidate !== undefined);
-    return candidates.length === 0 ? [] : this.#lease(queue, candidates, by);
+    return candidates.length === 0 ? [] : this.#lease(queue, candidates, by, mustAsk);
   }
 
   /** Gives back what was drawn and is not wanted. Nobody received it, so the ledger knows nothing of it. */
@@ -125,7 +125,7 @@ export class Claimer {
     ledger: Ledger | undefined,
   ): Promise<Candidate | undefined> {
     const { wire, clock } = this.#ground;
-    const { seq, cseq, deliveries, storedAt } = readDelivery(message);
+    const { seq, cseq, storedAt } = readDelivery(message);
     const stored = readStored(message, seq, storedAt);
     const reply = message.reply ?? '';
     const entry = ledger?.entries.get(seq);
@@ -135,9 +135,8 @@ export class Claimer {
       wire.tell(reply, '+ACK');
       return undefined;
     }
-    // Only a consumer that forgot gives what is held for the first time.
-    const leasedUntil = deliveries === 1 ? (entry?.lease?.end ?? 0) : 0;
-    const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, leasedUntil) - clock.now;
+    // A consumer that was restarted gives what is held too early, or for the first time again.
+    const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0) - clock.now;
     const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
     if (waitMs > 0 && endsAt > clock.now) {
       wire.tell(reply, `-NAK {"delay":${Math.ceil(Math.min(waitMs, endsAt - clock.now) * NS)}}`);
@@ -166,7 +165,12 @@ export class Claimer {
     wire.tell(reply, '+ACK');
   }
 
-  async #lease(queue: KnownQueue, candidates: readonly Candidate[], by: string | undefined): Promise<Delivery[]> {
+  async #lease(
+    queue: KnownQueue,
+    candidates: readonly Candidate[],
+    by: string | undefined,
+    isAsked: boolean,
+  ): Promise<Delivery[]> {
     const { clock, ledgers, wire } = this.#ground;
     const { leaseMs } = queue.record.settings;
     const { inc } = queue.record;
@@ -178,7 +182,7 @@ export class Claimer {
     }
     const end = clock.late + leaseMs;
     const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
-    const kept = queue.record.checked ? await this.#confirm(queue, candidates, r) : candidates;
+    const kept = isAsked ? await this.#confirm(queue, candidates, r) : candidates;
     return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
   }
 

@@ -126,7 +126,7 @@ export class Ledger {
   #fold(record: LedgerRecord, seq: number, at: number): void {
     if (record.k === 'r') {
       for (const [lane, seqs] of lanesOf(record.got)) {
-        for (const each of seqs) this.#lease(lane, each, { r: seq, end: record.end, by: record.by });
+        for (const each of seqs) this.#lease(lane, each, { r: seq, end: record.end, by: record.by }, at);
       }
     } else if (record.k === 's') {
       for (const [lane, pairs] of lanesOf(record.acked)) {
@@ -139,9 +139,11 @@ export class Ledger {
     else this.#restore(record.state);
   }
 
-  #lease(lane: Lane, seq: number, lease: NonNullable<Entry['lease']>): void {
+  /** What another one holds nobody receives: a consumer that was restarted gave it twice. */
+  #lease(lane: Lane, seq: number, lease: NonNullable<Entry['lease']>, at: number): void {
     if (this.isSettled(lane, seq)) return;
     const entry = this.#entry(lane, seq);
+    if (entry.lease !== undefined && entry.lease.end > at) return;
     if (entry.lease !== undefined) this.#endAttempt(entry, 'expired', undefined, entry.lease.end);
     entry.attempts += 1;
     entry.lease = lease;
