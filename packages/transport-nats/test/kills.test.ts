@@ -5,21 +5,20 @@ import { type NatsCluster, needServer, startNats, startNatsCluster } from '@busb
 import { beforeEach, expect, test } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 
+const KILLS = 20;
 const IS_FULL = process.env['BUSBAR_FULL'] === '1';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
 /** Producers and consumers that work until they are stopped, and what they saw. */
-class Load {
+class Load implements Disposable {
   readonly acknowledged = new Set<string>();
   readonly handled = new Map<string, number>();
-  readonly #transports: readonly Transport[];
   readonly #work: Promise<unknown>;
   #isSending = true;
   #isOver = false;
 
   constructor(transports: readonly Transport[]) {
-    this.#transports = transports;
     const roles = transports.flatMap((transport, client) => [
       ...Array.from({ length: 8 }, (_, lane) => this.#send(transport, `${client}-${lane}`)),
       ...Array.from({ length: 4 }, () => this.#consume(transport)),
@@ -63,8 +62,9 @@ class Load {
     }
   }
 
-  get transports(): readonly Transport[] {
-    return this.#transports;
+  [Symbol.dispose](): void {
+    this.#isSending = false;
+    this.#isOver = true;
   }
 }
 
@@ -75,7 +75,7 @@ test('kill -9 of the server under load loses nothing that was acknowledged, and 
   await using one = await openNats(options);
   await using other = await openNats(options);
   await one.queues.configure('work', { leaseMs: 2_000 });
-  const load = new Load([one, other]);
+  using load = new Load([one, other]);
   for (let kill = 1; kill <= kills; kill += 1) {
     const before = load.handled.size;
     await expect.poll(() => load.handled.size, { timeout: 30_000 }).toBeGreaterThan(before + 200);
@@ -98,8 +98,8 @@ test.runIf(IS_FULL)(
     await using one = await openNats(options);
     await using other = await openNats({ ...options, servers: servers.toReversed() });
     await one.queues.configure('work', { leaseMs: 3_000 });
-    const load = new Load([one, other]);
-    for (let kill = 1; kill <= 20; kill += 1) {
+    using load = new Load([one, other]);
+    for (let kill = 1; kill <= KILLS; kill += 1) {
       const before = load.handled.size;
       await expect.poll(() => load.handled.size, { timeout: 60_000 }).toBeGreaterThan(before + 200);
       const victims = victimsOf(cluster, kill);
