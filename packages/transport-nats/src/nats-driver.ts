@@ -11,7 +11,7 @@ import { Names } from './connection/names.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
 import { StoreHeaders } from './connection/store-header.ts';
-import { ensureStreams, type StreamFacts } from './connection/streams.ts';
+import { ensureStreams, type StreamFacts, streamInfo } from './connection/streams.ts';
 import { toDriverError, Wire } from './connection/wire.ts';
 import { noJetStream } from './errors.ts';
 import { Kv } from './kv/kv.ts';
@@ -63,7 +63,7 @@ export class NatsDriver implements Driver {
     };
     const puller = new Puller(link, names.queues);
     const notices = new Notices(wire, names, records);
-    const bindings = new Bindings(ground, notices);
+    const bindings = new Bindings(ground);
     const views = new QueueViews(ground, bindings);
     const sender = new Sender(ground, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(wire, names, clock, new Puller(link, names.kv));
@@ -86,6 +86,8 @@ export class NatsDriver implements Driver {
       const clock = new ServerClock();
       const facts = await ensureStreams(wire, names, clock, settings);
       checkDurability(facts, settings);
+      // A question alone on its way tells the time best.
+      await streamInfo(wire, clock, names.ledger);
       await new StoreHeaders(wire, names).read();
       return new NatsDriver(wire, names, clock, settings, facts);
     } catch (error) {

@@ -79,7 +79,7 @@ export class Importer {
       const known = await this.#kv.read(key);
       if (known !== undefined && this.#kv.isAlive(known)) return false;
       const expiresAt = ttlLeftMs === undefined ? undefined : this.#kv.clock.late + ttlLeftMs;
-      const head = { revision, createRevision, expiresAt };
+      const head = { revision, createRevision, expiresAt, ttlMs: ttlLeftMs };
       if (await this.#kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
     }
   }

@@ -88,7 +88,7 @@ export class QueueViews {
       message,
       state,
       attempts,
-      delayLeftMs: state === 'delayed' ? leftOf(until - clock.now) : undefined,
+      delayLeftMs: state === 'delayed' ? leftOf(until - clock.late) : undefined,
       leaseLeftMs: state === 'leased' ? leftOf(until - clock.now, queue.record.settings.leaseMs) : undefined,
       consumer: state === 'leased' ? entry?.lease?.by : undefined,
       ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - clock.now, envelope.ttlMs),

@@ -23,6 +23,11 @@ export class ServerClock {
     return performance.now() + this.#earliest;
   }
 
+  /** The server's time at a moment of this process's monotonic clock, no later than it was. */
+  at(moment: number): number {
+    return moment + this.#earliest;
+  }
+
   /** No earlier than the server's time: what is to last a while ends this much after it. */
   get late(): number {
     return performance.now() + this.#latest;

@@ -19,6 +19,7 @@ export interface ValueHead {
   readonly offset: number;
   /** On the clock of the server. */
   readonly expiresAt?: number | undefined;
+  readonly ttlMs?: number | undefined;
   readonly gone?: 'deleted' | 'expired' | undefined;
 }
 
@@ -29,6 +30,8 @@ export interface StoredValue {
   readonly revision: number;
   readonly createRevision: number;
   expiresAt: number;
+  /** The whole time to live. */
+  ttlMs: number;
   readonly gone: ValueHead['gone'];
   /** The last write of the key, for the guard of the next one. */
   last: number;
@@ -36,6 +39,7 @@ export interface StoredValue {
 
 interface TouchRecord {
   readonly createRevision: number;
+  readonly ttlMs: number;
   readonly expiresAt: number;
 }
 
@@ -102,8 +106,9 @@ export class KvStore {
     return gone === undefined && expiresAt > this.clock.now;
   }
 
-  toEntry({ key, value, revision, createRevision, expiresAt }: StoredValue): KvEntry {
-    const ttlLeftMs = expiresAt === Number.POSITIVE_INFINITY ? undefined : Math.max(0, expiresAt - this.clock.now);
+  toEntry({ key, value, revision, createRevision, expiresAt, ttlMs }: StoredValue): KvEntry {
+    const leftMs = Math.min(ttlMs, Math.max(0, expiresAt - this.clock.now));
+    const ttlLeftMs = expiresAt === Number.POSITIVE_INFINITY ? undefined : leftMs;
     return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
   }
 
@@ -124,9 +129,9 @@ export class KvStore {
   }
 
   /** Renews a time to live; false where another write was first. */
-  async touch(key: string, expiresAt: number, { createRevision, last }: StoredValue): Promise<boolean> {
-    const record: TouchRecord = { createRevision, expiresAt };
-    const ttl = { 'Nats-TTL': `${Math.ceil((expiresAt - this.clock.now) / 1000) + 60}s` };
+  async touch(key: string, ttlMs: number, { createRevision, last }: StoredValue): Promise<boolean> {
+    const record: TouchRecord = { createRevision, ttlMs, expiresAt: this.clock.late + ttlMs };
+    const ttl = { 'Nats-TTL': `${Math.ceil(ttlMs / 1000) + 60}s` };
     return (await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last)) !== undefined;
   }
 
@@ -169,6 +174,7 @@ export class KvStore {
       revision,
       createRevision: head.createRevision ?? revision,
       expiresAt: head.expiresAt ?? Number.POSITIVE_INFINITY,
+      ttlMs: head.ttlMs ?? Number.POSITIVE_INFINITY,
       gone: isForeignDelete ? 'deleted' : head.gone,
       last: seq,
     };
@@ -229,7 +235,10 @@ export class KvStore {
     for (const { key, seq, touch } of touches) {
       const value = values.get(key);
       if (value === undefined) continue;
-      if (seq > value.last && touch.createRevision === value.createRevision) value.expiresAt = touch.expiresAt;
+      if (seq > value.last && touch.createRevision === value.createRevision) {
+        value.expiresAt = touch.expiresAt;
+        value.ttlMs = touch.ttlMs;
+      }
       value.last = Math.max(value.last, seq);
     }
     return [...values.values()];

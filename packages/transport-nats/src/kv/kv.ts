@@ -36,7 +36,7 @@ export class Kv implements KvDriver {
         return { status: 'conflict', current: present && this.#store.toEntry(present) };
       }
       const expiresAt = ttlMs === undefined ? undefined : this.#store.clock.late + ttlMs;
-      const head = { createRevision: present?.createRevision, expiresAt };
+      const head = { createRevision: present?.createRevision, expiresAt, ttlMs };
       const stored = await this.#store.write(key, value, head, known);
       if (stored !== undefined) return { status: 'stored', ...stored };
     }
@@ -78,7 +78,7 @@ export class Kv implements KvDriver {
       const present = this.#alive(found);
       const isLost = createRevision !== undefined && createRevision !== present?.createRevision;
       if (present === undefined || isLost) return { key, status: 'lost' };
-      if (await this.#store.touch(key, this.#store.clock.late + ttlMs, present)) return { key, status: 'touched' };
+      if (await this.#store.touch(key, ttlMs, present)) return { key, status: 'touched' };
     }
   }
 }

@@ -180,7 +180,8 @@ export class Claimer {
       const place = { seq: stored.seq, cseq };
       if (consumer.ackWaitMs !== leaseMs) wire.tell(ackSubject(this.#ground, consumer, place), nakIn(leaseMs));
     }
-    const end = clock.late + leaseMs;
+    // Not after the server's own end: what it delivers again nobody holds any more.
+    const end = clock.at(Math.min(...candidates.map(({ at }) => at))) + leaseMs;
     const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
     const kept = isAsked ? await this.#confirm(queue, candidates, r) : candidates;
     return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));

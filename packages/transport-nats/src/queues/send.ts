@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type SendResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { DEDUPE_MS, type StreamInfo } from '../connection/streams.ts';
+import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
 import { toDriverError } from '../connection/wire.ts';
 import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
 import { levelOf } from './delayed.ts';
@@ -156,8 +156,8 @@ export class Sender {
     const known = this.#lengths.get(name);
     const now = performance.now();
     if (known !== undefined && known.inc === record.inc && known.at + LENGTH_MS > now) return known;
-    const { wire, names } = this.#ground;
-    const info = await wire.api<StreamInfo>(`STREAM.INFO.${names.queues}`, { subjects_filter: names.lane(name, '*') });
+    const { wire, names, clock } = this.#ground;
+    const info = await streamInfo(wire, clock, names.queues, names.lane(name, '*'));
     const counts = Object.entries(info.state.subjects ?? {}).filter(
       ([subject]) => subject !== names.lane(name, 'dead'),
     );

@@ -150,7 +150,7 @@ export class Settler {
     const { lane, seq, r } = held;
     held.deadline = performance.now() + leaseMs - marginOf(leaseMs);
     const word = held.consumer.ackWaitMs === leaseMs ? '+WPI' : `-NAK {"delay":${leaseMs * NS}}`;
-    const verdict: Verdict = { did: 'extend', lane, seq, r, at: this.#ground.clock.late + leaseMs };
+    const verdict: Verdict = { did: 'extend', lane, seq, r, at: this.#ground.clock.now + leaseMs };
     const result = { receipt, status: 'done' as const, leaseLeftMs: leaseMs - marginOf(leaseMs) };
     return { result, verdict, consumer: held.consumer.name, ackSubject, word };
   }

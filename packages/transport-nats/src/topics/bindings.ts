@@ -5,28 +5,26 @@ import { matchTopic } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { digest, type Lane } from '../connection/names.ts';
 import { Puller, type WaitingPull } from '../connection/puller.ts';
-import { NS } from '../connection/streams.ts';
+import { NS, streamInfo } from '../connection/streams.ts';
 import { pause, ServerRefusal } from '../connection/wire.ts';
 import { ignoreRefusal } from '../queues/consumers.ts';
 import type { QueueGround } from '../queues/ground.ts';
-import type { Notices } from '../queues/notices.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { encode, readDelivery, readStored } from '../queues/stored-message.ts';
 
 const BATCH = 256;
 const ACK_WAIT_MS = 30_000;
+const RETRY_MS = 10;
 
 /** The bindings of a namespace. */
 export class Bindings {
   readonly #ground: QueueGround;
-  readonly #notices: Notices;
   readonly #puller: Puller;
   readonly #pumping = new Map<string, Promise<void>>();
 
-  constructor(ground: QueueGround, notices: Notices) {
+  constructor(ground: QueueGround) {
     this.#ground = ground;
-    this.#notices = notices;
     this.#puller = new Puller(ground.wire.link, ground.names.topics);
   }
 
@@ -51,15 +49,16 @@ export class Bindings {
     const known = await records.read(queue, context);
     const binding = known?.record.bindings.find((each) => each.pattern === pattern);
     if (known === undefined || binding === undefined) return;
+    await this.pump(known);
     await records.change(
       queue,
       (record) => record && { ...record, bindings: record.bindings.filter((each) => each.pattern !== pattern) },
       context,
     );
     wire.tell(names.notice(queue));
-    // Until then a client may leave events to this binding that another one copies from now on.
-    await this.#notices.settled();
-    await this.#drain(known, binding);
+    // What others left to it until its end it copies still.
+    const { state } = await streamInfo(wire, this.#ground.clock, names.topics);
+    await this.#drain(known, binding, state.last_seq);
     await this.removeConsumers([binding]);
   }
 
@@ -78,7 +77,7 @@ export class Bindings {
   wait(queue: KnownQueue, wake: () => void, busy: Set<Promise<void>>): WaitingPull[] {
     return queue.record.bindings.map((binding) => {
       const take = (message: Msg): void => {
-        track(busy, this.#take(queue, binding, message));
+        track(busy, this.#copy(queue, binding, [message]));
       };
       const pull = this.#puller.wait(binding.consumer, BATCH, take);
       void pull.over.then(wake);
@@ -94,40 +93,60 @@ export class Bindings {
   }
 
   async #pump(queue: KnownQueue): Promise<void> {
-    for (const binding of queue.record.bindings) await this.#drain(queue, binding);
-  }
-
-  async #drain(queue: KnownQueue, binding: QueueBinding): Promise<void> {
-    const { records, wire } = this.#ground;
-    for (;;) {
-      const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
-      await this.#copy(queue, binding, messages);
-      if (!lost && messages.length < BATCH) return;
-      if (!lost) continue;
-      // A consumer without a binding was removed on purpose.
-      if (!wire.link.isUp || !hasBinding(await records.read(queue.name), binding)) return;
-      await this.#ensure(binding);
-      await pause(10);
+    for (const binding of queue.record.bindings) {
+      for (;;) {
+        const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
+        if (lost && !(await this.#isAlive(queue.name, binding))) break;
+        await this.#copy(queue, binding, messages);
+        if (messages.length < BATCH && !lost) break;
+      }
     }
   }
 
-  /** Copies an event that came while a receive waits, which may have begun before the bindings changed. */
-  async #take(queue: KnownQueue, binding: QueueBinding, message: Msg): Promise<void> {
-    const now = await this.#ground.records.fresh(queue.name);
-    await this.#copy(now !== undefined && hasBinding(now, binding) ? now : queue, binding, [message]);
+  /** Makes the consumer of a binding again where it was lost; false where the binding has ended. */
+  async #isAlive(name: string, { consumer }: QueueBinding): Promise<boolean> {
+    const { records, wire } = this.#ground;
+    if (!wire.link.isUp) return false;
+    const binding = (await records.read(name))?.record.bindings.find((each) => each.consumer === consumer);
+    if (binding === undefined) return false;
+    await this.#ensure(binding);
+    await pause(RETRY_MS);
+    return true;
+  }
+
+  /** Copies what an ended binding covered, up to its end. */
+  async #drain(queue: KnownQueue, binding: QueueBinding, last: number): Promise<void> {
+    for (;;) {
+      const { messages } = await this.#puller.pull(binding.consumer, BATCH);
+      const covered = messages.filter((message) => readDelivery(message).seq <= last);
+      await this.#store(queue, queue.record.bindings, binding, covered);
+      if (messages.length < BATCH) return;
+    }
   }
 
   async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
+    if (messages.length === 0) return;
+    // Which binding copies an event is decided by what is bound now, after the event was published.
+    const isShared = queue.record.bindings.length > 1;
+    const now = isShared ? await this.#ground.records.read(queue.name) : queue;
+    await this.#store(queue, now?.record.bindings ?? [], binding, messages);
+  }
+
+  async #store(
+    queue: KnownQueue,
+    bindings: readonly QueueBinding[],
+    binding: QueueBinding,
+    messages: readonly Msg[],
+  ): Promise<void> {
     const { names, wire } = this.#ground;
     const copies: Promise<void>[] = [];
     let current = queue;
     for (const message of messages) {
       const { seq, storedAt } = readDelivery(message);
       const topic = message.subject.slice(names.topic('').length);
-      if (!isOwn(queue.record.bindings, binding, topic, seq)) continue;
-      const lane = this.#laneOf(message, seq, storedAt);
-      current = await this.#ground.records.useLane(current, lane);
-      copies.push(this.#store(current, topic, message, seq, storedAt));
+      if (!isOwn(bindings, binding, topic, seq)) continue;
+      current = await this.#ground.records.useLane(current, this.#laneOf(message, seq, storedAt));
+      copies.push(this.#publish(current, topic, message, seq, storedAt));
     }
     await Promise.all(copies);
     for (const message of messages) wire.tell(message.reply ?? '', '+ACK');
@@ -139,7 +158,7 @@ export class Bindings {
     return laneFor({ ...event, delayMs, ttlMs: undefined, maxAttempts: undefined });
   }
 
-  async #store(queue: KnownQueue, topic: string, message: Msg, seq: number, storedAt: number): Promise<void> {
+  async #publish(queue: KnownQueue, topic: string, message: Msg, seq: number, storedAt: number): Promise<void> {
     const { wire, names } = this.#ground;
     const { message: event, envelope } = readStored(message, seq, storedAt);
     const { inc } = queue.record;
@@ -171,12 +190,8 @@ export function track(busy: Set<Promise<void>>, work: Promise<void>): void {
   busy.add(tracked);
 }
 
-function hasBinding(queue: KnownQueue | undefined, { consumer }: QueueBinding): boolean {
-  return queue?.record.bindings.some((each) => each.consumer === consumer) ?? false;
-}
-
-/** Of all bindings that cover an event the oldest one copies it: once, without memory. */
+/** Of all bindings that cover an event the one that was bound first copies it: once, without memory. */
 function isOwn(bindings: readonly QueueBinding[], own: QueueBinding, topic: string, seq: number): boolean {
-  const owner = bindings.find(({ pattern, since }) => seq >= since && matchTopic(pattern, topic));
-  return owner?.consumer === own.consumer;
+  const first = bindings.find(({ pattern, since }) => seq >= since && matchTopic(pattern, topic));
+  return first?.consumer === own.consumer;
 }
