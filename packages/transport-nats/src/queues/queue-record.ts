@@ -61,6 +61,8 @@ export class QueueRecords {
   readonly #known = new Map<string, KnownQueue>();
   readonly #reading = new Map<string, Promise<KnownQueue | undefined>>();
   readonly #touching = new Set<string>();
+  /** Counts what was forgotten: a read that began before tells nothing new. */
+  #forgotten = 0;
 
   constructor(wire: Wire, names: Names, clock: ServerClock) {
     this.#wire = wire;
@@ -76,8 +78,13 @@ export class QueueRecords {
     if (isFresh) return Promise.resolve(known);
     let reading = this.#reading.get(queue);
     if (reading === undefined) {
-      reading = this.read(queue, context).finally(() => this.#reading.delete(queue));
-      this.#reading.set(queue, reading);
+      const begun = this.read(queue, context);
+      const end = (): void => {
+        if (this.#reading.get(queue) === begun) this.#reading.delete(queue);
+      };
+      begun.then(end, end);
+      reading = begun;
+      this.#reading.set(queue, begun);
     }
     return reading;
   }
@@ -96,6 +103,8 @@ export class QueueRecords {
   /** Forgets what is known: it has changed. */
   forget(queue: string): void {
     this.#known.delete(queue);
+    this.#reading.delete(queue);
+    this.#forgotten += 1;
   }
 
   /** Changes the record; `change` gets undefined where there is no queue, and gives undefined to leave it as it is. */
@@ -198,13 +207,14 @@ export class QueueRecords {
   }
 
   async #read(queue: string, context?: Bounds): Promise<{ known: KnownQueue | undefined; seq: number }> {
+    const forgotten = this.#forgotten;
     const message = await this.#wire.last(this.#names.ledger, this.#names.settings(queue), context);
     if (message === undefined) {
       this.#known.delete(queue);
       return { known: undefined, seq: 0 };
     }
     const known = this.#parse(message);
-    this.#keep(known);
+    if (forgotten === this.#forgotten) this.#keep(known);
     return { known, seq: known.seq };
   }
 

@@ -23,6 +23,8 @@ interface Deed {
   readonly consumer?: string;
   readonly ackSubject?: string;
   readonly word?: string;
+  /** It is said with the record, not after it: it gives nothing back. */
+  readonly isAtOnce?: boolean;
 }
 
 const NS = 1_000_000;
@@ -128,9 +130,9 @@ export class Settler {
     const consumer = held.consumer.name;
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject };
     const isExpired = held.expiresAt !== undefined && held.expiresAt <= clock.now;
-    if (action === 'ack') return { ...done, verdict: { did: 'ack', lane, seq, r }, word: '+ACK' };
+    if (action === 'ack') return { ...done, verdict: { did: 'ack', lane, seq, r }, word: '+ACK', isAtOnce: true };
     if (action === 'extend') return this.#extend(known, receipt, held, ackSubject);
-    if (isExpired) return { ...done, verdict: { did: 'expired', lane, seq, r }, word: '+ACK' };
+    if (isExpired) return { ...done, verdict: { did: 'expired', lane, seq, r }, word: '+ACK', isAtOnce: true };
     if (action === 'release') return { ...done, verdict: { did: 'release', lane, seq, r }, word: '-NAK' };
     const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
     const { reason } = settlement;
@@ -152,7 +154,7 @@ export class Settler {
     const word = held.consumer.ackWaitMs === leaseMs ? '+WPI' : `-NAK {"delay":${leaseMs * NS}}`;
     const verdict: Verdict = { did: 'extend', lane, seq, r, at: this.#ground.clock.now + leaseMs };
     const result = { receipt, status: 'done' as const, leaseLeftMs: leaseMs - marginOf(leaseMs) };
-    return { result, verdict, consumer: held.consumer.name, ackSubject, word };
+    return { result, verdict, consumer: held.consumer.name, ackSubject, word, isAtOnce: true };
   }
 
   async #bury(known: KnownQueue, held: Held, verdict: Verdict, reason: string): Promise<void> {
@@ -168,7 +170,7 @@ export class Settler {
     await bury(wire, names, known, stored, { attempts: held.attempt, history, reason });
   }
 
-  /** Acks go out right behind their record. What gives a message back waits until the ledger says why. */
+  /** Acks and extensions go out right behind their record. What gives a message back waits until the ledger says why. */
   async #write(queue: string, known: KnownQueue | undefined, deeds: Deed[], deadline: number): Promise<void> {
     const { wire, ledgers } = this.#ground;
     if (known === undefined || deeds.every(({ verdict }) => verdict === undefined)) return;
@@ -176,7 +178,7 @@ export class Settler {
     try {
       const inc = known.record.inc;
       const said = Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, deadline)));
-      for (const { ackSubject, word } of deeds) if (word === '+ACK') wire.tell(ackSubject ?? '', word);
+      for (const { ackSubject = '', word = '', isAtOnce } of deeds) if (isAtOnce) wire.tell(ackSubject, word);
       await said;
     } catch (error) {
       const { outcome }: BusbarError = toDriverError(error);
@@ -186,7 +188,7 @@ export class Settler {
       }
       return;
     }
-    await this.#giveBack(deeds.filter(({ word }) => word !== undefined && word !== '+ACK'));
+    await this.#giveBack(deeds.filter(({ word, isAtOnce }) => word !== undefined && !isAtOnce));
   }
 
   /** A consumer acts in order on what it is told: the last word to each is confirmed. */
