@@ -25,9 +25,9 @@ export interface OutgoingDraft {
   /** Whether it has a random id in a handler too. Default: a derived id. */
   readonly isFresh?: boolean;
   /** Fields that the bus sets. They override options. */
-  readonly fields?: Partial<MessageInput>;
+  readonly fields?: Partial<MessageInput> | undefined;
   /** Headers of the bus itself, with the prefix `bus-`. */
-  readonly internal?: Readonly<Record<string, string>>;
+  readonly internal?: Readonly<Record<string, string>> | undefined;
 }
 
 const DEFAULT_MAX_ATTEMPTS = 5;
@@ -110,15 +110,15 @@ export class BusRuntime {
     headers: Readonly<Record<string, string>> | undefined,
   ): MessageInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
-    const derived = isDerived ? cause.nextId(kind, target, type) : undefined;
     return {
       ...this.bodyCodec.encode(body),
       ...toFields(options),
-      ...(derived === undefined ? {} : { id: derived }),
-      ...(type === undefined ? {} : { type }),
-      ...(from === undefined ? {} : { from }),
-      ...(cause === undefined ? {} : { causationId: cause.id, hops: cause.nextHops }),
-      ...(headers === undefined && internal === undefined ? {} : { headers: { ...headers, ...internal } }),
+      id: isDerived ? cause.nextId(kind, target, type) : options?.id,
+      type,
+      from,
+      causationId: cause?.id,
+      hops: cause?.nextHops,
+      headers: internal === undefined ? headers : { ...headers, ...internal },
       ...fields,
     };
   }

@@ -116,8 +116,7 @@ export class Statistics {
     const all: QueueInfo[] = [];
     let page: QueueInfo[];
     do {
-      const after = all.at(-1)?.name;
-      const query = { ...toBounds(options), limit: PAGE, ...(after !== undefined && { after }) };
+      const query = { ...toBounds(options), limit: PAGE, after: all.at(-1)?.name };
       page = await this.#runtime.transport.admin.queues(query);
       all.push(...page);
     } while (page.length === PAGE);

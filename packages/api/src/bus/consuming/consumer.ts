@@ -264,12 +264,12 @@ export async function startConsumer(
   { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, timeoutMs, signal }: ConsumeOptions,
   plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
 ): Promise<Consumer> {
-  const bounds = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
   const settings: QueueSettings = {
     ...(leaseMs !== undefined && { leaseMs }),
     ...(maxAttempts !== undefined && { maxAttempts }),
   };
-  if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
+  if (Object.keys(settings).length > 0)
+    await runtime.transport.queues.configure(queue, settings, { timeoutMs, signal });
   const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
   runtime.assertOpen();
   return new Consumer(runtime, {

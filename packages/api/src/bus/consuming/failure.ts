@@ -28,9 +28,14 @@ export interface Failure {
 }
 
 /** The header with a message's own `maxAttempts`, for its consumer. */
-export const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
+const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
 
 const MAX_REASON = 2000;
+
+/** The header for the consumer of a message with its own `maxAttempts`. */
+export function attemptsHeader(maxAttempts: number | undefined): Record<string, string> | undefined {
+  return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
+}
 
 /** The failure of `delivery`; `maxAttempts` is from the settings of the queue. */
 export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: number): Failure {
@@ -86,7 +91,7 @@ export function toFailureRecord(thrown: unknown): FailureRecord {
 /** The error of a record: a BusbarError if it was one, else an Error with its name. */
 export function fromFailureRecord({ name, message, code, hint }: FailureRecord): Error {
   if (name === 'BusbarError' && ERROR_CODES.includes(code as ErrorCode)) {
-    return new BusbarError(code as ErrorCode, message, hint === undefined ? {} : { hint });
+    return new BusbarError(code as ErrorCode, message, { hint });
   }
   return Object.assign(new Error(message), { name }, code !== undefined && { code });
 }

@@ -56,7 +56,7 @@ export async function toInboxMessage(
       receipt,
       leaseLeftMs,
       wantsReply: replyTo !== undefined,
-      ...verbs(runtime, agent, policy, delivery),
+      ...methodsOf(runtime, agent, policy, delivery),
     };
   } catch (error) {
     runtime.report(error, `inbox ${agent}`);
@@ -65,9 +65,9 @@ export async function toInboxMessage(
   }
 }
 
-type InboxVerbs = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release' | 'extend' | 'reply'>;
+type SettlingMethods = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release' | 'extend' | 'reply'>;
 
-function verbs(runtime: BusRuntime, agent: string, policy: CompleteRetry, delivery: Delivery): InboxVerbs {
+function methodsOf(runtime: BusRuntime, agent: string, policy: CompleteRetry, delivery: Delivery): SettlingMethods {
   const { receipt, attempt } = delivery;
   let parts = 0;
   return {
@@ -77,11 +77,11 @@ function verbs(runtime: BusRuntime, agent: string, policy: CompleteRetry, delive
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
       const { delayMs = backoffMs(policy, attempt), reason } = options ?? {};
-      await settle(runtime, { receipt, action: 'retry', delayMs, ...(reason === undefined ? {} : { reason }) });
+      await settle(runtime, { receipt, action: 'retry', delayMs, reason });
     },
     async reject(reason) {
       checkText(reason, 'reason', 2000);
-      await settle(runtime, { receipt, action: 'reject', ...(reason === undefined ? {} : { reason }) });
+      await settle(runtime, { receipt, action: 'reject', reason });
     },
     release: () => settle(runtime, { receipt, action: 'release' }),
     extend: () => settle(runtime, { receipt, action: 'extend' }),

@@ -107,7 +107,7 @@ export async function sendReply(
     ...reply,
     id: deriveId(`${id}\n${request.queue}\nreply\n${place}`),
     from: agent,
-    ...(from === undefined ? {} : { to: from }),
+    to: from,
     correlationId: id,
     causationId: id,
     hops: Math.min(255, hops + 1),

@@ -4,7 +4,7 @@ import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { checkBoolean, checkText, describe } from '../../contract/validation.ts';
-import { MAX_ATTEMPTS_HEADER } from '../consuming/failure.ts';
+import { attemptsHeader } from '../consuming/failure.ts';
 import type { Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions, toBounds } from '../messages/message-options.ts';
@@ -119,7 +119,7 @@ export class Mail {
 
   #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {
     const internal = attemptsHeader(options?.maxAttempts);
-    const draft = { kind: 'send', target: to, type, body, options, fields: { to }, ...internal } as const;
+    const draft = { kind: 'send', target: to, type, body, options, fields: { to }, internal } as const;
     return this.#runtime.sendOut(origin, draft, async (input: MessageInput) => {
       const bounds = { ...toBounds(options), create: options?.createInbox ?? false };
       return { ...(await this.#runtime.sendToQueue(inboxOf(to), input, bounds)), to };
@@ -139,11 +139,6 @@ export class Mail {
       cause,
     });
   }
-}
-
-/** The header that tells the consumer the message's own `maxAttempts`. */
-export function attemptsHeader(maxAttempts: number | undefined): { readonly internal?: Record<string, string> } {
-  return maxAttempts === undefined ? {} : { internal: { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) } };
 }
 
 function checkMessage(definition: MessageDefinition): string {

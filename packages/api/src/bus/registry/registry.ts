@@ -122,7 +122,7 @@ export class Registry {
     const all: KvEntry[] = [];
     let after: string | undefined;
     while (true) {
-      const page = await this.#runtime.transport.kv.list(prefix, after === undefined ? {} : { after });
+      const page = await this.#runtime.transport.kv.list(prefix, { after });
       all.push(...page);
       after = page.at(-1)?.key;
       if (page.length < PAGE) return all;

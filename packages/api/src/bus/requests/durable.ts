@@ -128,9 +128,8 @@ async function take(
   { requester, bounds }: DurableRequest,
   waitMs: number,
 ): Promise<Delivery[]> {
-  const { signal } = bounds;
-  const options = { max: MAX_REPLIES, waitMs, ...(requester === undefined ? {} : { consumer: requester }) };
-  return runtime.transport.queues.receive(queue, signal === undefined ? options : { ...options, signal });
+  const options = { max: MAX_REPLIES, waitMs, consumer: requester, signal: bounds.signal };
+  return runtime.transport.queues.receive(queue, options);
 }
 
 function timedOut(): BusbarError {

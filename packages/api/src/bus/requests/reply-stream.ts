@@ -49,9 +49,7 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
   }
 
   async #next(): Promise<IteratorResult<unknown>> {
-    while (this.#parts.length === 0 && !this.#isOver) {
-      await this.#partAdded.wait();
-    }
+    while (this.#parts.length === 0 && !this.#isOver) await this.#partAdded.wait();
     if (this.#parts.length > 0) {
       const value = this.#parts.shift();
       this.#partTaken.notify();
@@ -65,9 +63,7 @@ export class LiveReplyStream implements ReplyStream<unknown, unknown> {
     if (this.#isSkipped) return;
     this.#parts.push(part);
     this.#partAdded.notify();
-    while (this.#parts.length >= MAX_WAITING) {
-      await this.#partTaken.wait();
-    }
+    while (this.#parts.length >= MAX_WAITING) await this.#partTaken.wait();
   }
 
   #skip(): void {

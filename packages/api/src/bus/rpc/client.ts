@@ -71,7 +71,7 @@ export class RpcClient implements Calls {
       id,
       replyTo: this.#inbox.queue,
       maxAttempts: 1,
-      ...(timeoutMs === Number.POSITIVE_INFINITY ? {} : { ttlMs: timeoutMs }),
+      ttlMs: timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs,
       ...(message.id === undefined ? {} : { headers: { ...message.headers, [ID_HEADER]: message.id } }),
     };
     pending.wasSent = true;

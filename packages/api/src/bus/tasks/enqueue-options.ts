@@ -4,7 +4,6 @@ import { invalid } from '../../contract/errors.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { checkUserName, quote, utf8Length } from '../../contract/names.ts';
 import { checkText, describe } from '../../contract/validation.ts';
-import { MAX_ATTEMPTS_HEADER } from '../consuming/failure.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';
@@ -39,11 +38,6 @@ export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
 /** Fields of the message from options that are not fields. */
 export function taskFields({ runAt }: EnqueueOptions): Partial<MessageInput> {
   return runAt === undefined ? {} : { delayMs: delayOf(runAt, 'runAt') };
-}
-
-/** Headers for the worker. */
-export function taskHeaders({ maxAttempts }: EnqueueOptions): Record<string, string> | undefined {
-  return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
 }
 
 /** Throws INVALID_ARGUMENT unless `name` is a legal queue of tasks. */

@@ -8,18 +8,13 @@ import { quote } from '../../contract/names.ts';
 import type { SendResult } from '../../contract/transport.ts';
 import { checkArray } from '../../contract/validation.ts';
 import { TickBatcher } from '../../driver-kit/tick-batcher.ts';
+import { attemptsHeader } from '../consuming/failure.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { validate } from '../messages/schema.ts';
 import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
-import {
-  checkEnqueueOptions,
-  type EnqueueOptions,
-  taskFields,
-  taskHeaders,
-  toQueueDefinition,
-} from './enqueue-options.ts';
+import { checkEnqueueOptions, type EnqueueOptions, taskFields, toQueueDefinition } from './enqueue-options.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
 import { taskKey } from './task-record.ts';
 import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
@@ -101,14 +96,13 @@ export class Tasks {
     const { queue, schemas } = definition;
     const checked = validate(schemas.task, body, `the task of ${queue}`);
     if (checked instanceof Promise) await checked;
-    const internal = taskHeaders(options);
     const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
       body,
       options,
       fields: taskFields(options),
-      ...(internal && { internal }),
+      internal: attemptsHeader(options.maxAttempts),
     };
     return this.#runtime.sendOut(origin, draft, async (input) => {
       const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
