@@ -38,9 +38,11 @@ export interface Published {
 /** Sends messages, events, tasks and requests. Calls that are not awaited keep their order. */
 export interface Sender {
   /**
-   * Sends a message to the inbox of an agent, which may be offline. Rejects with NOT_FOUND when no agent has that name
-   * (unless `createInbox`), NO_RESPONDER when no online agent has the capability, BACKPRESSURE when the inbox is full,
-   * INVALID_ARGUMENT when the body does not match its schema.
+   * Sends a message to the inbox of an agent, which may be offline. Rejects with:
+   * - NOT_FOUND: no agent has that name (unless `createInbox`).
+   * - NO_RESPONDER: no online agent has the capability.
+   * - BACKPRESSURE: the inbox is full.
+   * - INVALID_ARGUMENT: the body does not match its schema.
    */
   send(to: Recipient, type: string, body?: unknown, options?: MailOptions): Promise<Sent>;
   send<S extends StandardSchema>(
@@ -67,9 +69,11 @@ export interface Sender {
   ): Promise<TaskHandle<OutputAt<S, 'result'>>>;
 
   /**
-   * Sends a request to an agent and waits for its response. Rejects with NO_RESPONDER at once when no instance is online,
-   * TIMEOUT when no response arrives in time, HANDLER_FAILED (the remote error is the `cause`) when the handler failed,
-   * INVALID_ARGUMENT when the body does not match its schema.
+   * Sends a request to an agent and waits for its response. Rejects with:
+   * - NO_RESPONDER, at once: no instance is online.
+   * - TIMEOUT: no response arrived in time.
+   * - HANDLER_FAILED: the handler failed; the remote error is the `cause`.
+   * - INVALID_ARGUMENT: the body does not match its schema.
    */
   request<R = unknown>(to: Recipient, type: string, body?: unknown, options?: RequestOptions): Promise<R>;
   request<S extends RequestSchemas>(

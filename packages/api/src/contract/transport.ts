@@ -204,8 +204,8 @@ export interface PublishResult extends SendResult {
 }
 
 /**
- * Where to begin in a log: at the next event, at the oldest stored event, after a position, or at the first event at or
- * after a time (a future time is like `new`). A position beyond retention rejects with POSITION_EXPIRED, a foreign one with
+ * Where to begin in a log: at the next event, at the oldest stored event, after a position, or at a time. A future time is
+ * like `new`. A position beyond retention rejects with POSITION_EXPIRED, a foreign one with
  * INVALID_ARGUMENT.
  */
 export type From = 'new' | 'start' | { readonly after: string } | { readonly time: number };

@@ -7,9 +7,9 @@ import { type Operations, OriginSender, type Sender } from '../operations.ts';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
- * What a handler gets beside the message. Messages sent through it have ids derived from the message's id (per target and
- * type, in order of sending), so a message that is handled twice sends once. `hops` ends loops between agents. Requests
- * made through it end when its signal fires.
+ * The second argument of a handler. Messages sent through it have ids that are derived from the id of the handled message,
+ * per target and type in order of sending. So a message that is handled twice sends once. `hops` ends loops between agents.
+ * Requests made through it end when its signal fires.
  */
 export interface Context extends Sender {
   /** Fires when the result is no longer needed: the lease was lost, the requester left, or the bus closes. */

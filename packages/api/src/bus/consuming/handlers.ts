@@ -127,8 +127,8 @@ export class HandlerRegistry {
   }
 
   /**
-   * Runs the handler of `message`. Rejects with {@link InvalidMessageError} for a message that does not match its schema,
-   * with NO_RESPONDER when its type has no handler, else with the error of the handler.
+   * Runs the handler of `message`. Rejects with NO_RESPONDER when its type has no handler, and with
+   * {@link InvalidMessageError} when it does not match its schema. Otherwise it rejects with the error of the handler.
    */
   async run(message: Message, origin: Origin, parts: ContextHooks): Promise<unknown> {
     const entry = this.#find(message.type);

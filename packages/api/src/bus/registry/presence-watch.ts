@@ -7,8 +7,8 @@ import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgent
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
 
 /**
- * An agent went online (its first instance), went offline (its last instance, at most one TTL after its death), or changed
- * its capabilities, its limit or its instances.
+ * A change of an agent. `online`: its first instance is online. `offline`: its last instance is gone, at most one TTL after
+ * its death. `changed`: its capabilities, its limit or its instances changed.
  */
 export interface PresenceChange {
   readonly kind: 'online' | 'offline' | 'changed';

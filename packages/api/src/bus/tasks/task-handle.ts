@@ -38,9 +38,12 @@ export interface TaskHandle<R = unknown> {
   /** The latest progress of the handler, then each later one, until the task ends. A slow reader gets the latest only. */
   progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void>;
   /**
-   * Waits for the task to end and returns the value of its handler. Rejects with HANDLER_FAILED (the last error is the
-   * `cause`) for a dead letter, ABORTED for a cancelled task, TIMEOUT, NOT_FOUND when there is no trace of the task,
-   * PAYLOAD_TOO_LARGE when its result was too large to keep (60 KiB).
+   * Waits for the task to end and returns the value of its handler. Rejects with:
+   * - HANDLER_FAILED: it is a dead letter; the last error is the `cause`.
+   * - ABORTED: it was cancelled.
+   * - TIMEOUT: it did not end in time.
+   * - NOT_FOUND: there is no trace of it.
+   * - PAYLOAD_TOO_LARGE: its result was larger than 60 KiB.
    */
   result(options?: ResultOptions): Promise<R>;
   /**
