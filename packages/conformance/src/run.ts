@@ -51,16 +51,9 @@ export async function runSuite(harness: Harness, options: RunOptions = {}): Prom
     results.set(result.id, result);
     onResult?.(result);
   };
-  await inParallel(
-    parallel,
-    selected.filter(({ alone }) => !alone),
-    runOne,
-  );
-  await inParallel(
-    1,
-    selected.filter(({ alone }) => alone),
-    runOne,
-  );
+  const { alone = [], together = [] } = Object.groupBy(selected, (one) => (one.alone ? 'alone' : 'together'));
+  await inParallel(parallel, together, runOne);
+  await inParallel(1, alone, runOne);
   if (isWhole(options)) for (const result of missingResults(results)) results.set(result.id, result);
   const ms = Math.round(performance.now() - began);
   return { transport: harness.name, profile, seed, capabilities, results: inOrder(results), ms };

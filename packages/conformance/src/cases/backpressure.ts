@@ -228,10 +228,7 @@ async function bindsSendsOnly(test: TestContext, transport: Transport): Promise<
 async function drainAll(test: TestContext, transport: Transport, stored: readonly SendResult[]): Promise<void> {
   const known = test.recorder.all.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
   const results = await transport.queues.settle(known);
-  test.check.ok(
-    results.every(({ status }) => status === 'done'),
-    'leased messages are acked',
-  );
+  test.check.every(results, ({ status }) => status === 'done', 'leased messages are acked');
   await consume(test, transport, 'inbox', stored.length - known.length);
   await assertCounts(test, transport, 'inbox', { ready: 0, delayed: 0, leased: 0, dead: 0 });
   assertDeliveredOnce(test, idsOf(stored));
@@ -254,8 +251,5 @@ async function consumeRest(test: TestContext, transport: Transport, sent: readon
   });
   await consume(test, transport, 'inbox', sent.length - test.recorder.all.length);
   assertDeliveredOnce(test, idsOf(sent));
-  test.check.ok(
-    test.recorder.all.every(({ attempt }) => attempt === 1),
-    'no attempt was counted',
-  );
+  test.check.every(test.recorder.all, ({ attempt }) => attempt === 1, 'no attempt was counted');
 }

@@ -150,8 +150,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     rules: ['RA3', 'RQ2', 'RQ3'],
     shows: ['portableReceipts'],
     smoke: true,
-    async run(test) {
-      const stays = await test.transport();
+    async run(test, stays) {
       const [releases, keeps] = [await test.open(), await test.open()];
       for (const queue of ['released', 'kept'])
         await stays.queues.configure(queue, { leaseMs: queue === 'kept' ? 1_500 : 60_000 });

@@ -63,8 +63,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
     title: 'when many consumers claim one task at once exactly one gets it, 200 times in a row',
     rules: ['RQ2', 'RQ8'],
     timeoutMs: 40_000,
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const clients = [sender, await test.open(), await test.open()];
       const claimants = [...clients, ...clients];
       for (let round = 0; round < 200; round += 1) {
@@ -87,8 +86,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
     id: 'K4',
     title: 'clients that close at once during work affect neither each other nor the clients that stay',
     rules: ['RA3', 'RD2'],
-    async run(test) {
-      const stays = await test.transport();
+    async run(test, stays) {
       const clients = await Promise.all(Array.from({ length: 5 }, () => test.open()));
       await test.send(stays, 'inbox', test.messages(100));
       const busy = clients.map((client) => workUntilClosed(test, client));
@@ -103,10 +101,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
       test.check.equal(left.map(({ id }) => id).toSorted(), stored.toSorted(), 'stored before the close');
       await assertCounts(test, stays, 'inbox', { leased: 0 });
       const rest = await consume(test, stays, 'inbox', (await queueInfo(stays, 'inbox')).ready);
-      test.check.ok(
-        rest.every(({ attempt }) => attempt === 1),
-        'a release counts no attempt',
-      );
+      test.check.every(rest, ({ attempt }) => attempt === 1, 'a release counts no attempt');
       await publish(test, stays, 'news', test.messages(1));
       await (await staying).has(['m0'], 'events of the remaining client');
     },

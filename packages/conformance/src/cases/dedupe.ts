@@ -4,7 +4,16 @@ import type { SendResult, StateRecord, Transport } from '@busbar/api/transport';
 import { isBusbarError } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, settle, texts, waitUntil } from '../steps/consuming.ts';
+import {
+  assertDeliveredOnce,
+  consume,
+  fieldsOf,
+  idsOf,
+  ROUNDING_MS,
+  settle,
+  texts,
+  waitUntil,
+} from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 
@@ -103,8 +112,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
     rules: ['RQ7', 'RD1'],
     needs: ['dedupeSurvivesRestart'],
     harnessFeatures: ['reopen'],
-    async run(test) {
-      const before = await test.transport();
+    async run(test, before) {
       const sent = test.messages(3).map((message, at) => ({ ...message, id: `id-${at}` }));
       await test.send(before, 'work', sent);
       const first = await publish(test, before, 'news', sent);
@@ -115,7 +123,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       const events = await after.topics.publish('news', sent);
       test.check.equal(statuses(events), ['duplicate', 'duplicate', 'duplicate'], 'publishes after the restart');
       test.check.equal(
-        events.map(({ position }) => position),
+        fieldsOf(events, 'position'),
         first.map(({ position }) => position),
         'their positions',
       );

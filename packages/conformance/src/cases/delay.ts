@@ -86,8 +86,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
     title: 'a delay continues across a restart: nothing is lost, early, or delayed again',
     rules: ['RQ6', 'RD1'],
     harnessFeatures: ['reopen'],
-    async run(test) {
-      const before = await test.transport();
+    async run(test, before) {
       const began = performance.now();
       await test.send(before, 'work', test.messages(1, { delayMs: 1_500 }, 'soon'));
       await test.send(before, 'work', test.messages(1, { delayMs: HOUR_MS }, 'later'));

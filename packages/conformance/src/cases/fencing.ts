@@ -45,8 +45,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
     title: 'a store that refuses lower tokens is safe from a holder that slept past its expiry',
     rules: ['RE1'],
     smoke: true,
-    async run(test) {
-      const store = await test.transport();
+    async run(test, store) {
       const [slow, quick] = [await test.bus(), await test.bus()];
       const sleeper = await slow.lock('file', { leaseMs: 80, renew: false });
       test.check.ok(await writeFenced(store, sleeper, 'before its sleep'), 'a holder writes');
@@ -58,10 +57,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
         writeFenced(store, index % 2 ? sleeper : next, `race ${index}`),
       );
       const outcomes = await Promise.all(races);
-      test.check.ok(
-        outcomes.every((isWritten, index) => !isWritten || index % 2 === 0),
-        'writes of the late holder',
-      );
+      test.check.every(outcomes, (isWritten, index) => !isWritten || index % 2 === 0, 'writes of the late holder');
       test.check.ok((await readFenced(store)).startsWith(`${next.token} `), 'the stored token');
       await next.release();
       const third = await slow.lock('file', AT_ONCE);
@@ -146,10 +142,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
         for (const abort of aborts.slice(4)) abort.abort();
         const codes = await Promise.all(waiters);
         await released;
-        test.check.ok(
-          codes.every((code) => code === 'ABORTED' || code === 'taken'),
-          `waiters: ${codes.join(', ')}`,
-        );
+        test.check.every(codes, (code) => code === 'ABORTED' || code === 'taken', `waiters: ${codes.join(', ')}`);
         test.check.equal(codes.slice(0, 4), Array(4).fill('ABORTED'), 'the readers that stopped before');
         await (await two.lock('door', { waitMs: 5_000, leaseMs: 60_000 })).release();
       }

@@ -12,8 +12,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     title: 'every group gets every event, in order, independently of the other groups',
     rules: ['RT5'],
     smoke: true,
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       const groups = ['billing', 'audit', 'search'];
       for (const name of groups) await publisher.topics.bind(name, 'order.*');
       const sent = await publishTexts(test, publisher, 'order.placed', 40);
@@ -30,8 +29,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     title: 'within a group each event goes to one member',
     rules: ['RT5', 'RQ2'],
     smoke: true,
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       await publisher.topics.bind('billing', 'order.placed');
       const members = [publisher, await test.open(), await test.open(), await test.open()];
       const sharing = shareWork(test, members, 'billing', 200);
@@ -75,8 +73,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     title: 'when a member leaves or is killed, the others get its messages, and none is lost',
     rules: ['RQ1', 'RQ2', 'RT5'],
     harnessFeatures: ['processes'],
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       await publisher.queues.configure('billing', { leaseMs: 500 });
       await publisher.topics.bind('billing', 'order.placed');
       const sent = await publish(test, publisher, 'order.placed', test.messages(20));
@@ -99,8 +96,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     id: 'G5',
     title: 'waiting members get one event each: no member is idle while another has two',
     rules: ['RQ8', 'RT5'],
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       await publisher.topics.bind('billing', 'order.placed');
       const members = [publisher, await test.open(), await test.open(), await test.open()];
       const waits = members.map((member) => member.queues.receive('billing', { waitMs: 10_000 }));
@@ -120,8 +116,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     id: 'G6',
     title: 'a slow member holds only what it requested',
     rules: ['RQ8'],
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       await publisher.topics.bind('billing', 'order.placed');
       const [slow, quick] = [await test.open(), await test.open()];
       const further = slow.queues.receive('billing', { max: 2, waitMs: 10_000 });
@@ -141,8 +136,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
     id: 'G7',
     title: 'a group without members resumes exactly where its last member stopped',
     rules: ['RT5', 'RQ1'],
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       await publisher.topics.bind('billing', 'order.placed');
       const early = await publishTexts(test, publisher, 'order.placed', 20, 'early');
       const [one, two] = [await test.open(), await test.open()];

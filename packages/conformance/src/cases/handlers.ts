@@ -1,7 +1,7 @@
 /** Acknowledging by bus handlers: backoff, concurrency, sends by handlers, and handlers that never return. */
 
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { consume, ROUNDING_MS, receiveOne } from '../steps/consuming.ts';
+import { consume, fieldsOf, ROUNDING_MS, receiveOne, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
@@ -41,10 +41,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     rules: ['RQ8'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
-      await bus.enqueueAll(
-        'jobs',
-        test.messages(30).map((message) => test.text(message)),
-      );
+      await bus.enqueueAll('jobs', texts(test, test.messages(30)));
       const crew = new Crew();
       const processor = await bus.process('jobs', () => crew.work(), { concurrency: 4 });
       await test.until('four handlers run', () => crew.running === 4);
@@ -64,10 +61,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     rules: ['RQ8'],
     async run(test) {
       const [bus, transport] = [await test.bus(), await test.transport()];
-      await bus.enqueueAll(
-        'jobs',
-        test.messages(12).map((message) => test.text(message)),
-      );
+      await bus.enqueueAll('jobs', texts(test, test.messages(12)));
       const crew = new Crew();
       const processor = await bus.process('jobs', () => crew.work(), { concurrency: 1 });
       await assertCounts(test, transport, 'jobs', { leased: 1, ready: 11 });
@@ -110,11 +104,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       await assertCounts(test, transport, 'in', { ready: 0, delayed: 0, leased: 0, dead: 0 });
       for (const queue of ['out', 'told']) {
         const got = await consume(test, transport, queue, 2);
-        test.check.equal(
-          got.map((one) => test.text(one)).sort(),
-          ['{"made":"a"}', '{"made":"b"}'],
-          `messages of ${queue}`,
-        );
+        test.check.equal(texts(test, got).sort(), ['{"made":"a"}', '{"made":"b"}'], `messages of ${queue}`);
         await test.nothing(transport, queue, 50);
       }
     },
@@ -137,19 +127,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       const { id } = await bus.enqueue('jobs', 'x');
       await test.until('the handler runs', () => signals.length === 1);
       await test.nothing(transport, 'jobs', test.beyond(900));
-      test.check.equal(
-        signals.map(({ aborted }) => aborted),
-        [false],
-        'signal aborted',
-      );
+      test.check.equal(fieldsOf(signals, 'aborted'), [false], 'signal aborted');
       const began = performance.now();
       await processor.close({ drainMs: 50 });
       test.check.between(performance.now() - began, 0, 4_000, 'duration of the close');
-      test.check.equal(
-        signals.map(({ aborted }) => aborted),
-        [true],
-        'signal aborted after close',
-      );
+      test.check.equal(fieldsOf(signals, 'aborted'), [true], 'signal aborted after close');
       test.check.equal((await receiveOne(test, transport, 'jobs')).id, id, 'released messages');
     },
   },

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { idsOf, receiveOne, texts } from '../steps/consuming.ts';
+import { fieldsOf, idsOf, receiveOne, texts } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
 
 const LEASE_MS = 500;
@@ -21,11 +21,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const victim = await test.process();
       const since = performance.now();
       const held = await victim.receive('work', { max: 2, waitMs: 5_000 });
-      test.check.equal(
-        held.map(({ attempt }) => attempt),
-        [1, 1],
-        'attempts of the killed consumer',
-      );
+      test.check.equal(fieldsOf(held, 'attempt'), [1, 1], 'attempts of the killed consumer');
       await victim.kill();
       const rest = await receiveOne(test, transport, 'work');
       test.check.equal([test.text(rest), rest.attempt], ['m2', 1], 'messages not held by the killed consumer');
@@ -33,11 +29,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const again = await test.receive(transport, 'work', 2);
       const waited = performance.now() - since;
       test.check.equal(texts(test, again).sort(), ['m0', 'm1'], 'held messages');
-      test.check.equal(
-        again.map(({ attempt }) => attempt),
-        [2, 2],
-        'attempts after the kill',
-      );
+      test.check.equal(fieldsOf(again, 'attempt'), [2, 2], 'attempts after the kill');
       if (test.capabilities.lease === 'timed')
         test.check.between(waited, LEASE_MS - 2, 5_000, 'milliseconds until then');
       await test.ack(transport, again);

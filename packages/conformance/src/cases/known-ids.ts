@@ -3,7 +3,7 @@
 import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { consume, idsOf, receiveOne, settle } from '../steps/consuming.ts';
+import { consume, fieldsOf, idsOf, receiveOne, settle } from '../steps/consuming.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 
 const HOUR_MS = 3_600_000;
@@ -56,11 +56,7 @@ async function endInManyWays(test: TestContext, transport: Transport): Promise<s
   await named('cancelled', { delayMs: HOUR_MS });
   await named('cancelled-ready');
   const cancelled = await transport.admin.cancel('work', ['cancelled', 'cancelled-ready']);
-  test.check.equal(
-    cancelled.map(({ status }) => status),
-    ['done', 'done'],
-    'cancelled',
-  );
+  test.check.equal(fieldsOf(cancelled, 'status'), ['done', 'done'], 'cancelled');
   return [...ids, 'cancelled', 'cancelled-ready'];
 }
 

@@ -7,7 +7,7 @@ import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { leaveWorkOpen } from '../processes/programs/leave-open.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { assertDeliveredOnce, consume, receiveOne, waitUntil } from '../steps/consuming.ts';
+import { assertDeliveredOnce, consume, fieldsOf, receiveOne, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
@@ -32,11 +32,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
       await Promise.all([first, second, leaves[Symbol.asyncDispose]()]);
       await leaves.close();
       test.check.equal(leaves.state, 'closed', 'state afterwards');
-      test.check.equal(
-        changes.map(({ state }) => state),
-        ['closing', 'closed'],
-        'reported changes',
-      );
+      test.check.equal(fieldsOf(changes, 'state'), ['closing', 'closed'], 'reported changes');
       test.check.equal(stays.state, 'open', 'state of the other client');
       await test.send(stays, 'inbox', test.messages(2));
       await consume(test, stays, 'inbox', 2);
@@ -67,8 +63,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     id: 'F4',
     title: 'a reopened store has all its data, and work resumes where it stopped',
     rules: ['RD1', 'RT3', 'RQ2'],
-    async run(test) {
-      const stays = await test.transport();
+    async run(test, stays) {
       await stays.queues.configure('inbox', { leaseMs: 60_000, maxAttempts: 7 });
       let position: string | undefined;
       for (let round = 0; round < 5; round += 1) {
@@ -129,11 +124,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
       await assertCounts(test, sender, 'inbox', { ready: 3, leased: 0, dead: 0 });
       await assertCounts(test, sender, 'bound', { ready: 2, leased: 0, dead: 0 });
       const { messages } = await sender.admin.browse('inbox');
-      test.check.equal(
-        messages.map(({ attempts }) => attempts),
-        [0, 0, 0],
-        'attempts before any receive',
-      );
+      test.check.equal(fieldsOf(messages, 'attempts'), [0, 0, 0], 'attempts before any receive');
       test.check.equal((await receiveOne(test, idle, 'inbox')).attempt, 1, 'the first attempt');
     },
   },

@@ -155,8 +155,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
     title: 'fifty callers that read, wait and write under a lock lose no write, and never overlap',
     rules: ['RE1'],
     timeoutMs: 40_000,
-    async run(test) {
-      const { kv } = await test.transport();
+    async run(test, { kv }) {
       const buses = await Promise.all(Array.from({ length: 5 }, () => test.bus()));
       let [inside, most] = [0, 0];
       const add = async ({ lost }: Lock): Promise<void> => {

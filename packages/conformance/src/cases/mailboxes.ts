@@ -91,10 +91,7 @@ async function fill(test: TestContext, transport: Transport): Promise<void> {
       transport.queues.send(`box.${from + step}`, [{ body: Buffer.from(`for ${from + step}`) }]),
     );
     const statuses = (await Promise.all(sends)).map(([result]) => result?.status);
-    test.check.ok(
-      statuses.every((status) => status === 'stored'),
-      'every send is stored',
-    );
+    test.check.every(statuses, (status) => status === 'stored', 'every send is stored');
   }
 }
 

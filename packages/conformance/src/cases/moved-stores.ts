@@ -66,8 +66,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     rules: ['RA7', 'RE1', 'RE2'],
     needs,
     refused: assertMoveRefused,
-    async run(test) {
-      const { kv, admin } = await test.transport();
+    async run(test, { kv, admin }) {
       for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
         await kv.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
       }

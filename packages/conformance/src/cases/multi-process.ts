@@ -22,8 +22,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     shows: ['portableReceipts'],
     harnessFeatures: ['processes'],
     smoke: true,
-    async run(test) {
-      const here = await test.transport();
+    async run(test, here) {
       const there = await test.process();
       const log = await follow(test, here, 'news.*');
       await there.publish('news.today', test.messages(2, {}, 'event'));
@@ -64,8 +63,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     rules: ['RQ8'],
     harnessFeatures: ['processes'],
     alone: true,
-    async run(test) {
-      const here = await test.transport();
+    async run(test, here) {
       const consumer = await test.process();
       const load = await consumer.consume('work');
       const latencies: number[] = [];
@@ -85,8 +83,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     id: 'M5',
     title: 'the declared reach of the transport is correct',
     rules: ['RA1'],
-    async run(test) {
-      const here = await test.transport();
+    async run(test, here) {
       if (test.capabilities.reach === 'process') {
         await test.send(await test.open(), 'work', test.messages(1));
       } else {

@@ -4,7 +4,7 @@ import type { Delivery, MessageInput, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { assertDeliveredOnce, consume, idsOf, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { assertDeliveredOnce, consume, fieldsOf, idsOf, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
@@ -16,8 +16,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
     title: 'one consumer gets the messages of one sender in FIFO order, whatever the batch sizes',
     rules: ['RQ4'],
     smoke: true,
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const sent = test.messages(300);
       for (let from = 0; from < sent.length; from += 1 + (from % 23)) {
         await test.send(sender, 'line', sent.slice(from, from + 1 + (from % 23)));
@@ -32,8 +31,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
     title: 'many consumers handle the messages of one ordering key one at a time and in order',
     rules: ['RQ4'],
     needs: ['orderingKeys'],
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const sent = test.messages(60).map((message, index): MessageInput => {
         const orderingKey = KEYS[index % KEYS.length] ?? '';
         return { ...message, orderingKey };
@@ -59,8 +57,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
     title: 'each of several concurrent producers keeps its own order, and no message is lost or duplicated',
     rules: ['RQ4', 'RQ1'],
     smoke: true,
-    async run(test) {
-      const consumer = await test.transport();
+    async run(test, consumer) {
       const produce = async (from: string): Promise<string[]> => {
         const client = await test.open();
         const sends: ReturnType<TestContext['send']>[] = [];
@@ -167,11 +164,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
       await test.send(transport, 'line', test.messages(1, {}, 'late'));
       const got = await test.receive(await test.open(), 'line', 6);
       test.check.equal(texts(test, got), ['m0', 'm1', 'm3', 'm4', 'm5', 'late0'], 'the order while the third is held');
-      test.check.equal(
-        got.slice(0, 3).map(({ attempt }) => attempt),
-        [1, 2, 1],
-        'attempts',
-      );
+      test.check.equal(fieldsOf(got.slice(0, 3), 'attempt'), [1, 2, 1], 'attempts');
     },
     async refused(test) {
       const transport = await test.transport();
@@ -193,8 +186,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
     rules: ['RQ4', 'RD1'],
     harnessFeatures: ['reopen'],
     smoke: true,
-    async run(test) {
-      const before = await test.transport();
+    async run(test, before) {
       const sent = test.messages(40, {}, 'before');
       await test.send(before, 'line', sent.slice(0, 25));
       await test.send(before, 'line', sent.slice(25));

@@ -23,8 +23,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
     rules: ['RD1'],
     harnessFeatures: ['reopen'],
     smoke: true,
-    async run(test) {
-      const before = await test.transport();
+    async run(test, before) {
       const revision = await fill(test, before);
       await inspect(test, await test.reopen(), revision);
     },
@@ -58,7 +57,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
     async run(test, transport) {
       const messages = test.messages(300, {}, 'x'.repeat(200));
       await test.send(transport, 'work', messages);
-      const bodies = messages.map((message) => test.text(message));
+      const bodies = texts(test, messages);
       await assertDamageDetected(test, 'work', bodies);
     },
   },

@@ -37,8 +37,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     id: 'P2',
     title: 'a client can send only, and closing it right after a send loses nothing',
     rules: ['RD1', 'RQ1', 'RA3'],
-    async run(test) {
-      const receiver = await test.transport();
+    async run(test, receiver) {
       const sender = await test.open();
       const sends = [
         test.send(sender, 'inbox', test.messages(3, {}, 'a')),
@@ -57,8 +56,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     title: 'a message wakes and reaches only receivers of its own mailbox',
     rules: ['RQ1', 'RQ2'],
     smoke: true,
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const others = ['inbox', 'inbox.anna', 'inbox.ann.x', 'inbox.an', 'Inbox.ann'];
       await sender.queues.configure('inbox.anna');
       const silent = await Promise.all(others.map(async (name) => ({ name, client: await test.open() })));
@@ -73,8 +71,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     title: 'messages sent before any receiver exists are kept, in order',
     rules: ['RQ1', 'RQ4', 'RQ9'],
     smoke: true,
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const sent = test.messages(20);
       const began = performance.now();
       for (const message of sent) await test.send(sender, 'not.configured', [message]);
@@ -85,10 +82,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
       const got = await consume(test, receiver, 'not.configured', 20, 6);
       test.check.equal(texts(test, got), texts(test, sent), 'kept messages');
       test.check.equal((await queueInfo(receiver, 'not.configured')).oldestAgeMs, 0, 'the age without messages');
-      test.check.ok(
-        got.every(({ attempt }) => attempt === 1),
-        'a message that waited had its first attempt',
-      );
+      test.check.every(got, ({ attempt }) => attempt === 1, 'a message that waited had its first attempt');
     },
   },
   {
@@ -123,18 +117,9 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
       const got = await test.receive(two, 'inbox', 201);
       test.check.equal(new Set(idsOf(got)).size, 201, 'different ids');
       test.check.equal(new Set(got.map(({ receipt }) => receipt)).size, 201, 'different receipts');
-      test.check.ok(
-        results.every(({ id }) => UUID_V7.test(id)),
-        'a generated id is a UUIDv7',
-      );
-      test.check.ok(
-        got.every(({ receipt }) => Buffer.byteLength(receipt) <= 512),
-        'receipts have at most 512 bytes',
-      );
-      test.check.ok(
-        got.every(({ queue }) => queue === 'inbox'),
-        'each names its queue',
-      );
+      test.check.every(results, ({ id }) => UUID_V7.test(id), 'a generated id is a UUIDv7');
+      test.check.every(got, ({ receipt }) => Buffer.byteLength(receipt) <= 512, 'receipts have at most 512 bytes');
+      test.check.every(got, ({ queue }) => queue === 'inbox', 'each names its queue');
       assertDeliveredOnce(test, [...idsOf(results), 'order/7 é#1']);
     },
   },
@@ -142,8 +127,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     id: 'P8',
     title: 'messages to an absent receiver are stored exactly once and in order',
     rules: ['RQ1', 'RQ4'],
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const first = await test.open();
       const results = await test.send(sender, 'inbox', test.messages(3, {}, 'early'));
       await consume(test, first, 'inbox', 2, 1);

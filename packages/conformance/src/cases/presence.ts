@@ -5,6 +5,7 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
+import { fieldsOf } from '../steps/consuming.ts';
 import { minLifetime } from '../steps/min-lifetime.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { assertRising } from '../steps/summary.ts';
@@ -71,8 +72,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
         test.check.between(after, 0, term === 2 ? 4_000 : test.beyond(500) + 4_000, 'the next leader started after');
       }
       await ended;
-      const rivals = terms.map((term) => term.rivals);
-      test.check.equal(rivals, [0, 0, 0, 0], 'other leaders at the start of a term');
+      test.check.equal(fieldsOf(terms, 'rivals'), [0, 0, 0, 0], 'other leaders at the start of a term');
       assertRising(
         test,
         terms.map(({ lock }) => lock.token),

@@ -3,10 +3,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessageInput, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import type { TestContext } from '../context/test-context.ts';
-import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { consume, fieldsOf, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { publish } from '../steps/event-log.ts';
-import { deadLetters } from '../steps/queue-view.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 
 /** Time after which a receive waits for a notification. */
 const IDLE_MS = 150;
@@ -26,16 +25,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
       const first = await consume(test, transport, 'line', half, 1);
       await test.send(transport, 'line', [graded(9)]);
       const rest = await consume(test, await test.open(), 'line', priorities.length - half + 1);
-      test.check.equal(
-        first.map(({ priority }) => priority),
-        sorted.slice(0, half),
-        'priorities, one at a time',
-      );
-      test.check.equal(
-        rest.map(({ priority }) => priority),
-        [9, ...sorted.slice(half)],
-        'priorities, in one batch',
-      );
+      test.check.equal(fieldsOf(first, 'priority'), sorted.slice(0, half), 'priorities, one at a time');
+      test.check.equal(fieldsOf(rest, 'priority'), [9, ...sorted.slice(half)], 'priorities, in one batch');
     },
   },
   {
@@ -48,8 +39,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
         await test.send(transport, 'line', sent.slice(from, from + 10));
       const wanted = [9, 4, 0].flatMap((level) => sent.filter(({ priority }) => priority === level));
       const { messages } = await transport.admin.browse('line', { limit: 1_000 });
-      const shown = messages.map(({ message }) => test.text(message));
-      test.check.equal(shown, texts(test, wanted), 'the order in browse');
+      test.check.equal(texts(test, fieldsOf(messages, 'message')), texts(test, wanted), 'the order in browse');
       const got = await consume(test, transport, 'line', sent.length, 8);
       test.check.equal(texts(test, got), texts(test, wanted), 'the order');
     },
@@ -69,9 +59,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
       await settle(test, transport, [await next('at the start')], { action: 'retry' });
       await settle(test, transport, [await next('after a retry')], { action: 'release' });
       await settle(test, transport, [await next('after a release')], { action: 'retry', delayMs: 50 });
-      await readyAgain(test, transport);
+      // Both are ready, so that only their order decides.
+      await assertCounts(test, transport, 'line', { ready: 2 });
       await next('after a delay, and its lease expires');
-      await readyAgain(test, transport);
+      // Both are ready, so that only their order decides.
+      await assertCounts(test, transport, 'line', { ready: 2 });
       await settle(test, transport, [await next('after its lease')], { action: 'reject' });
       await deadLetters(test, transport, 'line', 1);
       test.check.equal(await transport.admin.redrive('line'), 1, 'redriven');
@@ -108,21 +100,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
       await publish(test, transport, 'news', batch);
       const expected = near.length > 0 ? [9, 5, 4, 3, 0] : [9, 4, 0];
       const sent = await test.receive(transport, 'line', batch.length);
-      test.check.equal(
-        sent.map(({ priority }) => priority),
-        expected,
-        'priorities of sent messages',
-      );
-      await test.until('all events are in the bound queue', async () => {
-        const [info] = await transport.admin.queues({ names: ['bound'] });
-        return info?.ready === batch.length;
-      });
+      test.check.equal(fieldsOf(sent, 'priority'), expected, 'priorities of sent messages');
+      await assertCounts(test, transport, 'bound', { ready: batch.length });
       const bound = await test.receive(transport, 'bound', batch.length);
-      test.check.equal(
-        bound.map(({ priority }) => priority),
-        expected,
-        'priorities of published events',
-      );
+      test.check.equal(fieldsOf(bound, 'priority'), expected, 'priorities of published events');
     },
   },
   {
@@ -135,10 +116,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
       await test.send(transport, 'line', test.messages(20, { priority: 9 }, 'high'));
       await test.send(transport, 'line', test.messages(3, { priority: 9, delayMs: 3_600_000 }, 'delayed'));
       const high = await test.receive(other, 'line', 20);
-      test.check.ok(
-        high.every(({ priority }) => priority === 9),
-        'a ready message of higher priority is first',
-      );
+      test.check.every(high, ({ priority }) => priority === 9, 'a ready message of higher priority is first');
       const began = performance.now();
       test.check.equal(
         test.text(await receiveOne(test, transport, 'line')),
@@ -174,12 +152,4 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Priority'
 
 function graded(priority: number, text = `p${priority}`): MessageInput {
   return { priority, body: Buffer.from(text) };
-}
-
-/** Waits until both messages are ready, so that only their order decides. */
-async function readyAgain(test: TestContext, transport: Transport): Promise<void> {
-  await test.until('both messages are ready', async () => {
-    const [info] = await transport.admin.queues({ names: ['line'] });
-    return info?.ready === 2;
-  });
 }

@@ -7,6 +7,7 @@ import { within } from '../context/until.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
 import { SendHistory } from '../faults/send-history.ts';
+import { fieldsOf } from '../steps/consuming.ts';
 
 const harnessFeatures = ['server'] as const;
 /** Time limit for a client to reconnect after its server is back. */
@@ -32,11 +33,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
         await isBack(test, sender);
         await waiting.assertWake(sender, `after a ${fault}`);
         const there = await (await test.bus()).agents();
-        test.check.equal(
-          there.map(({ name }) => name),
-          ['worker'],
-          `registered agents after a ${fault}`,
-        );
+        test.check.equal(fieldsOf(there, 'name'), ['worker'], `registered agents after a ${fault}`);
       }
     },
   },
@@ -230,8 +227,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     alone: true,
     timeoutMs: 120_000,
     notApplicable: keepsNothing,
-    async run(test) {
-      const sender = await test.transport();
+    async run(test, sender) {
       const clients = await Promise.all(Array.from({ length: 200 }, () => test.open()));
       const mailboxes = clients.map((_, index) => `mail.${index}`);
       const woken = clients.map((client, index) =>

@@ -59,10 +59,7 @@ async function overflow(test: TestContext, publisher: Transport): Promise<void> 
   for (let sent = 0; sent < count; sent += batch) {
     const events = Array.from({ length: batch }, () => event);
     const results = await publisher.topics.publish('bulk', events);
-    test.check.ok(
-      results.every(({ status }) => status === 'stored'),
-      'every event is stored',
-    );
+    test.check.every(results, ({ status }) => status === 'stored', 'every event is stored');
   }
 }
 

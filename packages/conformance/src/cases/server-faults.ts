@@ -4,7 +4,7 @@ import type { Bus } from '@busbar/api';
 import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
-import { receiveOne, settle } from '../steps/consuming.ts';
+import { fieldsOf, receiveOne, settle } from '../steps/consuming.ts';
 
 const BACK_MS = 20_000;
 
@@ -119,11 +119,7 @@ async function readAll(test: TestContext, { bus, token, revision, position }: Wr
   check.equal([later.id, later.attempt], ['later', 1], 'the delayed message');
   await topics.publish('news.two', [{ id: 'event-2', body: Buffer.from('event-2') }]);
   const bound = await test.receive(transport, 'bound', 2, BACK_MS);
-  check.equal(
-    bound.map(({ id }) => id),
-    ['event', 'event-2'],
-    'events of the binding',
-  );
+  check.equal(fieldsOf(bound, 'id'), ['event', 'event-2'], 'events of the binding');
   const history: string[] = [];
   await using subscription = await topics.subscribe('news.*', { from: 'start' }, (events) => {
     for (const { id } of events) history.push(id);

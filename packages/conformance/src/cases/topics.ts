@@ -3,7 +3,7 @@
 import type { KvChange, TopicEvent, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { consume, idsOf, texts } from '../steps/consuming.ts';
+import { consume, fieldsOf, idsOf, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
@@ -12,8 +12,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'every subscriber gets every event once, complete and in order',
     rules: ['RT1', 'RT5'],
     smoke: true,
-    async run(test) {
-      const publisher = await test.transport();
+    async run(test, publisher) {
       const clients = [publisher, publisher, await test.open(), await test.open()];
       const logs = await Promise.all(clients.map((client) => follow(test, client, 'user.login')));
       await publisher.topics.bind('audit', 'user.login');
@@ -25,7 +24,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
         await log.has(texts(test, sent), 'events of a subscriber');
         test.check.equal(idsOf(log.events), idsOf(results), 'ids');
         test.check.equal(
-          log.events.map(({ position }) => position),
+          fieldsOf(log.events, 'position'),
           results.map(({ position }) => position),
           'positions',
         );
@@ -33,10 +32,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
       }
       const queued = await consume(test, publisher, 'audit', 30);
       test.check.equal(texts(test, queued), texts(test, sent), 'events of the bound queue');
-      test.check.ok(
-        queued.every(({ topic }) => topic === 'user.login'),
-        'a queued event has its topic',
-      );
+      test.check.every(queued, ({ topic }) => topic === 'user.login', 'a queued event has its topic');
     },
   },
   {

@@ -26,6 +26,11 @@ export class Check {
     if (!condition) throw new CheckFailed(what);
   }
 
+  /** Asserts that `holds` is true for each of `items`. */
+  every<Item>(items: readonly Item[], holds: (item: Item, index: number) => boolean, what: string): void {
+    this.ok(items.every(holds), what);
+  }
+
   /** Asserts deep strict equality. */
   equal<T>(actual: T, expected: T, what: string): void {
     this.#count += 1;

@@ -3,6 +3,7 @@
 import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
+import { isEmpty } from '../steps/queue-view.ts';
 import { FAULT_CODES, SendHistory } from './send-history.ts';
 
 const QUEUE = 'load';
@@ -62,11 +63,7 @@ export class BackgroundLoad {
     this.#stopProducers.abort();
     await this.#producing;
     const transport = await this.#test.transport();
-    const isEmpty = async (): Promise<boolean> => {
-      const [info] = await transport.admin.queues({ names: [QUEUE] });
-      return info !== undefined && info.ready + info.leased + info.delayed === 0;
-    };
-    await this.#whileWorking(this.#test.until('the queue to be empty', isEmpty, RECOVERY_MS));
+    await this.#whileWorking(this.#test.until('the queue to be empty', () => isEmpty(transport, QUEUE), RECOVERY_MS));
     this.#stopConsumers.abort();
     await this.#work;
     this.#verify(lostAcksSince);

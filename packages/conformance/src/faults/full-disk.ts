@@ -34,10 +34,7 @@ export async function drainProcess(test: TestContext, client: RemoteClient): Pro
     const got = await client.receive('work', { max: 10 });
     if (got.length === 0) return ids;
     const results = await client.settle(got.map(({ receipt }) => ({ receipt, action: 'ack' })));
-    test.check.ok(
-      results.every(({ status }) => status === 'done'),
-      'acks on a full disk are done',
-    );
+    test.check.every(results, ({ status }) => status === 'done', 'acks on a full disk are done');
     ids.push(...got.map(({ id }) => id));
   }
 }

@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { TestContext } from '../context/test-context.ts';
 import { drainFully } from '../steps/draining.ts';
-import { queueInfo } from '../steps/queue-view.ts';
+import { isEmpty, queueInfo } from '../steps/queue-view.ts';
 import type { RemoteClient, RemoteLoad } from './remote-client.ts';
 
 /** The number of processes, of messages each producer sends, and of kills. */
@@ -42,7 +42,7 @@ export async function runManyProcesses(test: TestContext, queue: string, plan: L
   await killSome(test, clients, producing, plan);
   await Promise.all(producing.map(({ over }) => over));
   lag.disable();
-  await test.until('the queue is empty', () => isEmpty(test, queue), 30_000);
+  await test.until('the queue is empty', () => isEmpty(transport, queue), 30_000);
   await Promise.all(consuming.map((load) => load.stop().catch(() => undefined)));
   return { producing, consuming, lagMs: lag.max / 1e6 };
 }
@@ -82,9 +82,4 @@ async function killSome(
     const [victim] = alive.splice(Math.floor(test.random() * alive.length), 1);
     await victim?.kill();
   }
-}
-
-async function isEmpty(test: TestContext, queue: string): Promise<boolean> {
-  const { ready, leased, delayed } = await queueInfo(await test.transport(), queue);
-  return ready + leased + delayed === 0;
 }

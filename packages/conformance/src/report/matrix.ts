@@ -39,32 +39,12 @@ export function toMarkdown(runs: readonly SuiteRun[]): string {
 function declared(runs: readonly SuiteRun[]): string {
   const features = Object.keys(runs[0]?.capabilities.features ?? {}) as Feature[];
   const rows = [
-    row(
-      'durability',
-      runs.map(({ capabilities }) => capabilities.durability),
-    ),
-    row(
-      'reach',
-      runs.map(({ capabilities }) => capabilities.reach),
-    ),
-    row(
-      'priority levels',
-      runs.map(({ capabilities }) => String(capabilities.priorityLevels)),
-    ),
-    row(
-      'granularity',
-      runs.map(({ capabilities }) => `${capabilities.granularityMs} ms`),
-    ),
-    row(
-      'largest body',
-      runs.map(({ capabilities }) => `${capabilities.maxBodyBytes} bytes`),
-    ),
-    ...features.map((feature) =>
-      row(
-        `\`${feature}\``,
-        runs.map((run) => observed(run, feature)),
-      ),
-    ),
+    row('durability', runs, ({ capabilities }) => capabilities.durability),
+    row('reach', runs, ({ capabilities }) => capabilities.reach),
+    row('priority levels', runs, ({ capabilities }) => String(capabilities.priorityLevels)),
+    row('granularity', runs, ({ capabilities }) => `${capabilities.granularityMs} ms`),
+    row('largest body', runs, ({ capabilities }) => `${capabilities.maxBodyBytes} bytes`),
+    ...features.map((feature) => row(`\`${feature}\``, runs, (run) => observed(run, feature))),
   ];
   return [...head('declared', runs), ...rows].join('\n');
 }
@@ -82,16 +62,10 @@ function observed({ capabilities, results }: SuiteRun, feature: Feature): string
 
 function groups(runs: readonly SuiteRun[]): string {
   const rows = GROUPS.map((group) =>
-    row(
-      group,
-      runs.map(({ results }) => tally(results.filter((result) => result.group === group))),
-    ),
+    row(group, runs, ({ results }) => tally(results.filter((result) => result.group === group))),
   );
   const totals = STATUSES.map((status) =>
-    row(
-      `all: ${status}`,
-      runs.map(({ results }) => String(countOf(results, status))),
-    ),
+    row(`all: ${status}`, runs, ({ results }) => String(countOf(results, status))),
   );
   return [...head('group', runs), ...rows, ...totals].join('\n');
 }
@@ -107,11 +81,10 @@ function cases(runs: readonly SuiteRun[]): string {
   const rows = [...ids].map((id) => {
     const subject = known.get(id);
     const what = subject === undefined ? '' : `${subject.title} (${[subject.level, ...subject.rules].join(', ')})`;
-    const marks = runs.map(({ results }) => {
+    return row(`${id} | ${escaped(what)}`, runs, ({ results }) => {
       const result = results.find((candidate) => candidate.id === id);
       return result === undefined ? '' : MARKS[result.status];
     });
-    return row(`${id} | ${escaped(what)}`, marks);
   });
   const [names = '', rule = ''] = head('id | case', runs);
   return [names, `| --- ${rule}`, ...rows].join('\n');
@@ -127,17 +100,11 @@ function legend(): string {
 }
 
 function head(first: string, runs: readonly SuiteRun[]): string[] {
-  return [
-    row(
-      first,
-      runs.map(({ transport }) => transport),
-    ),
-    `| --- ${runs.map(() => '| --- ').join('')}|`,
-  ];
+  return [row(first, runs, ({ transport }) => transport), `| --- ${runs.map(() => '| --- ').join('')}|`];
 }
 
-function row(first: string, cells: readonly string[]): string {
-  return `| ${[first, ...cells].join(' | ')} |`;
+function row(first: string, runs: readonly SuiteRun[], cellOf: (run: SuiteRun) => string): string {
+  return `| ${[first, ...runs.map(cellOf)].join(' | ')} |`;
 }
 
 function escaped(text: string): string {

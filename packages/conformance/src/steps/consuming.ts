@@ -14,12 +14,17 @@ export const ROUNDING_MS = 2;
 
 /** The bodies as text. */
 export function texts(test: TestContext, messages: readonly { readonly body: Uint8Array }[]): string[] {
-  return messages.map((message) => test.text(message));
+  return texts(test, messages);
 }
 
 /** The ids of messages or results. */
 export function idsOf(things: readonly { readonly id: string }[]): string[] {
-  return things.map(({ id }) => id);
+  return fieldsOf(things, 'id');
+}
+
+/** One field of each thing. */
+export function fieldsOf<Thing, Field extends keyof Thing>(things: readonly Thing[], field: Field): Thing[Field][] {
+  return things.map((thing) => thing[field]);
 }
 
 /** Receives one message within `withinMs`. */

@@ -10,6 +10,7 @@ import type {
   Transport,
 } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
+import { fieldsOf, texts } from './consuming.ts';
 
 /** Time in which a duplicate event would arrive. */
 const SETTLING_MS = 20;
@@ -65,7 +66,7 @@ export async function publish(
 ): Promise<PublishResult[]> {
   const results = await transport.topics.publish(topic, messages, options);
   test.check.equal(
-    results.map(({ status }) => status),
+    fieldsOf(results, 'status'),
     messages.map(() => 'stored'),
     `events published on ${topic}`,
   );
@@ -82,5 +83,5 @@ export async function publishTexts(
 ): Promise<string[]> {
   const messages = test.messages(count, {}, prefix);
   await publish(test, transport, topic, messages);
-  return messages.map((message) => test.text(message));
+  return texts(test, messages);
 }

@@ -14,6 +14,12 @@ export async function queueInfo(transport: Transport, queue: string): Promise<Qu
   return info;
 }
 
+/** Whether nothing is ready, delayed or leased in the queue. */
+export async function isEmpty(transport: Transport, queue: string): Promise<boolean> {
+  const { ready, delayed, leased } = await queueInfo(transport, queue);
+  return ready + delayed + leased === 0;
+}
+
 /** Waits until the counts of the queue are as `expected`, and asserts it. */
 export async function assertCounts(
   test: TestContext,
