@@ -34,6 +34,8 @@ export interface QueueView {
 }
 
 const PAGE = 1_000;
+/** The server gives a message back a little after its lease or its delay ends; only then it is ready. */
+const SLACK_MS = 50;
 const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
 /** Reads queues. */
@@ -164,9 +166,9 @@ function standingOf(
   const attempts = (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
   const base = { stored, lane, entry, attempts };
   const end = entry?.lease?.end ?? 0;
-  if (end > now) return { ...base, state: 'leased', until: end };
+  if (end + SLACK_MS > now) return { ...base, state: 'leased', until: end };
   const due = Math.max(envelope.dueAt ?? 0, entry?.dueAt ?? 0);
-  return due > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
+  return due + SLACK_MS > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
 }
 
 /** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
