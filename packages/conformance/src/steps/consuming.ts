@@ -14,7 +14,7 @@ export const ROUNDING_MS = 2;
 
 /** The bodies as text. */
 export function texts(test: TestContext, messages: readonly { readonly body: Uint8Array }[]): string[] {
-  return texts(test, messages);
+  return messages.map((message) => test.text(message));
 }
 
 /** The ids of messages or results. */
