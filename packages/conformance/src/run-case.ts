@@ -4,8 +4,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { isBusbarError } from '@busbar/api';
 import type { Capabilities } from '@busbar/api/transport';
 import type { CaseResult, ConformanceCase, Status } from './case.ts';
-import { type OpenTestContext, openTestContext } from './context/open-test-context.ts';
+import { openTestContext } from './context/open-test-context.ts';
 import { seedFor } from './context/random.ts';
+import type { TestContext } from './context/test-context.ts';
 import { within } from './context/until.ts';
 import type { Harness, HarnessFeature, Profile, UntrustedClientKind } from './harness.ts';
 import { diskLimitsMissing } from './processes/confinement.ts';
@@ -58,7 +59,7 @@ async function attempt(
   subject: ConformanceCase,
   { seed = 0, profile = 'full' }: RunCaseOptions,
 ): Promise<{ outcome: CaseOutcome; assertions: number }> {
-  let test: OpenTestContext;
+  let test: TestContext;
   try {
     const opening = openTestContext(harness, subject, { seed: seedFor(seed, subject.id), profile });
     test = await within(OPEN_MS, `not within ${OPEN_MS} ms`, opening);
@@ -72,7 +73,7 @@ async function attempt(
   return { outcome: { status: 'failed', reason: problems.join('; ') }, assertions };
 }
 
-async function evaluate(harness: Harness, subject: ConformanceCase, test: OpenTestContext): Promise<CaseOutcome> {
+async function evaluate(harness: Harness, subject: ConformanceCase, test: TestContext): Promise<CaseOutcome> {
   const { capabilities } = test;
   const excuse = subject.notApplicable?.(capabilities);
   if (excuse !== undefined) return { status: 'not-applicable', reason: excuse };
@@ -86,7 +87,7 @@ async function evaluate(harness: Harness, subject: ConformanceCase, test: OpenTe
 }
 
 /** A missing feature must be refused. If the case passes anyway, the declaration is wrong. */
-async function proveRefused(subject: ConformanceCase, test: OpenTestContext, reason: string): Promise<CaseOutcome> {
+async function proveRefused(subject: ConformanceCase, test: TestContext, reason: string): Promise<CaseOutcome> {
   if (subject.refused === undefined) {
     const outcome = await runIt(test, subject);
     return outcome.status === 'passed'
@@ -142,11 +143,11 @@ function whyWithoutServer(
   return { status: 'not-tested', reason: 'The harness has no such rejected client.' };
 }
 
-function runIt(test: OpenTestContext, subject: ConformanceCase): Promise<CaseOutcome> {
+function runIt(test: TestContext, subject: ConformanceCase): Promise<CaseOutcome> {
   return perform(test, subject, async () => subject.run(test, await test.transport()));
 }
 
-async function perform(test: OpenTestContext, subject: ConformanceCase, work: () => unknown): Promise<CaseOutcome> {
+async function perform(test: TestContext, subject: ConformanceCase, work: () => unknown): Promise<CaseOutcome> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = subject;
   try {
     await within(timeoutMs, `the case did not end within ${timeoutMs} ms`, Promise.resolve().then(work));

@@ -10,13 +10,17 @@ const decoder = new TextDecoder();
 
 /** The part of a test context with assertions, recorded deliveries and queue steps. */
 export class QueueSteps {
+  /** Counted assertions. */
   readonly check: Check = new Check();
+  /** All deliveries of the case, as a multiset to check afterwards. */
   readonly recorder: Recorder = new Recorder();
 
+  /** Creates messages with the bodies `prefix0`, `prefix1`, … */
   messages(count: number, fields: Partial<MessageInput> = {}, prefix = 'm'): MessageInput[] {
     return Array.from({ length: count }, (_, index) => ({ ...fields, body: encoder.encode(`${prefix}${index}`) }));
   }
 
+  /** Sends and asserts that all messages are stored. */
   async send(transport: Transport, queue: string, messages: readonly MessageInput[]): Promise<SendResult[]> {
     const results = await transport.queues.send(queue, messages);
     const bad = results.filter(({ status }) => status !== 'stored');
@@ -25,6 +29,7 @@ export class QueueSteps {
     return results;
   }
 
+  /** Receives and records `count` deliveries without ack. Fails after `withinMs` (default 5,000). */
   async receive(transport: Transport, queue: string, count: number, withinMs = 5_000): Promise<Delivery[]> {
     const deadline = performance.now() + withinMs;
     const deliveries: Delivery[] = [];
@@ -42,6 +47,7 @@ export class QueueSteps {
     return deliveries;
   }
 
+  /** Asserts that nothing is delivered for `ms`. */
   async nothing(transport: Transport, queue: string, ms: number): Promise<void> {
     const got = await transport.queues.receive(queue, { max: MAX_RECEIVE, waitMs: ms });
     this.recorder.add(got);
@@ -49,6 +55,7 @@ export class QueueSteps {
     this.check.equal(what, [], `deliveries from ${queue} within ${ms} ms`);
   }
 
+  /** Acks and asserts that each ack is done. */
   async ack(transport: Transport, deliveries: readonly Delivery[]): Promise<void> {
     for (let from = 0; from < deliveries.length; from += MAX_RECEIVE) {
       const batch = deliveries.slice(from, from + MAX_RECEIVE);
@@ -61,6 +68,7 @@ export class QueueSteps {
     }
   }
 
+  /** Returns the body of a message as text. */
   text(message: { readonly body: Uint8Array }): string {
     return decoder.decode(message.body);
   }
