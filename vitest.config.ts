@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'bench/test/**/*.test.ts', 'demo/test/**/*.test.ts'],
+    include: ['**/test/**/*.test.ts'], // also below --dir, the folder of one package
     setupFiles: ['test/silence.ts'],
     reporters: ['default', new SummaryReporter()],
     pool: 'forks', // native modules and child processes: one process a file

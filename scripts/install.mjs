@@ -11,7 +11,7 @@ export async function ensureInstalled() {
   await withInstallLock(say, async (work) => {
     const reason = reasonToInstall();
     if (!reason) return;
-    say(`installing dependencies with npm ci, because ${reason} (about 15 seconds, needed once)`);
+    say(`installing dependencies with npm ci, because ${reason} (up to a minute, needed once)`);
     await npmCi(work);
     const left = reasonToInstall();
     if (left) throw new Error(`npm ci ended well, but ${left}. Delete node_modules and run \`npm ci\` to see more`);

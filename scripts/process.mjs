@@ -43,7 +43,7 @@ function environment() {
     PATH: path,
     NODE_OPTIONS: options,
     NODE_COMPILE_CACHE,
-    BUSBAR_BOOTSTRAPPED: paths.root,
+    REPOSITORY_INSTALLED: paths.root,
   };
 }
 

@@ -11,7 +11,7 @@ const task = tasks[name];
 try {
   if (!task) throw new Error(`unknown task "${name}"; there are: ${Object.keys(tasks).join(', ')}`);
   // A task started by a task finds everything in place.
-  if (process.env.BUSBAR_BOOTSTRAPPED !== paths.root) {
+  if (process.env.REPOSITORY_INSTALLED !== paths.root) {
     await ensureInstalled();
     await ensureServers(serversOf(name, args, process.env));
   }

@@ -5,7 +5,8 @@ const NOT_TESTED = 'NOT TESTED: ';
 
 /**
  * Prints `tests: N passed, N failed` as the last line. A file that cannot be loaded counts as one failure. Prints a line
- * before it for each missing program that caused skipped tests; with `CI` set this is a failure too.
+ * before it for each missing program that caused skipped tests; with `CI` set this is a failure too. A run without any
+ * test is a failure.
  */
 export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
@@ -18,7 +19,14 @@ export class SummaryReporter implements Reporter {
       process.stdout.write(`${NOT_TESTED}${lack} (${length} tests)\n`);
     }
     const count = (state: string): number => tests.filter((test) => test.result().state === state).length;
-    process.stdout.write(`tests: ${count('passed')} passed, ${count('failed') + broken + refused} failed\n`);
+    const passed = count('passed');
+    const failed = count('failed') + broken + refused;
+    const isEmpty = passed + failed + lacking.length === 0;
+    if (isEmpty) {
+      process.exitCode = 1;
+      process.stdout.write('no test ran: check the file, and the name after -t\n');
+    }
+    process.stdout.write(`tests: ${passed} passed, ${failed + Number(isEmpty)} failed\n`);
   }
 }
 

@@ -91,7 +91,7 @@ test('a task started by a task does not look again', async () => {
   await clone.run(['cli']);
   const outer = await clone.run(['cli', 'nested']);
   expect(outer.stdout).toContain('inner');
-  const inside = await clone.run(['cli', 'x'], { BUSBAR_BOOTSTRAPPED: clone.path, NPM_DOES: 'fail' });
+  const inside = await clone.run(['cli', 'x'], { REPOSITORY_INSTALLED: clone.path, NPM_DOES: 'fail' });
   expect(inside.code).toBe(0);
 });
 

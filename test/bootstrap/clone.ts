@@ -50,7 +50,9 @@ process.exitCode = Number(process.argv[3] ?? 0);
 /** Makes one with nothing installed. */
 export function makeClone(): Clone {
   const folder = tempDir('clone');
-  cpSync(join(root, 'scripts'), folder.join('scripts'), { recursive: true });
+  for (const part of ['scripts', 'packages/testbed/src/servers/programs.json']) {
+    cpSync(join(root, part), folder.join(part), { recursive: true });
+  }
   writeFileSync(folder.join('package-lock.json'), lockfile);
   writeFileSync(folder.join('npm-calls'), '');
   mkdirSync(folder.join('packages/busbar/bin'), { recursive: true });
@@ -66,7 +68,7 @@ export function makeClone(): Clone {
     env: {
       PATH: `${folder.join('bin')}:/usr/bin:/bin`,
       NODE_OPTIONS: undefined,
-      BUSBAR_BOOTSTRAPPED: undefined,
+      REPOSITORY_INSTALLED: undefined,
       npm_execpath: undefined,
       ...env,
     },

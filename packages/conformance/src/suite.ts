@@ -18,7 +18,9 @@ import { cases as fencing } from './cases/fencing.ts';
 import { cases as groups } from './cases/groups.ts';
 import { cases as handlers } from './cases/handlers.ts';
 import { cases as headers } from './cases/headers.ts';
+import { cases as killedProcesses } from './cases/killed-processes.ts';
 import { cases as knownIds } from './cases/known-ids.ts';
+import { cases as lateSettlements } from './cases/late-settlements.ts';
 import { cases as leases } from './cases/leases.ts';
 import { cases as lifecycle } from './cases/lifecycle.ts';
 import { cases as locks } from './cases/locks.ts';
@@ -114,6 +116,8 @@ export const SUITE: readonly ConformanceCase[] = checkCases([
   ...fencing,
   ...multiProcess,
   ...faults,
+  ...killedProcesses,
+  ...lateSettlements,
   ...security,
   ...serverFaults,
   ...withoutServer,

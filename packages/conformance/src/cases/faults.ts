@@ -9,8 +9,6 @@ import type { RemoteClient } from '../processes/remote-client.ts';
 import { idsOf, receiveOne } from '../steps/consuming.ts';
 import { drainFully } from '../steps/draining.ts';
 import { queueInfo } from '../steps/queue-view.ts';
-import { cases as killed } from './killed-processes.ts';
-import { cases as lateHolders } from './late-settlements.ts';
 
 const LEASE_MS = 250;
 const HOUR_MS = 3_600_000;
@@ -48,8 +46,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault inj
       test.check.equal([totals.sent, totals.done, dead], [ids.length, ids.length, 0], 'sent, done, dead');
     },
   },
-  ...killed,
-  ...lateHolders,
   {
     id: 'I8',
     title: 'setting the wall clock of a process changes no delay, lease or time to live',
