@@ -3,6 +3,7 @@
 import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
 import { BusbarError, type Capabilities, type From, type StateChange, type Warning } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
+import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
 import { Calls } from './calls/calls.ts';
 import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
@@ -32,6 +33,7 @@ import { Cursors } from './topics/cursors.ts';
 import { Publisher } from './topics/publish.ts';
 
 const MIN_BODY = 524_288;
+const MANY_CONSUMERS = 10_000;
 const MIN_VERSION = [2, 12] as const;
 
 /** The driver over a NATS server. */
@@ -68,11 +70,13 @@ export class NatsDriver implements Driver {
     const sender = new Sender(ground, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(wire, names, clock, new Puller(link, names.kv));
     const cursors = new Cursors(ground, facts.storeId);
-    this.#scheduler = new Scheduler(ground, views);
+    const all = { ground, views, notices, bindings, cursors, kv: store, headers };
+    const operations = new Operations(all);
+    this.#scheduler = new Scheduler(ground, views, operations);
     this.queues = new Queues(ground, puller, sender, { delayed: new Delayed(ground, puller), bindings }, notices);
     this.topics = openTopics(new Publisher(ground, facts, bindings, headers), cursors, bindings);
     this.kv = new Kv(store);
-    this.admin = openAdmin({ ground, views, notices, bindings, cursors, kv: store, headers });
+    this.admin = openAdmin(all, operations);
     this.calls = new Calls(link, names, this.capabilities.maxBodyBytes);
   }
 
@@ -152,22 +156,27 @@ function checkDurability({ storage, isAsync }: StreamFacts, { durability }: Sett
   }
 }
 
-function warningsOf({ storage, isAsync, replicas }: StreamFacts): Warning[] {
+function warningsOf({ storage, isAsync, maxConsumers }: StreamFacts): Warning[] {
   const warnings: Warning[] = [
     { text: 'A client cannot read how often the server syncs (sync_interval).', hint: 'Look at its configuration.' },
   ];
   if (storage === 'memory') {
     warnings.push({
       text: 'A stream is in memory: it is gone with its server.',
-      hint: 'Make it anew with storage file.',
+      hint: 'Delete the streams and open again with storage file.',
     });
   }
   if (isAsync) {
     warnings.push({
       text: 'A stream has persist_mode async: the server answers before it writes.',
-      hint: 'Make it anew without persist_mode.',
+      hint: 'Delete the streams and open again.',
     });
   }
-  void replicas;
+  if (maxConsumers < MANY_CONSUMERS) {
+    warnings.push({
+      text: `The stream of queues allows ${maxConsumers} consumers (max_consumers); each queue needs at least one.`,
+      hint: 'Raise it with nats stream edit.',
+    });
+  }
   return warnings;
 }

@@ -5,13 +5,12 @@ import type { AdminGround } from './admin-ground.ts';
 import { exportState } from './export.ts';
 import { Importer } from './import.ts';
 import { Inspection } from './inspect.ts';
-import { Operations } from './operate.ts';
+import type { Operations } from './operate.ts';
 
 /** The operator's view of a namespace. */
-export function openAdmin(all: AdminGround): AdminDriver {
+export function openAdmin(all: AdminGround, operations: Operations): AdminDriver {
   const { ground, views, kv } = all;
   const inspection = new Inspection(ground, views);
-  const operations = new Operations(all);
   const importer = new Importer(all);
   return {
     queues: (filter) => inspection.queues(filter),

@@ -71,7 +71,10 @@ export class Inspection {
 
   /** The queues that are there. */
   async alive(): Promise<KnownQueue[]> {
-    return (await this.#ground.records.list()).filter(({ record }) => this.#ground.records.isSeen(record));
+    const { records } = this.#ground;
+    const all = await records.list();
+    for (const { name, record } of all) if (!records.isSeen(record)) records.idle.add(name);
+    return all.filter(({ record }) => records.isSeen(record));
   }
 }
 

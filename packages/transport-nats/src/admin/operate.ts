@@ -97,10 +97,13 @@ export class Operations {
     await this.#headers.renew();
   }
 
-  /** Takes away what is left of queues that were idle for too long. */
-  async deleteIdle(): Promise<void> {
-    const all = await this.#ground.records.list();
-    await this.#deleteAll(all.filter(({ record }) => !this.#ground.records.isAlive(record)));
+  /** Deletes what is left of those of these queues that were idle for too long. */
+  async deleteIdle(names: readonly string[]): Promise<void> {
+    const { records } = this.#ground;
+    const found = await Promise.all(names.map((name) => records.find(name)));
+    await this.#deleteAll(
+      found.flatMap((queue) => (queue !== undefined && !records.isSeen(queue.record) ? queue : [])),
+    );
   }
 
   /** Watchers hear of each deletion; the revisions go on rising. */

@@ -17,6 +17,8 @@ export interface StreamFacts {
   readonly replicas: number;
   /** Whether the server answers before it has written (`persist_mode: async`). */
   readonly isAsync: boolean;
+  /** How many consumers the queues may have; each queue has at least one. */
+  readonly maxConsumers: number;
   readonly retention: { readonly maxAgeMs: number; readonly maxEvents: number; readonly maxBytes: number };
 }
 
@@ -165,6 +167,7 @@ function toFacts(infos: readonly [StreamInfo, StreamInfo, StreamInfo, StreamInfo
     storage: infos.some(({ config }) => config.storage === 'memory') ? 'memory' : 'file',
     replicas: queues.config.num_replicas,
     isAsync: infos.some(({ config }) => config.persist_mode === 'async'),
+    maxConsumers: unbounded(queues.config.max_consumers),
     retention: {
       maxAgeMs: unbounded(max_age / NS),
       maxEvents: unbounded(max_msgs),

@@ -1,5 +1,6 @@
 /** Says when a queue that this process uses is cleaned up: now and then while it is used, and once more afterwards. */
 
+import type { Operations } from '../admin/operate.ts';
 import type { QueueViews } from '../admin/queue-view.ts';
 import type { QueueGround } from '../queues/ground.ts';
 import { Compactor } from './compactor.ts';
@@ -7,18 +8,21 @@ import { Compactor } from './compactor.ts';
 const EVERY_MS = 10_000;
 /** The memory of ids keeps what was sent last for this long. */
 const AFTER_MS = 130_000;
+const AT_ONCE = 200;
 
 /** The cleaning of one transport. */
 export class Scheduler {
   readonly #ground: QueueGround;
   readonly #views: QueueViews;
+  readonly #operations: Operations;
   readonly #compactor: Compactor;
   /** Queues that were used, and when they are to be cleaned once more. */
   readonly #later = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #isBusy = false;
 
-  constructor(ground: QueueGround, views: QueueViews) {
+  constructor(ground: QueueGround, views: QueueViews, operations: Operations) {
+    this.#operations = operations;
     this.#ground = ground;
     this.#views = views;
     this.#compactor = new Compactor(ground);
@@ -29,6 +33,18 @@ export class Scheduler {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  /** What was used again is noted again. */
+  async #deleteIdle(): Promise<void> {
+    const { idle } = this.#ground.records;
+    const names = [...idle].slice(0, AT_ONCE);
+    const left = await Promise.all(names.map(async (name) => ({ name, found: await this.#ground.records.find(name) })));
+    await this.#operations.deleteIdle(names);
+    for (const { name, found } of left) {
+      idle.delete(name);
+      if (found !== undefined && this.#ground.records.isSeen(found.record)) idle.add(name);
+    }
   }
 
   async #round(): Promise<void> {
@@ -50,6 +66,7 @@ export class Scheduler {
         }
       }
       for (const name of names) await this.#compactor.compact(name);
+      await this.#deleteIdle();
     } catch {
       // The server is away, or refuses: the next round tries again.
       for (const name of names) this.#later.set(name, now + EVERY_MS);

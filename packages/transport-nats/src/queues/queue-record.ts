@@ -60,6 +60,8 @@ export class QueueRecords {
   readonly #clock: ServerClock;
   readonly #known = new Map<string, KnownQueue>();
   readonly #reading = new Map<string, Promise<KnownQueue | undefined>>();
+  /** Queues that may be idle for too long by now. */
+  readonly idle: Set<string> = new Set();
   readonly #touching = new Set<string>();
   /** Counts what was forgotten: a read that began before tells nothing new. */
   #forgotten = 0;
@@ -98,6 +100,11 @@ export class QueueRecords {
   /** The queue as it was when it was read last; undefined where it was not. */
   peek(queue: string): KnownQueue | undefined {
     return this.#known.get(queue);
+  }
+
+  /** The record of a queue, also of one that was idle for too long. */
+  async find(queue: string): Promise<KnownQueue | undefined> {
+    return (await this.#read(queue)).known;
   }
 
   /** Forgets what is known: it has changed. */
@@ -148,7 +155,9 @@ export class QueueRecords {
   /** Puts off the end of a queue that goes when it is idle. */
   touch({ name, record }: KnownQueue): void {
     const { expireIdleMs } = record.settings;
-    if (expireIdleMs === Number.POSITIVE_INFINITY || this.#touching.has(name)) return;
+    if (expireIdleMs === Number.POSITIVE_INFINITY) return;
+    this.idle.add(name);
+    if (this.#touching.has(name)) return;
     if (this.#clock.late - record.usedAt < expireIdleMs / 3) return;
     this.#touching.add(name);
     const renew = (now: QueueRecord | undefined): QueueRecord | undefined =>
