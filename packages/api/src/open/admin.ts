@@ -48,16 +48,16 @@ function openInspection(internals: TransportInternals): Inspection {
       if (options?.names !== undefined) checkNames(options.names);
       if (options?.prefix !== undefined && typeof options.prefix !== 'string') throw badText('prefix', options.prefix);
       const filter = { ...page, names: options?.names && [...options.names], prefix: options?.prefix ?? '' };
-      return inflight.read('admin.queues', options, (context) => admin.queues(filter, context));
+      return inflight.read(options, (context) => admin.queues(filter, context));
     },
     async topics(options) {
       checkOptions(options, ['limit', 'after', ...CALL_KEYS], 'topics options');
       const page = checkPage(options);
-      return inflight.read('admin.topics', options, (context) => admin.topics(page, context));
+      return inflight.read(options, (context) => admin.topics(page, context));
     },
     async bindings(options) {
       checkOptions(options, CALL_KEYS, 'bindings options');
-      return inflight.read('admin.bindings', options, (context) => admin.bindings(context));
+      return inflight.read(options, (context) => admin.bindings(context));
     },
     async browse(queue, options) {
       checkQueueName(queue);
@@ -71,7 +71,7 @@ function openInspection(internals: TransportInternals): Inspection {
         limit: options?.limit === undefined ? DEFAULT_BROWSE : limit,
         after,
       };
-      return inflight.read('admin.browse', options, (context) => admin.browse(queue, filter, context));
+      return inflight.read(options, (context) => admin.browse(queue, filter, context));
     },
   };
 }
@@ -86,44 +86,44 @@ function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspectio
       checkOptions(options, ['ids', 'limit', ...CALL_KEYS], 'redrive options');
       const { limit } = checkPage(options);
       const ids = checkIds(options?.ids);
-      return inflight.write('admin.redrive', options, (context) => admin.redrive(queue, ids, limit, context));
+      return inflight.write(options, (context) => admin.redrive(queue, ids, limit, context));
     },
     async purge(queue, options) {
       checkQueueName(queue);
       checkOptions(options, ['state', 'ids', ...CALL_KEYS], 'purge options');
       checkOneOf(options?.state ?? null, 'state', ['ready', 'delayed', 'dead']);
       const ids = checkIds(options?.ids);
-      return inflight.write('admin.purge', options, (context) => admin.purge(queue, options.state, ids, context));
+      return inflight.write(options, (context) => admin.purge(queue, options.state, ids, context));
     },
     async cancel(queue, ids, options) {
       const own = checkPending(queue, ids, options, 'cancel options');
       requireFeature(capabilities, 'cancel');
-      return inflight.write('admin.cancel', options, (context) => admin.cancel(queue, own, context));
+      return inflight.write(options, (context) => admin.cancel(queue, own, context));
     },
     async reschedule(queue, ids, delayMs, options) {
       const own = checkPending(queue, ids, options, 'reschedule options');
       checkDuration(delayMs ?? Number.NaN, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       requireFeature(capabilities, 'cancel');
-      return inflight.write('admin.reschedule', options, (context) => admin.reschedule(queue, own, delayMs, context));
+      return inflight.write(options, (context) => admin.reschedule(queue, own, delayMs, context));
     },
     async deleteQueue(queue, options) {
       checkQueueName(queue);
       checkOptions(options, CALL_KEYS, 'deleteQueue options');
-      return inflight.write('admin.deleteQueue', options, (context) => admin.deleteQueue(queue, context));
+      return inflight.write(options, (context) => admin.deleteQueue(queue, context));
     },
     async clear(options) {
       checkOptions(options, CALL_KEYS, 'clear options');
-      return inflight.write('admin.clear', options, (context) => admin.clear(context));
+      return inflight.write(options, (context) => admin.clear(context));
     },
     async importState(records, options) {
       checkOptions(options, CALL_KEYS, 'importState options');
       checkSignal(options?.signal);
       assertNotAborted(options?.signal);
-      internals.lifecycle.assertOpen('admin.importState');
+      internals.lifecycle.assertOpen();
       requireFeature(capabilities, 'exportState');
       let added = 0;
       for await (const batch of batches(records)) {
-        added += await inflight.write('admin.importState', options, (context) => admin.importState(batch, context));
+        added += await inflight.write(options, (context) => admin.importState(batch, context));
       }
       return added;
     },
@@ -145,7 +145,7 @@ async function* exportRecords(
   checkOptions(options, CALL_KEYS, 'exportState options');
   checkSignal(options?.signal);
   assertNotAborted(options?.signal);
-  internals.lifecycle.assertOpen('admin.exportState');
+  internals.lifecycle.assertOpen();
   requireFeature(internals.driver.capabilities, 'exportState');
   const controller = new AbortController();
   const signal =
@@ -154,7 +154,7 @@ async function* exportRecords(
     const records = declaredAdmin(internals.driver).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
     for await (const record of records) {
       assertNotAborted(options?.signal);
-      internals.lifecycle.assertOpen('admin.exportState');
+      internals.lifecycle.assertOpen();
       yield record;
     }
   } finally {

@@ -15,6 +15,7 @@ import {
 } from '../contract/validation.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
+import { withErrorContext } from './error-context.ts';
 import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
 import { prepareMessage } from './prepare-message.ts';
 import type { TransportInternals } from './transport-internals.ts';
@@ -25,17 +26,20 @@ const LEFT = new BusbarError('ABORTED', 'the caller has stopped reading');
 
 /** The `calls` facet over `driver`. */
 export function openCalls(internals: TransportInternals, driver: CallDriver): Calls {
-  return {
+  const serving: Pick<Calls, 'serve'> = {
     async serve(address, options, handler) {
       checkQueueName(address);
       checkOptions(options, ['max'], 'serve options');
       checkInteger(options?.max, 'max', { min: 1, max: 10_000 });
       checkFunction(handler, 'handler');
-      const service = await internals.inflight.open('calls.serve', undefined, (context) =>
+      const service = await internals.inflight.open(undefined, (context) =>
         driver.serve(address, options?.max ?? DEFAULT_MAX, handler, context),
       );
       return trackService(service, internals);
     },
+  };
+  return {
+    ...withErrorContext(serving, 'calls', internals.driver.name),
     call: (address, message, options) => call(internals, driver, address, message, options ?? {}),
   };
 }
@@ -49,7 +53,7 @@ async function* call(
   options: CallOptions,
 ): AsyncGenerator<Message> {
   try {
-    internals.lifecycle.assertOpen('calls.call');
+    internals.lifecycle.assertOpen();
     checkQueueName(address);
     checkOptions(options, ['timeoutMs', 'signal'], 'call options');
     checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });

@@ -2,9 +2,10 @@
 
 import type { Cursor } from '../contract/driver.ts';
 import { type BusbarError, toBusbarError } from '../contract/errors.ts';
+import type { KvWatch } from '../contract/transport.ts';
 
-/** Calls `handle` with each batch of `cursor` until it is closed or either fails. */
-export class CursorPump<T> {
+/** Calls `handle` with each batch of `cursor` until it is closed or either fails. A watch of a user is one. */
+export class CursorPump<T> implements KvWatch {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #cursor: Cursor<T>;
   #closed = false;
@@ -21,6 +22,10 @@ export class CursorPump<T> {
       await this.#cursor.close();
     }
     await this.ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #run(max: number, handle: (items: readonly T[]) => void | Promise<void>): Promise<BusbarError | undefined> {

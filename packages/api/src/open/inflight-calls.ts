@@ -1,7 +1,7 @@
 /** Calls in progress: their time-outs, abort signals and what closing does to them. */
 
 import type { CallContext } from '../contract/driver.ts';
-import { BusbarError, type Outcome, toBusbarError } from '../contract/errors.ts';
+import { BusbarError, type Outcome } from '../contract/errors.ts';
 import type { CallOptions } from '../contract/transport.ts';
 import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation.ts';
 import { Condition } from '../driver-kit/condition.ts';
@@ -14,8 +14,6 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** How a call is carried out. */
 export interface CallPlan<T> {
-  /** Its name in errors, such as `queues.send`. */
-  readonly operation: string;
   /** The outcome that its error reports when it is abandoned: after a time-out, an abort or at closing. */
   readonly whenAbandoned: Outcome;
   /** Bounds the call instead of the options' `timeoutMs`. */
@@ -33,7 +31,6 @@ type Bounds = { readonly [Name in keyof CallOptions]?: CallOptions[Name] | undef
 
 /** The calls of one transport that are in progress. */
 export class InflightCalls {
-  readonly #transport: string;
   readonly #lifecycle: Lifecycle;
   readonly #calls = new Set<Call>();
   /** Abandoned calls that the driver has not answered yet. */
@@ -46,38 +43,33 @@ export class InflightCalls {
     this.#notifyIdle();
   };
 
-  constructor(transport: string, deadlines: DeadlineQueue, lifecycle: Lifecycle) {
-    this.#transport = transport;
+  constructor(deadlines: DeadlineQueue, lifecycle: Lifecycle) {
     this.#deadlines = deadlines;
     this.#lifecycle = lifecycle;
   }
 
   /** Runs a call that changes nothing. */
-  read<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
-    this.#lifecycle.assertOpen(operation);
-    return this.run({ operation, whenAbandoned: 'failed' }, options, work);
+  read<T>(options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen();
+    return this.run({ whenAbandoned: 'failed' }, options, work);
   }
 
   /** Runs a call that may have an effect after it is abandoned. */
-  write<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
-    this.#lifecycle.assertOpen(operation);
-    return this.run({ operation, whenAbandoned: 'unknown' }, options, work);
+  write<T>(options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen();
+    return this.run({ whenAbandoned: 'unknown' }, options, work);
   }
 
   /** Like {@link InflightCalls.write}, and legal while the transport closes: it ends work that has begun. */
-  finish<T>(operation: string, options: Bounds | undefined, work: Work<T>): Promise<T> {
-    this.#lifecycle.assertOpen(operation, true);
-    return this.run({ operation, whenAbandoned: 'unknown' }, options, work);
+  finish<T>(options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen(true);
+    return this.run({ whenAbandoned: 'unknown' }, options, work);
   }
 
   /** Runs a call that opens something; what it opens after it is abandoned is closed. */
-  open<T extends { close(): Promise<void> }>(
-    operation: string,
-    options: Bounds | undefined,
-    work: Work<T>,
-  ): Promise<T> {
-    this.#lifecycle.assertOpen(operation);
-    return this.run({ operation, whenAbandoned: 'failed', onLate: (late) => void late.close() }, options, work);
+  open<T extends { close(): Promise<void> }>(options: Bounds | undefined, work: Work<T>): Promise<T> {
+    this.#lifecycle.assertOpen();
+    return this.run({ whenAbandoned: 'failed', onLate: (late) => void late.close() }, options, work);
   }
 
   /** Runs `work` within the bounds of `options`. */
@@ -85,11 +77,10 @@ export class InflightCalls {
     const signal = options?.signal;
     checkSignal(signal);
     const timeoutMs = plan.timeoutMs ?? checkTimeout(options?.timeoutMs);
-    if (signal?.aborted === true)
-      return Promise.reject(abortedBy(signal, 'failed').at(plan.operation, this.#transport));
+    if (signal?.aborted === true) return Promise.reject(abortedBy(signal, 'failed'));
     return new Promise<T>((resolve, reject) => {
       const fail = (error: BusbarError): void => {
-        reject(error.at(plan.operation, this.#transport));
+        reject(error);
         plan.onAbandoned?.();
       };
       const call: Call = new Call(plan, timeoutMs, fail, () => this.#abandon(call, this.#timedOut(call)));
@@ -107,7 +98,7 @@ export class InflightCalls {
           this.#notifyIdle();
         },
         (error: unknown) => {
-          if (end()) return reject(toBusbarError(error).at(plan.operation, this.#transport));
+          if (end()) return reject(error);
           this.#notifyIdle();
         },
       );

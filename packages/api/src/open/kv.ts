@@ -3,7 +3,7 @@
 import { MAX_BATCH } from '../contract/defaults.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
 import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
-import type { KeyValue, KvChange, KvTouch, KvWatch, PutOptions } from '../contract/transport.ts';
+import type { KeyValue, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
   checkDuration,
@@ -28,24 +28,24 @@ export function openKv(internals: TransportInternals): KeyValue {
     async get(key, options) {
       checkKvKey(key);
       checkOptions(options, CALL_KEYS, 'get options');
-      return inflight.read('kv.get', options, (context) => driver.kv.get(key, context));
+      return inflight.read(options, (context) => driver.kv.get(key, context));
     },
     async put(key, value, options) {
       checkKvKey(key);
       const own = ownValue(value);
       const condition = checkPut(options);
-      return inflight.write('kv.put', options, (context) => driver.kv.put(key, own, condition, context));
+      return inflight.write(options, (context) => driver.kv.put(key, own, condition, context));
     },
     async touch(touches, options) {
       checkOptions(options, CALL_KEYS, 'touch options');
       const own = checkTouches(touches);
-      return inflight.finish('kv.touch', options, (context) => driver.kv.touch(own, context));
+      return inflight.finish(options, (context) => driver.kv.touch(own, context));
     },
     async delete(key, options) {
       checkKvKey(key);
       checkOptions(options, ['ifRevision', ...CALL_KEYS], 'delete options');
       checkInteger(options?.ifRevision, 'ifRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });
-      return inflight.finish('kv.delete', options, (context) => driver.kv.delete(key, options?.ifRevision, context));
+      return inflight.finish(options, (context) => driver.kv.delete(key, options?.ifRevision, context));
     },
     async list(prefix, options) {
       checkKeyPrefix(prefix);
@@ -53,36 +53,16 @@ export function openKv(internals: TransportInternals): KeyValue {
       checkInteger(options?.limit, 'limit', { min: 1, max: MAX_PAGE });
       if (options?.after !== undefined) checkKvKey(options.after);
       const page = { limit: options?.limit ?? MAX_PAGE, after: options?.after };
-      return inflight.read('kv.list', options, (context) => driver.kv.list(prefix, page, context));
+      return inflight.read(options, (context) => driver.kv.list(prefix, page, context));
     },
     async watch(prefix, onChanges, options) {
       checkKeyPrefix(prefix);
       checkFunction(onChanges, 'onChanges');
       checkOptions(options, CALL_KEYS, 'watch options');
-      const cursor = await inflight.open('kv.watch', options, (context) => driver.kv.watch(prefix, context));
-      return trackClosable(new OpenWatch(new CursorPump(cursor, MAX_PAGE, onChanges)), internals);
+      const cursor = await inflight.open(options, (context) => driver.kv.watch(prefix, context));
+      return trackClosable(new CursorPump(cursor, MAX_PAGE, onChanges), internals);
     },
   };
-}
-
-class OpenWatch implements KvWatch {
-  readonly #pump: CursorPump<KvChange>;
-
-  constructor(pump: CursorPump<KvChange>) {
-    this.#pump = pump;
-  }
-
-  get ended(): KvWatch['ended'] {
-    return this.#pump.ended;
-  }
-
-  close(): Promise<void> {
-    return this.#pump.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
 }
 
 function checkPut(options: PutOptions | undefined): { ttlMs: number | undefined; ifRevision: number | undefined } {

@@ -23,9 +23,8 @@ export class Lifecycle {
   }
 
   /** Throws CLOSED unless the transport is open; with `whileClosing` also while it closes. */
-  assertOpen(operation: string, whileClosing = false): void {
-    if (!this.isOpen && !(whileClosing && this.#state === 'closing'))
-      throw this.closedError().at(operation, this.#transport);
+  assertOpen(whileClosing = false): void {
+    if (!this.isOpen && !(whileClosing && this.#state === 'closing')) throw this.closedError();
   }
 
   closedError(): BusbarError {

@@ -61,7 +61,7 @@ class OpenTransport implements Transport {
     this.capabilities = deepFreeze(driver.capabilities);
     if (driver.warnings !== undefined) this.warnings = deepFreeze([...driver.warnings]);
     this.#lifecycle = new Lifecycle(driver.name);
-    this.#inflight = new InflightCalls(driver.name, this.#deadlines, this.#lifecycle);
+    this.#inflight = new InflightCalls(this.#deadlines, this.#lifecycle);
     const internals: TransportInternals = {
       driver,
       lifecycle: this.#lifecycle,

@@ -21,7 +21,7 @@ import { withResultContext } from './error-context.ts';
 import { type Claiming, PendingReceives } from './pending-receives.ts';
 import { prepareMessages } from './prepare-message.ts';
 import type { TransportInternals } from './transport-internals.ts';
-import { claimingDriver, waitingDriver } from './validate-capabilities.ts';
+import { declaredQueues } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
@@ -39,13 +39,13 @@ export function openQueues(internals: TransportInternals): Queues {
       checkQueueName(queue);
       checkSendOptions(options);
       const prepared = prepareMessages(messages, undefined, driver.capabilities);
-      const results = await inflight.write('queues.send', options, (context) =>
+      const results = await inflight.write(options, (context) =>
         driver.queues.send(queue, prepared, options?.create ?? true, context),
       );
       return withResultContext(results, 'queues.send', driver.name);
     },
     async receive(queue, options) {
-      internals.lifecycle.assertOpen('queues.receive');
+      internals.lifecycle.assertOpen();
       checkQueueName(queue);
       const deliveries = await receive(queue, checkReceiveOptions(options), options?.signal);
       leases.add(deliveries);
@@ -55,7 +55,7 @@ export function openQueues(internals: TransportInternals): Queues {
       checkOptions(options, CALL_KEYS, 'settle options');
       checkSettlements(settlements);
       const own = settlements.map((settlement) => ({ ...settlement }));
-      const results = await inflight.finish('queues.settle', options, (context) => driver.queues.settle(own, context));
+      const results = await inflight.finish(options, (context) => driver.queues.settle(own, context));
       leases.settled(own, results);
       return results;
     },
@@ -63,9 +63,7 @@ export function openQueues(internals: TransportInternals): Queues {
       checkQueueName(queue);
       checkSettings(settings);
       checkOptions(options, CALL_KEYS, 'configure options');
-      return inflight.write('queues.configure', options, (context) =>
-        driver.queues.configure(queue, { ...settings }, context),
-      );
+      return inflight.write(options, (context) => driver.queues.configure(queue, { ...settings }, context));
     },
   };
 }
@@ -79,11 +77,11 @@ function openReceive(internals: TransportInternals): Receive {
   const release = (deliveries: readonly Delivery[]): void => {
     if (deliveries.length === 0) return;
     const back = deliveries.map(({ receipt }) => ({ receipt, action: 'release' as const }));
-    const plan = { operation: 'queues.settle', whenAbandoned: 'unknown' } as const;
-    inflight.run(plan, undefined, (context) => queues.settle(back, context)).catch(() => undefined);
+    inflight
+      .run({ whenAbandoned: 'unknown' }, undefined, (context) => queues.settle(back, context))
+      .catch(() => undefined);
   };
   const plan = {
-    operation: 'queues.receive',
     whenAbandoned: 'failed',
     isWait: true,
     onLate: (late: Delivery[]) => release(late),
@@ -92,7 +90,7 @@ function openReceive(internals: TransportInternals): Receive {
   if (claiming === undefined) {
     return (queue, request, signal) =>
       inflight.run({ ...plan, timeoutMs: request.waitMs + ANSWER_MS }, { signal }, (context) =>
-        waitingDriver(driver).receive(queue, request, context),
+        declaredQueues(driver).receive(queue, request, context),
       );
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
@@ -115,7 +113,7 @@ function openClaiming({ inflight, driver }: TransportInternals, release: Claimin
     async claim(queue, request, context) {
       const done = inflight.hold();
       try {
-        return await claimingDriver(driver).claim(queue, request, context);
+        return await declaredQueues(driver).claim(queue, request, context);
       } finally {
         done();
       }

@@ -31,7 +31,7 @@ export function openTopics(internals: TransportInternals): Topics {
       checkOptions(options, ['ephemeral', ...CALL_KEYS], 'publish options');
       checkBoolean(options?.ephemeral, 'ephemeral');
       const prepared = prepareMessages(messages, topic, driver.capabilities);
-      const results = await inflight.write('topics.publish', options, (context) =>
+      const results = await inflight.write(options, (context) =>
         driver.topics.publish(topic, prepared, options?.ephemeral ?? false, context),
       );
       return withResultContext(results, 'topics.publish', driver.name);
@@ -42,9 +42,7 @@ export function openTopics(internals: TransportInternals): Topics {
       checkInteger(options.max, 'max', { min: 1, max: 1000 });
       checkFunction(onEvents, 'onEvents');
       const from = checkFrom(options.from);
-      const cursor = await inflight.open('topics.subscribe', options, (context) =>
-        driver.topics.open(pattern, from, context),
-      );
+      const cursor = await inflight.open(options, (context) => driver.topics.open(pattern, from, context));
       return trackClosable(new OpenSubscription(cursor, options.max ?? DEFAULT_MAX, onEvents), internals);
     },
     async bind(queue, pattern, options) {
@@ -52,13 +50,13 @@ export function openTopics(internals: TransportInternals): Topics {
       checkPattern(pattern);
       checkOptions(options, ['from', ...CALL_KEYS], 'bind options');
       const from = checkFrom(options?.from);
-      return inflight.write('topics.bind', options, (context) => driver.topics.bind(queue, pattern, from, context));
+      return inflight.write(options, (context) => driver.topics.bind(queue, pattern, from, context));
     },
     async unbind(queue, pattern, options) {
       checkQueueName(queue);
       checkPattern(pattern);
       checkOptions(options, CALL_KEYS, 'unbind options');
-      return inflight.write('topics.unbind', options, (context) => driver.topics.unbind(queue, pattern, context));
+      return inflight.write(options, (context) => driver.topics.unbind(queue, pattern, context));
     },
   };
 }

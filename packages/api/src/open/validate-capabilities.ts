@@ -31,12 +31,7 @@ export function declaredAdmin({ admin }: Driver): Required<AdminDriver> {
   return admin as Required<AdminDriver>;
 }
 
-/** The queues of a driver that waits by itself; {@link validateCapabilities} has checked it. */
-export function waitingDriver({ queues }: Driver): Pick<Required<QueueDriver>, 'receive'> {
-  return queues as Required<QueueDriver>;
-}
-
-/** The queues of a driver that claims; {@link validateCapabilities} has checked it. */
-export function claimingDriver({ queues }: Driver): Pick<Required<QueueDriver>, 'claim'> {
+/** The queues of a driver: with `claim` where it has `waiting`, else with `receive`. {@link validateCapabilities} has checked it. */
+export function declaredQueues({ queues }: Driver): Required<QueueDriver> {
   return queues as Required<QueueDriver>;
 }
