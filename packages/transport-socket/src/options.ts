@@ -50,26 +50,17 @@ export interface UrlOptions extends LinkOptions, HubSpawnOptions {
   readonly insecure?: boolean | undefined;
 }
 
-/** Link options, complete. */
-export interface LinkSettings {
+/** URL options, complete. */
+export interface UrlSettings extends Required<UrlOptions> {
   readonly ns: string;
-  readonly agent: string | undefined;
   readonly connectTimeoutMs: number;
   readonly heartbeatMs: number;
-}
-
-/** URL options, complete. */
-export interface UrlSettings extends LinkSettings {
-  readonly store: string | undefined;
   readonly idleMs: number;
-  readonly tokenFile: string | undefined;
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly host: string | undefined;
-  readonly origin: string | undefined;
   readonly insecure: boolean;
 }
+
+/** Link options, complete. */
+export type LinkSettings = Pick<UrlSettings, keyof LinkOptions>;
 
 const OF_STORE = 'It is an option of the store. Set it in the URL of the store, such as store=sqlite:./bus.db?….';
 /** Options of other backends, which a hub cannot set for one client. */

@@ -1,12 +1,12 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeadlineQueue } from '@busbar/api/driver';
+import { type CallContext, DeadlineQueue } from '@busbar/api/driver';
 import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
 import type { ClientLink } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
 import { decodeError } from '../wire/error-codec.ts';
-import { FRAME, type Frame, frame } from '../wire/frame.ts';
+import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import type { Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';
 import { PendingRequest, type RequestSpec } from './pending-request.ts';
@@ -85,6 +85,17 @@ export class HubClient {
   /** Sends a request and resolves with its response. Waits for a connection if there is none. */
   request(spec: RequestSpec): Promise<Frame> {
     return this.start(spec).response;
+  }
+
+  /** Sends an idempotent request, which is repeated after a lost connection. */
+  repeat(op: string, header: Header, { deadline }: CallContext): Promise<Frame> {
+    return this.request({ op, header, deadline, whenLost: 'repeat' });
+  }
+
+  /** Sends a request that frees state of this connection. The end of the connection frees it, too. */
+  async tell(op: string, header: Header): Promise<void> {
+    const deadline = Number.POSITIVE_INFINITY;
+    await this.request({ op, header, deadline, whenLost: 'fail' }).catch(() => undefined);
   }
 
   /** Like {@link HubClient.request}, but returns the request, which can be cancelled. */
@@ -228,12 +239,7 @@ export class HubClient {
   /** The hub opened a cursor after its request was dropped. */
   #closeLateCursor({ type, header: { cursor } }: Frame): void {
     if (type !== FRAME.response || cursor === undefined) return;
-    this.request({
-      op: 'cursor.close',
-      header: { cursor },
-      deadline: Number.POSITIVE_INFINITY,
-      whenLost: 'fail',
-    }).catch(() => undefined);
+    void this.tell('cursor.close', { cursor });
   }
 
   readonly #onEnd = (connection: HubConnection, error: BusbarError): void => {

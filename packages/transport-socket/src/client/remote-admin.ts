@@ -10,7 +10,7 @@ import type {
   StateRecord,
   TopicInfo,
 } from '@busbar/api/transport';
-import type { Frame, Header } from '../wire/frame.ts';
+import type { Header } from '../wire/frame.ts';
 import { decodeMessage } from '../wire/message-codec.ts';
 import { decodeRecord, decodeSettings } from '../wire/value-codec.ts';
 import type { HubClient } from './hub-client.ts';
@@ -21,8 +21,6 @@ const EXPORT_BATCH = 256;
 
 /** Admin operations on a hub's store. */
 export function remoteAdmin(client: HubClient): Required<AdminDriver> {
-  const read = (op: string, header: object, { deadline }: CallContext): Promise<Frame> =>
-    client.request({ op, header: header as Header, deadline, whenLost: 'repeat' });
   /** Returns a count of changes, so a repetition would return a wrong one. */
   const change = async <T>(op: string, header: Header, { deadline }: CallContext): Promise<T> => {
     const response = await client.request({ op, header, deadline, whenLost: 'unknown' });
@@ -30,12 +28,13 @@ export function remoteAdmin(client: HubClient): Required<AdminDriver> {
   };
   return {
     async queues(filter, context) {
-      const { header } = await read('admin.queues', filter, context);
+      const { header } = await client.repeat('admin.queues', { ...filter }, context);
       return (header['result'] as QueueInfo[]).map((info) => ({ ...info, settings: decodeSettings(info.settings) }));
     },
-    topics: async (page, context) => (await read('admin.topics', page, context)).header['result'] as TopicInfo[],
-    bindings: async (context) => (await read('admin.bindings', {}, context)).header['result'] as Binding[],
-    browse: (queue, filter, context) => browseAll(queue, filter, (header) => read('admin.browse', header, context)),
+    topics: async (page, context) =>
+      (await client.repeat('admin.topics', { ...page }, context)).header['result'] as TopicInfo[],
+    bindings: async (context) => (await client.repeat('admin.bindings', {}, context)).header['result'] as Binding[],
+    browse: (queue, filter, context) => browseAll(client, queue, filter, context),
     redrive: (queue, ids, limit, context) => change<number>('admin.redrive', { queue, ids, limit }, context),
     purge: (queue, state, ids, context) => change<number>('admin.purge', { queue, state, ids }, context),
     cancel: (queue, ids, context) => change<PendingResult[]>('admin.cancel', { queue, ids }, context),
@@ -46,8 +45,10 @@ export function remoteAdmin(client: HubClient): Required<AdminDriver> {
     exportState: (context) => exportState(client, context),
     async importState(records, context) {
       let added = 0;
-      for (const batch of splitBatches(records, (record) => Buffer.byteLength(JSON.stringify(record))))
-        added += ((await read('admin.importState', { records: batch }, context)).header['result'] as number) ?? 0;
+      for (const batch of splitBatches(records, (record) => Buffer.byteLength(JSON.stringify(record)))) {
+        const { header } = await client.repeat('admin.importState', { records: batch }, context);
+        added += (header['result'] as number) ?? 0;
+      }
       return added;
     },
   };
@@ -55,13 +56,15 @@ export function remoteAdmin(client: HubClient): Required<AdminDriver> {
 
 /** The hub limits the size of each response. */
 async function browseAll(
+  client: HubClient,
   queue: string,
   filter: BrowseFilter,
-  request: (header: Header) => Promise<Frame>,
+  context: CallContext,
 ): Promise<BrowsePage> {
   const messages: BrowsedMessage[] = [];
   for (let { after } = filter; ; ) {
-    const { header, bodies } = await request({ queue, ...filter, limit: filter.limit - messages.length, after });
+    const range = { queue, ...filter, limit: filter.limit - messages.length, after };
+    const { header, bodies } = await client.repeat('admin.browse', range, context);
     const page = header['messages'] as readonly Header[];
     for (const [index, each] of page.entries()) messages.push(decodeBrowsed(each, bodies[index]));
     after = header['next'] as string | undefined;

@@ -9,10 +9,10 @@ import type { RemoteService, ServiceRegistry } from './service-registry.ts';
 /** Makes and serves calls. */
 export function remoteCalls(client: HubClient, services: ServiceRegistry): CallDriver {
   return {
-    async serve(address, max, handler, { deadline }) {
+    async serve(address, max, handler, context) {
       const service = services.add(address, max, handler);
       try {
-        await client.request({ op: 'calls.serve', header: service.header, deadline, whenLost: 'repeat' });
+        await client.repeat('calls.serve', service.header, context);
       } catch (error) {
         services.remove(service);
         throw error;
@@ -28,11 +28,6 @@ export function remoteCalls(client: HubClient, services: ServiceRegistry): CallD
 
 async function closeService(client: HubClient, services: ServiceRegistry, service: RemoteService): Promise<void> {
   // The response comes after all calls that the hub had passed on. Without a connection there are none.
-  if (services.remove(service) && client.isConnected) {
-    const header = { serviceId: service.id };
-    await client
-      .request({ op: 'calls.unserve', header, deadline: Number.POSITIVE_INFINITY, whenLost: 'fail' })
-      .catch(() => undefined);
-  }
+  if (services.remove(service) && client.isConnected) await client.tell('calls.unserve', { serviceId: service.id });
   await service.whenIdle();
 }

@@ -96,8 +96,6 @@ export class RemoteCursor {
     if (this.#cursor === undefined || this.#epoch !== this.#client.epoch) return;
     const header = { cursor: this.#cursor };
     this.#cursor = undefined;
-    this.#client
-      .request({ op: 'cursor.close', header, deadline: Number.POSITIVE_INFINITY, whenLost: 'fail' })
-      .catch(() => undefined);
+    void this.#client.tell('cursor.close', header);
   }
 }

@@ -1,6 +1,6 @@
 /** The keys and values of a hub's store. */
 
-import type { KvDriver, PageQuery } from '@busbar/api/driver';
+import type { CallContext, KvDriver, PageQuery } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, PutResult, TouchResult } from '@busbar/api/transport';
 import type { Header } from '../wire/frame.ts';
 import { decodeEntry } from '../wire/value-codec.ts';
@@ -11,8 +11,8 @@ import { sizeOfText, splitBatches } from './split-batches.ts';
 /** The keys and values of a hub's store. */
 export function remoteKv(client: HubClient): KvDriver {
   return {
-    async get(key, { deadline }) {
-      const { header, bodies } = await client.request({ op: 'kv.get', header: { key }, deadline, whenLost: 'repeat' });
+    async get(key, context) {
+      const { header, bodies } = await client.repeat('kv.get', { key }, context);
       return header['entry'] === undefined ? undefined : decodeEntry(header['entry'] as Header, bodies[0]);
     },
     async put(key, value, condition, { deadline }) {
@@ -27,13 +27,9 @@ export function remoteKv(client: HubClient): KvDriver {
       const current = header['current'] as Header | undefined;
       return { status: 'conflict', current: current && decodeEntry(current, bodies[0]) };
     },
-    async touch(touches, { deadline }) {
-      const batches = splitBatches(touches, ({ key }) => sizeOfText(key));
-      const responses = await Promise.all(
-        batches.map((batch) =>
-          client.request({ op: 'kv.touch', header: { touches: batch }, deadline, whenLost: 'repeat' }),
-        ),
-      );
+    async touch(all, context) {
+      const batches = splitBatches(all, ({ key }) => sizeOfText(key));
+      const responses = await Promise.all(batches.map((touches) => client.repeat('kv.touch', { touches }, context)));
       return responses.flatMap(({ header }) => header['results'] as TouchResult[]);
     },
     async delete(key, ifRevision, { deadline }) {
@@ -41,7 +37,7 @@ export function remoteKv(client: HubClient): KvDriver {
       const response = await client.request({ op: 'kv.delete', header, deadline, whenLost: 'unknown' });
       return response.header as unknown as DeleteResult;
     },
-    list: (prefix, page, { deadline }) => listAll(client, prefix, page, deadline),
+    list: (prefix, page, context) => listAll(client, prefix, page, context),
     watch: (prefix, context) => RemoteWatch.open(client, prefix, context),
   };
 }
@@ -51,16 +47,12 @@ async function listAll(
   client: HubClient,
   prefix: string,
   { limit, after }: PageQuery,
-  deadline: number,
+  context: CallContext,
 ): Promise<KvEntry[]> {
   const entries: KvEntry[] = [];
   for (let from = after; ; from = entries.at(-1)?.key) {
-    const { header, bodies } = await client.request({
-      op: 'kv.list',
-      header: { prefix, limit: limit - entries.length, after: from },
-      deadline,
-      whenLost: 'repeat',
-    });
+    const range = { prefix, limit: limit - entries.length, after: from };
+    const { header, bodies } = await client.repeat('kv.list', range, context);
     const page = header['entries'] as readonly Header[];
     for (const [index, each] of page.entries()) entries.push(decodeEntry(each, bodies[index]));
     if (header['more'] !== true || page.length === 0 || entries.length >= limit) return entries;

@@ -37,8 +37,8 @@ export function remoteQueues(client: HubClient, agent: string | undefined): Queu
     send: (queue, messages, create, { deadline }) => sender.send(queue, create, messages, deadline),
     receive: (queue, request, { signal }) => receive(client, queue, request, signal),
     settle: (all, { deadline }) => settlements.call('', all, deadline) as Promise<SettleResult[]>,
-    async configure(queue, settings, { deadline }) {
-      await client.request({ op: 'queues.configure', header: { queue, settings }, deadline, whenLost: 'repeat' });
+    async configure(queue, settings, context) {
+      await client.repeat('queues.configure', { queue, settings }, context);
     },
   };
 }

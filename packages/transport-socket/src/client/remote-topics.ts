@@ -18,11 +18,11 @@ export function remoteTopics(client: HubClient, agent: string | undefined): Topi
   return {
     publish: (topic, messages, ephemeral, { deadline }) => sender.send(topic, ephemeral, messages, deadline),
     open: (pattern, from, context) => RemoteEventCursor.open(client, pattern, from, context),
-    async bind(queue, pattern, from, { deadline }) {
-      await client.request({ op: 'topics.bind', header: { queue, pattern, from }, deadline, whenLost: 'repeat' });
+    async bind(queue, pattern, from, context) {
+      await client.repeat('topics.bind', { queue, pattern, from }, context);
     },
-    async unbind(queue, pattern, { deadline }) {
-      await client.request({ op: 'topics.unbind', header: { queue, pattern }, deadline, whenLost: 'repeat' });
+    async unbind(queue, pattern, context) {
+      await client.repeat('topics.unbind', { queue, pattern }, context);
     },
   };
 }

@@ -60,7 +60,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   #heartbeat: Heartbeat | undefined;
   #hasHello = false;
   agent: string | undefined;
-  isGone = false;
+  #isGone = false;
   #isEnding = false;
 
   constructor(hub: SharedHub, connection: LinkConnection, peer: PeerInfo) {
@@ -109,8 +109,8 @@ export class HubSession implements ConnectionEvents, ClientSession {
   }
 
   onClose(error: BusbarError | undefined): void {
-    if (this.isGone) return;
-    this.isGone = true;
+    if (this.#isGone) return;
+    this.#isGone = true;
     clearTimeout(this.#helloTimer);
     this.#backpressure.end();
     this.#heartbeat?.stop();
@@ -123,7 +123,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   }
 
   send(type: keyof typeof FRAME, id: number, header?: Header, bodies?: readonly Uint8Array[]): boolean {
-    if (this.isGone) return false;
+    if (this.#isGone) return false;
     const { buffered } = this.#connection;
     if (buffered > MAX_BUFFERED_BYTES) {
       this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes are unread`));
@@ -179,7 +179,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
       const { ns, agent, token, heartbeatMs } = decodeHello(header);
       this.agent = this.#hub.tokens.authorize(this.#peer.token ?? token, agent, this.#peer.expects);
       const store = await this.#hub.stores.acquire(ns);
-      if (this.isGone) return store.release();
+      if (this.#isGone) return store.release();
       this.#store = store;
       clearTimeout(this.#helloTimer);
       this.#connection.send(frame(FRAME.welcome, 0, encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes)));
@@ -231,7 +231,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   }
 
   #refuse(error: BusbarError): void {
-    if (this.isGone) return;
+    if (this.#isGone) return;
     this.#hub.refused(error.message, this.#peer.address);
     this.#connection.send(goaway(error));
     this.#connection.close();

@@ -1,26 +1,9 @@
 /** Errors on the wire. */
 
-import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
+import { BusbarError, type BusbarErrorOptions, ERROR_CODES } from '@busbar/api/transport';
 import type { Header } from './frame.ts';
 
-const CODES: ReadonlySet<string> = new Set<BusbarError['code']>([
-  'CLOSED',
-  'ABORTED',
-  'TIMEOUT',
-  'UNAVAILABLE',
-  'BACKPRESSURE',
-  'INVALID_ARGUMENT',
-  'NOT_FOUND',
-  'CONFLICT',
-  'NO_RESPONDER',
-  'HANDLER_FAILED',
-  'LEASE_LOST',
-  'POSITION_EXPIRED',
-  'PAYLOAD_TOO_LARGE',
-  'PERMISSION_DENIED',
-  'UNSUPPORTED',
-  'INTERNAL',
-]);
+const CODES: ReadonlySet<unknown> = new Set(ERROR_CODES);
 
 /** The header of an error frame. It leaves out the transport's name, which the other end sets itself. */
 export function encodeError({ code, message, hint, outcome, retryable }: BusbarError): Header {
@@ -34,6 +17,6 @@ export function decodeError({ code, message, hint, outcome, retryable }: Header)
     ...(outcome === 'unknown' ? { outcome } : {}),
     ...(typeof retryable === 'boolean' ? { retryable } : {}),
   };
-  const known = typeof code === 'string' && CODES.has(code) ? (code as BusbarError['code']) : 'INTERNAL';
+  const known = CODES.has(code) ? (code as BusbarError['code']) : 'INTERNAL';
   return new BusbarError(known, typeof message === 'string' ? message : 'the hub failed', options);
 }

@@ -43,12 +43,8 @@ export interface Welcome {
 }
 
 /** The status of a hub. */
-export interface HubStatus {
-  /** An id that a hub gets at each start. */
-  readonly hub: string;
+export interface HubStatus extends Pick<Welcome, 'hub' | 'store'> {
   readonly pid: number;
-  /** The name of its store, such as `sqlite`. */
-  readonly store: string;
   /** The URLs where it listens. */
   readonly addresses: readonly string[];
   /** Connected clients, the requester included. */

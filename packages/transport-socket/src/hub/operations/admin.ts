@@ -1,8 +1,10 @@
 /** Admin operations. */
 
 import {
+  type Admin,
   type BrowsedMessage,
   type BrowseOptions,
+  type CallOptions,
   checkInteger,
   type PurgeOptions,
   type StateRecord,
@@ -20,50 +22,45 @@ const FIRST_STEP = 4;
 const DEFAULT_LIMIT = 100;
 
 export const adminOperations: Readonly<Record<string, HubOperation>> = {
-  async 'admin.queues'({ header, client }) {
-    const options = optionsOf(header, ['names', 'prefix', 'limit', 'after']);
-    return { header: { result: await client.store.admin.queues(options) } };
-  },
-  async 'admin.topics'({ header, client }) {
-    return { header: { result: await client.store.admin.topics(optionsOf(header, ['limit', 'after'])) } };
-  },
-  async 'admin.bindings'({ header, client }) {
-    return { header: { result: await client.store.admin.bindings(optionsOf(header)) } };
-  },
+  'admin.queues': resultOf(['names', 'prefix', 'limit', 'after'], (admin, _, options) => admin.queues(options)),
+  'admin.topics': resultOf(['limit', 'after'], (admin, _, options) => admin.topics(options)),
+  'admin.bindings': resultOf([], (admin, _, options) => admin.bindings(options)),
   'admin.browse': browse,
-  async 'admin.redrive'({ header, client }) {
-    const options = optionsOf(header, ['ids', 'limit']);
-    return { header: { result: await client.store.admin.redrive(header['queue'] as string, options) } };
-  },
-  async 'admin.purge'({ header, client }) {
-    const options = optionsOf(header, ['ids', 'state']) as PurgeOptions;
-    return { header: { result: await client.store.admin.purge(header['queue'] as string, options) } };
-  },
-  async 'admin.cancel'({ header, client }) {
-    const { queue, ids } = header as { queue: string; ids: string[] };
-    return { header: { result: await client.store.admin.cancel(queue, ids, optionsOf(header)) } };
-  },
-  async 'admin.reschedule'({ header, client }) {
-    const { queue, ids, delayMs } = header as { queue: string; ids: string[]; delayMs: number };
-    return { header: { result: await client.store.admin.reschedule(queue, ids, delayMs, optionsOf(header)) } };
-  },
-  async 'admin.deleteQueue'({ header, client }) {
-    return { header: { result: await client.store.admin.deleteQueue(header['queue'] as string, optionsOf(header)) } };
-  },
-  async 'admin.clear'({ header, client }) {
-    await client.store.admin.clear(optionsOf(header));
-    return {};
-  },
+  'admin.redrive': resultOf(['ids', 'limit'], (admin, { queue }, options) => admin.redrive(queue, options)),
+  'admin.purge': resultOf(['ids', 'state'], (admin, { queue }, options) => admin.purge(queue, options as PurgeOptions)),
+  'admin.cancel': resultOf([], (admin, { queue, ids }, options) => admin.cancel(queue, ids, options)),
+  'admin.reschedule': resultOf([], (admin, { queue, ids, delayMs }, options) =>
+    admin.reschedule(queue, ids, delayMs, options),
+  ),
+  'admin.deleteQueue': resultOf([], (admin, { queue }, options) => admin.deleteQueue(queue, options)),
+  'admin.clear': resultOf([], (admin, _, options) => admin.clear(options)),
   async 'admin.exportState'({ id, client }) {
     client.cursors.assertRoom();
-    client.cursors.add(id, new RecordFeed(client.store.admin.exportState()));
-    return { header: { cursor: id } };
+    return client.cursors.add(id, new RecordFeed(client.store.admin.exportState()));
   },
-  async 'admin.importState'({ header, client }) {
-    const records = arrayOf<StateRecord>(header['records'], 'records').map(decodeRecord);
-    return { header: { result: await client.store.admin.importState(records, optionsOf(header)) } };
-  },
+  'admin.importState': resultOf([], (admin, { records }, options) =>
+    admin.importState(arrayOf<StateRecord>(records, 'records').map(decodeRecord), options),
+  ),
 };
+
+/** The header of a request, which the store validates. */
+interface AdminHeader {
+  readonly queue: string;
+  readonly ids: readonly string[];
+  readonly delayMs: number;
+  readonly records: unknown;
+}
+
+/** An operation that responds with the result of `run`. Its options are `timeoutMs` and those of `keys`. */
+function resultOf(
+  keys: readonly string[],
+  run: (admin: Admin, header: AdminHeader, options: CallOptions) => Promise<unknown>,
+): HubOperation {
+  return async ({ header, client }) => {
+    const result = await run(client.store.admin, header as unknown as AdminHeader, optionsOf(header, keys));
+    return { header: { result } };
+  };
+}
 
 /** Reads in steps until the response is large enough. Each step is as large as the messages so far allow. */
 async function browse({ header, client }: HubRequest): Promise<HubResponse> {

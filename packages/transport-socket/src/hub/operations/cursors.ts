@@ -3,7 +3,6 @@
 import {
   BusbarError,
   type KvChange,
-  type KvWatch,
   type StateRecord,
   type TopicEvent,
   type TopicSubscription,
@@ -38,6 +37,7 @@ export class ClientCursors {
   readonly #open = new Map<number, HubCursor>();
   /** The pending request of each cursor. */
   readonly #pending = new Map<number, number>();
+  #isClosed = false;
 
   /** Throws BACKPRESSURE if the client has too many cursors. */
   assertRoom(): void {
@@ -47,8 +47,11 @@ export class ClientCursors {
     });
   }
 
-  add(id: number, cursor: HubCursor): void {
-    this.#open.set(id, cursor);
+  /** Returns the response, with `position` of the cursor. */
+  add(id: number, cursor: HubCursor, position?: string): HubResponse {
+    if (this.#isClosed) cursor.close();
+    else this.#open.set(id, cursor);
+    return { header: { cursor: id, position } };
   }
 
   async next(id: number, requestId: number, max: number, cancellation: CancellationToken): Promise<HubResponse> {
@@ -71,6 +74,7 @@ export class ClientCursors {
   }
 
   closeAll(): void {
+    this.#isClosed = true;
     for (const cursor of this.#open.values()) cursor.close();
     this.#open.clear();
   }
@@ -86,23 +90,21 @@ export class ClientCursors {
 
 /** The events of a subscription. */
 export class EventFeed implements HubCursor {
-  readonly #buffer = new PullBuffer<TopicEvent>();
+  readonly buffer: PullBuffer<TopicEvent> = new PullBuffer<TopicEvent>(sizeOfMessage);
   #subscription: TopicSubscription | undefined;
   /** The last position that the client knows. */
   #position: string | undefined;
-  /** The handler of the subscription. */
-  readonly push = (events: readonly TopicEvent[]): Promise<void> => this.#buffer.push(events);
 
   /** Returns the first position. */
   begin(subscription: TopicSubscription): string | undefined {
     this.#subscription = subscription;
-    void subscription.ended.then((error) => this.#buffer.end(error));
+    this.buffer.begin(subscription);
     this.#position = subscription.position;
     return this.#position;
   }
 
   async next(max: number, cancellation: CancellationToken): Promise<HubResponse> {
-    const events = await this.#buffer.pull({ max, maxBytes: BATCH_BYTES, sizeOf: sizeOfMessage }, cancellation);
+    const events = await this.buffer.pull(max, cancellation);
     this.#position = events.findLast(({ position }) => position !== undefined)?.position ?? this.#position;
     const dropped = this.#subscription?.dropped ?? 0;
     const headers = events.map(encodeEvent);
@@ -114,38 +116,28 @@ export class EventFeed implements HubCursor {
 
   takeMoved(): string | undefined {
     const position = this.#subscription?.position;
-    if (!this.#buffer.isWaiting || position === undefined || position === this.#position) return undefined;
+    if (!this.buffer.isWaiting || position === undefined || position === this.#position) return undefined;
     this.#position = position;
     return position;
   }
 
   close(): void {
-    this.#buffer.end(undefined);
-    this.#subscription?.close().catch(() => undefined);
+    this.buffer.close();
   }
 }
 
 /** The changes of a watch. */
 export class ChangeFeed implements HubCursor {
-  readonly #buffer = new PullBuffer<KvChange>();
-  #watch: KvWatch | undefined;
-  /** The handler of the watch. */
-  readonly push = (changes: readonly KvChange[]): Promise<void> => this.#buffer.push(changes);
-
-  begin(watch: KvWatch): void {
-    this.#watch = watch;
-    void watch.ended.then((error) => this.#buffer.end(error));
-  }
+  readonly buffer: PullBuffer<KvChange> = new PullBuffer(sizeOfChange);
 
   async next(max: number, cancellation: CancellationToken): Promise<HubResponse> {
-    const changes = await this.#buffer.pull({ max, maxBytes: BATCH_BYTES, sizeOf: sizeOfChange }, cancellation);
+    const changes = await this.buffer.pull(max, cancellation);
     const bodies = changes.flatMap((change) => (change.kind === 'put' ? [change.entry.value] : []));
     return { header: { changes: changes.map(encodeChange) }, bodies };
   }
 
   close(): void {
-    this.#buffer.end(undefined);
-    this.#watch?.close().catch(() => undefined);
+    this.buffer.close();
   }
 }
 

@@ -37,10 +37,9 @@ export const kvOperations: Readonly<Record<string, HubOperation>> = {
   async 'kv.watch'({ id, header, client }) {
     client.cursors.assertRoom();
     const feed = new ChangeFeed();
-    feed.begin(await client.store.kv.watch(header['prefix'] as string, feed.push, optionsOf(header)));
-    if (client.isGone) feed.close();
-    else client.cursors.add(id, feed);
-    return { header: { cursor: id } };
+    const { buffer } = feed;
+    buffer.begin(await client.store.kv.watch(header['prefix'] as string, buffer.push, optionsOf(header)));
+    return client.cursors.add(id, feed);
   },
   async 'cursor.next'({ id, header, client, cancellation }) {
     const { cursor, max = DEFAULT_CURSOR_MAX } = header;

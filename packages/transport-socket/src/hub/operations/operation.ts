@@ -1,21 +1,15 @@
 /** Operations of a hub, and what they can access. */
 
 import type { Transport } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
 import type { HubStatus } from '../../wire/protocol.ts';
-import type { CallRouter } from '../calls/call-router.ts';
+import type { CallRouter, RouteRequest } from '../calls/call-router.ts';
 import type { ClientServices } from '../calls/client-services.ts';
 import type { CallPeer } from '../calls/proxied-call.ts';
-import type { CancellationToken } from '../cancellation-token.ts';
 import type { ClientCursors, HubResponse } from './cursors.ts';
 import type { QueueSizes } from './queue-sizes.ts';
 
 /** One request of a client. */
-export interface HubRequest {
-  readonly id: number;
-  readonly header: Header;
-  readonly bodies: readonly Uint8Array[];
-  readonly cancellation: CancellationToken;
+export interface HubRequest extends RouteRequest {
   readonly client: ClientSession;
 }
 
@@ -28,8 +22,6 @@ export interface ClientSession extends CallPeer {
   readonly services: ClientServices;
   readonly sizes: QueueSizes;
   readonly hub: HubControl;
-  /** Whether its connection is over. */
-  readonly isGone: boolean;
 }
 
 /** Carries out a request. */

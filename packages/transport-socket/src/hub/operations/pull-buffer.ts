@@ -1,23 +1,40 @@
 /** A buffer between a store that pushes batches and a client that pulls them. A pull gives the store credit. */
 
 import { Condition } from '@busbar/api/driver';
+import { BATCH_BYTES } from '../../wire/protocol.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
 
-/** Limits of one pull. */
-export interface PullLimits<T> {
-  readonly max: number;
-  readonly maxBytes: number;
-  readonly sizeOf: (item: T) => number;
+/** What pushes the batches: a subscription or a watch. */
+interface PushSource {
+  readonly ended: Promise<unknown>;
+  close(): Promise<void>;
 }
 
 /** Holds one batch of the store until the client has pulled and handled it. */
 export class PullBuffer<T> {
   readonly #changed = new Condition();
+  readonly #sizeOf: (item: T) => number;
+  #source: PushSource | undefined;
   #items: readonly T[] = [];
   #pulled = 0;
   /** Tells the store that its batch was handled. */
   #onHandled: (() => void) | undefined;
   #end: { readonly error: unknown } | undefined;
+
+  constructor(sizeOf: (item: T) => number) {
+    this.#sizeOf = sizeOf;
+  }
+
+  /** Ends with `source`, which {@link PullBuffer.close} closes. */
+  begin(source: PushSource): void {
+    this.#source = source;
+    void source.ended.then((error) => this.#finish(error));
+  }
+
+  close(): void {
+    this.#finish(undefined);
+    this.#source?.close().catch(() => undefined);
+  }
 
   /** Whether a client waits for items. */
   get isWaiting(): boolean {
@@ -25,7 +42,7 @@ export class PullBuffer<T> {
   }
 
   /** Takes a batch of the store. Resolves when the client has handled it. */
-  push(items: readonly T[]): Promise<void> {
+  readonly push = (items: readonly T[]): Promise<void> => {
     if (this.#end !== undefined) return Promise.resolve();
     this.#items = items;
     this.#pulled = 0;
@@ -33,17 +50,10 @@ export class PullBuffer<T> {
     return new Promise((resolve) => {
       this.#onHandled = resolve;
     });
-  }
-
-  /** Ends the stream; pulls reject with `error` if it is defined. */
-  end(error: unknown): void {
-    this.#end ??= { error };
-    this.#onHandled?.();
-    this.#changed.notify();
-  }
+  };
 
   /** The next items, at least one; none at the end. The client has handled the previous ones. */
-  async pull(limits: PullLimits<T>, cancellation: CancellationToken): Promise<readonly T[]> {
+  async pull(max: number, cancellation: CancellationToken): Promise<readonly T[]> {
     if (this.#isEmpty()) {
       this.#onHandled?.();
       this.#onHandled = undefined;
@@ -57,19 +67,26 @@ export class PullBuffer<T> {
       cancellation.onCancel(() => this.#changed.notify());
       await this.#changed.wait();
     }
-    return this.#take(limits);
+    return this.#take(max);
   }
 
   #isEmpty(): boolean {
     return this.#pulled >= this.#items.length;
   }
 
-  #take({ max, maxBytes, sizeOf }: PullLimits<T>): readonly T[] {
+  /** Pulls reject with `error` if it is defined. */
+  #finish(error: unknown): void {
+    this.#end ??= { error };
+    this.#onHandled?.();
+    this.#changed.notify();
+  }
+
+  #take(max: number): readonly T[] {
     const from = this.#pulled;
     let bytes = 0;
     for (const item of this.#items.slice(from, from + max)) {
-      bytes += sizeOf(item);
-      if (bytes > maxBytes && this.#pulled > from) break;
+      bytes += this.#sizeOf(item);
+      if (bytes > BATCH_BYTES && this.#pulled > from) break;
       this.#pulled += 1;
     }
     return this.#items.slice(from, this.#pulled);

@@ -18,11 +18,8 @@ export const topicOperations: Readonly<Record<string, HubOperation>> = {
     client.cursors.assertRoom();
     const feed = new EventFeed();
     const options = { ...optionsOf(header, ['from']), max: MAX_HELD };
-    const subscription = await client.store.topics.subscribe(header['pattern'] as string, options, feed.push);
-    const position = feed.begin(subscription);
-    if (client.isGone) feed.close();
-    else client.cursors.add(id, feed);
-    return { header: { cursor: id, position } };
+    const subscription = await client.store.topics.subscribe(header['pattern'] as string, options, feed.buffer.push);
+    return client.cursors.add(id, feed, feed.begin(subscription));
   },
   async 'topics.bind'({ header, client }) {
     const { queue, pattern } = header as { queue: string; pattern: string };
