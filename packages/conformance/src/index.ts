@@ -28,7 +28,8 @@ export {
   type UntrustedClientKind,
 } from './harness.ts';
 export type { Confinement } from './processes/confinement.ts';
-export type { RemoteClient, RemoteLoad } from './processes/remote-client.ts';
+export type { RemoteClient } from './processes/remote-client.ts';
+export type { RemoteLoad } from './processes/remote-load.ts';
 export { toMarkdown, withMatrix } from './report/matrix.ts';
 export { type Report, toReport } from './report/report.ts';
 export { summarize } from './report/summary.ts';

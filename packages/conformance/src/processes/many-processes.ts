@@ -4,7 +4,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { TestContext } from '../context/test-context.ts';
 import { drainFully } from '../steps/draining.ts';
 import { isEmpty, queueInfo } from '../steps/queue-view.ts';
-import type { RemoteClient, RemoteLoad } from './remote-client.ts';
+import type { RemoteClient } from './remote-client.ts';
+import type { RemoteLoad } from './remote-load.ts';
 
 /** The number of processes, of messages each producer sends, and of kills. */
 export interface LoadPlan {

@@ -10,8 +10,8 @@ import type {
   Settlement,
   SettleResult,
 } from '@busbar/api/transport';
-import type { RecordedDelivery } from '../context/recorder.ts';
 import type { ConsumeOptions, ProduceOptions } from './protocol.ts';
+import type { RemoteLoad } from './remote-load.ts';
 
 /** A client in its own process. Errors keep their code. */
 export interface RemoteClient {
@@ -45,18 +45,4 @@ export interface RemoteClient {
   pause(): void;
   /** SIGCONT. */
   resume(): void;
-}
-
-/** A load in another process. */
-export interface RemoteLoad {
-  /** Ids of acknowledged sends reported so far. */
-  readonly sent: readonly string[];
-  /** Ids of acknowledged acks reported so far. */
-  readonly acked: readonly string[];
-  readonly seen: readonly RecordedDelivery[];
-  /** Duration of the slowest call so far. */
-  readonly slowestMs: number;
-  /** Resolves when the load is complete, stopped, or its process has ended. Rejects if a call failed. */
-  readonly over: Promise<void>;
-  stop(): Promise<void>;
 }

@@ -13,8 +13,8 @@ import {
   unpackError,
   unpackResults,
 } from './protocol.ts';
-import type { RemoteClient, RemoteLoad } from './remote-client.ts';
-import { SpawnedLoad } from './spawned-load.ts';
+import type { RemoteClient } from './remote-client.ts';
+import { RemoteLoad } from './remote-load.ts';
 
 const isSource = import.meta.url.endsWith('.ts');
 const program = fileURLToPath(new URL(isSource ? './client-program.ts' : './client-program.js', import.meta.url));
@@ -60,7 +60,7 @@ class SpawnedClient implements RemoteClient {
   readonly #started: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #gone: Promise<number | null>;
   readonly #pending = new Map<number, Pending>();
-  readonly #loads = new Map<number, SpawnedLoad>();
+  readonly #loads = new Map<number, RemoteLoad>();
   /** Progress of a load can arrive before the response with its number. */
   readonly #early: LoadProgress[] = [];
   #calls = 0;
@@ -123,7 +123,7 @@ class SpawnedClient implements RemoteClient {
 
   async #load(method: 'produce' | 'consume', args: readonly unknown[]): Promise<RemoteLoad> {
     const number = await this.#call<number>(method, args);
-    const load = new SpawnedLoad(() => this.#call('stopLoad', [number]));
+    const load = new RemoteLoad(() => this.#call('stopLoad', [number]));
     this.#loads.set(number, load);
     for (const progress of this.#early) if (progress.load === number) load.take(progress);
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) load.end();

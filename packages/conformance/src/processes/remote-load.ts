@@ -1,11 +1,11 @@
-/** The parent's side of a load: the progress reported so far. */
+/** A load in another process: the progress reported so far. */
 
 import type { RecordedDelivery } from '../context/recorder.ts';
 import { type LoadProgress, unpackError } from './protocol.ts';
-import type { RemoteLoad } from './remote-client.ts';
 
 /** Collects the progress of one load. Its getters throw after a call of the load has failed. */
-export class SpawnedLoad implements RemoteLoad {
+export class RemoteLoad {
+  /** Resolves when the load is complete, stopped, or its process has ended. Rejects if a call failed. */
   readonly over: Promise<void>;
   readonly #sent: string[] = [];
   readonly #acked: string[] = [];
@@ -21,10 +21,12 @@ export class SpawnedLoad implements RemoteLoad {
     this.over.catch(() => undefined);
   }
 
+  /** Ids of acknowledged sends reported so far. */
   get sent(): readonly string[] {
     return this.#sound(this.#sent);
   }
 
+  /** Ids of acknowledged acks reported so far. */
   get acked(): readonly string[] {
     return this.#sound(this.#acked);
   }
@@ -33,6 +35,7 @@ export class SpawnedLoad implements RemoteLoad {
     return this.#sound(this.#deliveries);
   }
 
+  /** Duration of the slowest call so far. */
   get slowestMs(): number {
     return this.#sound(this.#slowestMs);
   }
