@@ -6,8 +6,7 @@ import type { TestContext } from '../context/test-context.ts';
 import { withFaults } from '../faults/faulty-queues.ts';
 import { TASKS_MODULE } from '../processes/programs/tasks.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { idsOf, receiveOne } from '../steps/consuming.ts';
-import { drainFully } from '../steps/draining.ts';
+import { drainFully, idsOf, receiveOne } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
 const LEASE_MS = 250;

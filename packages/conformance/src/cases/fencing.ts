@@ -5,8 +5,7 @@ import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { waitUntil } from '../steps/consuming.ts';
-import { assertRising } from '../steps/summary.ts';
+import { assertRising, waitUntil } from '../steps/consuming.ts';
 
 const AT_ONCE = { waitMs: 0 } as const;
 const module = moduleOf('hold-lock');

@@ -2,8 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { fieldsOf, idsOf, receiveOne, texts } from '../steps/consuming.ts';
-import { drainFully } from '../steps/draining.ts';
+import { drainFully, fieldsOf, idsOf, receiveOne, texts } from '../steps/consuming.ts';
 
 const LEASE_MS = 500;
 

@@ -6,8 +6,7 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { receiveOne } from '../steps/consuming.ts';
-import { drainFully } from '../steps/draining.ts';
+import { drainFully, receiveOne } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
 const LEASE_MS = 500;

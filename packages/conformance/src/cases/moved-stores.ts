@@ -3,11 +3,10 @@
 import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
-import { consume, receiveOne, texts } from '../steps/consuming.ts';
+import { assertRising, consume, receiveOne, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
-import { assertRising } from '../steps/summary.ts';
 
 const needs = ['exportState'] as const;
 const body = Uint8Array.of(1);

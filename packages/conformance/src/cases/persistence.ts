@@ -9,8 +9,7 @@ import { assertDamageDetected } from '../faults/damage.ts';
 import { drainProcess, fillDisk } from '../faults/full-disk.ts';
 import { bytesIn } from '../faults/store-files.ts';
 import { TASKS_MODULE } from '../processes/programs/tasks.ts';
-import { consume, texts } from '../steps/consuming.ts';
-import { drain, drainFully } from '../steps/draining.ts';
+import { consume, drain, drainFully, texts } from '../steps/consuming.ts';
 import { follow, publishTexts } from '../steps/event-log.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 

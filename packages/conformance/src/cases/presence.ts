@@ -5,10 +5,9 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
 import { moduleOf } from '../processes/programs/module-of.ts';
-import { fieldsOf } from '../steps/consuming.ts';
+import { assertRising, fieldsOf } from '../steps/consuming.ts';
 import { minLifetime } from '../steps/min-lifetime.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
-import { assertRising } from '../steps/summary.ts';
 
 const module = moduleOf('register-agent');
 

@@ -6,7 +6,6 @@ import { withWallClock } from '../context/wall-clock.ts';
 import { fieldsOf, waitUntil } from '../steps/consuming.ts';
 import { minLifetime } from '../steps/min-lifetime.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
-import { namesOf } from '../steps/summary.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -23,7 +22,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       const agent = await bus.agent('@worker.one', options);
       await bus.agent('@worker.two');
       const [one, ...more] = await other.agents();
-      test.check.equal([one?.name, namesOf(more)], ['@worker.one', ['@worker.two']], 'names');
+      test.check.equal([one?.name, fieldsOf(more, 'name')], ['@worker.one', ['@worker.two']], 'names');
       const { online, capabilities, limit, note, instances } = one ?? ({} as AgentInfo);
       test.check.equal(
         [online, capabilities, limit, note],
@@ -34,12 +33,12 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       test.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
       await test.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting an online agent');
       await agent.close();
-      test.check.equal(namesOf(await other.agents({ online: true })), ['@worker.two'], 'online');
+      test.check.equal(fieldsOf(await other.agents({ online: true }), 'name'), ['@worker.two'], 'online');
       const [offline] = await other.agents({ online: false });
       test.check.equal([offline?.name, offline?.limit, offline?.instances], ['@worker.one', 0, []], 'offline');
       const forgotten = [await other.forgetAgent('@worker.one'), await other.forgetAgent('@worker.one')];
       test.check.equal(forgotten, [true, false], 'forgotten, once');
-      test.check.equal(namesOf(await bus.agents()), ['@worker.two'], 'remaining agents');
+      test.check.equal(fieldsOf(await bus.agents(), 'name'), ['@worker.two'], 'remaining agents');
       await test.check.rejects(bus.send('@worker.one', 'mail'), 'NOT_FOUND', 'mail to a forgotten agent');
     },
   },
@@ -110,10 +109,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       const agents = [await able('@ts', 'ts', 'js'), await able('@js', 'js'), await able('@go', 'go')];
       const gone = await able('@gone', 'js', 'rust');
       await gone.close();
-      const named = async (capability: string) => namesOf(await bus.agents({ capability, online: true }));
+      const named = async (capability: string) => fieldsOf(await bus.agents({ capability, online: true }), 'name');
       const found = [await named('js'), await named('ts'), await named('rust'), await named('j')];
       test.check.equal(found, [['@js', '@ts'], ['@ts'], [], []], 'found by js, ts, rust and j');
-      test.check.equal(namesOf(await bus.agents({ capability: 'rust' })), ['@gone'], 'found offline');
+      test.check.equal(fieldsOf(await bus.agents({ capability: 'rust' }), 'name'), ['@gone'], 'found offline');
       const sent = await Promise.all(Array.from({ length: 8 }, () => bus.send({ capability: 'js' }, 'job')));
       const counts = ['@js', '@ts'].map((name) => sent.filter(({ to }) => to === name).length);
       test.check.equal(counts, [4, 4], 'jobs for each of two');
@@ -168,7 +167,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       const names = Array.from({ length: 1_000 }, (_, index) => `@crowd.${String(index).padStart(4, '0')}`);
       const [first = await test.bus()] = buses;
       const agents = await Promise.all(names.map((name, index) => (buses[index % 4] ?? first).agent(name)));
-      test.check.equal(namesOf(await first.agents({ online: true })), names, 'online agents');
+      test.check.equal(fieldsOf(await first.agents({ online: true }), 'name'), names, 'online agents');
       for (let index = 0; index < 1_000; index += 97) await first.send(names[index] ?? '', 'mail', index);
       for (const [index, agent] of agents.entries()) {
         if (index % 97 !== 0 && index % 101 !== 0) continue;
@@ -177,7 +176,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
         await mail[0]?.ack();
       }
       await Promise.all(agents.slice(0, 900).map((agent) => agent.close()));
-      test.check.equal(namesOf(await first.agents({ online: true })), names.slice(900), 'remaining agents');
+      test.check.equal(fieldsOf(await first.agents({ online: true }), 'name'), names.slice(900), 'remaining agents');
     },
   },
 ]);

@@ -3,8 +3,7 @@
 import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { consume, texts } from '../steps/consuming.ts';
-import { drain } from '../steps/draining.ts';
+import { consume, drain, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const TOKENS = ['a', 'b', 'A', 'ab', 'a-b', 'a/b', 'a:b'];

@@ -2,7 +2,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { TestContext } from '../context/test-context.ts';
-import { drainFully } from '../steps/draining.ts';
+import { drainFully } from '../steps/consuming.ts';
 import { isEmpty, queueInfo } from '../steps/queue-view.ts';
 import type { RemoteClient } from './remote-client.ts';
 import type { RemoteLoad } from './remote-load.ts';

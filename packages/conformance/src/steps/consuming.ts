@@ -1,4 +1,4 @@
-/** Steps for consuming: receive one, settle several, share a queue among members. */
+/** Steps for consuming: receive one, settle several, drain a queue, share it among members. */
 
 import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
@@ -86,6 +86,38 @@ export async function consume(
   return deliveries;
 }
 
+/** Receives and acks all ready messages. Returns them in order. */
+export async function drain(test: TestContext, transport: Transport, queue: string): Promise<Delivery[]> {
+  const all: Delivery[] = [];
+  for (;;) {
+    const got = await transport.queues.receive(queue, { max: 1_000 });
+    if (got.length === 0) return all;
+    test.recorder.add(got);
+    await test.ack(transport, got);
+    all.push(...got);
+  }
+}
+
+/** Drains until nothing is ready, delayed or leased, including leases of dead consumers. */
+export async function drainFully(
+  test: TestContext,
+  transport: Transport,
+  queue: string,
+  withinMs = 10_000,
+): Promise<Delivery[]> {
+  const all: Delivery[] = [];
+  await test.until(
+    `${queue} is empty`,
+    async () => {
+      all.push(...(await drain(test, transport, queue)));
+      const [info] = await transport.admin.queues({ names: [queue] });
+      return info === undefined || info.ready + info.delayed + info.leased === 0;
+    },
+    withinMs,
+  );
+  return all;
+}
+
 /** Receives and acks with all `members` until they acked `count` together. Returns the count of each. */
 export async function shareWork(
   test: TestContext,
@@ -114,6 +146,12 @@ export function assertDeliveredOnce(test: TestContext, ids: readonly string[]): 
   test.check.equal(test.recorder.lost(ids), [], 'lost');
   test.check.equal(test.recorder.unexpected(ids), [], 'delivered, but never sent');
   test.check.equal(test.recorder.duplicates(), [], 'delivered more than once');
+}
+
+/** Asserts that the numbers rise strictly. */
+export function assertRising(test: TestContext, numbers: readonly number[], what: string): void {
+  const rising = [...new Set(numbers)].toSorted((one, other) => one - other);
+  test.check.equal([...numbers], rising, what);
 }
 
 /** Resolves when `performance.now()` reaches `at`. */
