@@ -28,7 +28,7 @@ import { checkAgentName, inboxOf, presenceKey } from './registry/agent-names.ts'
 import { type AgentOptions, type AgentSettings, checkAgentOptions } from './registry/agent-options.ts';
 import type { Heartbeat, Heartbeats } from './registry/heartbeats.ts';
 import type { Registry } from './registry/registry.ts';
-import { Responder } from './requests/responder.ts';
+import { Responder, type ResponderPlan } from './requests/responder.ts';
 import type { BusRuntime } from './runtime.ts';
 import type { BusPart } from './shutdown.ts';
 
@@ -118,8 +118,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   readonly #runtime: BusRuntime;
   readonly #shared: AgentDependencies;
   readonly #settings: AgentSettings;
-  readonly #handlers: HandlerRegistry;
-  readonly #timings = new Timings();
+  readonly #plan: ResponderPlan;
   readonly #log: AgentLog;
   readonly #responder: Responder;
   readonly #since = Date.now();
@@ -136,14 +135,14 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     this.#runtime = runtime;
     this.#shared = shared;
     this.#settings = settings;
-    this.#handlers = new HandlerRegistry(runtime, shared.operations);
     this.#log = new AgentLog(runtime, name, this.instance);
-    this.#responder = new Responder(runtime, {
+    this.#plan = {
       agent: name,
-      handlers: this.#handlers,
-      timings: this.#timings,
+      handlers: new HandlerRegistry(runtime, shared.operations),
+      timings: new Timings(),
       log: (text, level) => this.#log.add(text, level),
-    });
+    };
+    this.#responder = new Responder(runtime, this.#plan);
     this.#forget = runtime.shutdown.add('consumers', this);
   }
 
@@ -158,7 +157,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   handle(type: string | RequestDefinition | MessageDefinition, handler: AnyHandler): this {
     this.#assertOpen();
     this.#assertRegistered();
-    this.#handlers.add(type, handler);
+    this.#plan.handlers.add(type, handler);
     this.#inbox ??= Promise.resolve().then(() => this.#consume());
     return this;
   }
@@ -223,14 +222,8 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   async #consume(): Promise<Consumer | undefined> {
     if (this.#state === 'closed') return undefined;
     try {
-      this.#consumer = await consumeInbox(this.#runtime, {
-        agent: this.name,
-        instance: this.instance,
-        settings: this.#settings,
-        handlers: this.#handlers,
-        timings: this.#timings,
-        log: (text, level) => this.#log.add(text, level),
-      });
+      const plan = { ...this.#plan, instance: this.instance, settings: this.#settings };
+      this.#consumer = await consumeInbox(this.#runtime, plan);
       return this.#consumer;
     } catch (error) {
       this.#runtime.report(error, `inbox ${this.name}`);
@@ -242,7 +235,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     const { pid, host } = this.#runtime.settings.identity;
     const { capabilities, maxConcurrent } = this.#settings;
     const { instance, load } = this;
-    const requests = this.#timings.toJSON();
+    const requests = this.#plan.timings.toJSON();
     return JSON.stringify({
       instance,
       pid,

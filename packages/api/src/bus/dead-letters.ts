@@ -6,7 +6,7 @@ import { checkQueueName, quote } from '../contract/names.ts';
 import type { BrowsedMessage, CallOptions, Transport } from '../contract/transport.ts';
 import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from './consuming/received.ts';
-import { checkDurableName, durableQueue } from './events/durable-name.ts';
+import { checkDurableName, durableQueue } from './events/subscriptions.ts';
 import type { BodyCodec } from './messages/body-codec.ts';
 import type { QueueDefinition } from './messages/definitions.ts';
 import { checkAgentName, inboxOf } from './registry/agent-names.ts';
@@ -135,7 +135,11 @@ class DeadLettersImpl implements DeadLetters {
     checkOptions(options, ['ids', 'limit', ...BOUNDS], 'redrive options');
     checkInteger(options?.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
     const { ids, limit = Number.POSITIVE_INFINITY, ...bounds } = options ?? {};
-    if (ids !== undefined) return this.#redriveThese(checkIds(ids).slice(0, limit), bounds);
+    if (ids !== undefined) {
+      const run = (some: readonly string[]): Promise<number> =>
+        this.#transport.admin.redrive(this.queue, { ...bounds, ids: some });
+      return inBatches(checkIds(ids).slice(0, limit), run);
+    }
     let left = Math.min(limit, await this.count(bounds));
     let total = 0;
     while (left > 0) {
@@ -151,19 +155,9 @@ class DeadLettersImpl implements DeadLetters {
     checkOptions(options, ['ids', ...BOUNDS], 'purge options');
     const { ids, ...bounds } = options ?? {};
     if (ids === undefined) return this.#transport.admin.purge(this.queue, { ...bounds, state: 'dead' });
-    let total = 0;
-    for (const some of batches(checkIds(ids))) {
-      total += await this.#transport.admin.purge(this.queue, { ...bounds, state: 'dead', ids: some });
-    }
-    return total;
-  }
-
-  async #redriveThese(ids: readonly string[], bounds: CallOptions): Promise<number> {
-    let total = 0;
-    for (const some of batches(ids)) {
-      total += await this.#transport.admin.redrive(this.queue, { ...bounds, ids: some });
-    }
-    return total;
+    return inBatches(checkIds(ids), (some) =>
+      this.#transport.admin.purge(this.queue, { ...bounds, state: 'dead', ids: some }),
+    );
   }
 
   #toLetter({ message, attempts, dead, history }: BrowsedMessage): DeadLetter {
@@ -184,6 +178,9 @@ function checkIds(ids: unknown): readonly string[] {
   return ids as readonly string[];
 }
 
-function* batches(ids: readonly string[]): Generator<readonly string[]> {
-  for (let start = 0; start < ids.length; start += BATCH) yield ids.slice(start, start + BATCH);
+/** The sum of the results of `run` for all ids. */
+async function inBatches(ids: readonly string[], run: (some: readonly string[]) => Promise<number>): Promise<number> {
+  let total = 0;
+  for (let start = 0; start < ids.length; start += BATCH) total += await run(ids.slice(start, start + BATCH));
+  return total;
 }

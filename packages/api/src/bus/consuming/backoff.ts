@@ -14,8 +14,10 @@ export interface RetryPolicy {
   readonly jitter?: 'full' | 'none' | undefined;
 }
 
+/** Options with every field. */
+export type Complete<Options> = { readonly [K in keyof Options]-?: NonNullable<Options[K]> };
 /** A retry policy with every field. */
-export type CompleteRetry = { readonly [K in keyof RetryPolicy]-?: NonNullable<RetryPolicy[K]> };
+export type CompleteRetry = Complete<RetryPolicy>;
 
 /** The default policy. */
 export const DEFAULT_RETRY: CompleteRetry = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };

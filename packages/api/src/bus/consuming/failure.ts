@@ -30,7 +30,7 @@ export interface Failure {
 /** The header with a message's own `maxAttempts`, for its consumer. */
 const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
 
-const MAX_REASON = 2000;
+const MAX_TEXT = 2000;
 
 /** The header for the consumer of a message with its own `maxAttempts`. */
 export function attemptsHeader(maxAttempts: number | undefined): Record<string, string> | undefined {
@@ -56,7 +56,7 @@ export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: numb
 export function reasonOf(thrown: unknown): string {
   const text = thrown instanceof Error ? sayError(thrown) : String(toBusbarError(thrown).message);
   const reason = text.toWellFormed();
-  return reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON - 3).toWellFormed()}...` : reason;
+  return reason.length > MAX_TEXT ? `${reason.slice(0, MAX_TEXT - 3).toWellFormed()}...` : reason;
 }
 
 function sayError(error: Error): string {
@@ -72,8 +72,6 @@ export interface FailureRecord {
   readonly code?: string;
   readonly hint?: string;
 }
-
-const MAX_TEXT = 2000;
 
 /** `thrown` as JSON. */
 export function toFailureRecord(thrown: unknown): FailureRecord {

@@ -137,10 +137,7 @@ export class HandlerRegistry {
     const received = read instanceof Promise ? await read : read;
     const checked = checkParts(parts, entry);
     const context = new HandlerContext(this.#operations, origin, checked);
-    const { middleware } = this.#runtime;
-    const result = middleware.has('handle')
-      ? await middleware.handle(received, context, () => handle(entry, received, context))
-      : await handle(entry, received, context);
+    const result = await runHandler(this.#runtime, () => handle(entry, received, context), received, context);
     const { definition } = entry;
     if (definition?.kind === 'request') {
       await validate(definition.schemas.response, result, `the response to ${definition.type}`);

@@ -71,14 +71,8 @@ const TICK_MS = 50;
 /** The interval of checks for the end: events that do not match move the position silently. */
 const LOOK_MS = 2;
 
-/** How to read. */
-export interface ReadOptions extends CallOptions {
-  /** The position to end at. Undefined: end after a time without events. */
-  readonly end?: string | undefined;
-}
-
 /** Reads events one by one at the pace of its caller. */
-export class EventReader implements AsyncDisposable {
+class EventReader implements AsyncDisposable {
   readonly #wait: BoundedWait;
   readonly #endAt: string | undefined;
   #subscription: TopicSubscription | undefined;
@@ -94,8 +88,13 @@ export class EventReader implements AsyncDisposable {
     this.#endAt = end;
   }
 
-  /** Starts to read. */
-  static async open(transport: Transport, pattern: string, from: From, options: ReadOptions): Promise<EventReader> {
+  /** Starts to read. Without a position `end` it ends after a time without events. */
+  static async open(
+    transport: Transport,
+    pattern: string,
+    from: From,
+    options: CallOptions & { readonly end: string | undefined },
+  ): Promise<EventReader> {
     const { signal } = options;
     const reader = new EventReader(new BoundedWait({ waitMs: Number.POSITIVE_INFINITY, signal }), options.end);
     const onEvents = (events: readonly TopicEvent[]): Promise<void> => reader.#take(events);

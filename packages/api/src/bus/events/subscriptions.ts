@@ -1,6 +1,7 @@
 /** Live subscriptions, and durable ones: queues that are bound to a pattern. */
 
 import { type BusbarError, invalid } from '../../contract/errors.ts';
+import { checkUserName } from '../../contract/names.ts';
 import type { CallOptions, From } from '../../contract/transport.ts';
 import { checkDuration, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
@@ -13,7 +14,6 @@ import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose } from '../options.ts';
 import type { BusRuntime } from '../runtime.ts';
-import { checkDurableName, durableQueue } from './durable-name.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
 
@@ -51,7 +51,7 @@ export interface Subscription extends AsyncDisposable {
 }
 
 /** The implementation of a subscription. */
-export interface SubscriptionEngine {
+interface SubscriptionEngine {
   readonly ended: Promise<BusbarError | undefined>;
   readonly position: string | undefined;
   readonly dropped: number;
@@ -93,6 +93,17 @@ export async function unsubscribe(runtime: BusRuntime, durableName: string, opti
   return runtime.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
 }
 
+/** Returns `name`. Throws INVALID_ARGUMENT unless it is a legal name of a durable subscription. */
+export function checkDurableName(name: unknown): string {
+  checkUserName(name, 'durable name');
+  return name;
+}
+
+/** The queue of a durable subscription. */
+export function durableQueue(name: string): string {
+  return `$sub.${name}`;
+}
+
 /** Throws INVALID_ARGUMENT unless `from` is undefined or a legal start. */
 export function checkFrom(from: unknown): void {
   if (from === undefined || from === 'new' || from === 'start') return;
@@ -124,7 +135,7 @@ async function subscribeDurable(
     where: `subscription ${name}`,
     handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
   });
-  return new SubscriptionImpl(topic, name, new DurableMember(runtime, consumer));
+  return new SubscriptionImpl(topic, name, durableEngine(runtime, consumer));
 }
 
 class SubscriptionImpl implements Subscription {
@@ -165,29 +176,19 @@ class SubscriptionImpl implements Subscription {
 }
 
 /** One subscriber of a durable subscription. */
-class DurableMember implements SubscriptionEngine {
-  readonly ended: Promise<undefined>;
-  readonly position: undefined;
-  readonly dropped = 0;
-  readonly #consumer: Consumer;
-  readonly #ending = Promise.withResolvers<undefined>();
-
-  constructor(runtime: BusRuntime, consumer: Consumer) {
-    this.#consumer = consumer;
-    this.ended = this.#ending.promise;
-    const close = async (): Promise<void> => this.#ending.resolve(undefined);
-    const forget = runtime.shutdown.add('services', { close });
-    void this.ended.then(forget);
-  }
-
-  get running(): number {
-    return this.#consumer.running;
-  }
-
-  async close(options: { readonly drainMs: number }): Promise<void> {
-    await this.#consumer.close(options);
-    this.#ending.resolve(undefined);
-  }
+function durableEngine(runtime: BusRuntime, consumer: Consumer): SubscriptionEngine {
+  const { promise: ended, resolve } = Promise.withResolvers<undefined>();
+  const end = async (): Promise<void> => resolve(undefined);
+  void ended.then(runtime.shutdown.add('services', { close: end }));
+  return {
+    ended,
+    position: undefined,
+    dropped: 0,
+    get running() {
+      return consumer.running;
+    },
+    close: (options) => consumer.close(options).then(end),
+  };
 }
 
 function checkSubscribeOptions(options: SubscribeOptions): void {

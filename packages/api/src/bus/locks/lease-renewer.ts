@@ -3,6 +3,7 @@
 import { type BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { KeyValue } from '../../contract/transport.ts';
 import { MAX_TIMER_MS } from '../../contract/validation.ts';
+import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 
 /** An entry to renew. */
 export interface RenewedEntry {
@@ -25,9 +26,10 @@ const RENEW_PART = 3;
 export class LeaseRenewer {
   readonly #kv: KeyValue;
   readonly #report: (error: BusbarError) => void;
-  readonly #dueAt = new Map<RenewedEntry, number>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #deadlines = new DeadlineQueue();
+  readonly #held = new Map<RenewedEntry, Deadline>();
+  /** Entries that are renewed in the next microtask. */
+  #due: RenewedEntry[] = [];
 
   /** `report` gets the errors of renewals that are repeated. */
   constructor(kv: KeyValue, report: (error: BusbarError) => void) {
@@ -37,60 +39,44 @@ export class LeaseRenewer {
 
   /** Renews `held` until {@link LeaseRenewer.untrack}. */
   track(held: RenewedEntry): void {
+    this.#held.set(held, new Deadline(() => this.#onDue(held)));
     this.#plan(held, held.until - held.ttlMs + held.ttlMs / RENEW_PART);
-    this.#arm();
   }
 
   /** Stops renewing `held`. */
   untrack(held: RenewedEntry): void {
-    this.#dueAt.delete(held);
-    if (this.#dueAt.size === 0) this.#disarm();
+    const deadline = this.#held.get(held);
+    if (deadline !== undefined) this.#deadlines.cancel(deadline);
+    this.#held.delete(held);
   }
 
   /** Renews `held` now. Resolves with false when it is lost. */
   async renew(held: RenewedEntry): Promise<boolean> {
-    if (!this.#dueAt.has(held)) return false;
+    if (!this.#held.has(held)) return false;
     await this.#touch([held]);
-    return this.#dueAt.has(held);
-  }
-
-  /** Whether `held` is renewed. */
-  has(held: RenewedEntry): boolean {
-    return this.#dueAt.has(held);
+    return this.#held.has(held);
   }
 
   #plan(held: RenewedEntry, at: number): void {
-    this.#dueAt.set(held, held.renew ? Math.min(at, held.until) : held.until);
+    const deadline = this.#held.get(held);
+    if (deadline !== undefined) this.#deadlines.set(deadline, held.renew ? Math.min(at, held.until) : held.until);
   }
 
-  #arm(): void {
-    let next = Number.POSITIVE_INFINITY;
-    for (const at of this.#dueAt.values()) next = Math.min(next, at);
-    if (next === this.#timerAt) return;
-    this.#disarm();
-    if (next === Number.POSITIVE_INFINITY) return;
-    this.#timerAt = next;
-    const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next - performance.now())));
-    this.#timer = setTimeout(() => this.#fire(), ms);
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = Number.POSITIVE_INFINITY;
-  }
-
-  #fire(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
-    const now = performance.now();
-    const due: RenewedEntry[] = [];
-    for (const [held, at] of this.#dueAt) {
-      if (held.until <= now) this.#lose(held);
-      else if (at <= now) due.push(held);
+  #onDue(held: RenewedEntry): void {
+    if (held.until <= performance.now()) {
+      this.#lose(held);
+      return;
     }
     // Scheduled first, so the deadline is checked even if a touch hangs.
-    for (const held of due) this.#plan(held, held.until);
+    this.#plan(held, held.until);
+    this.#due.push(held);
+    if (this.#due.length === 1) queueMicrotask(() => this.#touchDue());
+  }
+
+  #touchDue(): void {
+    const due = this.#due.filter((held) => this.#held.has(held));
+    this.#due = [];
     if (due.length > 0) this.#touch(due).catch((error: unknown) => this.#retry(due, error));
-    this.#arm();
   }
 
   async #touch(batch: readonly RenewedEntry[]): Promise<void> {
@@ -99,25 +85,23 @@ export class LeaseRenewer {
     const touches = batch.map(({ key, ttlMs, createRevision }) => ({ key, ttlMs, createRevision }));
     const results = await this.#kv.touch(touches, { timeoutMs: Math.min(MAX_TIMER_MS, Math.max(1, longest)) });
     for (const [index, held] of batch.entries()) {
-      if (!this.#dueAt.has(held)) continue;
+      if (!this.#held.has(held)) continue;
       if (results[index]?.status !== 'touched') this.#lose(held);
       else {
         held.until = startedAt + held.ttlMs;
         this.#plan(held, startedAt + held.ttlMs / RENEW_PART);
       }
     }
-    this.#arm();
   }
 
   #retry(batch: readonly RenewedEntry[], error: unknown): void {
     const now = performance.now();
-    for (const held of batch) if (this.#dueAt.has(held)) this.#plan(held, now + held.ttlMs / RETRY_PART);
-    this.#arm();
+    for (const held of batch) this.#plan(held, now + held.ttlMs / RETRY_PART);
     this.#report(toBusbarError(error));
   }
 
   #lose(held: RenewedEntry): void {
-    this.#dueAt.delete(held);
+    this.untrack(held);
     held.onLost();
   }
 }

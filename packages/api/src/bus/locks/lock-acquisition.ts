@@ -4,13 +4,10 @@ import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import type { BoundedWait } from '../bounded-wait.ts';
+import type { LockRequest } from './lock-options.ts';
 
 /** The entries to acquire. */
-export interface LockTarget {
-  /** One of these keys is acquired. */
-  readonly keys: readonly string[];
-  /** The longest common prefix of `keys`; the prefix that is watched. */
-  readonly prefix: string;
+export interface LockTarget extends Pick<LockRequest, 'keys' | 'prefix'> {
   /** The value to write. It is unique among all contenders. */
   readonly value: Uint8Array;
   readonly ttlMs: number;

@@ -36,6 +36,7 @@ export interface SemaphoreOptions extends LockOptions {
 export interface LockRequest {
   readonly name: string;
   readonly what: 'lock' | 'semaphore';
+  /** The longest common prefix of `keys`; the prefix that is watched. */
   readonly prefix: string;
   readonly keys: readonly string[];
 }
@@ -54,13 +55,12 @@ export function toLockRequest(name: string): LockRequest {
 }
 
 /** Throws INVALID_ARGUMENT unless `options` are legal. */
-export function checkLockOptions(options: LockOptions | undefined): void {
-  checkOptions(options, LOCK_KEYS, 'lock options');
-  checkLockValues(options);
-}
-
-/** The same without a check of the keys. */
-function checkLockValues(options: LockOptions | undefined): void {
+export function checkLockOptions(
+  options: LockOptions | undefined,
+  keys: readonly string[] = LOCK_KEYS,
+  what = 'lock options',
+): void {
+  checkOptions(options, keys, what);
   checkDuration(options?.leaseMs, 'leaseMs', { min: 50, max: MAX_DURATION_MS });
   checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options?.owner, 'owner', 255);
@@ -79,11 +79,10 @@ function checkLockName(name: unknown, what: string): asserts name is string {
 /** The request for a slot; a semaphore has one entry per slot. Throws INVALID_ARGUMENT. */
 export function toSemaphoreRequest(name: string, options: SemaphoreOptions | undefined): LockRequest {
   checkLockName(name, 'semaphore name');
-  checkOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
+  checkLockOptions(options, ['permits', ...LOCK_KEYS], 'semaphore options');
   const permits = options?.permits;
   if (permits === undefined) throw invalid('a semaphore needs permits', 'Set permits to the number of slots.');
   checkInteger(permits, 'permits', { min: 1, max: MAX_PERMITS });
-  checkLockValues(options);
   const prefix = `$sem/${name}/`;
   return { name, what: 'semaphore', prefix, keys: Array.from({ length: permits }, (_, slot) => `${prefix}${slot}`) };
 }

@@ -3,6 +3,7 @@
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { KeyValue, KvEntry } from '../../contract/transport.ts';
+import { readObject } from '../messages/codec.ts';
 import type { LeaseRenewer, RenewedEntry } from './lease-renewer.ts';
 import type { AcquiredLock } from './lock-acquisition.ts';
 
@@ -38,7 +39,6 @@ export interface LockHolder {
 export type LockOwner = Pick<LockHolder, 'owner' | 'pid' | 'host'>;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * A lock that is held until {@link Lock.release}. It renews itself every third of its lease. It is lost when that fails for
@@ -145,7 +145,7 @@ export function encodeHolder({ owner, pid, host }: LockOwner): Uint8Array {
 
 /** The holder that an entry names. */
 export function holderOf({ value, createRevision: token, ttlLeftMs: leaseLeftMs }: KvEntry): LockHolder {
-  const { owner, pid, host, since } = parse(value);
+  const { owner, pid, host, since } = readObject(value) ?? {};
   return {
     owner: typeof owner === 'string' ? owner : 'unknown',
     pid: typeof pid === 'number' ? pid : undefined,
@@ -154,12 +154,4 @@ export function holderOf({ value, createRevision: token, ttlLeftMs: leaseLeftMs 
     token,
     leaseLeftMs,
   };
-}
-
-function parse(value: Uint8Array): Partial<Record<string, unknown>> {
-  try {
-    return JSON.parse(decoder.decode(value)) as Partial<Record<string, unknown>>;
-  } catch {
-    return {};
-  }
 }

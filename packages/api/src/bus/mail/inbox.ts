@@ -3,26 +3,21 @@
 import { isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, MessageInput } from '../../contract/message.ts';
 import { Consumer } from '../consuming/consumer.ts';
-import type { LogLevel } from '../consuming/context.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import type { Failure } from '../consuming/failure.ts';
-import { type HandlerRegistry, InvalidMessageError } from '../consuming/handlers.ts';
-import type { Timings } from '../histogram.ts';
+import { InvalidMessageError } from '../consuming/handlers.ts';
 import { Causation } from '../messages/causation.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import type { AgentSettings } from '../registry/agent-options.ts';
 import { toFailedReply, toReply } from '../requests/replies.ts';
+import type { ResponderPlan } from '../requests/responder.ts';
 import type { BusRuntime } from '../runtime.ts';
 
 /** What an inbox works with. */
-export interface InboxPlan {
-  readonly agent: string;
+export interface InboxPlan extends ResponderPlan {
   readonly instance: string;
   readonly settings: AgentSettings;
-  readonly handlers: HandlerRegistry;
-  readonly timings: Timings;
-  readonly log: (text: string, level: LogLevel) => void;
 }
 
 /** Starts to consume the inbox of an agent. */

@@ -32,6 +32,16 @@ export const jsonCodec: Codec = {
   },
 };
 
+/** Parses a JSON object; undefined for other values. */
+export function readObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const data = jsonCodec.decode(bytes);
+    return typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function toJson(value: unknown): string {
   let text: string | undefined;
   try {

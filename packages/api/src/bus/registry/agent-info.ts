@@ -2,6 +2,7 @@
 
 import type { KvEntry } from '../../contract/transport.ts';
 import type { Timing } from '../histogram.ts';
+import { readObject } from '../messages/codec.ts';
 import { fromPresenceKey } from './agent-names.ts';
 
 /** The stored identity of an agent. `forgetAgent` deletes it. */
@@ -46,8 +47,6 @@ export interface AgentInfo {
   readonly registeredAt: number | undefined;
   readonly note: string | undefined;
 }
-
-const decoder = new TextDecoder();
 
 /** Merges the identity and the instances of an agent. */
 export function toAgentInfo(
@@ -98,16 +97,6 @@ export function readInstance({ key, value }: KvEntry): AgentInstance | undefined
     since: readNumber(data['since']),
     requests: (typeof requests === 'object' ? requests : null) ?? ({} as Record<string, never>),
   } as AgentInstance;
-}
-
-/** Parses a JSON object; undefined for other values. */
-export function readObject(value: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const data: unknown = JSON.parse(decoder.decode(value));
-    return typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function readTexts(value: unknown): string[] {

@@ -1,12 +1,12 @@
 /** The log of an agent: its last 100 lines, readable by everyone on the bus. */
 
 import { invalid } from '../../contract/errors.ts';
-import { checkOneOf, checkText } from '../../contract/validation.ts';
+import { checkOneOf } from '../../contract/validation.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { LogLevel } from '../consuming/context.ts';
+import { readObject } from '../messages/codec.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { CLEANUP_MS } from '../shutdown.ts';
-import { readObject } from './agent-info.ts';
 import { checkAgentName, logPrefix } from './agent-names.ts';
 import type { Registry } from './registry.ts';
 
@@ -84,7 +84,6 @@ export class AgentLog {
 /** The last 100 lines of all instances of an agent, oldest first. */
 export async function readLogs(registry: Registry, agent: string): Promise<LogLine[]> {
   checkAgentName(agent);
-  checkText(agent, 'agent name', 255);
   const prefix = logPrefix(agent);
   const entries = (await registry.all(prefix)).filter(({ key }) => !key.slice(prefix.length).includes('/'));
   const lines = entries.flatMap(({ value }) => (readObject(value)?.['lines'] ?? []) as readonly LogLine[]);

@@ -9,7 +9,7 @@ import {
   checkOptions,
   checkText,
 } from '../../contract/validation.ts';
-import { type CompleteRetry, checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
+import { type Complete, type CompleteRetry, checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
 /** Options of an agent. */
@@ -36,19 +36,11 @@ export interface AgentOptions {
   readonly onEvicted?: (() => void) | undefined;
 }
 
+type Defaulted = 'capabilities' | 'maxConcurrent' | 'presenceTtlMs' | 'presence' | 'register';
+
 /** Checked options with defaults. */
-export interface AgentSettings {
-  readonly capabilities: readonly string[];
-  readonly maxConcurrent: number;
-  readonly presenceTtlMs: number;
-  readonly note: string | undefined;
-  readonly presence: boolean;
-  readonly register: boolean;
-  readonly retry: CompleteRetry;
-  readonly leaseMs: number | undefined;
-  readonly maxAttempts: number | undefined;
-  readonly onEvicted: (() => void) | undefined;
-}
+export type AgentSettings = Omit<AgentOptions, Defaulted | 'retry'> &
+  Complete<Pick<AgentOptions, Defaulted>> & { readonly retry: CompleteRetry };
 
 const KEYS = [
   ...['capabilities', 'maxConcurrent', 'presenceTtlMs', 'note', 'presence', 'register', 'retry', 'leaseMs'],
@@ -70,15 +62,12 @@ export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number):
   if (options.onEvicted !== undefined) checkFunction(options.onEvicted, 'onEvicted');
   const register = options.register ?? true;
   return Object.freeze({
+    ...options,
     capabilities: [...new Set(options.capabilities ?? [])].sort(),
     maxConcurrent: options.maxConcurrent ?? 16,
     presenceTtlMs: options.presenceTtlMs ?? presenceTtlMs,
-    note: options.note,
     presence: register && (options.presence ?? true),
     register,
     retry: checkRetry(options.retry),
-    leaseMs: options.leaseMs,
-    maxAttempts: options.maxAttempts,
-    onEvicted: options.onEvicted,
   });
 }

@@ -4,7 +4,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { type FailureRecord, fromFailureRecord, toFailureRecord } from '../consuming/failure.ts';
 import type { BodyCodec } from '../messages/body-codec.ts';
-import { readObject } from '../registry/agent-info.ts';
+import { readObject } from '../messages/codec.ts';
 
 /**
  * The kind of a reply. `part` and `progress` come first. The last reply is `final` (the response, without a header),

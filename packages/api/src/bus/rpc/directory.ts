@@ -1,7 +1,7 @@
 /** The servers of calls over queues, known from a watch, so a request needs no lookup. */
 
 import type { KvChange, KvWatch } from '../../contract/transport.ts';
-import { readObject } from '../registry/agent-info.ts';
+import { readObject } from '../messages/codec.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { SERVE_PREFIX, type ServerRecord } from './protocol.ts';

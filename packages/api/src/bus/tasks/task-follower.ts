@@ -80,30 +80,23 @@ export class TaskFollower {
 
 /** The result of a task that is done. Throws the matching error for another end. */
 export function resultBody(id: string, end: TaskEnd): EncodedBody {
-  if (end.state === 'done' && end.body !== undefined) return end.body;
-  throw noResult(JSON.stringify(id), end);
-}
-
-function noResult(task: string, end: TaskEnd): BusbarError {
+  const task = `the task ${JSON.stringify(id)}`;
   switch (end.state) {
     case 'done':
-      return new BusbarError('PAYLOAD_TOO_LARGE', `the task ${task} is done, but its result was too large to keep`, {
+      if (end.body !== undefined) return end.body;
+      throw new BusbarError('PAYLOAD_TOO_LARGE', `${task} is done, but its result was too large to keep`, {
         hint: 'Let the handler store the result elsewhere and return its location.',
       });
     case 'dead':
-      return taskDied(task, end);
+      throw new BusbarError('HANDLER_FAILED', `${task} died: ${end.reason}`, {
+        cause: end.failure === undefined ? new Error(end.reason) : fromFailureRecord(end.failure),
+        hint: 'Its dead letter has the history of its attempts. bus.deadLetters(queue).redrive() retries it.',
+      });
     case 'cancelled':
-      return new BusbarError('ABORTED', `the task ${task} was cancelled`);
+      throw new BusbarError('ABORTED', `${task} was cancelled`);
     case 'unknown':
-      return new BusbarError('NOT_FOUND', `there is no trace of the task ${task}`, {
+      throw new BusbarError('NOT_FOUND', `there is no trace of ${task}`, {
         hint: 'It expired, was purged, or its result is no longer stored: see resultTtlMs.',
       });
   }
-}
-
-function taskDied(task: string, { reason, failure }: TaskEnd & { state: 'dead' }): BusbarError {
-  return new BusbarError('HANDLER_FAILED', `the task ${task} died: ${reason}`, {
-    cause: failure === undefined ? new Error(reason) : fromFailureRecord(failure),
-    hint: 'Its dead letter has the history of its attempts. bus.deadLetters(queue).redrive() retries it.',
-  });
 }

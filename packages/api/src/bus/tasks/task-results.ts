@@ -33,7 +33,11 @@ export class TaskResultStore {
   progress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
     try {
       const body = this.#runtime.bodyCodec.encode(value);
-      if (body.body.byteLength > MAX_KEPT_BYTES) throw tooLarge('progress', body);
+      const { byteLength } = body.body;
+      if (byteLength > MAX_KEPT_BYTES) {
+        const text = `the progress has ${byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`;
+        throw new BusbarError('PAYLOAD_TOO_LARGE', text);
+      }
       this.#writer(delivery, lease).put(body);
     } catch (error) {
       this.#runtime.report(error, this.#plan.where);
@@ -42,13 +46,9 @@ export class TaskResultStore {
 
   /** Stores the result. The write and the ack that follows are sent in one turn of the event loop. */
   async done(delivery: Delivery, result: unknown): Promise<void> {
-    const { schema, where, resultTtlMs } = this.#plan;
-    const body = await this.#encode(async () => {
-      if (schema !== undefined) await validate(schema, result, `result of ${where}`);
-      return this.#runtime.bodyCodec.encode(result);
-    });
+    const body = await this.#encode(result);
     const hadProgress = await this.#stop(delivery);
-    if (resultTtlMs > 0) {
+    if (this.#plan.resultTtlMs > 0) {
       const kept = body.body.byteLength > MAX_KEPT_BYTES ? undefined : body;
       void this.#put(delivery, { state: 'done', attempt: delivery.attempt, body: kept });
     } else if (hadProgress) void this.#delete(delivery);
@@ -87,9 +87,11 @@ export class TaskResultStore {
   }
 
   /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
-  async #encode(work: () => Promise<EncodedBody>): Promise<EncodedBody> {
+  async #encode(result: unknown): Promise<EncodedBody> {
+    const { schema, where } = this.#plan;
     try {
-      return await work();
+      if (schema !== undefined) await validate(schema, result, `result of ${where}`);
+      return this.#runtime.bodyCodec.encode(result);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new RejectError(`the result of the handler is invalid: ${reason}`, { cause: error });
@@ -110,11 +112,4 @@ export class TaskResultStore {
       .delete(taskKey(delivery.id))
       .catch((error: unknown) => this.#runtime.report(error, this.#plan.where));
   }
-}
-
-function tooLarge(what: string, { body }: EncodedBody): BusbarError {
-  return new BusbarError(
-    'PAYLOAD_TOO_LARGE',
-    `the ${what} has ${body.byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`,
-  );
 }

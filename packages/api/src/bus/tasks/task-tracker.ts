@@ -2,6 +2,7 @@
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { BrowsedMessage, KvChange, KvWatch, Transport } from '../../contract/transport.ts';
+import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';
 import { decodeRecord, type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
@@ -58,8 +59,8 @@ interface PollerPlan {
 class TaskPoller {
   readonly #plan: PollerPlan;
   readonly #soon = new Set<string>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #deadlines = new DeadlineQueue();
+  readonly #next = new Deadline(() => void this.#poll());
   #lastFullAt = 0;
   #isPolling = false;
 
@@ -69,7 +70,7 @@ class TaskPoller {
 
   /** Starts polling all tasks regularly. */
   start(): void {
-    if (this.#timerAt !== Number.POSITIVE_INFINITY || this.#isPolling) return;
+    if (this.#next.at !== Number.POSITIVE_INFINITY || this.#isPolling) return;
     this.#lastFullAt = performance.now();
     this.#arm(POLL_MS);
   }
@@ -85,21 +86,15 @@ class TaskPoller {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#deadlines.cancel(this.#next);
     this.#soon.clear();
   }
 
   #arm(ms: number): void {
-    const at = performance.now() + ms;
-    if (at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => void this.#poll(), ms);
+    if (performance.now() + ms < this.#next.at) this.#deadlines.setIn(this.#next, ms);
   }
 
   async #poll(): Promise<void> {
-    this.#timerAt = Number.POSITIVE_INFINITY;
     if (this.#isPolling) return;
     this.#isPolling = true;
     const isClosed = await this.#pollAll(this.#take());

@@ -1,6 +1,6 @@
 /** Workers: take tasks of one queue and run a handler for each, several at a time. */
 
-import { checkDuration, checkFunction, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import { handleDelivery } from '../consuming/handlers.ts';
@@ -103,7 +103,6 @@ export async function startWorker(
   checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'worker options');
   checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
   checkConsumeOptions(options);
-  checkFunction(handler, 'handler');
   const where = `tasks of ${name}`;
   const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options;
   const outcomes = new TaskResultStore(runtime, { where, resultTtlMs, schema: schemas.result });
