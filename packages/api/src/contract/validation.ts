@@ -2,6 +2,7 @@
 
 import { invalid } from './errors.ts';
 import { quote } from './names.ts';
+import type { From } from './transport.ts';
 
 /** The bounds of a number. */
 export interface NumberRange {
@@ -87,6 +88,23 @@ export function checkArray(value: unknown, name: string, max: number): asserts v
   if (Array.isArray(value) && value.length <= max) return;
   const have = Array.isArray(value) ? `one of ${value.length}` : describe(value);
   throw invalid(`${name} must be an array of at most ${max}, not ${have}`, 'Split it into several calls.');
+}
+
+/** The legal start in a log, `new` without one. Throws for another value. */
+export function checkFrom(from: unknown): From {
+  if (from === undefined) return 'new';
+  if (from === 'new' || from === 'start') return from;
+  if (typeof from === 'object' && from !== null) {
+    checkOptions(from, ['after', 'time'], 'from');
+    const { after, time } = from as { readonly after?: unknown; readonly time?: unknown };
+    if (typeof after === 'string' && after !== '' && after.length <= 512 && time === undefined) return { after };
+    if (typeof time === 'number' && after === undefined) {
+      checkDuration(time, 'from.time', { min: 0, max: MAX_DURATION_MS * 100 });
+      return { time };
+    }
+  }
+  const hint = "Use 'new', 'start', { after: position } or { time: milliseconds since 1970 }.";
+  throw invalid(`illegal from: ${describe(from)}`, hint);
 }
 
 /** A short description of `value` for an error. */

@@ -18,16 +18,12 @@ const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] }
  * write one method after the other: `{ ...unsupportedFacet('queues'), send }`.
  */
 export function unsupportedFacet<Name extends FacetName>(name: Name): Driver[Name] {
-  const methods = METHODS[name].map((method) => [
-    method,
-    () => Promise.reject(unsupported(`${name}.${String(method)}`)),
-  ]);
-  return Object.fromEntries(methods) as Driver[Name];
-}
-
-function unsupported(operation: string): BusbarError {
-  return new BusbarError('UNSUPPORTED', `this transport has no ${operation}`, {
-    operation,
-    hint: 'Choose another backend.',
+  const methods = METHODS[name].map((method) => {
+    const operation = `${name}.${String(method)}`;
+    const text = `this transport has no ${operation}`;
+    const reject = (): Promise<never> =>
+      Promise.reject(new BusbarError('UNSUPPORTED', text, { operation, hint: 'Choose another backend.' }));
+    return [method, reject];
   });
+  return Object.fromEntries(methods) as Driver[Name];
 }

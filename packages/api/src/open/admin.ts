@@ -131,32 +131,26 @@ function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspectio
 }
 
 async function* exportAll(internals: TransportInternals, options: CallOptions | undefined): AsyncIterable<StateRecord> {
-  try {
-    yield* exportRecords(internals, options);
-  } catch (error) {
-    throw toBusbarError(error).at('admin.exportState', internals.driver.name);
-  }
-}
-
-async function* exportRecords(
-  internals: TransportInternals,
-  options: CallOptions | undefined,
-): AsyncIterable<StateRecord> {
-  checkOptions(options, CALL_KEYS, 'exportState options');
-  checkSignal(options?.signal);
-  assertNotAborted(options?.signal);
-  internals.lifecycle.assertOpen();
-  requireFeature(internals.driver.capabilities, 'exportState');
+  const { driver, lifecycle } = internals;
   const controller = new AbortController();
-  const signal =
-    options?.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
   try {
-    const records = declaredAdmin(internals.driver).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
-    for await (const record of records) {
+    checkOptions(options, CALL_KEYS, 'exportState options');
+    checkSignal(options?.signal);
+    const assertGoing = (): void => {
       assertNotAborted(options?.signal);
-      internals.lifecycle.assertOpen();
+      lifecycle.assertOpen();
+    };
+    assertGoing();
+    requireFeature(driver.capabilities, 'exportState');
+    const outer = options?.signal;
+    const signal = outer === undefined ? controller.signal : AbortSignal.any([controller.signal, outer]);
+    const records = declaredAdmin(driver).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
+    for await (const record of records) {
+      assertGoing();
       yield record;
     }
+  } catch (error) {
+    throw toBusbarError(error).at('admin.exportState', driver.name);
   } finally {
     controller.abort();
   }

@@ -74,9 +74,10 @@ export class InflightCalls {
 
   /** Runs `work` within the bounds of `options`. */
   run<T>(plan: CallPlan<T>, options: Bounds | undefined, work: Work<T>): Promise<T> {
-    const signal = options?.signal;
+    const { signal, timeoutMs: given } = options ?? {};
     checkSignal(signal);
-    const timeoutMs = plan.timeoutMs ?? checkTimeout(options?.timeoutMs);
+    if (plan.timeoutMs === undefined) checkDuration(given, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+    const timeoutMs = plan.timeoutMs ?? given ?? DEFAULT_TIMEOUT_MS;
     if (signal?.aborted === true) return Promise.reject(abortedBy(signal, 'failed'));
     return new Promise<T>((resolve, reject) => {
       const fail = (error: BusbarError): void => {
@@ -86,7 +87,8 @@ export class InflightCalls {
       const call: Call = new Call(plan, timeoutMs, fail, () => this.#abandon(call, this.#timedOut(call)));
       const onAbort = signal && (() => this.#abandon(call, abortedBy(signal, plan.whenAbandoned)));
       if (onAbort) signal.addEventListener('abort', onAbort, { once: true });
-      this.#begin(call);
+      this.#calls.add(call);
+      this.#deadlines.set(call.end, call.deadline);
       const end = (): boolean => {
         if (onAbort) signal.removeEventListener('abort', onAbort);
         return this.#end(call);
@@ -127,11 +129,6 @@ export class InflightCalls {
 
   #isIdle(): boolean {
     return this.#calls.size === 0 && this.#abandoned.size === 0 && this.#holds === 0;
-  }
-
-  #begin(call: Call): void {
-    this.#calls.add(call);
-    this.#deadlines.set(call.end, call.deadline);
   }
 
   /** The driver has answered. Returns whether the caller still waits. */
@@ -201,11 +198,6 @@ class Call extends LazyAbortController implements CallContext {
     this.fail = fail;
     this.end = new Deadline(onTimeout);
   }
-}
-
-function checkTimeout(timeoutMs: number | undefined): number {
-  checkDuration(timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-  return timeoutMs ?? DEFAULT_TIMEOUT_MS;
 }
 
 /** Calls `work`; a thrown error becomes a rejection. */

@@ -89,7 +89,7 @@ export class PendingReceives {
     const queue = this.#queues.get(receive.queue);
     if (queue === undefined) return;
     this.#finish(queue, receive, []);
-    if (hasReceives(queue)) return;
+    if (queue.waiting.size + queue.fresh.size > 0) return;
     if (queue.claim === undefined) this.#forget(queue);
     else queue.claim.abort();
   }
@@ -248,8 +248,4 @@ class Claim extends LazyAbortController implements ClaimRequest, CallContext {
     }
     return max;
   }
-}
-
-function hasReceives({ waiting, fresh }: ReceiveQueue): boolean {
-  return waiting.size + fresh.size > 0;
 }

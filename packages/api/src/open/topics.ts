@@ -1,19 +1,10 @@
 /** The topics facet of a transport: checks arguments and runs subscriptions. */
 
 import type { Cursor, EventCursor } from '../contract/driver.ts';
-import { invalid } from '../contract/errors.ts';
 import type { TopicEvent } from '../contract/message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
-import type { From, OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
-import {
-  checkBoolean,
-  checkDuration,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  describe,
-  MAX_DURATION_MS,
-} from '../contract/validation.ts';
+import type { OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
+import { checkBoolean, checkFrom, checkFunction, checkInteger, checkOptions } from '../contract/validation.ts';
 import { CursorPump } from './cursor-pump.ts';
 import { withResultContext } from './error-context.ts';
 import { prepareMessages } from './prepare-message.ts';
@@ -102,21 +93,4 @@ class OpenSubscription implements TopicSubscription {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function checkFrom(from: unknown): From {
-  if (from === undefined) return 'new';
-  if (from === 'new' || from === 'start') return from;
-  if (typeof from === 'object' && from !== null) {
-    const { after, time } = from as { after?: unknown; time?: unknown };
-    if (typeof after === 'string' && after !== '' && after.length <= 512 && time === undefined) return { after };
-    if (typeof time === 'number' && after === undefined) {
-      checkDuration(time, 'from.time', { min: 0, max: MAX_DURATION_MS * 100 });
-      return { time };
-    }
-  }
-  throw invalid(
-    `illegal from: ${describe(from)}`,
-    "Use 'new', 'start', { after: position } or { time: milliseconds }.",
-  );
 }

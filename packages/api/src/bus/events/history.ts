@@ -3,7 +3,7 @@
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
 import type { CallOptions, From, TopicSubscription, Transport } from '../../contract/transport.ts';
-import { checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
+import { checkFrom, checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
@@ -12,7 +12,6 @@ import { toBounds } from '../messages/message-options.ts';
 import { validate } from '../messages/schema.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
-import { checkFrom } from './subscriptions.ts';
 
 /** Which part of the history to read. */
 export interface HistoryOptions extends CallOptions {

@@ -3,7 +3,7 @@
 import { type BusbarError, invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
 import type { CallOptions, From } from '../../contract/transport.ts';
-import { checkDuration, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { checkFrom, checkOptions } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import { handleDelivery } from '../consuming/handlers.ts';
@@ -102,22 +102,6 @@ export function checkDurableName(name: unknown): string {
 /** The queue of a durable subscription. */
 export function durableQueue(name: string): string {
   return `$sub.${name}`;
-}
-
-/** Throws INVALID_ARGUMENT unless `from` is undefined or a legal start. */
-export function checkFrom(from: unknown): void {
-  if (from === undefined || from === 'new' || from === 'start') return;
-  if (typeof from === 'object' && from !== null) {
-    checkOptions(from, ['after', 'time'], 'from');
-    const { after, time } = from as { after?: unknown; time?: unknown };
-    if (typeof after === 'string' && after !== '' && time === undefined) return;
-    if (typeof time === 'number' && after === undefined) {
-      checkDuration(time, 'from.time', { min: 0, max: MAX_DURATION_MS * 100 });
-      return;
-    }
-  }
-  const hint = "Use 'new', 'start', { after: position } or { time: milliseconds since 1970 }.";
-  throw invalid(`illegal from: ${describe(from)}`, hint);
 }
 
 async function subscribeDurable(

@@ -53,27 +53,22 @@ export function customOption<T>({
   read,
   ...row
 }: Described<T> & { readonly check: OptionRow<T>['check']; readonly read?: ReadText | undefined }): OptionRow<T> {
-  return toRow(row, check, read ?? ((text) => text), String);
+  return toRow(row, check, read);
 }
 
 /** Text without control characters. */
 export function textOption<T extends string | undefined>(row: Described<T> & { readonly max?: number }): OptionRow<T> {
-  const check = (value: unknown, name: string): T => {
-    checkText(value, name, row.max ?? 1024);
-    return value as T;
-  };
-  return toRow(row, check, (text) => text, String);
+  return checkedRow(row, (value, name) => checkText(value, name, row.max ?? 1024));
 }
 
 /** Text that matches a pattern; `legal` says in words which. */
 export function patternOption<T extends string | undefined>(
   row: Described<T> & { readonly pattern: RegExp; readonly legal: string },
 ): OptionRow<T> {
-  const check = (value: unknown, name: string): T => {
-    if (typeof value === 'string' && row.pattern.test(value)) return value as T;
+  return checkedRow(row, (value, name) => {
+    if (typeof value === 'string' && row.pattern.test(value)) return;
     throw invalid(`${name} is illegal: ${quote(value)}`, `Use ${row.legal}.`);
-  };
-  return toRow(row, check, (text) => text, String);
+  });
 }
 
 /** The namespace, which isolates whole buses in one store: the same characters on every backend. */
@@ -89,50 +84,37 @@ export function namespaceOption(where: string): OptionRow<string> {
 
 /** A password or a token. No error shows its value. */
 export function secretOption(row: Described<string | undefined>): OptionRow<string | undefined> {
-  const check = (value: unknown, name: string): string => {
-    if (typeof value === 'string' && value !== '' && value.length <= 4096) return value;
+  return checkedRow(row, (value, name) => {
+    if (typeof value === 'string' && value !== '' && value.length <= 4096) return;
     throw invalid(`${name} is illegal`, 'Use 1 to 4,096 characters.');
-  };
-  return toRow(row, check, (text) => text, String);
+  });
 }
 
 /** One of a few words. */
 export function choiceOption<T extends string | undefined>(
   row: Described<NoInfer<T>> & { readonly choices: readonly NonNullable<T>[] },
 ): OptionRow<T> {
-  const check = (value: unknown, name: string): T => {
-    checkOneOf(value, name, row.choices);
-    return value as T;
-  };
-  return toRow(row, check, (text) => text, String);
+  return checkedRow(row, (value, name) => checkOneOf(value, name, row.choices));
 }
 
 /** True or false. */
 export function flagOption(row: Described<boolean>): OptionRow<boolean> {
-  const check = (value: unknown, name: string): boolean => {
-    checkBoolean(value, name);
-    return value as boolean;
-  };
-  return toRow(row, check, (text) => (text === 'true' || text === 'false' ? text === 'true' : text), String);
+  return checkedRow(row, checkBoolean, (text) => (text === 'true' || text === 'false' ? text === 'true' : text));
 }
 
 /** A whole number. */
 export function countOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
-  return toRow(row, integerCheck(row), readNumber, formatCount);
+  return checkedRow(row, (value, name) => checkInteger(value, name, row), readNumber, formatCount);
 }
 
 /** A number of bytes; in a URL also with a unit, such as `64MiB`. */
 export function bytesOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
-  return toRow(row, integerCheck(row), readBytes, formatBytes);
+  return checkedRow(row, (value, name) => checkInteger(value, name, row), readBytes, formatBytes);
 }
 
 /** Milliseconds; in a URL also with a unit, such as `30s` or `7d`. */
 export function durationOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
-  const check = (value: unknown, name: string): T => {
-    checkDuration(value, name, row);
-    return value as T;
-  };
-  return toRow(row, check, readDuration, formatDuration);
+  return checkedRow(row, (value, name) => checkDuration(value, name, row), readDuration, formatDuration);
 }
 
 /** How long a topic remembers the id of an event: the same bounds on every backend. */
@@ -211,18 +193,25 @@ export function callbackOption<T>({
   return { default: given, meaning, shown: '', check, url: { kind: 'elsewhere', where: 'not in a URL' } };
 }
 
-function integerCheck<T>(range: NumberRange): OptionRow<T>['check'] {
-  return (value, name) => {
-    checkInteger(value, name, range);
+/** A row whose check changes no value. */
+function checkedRow<T>(
+  row: Described<T>,
+  check: (value: unknown, name: string) => void,
+  read?: ReadText,
+  format?: (value: NonNullable<T>) => string,
+): OptionRow<T> {
+  const checked = (value: unknown, name: string): T => {
+    check(value, name);
     return value as T;
   };
+  return toRow(row, checked, read, format);
 }
 
 function toRow<T>(
   { meaning, default: given, shown, where }: Described<T>,
   check: OptionRow<T>['check'],
-  read: ReadText,
-  format: (value: NonNullable<T>) => string,
+  read: ReadText = (text) => text,
+  format: (value: NonNullable<T>) => string = String,
 ): OptionRow<T> {
   const text = given === undefined || given === null || given === '' ? '' : `\`${format(given)}\``;
   const url: UrlSource = where === undefined ? { kind: 'parameter', read } : { kind: 'elsewhere', where };
