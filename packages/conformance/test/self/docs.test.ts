@@ -1,5 +1,5 @@
-// The matrix page agrees with the suite.
-import { readFileSync } from 'node:fs';
+// The matrix page and the README agree with the suite.
+import { readdirSync, readFileSync } from 'node:fs';
 import { CATALOGUE, SUITE } from '@busbar/conformance';
 import { expect, test } from 'vitest';
 
@@ -9,6 +9,14 @@ const hint = 'run `npm run conformance -- --write-docs`';
 
 test('the matrix has every case with its title', () => {
   for (const { id, title } of SUITE) expect(matrix.includes(`| ${id} | ${title}`), `${id}: ${hint}`).toBe(true);
+});
+
+test('the README has the number of cases, and every file of them', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const files = readdirSync(new URL('../../src/cases', import.meta.url));
+  expect(readme).toContain(`${SUITE.length} cases`);
+  expect(readme).toContain(`The ${files.length} files`);
+  expect(files.filter((file) => !readme.includes(`\`${file}\``))).toEqual([]);
 });
 
 test('the matrix has every id of the catalogue', () => {

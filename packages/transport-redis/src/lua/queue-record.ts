@@ -1,4 +1,4 @@
-/** Library: loads, creates and saves the record of a queue, and wakes waiting processes. */
+/** Library: loads, creates and saves the record of a queue, and wakes waiting processes. The messages: queue-state. */
 
 /**
  * The keys of a queue are `KIND:NAME`.

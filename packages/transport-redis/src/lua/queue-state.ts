@@ -1,4 +1,4 @@
-/** Library of the queue scripts: moves messages between their states. */
+/** Library of the queue scripts: moves messages between their states. The settings and counts: queue-record. */
 
 import { ORDER_GROUPS } from './order-groups.ts';
 import { QUEUE_RECORD } from './queue-record.ts';

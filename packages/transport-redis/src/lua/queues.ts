@@ -1,4 +1,4 @@
-/** Scripts of the queue operations: send, claim, settle, configure. */
+/** Scripts of the queue operations: send, claim, settle, configure. Their libraries are queue-record and queue-state. */
 
 import { QUEUE } from './queue-state.ts';
 import type { Script } from './script.ts';

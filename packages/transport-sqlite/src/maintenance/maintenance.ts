@@ -1,4 +1,4 @@
-/** Regular maintenance: prunes, shrinks the file, and renews the registrations of this process. */
+/** Runs the regular steps, such as those of pruner, retention and compactor, and renews registrations. */
 
 import type { Batcher } from '../connection/batcher.ts';
 import type { Store } from '../connection/store.ts';

@@ -1,4 +1,4 @@
-/** Prunes what is past its time: expired messages, dead letters, idle queues, and the rows of deleted queues. */
+/** Prunes queues: expired messages, dead letters, idle queues, and the rows of deleted queues. */
 
 import { deleteQueue } from '../admin/operate.ts';
 import { IS_LEASED } from '../connection/schema.ts';

@@ -1,4 +1,4 @@
-/** Retention: deletes the oldest events of a namespace in bounded steps, and stores the number of the last one. */
+/** Retention of events: deletes the oldest ones of a namespace in bounded steps, and stores the number of the last one. */
 
 import type { Retention } from '@busbar/api/driver';
 import type { Transaction } from '../connection/transaction.ts';
