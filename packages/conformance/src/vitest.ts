@@ -2,19 +2,12 @@
 
 import { describe, test } from 'vitest';
 import type { ConformanceCase } from './case.ts';
-import type { Harness, Profile } from './harness.ts';
-import { newSeed, selectCases } from './run.ts';
+import type { Harness } from './harness.ts';
+import { newSeed, type RunOptions, selectCases } from './run.ts';
 import { runCase } from './run-case.ts';
 
 /** Options of {@link testTransport}. */
-export interface TestOptions {
-  /** Default `full`. */
-  readonly profile?: Profile;
-  /** Default: a new one, shown by each failed case. */
-  readonly seed?: number;
-  /** Default: the whole suite. */
-  readonly cases?: readonly ConformanceCase[];
-}
+export type TestOptions = Pick<RunOptions, 'profile' | 'seed' | 'cases'>;
 
 /** Time limit for cleanup after the time-out of a case. */
 const CLEARING_MS = 40_000;

@@ -1,14 +1,15 @@
 /** State transfer: topics, bindings and keys, large stores, non-empty stores, and `clear`. */
 
-import type { PutResult, StateRecord, Transport } from '@busbar/api/transport';
+import type { KvEntry, StateRecord, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { assertAllRefused, type BadInput, shown, unchecked } from '../inputs/bad-inputs.ts';
+import { assertAllRefused, tried } from '../inputs/bad-inputs.ts';
 import { assertRising, consume, receiveOne, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
+import { storedOf } from '../steps/values.ts';
 
-const needs = ['exportState'] as const;
+const moves = { needs: ['exportState'], refused: assertMoveRefused } as const;
 const body = Uint8Array.of(1);
 
 const NO_RECORDS: readonly unknown[] = [
@@ -27,8 +28,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     id: 'J7',
     title: 'history and bindings move, and the move adds no event to a queue twice',
     rules: ['RA7', 'RT3', 'RT5'],
-    needs,
-    refused: assertMoveRefused,
+    ...moves,
     smoke: true,
     async run(test, transport) {
       for (const pattern of ['news.*', '>']) await transport.topics.bind('bound', pattern);
@@ -38,11 +38,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
       await consume(test, transport, 'bound', 1);
       const bindings = await transport.admin.bindings();
       await moveState(test, transport);
-      test.check.equal(
-        (await transport.admin.bindings()).toSorted(byPattern),
-        bindings.toSorted(byPattern),
-        'bindings',
-      );
+      const moved = await transport.admin.bindings();
+      test.check.equal(moved.toSorted(byPattern), bindings.toSorted(byPattern), 'bindings');
       await assertCounts(test, transport, 'bound', { ready: 3 });
       const log = await follow(test, transport, 'news.>', { from: 'start' });
       await log.has(['a0', 'a1', 'a2', 'b0'], 'history');
@@ -63,8 +60,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     id: 'J8',
     title: 'keys move with their revisions and times to live, and later revisions rise above them',
     rules: ['RA7', 'RE1', 'RE2'],
-    needs,
-    refused: assertMoveRefused,
+    ...moves,
     async run(test, { kv, admin }) {
       for (const key of ['kept', 'kept', 'deleted', 'renewed', 'short']) {
         await kv.put(key, Buffer.from(key), key === 'short' ? { ttlMs: 60_000 } : {});
@@ -72,7 +68,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
       await kv.delete('deleted');
       await kv.delete('renewed');
       await kv.put('renewed', Uint8Array.of(0, 255));
-      const gone = await kv.put('gone', body);
+      const { revision: highest } = storedOf(test, await kv.put('gone', body));
       await kv.delete('gone');
       const before = await kv.list('');
       await moveState(test, await test.transport());
@@ -80,24 +76,19 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
       test.check.equal(after.map(lasting), before.map(lasting), 'entries');
       const short = after.find(({ key }) => key === 'short');
       test.check.between(short?.ttlLeftMs ?? 0, 50_000, 60_000, 'remaining time to live');
-      const highest = gone.status === 'stored' ? gone.revision : 0;
-      const next = await kv.put('gone', body);
-      test.check.ok(next.status === 'stored' && next.revision > highest, 'revisions rise over the move');
-      test.check.ok(next.status === 'stored' && next.createRevision > highest, 'fencing tokens rise too');
+      const next = storedOf(test, await kv.put('gone', body));
+      test.check.ok(next.revision > highest, 'revisions rise over the move');
+      test.check.ok(next.createRevision > highest, 'fencing tokens rise too');
       await admin.importState([{ kind: 'revision', highest: highest + 1_000_000 }]);
-      const far = await kv.put('kept', body);
-      test.check.ok(
-        far.status === 'stored' && far.revision > highest + 1_000_000,
-        'revisions rise above those of another store',
-      );
+      const far = storedOf(test, await kv.put('kept', body));
+      test.check.ok(far.revision > highest + 1_000_000, 'revisions rise above those of another store');
     },
   },
   {
     id: 'J9',
     title: 'an import leaves existing data of the store unchanged',
     rules: ['RA7'],
-    needs,
-    refused: assertMoveRefused,
+    ...moves,
     async run(test, transport) {
       const { queues, kv, topics, admin } = transport;
       await queues.configure('inbox', { maxAttempts: 2 });
@@ -148,7 +139,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
       const [event] = await transport.topics.publish('full.on', [{ id: 'known', body }]);
       test.check.equal(event?.status, 'stored', 'a known event');
       const next = await other.kv.put('key', body, { ifRevision: 0 });
-      assertRising(test, [put, next].map(tokenOf), 'tokens across a clear');
+      const tokens = [put, next].map((result) => storedOf(test, result).createRevision);
+      assertRising(test, tokens, 'tokens across a clear');
       for (const events of [log, history]) await events.has([test.text({ body })], 'events since');
       await test.send(transport, 'waited.for', test.messages(1));
       test.check.equal(texts(test, await wait), ['m0'], 'the receive still waits');
@@ -159,8 +151,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     id: 'J11',
     title: 'a store of thousands of items moves completely and in order; an abandoned export blocks nothing',
     rules: ['RA7', 'RQ4'],
-    needs,
-    refused: assertMoveRefused,
+    ...moves,
     timeoutMs: 40_000,
     async run(test, transport) {
       await test.send(transport, 'inbox', test.messages(3_000));
@@ -186,15 +177,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     id: 'J12',
     title: 'an invalid record is refused, and a failing source fails the import with its error',
     rules: ['RA7', 'RA1'],
-    needs,
-    refused: assertMoveRefused,
+    ...moves,
     async run(test, transport) {
-      const inputs: BadInput[] = [...NO_RECORDS.map((record) => [record]), ...[null, undefined, 5, {}]].map(
-        (given) => ({
-          what: `an import of ${shown(JSON.stringify(given))}`,
-          call: ({ admin }) => admin.importState(unchecked(given)),
-        }),
-      );
+      const bad = [...NO_RECORDS.map((record) => [record]), ...[null, undefined, 5, {}]];
+      const inputs = tried('an import', bad, ({ admin }, records) => admin.importState(records));
       await assertAllRefused(test, transport, inputs);
       const failing = async function* (): AsyncIterable<StateRecord> {
         yield { kind: 'kv', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5, ttlLeftMs: undefined };
@@ -222,26 +208,11 @@ async function fill({ queues, topics, kv }: Transport): Promise<string> {
   return held?.receipt ?? '';
 }
 
-/** The fencing token of a put. */
-function tokenOf(result: PutResult): number {
-  return result.status === 'stored' ? result.createRevision : -1;
-}
-
 function countOf(records: readonly StateRecord[], kind: StateRecord['kind']): number {
   return records.filter((record) => record.kind === kind).length;
 }
 
-function lasting({
-  key,
-  value,
-  revision,
-  createRevision,
-}: {
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly revision: number;
-  readonly createRevision: number;
-}): unknown {
+function lasting({ key, value, revision, createRevision }: KvEntry): unknown {
   return { key, value: Array.from(value), revision, createRevision };
 }
 

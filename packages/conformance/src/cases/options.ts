@@ -101,11 +101,8 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
 async function assertOptionsRefused(test: TestContext, name: string, values: readonly unknown[]): Promise<void> {
   for (const value of values) {
     const what = `${name} = ${shown(JSON.stringify(value))}`;
-    const error = await test.check.rejects(
-      () => test.openWith({ [name]: value }),
-      ['INVALID_ARGUMENT', 'UNSUPPORTED'],
-      what,
-    );
+    const opening = test.openWith({ [name]: value });
+    const error = await test.check.rejects(opening, ['INVALID_ARGUMENT', 'UNSUPPORTED'], what);
     test.check.equal(error.outcome, 'failed', `outcome of ${what}`);
     assertNamed(test, name, error);
   }

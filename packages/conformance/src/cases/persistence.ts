@@ -12,6 +12,7 @@ import { TASKS_MODULE } from '../processes/programs/tasks.ts';
 import { consume, drain, drainFully, texts } from '../steps/consuming.ts';
 import { follow, publishTexts } from '../steps/event-log.ts';
 import { queueInfo } from '../steps/queue-view.ts';
+import { storedOf } from '../steps/values.ts';
 
 const MEBIBYTE = 1_048_576;
 
@@ -110,15 +111,9 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
       await test.closeAll();
       await test.shiftFormat(1);
       for (const attempt of [1, 2]) {
-        const error = await test.check.rejects(
-          () => test.open(),
-          'CONFLICT',
-          `opening a newer format, attempt ${attempt}`,
-        );
-        test.check.ok(
-          /format/.test(error.message) && error.hint !== undefined,
-          `the error explains it: ${error.message}`,
-        );
+        const error = await test.check.rejects(test.open(), 'CONFLICT', `opening a newer format, attempt ${attempt}`);
+        const isExplained = /format/.test(error.message) && error.hint !== undefined;
+        test.check.ok(isExplained, `the error explains it: ${error.message}`);
       }
       await test.shiftFormat(-1);
       const got = await consume(test, await test.transport(), 'inbox', 3);
@@ -157,8 +152,7 @@ async function fill(test: TestContext, transport: Transport): Promise<number> {
   await transport.queues.settle([{ receipt: dying?.receipt ?? '', action: 'reject', reason: 'broken' }]);
   await transport.topics.bind('copy', 'news.*');
   await publishTexts(test, transport, 'news.today', 3);
-  const put = await transport.kv.put('key', encoder.encode('value'));
-  return put.status === 'stored' ? put.revision : 0;
+  return storedOf(test, await transport.kv.put('key', encoder.encode('value'))).revision;
 }
 
 async function inspect(test: TestContext, transport: Transport, revision: number): Promise<void> {
@@ -168,11 +162,7 @@ async function inspect(test: TestContext, transport: Transport, revision: number
   check.equal(texts(test, await consume(test, transport, 'work', 3)), ['urgent0', 'm0', 'm1'], 'messages');
   check.equal(texts(test, await consume(test, transport, 'copy', 3)), ['m0', 'm1', 'm2'], 'events in the bound queue');
   const { messages } = await transport.admin.browse('dying', { state: 'dead' });
-  check.equal(
-    messages.map(({ dead, attempts }) => [dead?.reason, attempts]),
-    [['broken', 1]],
-    'dead letters',
-  );
+  check.mapped(messages, ({ dead, attempts }) => [dead?.reason, attempts], [['broken', 1]], 'dead letters');
   const history = await follow(test, transport, 'news.>', { from: 'start' });
   await history.has(['m0', 'm1', 'm2'], 'history');
   check.equal(await transport.topics.unbind('copy', 'news.*'), undefined, 'unbind');
@@ -193,10 +183,6 @@ async function killWriter(test: TestContext, prefix: string): Promise<readonly s
 /** Sends and acks two mebibytes. */
 async function passBurst(test: TestContext, transport: Transport): Promise<void> {
   const body = new Uint8Array(32_768).fill(7);
-  await test.send(
-    transport,
-    'burst',
-    Array.from({ length: 64 }, () => ({ body })),
-  );
+  await test.send(transport, 'burst', Array(64).fill({ body }));
   await consume(test, transport, 'burst', 64);
 }

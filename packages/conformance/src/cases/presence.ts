@@ -29,23 +29,14 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       await test.until('it is offline', offline, test.beyond(1_000) + 4_000);
       await test.until('watchers see it', () => changes.at(-1)?.kind === 'offline', 3_000);
       test.check.between(performance.now() - died, 300, test.beyond(1_000) + 6_000, 'it was offline after');
-      test.check.equal(
-        changes.map(({ kind, agent }) => `${agent.name} ${kind}`),
-        ['@dying online', '@dying offline'],
-        'told',
-      );
-      test.check.equal(
-        (await bus.agents()).map(({ name, online }) => [name, online]),
-        [['@dying', false]],
-        'still known',
-      );
+      const told = changes.map(({ kind, agent }) => `${agent.name} ${kind}`);
+      test.check.equal(told, ['@dying online', '@dying offline'], 'told');
+      test.check.mapped(await bus.agents(), ({ name, online }) => [name, online], [['@dying', false]], 'still known');
       const requester = await bus.agent('@requester');
-      for (const to of ['@dying', { capability: 'die' }] as const)
-        await test.check.rejects(
-          requester.request(to, 'any', null, LONG_TIMEOUT),
-          'NO_RESPONDER',
-          'a request to a dead agent',
-        );
+      for (const to of ['@dying', { capability: 'die' }] as const) {
+        const request = requester.request(to, 'any', null, LONG_TIMEOUT);
+        await test.check.rejects(request, 'NO_RESPONDER', 'a request to a dead agent');
+      }
       test.check.equal((await bus.send('@dying', 'mail')).status, 'stored', 'its mailbox takes mail');
     },
   },
@@ -72,11 +63,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       }
       await ended;
       test.check.equal(fieldsOf(terms, 'rivals'), [0, 0, 0, 0], 'other leaders at the start of a term');
-      assertRising(
-        test,
-        terms.map(({ lock }) => lock.token),
-        'tokens',
-      );
+      assertRising(test, fieldsOf(fieldsOf(terms, 'lock'), 'token'), 'tokens');
     },
   },
   {

@@ -1,9 +1,10 @@
 /** Concurrency: writers of one key that race by put, touch, delete and expiry. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { KvEntry, PutResult, Transport } from '@busbar/api/transport';
+import type { KvEntry, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
+import { storedOf } from '../steps/values.ts';
 
 const MINUTE_MS = 60_000;
 const EXPIRY_MS = 400;
@@ -94,13 +95,6 @@ async function raceExpiry(test: TestContext, clients: readonly Transport[], key:
   test.check.equal(taken === undefined, isRenewed, 'either renewed or taken');
   const { createRevision } = await entryOf(test, kv.get(key));
   test.check.equal(createRevision, taken ?? held.createRevision, 'holder of the key');
-}
-
-type Stored = Extract<PutResult, { readonly status: 'stored' }>;
-
-function storedOf(test: TestContext, result: PutResult | undefined): Stored {
-  if (result?.status !== 'stored') return test.check.fail(`a put ended with ${result?.status}`);
-  return result;
 }
 
 async function entryOf(test: TestContext, got: Promise<KvEntry | undefined>): Promise<KvEntry> {

@@ -9,18 +9,17 @@ import { waitEverywhere } from '../faults/pending-waits.ts';
 import { SendHistory } from '../faults/send-history.ts';
 import { fieldsOf } from '../steps/consuming.ts';
 
-const harnessFeatures = ['server'] as const;
 /** Time limit for a client to reconnect after its server is back. */
 const BACK_MS = 20_000;
 
-export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect' }, [
+const shared = { group: 'Reconnect', harnessFeatures: ['server'], timeoutMs: 90_000 } as const;
+
+export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'C1',
     title: 'after each loss receives, subscriptions, bindings, watches and registrations resume automatically, once',
     rules: ['RA2', 'RT1', 'RE2'],
-    harnessFeatures,
     smoke: true,
-    timeoutMs: 90_000,
     async run(test) {
       const [waiter, sender] = [await test.open(), await test.transport()];
       await sender.queues.configure('inbox');
@@ -41,7 +40,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C2',
     title: 'a send during an outage waits for the server or fails in time, and repeating it stores it once',
     rules: ['RA2', 'RD2', 'RQ7'],
-    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
     notApplicable: keepsNothing,
@@ -72,15 +70,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     title: 'a disconnected client retries at a limited rate until it reaches its server',
     level: 'SHOULD',
     rules: ['RA2'],
-    harnessFeatures,
     timeoutMs: 40_000,
-    async run(test) {
+    async run(test, transport) {
       const { network } = test.server;
-      const transport = await test.transport();
-      await useIt(test, transport);
-      network.block();
-      const before = network.accepted;
-      await test.until('it tries again', () => network.accepted > before + 1, BACK_MS);
+      await blockUntilRetried(test, transport, 2);
       const began = network.accepted;
       await new Promise((resolve) => setTimeout(resolve, 2_000));
       test.check.between(network.accepted - began, 0, 100, 'connection attempts of one client in two seconds');
@@ -93,15 +86,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C4',
     title: 'a closed client stops reconnecting',
     rules: ['RA3', 'RA2'],
-    harnessFeatures,
     timeoutMs: 40_000,
-    async run(test) {
+    async run(test, transport) {
       const { network } = test.server;
-      const transport = await test.transport();
-      await useIt(test, transport);
-      network.block();
-      const before = network.accepted;
-      await test.until('it reconnects', () => network.accepted > before, BACK_MS);
+      await blockUntilRetried(test, transport, 1);
       await within(8_000, 'a client without a server did not close within 8 s', transport.close());
       // A connection attempt made before the close may still arrive.
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -115,8 +103,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C5',
     title: 'a half-open connection is detected, and work continues',
     rules: ['RA2'],
-    harnessFeatures,
-    timeoutMs: 90_000,
     async run(test) {
       const [waiter, sender] = [await test.open(), await test.transport()];
       await sender.queues.configure('inbox');
@@ -137,8 +123,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C6',
     title: 'opening without a server fails in time with UNAVAILABLE',
     rules: ['RA2', 'RA1'],
-    harnessFeatures,
-    timeoutMs: 90_000,
     async run(test) {
       const { network } = test.server;
       for (const fault of ['block', 'halfOpen'] as const) {
@@ -156,7 +140,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     title: 'when one of several servers is down, clients continue with the others, and new clients find them',
     rules: ['RA2'],
     harnessFeatures: ['server', 'spare'],
-    timeoutMs: 90_000,
     async run(test, transport) {
       await useIt(test, transport);
       await test.server.kill();
@@ -170,7 +153,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C8',
     title: 'every call in flight when the server is killed ends in time and reports its outcome',
     rules: ['RA2', 'RD2'],
-    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
     async run(test, transport) {
@@ -194,11 +176,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
       await test.server.kill();
       const all = await within(15_000, 'a call did not end within 15 s', Promise.all(ends));
       test.check.between(performance.now() - began, 0, 15_000, 'milliseconds until all ended');
-      test.check.equal(
-        all.filter(([, end]) => end === 'done'),
-        [],
-        'done while the server was down',
-      );
+      const done = all.filter(([, end]) => end === 'done');
+      test.check.equal(done, [], 'done while the server was down');
       await test.server.start();
       await isBack(test, transport);
     },
@@ -207,8 +186,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C9',
     title: 'a server frozen for longer than a lease recovers without a double effect',
     rules: ['RA2', 'RQ2', 'RQ3'],
-    harnessFeatures,
-    timeoutMs: 90_000,
     async run(test) {
       const load = new BackgroundLoad(test);
       await load.start({ leaseMs: 1_000 });
@@ -223,7 +200,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
     id: 'C10',
     title: 'two hundred clients reconnect soon after a restart of their server, each with its mailbox',
     rules: ['RA2', 'RQ8'],
-    harnessFeatures,
     alone: true,
     timeoutMs: 120_000,
     notApplicable: keepsNothing,
@@ -238,18 +214,13 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Reconnect
       await isBack(test, sender);
       for (const mailbox of mailboxes) await test.send(sender, mailbox, [{ body: Buffer.from(mailbox) }]);
       const got = await within(40_000, 'not all 200 clients reconnected within 40 s', Promise.all(woken));
-      test.check.equal(
-        got.map(([delivery]) => delivery && test.text(delivery)),
-        mailboxes,
-        'messages of each client',
-      );
+      test.check.mapped(got, ([delivery]) => delivery && test.text(delivery), mailboxes, 'messages of each client');
     },
   },
   {
     id: 'C11',
     title: 'a client reports loss, recovery and close of its connection in order',
     rules: ['RA2', 'RA3'],
-    harnessFeatures,
     smoke: true,
     timeoutMs: 60_000,
     async run(test) {
@@ -276,6 +247,15 @@ async function strike({ server }: TestContext, fault: 'cut' | 'restart' | 'kill'
   if (fault === 'cut') return server.network.cut();
   await (fault === 'kill' ? server.kill() : server.stop());
   await server.start();
+}
+
+/** Blocks the network of a client in use. Resolves after `times` further connection attempts. */
+async function blockUntilRetried(test: TestContext, transport: Transport, times: number): Promise<void> {
+  const { network } = test.server;
+  await useIt(test, transport);
+  network.block();
+  const before = network.accepted;
+  await test.until('it tries to reconnect', () => network.accepted >= before + times, BACK_MS);
 }
 
 /** Resolves when a call succeeds again. */

@@ -60,17 +60,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       test.check.ok(second.instance !== first.instance, 'the instance is new');
       const third = await (await test.bus()).agent('@worker', { capabilities: ['more'] });
       const [both] = await sender.agents();
-      test.check.equal(
-        [both?.instances.length, both?.capabilities, both?.registeredAt],
-        [2, ['more', 'new'], before?.registeredAt],
-        'two instances of one agent',
-      );
+      const seen = [both?.instances.length, both?.capabilities, both?.registeredAt];
+      test.check.equal(seen, [2, ['more', 'new'], before?.registeredAt], 'two instances of one agent');
       const mail = [...(await second.receive()), ...(await third.receive())];
-      test.check.equal(
-        mail.map(({ type, body }) => [type, body]),
-        [['parked', 'while away']],
-        'its mail',
-      );
+      test.check.mapped(mail, ({ type, body }) => [type, body], [['parked', 'while away']], 'its mail');
     },
   },
   {
@@ -118,11 +111,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       test.check.equal(counts, [4, 4], 'jobs for each of two');
       for (const agent of agents) agent.handle('who', () => agent.name);
       test.check.equal(await bus.request({ capability: 'go' }, 'who', null, LONG_TIMEOUT), '@go', 'responding agent');
-      await test.check.rejects(
-        bus.send({ capability: 'rust' }, 'job'),
-        'NO_RESPONDER',
-        'a capability without an agent',
-      );
+      const unable = bus.send({ capability: 'rust' }, 'job');
+      await test.check.rejects(unable, 'NO_RESPONDER', 'a capability without an agent');
     },
   },
   {

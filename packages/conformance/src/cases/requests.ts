@@ -21,22 +21,16 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
       service.handle('nothing', () => undefined);
       const numbers = Array.from({ length: 20 }, (_, n) => n);
       const responses = numbers.map((n) => requester.request('@service', 'double', { n }, LONG_TIMEOUT));
-      test.check.equal(
-        await Promise.all(responses),
-        numbers.map((n) => ({ twice: n * 2 })),
-        'responses',
-      );
+      const doubled = numbers.map((n) => ({ twice: n * 2 }));
+      test.check.equal(await Promise.all(responses), doubled, 'responses');
       const options = { ...LONG_TIMEOUT, correlationId: 'order-7', headers: { trace: 'abc' } };
       test.check.equal(
         await requester.request('@service', 'who', null, options),
         { id: 'string', type: 'who', from: '@requester', to: '@service', ...withoutTime(options), hops: 0 },
         'message of the handler',
       );
-      test.check.equal(
-        await requester.request('@service', 'nothing', undefined, LONG_TIMEOUT),
-        undefined,
-        'an empty response',
-      );
+      const empty = await requester.request('@service', 'nothing', undefined, LONG_TIMEOUT);
+      test.check.equal(empty, undefined, 'an empty response');
     },
   },
   {
@@ -58,11 +52,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
       const responses = await Promise.all(
         asked.map(({ requester, index }) => requester?.request('@service', 'echo', `${index}`, { timeoutMs: 35_000 })),
       );
-      test.check.equal(
-        responses,
-        asked.map(({ requester, index }) => `${requester?.name} ${index}`),
-        'responses',
-      );
+      const expected = asked.map(({ requester, index }) => `${requester?.name} ${index}`);
+      test.check.equal(responses, expected, 'responses');
       test.check.equal(handled, 1_000, 'requests handled');
     },
   },
@@ -137,11 +128,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
         throw new TypeError('torn');
       });
       for (const [type, name, message] of TOLD) {
-        const error = await test.check.rejects(
-          requester.request('@service', type, null, LONG_TIMEOUT),
-          'HANDLER_FAILED',
-          type,
-        );
+        const request = requester.request('@service', type, null, LONG_TIMEOUT);
+        const error = await test.check.rejects(request, 'HANDLER_FAILED', type);
         const { cause } = error as { cause?: unknown };
         test.check.ok(cause instanceof Error, `the cause of ${type} is an error`);
         const { name: had, message: said } = cause as Error;

@@ -1,7 +1,7 @@
 /** Replay: events removed by retention are reported, never skipped silently. */
 
 import { type ErrorCode, isBusbarError } from '@busbar/api';
-import type { Capabilities, MessageInput, OnEvents, TopicSubscription, Transport } from '@busbar/api/transport';
+import type { Capabilities, MessageInput, TopicSubscription, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, texts } from '../steps/consuming.ts';
@@ -26,7 +26,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const [first] = await publish(test, publisher, 'news', test.messages(6));
       const gate = Promise.withResolvers<void>();
       const seen: string[] = [];
-      const slow = await subscribeSlowly(client, async (events) => {
+      const slow = await client.topics.subscribe('news', { from: 'start', max: 1 }, async (events) => {
         seen.push(...texts(test, events));
         await gate.promise;
       });
@@ -61,10 +61,6 @@ async function overflow(test: TestContext, publisher: Transport): Promise<void> 
     const results = await publisher.topics.publish('bulk', events);
     test.check.every(results, ({ status }) => status === 'stored', 'every event is stored');
   }
-}
-
-function subscribeSlowly(client: Transport, onEvents: OnEvents): Promise<TopicSubscription> {
-  return client.topics.subscribe('news', { from: 'start', max: 1 }, onEvents);
 }
 
 /** Returns the error code of a subscribe after `position`. */

@@ -5,10 +5,11 @@ import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { fieldsOf, receiveOne, settle } from '../steps/consuming.ts';
+import { storedOf } from '../steps/values.ts';
 
 const BACK_MS = 20_000;
 
-const shared = { group: 'Fault injection', harnessFeatures: ['server'] } as const;
+const shared = { group: 'Fault injection', harnessFeatures: ['server'], timeoutMs: 90_000 } as const;
 
 export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
@@ -28,7 +29,6 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     id: 'I2',
     title: 'connections cut under load, also in the middle of a message, lose nothing',
     rules: ['RA2', 'RD2', 'RQ1'],
-    timeoutMs: 90_000,
     async run(test) {
       const { network } = test.server;
       const load = new BackgroundLoad(test);
@@ -47,7 +47,6 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     id: 'I7',
     title: 'a slow network, also with varying speed, changes nothing except durations',
     rules: ['RA2', 'RQ1', 'RQ3'],
-    timeoutMs: 90_000,
     async run(test) {
       const load = new BackgroundLoad(test);
       await load.start({ leaseMs: 5_000 });
@@ -83,13 +82,11 @@ async function writeAll(test: TestContext): Promise<Written> {
   await test.send(transport, 'later', [{ id: 'later', body: Buffer.from('later'), delayMs: 3_000 }]);
   await topics.bind('bound', 'news.*');
   const [event] = await topics.publish('news.one', [{ id: 'event', body: Buffer.from('event') }]);
-  const put = await kv.put('entry', Buffer.from('1'));
+  const { revision } = storedOf(test, await kv.put('entry', Buffer.from('1')));
   const bus = await test.bus();
   const lock = await bus.lock('door', { waitMs: 0, leaseMs: 60_000 });
   const { token } = lock;
   await lock.release();
-  test.check.equal(put.status, 'stored', 'the entry');
-  const revision = put.status === 'stored' ? put.revision : 0;
   // Attempts and settlements may be lost only if they happened within the declared time before the kill.
   const { attemptLossMs, settleLossMs } = test.capabilities;
   const safeAt = performance.now() + Math.max(attemptLossMs, settleLossMs);
@@ -105,11 +102,7 @@ async function readAll(test: TestContext, { bus, token, revision, position }: Wr
   check.equal([again.id, again.attempt], ['one', 2], 'the retried message');
   await test.ack(transport, [again]);
   const dead = await admin.browse('dead', { state: 'dead' });
-  check.equal(
-    dead.messages.map(({ message, dead: why }) => [message.id, why?.reason]),
-    [['dead', 'no']],
-    'dead letters',
-  );
+  check.mapped(dead.messages, (one) => [one.message.id, one.dead?.reason], [['dead', 'no']], 'dead letters');
   if (test.capabilities.features.dedupeSurvivesRestart) {
     const [sent] = await queues.send('done', [{ id: 'done', body: Buffer.from('done') }]);
     check.equal(sent?.status, 'duplicate', 'an id sent before');
@@ -131,8 +124,8 @@ async function readAll(test: TestContext, { bus, token, revision, position }: Wr
   await rest.close();
   const entry = await kv.get('entry');
   check.equal([entry && test.text({ body: entry.value }), entry?.revision], ['1', revision], 'the entry');
-  const put = await kv.put('entry', Buffer.from('2'), { ifRevision: revision });
-  check.ok(put.status === 'stored' && put.revision > revision, 'its next revision is higher');
+  const next = storedOf(test, await kv.put('entry', Buffer.from('2'), { ifRevision: revision }));
+  check.ok(next.revision > revision, 'its next revision is higher');
   const lock = await bus.lock('door', { waitMs: 5_000 });
   check.ok(lock.token > token, `the next fencing token is higher: ${lock.token} after ${token}`);
   await lock.release();

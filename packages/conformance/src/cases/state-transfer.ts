@@ -5,6 +5,7 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import { consume, receiveOne, settle } from '../steps/consuming.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
+import { fullMessage } from '../steps/values.ts';
 
 const shared = { group: 'State transfer', needs: ['exportState'], refused: assertMoveRefused } as const;
 
@@ -28,11 +29,8 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const { messages } = await transport.admin.browse('inbox');
       test.check.equal(messages.map(essence), browsed.messages.map(essence), 'messages');
       const got = await consume(test, transport, 'inbox', 9);
-      test.check.equal(
-        got.map(({ id, attempt }) => [id, attempt]),
-        messages.map(({ message }) => [message.id, 1]),
-        'order',
-      );
+      const order = messages.map(({ message }) => [message.id, 1]);
+      test.check.mapped(got, ({ id, attempt }) => [id, attempt], order, 'order');
     },
   },
   {
@@ -52,11 +50,8 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       test.check.equal(await transport.admin.importState(records.slice(0, 5)), 0, 'new when imported in part');
       test.check.equal(await shape(transport), before, 'the state after importing again');
       await test.ack(transport, await test.receive(transport, 'inbox', 3));
-      test.check.equal(
-        await transport.admin.importState(await exportAll(transport)),
-        0,
-        'new records from its own export',
-      );
+      const own = await exportAll(transport);
+      test.check.equal(await transport.admin.importState(own), 0, 'new records from its own export');
       await assertCounts(test, transport, 'inbox', { ready: 0, leased: 0, dead: 1 });
     },
   },
@@ -75,11 +70,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await assertCounts(test, transport, 'inbox', { ready: 2, leased: 0, dead: 0 });
       const { messages } = await transport.admin.browse('inbox');
       const said = new Map(messages.map(({ message, history }) => [test.text(message), history.map(inWords)]));
-      test.check.equal(
-        said.get('m0'),
-        ['1 retry first', '2 retry second'],
-        'history of the one that was retried twice',
-      );
+      test.check.equal(said.get('m0'), ['1 retry first', '2 retry second'], 'history of the one retried twice');
       test.check.equal(said.get('m1')?.[0], '1 retry first', 'history of the one that was leased');
       const last = await test.receive(transport, 'inbox', 2);
       test.check.equal([last[0]?.attempt, last[1]?.attempt], [3, 3], 'the next attempt of both');
@@ -128,10 +119,8 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
         const got = await test.receive(transport, 'inbox', 1);
         await settle(test, transport, got, { action: 'retry', reason });
       }
-      await settle(test, transport, [await receiveOne(test, transport, 'inbox')], {
-        action: 'reject',
-        reason: 'unwanted',
-      });
+      const other = await receiveOne(test, transport, 'inbox');
+      await settle(test, transport, [other], { action: 'reject', reason: 'unwanted' });
       const before = (await deadLetters(test, transport, 'inbox', 2)).map(essence);
       await moveState(test, transport);
       test.check.equal((await deadLetters(test, transport, 'inbox', 2)).map(essence), before, 'dead letters');
@@ -147,11 +136,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     rules: ['RA7', 'RQ7'],
     async run(test, transport) {
       const body = Uint8Array.of(1);
-      const sent = [
-        { id: 'done', body },
-        { id: 'dead', body },
-        { id: 'waiting', body },
-      ];
+      const sent = ['done', 'dead', 'waiting'].map((id) => ({ id, body }));
       await test.send(transport, 'inbox', sent);
       const [done, dead] = await test.receive(transport, 'inbox', 2);
       if (done && dead) {
@@ -160,11 +145,8 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       }
       await moveState(test, transport);
       const results = await transport.queues.send('inbox', [...sent, { id: 'new', body }]);
-      test.check.equal(
-        results.map(({ id, status }) => [id, status]),
-        [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']],
-        'sends after the move',
-      );
+      const expected = [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']];
+      test.check.mapped(results, ({ id, status }) => [id, status], expected, 'sends after the move');
       const got = await consume(test, transport, 'inbox', 2);
       test.check.equal([got[0]?.id, got[1]?.id], ['waiting', 'new'], 'delivered messages');
       await assertCounts(test, transport, 'inbox', { ready: 0, dead: 1 });
@@ -174,20 +156,6 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
 
 function constitution({ name, settings }: QueueInfo): unknown {
   return [name, settings];
-}
-
-function fullMessage() {
-  return {
-    ...{
-      id: 'full',
-      body: Uint8Array.of(0, 255, 34),
-      contentType: 'application/x-test',
-      type: 'kind',
-      from: '@a',
-      to: '@b',
-    },
-    ...{ priority: 5, correlationId: 'correlation', causationId: 'cause', hops: 2, replyTo: 'replies' },
-  };
 }
 
 function inWords({ attempt, outcome, reason }: AttemptRecord): string {
@@ -202,13 +170,9 @@ function essence({ message, leaseLeftMs, delayLeftMs, ttlLeftMs, ...rest }: Brow
 
 /** Names and counts of the content of a store. */
 async function shape({ admin, kv }: Transport): Promise<unknown> {
-  const queues = (await admin.queues()).map(({ name, ready, delayed, leased, dead }) => [
-    name,
-    ready,
-    delayed,
-    leased,
-    dead,
-  ]);
+  const queues = (await admin.queues()).map(({ name, ready, delayed, leased, dead }) => {
+    return { name, ready, delayed, leased, dead };
+  });
   const revisions = (await kv.list('')).map(({ key, revision }) => [key, revision]);
   return { queues, revisions, topics: await admin.topics(), bindings: await admin.bindings() };
 }

@@ -4,6 +4,7 @@ import type { TopicEvent } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { EventLog, follow, publish, publishTexts } from '../steps/event-log.ts';
+import { spoil } from '../steps/values.ts';
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
   {
@@ -37,12 +38,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     rules: ['RA5', 'RT1'],
     async run(test) {
       const [publisher, client] = [await test.transport(), await test.open()];
-      const spoil = (batch: readonly TopicEvent[]): void => {
-        for (const event of batch) spoilEvent(event);
-      };
-      await client.topics.subscribe('news', {}, spoil);
+      const spoilAll = (batch: readonly TopicEvent[]): void => batch.forEach(spoil);
+      await client.topics.subscribe('news', {}, spoilAll);
       const log = await follow(test, client, 'news');
-      await client.topics.subscribe('news', {}, spoil);
+      await client.topics.subscribe('news', {}, spoilAll);
       const sent = { body: Buffer.from('original'), headers: { kind: 'original' } };
       const published = publish(test, publisher, 'news', [sent]);
       sent.body.fill(0);
@@ -51,11 +50,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
       await log.has(['original'], 'events of the next subscriber');
       const late = await follow(test, client, 'news', { from: 'start' });
       await late.has(['original'], 'events of a late subscriber');
-      test.check.equal(
-        [log, late].map(({ events }) => events[0]?.headers['kind']),
-        ['original', 'original'],
-        'headers',
-      );
+      for (const { events } of [log, late]) test.check.equal(events[0]?.headers['kind'], 'original', 'headers');
     },
   },
   {
@@ -81,15 +76,6 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     },
   },
 ]);
-
-function spoilEvent(event: TopicEvent): void {
-  event.body.fill(0);
-  try {
-    (event.headers as Record<string, string>)['kind'] = 'spoiled';
-  } catch {
-    // Frozen headers are as safe as copies.
-  }
-}
 
 /** A bus handler that throws at every event still gets the next one. */
 async function goesOnAfterThrowing(test: TestContext): Promise<void> {

@@ -4,12 +4,14 @@ import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { consume, drain, texts } from '../steps/consuming.ts';
-import { follow, publish, publishTexts } from '../steps/event-log.ts';
+import { type EventLog, follow, publish, publishTexts } from '../steps/event-log.ts';
 
 const TOKENS = ['a', 'b', 'A', 'ab', 'a-b', 'a/b', 'a:b'];
 const ILLEGAL_TOPICS = ['', '.', '.a', 'a.', 'a..b', 'a b', 'a.b ', 'a\0b', 'ä', '$', `${'a.'.repeat(16)}a`];
 const WILDCARDS = ['*', '>', 'a.*', '*.a', 'a.>', 'a.*.b', 'a*', 'a.b>'];
 const ILLEGAL_PATTERNS = ['>.a', 'a.>.b', 'a*', '*a', 'a.b*', 'a>', '**', 'a.**', 'a.>>'];
+/** Further patterns of a table are not bound. */
+const MAX_BOUND = 8;
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
   {
@@ -17,8 +19,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: '`*` matches exactly one token, at any position',
     rules: ['RT2'],
     smoke: true,
-    async run(test) {
-      await matches(test, {
+    async run(test, transport) {
+      await matches(test, transport, {
         'user.*.login': ['user.a.login', 'user.b.login'],
         '*.a.login': ['user.a.login', 'host.a.login'],
         'user.a.*': ['user.a.login', 'user.a.logout'],
@@ -33,8 +35,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'a final `>` matches one or more tokens',
     rules: ['RT2'],
     smoke: true,
-    async run(test) {
-      await matches(test, {
+    async run(test, transport) {
+      await matches(test, transport, {
         'user.>': ['user.a', 'user.a.login', 'user.a.login.b.c'],
         'user.a.>': ['user.a.login', 'user.a.login.b.c'],
         'user.*.>': ['user.a.login', 'user.a.login.b.c'],
@@ -48,19 +50,16 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'empty tokens and separators at the ends are refused; `*` and `>` alone match from the root',
     rules: ['RT2', 'RA4'],
     async run(test, transport) {
+      const { topics } = transport;
       for (const topic of ILLEGAL_TOPICS) {
         const what = JSON.stringify(topic);
-        await test.check.rejects(
-          transport.topics.publish(topic, test.messages(1)),
-          'INVALID_ARGUMENT',
-          `publish on ${what}`,
-        );
+        await test.check.rejects(topics.publish(topic, test.messages(1)), 'INVALID_ARGUMENT', `publish on ${what}`);
         await test.check.rejects(follow(test, transport, topic), 'INVALID_ARGUMENT', `subscribe to ${what}`);
-        await test.check.rejects(transport.topics.bind('mine', topic), 'INVALID_ARGUMENT', `bind to ${what}`);
+        await test.check.rejects(topics.bind('mine', topic), 'INVALID_ARGUMENT', `bind to ${what}`);
       }
       test.check.equal(await transport.admin.topics(), [], 'topics created by refused calls');
       test.check.equal(await transport.admin.queues(), [], 'queues created by refused calls');
-      await matches(test, { '*': ['a', 'b'], '>': ['a', 'b', 'a.b'], '*.>': ['a.b'] });
+      await matches(test, transport, { '*': ['a', 'b'], '>': ['a', 'b', 'a.b'], '*.>': ['a.b'] });
     },
   },
   {
@@ -68,23 +67,16 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'wildcards are refused in topics and queue names; in a pattern each is a whole token, and `>` the last',
     rules: ['RT2', 'RA4'],
     async run(test, transport) {
+      const { queues, topics } = transport;
       const log = await follow(test, transport, '>');
       for (const topic of WILDCARDS) {
-        await test.check.rejects(
-          transport.topics.publish(topic, test.messages(1)),
-          'INVALID_ARGUMENT',
-          `publish on ${topic}`,
-        );
-        await test.check.rejects(
-          transport.queues.send(topic, test.messages(1)),
-          'INVALID_ARGUMENT',
-          `send to ${topic}`,
-        );
-        await test.check.rejects(transport.topics.bind(topic, 'a'), 'INVALID_ARGUMENT', `bind queue ${topic}`);
+        await test.check.rejects(topics.publish(topic, test.messages(1)), 'INVALID_ARGUMENT', `publish on ${topic}`);
+        await test.check.rejects(queues.send(topic, test.messages(1)), 'INVALID_ARGUMENT', `send to ${topic}`);
+        await test.check.rejects(topics.bind(topic, 'a'), 'INVALID_ARGUMENT', `bind queue ${topic}`);
       }
       for (const pattern of ILLEGAL_PATTERNS) {
         await test.check.rejects(follow(test, transport, pattern), 'INVALID_ARGUMENT', `subscribe to ${pattern}`);
-        await test.check.rejects(transport.topics.bind('mine', pattern), 'INVALID_ARGUMENT', `bind to ${pattern}`);
+        await test.check.rejects(topics.bind('mine', pattern), 'INVALID_ARGUMENT', `bind to ${pattern}`);
       }
       await log.has(await publishTexts(test, transport, 'end', 1), 'all published events');
     },
@@ -97,7 +89,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
       const [publisher, client] = [await test.transport(), await test.open()];
       const patterns = ['a.b', 'a.*', '*.b', 'a.>', '>'];
       for (const pattern of patterns) await client.topics.bind('mine', pattern);
-      const logs = await Promise.all(patterns.map((pattern) => follow(test, client, pattern)));
+      const logs = await followAll(test, client, patterns);
       const sent = await publishTexts(test, publisher, 'a.b', 20);
       for (const log of logs) await log.has(sent, 'events of one subscription');
       test.check.equal(texts(test, await consume(test, client, 'mine', 20)), sent, 'messages of the queue');
@@ -113,10 +105,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'patterns without a leading `$` do not match topics with one',
     rules: ['RT2', 'RA4'],
     async run(test, transport) {
-      const open = await Promise.all(['>', '*.up', '*.>', 'sys.up'].map((pattern) => follow(test, transport, pattern)));
-      const hidden = await Promise.all(
-        ['$sys.up', '$sys.*', '$sys.>'].map((pattern) => follow(test, transport, pattern)),
-      );
+      const open = await followAll(test, transport, ['>', '*.up', '*.>', 'sys.up']);
+      const hidden = await followAll(test, transport, ['$sys.up', '$sys.*', '$sys.>']);
       await transport.topics.bind('all', '>');
       await transport.topics.bind('hidden', '$sys.>');
       await publish(test, transport, '$sys.up', test.messages(3, {}, 'hidden'));
@@ -135,24 +125,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
     title: 'random patterns match random topics exactly as a reference matcher does',
     rules: ['RT2', 'RT5'],
     async run(test) {
-      const [publisher, client] = [await test.transport(), await test.open()];
       const topics = Array.from({ length: 60 }, () => randomTopic(test));
       const patterns = [...new Set(Array.from({ length: 24 }, () => randomPattern(test)))];
-      const logs = await Promise.all(patterns.map((pattern) => follow(test, client, pattern)));
-      const bound = patterns.slice(0, 8);
-      for (const [index, pattern] of bound.entries()) await client.topics.bind(`queue.${index}`, pattern);
-      for (const topic of topics) await publish(test, publisher, topic, [{ body: Buffer.from(topic) }]);
-      const expected = patterns.map((pattern) => topics.filter((topic) => isMatch(pattern, topic)));
-      for (const [index, log] of logs.entries()) {
-        const wanted = expected[index] ?? [];
-        await test.until(`${wanted.length} events of ${patterns[index]}`, () => log.events.length >= wanted.length);
-        test.check.equal(log.texts.sort(), [...wanted].sort(), `topics that ${patterns[index]} matches`);
-      }
-      for (const [index, pattern] of bound.entries()) {
-        const queued = await consume(test, client, `queue.${index}`, expected[index]?.length ?? 0);
-        test.check.equal(texts(test, queued).sort(), [...(expected[index] ?? [])].sort(), `topics bound by ${pattern}`);
-        await test.nothing(client, `queue.${index}`, 20);
-      }
+      const table = patterns.map((pattern) => [pattern, topics.filter((topic) => isMatch(pattern, topic))] as const);
+      await matches(test, await test.open(), Object.fromEntries(table), topics);
     },
   },
 ]);
@@ -178,31 +154,33 @@ async function bindsOverHistory(test: TestContext, client: Transport): Promise<v
   test.check.equal(twice.sort(), all.sort(), 'events of several bindings from the start');
 }
 
-/** Publishes on all named topics and on some without a match, and asserts which subscription got which event. */
-async function matches(test: TestContext, table: Readonly<Record<string, readonly string[]>>): Promise<void> {
-  const transport = await test.transport();
-  const topics = [...new Set(Object.values(table).flat())];
+/** Publishes on all `topics`, and asserts which subscription and which bound queue of `client` gets which event. */
+async function matches(
+  test: TestContext,
+  client: Transport,
+  table: Readonly<Record<string, readonly string[]>>,
+  topics: readonly string[] = [...new Set(Object.values(table).flat())],
+): Promise<void> {
+  const publisher = await test.transport();
   const patterns = Object.keys(table);
-  const logs = await Promise.all(patterns.map((pattern) => follow(test, transport, pattern)));
-  for (const [index, pattern] of patterns.entries()) await transport.topics.bind(`bound.${index}`, pattern);
-  for (const topic of topics) await publish(test, transport, topic, [{ body: Buffer.from(topic) }]);
-  for (const [index, pattern] of patterns.entries()) {
-    const wanted = topics.filter((topic) => table[pattern]?.includes(topic));
-    await test.until(`${wanted.length} events of ${pattern}`, () => (logs[index]?.events.length ?? 0) >= wanted.length);
-    test.check.equal(logs[index]?.texts.sort(), [...wanted].sort(), `topics that ${pattern} matches`);
-    await assertQueued(test, transport, `bound.${index}`, wanted);
+  const logs = await followAll(test, client, patterns);
+  const bound = patterns.slice(0, MAX_BOUND);
+  for (const [index, pattern] of bound.entries()) await client.topics.bind(`bound.${index}`, pattern);
+  for (const topic of topics) await publish(test, publisher, topic, [{ body: Buffer.from(topic) }]);
+  for (const [index, log] of logs.entries()) {
+    const pattern = patterns[index] ?? '';
+    const wanted = topics.filter((topic) => table[pattern]?.includes(topic)).sort();
+    await test.until(`${wanted.length} events of ${pattern}`, () => log.events.length >= wanted.length);
+    test.check.equal(log.texts.sort(), wanted, `topics that ${pattern} matches`);
+    if (index >= MAX_BOUND) continue;
+    const queued = await consume(test, client, `bound.${index}`, wanted.length);
+    test.check.equal(texts(test, queued).sort(), wanted, `topics bound by ${pattern}`);
+    await test.nothing(client, `bound.${index}`, 20);
   }
 }
 
-async function assertQueued(
-  test: TestContext,
-  transport: Transport,
-  queue: string,
-  wanted: readonly string[],
-): Promise<void> {
-  const queued = await consume(test, transport, queue, wanted.length);
-  test.check.equal(texts(test, queued).sort(), [...wanted].sort(), `topics queued in ${queue}`);
-  await test.nothing(transport, queue, 20);
+function followAll(test: TestContext, client: Transport, patterns: readonly string[]): Promise<EventLog[]> {
+  return Promise.all(patterns.map((pattern) => follow(test, client, pattern)));
 }
 
 /** The reference matcher: a pattern as a regular expression. */

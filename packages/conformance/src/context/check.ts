@@ -39,6 +39,11 @@ export class Check {
     }
   }
 
+  /** Asserts deep strict equality of what `project` returns for each of `items`. */
+  mapped<Item, T>(items: readonly Item[], project: (item: Item) => T, expected: readonly T[], what: string): void {
+    this.equal<readonly T[]>(items.map(project), expected, what);
+  }
+
   /** Asserts `min <= actual <= max`. */
   between(actual: number, min: number, max: number, what: string): void {
     this.#count += 1;

@@ -1,10 +1,9 @@
 /** Producers and consumers that run during a fault, and checks of their deliveries. */
 
-import { isBusbarError } from '@busbar/api';
 import type { Delivery, Transport } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
 import { isEmpty } from '../steps/queue-view.ts';
-import { FAULT_CODES, SendHistory } from './send-history.ts';
+import { assertFault, SendHistory } from './send-history.ts';
 
 const QUEUE = 'load';
 const BATCH = 5;
@@ -133,11 +132,7 @@ export class BackgroundLoad {
     try {
       return await work();
     } catch (error) {
-      if (!isBusbarError(error)) throw error;
-      this.#test.check.ok(
-        FAULT_CODES.has(error.code),
-        `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`,
-      );
+      assertFault(this.#test, error);
       return undefined;
     }
   }

@@ -1,11 +1,19 @@
 /** Records the outcome of each send during a fault, and checks it after the fault. */
 
-import { isBusbarError } from '@busbar/api';
+import { type BusbarError, isBusbarError } from '@busbar/api';
 import type { SendResult, Transport } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
 
 /** Error codes a call may reject with during a fault. */
-export const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);
+const FAULT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE']);
+
+/** Asserts that a fault can cause `error`, and returns its outcome. */
+export function assertFault(test: TestContext, error: unknown): BusbarError['outcome'] {
+  if (!isBusbarError(error)) throw error;
+  const what = `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`;
+  test.check.ok(FAULT_CODES.has(error.code), what);
+  return error.outcome;
+}
 
 /** Options of a send. */
 export interface HistoryOptions {
@@ -37,22 +45,12 @@ export class SendHistory {
     try {
       for (const result of await queues.send(queue, messages, { timeoutMs })) this.#note(result);
     } catch (error) {
-      for (const id of ids) this.#note({ id, status: this.#outcome(error) });
+      for (const id of ids) this.#note({ id, status: assertFault(this.#test, error) });
     }
   }
 
-  /** Asserts that a fault can cause `error`, and returns its outcome. */
-  #outcome(error: unknown): 'failed' | 'unknown' {
-    if (!isBusbarError(error)) throw error;
-    this.#test.check.ok(
-      FAULT_CODES.has(error.code),
-      `an error of a fault is UNAVAILABLE or TIMEOUT, not ${error.code}: ${error.message}`,
-    );
-    return error.outcome;
-  }
-
   #note({ id, status, error }: SendResult): void {
-    if (error !== undefined) this.#outcome(error);
+    if (error !== undefined) assertFault(this.#test, error);
     const place = status === 'failed' ? this.failed : status === 'unknown' ? this.unknown : this.acknowledged;
     place.add(id);
   }

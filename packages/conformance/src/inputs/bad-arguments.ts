@@ -1,7 +1,7 @@
 /** Arguments of a wrong type: messages, options, handlers, receipts, positions. */
 
-import type { CallOptions, Transport } from '@busbar/api/transport';
-import { type BadInput, shown, unchecked } from './bad-inputs.ts';
+import type { CallOptions } from '@busbar/api/transport';
+import { type BadInput, tried } from './bad-inputs.ts';
 import { OPERATION_NAMES, OPERATIONS } from './operations.ts';
 
 const body = Uint8Array.of(1);
@@ -125,15 +125,4 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
 /** Only the body is required. */
 function isGiven(field: string): (value: unknown) => boolean {
   return (value) => value !== undefined || field === 'body';
-}
-
-function tried(
-  what: string,
-  values: readonly unknown[],
-  call: (transport: Transport, value: never) => unknown,
-): BadInput[] {
-  return values.map((value) => ({
-    what: `${what}: ${shown(value)}`,
-    call: (transport: Transport) => call(transport, unchecked(value)),
-  }));
 }

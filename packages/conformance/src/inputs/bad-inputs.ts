@@ -37,6 +37,18 @@ function started(what: string, call: () => unknown): Promise<unknown> {
   }
 }
 
+/** One call for each of the bad values. */
+export function tried(
+  what: string,
+  values: readonly unknown[],
+  call: (transport: Transport, value: never) => unknown,
+): BadInput[] {
+  return values.map((value) => ({
+    what: `${what}: ${shown(value)}`,
+    call: (transport) => call(transport, unchecked(value)),
+  }));
+}
+
 /** Passes a value past the type checker. */
 export function unchecked(value: unknown): never {
   return value as never;

@@ -1,7 +1,7 @@
 /** Illegal names, and every operation that takes one. */
 
 import type { Transport } from '@busbar/api/transport';
-import { type BadInput, shown, unchecked } from './bad-inputs.ts';
+import { type BadInput, tried } from './bad-inputs.ts';
 
 const body = Uint8Array.of(1);
 
@@ -90,10 +90,5 @@ export const BAD_NAMES: readonly BadInput[] = [
 ];
 
 function cross(calls: readonly Named[], names: readonly unknown[]): BadInput[] {
-  return calls.flatMap(([operation, call]) =>
-    names.map((name) => ({
-      what: `${operation} with the name ${shown(name)}`,
-      call: (transport: Transport) => call(transport, unchecked(name)),
-    })),
-  );
+  return calls.flatMap(([operation, call]) => tried(`${operation} with the name`, names, call));
 }

@@ -1,7 +1,7 @@
 /** Numbers out of range, and every option that takes one. */
 
 import type { Transport } from '@busbar/api/transport';
-import { type BadInput, shown, unchecked } from './bad-inputs.ts';
+import { type BadInput, tried } from './bad-inputs.ts';
 
 const body = Uint8Array.of(1);
 const NAN = Number.NaN;
@@ -83,12 +83,7 @@ export const BAD_NUMBERS: readonly BadInput[] = [
     ],
   ),
   ...OF_CALLS,
-].flatMap(([option, values, call]) =>
-  [...NO_NUMBERS, ...values].map((value) => ({
-    what: `${option} = ${shown(value)}`,
-    call: (transport: Transport) => call(transport, unchecked(value)),
-  })),
-);
+].flatMap(([option, values, call]) => tried(option, [...NO_NUMBERS, ...values], call));
 
 function timeouts(operation: string, call: Numbered[2]): Numbered[] {
   return [[`timeoutMs of ${operation}`, [0, 2 ** 31], call]];
