@@ -32,6 +32,7 @@ import { Heartbeats } from './registry/heartbeats.ts';
 import { LeastLoadedSelector } from './registry/least-loaded.ts';
 import { type OnPresence, watchPresence } from './registry/presence-watch.ts';
 import { type AgentFilter, type ForgetOptions, Registry } from './registry/registry.ts';
+import type { ReplyStream } from './requests/options.ts';
 import { Requests } from './requests/requests.ts';
 import { RpcClient } from './rpc/client.ts';
 import { BusRuntime } from './runtime.ts';
@@ -298,10 +299,10 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const tasks = new Tasks(runtime);
   const operations: Operations = {
     send: (...args) => mail.send(...args),
-    request: (...args) => requests.request(...args),
-    requestStream: (...args) => requests.requestStream(...args),
+    request: (...args) => requests.request(...args) as Promise<never>,
+    requestStream: (...args) => requests.requestStream(...args) as ReplyStream<never, never>,
     publish: (...args) => publishEvent(runtime, ...args),
-    enqueue: (...args) => tasks.enqueue(...args),
+    enqueue: (...args) => tasks.enqueue(...args) as Promise<TaskHandle<never>>,
   };
   const locks = new Locks(runtime);
   const statistics = new Statistics(runtime, registry);

@@ -6,7 +6,7 @@ import { checkQueueName, quote } from '../contract/names.ts';
 import type { BrowsedMessage, CallOptions, Transport } from '../contract/transport.ts';
 import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from './consuming/received.ts';
-import { checkDurableName, durableQueue } from './events/subscriptions.ts';
+import { durableQueue } from './events/subscriptions.ts';
 import type { BodyCodec } from './messages/body-codec.ts';
 import type { QueueDefinition } from './messages/definitions.ts';
 import { checkAgentName, inboxOf } from './registry/agent-names.ts';
@@ -103,7 +103,7 @@ function queueOf(source: DeadLetterSource): string {
   if ((agent === undefined) === (subscription === undefined)) {
     throw invalid('dead letters have one source', 'Pass a queue, { agent } or { subscription }.');
   }
-  if (agent === undefined) return durableQueue(checkDurableName(subscription));
+  if (agent === undefined) return durableQueue(subscription);
   checkAgentName(agent);
   return inboxOf(agent);
 }

@@ -98,37 +98,13 @@ export interface Sender {
   ): ReplyStream<OutputAt<S, 'part'>, OutputAt<S, 'response'>>;
 }
 
-/** The operations of a bus, with the origin of each message. Arguments come from users, unchecked. */
-export interface Operations {
-  send(
+/** The operations of a bus, each with the origin of the message before its arguments. They come from users, unchecked. */
+export type Operations = {
+  readonly [Name in keyof OriginSender]: (
     origin: Origin,
-    to: Recipient,
-    type: string | MessageDefinition,
-    body: unknown,
-    options?: MailOptions,
-  ): Promise<Sent>;
-  publish(origin: Origin, topic: string | TopicDefinition, body: unknown, options?: EventOptions): Promise<Published>;
-  enqueue(
-    origin: Origin,
-    queue: string | QueueDefinition,
-    body: unknown,
-    options?: EnqueueOptions,
-  ): Promise<TaskHandle<unknown>>;
-  request(
-    origin: Origin,
-    to: Recipient,
-    type: string | RequestDefinition,
-    body: unknown,
-    options?: RequestOptions,
-  ): Promise<unknown>;
-  requestStream(
-    origin: Origin,
-    to: Recipient,
-    type: string | RequestDefinition,
-    body: unknown,
-    options?: RequestOptions,
-  ): ReplyStream<unknown, unknown>;
-}
+    ...args: Parameters<OriginSender[Name]>
+  ) => ReturnType<OriginSender[Name]>;
+};
 
 /** Runs operations under one origin. {@link Sender} has the types that users see. */
 export abstract class OriginSender implements Sender {
@@ -149,11 +125,11 @@ export abstract class OriginSender implements Sender {
   }
 
   enqueue(queue: string | QueueDefinition, body?: unknown, options?: EnqueueOptions): Promise<TaskHandle<never>> {
-    return this.#operations.enqueue(this.#origin, queue, body, options) as Promise<TaskHandle<never>>;
+    return this.#operations.enqueue(this.#origin, queue, body, options);
   }
 
   request(to: Recipient, type: string | RequestDefinition, body?: unknown, options?: RequestOptions): Promise<never> {
-    return this.#operations.request(this.#origin, to, type, body, options) as Promise<never>;
+    return this.#operations.request(this.#origin, to, type, body, options);
   }
 
   requestStream(
@@ -162,6 +138,6 @@ export abstract class OriginSender implements Sender {
     body?: unknown,
     options?: RequestOptions,
   ): ReplyStream<never, never> {
-    return this.#operations.requestStream(this.#origin, to, type, body, options) as ReplyStream<never, never>;
+    return this.#operations.requestStream(this.#origin, to, type, body, options);
   }
 }

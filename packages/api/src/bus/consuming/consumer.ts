@@ -4,6 +4,7 @@ import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
+import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
@@ -43,12 +44,12 @@ export class Consumer implements BusPart {
   readonly #plan: ConsumerPlan;
   readonly #running = new Set<DeliveryLease>();
   readonly #forget: () => void;
-  readonly #idle: (() => void)[] = [];
+  readonly #idle = new Condition();
+  readonly #changed = new Condition();
   #concurrency: number;
   #isPaused = false;
   #isStopped = false;
   #receive = new AbortController();
-  #wake: (() => void) | undefined;
   #settling = 0;
   readonly #loop: Promise<void>;
 
@@ -105,7 +106,7 @@ export class Consumer implements BusPart {
     this.#isStopped = true;
     this.#wakeLoop(true);
     await this.#loop;
-    if (!this.#isIdle()) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.#isIdle()) await this.#idle.wait();
   }
 
   /** Closes it. After `drainMs` the signals of running handlers fire and their messages are released. */
@@ -130,28 +131,17 @@ export class Consumer implements BusPart {
       this.#receive.abort();
       this.#receive = new AbortController();
     }
-    this.#wake?.();
+    this.#changed.notify();
   }
 
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#isStopped) {
       const free = this.#isPaused ? 0 : this.#concurrency - this.#running.size;
-      if (free <= 0) await this.#nextChange();
+      if (free <= 0) await this.#changed.wait();
       else failures = (await this.#take(free)) ? 0 : failures + 1;
-      if (failures > 0) await this.#nextChange(backoffMs(RECONNECT, failures));
+      if (failures > 0) await this.#changed.waitFor(backoffMs(RECONNECT, failures));
     }
-  }
-
-  /** Resolves at the next change, or after `ms`. */
-  async #nextChange(ms?: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (ms !== undefined) timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
-    this.#wake = undefined;
   }
 
   /** Takes up to `free` messages and starts their handlers. Resolves with false after a failure. */
@@ -185,7 +175,7 @@ export class Consumer implements BusPart {
       this.#running.delete(lease);
       if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (this.#plan.ackFirst !== true) this.#reportLost(lease, delivery);
-      this.#wake?.();
+      this.#changed.notify();
       this.#checkIdle();
     });
   }
@@ -249,7 +239,7 @@ export class Consumer implements BusPart {
   }
 
   #checkIdle(): void {
-    if (this.#isStopped && this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#isStopped && this.#isIdle()) this.#idle.notify();
   }
 }
 

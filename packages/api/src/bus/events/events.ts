@@ -21,7 +21,7 @@ export async function publishEvent(
   runtime: BusRuntime,
   origin: Origin,
   topic: string | TopicDefinition,
-  body: unknown,
+  body?: unknown,
   options: EventOptions = {},
 ): Promise<Published> {
   runtime.assertSending();

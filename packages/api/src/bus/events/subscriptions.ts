@@ -90,17 +90,12 @@ export async function subscribe(
 /** Deletes a durable subscription: its queue with the unhandled events and its dead letters. */
 export async function unsubscribe(runtime: BusRuntime, durableName: string, options?: CallOptions): Promise<boolean> {
   runtime.assertOpen();
-  return runtime.transport.admin.deleteQueue(durableQueue(checkDurableName(durableName)), options);
+  return runtime.transport.admin.deleteQueue(durableQueue(durableName), options);
 }
 
-/** Returns `name`. Throws INVALID_ARGUMENT unless it is a legal name of a durable subscription. */
-export function checkDurableName(name: unknown): string {
+/** The queue of a durable subscription. Throws INVALID_ARGUMENT for a bad name. */
+export function durableQueue(name: unknown): string {
   checkUserName(name, 'durable name');
-  return name;
-}
-
-/** The queue of a durable subscription. */
-export function durableQueue(name: string): string {
   return `$sub.${name}`;
 }
 
@@ -110,8 +105,7 @@ async function subscribeDurable(
   options: SubscribeOptions,
   handler: EventHandler<never>,
 ): Promise<Subscription> {
-  const { from = 'new', durableName, ...consume } = options;
-  const name = checkDurableName(durableName);
+  const { from = 'new', durableName: name, ...consume } = options;
   const queue = durableQueue(name);
   await runtime.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
   const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
@@ -179,7 +173,7 @@ function checkSubscribeOptions(options: SubscribeOptions): void {
   checkOptions(options, KEYS, 'subscribe options');
   checkFrom(options.from);
   checkConsumeOptions(options);
-  if (options.durableName !== undefined) checkDurableName(options.durableName);
+  if (options.durableName !== undefined) checkUserName(options.durableName, 'durable name');
   for (const key of DURABLE_ONLY) {
     if (options.durableName !== undefined || options[key] === undefined) continue;
     throw invalid(`${key} is for durable subscriptions only`, 'Set durableName, or leave it out.');

@@ -48,7 +48,7 @@ export class Mail {
     origin: Origin,
     to: Recipient,
     type: string | MessageDefinition,
-    body: unknown,
+    body?: unknown,
     options?: MailOptions,
   ): Promise<Sent> {
     try {

@@ -51,7 +51,7 @@ export class Requests {
     origin: Origin,
     to: Recipient,
     type: string | RequestDefinition,
-    body: unknown,
+    body?: unknown,
     options?: RequestOptions,
     onPart?: PartSink,
   ): Promise<unknown> {
@@ -76,7 +76,7 @@ export class Requests {
     origin: Origin,
     to: Recipient,
     type: string | RequestDefinition,
-    body: unknown,
+    body?: unknown,
     options?: RequestOptions,
   ): ReplyStream<unknown, unknown> {
     return new LiveReplyStream((onPart, leave) => {

@@ -38,7 +38,7 @@ export class Tasks {
   async enqueue(
     origin: Origin,
     queue: string | QueueDefinition,
-    body: unknown,
+    body?: unknown,
     options: EnqueueOptions = {},
   ): Promise<TaskHandle> {
     const definition = toQueueDefinition(queue);
