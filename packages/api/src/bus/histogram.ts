@@ -18,7 +18,6 @@ export class Histogram {
   readonly #buckets: number[] = [];
   #count = 0;
 
-  /** Counts a duration. */
   add(ms: number): void {
     const bucket = ms <= FIRST_MS ? 0 : Math.ceil(Math.log(ms / FIRST_MS) / GROWTH);
     while (this.#buckets.length <= bucket) this.#buckets.push(0);

@@ -80,7 +80,6 @@ export class Statistics {
     this.#registry = registry;
   }
 
-  /** Measures now. */
   async measure(options: StatsOptions = {}): Promise<BusStats> {
     checkOptions(options, ['sampleMs', 'timeoutMs', 'signal'], 'stats options');
     checkDuration(options.sampleMs, 'sampleMs', { min: 10, max: 60_000 });

@@ -63,7 +63,6 @@ export class Consumer implements BusPart {
     this.#loop = this.#run();
   }
 
-  /** How many handlers run now. */
   get running(): number {
     return this.#running.size;
   }
@@ -80,7 +79,6 @@ export class Consumer implements BusPart {
     this.#wakeLoop(isLess);
   }
 
-  /** Whether it is paused. */
   get isPaused(): boolean {
     return this.#isPaused;
   }

@@ -25,7 +25,6 @@ export class DeliveryLease extends LazyAbortController {
   endsAt: number;
   /** When to renew or check it. */
   renewAt: number;
-  /** A renewal is in progress. */
   isRenewing = false;
   /** It is settled, released or lost. */
   isOver = false;

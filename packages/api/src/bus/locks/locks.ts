@@ -8,7 +8,7 @@ import type { BusRuntime } from '../runtime.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
 import { LeaseRenewer } from './lease-renewer.ts';
 import { encodeHolder, holderOf, type Lock, type LockHolder, LockImpl, lockLost } from './lock.ts';
-import { type AcquiredLock, LockAcquisition, type LockTarget } from './lock-acquisition.ts';
+import { type AcquiredLock, LockAcquisition } from './lock-acquisition.ts';
 import {
   checkLockOptions,
   type LockOptions,
@@ -76,7 +76,7 @@ export class Locks {
   async #take(request: LockRequest, options: LockOptions): Promise<Lock> {
     let acquisition: LockAcquisition | undefined;
     let releaseMutex: (() => void) | undefined;
-    const { waitMs = DEFAULT_MS, signal } = options;
+    const { waitMs = DEFAULT_MS, signal, leaseMs: ttlMs = DEFAULT_MS, owner = this.#runtime.instance } = options;
     const wait = new BoundedWait({
       waitMs,
       signal,
@@ -86,7 +86,8 @@ export class Locks {
     try {
       // A caller that does not wait skips the mutex.
       if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
-      acquisition = new LockAcquisition(this.#kv, this.#target(request, options), wait);
+      const value = encodeHolder({ owner, ...this.#runtime.settings.identity });
+      acquisition = new LockAcquisition(this.#kv, { ...request, value, ttlMs }, wait);
       const acquired = await acquisition.acquire();
       if (acquired === undefined) throw lockTaken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
       return this.#hold(request, acquired, options);
@@ -107,14 +108,6 @@ export class Locks {
       // The work has succeeded: a failed release is only reported, and the lease ends by itself.
       await lock.release().catch((error: unknown) => this.#runtime.report(error, 'locks'));
     }
-  }
-
-  #target(
-    { keys, prefix }: LockRequest,
-    { leaseMs: ttlMs = DEFAULT_MS, owner = this.#runtime.instance }: LockOptions,
-  ): LockTarget {
-    const value = encodeHolder({ owner, ...this.#runtime.settings.identity });
-    return { keys, prefix, value, ttlMs };
   }
 
   #hold({ name }: LockRequest, acquired: AcquiredLock, { leaseMs = DEFAULT_MS, renew = true }: LockOptions): Lock {

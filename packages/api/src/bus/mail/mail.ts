@@ -12,7 +12,7 @@ import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
 import type { Sent } from '../operations.ts';
 import { inboxOf } from '../registry/agent-names.ts';
-import type { LeastLoadedSelector } from '../registry/least-loaded.ts';
+import { type LeastLoadedSelector, tryInOrder } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BusRuntime } from '../runtime.ts';
 
@@ -63,7 +63,8 @@ export class Mail {
       }
       if (typeof to === 'string') return await this.#sendTo(origin, to, name, body, options);
       const targets = await this.#selector.select(to.capability);
-      return await this.#sendToFirst(origin, targets, name, body, options);
+      const hasNoInbox = ({ code }: BusbarError): boolean => code === 'NOT_FOUND';
+      return await tryInOrder(targets, hasNoInbox, (one) => this.#sendTo(origin, one, name, body, options));
     } catch (error) {
       if (!isBusbarError(error)) throw error;
       throw error.code === 'NOT_FOUND'
@@ -99,22 +100,6 @@ export class Mail {
       ),
     );
     return { id, to: sent.flatMap((one) => one?.to ?? []) };
-  }
-
-  /** Sends to the first agent that still has an inbox. */
-  async #sendToFirst(
-    origin: Origin,
-    [first = '', ...others]: readonly string[],
-    type: string,
-    body: unknown,
-    options: MailOptions | undefined,
-  ): Promise<Sent> {
-    try {
-      return await this.#sendTo(origin, first, type, body, options);
-    } catch (error) {
-      if (!isBusbarError(error) || error.code !== 'NOT_FOUND' || others.length === 0) throw error;
-      return this.#sendToFirst(origin, others, type, body, options);
-    }
   }
 
   #sendTo(origin: Origin, to: string, type: string, body: unknown, options: MailOptions | undefined): Promise<Sent> {

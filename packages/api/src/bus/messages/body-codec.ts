@@ -37,10 +37,7 @@ export class BodyCodec {
       return { body: this.#writer.encode(value), contentType: this.#writer.contentType };
     } catch (error) {
       if (isBusbarError(error)) throw error;
-      throw new BusbarError('INVALID_ARGUMENT', `the codec ${this.#writer.contentType} cannot encode the body`, {
-        hint: error instanceof Error ? error.message : String(error),
-        cause: error,
-      });
+      throw badBody(`the codec ${this.#writer.contentType} cannot encode the body`, error);
     }
   }
 
@@ -52,12 +49,16 @@ export class BodyCodec {
       if (codec !== undefined) return codec.decode(body);
       return name.startsWith('text/') ? decoder.decode(body) : body;
     } catch (error) {
-      throw new BusbarError('INVALID_ARGUMENT', `the body is not ${name}`, {
-        hint: error instanceof Error ? error.message : String(error),
-        cause: error,
-      });
+      throw badBody(`the body is not ${name}`, error);
     }
   }
+}
+
+function badBody(text: string, cause: unknown): BusbarError {
+  return new BusbarError('INVALID_ARGUMENT', text, {
+    hint: cause instanceof Error ? cause.message : String(cause),
+    cause,
+  });
 }
 
 function checkCodec(codec: Codec): void {

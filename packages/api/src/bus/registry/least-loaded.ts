@@ -1,6 +1,6 @@
 /** Selects the least loaded agent with a capability. */
 
-import { BusbarError } from '../../contract/errors.ts';
+import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { inboxOf } from './agent-names.ts';
 import type { Registry } from './registry.ts';
@@ -19,6 +19,20 @@ interface Candidate {
 interface LoadSnapshot {
   readonly at: number;
   readonly candidates: readonly Candidate[];
+}
+
+/** Runs `run` for the first of `names`; for the next one while it fails with an error that `isGone` accepts. */
+export async function tryInOrder<R>(
+  [first = '', ...others]: readonly string[],
+  isGone: (error: BusbarError) => boolean,
+  run: (name: string) => Promise<R>,
+): Promise<R> {
+  try {
+    return await run(first);
+  } catch (error) {
+    if (others.length === 0 || !isBusbarError(error) || !isGone(error)) throw error;
+    return tryInOrder(others, isGone, run);
+  }
 }
 
 /** Selects agents by capability. */

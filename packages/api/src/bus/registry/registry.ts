@@ -87,7 +87,6 @@ export class Registry {
     return byName;
   }
 
-  /** Whether the agent is registered. */
   async isRegistered(name: string): Promise<boolean> {
     return (await this.#runtime.transport.kv.get(identityKey(name))) !== undefined;
   }
@@ -117,7 +116,6 @@ export class Registry {
     return gone.includes(true);
   }
 
-  /** All entries with the prefix. */
   async all(prefix: string): Promise<KvEntry[]> {
     const all: KvEntry[] = [];
     let after: string | undefined;

@@ -10,7 +10,7 @@ import { toBounds } from '../messages/message-options.ts';
 import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate } from '../messages/schema.ts';
 import { addressOf } from '../registry/agent-names.ts';
-import type { LeastLoadedSelector } from '../registry/least-loaded.ts';
+import { type LeastLoadedSelector, tryInOrder } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { requestDurably } from './durable.ts';
@@ -66,7 +66,9 @@ export class Requests {
       if (checked instanceof Promise) await checked;
       const request = { type: name, definition, body, options: options ?? {}, onPart };
       const targets = typeof to === 'string' ? [to] : await this.#selector.select(to.capability);
-      return await this.#requestFirst(origin, targets, request);
+      // Trying the next is safe: NO_RESPONDER means that no instance got the request.
+      const isAbsent = ({ code, outcome }: BusbarError): boolean => code === 'NO_RESPONDER' && outcome === 'failed';
+      return await tryInOrder(targets, isAbsent, (one) => this.#request(origin, one, request));
     } catch (error) {
       throw this.#runtime.withErrorContext(error, 'request');
     }
@@ -83,18 +85,6 @@ export class Requests {
       const signal = options?.signal === undefined ? leave : AbortSignal.any([leave, options.signal]);
       return this.request(origin, to, type, body, { ...options, signal }, onPart);
     });
-  }
-
-  /** Sends to the first target that is online. Trying the next is safe: NO_RESPONDER means that no instance got the request. */
-  async #requestFirst(origin: Origin, targets: readonly string[], request: CheckedRequest): Promise<unknown> {
-    const [first = '', ...others] = targets;
-    try {
-      return await this.#request(origin, first, request);
-    } catch (error) {
-      const isAbsent = isBusbarError(error) && error.code === 'NO_RESPONDER' && error.outcome === 'failed';
-      if (isAbsent && others.length > 0) return this.#requestFirst(origin, others, request);
-      throw error;
-    }
   }
 
   #request(origin: Origin, to: string, request: CheckedRequest): Promise<unknown> {

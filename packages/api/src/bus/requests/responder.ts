@@ -33,7 +33,6 @@ export class Responder {
     this.#plan = plan;
   }
 
-  /** How many handlers run now. */
   get running(): number {
     return this.#running.size;
   }

@@ -12,7 +12,6 @@ export class PendingRequest {
   server: string | undefined;
   /** Whether a server may have the request. */
   wasSent = false;
-  /** Whether it has ended. */
   isOver = false;
   readonly #early = new Map<number, Message>();
   readonly #failed = Promise.withResolvers<never>();
@@ -67,7 +66,6 @@ export class PendingRequest {
     return Promise.race([work, this.#failed.promise]);
   }
 
-  /** Ends it with an error. */
   fail(error: BusbarError): void {
     this.end();
     this.#failed.reject(error);

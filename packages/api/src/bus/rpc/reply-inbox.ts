@@ -16,7 +16,6 @@ const RECONNECT = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' } as con
 
 /** A queue that expires soon after its bus is gone. */
 export class ReplyInbox {
-  /** The name of its queue. */
   readonly queue: string;
   readonly #runtime: BusRuntime;
   readonly #listeners = { requester: new Map<string, OnReplyMessage>(), server: new Map<string, OnReplyMessage>() };

@@ -8,7 +8,6 @@ export class ConflatedChannel<T extends object> {
   #ended: Promise<undefined> | undefined;
   readonly #changed = new Condition();
 
-  /** Replaces the value. */
   put(value: T): void {
     this.#value = value;
     this.#changed.notify();

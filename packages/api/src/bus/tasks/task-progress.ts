@@ -38,15 +38,9 @@ export class TaskProgress {
       this.#next = undefined;
       this.#writing = this.#write(body);
       await this.#writing;
-      await pause(PACE_MS);
+      // The timer must not keep a process alive.
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS).unref?.());
     }
     this.#loop = undefined;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    // The timer must not keep a process alive.
-    setTimeout(resolve, ms).unref?.();
-  });
 }

@@ -54,7 +54,6 @@ export class TaskResultStore {
     } else if (hadProgress) void this.#delete(delivery);
   }
 
-  /** Stores a failed attempt. */
   async failed(delivery: Delivery, { thrown }: Failure): Promise<void> {
     await this.#stop(delivery);
     if (this.#plan.resultTtlMs === 0) return;

@@ -50,8 +50,8 @@ export function hasExpired({ state, ttlLeftMs }: Pick<BrowsedMessage, 'state' | 
 interface PollerPlan {
   readonly transport: Transport;
   readonly queue: string;
-  readonly ids: () => Iterable<string>;
-  readonly count: () => number;
+  /** By the id of the task. */
+  readonly followers: ReadonlyMap<string, unknown>;
   readonly emit: (id: string, event: TaskEvent) => void;
 }
 
@@ -75,7 +75,6 @@ class TaskPoller {
     this.#arm(POLL_MS);
   }
 
-  /** Polls one task soon. */
   pollSoon(id: string): void {
     this.#soon.add(id);
     this.#arm(GATHER_MS);
@@ -99,15 +98,16 @@ class TaskPoller {
     this.#isPolling = true;
     const isClosed = await this.#pollAll(this.#take());
     this.#isPolling = false;
-    if (!isClosed && this.#plan.count() > 0) this.#arm(this.#soon.size > 0 ? GATHER_MS : POLL_MS);
+    if (!isClosed && this.#plan.followers.size > 0) this.#arm(this.#soon.size > 0 ? GATHER_MS : POLL_MS);
   }
 
   /** The ids to poll now. */
   #take(): string[] {
     const now = performance.now();
+    const { followers } = this.#plan;
     // A timer can fire slightly early.
-    const isFull = now - this.#lastFullAt >= Math.max(POLL_MS, this.#plan.count()) - GATHER_MS;
-    const ids = [...(isFull ? this.#plan.ids() : this.#soon)];
+    const isFull = now - this.#lastFullAt >= Math.max(POLL_MS, followers.size) - GATHER_MS;
+    const ids = [...(isFull ? followers.keys() : this.#soon)];
     this.#soon.clear();
     if (isFull) this.#lastFullAt = now;
     return ids;
@@ -166,12 +166,10 @@ export class TaskTracker {
   constructor(transport: Transport, queue: string) {
     this.#transport = transport;
     this.#queue = queue;
-    const ids = (): Iterable<string> => this.#followers.keys();
     const emit = (id: string, event: TaskEvent): void => this.#emit(id, event);
-    this.#poller = new TaskPoller({ transport, queue, ids, count: () => this.#followers.size, emit });
+    this.#poller = new TaskPoller({ transport, queue, followers: this.#followers, emit });
   }
 
-  /** Whether no task is tracked. */
   get isIdle(): boolean {
     return this.#followers.size === 0;
   }

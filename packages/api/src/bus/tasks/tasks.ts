@@ -34,7 +34,6 @@ export class Tasks {
     this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
 
-  /** Adds one task. */
   async enqueue(
     origin: Origin,
     queue: string | QueueDefinition,
