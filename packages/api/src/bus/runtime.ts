@@ -110,15 +110,16 @@ export class BusRuntime {
     headers: Readonly<Record<string, string>> | undefined,
   ): MessageInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
+    const derived = isDerived ? cause.nextId(kind, target, type) : undefined;
+    // Only fields that are present: the transport checks every key, which costs a tenth of a send.
     return {
       ...this.bodyCodec.encode(body),
       ...toFields(options),
-      id: isDerived ? cause.nextId(kind, target, type) : options?.id,
-      type,
-      from,
-      causationId: cause?.id,
-      hops: cause?.nextHops,
-      headers: internal === undefined ? headers : { ...headers, ...internal },
+      ...(derived === undefined ? {} : { id: derived }),
+      ...(type === undefined ? {} : { type }),
+      ...(from === undefined ? {} : { from }),
+      ...(cause === undefined ? {} : { causationId: cause.id, hops: cause.nextHops }),
+      ...(headers === undefined && internal === undefined ? {} : { headers: { ...headers, ...internal } }),
       ...fields,
     };
   }

@@ -45,6 +45,10 @@ const MESSAGE_KEYS = ['id', 'headers', 'priority', 'correlationId', 'ttlMs', 'ti
 export const MAIL_KEYS: readonly string[] = [...MESSAGE_KEYS, 'delayMs', 'maxAttempts', 'orderingKey', 'createInbox'];
 /** The keys of {@link EventOptions}. */
 export const EVENT_KEYS: readonly string[] = [...MESSAGE_KEYS, 'ephemeral', 'orderingKey'];
+/** Options that are fields of a message. The transport checks their values. */
+const FIELDS = [
+  ...['id', 'priority', 'correlationId', 'ttlMs', 'delayMs', 'maxAttempts', 'orderingKey'],
+] as const satisfies (keyof MessageInput)[];
 
 const RESERVED = 'bus-';
 const NONE: Headers = Object.freeze({});
@@ -59,10 +63,13 @@ export function checkMessageOptions(options: unknown, keys: readonly string[], w
   checkBoolean(ephemeral, 'ephemeral');
 }
 
-/** The fields of a message in `options`, except its id and headers. */
-export function toFields(options: Partial<MessageInput> = {}): Partial<MessageInput> {
-  const { priority, correlationId, ttlMs, delayMs, maxAttempts, orderingKey } = options;
-  return { priority, correlationId, ttlMs, delayMs, maxAttempts, orderingKey };
+/** The fields of a message in `options`. */
+export function toFields(options: object | undefined): Partial<MessageInput> {
+  if (options === undefined) return {};
+  const fields: Record<string, unknown> = {};
+  const given = options as Record<string, unknown>;
+  for (const field of FIELDS) if (given[field] !== undefined) fields[field] = given[field];
+  return fields;
 }
 
 /** The bounds of the call in `options`. */
