@@ -1,8 +1,8 @@
 /** A verb: data for the parser and the help, and the function that runs it. */
 
 import type { FlagTable, FlagValues } from './input/flag-values.ts';
-import { GLOBAL_FLAGS, type GlobalFlags } from './input/global-flags.ts';
-import { type ArgumentName, parseFlags } from './input/parse-flags.ts';
+import type { GlobalFlags } from './input/global-flags.ts';
+import type { ArgumentName } from './input/parse-flags.ts';
 import type { Session } from './session.ts';
 
 /** One verb of the command line. */
@@ -23,15 +23,6 @@ export interface Invocation<T extends FlagTable> {
   readonly args: readonly string[];
   readonly flags: FlagValues<T> & GlobalFlags;
   readonly session: Session;
-}
-
-/** Reads the words after a verb, by its own flags and the global ones. */
-export function readCommandLine(
-  command: Command,
-  argv: readonly string[],
-): Pick<Invocation<FlagTable>, 'args' | 'flags'> {
-  const { args, flags } = parseFlags(argv, { ...command.flags, ...GLOBAL_FLAGS }, command.args);
-  return { args, flags: flags as unknown as Invocation<FlagTable>['flags'] };
 }
 
 /** A command whose `run` knows the flags it declares. */

@@ -3,7 +3,7 @@
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { type Environment, environment } from '../config/locate-bus.ts';
 import { didYouMean } from '../did-you-mean.ts';
-import { type Command, readCommandLine } from './command.ts';
+import type { Command } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';
 import { parseFlags } from './input/parse-flags.ts';
@@ -46,7 +46,7 @@ async function run(
   rest: readonly string[],
   { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
-  const { flags, args } = readCommandLine(command, rest);
+  const { flags, args } = parseFlags(rest, { ...command.flags, ...GLOBAL_FLAGS }, command.args);
   await using session = new Session({ flags, out, env, signal: interruption.signal });
   const code = await command.run({ args, flags, session });
   return interruption.exitCode ?? code;

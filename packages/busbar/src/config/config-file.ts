@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BusbarError, invalid, quote } from '@busbar/api/transport';
+import { invalid, quote } from '@busbar/api/transport';
 import { checkNamespace } from '../bus-url.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { isSchemeName } from '../schemes.ts';
@@ -44,9 +44,9 @@ export function parseConfig(text: string, path: string): ConfigFile {
   const buses = new Map<string, ConfiguredBus>();
   const listed = root['buses'] === undefined ? {} : asObject(root['buses'], `${path}: buses`);
   for (const [name, value] of Object.entries(listed)) {
-    if (!NAME.test(name)) throw bad(`${path}: illegal bus name ${quote(name)}`, `Use ${NAME.source.slice(1, -1)}.`);
+    if (!NAME.test(name)) throw invalid(`${path}: illegal bus name ${quote(name)}`, `Use ${NAME.source.slice(1, -1)}.`);
     if (isSchemeName(name))
-      throw bad(`${path}: a bus cannot have the name ${quote(name)}`, 'This is a short name already.');
+      throw invalid(`${path}: a bus cannot have the name ${quote(name)}`, 'This is a short name already.');
     buses.set(name, readBus(value, `${path}: buses.${name}`));
   }
   return { path, bus: root['bus'] === undefined ? undefined : asText(root['bus'], `${path}: bus`), buses };
@@ -55,24 +55,27 @@ export function parseConfig(text: string, path: string): ConfigFile {
 function readBus(value: unknown, what: string): ConfiguredBus {
   if (typeof value === 'string') return { url: asText(value, what), ns: undefined };
   const { url, ns } = asObject(value, what, BUS_KEYS);
-  if (url === undefined) throw bad(`${what} has no url`, `Its keys are ${BUS_KEYS.join(', ')}.`);
+  if (url === undefined) throw invalid(`${what} has no url`, `Its keys are ${BUS_KEYS.join(', ')}.`);
   if (ns !== undefined) checkNamespace(ns, `${what}.ns`);
   return { url: asText(url, `${what}.url`), ns };
 }
 
 function asText(value: unknown, what: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value;
-  throw bad(`${what} must be a string that names a bus, not ${show(value)}`, 'Such as "sqlite:./bus.db".');
+  throw invalid(`${what} must be a string that names a bus, not ${show(value)}`, 'Such as "sqlite:./bus.db".');
 }
 
 function asObject(value: unknown, what: string, keys?: readonly string[]): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const hint = keys === undefined ? 'It maps names to URLs.' : `Its keys are ${keys.join(', ')}.`;
-    throw bad(`${what} must be an object, not ${show(value)}`, hint);
+    throw invalid(`${what} must be an object, not ${show(value)}`, hint);
   }
   for (const key of Object.keys(value)) {
     if (keys === undefined || keys.includes(key)) continue;
-    throw bad(`${what} has the unknown key ${quote(key)}`, `${didYouMean(key, keys)}The keys are ${keys.join(', ')}.`);
+    throw invalid(
+      `${what} has the unknown key ${quote(key)}`,
+      `${didYouMean(key, keys)}The keys are ${keys.join(', ')}.`,
+    );
   }
   return value as Record<string, unknown>;
 }
@@ -82,7 +85,10 @@ function parseJson(text: string, path: string): unknown {
     return JSON.parse(text) as unknown;
   } catch (error) {
     const reason = (error as Error).message.replace(/,? (in JSON )?(at position|\.\.\.|").*$/s, '');
-    throw bad(`${path}:${lineOfFault(text)} is not JSON: ${reason}`, 'Check commas and quotes; JSON has no comments.');
+    throw invalid(
+      `${path}:${lineOfFault(text)} is not JSON: ${reason}`,
+      'Check commas and quotes; JSON has no comments.',
+    );
   }
 }
 
@@ -112,15 +118,11 @@ function readIfThere(path: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw bad(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
+    throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
   }
 }
 
 function show(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : quote(value);
-}
-
-function bad(message: string, hint: string): BusbarError {
-  return invalid(message, hint);
 }

@@ -3,7 +3,8 @@
 import { MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
-import { publishWithoutBus, toFields } from '../mail/without-bus.ts';
+import { toMailOptions } from '../input/mail-flags.ts';
+import { publishWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
 export const publish: Command = defineCommand({
@@ -25,10 +26,8 @@ export const publish: Command = defineCommand({
   run: async ({ args: [topic = '', bodyArgument], flags, session }) => {
     const { out, signal } = session;
     const body = await readBody(bodyArgument, { text: flags.text, optional: true, signal, out });
-    const { header, key, correlation, order, ttl, ephemeral } = flags;
-    const none = { priority: undefined, delay: undefined, attempts: undefined };
-    const fields = toFields({ ...none, header, key, correlation, order, ttl });
-    const { id, position, status } = await publishWithoutBus(session, topic, body, { ...fields, ephemeral });
+    const fields = { ...toMailOptions(flags), id: flags.key, ephemeral: flags.ephemeral };
+    const { id, position, status } = await publishWithoutBus(session, topic, body, fields);
     if (out.json) await out.jsonLines([{ id, status, topic, position }]);
     else await out.lines([id]);
     if (status === 'duplicate') out.note('busbar: duplicate: this event was published before');

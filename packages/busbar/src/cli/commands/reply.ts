@@ -4,9 +4,9 @@ import { type BusbarError, invalid, isBusbarError, type Message } from '@busbar/
 import { type Command, defineCommand } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { findMail, requireMailbox } from '../mail/mailbox.ts';
-import { settleAll } from '../mail/settle.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { notFound, type Session } from '../session.ts';
+import { settleAll } from './settle.ts';
 
 export const reply: Command = defineCommand({
   args: ['ID', 'BODY?'],

@@ -5,7 +5,7 @@ import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { MAIL_FLAGS, splitRecipient, toMailOptions } from '../input/mail-flags.ts';
-import { sendWithoutBus, toFields } from '../mail/without-bus.ts';
+import { sendWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
 const FLAGS = {
@@ -55,16 +55,12 @@ async function sendOne(invocation: SendInvocation): Promise<number> {
 
 async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvocation): Promise<Sent> {
   const { key, 'create-inbox': createInbox, type = 'message' } = flags;
+  const fields = { ...toMailOptions(flags), id: key, createInbox };
   if (typeof to === 'string' && flags.attempts === undefined) {
-    return sendWithoutBus(session, to, body, { ...toFields(flags), type, createInbox });
+    return sendWithoutBus(session, to, body, { ...fields, type });
   }
   const { withShellHint } = await import('../mail/shell-hints.ts');
-  const options = {
-    ...session.call,
-    ...toMailOptions(flags),
-    id: key,
-    createInbox,
-  };
+  const options = { ...session.call, ...fields };
   return (await session.senderAgent()).send(to, type, body, options).catch((error: unknown) => {
     throw withShellHint(error);
   });

@@ -18,9 +18,9 @@ export const MAIL_FLAGS = {
 
 /** The flags as options of the bus, without the key. */
 export function toMailOptions(
-  flags: FlagValues<typeof MAIL_FLAGS>,
+  flags: Partial<FlagValues<typeof MAIL_FLAGS>>,
 ): Omit<MailOptions & EnqueueOptions, 'id' | 'createInbox'> {
-  const { priority, delay, ttl, order, attempts, header, correlation } = flags;
+  const { priority, delay, ttl, order, attempts, header = {}, correlation } = flags;
   return {
     priority,
     delayMs: delay,

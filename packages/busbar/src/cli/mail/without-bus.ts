@@ -5,16 +5,11 @@
 
 import type { Published, Sent } from '@busbar/api';
 import { BusbarError, invalid, isBusbarError, type MessageInput, quote, type SendResult } from '@busbar/api/transport';
-import type { FlagValues } from '../input/flag-values.ts';
-import type { MAIL_FLAGS } from '../input/mail-flags.ts';
 import type { Session } from '../session.ts';
 import { checkAgent, inboxOf, unknownAgent } from './mailbox.ts';
 
 /** Fields of a message, without the body. */
-export type MessageFields = Pick<
-  MessageInput,
-  'id' | 'type' | 'headers' | 'priority' | 'delayMs' | 'ttlMs' | 'orderingKey' | 'correlationId'
->;
+type MessageFields = Omit<MessageInput, 'body' | 'contentType' | 'from' | 'to'>;
 
 /** Sends a message to an agent. Unless `createInbox` is set, an unknown agent rejects with NOT_FOUND and a suggestion. */
 export async function sendWithoutBus(
@@ -48,27 +43,6 @@ export async function publishWithoutBus(
   const { topics } = await session.transport();
   const [result] = await topics.publish(topic, [toInput(session.sender, body, fields)], { ...session.call, ephemeral });
   return { ...toStored(result), position: result?.position };
-}
-
-/** The flags as fields of a message. */
-export function toFields({
-  priority,
-  delay,
-  ttl,
-  order,
-  header,
-  correlation,
-  key,
-}: FlagValues<typeof MAIL_FLAGS>): MessageFields {
-  return {
-    id: key,
-    priority,
-    delayMs: delay,
-    ttlMs: ttl,
-    orderingKey: order,
-    correlationId: correlation,
-    ...(Object.keys(header).length === 0 ? {} : { headers: header }),
-  };
 }
 
 function toInput(sender: string, body: unknown, fields: MessageFields): MessageInput {

@@ -1,7 +1,7 @@
 /** Messages and events for output: as a JSON object or as one line. */
 
 import type { Message } from '@busbar/api/transport';
-import { bodyText, printableLine } from './printable.ts';
+import { printableLine, toJsonLine } from './printable.ts';
 
 /** A message whose body is plain JSON. */
 export type MessageView = Omit<Message, 'body' | 'contentType' | 'replyTo' | 'hops'> & {
@@ -31,7 +31,8 @@ export function showValue(value: unknown): unknown {
 
 /** A value as text; everything but a string as JSON. */
 export function valueText(value: unknown): string {
-  return bodyText(showValue(value) ?? undefined);
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : toJsonLine(showValue(value));
 }
 
 /** The other fields of a message for JSON output. */

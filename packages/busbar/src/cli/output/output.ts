@@ -81,11 +81,6 @@ export class Output {
     return this.lines(values.map(toJsonLine));
   }
 
-  /** Writes bytes unchanged. */
-  raw(bytes: Uint8Array | string): Promise<void> {
-    return write(this.#stdout, bytes);
-  }
-
   /** Prints a remark on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void {
     if (!this.quiet && !this.json) this.#stderr.write(`${printable(text)}\n`);
@@ -129,7 +124,7 @@ function tolerant(stream: Stream): Stream {
   return stream;
 }
 
-function write(stream: Stream, data: Uint8Array | string): Promise<void> {
+function write(stream: Stream, data: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => {
       if (error == null) resolve();

@@ -26,12 +26,6 @@ export function quoteForShell(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A body as text; everything but a string as JSON. */
-export function bodyText(body: unknown): string {
-  if (body === undefined) return '';
-  return typeof body === 'string' ? body : toJsonLine(body);
-}
-
 function toEscape(character: string): string {
   return [...character.split('')].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
 }

@@ -1,0 +1,129 @@
+/** `busbar ack`, `retry`, `reject`, `release` and `extend`: settle deliveries by their receipts. */
+
+import {
+  BusbarError,
+  invalid,
+  MAX_BATCH,
+  MAX_DURATION_MS,
+  type Settlement,
+  type SettleResult,
+} from '@busbar/api/transport';
+import { type Command, defineCommand } from '../command.ts';
+import { isPiped, readStdin } from '../input/body.ts';
+import { CONFLICT, DONE, UNAVAILABLE } from '../output/exit-codes.ts';
+import { unlessReaderGone } from '../output/output.ts';
+import { printableLine } from '../output/printable.ts';
+import type { Session } from '../session.ts';
+
+const RECEIPT_NOTE =
+  'Give receipts as arguments, or one per line through a pipe: bare, or as the lines of recv --json.';
+/** A note of the verbs that need the lease. */
+const LOST_NOTE = 'Exit 6 if a lease was lost: another process got the message, or will get it. Stop working on it.';
+const REASON_FLAG = { kind: 'text', max: 4_096, help: 'text for the history of the message' } as const;
+
+export const ack: Command = defineCommand({
+  args: ['RECEIPT...'],
+  flags: {},
+  examples: [
+    ['busbar ack RECEIPT', 'the receipt that recv printed'],
+    ['busbar recv @a --json | tee job.json | busbar ack', 'at most once: ack before the work'],
+  ],
+  notes: [RECEIPT_NOTE, LOST_NOTE],
+  run: ({ args, session }) => settleAll(session, args, { action: 'ack' }),
+});
+
+export const retry: Command = defineCommand({
+  args: ['RECEIPT...'],
+  flags: {
+    delay: { kind: 'duration', max: MAX_DURATION_MS, help: 'wait this long before the next delivery (default 0)' },
+    reason: REASON_FLAG,
+  },
+  examples: [
+    ['busbar retry RECEIPT --delay 30s', 'deliver it again in 30 seconds'],
+    ['busbar retry RECEIPT --reason "disk full"', 'deliver it again now, with a reason in its history'],
+  ],
+  notes: [RECEIPT_NOTE, 'A message without attempts left becomes a dead letter.'],
+  run: ({ args, flags: { delay, reason }, session }) =>
+    settleAll(session, args, {
+      action: 'retry',
+      delayMs: delay,
+      reason,
+    }),
+});
+
+export const reject: Command = defineCommand({
+  args: ['RECEIPT...'],
+  flags: { reason: REASON_FLAG },
+  examples: [['busbar reject RECEIPT --reason "no such file"', 'a dead letter, whatever attempts it has left']],
+  notes: [RECEIPT_NOTE, 'busbar dead lists dead letters, puts them back and deletes them.'],
+  run: ({ args, flags: { reason }, session }) => settleAll(session, args, { action: 'reject', reason }),
+});
+
+export const release: Command = defineCommand({
+  args: ['RECEIPT...'],
+  flags: {},
+  examples: [['busbar release RECEIPT', 'another process gets it now, and its attempt does not count']],
+  notes: [RECEIPT_NOTE],
+  run: ({ args, session }) => settleAll(session, args, { action: 'release' }),
+});
+
+export const extend: Command = defineCommand({
+  args: ['RECEIPT...'],
+  flags: {},
+  examples: [['busbar extend RECEIPT', "the lease starts again, at the inbox's full length"]],
+  notes: [RECEIPT_NOTE, LOST_NOTE, '--json prints how long the lease now lasts.'],
+  run: ({ args, session }) => settleAll(session, args, { action: 'extend' }),
+});
+
+/** A settlement without its receipt. */
+type SettleAction = Settlement extends infer S ? (S extends Settlement ? Omit<S, 'receipt'> : never) : never;
+
+/** Settles the receipts in `args` or on stdin, reports lost leases, and resolves to the exit code. */
+export async function settleAll(session: Session, args: readonly string[], action: SettleAction): Promise<number> {
+  const receipts = await readReceipts(args, session);
+  const { queues } = await session.transport();
+  let code = DONE;
+  for (let start = 0; start < receipts.length; start += MAX_BATCH) {
+    const batch = receipts.slice(start, start + MAX_BATCH).map((receipt) => ({ ...action, receipt }) as Settlement);
+    for (const result of await queues.settle(batch, session.call)) code = Math.max(code, await report(session, result));
+  }
+  return code;
+}
+
+async function report({ out }: Session, { receipt, status, leaseLeftMs }: SettleResult): Promise<number> {
+  if (out.json) {
+    const line = { receipt, status, leaseLeftMs };
+    await unlessReaderGone(out.jsonLines([line]));
+  }
+  if (status === 'done') return DONE;
+  const shown = printableLine(receipt, 80);
+  if (status === 'lease-lost') {
+    out.warn(`lease lost: ${shown}. Another process has the message, or it was settled before`);
+    return CONFLICT;
+  }
+  out.warn(`outcome unknown: ${shown}. If it was not settled, the message is delivered again`);
+  return UNAVAILABLE;
+}
+
+async function readReceipts(args: readonly string[], session: Session): Promise<string[]> {
+  const fromStdin = args.length === 0 ? isPiped() : args.length === 1 && args[0] === '-';
+  const words = fromStdin ? (await readStdin(session)).split('\n').map(toReceipt) : args;
+  const receipts = words.filter((word) => word !== '');
+  if (receipts.length > 0) return receipts;
+  throw invalid('RECEIPT is missing', 'recv prints it. Give it as an argument or through a pipe.');
+}
+
+function toReceipt(line: string, index: number): string {
+  const text = line.trim();
+  if (!text.startsWith('{')) return text;
+  try {
+    const { receipt } = JSON.parse(text) as { receipt?: unknown };
+    if (typeof receipt === 'string') return receipt;
+  } catch (error) {
+    throw new BusbarError('INVALID_ARGUMENT', `line ${index + 1} of stdin is not JSON`, {
+      hint: RECEIPT_NOTE,
+      cause: error,
+    });
+  }
+  throw invalid(`line ${index + 1} of stdin has no receipt`, RECEIPT_NOTE);
+}
