@@ -80,11 +80,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Payload' 
             test.check.equal(await roundTrip.refusal(verb, body), expected, `${name} by ${verb}`);
         const date = new Date(1_700_000_000_000);
         test.check.equal(await roundTrip.send(verb, { date }), { date: date.toISOString() }, `a date by ${verb}`);
-        test.check.equal(
-          await roundTrip.send(verb, { gone: undefined, a: 1 }),
-          { a: 1 },
-          `undefined inside, by ${verb}`,
-        );
+        const inside = await roundTrip.send(verb, { gone: undefined, a: 1 });
+        test.check.equal(inside, { a: 1 }, `undefined inside, by ${verb}`);
         const bytes = await roundTrip.send(verb, Uint8Array.of(0, 255));
         test.check.equal(Array.from(bytes as Uint8Array), [0, 255], `bytes by ${verb}`);
         if (!GIVEN.includes(verb)) test.check.equal(roundTrip.arrived(verb), 3, `values that arrived by ${verb}`);

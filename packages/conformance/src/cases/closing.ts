@@ -28,11 +28,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
       for (const held of [first, second]) if (held) await test.ack(client, [held]);
       await closed;
       for (const { name, call } of operations) await test.check.rejects(call(client), 'CLOSED', `${name} once closed`);
-      test.check.equal(
-        (await stays.admin.queues()).map(({ name, ready }) => [name, ready]),
-        [['held', 0]],
-        'queues of the store',
-      );
+      const queues = (await stays.admin.queues()).map(({ name, ready }) => [name, ready]);
+      test.check.equal(queues, [['held', 0]], 'queues of the store');
       test.check.equal(await stays.kv.list(''), [], 'keys of the store');
     },
   },
@@ -80,17 +77,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
       await closed;
       test.check.between(performance.now() - began, 295, 4_000, 'closing with 300 ms to drain took');
       const again = await test.receive(stays, 'inbox', 3, 2_000);
-      test.check.equal(
-        again.map(({ id, attempt }) => [id, attempt]),
-        held.map(({ id }) => [id, 1]),
-        'released messages',
-      );
+      const released = held.map(({ id }) => [id, 1]);
+      test.check.mapped(again, ({ id, attempt }) => [id, attempt], released, 'released messages');
       if (!test.capabilities.features.portableReceipts) return;
-      test.check.equal(
-        await settleStatuses(stays, held, { action: 'ack' }),
-        Array(3).fill('lease-lost'),
-        'the old receipts',
-      );
+      const statuses = await settleStatuses(stays, held, { action: 'ack' });
+      test.check.equal(statuses, Array(3).fill('lease-lost'), 'the old receipts');
       await test.ack(stays, again);
     },
   },

@@ -74,11 +74,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
           return got;
         });
         const got = (await Promise.all(claims)).flat();
-        test.check.equal(
-          got.map(({ id, attempt }) => [id, attempt]),
-          [[sent?.id, 1]],
-          `claims of round ${round}`,
-        );
+        test.check.mapped(got, ({ id, attempt }) => [id, attempt], [[sent?.id, 1]], `claims of round ${round}`);
       }
     },
   },

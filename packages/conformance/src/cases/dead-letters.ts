@@ -91,24 +91,14 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead lett
       const ids = await bury(test, transport, 25);
       await test.send(transport, 'work', test.messages(3, {}, 'alive'));
       const pages = await browseDead(transport, 10);
-      test.check.equal(
-        pages.map((page) => page.length),
-        [10, 10, 5],
-        'sizes of the pages',
-      );
+      test.check.mapped(pages, (page) => page.length, [10, 10, 5], 'sizes of the pages');
       test.check.equal(pages.flat(), ids, 'dead letters in order');
       const some = await transport.admin.browse('work', { state: 'dead', ids: ids.slice(3, 5) });
-      test.check.equal(
-        idsOf(some.messages.map(({ message }) => message)).sort(),
-        ids.slice(3, 5).sort(),
-        'looked at by id',
-      );
+      const found = idsOf(some.messages.map(({ message }) => message)).sort();
+      test.check.equal(found, ids.slice(3, 5).sort(), 'looked at by id');
       const first = await transport.admin.browse('work', { state: 'dead', limit: 5 });
-      test.check.equal(
-        await transport.admin.purge('work', { state: 'dead', ids: ids.slice(0, 5) }),
-        5,
-        'discarded by id',
-      );
+      const purged = await transport.admin.purge('work', { state: 'dead', ids: ids.slice(0, 5) });
+      test.check.equal(purged, 5, 'discarded by id');
       test.check.equal((await browseDead(transport, 100)).flat(), ids.slice(5), 'remaining messages');
       await transport.admin.purge('work', { state: 'dead', ids: ids.slice(6, 7) });
       const page = { state: 'dead', limit: 3, ...(first.next !== undefined && { after: first.next }) } as const;

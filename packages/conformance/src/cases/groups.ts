@@ -38,11 +38,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
         results.push(...(await publish(test, publisher, 'order.placed', test.messages(10))));
       }
       const counts = await sharing;
-      test.check.equal(
-        counts.reduce((sum, count) => sum + count, 0),
-        200,
-        'events handled by all members together',
-      );
+      const handled = counts.reduce((sum, count) => sum + count, 0);
+      test.check.equal(handled, 200, 'events handled by all members together');
       await test.nothing(publisher, 'billing', 100);
       assertDeliveredOnce(test, idsOf(results));
     },
@@ -102,11 +99,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
       const waits = members.map((member) => member.queues.receive('billing', { waitMs: 10_000 }));
       await publish(test, publisher, 'order.placed', test.messages(4));
       const got = await Promise.all(waits);
-      test.check.equal(
-        got.map((own) => own.length),
-        [1, 1, 1, 1],
-        'events of each member',
-      );
+      test.check.mapped(got, (own) => own.length, [1, 1, 1, 1], 'events of each member');
       test.check.equal(texts(test, got.flat()).sort(), ['m0', 'm1', 'm2', 'm3'], 'events of all members');
       await Promise.all(got.map((own, index) => test.ack(members[index] ?? publisher, own)));
       await assertCounts(test, publisher, 'billing', { ready: 0, leased: 0 });
@@ -145,11 +138,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
       await Promise.all([one.close(), two.close()]);
       const late = await publishTexts(test, publisher, 'order.placed', 10, 'late');
       const rest = await consume(test, await test.open(), 'billing', 20, 9);
-      test.check.equal(
-        [...texts(test, done), ...texts(test, rest)].sort(),
-        [...early, ...late].sort(),
-        'all events, once',
-      );
+      const all = [...texts(test, done), ...texts(test, rest)].sort();
+      test.check.equal(all, [...early, ...late].sort(), 'all events, once');
       test.check.equal(fresh(test, rest), [...early.slice(13), ...late], 'order of events without a previous holder');
       await test.nothing(publisher, 'billing', 100);
       const { totals } = await queueInfo(publisher, 'billing');

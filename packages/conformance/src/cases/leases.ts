@@ -24,11 +24,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       const held = await receiveOne(test, next, 'work');
       test.check.equal([held.id, held.attempt], [stale[0]?.id, 2], 'messages of the next consumer');
       for (const action of ACTIONS) {
-        test.check.equal(
-          await settleStatuses(late, stale.slice(0, 1), { action }),
-          ['lease-lost'],
-          `${action}, too late`,
-        );
+        const statuses = await settleStatuses(late, stale.slice(0, 1), { action });
+        test.check.equal(statuses, ['lease-lost'], `${action}, too late`);
       }
       if (test.capabilities.features.staleSettleRefused && test.capabilities.features.portableReceipts) {
         const statuses = await settleStatuses(third, stale.slice(0, 1), { action: 'ack' });
@@ -38,11 +35,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       await waitUntil(test, leasesEnd + ROUNDING_MS);
       const { ready, leased } = await queueInfo(late, 'work');
       test.check.equal([ready, leased], [1, 0], 'ready and leased after both leases');
-      test.check.equal(
-        await settleStatuses(late, stale.slice(1), { action: 'ack' }),
-        ['lease-lost'],
-        'ack of an unheld message',
-      );
+      const unheld = await settleStatuses(late, stale.slice(1), { action: 'ack' });
+      test.check.equal(unheld, ['lease-lost'], 'ack of an unheld message');
       const again = await receiveOne(test, next, 'work');
       test.check.equal([again.id, again.attempt], [stale[1]?.id, 2], 'unheld messages');
     },
@@ -70,11 +64,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       };
       await Promise.race([wait(other), wait(third)]);
       await test.nothing(holder, 'work', test.beyond(400));
-      test.check.equal(
-        received.map(({ id, attempt }) => [id, attempt]),
-        [[first.id, 2]],
-        'messages of the others',
-      );
+      test.check.mapped(received, ({ id, attempt }) => [id, attempt], [[first.id, 2]], 'messages of the others');
     },
   },
   {
@@ -100,11 +90,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       const tookMs = performance.now() - extendedAt;
       test.check.between(tookMs, 800 - ROUNDING_MS, test.beyond(800) + 3_000, 'the last extension');
       test.check.equal([next.id, next.attempt], [held.id, 2], 'delivery after the lease');
-      test.check.equal(
-        await settleStatuses(holder, [held], { action: 'extend' }),
-        ['lease-lost'],
-        'extending a lost lease',
-      );
+      const extended = await settleStatuses(holder, [held], { action: 'extend' });
+      test.check.equal(extended, ['lease-lost'], 'extending a lost lease');
     },
   },
   {

@@ -39,11 +39,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
         await test.check.rejects(one.lock('agents.md', AT_ONCE), 'CONFLICT', 'a lock around work');
         return held.name;
       });
-      test.check.equal(
-        [response, await one.lockHolder('agents.md')],
-        ['agents.md', undefined],
-        'when the work is done',
-      );
+      const end = [response, await one.lockHolder('agents.md')];
+      test.check.equal(end, ['agents.md', undefined], 'when the work is done');
     },
   },
   {

@@ -33,11 +33,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
       await test.check.rejects(strict, 'NOT_FOUND', 'a send to a deleted queue');
       await transport.queues.configure('no.such');
       await strict();
-      test.check.equal(
-        texts(test, await consume(test, transport, 'no.such', 2)),
-        ['m0', 'm1'],
-        'messages of a configured queue',
-      );
+      const configured = texts(test, await consume(test, transport, 'no.such', 2));
+      test.check.equal(configured, ['m0', 'm1'], 'messages of a configured queue');
     },
   },
   {
@@ -51,11 +48,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
       const receiver = await test.open();
       for (const name of names) {
         const got = await receiver.queues.receive(name, { max: 10, waitMs: 2_000 });
-        test.check.equal(
-          got.map((one) => [one.queue, test.text(one)]),
-          [[name, name]],
-          `messages of ${name}`,
-        );
+        test.check.mapped(got, (one) => [one.queue, test.text(one)], [[name, name]], `messages of ${name}`);
       }
       const listed = (await transport.admin.queues()).map(({ name }) => name);
       test.check.equal(listed.sort(), names.sort(), 'existing queues');

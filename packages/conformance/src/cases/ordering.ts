@@ -74,11 +74,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
       ]);
       for (const producer of producers) {
         const own = got.filter(({ from }) => from === producer);
-        test.check.equal(
-          texts(test, own),
-          texts(test, test.messages(100, {}, `${producer}.`)),
-          `the order of ${producer}`,
-        );
+        const expected = texts(test, test.messages(100, {}, `${producer}.`));
+        test.check.equal(texts(test, own), expected, `the order of ${producer}`);
       }
       assertDeliveredOnce(test, ids.flat());
     },

@@ -24,11 +24,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       const [one, ...more] = await other.agents();
       test.check.equal([one?.name, fieldsOf(more, 'name')], ['@worker.one', ['@worker.two']], 'names');
       const { online, capabilities, limit, note, instances } = one ?? ({} as AgentInfo);
-      test.check.equal(
-        [online, capabilities, limit, note],
-        [true, ['build', 'review'], 7, options.note],
-        'registered fields',
-      );
+      const registered = [online, capabilities, limit, note];
+      test.check.equal(registered, [true, ['build', 'review'], 7, options.note], 'registered fields');
       test.check.equal([instances.length, instances[0]?.instance], [1, agent.instance], 'instances');
       test.check.between(one?.registeredAt ?? 0, before, Date.now(), 'when it registered');
       await test.check.rejects(other.forgetAgent('@worker.one'), 'CONFLICT', 'forgetting an online agent');

@@ -63,10 +63,7 @@ export class SendHistory {
     const undead = [...this.failed].filter((id) => delivered.has(id));
     check.equal(undead, [], 'reported as failed, and delivered');
     const attempted = new Set([...this.acknowledged, ...this.failed, ...this.unknown]);
-    check.equal(
-      [...delivered].filter((id) => !attempted.has(id)),
-      [],
-      'delivered, and never sent',
-    );
+    const foreign = [...delivered].filter((id) => !attempted.has(id));
+    check.equal(foreign, [], 'delivered, and never sent');
   }
 }
