@@ -44,9 +44,9 @@ export function importRecord(tx: Transaction, record: StateRecord, topics: Impor
     case 'message':
       return importMessage(tx, tx.ensureQueue(record.queue), record.message);
     case 'dedupe':
-      return importDedupe(tx, record);
+      return importId(tx, tx.ensureQueue(record.queue).id, record.id, record.leftMs);
     case 'binding':
-      return importBinding(tx, record);
+      return bind(tx, tx.ensureQueue(record.queue), record.pattern, tx.counters().eventHead);
     case 'event':
       return importEvent(tx, record, topics);
     case 'kv':
@@ -113,14 +113,6 @@ function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessa
   });
   indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
   insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
-}
-
-function importDedupe(tx: Transaction, { queue, id, leftMs }: RecordOf<'dedupe'>): boolean {
-  return importId(tx, tx.ensureQueue(queue).id, id, leftMs);
-}
-
-function importBinding(tx: Transaction, { queue, pattern }: RecordOf<'binding'>): boolean {
-  return bind(tx, tx.ensureQueue(queue), pattern, tx.counters().eventHead);
 }
 
 /** Bound queues do not get the event: their messages are records of their own. */

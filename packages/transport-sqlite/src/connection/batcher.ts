@@ -48,19 +48,17 @@ export class Batcher {
 
   /** Runs `work`, which may write, in the next transaction. */
   write<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new SingleOperation(true, work, context, resolve, reject)));
+    return this.#promise(new SingleOperation('write', work, context));
   }
 
   /** Runs `work`, which only reads, in the next transaction. */
   read<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
-    return new Promise((resolve, reject) => this.add(new SingleOperation(false, work, context, resolve, reject)));
+    return this.#promise(new SingleOperation('read', work, context));
   }
 
   /** Like `read`, but does not wait behind operations that wait for the write lock. */
   readAhead<T>(work: (tx: Transaction) => T): Promise<T> {
-    return new Promise((resolve, reject) =>
-      this.add(new SingleOperation(false, work, undefined, resolve, reject, true)),
-    );
+    return this.#promise(new SingleOperation('read-ahead', work));
   }
 
   /** Runs `read` at once. Returns undefined if other operations come first or the store is locked. `read` must not write. */
@@ -90,6 +88,11 @@ export class Batcher {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
     for (const operation of this.#operations.splice(0)) operation.failed(closed());
+  }
+
+  #promise<T>(operation: SingleOperation<T>): Promise<T> {
+    this.add(operation);
+    return operation.promise;
   }
 
   #schedule(): void {

@@ -46,16 +46,15 @@ export class CallCoalescer {
     input: BatchCall<Item>,
     context: CallContext,
   ): Promise<Result[]> {
-    return new Promise((resolve, reject) => {
-      const call = new CoalescedCall<Item, Result>(handler, input, context, resolve, reject);
-      if (this.#handler !== handler || this.#addedCount !== this.#batcher.addedCount) this.#open.clear();
-      if (this.#open.get(input.target)?.join(call)) return;
-      const operation = new CoalescedOperation<Item, Result>(handler, input.target, [call]);
-      this.#batcher.add(operation);
-      this.#open.set(input.target, operation);
-      this.#handler = handler;
-      this.#addedCount = this.#batcher.addedCount;
-    });
+    const call = new CoalescedCall<Item, Result>(handler, input, context);
+    if (this.#handler !== handler || this.#addedCount !== this.#batcher.addedCount) this.#open.clear();
+    if (this.#open.get(input.target)?.join(call)) return call.promise;
+    const operation = new CoalescedOperation<Item, Result>(handler, input.target, [call]);
+    this.#batcher.add(operation);
+    this.#open.set(input.target, operation);
+    this.#handler = handler;
+    this.#addedCount = this.#batcher.addedCount;
+    return call.promise;
   }
 }
 
@@ -64,25 +63,20 @@ class CoalescedCall<Item, Result> {
   readonly input: BatchCall<Item>;
   readonly #handler: BatchHandler<Item, Result>;
   readonly #context: CallContext;
-  readonly #resolve: (results: Result[]) => void;
-  readonly #reject: (error: BusbarError) => void;
+  readonly #done = Promise.withResolvers<Result[]>();
   readonly #results: Result[] = [];
   /** Items in the current step. */
   count = 0;
   #refusal: BusbarError | undefined;
 
-  constructor(
-    handler: BatchHandler<Item, Result>,
-    input: BatchCall<Item>,
-    context: CallContext,
-    resolve: (results: Result[]) => void,
-    reject: (error: BusbarError) => void,
-  ) {
+  constructor(handler: BatchHandler<Item, Result>, input: BatchCall<Item>, context: CallContext) {
     this.#handler = handler;
     this.input = input;
     this.#context = context;
-    this.#resolve = resolve;
-    this.#reject = reject;
+  }
+
+  get promise(): Promise<Result[]> {
+    return this.#done.promise;
   }
 
   get isDone(): boolean {
@@ -111,18 +105,18 @@ class CoalescedCall<Item, Result> {
     for (let index = from; index < from + this.count; index += 1) this.#results.push(results[index] as Result);
     this.count = 0;
     if (this.#refusal !== undefined) this.fail(this.#refusal);
-    else if (this.isDone) this.#resolve(this.#results);
+    else if (this.isDone) this.#done.resolve(this.#results);
   }
 
   /** Stored items keep their results. The others fail, each with a result of its own. */
   fail(error: BusbarError): void {
     const { items } = this.input;
     if (this.#results.length === 0) {
-      this.#reject(error);
+      this.#done.reject(error);
       return;
     }
     const rest = items.slice(this.#results.length).map((item) => this.#handler.failItem(item, error));
-    this.#resolve([...this.#results, ...rest]);
+    this.#done.resolve([...this.#results, ...rest]);
   }
 }
 

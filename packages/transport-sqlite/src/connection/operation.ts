@@ -28,27 +28,21 @@ export interface Operation {
 export class SingleOperation<T> implements Operation {
   readonly writes: boolean;
   readonly overtakes: boolean;
-  readonly #context: CallContext | undefined;
   readonly #work: (tx: Transaction) => T;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: BusbarError) => void;
+  readonly #context: CallContext | undefined;
+  readonly #done = Promise.withResolvers<T>();
   #value: T | undefined;
   #error: BusbarError | undefined;
 
-  constructor(
-    writes: boolean,
-    work: (tx: Transaction) => T,
-    context: CallContext | undefined,
-    resolve: (value: T) => void,
-    reject: (error: BusbarError) => void,
-    overtakes = false,
-  ) {
-    this.writes = writes;
-    this.overtakes = overtakes;
-    this.#context = context;
+  constructor(kind: 'write' | 'read' | 'read-ahead', work: (tx: Transaction) => T, context?: CallContext) {
+    this.writes = kind === 'write';
+    this.overtakes = kind === 'read-ahead';
     this.#work = work;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#context = context;
+  }
+
+  get promise(): Promise<T> {
+    return this.#done.promise;
   }
 
   step(tx: Transaction): boolean {
@@ -64,17 +58,17 @@ export class SingleOperation<T> implements Operation {
   }
 
   committed(): void {
-    if (this.#error === undefined) this.#resolve(this.#value as T);
-    else this.#reject(this.#error);
+    if (this.#error === undefined) this.#done.resolve(this.#value as T);
+    else this.#done.reject(this.#error);
   }
 
   failed(error: BusbarError): void {
-    this.#reject(error);
+    this.#done.reject(error);
   }
 
   failLate(now: number, checksSignals: boolean, error: BusbarError): boolean {
     if (this.#context === undefined || !isLate(this.#context, now, checksSignals)) return false;
-    this.#reject(error);
+    this.#done.reject(error);
     return true;
   }
 }

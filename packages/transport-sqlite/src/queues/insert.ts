@@ -10,11 +10,6 @@ import type { QueueRow } from './queue-row.ts';
 import { addReady } from './ready-runs.ts';
 import { crcOf, isPlain, pushMessage, toExpiry, toStored } from './stored-message.ts';
 
-export interface InsertOptions {
-  /** Events of a binding are always stored: `maxLength` and dedupe apply to sends only. */
-  readonly areEvents: boolean;
-}
-
 /** The columns that most messages use; their others are NULL. Such an insert takes 0.75 of the time. */
 const PLAIN = new Insertion(
   'message',
@@ -22,17 +17,13 @@ const PLAIN = new Insertion(
 );
 const FULL = new Insertion('message', `seq, queue_id, at, attempts, expires, ${MESSAGE_COLUMNS}`);
 
-/** Stores messages in order. Returns the status of each. */
-export function insertMessages(
-  tx: Transaction,
-  queue: QueueRow,
-  messages: readonly PreparedMessage[],
-  options: InsertOptions,
-): InsertStatus[] {
-  const counters = tx.counters();
-  const first = counters.messageHead + 1;
-  counters.messageHead += messages.length;
-  const statuses = recordMessageIds(tx, queue, messages, first, options);
+/** Stores sent messages in order, as far as `maxLength` and dedupe allow. Returns the status of each. */
+export function insertMessages(tx: Transaction, queue: QueueRow, messages: readonly PreparedMessage[]): InsertStatus[] {
+  const ids = messages.map(({ id }) => id);
+  const first = takeNumbers(tx, ids.length);
+  const batch = { scope: queue.id, ids, first, windowMs: queue.settings.dedupeMs };
+  const room = queue.settings.maxLength - queue.length;
+  const statuses = room >= ids.length ? recordIds(tx, batch) : recordIdsUpTo(tx, batch, room);
   for (let from = 0; from < messages.length; ) {
     let to = from;
     while (to < messages.length && statuses[to] === 'stored') to += 1;
@@ -43,21 +34,18 @@ export function insertMessages(
   return statuses;
 }
 
-function recordMessageIds(
-  tx: Transaction,
-  queue: QueueRow,
-  messages: readonly PreparedMessage[],
-  first: number,
-  options: InsertOptions,
-): InsertStatus[] {
-  const ids = messages.map(({ id }) => id);
-  const batch = { scope: queue.id, ids, first, windowMs: queue.settings.dedupeMs };
-  if (options.areEvents) {
-    indexIds(tx, batch);
-    return ids.map(() => 'stored');
-  }
-  const room = queue.settings.maxLength - queue.length;
-  return room >= ids.length ? recordIds(tx, batch) : recordIdsUpTo(tx, batch, room);
+/** Stores events of a binding, all of them: `maxLength` and dedupe apply to sends only. */
+export function insertEvents(tx: Transaction, queue: QueueRow, events: readonly PreparedMessage[]): void {
+  const first = takeNumbers(tx, events.length);
+  indexIds(tx, { scope: queue.id, ids: events.map(({ id }) => id), first });
+  insertRun(tx, queue, events, first);
+}
+
+/** Takes consecutive numbers for messages. Returns the first. */
+function takeNumbers(tx: Transaction, count: number): number {
+  const counters = tx.counters();
+  counters.messageHead += count;
+  return counters.messageHead - count + 1;
 }
 
 /** Inserts messages with consecutive numbers, each into its state. */

@@ -11,7 +11,7 @@ import type { QueueRow } from './queue-row.ts';
 export const SEND: BatchHandler<PreparedMessage, SendResult> = {
   run(tx, target, messages) {
     const queue = tx.ensureQueue(target);
-    const statuses = insertMessages(tx, queue, messages, { areEvents: false });
+    const statuses = insertMessages(tx, queue, messages);
     queue.touch(tx.now);
     return messages.map(({ id }, index) => {
       const status = statuses[index] ?? 'stored';

@@ -5,7 +5,7 @@ import { matchTopic } from '@busbar/api/transport';
 import { isBatchFull, readBatch } from '../connection/row-batch.ts';
 import { messageColumnsOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { insertMessages } from '../queues/insert.ts';
+import { insertEvents } from '../queues/insert.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { readPreparedMessage } from '../queues/stored-message.ts';
 
@@ -34,7 +34,7 @@ export function backfillStep(tx: Transaction, queue: QueueRow): boolean {
   const earlier = findEarlierBindings(tx, queue, id);
   const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
   if (matching.length > 0) {
-    insertMessages(tx, queue, matching.flatMap(toMessage), { areEvents: true });
+    insertEvents(tx, queue, matching.flatMap(toMessage));
     queue.isChanged = true;
     tx.rowCount += matching.length;
   }

@@ -5,7 +5,7 @@ import type { PublishResult } from '@busbar/api/transport';
 import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq, recordIds } from '../queues/dedupe.ts';
-import { insertMessages } from '../queues/insert.ts';
+import { insertEvents } from '../queues/insert.ts';
 import type { BindingCache } from './bindings.ts';
 import { appendEvents, ensureTopic } from './event-log.ts';
 import { toPosition } from './position.ts';
@@ -48,7 +48,7 @@ function publishAll(
   appendEvents(tx, topicId, fresh, numbers);
   for (const id of bindings.queuesFor(tx, topic)) {
     const queue = tx.queueById(id);
-    if (queue !== undefined) insertMessages(tx, queue, fresh, { areEvents: true });
+    if (queue !== undefined) insertEvents(tx, queue, fresh);
   }
   tx.publishedTopics.add(topic);
   return results;
