@@ -5,7 +5,7 @@ import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transpor
 import { Insertion } from '../connection/insertion.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq, importId, indexIds, recordIds } from '../queues/dedupe.ts';
+import { findSeq, hasMessage, importId, indexIds, recordIds } from '../queues/dedupe.ts';
 import { insertIntoState } from '../queues/message-state.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
@@ -68,19 +68,16 @@ function importQueue(tx: Transaction, { name, settings }: RecordOf<'queue'>): bo
 
 function importMessage(tx: Transaction, queue: QueueRow, exported: ExportedMessage): boolean {
   const { id } = exported.message;
-  if (exists(tx, queue, id)) return false;
+  if (isKnown(tx, queue, id)) return false;
   if (exported.dead !== undefined && exported.dead !== null) importDead(tx, queue, exported, exported.dead);
   else importPending(tx, queue, exported);
   return true;
 }
 
-function exists(tx: Transaction, queue: QueueRow, id: string): boolean {
-  if (tx.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) !== undefined) return true;
+function isKnown(tx: Transaction, queue: QueueRow, id: string): boolean {
+  if (tx.exists('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id)) return true;
   const seq = findSeq(tx, queue.id, id);
-  return (
-    seq !== undefined &&
-    tx.value('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) !== undefined
-  );
+  return seq !== undefined && hasMessage(tx, queue.id, id, seq);
 }
 
 function importDead(

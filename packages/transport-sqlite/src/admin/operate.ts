@@ -122,7 +122,7 @@ function findPending(tx: Transaction, queue: QueueRow, id: string): MessagePlace
           )
           .get(known, queue.id, id);
   if (known === undefined || row === undefined) {
-    return tx.value('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) === undefined ? undefined : 'started';
+    return tx.exists('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) ? 'started' : undefined;
   }
   if (findLease(tx, known) !== undefined) return 'started';
   const [at, priority, orderingKey] = row;

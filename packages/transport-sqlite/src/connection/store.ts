@@ -47,6 +47,11 @@ export class Store {
     return statement as unknown as Statement<Row>;
   }
 
+  /** Whether a query returns a row. */
+  exists(text: string, ...parameters: unknown[]): boolean {
+    return this.value(text, ...parameters) !== undefined;
+  }
+
   /** The first column of the first row of a query. */
   value(text: string, ...parameters: unknown[]): unknown {
     return this.sql(text).get(...parameters)?.[0];

@@ -55,6 +55,10 @@ export class Transaction {
     return this.store.sql(text);
   }
 
+  exists(text: string, ...parameters: unknown[]): boolean {
+    return this.store.exists(text, ...parameters);
+  }
+
   value(text: string, ...parameters: unknown[]): unknown {
     return this.store.value(text, ...parameters);
   }

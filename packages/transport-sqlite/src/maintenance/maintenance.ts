@@ -84,18 +84,16 @@ export class Maintenance {
 
 /** Whether the steps have something to prune, events excepted. Reads only. */
 function hasPrunable({ store, now }: Transaction): boolean {
-  const found = store
-    .sql(
-      `SELECT 1 WHERE EXISTS (SELECT 1 FROM dedupe_expiry WHERE n < @now * 4096)
-        OR EXISTS (SELECT 1 FROM queue WHERE ns IS NULL)
-        OR EXISTS (SELECT 1 FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= @now)
-        OR EXISTS (SELECT 1 FROM ephemeral WHERE at < @now - ${EPHEMERAL_MS})
-        OR EXISTS (SELECT 1 FROM kv WHERE tombstone IS NOT NULL AND tombstone_at < @now - ${TOMBSTONE_MS})
-        OR EXISTS (SELECT 1 FROM queue WHERE dead > 0 AND dead_ttl_ms IS NOT NULL AND (
-          SELECT died_at FROM dead WHERE dead.queue_id = queue.id ORDER BY dead.seq LIMIT 1) <= @now - dead_ttl_ms)`,
-    )
-    .get({ now });
-  return found !== undefined;
+  return store.exists(
+    `SELECT 1 WHERE EXISTS (SELECT 1 FROM dedupe_expiry WHERE n < @now * 4096)
+      OR EXISTS (SELECT 1 FROM queue WHERE ns IS NULL)
+      OR EXISTS (SELECT 1 FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= @now)
+      OR EXISTS (SELECT 1 FROM ephemeral WHERE at < @now - ${EPHEMERAL_MS})
+      OR EXISTS (SELECT 1 FROM kv WHERE tombstone IS NOT NULL AND tombstone_at < @now - ${TOMBSTONE_MS})
+      OR EXISTS (SELECT 1 FROM queue WHERE dead > 0 AND dead_ttl_ms IS NOT NULL AND (
+        SELECT died_at FROM dead WHERE dead.queue_id = queue.id ORDER BY dead.seq LIMIT 1) <= @now - dead_ttl_ms)`,
+    { now },
+  );
 }
 
 /** Returns true if no other process took its turn lately. It also stores the time, for clocks after a restart. */

@@ -131,15 +131,13 @@ export class Scheduler {
 
 /** Whether anything is due. Reads only, without the write lock. */
 function isAnythingDue(store: Store): boolean {
-  const found = store
-    .sql(
-      `SELECT 1 WHERE EXISTS (SELECT 1 FROM delayed WHERE due<=@now) OR EXISTS (SELECT 1 FROM leased WHERE until<=@now)
-        OR EXISTS (SELECT 1 FROM message WHERE expires IS NOT NULL AND expires<=@now AND NOT ${IS_LEASED})
-        OR EXISTS (SELECT 1 FROM kv WHERE expires IS NOT NULL AND expires<=@now)
-        OR EXISTS (SELECT 1 FROM queue WHERE backfills > 0)`,
-    )
-    .get({ now: store.clock.now() });
-  return found !== undefined;
+  return store.exists(
+    `SELECT 1 WHERE EXISTS (SELECT 1 FROM delayed WHERE due<=@now) OR EXISTS (SELECT 1 FROM leased WHERE until<=@now)
+      OR EXISTS (SELECT 1 FROM message WHERE expires IS NOT NULL AND expires<=@now AND NOT ${IS_LEASED})
+      OR EXISTS (SELECT 1 FROM kv WHERE expires IS NOT NULL AND expires<=@now)
+      OR EXISTS (SELECT 1 FROM queue WHERE backfills > 0)`,
+    { now: store.clock.now() },
+  );
 }
 
 /** Does a step of everything that is due, in all namespaces. Returns true when there is more. */

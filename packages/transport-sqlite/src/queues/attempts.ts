@@ -63,7 +63,7 @@ export function readHistory(text: string | null): AttemptRecord[] {
 
 /** Moves a message without a state to the dead letters, or expires it. */
 export function bury(tx: Transaction, queue: QueueRow, seq: number, reason: string): void {
-  if (isExpired(tx, seq)) {
+  if (tx.exists('SELECT 1 FROM message WHERE seq=? AND expires<=?', seq, tx.now)) {
     expire(tx, queue, seq);
     return;
   }
@@ -75,10 +75,6 @@ export function bury(tx: Transaction, queue: QueueRow, seq: number, reason: stri
   queue.dead += 1;
   queue.totalDead += 1;
   queue.isChanged = true;
-}
-
-function isExpired({ store, now }: Transaction, seq: number): boolean {
-  return store.value('SELECT 1 FROM message WHERE seq=? AND expires<=?', seq, now) !== undefined;
 }
 
 /** Deletes a message without a state whose time to live has ended. */

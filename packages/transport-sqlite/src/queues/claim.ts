@@ -112,12 +112,12 @@ function peek(tx: Transaction, name: string, request: ClaimRequest): Peek {
   };
 }
 
-function hasWork({ store, now }: Transaction, queue: QueueRow): boolean {
+function hasWork(tx: Transaction, queue: QueueRow): boolean {
   if (queue.ready > 0 || queue.backfills > 0) return true;
-  if (queue.settings.expireIdleMs / 4 < now - queue.usedAt) return true;
-  const exists = (query: string, ...parameters: unknown[]): boolean => store.value(query, ...parameters) !== undefined;
-  if (queue.delayed > 0 && exists('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, now)) return true;
-  return queue.leased > 0 && exists('SELECT 1 FROM leased WHERE until<=?', now);
+  if (queue.settings.expireIdleMs / 4 < tx.now - queue.usedAt) return true;
+  if (queue.delayed > 0 && tx.exists('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, tx.now))
+    return true;
+  return queue.leased > 0 && tx.exists('SELECT 1 FROM leased WHERE until<=?', tx.now);
 }
 
 function isIdleExpiring(queue: QueueRow): boolean {

@@ -81,6 +81,11 @@ export function findSeq(tx: Transaction, scope: number, id: string): number | un
   return tx.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
 }
 
+/** Whether message `seq` exists in the queue and has this id. */
+export function hasMessage(tx: Transaction, queueId: number, id: string, seq: number): boolean {
+  return tx.exists('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queueId, id);
+}
+
 /** Prunes a step of ids past their window whose message is gone. Returns true when there are more. */
 export function pruneDedupe(tx: Transaction): boolean {
   const expiries = tx.sql<[number, number, string]>(
@@ -118,11 +123,10 @@ function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], 
 }
 
 /** Deletes an id unless its window or its message still exists. Returns false if it is kept. */
-function expireId({ store, now }: Transaction, scope: number, id: string): boolean {
-  const row = store.sql<[number, number]>('SELECT until, seq FROM dedupe WHERE scope=? AND id=?').get(scope, id);
-  if (row === undefined || row[0] > now) return true;
-  if (store.value('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', row[1], scope, id) !== undefined)
-    return false;
-  store.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
+function expireId(tx: Transaction, scope: number, id: string): boolean {
+  const row = tx.sql<[number, number]>('SELECT until, seq FROM dedupe WHERE scope=? AND id=?').get(scope, id);
+  if (row === undefined || row[0] > tx.now) return true;
+  if (hasMessage(tx, scope, id, row[1])) return false;
+  tx.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
   return true;
 }

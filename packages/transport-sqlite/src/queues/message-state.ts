@@ -5,10 +5,7 @@ import type { QueueRow } from './queue-row.ts';
 import { addReady, type ReadyKey, removeReady } from './ready-runs.ts';
 
 /** What determines the state of a message. */
-export interface MessagePlacement {
-  readonly seq: number;
-  readonly at: number;
-  readonly priority: number;
+export interface MessagePlacement extends ReadyKey {
   readonly orderingKey: string | undefined;
 }
 
@@ -34,9 +31,7 @@ function delay(tx: Transaction, queue: QueueRow, seq: number, due: number): void
 }
 
 function hasEarlier(tx: Transaction, queue: QueueRow, key: string, seq: number): boolean {
-  return (
-    tx.sql('SELECT 1 FROM message WHERE queue_id=? AND ordering_key=? AND seq<?').get(queue.id, key, seq) !== undefined
-  );
+  return tx.exists('SELECT 1 FROM message WHERE queue_id=? AND ordering_key=? AND seq<?', queue.id, key, seq);
 }
 
 /** After a message with this ordering key has left the queue: unblocks the next one with the key. */

@@ -122,9 +122,6 @@ function copyOf(event: TopicEvent): TopicEvent {
 
 /** Whether retention has deleted an event of these topics after `seq`. */
 export function hasLostEvents(tx: Transaction, topics: readonly number[], seq: number): boolean {
-  return (
-    tx
-      .sql('SELECT 1 FROM topic WHERE pruned > ? AND id IN (SELECT value FROM json_each(?)) LIMIT 1')
-      .get(seq, JSON.stringify(topics)) !== undefined
-  );
+  const lost = 'SELECT 1 FROM topic WHERE pruned > ? AND id IN (SELECT value FROM json_each(?)) LIMIT 1';
+  return tx.exists(lost, seq, JSON.stringify(topics));
 }
