@@ -48,6 +48,8 @@ export interface Entry {
   /** When a retry is due. */
   dueAt: number;
   isSettled: boolean;
+  /** The receive whose verdict settled it; undefined where that is no longer known. */
+  settledBy?: number | undefined;
 }
 
 /** Counts since the queue came to be. */
@@ -166,6 +168,7 @@ export class Ledger {
     entry.lease = undefined;
     if (did === 'retry' || did === 'release') return;
     entry.isSettled = true;
+    entry.settledBy = r;
     entry.history = [];
     if (did === 'ack') this.totals.done += 1;
     else if (did === 'dead') this.totals.dead += 1;

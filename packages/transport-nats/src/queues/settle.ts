@@ -23,6 +23,8 @@ interface Deed {
   readonly consumer?: string;
   readonly ackSubject?: string;
   readonly word?: string;
+  /** Until when the lease surely ran, on the monotonic clock of this process. */
+  readonly deadline?: number;
   /** It is said with the record, not after it: it gives nothing back. */
   readonly isAtOnce?: boolean;
 }
@@ -128,7 +130,8 @@ export class Settler {
     const { lane, seq, r } = at;
     const ackSubject = `$JS.ACK.${names.queues}.${held.consumer.name}.1.${seq}.${at.cseq}.0.0`;
     const consumer = held.consumer.name;
-    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject };
+    const { deadline } = held;
+    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject, deadline };
     const isExpired = held.expiresAt !== undefined && held.expiresAt <= clock.now;
     if (action === 'ack') return { ...done, verdict: { did: 'ack', lane, seq, r }, word: '+ACK', isAtOnce: true };
     if (action === 'extend') return this.#extend(known, receipt, held, ackSubject);
@@ -188,7 +191,24 @@ export class Settler {
       }
       return;
     }
+    await this.#checkLate(known, deeds);
     await this.#giveBack(deeds.filter(({ word, isAtOnce }) => word !== undefined && !isAtOnce));
+  }
+
+  /** What was stored after its lease had ended may have changed nothing: the ledger says. */
+  async #checkLate(known: KnownQueue, deeds: Deed[]): Promise<void> {
+    const now = performance.now();
+    const isLate = ({ deadline = now, verdict }: Deed): boolean => deadline < now && verdict?.did === 'ack';
+    if (!deeds.some(isLate)) return;
+    const ledger = await this.#ground.ledgers.read(known.name, known.record.inc);
+    for (const [index, deed] of deeds.entries()) {
+      const { verdict, result } = deed;
+      if (verdict === undefined || !isLate(deed)) continue;
+      const entry = ledger.entries.get(verdict.seq);
+      const by = entry?.isSettled ? entry.settledBy : entry?.lease?.r;
+      const isOther = by !== undefined && by !== verdict.r;
+      if (isOther) deeds[index] = { ...deed, result: { ...result, status: 'lease-lost' } };
+    }
   }
 
   /** A consumer acts in order on what it is told: the last word to each is confirmed. */
