@@ -10,6 +10,7 @@ import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import type { Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';
 import { PendingRequest, type RequestSpec } from './pending-request.ts';
+import type { ServiceRegistry } from './service-registry.ts';
 
 /** Options of a {@link HubClient}. */
 export interface HubClientOptions {
@@ -19,18 +20,6 @@ export interface HubClientOptions {
   readonly connectTimeoutMs: number;
   /** Starts a hub if none listens. Resolves when connecting may succeed. */
   readonly start?: ((signal: AbortSignal) => Promise<void>) | undefined;
-}
-
-/** Sends a frame over the connection that a call came from. Does nothing after its end. */
-export type SendFrame = (frame: Frame) => void;
-
-/** The client's side of calls that the hub passes to it. */
-export interface CallReceiver {
-  /** Requests to send on a new connection before all others. */
-  onReconnected(): readonly RequestSpec[];
-  /** A call to serve, or a frame about one. */
-  onCall(frame: Frame, send: SendFrame): void;
-  onConnectionLost(): void;
 }
 
 const MAX_ID = 0xffff_ffff;
@@ -43,7 +32,7 @@ const LAST_PAUSE_MS = 250;
 /** A client of a hub. */
 export class HubClient {
   readonly #options: HubClientOptions;
-  readonly #receiver: CallReceiver;
+  readonly #services: ServiceRegistry;
   readonly #pending = new Map<number, PendingRequest>();
   readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
   readonly #end = new AbortController();
@@ -57,9 +46,9 @@ export class HubClient {
   /** Counts connections and losses. */
   epoch = 0;
 
-  constructor(options: HubClientOptions, receiver: CallReceiver) {
+  constructor(options: HubClientOptions, services: ServiceRegistry) {
     this.#options = options;
-    this.#receiver = receiver;
+    this.#services = services;
   }
 
   /** The welcome of the first connection. */
@@ -213,9 +202,9 @@ export class HubClient {
     this.#welcome ??= welcome;
     this.#connection = connection;
     this.epoch += 1;
-    // The requests of the receiver go out at once. They must not go out again with those that waited.
+    // The requests of the services go out at once. They must not go out again with those that waited.
     const waiting = [...this.#pending.values()];
-    for (const spec of this.#receiver.onReconnected()) this.request(spec).catch(() => undefined);
+    for (const spec of this.#services.onReconnected()) this.request(spec).catch(() => undefined);
     for (const pending of waiting) connection.send(pending.toFrame());
     this.#onState({ state: 'open' });
   }
@@ -223,7 +212,7 @@ export class HubClient {
   readonly #onFrame = (each: Frame): void => {
     const { type, id } = each;
     if (type === FRAME.call || type === FRAME.credit || type === FRAME.cancel) {
-      if (this.#connection !== undefined) this.#receiver.onCall(each, this.#connection.send);
+      if (this.#connection !== undefined) this.#services.onCall(each, this.#connection.send);
       return;
     }
     const pending = this.#pending.get(id);
@@ -251,7 +240,7 @@ export class HubClient {
       const failure = pending.errorWhenLost(now);
       if (failure !== undefined) this.#remove(pending).reject(failure);
     }
-    this.#receiver.onConnectionLost();
+    this.#services.onConnectionLost();
     this.#onState({ state: 'reconnecting', error });
     this.#connect(this.#end.signal).catch(() => undefined);
   };

@@ -63,7 +63,7 @@ export class PendingRequest {
     this.isRepeated = this.sentAt !== undefined;
     this.sentAt ??= now;
     if (isWait === true) return frame(FRAME.request, this.id, { op, ...header, ...this.#waitLeft(now) }, bodies);
-    const timeoutMs = deadline === Number.POSITIVE_INFINITY ? null : Math.max(1, Math.ceil(deadline - now));
+    const timeoutMs = Math.max(1, Math.ceil(deadline - now));
     return frame(FRAME.request, this.id, { op, timeoutMs, ...header }, bodies);
   }
 

@@ -49,10 +49,9 @@ async function receive(
   { max, waitMs, consumer }: ReceiveRequest,
   signal: AbortSignal,
 ): Promise<Delivery[]> {
-  const wait = waitMs === Number.POSITIVE_INFINITY ? null : waitMs;
   const { id, response } = client.start({
     op: 'queues.receive',
-    header: { queue, max, waitMs: wait, consumer },
+    header: { queue, max, waitMs, consumer },
     deadline: Number.POSITIVE_INFINITY,
     whenLost: 'repeat',
     isWait: true,

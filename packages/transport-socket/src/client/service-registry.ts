@@ -6,11 +6,13 @@ import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import { decodeMessage, encodeMessage } from '../wire/message-codec.ts';
 import { CALL_CREDIT } from '../wire/protocol.ts';
-import type { CallReceiver, SendFrame } from './hub-client.ts';
 import { type RequestSpec, ResponseLost } from './pending-request.ts';
 
 /** Handles a call and yields its replies. */
 export type ServedHandler = Parameters<CallDriver['serve']>[2];
+
+/** Sends a frame over the connection that a call came from. Does nothing after its end. */
+type SendFrame = (frame: Frame) => void;
 
 /** An address that this client serves. */
 export class RemoteService {
@@ -44,7 +46,7 @@ export class RemoteService {
 }
 
 /** Runs the calls to the services of one client. */
-export class ServiceRegistry implements CallReceiver {
+export class ServiceRegistry {
   readonly #services = new Map<number, RemoteService>();
   /** Calls in progress, by the hub's id. */
   readonly #calls = new Map<number, ServedCall>();
@@ -62,12 +64,14 @@ export class ServiceRegistry implements CallReceiver {
     return this.#services.delete(id);
   }
 
+  /** Requests to send on a new connection before all others. */
   onReconnected(): readonly RequestSpec[] {
     return [...this.#services.values()]
       .filter(({ isRegistered }) => isRegistered)
       .map(({ header }) => ({ op: 'calls.serve', header, deadline: Number.POSITIVE_INFINITY, whenLost: 'fail' }));
   }
 
+  /** Handles a call to serve, or a frame about one. */
   onCall(each: Frame, send: SendFrame): void {
     if (each.type === FRAME.call) void this.#run(each, send);
     else if (each.type === FRAME.cancel) this.#calls.get(each.id)?.cancel();
@@ -95,13 +99,8 @@ export class ServiceRegistry implements CallReceiver {
       }
       send(frame(FRAME.response, id));
     } catch (error) {
-      send(
-        frame(
-          FRAME.error,
-          id,
-          encodeError(error instanceof ResponseLost ? handlerFailed(error) : toHandlerError(error)),
-        ),
-      );
+      const failure = error instanceof ResponseLost ? handlerFailed(error) : toHandlerError(error);
+      send(frame(FRAME.error, id, encodeError(failure)));
     } finally {
       if (this.#calls.get(id) === call) this.#calls.delete(id);
       service.finish();

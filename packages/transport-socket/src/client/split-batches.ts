@@ -32,11 +32,6 @@ export function sizeOfText(text: string | undefined): number {
 }
 
 function tooLarge(bytes: number): BusbarError {
-  return new BusbarError(
-    'PAYLOAD_TOO_LARGE',
-    `one item takes ${bytes} bytes, the limit of a frame is ${MAX_FRAME_BYTES}`,
-    {
-      hint: 'Store large data elsewhere and send a reference.',
-    },
-  );
+  const problem = `one item takes ${bytes} bytes, the limit of a frame is ${MAX_FRAME_BYTES}`;
+  return new BusbarError('PAYLOAD_TOO_LARGE', problem, { hint: 'Store large data elsewhere and send a reference.' });
 }

@@ -28,9 +28,9 @@ export function decodeHello(header: Header): Hello & { readonly ns: string } {
 }
 
 /** The header of welcome. The hub adds `calls` to the features of any store. */
-export function encodeWelcome(hub: string, { capabilities, name }: Transport, maxBodyBytes: number): Header {
+export function encodeWelcome(hub: string, { capabilities, name }: Transport, maxBodyBytes: number): Welcome {
   const { calls: _, ...reasons } = capabilities.reasons;
-  const welcome: Welcome = {
+  return {
     version: PROTOCOL_VERSION,
     hub,
     store: name,
@@ -42,5 +42,4 @@ export function encodeWelcome(hub: string, { capabilities, name }: Transport, ma
     },
     maxFrameBytes: MAX_FRAME_BYTES,
   };
-  return { ...welcome };
 }

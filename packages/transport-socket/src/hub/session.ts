@@ -4,7 +4,7 @@ import { Condition } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
-import type { ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
+import type { ConnectionAcceptor, ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
 import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
@@ -21,14 +21,12 @@ import type { QueueSizes } from './operations/queue-sizes.ts';
 import type { StorePool, StoreRef } from './store-pool.ts';
 
 /** What the sessions of one hub share. */
-export interface SharedHub {
+export interface SharedHub extends Pick<ConnectionAcceptor, 'refused'> {
   /** An id that a hub gets at each start. */
   readonly id: string;
   readonly stores: StorePool;
   readonly tokens: AccessTokens;
   readonly control: HubControl;
-  /** Logs why a client was refused. */
-  refused(reason: string, address: string): void;
   onSessionEnd(session: HubSession): void;
 }
 
@@ -182,7 +180,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
       if (this.#isGone) return store.release();
       this.#store = store;
       clearTimeout(this.#helloTimer);
-      this.#connection.send(frame(FRAME.welcome, 0, encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes)));
+      this.#connection.send(frame(FRAME.welcome, 0, { ...encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes) }));
       this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
         this.#hub.refused('it went silent', this.#peer.address),
       );

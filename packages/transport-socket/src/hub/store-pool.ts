@@ -8,10 +8,8 @@ import { QueueSizes } from './operations/queue-sizes.ts';
 export type OpenStore = (ns: string) => Promise<Transport>;
 
 /** A store while a client uses it, with the state that the clients of its namespace share. */
-export interface StoreRef {
+export interface StoreRef extends Pick<PooledStore, 'router' | 'sizes'> {
   readonly transport: Transport;
-  readonly router: CallRouter;
-  readonly sizes: QueueSizes;
   /** Ends the client's use. */
   release(): void;
 }

@@ -33,11 +33,7 @@ export interface LinkScheme {
 export function pathConfig(
   options: UrlOptions,
   link: ClientLink,
-  {
-    path,
-    prefix,
-    isListening,
-  }: { readonly path: string; readonly prefix: string; readonly isListening: ListeningProbe },
+  { path, prefix, isListening }: Pick<LocalHub, 'path' | 'isListening'> & { readonly prefix: string },
 ): ConnectConfig {
   const settings = OPTIONS.complete(options);
   const encoded = path.replaceAll(/[%?#]/g, encodeURIComponent);

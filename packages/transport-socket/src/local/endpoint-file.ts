@@ -1,6 +1,5 @@
 /** The endpoint file of a WebSocket hub on this machine: its port, a token for clients, and a proof of the hub. */
 
-import { rmSync } from 'node:fs';
 import { quote } from '@busbar/api/transport';
 import { noHub } from '../errors.ts';
 import { checkFolder, readPrivateFile, unsafe, writePrivateFile } from './private-files.ts';
@@ -28,11 +27,6 @@ export function readEndpoint(path: string): HubEndpoint {
 /** Writes the endpoint file. Only the holder of the hub's lock may call this. */
 export function writeEndpoint(path: string, endpoint: HubEndpoint): void {
   writePrivateFile(path, `${JSON.stringify(endpoint)}\n`);
-}
-
-/** Removes the endpoint file after an orderly end of the hub. */
-export function removeEndpoint(path: string): void {
-  rmSync(path, { force: true });
 }
 
 function parseEndpoint(text: string): HubEndpoint | undefined {

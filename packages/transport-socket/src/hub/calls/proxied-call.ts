@@ -68,8 +68,7 @@ export class ProxiedCall {
     const { message, body } = this.#request;
     const { peer, serviceId } = this.#responder;
     this.#responderId = this.#responder.begin(this);
-    const left = this.#deadline - performance.now();
-    const timeoutMs = left === Number.POSITIVE_INFINITY ? null : Math.max(1, Math.ceil(left));
+    const timeoutMs = Math.max(1, Math.ceil(this.#deadline - performance.now()));
     peer.send('call', this.#responderId, { serviceId, timeoutMs, message }, [body]);
   }
 

@@ -166,9 +166,7 @@ export class RecordFeed implements HubCursor {
 }
 
 function encodeEvent(event: TopicEvent): Header {
-  const header = encodeMessage(event);
-  if (event.position !== undefined) header['position'] = event.position;
-  return header;
+  return { ...encodeMessage(event), position: event.position };
 }
 
 function sizeOfChange(change: KvChange): number {

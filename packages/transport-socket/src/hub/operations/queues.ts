@@ -68,6 +68,6 @@ function encodeDelivery(delivery: Delivery): Header {
   header['receipt'] = delivery.receipt;
   header['attempt'] = delivery.attempt;
   header['leaseLeftMs'] = delivery.leaseLeftMs;
-  if (delivery.ttlLeftMs !== undefined) header['ttlLeftMs'] = delivery.ttlLeftMs;
+  header['ttlLeftMs'] = delivery.ttlLeftMs;
   return header;
 }

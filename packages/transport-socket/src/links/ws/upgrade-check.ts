@@ -45,12 +45,8 @@ export function checkUpgrade({ url = '', headers }: IncomingMessage, rules: Upgr
   const token = readToken(authorization, headers['sec-websocket-protocol']);
   if (rules.authorizes(token)) return token;
   const problem = token === undefined ? 'the hub requires a token' : 'the hub does not know this token';
-  throw new UpgradeRefusal(
-    401,
-    'PERMISSION_DENIED',
-    problem,
-    'Name the file that holds it with the parameter tokenFile.',
-  );
+  const hint = 'Name the file that holds it with the parameter tokenFile.';
+  throw new UpgradeRefusal(401, 'PERMISSION_DENIED', problem, hint);
 }
 
 /** Rejects foreign names: a malicious web page can resolve its own name to this machine (DNS rebinding). */

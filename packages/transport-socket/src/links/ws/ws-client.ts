@@ -113,19 +113,14 @@ async function toRefusal(address: string, response: IncomingMessage): Promise<Bu
   });
 }
 
-interface RefusalBody {
-  readonly message?: string;
-  readonly hint?: string;
-}
-
-async function readRefusal(response: IncomingMessage): Promise<RefusalBody> {
+async function readRefusal(response: IncomingMessage): Promise<{ message?: string; hint?: string }> {
   let text = '';
   try {
     for await (const chunk of response) {
       text += String(chunk);
       if (text.length > MAX_REFUSAL_BYTES) break;
     }
-    const { message, hint } = JSON.parse(text) as RefusalBody;
+    const { message, hint } = JSON.parse(text) as Record<string, unknown>;
     return { ...(typeof message === 'string' && { message }), ...(typeof hint === 'string' && { hint }) };
   } catch {
     return {};

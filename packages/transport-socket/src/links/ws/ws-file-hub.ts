@@ -1,7 +1,8 @@
 /** The hub's side of WebSocket on this machine: a free port, which an endpoint file reveals to this user only. */
 
+import { rmSync } from 'node:fs';
 import { AccessTokens } from '../../hub/access-tokens.ts';
-import { readEndpoint, removeEndpoint, writeEndpoint } from '../../local/endpoint-file.ts';
+import { readEndpoint, writeEndpoint } from '../../local/endpoint-file.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { newSecret } from '../../local/token-file.ts';
 import type { ConnectionAcceptor, HubLink } from '../link.ts';
@@ -23,7 +24,7 @@ export function wsFileHub(path: string): HubLink {
         const server = await serve(acceptor, token, proof);
         writeEndpoint(path, { url: `ws://${HOST}:${server.port}${PATH}`, token, proof });
         return () => {
-          removeEndpoint(path);
+          rmSync(path, { force: true });
           return server.close();
         };
       }),

@@ -72,12 +72,11 @@ function portHub({ url, query }: Extract<WsAddress, { kind: 'port' }>): HubLink 
     hosts: host?.split(','),
     origins: origin?.split(','),
     insecure,
-    tls: readTls(cert, key),
+    tls: cert === undefined || key === undefined ? undefined : readTls(cert, key),
   });
 }
 
-function readTls(cert: string | undefined, key: string | undefined): TlsCertificate | undefined {
-  if (cert === undefined || key === undefined) return undefined;
+function readTls(cert: string, key: string): TlsCertificate {
   return { cert: readParameterFile(cert, 'cert'), key: readParameterFile(key, 'key') };
 }
 
