@@ -199,10 +199,8 @@ async function workUntilClosed(test: TestContext, client: Transport): Promise<st
       if (got) await client.queues.settle([{ receipt: got.receipt, action: 'ack' }]);
     }
   } catch (error) {
-    test.check.ok(
-      isBusbarError(error) && error.code === 'CLOSED',
-      `calls of working clients end with CLOSED, not ${error}`,
-    );
+    const isClosed = isBusbarError(error) && error.code === 'CLOSED';
+    test.check.ok(isClosed, `calls of working clients end with CLOSED, not ${error}`);
   }
   return stored.map(({ id }) => id);
 }

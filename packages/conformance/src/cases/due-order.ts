@@ -61,10 +61,8 @@ function assertDueOrder(test: TestContext, got: readonly Pick<Delivery, 'body'>[
   let last = -1;
   for (const place of places) {
     const earlyMs = Math.max(0, last - place) * stepOf(test);
-    test.check.ok(
-      earlyMs <= test.beyond(ROUNDING_MS),
-      `${what}: ${last} came ${earlyMs} ms too early in ${places.join(' ')}`,
-    );
+    const early = `${what}: ${last} came ${earlyMs} ms too early in ${places.join(' ')}`;
+    test.check.ok(earlyMs <= test.beyond(ROUNDING_MS), early);
     last = Math.max(last, place);
   }
 }

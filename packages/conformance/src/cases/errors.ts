@@ -55,11 +55,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
     smoke: true,
     async run(test, { queues, topics, kv, admin }) {
       const { check } = test;
-      await check.rejects(
-        queues.send('no.such', [{ body }], { create: false }),
-        'NOT_FOUND',
-        'a send to an unknown queue',
-      );
+      const unknown = queues.send('no.such', [{ body }], { create: false });
+      await check.rejects(unknown, 'NOT_FOUND', 'a send to an unknown queue');
       check.equal(await queues.receive('no.such'), [], 'received from an unknown queue');
       const [settled] = await queues.settle([{ receipt: 'no such receipt', action: 'ack' }]);
       check.equal(settled?.status, 'lease-lost', 'an ack of an unknown receipt');

@@ -134,10 +134,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       const again = got.filter(({ attempt }) => attempt === 2);
       test.check.equal(idsOf(again).sort(), idsOf(held.slice(1)).sort(), 'redelivered message');
       if (test.capabilities.lease === 'timed') {
-        test.check.ok(
-          performance.now() - began >= 500 - ROUNDING_MS,
-          'a lease lasts its time, also after the death of its holder',
-        );
+        const tookMs = performance.now() - began;
+        test.check.ok(tookMs >= 500 - ROUNDING_MS, 'a lease lasts its time, also after the death of its holder');
       }
       await test.ack(transport, got);
       await test.nothing(transport, 'work', test.beyond(600));

@@ -20,11 +20,8 @@ export async function assertAllRefused(
   inputs: readonly BadInput[],
 ): Promise<void> {
   for (const { what, code = 'INVALID_ARGUMENT', call } of inputs) {
-    const error = await test.check.rejects(
-      started(what, () => call(transport)),
-      code,
-      what,
-    );
+    const refused = started(what, () => call(transport));
+    const error = await test.check.rejects(refused, code, what);
     test.check.equal(error.outcome, 'failed', `outcome of ${what}`);
   }
 }
