@@ -7,10 +7,23 @@ import { BusbarError } from '../contract/errors.ts';
 export type FacetName = 'queues' | 'topics' | 'kv' | 'admin';
 
 const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] } = {
-  queues: ['send', 'receive', 'settle', 'configure'],
+  queues: ['send', 'receive', 'claim', 'settle', 'configure'],
   topics: ['publish', 'open', 'bind', 'unbind'],
   kv: ['get', 'put', 'touch', 'delete', 'list', 'watch'],
-  admin: ['queues', 'topics', 'bindings', 'browse', 'redrive', 'purge', 'deleteQueue', 'clear'],
+  admin: [
+    'queues',
+    'topics',
+    'bindings',
+    'browse',
+    'redrive',
+    'purge',
+    'cancel',
+    'reschedule',
+    'deleteQueue',
+    'clear',
+    'exportState',
+    'importState',
+  ],
 };
 
 /**
@@ -20,10 +33,16 @@ const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] }
 export function unsupportedFacet<Name extends FacetName>(name: Name): Driver[Name] {
   const methods = METHODS[name].map((method) => {
     const operation = `${name}.${String(method)}`;
-    const text = `this transport has no ${operation}`;
-    const reject = (): Promise<never> =>
-      Promise.reject(new BusbarError('UNSUPPORTED', text, { operation, hint: 'Choose another backend.' }));
-    return [method, reject];
+    const reject = (): Promise<never> => {
+      const text = `this transport has no ${operation}`;
+      return Promise.reject(new BusbarError('UNSUPPORTED', text, { operation, hint: 'Choose another backend.' }));
+    };
+    return [method, method === 'exportState' ? () => rejecting(reject) : reject];
   });
   return Object.fromEntries(methods) as Driver[Name];
+}
+
+/** An async iterable whose first item rejects. */
+function rejecting(next: () => Promise<never>): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }

@@ -14,6 +14,9 @@ export function validateCapabilities({ name, capabilities, queues, admin, calls 
   if (queues.receive === undefined && (queues.claim === undefined || queues.waiting === undefined)) {
     throw new TypeError(`the driver ${name} needs either queues.receive, or queues.claim and queues.waiting`);
   }
+  if (queues.waiting !== undefined && queues.claim === undefined) {
+    throw new TypeError(`the driver ${name} has queues.waiting, and its queues have no method claim`);
+  }
   const { features } = capabilities;
   for (const feature of ['cancel', 'exportState'] as const) {
     const missing = METHODS[feature].find((method) => admin[method] === undefined);

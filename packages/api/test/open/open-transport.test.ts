@@ -1,6 +1,6 @@
 /** What `openTransport` does for every driver, tested on a driver that does almost nothing. */
 
-import { type Driver, openTransport, unsupportedFacet } from '@busbar/api/driver';
+import { type Driver, openTransport, unsupportedFacet, WaitingReceives } from '@busbar/api/driver';
 import type { Capabilities, Delivery, Features, Transport } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
@@ -194,6 +194,8 @@ test('a driver that declares a feature without its methods is a TypeError', () =
   const admin = { exportState: async function* () {} };
   expect(() => open({ admin, capabilities: declaring({ exportState: true }) })).toThrow(/no method importState/);
   expect(() => open({ capabilities: declaring({ calls: true }) })).toThrow(/declares calls and has none/);
+  const queues = { receive: async () => [], claim: undefined, waiting: new WaitingReceives() } as object;
+  expect(() => open({ queues })).toThrow(/has queues.waiting, and its queues have no method claim/);
 });
 
 test('a facet that is half written refuses the methods that are missing', async () => {
@@ -214,4 +216,26 @@ test('a facet that is half written refuses the methods that are missing', async 
   await expect(topics.subscribe('t', {}, () => {})).rejects.toMatchObject(refusal);
   await expect(kv.watch('', () => {})).rejects.toMatchObject({ ...refusal, operation: 'kv.watch' });
   await expect(admin.clear()).rejects.toMatchObject({ ...refusal, operation: 'admin.clear' });
+});
+
+test('the skeleton of the guide opens, and refuses receive, cancel and the state', async () => {
+  await using transport = openTransport({
+    name: 'skeleton',
+    capabilities: declaring({ cancel: true, exportState: true }),
+    queues: { ...unsupportedFacet('queues'), waiting: new WaitingReceives() },
+    topics: unsupportedFacet('topics'),
+    kv: unsupportedFacet('kv'),
+    admin: unsupportedFacet('admin'),
+    close: async () => {},
+  });
+  const { queues, admin } = transport;
+  const refused = (operation: string): object => ({ code: 'UNSUPPORTED', transport: 'skeleton', operation });
+  await expect(queues.receive('q')).rejects.toMatchObject({ code: 'UNSUPPORTED', transport: 'skeleton' });
+  await expect(admin.cancel('q', ['x'])).rejects.toMatchObject(refused('admin.cancel'));
+  await expect(admin.reschedule('q', ['x'], 0)).rejects.toMatchObject(refused('admin.reschedule'));
+  await expect(admin.importState([{ kind: 'revision', highest: 1 }])).rejects.toMatchObject(
+    refused('admin.importState'),
+  );
+  const records = admin.exportState()[Symbol.asyncIterator]();
+  await expect(records.next()).rejects.toMatchObject(refused('admin.exportState'));
 });
