@@ -12,6 +12,9 @@ type WithoutReceipt<One> = One extends Settlement ? Omit<One, 'receipt'> : never
 /** Maximum difference between two clocks with a resolution of one millisecond. */
 export const ROUNDING_MS = 2;
 
+/** Time limit of {@link shareWork}. */
+const SHARE_MS = 10_000;
+
 /** The bodies as text. */
 export function texts(test: TestContext, messages: readonly { readonly body: Uint8Array }[]): string[] {
   return messages.map((message) => test.text(message));
@@ -118,14 +121,14 @@ export async function drainFully(
   return all;
 }
 
-/** Receives and acks with all `members` until they acked `count` together. Returns the count of each. */
+/** Receives and acks with all `members` until they acked `count` together. Returns the count of each. Fails after 10 s. */
 export async function shareWork(
   test: TestContext,
   members: readonly Transport[],
   queue: string,
   count: number,
 ): Promise<number[]> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + SHARE_MS;
   let left = count;
   const work = async (member: Transport, index: number): Promise<number> => {
     let own = 0;
@@ -138,7 +141,10 @@ export async function shareWork(
     }
     return own;
   };
-  return Promise.all(members.map(work));
+  const counts = await Promise.all(members.map(work));
+  const [received, all] = [count - left, count].map((number) => number.toLocaleString('en'));
+  test.check.ok(left <= 0, `received ${received} of ${all} within ${SHARE_MS / 1_000} s`);
+  return counts;
 }
 
 /** Asserts that each of `ids` was recorded once, and nothing else. */
