@@ -103,7 +103,8 @@ export class Session implements AsyncDisposable {
     const located = this.locate();
     createProjectFolder(located);
     const transport = await openUrl(located.url);
-    if (transport.capabilities.reach === 'process') {
+    const { reach, durability } = transport.capabilities;
+    if (reach === 'process' && durability === 'none') {
       this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);
     }
     return transport;

@@ -20,7 +20,9 @@ export function checkCapabilities({ name, capabilities, warnings = [] }: Transpo
   const findings = [ok('transport', `${name}: ${SURVIVES[durability]}, ${REACHES[reach]}${lacks}`)];
   for (const { text, hint } of warnings) findings.push(warn('settings', text, hint));
   if (reach !== 'process') return findings;
-  return [...findings, warn('reach', 'other processes cannot reach this bus', 'Use sqlite or a server.')];
+  const text =
+    durability === 'none' ? 'other processes cannot reach this bus' : 'one process at a time can open this bus';
+  return [...findings, warn('reach', text, 'Use sqlite or a server.')];
 }
 
 const SURVIVES: Readonly<Record<Capabilities['durability'], string>> = {
