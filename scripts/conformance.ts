@@ -7,12 +7,15 @@ import {
   type CaseResult,
   GROUPS,
   type Group,
+  groupOf,
   type Harness,
   PROFILES,
   type Profile,
   type RunOptions,
   runSuite,
+  SUITE,
   type SuiteRun,
+  selectCases,
   summarize,
   toReport,
   withMatrix,
@@ -23,8 +26,8 @@ const USAGE = `npm run conformance -- [BACKEND…] [options]
 
   BACKEND              such as memory or sqlite; all of this repository unless given
   --profile smoke      the short selection
-  --only A6,K2         these cases
-  --group Ordering     one group
+  --only A6,K2         these cases; a letter such as A is all cases of that letter
+  --group Ordering     these groups, by name or letter
   --parallel N         cases at a time (4)
   --seed N             the random numbers of an earlier run
   --json FILE          the results as JSON
@@ -62,7 +65,11 @@ async function main(): Promise<void> {
       continue;
     }
     process.stderr.write(`conformance of ${harness.name}\n`);
-    runs.push(await runSuite(harness, options));
+    try {
+      runs.push(await runSuite(harness, options));
+    } catch (error) {
+      reportUnopened(harness, error, selectCases(options).length);
+    }
   }
   process.stdout.write(`${summarize(runs)}\n`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(runs.map(toReport), null, 2)}\n`);
@@ -71,6 +78,13 @@ async function main(): Promise<void> {
     writeFileSync(file, withMatrix(readFileSync(file, 'utf8'), runs));
   }
   if (runs.some(({ results }) => results.some(({ status }) => status === 'failed'))) process.exitCode = 1;
+}
+
+/** Every case fails when the store does not open to read its capabilities. */
+function reportUnopened({ name }: Harness, error: unknown, cases: number): void {
+  const [message = '', place = ''] = String((error as Error).stack ?? error).split('\n');
+  process.stderr.write(`${name}: ${cases} cases failed: the store did not open: ${message}\n${place}\n`);
+  process.exitCode = 1;
 }
 
 /** Each backend has its harness in `test/harness.ts`, or one for each of its links in `test/NAME-harness.ts`. */
@@ -96,16 +110,34 @@ function readOptions(): RunOptions {
   ) {
     fail('--write-docs needs all backends and the full profile');
   }
-  if (group !== undefined && !(GROUPS as readonly string[]).includes(group))
-    fail(`--group is one of ${GROUPS.join(', ')}`);
-  return {
+  const options: RunOptions = {
     profile,
     parallel: toNumber('--parallel', parallel),
-    ...(only !== undefined && { only: only.split(',') }),
-    ...(group !== undefined && { group: group as Group }),
+    ...(only !== undefined && { only: toIds(only) }),
+    ...(group !== undefined && { cases: SUITE.filter((one) => toGroups(group).has(one.group)) }),
     ...(seed !== undefined && { seed: toNumber('--seed', seed) }),
     onResult: (result) => tell(result, verbose),
   };
+  if (selectCases(options).length === 0) fail('no case is selected');
+  return options;
+}
+
+/** The ids in `list`, such as `A6,K`: a letter stands for all of its cases. */
+function toIds(list: string): string[] {
+  return list.split(',').flatMap((text) => {
+    const found = SUITE.filter(({ id }) => id === text || id.replace(/\d+$/, '') === text);
+    if (found.length === 0) fail(`--only has the unknown case ${text}`);
+    return found.map(({ id }) => id);
+  });
+}
+
+/** The groups in `list`, by name or by the letter of their ids. */
+function toGroups(list: string): ReadonlySet<Group> {
+  const groups = list.split(',').map((text) => {
+    const found = GROUPS.find((group) => group === text) ?? groupOf(`${text}1`);
+    return found ?? fail(`--group is a letter, or one of ${GROUPS.join(', ')}`);
+  });
+  return new Set(groups);
 }
 
 function tell({ id, status, title, reason, ms }: CaseResult, verbose: boolean): void {

@@ -8,7 +8,7 @@ export {
   type Level,
   type Status,
 } from './case.ts';
-export { CATALOGUE, type CatalogueId } from './catalogue.ts';
+export { CATALOGUE, type CatalogueId, groupOf } from './catalogue.ts';
 export { CLUSTER } from './cluster-profile.ts';
 export { Check, CheckFailed } from './context/check.ts';
 export { type RecordedDelivery, Recorder } from './context/recorder.ts';
@@ -33,7 +33,7 @@ export type { RemoteLoad } from './processes/remote-load.ts';
 export { toMarkdown, withMatrix } from './report/matrix.ts';
 export { type Report, toReport } from './report/report.ts';
 export { summarize } from './report/summary.ts';
-export { type RunOptions, runSuite, type SuiteRun } from './run.ts';
+export { type RunOptions, runSuite, type SuiteRun, selectCases } from './run.ts';
 export { type RunCaseOptions, runCase } from './run-case.ts';
 export { checkCases, SUITE } from './suite.ts';
 export { type UrlHarnessOptions, urlHarness } from './url-harness.ts';
