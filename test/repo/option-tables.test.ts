@@ -12,13 +12,15 @@ const folders = globSync('packages/transport-*/src/options.ts').map((file) => di
 test.each(folders)('%s', async (folder) => {
   const tables = await tablesOf(folder);
   const path = join(folder, 'README.md');
-  const readme = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const exists = existsSync(path);
+  const readme = exists ? readFileSync(path, 'utf8') : '';
   if (process.env['BUSBAR_WRITE_TABLES'] === '1' && tables.length > 0) {
     const left = [...tables];
     const written = readme.replaceAll(TABLES, (table) => `${left.shift() ?? table.trimEnd()}\n`);
-    writeFileSync(path, written);
+    writeFileSync(path, `${written}${left.map((table) => `\n${table}\n`).join('')}`);
     return;
   }
+  expect(exists, `${path} is missing; BUSBAR_WRITE_TABLES=1 writes the table`).toBe(true);
   expect(readme.match(TABLES)?.map((table) => table.trimEnd()) ?? []).toEqual(tables);
 });
 
