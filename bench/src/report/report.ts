@@ -1,6 +1,5 @@
 /** The report: tables per scenario, and JSON. */
 
-import { describeMachine, type Machine } from '@busbar/testbed';
 import type { Durability } from '../durability.ts';
 import { type Figure, find, median, ratio, show } from '../figures.ts';
 import type { Measurement } from '../measurement.ts';
@@ -9,6 +8,7 @@ import type { ScenarioName } from '../scenarios/scenario-name.ts';
 import { SCENARIOS } from '../scenarios/scenarios.ts';
 import { missingServerOf, TARGETS } from '../targets/targets.ts';
 import { columns } from './columns.ts';
+import { describeMachine, type Machine } from './machine.ts';
 import { checkThresholds } from './thresholds.ts';
 import { readVersions } from './versions.ts';
 

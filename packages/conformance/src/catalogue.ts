@@ -1,6 +1,6 @@
-/** Every id of the catalogue with its group. The suite is measured against it. */
+/** Every id of the catalogue: its group, the ids without a case, and those of the profile `cluster`. */
 
-import { GROUPS, type Group } from './case.ts';
+import { GROUPS, type Group, type Status } from './case.ts';
 
 /** One id of the catalogue. */
 export interface CatalogueId {
@@ -61,4 +61,35 @@ const OTHER_IDS: readonly (readonly [ids: RegExp, group: Group])[] = [
 /** Returns the group of an id, or undefined for an unknown id. */
 export function groupOf(id: string): Group | undefined {
   return groupOfId.get(id) ?? OTHER_IDS.find(([ids]) => ids.test(id))?.[1];
+}
+
+/** Ids of the profile `cluster`: behaviour that spans servers, and the loss of one server. */
+export const CLUSTER: ReadonlySet<string> = new Set([
+  // Data that is spread over servers or located by name.
+  ...['P1', 'P3', 'P10', 'O1', 'O4', 'Q1', 'R1', 'R4', 'S1', 'S5', 'S14', 'G1', 'G2', 'A1', 'A6', 'A7', 'A9'],
+  ...['D1', 'D4', 'L1', 'T1', 'U1', 'U3', 'Y1', 'Y2', 'X1', 'K1', 'K2', 'V2', 'Z1', 'Z6', 'W1', 'W6', 'J1'],
+  // The loss of one server.
+  ...['X2', 'X3', 'C1', 'C2', 'C7', 'C8', 'C11', 'I1', 'F12'],
+]);
+
+/** The status and reason of an id without a case (docs/adr/0009-outside-the-suite.md). */
+export interface MissingCase {
+  readonly status: Extract<Status, 'not-applicable' | 'not-tested'>;
+  readonly reason: string;
+}
+
+const NOT_APPLICABLE: Readonly<Record<string, string>> = {
+  M4: 'The layout of a store is its backend’s own; other languages use the command line.',
+};
+
+const NOT_TESTED: Readonly<Record<string, string>> = {
+  X5: 'Signals cannot simulate a power loss; `power` relies on syncing the file before the reply.',
+  X11: 'There is only one version of the library so far.',
+};
+
+/** Returns the status and reason of an id without a case. */
+export function missingCase(id: string): MissingCase {
+  const reason = NOT_APPLICABLE[id];
+  if (reason !== undefined) return { status: 'not-applicable', reason };
+  return { status: 'not-tested', reason: NOT_TESTED[id] ?? 'It has no case yet.' };
 }

@@ -8,8 +8,7 @@ export {
   type Level,
   type Status,
 } from './case.ts';
-export { CATALOGUE, type CatalogueId, groupOf } from './catalogue.ts';
-export { CLUSTER } from './cluster-profile.ts';
+export { CATALOGUE, type CatalogueId, CLUSTER, groupOf } from './catalogue.ts';
 export { Check, CheckFailed } from './context/check.ts';
 export { type RecordedDelivery, Recorder } from './context/recorder.ts';
 export type { TestContext } from './context/test-context.ts';

@@ -2,10 +2,8 @@
 
 import type { Capabilities } from '@busbar/api/transport';
 import { type CaseResult, type ConformanceCase, GROUPS, type Group } from './case.ts';
-import { CATALOGUE } from './catalogue.ts';
-import { CLUSTER } from './cluster-profile.ts';
+import { CATALOGUE, CLUSTER, missingCase } from './catalogue.ts';
 import { type Harness, type Profile, readCapabilities } from './harness.ts';
-import { missingCase } from './missing-cases.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
 

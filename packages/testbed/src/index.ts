@@ -1,7 +1,6 @@
 // Shared by tests, benchmarks and the demonstration. It runs from source only.
 
 export { freePort } from './free-port.ts';
-export { describeMachine, type Machine } from './machine.ts';
 export { Child, type ChildOptions, type ExitStatus, type NextOptions, spawnChild } from './processes/child.ts';
 export { isAlive } from './processes/is-alive.ts';
 export { onParentMessage, sendToParent } from './processes/parent.ts';
