@@ -12,7 +12,6 @@ const allowed: Record<string, Record<string, string>> = {
   '@busbar/transport-nats': {
     '@nats-io/transport-node': 'the maintained client; the package nats is its frozen predecessor',
     '@nats-io/jetstream': 'its JetStream half',
-    '@nats-io/kv': 'its key-value half',
   },
   '@busbar/transport-socket': {
     'better-sqlite3': 'its file locks, which the kernel frees: they decide who is the hub',

@@ -42,7 +42,11 @@ const roles: Readonly<Record<string, Readonly<Partial<Record<Transport, string>>
     redis: inScripts,
     nats: 'JetStream delivers again what was not settled.',
   },
-  'maintenance/pruner.ts': { memory: noMaintenance, redis: inScripts, nats: 'JetStream trims topics.' },
+  'maintenance/pruner.ts': {
+    memory: noMaintenance,
+    redis: inScripts,
+    nats: 'JetStream trims topics, and deletes dead letters by their TTL.',
+  },
   'maintenance/compactor.ts': { memory: noMaintenance, redis: 'The server manages its memory and files.' },
 };
 

@@ -1,4 +1,4 @@
-/** What a bus on NATS can do. */
+/** The capabilities of the NATS transport. */
 
 import type { Capabilities } from '@busbar/api/transport';
 import type { StreamFacts } from './connection/streams.ts';

@@ -1,4 +1,4 @@
-/** What a NATS server and the way to it say, as errors of Busbar. */
+/** Converts NATS errors to BusbarErrors. */
 
 import { BusbarError, type BusbarErrorOptions, isBusbarError } from '@busbar/api/transport';
 import { JetStreamApiError } from '@nats-io/jetstream';

@@ -1,4 +1,4 @@
-/** The driver over a NATS server with JetStream: makes what its rooms share, and hands it to them. */
+/** The driver over a NATS server with JetStream: creates the shared parts and passes them to the facets. */
 
 import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
 import { BusbarError, type Capabilities, type From, type StateChange, type Warning } from '@busbar/api/transport';
@@ -7,13 +7,13 @@ import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
 import { Calls } from './calls/calls.ts';
 import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
-import { Link } from './connection/link.ts';
+import { Connection } from './connection/connection.ts';
 import { Names } from './connection/names.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
+import { ServerRequests, toDriverError } from './connection/server-requests.ts';
 import { StoreHeaders } from './connection/store-header.ts';
 import { ensureStreams, type StreamFacts, streamInfo } from './connection/streams.ts';
-import { toDriverError, Wire } from './connection/wire.ts';
 import { noJetStream } from './errors.ts';
 import { Kv } from './kv/kv.ts';
 import { KvStore } from './kv/kv-store.ts';
@@ -21,10 +21,10 @@ import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
 import { Consumers } from './queues/consumers.ts';
 import { Delayed } from './queues/delayed.ts';
-import type { QueueGround } from './queues/ground.ts';
-import { HeldDeliveries } from './queues/held.ts';
+import { HeldDeliveries } from './queues/held-deliveries.ts';
 import { Ledgers } from './queues/ledger.ts';
 import { Notices } from './queues/notices.ts';
+import type { QueueContext } from './queues/queue-context.ts';
 import { QueueRecords } from './queues/queue-record.ts';
 import { Queues } from './queues/queues.ts';
 import { Sender } from './queues/send.ts';
@@ -46,69 +46,75 @@ export class NatsDriver implements Driver {
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
   readonly calls: Calls;
-  readonly #link: Link;
-  readonly #wire: Wire;
+  readonly #connection: Connection;
+  readonly #requests: ServerRequests;
   readonly #scheduler: Scheduler;
 
-  private constructor(wire: Wire, names: Names, clock: ServerClock, settings: Settings, facts: StreamFacts) {
-    const { link } = wire;
-    this.#link = link;
-    this.#wire = wire;
-    this.capabilities = capabilitiesOf(facts, link.connection.info?.max_payload ?? 0);
+  private constructor(
+    requests: ServerRequests,
+    names: Names,
+    clock: ServerClock,
+    settings: Settings,
+    facts: StreamFacts,
+  ) {
+    const { connection } = requests;
+    this.#connection = connection;
+    this.#requests = requests;
+    this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
     this.warnings = warningsOf(facts);
-    const records = new QueueRecords(wire, names, clock);
-    const headers = new StoreHeaders(wire, names);
-    const ground: QueueGround = {
-      ...{ wire, names, clock, records, ledgers: new Ledgers(wire, names), held: new HeldDeliveries() },
+    const records = new QueueRecords(requests, names, clock);
+    const headers = new StoreHeaders(requests, names);
+    const shared: QueueContext = {
+      ...{ requests, names, clock, records, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
       ...{ used: new Set<string>(), expiring: new Set<string>() },
-      consumers: new Consumers(wire, names, records, settings.consumerReplicas),
+      consumers: new Consumers(requests, names, records, settings.consumerReplicas),
     };
-    const puller = new Puller(link, names.queues);
-    const notices = new Notices(wire, names, records);
-    const bindings = new Bindings(ground);
-    const views = new QueueViews(ground, bindings);
-    const sender = new Sender(ground, bindings, (queue) => views.lengthOf(queue));
-    const store = new KvStore(wire, names, clock, new Puller(link, names.kv));
-    const cursors = new Cursors(ground, facts.storeId);
-    const all = { ground, views, notices, bindings, cursors, kv: store, headers };
+    const puller = new Puller(connection, names.queues);
+    const notices = new Notices(requests, names, records);
+    const bindings = new Bindings(shared);
+    const views = new QueueViews(shared, bindings);
+    const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
+    const store = new KvStore(requests, names, clock, new Puller(connection, names.kv));
+    const cursors = new Cursors(shared, facts.storeId);
+    const all = { shared, views, notices, bindings, cursors, kv: store, headers };
     const operations = new Operations(all);
-    this.#scheduler = new Scheduler(ground, views, operations);
-    this.queues = new Queues(ground, puller, sender, { delayed: new Delayed(ground, puller), bindings }, notices);
-    this.topics = openTopics(new Publisher(ground, facts, bindings, headers), cursors, bindings);
+    this.#scheduler = new Scheduler(shared, views, operations, settings.onError);
+    this.queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
+    this.topics = openTopics(new Publisher(shared, facts, bindings, headers), cursors, bindings);
     this.kv = new Kv(store);
     this.admin = openAdmin(all, operations);
-    this.calls = new Calls(link, names, this.capabilities.maxBodyBytes);
+    this.calls = new Calls(connection, names, this.capabilities.maxBodyBytes);
   }
 
-  /** Connects, and makes the streams that are not there. */
+  /** Connects, and creates missing streams. */
   static async open(settings: Settings): Promise<NatsDriver> {
-    const link = await Link.open(settings);
+    const connection = await Connection.open(settings);
     try {
-      checkServer(link);
-      const wire = new Wire(link);
+      checkServer(connection);
+      const requests = new ServerRequests(connection);
       const names = new Names(settings.ns);
       const clock = new ServerClock();
-      const facts = await ensureStreams(wire, names, clock, settings);
+      const facts = await ensureStreams(requests, names, clock, settings);
       checkDurability(facts, settings);
-      // A question alone on its way tells the time best.
-      await streamInfo(wire, clock, names.ledger);
-      await new StoreHeaders(wire, names).read();
-      return new NatsDriver(wire, names, clock, settings, facts);
+      // A request without others beside it measures the clock best.
+      await streamInfo(requests, clock, names.ledger);
+      await new StoreHeaders(requests, names).read();
+      return new NatsDriver(requests, names, clock, settings, facts);
     } catch (error) {
-      await link.close();
+      await connection.close();
       throw toDriverError(error);
     }
   }
 
   onState(listener: (change: StateChange) => void): void {
-    this.#link.onState(listener);
+    this.#connection.onState(listener);
   }
 
   async close(): Promise<void> {
     this.calls.close();
     this.#scheduler.close();
-    this.#wire.close();
-    await this.#link.close();
+    this.#requests.close();
+    await this.#connection.close();
   }
 }
 
@@ -122,7 +128,7 @@ function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings):
   };
 }
 
-function checkServer({ connection: { info } }: Link): void {
+function checkServer({ client: { info } }: Connection): void {
   const {
     version = '0',
     max_payload = 0,
@@ -142,7 +148,7 @@ function checkServer({ connection: { info } }: Link): void {
   if (jetstream !== true) throw noJetStream();
 }
 
-/** What the server syncs, and when, no client can read. */
+/** A client cannot read what the server syncs, and when. */
 function checkDurability({ storage, isAsync }: StreamFacts, { durability }: Settings): void {
   if (durability === 'power') {
     throw new BusbarError('UNSUPPORTED', 'NATS does not show whether it syncs before it answers', {
@@ -162,7 +168,7 @@ function warningsOf({ storage, isAsync, maxConsumers }: StreamFacts): Warning[] 
   ];
   if (storage === 'memory') {
     warnings.push({
-      text: 'A stream is in memory: it is gone with its server.',
+      text: 'A stream is in memory: it is lost when the server stops.',
       hint: 'Delete the streams and open again with storage file.',
     });
   }

@@ -1,6 +1,7 @@
-/** What a user may say when opening a bus on NATS: one table for the checks, the URL and the README. */
+/** Options of the NATS transport: types, table, URL. */
 
 import {
+  callbackOption,
   choiceOption,
   countOption,
   customOption,
@@ -25,7 +26,7 @@ import { invalid } from '@busbar/api/transport';
 
 /** How to open a bus on a NATS server, 2.12 or newer, with JetStream. */
 export interface NatsOptions {
-  /** Where it is: `host:port`, or several of one cluster. Default `127.0.0.1:4222`. */
+  /** Addresses `host:port` of one server or of the servers of one cluster. Default `127.0.0.1:4222`. */
   readonly servers?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
@@ -35,34 +36,36 @@ export interface NatsOptions {
   readonly nkey?: string | undefined;
   /** File with credentials: a JWT and a seed. Not tested. */
   readonly creds?: string | undefined;
-  /** Connects by TLS only. Default: as the server wants it. */
+  /** Connects only with TLS. Default: the server decides whether TLS is used. */
   readonly tls?: TlsOptions | undefined;
-  /** What the server's list of connections calls this one. Default `busbar`. */
+  /** Name of this client in the server's list of connections. Default `busbar`. */
   readonly clientName?: string | undefined;
   /** Isolates whole buses on one server. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
   readonly ns?: string | undefined;
-  /** On how many servers of a cluster the streams are kept, 1 to 5. Default: as they are, 1 where they are made. */
+  /** Replicas of the streams in a cluster, 1 to 5. Default: those of existing streams, 1 for new ones. */
   readonly replicas?: number | undefined;
   /**
-   * On how many servers of a cluster the state of a queue's consumers is kept, 1 to 5. Default: as many as the streams; 1 for
-   * mailboxes, whose names begin with `$`.
+   * Replicas of the consumers' state in a cluster, 1 to 5. Default: as many as the streams. Mailboxes, whose names begin with
+   * `$`, have 1.
    */
   readonly consumerReplicas?: number | undefined;
-  /** Where the server keeps the streams. Default: as they are, `file` where they are made. `memory` is gone with the server. */
+  /** Storage of the streams. Default: that of existing streams, `file` for new ones. `memory` is lost when the server stops. */
   readonly storage?: 'file' | 'memory' | undefined;
-  /** What is expected: opening fails where it cannot be shown. Default: what the storage gives is declared. */
+  /** The required durability: opening fails if the server does not give it. Default: the durability of the storage. */
   readonly durability?: 'process' | 'power' | undefined;
-  /** How much history of topics is kept. What is given changes the stream. */
+  /** How much history of topics is kept. A given bound changes the stream. */
   readonly retention?: RetentionOptions | undefined;
-  /** How long a topic remembers the id of an event, 120,000 to 604,800,000. What is given changes the stream. */
+  /** How long a topic remembers the id of an event, 120,000 to 604,800,000. A given time changes the stream. */
   readonly topicDedupeMs?: number | undefined;
   /** How long opening may take, 100 to 600,000. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /** Called with errors of background work, which is retried. Default: they are ignored. */
+  readonly onError?: ((error: Error) => void) | undefined;
 }
 
-/** Options, complete. */
+/** The complete options. */
 export interface Settings extends Complete {
-  /** What is given changes the stream of topics; what is not is as the stream has it. */
+  /** The options that the caller gave: they change the stream of topics. The stream keeps its values of the others. */
   readonly given: { readonly retention: boolean; readonly topicDedupeMs: boolean };
 }
 
@@ -83,9 +86,10 @@ interface Complete {
   readonly retention: Retention;
   readonly topicDedupeMs: number;
   readonly connectTimeoutMs: number;
+  readonly onError: (error: Error) => void;
 }
 
-const WHERE = 'where URLs have them';
+const WHERE = 'in a URL: before the host';
 
 /** The options of this transport. */
 export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOptions, Complete>({
@@ -93,14 +97,14 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOpt
   scheme: 'nats',
   options: {
     servers: customOption({
-      meaning: 'where it is: `host:port`, or several of one cluster',
+      meaning: 'addresses `host:port` of one server or of the servers of one cluster',
       default: Object.freeze(['127.0.0.1:4222']) as readonly string[],
       shown: '`127.0.0.1:4222`',
       where: 'the host',
       check: toServers,
     }),
-    user: textOption<string | undefined>({ meaning: 'who connects', default: undefined, max: 4096, where: WHERE }),
-    password: { ...secretOption({ meaning: 'belongs to `user`', default: undefined, where: WHERE }) },
+    user: textOption<string | undefined>({ meaning: 'user name', default: undefined, max: 4096, where: WHERE }),
+    password: { ...secretOption({ meaning: 'its password', default: undefined, where: WHERE }) },
     token: secretOption({ meaning: 'instead of user and password', default: undefined, where: WHERE }),
     nkey: textOption<string | undefined>({ meaning: 'a file with a seed', default: undefined, max: 4096 }),
     creds: textOption<string | undefined>({
@@ -108,32 +112,32 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOpt
       default: undefined,
       max: 4096,
     }),
-    tls: tlsOption('files of PEM; without it TLS is as the server wants it'),
+    tls: tlsOption('PEM files; without it the server decides whether TLS is used'),
     clientName: patternOption({
-      meaning: "in the server's list of connections",
+      meaning: "name of this client in the server's list of connections",
       default: 'busbar',
       pattern: /^[!-~]{1,64}$/,
       legal: '1 to 64 printable characters of ASCII without spaces',
     }),
     ns: namespaceOption('on one server'),
     replicas: countOption<number | undefined>({
-      meaning: 'on how many servers of a cluster the streams are kept, 1 to 5',
+      meaning: 'replicas of the streams in a cluster, 1 to 5',
       default: undefined,
-      shown: '1 where it makes the streams',
+      shown: '1 for new streams',
       min: 1,
       max: 5,
     }),
     consumerReplicas: countOption<number | undefined>({
-      meaning: 'the same for what consumers know',
+      meaning: "replicas of the consumers' state",
       default: undefined,
       shown: 'as the streams; 1 for mailboxes',
       min: 1,
       max: 5,
     }),
     storage: choiceOption<'file' | 'memory' | undefined>({
-      meaning: '`memory` is gone with the server',
+      meaning: '`memory` is lost when the server stops',
       default: undefined,
-      shown: '`file` where it makes the streams',
+      shown: '`file` for new streams',
       choices: ['file', 'memory'],
     }),
     durability: choiceOption<'process' | 'power' | undefined>({
@@ -153,10 +157,14 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOpt
       min: 100,
       max: 600_000,
     }),
+    onError: callbackOption<(error: Error) => void>({
+      meaning: 'called with errors of background work, which is retried',
+      default: () => undefined,
+    }),
   },
 });
 
-/** The settings that `options` make. Throws INVALID_ARGUMENT for what is not legal. */
+/** The complete settings. Throws INVALID_ARGUMENT for an illegal option. */
 export function toSettings(options?: NatsOptions): Settings {
   const settings = OPTIONS.complete(options);
   const { user, password, token, nkey, creds } = settings;
@@ -173,7 +181,7 @@ export function toSettings(options?: NatsOptions): Settings {
 const FORM =
   'Write nats://[user:password@ | token@]host[:port][,host[:port]…][?parameter=value&…], or tls://; % is written %25.';
 
-/** The options in a URL `nats://` or `tls://`. No text of an error holds what may be a secret. */
+/** The options in a URL `nats://` or `tls://`. Error texts never contain parts that may be secret. */
 export function parseNatsUrl(url: string): NatsOptions {
   const parts = readServerUrl<NatsOptions>(url, { plain: 'nats', secure: 'tls', form: FORM, table: OPTIONS });
   const { login, path } = parts;

@@ -1,16 +1,16 @@
 /** The operator's view of a namespace. */
 
 import type { AdminDriver } from '@busbar/api/driver';
-import type { AdminGround } from './admin-ground.ts';
+import type { AdminContext } from './admin-context.ts';
 import { exportState } from './export.ts';
 import { Importer } from './import.ts';
 import { Inspection } from './inspect.ts';
 import type { Operations } from './operate.ts';
 
 /** The operator's view of a namespace. */
-export function openAdmin(all: AdminGround, operations: Operations): AdminDriver {
-  const { ground, views, kv } = all;
-  const inspection = new Inspection(ground, views);
+export function openAdmin(all: AdminContext, operations: Operations): AdminDriver {
+  const { shared, views, kv } = all;
+  const inspection = new Inspection(shared, views);
   const importer = new Importer(all);
   return {
     queues: (filter) => inspection.queues(filter),
@@ -23,7 +23,7 @@ export function openAdmin(all: AdminGround, operations: Operations): AdminDriver
     reschedule: (queue, ids, delayMs) => operations.reschedule(queue, ids, delayMs),
     deleteQueue: (queue) => operations.deleteQueue(queue),
     clear: () => operations.clear(),
-    exportState: () => exportState(ground, views, inspection, kv),
+    exportState: () => exportState(shared, views, inspection, kv),
     importState: (records) => importer.import(records),
   };
 }

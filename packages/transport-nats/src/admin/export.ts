@@ -3,7 +3,7 @@
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import type { KvStore } from '../kv/kv-store.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import { readDirect } from '../queues/stored-message.ts';
 import type { Inspection } from './inspect.ts';
 import type { QueueView, QueueViews } from './queue-view.ts';
@@ -12,17 +12,17 @@ const PAGE = 1_000;
 
 /** Everything in a namespace. What is leased is exported as ready, its attempt counted. */
 export async function* exportState(
-  ground: QueueGround,
+  shared: QueueContext,
   views: QueueViews,
   inspection: Inspection,
   kv: KvStore,
 ): AsyncIterable<StateRecord> {
   yield* exportKv(kv);
-  yield* exportEvents(ground);
+  yield* exportEvents(shared);
   for (const queue of await inspection.alive()) {
     const view = await views.view(queue);
     yield { kind: 'queue', name: queue.name, settings: queue.record.settings };
-    yield* exportIds(ground, view);
+    yield* exportIds(shared, view);
     const live = view.all.filter(({ state }) => state !== 'dead').sort((a, b) => a.stored.seq - b.stored.seq);
     const dead = view.all.filter(({ state }) => state === 'dead');
     for (const one of [...live, ...dead]) {
@@ -37,7 +37,7 @@ export async function* exportState(
 }
 
 async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
-  const { state } = await kv.wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${kv.names.kv}`);
+  const { state } = await kv.requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${kv.names.kv}`);
   const all = await kv.list('');
   const highest = Math.max(state.last_seq + (await kv.offset()), ...all.map(({ revision }) => revision));
   yield { kind: 'revision', highest };
@@ -48,9 +48,13 @@ async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
   }
 }
 
-async function* exportEvents({ wire, names, clock }: QueueGround): AsyncIterable<StateRecord> {
+async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIterable<StateRecord> {
   for (let seq = 1; ; ) {
-    const { messages, pending } = await wire.get(names.topics, { seq, next_by_subj: names.topic('>'), batch: PAGE });
+    const { messages, pending } = await requests.get(names.topics, {
+      seq,
+      next_by_subj: names.topic('>'),
+      batch: PAGE,
+    });
     for (const each of messages) {
       const { message, envelope, subject, seq: at } = readDirect(each);
       seq = at + 1;
@@ -68,7 +72,7 @@ async function* exportEvents({ wire, names, clock }: QueueGround): AsyncIterable
 
 /** The ids that a send may not use again: of what is stored, and those with records. */
 async function* exportIds(
-  { wire, names, clock }: QueueGround,
+  { requests, names, clock }: QueueContext,
   { queue, stored }: QueueView,
 ): AsyncIterable<StateRecord> {
   const left = new Map<string, number>();
@@ -78,7 +82,7 @@ async function* exportIds(
     if (isSent && leftMs > 0) left.set(each.message.id, leftMs);
   }
   for (let seq = 1; ; ) {
-    const { messages, pending } = await wire.get(names.queues, {
+    const { messages, pending } = await requests.get(names.queues, {
       seq,
       next_by_subj: names.ids(queue.name),
       batch: PAGE,

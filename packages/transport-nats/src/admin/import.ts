@@ -2,34 +2,34 @@
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
+import { toDriverError } from '../connection/server-requests.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
-import { toDriverError } from '../connection/wire.ts';
 import type { KvStore } from '../kv/kv-store.ts';
-import { ttlHeader } from '../queues/burial.ts';
+import { ttlHeader } from '../queues/dead-letters.ts';
 import { noteId } from '../queues/dedupe.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
 import type { Cursors } from '../topics/cursors.ts';
 import { eventId } from '../topics/publish.ts';
-import type { AdminGround } from './admin-ground.ts';
+import type { AdminContext } from './admin-context.ts';
 import type { QueueViews } from './queue-view.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 /** Imports records into a namespace. */
 export class Importer {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #views: QueueViews;
   readonly #bindings: Bindings;
   readonly #cursors: Cursors;
   readonly #kv: KvStore;
   readonly #headers: StoreHeaders;
 
-  constructor({ ground, views, bindings, cursors, kv, headers }: AdminGround) {
+  constructor({ shared, views, bindings, cursors, kv, headers }: AdminContext) {
     this.#headers = headers;
-    this.#ground = ground;
+    this.#shared = shared;
     this.#views = views;
     this.#bindings = bindings;
     this.#cursors = cursors;
@@ -85,24 +85,24 @@ export class Importer {
   }
 
   async #event({ topic, message: exported }: Of<'event'>): Promise<boolean> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const message = toMessage(exported);
     const { inc: _, ...envelope } = this.#envelope(exported, '');
     const { life } = this.#headers.fresh ?? (await this.#headers.read());
     const id = eventId(life, topic, message.id);
     const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
-    return (await wire.publish(names.topic(topic), data, headers)).duplicate !== true;
+    return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
   }
 
   async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
-    const { records, clock } = this.#ground;
+    const { records, clock } = this.#shared;
     if ((await records.read(name)) !== undefined) return false;
     await records.change(name, (known) => known ?? { ...records.newRecord(), settings, usedAt: clock.late });
     return true;
   }
 
   async #dedupe({ queue: name, id, leftMs }: Of<'dedupe'>): Promise<boolean> {
-    const { records, clock } = this.#ground;
+    const { records, clock } = this.#shared;
     const until = clock.late + leftMs;
     const queue = await records.change(name, (known) => {
       const record = known ?? records.newRecord();
@@ -110,11 +110,11 @@ export class Importer {
         ? undefined
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
-    return queue !== undefined && noteId(this.#ground, queue, id, leftMs);
+    return queue !== undefined && noteId(this.#shared, queue, id, leftMs);
   }
 
   async #message({ queue: name, message: exported }: Of<'message'>): Promise<boolean> {
-    const { records, wire, names, ledgers } = this.#ground;
+    const { records, requests, names, ledgers } = this.#shared;
     const message = toMessage(exported);
     const delayMs = exported.delayLeftMs ?? 0;
     const isDead = exported.dead !== undefined;
@@ -125,20 +125,20 @@ export class Importer {
     const { data, headers } = encode(message, this.#envelope(exported, inc));
     const keep =
       isDead && Number.isFinite(queue.record.settings.deadTtlMs) ? ttlHeader(queue.record.settings.deadTtlMs) : {};
-    await wire.publish(names.lane(name, lane), data, { ...headers, ...keep });
+    await requests.publish(names.lane(name, lane), data, { ...headers, ...keep });
     if (!isDead) await ledgers.append(name, { k: 'u', inc, unsent: 1 });
     return true;
   }
 
   async #binding({ queue, pattern }: Of<'binding'>): Promise<boolean> {
-    const known = await this.#ground.records.read(queue);
+    const known = await this.#shared.records.read(queue);
     if (known?.record.bindings.some((binding) => binding.pattern === pattern)) return false;
     await this.#bindings.bind(queue, pattern, await this.#cursors.resolve('new'));
     return true;
   }
 
   #envelope({ attempts, history, delayLeftMs, ttlLeftMs, maxAttempts, dead }: ExportedMessage, inc: string): Envelope {
-    const now = this.#ground.clock.late;
+    const now = this.#shared.clock.late;
     return {
       inc,
       ...(attempts > 0 || history.length > 0 ? { past: { attempts, history } } : {}),

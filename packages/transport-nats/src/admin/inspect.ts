@@ -1,9 +1,9 @@
-/** What operators see. */
+/** Lists queues with their counts, topics and bindings; browses messages. */
 
 import type { BrowseFilter, PageQuery, QueueFilter } from '@busbar/api/driver';
 import { type Binding, type BrowsePage, invalid, type QueueInfo, quote, type TopicInfo } from '@busbar/api/transport';
 import { streamInfo } from '../connection/streams.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { compareRanks, type QueueViews, rankOf } from './queue-view.ts';
 
@@ -11,11 +11,11 @@ const AT_ONCE = 16;
 
 /** Looks at the queues and topics of a namespace. */
 export class Inspection {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #views: QueueViews;
 
-  constructor(ground: QueueGround, views: QueueViews) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, views: QueueViews) {
+    this.#shared = shared;
     this.#views = views;
   }
 
@@ -34,9 +34,9 @@ export class Inspection {
   }
 
   async topics({ limit, after }: PageQuery): Promise<TopicInfo[]> {
-    const { wire, names, clock } = this.#ground;
+    const { requests, names, clock } = this.#shared;
     const [info, bindings] = await Promise.all([
-      streamInfo(wire, clock, names.topics, names.topic('>')),
+      streamInfo(requests, clock, names.topics, names.topic('>')),
       this.bindings(),
     ]);
     const counts = new Map<string, number>();
@@ -71,7 +71,7 @@ export class Inspection {
 
   /** The queues that are there. */
   async alive(): Promise<KnownQueue[]> {
-    const { records } = this.#ground;
+    const { records } = this.#shared;
     const all = await records.list();
     for (const { name, record } of all) if (!records.isSeen(record)) records.idle.add(name);
     return all.filter(({ record }) => records.isSeen(record));

@@ -1,4 +1,4 @@
-/** What operators change. */
+/** The operator's changes: redrive, purge, cancel, reschedule, delete and clear. */
 
 import type { PendingResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
@@ -7,29 +7,29 @@ import { streamInfo } from '../connection/streams.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import { ignoreRefusal } from '../queues/consumers.ts';
 import { levelOf, place } from '../queues/delayed.ts';
-import type { QueueGround } from '../queues/ground.ts';
 import type { Notices } from '../queues/notices.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { encode } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
-import type { AdminGround } from './admin-ground.ts';
-import type { QueueViews, Standing } from './queue-view.ts';
+import type { AdminContext } from './admin-context.ts';
+import type { MessageStatus, QueueViews } from './queue-view.ts';
 
 const MAX_HIDE = 2_000;
 const NOTHING = new Uint8Array();
 
 /** Changes the queues of a namespace. */
 export class Operations {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #views: QueueViews;
   readonly #notices: Notices;
   readonly #bindings: Bindings;
   readonly #kv: KvStore;
   readonly #headers: StoreHeaders;
 
-  constructor({ ground, views, notices, bindings, kv, headers }: AdminGround) {
+  constructor({ shared, views, notices, bindings, kv, headers }: AdminContext) {
     this.#headers = headers;
-    this.#ground = ground;
+    this.#shared = shared;
     this.#views = views;
     this.#notices = notices;
     this.#bindings = bindings;
@@ -64,23 +64,23 @@ export class Operations {
   async reschedule(name: string, ids: readonly string[], delayMs: number): Promise<PendingResult[]> {
     return this.#pending(name, ids, async (queue, chosen) => {
       const hidden = await this.#hide(queue, chosen, 'move');
-      const dueAt = delayMs > 0 ? this.#ground.clock.late + delayMs : undefined;
+      const dueAt = delayMs > 0 ? this.#shared.clock.late + delayMs : undefined;
       for (const { stored, entry } of chosen.filter((one) => hidden.has(one.stored.seq))) {
-        await place(this.#ground, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#ground.clock.late });
+        await place(this.#shared, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#shared.clock.late });
       }
       return hidden;
     });
   }
 
   async deleteQueue(name: string): Promise<boolean> {
-    const queue = await this.#ground.records.read(name);
+    const queue = await this.#shared.records.read(name);
     if (queue === undefined) return false;
     await this.#deleteAll([queue]);
     return true;
   }
 
   async clear(): Promise<void> {
-    const { wire, names, records } = this.#ground;
+    const { requests, names, records } = this.#shared;
     const bounds = await this.#bounds();
     const gone = await this.#end(await records.list(), bounds);
     await this.#notices.settled();
@@ -88,10 +88,10 @@ export class Operations {
     const [queues, ledger] = bounds.map((last) => last + 1);
     const settings = Math.max(0, ...gone.map(({ seq }) => seq)) + 1;
     await Promise.all([
-      wire.api(`STREAM.PURGE.${names.queues}`, { seq: queues }),
-      wire.api(`STREAM.PURGE.${names.topics}`),
-      wire.api(`STREAM.PURGE.${names.ledger}`, { filter: names.records('>'), seq: ledger }),
-      wire.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
+      requests.api(`STREAM.PURGE.${names.queues}`, { seq: queues }),
+      requests.api(`STREAM.PURGE.${names.topics}`),
+      requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.records('>'), seq: ledger }),
+      requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
       this.#clearKv(),
     ]);
     await this.#headers.renew();
@@ -99,7 +99,7 @@ export class Operations {
 
   /** Deletes what is left of those of these queues that were idle for too long. */
   async deleteIdle(names: readonly string[]): Promise<void> {
-    const { records } = this.#ground;
+    const { records } = this.#shared;
     const found = await Promise.all(names.map((name) => records.find(name)));
     await this.#deleteAll(
       found.flatMap((queue) => (queue !== undefined && !records.isSeen(queue.record) ? queue : [])),
@@ -123,19 +123,19 @@ export class Operations {
 
   /** The last sequences of the streams of queues and of the ledger. */
   async #bounds(): Promise<[number, number]> {
-    const { wire, clock, names } = this.#ground;
-    const infos = [streamInfo(wire, clock, names.queues), streamInfo(wire, clock, names.ledger)] as const;
+    const { requests, clock, names } = this.#shared;
+    const infos = [streamInfo(requests, clock, names.queues), streamInfo(requests, clock, names.ledger)] as const;
     const [queues, ledger] = await Promise.all(infos);
     return [queues.state.last_seq, ledger.state.last_seq];
   }
 
   /** Ends the lives of queues: whoever sees that begins new ones. */
   async #end(queues: readonly KnownQueue[], bounds: readonly [number, number]): Promise<KnownQueue[]> {
-    const { records, wire, names } = this.#ground;
+    const { records, requests, names } = this.#shared;
     const gone = await Promise.all(
       queues.map(async ({ name, record }) => {
         const ended = await records.end(name, record.inc, bounds);
-        wire.tell(names.notice(name));
+        requests.send(names.notice(name));
         return ended ?? [];
       }),
     );
@@ -143,15 +143,15 @@ export class Operations {
   }
 
   async #removeConsumers(queue: KnownQueue): Promise<void> {
-    await this.#ground.consumers.remove(queue);
+    await this.#shared.consumers.remove(queue);
     await this.#bindings.removeConsumers(queue.record.bindings);
   }
 
   async #remove(queue: KnownQueue): Promise<void> {
-    const { records, wire, names } = this.#ground;
+    const { records, requests, names } = this.#shared;
     const { name, record } = queue;
     const purge = (stream: string, filter: string, last: number): Promise<unknown> =>
-      wire.api(`STREAM.PURGE.${stream}`, { filter, seq: last + 1 });
+      requests.api(`STREAM.PURGE.${stream}`, { filter, seq: last + 1 });
     const [inQueues = 0, inLedger = 0] = record.gone ?? [];
     await this.#removeConsumers(queue);
     await purge(names.queues, names.lane(name, '*'), inQueues);
@@ -160,8 +160,8 @@ export class Operations {
     await records.remove(queue).catch(ignoreRefusal);
   }
 
-  async #revive(queue: KnownQueue, { stored }: Standing): Promise<void> {
-    const { wire, names, records, clock } = this.#ground;
+  async #revive(queue: KnownQueue, { stored }: MessageStatus): Promise<void> {
+    const { requests, names, records, clock } = this.#shared;
     const { message, envelope, seq } = stored;
     const lane: Lane = levelOf(message.priority);
     const { inc } = (await records.useLane(queue, lane)).record;
@@ -169,23 +169,23 @@ export class Operations {
     const past = { attempts: 0, history: envelope.past?.history ?? [] };
     const { dead: _, dueAt: __, ...rest } = envelope;
     const { data, headers } = encode(message, { ...rest, inc, past, expiresAt, readyAt: clock.late }, `${inc}.r${seq}`);
-    await wire.publish(names.lane(queue.name, lane), data, headers);
+    await requests.publish(names.lane(queue.name, lane), data, headers);
     await this.#erase(seq);
   }
 
   #unsent(queue: KnownQueue, unsent: number): Promise<unknown> {
-    return this.#ground.ledgers.append(queue.name, { k: 'u', inc: queue.record.inc, unsent });
+    return this.#shared.ledgers.append(queue.name, { k: 'u', inc: queue.record.inc, unsent });
   }
 
   async #erase(seq: number): Promise<void> {
-    const { wire, names } = this.#ground;
-    await wire.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
+    const { requests, names } = this.#shared;
+    await requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
   }
 
   async #pending(
     name: string,
     ids: readonly string[],
-    act: (queue: KnownQueue, chosen: readonly Standing[]) => Promise<ReadonlySet<number>>,
+    act: (queue: KnownQueue, chosen: readonly MessageStatus[]) => Promise<ReadonlySet<number>>,
   ): Promise<PendingResult[]> {
     await this.#check(name);
     const view = await this.#views.open(name);
@@ -202,17 +202,21 @@ export class Operations {
 
   /** From now on every receive of the queue asks the ledger: only so can messages be taken back. */
   async #check(name: string): Promise<void> {
-    const { records, wire, names } = this.#ground;
+    const { records, requests, names } = this.#shared;
     const queue = await records.read(name);
     if (queue === undefined || queue.record.checked) return;
     await records.change(name, (record) => record && { ...record, checked: true });
-    wire.tell(names.notice(name));
+    requests.send(names.notice(name));
     await this.#notices.settled();
   }
 
   /** Hides messages from receivers, but for those that somebody received meanwhile. Resolves with the sequences hidden. */
-  async #hide(queue: KnownQueue, chosen: readonly Standing[], did: 'hide' | 'move' = 'hide'): Promise<Set<number>> {
-    const { ledgers } = this.#ground;
+  async #hide(
+    queue: KnownQueue,
+    chosen: readonly MessageStatus[],
+    did: 'hide' | 'move' = 'hide',
+  ): Promise<Set<number>> {
+    const { ledgers } = this.#shared;
     const { inc } = queue.record;
     for (let from = 0; from < chosen.length; from += MAX_HIDE) {
       const part = chosen.slice(from, from + MAX_HIDE);

@@ -2,16 +2,16 @@
 
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
-import { historyOf, laneOf } from '../queues/burial.ts';
 import { endMessage, leftOf } from '../queues/claim.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import { historyOf, laneOf } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { readDirect, type StoredMessage } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
 
 /** A message of a queue, and how it stands. */
-export interface Standing {
+export interface MessageStatus {
   readonly stored: StoredMessage;
   readonly lane: Lane;
   readonly entry: Entry | undefined;
@@ -26,7 +26,7 @@ export interface QueueView {
   readonly queue: KnownQueue;
   readonly ledger: Ledger;
   /** In the order of delivery: leased, ready, delayed, dead. */
-  readonly all: readonly Standing[];
+  readonly all: readonly MessageStatus[];
   /** Messages that were sent, settled ones included. */
   readonly sent: number;
   /** All that the stream holds of it, settled ones included. */
@@ -40,17 +40,17 @@ const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
 /** Reads queues. */
 export class QueueViews {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #bindings: Bindings;
 
-  constructor(ground: QueueGround, bindings: Bindings) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, bindings: Bindings) {
+    this.#shared = shared;
     this.#bindings = bindings;
   }
 
   /** The queue of this name as it is now; what has used up its attempts or its time with nobody receiving is ended first. */
   async open(name: string): Promise<QueueView | undefined> {
-    const queue = await this.#ground.records.read(name);
+    const queue = await this.#shared.records.read(name);
     return queue && this.view(queue);
   }
 
@@ -77,14 +77,14 @@ export class QueueViews {
       oldest = Math.min(oldest, since);
     }
     const { done, dead, expired } = ledger.totals;
-    const oldestAgeMs = oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, this.#ground.clock.now - oldest);
+    const oldestAgeMs = oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, this.#shared.clock.now - oldest);
     const totals = { sent, done, dead, expired };
     return { name: queue.name, settings: queue.record.settings, ...count, oldestAgeMs, totals };
   }
 
-  browsed(queue: KnownQueue, { stored, entry, state, attempts, until }: Standing): BrowsedMessage {
+  browsed(queue: KnownQueue, { stored, entry, state, attempts, until }: MessageStatus): BrowsedMessage {
     const { message, envelope } = stored;
-    const { clock } = this.#ground;
+    const { clock } = this.#shared;
     const ttl = state === 'dead' ? undefined : envelope.expiresAt;
     return {
       message,
@@ -100,27 +100,27 @@ export class QueueViews {
   }
 
   async #read(queue: KnownQueue): Promise<QueueView> {
-    const { ledgers, clock } = this.#ground;
+    const { ledgers, clock } = this.#shared;
     // The messages first: what is settled meanwhile is settled in the ledger.
     const stored = await this.#messages(queue);
     const ledger = await ledgers.read(queue.name, queue.record.inc);
     const now = clock.now;
-    const all: Standing[] = [];
+    const all: MessageStatus[] = [];
     let sent = ledger.totals.sent;
     for (const each of stored) {
       if (each.lane !== 'dead' && each.stored.seq > (ledger.floors[each.lane] ?? 0)) sent += 1;
-      const standing = standingOf(queue, ledger, each, now);
-      if (standing !== undefined) all.push(standing);
+      const status = statusOf(queue, ledger, each, now);
+      if (status !== undefined) all.push(status);
     }
     return { queue, ledger, all: all.sort(compare), sent, stored };
   }
 
   async #messages(queue: KnownQueue): Promise<{ stored: StoredMessage; lane: Lane }[]> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const all: { stored: StoredMessage; lane: Lane }[] = [];
     for (let seq = 1; ; ) {
       const request = { seq, next_by_subj: names.lane(queue.name, '*'), batch: PAGE };
-      const { messages, pending } = await wire.get(names.queues, request);
+      const { messages, pending } = await requests.get(names.queues, request);
       for (const message of messages) {
         const { subject, ...stored } = readDirect(message);
         seq = stored.seq + 1;
@@ -133,7 +133,7 @@ export class QueueViews {
 
   /** Ends what nobody can receive any more; resolves with how many. */
   async #end({ queue, all }: QueueView): Promise<number> {
-    const now = this.#ground.clock.now;
+    const now = this.#shared.clock.now;
     const { maxAttempts } = queue.record.settings;
     const over = all.filter(({ state, stored, attempts }) => {
       if (state === 'dead' || state === 'leased') return false;
@@ -143,19 +143,19 @@ export class QueueViews {
     for (const { stored, entry, lane } of over) {
       const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
       const used = entry?.lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
-      await endMessage(this.#ground, queue, { stored, entry, lane }, isExpired ? undefined : used);
+      await endMessage(this.#shared, queue, { stored, entry, lane }, isExpired ? undefined : used);
     }
     return over.length;
   }
 }
 
 /** How a message stands; undefined where it is settled. */
-function standingOf(
+function statusOf(
   queue: KnownQueue,
   ledger: Ledger,
   { stored, lane }: { stored: StoredMessage; lane: Lane },
   now: number,
-): Standing | undefined {
+): MessageStatus | undefined {
   const { envelope, seq } = stored;
   if (lane === 'dead') {
     if ((envelope.dead?.at ?? 0) + queue.record.settings.deadTtlMs <= now) return undefined;
@@ -172,7 +172,7 @@ function standingOf(
 }
 
 /** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
-export function rankOf({ state, lane, stored, until }: Standing): readonly [number, number, number] {
+export function rankOf({ state, lane, stored, until }: MessageStatus): readonly [number, number, number] {
   const level = (LEVELS as readonly string[]).indexOf(lane);
   const priority = lane === 'delayed' ? 5 - stored.message.priority : level < 0 ? 1 : level;
   const first = state === 'ready' ? priority : state === 'dead' ? 0 : until;
@@ -184,6 +184,6 @@ export function compareRanks(one: readonly number[], other: readonly number[]): 
   return 0;
 }
 
-function compare(one: Standing, other: Standing): number {
+function compare(one: MessageStatus, other: MessageStatus): number {
   return compareRanks(rankOf(one), rankOf(other));
 }

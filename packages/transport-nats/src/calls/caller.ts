@@ -3,24 +3,24 @@
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
-import type { Link } from '../connection/link.ts';
+import type { Connection } from '../connection/connection.ts';
 import { unavailable } from '../errors.ts';
 import { toMessage } from './codec.ts';
 import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
 
 /** All calls of one transport, behind one subscription. */
 export class Caller {
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #inbox = createInbox();
   readonly #calls = new Map<string, Call>();
   #count = 0;
 
-  constructor(link: Link) {
-    this.#link = link;
-    link.connection.subscribe(`${this.#inbox}.*`, {
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#take(message),
     });
-    link.onState(({ state }) => {
+    connection.onState(({ state }) => {
       if (state !== 'reconnecting') return;
       const error = unavailable('the connection was lost, and with it what was replied', { outcome: 'unknown' });
       for (const call of this.#calls.values()) if (call.isSent) call.fail(error);
@@ -33,7 +33,7 @@ export class Caller {
       [Symbol.asyncIterator]: () => {
         this.#count += 1;
         const id = String(this.#count);
-        const call = new Call(this.#link, () => this.#calls.delete(id));
+        const call = new Call(this.#connection, () => this.#calls.delete(id));
         this.#calls.set(id, call);
         void this.#send(call, subject, message, deadline, `${this.#inbox}.${id}`);
         return call;
@@ -46,15 +46,15 @@ export class Caller {
     if (call !== undefined) call.take(message);
     // The caller left before anybody had its call.
     else if (message.reply)
-      this.#link.connection.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
+      this.#connection.client.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
   }
 
   async #send(call: Call, subject: string, message: PreparedMessage, deadline: number, reply: string): Promise<void> {
-    if (!this.#link.isUp) await this.#link.whenUp();
+    if (!this.#connection.isUp) await this.#connection.whenUp();
     if (call.isOver) return;
     const leftMs = deadline === Number.POSITIVE_INFINITY ? undefined : deadline - performance.now();
     call.isSent = true;
-    this.#link.connection.publish(subject, encodeRequest({ leftMs, message }), { reply });
+    this.#connection.client.publish(subject, encodeRequest({ leftMs, message }), { reply });
   }
 }
 
@@ -62,7 +62,7 @@ export class Caller {
 class Call implements AsyncIterator<Message> {
   isSent = false;
   isOver = false;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #onOver: () => void;
   readonly #replies: PreparedMessage[] = [];
   /** Where its responder listens, once one has it. */
@@ -71,8 +71,8 @@ class Call implements AsyncIterator<Message> {
   #error: BusbarError | undefined;
   #waiting: { resolve(result: IteratorResult<Message>): void; reject(error: BusbarError): void } | undefined;
 
-  constructor(link: Link, onOver: () => void) {
-    this.#link = link;
+  constructor(connection: Connection, onOver: () => void) {
+    this.#connection = connection;
     this.#onOver = onOver;
   }
 
@@ -87,7 +87,7 @@ class Call implements AsyncIterator<Message> {
   async return(): Promise<IteratorResult<Message>> {
     if (!this.isOver) {
       this.#end();
-      if (this.#control !== undefined) this.#tell({ left: true });
+      if (this.#control !== undefined) this.#publish({ left: true });
       this.#serve();
     }
     return { done: true, value: undefined };
@@ -137,13 +137,13 @@ class Call implements AsyncIterator<Message> {
   #count(): void {
     this.#read += 1;
     if (this.#read < WINDOW / 2 || this.isOver) return;
-    this.#tell({ read: this.#read });
+    this.#publish({ read: this.#read });
     this.#read = 0;
   }
 
-  #tell(control: Control): void {
-    if (this.#control !== undefined && this.#link.isUp) {
-      this.#link.connection.publish(this.#control, JSON.stringify(control));
+  #publish(control: Control): void {
+    if (this.#control !== undefined && this.#connection.isUp) {
+      this.#connection.client.publish(this.#control, JSON.stringify(control));
     }
   }
 }

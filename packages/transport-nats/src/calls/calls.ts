@@ -2,7 +2,7 @@
 
 import type { CallContext, CallDriver, PreparedMessage } from '@busbar/api/driver';
 import type { Message, Service } from '@busbar/api/transport';
-import type { Link } from '../connection/link.ts';
+import type { Connection } from '../connection/connection.ts';
 import type { Names } from '../connection/names.ts';
 import { Caller } from './caller.ts';
 import { Responder } from './responder.ts';
@@ -13,10 +13,10 @@ export class Calls implements CallDriver {
   readonly #caller: Caller;
   readonly #responder: Responder;
 
-  constructor(link: Link, names: Names, maxBodyBytes: number) {
+  constructor(connection: Connection, names: Names, maxBodyBytes: number) {
     this.#names = names;
-    this.#caller = new Caller(link);
-    this.#responder = new Responder(link, maxBodyBytes);
+    this.#caller = new Caller(connection);
+    this.#responder = new Responder(connection, maxBodyBytes);
   }
 
   serve(address: string, max: number, handler: Parameters<CallDriver['serve']>[2]): Promise<Service> {

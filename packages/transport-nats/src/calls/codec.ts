@@ -1,10 +1,10 @@
-/** How a call looks on the wire: a line of JSON, then the bodies one after the other. */
+/** How a call looks on a connection: a line of JSON, then the bodies one after the other. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 
 /** A message in the line: its fields, and the size of its body. */
-type Head = Partial<Omit<PreparedMessage, 'body'>> & { readonly size: number };
+type MessageHead = Partial<Omit<PreparedMessage, 'body'>> & { readonly size: number };
 
 const NEWLINE = 10;
 const DEFAULT_TYPE = 'application/octet-stream';
@@ -23,7 +23,7 @@ export class Writer {
   }
 
   /** What of a message is not as it is by default. */
-  message(message: PreparedMessage): Head {
+  message(message: PreparedMessage): MessageHead {
     const { id, body, sentAt, contentType, headers, priority, hops, delayMs, ...rest } = message;
     return {
       id,
@@ -66,7 +66,7 @@ export class Reader {
     return bytes;
   }
 
-  message(head: Head): PreparedMessage {
+  message(head: MessageHead): PreparedMessage {
     return {
       id: head.id ?? '',
       body: this.bytes(head.size),

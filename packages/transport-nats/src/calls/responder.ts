@@ -3,7 +3,7 @@
 import { Deadline, DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, isBusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
-import type { Link } from '../connection/link.ts';
+import type { Connection } from '../connection/connection.ts';
 import { toMessage } from './codec.ts';
 import { type Control, decodeRequest, encodeAnswer, toReply, WINDOW } from './frames.ts';
 
@@ -16,17 +16,17 @@ const DRAIN_MS = 1_000;
 
 /** Everything this transport answers, behind one subscription for what callers say later. */
 export class Responder {
-  readonly link: Link;
+  readonly connection: Connection;
   readonly deadlines: DeadlineQueue = new DeadlineQueue();
   readonly maxBodyBytes: number;
   readonly #inbox = createInbox();
   readonly #tasks = new Map<string, Task>();
   #count = 0;
 
-  constructor(link: Link, maxBodyBytes: number) {
-    this.link = link;
+  constructor(connection: Connection, maxBodyBytes: number) {
+    this.connection = connection;
     this.maxBodyBytes = maxBodyBytes;
-    link.connection.subscribe(`${this.#inbox}.*`, {
+    connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => {
         this.#tasks.get(message.subject.slice(this.#inbox.length + 1))?.control(message.json<Control>());
       },
@@ -36,13 +36,13 @@ export class Responder {
   /** Answers calls on `subject`, up to `max` at a time. */
   async serve(subject: string, max: number, handler: Handler): Promise<Service> {
     const turns = new Turns(max);
-    const subscription = this.link.connection.subscribe(subject, {
+    const subscription = this.connection.client.subscribe(subject, {
       queue: GROUP,
       callback: (error, message) => {
         if (error === null && message.reply) void this.#answer(turns, handler, message);
       },
     });
-    await this.link.connection.flush();
+    await this.connection.client.flush();
     const close = async (): Promise<void> => {
       await this.#drain(subscription);
       await turns.idle();
@@ -194,12 +194,12 @@ class Task {
   }
 
   #flush(isEnd: boolean, error: BusbarError | undefined): void {
-    const { connection } = this.#responder.link;
-    if (this.isOver || connection.isClosed()) return;
+    const { client } = this.#responder.connection;
+    if (this.isOver || client.isClosed()) return;
     const replies = this.#replies;
     this.#replies = [];
     this.#bytes = 0;
-    connection.publish(this.#caller, encodeAnswer({ replies, isEnd, error }), { reply: this.#control });
+    client.publish(this.#caller, encodeAnswer({ replies, isEnd, error }), { reply: this.#control });
   }
 
   #end(error: BusbarError | undefined): void {

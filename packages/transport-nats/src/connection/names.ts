@@ -1,4 +1,4 @@
-/** What a namespace is called on the server. */
+/** Names of streams and subjects. */
 
 import { createHash } from 'node:crypto';
 

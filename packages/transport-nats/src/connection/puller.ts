@@ -1,7 +1,7 @@
 /** Pulls from consumers: in bulk what is there, and waiting for what comes. */
 
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
-import type { Link } from './link.ts';
+import type { Connection } from './connection.ts';
 
 /** What a pull brought. `lost`: the consumer is not there, or the server went away. */
 export interface Pulled {
@@ -27,27 +27,27 @@ const BOUNDED = `,"expires":${10 * NS}`;
 
 /** The pulls of one transport on the consumers of one stream. */
 export class Puller {
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #next: string;
   readonly #idle: Inbox[] = [];
   readonly #busy = new Set<Inbox>();
   readonly #waiting = new Set<Waiting>();
 
-  constructor(link: Link, stream: string) {
-    this.#link = link;
+  constructor(connection: Connection, stream: string) {
+    this.#connection = connection;
     this.#next = `$JS.API.CONSUMER.MSG.NEXT.${stream}.`;
-    link.onState(({ state }) => {
+    connection.onState(({ state }) => {
       if (state === 'reconnecting') for (const inbox of [...this.#busy]) inbox.fail();
     });
-    link.onBack(() => {
+    connection.onBack(() => {
       for (const waiting of this.#waiting) waiting.renew();
     });
   }
 
   /** Up to `batch` messages that are there now; `isBounded`: where the consumer may give fewer at a time than there are. */
   async pull(consumer: string, batch: number, isBounded = false): Promise<Pulled> {
-    if (!this.#link.isUp) return { messages: [], lost: true };
-    const inbox = this.#idle.pop() ?? new Inbox(this.#link);
+    if (!this.#connection.isUp) return { messages: [], lost: true };
+    const inbox = this.#idle.pop() ?? new Inbox(this.#connection);
     this.#busy.add(inbox);
     const pulled = await inbox.pull(`${this.#next}${consumer}`, batch, isBounded ? BOUNDED : '');
     this.#busy.delete(inbox);
@@ -63,7 +63,7 @@ export class Puller {
     onMessage: (message: Msg) => void,
     until: number = Number.POSITIVE_INFINITY,
   ): WaitingPull {
-    const waiting: Waiting = new Waiting(this.#link, `${this.#next}${consumer}`, { batch, until, onMessage });
+    const waiting: Waiting = new Waiting(this.#connection, `${this.#next}${consumer}`, { batch, until, onMessage });
     this.#waiting.add(waiting);
     void waiting.over.then(() => this.#waiting.delete(waiting));
     return waiting;
@@ -82,7 +82,7 @@ async function withinMs(work: Promise<void>, ms: number): Promise<void> {
 
 /** An inbox for one pull after the other. */
 class Inbox {
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #subject = createInbox();
   readonly #subscription: Subscription;
   #messages: Msg[] = [];
@@ -90,9 +90,9 @@ class Inbox {
   #resolve: ((pulled: Pulled & { readonly isUsable: boolean }) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(link: Link) {
-    this.#link = link;
-    this.#subscription = link.connection.subscribe(this.#subject, { callback: (_, message) => this.#take(message) });
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#subscription = connection.client.subscribe(this.#subject, { callback: (_, message) => this.#take(message) });
   }
 
   pull(subject: string, batch: number, more: string): Promise<Pulled & { readonly isUsable: boolean }> {
@@ -101,7 +101,7 @@ class Inbox {
     this.#timer = setTimeout(() => this.fail(), SILENCE_MS);
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      this.#link.connection.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
+      this.#connection.client.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
     });
   }
 
@@ -131,7 +131,7 @@ class Inbox {
 
 class Waiting implements WaitingPull {
   readonly over: Promise<boolean>;
-  readonly #link: Link;
+  readonly #connection: Connection;
   readonly #subject: string;
   readonly #onMessage: (message: Msg) => void;
   readonly #until: number;
@@ -143,11 +143,11 @@ class Waiting implements WaitingPull {
   isOver = false;
 
   constructor(
-    link: Link,
+    connection: Connection,
     subject: string,
     { batch, until, onMessage }: { batch: number; until: number; onMessage: (message: Msg) => void },
   ) {
-    this.#link = link;
+    this.#connection = connection;
     this.#subject = subject;
     this.#left = batch;
     this.#onMessage = onMessage;
@@ -155,19 +155,19 @@ class Waiting implements WaitingPull {
     this.over = new Promise((resolve) => {
       this.#end = resolve;
     });
-    this.#subscription = link.connection.subscribe(this.#inbox, { callback: (_, message) => this.#take(message) });
+    this.#subscription = connection.client.subscribe(this.#inbox, { callback: (_, message) => this.#take(message) });
     this.renew();
   }
 
   /** Asks again: an earlier asking is gone with its connection, or has expired. */
   renew(): void {
     clearTimeout(this.#timer);
-    if (this.isOver || !this.#link.isUp || this.#link.connection.isClosed()) return;
+    if (this.isOver || !this.#connection.isUp || this.#connection.client.isClosed()) return;
     // A wait that the server ends by itself leaves no trace there; a withdrawn one may disturb the order of what is given back.
     const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
     const expiresMs = Math.min(leftMs, Math.round(EXPIRES_MS * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
-    this.#link.connection.publish(this.#subject, request, { reply: this.#inbox });
+    this.#connection.client.publish(this.#subject, request, { reply: this.#inbox });
     // The server that had the consumer may be gone without a word.
     this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
   }

@@ -1,6 +1,6 @@
-/** The time of the server, as far as its answers tell. */
+/** The clock of the server, estimated from its replies. */
 
-/** Keeps the narrowest bounds of what the server's clock says beside this process's monotonic clock. */
+/** Keeps the narrowest bounds of the server's clock, relative to this process's monotonic clock. */
 export class ServerClock {
   #earliest = Number.NEGATIVE_INFINITY;
   #latest = Number.POSITIVE_INFINITY;
@@ -18,9 +18,14 @@ export class ServerClock {
     }
   }
 
-  /** No later than the server's time: what is due by it is due. */
+  /** A time not after the server's time: a message due by it is due. */
   get now(): number {
     return performance.now() + this.#earliest;
+  }
+
+  /** The best estimate of the server's time, for records. */
+  get middle(): number {
+    return performance.now() + (this.#earliest + this.#latest) / 2;
   }
 
   /** The server's time at a moment of this process's monotonic clock, no later than it was. */
@@ -28,7 +33,7 @@ export class ServerClock {
     return moment + this.#earliest;
   }
 
-  /** No earlier than the server's time: what is to last a while ends this much after it. */
+  /** A time not before the server's time: a duration counted from it is never too short. */
   get late(): number {
     return performance.now() + this.#latest;
   }

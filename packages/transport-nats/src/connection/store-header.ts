@@ -2,7 +2,7 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import type { Names } from './names.ts';
-import { isLostRace, type Wire } from './wire.ts';
+import { isLostRace, type ServerRequests } from './server-requests.ts';
 
 /** What the header says. */
 export interface StoreHeader {
@@ -18,17 +18,17 @@ const FRESH_MS = 1_000;
 
 /** Reads the header, and writes it where there is none. */
 export class StoreHeaders {
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #stream: string;
   readonly #subject: string;
   #known: { readonly header: StoreHeader; readonly seq: number; readonly at: number } | undefined;
   #reading: Promise<StoreHeader> | undefined;
 
-  constructor(wire: Wire, names: Names) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names) {
+    this.#requests = requests;
     this.#stream = names.ledger;
     this.#subject = names.header;
-    wire.link.onBack(() => {
+    requests.connection.onBack(() => {
       this.#known = undefined;
     });
   }
@@ -58,7 +58,7 @@ export class StoreHeaders {
   async #read(): Promise<StoreHeader> {
     for (;;) {
       const at = performance.now();
-      const message = await this.#wire.last(this.#stream, this.#subject);
+      const message = await this.#requests.last(this.#stream, this.#subject);
       if (message !== undefined) {
         const header = message.json<StoreHeader>();
         if (header.format > FORMAT) throw tooNew(header.format);
@@ -72,7 +72,7 @@ export class StoreHeaders {
   async #write(header: StoreHeader, last: number): Promise<boolean> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
     try {
-      await this.#wire.publish(this.#subject, JSON.stringify(header), headers);
+      await this.#requests.publish(this.#subject, JSON.stringify(header), headers);
       return true;
     } catch (error) {
       if (isLostRace(error)) return false;

@@ -4,7 +4,7 @@ import { BusbarError } from '@busbar/api/transport';
 import type { Settings } from '../options.ts';
 import type { Names } from './names.ts';
 import type { ServerClock } from './server-clock.ts';
-import { ServerRefusal, toDriverError, type Wire } from './wire.ts';
+import { ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
 
 /** How long the server knows the id of a message that was sent. */
 export const DEDUPE_MS = 120_000;
@@ -50,17 +50,17 @@ const MAX_CONSUMERS = 100_000;
 
 /** Makes the streams that are not there, and checks that they are as the settings say. */
 export async function ensureStreams(
-  wire: Wire,
+  requests: ServerRequests,
   names: Names,
   clock: ServerClock,
   settings: Settings,
 ): Promise<StreamFacts> {
   try {
     const infos = await Promise.all(
-      configsOf(names, settings).map((config) => ensureStream(wire, clock, config.name, config)),
+      configsOf(names, settings).map((config) => ensureStream(requests, clock, config.name, config)),
     );
     const [queues, ledger, topics, kv] = infos as [StreamInfo, StreamInfo, StreamInfo, StreamInfo];
-    const facts = toFacts([queues, ledger, await adapt(wire, names, topics, settings), kv]);
+    const facts = toFacts([queues, ledger, await adapt(requests, names, topics, settings), kv]);
     checkFacts(facts, settings);
     return facts;
   } catch (error) {
@@ -69,43 +69,53 @@ export async function ensureStreams(
 }
 
 /** What the server says of a stream; with the number of messages of each subject that `filter` takes. */
-export async function streamInfo(wire: Wire, clock: ServerClock, name: string, filter?: string): Promise<StreamInfo> {
+export async function streamInfo(
+  requests: ServerRequests,
+  clock: ServerClock,
+  name: string,
+  filter?: string,
+): Promise<StreamInfo> {
   const sentAt = performance.now();
-  const info = await wire.api<StreamInfo>(`STREAM.INFO.${name}`, filter && { subjects_filter: filter });
+  const info = await requests.api<StreamInfo>(`STREAM.INFO.${name}`, filter && { subjects_filter: filter });
   clock.heard(Date.parse(info.ts), sentAt, performance.now());
   return info;
 }
 
 async function ensureStream(
-  wire: Wire,
+  requests: ServerRequests,
   clock: ServerClock,
   name: string,
   config: Record<string, unknown>,
 ): Promise<StreamInfo> {
   try {
-    return await streamInfo(wire, clock, name);
+    return await streamInfo(requests, clock, name);
   } catch (error) {
     if (!(error instanceof ServerRefusal) || error.code !== NOT_FOUND) throw error;
   }
   try {
-    const made = await wire.api<StreamInfo>(`STREAM.CREATE.${name}`, config);
-    return { ...made, ...(await streamInfo(wire, clock, name)) };
+    const made = await requests.api<StreamInfo>(`STREAM.CREATE.${name}`, config);
+    return { ...made, ...(await streamInfo(requests, clock, name)) };
   } catch (error) {
     // Another client made it meanwhile.
-    if (error instanceof ServerRefusal && error.code === NAME_IN_USE) return streamInfo(wire, clock, name);
+    if (error instanceof ServerRefusal && error.code === NAME_IN_USE) return streamInfo(requests, clock, name);
     throw error;
   }
 }
 
 /** The stream of topics with the bounds that this client gives. */
-async function adapt(wire: Wire, names: Names, info: StreamInfo, settings: Settings): Promise<StreamInfo> {
+async function adapt(
+  requests: ServerRequests,
+  names: Names,
+  info: StreamInfo,
+  settings: Settings,
+): Promise<StreamInfo> {
   const { given } = settings;
   const isAny = given.retention || given.topicDedupeMs;
   const wanted = { ...(given.retention && boundsOf(settings)), ...(isAny && windowOf(settings)) };
   const present = info.config as StreamInfo['config'] & Readonly<Record<string, unknown>>;
   if (Object.entries(wanted).every(([key, value]) => present[key] === value)) return info;
   const config = { ...present, ...wanted };
-  await wire.api(`STREAM.UPDATE.${names.topics}`, config);
+  await requests.api(`STREAM.UPDATE.${names.topics}`, config);
   return { ...info, config };
 }
 

@@ -5,8 +5,8 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
+import { type HeaderList, isLostRace, type PubAck, pause, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
-import { type HeaderList, isLostRace, type PubAck, pause, type Wire } from '../connection/wire.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
 /** What the header of a value says. */
@@ -52,14 +52,14 @@ const INACTIVE_MS = 10_000;
 
 /** The kv of a namespace. */
 export class KvStore {
-  readonly wire: Wire;
+  readonly requests: ServerRequests;
   readonly names: Names;
   readonly clock: ServerClock;
   readonly puller: Puller;
   #offset: number | undefined;
 
-  constructor(wire: Wire, names: Names, clock: ServerClock, puller: Puller) {
-    this.wire = wire;
+  constructor(requests: ServerRequests, names: Names, clock: ServerClock, puller: Puller) {
+    this.requests = requests;
     this.names = names;
     this.clock = clock;
     this.puller = puller;
@@ -75,7 +75,7 @@ export class KvStore {
     const all: StoredValue[] = [];
     for (let from = 0; from < keys.length; from += ASK) {
       const subjects = keys.slice(from, from + ASK).flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
-      const { messages } = await this.wire.get(this.names.kv, { multi_last: subjects });
+      const { messages } = await this.requests.get(this.names.kv, { multi_last: subjects });
       all.push(...this.#join(messages));
     }
     return all;
@@ -89,7 +89,7 @@ export class KvStore {
       ...{ name, filter_subjects: filters, ack_policy: 'none', deliver_policy: 'last_per_subject' },
       ...{ replay_policy: 'instant', mem_storage: true, num_replicas: 1, inactive_threshold: INACTIVE_MS * NS },
     };
-    await this.wire.api(`CONSUMER.CREATE.${this.names.kv}.${name}`, { stream_name: this.names.kv, config });
+    await this.requests.api(`CONSUMER.CREATE.${this.names.kv}.${name}`, { stream_name: this.names.kv, config });
     const messages: Msg[] = [];
     for (;;) {
       const { messages: some, lost } = await this.puller.pull(name, PAGE);
@@ -97,7 +97,7 @@ export class KvStore {
       if (lost) return this.list(prefix);
       if (some.length < PAGE) break;
     }
-    this.wire.tell(`$JS.API.CONSUMER.DELETE.${this.names.kv}.${name}`);
+    this.requests.send(`$JS.API.CONSUMER.DELETE.${this.names.kv}.${name}`);
     const found = this.#join(messages).filter(({ key }) => key.startsWith(prefix));
     return found.sort((one, other) => compareUtf8(one.key, other.key));
   }
@@ -144,13 +144,13 @@ export class KvStore {
   /** Sees that every revision from now on is above `highest`. */
   async raiseOffset(highest: number): Promise<void> {
     for (;;) {
-      const message = await this.wire.last(this.names.kv, this.#offsetSubject);
+      const message = await this.requests.last(this.names.kv, this.#offsetSubject);
       const offset = Number(message?.string() ?? 0);
       if (offset >= highest) return;
       const last = Number(message?.headers?.get('Nats-Sequence') ?? 0);
       const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
       try {
-        await this.wire.publish(this.#offsetSubject, String(highest), headers);
+        await this.requests.publish(this.#offsetSubject, String(highest), headers);
         this.#offset = highest;
         return;
       } catch (error) {
@@ -189,7 +189,7 @@ export class KvStore {
   }
 
   async #readOffset(): Promise<number> {
-    return Number((await this.wire.last(this.names.kv, this.#offsetSubject))?.string() ?? 0);
+    return Number((await this.requests.last(this.names.kv, this.#offsetSubject))?.string() ?? 0);
   }
 
   async #guarded(
@@ -205,11 +205,11 @@ export class KvStore {
     };
     const mark = crypto.randomUUID().slice(0, 8);
     try {
-      return await this.wire.publish(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
+      return await this.requests.publish(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
     } catch (error) {
       if (!isLostRace(error)) throw error;
       // It may have been this very write whose answer was lost.
-      const now = await this.wire.last(this.names.kv, subject);
+      const now = await this.requests.last(this.names.kv, subject);
       if (now?.headers?.get('Busbar-Write') !== mark) return undefined;
       return { seq: Number(now.headers.get('Nats-Sequence')) };
     }

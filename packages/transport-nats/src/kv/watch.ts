@@ -4,8 +4,8 @@ import { type Cursor, Deadline, DeadlineQueue, WatchCursor } from '@busbar/api/d
 import type { KvChange } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import type { WaitingPull } from '../connection/puller.ts';
+import { pause } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
-import { pause } from '../connection/wire.ts';
 import { toFilter } from './key.ts';
 import { type KvStore, type StoredValue, sequenceOf } from './kv-store.ts';
 
@@ -41,8 +41,8 @@ class KvWatch {
   }
 
   async open(): Promise<void> {
-    const { wire, names } = this.#store;
-    const { state } = await wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.kv}`);
+    const { requests, names } = this.#store;
+    const { state } = await requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.kv}`);
     this.#next = state.last_seq + 1;
     const found = await this.#store.list(this.#prefix);
     const alive = found.filter((one) => this.#store.isAlive(one));
@@ -66,7 +66,7 @@ class KvWatch {
 
   async #ensure(): Promise<string> {
     if (this.#consumer !== undefined) return this.#consumer;
-    const { wire, names } = this.#store;
+    const { requests, names } = this.#store;
     const filter = names.kvSubject('v', toFilter(this.#prefix));
     const name = `w${crypto.randomUUID().replaceAll('-', '')}`;
     const config = {
@@ -74,7 +74,7 @@ class KvWatch {
       ...{ opt_start_seq: this.#next, replay_policy: 'instant', mem_storage: true, num_replicas: 1 },
       inactive_threshold: INACTIVE_MS * NS,
     };
-    await wire.api(`CONSUMER.CREATE.${names.kv}.${name}.${filter}`, { stream_name: names.kv, config });
+    await requests.api(`CONSUMER.CREATE.${names.kv}.${name}.${filter}`, { stream_name: names.kv, config });
     this.#consumer = name;
     return name;
   }
@@ -130,8 +130,8 @@ class KvWatch {
   #close(): void {
     this.#isClosed = true;
     this.#deadlines.clear();
-    const { wire, names } = this.#store;
-    if (this.#consumer !== undefined) wire.tell(`$JS.API.CONSUMER.DELETE.${names.kv}.${this.#consumer}`);
+    const { requests, names } = this.#store;
+    if (this.#consumer !== undefined) requests.send(`$JS.API.CONSUMER.DELETE.${names.kv}.${this.#consumer}`);
     void this.#waiting?.withdraw();
   }
 }

@@ -1,10 +1,10 @@
 /** Compacts the ledger of a queue, and deletes messages that are settled and older than the memory of ids. */
 
 import type { Lane } from '../connection/names.ts';
+import { isLostRace, ServerRefusal } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
-import { isLostRace, ServerRefusal } from '../connection/wire.ts';
-import type { QueueGround } from '../queues/ground.ts';
 import { type Ledger, type LedgerState, push, rangesOf } from '../queues/ledger.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 
 /** Another process that compacted it so lately did it for all. */
@@ -16,15 +16,15 @@ const MAX_BYTES = 500_000;
 
 /** Compacts ledgers. */
 export class Compactor {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
 
-  constructor(ground: QueueGround) {
-    this.#ground = ground;
+  constructor(shared: QueueContext) {
+    this.#shared = shared;
   }
 
   /** One round; a queue that another process cares for is left to it. */
   async compact(name: string): Promise<void> {
-    const { records, ledgers, consumers, names } = this.#ground;
+    const { records, ledgers, consumers, names } = this.#shared;
     const queue = await records.read(name);
     if (queue === undefined || (await this.#isRecent(queue))) return;
     const old = await this.#oldest(queue);
@@ -41,9 +41,9 @@ export class Compactor {
   }
 
   async #isRecent(queue: KnownQueue): Promise<boolean> {
-    const { wire, names, clock } = this.#ground;
+    const { requests, names, clock } = this.#shared;
     const request = { seq: 1, next_by_subj: names.records(queue.name), batch: 1 };
-    const [first] = (await wire.get(names.ledger, request)).messages;
+    const [first] = (await requests.get(names.ledger, request)).messages;
     if (first === undefined) return true;
     const isSnapshot = first.string().startsWith('{"k":"c"');
     return isSnapshot && clock.now - Date.parse(first.headers?.get('Nats-Time-Stamp') ?? '') < RECENT_MS;
@@ -51,23 +51,23 @@ export class Compactor {
 
   /** The first sequence of the stream that the memory of ids still needs. */
   async #oldest(queue: KnownQueue): Promise<number> {
-    const { wire, names, clock } = this.#ground;
+    const { requests, names, clock } = this.#shared;
     const start = new Date(clock.now - DEDUPE_MS - MARGIN_MS).toISOString();
     const request = { start_time: start, next_by_subj: names.lane(queue.name, '*'), batch: 1 };
-    const [first] = (await wire.get(names.queues, request)).messages;
+    const [first] = (await requests.get(names.queues, request)).messages;
     return first === undefined ? Number.MAX_SAFE_INTEGER : Number(first.headers?.get('Nats-Sequence'));
   }
 
   /** A long lease holds a floor up: what is settled and old above it goes by itself. */
   async #deleteSingle(ledger: Ledger, floors: Partial<Record<Lane, number>>, old: number): Promise<Set<number>> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const seqs = [...ledger.entries]
       .filter(([seq, { lane, isSettled }]) => isSettled && seq < old && seq > (floors[lane] ?? 0))
       .map(([seq]) => seq)
       .slice(0, MAX_SINGLE);
     const remove = async (seq: number): Promise<void> => {
       try {
-        await wire.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true });
+        await requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true });
       } catch (error) {
         // It is gone already.
         if (!(error instanceof ServerRefusal)) throw error;
@@ -78,7 +78,7 @@ export class Compactor {
   }
 
   async #write(queue: KnownQueue, ledger: Ledger, state: LedgerState): Promise<boolean> {
-    const { ledgers, names } = this.#ground;
+    const { ledgers, names } = this.#shared;
     const record = { k: 'c', inc: queue.record.inc, state } as const;
     if (JSON.stringify(record).length > MAX_BYTES) return false;
     try {
@@ -92,7 +92,7 @@ export class Compactor {
   }
 
   async #purge(stream: string, filter: string, seq: number): Promise<void> {
-    if (seq > 1) await this.#ground.wire.api(`STREAM.PURGE.${stream}`, { filter, seq });
+    if (seq > 1) await this.#shared.requests.api(`STREAM.PURGE.${stream}`, { filter, seq });
   }
 }
 

@@ -1,77 +1,89 @@
-/** Says when a queue that this process uses is cleaned up: now and then while it is used, and once more afterwards. */
+/** Schedules maintenance of the queues that this process uses: at intervals during use, and once more afterwards. */
 
 import type { Operations } from '../admin/operate.ts';
 import type { QueueViews } from '../admin/queue-view.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import { toDriverError } from '../connection/server-requests.ts';
+import type { Settings } from '../options.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import { Compactor } from './compactor.ts';
 
 const EVERY_MS = 10_000;
-/** The memory of ids keeps what was sent last for this long. */
+/** The server remembers the ids of the last sends for this long. */
 const AFTER_MS = 130_000;
-const AT_ONCE = 200;
+const MAX_IDLE = 200;
 
-/** The cleaning of one transport. */
 export class Scheduler {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #views: QueueViews;
   readonly #operations: Operations;
   readonly #compactor: Compactor;
-  /** Queues that were used, and when they are to be cleaned once more. */
+  readonly #onError: Settings['onError'];
+  /** Used queues, each with the time of its last compaction. */
   readonly #later = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #isBusy = false;
+  #isClosed = false;
 
-  constructor(ground: QueueGround, views: QueueViews, operations: Operations) {
+  constructor(shared: QueueContext, views: QueueViews, operations: Operations, onError: Settings['onError']) {
     this.#operations = operations;
-    this.#ground = ground;
+    this.#shared = shared;
     this.#views = views;
-    this.#compactor = new Compactor(ground);
-    // Of many processes each looks at another time.
+    this.#compactor = new Compactor(shared);
+    this.#onError = onError;
+    // The random part spreads the rounds of many processes.
     this.#timer = setInterval(() => void this.#round(), EVERY_MS * (1 + Math.random()));
     this.#timer.unref();
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
   }
 
-  /** What was used again is noted again. */
-  async #deleteIdle(): Promise<void> {
-    const { idle } = this.#ground.records;
-    const names = [...idle].slice(0, AT_ONCE);
-    const left = await Promise.all(names.map(async (name) => ({ name, found: await this.#ground.records.find(name) })));
-    await this.#operations.deleteIdle(names);
-    for (const { name, found } of left) {
-      idle.delete(name);
-      if (found !== undefined && this.#ground.records.isSeen(found.record)) idle.add(name);
-    }
-  }
-
   async #round(): Promise<void> {
-    const { used, expiring, wire } = this.#ground;
-    if (this.#isBusy || !wire.link.isUp) return;
+    const { used, expiring, requests } = this.#shared;
+    if (this.#isBusy || !requests.connection.isUp) return;
     this.#isBusy = true;
     const now = performance.now();
     const due = [...this.#later].filter(([, at]) => at <= now).map(([name]) => name);
-    for (const name of used) this.#later.set(name, now + AFTER_MS);
     const names = new Set([...used, ...due]);
+    for (const name of due) this.#later.delete(name);
+    for (const name of used) this.#later.set(name, now + AFTER_MS);
     used.clear();
-    for (const name of due) if (!names.has(name) || (this.#later.get(name) ?? 0) <= now) this.#later.delete(name);
     try {
-      for (const name of expiring) {
-        expiring.delete(name);
-        const view = await this.#views.open(name);
-        if (view?.all.some(({ stored, state }) => state !== 'dead' && stored.envelope.expiresAt !== undefined)) {
-          expiring.add(name);
-        }
-      }
+      for (const name of [...expiring]) await this.#endExpired(name);
       for (const name of names) await this.#compactor.compact(name);
       await this.#deleteIdle();
-    } catch {
-      // The server is away, or refuses: the next round tries again.
+    } catch (error) {
       for (const name of names) this.#later.set(name, now + EVERY_MS);
+      if (!this.#isClosed) this.#onError(toDriverError(error));
     } finally {
       this.#isBusy = false;
+    }
+  }
+
+  /** Opening the view of a queue ends its expired messages. A send during it adds the queue again. */
+  async #endExpired(name: string): Promise<void> {
+    const { expiring } = this.#shared;
+    expiring.delete(name);
+    let isDone = false;
+    try {
+      const view = await this.#views.open(name);
+      isDone = !view?.all.some(({ stored, state }) => state !== 'dead' && stored.envelope.expiresAt !== undefined);
+    } finally {
+      if (!isDone) expiring.add(name);
+    }
+  }
+
+  /** A queue that was used meanwhile stays in the set. */
+  async #deleteIdle(): Promise<void> {
+    const { records } = this.#shared;
+    const names = [...records.idle].slice(0, MAX_IDLE);
+    const left = await Promise.all(names.map(async (name) => ({ name, found: await records.find(name) })));
+    await this.#operations.deleteIdle(names);
+    for (const { name, found } of left) {
+      records.idle.delete(name);
+      if (found !== undefined && records.isSeen(found.record)) records.idle.add(name);
     }
   }
 }

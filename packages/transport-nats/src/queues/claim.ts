@@ -1,22 +1,22 @@
-/** Claims what is ready in a queue: pulls it from the consumers, and writes who received it into the ledger. */
+/** Claims ready messages: pulls them from the consumers, and records their leases in the ledger. */
 
 import type { ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
-import { bury, historyOf } from './burial.ts';
 import type { Consumer } from './consumers.ts';
-import type { QueueGround } from './ground.ts';
-import type { Held } from './held.ts';
+import { historyOf, storeDeadLetter } from './dead-letters.ts';
+import type { HeldDelivery } from './held-deliveries.ts';
 import { type Entry, type Ledger, push } from './ledger.ts';
+import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { toReceipt } from './receipt.ts';
 import { marginOf } from './settle.ts';
 import { readDelivery, readStored, type StoredMessage } from './stored-message.ts';
 
-/** A message that a consumer gave. */
-export interface Drawn {
+/** A message that a consumer delivered. */
+export interface PulledMessage {
   readonly message: Msg;
   /** When its lease began at the earliest, on the monotonic clock of this process. */
   readonly at: number;
@@ -35,16 +35,16 @@ const NS = 1_000_000;
 
 /** Claims messages. */
 export class Claimer {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #puller: Puller;
   /** Consumers may have forgotten what they gave before this sequence: the server was away. */
-  #doubtful = 0;
+  #uncertainUpTo = 0;
 
-  constructor(ground: QueueGround, puller: Puller) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, puller: Puller) {
+    this.#shared = shared;
     this.#puller = puller;
-    ground.wire.link.onBack(() => {
-      this.#doubtful = Number.POSITIVE_INFINITY;
+    shared.requests.connection.onBack(() => {
+      this.#uncertainUpTo = Number.POSITIVE_INFINITY;
     });
   }
 
@@ -55,76 +55,76 @@ export class Claimer {
   ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
     const deliveries: Delivery[] = [];
     for (;;) {
-      const { drawn, lost } = await this.#drawAll(queue, max - deliveries.length);
-      const accepted = await this.accept(queue, drawn, by);
+      const { pulled, lost } = await this.#pullAll(queue, max - deliveries.length);
+      const accepted = await this.accept(queue, pulled, by);
       deliveries.push(...accepted);
       // Behind those that had expired there may be others.
-      const isMore = accepted.length < drawn.length && deliveries.length < max;
+      const isMore = accepted.length < pulled.length && deliveries.length < max;
       if (!isMore || lost) return { deliveries, lost };
     }
   }
 
-  async #drawAll(queue: KnownQueue, max: number): Promise<{ drawn: Drawn[]; lost: boolean }> {
-    const all: Drawn[] = [];
+  async #pullAll(queue: KnownQueue, max: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
+    const all: PulledMessage[] = [];
     let lost = false;
     for (const lanes of groupsOf(queue)) {
       const missing = max - all.length;
       if (missing <= 0) break;
-      const drawn = await Promise.all(lanes.slice(0, missing).map((lane) => this.#draw(queue, lane, missing)));
-      lost ||= drawn.some((each) => each.lost);
-      all.push(...drawn.flatMap((each) => each.drawn).sort(bySequence));
+      const pulled = await Promise.all(lanes.slice(0, missing).map((lane) => this.#pullLane(queue, lane, missing)));
+      lost ||= pulled.some((each) => each.lost);
+      all.push(...pulled.flatMap((each) => each.pulled).sort(bySequence));
     }
-    return { drawn: all, lost };
+    return { pulled: all, lost };
   }
 
-  /** Leases what was drawn; what may not be delivered is settled or put off. */
-  async accept(queue: KnownQueue, drawn: readonly Drawn[], by: string | undefined): Promise<Delivery[]> {
-    if (drawn.length === 0) return [];
-    const { record } = this.#ground.records.peek(queue.name) ?? queue;
-    const doubtful = Math.max(record.doubtful, await this.#doubt());
+  /** Leases pulled messages. Those that may not be delivered are settled or delayed. */
+  async accept(queue: KnownQueue, pulled: readonly PulledMessage[], by: string | undefined): Promise<Delivery[]> {
+    if (pulled.length === 0) return [];
+    const { record } = this.#shared.records.peek(queue.name) ?? queue;
+    const uncertainUpTo = Math.max(record.uncertainUpTo, await this.#readUncertain());
     const isAsked = (message: Msg): boolean => {
       const { deliveries, seq } = readDelivery(message);
-      return deliveries > 1 || seq <= doubtful || record.checked;
+      return deliveries > 1 || seq <= uncertainUpTo || record.checked;
     };
-    const mustAsk = drawn.some(({ message }) => isAsked(message));
-    const ledger = mustAsk ? await this.#ground.ledgers.read(queue.name, queue.record.inc) : undefined;
-    const judged = await Promise.all(drawn.map((each) => this.#judge(queue, each, ledger)));
-    const candidates = judged.filter((candidate) => candidate !== undefined);
+    const mustAsk = pulled.some(({ message }) => isAsked(message));
+    const ledger = mustAsk ? await this.#shared.ledgers.read(queue.name, queue.record.inc) : undefined;
+    const checked = await Promise.all(pulled.map((each) => this.#check(queue, each, ledger)));
+    const candidates = checked.filter((candidate) => candidate !== undefined);
     return candidates.length === 0 ? [] : this.#lease(queue, candidates, by, mustAsk);
   }
 
-  /** Gives back what was drawn and is not wanted. Nobody received it, so the ledger knows nothing of it. */
-  giveBack(drawn: readonly Drawn[]): void {
-    for (const { message } of drawn) this.#ground.wire.tell(message.reply ?? '', '-NAK');
+  /** Returns pulled messages that no receive takes. The ledger has no record of them. */
+  giveBack(pulled: readonly PulledMessage[]): void {
+    for (const { message } of pulled) this.#shared.requests.send(message.reply ?? '', '-NAK');
   }
 
-  async #draw(queue: KnownQueue, lane: Lane, batch: number): Promise<{ drawn: Drawn[]; lost: boolean }> {
-    const consumer = await this.#ground.consumers.ensure(queue, lane);
+  async #pullLane(queue: KnownQueue, lane: Lane, batch: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
+    const consumer = await this.#shared.consumers.ensure(queue, lane);
     const isPartition = lane.startsWith('k');
     const at = performance.now();
     const { messages, lost } = await this.#puller.pull(consumer.name, isPartition ? 1 : batch, isPartition);
     if (lost) {
-      this.#ground.consumers.forget(consumer.name);
-      this.#ground.records.forget(queue.name);
+      this.#shared.consumers.forget(consumer.name);
+      this.#shared.records.forget(queue.name);
     }
-    return { drawn: messages.map((message) => ({ message, at, consumer })), lost };
+    return { pulled: messages.map((message) => ({ message, at, consumer })), lost };
   }
 
-  /** The sequence up to which consumers are not believed. */
-  async #doubt(): Promise<number> {
-    if (this.#doubtful !== Number.POSITIVE_INFINITY) return this.#doubtful;
-    const { wire, names } = this.#ground;
-    const info = await wire.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.queues}`);
-    this.#doubtful = info.state.last_seq;
-    return this.#doubtful;
+  /** The sequence up to which consumers may deliver settled messages again. */
+  async #readUncertain(): Promise<number> {
+    if (this.#uncertainUpTo !== Number.POSITIVE_INFINITY) return this.#uncertainUpTo;
+    const { requests, names } = this.#shared;
+    const info = await requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.queues}`);
+    this.#uncertainUpTo = info.state.last_seq;
+    return this.#uncertainUpTo;
   }
 
-  async #judge(
+  async #check(
     queue: KnownQueue,
-    { message, at, consumer }: Drawn,
+    { message, at, consumer }: PulledMessage,
     ledger: Ledger | undefined,
   ): Promise<Candidate | undefined> {
-    const { wire, clock } = this.#ground;
+    const { requests, clock } = this.#shared;
     const { seq, cseq, storedAt } = readDelivery(message);
     const stored = readStored(message, seq, storedAt);
     const reply = message.reply ?? '';
@@ -132,14 +132,14 @@ export class Claimer {
     const { inc, expiresAt, dueAt = 0, maxAttempts } = stored.envelope;
     const isForeign = inc !== undefined && inc !== queue.record.inc;
     if (isForeign || ledger?.isSettled(consumer.lane, seq)) {
-      wire.tell(reply, '+ACK');
+      requests.send(reply, '+ACK');
       return undefined;
     }
     // A consumer that was restarted gives what is held too early, or for the first time again.
     const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0) - clock.now;
     const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
     if (waitMs > 0 && endsAt > clock.now) {
-      wire.tell(reply, `-NAK {"delay":${Math.ceil(Math.min(waitMs, endsAt - clock.now) * NS)}}`);
+      requests.send(reply, `-NAK {"delay":${Math.ceil(Math.min(waitMs, endsAt - clock.now) * NS)}}`);
       return undefined;
     }
     const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
@@ -151,7 +151,7 @@ export class Claimer {
     return undefined;
   }
 
-  /** Ends a message that nobody holds: it is dead for `reason`, or has expired. */
+  /** Ends a message without a lease: dead with a `reason`, else expired. */
   async #end(
     queue: KnownQueue,
     stored: StoredMessage,
@@ -160,9 +160,9 @@ export class Claimer {
     reply: string,
     reason: string | undefined,
   ): Promise<void> {
-    const { wire } = this.#ground;
-    await endMessage(this.#ground, queue, { stored, entry, lane }, reason);
-    wire.tell(reply, '+ACK');
+    const { requests } = this.#shared;
+    await endMessage(this.#shared, queue, { stored, entry, lane }, reason);
+    requests.send(reply, '+ACK');
   }
 
   async #lease(
@@ -171,14 +171,14 @@ export class Claimer {
     by: string | undefined,
     isAsked: boolean,
   ): Promise<Delivery[]> {
-    const { clock, ledgers, wire } = this.#ground;
+    const { clock, ledgers, requests } = this.#shared;
     const { leaseMs } = queue.record.settings;
     const { inc } = queue.record;
     const got: Partial<Record<Lane, number[]>> = {};
     for (const { stored, consumer, cseq } of candidates) {
       push(got, consumer.lane, stored.seq);
       const place = { seq: stored.seq, cseq };
-      if (consumer.ackWaitMs !== leaseMs) wire.tell(ackSubject(this.#ground, consumer, place), nakIn(leaseMs));
+      if (consumer.ackWaitMs !== leaseMs) requests.send(ackSubject(this.#shared, consumer, place), nakIn(leaseMs));
     }
     // Not after the server's own end: what it delivers again nobody holds any more.
     const end = clock.at(Math.min(...candidates.map(({ at }) => at))) + leaseMs;
@@ -189,11 +189,11 @@ export class Claimer {
 
   /** Those that were neither hidden nor received by another process before this receive. */
   async #confirm(queue: KnownQueue, candidates: readonly Candidate[], r: number): Promise<Candidate[]> {
-    const ledger = await this.#ground.ledgers.read(queue.name, queue.record.inc);
+    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc);
     const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
     for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
       if (ledger.isSettled(consumer.lane, stored.seq)) {
-        this.#ground.wire.tell(ackSubject(this.#ground, consumer, { seq: stored.seq, cseq }), '+ACK');
+        this.#shared.requests.send(ackSubject(this.#shared, consumer, { seq: stored.seq, cseq }), '+ACK');
       }
     }
     return candidates.filter(isMine);
@@ -210,15 +210,15 @@ export class Claimer {
     const deadline = at + leaseMs - marginOf(leaseMs);
     const place = { queue, inc: record.inc, lane: consumer.lane, seq, cseq, r, end };
     const receipt = toReceipt(place);
-    const held: Held = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, isSettled: false };
-    this.#ground.held.add(receipt, held);
+    const held: HeldDelivery = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, isSettled: false };
+    this.#shared.held.add(receipt, held);
     return {
       ...message,
       queue,
       receipt,
       attempt,
       leaseLeftMs: Math.max(0, deadline - performance.now()),
-      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#ground.clock.now, ttlMs),
+      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#shared.clock.now, ttlMs),
     };
   }
 }
@@ -228,9 +228,9 @@ export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): nu
   return Math.min(whole, Math.max(0, ms));
 }
 
-/** Ends a message that nobody holds: a dead letter where there is a `reason`, else expired. */
+/** Ends a message without a lease: a dead letter with a `reason`, else expired. */
 export async function endMessage(
-  { wire, names, ledgers }: QueueGround,
+  shared: QueueContext,
   queue: KnownQueue,
   { stored, entry, lane }: { stored: StoredMessage; entry: Entry | undefined; lane: Lane },
   reason: string | undefined,
@@ -243,15 +243,15 @@ export async function endMessage(
     const known = historyOf(stored, entry);
     const last = entry?.lease && { attempt: attempts, endedAt: Math.round(entry.lease.end), consumer: entry.lease.by };
     const history = last ? [...known, { ...last, outcome: 'expired' as const, reason: undefined }].slice(-20) : known;
-    await bury(wire, names, queue, stored, { attempts, history, reason });
+    await storeDeadLetter(shared, queue, stored, { attempts, history, reason });
   }
-  const verdict = { did: reason === undefined ? 'expired' : 'dead', lane, seq, r, outcome } as const;
-  await ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other: [verdict] });
+  const ledgerOutcome = { did: reason === undefined ? 'expired' : 'dead', lane, seq, r, outcome } as const;
+  await shared.ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other: [ledgerOutcome] });
 }
 
 /** Where a delivery is settled, also one that another process received. */
 export function ackSubject(
-  { names }: QueueGround,
+  { names }: QueueContext,
   { name }: Pick<Consumer, 'name'>,
   { seq, cseq }: { readonly seq: number; readonly cseq: number },
 ): string {
@@ -272,11 +272,11 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
 }
 
 /** The order in which they were sent. What was given back stands out of it anyway. */
-function bySequence(one: Drawn, other: Drawn): number {
+function bySequence(one: PulledMessage, other: PulledMessage): number {
   return one.consumer.lane === other.consumer.lane ? 0 : sequenceOf(one) - sequenceOf(other);
 }
 
-function sequenceOf({ message }: Drawn): number {
+function sequenceOf({ message }: PulledMessage): number {
   return readDelivery(message).seq;
 }
 

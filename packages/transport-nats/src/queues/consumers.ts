@@ -2,8 +2,8 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import { digest, type Lane, type Names } from '../connection/names.ts';
+import { pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS, type StreamInfo } from '../connection/streams.ts';
-import { pause, ServerRefusal, type Wire } from '../connection/wire.ts';
 import type { KnownQueue, QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
@@ -25,15 +25,15 @@ const MAX_WAITING = 100_000;
 
 /** The consumers that this process uses. */
 export class Consumers {
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #records: QueueRecords;
   readonly #replicas: number | undefined;
   readonly #made = new Map<string, Promise<Consumer>>();
 
   /** `replicas`: on how many servers what a consumer knows is kept; undefined for as many as the messages. */
-  constructor(wire: Wire, names: Names, records: QueueRecords, replicas: number | undefined) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names, records: QueueRecords, replicas: number | undefined) {
+    this.#requests = requests;
     this.#names = names;
     this.#records = records;
     this.#replicas = replicas;
@@ -64,7 +64,7 @@ export class Consumers {
   async floor(queue: KnownQueue, lane: Lane): Promise<number> {
     try {
       const path = `CONSUMER.INFO.${this.#names.queues}.${this.nameOf(queue, lane)}`;
-      return (await this.#wire.api<ConsumerInfo>(path)).ack_floor.stream_seq;
+      return (await this.#requests.api<ConsumerInfo>(path)).ack_floor.stream_seq;
     } catch (error) {
       if (error instanceof ServerRefusal) return 0;
       throw error;
@@ -78,7 +78,7 @@ export class Consumers {
       lanes.map(async (lane) => {
         const name = this.nameOf(queue, lane);
         this.#made.delete(name);
-        await this.#wire.api(`CONSUMER.DELETE.${this.#names.queues}.${name}`).catch(ignoreRefusal);
+        await this.#requests.api(`CONSUMER.DELETE.${this.#names.queues}.${name}`).catch(ignoreRefusal);
       }),
     );
   }
@@ -87,7 +87,7 @@ export class Consumers {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const there = await this.#find(name, context);
-        if (there === undefined) await this.#doubt(queue);
+        if (there === undefined) await this.#markUncertain(queue);
         const info = there ?? (await this.#create(queue, lane, name, context));
         return { name, lane, ackWaitMs: info.config.ack_wait / NS };
       } catch (error) {
@@ -100,7 +100,7 @@ export class Consumers {
 
   async #find(name: string, context?: CallContext): Promise<ConsumerInfo | undefined> {
     try {
-      return await this.#wire.api<ConsumerInfo>(`CONSUMER.INFO.${this.#names.queues}.${name}`, undefined, context);
+      return await this.#requests.api<ConsumerInfo>(`CONSUMER.INFO.${this.#names.queues}.${name}`, undefined, context);
     } catch (error) {
       if (error instanceof ServerRefusal && error.code === NOT_FOUND) return undefined;
       throw error;
@@ -119,16 +119,16 @@ export class Consumers {
       metadata: { queue: queue.name, lane },
     };
     const path = `CONSUMER.CREATE.${stream}.${name}.${filter}`;
-    return this.#wire.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' }, context);
+    return this.#requests.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' }, context);
   }
 
   /** Where something was received before, a consumer that is missing was lost: all hear of it before there is a new one. */
-  async #doubt({ name }: KnownQueue): Promise<void> {
+  async #markUncertain({ name }: KnownQueue): Promise<void> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
-    const { messages } = await this.#wire.get(this.#names.ledger, request);
+    const { messages } = await this.#requests.get(this.#names.ledger, request);
     if (messages.length === 0) return;
-    const { state } = await this.#wire.api<StreamInfo>(`STREAM.INFO.${this.#names.queues}`);
-    await this.#records.change(name, (record) => record && { ...record, doubtful: state.last_seq });
+    const { state } = await this.#requests.api<StreamInfo>(`STREAM.INFO.${this.#names.queues}`);
+    await this.#records.change(name, (record) => record && { ...record, uncertainUpTo: state.last_seq });
   }
 }
 

@@ -1,10 +1,10 @@
 /** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
 
 import type { CallContext } from '@busbar/api/driver';
+import { encodeHeaders, type HeaderList, isLostRace, ServerRefusal } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
-import { encodeHeaders, type HeaderList, isLostRace, ServerRefusal } from '../connection/wire.ts';
-import { ttlHeader } from './burial.ts';
-import type { QueueGround } from './ground.ts';
+import { ttlHeader } from './dead-letters.ts';
+import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 
 /** How the server knows a message: two of one id in one life of a queue are one. */
@@ -36,7 +36,7 @@ export interface KnownIds {
 
 /** What the records say of these ids. */
 export async function knownIds(
-  { wire, names, clock }: QueueGround,
+  { requests, names, clock }: QueueContext,
   queue: KnownQueue,
   ids: readonly string[],
   context?: CallContext,
@@ -45,7 +45,7 @@ export async function knownIds(
   const last = new Map<string, number>();
   for (let from = 0; from < ids.length; from += LOOK) {
     const subjects = ids.slice(from, from + LOOK).map((id) => names.id(queue.name, queue.record.inc, id));
-    const { messages } = await wire.get(names.queues, { multi_last: subjects }, context);
+    const { messages } = await requests.get(names.queues, { multi_last: subjects }, context);
     for (const message of messages) {
       const { id, until } = message.json<IdRecord>();
       last.set(id, Number(message.headers?.get('Nats-Sequence')));
@@ -56,12 +56,12 @@ export async function knownIds(
 }
 
 /** Notes an id for `ms`; false where it is noted already. */
-export async function noteId(ground: QueueGround, queue: KnownQueue, id: string, ms: number): Promise<boolean> {
-  const { taken, last } = await knownIds(ground, queue, [id]);
+export async function noteId(shared: QueueContext, queue: KnownQueue, id: string, ms: number): Promise<boolean> {
+  const { taken, last } = await knownIds(shared, queue, [id]);
   if (taken.has(id)) return false;
-  const { subject, data, headers } = toRecord(ground, queue, id, { ms, last: last.get(id) ?? 0 });
+  const { subject, data, headers } = toRecord(shared, queue, id, { ms, last: last.get(id) ?? 0 });
   try {
-    await ground.wire.publish(subject, data, headers);
+    await shared.requests.publish(subject, data, headers);
     return true;
   } catch (error) {
     if (isLostRace(error)) return false;
@@ -82,19 +82,19 @@ export interface NotedMessage {
 
 /** Stores a message and the record of its id, both or none; false where the id was noted meanwhile. */
 export async function sendWithId(
-  ground: QueueGround,
+  shared: QueueContext,
   queue: KnownQueue,
   { subject, id, data, headers, ms, last }: NotedMessage,
   context?: CallContext,
 ): Promise<boolean> {
   const batch = { 'Nats-Batch-Id': crypto.randomUUID() };
-  const record = toRecord(ground, queue, id, { ms, last });
-  ground.wire.link.connection.publish(record.subject, record.data, {
+  const record = toRecord(shared, queue, id, { ms, last });
+  shared.requests.connection.client.publish(record.subject, record.data, {
     headers: encodeHeaders({ ...batch, 'Nats-Batch-Sequence': 1, ...record.headers }),
   });
   try {
     const end = { ...batch, 'Nats-Batch-Sequence': 2, 'Nats-Batch-Commit': 1 };
-    await ground.wire.publish(subject, data, { ...headers, ...end }, context);
+    await shared.requests.publish(subject, data, { ...headers, ...end }, context);
     return true;
   } catch (error) {
     if (isLostRace(error) || (error instanceof ServerRefusal && error.code === DUPLICATE_IN_BATCH)) return false;
@@ -105,7 +105,7 @@ export async function sendWithId(
 const DUPLICATE_IN_BATCH = 10_201;
 
 function toRecord(
-  { names, clock }: QueueGround,
+  { names, clock }: QueueContext,
   queue: KnownQueue,
   id: string,
   { ms, last }: { readonly ms: number; readonly last: number },

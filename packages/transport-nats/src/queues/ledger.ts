@@ -1,8 +1,8 @@
-/** The ledger of a queue: who received what and what became of it, beside the messages themselves. */
+/** The ledger of a queue: records of receives and settlements, beside the messages. */
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import type { PubAck, Wire } from '../connection/wire.ts';
+import type { PubAck, ServerRequests } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** What happened to messages in one turn of one process. */
@@ -16,7 +16,7 @@ export type LedgerRecord =
       readonly got: Seqs;
     }
   /** Settled. */
-  | { readonly k: 's'; readonly inc: string; readonly acked: Seqs; readonly other: readonly Verdict[] }
+  | { readonly k: 's'; readonly inc: string; readonly acked: Seqs; readonly other: readonly LedgerOutcome[] }
   /** Messages came that were not sent: imported, or dead letters that were put back. */
   | { readonly k: 'u'; readonly inc: string; readonly unsent: number }
   /** All that was before, in one. */
@@ -24,13 +24,13 @@ export type LedgerRecord =
 
 type Seqs = Readonly<Partial<Record<Lane, readonly number[]>>>;
 
-/** What became of one message. */
-export interface Verdict {
-  /** `hide`: taken back by an operator. `move`: it is in another place of the queue now. */
+/** The outcome of one message. */
+export interface LedgerOutcome {
+  /** `hide`: an operator took the message back. `move`: the message is in another lane now. */
   readonly did: 'ack' | 'retry' | 'release' | 'extend' | 'dead' | 'expired' | 'hide' | 'move';
   readonly lane: Lane;
   readonly seq: number;
-  /** The receive it is about; undefined where nobody held it. */
+  /** The receive that it belongs to. Undefined if the message was not leased. */
   readonly r?: number | undefined;
   /** The end of an attempt, for the history. */
   readonly outcome?: AttemptRecord['outcome'] | undefined;
@@ -39,7 +39,7 @@ export interface Verdict {
   readonly at?: number | undefined;
 }
 
-/** What the ledger says of a message. */
+/** The state of a message in the ledger. */
 export interface Entry {
   readonly lane: Lane;
   attempts: number;
@@ -48,11 +48,11 @@ export interface Entry {
   /** When a retry is due. */
   dueAt: number;
   isSettled: boolean;
-  /** The receive whose verdict settled it; undefined where that is no longer known. */
+  /** The receive that settled it. Undefined if it is no longer known. */
   settledBy?: number | undefined;
 }
 
-/** Counts since the queue came to be. */
+/** Counts since the queue was created. */
 export interface Totals {
   /** Those below the floors, less those that the stream holds beside and were not sent. */
   sent: number;
@@ -82,13 +82,13 @@ export class Ledger {
   floors: Partial<Record<Lane, number>> = {};
   /** The last record that was read. */
   last = 0;
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #stream: string;
   readonly #subject: string;
   #syncing: Promise<void> | undefined;
 
-  constructor(wire: Wire, names: Names, queue: string, inc: string) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names, queue: string, inc: string) {
+    this.#requests = requests;
     this.#stream = names.ledger;
     this.#subject = names.records(queue);
     this.inc = inc;
@@ -113,7 +113,7 @@ export class Ledger {
   async #sync(): Promise<void> {
     for (;;) {
       const request = { seq: this.last + 1, next_by_subj: this.#subject, batch: PAGE };
-      const { messages, pending } = await this.#wire.get(this.#stream, request);
+      const { messages, pending } = await this.#requests.get(this.#stream, request);
       for (const message of messages) {
         const seq = Number(message.headers?.get('Nats-Sequence'));
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
@@ -133,15 +133,15 @@ export class Ledger {
     } else if (record.k === 's') {
       for (const [lane, pairs] of lanesOf(record.acked)) {
         for (let index = 0; index < pairs.length; index += 2) {
-          this.#judge({ did: 'ack', lane, seq: pairs[index] ?? 0, r: pairs[index + 1] }, at);
+          this.#apply({ did: 'ack', lane, seq: pairs[index] ?? 0, r: pairs[index + 1] }, at);
         }
       }
-      for (const verdict of record.other) this.#judge(verdict, at);
+      for (const ledgerOutcome of record.other) this.#apply(ledgerOutcome, at);
     } else if (record.k === 'u') this.totals.sent -= record.unsent;
     else this.#restore(record.state);
   }
 
-  /** What another one holds nobody receives: a consumer that was restarted gave it twice. */
+  /** A message with a live lease is not leased again: a restarted consumer delivers it twice. */
   #lease(lane: Lane, seq: number, lease: NonNullable<Entry['lease']>, at: number): void {
     if (this.isSettled(lane, seq)) return;
     const entry = this.#entry(lane, seq);
@@ -152,8 +152,8 @@ export class Ledger {
     entry.dueAt = 0;
   }
 
-  /** A verdict on a receive that was not the last one of its message changes nothing. */
-  #judge({ did, lane, seq, r, outcome, reason, at: until = 0 }: Verdict, at: number): void {
+  /** An outcome of a receive that is not the last one of its message changes nothing. */
+  #apply({ did, lane, seq, r, outcome, reason, at: until = 0 }: LedgerOutcome, at: number): void {
     if (this.isSettled(lane, seq)) return;
     const entry = this.#entry(lane, seq);
     if (r !== undefined ? entry.lease?.r !== r : entry.lease !== undefined && entry.lease.end > at) return;
@@ -212,12 +212,12 @@ export class Ledger {
 
 /** The ledgers that this process reads, and where it writes to them. */
 export class Ledgers {
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #ledgers = new Map<string, Ledger>();
 
-  constructor(wire: Wire, names: Names) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names) {
+    this.#requests = requests;
     this.#names = names;
   }
 
@@ -225,7 +225,7 @@ export class Ledgers {
   async read(queue: string, inc: string): Promise<Ledger> {
     let ledger = this.#ledgers.get(queue);
     if (ledger?.inc !== inc) {
-      ledger = new Ledger(this.#wire, this.#names, queue, inc);
+      ledger = new Ledger(this.#requests, this.#names, queue, inc);
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
@@ -237,13 +237,13 @@ export class Ledgers {
   append(queue: string, record: LedgerRecord, deadline?: number): Promise<PubAck> {
     const headers = { 'Nats-Msg-Id': `${nonce()}${nonce()}` };
     const context = deadline === undefined ? undefined : { deadline };
-    return this.#wire.publish(this.#names.records(queue), JSON.stringify(record), headers, context);
+    return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers, context);
   }
 
   /** Adds a record where `last` is the last one. */
   async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-    return this.#wire.publish(this.#names.records(queue), JSON.stringify(record), headers);
+    return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers);
   }
 }
 

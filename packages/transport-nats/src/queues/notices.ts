@@ -3,7 +3,7 @@
 import { Condition } from '@busbar/api/driver';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
-import { pause, type Wire } from '../connection/wire.ts';
+import { pause, type ServerRequests } from '../connection/server-requests.ts';
 import { FRESH_MS, type QueueRecords } from './queue-record.ts';
 
 /** Hears of changes while it is open. */
@@ -23,18 +23,18 @@ const ROLL_MS = 1_000;
 
 /** The notices of a namespace. */
 export class Notices {
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #records: QueueRecords;
   readonly #lines = new Map<string, Line>();
   #roll: Subscription;
 
-  constructor(wire: Wire, names: Names, records: QueueRecords) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names, records: QueueRecords) {
+    this.#requests = requests;
     this.#names = names;
     this.#records = records;
     this.#roll = this.#answerRoll();
-    wire.link.onBack(() => {
+    requests.connection.onBack(() => {
       for (const { changed } of this.#lines.values()) changed.notify();
     });
   }
@@ -62,7 +62,7 @@ export class Notices {
 
   #open(queue: string): Line {
     const changed = new Condition();
-    const subscription = this.#wire.link.connection.subscribe(this.#names.notice(queue), {
+    const subscription = this.#requests.connection.client.subscribe(this.#names.notice(queue), {
       callback: () => {
         this.#records.forget(queue);
         changed.notify();
@@ -77,16 +77,16 @@ export class Notices {
   async #isAlone(): Promise<boolean> {
     this.#roll.unsubscribe();
     try {
-      return !(await Promise.race([this.#wire.isServed(this.#names.roll), pause(ROLL_MS).then(() => true)]));
+      return !(await Promise.race([this.#requests.isServed(this.#names.roll), pause(ROLL_MS).then(() => true)]));
     } finally {
       this.#roll = this.#answerRoll();
     }
   }
 
   #answerRoll(): Subscription {
-    return this.#wire.link.connection.subscribe(this.#names.roll, {
+    return this.#requests.connection.client.subscribe(this.#names.roll, {
       callback: (_: unknown, message: Msg) => {
-        if (message.reply) this.#wire.tell(message.reply);
+        if (message.reply) this.#requests.send(message.reply);
       },
     });
   }

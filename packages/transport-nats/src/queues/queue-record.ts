@@ -4,7 +4,7 @@ import type { CallContext } from '@busbar/api/driver';
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { escapeToken, type Lane, type Names } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { isLostRace, pause, type Wire } from '../connection/wire.ts';
+import { isLostRace, pause, type ServerRequests } from '../connection/server-requests.ts';
 
 /** A pattern that feeds a queue. */
 export interface QueueBinding {
@@ -30,7 +30,7 @@ export interface QueueRecord {
   /** Whether receivers ask the ledger for each message, since some are hidden or a consumer was lost. */
   readonly checked: boolean;
   /** Up to this sequence consumers are not believed: one was lost, and its successor gives again what was settled. */
-  readonly doubtful: number;
+  readonly uncertainUpTo: number;
   /** Until when ids have records of their own. */
   readonly idsUntil: number;
   /** It is being deleted, with what the streams of queues and of the ledger had up to these sequences. */
@@ -55,7 +55,7 @@ const PAGE = 500;
 
 /** The settings records of a namespace, kept for a second. */
 export class QueueRecords {
-  readonly #wire: Wire;
+  readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #clock: ServerClock;
   readonly #known = new Map<string, KnownQueue>();
@@ -66,11 +66,11 @@ export class QueueRecords {
   /** Counts what was forgotten: a read that began before tells nothing new. */
   #forgotten = 0;
 
-  constructor(wire: Wire, names: Names, clock: ServerClock) {
-    this.#wire = wire;
+  constructor(requests: ServerRequests, names: Names, clock: ServerClock) {
+    this.#requests = requests;
     this.#names = names;
     this.#clock = clock;
-    wire.link.onBack(() => this.#known.clear());
+    requests.connection.onBack(() => this.#known.clear());
   }
 
   /** The queue as it was within the last second; undefined where there is none. */
@@ -127,7 +127,7 @@ export class QueueRecords {
       if (record === undefined) return alive;
       const written = await this.#write(queue, { ...record, nonce: nonce() }, seq, context);
       if (written !== undefined) {
-        if (alive === undefined) this.#wire.tell(this.#names.notice(queue));
+        if (alive === undefined) this.#requests.send(this.#names.notice(queue));
         return written;
       }
       await pause(Math.random() * 5);
@@ -148,7 +148,7 @@ export class QueueRecords {
       return base.lanes.includes(lane) ? undefined : { ...base, lanes: [...base.lanes, lane].sort() };
     };
     const changed = await this.change(known.name, add, context);
-    this.#wire.tell(this.#names.notice(known.name));
+    this.#requests.send(this.#names.notice(known.name));
     return changed ?? known;
   }
 
@@ -181,7 +181,10 @@ export class QueueRecords {
   /** Removes the record, unless it changed. */
   async remove({ name, seq }: KnownQueue): Promise<void> {
     this.#known.delete(name);
-    await this.#wire.api(`STREAM.PURGE.${this.#names.ledger}`, { filter: this.#names.settings(name), seq: seq + 1 });
+    await this.#requests.api(`STREAM.PURGE.${this.#names.ledger}`, {
+      filter: this.#names.settings(name),
+      seq: seq + 1,
+    });
   }
 
   /** All records, those of queues that are no more included. */
@@ -189,7 +192,7 @@ export class QueueRecords {
     const all: KnownQueue[] = [];
     for (let seq = 1; ; ) {
       const request = { seq, next_by_subj: this.#names.settings('>'), batch: PAGE };
-      const { messages, pending } = await this.#wire.get(this.#names.ledger, request, context);
+      const { messages, pending } = await this.#requests.get(this.#names.ledger, request, context);
       for (const message of messages) all.push(this.#parse(message));
       if (pending === 0 || messages.length === 0) break;
       seq = Number(messages.at(-1)?.headers?.get('Nats-Sequence')) + 1;
@@ -211,13 +214,13 @@ export class QueueRecords {
   newRecord(): QueueRecord {
     return {
       ...{ inc: nonce(), generation: 0, settings: QUEUE_DEFAULTS, lanes: [], bindings: [] },
-      ...{ usedAt: this.#clock.late, checked: false, doubtful: 0, idsUntil: 0, nonce: '' },
+      ...{ usedAt: this.#clock.late, checked: false, uncertainUpTo: 0, idsUntil: 0, nonce: '' },
     };
   }
 
   async #read(queue: string, context?: Bounds): Promise<{ known: KnownQueue | undefined; seq: number }> {
     const forgotten = this.#forgotten;
-    const message = await this.#wire.last(this.#names.ledger, this.#names.settings(queue), context);
+    const message = await this.#requests.last(this.#names.ledger, this.#names.settings(queue), context);
     if (message === undefined) {
       this.#known.delete(queue);
       return { known: undefined, seq: 0 };
@@ -227,7 +230,7 @@ export class QueueRecords {
     return { known, seq: known.seq };
   }
 
-  #parse(message: NonNullable<Awaited<ReturnType<Wire['last']>>>): KnownQueue {
+  #parse(message: NonNullable<Awaited<ReturnType<ServerRequests['last']>>>): KnownQueue {
     const parsed = JSON.parse(message.string()) as QueueRecord;
     const record = { ...parsed, settings: fromJsonSettings(parsed.settings) };
     const subject = message.headers?.get('Nats-Subject') ?? '';
@@ -239,7 +242,12 @@ export class QueueRecords {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
     const readAt = performance.now();
     try {
-      const { seq } = await this.#wire.publish(this.#names.settings(queue), JSON.stringify(record), headers, context);
+      const { seq } = await this.#requests.publish(
+        this.#names.settings(queue),
+        JSON.stringify(record),
+        headers,
+        context,
+      );
       const known = { name: queue, record, seq, readAt };
       this.#keep(known);
       return known;

@@ -10,12 +10,12 @@ import {
 import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
 import { LEVELS } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
-import { pause } from '../connection/wire.ts';
+import { pause } from '../connection/server-requests.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
-import { Claimer, type Drawn, groupsOf } from './claim.ts';
-import { type Delayed, DRAW } from './delayed.ts';
-import type { QueueGround } from './ground.ts';
+import { Claimer, groupsOf, type PulledMessage } from './claim.ts';
+import { BATCH, type Delayed } from './delayed.ts';
 import type { Notices } from './notices.ts';
+import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import type { Sender } from './send.ts';
 import { Settler } from './settle.ts';
@@ -30,7 +30,7 @@ const LOST_MS = 100;
 
 /** The queues of a namespace. */
 export class Queues implements QueueDriver {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #puller: Puller;
   readonly #claimer: Claimer;
   readonly #settler: Settler;
@@ -38,11 +38,11 @@ export class Queues implements QueueDriver {
   readonly #feeds: Feeds;
   readonly #notices: Notices;
 
-  constructor(ground: QueueGround, puller: Puller, sender: Sender, feeds: Feeds, notices: Notices) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, puller: Puller, sender: Sender, feeds: Feeds, notices: Notices) {
+    this.#shared = shared;
     this.#puller = puller;
-    this.#claimer = new Claimer(ground, puller);
-    this.#settler = new Settler(ground);
+    this.#claimer = new Claimer(shared, puller);
+    this.#settler = new Settler(shared);
     this.#sender = sender;
     this.#feeds = feeds;
     this.#notices = notices;
@@ -62,7 +62,7 @@ export class Queues implements QueueDriver {
   }
 
   async configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void> {
-    const { records, clock } = this.#ground;
+    const { records, clock } = this.#shared;
     const wasFrozen = (await records.read(queue, context))?.record.settings.frozen ?? false;
     await records.change(
       queue,
@@ -72,7 +72,7 @@ export class Queues implements QueueDriver {
       },
       context,
     );
-    this.#ground.wire.tell(this.#ground.names.notice(queue));
+    this.#shared.requests.send(this.#shared.names.notice(queue));
     if (settings.frozen === true && !wasFrozen) await this.#notices.settled();
   }
 
@@ -81,10 +81,10 @@ export class Queues implements QueueDriver {
     using notice = this.#notices.listen(request.waitMs > 0 ? name : undefined);
     for (;;) {
       const change = notice.change();
-      const queue = await this.#ground.records.fresh(name, context);
+      const queue = await this.#shared.records.fresh(name, context);
       let lost = false;
       if (queue !== undefined) {
-        this.#ground.records.touch(queue);
+        this.#shared.records.touch(queue);
         await this.#feed(queue);
         const claimed = await this.#claimer.claim(queue, request);
         if (claimed.deliveries.length > 0) return claimed.deliveries;
@@ -100,41 +100,45 @@ export class Queues implements QueueDriver {
 
   async #feed(queue: KnownQueue): Promise<void> {
     if (queue.record.bindings.length > 0) await this.#feeds.bindings.pump(queue);
-    await this.#feeds.delayed.draw(queue);
+    await this.#feeds.delayed.moveDue(queue);
   }
 
   /** Waits on every lane at once; resolves with what came, or with none when it is time to look again. */
   async #wait(queue: KnownQueue | undefined, request: ReceiveRequest, bounds: Bounds): Promise<Delivery[]> {
     const woken = new Condition();
     const wake = (): void => woken.notify();
-    const drawn: Drawn[] = [];
+    const pulled: PulledMessage[] = [];
     const busy = new Set<Promise<void>>();
-    const pulls = queue === undefined ? [] : await this.#open(queue, { drawn, wake, busy, until: bounds.until });
+    const pulls = queue === undefined ? [] : await this.#open(queue, { pulled, wake, busy, until: bounds.until });
     const timer = this.#timer(queue, bounds.until, wake);
     bounds.signal.addEventListener('abort', wake);
     void bounds.change.then(wake);
     // Something may have come while the pulls were made.
-    if (drawn.length === 0 && !bounds.signal.aborted && !pulls.some(({ isOver }) => isOver)) await woken.wait();
+    if (pulled.length === 0 && !bounds.signal.aborted && !pulls.some(({ isOver }) => isOver)) await woken.wait();
     clearTimeout(timer);
     bounds.signal.removeEventListener('abort', wake);
     await Promise.all(pulls.map((pull) => pull.withdraw()));
     await Promise.all(busy);
-    if (queue === undefined || drawn.length === 0) return [];
-    drawn.sort((one, other) => rankOf(one) - rankOf(other));
+    if (queue === undefined || pulled.length === 0) return [];
+    pulled.sort((one, other) => rankOf(one) - rankOf(other));
     const wanted = bounds.signal.aborted ? 0 : request.max;
-    this.#claimer.giveBack(drawn.slice(wanted));
-    return this.#claimer.accept(queue, drawn.slice(0, wanted), request.consumer);
+    this.#claimer.giveBack(pulled.slice(wanted));
+    return this.#claimer.accept(queue, pulled.slice(0, wanted), request.consumer);
   }
 
-  async #open(queue: KnownQueue, { drawn, wake, busy, until }: Waiting): Promise<WaitingPull[]> {
+  async #open(queue: KnownQueue, { pulled, wake, busy, until }: Waiting): Promise<WaitingPull[]> {
     const lanes = groupsOf(queue).flat();
-    const consumers = await Promise.all(lanes.map((lane) => this.#ground.consumers.ensure(queue, lane)));
-    const open = (consumer: string, batch: number, onMessage: (message: Drawn['message']) => void): WaitingPull => {
+    const consumers = await Promise.all(lanes.map((lane) => this.#shared.consumers.ensure(queue, lane)));
+    const open = (
+      consumer: string,
+      batch: number,
+      onMessage: (message: PulledMessage['message']) => void,
+    ): WaitingPull => {
       const pull = this.#puller.wait(consumer, batch, onMessage, until);
       void pull.over.then((lost) => {
         if (lost) {
-          this.#ground.consumers.forget(consumer);
-          this.#ground.records.forget(queue.name);
+          this.#shared.consumers.forget(consumer);
+          this.#shared.records.forget(queue.name);
         }
         wake();
       });
@@ -142,16 +146,16 @@ export class Queues implements QueueDriver {
     };
     const pulls = consumers.map((consumer) =>
       open(consumer.name, 1, (message) => {
-        drawn.push({ message, at: performance.now(), consumer });
+        pulled.push({ message, at: performance.now(), consumer });
         wake();
       }),
     );
     if (!queue.record.lanes.includes('delayed')) return [...pulls, ...this.#feeds.bindings.wait(queue, wake, busy)];
-    const delayed = await this.#ground.consumers.ensure(queue, 'delayed');
-    const take = (message: Drawn['message']): void => {
+    const delayed = await this.#shared.consumers.ensure(queue, 'delayed');
+    const take = (message: PulledMessage['message']): void => {
       track(busy, this.#feeds.delayed.take(queue, [message]));
     };
-    return [...pulls, open(delayed.name, DRAW, take), ...this.#feeds.bindings.wait(queue, wake, busy)];
+    return [...pulls, open(delayed.name, BATCH, take), ...this.#feeds.bindings.wait(queue, wake, busy)];
   }
 
   #timer(queue: KnownQueue | undefined, until: number, wake: () => void): NodeJS.Timeout | undefined {
@@ -165,7 +169,7 @@ export class Queues implements QueueDriver {
 
 /** What a wait brings, and what ends it. */
 interface Waiting {
-  readonly drawn: Drawn[];
+  readonly pulled: PulledMessage[];
   readonly wake: () => void;
   readonly busy: Set<Promise<void>>;
   readonly until: number;
@@ -178,7 +182,7 @@ interface Bounds {
 }
 
 /** Highest level first, as when all had been there at once. */
-function rankOf({ consumer }: Drawn): number {
+function rankOf({ consumer }: PulledMessage): number {
   const level = (LEVELS as readonly string[]).indexOf(consumer.lane);
   return level < 0 ? 1 : level;
 }

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type SendResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
+import { toDriverError } from '../connection/server-requests.ts';
 import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
-import { toDriverError } from '../connection/wire.ts';
 import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
 import { levelOf } from './delayed.ts';
-import type { QueueGround } from './ground.ts';
+import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { type Envelope, encode } from './stored-message.ts';
 
@@ -30,7 +30,7 @@ interface Feed {
 
 /** Sends messages. */
 export class Sender {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #bindings: Feed;
   readonly #lengthOf: (queue: KnownQueue) => Promise<number>;
   readonly #lengths = new Map<string, Length>();
@@ -38,8 +38,8 @@ export class Sender {
   readonly #turns = new Map<string, Promise<void>>();
 
   /** `lengthOf`: how many messages of a queue are ready, delayed or leased, exactly. */
-  constructor(ground: QueueGround, bindings: Feed, lengthOf: (queue: KnownQueue) => Promise<number>) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, bindings: Feed, lengthOf: (queue: KnownQueue) => Promise<number>) {
+    this.#shared = shared;
     this.#bindings = bindings;
     this.#lengthOf = lengthOf;
   }
@@ -69,14 +69,14 @@ export class Sender {
     context: CallContext,
   ): Promise<{ readonly results: (SendResult | Promise<SendResult>)[] }> {
     if (before !== undefined) await before;
-    const { records } = this.#ground;
+    const { records } = this.#shared;
     let queue = create ? await records.ensure(name, context) : await records.fresh(name, context);
     if (queue === undefined) throw unknownQueue(name);
     if (queue.record.settings.frozen) {
       throw new BusbarError('CONFLICT', `queue ${name} is frozen`, { hint: 'It takes no messages for now.' });
     }
     records.touch(queue);
-    if (messages.some(({ ttlMs }) => ttlMs !== undefined)) this.#ground.expiring.add(name);
+    if (messages.some(({ ttlMs }) => ttlMs !== undefined)) this.#shared.expiring.add(name);
     for (const lane of new Set(messages.map(laneFor))) queue = await records.useLane(queue, lane, context);
     return { results: await this.#store(queue, messages, context) };
   }
@@ -87,7 +87,7 @@ export class Sender {
     messages: readonly PreparedMessage[],
     context: CallContext,
   ): Promise<(SendResult | Promise<SendResult>)[]> {
-    const { clock } = this.#ground;
+    const { clock } = this.#shared;
     const noted = hasIdRecords(queue, clock.now) ? await this.#noted(queue, messages, context) : undefined;
     const room = await this.#room(queue, messages.length);
     const full = fullError(queue);
@@ -108,7 +108,7 @@ export class Sender {
     noted: KnownIds | undefined,
     context: CallContext,
   ): Promise<SendResult> {
-    const { wire, names, clock } = this.#ground;
+    const { requests, names, clock } = this.#shared;
     const { id } = message;
     const { inc, settings } = queue.record;
     const subject = names.lane(queue.name, laneFor(message));
@@ -117,14 +117,14 @@ export class Sender {
       if (noted !== undefined) {
         const ms = Math.max(settings.dedupeMs, DEDUPE_MS);
         const isNew = await sendWithId(
-          this.#ground,
+          this.#shared,
           queue,
           { ...encoded, subject, id, ms, last: noted.last.get(id) ?? 0 },
           context,
         );
         return { id, status: isNew ? 'stored' : 'duplicate' };
       }
-      const { duplicate, repeated } = await wire.publish(subject, encoded.data, encoded.headers, context);
+      const { duplicate, repeated } = await requests.publish(subject, encoded.data, encoded.headers, context);
       // The first sending of this very call may have been stored, its answer lost.
       return { id, status: duplicate && !repeated ? 'duplicate' : 'stored' };
     } catch (error) {
@@ -135,7 +135,7 @@ export class Sender {
 
   #noted(queue: KnownQueue, messages: readonly PreparedMessage[], context: CallContext): Promise<KnownIds> {
     const ids = messages.map(({ id }) => id);
-    return knownIds(this.#ground, queue, ids, context);
+    return knownIds(this.#shared, queue, ids, context);
   }
 
   /** How many of `count` messages fit. Events enter a queue unseen: a bound one is looked at for each send. */
@@ -156,8 +156,8 @@ export class Sender {
     const known = this.#lengths.get(name);
     const now = performance.now();
     if (known !== undefined && known.inc === record.inc && known.at + LENGTH_MS > now) return known;
-    const { wire, names, clock } = this.#ground;
-    const info = await streamInfo(wire, clock, names.queues, names.lane(name, '*'));
+    const { requests, names, clock } = this.#shared;
+    const info = await streamInfo(requests, clock, names.queues, names.lane(name, '*'));
     const counts = Object.entries(info.state.subjects ?? {}).filter(
       ([subject]) => subject !== names.lane(name, 'dead'),
     );

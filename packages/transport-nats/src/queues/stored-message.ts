@@ -3,7 +3,7 @@
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
-import type { HeaderList } from '../connection/wire.ts';
+import type { HeaderList } from '../connection/server-requests.ts';
 
 /** What a message went through before it came to where it is: in another place of its queue, or in another store. */
 export interface Past {

@@ -5,10 +5,10 @@ import { matchTopic } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { digest, type Lane } from '../connection/names.ts';
 import { Puller, type WaitingPull } from '../connection/puller.ts';
+import { pause, ServerRefusal } from '../connection/server-requests.ts';
 import { NS, streamInfo } from '../connection/streams.ts';
-import { pause, ServerRefusal } from '../connection/wire.ts';
 import { ignoreRefusal } from '../queues/consumers.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { encode, readDelivery, readStored } from '../queues/stored-message.ts';
@@ -19,18 +19,18 @@ const RETRY_MS = 10;
 
 /** The bindings of a namespace. */
 export class Bindings {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #puller: Puller;
   readonly #pumping = new Map<string, Promise<void>>();
 
-  constructor(ground: QueueGround) {
-    this.#ground = ground;
-    this.#puller = new Puller(ground.wire.link, ground.names.topics);
+  constructor(shared: QueueContext) {
+    this.#shared = shared;
+    this.#puller = new Puller(shared.requests.connection, shared.names.topics);
   }
 
   /** Records a binding that covers the events from `since` on. */
   async bind(queue: string, pattern: string, since: number, context?: CallContext): Promise<void> {
-    const { records, wire, names } = this.#ground;
+    const { records, requests, names } = this.#shared;
     const add = (known: QueueRecord | undefined): QueueRecord | undefined => {
       const record = known ?? records.newRecord();
       if (record.bindings.some((binding) => binding.pattern === pattern)) return undefined;
@@ -41,11 +41,11 @@ export class Bindings {
     const binding = known?.record.bindings.find((each) => each.pattern === pattern);
     if (binding === undefined) return;
     await this.#ensure(binding);
-    wire.tell(names.notice(queue));
+    requests.send(names.notice(queue));
   }
 
   async unbind(queue: string, pattern: string, context: CallContext): Promise<void> {
-    const { records, wire, names } = this.#ground;
+    const { records, requests, names } = this.#shared;
     const known = await records.read(queue, context);
     const binding = known?.record.bindings.find((each) => each.pattern === pattern);
     if (known === undefined || binding === undefined) return;
@@ -55,9 +55,9 @@ export class Bindings {
       (record) => record && { ...record, bindings: record.bindings.filter((each) => each.pattern !== pattern) },
       context,
     );
-    wire.tell(names.notice(queue));
+    requests.send(names.notice(queue));
     // What others left to it until its end it copies still.
-    const { state } = await streamInfo(wire, this.#ground.clock, names.topics);
+    const { state } = await streamInfo(requests, this.#shared.clock, names.topics);
     await this.#drain(known, binding, state.last_seq);
     await this.removeConsumers([binding]);
   }
@@ -86,9 +86,9 @@ export class Bindings {
   }
 
   async removeConsumers(bindings: readonly QueueBinding[]): Promise<void> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     await Promise.all(
-      bindings.map(({ consumer }) => wire.api(`CONSUMER.DELETE.${names.topics}.${consumer}`).catch(ignoreRefusal)),
+      bindings.map(({ consumer }) => requests.api(`CONSUMER.DELETE.${names.topics}.${consumer}`).catch(ignoreRefusal)),
     );
   }
 
@@ -105,8 +105,8 @@ export class Bindings {
 
   /** Makes the consumer of a binding again where it was lost; false where the binding has ended. */
   async #isAlive(name: string, { consumer }: QueueBinding): Promise<boolean> {
-    const { records, wire } = this.#ground;
-    if (!wire.link.isUp) return false;
+    const { records, requests } = this.#shared;
+    if (!requests.connection.isUp) return false;
     const binding = (await records.read(name))?.record.bindings.find((each) => each.consumer === consumer);
     if (binding === undefined) return false;
     await this.#ensure(binding);
@@ -128,7 +128,7 @@ export class Bindings {
     if (messages.length === 0) return;
     // Which binding copies an event is decided by what is bound now, after the event was published.
     const isShared = queue.record.bindings.length > 1;
-    const now = isShared ? await this.#ground.records.read(queue.name) : queue;
+    const now = isShared ? await this.#shared.records.read(queue.name) : queue;
     await this.#store(queue, now?.record.bindings ?? [], binding, messages);
   }
 
@@ -138,36 +138,36 @@ export class Bindings {
     binding: QueueBinding,
     messages: readonly Msg[],
   ): Promise<void> {
-    const { names, wire } = this.#ground;
+    const { names, requests } = this.#shared;
     const copies: Promise<void>[] = [];
     let current = queue;
     for (const message of messages) {
       const { seq, storedAt } = readDelivery(message);
       const topic = message.subject.slice(names.topic('').length);
       if (!isOwn(bindings, binding, topic, seq)) continue;
-      current = await this.#ground.records.useLane(current, this.#laneOf(message, seq, storedAt));
+      current = await this.#shared.records.useLane(current, this.#laneOf(message, seq, storedAt));
       copies.push(this.#publish(current, topic, message, seq, storedAt));
     }
     await Promise.all(copies);
-    for (const message of messages) wire.tell(message.reply ?? '', '+ACK');
+    for (const message of messages) requests.send(message.reply ?? '', '+ACK');
   }
 
   #laneOf(message: Msg, seq: number, storedAt: number): Lane {
     const { message: event, envelope } = readStored(message, seq, storedAt);
-    const delayMs = (envelope.dueAt ?? 0) > this.#ground.clock.now ? 1 : 0;
+    const delayMs = (envelope.dueAt ?? 0) > this.#shared.clock.now ? 1 : 0;
     return laneFor({ ...event, delayMs, ttlMs: undefined, maxAttempts: undefined });
   }
 
   async #publish(queue: KnownQueue, topic: string, message: Msg, seq: number, storedAt: number): Promise<void> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const { message: event, envelope } = readStored(message, seq, storedAt);
     const { inc } = queue.record;
     const { data, headers } = encode({ ...event, topic }, { ...envelope, inc }, `${inc}.e.${seq}`);
-    await wire.publish(names.lane(queue.name, this.#laneOf(message, seq, storedAt)), data, headers);
+    await requests.publish(names.lane(queue.name, this.#laneOf(message, seq, storedAt)), data, headers);
   }
 
   async #ensure({ pattern, since, consumer }: QueueBinding): Promise<void> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const filter = names.topic(pattern);
     const config = {
       ...{ name: consumer, durable_name: consumer, filter_subject: filter, ack_policy: 'explicit' },
@@ -176,7 +176,7 @@ export class Bindings {
     };
     const request = { stream_name: names.topics, config, action: 'create' };
     try {
-      await wire.api(`CONSUMER.CREATE.${names.topics}.${consumer}.${filter}`, request);
+      await requests.api(`CONSUMER.CREATE.${names.topics}.${consumer}.${filter}`, request);
     } catch (error) {
       // Another client made it.
       if (!(error instanceof ServerRefusal) || ![10_148, 10_105, 10_013].includes(error.code)) throw error;

@@ -4,46 +4,46 @@ import type { CallContext, EventCursor as Cursor } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
 import { Puller } from '../connection/puller.ts';
 import { streamInfo } from '../connection/streams.ts';
-import type { QueueGround } from '../queues/ground.ts';
-import { type CursorGround, EventCursor } from './event-cursor.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
+import { type CursorContext, EventCursor } from './event-cursor.ts';
 import { parsePosition, positionExpired } from './position.ts';
 
 /** The readers of one transport. */
 export class Cursors {
-  readonly #ground: CursorGround;
+  readonly #shared: CursorContext;
 
-  constructor({ wire, names, clock }: QueueGround, storeId: string) {
+  constructor({ requests, names, clock }: QueueContext, storeId: string) {
     const bounds = async (): Promise<{ first: number; last: number }> => {
-      const { state } = await streamInfo(wire, clock, names.topics);
+      const { state } = await streamInfo(requests, clock, names.topics);
       return { first: state.first_seq === 0 ? state.last_seq + 1 : state.first_seq, last: state.last_seq };
     };
-    this.#ground = { wire, names, puller: new Puller(wire.link, names.topics), storeId, bounds };
+    this.#shared = { requests, names, puller: new Puller(requests.connection, names.topics), storeId, bounds };
   }
 
   async open(pattern: string, from: From, _context: CallContext): Promise<Cursor> {
     const next = await this.resolve(from);
-    const cursor = new EventCursor(this.#ground, pattern, next, from === 'start');
+    const cursor = new EventCursor(this.#shared, pattern, next, from === 'start');
     // What is published from now on passes it.
-    await this.#ground.wire.link.connection.flush();
+    await this.#shared.requests.connection.client.flush();
     return cursor;
   }
 
   /** The sequence of the first event that reading from `from` gives. */
   async resolve(from: From): Promise<number> {
-    const { first, last } = await this.#ground.bounds();
+    const { first, last } = await this.#shared.bounds();
     if (from === 'new') return last + 1;
     if (from === 'start') return first;
     if ('time' in from) return this.#since(from.time, last);
-    const seq = parsePosition(this.#ground.storeId, from.after, last);
+    const seq = parsePosition(this.#shared.storeId, from.after, last);
     if (seq + 1 < first) throw positionExpired();
     return seq + 1;
   }
 
   async #since(time: number, last: number): Promise<number> {
-    const { wire, names } = this.#ground;
+    const { requests, names } = this.#shared;
     const start = new Date(Math.min(Math.max(time, 0), LATEST)).toISOString();
     const request = { start_time: start, next_by_subj: names.topic('>'), batch: 1 };
-    const { messages } = await wire.get(names.topics, request);
+    const { messages } = await requests.get(names.topics, request);
     return messages[0] === undefined ? last + 1 : Number(messages[0].headers?.get('Nats-Sequence'));
   }
 }

@@ -5,8 +5,8 @@ import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
-import type { Wire } from '../connection/wire.ts';
 import { readDelivery, readStored } from '../queues/stored-message.ts';
 import { positionExpired, toPosition } from './position.ts';
 
@@ -17,8 +17,8 @@ interface Placed {
 }
 
 /** What a cursor reads with. */
-export interface CursorGround {
-  readonly wire: Wire;
+export interface CursorContext {
+  readonly requests: ServerRequests;
   readonly names: Names;
   readonly puller: Puller;
   readonly storeId: string;
@@ -32,7 +32,7 @@ const MOVE_MS = 1_000;
 
 /** A reader of topics. */
 export class EventCursor implements Cursor {
-  readonly #ground: CursorGround;
+  readonly #shared: CursorContext;
   readonly #pattern: string;
   readonly #changed = new Condition();
   readonly #passing = new EphemeralBuffer<Placed>();
@@ -50,17 +50,17 @@ export class EventCursor implements Cursor {
   /** What came before this was given, or does not match. */
   #settled: number;
 
-  constructor(ground: CursorGround, pattern: string, next: number, isAtStart: boolean) {
-    this.#ground = ground;
+  constructor(shared: CursorContext, pattern: string, next: number, isAtStart: boolean) {
+    this.#shared = shared;
     this.#pattern = pattern;
     this.#next = next;
     this.#settled = next;
     this.#isAtStart = isAtStart;
-    const prefix = ground.names.ephemeral('');
-    this.#subscription = ground.wire.link.connection.subscribe(ground.names.ephemeral(pattern), {
+    const prefix = shared.names.ephemeral('');
+    this.#subscription = shared.requests.connection.client.subscribe(shared.names.ephemeral(pattern), {
       callback: (_, message) => this.#pass(message, message.subject.slice(prefix.length)),
     });
-    ground.wire.link.onBack(this.#onBack);
+    shared.requests.connection.onBack(this.#onBack);
   }
 
   get dropped(): number {
@@ -69,7 +69,7 @@ export class EventCursor implements Cursor {
 
   get position(): string {
     const next = this.#ahead[0]?.seq ?? this.#settled;
-    return toPosition(this.#ground.storeId, Math.max(0, Math.min(next, this.#settled) - 1));
+    return toPosition(this.#shared.storeId, Math.max(0, Math.min(next, this.#settled) - 1));
   }
 
   async next(max: number): Promise<readonly TopicEvent[]> {
@@ -88,12 +88,12 @@ export class EventCursor implements Cursor {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#ground.wire.link.offBack(this.#onBack);
+    this.#shared.requests.connection.offBack(this.#onBack);
     this.#subscription.unsubscribe();
     this.#changed.notify();
     const waiting = this.#waiting;
-    const { wire, names } = this.#ground;
-    if (this.#consumer !== undefined) wire.tell(`$JS.API.CONSUMER.DELETE.${names.topics}.${this.#consumer}`);
+    const { requests, names } = this.#shared;
+    if (this.#consumer !== undefined) requests.send(`$JS.API.CONSUMER.DELETE.${names.topics}.${this.#consumer}`);
     await waiting?.withdraw();
   }
 
@@ -123,14 +123,14 @@ export class EventCursor implements Cursor {
     if (consumer === undefined) return;
     // The publisher of an ephemeral event knew that this much was stored before.
     const stored = this.#passing.at(0)?.seq ?? 0;
-    const { messages, lost } = await this.#ground.puller.pull(consumer, READ_AHEAD);
+    const { messages, lost } = await this.#shared.puller.pull(consumer, READ_AHEAD);
     this.#add(messages);
     if (messages.length === 0 && !lost) this.#next = Math.max(this.#next, stored + 1);
     if (lost) this.#consumer = undefined;
   }
 
   #add(messages: readonly Msg[]): void {
-    const prefix = this.#ground.names.topic('');
+    const prefix = this.#shared.names.topic('');
     for (const message of messages) {
       const { seq, storedAt } = readDelivery(message);
       if (seq < this.#next) continue;
@@ -138,15 +138,15 @@ export class EventCursor implements Cursor {
       const topic = message.subject.slice(prefix.length);
       if (!matchTopic(this.#pattern, topic)) continue;
       const event = { ...readStored(message, seq, storedAt).message, topic };
-      this.#ahead.push({ seq, event: { ...event, position: toPosition(this.#ground.storeId, seq) } });
+      this.#ahead.push({ seq, event: { ...event, position: toPosition(this.#shared.storeId, seq) } });
     }
     if (messages.length > 0) this.#isAtStart = false;
   }
 
   async #open(): Promise<string | undefined> {
     if (this.#consumer !== undefined) return this.#consumer;
-    const { wire, names } = this.#ground;
-    const { first } = await this.#ground.bounds();
+    const { requests, names } = this.#shared;
+    const { first } = await this.#shared.bounds();
     if (this.#next < first) {
       if (!this.#isAtStart) {
         this.#error = positionExpired();
@@ -161,7 +161,7 @@ export class EventCursor implements Cursor {
       ...{ opt_start_seq: Math.max(1, this.#next), replay_policy: 'instant', mem_storage: true, num_replicas: 1 },
       inactive_threshold: INACTIVE_MS * NS,
     };
-    await wire.api(`CONSUMER.CREATE.${names.topics}.${name}.${filter}`, { stream_name: names.topics, config });
+    await requests.api(`CONSUMER.CREATE.${names.topics}.${name}.${filter}`, { stream_name: names.topics, config });
     this.#consumer = name;
     return name;
   }
@@ -170,7 +170,7 @@ export class EventCursor implements Cursor {
   async #wait(): Promise<void> {
     if (this.#consumer === undefined || this.#isClosed) return;
     const changed = this.#changed.wait();
-    const waiting = this.#ground.puller.wait(this.#consumer, 1, (message) => {
+    const waiting = this.#shared.puller.wait(this.#consumer, 1, (message) => {
       this.#add([message]);
       this.#changed.notify();
     });
@@ -189,11 +189,11 @@ export class EventCursor implements Cursor {
   /** What the log had before the consumer said that nothing matches is behind the reader. */
   async #moveOn(): Promise<void> {
     const consumer = this.#consumer;
-    if (consumer === undefined || !this.#ground.wire.link.isUp) return;
+    if (consumer === undefined || !this.#shared.requests.connection.isUp) return;
     try {
-      const { last } = await this.#ground.bounds();
-      const path = `CONSUMER.INFO.${this.#ground.names.topics}.${consumer}`;
-      const info = await this.#ground.wire.api<{ num_pending: number; delivered: { stream_seq: number } }>(path);
+      const { last } = await this.#shared.bounds();
+      const path = `CONSUMER.INFO.${this.#shared.names.topics}.${consumer}`;
+      const info = await this.#shared.requests.api<{ num_pending: number; delivered: { stream_seq: number } }>(path);
       if (info.num_pending > 0 || this.#ahead.length > 0 || this.#waiting === undefined) return;
       if (info.delivered.stream_seq >= this.#next) return;
       this.#next = Math.max(this.#next, last + 1);

@@ -2,10 +2,10 @@
 
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import type { PublishResult } from '@busbar/api/transport';
+import { encodeHeaders, toDriverError } from '../connection/server-requests.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { StreamFacts } from '../connection/streams.ts';
-import { encodeHeaders, toDriverError } from '../connection/wire.ts';
-import type { QueueGround } from '../queues/ground.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { envelopeOf } from '../queues/send.ts';
 import { encode } from '../queues/stored-message.ts';
@@ -16,7 +16,7 @@ const LIST_MS = 1_000;
 
 /** Publishes events. */
 export class Publisher {
-  readonly #ground: QueueGround;
+  readonly #shared: QueueContext;
   readonly #facts: StreamFacts;
   readonly #headers: StoreHeaders;
   readonly #bindings: Bindings;
@@ -27,8 +27,8 @@ export class Publisher {
   #bound: Promise<KnownQueue[]> | undefined;
   #listedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(ground: QueueGround, facts: StreamFacts, bindings: Bindings, headers: StoreHeaders) {
-    this.#ground = ground;
+  constructor(shared: QueueContext, facts: StreamFacts, bindings: Bindings, headers: StoreHeaders) {
+    this.#shared = shared;
     this.#headers = headers;
     this.#facts = facts;
     this.#bindings = bindings;
@@ -48,13 +48,13 @@ export class Publisher {
   }
 
   async #store(topic: string, message: PreparedMessage, life: number, context: CallContext): Promise<PublishResult> {
-    const { wire, names, clock } = this.#ground;
+    const { requests, names, clock } = this.#shared;
     const { id } = message;
     const { topic: _, ...event } = message;
     const { inc: __, ...envelope } = envelopeOf(message, '', clock.late);
     const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(life, topic, id));
     try {
-      const { seq, duplicate, repeated } = await wire.publish(names.topic(topic), data, headers, context);
+      const { seq, duplicate, repeated } = await requests.publish(names.topic(topic), data, headers, context);
       this.#last = Math.max(this.#last, seq);
       const status = duplicate && !repeated ? 'duplicate' : 'stored';
       return { id, status, position: toPosition(this.#facts.storeId, seq) };
@@ -66,11 +66,11 @@ export class Publisher {
 
   /** Says which event it knows of, so that this one does not come before that. */
   #pass(topic: string, message: PreparedMessage): PublishResult {
-    const { wire, names } = this.#ground;
-    const { connection } = wire.link;
-    if (wire.link.isUp && !connection.isClosed()) {
+    const { requests, names } = this.#shared;
+    const { client } = requests.connection;
+    if (requests.connection.isUp && !client.isClosed()) {
       const { data, headers } = encode({ ...message, topic: undefined }, { after: this.#last });
-      connection.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
+      client.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
     }
     return { id: message.id, status: 'stored' };
   }
@@ -90,9 +90,9 @@ export class Publisher {
     const now = performance.now();
     if (this.#bound === undefined || this.#listedAt + LIST_MS < now) {
       this.#listedAt = now;
-      this.#bound = this.#ground.records
+      this.#bound = this.#shared.records
         .list()
-        .then((all) => all.filter(({ record }) => this.#ground.records.isAlive(record) && record.bindings.length > 0));
+        .then((all) => all.filter(({ record }) => this.#shared.records.isAlive(record) && record.bindings.length > 0));
     }
     return this.#bound;
   }

@@ -1,10 +1,10 @@
-/** Requests to the server over one inbox: sent again after a lost connection, answered or failed in the end. */
+/** Requests to the server through one inbox. They are sent again after a lost connection, and end at their deadline. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
 import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import { denied, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
-import type { Link } from './link.ts';
+import type { Connection } from './connection.ts';
 
 /** What JetStream says of a message that was published. */
 export interface PubAck {
@@ -52,8 +52,8 @@ const RETRY_MS = 50;
 const DEFAULT_MS = 30_000;
 
 /** All requests of one transport. */
-export class Wire {
-  readonly link: Link;
+export class ServerRequests {
+  readonly connection: Connection;
   readonly #inbox = createInbox();
   readonly #pending = new Map<string, Pending>();
   readonly #prefix: number;
@@ -61,18 +61,18 @@ export class Wire {
   #sweeper: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(link: Link) {
-    this.link = link;
+  constructor(connection: Connection) {
+    this.connection = connection;
     this.#prefix = this.#inbox.length + 1;
-    link.connection.subscribe(`${this.#inbox}.*`, {
+    connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error === null) this.#take(message);
       },
     });
-    link.onBack(() => {
+    connection.onBack(() => {
       for (const token of [...this.#pending.keys()]) this.#send(token);
     });
-    link.onDenied((subject) => {
+    connection.onDenied((subject) => {
       for (const [token, pending] of this.#pending) if (pending.subject === subject) this.#fail(token, denied());
     });
   }
@@ -129,17 +129,17 @@ export class Wire {
   }
 
   /** Publishes without waiting for an answer. Nothing happens while the server is away. */
-  tell(subject: string, data: Uint8Array | string = '', reply?: string): void {
-    if (!this.link.isUp || this.link.connection.isClosed()) return;
-    this.link.connection.publish(subject, data, reply === undefined ? {} : { reply });
+  send(subject: string, data: Uint8Array | string = '', reply?: string): void {
+    if (!this.connection.isUp || this.connection.client.isClosed()) return;
+    this.connection.client.publish(subject, data, reply === undefined ? {} : { reply });
   }
 
-  /** Says a word to a consumer; resolves once it has acted on it, and on all that this process told it before. */
-  async confirm(subject: string, word: string): Promise<void> {
-    await this.#request(subject, word, undefined, { deadline: performance.now() + SILENCE_MS }).answer;
+  /** Sends an ack body to a consumer. Resolves when the consumer has applied it and all earlier ones of this process. */
+  async confirm(subject: string, ackBody: string): Promise<void> {
+    await this.#request(subject, ackBody, undefined, { deadline: performance.now() + SILENCE_MS }).answer;
   }
 
-  /** Resolves with whether anybody answers on `subject`. */
+  /** Whether a client replies on `subject`. */
   async isServed(subject: string): Promise<boolean> {
     const [answer] = await this.#request(subject, '', undefined, undefined, false, true).answer;
     return answer?.headers?.code !== 503;
@@ -176,14 +176,14 @@ export class Wire {
 
   #send(token: string): void {
     const pending = this.#pending.get(token);
-    if (pending === undefined || !this.link.isUp || this.link.connection.isClosed()) return;
+    if (pending === undefined || !this.connection.isUp || this.connection.client.isClosed()) return;
     pending.repeated ||= pending.sentAt > 0;
     pending.sentAt = performance.now();
     pending.messages.length = 0;
     const { subject, data, headers } = pending;
     const reply = `${this.#inbox}.${token}`;
     try {
-      this.link.connection.publish(subject, data, {
+      this.connection.client.publish(subject, data, {
         reply,
         ...(headers !== undefined && { headers: encodeHeaders(headers) }),
       });

@@ -1,15 +1,16 @@
-/** Makes dead letters. */
+/** Stores dead letters, which end by `Nats-TTL`. */
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import type { Wire } from '../connection/wire.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import type { Entry } from './ledger.ts';
+import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { encode, readDirect, type StoredMessage } from './stored-message.ts';
 
 const MAX_HISTORY = 20;
 
-/** All ended attempts of a message, wherever they were. */
+/** All ended attempts of a message, those in other queues and stores included. */
 export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): AttemptRecord[] {
   const { attempts = 0, history = [] } = envelope.past ?? {};
   const own = entry?.history.map((record) => ({ ...record, attempt: record.attempt + attempts })) ?? [];
@@ -21,31 +22,30 @@ function completeRecord({ attempt, endedAt, outcome, reason, consumer }: Attempt
   return { attempt, endedAt, outcome, reason, consumer };
 }
 
-/** Puts a copy of a message among the dead letters of its queue. Done twice it is there once. */
-export async function bury(
-  wire: Wire,
-  names: Names,
+/** Copies a message to the dead letters of its queue. A repetition stores nothing. */
+export async function storeDeadLetter(
+  { requests, names, clock }: QueueContext,
   queue: KnownQueue,
   stored: StoredMessage,
   { attempts, history, reason }: { attempts: number; history: readonly AttemptRecord[]; reason: string },
 ): Promise<void> {
   const { inc, settings } = queue.record;
   const { dueAt: _, readyAt: __, ...envelope } = stored.envelope;
-  const dead = { reason, at: Date.now() };
+  const dead = { reason, at: Math.round(clock.middle) };
   const { data, headers } = encode(stored.message, { ...envelope, inc, past: { attempts, history }, dead });
   const keep = settings.deadTtlMs === Number.POSITIVE_INFINITY ? {} : ttlHeader(settings.deadTtlMs);
   const id = { 'Nats-Msg-Id': `${inc}.x${stored.seq}` };
-  await wire.publish(names.lane(queue.name, 'dead'), data, { ...headers, ...id, ...keep });
+  await requests.publish(names.lane(queue.name, 'dead'), data, { ...headers, ...id, ...keep });
 }
 
-/** The server keeps whole seconds, and never less than was asked for. */
+/** The server keeps whole seconds. The header is never shorter than `ms`. */
 export function ttlHeader(ms: number): { 'Nats-TTL': string } {
   return { 'Nats-TTL': `${Math.ceil(ms / 1000) + 1}s` };
 }
 
-/** The message of a queue at a sequence; undefined where it is gone. */
-export async function readAt(wire: Wire, names: Names, seq: number): Promise<StoredMessage | undefined> {
-  const found = await wire.one(names.queues, { seq });
+/** The message of a queue at a sequence. Undefined if it was deleted. */
+export async function readAt(requests: ServerRequests, names: Names, seq: number): Promise<StoredMessage | undefined> {
+  const found = await requests.one(names.queues, { seq });
   return found && readDirect(found);
 }
 

@@ -1,24 +1,23 @@
-/** What the work of queues and topics shares. */
+/** Shared parts of queues and topics. */
 
 import type { Names } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import type { Wire } from '../connection/wire.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import type { Consumers } from './consumers.ts';
-import type { HeldDeliveries } from './held.ts';
+import type { HeldDeliveries } from './held-deliveries.ts';
 import type { Ledgers } from './ledger.ts';
 import type { QueueRecords } from './queue-record.ts';
 
-/** What the work of queues shares. */
-export interface QueueGround {
-  readonly wire: Wire;
+export interface QueueContext {
+  readonly requests: ServerRequests;
   readonly names: Names;
   readonly clock: ServerClock;
   readonly records: QueueRecords;
   readonly ledgers: Ledgers;
   readonly consumers: Consumers;
   readonly held: HeldDeliveries;
-  /** Queues that this process settled messages of since they were cleaned up last. */
+  /** Queues with settled messages of this process since the last compaction. */
   readonly used: Set<string>;
-  /** Queues that this process sent messages to which may expire with nobody receiving. */
+  /** Queues to which this process sent messages with a time to live. */
   readonly expiring: Set<string>;
 }

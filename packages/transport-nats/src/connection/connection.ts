@@ -22,8 +22,8 @@ const PING_MS = 3_000;
 const RECONNECT_MS = 100;
 
 /** The connection of one transport. */
-export class Link {
-  readonly connection: NatsConnection;
+export class Connection {
+  readonly client: NatsConnection;
   /** Whether the server can be heard. */
   isUp = true;
   #isAway = false;
@@ -32,14 +32,14 @@ export class Link {
   readonly #denied = new Set<(subject: string) => void>();
 
   private constructor(connection: NatsConnection) {
-    this.connection = connection;
+    this.client = connection;
     void this.#watch();
   }
 
   /** Connects; rejects with what the server or the way to it said. */
-  static async open(settings: Settings): Promise<Link> {
+  static async open(settings: Settings): Promise<Connection> {
     try {
-      return new Link(await connect(toConnectOptions(settings)));
+      return new Connection(await connect(toConnectOptions(settings)));
     } catch (error) {
       throw toNatsError(error);
     }
@@ -78,7 +78,7 @@ export class Link {
 
   async close(): Promise<void> {
     this.isUp = false;
-    await this.connection.close();
+    await this.client.close();
   }
 
   #announceLoss(): void {
@@ -95,7 +95,7 @@ export class Link {
   }
 
   async #watch(): Promise<void> {
-    for await (const status of this.connection.status()) {
+    for await (const status of this.client.status()) {
       const { type } = status;
       const error = type === 'error' ? status.error : undefined;
       if (type === 'disconnect' && this.isUp) {

@@ -1,12 +1,12 @@
-/** The leases that this process holds, and how to settle them. */
+/** The leases of this process, with the data to settle them. */
 
 import type { Consumer } from './consumers.ts';
 import type { Receipt } from './receipt.ts';
 
 /** A delivery that this process received. */
-export interface Held extends Receipt {
+export interface HeldDelivery extends Receipt {
   readonly consumer: Consumer;
-  /** Who received it. */
+  /** The consumer name of the receive. */
   readonly by: string | undefined;
   /** The leases of its message so far, this one included. */
   readonly attempt: number;
@@ -21,14 +21,14 @@ const PRUNE_AT_LEAST = 1_024;
 
 /** Deliveries by their receipts, each until its lease ends. */
 export class HeldDeliveries {
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldDelivery>();
   #pruneAt = PRUNE_AT_LEAST;
 
-  get(receipt: string): Held | undefined {
+  get(receipt: string): HeldDelivery | undefined {
     return this.#held.get(receipt);
   }
 
-  add(receipt: string, held: Held): void {
+  add(receipt: string, held: HeldDelivery): void {
     this.#held.set(receipt, held);
     if (this.#held.size > this.#pruneAt) this.#prune();
   }
