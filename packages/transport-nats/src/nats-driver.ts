@@ -5,7 +5,7 @@ import { BusbarError, type Capabilities, type From, type StateChange, type Warni
 import { openAdmin } from './admin/admin.ts';
 import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
-import { Calls } from './calls/calls.ts';
+import { openCalls } from './calls/calls.ts';
 import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
 import { Connection } from './connection/connection.ts';
 import { Names } from './connection/names.ts';
@@ -45,7 +45,7 @@ export class NatsDriver implements Driver {
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
-  readonly calls: Calls;
+  readonly calls: ReturnType<typeof openCalls>;
   readonly #connection: Connection;
   readonly #requests: ServerRequests;
   readonly #scheduler: Scheduler;
@@ -83,7 +83,7 @@ export class NatsDriver implements Driver {
     this.topics = openTopics(new Publisher(shared, facts, bindings, headers), cursors, bindings);
     this.kv = new Kv(store);
     this.admin = openAdmin(all, operations);
-    this.calls = new Calls(connection, names, this.capabilities.maxBodyBytes);
+    this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
   }
 
   /** Connects, and creates missing streams. */

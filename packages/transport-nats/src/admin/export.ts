@@ -8,8 +8,6 @@ import { readDirect } from '../queues/stored-message.ts';
 import type { Inspection } from './inspect.ts';
 import type { QueueView, QueueViews } from './queue-view.ts';
 
-const PAGE = 1_000;
-
 /** Everything in a namespace. What is leased is exported as ready, its attempt counted. */
 export async function* exportState(
   shared: QueueContext,
@@ -37,9 +35,9 @@ export async function* exportState(
 }
 
 async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
-  const { state } = await kv.requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${kv.names.kv}`);
+  const last = await kv.requests.lastSequence(kv.names.kv);
   const all = await kv.list('');
-  const highest = Math.max(state.last_seq + (await kv.offset()), ...all.map(({ revision }) => revision));
+  const highest = Math.max(last + (await kv.offset()), ...all.map(({ revision }) => revision));
   yield { kind: 'revision', highest };
   for (const one of all) {
     if (!kv.isAlive(one)) continue;
@@ -49,15 +47,9 @@ async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
 }
 
 async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIterable<StateRecord> {
-  for (let seq = 1; ; ) {
-    const { messages, pending } = await requests.get(names.topics, {
-      seq,
-      next_by_subj: names.topic('>'),
-      batch: PAGE,
-    });
-    for (const each of messages) {
-      const { message, envelope, subject, seq: at } = readDirect(each);
-      seq = at + 1;
+  for await (const page of requests.scan(names.topics, names.topic('>'))) {
+    for (const each of page) {
+      const { message, envelope, subject } = readDirect(each);
       const topic = subject.slice(names.topic('').length);
       const left = (time: number | undefined): number | undefined =>
         time === undefined ? undefined : Math.max(0, time - clock.now);
@@ -66,7 +58,6 @@ async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIte
       const { maxAttempts } = envelope;
       yield { kind: 'event', topic, message: { ...past, ...times, ...toExported({ ...message, topic }), maxAttempts } };
     }
-    if (pending === 0 || messages.length === 0) return;
   }
 }
 
@@ -81,19 +72,12 @@ async function* exportIds(
     const isSent = lane !== 'dead' && each.envelope.past === undefined && each.envelope.readyAt === undefined;
     if (isSent && leftMs > 0) left.set(each.message.id, leftMs);
   }
-  for (let seq = 1; ; ) {
-    const { messages, pending } = await requests.get(names.queues, {
-      seq,
-      next_by_subj: names.ids(queue.name),
-      batch: PAGE,
-    });
-    for (const each of messages) {
-      seq = Number(each.headers?.get('Nats-Sequence')) + 1;
+  for await (const page of requests.scan(names.queues, names.ids(queue.name))) {
+    for (const each of page) {
       const { id, until } = each.json<{ id: string; until: number }>();
       const leftMs = until - clock.now;
       if (leftMs > 0) left.set(id, leftMs);
     }
-    if (pending === 0 || messages.length === 0) break;
   }
   for (const [id, leftMs] of left) yield { kind: 'dedupe', queue: queue.name, id, leftMs };
 }

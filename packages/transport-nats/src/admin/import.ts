@@ -3,37 +3,24 @@
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
-import type { StoreHeaders } from '../connection/store-header.ts';
-import type { KvStore } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
 import { noteId } from '../queues/dedupe.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
-import type { Bindings } from '../topics/bindings.ts';
-import type { Cursors } from '../topics/cursors.ts';
 import { eventId } from '../topics/publish.ts';
 import type { AdminContext } from './admin-context.ts';
-import type { QueueViews } from './queue-view.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 /** Imports records into a namespace. */
 export class Importer {
   readonly #shared: QueueContext;
-  readonly #views: QueueViews;
-  readonly #bindings: Bindings;
-  readonly #cursors: Cursors;
-  readonly #kv: KvStore;
-  readonly #headers: StoreHeaders;
+  readonly #all: AdminContext;
 
-  constructor({ shared, views, bindings, cursors, kv, headers }: AdminContext) {
-    this.#headers = headers;
-    this.#shared = shared;
-    this.#views = views;
-    this.#bindings = bindings;
-    this.#cursors = cursors;
-    this.#kv = kv;
+  constructor(all: AdminContext) {
+    this.#shared = all.shared;
+    this.#all = all;
   }
 
   /** One batch, in the order of the export; resolves with how many were new. */
@@ -51,7 +38,7 @@ export class Importer {
   async #one(record: StateRecord, ids: Map<string, Set<string>>): Promise<boolean> {
     switch (record.kind) {
       case 'revision':
-        await this.#kv.raiseOffset(record.highest);
+        await this.#all.kv.raiseOffset(record.highest);
         return false;
       case 'kv':
         return this.#entry(record);
@@ -74,13 +61,13 @@ export class Importer {
   }
 
   async #entry({ key, valueBase64, revision, createRevision, ttlLeftMs }: Of<'kv'>): Promise<boolean> {
-    await this.#kv.raiseOffset(revision);
+    await this.#all.kv.raiseOffset(revision);
     for (;;) {
-      const known = await this.#kv.read(key);
-      if (known !== undefined && this.#kv.isAlive(known)) return false;
-      const expiresAt = ttlLeftMs === undefined ? undefined : this.#kv.clock.late + ttlLeftMs;
+      const known = await this.#all.kv.read(key);
+      if (known !== undefined && this.#all.kv.isAlive(known)) return false;
+      const expiresAt = ttlLeftMs === undefined ? undefined : this.#all.kv.clock.late + ttlLeftMs;
       const head = { revision, createRevision, expiresAt, ttlMs: ttlLeftMs };
-      if (await this.#kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
+      if (await this.#all.kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
     }
   }
 
@@ -88,7 +75,7 @@ export class Importer {
     const { requests, names } = this.#shared;
     const message = toMessage(exported);
     const { inc: _, ...envelope } = this.#envelope(exported, '');
-    const { life } = this.#headers.fresh ?? (await this.#headers.read());
+    const { life } = this.#all.headers.fresh ?? (await this.#all.headers.read());
     const id = eventId(life, topic, message.id);
     const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
     return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
@@ -133,7 +120,7 @@ export class Importer {
   async #binding({ queue, pattern }: Of<'binding'>): Promise<boolean> {
     const known = await this.#shared.records.read(queue);
     if (known?.record.bindings.some((binding) => binding.pattern === pattern)) return false;
-    await this.#bindings.bind(queue, pattern, await this.#cursors.resolve('new'));
+    await this.#all.bindings.bind(queue, pattern, await this.#all.cursors.resolve('new'));
     return true;
   }
 
@@ -150,7 +137,7 @@ export class Importer {
   }
 
   async #idsOf(name: string): Promise<Set<string>> {
-    const view = await this.#views.open(name);
+    const view = await this.#all.views.open(name);
     return new Set(view?.all.map(({ stored }) => stored.message.id));
   }
 }

@@ -2,18 +2,14 @@
 
 import type { PendingResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import type { StoreHeaders } from '../connection/store-header.ts';
+import { ignoreRefusal } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
-import type { KvStore } from '../kv/kv-store.ts';
-import { ignoreRefusal } from '../queues/consumers.ts';
 import { levelOf, place } from '../queues/delayed.ts';
-import type { Notices } from '../queues/notices.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { encode } from '../queues/stored-message.ts';
-import type { Bindings } from '../topics/bindings.ts';
 import type { AdminContext } from './admin-context.ts';
-import type { MessageStatus, QueueViews } from './queue-view.ts';
+import type { MessageStatus } from './queue-view.ts';
 
 const MAX_HIDE = 2_000;
 const NOTHING = new Uint8Array();
@@ -21,23 +17,15 @@ const NOTHING = new Uint8Array();
 /** Changes the queues of a namespace. */
 export class Operations {
   readonly #shared: QueueContext;
-  readonly #views: QueueViews;
-  readonly #notices: Notices;
-  readonly #bindings: Bindings;
-  readonly #kv: KvStore;
-  readonly #headers: StoreHeaders;
+  readonly #all: AdminContext;
 
-  constructor({ shared, views, notices, bindings, kv, headers }: AdminContext) {
-    this.#headers = headers;
-    this.#shared = shared;
-    this.#views = views;
-    this.#notices = notices;
-    this.#bindings = bindings;
-    this.#kv = kv;
+  constructor(all: AdminContext) {
+    this.#shared = all.shared;
+    this.#all = all;
   }
 
   async redrive(name: string, ids: readonly string[] | undefined, limit: number): Promise<number> {
-    const view = await this.#views.open(name);
+    const view = await this.#all.views.open(name);
     if (view === undefined) return 0;
     const dead = view.all.filter(({ state, stored }) => state === 'dead' && (ids?.includes(stored.message.id) ?? true));
     const chosen = dead.slice(0, limit);
@@ -48,7 +36,7 @@ export class Operations {
 
   async purge(name: string, state: 'ready' | 'delayed' | 'dead', ids: readonly string[] | undefined): Promise<number> {
     if (state !== 'dead') await this.#check(name);
-    const view = await this.#views.open(name);
+    const view = await this.#all.views.open(name);
     const chosen =
       view?.all.filter((one) => one.state === state && (ids?.includes(one.stored.message.id) ?? true)) ?? [];
     if (view === undefined || chosen.length === 0) return 0;
@@ -83,7 +71,7 @@ export class Operations {
     const { requests, names, records } = this.#shared;
     const bounds = await this.#bounds();
     const gone = await this.#end(await records.list(), bounds);
-    await this.#notices.settled();
+    await this.#all.notices.settled();
     await Promise.all(gone.map((queue) => this.#removeConsumers(queue)));
     const [queues, ledger] = bounds.map((last) => last + 1);
     const settings = Math.max(0, ...gone.map(({ seq }) => seq)) + 1;
@@ -94,7 +82,7 @@ export class Operations {
       requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
       this.#clearKv(),
     ]);
-    await this.#headers.renew();
+    await this.#all.headers.renew();
   }
 
   /** Deletes what is left of those of these queues that were idle for too long. */
@@ -108,8 +96,8 @@ export class Operations {
 
   /** Watchers hear of each deletion; the revisions go on rising. */
   async #clearKv(): Promise<void> {
-    for (const one of await this.#kv.list('')) {
-      if (one.gone === undefined) await this.#kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
+    for (const one of await this.#all.kv.list('')) {
+      if (one.gone === undefined) await this.#all.kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
     }
   }
 
@@ -117,7 +105,7 @@ export class Operations {
   async #deleteAll(queues: readonly KnownQueue[]): Promise<void> {
     if (queues.length === 0) return;
     const gone = await this.#end(queues, await this.#bounds());
-    await this.#notices.settled();
+    await this.#all.notices.settled();
     await Promise.all(gone.map((queue) => this.#remove(queue)));
   }
 
@@ -144,7 +132,7 @@ export class Operations {
 
   async #removeConsumers(queue: KnownQueue): Promise<void> {
     await this.#shared.consumers.remove(queue);
-    await this.#bindings.removeConsumers(queue.record.bindings);
+    await this.#all.bindings.removeConsumers(queue.record.bindings);
   }
 
   async #remove(queue: KnownQueue): Promise<void> {
@@ -188,7 +176,7 @@ export class Operations {
     act: (queue: KnownQueue, chosen: readonly MessageStatus[]) => Promise<ReadonlySet<number>>,
   ): Promise<PendingResult[]> {
     await this.#check(name);
-    const view = await this.#views.open(name);
+    const view = await this.#all.views.open(name);
     const byId = new Map(view?.all.map((one) => [one.stored.message.id, one]));
     const found = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []);
     const open = found.filter(({ state }) => state === 'ready' || state === 'delayed');
@@ -207,7 +195,7 @@ export class Operations {
     if (queue === undefined || queue.record.checked) return;
     await records.change(name, (record) => record && { ...record, checked: true });
     requests.send(names.notice(name));
-    await this.#notices.settled();
+    await this.#all.notices.settled();
   }
 
   /** Hides messages from receivers, but for those that somebody received meanwhile. Resolves with the sequences hidden. */

@@ -33,7 +33,6 @@ export interface QueueView {
   readonly stored: readonly { readonly stored: StoredMessage; readonly lane: Lane }[];
 }
 
-const PAGE = 1_000;
 /** The server gives a message back a little after its lease or its delay ends; only then it is ready. */
 const SLACK_MS = 50;
 const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
@@ -118,17 +117,14 @@ export class QueueViews {
   async #messages(queue: KnownQueue): Promise<{ stored: StoredMessage; lane: Lane }[]> {
     const { requests, names } = this.#shared;
     const all: { stored: StoredMessage; lane: Lane }[] = [];
-    for (let seq = 1; ; ) {
-      const request = { seq, next_by_subj: names.lane(queue.name, '*'), batch: PAGE };
-      const { messages, pending } = await requests.get(names.queues, request);
-      for (const message of messages) {
+    for await (const page of requests.scan(names.queues, names.lane(queue.name, '*'))) {
+      for (const message of page) {
         const { subject, ...stored } = readDirect(message);
-        seq = stored.seq + 1;
         const { inc } = stored.envelope;
         if (inc === undefined || inc === queue.record.inc) all.push({ stored, lane: laneOf(subject, names) });
       }
-      if (pending === 0 || messages.length === 0) return all;
     }
+    return all;
   }
 
   /** Ends what nobody can receive any more; resolves with how many. */

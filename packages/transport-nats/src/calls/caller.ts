@@ -5,7 +5,6 @@ import { BusbarError, type Message } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
 import { unavailable } from '../errors.ts';
-import { toMessage } from './codec.ts';
 import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
 
 /** All calls of one transport, behind one subscription. */
@@ -64,7 +63,7 @@ class Call implements AsyncIterator<Message> {
   isOver = false;
   readonly #connection: Connection;
   readonly #onOver: () => void;
-  readonly #replies: PreparedMessage[] = [];
+  readonly #replies: Message[] = [];
   /** Where its responder listens, once one has it. */
   #control: string | undefined;
   #read = 0;
@@ -128,7 +127,7 @@ class Call implements AsyncIterator<Message> {
     this.#waiting = undefined;
     if (reply !== undefined) {
       this.#count();
-      waiting.resolve({ done: false, value: toMessage(reply) });
+      waiting.resolve({ done: false, value: reply });
     } else if (this.#error === undefined) waiting.resolve({ done: true, value: undefined });
     else waiting.reject(this.#error);
   }

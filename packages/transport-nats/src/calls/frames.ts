@@ -1,80 +1,88 @@
-/** What callers and responders say to each other over core NATS. */
+/** Frames of calls over core NATS: a line of JSON, then the bodies one after the other. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
-import { BusbarError, type MessageInput, newId } from '@busbar/api/transport';
-import { Reader, Writer } from './codec.ts';
+import { BusbarError, type Message } from '@busbar/api/transport';
+import { fromHead, type MessageHead, toHead } from '../message-head.ts';
 
 /** How many replies may be on the way to a slow reader. */
 export const WINDOW = 64;
 
-/** Caller to whoever answers. */
+/** From the caller to the responder. */
 export interface Request {
-  /** How long the caller waits; undefined for as long as it takes. */
+  /** How long the caller waits. Undefined: without limit. */
   readonly leftMs: number | undefined;
-  readonly message: PreparedMessage;
+  readonly message: Message;
 }
 
-/** Responder to caller. One without anything says that the call has been taken. */
+/** From the responder to the caller. An empty one tells that a responder has the call. */
 export interface Answer {
-  readonly replies: readonly PreparedMessage[];
+  readonly replies: readonly Message[];
   readonly isEnd: boolean;
   readonly error: BusbarError | undefined;
 }
 
-/** Caller to the responder that has its call: it has read so many more, or has left. */
+/** From the caller to its responder: it has read `read` more replies, or has left. */
 export interface Control {
   readonly read?: number;
   readonly left?: true;
 }
 
+type SizedHead = MessageHead & { readonly size: number };
+
+const NEWLINE = 10;
+/** Smaller bodies share blocks of memory. */
+const SMALL = 2_048;
+
 export function encodeRequest({ leftMs, message }: Request): Buffer {
-  const writer = new Writer();
-  return writer.finish({ leftMs, message: writer.message(message) });
+  return encodeFrame({ leftMs, message: toSizedHead(message) }, [message]);
 }
 
 export function decodeRequest(data: Uint8Array): Request {
-  const reader = new Reader(data);
-  const { leftMs, message } = reader.line as { leftMs?: number; message: never };
-  return { leftMs, message: reader.message(message) };
+  const { line, bodies } = decodeFrame<{ leftMs?: number; message: SizedHead }>(data);
+  const [message] = readMessages([line.message], bodies) as [Message];
+  return { leftMs: line.leftMs, message };
 }
 
 export function encodeAnswer({ replies, isEnd, error }: Answer): Buffer {
-  const writer = new Writer();
-  const heads = replies.map((reply) => writer.message(reply));
-  return writer.finish({ replies: heads, ...(isEnd && { end: true }), ...(error && { error: error.toJSON() }) });
+  const line = {
+    replies: replies.map(toSizedHead),
+    ...(isEnd && { end: true }),
+    ...(error && { error: error.toJSON() }),
+  };
+  return encodeFrame(line, replies);
 }
 
 export function decodeAnswer(data: Uint8Array): Answer {
-  const reader = new Reader(data);
-  const { replies, end, error } = reader.line as { replies: never[]; end?: boolean; error?: BusbarError };
-  return { replies: replies.map((head) => reader.message(head)), isEnd: end === true, error: error && toError(error) };
+  const { line, bodies } = decodeFrame<{ replies: SizedHead[]; end?: boolean; error?: BusbarError }>(data);
+  const replies = readMessages(line.replies, bodies);
+  return { replies, isEnd: line.end === true, error: line.error && toError(line.error) };
 }
 
-/** A reply with everything that its sender left out. */
-export function toReply(reply: MessageInput): PreparedMessage {
-  return {
-    id: reply.id ?? newId(),
-    body: new Uint8Array(reply.body),
-    contentType: reply.contentType ?? 'application/octet-stream',
-    headers: reply.headers ?? {},
-    type: reply.type,
-    from: reply.from,
-    to: reply.to,
-    topic: undefined,
-    priority: reply.priority ?? 4,
-    orderingKey: reply.orderingKey,
-    correlationId: reply.correlationId,
-    causationId: reply.causationId,
-    hops: reply.hops ?? 0,
-    replyTo: reply.replyTo,
-    sentAt: Date.now(),
-    delayMs: 0,
-    ttlMs: undefined,
-    maxAttempts: undefined,
-  };
+function toSizedHead(message: Message): SizedHead {
+  return { ...toHead(message), size: message.body.byteLength };
 }
 
-/** The error that the other side had. Where it arose stays behind. */
+function encodeFrame(line: unknown, messages: readonly Message[]): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(line)}\n`), ...messages.map(({ body }) => body)]);
+}
+
+function decodeFrame<T>(data: Uint8Array): { readonly line: T; readonly bodies: Uint8Array } {
+  const end = data.indexOf(NEWLINE);
+  const text = Buffer.from(data.buffer, data.byteOffset, Math.max(0, end)).toString();
+  return { line: JSON.parse(text) as T, bodies: data.subarray(end + 1) };
+}
+
+/** Each body is a copy: a long-lived message does not keep the whole frame in memory. */
+function readMessages(heads: readonly SizedHead[], bodies: Uint8Array): Message[] {
+  let at = 0;
+  return heads.map((head) => {
+    const view = bodies.subarray(at, at + head.size);
+    if (view.byteLength !== head.size) throw new BusbarError('INTERNAL', 'a frame of a call is cut short');
+    at += head.size;
+    return fromHead(head, head.size <= SMALL ? Buffer.from(view) : new Uint8Array(view), 0);
+  });
+}
+
+/** The error of the other side, without its stack. */
 function toError({ code, message, hint, outcome, retryable }: BusbarError): BusbarError {
   return new BusbarError(code, message, { outcome, retryable, ...(hint !== undefined && { hint }) });
 }

@@ -1,18 +1,17 @@
 /** Calls that this process answers. */
 
-import { Deadline, DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
-import { BusbarError, isBusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import { completeMessage, Deadline, DeadlineQueue, Limiter, toHandlerError } from '@busbar/api/driver';
+import { BusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
+import { createInbox, type Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
-import { toMessage } from './codec.ts';
-import { type Control, decodeRequest, encodeAnswer, toReply, WINDOW } from './frames.ts';
+import { drain } from '../connection/puller.ts';
+import { type Control, decodeRequest, encodeAnswer, WINDOW } from './frames.ts';
 
 type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
 
 /** All that share an address share its calls. */
 const GROUP = 'busbar';
 const ANSWER_BYTES = 262_144;
-const DRAIN_MS = 1_000;
 
 /** Everything this transport answers, behind one subscription for what callers say later. */
 export class Responder {
@@ -35,7 +34,7 @@ export class Responder {
 
   /** Answers calls on `subject`, up to `max` at a time. */
   async serve(subject: string, max: number, handler: Handler): Promise<Service> {
-    const turns = new Turns(max);
+    const turns = new Limiter(max);
     const subscription = this.connection.client.subscribe(subject, {
       queue: GROUP,
       callback: (error, message) => {
@@ -44,8 +43,8 @@ export class Responder {
     });
     await this.connection.client.flush();
     const close = async (): Promise<void> => {
-      await this.#drain(subscription);
-      await turns.idle();
+      await drain(subscription);
+      await turns.whenIdle();
     };
     return { close, [Symbol.asyncDispose]: close };
   }
@@ -56,62 +55,24 @@ export class Responder {
     for (const task of this.#tasks.values()) task.abandon(new BusbarError('CLOSED', 'the responder closed'));
   }
 
-  /** Takes what is on its way already, from a server that answers. */
-  async #drain(subscription: Subscription): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const isLate = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DRAIN_MS);
-    });
-    const drained = subscription.drain().catch(() => undefined); // The connection ended meanwhile.
-    await Promise.race([drained, isLate]);
-    clearTimeout(timer);
-  }
-
-  async #answer(turns: Turns, handler: Handler, message: Msg): Promise<void> {
+  async #answer(turns: Limiter, handler: Handler, message: Msg): Promise<void> {
     this.#count += 1;
     const id = String(this.#count);
     const task = new Task(this, message.reply ?? '', `${this.#inbox}.${id}`, message.data);
     this.#tasks.set(id, task);
-    await turns.take(task);
     try {
-      if (!task.isOver) await task.run(handler);
-    } finally {
+      await turns.acquire(task.signal);
+    } catch {
+      // The call ended while it waited for a turn.
       this.#tasks.delete(id);
-      turns.done();
-    }
-  }
-}
-
-/** Lets as many run at a time as there may; the others wait in line. */
-class Turns {
-  readonly #max: number;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
-  #whenIdle: (() => void)[] = [];
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  async take(task: Task): Promise<void> {
-    if (this.#running < this.#max) {
-      this.#running += 1;
       return;
     }
-    task.flushLater();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** Hands its place to the next that waits. */
-  done(): void {
-    const next = this.#waiting.shift();
-    if (next !== undefined) next();
-    else this.#running -= 1;
-    if (this.#running === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
-  }
-
-  async idle(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    try {
+      await task.run(handler);
+    } finally {
+      this.#tasks.delete(id);
+      turns.release();
+    }
   }
 }
 
@@ -124,7 +85,7 @@ class Task {
   readonly #message: Message;
   readonly #deadline: Deadline | undefined;
   readonly #controller = new AbortController();
-  #replies: PreparedMessage[] = [];
+  #replies: Message[] = [];
   #bytes = 0;
   #onTheWay = 0;
   #credit: (() => void) | undefined;
@@ -135,7 +96,8 @@ class Task {
     this.#caller = caller;
     this.#control = control;
     const { leftMs, message } = decodeRequest(data);
-    this.#message = toMessage(message);
+    this.#message = message;
+    this.#flushLater();
     if (leftMs === undefined) return;
     this.#deadline = new Deadline(() => this.#leave('the time of the call is up'));
     responder.deadlines.setIn(this.#deadline, leftMs);
@@ -147,12 +109,15 @@ class Task {
     if (this.#onTheWay < WINDOW) this.#goOn();
   }
 
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
   async run(handler: Handler): Promise<void> {
-    this.flushLater();
     try {
       for await (const reply of handler(this.#message, this.#controller.signal)) {
         if (this.isOver) break;
-        await this.#send(toReply(reply));
+        await this.#send(completeMessage(reply, { body: new Uint8Array(reply.body) }));
       }
       this.#end(undefined);
     } catch (error) {
@@ -160,8 +125,8 @@ class Task {
     }
   }
 
-  /** Says at the end of this turn what there is to say, and that the call was taken where that is nothing. */
-  flushLater(): void {
+  /** Sends the replies of this turn at its end. Without replies it tells the caller that its call was taken. */
+  #flushLater(): void {
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined;
       this.#flush(false, undefined);
@@ -173,7 +138,7 @@ class Task {
     this.#leave(error.message);
   }
 
-  async #send(reply: PreparedMessage): Promise<void> {
+  async #send(reply: Message): Promise<void> {
     const size = reply.body.byteLength;
     if (size > this.#responder.maxBodyBytes) {
       throw new BusbarError(
@@ -185,7 +150,7 @@ class Task {
     this.#replies.push(reply);
     this.#bytes += size + 1_024;
     this.#onTheWay += 1;
-    this.flushLater();
+    this.#flushLater();
     while (this.#onTheWay >= WINDOW && !this.isOver) {
       await new Promise<void>((resolve) => {
         this.#credit = resolve;
@@ -223,10 +188,4 @@ class Task {
     this.#credit?.();
     this.#credit = undefined;
   }
-}
-
-function toHandlerError(error: unknown): BusbarError {
-  if (isBusbarError(error)) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  return new BusbarError('HANDLER_FAILED', text, { cause: error });
 }

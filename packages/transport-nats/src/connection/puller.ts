@@ -70,13 +70,14 @@ export class Puller {
   }
 }
 
-/** Resolves with `work`, or after `ms`: a server that stands still answers nothing. */
-async function withinMs(work: Promise<void>, ms: number): Promise<void> {
+/** Ends a subscription after the messages on their way. A server that does not reply ends it after a second. */
+export async function drain(subscription: Subscription): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const isLate = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+    timer = setTimeout(resolve, DRAIN_MS);
   });
-  await Promise.race([work, isLate]);
+  const drained = subscription.drain().catch(() => undefined); // The connection ended meanwhile.
+  await Promise.race([drained, isLate]);
   clearTimeout(timer);
 }
 
@@ -176,8 +177,7 @@ class Waiting implements WaitingPull {
     if (this.isOver) return;
     this.isOver = true;
     clearTimeout(this.#timer);
-    const drained = this.#subscription.drain().catch(() => undefined); // The connection ended meanwhile.
-    await withinMs(drained, DRAIN_MS);
+    await drain(this.#subscription);
     this.#end(false);
   }
 

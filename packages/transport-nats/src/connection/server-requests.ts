@@ -46,6 +46,7 @@ interface Pending {
   repeated: boolean;
 }
 
+const PAGE = 1_000;
 const SILENCE_MS = 5_000;
 const SWEEP_MS = 500;
 const RETRY_MS = 50;
@@ -113,6 +114,21 @@ export class ServerRequests {
     if (status === 413) throw new ServerRefusal(413, 'too many results');
     const found = status > 0 ? messages.slice(0, -1) : messages;
     return { messages: found, pending: Number(end?.headers?.get('Nats-Num-Pending') || 0) };
+  }
+
+  /** Pages of all messages of a subject, from sequence `from` on. */
+  async *scan(stream: string, subject: string, from = 1, context?: Bounds): AsyncGenerator<readonly Msg[], void> {
+    for (let seq = from; ; ) {
+      const request = { seq, next_by_subj: subject, batch: PAGE };
+      const { messages, pending } = await this.get(stream, request, context);
+      yield messages;
+      if (pending === 0 || messages.length === 0) return;
+      seq = sequenceOf(messages.at(-1)) + 1;
+    }
+  }
+
+  async lastSequence(stream: string): Promise<number> {
+    return (await this.api<{ state: { last_seq: number } }>(`STREAM.INFO.${stream}`)).state.last_seq;
   }
 
   /** One message of a stream, such as the one at a sequence. */
@@ -248,6 +264,16 @@ const IN_PROCESS = 10_158;
 /** `error` as one of Busbar; a refusal of JetStream by its code. */
 export function toDriverError(error: unknown, options: BusbarErrorOptions = {}): BusbarError {
   return error instanceof ServerRefusal ? error.toBusbarError(options) : toNatsError(error, options);
+}
+
+/** The sequence of a message that a direct get returned; 0 without a message. */
+export function sequenceOf(message: Msg | undefined): number {
+  return Number(message?.headers?.get('Nats-Sequence') ?? 0);
+}
+
+/** Handler of errors: a refusal has no effect, other errors are thrown. */
+export function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof ServerRefusal)) throw error;
 }
 
 /** Whether the server refused a write because another one was first. */

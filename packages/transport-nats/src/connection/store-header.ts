@@ -2,7 +2,7 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import type { Names } from './names.ts';
-import { isLostRace, type ServerRequests } from './server-requests.ts';
+import { isLostRace, type ServerRequests, sequenceOf } from './server-requests.ts';
 
 /** What the header says. */
 export interface StoreHeader {
@@ -62,7 +62,7 @@ export class StoreHeaders {
       if (message !== undefined) {
         const header = message.json<StoreHeader>();
         if (header.format > FORMAT) throw tooNew(header.format);
-        this.#known = { header, seq: Number(message.headers?.get('Nats-Sequence')), at };
+        this.#known = { header, seq: sequenceOf(message), at };
         return header;
       }
       await this.#write({ format: FORMAT, life: 0 }, 0);

@@ -5,8 +5,16 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { type HeaderList, isLostRace, type PubAck, pause, type ServerRequests } from '../connection/server-requests.ts';
+import {
+  type HeaderList,
+  isLostRace,
+  type PubAck,
+  pause,
+  type ServerRequests,
+  sequenceOf,
+} from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
+import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
 /** What the header of a value says. */
@@ -147,7 +155,7 @@ export class KvStore {
       const message = await this.requests.last(this.names.kv, this.#offsetSubject);
       const offset = Number(message?.string() ?? 0);
       if (offset >= highest) return;
-      const last = Number(message?.headers?.get('Nats-Sequence') ?? 0);
+      const last = sequenceOf(message);
       const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
       try {
         await this.requests.publish(this.#offsetSubject, String(highest), headers);
@@ -211,7 +219,7 @@ export class KvStore {
       // It may have been this very write whose answer was lost.
       const now = await this.requests.last(this.names.kv, subject);
       if (now?.headers?.get('Busbar-Write') !== mark) return undefined;
-      return { seq: Number(now.headers.get('Nats-Sequence')) };
+      return { seq: sequenceOf(now) };
     }
   }
 
@@ -223,7 +231,7 @@ export class KvStore {
     for (const message of messages) {
       const direct = message.headers?.get('Nats-Subject');
       const subject = direct || message.subject;
-      const seq = direct ? Number(message.headers?.get('Nats-Sequence')) : sequenceOf(message);
+      const seq = direct ? sequenceOf(message) : readDelivery(message).seq;
       const isValue = subject.startsWith(prefix);
       if (isValue) {
         const value = this.parse(message, seq);
@@ -243,10 +251,4 @@ export class KvStore {
     }
     return [...values.values()];
   }
-}
-
-/** Of a pulled message. */
-export function sequenceOf(message: Msg): number {
-  const tokens = (message.reply ?? '').split('.');
-  return Number(tokens[tokens.length > 9 ? 7 : 5]);
 }

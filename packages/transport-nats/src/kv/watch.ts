@@ -6,8 +6,9 @@ import type { Msg } from '@nats-io/transport-node';
 import type { WaitingPull } from '../connection/puller.ts';
 import { pause } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
+import { readDelivery } from '../queues/stored-message.ts';
 import { toFilter } from './key.ts';
-import { type KvStore, type StoredValue, sequenceOf } from './kv-store.ts';
+import type { KvStore, StoredValue } from './kv-store.ts';
 
 const BATCH = 256;
 const INACTIVE_MS = 60_000;
@@ -42,8 +43,7 @@ class KvWatch {
 
   async open(): Promise<void> {
     const { requests, names } = this.#store;
-    const { state } = await requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.kv}`);
-    this.#next = state.last_seq + 1;
+    this.#next = (await requests.lastSequence(names.kv)) + 1;
     const found = await this.#store.list(this.#prefix);
     const alive = found.filter((one) => this.#store.isAlive(one));
     for (const one of alive) this.#keep(one);
@@ -80,7 +80,7 @@ class KvWatch {
   }
 
   #take(message: Msg): void {
-    const seq = sequenceOf(message);
+    const { seq } = readDelivery(message);
     if (seq < this.#next) return;
     this.#next = seq + 1;
     const value = this.#store.parse(message, seq);

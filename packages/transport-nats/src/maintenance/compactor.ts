@@ -1,7 +1,7 @@
 /** Compacts the ledger of a queue, and deletes messages that are settled and older than the memory of ids. */
 
 import type { Lane } from '../connection/names.ts';
-import { isLostRace, ServerRefusal } from '../connection/server-requests.ts';
+import { ignoreRefusal, isLostRace, sequenceOf } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import { type Ledger, type LedgerState, push, rangesOf } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -55,7 +55,7 @@ export class Compactor {
     const start = new Date(clock.now - DEDUPE_MS - MARGIN_MS).toISOString();
     const request = { start_time: start, next_by_subj: names.lane(queue.name, '*'), batch: 1 };
     const [first] = (await requests.get(names.queues, request)).messages;
-    return first === undefined ? Number.MAX_SAFE_INTEGER : Number(first.headers?.get('Nats-Sequence'));
+    return first === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(first);
   }
 
   /** A long lease holds a floor up: what is settled and old above it goes by itself. */
@@ -65,14 +65,8 @@ export class Compactor {
       .filter(([seq, { lane, isSettled }]) => isSettled && seq < old && seq > (floors[lane] ?? 0))
       .map(([seq]) => seq)
       .slice(0, MAX_SINGLE);
-    const remove = async (seq: number): Promise<void> => {
-      try {
-        await requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true });
-      } catch (error) {
-        // It is gone already.
-        if (!(error instanceof ServerRefusal)) throw error;
-      }
-    };
+    const remove = (seq: number): Promise<unknown> =>
+      requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
     await Promise.all(seqs.map(remove));
     return new Set(seqs);
   }

@@ -11,7 +11,7 @@ import type { HeldDelivery } from './held-deliveries.ts';
 import { type Entry, type Ledger, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
-import { toReceipt } from './receipt.ts';
+import { ackSubject, nakBody, toReceipt } from './receipt.ts';
 import { marginOf } from './settle.ts';
 import { readDelivery, readStored, type StoredMessage } from './stored-message.ts';
 
@@ -30,8 +30,6 @@ interface Candidate {
   readonly consumer: Consumer;
   readonly attempt: number;
 }
-
-const NS = 1_000_000;
 
 /** Claims messages. */
 export class Claimer {
@@ -114,8 +112,7 @@ export class Claimer {
   async #readUncertain(): Promise<number> {
     if (this.#uncertainUpTo !== Number.POSITIVE_INFINITY) return this.#uncertainUpTo;
     const { requests, names } = this.#shared;
-    const info = await requests.api<{ state: { last_seq: number } }>(`STREAM.INFO.${names.queues}`);
-    this.#uncertainUpTo = info.state.last_seq;
+    this.#uncertainUpTo = await requests.lastSequence(names.queues);
     return this.#uncertainUpTo;
   }
 
@@ -139,7 +136,7 @@ export class Claimer {
     const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0) - clock.now;
     const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
     if (waitMs > 0 && endsAt > clock.now) {
-      requests.send(reply, `-NAK {"delay":${Math.ceil(Math.min(waitMs, endsAt - clock.now) * NS)}}`);
+      requests.send(reply, nakBody(Math.min(waitMs, endsAt - clock.now)));
       return undefined;
     }
     const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
@@ -178,7 +175,8 @@ export class Claimer {
     for (const { stored, consumer, cseq } of candidates) {
       push(got, consumer.lane, stored.seq);
       const place = { seq: stored.seq, cseq };
-      if (consumer.ackWaitMs !== leaseMs) requests.send(ackSubject(this.#shared, consumer, place), nakIn(leaseMs));
+      if (consumer.ackWaitMs !== leaseMs)
+        requests.send(ackSubject(this.#shared.names, consumer.name, place), nakBody(leaseMs));
     }
     // Not after the server's own end: what it delivers again nobody holds any more.
     const end = clock.at(Math.min(...candidates.map(({ at }) => at))) + leaseMs;
@@ -193,7 +191,7 @@ export class Claimer {
     const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
     for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
       if (ledger.isSettled(consumer.lane, stored.seq)) {
-        this.#shared.requests.send(ackSubject(this.#shared, consumer, { seq: stored.seq, cseq }), '+ACK');
+        this.#shared.requests.send(ackSubject(this.#shared.names, consumer.name, { seq: stored.seq, cseq }), '+ACK');
       }
     }
     return candidates.filter(isMine);
@@ -247,19 +245,6 @@ export async function endMessage(
   }
   const ledgerOutcome = { did: reason === undefined ? 'expired' : 'dead', lane, seq, r, outcome } as const;
   await shared.ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other: [ledgerOutcome] });
-}
-
-/** Where a delivery is settled, also one that another process received. */
-export function ackSubject(
-  { names }: QueueContext,
-  { name }: Pick<Consumer, 'name'>,
-  { seq, cseq }: { readonly seq: number; readonly cseq: number },
-): string {
-  return `$JS.ACK.${names.queues}.${name}.1.${seq}.${cseq}.0.0`;
-}
-
-function nakIn(ms: number): string {
-  return `-NAK {"delay":${Math.ceil(ms * NS)}}`;
 }
 
 /** The lanes to receive from: each level by itself, highest first; partitions of ordering keys with the normal one. */

@@ -2,8 +2,8 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import { digest, type Lane, type Names } from '../connection/names.ts';
-import { pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
-import { NS, type StreamInfo } from '../connection/streams.ts';
+import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
+import { NS } from '../connection/streams.ts';
 import type { KnownQueue, QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
@@ -127,13 +127,9 @@ export class Consumers {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
     const { messages } = await this.#requests.get(this.#names.ledger, request);
     if (messages.length === 0) return;
-    const { state } = await this.#requests.api<StreamInfo>(`STREAM.INFO.${this.#names.queues}`);
-    await this.#records.change(name, (record) => record && { ...record, uncertainUpTo: state.last_seq });
+    const last = await this.#requests.lastSequence(this.#names.queues);
+    await this.#records.change(name, (record) => record && { ...record, uncertainUpTo: last });
   }
 }
 
 const MAX_ATTEMPTS = 5;
-
-export function ignoreRefusal(error: unknown): void {
-  if (!(error instanceof ServerRefusal)) throw error;
-}

@@ -1,7 +1,13 @@
 /** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
 
 import type { CallContext } from '@busbar/api/driver';
-import { encodeHeaders, type HeaderList, isLostRace, ServerRefusal } from '../connection/server-requests.ts';
+import {
+  encodeHeaders,
+  type HeaderList,
+  isLostRace,
+  ServerRefusal,
+  sequenceOf,
+} from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import { ttlHeader } from './dead-letters.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -48,7 +54,7 @@ export async function knownIds(
     const { messages } = await requests.get(names.queues, { multi_last: subjects }, context);
     for (const message of messages) {
       const { id, until } = message.json<IdRecord>();
-      last.set(id, Number(message.headers?.get('Nats-Sequence')));
+      last.set(id, sequenceOf(message));
       if (until > clock.now) taken.add(id);
     }
   }

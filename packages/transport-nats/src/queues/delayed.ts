@@ -8,9 +8,9 @@ import { historyOf } from './dead-letters.ts';
 import type { Entry } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
+import { nakBody } from './receipt.ts';
 import { encode, readDelivery, readStored, type StoredMessage } from './stored-message.ts';
 
-const NS = 1_000_000;
 /** How many delayed messages one pull takes. */
 export const BATCH = 256;
 
@@ -53,7 +53,7 @@ export class Delayed {
       const { dueAt = 0, expiresAt = Number.POSITIVE_INFINITY, inc } = stored.envelope;
       const waitMs = Math.min(dueAt, expiresAt) - clock.now;
       if (inc !== undefined && inc !== queue.record.inc) requests.send(message.reply ?? '', '+ACK');
-      else if (waitMs > 0) requests.send(message.reply ?? '', `-NAK {"delay":${Math.ceil(waitMs * NS)}}`);
+      else if (waitMs > 0) requests.send(message.reply ?? '', nakBody(waitMs));
       else due.push({ stored, reply: message.reply ?? '' });
     }
     if (due.length === 0) return;

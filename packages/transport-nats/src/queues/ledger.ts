@@ -2,7 +2,7 @@
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import type { PubAck, ServerRequests } from '../connection/server-requests.ts';
+import { type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** What happened to messages in one turn of one process. */
@@ -70,7 +70,6 @@ export interface LedgerState {
   readonly settled: Seqs;
 }
 
-const PAGE = 1_000;
 const MAX_HISTORY = 20;
 
 /** The ledger of one life of a queue, as far as it was read. */
@@ -111,17 +110,14 @@ export class Ledger {
   }
 
   async #sync(): Promise<void> {
-    for (;;) {
-      const request = { seq: this.last + 1, next_by_subj: this.#subject, batch: PAGE };
-      const { messages, pending } = await this.#requests.get(this.#stream, request);
-      for (const message of messages) {
-        const seq = Number(message.headers?.get('Nats-Sequence'));
+    for await (const page of this.#requests.scan(this.#stream, this.#subject, this.last + 1)) {
+      for (const message of page) {
+        const seq = sequenceOf(message);
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
         const record = message.json<LedgerRecord>();
         if (record.inc === this.inc) this.#fold(record, seq, at);
         this.last = seq;
       }
-      if (pending === 0 || messages.length === 0) return;
     }
   }
 

@@ -4,7 +4,7 @@ import type { CallContext } from '@busbar/api/driver';
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { escapeToken, type Lane, type Names } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { isLostRace, pause, type ServerRequests } from '../connection/server-requests.ts';
+import { isLostRace, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 
 /** A pattern that feeds a queue. */
 export interface QueueBinding {
@@ -51,7 +51,6 @@ type Bounds = Pick<CallContext, 'deadline'>;
 /** How old a record may be that a call goes by. */
 export const FRESH_MS = 1_000;
 const MAX_KNOWN = 20_000;
-const PAGE = 500;
 
 /** The settings records of a namespace, kept for a second. */
 export class QueueRecords {
@@ -190,12 +189,8 @@ export class QueueRecords {
   /** All records, those of queues that are no more included. */
   async list(context?: Bounds): Promise<KnownQueue[]> {
     const all: KnownQueue[] = [];
-    for (let seq = 1; ; ) {
-      const request = { seq, next_by_subj: this.#names.settings('>'), batch: PAGE };
-      const { messages, pending } = await this.#requests.get(this.#names.ledger, request, context);
-      for (const message of messages) all.push(this.#parse(message));
-      if (pending === 0 || messages.length === 0) break;
-      seq = Number(messages.at(-1)?.headers?.get('Nats-Sequence')) + 1;
+    for await (const page of this.#requests.scan(this.#names.ledger, this.#names.settings('>'), 1, context)) {
+      for (const message of page) all.push(this.#parse(message));
     }
     const newest = new Map(all.map((known) => [known.name, known]));
     return [...newest.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
@@ -235,7 +230,7 @@ export class QueueRecords {
     const record = { ...parsed, settings: fromJsonSettings(parsed.settings) };
     const subject = message.headers?.get('Nats-Subject') ?? '';
     const name = subject.slice(this.#names.settings('').length);
-    return { name, record, seq: Number(message.headers?.get('Nats-Sequence')), readAt: performance.now() };
+    return { name, record, seq: sequenceOf(message), readAt: performance.now() };
   }
 
   async #write(queue: string, record: QueueRecord, last: number, context?: Bounds): Promise<KnownQueue | undefined> {

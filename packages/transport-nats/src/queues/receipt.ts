@@ -1,6 +1,7 @@
-/** The receipt of a delivery: all that another process needs to settle it. */
+/** The receipt of a delivery, with which every process can settle it, and the ack bodies of JetStream. */
 
-import type { Lane } from '../connection/names.ts';
+import type { Lane, Names } from '../connection/names.ts';
+import { NS } from '../connection/streams.ts';
 
 /** What a receipt says. */
 export interface Receipt {
@@ -27,4 +28,14 @@ export function parseReceipt(text: string): Receipt | undefined {
     /^([0-9a-f]{8})\.([a-z][a-z0-9]*)\.(\d+)\.(\d+)\.(\d+)\.(\d+)\.(.+)$/.exec(text) ?? [];
   if (inc === undefined || lane === undefined || queue === undefined) return undefined;
   return { queue, inc, lane: lane as Lane, seq: Number(seq), cseq: Number(cseq), r: Number(r), end: Number(end) };
+}
+
+/** The subject that settles a delivery, also one of another process. */
+export function ackSubject(names: Names, consumer: string, { seq, cseq }: Pick<Receipt, 'seq' | 'cseq'>): string {
+  return `$JS.ACK.${names.queues}.${consumer}.1.${seq}.${cseq}.0.0`;
+}
+
+/** The ack body that returns a message to its consumer after `ms`. */
+export function nakBody(ms: number): string {
+  return ms > 0 ? `-NAK {"delay":${Math.ceil(ms * NS)}}` : '-NAK';
 }

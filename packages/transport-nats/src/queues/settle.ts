@@ -9,7 +9,7 @@ import type { HeldDelivery } from './held-deliveries.ts';
 import { type LedgerOutcome, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
-import { parseReceipt, type Receipt } from './receipt.ts';
+import { ackSubject, nakBody, parseReceipt, type Receipt } from './receipt.ts';
 
 interface Item {
   readonly settlement: Settlement;
@@ -29,7 +29,6 @@ interface SettlementPlan {
   readonly isAtOnce?: boolean;
 }
 
-const NS = 1_000_000;
 const RECORD_BYTES = 200_000;
 const MAX_ITEMS = 1_000;
 /** A lease ends here a little before it ends on the server. */
@@ -129,14 +128,14 @@ export class Settler {
     const { names, clock } = this.#shared;
     const { receipt, action } = settlement;
     const { lane, seq, r } = at;
-    const ackSubject = `$JS.ACK.${names.queues}.${held.consumer.name}.1.${seq}.${at.cseq}.0.0`;
     const consumer = held.consumer.name;
+    const subject = ackSubject(names, consumer, at);
     const { deadline } = held;
-    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject, deadline };
+    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
     const isExpired = held.expiresAt !== undefined && held.expiresAt <= clock.now;
     if (action === 'ack')
       return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK', isAtOnce: true };
-    if (action === 'extend') return this.#extend(known, receipt, held, ackSubject);
+    if (action === 'extend') return this.#extend(known, receipt, held, subject);
     if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK', isAtOnce: true };
     if (action === 'release') return { ...done, ledgerOutcome: { did: 'release', lane, seq, r }, ackBody: '-NAK' };
     const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
@@ -148,18 +147,21 @@ export class Settler {
     }
     const delayMs = settlement.delayMs ?? 0;
     const dueAt = delayMs > 0 ? clock.late + delayMs : 0;
-    const ackBody = delayMs > 0 ? `-NAK {"delay":${Math.ceil(delayMs * NS)}}` : '-NAK';
-    return { ...done, ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt }, ackBody };
+    return {
+      ...done,
+      ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt },
+      ackBody: nakBody(delayMs),
+    };
   }
 
-  #extend(known: KnownQueue, receipt: string, held: HeldDelivery, ackSubject: string): SettlementPlan {
+  #extend(known: KnownQueue, receipt: string, held: HeldDelivery, subject: string): SettlementPlan {
     const { leaseMs } = known.record.settings;
     const { lane, seq, r } = held;
     held.deadline = performance.now() + leaseMs - marginOf(leaseMs);
-    const ackBody = held.consumer.ackWaitMs === leaseMs ? '+WPI' : `-NAK {"delay":${leaseMs * NS}}`;
+    const ackBody = held.consumer.ackWaitMs === leaseMs ? '+WPI' : nakBody(leaseMs);
     const ledgerOutcome: LedgerOutcome = { did: 'extend', lane, seq, r, at: this.#shared.clock.now + leaseMs };
     const result = { receipt, status: 'done' as const, leaseLeftMs: leaseMs - marginOf(leaseMs) };
-    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject, ackBody, isAtOnce: true };
+    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject: subject, ackBody, isAtOnce: true };
   }
 
   async #bury(known: KnownQueue, held: HeldDelivery, ledgerOutcome: LedgerOutcome, reason: string): Promise<void> {

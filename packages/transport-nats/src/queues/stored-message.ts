@@ -1,9 +1,9 @@
 /** How a message looks in a stream: the body as it is, the rest as one header of JSON, readable with any NATS client. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
-import type { HeaderList } from '../connection/server-requests.ts';
+import { type HeaderList, sequenceOf } from '../connection/server-requests.ts';
+import { fromHead, type MessageHead, toHead } from '../message-head.ts';
 
 /** What a message went through before it came to where it is: in another place of its queue, or in another store. */
 export interface Past {
@@ -46,8 +46,6 @@ const HEADER = 'Busbar';
 /** The server takes headers of 64 KiB: a longer one stands in front of the body, and the header says how long it is. */
 const MAX_HEAD = 15_000;
 const ID = 'Nats-Msg-Id';
-const DEFAULT_TYPE = 'application/octet-stream';
-const NO_HEADERS: Message['headers'] = Object.freeze({});
 
 /** What to publish for a message; the server knows it by `msgId`. */
 export function encode(
@@ -55,26 +53,7 @@ export function encode(
   envelope: Envelope,
   msgId?: string,
 ): { data: Uint8Array; headers: HeaderList } {
-  const {
-    body: _,
-    id,
-    sentAt,
-    contentType,
-    headers,
-    priority,
-    hops,
-    ...rest
-  } = message as Message & Partial<PreparedMessage>;
-  const { delayMs: __, ttlMs: ___, maxAttempts: ____, ...fields } = rest;
-  const head = {
-    ...{ id, sentAt },
-    ...fields,
-    ...(contentType === DEFAULT_TYPE ? {} : { contentType }),
-    ...(priority === 4 ? {} : { priority }),
-    ...(hops === 0 ? {} : { hops }),
-    ...(Object.keys(headers).length === 0 ? {} : { headers }),
-    $: envelope,
-  };
+  const head = { ...toHead(message), $: envelope };
   const text = JSON.stringify(head);
   const known = msgId === undefined ? {} : { [ID]: msgId };
   if (text.length <= MAX_HEAD) return { data: message.body, headers: { ...known, [HEADER]: text } };
@@ -91,30 +70,13 @@ export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessa
   const length = header.startsWith('{') ? 0 : Number(header);
   const text = length === 0 ? header : Buffer.from(msg.data.subarray(0, length)).toString();
   const body = new Uint8Array(msg.data.subarray(length));
-  const { $: envelope = {}, ...head } = JSON.parse(text) as Partial<Message> & { $?: Envelope };
-  const message: Message = {
-    id: head.id ?? '',
-    body,
-    contentType: head.contentType ?? DEFAULT_TYPE,
-    headers: head.headers === undefined ? NO_HEADERS : Object.freeze(head.headers),
-    type: head.type,
-    from: head.from,
-    to: head.to,
-    topic: head.topic,
-    priority: head.priority ?? 4,
-    orderingKey: head.orderingKey,
-    correlationId: head.correlationId,
-    causationId: head.causationId,
-    hops: head.hops ?? 0,
-    replyTo: head.replyTo,
-    sentAt: head.sentAt ?? storedAt,
-  };
-  return { seq, storedAt, message, envelope };
+  const { $: envelope = {}, ...head } = JSON.parse(text) as MessageHead & { $?: Envelope };
+  return { seq, storedAt, message: fromHead(head, body, storedAt), envelope };
 }
 
 /** A message that a direct get gave. */
 export function readDirect(msg: Msg): StoredMessage & { readonly subject: string } {
-  const seq = Number(msg.headers?.get('Nats-Sequence'));
+  const seq = sequenceOf(msg);
   const storedAt = Date.parse(msg.headers?.get('Nats-Time-Stamp') ?? '');
   return { ...readStored(msg, seq, storedAt), subject: msg.headers?.get('Nats-Subject') ?? '' };
 }
@@ -131,25 +93,11 @@ export function readDelivery(msg: Msg): { seq: number; cseq: number; deliveries:
   };
 }
 
-/** What a plain NATS client published. */
+/** A message of a plain NATS client. */
 function toForeign(msg: Msg, body: Uint8Array, seq: number, storedAt: number): Message {
-  return {
-    id: msg.headers?.get(ID) || `seq-${seq}`,
-    body,
-    contentType: msg.headers?.get('Content-Type') || DEFAULT_TYPE,
-    headers: foreignHeaders(msg.headers),
-    type: undefined,
-    from: undefined,
-    to: undefined,
-    topic: undefined,
-    priority: 4,
-    orderingKey: undefined,
-    correlationId: undefined,
-    causationId: undefined,
-    hops: 0,
-    replyTo: undefined,
-    sentAt: storedAt,
-  };
+  const contentType = msg.headers?.get('Content-Type');
+  const head = { id: msg.headers?.get(ID) || `seq-${seq}`, headers: foreignHeaders(msg.headers) };
+  return fromHead({ ...head, ...(contentType && { contentType }) }, body, storedAt);
 }
 
 function foreignHeaders(headers: MsgHdrs | undefined): Message['headers'] {
@@ -158,5 +106,5 @@ function foreignHeaders(headers: MsgHdrs | undefined): Message['headers'] {
     const lower = name.toLowerCase();
     if (/^[a-z0-9-]{1,64}$/.test(lower) && !lower.startsWith('nats-') && value !== undefined) own[lower] = value;
   }
-  return Object.freeze(own);
+  return own;
 }

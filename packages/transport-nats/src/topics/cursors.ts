@@ -3,6 +3,7 @@
 import type { CallContext, EventCursor as Cursor } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
 import { Puller } from '../connection/puller.ts';
+import { sequenceOf } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { type CursorContext, EventCursor } from './event-cursor.ts';
@@ -44,7 +45,7 @@ export class Cursors {
     const start = new Date(Math.min(Math.max(time, 0), LATEST)).toISOString();
     const request = { start_time: start, next_by_subj: names.topic('>'), batch: 1 };
     const { messages } = await requests.get(names.topics, request);
-    return messages[0] === undefined ? last + 1 : Number(messages[0].headers?.get('Nats-Sequence'));
+    return messages[0] === undefined ? last + 1 : sequenceOf(messages[0]);
   }
 }
 
