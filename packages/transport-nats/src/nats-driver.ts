@@ -36,7 +36,6 @@ const MIN_BODY = 524_288;
 const MANY_CONSUMERS = 10_000;
 const MIN_VERSION = [2, 12] as const;
 
-/** The driver over a NATS server. */
 export class NatsDriver implements Driver {
   readonly name = 'nats';
   readonly capabilities: Capabilities;

@@ -7,7 +7,6 @@ import { Importer } from './import.ts';
 import { Inspection } from './inspect.ts';
 import type { Operations } from './operate.ts';
 
-/** The operator's view of a namespace. */
 export function openAdmin(all: AdminContext, operations: Operations): AdminDriver {
   const { shared, views, kv } = all;
   const inspection = new Inspection(shared, views);

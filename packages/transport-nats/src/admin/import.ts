@@ -13,7 +13,6 @@ import type { AdminContext } from './admin-context.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
-/** Imports records into a namespace. */
 export class Importer {
   readonly #shared: QueueContext;
   readonly #all: AdminContext;

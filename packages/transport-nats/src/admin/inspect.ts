@@ -9,7 +9,6 @@ import { compareRanks, type QueueViews, rankOf } from './queue-view.ts';
 
 const AT_ONCE = 16;
 
-/** Looks at the queues and topics of a namespace. */
 export class Inspection {
   readonly #shared: QueueContext;
   readonly #views: QueueViews;

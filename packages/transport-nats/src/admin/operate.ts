@@ -14,7 +14,6 @@ import type { MessageStatus } from './queue-view.ts';
 const MAX_HIDE = 2_000;
 const NOTHING = new Uint8Array();
 
-/** Changes the queues of a namespace. */
 export class Operations {
   readonly #shared: QueueContext;
   readonly #all: AdminContext;

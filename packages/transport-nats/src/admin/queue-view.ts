@@ -3,7 +3,7 @@
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { endMessage, leftOf } from '../queues/claim.ts';
-import { historyOf, laneOf } from '../queues/dead-letters.ts';
+import { attemptsOf, historyOf, laneOf } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
@@ -37,7 +37,6 @@ export interface QueueView {
 const SLACK_MS = 50;
 const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
-/** Reads queues. */
 export class QueueViews {
   readonly #shared: QueueContext;
   readonly #bindings: Bindings;
@@ -138,8 +137,7 @@ export class QueueViews {
     });
     for (const { stored, entry, lane } of over) {
       const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
-      const used = entry?.lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
-      await endMessage(this.#shared, queue, { stored, entry, lane }, isExpired ? undefined : used);
+      await endMessage(this.#shared, queue, { stored, entry, lane }, isExpired);
     }
     return over.length;
   }
@@ -159,7 +157,7 @@ function statusOf(
   }
   if (ledger.isSettled(lane, seq)) return undefined;
   const entry = ledger.entries.get(seq);
-  const attempts = (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+  const attempts = attemptsOf(stored, entry);
   const base = { stored, lane, entry, attempts };
   const end = entry?.lease?.end ?? 0;
   if (end + SLACK_MS > now) return { ...base, state: 'leased', until: end };

@@ -58,7 +58,6 @@ const PAGE = 500;
 const ASK = 250;
 const INACTIVE_MS = 10_000;
 
-/** The kv of a namespace. */
 export class KvStore {
   readonly requests: ServerRequests;
   readonly names: Names;

@@ -15,7 +15,6 @@ import { openWatch } from './watch.ts';
 
 const NOTHING = new Uint8Array();
 
-/** The kv of a namespace. */
 export class Kv implements KvDriver {
   readonly #store: KvStore;
 

@@ -14,7 +14,6 @@ const MARGIN_MS = 5_000;
 const MAX_SINGLE = 5_000;
 const MAX_BYTES = 500_000;
 
-/** Compacts ledgers. */
 export class Compactor {
   readonly #shared: QueueContext;
 

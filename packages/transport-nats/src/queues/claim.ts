@@ -6,7 +6,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { Consumer } from './consumers.ts';
-import { historyOf, storeDeadLetter } from './dead-letters.ts';
+import { attemptsOf, historyOf, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
 import { type Entry, type Ledger, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -31,7 +31,6 @@ interface Candidate {
   readonly attempt: number;
 }
 
-/** Claims messages. */
 export class Claimer {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
@@ -139,27 +138,14 @@ export class Claimer {
       requests.send(reply, nakBody(Math.min(waitMs, endsAt - clock.now)));
       return undefined;
     }
-    const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
-    if (endsAt <= clock.now) await this.#end(queue, stored, entry, consumer, reply, undefined);
-    else if (attempts >= (maxAttempts ?? queue.record.settings.maxAttempts)) {
-      const reason = entry?.lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
-      await this.#end(queue, stored, entry, consumer, reply, reason);
-    } else return { at, stored, cseq, consumer, attempt: attempts + 1 };
-    return undefined;
-  }
-
-  /** Ends a message without a lease: dead with a `reason`, else expired. */
-  async #end(
-    queue: KnownQueue,
-    stored: StoredMessage,
-    entry: Entry | undefined,
-    { lane }: Pick<Consumer, 'lane'>,
-    reply: string,
-    reason: string | undefined,
-  ): Promise<void> {
-    const { requests } = this.#shared;
-    await endMessage(this.#shared, queue, { stored, entry, lane }, reason);
+    const isExpired = endsAt <= clock.now;
+    const attempts = attemptsOf(stored, entry);
+    if (!isExpired && attempts < (maxAttempts ?? queue.record.settings.maxAttempts)) {
+      return { at, stored, cseq, consumer, attempt: attempts + 1 };
+    }
+    await endMessage(this.#shared, queue, { stored, entry, lane: consumer.lane }, isExpired);
     requests.send(reply, '+ACK');
+    return undefined;
   }
 
   async #lease(
@@ -226,24 +212,24 @@ export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): nu
   return Math.min(whole, Math.max(0, ms));
 }
 
-/** Ends a message without a lease: a dead letter with a `reason`, else expired. */
+/** Ends a message without a lease: it has expired, or is dead because its attempts are used up. */
 export async function endMessage(
   shared: QueueContext,
   queue: KnownQueue,
   { stored, entry, lane }: { stored: StoredMessage; entry: Entry | undefined; lane: Lane },
-  reason: string | undefined,
+  isExpired: boolean,
 ): Promise<void> {
-  const { seq } = stored;
-  const r = entry?.lease?.r;
-  const outcome = entry?.lease === undefined ? undefined : 'expired';
-  if (reason !== undefined) {
-    const attempts = (stored.envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
-    const known = historyOf(stored, entry);
-    const last = entry?.lease && { attempt: attempts, endedAt: Math.round(entry.lease.end), consumer: entry.lease.by };
-    const history = last ? [...known, { ...last, outcome: 'expired' as const, reason: undefined }].slice(-20) : known;
+  const lease = entry?.lease;
+  if (!isExpired) {
+    const attempts = attemptsOf(stored, entry);
+    const last = lease && { attempt: attempts, endedAt: Math.round(lease.end), consumer: lease.by };
+    const ended = last ? [{ ...last, outcome: 'expired' as const, reason: undefined }] : [];
+    const history = [...historyOf(stored, entry), ...ended].slice(-20);
+    const reason = lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
     await storeDeadLetter(shared, queue, stored, { attempts, history, reason });
   }
-  const ledgerOutcome = { did: reason === undefined ? 'expired' : 'dead', lane, seq, r, outcome } as const;
+  const outcome = lease === undefined ? undefined : 'expired';
+  const ledgerOutcome = { did: isExpired ? 'expired' : 'dead', lane, seq: stored.seq, r: lease?.r, outcome } as const;
   await shared.ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other: [ledgerOutcome] });
 }
 

@@ -10,6 +10,11 @@ import { encode, readDirect, type StoredMessage } from './stored-message.ts';
 
 const MAX_HISTORY = 20;
 
+/** The attempts of a message, those before it came to this queue included. */
+export function attemptsOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): number {
+  return (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+}
+
 /** All ended attempts of a message, those in other queues and stores included. */
 export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): AttemptRecord[] {
   const { attempts = 0, history = [] } = envelope.past ?? {};

@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import { endMessage } from './claim.ts';
-import { historyOf } from './dead-letters.ts';
+import { attemptsOf, historyOf } from './dead-letters.ts';
 import type { Entry } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -67,7 +67,7 @@ export class Delayed {
     const { expiresAt = Number.POSITIVE_INFINITY } = stored.envelope;
     if (entry?.isSettled) return;
     if (expiresAt <= this.#shared.clock.now)
-      return endMessage(this.#shared, queue, { stored, entry, lane: 'delayed' }, undefined);
+      return endMessage(this.#shared, queue, { stored, entry, lane: 'delayed' }, true);
     await place(this.#shared, queue, stored, entry, { dueAt: undefined, readyAt: stored.envelope.dueAt });
   }
 
@@ -92,7 +92,7 @@ export async function place(
   times: { readonly dueAt: number | undefined; readonly readyAt?: number | undefined },
 ): Promise<void> {
   const { message, envelope, seq } = stored;
-  const attempts = (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
+  const attempts = attemptsOf(stored, entry);
   const past = attempts > 0 ? { attempts, history: historyOf(stored, entry) } : envelope.past;
   const lane: Lane = times.dueAt === undefined ? levelOf(message.priority) : 'delayed';
   const { inc } = (await records.useLane(queue, lane)).record;

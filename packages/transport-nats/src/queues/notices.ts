@@ -21,7 +21,6 @@ interface Line {
 const NEVER = new Promise<void>(() => undefined);
 const ROLL_MS = 1_000;
 
-/** The notices of a namespace. */
 export class Notices {
   readonly #requests: ServerRequests;
   readonly #names: Names;

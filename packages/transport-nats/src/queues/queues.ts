@@ -28,7 +28,6 @@ export interface Feeds {
 
 const LOST_MS = 100;
 
-/** The queues of a namespace. */
 export class Queues implements QueueDriver {
   readonly #shared: QueueContext;
   readonly #puller: Puller;

@@ -28,7 +28,6 @@ interface Feed {
   pump(queue: KnownQueue): Promise<void>;
 }
 
-/** Sends messages. */
 export class Sender {
   readonly #shared: QueueContext;
   readonly #bindings: Feed;

@@ -16,7 +16,6 @@ const BATCH = 256;
 const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 10;
 
-/** The bindings of a namespace. */
 export class Bindings {
   readonly #shared: QueueContext;
   readonly #puller: Puller;

@@ -9,7 +9,6 @@ import type { QueueContext } from '../queues/queue-context.ts';
 import { type CursorContext, EventCursor } from './event-cursor.ts';
 import { parsePosition, positionExpired } from './position.ts';
 
-/** The readers of one transport. */
 export class Cursors {
   readonly #shared: CursorContext;
 

@@ -30,7 +30,6 @@ const READ_AHEAD = 256;
 const INACTIVE_MS = 60_000;
 const MOVE_MS = 1_000;
 
-/** A reader of topics. */
 export class EventCursor implements Cursor {
   readonly #shared: CursorContext;
   readonly #pattern: string;

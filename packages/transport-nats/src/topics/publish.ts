@@ -14,7 +14,6 @@ import { toPosition } from './position.ts';
 
 const LIST_MS = 1_000;
 
-/** Publishes events. */
 export class Publisher {
   readonly #shared: QueueContext;
   readonly #facts: StreamFacts;
