@@ -17,7 +17,7 @@ import {
 const FULL = new Set([10_023, 10_028, 10_047, 10_077, 10_110, 10_122]);
 const JETSTREAM_OFF = new Set([10_039, 10_076]);
 
-/** `value` as an error of Busbar. What a server says is not repeated: it may hold a secret. */
+/** `value` as a BusbarError. The text of the server is left out: it may contain a secret. */
 export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
   if (isBusbarError(value)) return value;
   if (isDenied(value)) return denied(options);
@@ -41,7 +41,7 @@ export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): B
   return new BusbarError('INTERNAL', value instanceof Error ? value.name : 'unknown', { cause: value, ...options });
 }
 
-/** The error that JetStream gave with `code`. */
+/** The error for a JetStream error code. */
 export function toJetStreamError(code: number, description: string, options: BusbarErrorOptions = {}): BusbarError {
   if (JETSTREAM_OFF.has(code)) return noJetStream();
   if (FULL.has(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {

@@ -147,7 +147,7 @@ function checkServer({ client: { info } }: Connection): void {
   if (jetstream !== true) throw noJetStream();
 }
 
-/** A client cannot read what the server syncs, and when. */
+/** Durability: a client cannot read when the server syncs. */
 function checkDurability({ storage, isAsync }: StreamFacts, { durability }: Settings): void {
   if (durability === 'power') {
     throw new BusbarError('UNSUPPORTED', 'NATS does not show whether it syncs before it answers', {

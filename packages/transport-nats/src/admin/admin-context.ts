@@ -1,4 +1,4 @@
-/** What the operator's commands read and change. */
+/** The parts that the operator's commands read and change. */
 
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { KvStore } from '../kv/kv-store.ts';

@@ -1,4 +1,4 @@
-/** Exports everything there is, record by record. */
+/** Exports a namespace, record by record. */
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import { DEDUPE_MS } from '../connection/streams.ts';
@@ -8,7 +8,7 @@ import { readDirect } from '../queues/stored-message.ts';
 import type { Inspection } from './inspect.ts';
 import type { QueueView, QueueViews } from './queue-view.ts';
 
-/** Everything in a namespace. What is leased is exported as ready, its attempt counted. */
+/** Exports all records of a namespace. A leased message is exported as ready, and its attempt counts. */
 export async function* exportState(
   shared: QueueContext,
   views: QueueViews,
@@ -61,7 +61,7 @@ async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIte
   }
 }
 
-/** The ids that a send may not use again: of what is stored, and those with records. */
+/** The ids that a send cannot use again: those of stored messages, and those with records. */
 async function* exportIds(
   { requests, names, clock }: QueueContext,
   { queue, stored }: QueueView,

@@ -1,4 +1,4 @@
-/** Takes records of an export in; what is there already stays as it is. */
+/** Imports records of an export. Existing data stays as it is. */
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';

@@ -77,7 +77,7 @@ export class Inspection {
   }
 }
 
-/** A rank, not a message, is what a page ends at: the next one goes on behind it though the message be gone. */
+/** A page ends at a rank, not at a message: the next page begins there even if the message was deleted. */
 function parseRank(after: string): readonly number[] {
   const rank = after.split(':').map(Number);
   if (rank.length === 3 && rank.every(Number.isFinite)) return rank;

@@ -84,7 +84,7 @@ export class Operations {
     await this.#all.headers.renew();
   }
 
-  /** Deletes what is left of those of these queues that were idle for too long. */
+  /** Deletes the queues among `names` that were idle for too long. */
   async deleteIdle(names: readonly string[]): Promise<void> {
     const { records } = this.#shared;
     const found = await Promise.all(names.map((name) => records.find(name)));
@@ -93,14 +93,14 @@ export class Operations {
     );
   }
 
-  /** Watchers hear of each deletion; the revisions go on rising. */
+  /** Watchers get each deletion. Revisions continue to rise. */
   async #clearKv(): Promise<void> {
     for (const one of await this.#all.kv.list('')) {
       if (one.gone === undefined) await this.#all.kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
     }
   }
 
-  /** What was stored under the old records goes once nobody uses them any more. */
+  /** Deletes queues with their data, once no client uses their old records. */
   async #deleteAll(queues: readonly KnownQueue[]): Promise<void> {
     if (queues.length === 0) return;
     const gone = await this.#end(queues, await this.#bounds());
@@ -116,7 +116,7 @@ export class Operations {
     return [queues.state.last_seq, ledger.state.last_seq];
   }
 
-  /** Ends the lives of queues: whoever sees that begins new ones. */
+  /** Ends this life of queues. The next use creates a new one. */
   async #end(queues: readonly KnownQueue[], bounds: readonly [number, number]): Promise<KnownQueue[]> {
     const { records, requests, names } = this.#shared;
     const gone = await Promise.all(
@@ -187,7 +187,7 @@ export class Operations {
     });
   }
 
-  /** From now on every receive of the queue asks the ledger: only so can messages be taken back. */
+  /** From now on every receive of the queue reads the ledger. Cancelling a message needs that. */
   async #check(name: string): Promise<void> {
     const { records, requests, names } = this.#shared;
     const queue = await records.read(name);
@@ -197,7 +197,7 @@ export class Operations {
     await this.#all.notices.settled();
   }
 
-  /** Hides messages from receivers, but for those that somebody received meanwhile. Resolves with the sequences hidden. */
+  /** Hides messages from receivers, except messages leased meanwhile. Resolves with the hidden sequences. */
   async #hide(
     queue: KnownQueue,
     chosen: readonly MessageStatus[],

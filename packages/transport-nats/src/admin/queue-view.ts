@@ -10,7 +10,7 @@ import type { KnownQueue } from '../queues/queue-record.ts';
 import { readDirect, type StoredMessage } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
 
-/** A message of a queue, and how it stands. */
+/** A message of a queue with its state. */
 export interface MessageStatus {
   readonly stored: StoredMessage;
   readonly lane: Lane;
@@ -33,7 +33,7 @@ export interface QueueView {
   readonly stored: readonly { readonly stored: StoredMessage; readonly lane: Lane }[];
 }
 
-/** The server gives a message back a little after its lease or its delay ends; only then it is ready. */
+/** The server redelivers a message a little after the end of its lease or delay. Only then the message is ready. */
 const SLACK_MS = 50;
 const ORDER: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 
@@ -46,7 +46,7 @@ export class QueueViews {
     this.#bindings = bindings;
   }
 
-  /** The queue of this name as it is now; what has used up its attempts or its time with nobody receiving is ended first. */
+  /** The queue of this name as it is now. Messages without attempts or time left are ended first. */
   async open(name: string): Promise<QueueView | undefined> {
     const queue = await this.#shared.records.read(name);
     return queue && this.view(queue);
@@ -99,7 +99,7 @@ export class QueueViews {
 
   async #read(queue: KnownQueue): Promise<QueueView> {
     const { ledgers, clock } = this.#shared;
-    // The messages first: what is settled meanwhile is settled in the ledger.
+    // The messages come first: those settled meanwhile are settled in the ledger.
     const stored = await this.#messages(queue);
     const ledger = await ledgers.read(queue.name, queue.record.inc);
     const now = clock.now;
@@ -126,7 +126,7 @@ export class QueueViews {
     return all;
   }
 
-  /** Ends what nobody can receive any more; resolves with how many. */
+  /** Ends messages without attempts or time left. Resolves with their number. */
   async #end({ queue, all }: QueueView): Promise<number> {
     const now = this.#shared.clock.now;
     const { maxAttempts } = queue.record.settings;
@@ -143,7 +143,7 @@ export class QueueViews {
   }
 }
 
-/** How a message stands; undefined where it is settled. */
+/** The status of a message. Undefined if it is settled. */
 function statusOf(
   queue: KnownQueue,
   ledger: Ledger,
@@ -165,7 +165,7 @@ function statusOf(
   return due + SLACK_MS > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
 }
 
-/** Where a message stands among those that are shown: by state, then as it is or would be delivered. */
+/** The rank of a message on a page: by state, then in the order of delivery. */
 export function rankOf({ state, lane, stored, until }: MessageStatus): readonly [number, number, number] {
   const level = (LEVELS as readonly string[]).indexOf(lane);
   const priority = lane === 'delayed' ? 5 - stored.message.priority : level < 0 ? 1 : level;

@@ -26,7 +26,7 @@ export class Caller {
     });
   }
 
-  /** The replies to a call of whoever answers on `subject`. */
+  /** The replies to a call on `subject`. */
   call(subject: string, message: PreparedMessage, { deadline }: CallContext): AsyncIterable<Message> {
     return {
       [Symbol.asyncIterator]: () => {
@@ -43,7 +43,7 @@ export class Caller {
   #take(message: Msg): void {
     const call = this.#calls.get(message.subject.slice(this.#inbox.length + 1));
     if (call !== undefined) call.take(message);
-    // The caller left before anybody had its call.
+    // The caller left before a responder took its call.
     else if (message.reply)
       this.#connection.client.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
   }

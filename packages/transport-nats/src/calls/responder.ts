@@ -13,7 +13,7 @@ type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageI
 const GROUP = 'busbar';
 const ANSWER_BYTES = 262_144;
 
-/** Everything this transport answers, behind one subscription for what callers say later. */
+/** Answers the calls of one transport, with one subscription for control messages of callers. */
 export class Responder {
   readonly connection: Connection;
   readonly deadlines: DeadlineQueue = new DeadlineQueue();
@@ -49,7 +49,7 @@ export class Responder {
     return { close, [Symbol.asyncDispose]: close };
   }
 
-  /** Ends what still runs: its callers hear that this side closed. */
+  /** Ends running calls: their callers get CLOSED. */
   close(): void {
     this.deadlines.clear();
     for (const task of this.#tasks.values()) task.abandon(new BusbarError('CLOSED', 'the responder closed'));

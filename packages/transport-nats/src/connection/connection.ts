@@ -1,4 +1,4 @@
-/** The connection to the server: made once, and again by itself when it is lost. */
+/** The connection to the server, which reconnects by itself. */
 
 import { readFileSync } from 'node:fs';
 import { invalid, type StateChange } from '@busbar/api/transport';
@@ -17,14 +17,14 @@ import {
 import { toNatsError, unavailable } from '../errors.ts';
 import type { Settings } from '../options.ts';
 
-/** A server that is silent for two of these is taken for lost. */
+/** A server that misses two pings counts as lost. */
 const PING_MS = 3_000;
 const RECONNECT_MS = 100;
 
 /** The connection of one transport. */
 export class Connection {
   readonly client: NatsConnection;
-  /** Whether the server can be heard. */
+  /** Whether the connection is open. */
   isUp = true;
   #isAway = false;
   readonly #listeners = new Set<(change: StateChange) => void>();
@@ -36,7 +36,7 @@ export class Connection {
     void this.#watch();
   }
 
-  /** Connects; rejects with what the server or the way to it said. */
+  /** Connects, or rejects with the error as a BusbarError. */
   static async open(settings: Settings): Promise<Connection> {
     try {
       return new Connection(await connect(toConnectOptions(settings)));
@@ -45,12 +45,12 @@ export class Connection {
     }
   }
 
-  /** Calls `listener` when the server is lost and when it is back. */
+  /** Calls `listener` on each loss and each reconnect. */
   onState(listener: (change: StateChange) => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Calls `act` each time the connection is there again: before anybody is told that it is. */
+  /** Calls `act` on each reconnect, before the state listeners. */
   onBack(act: () => void): void {
     this.#back.add(act);
   }
@@ -59,12 +59,12 @@ export class Connection {
     this.#back.delete(act);
   }
 
-  /** Calls `act` with each subject that the server lets this client not use. */
+  /** Calls `act` with each subject that the server denies to this client. */
   onDenied(act: (subject: string) => void): void {
     this.#denied.add(act);
   }
 
-  /** Resolves once the server is there: now, or when it is back. Never after {@link close}. */
+  /** Resolves when the connection is open. Never after {@link close}. */
   whenUp(): Promise<void> {
     if (this.isUp) return Promise.resolve();
     return new Promise((resolve) => {
@@ -141,7 +141,7 @@ function authenticatorOf({ user, password, token, nkey, creds }: Settings): Auth
   return credsAuthenticator(text);
 }
 
-/** The seed of a user. What the file holds instead stays out of the error. */
+/** The seed of a user. The file's content stays out of the error. */
 function toSeed(text: string, what: string): Uint8Array {
   const seed = Buffer.from(text.trim());
   try {

@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto';
 /** How the levels of priority are called in subjects, highest first. */
 export const LEVELS = ['high', 'normal', 'low'] as const;
 
-/** One subject of a queue: a level, a partition of ordering keys (`k0` …), what is not due yet, or its dead letters. */
+/** One subject of a queue: a level, a partition of ordering keys (`k0` …), delayed messages, or dead letters. */
 export type Lane = (typeof LEVELS)[number] | `k${number}` | 'delayed' | 'dead';
 
 /** Names of one namespace. */
 export class Names {
-  /** Streams: what waits in queues; their settings and what happened to their messages; events; kv. */
+  /** Streams: messages of queues; settings and ledgers; events; kv. */
   readonly queues: string;
   readonly ledger: string;
   readonly topics: string;
@@ -27,7 +27,7 @@ export class Names {
     this.kv = `KV_${name}`;
   }
 
-  /** What a lane of a queue is called; `*` for all of its lanes. */
+  /** The subject of a lane of a queue; `*` for all of its lanes. */
   lane(queue: string, lane: Lane | '*'): string {
     return `${this.prefix}.q.${lane}.${queue}`;
   }
@@ -67,7 +67,7 @@ export class Names {
     return `${this.prefix}.c.${address}`;
   }
 
-  /** Where waiting clients hear that the settings of a queue changed. */
+  /** Notices of changed settings of a queue. */
   notice(queue: string): string {
     return `${this.prefix}.n.${queue}`;
   }

@@ -1,9 +1,9 @@
-/** Pulls from consumers: in bulk what is there, and waiting for what comes. */
+/** Pulls from consumers: stored messages in bulk, or new ones with a wait. */
 
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { Connection } from './connection.ts';
 
-/** What a pull brought. `lost`: the consumer is not there, or the server went away. */
+/** The messages of a pull. `lost`: the consumer does not exist, or the server went away. */
 export interface Pulled {
   readonly messages: readonly Msg[];
   readonly lost: boolean;
@@ -14,7 +14,7 @@ export interface WaitingPull {
   /** Resolves when it is over: with whether the consumer is lost. */
   readonly over: Promise<boolean>;
   readonly isOver: boolean;
-  /** Ends it; what was on its way has been handed over when it resolves. */
+  /** Ends it. Messages on their way are delivered before it resolves. */
   withdraw(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export class Puller {
     });
   }
 
-  /** Up to `batch` messages that are there now; `isBounded`: where the consumer may give fewer at a time than there are. */
+  /** Up to `batch` stored messages. `isBounded`: the consumer may deliver fewer at a time than are stored. */
   async pull(consumer: string, batch: number, isBounded = false): Promise<Pulled> {
     if (!this.#connection.isUp) return { messages: [], lost: true };
     const inbox = this.#idle.pop() ?? new Inbox(this.#connection);
@@ -164,7 +164,7 @@ class Waiting implements WaitingPull {
   renew(): void {
     clearTimeout(this.#timer);
     if (this.isOver || !this.#connection.isUp || this.#connection.client.isClosed()) return;
-    // A wait that the server ends by itself leaves no trace there; a withdrawn one may disturb the order of what is given back.
+    // A wait that expires leaves no trace on the server. A withdrawn one may disturb the order of redelivered messages.
     const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
     const expiresMs = Math.min(leftMs, Math.round(EXPIRES_MS * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });

@@ -6,7 +6,7 @@ export class ServerClock {
   #latest = Number.POSITIVE_INFINITY;
   #sampledAt = Number.NEGATIVE_INFINITY;
 
-  /** The server said `ts` at some moment between `sentAt` and `receivedAt`. */
+  /** Adds a sample: the server's time was `ts` at a moment between `sentAt` and `receivedAt`. */
   heard(ts: number, sentAt: number, receivedAt: number): void {
     const [earliest, latest] = [ts - receivedAt, ts - sentAt];
     const fits = earliest <= this.#latest && latest >= this.#earliest;

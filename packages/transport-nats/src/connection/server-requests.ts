@@ -6,7 +6,7 @@ import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import { denied, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
 
-/** What JetStream says of a message that was published. */
+/** JetStream's reply to a publish. */
 export interface PubAck {
   readonly seq: number;
   readonly duplicate?: boolean;
@@ -105,7 +105,7 @@ export class ServerRequests {
     return result;
   }
 
-  /** Asks for messages of a stream: all of one answer, in order. Undefined headers of the last one say that there is no more. */
+  /** Requests messages of a stream by direct get: all of one reply, in order. */
   async get(stream: string, payload: unknown, context?: Bounds): Promise<{ messages: Msg[]; pending: number }> {
     const data = JSON.stringify(payload);
     const messages = await this.#request(`$JS.API.DIRECT.GET.${stream}`, data, undefined, context, true).answer;
@@ -251,7 +251,7 @@ export class ServerRequests {
     pending?.reject(error);
   }
 
-  /** No timer runs while nothing is asked. */
+  /** No timer runs without a pending request. */
   #rest(): void {
     if (this.#pending.size > 0) return;
     clearInterval(this.#sweeper);

@@ -4,9 +4,9 @@ import { BusbarError } from '@busbar/api/transport';
 import type { Names } from './names.ts';
 import { isLostRace, type ServerRequests, sequenceOf } from './server-requests.ts';
 
-/** What the header says. */
+/** The fields of the header. */
 export interface StoreHeader {
-  /** The version of what is stored here. */
+  /** The version of the stored format. */
   readonly format: number;
   /** Ids of events are known within one life of the topics: clearing the namespace begins the next. */
   readonly life: number;

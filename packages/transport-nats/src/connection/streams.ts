@@ -6,10 +6,10 @@ import type { Names } from './names.ts';
 import type { ServerClock } from './server-clock.ts';
 import { ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
 
-/** How long the server knows the id of a message that was sent. */
+/** How long the server remembers the id of a message. */
 export const DEDUPE_MS = 120_000;
 
-/** What the streams of a namespace are. */
+/** Facts about the streams of a namespace. */
 export interface StreamFacts {
   /** Tells the topics of this namespace from any that had, or will have, its name. */
   readonly storeId: string;
@@ -22,7 +22,7 @@ export interface StreamFacts {
   readonly retention: { readonly maxAgeMs: number; readonly maxEvents: number; readonly maxBytes: number };
 }
 
-/** What the server says of a stream. */
+/** The server's info of a stream. */
 export interface StreamInfo {
   readonly config: {
     readonly storage: 'file' | 'memory';
@@ -48,7 +48,7 @@ const NOT_FOUND = 10_059;
 const NAME_IN_USE = 10_058;
 const MAX_CONSUMERS = 100_000;
 
-/** Makes the streams that are not there, and checks that they are as the settings say. */
+/** Creates missing streams, and checks that all fit the settings. */
 export async function ensureStreams(
   requests: ServerRequests,
   names: Names,
@@ -68,7 +68,7 @@ export async function ensureStreams(
   }
 }
 
-/** What the server says of a stream; with the number of messages of each subject that `filter` takes. */
+/** Reads the info of a stream, with the number of messages of each subject that matches `filter`. */
 export async function streamInfo(
   requests: ServerRequests,
   clock: ServerClock,
@@ -102,7 +102,7 @@ async function ensureStream(
   }
 }
 
-/** The stream of topics with the bounds that this client gives. */
+/** Updates the stream of topics to the given bounds. */
 async function adapt(
   requests: ServerRequests,
   names: Names,

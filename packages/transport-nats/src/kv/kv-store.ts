@@ -17,13 +17,13 @@ import { NS } from '../connection/streams.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
-/** What the header of a value says. */
+/** The header of a value. */
 export interface ValueHead {
   /** The sequence of the first value of this entry, as a revision; undefined: it is the first. */
   readonly createRevision?: number | undefined;
   /** The revision, where it is not the sequence and the offset: an imported one. */
   readonly revision?: number | undefined;
-  /** What revisions are ahead of sequences. */
+  /** The difference between revisions and sequences. */
   readonly offset: number;
   /** On the clock of the server. */
   readonly expiresAt?: number | undefined;
@@ -72,7 +72,7 @@ export class KvStore {
     this.puller = puller;
   }
 
-  /** What is stored for a key, deletions and what has expired included. */
+  /** The stored value of a key, also a deleted or expired one. */
   async read(key: string): Promise<StoredValue | undefined> {
     const [found] = await this.readAll([key]);
     return found;
@@ -142,7 +142,7 @@ export class KvStore {
     return (await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last)) !== undefined;
   }
 
-  /** What revisions are ahead of sequences: imports raise it. */
+  /** The difference between revisions and sequences. Imports raise it. */
   async offset(): Promise<number> {
     this.#offset ??= await this.#readOffset();
     return this.#offset;

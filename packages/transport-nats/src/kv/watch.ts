@@ -108,7 +108,7 @@ class KvWatch {
     this.#deadlines.setIn(deadline, Math.max(1, expiresAt - this.#store.clock.now) + Math.random() * SPREAD_MS);
   }
 
-  /** The time of an entry is over, unless it was touched. Whoever sees it first writes that down, and all hear of it. */
+  /** Handles the end of a time to live, unless the entry was touched. The first watcher writes it down for all. */
   async #look(key: string): Promise<void> {
     if (this.#isClosed) return;
     try {

@@ -57,7 +57,7 @@ export class Compactor {
     return first === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(first);
   }
 
-  /** A long lease holds a floor up: what is settled and old above it goes by itself. */
+  /** A long lease holds a floor. Old settled messages above it are deleted one by one. */
   async #deleteSingle(ledger: Ledger, floors: Partial<Record<Lane, number>>, old: number): Promise<Set<number>> {
     const { requests, names } = this.#shared;
     const seqs = [...ledger.entries]
@@ -89,7 +89,7 @@ export class Compactor {
   }
 }
 
-/** What the ledger says, without what is below the floors or was deleted: that counts as sent from now on. */
+/** The state of the ledger without messages below the floors and deleted ones. Those count as sent from now on. */
 function stateOf(ledger: Ledger, floors: Partial<Record<Lane, number>>, deleted: ReadonlySet<number>): LedgerState {
   const totals = { ...ledger.totals };
   const entries: LedgerState['entries'][number][] = [];

@@ -34,7 +34,7 @@ interface Candidate {
 export class Claimer {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
-  /** Consumers may have forgotten what they gave before this sequence: the server was away. */
+  /** Consumers may have lost their state of deliveries up to this sequence: the server was away. */
   #uncertainUpTo = 0;
 
   constructor(shared: QueueContext, puller: Puller) {
@@ -131,7 +131,7 @@ export class Claimer {
       requests.send(reply, '+ACK');
       return undefined;
     }
-    // A consumer that was restarted gives what is held too early, or for the first time again.
+    // A restarted consumer redelivers leased messages too early, or as if for the first time.
     const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0) - clock.now;
     const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
     if (waitMs > 0 && endsAt > clock.now) {
@@ -164,7 +164,7 @@ export class Claimer {
       if (consumer.ackWaitMs !== leaseMs)
         requests.send(ackSubject(this.#shared.names, consumer.name, place), nakBody(leaseMs));
     }
-    // Not after the server's own end: what it delivers again nobody holds any more.
+    // Not after the server's own end: after it the server delivers the message again.
     const end = clock.at(Math.min(...candidates.map(({ at }) => at))) + leaseMs;
     const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
     const kept = isAsked ? await this.#confirm(queue, candidates, r) : candidates;
@@ -207,7 +207,7 @@ export class Claimer {
   }
 }
 
-/** What is left of a time: the bounds of the server's clock make it no longer than it was. */
+/** The remaining time, at most `whole`: the bounds of the server's clock could make it longer. */
 export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): number {
   return Math.min(whole, Math.max(0, ms));
 }
@@ -242,7 +242,7 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
   return groups;
 }
 
-/** The order in which they were sent. What was given back stands out of it anyway. */
+/** The order of the sends. Redelivered messages are out of it anyway. */
 function bySequence(one: PulledMessage, other: PulledMessage): number {
   return one.consumer.lane === other.consumer.lane ? 0 : sequenceOf(one) - sequenceOf(other);
 }
@@ -251,7 +251,7 @@ function sequenceOf({ message }: PulledMessage): number {
   return readDelivery(message).seq;
 }
 
-/** No partition is always the last to be asked. */
+/** Rotates at random, so that no partition is always the last one. */
 function shuffle<T>(all: readonly T[]): T[] {
   const from = Math.floor(Math.random() * all.length);
   return [...all.slice(from), ...all.slice(0, from)];

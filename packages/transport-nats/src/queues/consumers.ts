@@ -10,7 +10,7 @@ import type { KnownQueue, QueueRecords } from './queue-record.ts';
 export interface Consumer {
   readonly name: string;
   readonly lane: Lane;
-  /** How long the server waits for a settlement. A queue whose leases are longer or shorter says so for each message. */
+  /** How long the server waits for a settlement. A queue with another lease time sends it with each message. */
   readonly ackWaitMs: number;
 }
 
@@ -31,7 +31,7 @@ export class Consumers {
   readonly #replicas: number | undefined;
   readonly #made = new Map<string, Promise<Consumer>>();
 
-  /** `replicas`: on how many servers what a consumer knows is kept; undefined for as many as the messages. */
+  /** `replicas`: replicas of the consumers' state; undefined for as many as the messages. */
   constructor(requests: ServerRequests, names: Names, records: QueueRecords, replicas: number | undefined) {
     this.#requests = requests;
     this.#names = names;
@@ -55,7 +55,7 @@ export class Consumers {
     return made;
   }
 
-  /** Forgets what was made: the server may have lost it. */
+  /** Forgets a consumer: the server may have lost it. */
   forget(name: string): void {
     this.#made.delete(name);
   }
@@ -122,7 +122,7 @@ export class Consumers {
     return this.#requests.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' }, context);
   }
 
-  /** Where something was received before, a consumer that is missing was lost: all hear of it before there is a new one. */
+  /** A consumer missing after earlier receives was lost. All clients learn this before a new one is created. */
   async #markUncertain({ name }: KnownQueue): Promise<void> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
     const { messages } = await this.#requests.get(this.#names.ledger, request);

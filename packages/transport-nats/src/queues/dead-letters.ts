@@ -22,7 +22,7 @@ export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: 
   return [...history, ...own].slice(-MAX_HISTORY).map(completeRecord);
 }
 
-/** JSON leaves out what is undefined. */
+/** The record with all its fields: JSON leaves out undefined ones. */
 function completeRecord({ attempt, endedAt, outcome, reason, consumer }: AttemptRecord): AttemptRecord {
   return { attempt, endedAt, outcome, reason, consumer };
 }

@@ -13,7 +13,7 @@ import { ttlHeader } from './dead-letters.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 
-/** How the server knows a message: two of one id in one life of a queue are one. */
+/** The `Nats-Msg-Id` of a message: the server stores one of each id in one life of a queue. */
 export function messageId(inc: string, id: string): string {
   return `${inc}.${encodeURIComponent(id)}`;
 }
@@ -40,7 +40,7 @@ export interface KnownIds {
   readonly last: ReadonlyMap<string, number>;
 }
 
-/** What the records say of these ids. */
+/** Reads the records of these ids. */
 export async function knownIds(
   { requests, names, clock }: QueueContext,
   queue: KnownQueue,

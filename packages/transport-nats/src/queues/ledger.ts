@@ -5,7 +5,7 @@ import type { Lane, Names } from '../connection/names.ts';
 import { type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
-/** What happened to messages in one turn of one process. */
+/** Changes of messages in one turn of one process. */
 export type LedgerRecord =
   /** Received, until `end` on the clock of the server: sequences by lane. */
   | {
@@ -61,7 +61,7 @@ export interface Totals {
   expired: number;
 }
 
-/** All that a ledger says, in one record. */
+/** The whole state of a ledger in one record. */
 export interface LedgerState {
   readonly floors: Readonly<Partial<Record<Lane, number>>>;
   readonly totals: Totals;
@@ -93,7 +93,7 @@ export class Ledger {
     this.inc = inc;
   }
 
-  /** Reads what is new. One that is called meanwhile begins after it. */
+  /** Reads new records. A call during a read waits for the next one. */
   async sync(): Promise<void> {
     if (this.#syncing !== undefined) {
       await this.#syncing;

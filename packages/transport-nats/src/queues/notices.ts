@@ -1,4 +1,4 @@
-/** What clients tell each other about settings of queues, beside the records that say them. */
+/** Notices between clients: the settings of a queue have changed. */
 
 import { Condition } from '@busbar/api/driver';
 import type { Msg, Subscription } from '@nats-io/transport-node';
@@ -38,7 +38,7 @@ export class Notices {
     });
   }
 
-  /** Listens for changes of a queue; undefined: hears nothing. */
+  /** Listens for changes of a queue. Without a queue it gets none. */
   listen(queue: string | undefined): Listener {
     if (queue === undefined) return { change: () => NEVER, [Symbol.dispose]: () => undefined };
     const line = this.#lines.get(queue) ?? this.#open(queue);
@@ -72,7 +72,7 @@ export class Notices {
     return line;
   }
 
-  /** Nobody answers the roll while this client does not. */
+  /** Whether no other client replies to the roll call. This client stops its own replies meanwhile. */
   async #isAlone(): Promise<boolean> {
     this.#roll.unsubscribe();
     try {

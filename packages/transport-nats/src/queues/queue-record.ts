@@ -15,7 +15,7 @@ export interface QueueBinding {
   readonly consumer: string;
 }
 
-/** What all clients know of a queue. */
+/** The record of a queue, which all clients share. */
 export interface QueueRecord {
   /** Begins with each life of the queue: ids, receipts and consumers carry it. */
   readonly inc: string;
@@ -27,13 +27,13 @@ export interface QueueRecord {
   readonly bindings: readonly QueueBinding[];
   /** When it was used last, for `expireIdleMs`. */
   readonly usedAt: number;
-  /** Whether receivers ask the ledger for each message, since some are hidden or a consumer was lost. */
+  /** Whether receives read the ledger for each message: some are hidden, or a consumer was lost. */
   readonly checked: boolean;
-  /** Up to this sequence consumers are not believed: one was lost, and its successor gives again what was settled. */
+  /** Up to this sequence the ledger decides: a consumer was lost, and its successor redelivers settled messages. */
   readonly uncertainUpTo: number;
   /** Until when ids have records of their own. */
   readonly idsUntil: number;
-  /** It is being deleted, with what the streams of queues and of the ledger had up to these sequences. */
+  /** Set while the queue is deleted: the last sequences of the streams of queues and of the ledger. */
   readonly gone?: readonly [number, number];
   readonly nonce: string;
 }
@@ -62,7 +62,7 @@ export class QueueRecords {
   /** Queues that may be idle for too long by now. */
   readonly idle: Set<string> = new Set();
   readonly #touching = new Set<string>();
-  /** Counts what was forgotten: a read that began before tells nothing new. */
+  /** Counts forgotten records. A read that began before the last one is not kept. */
   #forgotten = 0;
 
   constructor(requests: ServerRequests, names: Names, clock: ServerClock) {
@@ -106,14 +106,14 @@ export class QueueRecords {
     return (await this.#read(queue)).known;
   }
 
-  /** Forgets what is known: it has changed. */
+  /** Forgets a record that has changed. */
   forget(queue: string): void {
     this.#known.delete(queue);
     this.#reading.delete(queue);
     this.#forgotten += 1;
   }
 
-  /** Changes the record; `change` gets undefined where there is no queue, and gives undefined to leave it as it is. */
+  /** Changes the record. `change` gets undefined without a queue, and returns undefined to change nothing. */
   async change(
     queue: string,
     change: (record: QueueRecord | undefined) => QueueRecord | undefined,
@@ -139,7 +139,7 @@ export class QueueRecords {
     return known ?? ((await this.change(queue, (record) => record ?? this.newRecord(), context)) as KnownQueue);
   }
 
-  /** The queue with `lane` in use, which waiting receivers hear of. */
+  /** The queue with `lane` in use. Waiting receivers get a notice. */
   async useLane(known: KnownQueue, lane: Lane, context?: Bounds): Promise<KnownQueue> {
     if (lane === 'normal' || known.record.lanes.includes(lane)) return known;
     const add = (record: QueueRecord | undefined): QueueRecord | undefined => {
@@ -196,7 +196,7 @@ export class QueueRecords {
     return [...newest.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
-  /** Whether the queue may be used. What an operator saw as gone no other client takes for alive, whatever its clock. */
+  /** Whether the queue may be used. If one client sees it expired, no other client uses it, whatever its clock. */
   isAlive({ gone, usedAt, settings }: QueueRecord): boolean {
     return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.late;
   }

@@ -20,7 +20,7 @@ import type { KnownQueue } from './queue-record.ts';
 import type { Sender } from './send.ts';
 import { Settler } from './settle.ts';
 
-/** What feeds a queue beside sends. */
+/** The sources of a queue beside sends. */
 export interface Feeds {
   readonly delayed: Delayed;
   readonly bindings: Bindings;
@@ -102,7 +102,7 @@ export class Queues implements QueueDriver {
     await this.#feeds.delayed.moveDue(queue);
   }
 
-  /** Waits on every lane at once; resolves with what came, or with none when it is time to look again. */
+  /** Waits on all lanes. Resolves with the messages that came, or with none when it is time for a claim. */
   async #wait(queue: KnownQueue | undefined, request: ReceiveRequest, bounds: Bounds): Promise<Delivery[]> {
     const woken = new Condition();
     const wake = (): void => woken.notify();
@@ -166,7 +166,7 @@ export class Queues implements QueueDriver {
   }
 }
 
-/** What a wait brings, and what ends it. */
+/** The messages of a wait, and its end. */
 interface Waiting {
   readonly pulled: PulledMessage[];
   readonly wake: () => void;

@@ -3,7 +3,7 @@
 import type { Lane, Names } from '../connection/names.ts';
 import { NS } from '../connection/streams.ts';
 
-/** What a receipt says. */
+/** The fields of a receipt. */
 export interface Receipt {
   readonly queue: string;
   /** The life of the queue. */
@@ -12,7 +12,7 @@ export interface Receipt {
   readonly seq: number;
   /** Its place among the deliveries of the consumer. */
   readonly cseq: number;
-  /** The record of the ledger that says who received it. */
+  /** The record of the receive in the ledger. */
   readonly r: number;
   /** When the lease ends on the clock of the server, unless it was extended. */
   readonly end: number;
@@ -22,7 +22,7 @@ export function toReceipt({ queue, inc, lane, seq, cseq, r, end }: Receipt): str
   return `${inc}.${lane}.${seq}.${cseq}.${r}.${Math.floor(end)}.${queue}`;
 }
 
-/** Undefined for what is no receipt of this transport. */
+/** The fields of a receipt. Undefined if it is not a receipt of this transport. */
 export function parseReceipt(text: string): Receipt | undefined {
   const [, inc, lane, seq, cseq, r, end, queue] =
     /^([0-9a-f]{8})\.([a-z][a-z0-9]*)\.(\d+)\.(\d+)\.(\d+)\.(\d+)\.(.+)$/.exec(text) ?? [];

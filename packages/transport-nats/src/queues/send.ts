@@ -19,11 +19,11 @@ const LENGTH_MS = 1_000;
 interface Length {
   readonly at: number;
   readonly inc: string;
-  /** All that is stored, which is at least what waits. */
+  /** All stored messages: at least the waiting ones. */
   stored: number;
 }
 
-/** What brings events into a queue. */
+/** Copies events into a queue. */
 interface Feed {
   pump(queue: KnownQueue): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import { type HeaderList, sequenceOf } from '../connection/server-requests.ts';
 import { fromHead, type MessageHead, toHead } from '../message-head.ts';
 
-/** What a message went through before it came to where it is: in another place of its queue, or in another store. */
+/** The attempts of a message in earlier places: in another lane, or in another store. */
 export interface Past {
   readonly attempts: number;
   readonly history: readonly AttemptRecord[];
@@ -17,7 +17,7 @@ export interface Death {
   readonly at: number;
 }
 
-/** What the header says beside the fields of the message. Times are of the server, in milliseconds since 1970. */
+/** The header beside the message's own fields. Times are of the server's clock, in milliseconds since 1970. */
 export interface Envelope {
   /** Incarnation of the queue. */
   readonly inc?: string | undefined;
@@ -43,11 +43,11 @@ export interface StoredMessage {
 }
 
 const HEADER = 'Busbar';
-/** The server takes headers of 64 KiB: a longer one stands in front of the body, and the header says how long it is. */
+/** The server takes headers of 64 KiB. A longer one is stored before the body, and the header is its length. */
 const MAX_HEAD = 15_000;
 const ID = 'Nats-Msg-Id';
 
-/** What to publish for a message; the server knows it by `msgId`. */
+/** The data and headers to publish for a message. `msgId` is its `Nats-Msg-Id`. */
 export function encode(
   message: Message,
   envelope: Envelope,
@@ -61,7 +61,7 @@ export function encode(
   return { data: Buffer.concat([bytes, message.body]), headers: { ...known, [HEADER]: bytes.length } };
 }
 
-/** A message as JetStream delivered it, or as a direct get gave it. */
+/** Reads a message of a delivery or of a direct get. */
 export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessage {
   const header = msg.headers?.get(HEADER);
   if (!header) {
@@ -74,14 +74,14 @@ export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessa
   return { seq, storedAt, message: fromHead(head, body, storedAt), envelope };
 }
 
-/** A message that a direct get gave. */
+/** Reads a message of a direct get. */
 export function readDirect(msg: Msg): StoredMessage & { readonly subject: string } {
   const seq = sequenceOf(msg);
   const storedAt = Date.parse(msg.headers?.get('Nats-Time-Stamp') ?? '');
   return { ...readStored(msg, seq, storedAt), subject: msg.headers?.get('Nats-Subject') ?? '' };
 }
 
-/** What the reply subject of a delivery says: `$JS.ACK.stream.consumer.deliveries.sequence.consumed.time.pending`. */
+/** Reads the reply subject of a delivery: `$JS.ACK.stream.consumer.deliveries.sequence.consumed.time.pending`. */
 export function readDelivery(msg: Msg): { seq: number; cseq: number; deliveries: number; storedAt: number } {
   const tokens = (msg.reply ?? '').split('.');
   const at = tokens.length > 9 ? 6 : 4;

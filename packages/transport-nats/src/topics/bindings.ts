@@ -1,4 +1,4 @@
-/** Feeds bound queues: whoever uses one copies its events from the topics into it. */
+/** Feeds bound queues: each client that uses one copies its events from the topics into it. */
 
 import type { CallContext } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
@@ -54,13 +54,13 @@ export class Bindings {
       context,
     );
     requests.send(names.notice(queue));
-    // What others left to it until its end it copies still.
+    // It still copies the events that other bindings left to it.
     const { state } = await streamInfo(requests, this.#shared.clock, names.topics);
     await this.#drain(known, binding, state.last_seq);
     await this.removeConsumers([binding]);
   }
 
-  /** Copies what was published until now. */
+  /** Copies the events published until now. */
   pump(queue: KnownQueue): Promise<void> {
     const { name } = queue;
     let pumping = this.#pumping.get(name);
@@ -71,7 +71,7 @@ export class Bindings {
     return pumping;
   }
 
-  /** Pulls that copy events as they come; `busy` holds what is being copied. */
+  /** Pulls that copy new events. `busy` holds the running copies. */
   wait(queue: KnownQueue, wake: () => void, busy: Set<Promise<void>>): WaitingPull[] {
     return queue.record.bindings.map((binding) => {
       const take = (message: Msg): void => {
@@ -112,7 +112,7 @@ export class Bindings {
     return true;
   }
 
-  /** Copies what an ended binding covered, up to its end. */
+  /** Copies the events of an ended binding, up to its end. */
   async #drain(queue: KnownQueue, binding: QueueBinding, last: number): Promise<void> {
     for (;;) {
       const { messages } = await this.#puller.pull(binding.consumer, BATCH);
@@ -124,7 +124,7 @@ export class Bindings {
 
   async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
     if (messages.length === 0) return;
-    // Which binding copies an event is decided by what is bound now, after the event was published.
+    // The bindings of now, after the publish, decide which one copies an event.
     const isShared = queue.record.bindings.length > 1;
     const now = isShared ? await this.#shared.records.read(queue.name) : queue;
     await this.#store(queue, now?.record.bindings ?? [], binding, messages);
@@ -182,7 +182,7 @@ export class Bindings {
   }
 }
 
-/** Notes work until it is over. What fails comes again. */
+/** Keeps work in `busy` until its end. Failed work is redelivered. */
 export function track(busy: Set<Promise<void>>, work: Promise<void>): void {
   const tracked = work.catch(() => undefined).finally(() => busy.delete(tracked));
   busy.add(tracked);

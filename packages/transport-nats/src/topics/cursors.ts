@@ -1,4 +1,4 @@
-/** Opens readers of topics: where one begins, and what bounds the log. */
+/** Opens readers of topics: their first sequence, and the bounds of the log. */
 
 import type { CallContext, EventCursor as Cursor } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
@@ -23,12 +23,12 @@ export class Cursors {
   async open(pattern: string, from: From, _context: CallContext): Promise<Cursor> {
     const next = await this.resolve(from);
     const cursor = new EventCursor(this.#shared, pattern, next, from === 'start');
-    // What is published from now on passes it.
+    // From now on the cursor gets each new event.
     await this.#shared.requests.connection.client.flush();
     return cursor;
   }
 
-  /** The sequence of the first event that reading from `from` gives. */
+  /** The sequence of the first event of a read from `from`. */
   async resolve(from: From): Promise<number> {
     const { first, last } = await this.#shared.bounds();
     if (from === 'new') return last + 1;

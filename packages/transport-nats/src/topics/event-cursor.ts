@@ -1,4 +1,4 @@
-/** A reader of topics: history, then what comes, with ephemeral events in between. */
+/** A reader of topics: history, then new events, with ephemeral events in between. */
 
 import { Condition, type EventCursor as Cursor, EphemeralBuffer } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
@@ -16,7 +16,7 @@ interface Placed {
   readonly event: TopicEvent;
 }
 
-/** What a cursor reads with. */
+/** Shared parts of cursors. */
 export interface CursorContext {
   readonly requests: ServerRequests;
   readonly names: Names;
@@ -36,17 +36,17 @@ export class EventCursor implements Cursor {
   readonly #changed = new Condition();
   readonly #passing = new EphemeralBuffer<Placed>();
   readonly #subscription: Subscription;
-  /** What was read and not given yet. */
+  /** Events read but not returned yet. */
   #ahead: Placed[] = [];
   /** The sequence of the next event to read. */
   #next: number;
-  /** Begins with the oldest that is kept, whichever that is by then. */
+  /** Begins with the oldest event at the time of the first read. */
   #isAtStart: boolean;
   #consumer: string | undefined;
   #waiting: WaitingPull | undefined;
   #error: unknown;
   #isClosed = false;
-  /** What came before this was given, or does not match. */
+  /** All events before this sequence were returned, or do not match. */
   #settled: number;
 
   constructor(shared: CursorContext, pattern: string, next: number, isAtStart: boolean) {
@@ -116,7 +116,7 @@ export class EventCursor implements Cursor {
     return taken;
   }
 
-  /** Reads what is there. A consumer that is gone is made again where it stood. */
+  /** Reads stored events. A lost consumer is created again at its sequence. */
   async #read(): Promise<void> {
     const consumer = await this.#open();
     if (consumer === undefined) return;
@@ -165,7 +165,7 @@ export class EventCursor implements Cursor {
     return name;
   }
 
-  /** Waits until an event comes; now and then moves on over what does not match. */
+  /** Waits for an event. At intervals it moves on past events that do not match. */
   async #wait(): Promise<void> {
     if (this.#consumer === undefined || this.#isClosed) return;
     const changed = this.#changed.wait();
@@ -185,7 +185,7 @@ export class EventCursor implements Cursor {
     this.#waiting = undefined;
   }
 
-  /** What the log had before the consumer said that nothing matches is behind the reader. */
+  /** Moves past the end of the log if the consumer has nothing pending. */
   async #moveOn(): Promise<void> {
     const consumer = this.#consumer;
     if (consumer === undefined || !this.#shared.requests.connection.isUp) return;
@@ -198,7 +198,7 @@ export class EventCursor implements Cursor {
       this.#next = Math.max(this.#next, last + 1);
       this.#settled = this.#next;
     } catch {
-      // It is asked again.
+      // The next interval tries again.
     }
   }
 

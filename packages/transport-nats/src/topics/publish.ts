@@ -1,4 +1,4 @@
-/** Publishes events: stored in the log of topics, or handed to those who listen now. */
+/** Publishes events: stored in the log of topics, or sent to current readers only. */
 
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import type { PublishResult } from '@busbar/api/transport';
@@ -19,7 +19,7 @@ export class Publisher {
   readonly #facts: StreamFacts;
   readonly #headers: StoreHeaders;
   readonly #bindings: Bindings;
-  /** The last event that this process knows of. */
+  /** The last event known to this process. */
   #last = 0;
   #unpumped = 0;
   #bytes = 0;
@@ -63,7 +63,7 @@ export class Publisher {
     }
   }
 
-  /** Says which event it knows of, so that this one does not come before that. */
+  /** Sends an ephemeral event with the last known sequence, so that readers keep this order. */
   #pass(topic: string, message: PreparedMessage): PublishResult {
     const { requests, names } = this.#shared;
     const { client } = requests.connection;
@@ -101,7 +101,7 @@ export class Publisher {
 const SHARE = 10;
 const OVERHEAD = 256;
 
-/** How the server knows an event: two of one id in one life of a topic are one. */
+/** The `Nats-Msg-Id` of an event: the server stores one of each id in one life of a topic. */
 export function eventId(life: number, topic: string, id: string): string {
   return `${life} ${topic} ${encodeURIComponent(id)}`;
 }
