@@ -69,25 +69,12 @@ export interface Settings extends Complete {
   readonly given: { readonly retention: boolean; readonly topicDedupeMs: boolean };
 }
 
-interface Complete {
-  readonly servers: readonly string[];
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  readonly token: string | undefined;
-  readonly nkey: string | undefined;
-  readonly creds: string | undefined;
-  readonly tls: TlsOptions | undefined;
-  readonly clientName: string;
-  readonly ns: string;
-  readonly replicas: number | undefined;
-  readonly consumerReplicas: number | undefined;
-  readonly storage: 'file' | 'memory' | undefined;
-  readonly durability: 'process' | 'power' | undefined;
-  readonly retention: Retention;
-  readonly topicDedupeMs: number;
-  readonly connectTimeoutMs: number;
-  readonly onError: (error: Error) => void;
-}
+type Defaulted = Pick<NatsOptions, 'servers' | 'clientName' | 'ns' | 'topicDedupeMs' | 'connectTimeoutMs' | 'onError'>;
+
+/** All options: those with a default value are never undefined. */
+type Complete = { readonly [K in keyof Defaulted]-?: NonNullable<NatsOptions[K]> } & {
+  readonly [K in Exclude<keyof NatsOptions, keyof Defaulted | 'retention'>]-?: NatsOptions[K];
+} & { readonly retention: Retention };
 
 const WHERE = 'in a URL: before the host';
 

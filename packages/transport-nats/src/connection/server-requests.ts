@@ -30,7 +30,8 @@ export class ServerRefusal extends Error {
 /** Names of headers with their values; they are encoded as they are. */
 export type HeaderList = Readonly<Record<string, string | number>>;
 
-type Bounds = Pick<CallContext, 'deadline'>;
+/** The deadline of a request. */
+export type Bounds = Pick<CallContext, 'deadline'>;
 
 interface Pending {
   readonly subject: string;

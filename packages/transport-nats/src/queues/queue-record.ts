@@ -1,10 +1,9 @@
 /** The settings record of a queue: one message in the ledger, changed by compare and set. */
 
-import type { CallContext } from '@busbar/api/driver';
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { escapeToken, type Lane, type Names } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { isLostRace, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { type Bounds, isLostRace, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 
 /** A pattern that feeds a queue. */
 export interface QueueBinding {
@@ -45,8 +44,6 @@ export interface KnownQueue {
   readonly seq: number;
   readonly readAt: number;
 }
-
-type Bounds = Pick<CallContext, 'deadline'>;
 
 /** How old a record may be that a call goes by. */
 export const FRESH_MS = 1_000;

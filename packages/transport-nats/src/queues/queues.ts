@@ -103,7 +103,7 @@ export class Queues implements QueueDriver {
   }
 
   /** Waits on all lanes. Resolves with the messages that came, or with none when it is time for a claim. */
-  async #wait(queue: KnownQueue | undefined, request: ReceiveRequest, bounds: Bounds): Promise<Delivery[]> {
+  async #wait(queue: KnownQueue | undefined, request: ReceiveRequest, bounds: WaitBounds): Promise<Delivery[]> {
     const woken = new Condition();
     const wake = (): void => woken.notify();
     const pulled: PulledMessage[] = [];
@@ -174,7 +174,7 @@ interface Waiting {
   readonly until: number;
 }
 
-interface Bounds {
+interface WaitBounds {
   readonly until: number;
   readonly change: Promise<void>;
   readonly signal: AbortSignal;
