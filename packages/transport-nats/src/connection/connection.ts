@@ -26,7 +26,6 @@ export class Connection {
   readonly client: NatsConnection;
   /** Whether the connection is open. */
   isUp = true;
-  #isAway = false;
   readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #back = new Set<() => void>();
   readonly #denied = new Set<(subject: string) => void>();
@@ -81,17 +80,8 @@ export class Connection {
     await this.client.close();
   }
 
-  #announceLoss(): void {
-    if (this.#isAway) return;
-    this.#isAway = true;
-    const error = unavailable('the connection to the server was lost');
-    for (const listener of this.#listeners) listener({ state: 'reconnecting', error });
-  }
-
-  #announceBack(): void {
-    if (!this.#isAway) return;
-    this.#isAway = false;
-    for (const listener of this.#listeners) listener({ state: 'open' });
+  #announce(change: StateChange): void {
+    for (const listener of this.#listeners) listener(change);
   }
 
   async #watch(): Promise<void> {
@@ -100,11 +90,12 @@ export class Connection {
       const error = type === 'error' ? status.error : undefined;
       if (type === 'disconnect' && this.isUp) {
         this.isUp = false;
-        this.#announceLoss();
+        this.#announce({ state: 'reconnecting', error: unavailable('the connection to the server was lost') });
       } else if (type === 'reconnect') {
+        const wasAway = !this.isUp;
         this.isUp = true;
         for (const act of this.#back) act();
-        this.#announceBack();
+        if (wasAway) this.#announce({ state: 'open' });
       } else if (type === 'error' && error instanceof PermissionViolationError) {
         for (const act of this.#denied) act(error.subject);
       }

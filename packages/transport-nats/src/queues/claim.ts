@@ -13,7 +13,7 @@ import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, nakBody, toReceipt } from './receipt.ts';
 import { marginOf } from './settle.ts';
-import { readDelivery, readStored, type StoredMessage } from './stored-message.ts';
+import { readDelivery, readPulled, type StoredMessage } from './stored-message.ts';
 
 /** A message that a consumer delivered. */
 export interface PulledMessage {
@@ -121,8 +121,8 @@ export class Claimer {
     ledger: Ledger | undefined,
   ): Promise<Candidate | undefined> {
     const { requests, clock } = this.#shared;
-    const { seq, cseq, storedAt } = readDelivery(message);
-    const stored = readStored(message, seq, storedAt);
+    const stored = readPulled(message);
+    const { seq, cseq } = stored;
     const reply = message.reply ?? '';
     const entry = ledger?.entries.get(seq);
     const { inc, expiresAt, dueAt = 0, maxAttempts } = stored.envelope;
@@ -244,11 +244,8 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
 
 /** The order of the sends. Redelivered messages are out of it anyway. */
 function bySequence(one: PulledMessage, other: PulledMessage): number {
-  return one.consumer.lane === other.consumer.lane ? 0 : sequenceOf(one) - sequenceOf(other);
-}
-
-function sequenceOf({ message }: PulledMessage): number {
-  return readDelivery(message).seq;
+  if (one.consumer.lane === other.consumer.lane) return 0;
+  return readDelivery(one.message).seq - readDelivery(other.message).seq;
 }
 
 /** Rotates at random, so that no partition is always the last one. */

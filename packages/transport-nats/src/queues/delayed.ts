@@ -9,7 +9,7 @@ import type { Entry } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { nakBody } from './receipt.ts';
-import { encode, readDelivery, readStored, type StoredMessage } from './stored-message.ts';
+import { encode, readPulled, type StoredMessage } from './stored-message.ts';
 
 /** How many delayed messages one pull takes. */
 export const BATCH = 256;
@@ -44,12 +44,9 @@ export class Delayed {
   /** Moves those that are due, in the order in which they came due, and puts off the others. */
   async take(queue: KnownQueue, messages: readonly Msg[]): Promise<void> {
     const { requests, clock, ledgers } = this.#shared;
-    const all = messages.map((message) => {
-      const { seq, storedAt, deliveries } = readDelivery(message);
-      return { message, deliveries, stored: readStored(message, seq, storedAt) };
-    });
     const due: { stored: StoredMessage; reply: string }[] = [];
-    for (const { message, stored } of all) {
+    for (const message of messages) {
+      const stored = readPulled(message);
       const { dueAt = 0, expiresAt = Number.POSITIVE_INFINITY, inc } = stored.envelope;
       const waitMs = Math.min(dueAt, expiresAt) - clock.now;
       if (inc !== undefined && inc !== queue.record.inc) requests.send(message.reply ?? '', '+ACK');

@@ -87,7 +87,8 @@ export class Sender {
     context: CallContext,
   ): Promise<(SendResult | Promise<SendResult>)[]> {
     const { clock } = this.#shared;
-    const noted = hasIdRecords(queue, clock.now) ? await this.#noted(queue, messages, context) : undefined;
+    const ids = messages.map(({ id }) => id);
+    const noted = hasIdRecords(queue, clock.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
     const room = await this.#room(queue, messages.length);
     const full = fullError(queue);
     let stored = 0;
@@ -130,11 +131,6 @@ export class Sender {
       const failure = toDriverError(error);
       return { id, status: failure.outcome, error: failure };
     }
-  }
-
-  #noted(queue: KnownQueue, messages: readonly PreparedMessage[], context: CallContext): Promise<KnownIds> {
-    const ids = messages.map(({ id }) => id);
-    return knownIds(this.#shared, queue, ids, context);
   }
 
   /** How many of `count` messages fit. Events enter a queue unseen: a bound one is looked at for each send. */

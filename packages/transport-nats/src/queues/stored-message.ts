@@ -74,6 +74,12 @@ export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessa
   return { seq, storedAt, message: fromHead(head, body, storedAt), envelope };
 }
 
+/** Reads a message of a delivery. */
+export function readPulled(msg: Msg): StoredMessage & ReturnType<typeof readDelivery> {
+  const delivery = readDelivery(msg);
+  return { ...delivery, ...readStored(msg, delivery.seq, delivery.storedAt) };
+}
+
 /** Reads a message of a direct get. */
 export function readDirect(msg: Msg): StoredMessage & { readonly subject: string } {
   const seq = sequenceOf(msg);

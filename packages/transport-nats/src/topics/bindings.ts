@@ -10,7 +10,7 @@ import { NS, streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
-import { encode, readDelivery, readStored } from '../queues/stored-message.ts';
+import { encode, readDelivery, readPulled, type StoredMessage } from '../queues/stored-message.ts';
 
 const BATCH = 256;
 const ACK_WAIT_MS = 30_000;
@@ -140,28 +140,28 @@ export class Bindings {
     const copies: Promise<void>[] = [];
     let current = queue;
     for (const message of messages) {
-      const { seq, storedAt } = readDelivery(message);
+      const stored = readPulled(message);
       const topic = message.subject.slice(names.topic('').length);
-      if (!isOwn(bindings, binding, topic, seq)) continue;
-      current = await this.#shared.records.useLane(current, this.#laneOf(message, seq, storedAt));
-      copies.push(this.#publish(current, topic, message, seq, storedAt));
+      if (!isOwn(bindings, binding, topic, stored.seq)) continue;
+      const lane = this.#laneOf(stored);
+      current = await this.#shared.records.useLane(current, lane);
+      copies.push(this.#publish(current, lane, topic, stored));
     }
     await Promise.all(copies);
     for (const message of messages) requests.send(message.reply ?? '', '+ACK');
   }
 
-  #laneOf(message: Msg, seq: number, storedAt: number): Lane {
-    const { message: event, envelope } = readStored(message, seq, storedAt);
+  #laneOf({ message: event, envelope }: StoredMessage): Lane {
     const delayMs = (envelope.dueAt ?? 0) > this.#shared.clock.now ? 1 : 0;
     return laneFor({ ...event, delayMs, ttlMs: undefined, maxAttempts: undefined });
   }
 
-  async #publish(queue: KnownQueue, topic: string, message: Msg, seq: number, storedAt: number): Promise<void> {
+  async #publish(queue: KnownQueue, lane: Lane, topic: string, stored: StoredMessage): Promise<void> {
     const { requests, names } = this.#shared;
-    const { message: event, envelope } = readStored(message, seq, storedAt);
+    const { message: event, envelope, seq } = stored;
     const { inc } = queue.record;
     const { data, headers } = encode({ ...event, topic }, { ...envelope, inc }, `${inc}.e.${seq}`);
-    await requests.publish(names.lane(queue.name, this.#laneOf(message, seq, storedAt)), data, headers);
+    await requests.publish(names.lane(queue.name, lane), data, headers);
   }
 
   async #ensure({ pattern, since, consumer }: QueueBinding): Promise<void> {
