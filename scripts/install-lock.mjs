@@ -1,4 +1,5 @@
-// One installer at a time: a lock file with a heartbeat, taken over when its holder is dead.
+// One installer at a time: a lock file with a heartbeat, taken over when its holder is dead. It runs before any package
+// is installed, so it cannot be a library.
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,14 +75,14 @@ function parseHolder(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // Between creation and writing, or for ever when its writer died there: only the beat says which.
+    // The file is created and not yet written. If its writer died at this point, only the heartbeat shows it.
     return { pid: 0, host: '', token: 'unwritten' };
   }
 }
 
 /**
- * A killed holder leaves an npm behind that goes on replacing files: its end is awaited, too. The beat decides
- * where process ids say nothing: on another host, or when an id was given to a stranger.
+ * A killed holder leaves an npm behind that still replaces files, so its end is awaited too. The heartbeat decides
+ * if process ids cannot: on another host, or when the system has reused an id.
  * @param {Holder & { beatMs: number }} holder
  */
 function isStale({ pid, worker, host, beatMs }) {
@@ -103,8 +104,8 @@ function isAlive(pid) {
 }
 
 /**
- * Removes a dead holder's lock. Only who creates the marker of that very holder may, and looks again first:
- * otherwise a slow waiter would remove the lock of the one that took over before it.
+ * Removes a dead holder's lock. The process that creates the marker of that holder may do so, after a second look.
+ * Otherwise a slow waiter could remove the lock of the next holder.
  * @param {Holder} holder
  */
 function takeOver(holder) {

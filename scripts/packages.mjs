@@ -20,7 +20,7 @@ export function publishedPackages() {
   return all.filter((each) => !each.private);
 }
 
-/** The compiler leaves the output of files that were renamed or deleted; nobody must publish it. @param {Package[]} packages */
+/** The compiler keeps the output of renamed and deleted files. It must not be published. @param {Package[]} packages */
 export function removeStaleOutput(packages) {
   for (const { folder } of packages) {
     const dist = join(paths.root, folder, 'dist');
@@ -47,7 +47,7 @@ export function checkTarball(name, packed) {
   const foreign = [...files.keys()].filter(
     (file) => !/^(dist|bin)\/[^.]|^(package\.json|README\.md|LICENSE)$/.test(file),
   );
-  if (foreign.length > 0) throw new Error(`${name} packs what nobody needs: ${foreign.join(', ')}`);
+  if (foreign.length > 0) throw new Error(`${name} packs files that do not belong in a package: ${foreign.join(', ')}`);
   if (!files.has('LICENSE')) missing(name, 'LICENSE');
 }
 

@@ -52,7 +52,7 @@ test('two commands at once install once; the second waits and says so', async ()
   expect(clone.npmCalls()).toEqual(['ci', 'rebuild']);
 });
 
-test('after a killed installer, the next command waits for its npm and installs anew', async () => {
+test('after a killed installer, the next command waits for its npm and installs again', async () => {
   await using clone = makeClone();
   await using killed = clone.start(['cli'], { NPM_DOES: 'hang' });
   await waitFor(() => clone.npmCalls().length === 1, { what: 'npm to start' });
