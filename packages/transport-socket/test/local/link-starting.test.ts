@@ -8,8 +8,6 @@ import { type LinkKind, ws, zmq } from '../support/link-kinds.ts';
 
 const ROUNDS = process.env['BUSBAR_FULL'] === '1' ? 100 : 2;
 const CONTENDERS = 4;
-/** Many processes start at once. */
-const SLOW_START = { timeoutMs: 60_000 };
 
 /** A folder for a hub that starts by itself. The hub is stopped with it. */
 async function place(kind: LinkKind): Promise<AsyncDisposable & { readonly url: string; readonly folder: TempDir }> {
@@ -30,7 +28,7 @@ describe.each([ws, zmq])('the first client over $name', (kind) => {
       await using all = await place(kind);
       const file = new URL('../support/front-door-client.ts', import.meta.url);
       const racers = Array.from({ length: CONTENDERS }, () => spawnChild({ file, args: [all.url] }));
-      await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready', SLOW_START)));
+      await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready')));
       // Half of the rounds begin with the files of a killed hub.
       if (round % 2 === 1) {
         await (await connectTransport(all.url)).close();
@@ -38,7 +36,7 @@ describe.each([ws, zmq])('the first client over $name', (kind) => {
       }
       for (const racer of racers) racer.send('open');
       const pids = await Promise.all(
-        racers.map((racer) => racer.next<number>((message) => typeof message === 'number', SLOW_START)),
+        racers.map((racer) => racer.next<number>((message) => typeof message === 'number')),
       );
       expect(new Set(pids).size).toBe(1);
       await using client = await connectTransport(all.url);

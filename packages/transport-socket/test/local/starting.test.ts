@@ -8,8 +8,6 @@ import { hubProgram } from '../support/running-hub.ts';
 
 const ROUNDS = process.env['BUSBAR_FULL'] === '1' ? 100 : 6;
 const CONTENDERS = 4;
-/** Many processes start at once. */
-const SLOW_START = { timeoutMs: 60_000 };
 
 /** A folder for a hub that starts by itself. The hub is stopped with it. */
 async function place(): Promise<TempDir & { readonly path: string; readonly socket: string; readonly url: string }> {
@@ -51,7 +49,7 @@ describe('the first client', () => {
       const file = new URL('../support/client-process.ts', import.meta.url);
       const args = [all.socket, storeOf(all.socket), '30000'];
       const racers = Array.from({ length: CONTENDERS }, () => spawnChild({ file, args }));
-      await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready', SLOW_START)));
+      await Promise.all(racers.map((racer) => racer.next((message) => message === 'ready')));
       // Half of the rounds begin with the files of a killed hub.
       if (round % 2 === 1) {
         await (await openAt(all.socket)).close();
@@ -59,7 +57,7 @@ describe('the first client', () => {
       }
       for (const racer of racers) racer.send('open');
       const pids = await Promise.all(
-        racers.map((racer) => racer.next<number>((message) => typeof message === 'number', SLOW_START)),
+        racers.map((racer) => racer.next<number>((message) => typeof message === 'number')),
       );
       expect(new Set(pids).size).toBe(1);
       await Promise.all(racers.map((racer) => racer.kill()));
