@@ -9,25 +9,15 @@ export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';
+export type { OptionRow, TlsOptions } from './driver-kit/options/option-kinds.ts';
+export * as option from './driver-kit/options/option-kinds.ts';
 export {
-  bytesOption,
-  callbackOption,
-  choiceOption,
-  countOption,
-  customOption,
-  durationOption,
-  flagOption,
-  namespaceOption,
-  type OptionRow,
-  patternOption,
-  retentionOption,
-  secretOption,
-  type TlsOptions,
-  textOption,
-  tlsOption,
-  topicDedupeOption,
-} from './driver-kit/options/option-kinds.ts';
-export { decodeUrlPart, defineOptions, type OptionTable, readUrlPath } from './driver-kit/options/option-table.ts';
+  type CompleteOptions,
+  decodeUrlPart,
+  defineOptions,
+  type OptionTable,
+  readUrlPath,
+} from './driver-kit/options/option-table.ts';
 export {
   checkRetention,
   completeRetention,

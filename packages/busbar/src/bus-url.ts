@@ -1,8 +1,8 @@
 /** Work on the URL of a bus: its namespace, and its secrets (rule RA6). */
 
-import { namespaceOption } from '@busbar/api/driver';
+import { option } from '@busbar/api/driver';
 
-const NAMESPACE = namespaceOption('in one store');
+const NAMESPACE = option.ns('in one store');
 
 const SECRET_PARAMETERS =
   /([?&;](?:[^=&;#\s]*(?:pass|secret|token|key|auth|credential|nkey|jwt)[^=&;#\s]*)=)[^&;#\s]*/gi;

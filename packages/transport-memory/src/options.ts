@@ -1,17 +1,12 @@
 /** Options of the memory transport. */
 
 import {
-  bytesOption,
-  countOption,
+  type CompleteOptions,
   decodeUrlPart,
   defineOptions,
-  namespaceOption,
   type OptionTable,
-  type Retention,
+  option,
   type RetentionOptions,
-  retentionOption,
-  textOption,
-  topicDedupeOption,
 } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
 
@@ -32,36 +27,29 @@ export interface MemoryOptions {
 }
 
 /** Options, complete. */
-export interface MemorySettings {
-  readonly name: string | undefined;
-  readonly ns: string;
-  readonly maxLength: number;
-  readonly retention: Retention;
-  readonly topicDedupeMs: number;
-  readonly maxBodyBytes: number;
-}
+export type MemorySettings = CompleteOptions<MemoryOptions, 'name'>;
 
 export const OPTIONS: OptionTable<MemoryOptions, MemorySettings> = defineOptions({
   transport: 'memory',
   scheme: 'memory',
   options: {
-    name: textOption({
+    name: option.text({
       meaning: 'transports of one process with the same name share a store',
       default: undefined,
       shown: 'a store of its own',
       max: 255,
       where: 'in a URL: the path',
     }),
-    ns: namespaceOption('in one store'),
-    maxLength: countOption({
+    ns: option.ns('in one store'),
+    maxLength: option.count({
       meaning: 'messages of a queue that does not set it; one more is BACKPRESSURE',
       default: 100_000,
       min: 1,
       max: 2_147_483_647,
     }),
-    retention: retentionOption({ maxEvents: 100_000, maxBytes: 67_108_864, maxAgeMs: 604_800_000 }),
-    topicDedupeMs: topicDedupeOption(),
-    maxBodyBytes: bytesOption({
+    retention: option.retention({ maxEvents: 100_000, maxBytes: 67_108_864, maxAgeMs: 604_800_000 }),
+    topicDedupeMs: option.topicDedupeMs(),
+    maxBodyBytes: option.bytes({
       meaning: 'the largest body; one byte more is PAYLOAD_TOO_LARGE',
       default: 1_048_576,
       min: 524_288,

@@ -1,26 +1,15 @@
 /** Options of the NATS transport: types, table, URL. */
 
 import {
-  callbackOption,
-  choiceOption,
-  countOption,
-  customOption,
+  type CompleteOptions,
   decodeUrlPart,
   defineOptions,
-  durationOption,
-  namespaceOption,
   type OptionTable,
+  option,
   parseServerAddress,
-  patternOption,
-  type Retention,
   type RetentionOptions,
   readServerUrl,
-  retentionOption,
-  secretOption,
   type TlsOptions,
-  textOption,
-  tlsOption,
-  topicDedupeOption,
 } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
 
@@ -69,85 +58,67 @@ export interface Settings extends Complete {
   readonly given: { readonly retention: boolean; readonly topicDedupeMs: boolean };
 }
 
-type Defaulted = Pick<NatsOptions, 'servers' | 'clientName' | 'ns' | 'topicDedupeMs' | 'connectTimeoutMs' | 'onError'>;
-
-/** All options: those with a default value are never undefined. */
-type Complete = { readonly [K in keyof Defaulted]-?: NonNullable<NatsOptions[K]> } & {
-  readonly [K in Exclude<keyof NatsOptions, keyof Defaulted | 'retention'>]-?: NatsOptions[K];
-} & { readonly retention: Retention };
+type Complete = CompleteOptions<
+  NatsOptions,
+  | ('user' | 'password' | 'token' | 'nkey' | 'creds' | 'tls')
+  | ('replicas' | 'consumerReplicas' | 'storage' | 'durability')
+>;
 
 const WHERE = 'in a URL: before the host';
 
 /** The options of this transport. */
-export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions<NatsOptions, Complete>({
+export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
   transport: 'NATS',
   scheme: 'nats',
   options: {
-    servers: customOption({
+    servers: option.custom({
       meaning: 'addresses `host:port` of one server or of the servers of one cluster',
       default: Object.freeze(['127.0.0.1:4222']) as readonly string[],
       shown: '`127.0.0.1:4222`',
       where: 'the host',
       check: toServers,
     }),
-    user: textOption<string | undefined>({ meaning: 'user name', default: undefined, max: 4096, where: WHERE }),
-    password: { ...secretOption({ meaning: 'its password', default: undefined, where: WHERE }) },
-    token: secretOption({ meaning: 'instead of user and password', default: undefined, where: WHERE }),
-    nkey: textOption<string | undefined>({ meaning: 'a file with a seed', default: undefined, max: 4096 }),
-    creds: textOption<string | undefined>({
-      meaning: 'a file with a JWT and a seed; not tested',
-      default: undefined,
-      max: 4096,
-    }),
-    tls: tlsOption('PEM files; without it the server decides whether TLS is used'),
-    clientName: patternOption({
-      meaning: "name of this client in the server's list of connections",
-      default: 'busbar',
-      pattern: /^[!-~]{1,64}$/,
-      legal: '1 to 64 printable characters of ASCII without spaces',
-    }),
-    ns: namespaceOption('on one server'),
-    replicas: countOption<number | undefined>({
+    user: option.text<string | undefined>({ meaning: 'user name', default: undefined, max: 4096, where: WHERE }),
+    password: option.secret({ meaning: 'its password', default: undefined, where: WHERE }),
+    token: option.secret({ meaning: 'instead of user and password', default: undefined, where: WHERE }),
+    nkey: option.file('a file with a seed'),
+    creds: option.file('a file with a JWT and a seed; not tested'),
+    tls: option.tls('PEM files; without it the server decides whether TLS is used'),
+    clientName: option.clientName("the server's list of connections"),
+    ns: option.ns('on one server'),
+    replicas: option.count<number | undefined>({
       meaning: 'replicas of the streams in a cluster, 1 to 5',
       default: undefined,
       shown: '1 for new streams',
       min: 1,
       max: 5,
     }),
-    consumerReplicas: countOption<number | undefined>({
+    consumerReplicas: option.count<number | undefined>({
       meaning: "replicas of the consumers' state",
       default: undefined,
       shown: 'as the streams; 1 for mailboxes',
       min: 1,
       max: 5,
     }),
-    storage: choiceOption<'file' | 'memory' | undefined>({
+    storage: option.choice<'file' | 'memory' | undefined>({
       meaning: '`memory` is lost when the server stops',
       default: undefined,
       shown: '`file` for new streams',
       choices: ['file', 'memory'],
     }),
-    durability: choiceOption<'process' | 'power' | undefined>({
+    durability: option.choice<'process' | 'power' | undefined>({
       meaning: '`process`: opening fails where a stream is in memory; `power` is always refused',
       default: undefined,
       shown: 'what the storage gives',
       choices: ['process', 'power'],
     }),
-    retention: retentionOption(
+    retention: option.retention(
       { maxEvents: 1_000_000, maxBytes: Number.POSITIVE_INFINITY, maxAgeMs: 604_800_000 },
       'the history of topics; what is given changes the stream, and the server reserves storage for `maxBytes`',
     ),
-    topicDedupeMs: topicDedupeOption(),
-    connectTimeoutMs: durationOption({
-      meaning: 'how long opening may take',
-      default: 10_000,
-      min: 100,
-      max: 600_000,
-    }),
-    onError: callbackOption<(error: Error) => void>({
-      meaning: 'called with errors of background work, which is retried',
-      default: () => undefined,
-    }),
+    topicDedupeMs: option.topicDedupeMs(),
+    connectTimeoutMs: option.connectTimeoutMs(),
+    onError: option.onError(),
   },
 });
 

@@ -1,28 +1,16 @@
 /** Options of the Redis transport: types, table, URL. */
 
 import {
-  bytesOption,
-  callbackOption,
-  choiceOption,
-  countOption,
-  customOption,
+  type CompleteOptions,
   decodeUrlPart,
   defineOptions,
-  durationOption,
-  namespaceOption,
   type OptionTable,
+  option,
   parseServerAddress,
-  patternOption,
-  type Retention,
   type RetentionOptions,
   readServerUrl,
-  retentionOption,
   type ServerAddress,
-  secretOption,
   type TlsOptions,
-  textOption,
-  tlsOption,
-  topicDedupeOption,
 } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
 
@@ -67,26 +55,10 @@ export interface RedisOptions {
   readonly onError?: ((error: Error) => void) | undefined;
 }
 
-interface CheckedOptions {
-  readonly servers: readonly string[] | undefined;
-  readonly socket: string | undefined;
-  readonly master: string | undefined;
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  readonly sentinelUser: string | undefined;
-  readonly sentinelPassword: string | undefined;
-  readonly database: number;
-  readonly tls: TlsOptions | undefined;
-  readonly clientName: string;
-  readonly ns: string;
-  readonly durability: 'process' | 'power' | undefined;
-  readonly retention: Retention;
-  readonly topicDedupeMs: number;
-  readonly maxBodyBytes: number;
-  readonly connectTimeoutMs: number;
-  readonly silenceMs: number;
-  readonly onError: (error: Error) => void;
-}
+type CheckedOptions = CompleteOptions<
+  RedisOptions,
+  'servers' | 'socket' | 'master' | 'user' | 'password' | 'sentinelUser' | 'sentinelPassword' | 'tls' | 'durability'
+>;
 
 /** Options, complete. */
 export interface Settings extends Omit<CheckedOptions, 'servers'> {
@@ -97,62 +69,54 @@ export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions(
   transport: 'Redis',
   scheme: 'redis',
   options: {
-    servers: customOption<readonly string[] | undefined>({
+    servers: option.custom<readonly string[] | undefined>({
       meaning: 'addresses `host:port`: one server, or several nodes of a cluster, or sentinels with `master`',
       default: undefined,
       shown: '`127.0.0.1:6379`',
       where: 'in a URL: the hosts',
       check: checkServers,
     }),
-    socket: textOption({ meaning: "path of the server's Unix socket, instead of `servers`", default: undefined }),
-    master: textOption({ meaning: 'name of the master that the sentinels watch', default: undefined }),
-    user: textOption({ meaning: 'ACL user', default: undefined, where: 'in a URL: before the host' }),
-    password: secretOption({ meaning: 'its password', default: undefined, where: 'in a URL: before the host' }),
-    sentinelUser: textOption({ meaning: 'ACL user on the sentinels', default: undefined }),
-    sentinelPassword: secretOption({ meaning: 'its password', default: undefined }),
-    database: countOption({
+    socket: option.text({ meaning: "path of the server's Unix socket, instead of `servers`", default: undefined }),
+    master: option.text({ meaning: 'name of the master that the sentinels watch', default: undefined }),
+    user: option.text({ meaning: 'ACL user', default: undefined, where: 'in a URL: before the host' }),
+    password: option.secret({ meaning: 'its password', default: undefined, where: 'in a URL: before the host' }),
+    sentinelUser: option.text({ meaning: 'ACL user on the sentinels', default: undefined }),
+    sentinelPassword: option.secret({ meaning: 'its password', default: undefined }),
+    database: option.count({
       meaning: 'number of the database; a cluster has only 0',
       default: 0,
       min: 0,
       max: 2_147_483_647,
       where: 'in a URL: the path',
     }),
-    tls: tlsOption('PEM files, and the name in the certificate of the server; in a URL the scheme is `rediss`'),
-    clientName: patternOption({
-      meaning: 'name of this client in `CLIENT LIST`',
-      default: 'busbar',
-      pattern: /^[!-~]{1,64}$/,
-      legal: '1 to 64 printable characters of ASCII without spaces',
-    }),
-    ns: namespaceOption('on one server'),
-    durability: choiceOption<'process' | 'power' | undefined>({
+    tls: option.tls('PEM files, and the name in the certificate of the server; in a URL the scheme is `rediss`'),
+    clientName: option.clientName('`CLIENT LIST`'),
+    ns: option.ns('on one server'),
+    durability: option.choice<'process' | 'power' | undefined>({
       meaning: '`process` or `power`: opening fails unless the settings of the server show it',
       default: undefined,
       shown: 'what the server shows',
       choices: ['process', 'power'],
     }),
-    retention: retentionOption(
+    retention: option.retention(
       { maxEvents: 1_000_000, maxBytes: 268_435_456, maxAgeMs: 604_800_000 },
       'the history of topics that is kept, in memory',
     ),
-    topicDedupeMs: topicDedupeOption(),
-    maxBodyBytes: bytesOption({
+    topicDedupeMs: option.topicDedupeMs(),
+    maxBodyBytes: option.bytes({
       meaning: 'the largest body; the limit of the server (`proto-max-bulk-len`) lowers it',
       default: 16_777_216,
       min: 524_288,
       max: 536_870_912,
     }),
-    connectTimeoutMs: durationOption({ meaning: 'how long opening may take', default: 10_000, min: 100, max: 600_000 }),
-    silenceMs: durationOption({
+    connectTimeoutMs: option.connectTimeoutMs(),
+    silenceMs: option.duration({
       meaning: 'a connection is replaced if the server does not reply for this long',
       default: 5_000,
       min: 500,
       max: 600_000,
     }),
-    onError: callbackOption<(error: Error) => void>({
-      meaning: 'called with errors of background work, which is retried',
-      default: () => undefined,
-    }),
+    onError: option.onError(),
   },
   refused: { maxLength: 'Set maxLength with queues.configure.' },
 });

@@ -1,13 +1,6 @@
 /** Options of the socket transport. Checks, URLs and the README's table come from one table. */
 
-import {
-  defineOptions,
-  durationOption,
-  flagOption,
-  namespaceOption,
-  type OptionTable,
-  textOption,
-} from '@busbar/api/driver';
+import { type CompleteOptions, defineOptions, type OptionTable, option } from '@busbar/api/driver';
 import { checkOptions, invalid, quote } from '@busbar/api/transport';
 import type { HubProgram } from './local/start-hub.ts';
 
@@ -51,13 +44,10 @@ export interface UrlOptions extends LinkOptions, HubSpawnOptions {
 }
 
 /** URL options, complete. */
-export interface UrlSettings extends Required<UrlOptions> {
-  readonly ns: string;
-  readonly connectTimeoutMs: number;
-  readonly heartbeatMs: number;
-  readonly idleMs: number;
-  readonly insecure: boolean;
-}
+export type UrlSettings = CompleteOptions<
+  UrlOptions,
+  'agent' | 'store' | 'tokenFile' | 'ca' | 'cert' | 'key' | 'host' | 'origin'
+>;
 
 /** Link options, complete. */
 export type LinkSettings = Pick<UrlSettings, keyof LinkOptions>;
@@ -89,53 +79,43 @@ export const LISTEN_PARAMETERS: readonly string[] = [
   'insecure',
 ];
 
-const MAX_FILE_NAME = 4096;
-
-const fileOption = (meaning: string) =>
-  textOption<string | undefined>({ meaning, default: undefined, max: MAX_FILE_NAME });
-
 export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
   transport: 'hub',
   scheme: 'hub',
   options: {
-    ns: namespaceOption('at one hub'),
-    agent: textOption({
+    ns: option.ns('at one hub'),
+    agent: option.text({
       meaning: 'the only agent that this client acts for: the hub refuses messages `from` another',
       default: undefined,
       shown: 'any',
       max: 255,
     }),
-    connectTimeoutMs: durationOption({
-      meaning: 'how long opening may take, the start of a hub included; 100 ms to 10 min',
-      default: 10_000,
-      min: 100,
-      max: 600_000,
-    }),
-    heartbeatMs: durationOption({
+    connectTimeoutMs: option.connectTimeoutMs('how long opening may take, the start of a hub included'),
+    heartbeatMs: option.duration({
       meaning: 'silence after which a ping is sent; three times as long ends the connection; 100 ms to 60 s',
       default: 3_000,
       min: 100,
       max: 60_000,
     }),
-    store: textOption({
+    store: option.text({
       meaning: 'with a path: the store of a hub that is started here, percent-encoded, such as `memory:`',
       default: undefined,
       shown: '`sqlite:PATH.db`',
-      max: MAX_FILE_NAME,
+      max: 4096,
     }),
-    idleMs: durationOption({
+    idleMs: option.duration({
       meaning: 'with a path: how long such a hub stays without a client; 100 ms or more',
       default: 30_000,
       min: 100,
       max: 2_147_483_647,
     }),
-    tokenFile: fileOption('with a port: the file (0600) with the token of this client'),
-    ca: fileOption('with `wss:`: the certificate authority of the hub, as PEM'),
-    cert: fileOption('to listen at `wss:`: the certificate of the hub, as PEM'),
-    key: fileOption('to listen at `wss:`: the key of the certificate, as PEM'),
-    host: fileOption('to listen for WebSockets: further host names of the hub, separated by commas'),
-    origin: fileOption('to listen for WebSockets: web pages that may connect, separated by commas'),
-    insecure: flagOption({
+    tokenFile: option.file('with a port: the file (0600) with the token of this client'),
+    ca: option.file('with `wss:`: the certificate authority of the hub, as PEM'),
+    cert: option.file('to listen at `wss:`: the certificate of the hub, as PEM'),
+    key: option.file('to listen at `wss:`: the key of the certificate, as PEM'),
+    host: option.file('to listen for WebSockets: further host names of the hub, separated by commas'),
+    origin: option.file('to listen for WebSockets: web pages that may connect, separated by commas'),
+    insecure: option.flag({
       meaning: 'to listen at `ws:` beyond this machine without TLS: others on the network can read the traffic',
       default: false,
     }),

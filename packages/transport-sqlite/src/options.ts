@@ -1,18 +1,12 @@
 /** Options of the SQLite transport, and its URLs. */
 
 import {
-  callbackOption,
-  choiceOption,
-  customOption,
+  type CompleteOptions,
   defineOptions,
-  flagOption,
-  namespaceOption,
   type OptionTable,
-  type Retention,
+  option,
   type RetentionOptions,
   readUrlPath,
-  retentionOption,
-  topicDedupeOption,
 } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
 
@@ -38,37 +32,32 @@ export interface SqliteOptions {
 }
 
 /** Options, complete. */
-export type SqliteSettings = { readonly [Key in keyof SqliteOptions]-?: NonNullable<SqliteOptions[Key]> } & {
-  readonly retention: Retention;
-};
+export type SqliteSettings = CompleteOptions<SqliteOptions>;
 
 export const OPTIONS: OptionTable<SqliteOptions, SqliteSettings> = defineOptions({
   transport: 'SQLite',
   scheme: 'sqlite',
   options: {
-    file: customOption({
+    file: option.custom({
       meaning: 'created with mode 0600 if needed, in a folder with mode 0700',
       default: '',
       shown: 'required',
       where: 'in a URL: the path',
       check: checkFile,
     }),
-    durability: choiceOption({
+    durability: option.choice({
       meaning: 'what an acknowledged write survives: `kill -9` (`process`), or also a power loss (`power`)',
       default: 'process',
       choices: ['process', 'power'],
     }),
-    ns: namespaceOption('in one file'),
-    retention: retentionOption({ maxEvents: 1_000_000, maxBytes: 1_073_741_824, maxAgeMs: 604_800_000 }),
-    topicDedupeMs: topicDedupeOption(),
-    allowNetworkFileSystem: flagOption({
+    ns: option.ns('in one file'),
+    retention: option.retention({ maxEvents: 1_000_000, maxBytes: 1_073_741_824, maxAgeMs: 604_800_000 }),
+    topicDedupeMs: option.topicDedupeMs(),
+    allowNetworkFileSystem: option.flag({
       meaning: 'opens a file on NFS, SMB, FUSE and the like, whose locks must be known to work',
       default: false,
     }),
-    onError: callbackOption({
-      meaning: 'receives errors of background work, which is retried; by default they are ignored',
-      default: () => undefined,
-    }),
+    onError: option.onError(),
   },
   refused: {
     maxLength: 'Set maxLength of each queue with configure.',

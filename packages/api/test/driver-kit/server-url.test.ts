@@ -1,12 +1,8 @@
 /** URLs of servers. */
 
 import { expect, test } from 'vitest';
-import {
-  customOption,
-  namespaceOption,
-  type TlsOptions,
-  tlsOption,
-} from '../../src/driver-kit/options/option-kinds.ts';
+import type { TlsOptions } from '../../src/driver-kit/options/option-kinds.ts';
+import * as option from '../../src/driver-kit/options/option-kinds.ts';
 import { defineOptions } from '../../src/driver-kit/options/option-table.ts';
 import { parseServerAddress, readServerUrl } from '../../src/driver-kit/options/server-url.ts';
 
@@ -20,9 +16,9 @@ const table = defineOptions<Options, Required<Options>>({
   transport: 'X',
   scheme: 'x',
   options: {
-    servers: customOption({ meaning: 'where', default: [], check: (value) => value as readonly string[] }),
-    tls: tlsOption('files of PEM'),
-    ns: namespaceOption('on one server'),
+    servers: option.custom({ meaning: 'where', default: [], check: (value) => value as readonly string[] }),
+    tls: option.tls('files of PEM'),
+    ns: option.ns('on one server'),
   },
 });
 const read = (url: string): unknown =>

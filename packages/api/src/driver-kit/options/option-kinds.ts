@@ -48,7 +48,7 @@ export interface Described<T> {
 }
 
 /** A row with a check of its own. */
-export function customOption<T>({
+export function custom<T>({
   check,
   read,
   ...row
@@ -57,12 +57,17 @@ export function customOption<T>({
 }
 
 /** Text without control characters. */
-export function textOption<T extends string | undefined>(row: Described<T> & { readonly max?: number }): OptionRow<T> {
+export function text<T extends string | undefined>(row: Described<T> & { readonly max?: number }): OptionRow<T> {
   return checkedRow(row, (value, name) => checkText(value, name, row.max ?? 1024));
 }
 
+/** The path of a file. */
+export function file(meaning: string): OptionRow<string | undefined> {
+  return text({ meaning, default: undefined, max: 4096 });
+}
+
 /** Text that matches a pattern; `legal` says in words which. */
-export function patternOption<T extends string | undefined>(
+export function pattern<T extends string | undefined>(
   row: Described<T> & { readonly pattern: RegExp; readonly legal: string },
 ): OptionRow<T> {
   return checkedRow(row, (value, name) => {
@@ -72,8 +77,8 @@ export function patternOption<T extends string | undefined>(
 }
 
 /** The namespace, which isolates whole buses in one store: the same characters on every backend. */
-export function namespaceOption(where: string): OptionRow<string> {
-  return patternOption({
+export function ns(where: string): OptionRow<string> {
+  return pattern({
     meaning: `isolates whole buses ${where}: 1 to 64 characters \`A-Z a-z 0-9 _ - @ / : + ~ .\``,
     default: '',
     shown: 'the unnamed one',
@@ -82,8 +87,18 @@ export function namespaceOption(where: string): OptionRow<string> {
   });
 }
 
+/** The name of this client, which the server shows in `list`. */
+export function clientName(list: string): OptionRow<string> {
+  return pattern({
+    meaning: `name of this client in ${list}`,
+    default: 'busbar',
+    pattern: /^[!-~]{1,64}$/,
+    legal: '1 to 64 printable characters of ASCII without spaces',
+  });
+}
+
 /** A password or a token. No error shows its value. */
-export function secretOption(row: Described<string | undefined>): OptionRow<string | undefined> {
+export function secret(row: Described<string | undefined>): OptionRow<string | undefined> {
   return checkedRow(row, (value, name) => {
     if (typeof value === 'string' && value !== '' && value.length <= 4096) return;
     throw invalid(`${name} is illegal`, 'Use 1 to 4,096 characters.');
@@ -91,35 +106,40 @@ export function secretOption(row: Described<string | undefined>): OptionRow<stri
 }
 
 /** One of a few words. */
-export function choiceOption<T extends string | undefined>(
+export function choice<T extends string | undefined>(
   row: Described<NoInfer<T>> & { readonly choices: readonly NonNullable<T>[] },
 ): OptionRow<T> {
   return checkedRow(row, (value, name) => checkOneOf(value, name, row.choices));
 }
 
 /** True or false. */
-export function flagOption(row: Described<boolean>): OptionRow<boolean> {
+export function flag(row: Described<boolean>): OptionRow<boolean> {
   return checkedRow(row, checkBoolean, (text) => (text === 'true' || text === 'false' ? text === 'true' : text));
 }
 
 /** A whole number. */
-export function countOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+export function count<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
   return checkedRow(row, (value, name) => checkInteger(value, name, row), readNumber, formatCount);
 }
 
 /** A number of bytes; in a URL also with a unit, such as `64MiB`. */
-export function bytesOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+export function bytes<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
   return checkedRow(row, (value, name) => checkInteger(value, name, row), readBytes, formatBytes);
 }
 
 /** Milliseconds; in a URL also with a unit, such as `30s` or `7d`. */
-export function durationOption<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
+export function duration<T extends number | undefined>(row: Described<T> & NumberRange): OptionRow<T> {
   return checkedRow(row, (value, name) => checkDuration(value, name, row), readDuration, formatDuration);
 }
 
+/** How long opening may take: the same default and bounds on every backend with a connection. */
+export function connectTimeoutMs(meaning = 'how long opening may take'): OptionRow<number> {
+  return duration({ meaning: `${meaning}; 100 ms to 10 min`, default: 10_000, min: 100, max: 600_000 });
+}
+
 /** How long a topic remembers the id of an event: the same bounds on every backend. */
-export function topicDedupeOption(): OptionRow<number> {
-  return durationOption({
+export function topicDedupeMs(): OptionRow<number> {
+  return duration({
     meaning: 'how long a topic remembers the id of an event; 2 min to 7 d',
     default: 120_000,
     min: 120_000,
@@ -128,10 +148,7 @@ export function topicDedupeOption(): OptionRow<number> {
 }
 
 /** Bounds of the history of topics. In a URL each bound is a parameter. */
-export function retentionOption(
-  defaults: Retention,
-  meaning = 'the history of topics that is kept',
-): OptionRow<Retention> {
+export function retention(defaults: Retention, meaning = 'the history of topics that is kept'): OptionRow<Retention> {
   return {
     default: Object.freeze({ ...defaults }),
     meaning: `${meaning}; \`Infinity\` for no bound`,
@@ -160,7 +177,7 @@ export interface TlsOptions {
 const TLS_KEYS = ['ca', 'cert', 'key', 'serverName'] as const;
 
 /** Files and names for TLS. In a URL each is a parameter, legal only with a scheme that says TLS. */
-export function tlsOption(meaning: string): OptionRow<TlsOptions | undefined> {
+export function tls(meaning: string): OptionRow<TlsOptions | undefined> {
   return {
     default: undefined,
     meaning,
@@ -178,19 +195,18 @@ export function tlsOption(meaning: string): OptionRow<TlsOptions | undefined> {
   };
 }
 
-/** A function, which no URL can give. */
-export function callbackOption<T>({
-  meaning,
-  default: given,
-}: {
-  readonly meaning: string;
-  readonly default: T;
-}): OptionRow<T> {
-  const check = (value: unknown, name: string): T => {
-    if (typeof value === 'function') return value as T;
-    throw invalid(`${name} must be a function`, 'Leave it out for the default.');
+/** The listener of errors of background work. By default they are ignored. No URL can give it. */
+export function onError(): OptionRow<(error: Error) => void> {
+  return {
+    default: () => undefined,
+    meaning: 'called with errors of background work, which is retried; by default they are ignored',
+    shown: '',
+    check: (value, name) => {
+      if (typeof value === 'function') return value as (error: Error) => void;
+      throw invalid(`${name} must be a function`, 'Leave it out for the default.');
+    },
+    url: { kind: 'elsewhere', where: 'not in a URL' },
   };
-  return { default: given, meaning, shown: '', check, url: { kind: 'elsewhere', where: 'not in a URL' } };
 }
 
 /** A row whose check changes no value. */

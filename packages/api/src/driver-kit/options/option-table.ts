@@ -4,6 +4,7 @@ import { BusbarError, invalid } from '../../contract/errors.ts';
 import { quote } from '../../contract/names.ts';
 import { checkOptions } from '../../contract/validation.ts';
 import type { OptionRow, ReadText } from './option-kinds.ts';
+import type { Retention } from './retention.ts';
 
 /** What {@link defineOptions} takes. */
 export interface OptionTableInput<Settings> {
@@ -25,6 +26,15 @@ export interface OptionTable<Options, Settings> {
   /** The table of options in the README. */
   toMarkdown(): string;
 }
+
+/** The options of a transport, complete: only those in `Open` can be undefined. */
+export type CompleteOptions<Options, Open extends keyof Options = never> = {
+  readonly [Name in keyof Options]-?: Name extends 'retention'
+    ? Retention
+    : Name extends Open
+      ? Options[Name]
+      : NonNullable<Options[Name]>;
+};
 
 type Identity = Pick<OptionTableInput<object>, 'transport' | 'scheme' | 'refused'>;
 
