@@ -1,44 +1,12 @@
 /** A conformance case: data and a function that runs it. */
 
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
+import type { Group } from './catalogue.ts';
 import type { TestContext } from './context/test-context.ts';
 import type { HarnessFeature, UntrustedClientKind } from './harness.ts';
 
 /** `MUST`: required. `SHOULD`: a deviation needs a reason. `MAY`: the behaviour is only recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';
-
-/** The groups of the catalogue, in its order. */
-export const GROUPS = [
-  'Point-to-point',
-  'Ordering',
-  'Priority',
-  'Request/reply',
-  'Pub/sub',
-  'Queue groups',
-  'Ack/nack/visibility',
-  'Dead letters',
-  'Delay',
-  'TTL',
-  'Dedupe',
-  'Replay/offset',
-  'Persistence',
-  'Reconnect',
-  'Backpressure',
-  'Concurrency',
-  'Payload',
-  'Headers',
-  'Errors/bad input',
-  'Lifecycle',
-  'Registry/heartbeat',
-  'Locks/fencing',
-  'Multi-process',
-  'Fault injection',
-  'Security',
-  'State transfer',
-] as const;
-
-/** One of {@link GROUPS}. */
-export type Group = (typeof GROUPS)[number];
 
 /** One case for one id of the catalogue. */
 export interface ConformanceCase {

@@ -1,6 +1,42 @@
 /** Every id of the catalogue: its group, the ids without a case, and those of the profile `cluster`. */
 
-import { GROUPS, type Group, type Status } from './case.ts';
+/** The letter of a group's ids, the number of its ids in the catalogue, and the last number if there are further cases. */
+type IdRange = readonly [letter: string, count: number, last?: number];
+
+const RANGES = {
+  'Point-to-point': ['P', 11],
+  Ordering: ['O', 8],
+  Priority: ['Q', 6, 7],
+  'Request/reply': ['R', 12],
+  'Pub/sub': ['S', 18],
+  'Queue groups': ['G', 7],
+  'Ack/nack/visibility': ['A', 23, 24],
+  'Dead letters': ['D', 9],
+  Delay: ['L', 8, 9],
+  TTL: ['T', 7],
+  Dedupe: ['U', 6, 8],
+  'Replay/offset': ['Y', 8, 9],
+  Persistence: ['X', 11],
+  Reconnect: ['C', 11],
+  Backpressure: ['B', 7],
+  Concurrency: ['K', 7, 8],
+  Payload: ['V', 11],
+  Headers: ['H', 7],
+  'Errors/bad input': ['E', 9, 12],
+  Lifecycle: ['F', 14],
+  'Registry/heartbeat': ['Z', 10],
+  'Locks/fencing': ['W', 11],
+  'Multi-process': ['M', 5],
+  'Fault injection': ['I', 10],
+  Security: ['N', 8],
+  'State transfer': ['J', 0, 12],
+} as const;
+
+/** One of {@link GROUPS}. */
+export type Group = keyof typeof RANGES;
+
+/** The groups of the catalogue, in its order. */
+export const GROUPS: readonly Group[] = Object.keys(RANGES) as Group[];
 
 /** One id of the catalogue. */
 export interface CatalogueId {
@@ -8,59 +44,27 @@ export interface CatalogueId {
   readonly group: Group;
 }
 
-/** The letter and the number of ids of each group, in the order of {@link GROUPS}. */
-const SIZES: Readonly<Record<Group, readonly [letter: string, count: number]>> = {
-  'Point-to-point': ['P', 11],
-  Ordering: ['O', 8],
-  Priority: ['Q', 6],
-  'Request/reply': ['R', 12],
-  'Pub/sub': ['S', 18],
-  'Queue groups': ['G', 7],
-  'Ack/nack/visibility': ['A', 23],
-  'Dead letters': ['D', 9],
-  Delay: ['L', 8],
-  TTL: ['T', 7],
-  Dedupe: ['U', 6],
-  'Replay/offset': ['Y', 8],
-  Persistence: ['X', 11],
-  Reconnect: ['C', 11],
-  Backpressure: ['B', 7],
-  Concurrency: ['K', 7],
-  Payload: ['V', 11],
-  Headers: ['H', 7],
-  'Errors/bad input': ['E', 9],
-  Lifecycle: ['F', 14],
-  'Registry/heartbeat': ['Z', 10],
-  'Locks/fencing': ['W', 11],
-  'Multi-process': ['M', 5],
-  'Fault injection': ['I', 10],
-  Security: ['N', 8],
-  'State transfer': ['J', 0],
-};
-
 /** The 244 ids in the order of their groups. */
 export const CATALOGUE: readonly CatalogueId[] = GROUPS.flatMap((group) => {
-  const [letter, count] = SIZES[group];
+  const [letter, count] = RANGES[group];
   return Array.from({ length: count }, (_, index) => ({ id: `${letter}${index + 1}`, group }));
 });
 
-const groupOfId = new Map(CATALOGUE.map(({ id, group }) => [id, group]));
-
-/** Ids of cases beyond the catalogue. */
-const OTHER_IDS: readonly (readonly [ids: RegExp, group: Group])[] = [
-  [/^J[1-9]\d?$/, 'State transfer'],
-  [/^E1\d$/, 'Errors/bad input'],
-  [/^Q7$/, 'Priority'],
-  [/^A24$/, 'Ack/nack/visibility'],
-  [/^L9$/, 'Delay'],
-  [/^U[78]$/, 'Dedupe'],
-  [/^Y9$/, 'Replay/offset'],
-  [/^K8$/, 'Concurrency'],
-];
-
 /** Returns the group of an id, or undefined for an unknown id. */
 export function groupOf(id: string): Group | undefined {
-  return groupOfId.get(id) ?? OTHER_IDS.find(([ids]) => ids.test(id))?.[1];
+  return GROUPS.find((group) => {
+    const [letter, count, last = count]: IdRange = RANGES[group];
+    return id[0] === letter && /^.[1-9]\d?$/.test(id) && Number(id.slice(1)) <= last;
+  });
+}
+
+/** Compares cases or results: the order of the groups, and of the ids in a group. */
+export function compareIds(one: CatalogueId, other: CatalogueId): number {
+  return placeOf(one) - placeOf(other);
+}
+
+function placeOf({ id, group }: CatalogueId): number {
+  return GROUPS.indexOf(group) * 1_000 + Number(id.slice(1));
 }
 
 /** Ids of the profile `cluster`: behaviour that spans servers, and the loss of one server. */
@@ -72,12 +76,6 @@ export const CLUSTER: ReadonlySet<string> = new Set([
   ...['X2', 'X3', 'C1', 'C2', 'C7', 'C8', 'C11', 'I1', 'F12'],
 ]);
 
-/** The status and reason of an id without a case (docs/adr/0009-outside-the-suite.md). */
-export interface MissingCase {
-  readonly status: Extract<Status, 'not-applicable' | 'not-tested'>;
-  readonly reason: string;
-}
-
 const NOT_APPLICABLE: Readonly<Record<string, string>> = {
   M4: 'The layout of a store is its backend’s own; other languages use the command line.',
 };
@@ -87,8 +85,8 @@ const NOT_TESTED: Readonly<Record<string, string>> = {
   X11: 'There is only one version of the library so far.',
 };
 
-/** Returns the status and reason of an id without a case. */
-export function missingCase(id: string): MissingCase {
+/** Returns the status and reason of an id without a case (docs/adr/0009-outside-the-suite.md). */
+export function missingCase(id: string): { readonly status: 'not-applicable' | 'not-tested'; readonly reason: string } {
   const reason = NOT_APPLICABLE[id];
   if (reason !== undefined) return { status: 'not-applicable', reason };
   return { status: 'not-tested', reason: NOT_TESTED[id] ?? 'It has no case yet.' };

@@ -1,14 +1,12 @@
 /** Entry `@busbar/conformance`: the suite as data, and a runner without a framework. */
 
-export {
-  type CaseResult,
-  type ConformanceCase,
-  GROUPS,
-  type Group,
-  type Level,
-  type Status,
+export type {
+  CaseResult,
+  ConformanceCase,
+  Level,
+  Status,
 } from './case.ts';
-export { CATALOGUE, type CatalogueId, CLUSTER, groupOf } from './catalogue.ts';
+export { CATALOGUE, type CatalogueId, CLUSTER, GROUPS, type Group, groupOf } from './catalogue.ts';
 export { Check, CheckFailed } from './context/check.ts';
 export { type RecordedDelivery, Recorder } from './context/recorder.ts';
 export type { TestContext } from './context/test-context.ts';

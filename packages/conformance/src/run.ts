@@ -1,8 +1,8 @@
 /** Runs the suite on one backend without any test framework. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import { type CaseResult, type ConformanceCase, GROUPS, type Group } from './case.ts';
-import { CATALOGUE, CLUSTER, missingCase } from './catalogue.ts';
+import type { CaseResult, ConformanceCase } from './case.ts';
+import { CATALOGUE, CLUSTER, compareIds, type Group, missingCase } from './catalogue.ts';
 import { type Harness, type Profile, readCapabilities } from './harness.ts';
 import { runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
@@ -54,7 +54,7 @@ export async function runSuite(harness: Harness, options: RunOptions = {}): Prom
   await inParallel(1, alone, runOne);
   if (isWhole(options)) for (const result of missingResults(results)) results.set(result.id, result);
   const ms = Math.round(performance.now() - began);
-  return { transport: harness.name, profile, seed, capabilities, results: inOrder(results), ms };
+  return { transport: harness.name, profile, seed, capabilities, results: [...results.values()].sort(compareIds), ms };
 }
 
 async function inParallel<T>(most: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
@@ -100,9 +100,4 @@ function missingResults(results: ReadonlyMap<string, CaseResult>): CaseResult[] 
     assertions: 0,
     ms: 0,
   }));
-}
-
-function inOrder(results: ReadonlyMap<string, CaseResult>): readonly CaseResult[] {
-  const place = ({ id, group }: CaseResult): number => GROUPS.indexOf(group) * 1_000 + Number(id.slice(1));
-  return [...results.values()].sort((one, other) => place(one) - place(other));
 }

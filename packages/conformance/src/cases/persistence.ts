@@ -1,10 +1,12 @@
-/** Persistence: acknowledged data survives clients, kills, damage and full disks. */
+/** Persistence: acknowledged data survives clients, kills, restarts, damage and full disks. */
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Transport } from '@busbar/api/transport';
-import { type ConformanceCase, defineCases } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
+import { BackgroundLoad } from '../faults/background-load.ts';
+import { keepDiskBusy } from '../faults/busy-disk.ts';
 import { assertDamageDetected } from '../faults/damage.ts';
 import { drainProcess, fillDisk } from '../faults/full-disk.ts';
 import { bytesIn } from '../faults/store-files.ts';
@@ -15,6 +17,13 @@ import { queueInfo } from '../steps/queue-view.ts';
 import { storedOf } from '../steps/values.ts';
 
 const MEBIBYTE = 1_048_576;
+
+/** The fields of the cases that restart a server. */
+const underLoad = {
+  harnessFeatures: ['server'],
+  timeoutMs: 60_000,
+  notApplicable: keepsNothing,
+} as const;
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persistence' }, [
   {
@@ -134,6 +143,37 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
       test.check.between(late, 0, bound, `bytes of the store after 24 bursts, ${early} after 6`);
     },
   },
+  {
+    id: 'X2',
+    title: 'an orderly restart of the server under load loses no acknowledged message',
+    rules: ['RD1', 'RA2', 'RQ1'],
+    ...underLoad,
+    async run(test) {
+      const load = new BackgroundLoad(test);
+      await load.start();
+      await test.server.stop();
+      await test.server.start();
+      await load.recovers();
+      await load.finish();
+    },
+  },
+  {
+    id: 'X3',
+    title: 'killing the server under load, with a busy disk, loses no acknowledged message',
+    rules: ['RD1', 'RA2', 'RQ1', 'RD2'],
+    ...underLoad,
+    async run(test) {
+      await keepDiskBusy(test);
+      const load = new BackgroundLoad(test);
+      await load.start();
+      let lastKill = 0;
+      for (let kill = 0; kill < 2; kill += 1) {
+        lastKill = await killAndStart(test);
+        await load.recovers();
+      }
+      await load.finish(lastKill);
+    },
+  },
 ]);
 
 const BODY_BYTES = 2_000;
@@ -185,4 +225,12 @@ async function passBurst(test: TestContext, transport: Transport): Promise<void>
   const body = new Uint8Array(32_768).fill(7);
   await test.send(transport, 'burst', Array(64).fill({ body }));
   await consume(test, transport, 'burst', 64);
+}
+
+async function killAndStart({ server, random }: TestContext): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, random() * 20));
+  const at = performance.now();
+  await server.kill();
+  await server.start();
+  return at;
 }

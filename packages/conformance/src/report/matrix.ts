@@ -1,7 +1,8 @@
 /** The matrix of declared and observed behaviour as Markdown. */
 
 import type { Feature } from '@busbar/api/transport';
-import { type CaseResult, type ConformanceCase, GROUPS, STATUSES, type Status } from '../case.ts';
+import { type CaseResult, type ConformanceCase, STATUSES, type Status } from '../case.ts';
+import { GROUPS } from '../catalogue.ts';
 import type { SuiteRun } from '../run.ts';
 import { SUITE } from '../suite.ts';
 import { countOf, reasonsOf } from './report.ts';

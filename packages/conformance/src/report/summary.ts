@@ -1,6 +1,7 @@
 /** A summary for the terminal: counts by group and status, then all cases that did not pass. */
 
-import { type CaseResult, GROUPS, STATUSES } from '../case.ts';
+import { type CaseResult, STATUSES } from '../case.ts';
+import { GROUPS } from '../catalogue.ts';
 import type { SuiteRun } from '../run.ts';
 import { countOf, reasonsOf } from './report.ts';
 
