@@ -3,7 +3,7 @@
 import { isBusbarError } from '@busbar/api';
 import type { SendResult, TopicSubscription, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { countRetained } from '../context/garbage-collection.ts';
+import { countRetained } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { operationsOf } from '../inputs/operations.ts';
 import { assertDeliveredOnce, consume, idsOf, shareWork, texts } from '../steps/consuming.ts';

@@ -4,13 +4,15 @@ import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withFaults } from '../faults/faulty-queues.ts';
-import { TASKS_MODULE } from '../processes/programs/tasks.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { drainFully, idsOf, receiveOne } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
 const LEASE_MS = 250;
 const HOUR_MS = 3_600_000;
+
+const tasks = moduleOf('tasks');
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault injection' }, [
   {
@@ -75,7 +77,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault inj
     harnessFeatures: ['processes'],
     async run(test) {
       const client = await test.process({ maxFiles: 100 });
-      const starved = await client.run<StarvedWork>(TASKS_MODULE, 'sendWithoutFiles', 'work');
+      const starved = await client.run<StarvedWork>(tasks, 'sendWithoutFiles', 'work');
       test.check.ok(starved.opened > 0, 'no descriptor was free before');
       test.check.equal(starved.strange, [], 'errors that are not a BusbarError');
       const [after] = await client.send('work', [{ id: 'after', body: new Uint8Array(1) }]);

@@ -4,7 +4,7 @@ import type { Lock } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
-import { moduleOf } from '../processes/programs/module-of.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { assertRising, waitUntil } from '../steps/consuming.ts';
 
 const AT_ONCE = { waitMs: 0 } as const;

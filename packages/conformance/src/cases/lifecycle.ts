@@ -6,7 +6,7 @@ import { checkLeaks } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { leaveWorkOpen } from '../processes/programs/leave-open.ts';
-import { moduleOf } from '../processes/programs/module-of.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { assertDeliveredOnce, consume, fieldsOf, receiveOne, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';

@@ -3,8 +3,7 @@
 import type { Bus, Lock } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { within } from '../context/until.ts';
-import { waitUntil } from '../steps/consuming.ts';
-import { minLifetime } from '../steps/min-lifetime.ts';
+import { minLifetime, waitUntil } from '../steps/consuming.ts';
 import { untilFired } from '../steps/requesting.ts';
 
 const AT_ONCE = { waitMs: 0 } as const;

@@ -6,11 +6,10 @@ import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
-import { keepDiskBusy } from '../faults/busy-disk.ts';
 import { assertDamageDetected } from '../faults/damage.ts';
-import { drainProcess, fillDisk } from '../faults/full-disk.ts';
+import { drainProcess, fillDisk, keepDiskBusy } from '../faults/disk.ts';
 import { bytesIn } from '../faults/store-files.ts';
-import { TASKS_MODULE } from '../processes/programs/tasks.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { consume, drain, drainFully, texts } from '../steps/consuming.ts';
 import { follow, publishTexts } from '../steps/event-log.ts';
 import { queueInfo } from '../steps/queue-view.ts';
@@ -24,6 +23,8 @@ const underLoad = {
   timeoutMs: 60_000,
   notApplicable: keepsNothing,
 } as const;
+
+const tasks = moduleOf('tasks');
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persistence' }, [
   {
@@ -82,11 +83,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
       await test.closeAll();
       const client = await test.process({ disk: { folder, bytes: 12 * MEBIBYTE } });
       const ballast = join(folder, 'ballast');
-      await client.run(TASKS_MODULE, 'writeFile', { path: ballast, bytes: 3 * MEBIBYTE });
+      await client.run(tasks, 'writeFile', { path: ballast, bytes: 3 * MEBIBYTE });
       const { ids, refusals } = await fillDisk(client, test);
       test.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the disk was full`);
       test.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
-      await client.run(TASKS_MODULE, 'removeFile', ballast);
+      await client.run(tasks, 'removeFile', ballast);
       test.check.equal(await drainProcess(test, client), ids, 'messages of the full disk');
       const again = await client.send('work', [{ body: new Uint8Array(1_000) }]);
       test.check.equal(again[0]?.status, 'stored', 'a send after space is freed');

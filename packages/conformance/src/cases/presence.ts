@@ -4,9 +4,8 @@ import type { Bus, Lock, PresenceChange } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { freezeProcess } from '../faults/freeze-process.ts';
-import { moduleOf } from '../processes/programs/module-of.ts';
-import { assertRising, fieldsOf } from '../steps/consuming.ts';
-import { minLifetime } from '../steps/min-lifetime.ts';
+import { moduleOf } from '../processes/remote-client.ts';
+import { assertRising, fieldsOf, minLifetime } from '../steps/consuming.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
 const module = moduleOf('register-agent');

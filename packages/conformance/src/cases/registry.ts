@@ -3,8 +3,7 @@
 import type { Agent, AgentInfo, Bus } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { fieldsOf, waitUntil } from '../steps/consuming.ts';
-import { minLifetime } from '../steps/min-lifetime.ts';
+import { fieldsOf, minLifetime, waitUntil } from '../steps/consuming.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
 const HOUR_MS = 3_600_000;

@@ -3,7 +3,7 @@
 import type { RequestOptions } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { moduleOf } from '../processes/programs/module-of.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
 /** Replies in flight to a slow reader: 64 of credit and the buffer of its own side. */

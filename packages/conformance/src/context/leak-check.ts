@@ -1,6 +1,8 @@
-/** Detects resources leaked in this process: timers, sockets, watches, ports, files. */
+/** Detects leaks in this process: open resources such as timers, sockets and files, and retained objects. */
 
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** Kinds of resources that keep a process alive or a file open. */
 const KINDS = new Set([
@@ -47,4 +49,14 @@ export async function checkLeaks(
     users -= 1;
     if (users === 0) hook.disable();
   }
+}
+
+/** Counts the objects of `held` that survive a full collection. */
+export async function countRetained(held: readonly WeakRef<object>[]): Promise<number> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // A dereferenced WeakRef keeps its target until the turn of the event loop ends.
+  await new Promise(setImmediate);
+  collect();
+  return held.filter((one) => one.deref() !== undefined).length;
 }

@@ -12,7 +12,7 @@ import type {
 } from '../harness.ts';
 import type { Confinement } from '../processes/confinement.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
-import { spawnClient } from '../processes/spawn-client.ts';
+import { spawnClient } from '../processes/remote-client.ts';
 import { QueueSteps } from './queue-steps.ts';
 import { until, within } from './until.ts';
 

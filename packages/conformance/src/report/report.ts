@@ -1,6 +1,7 @@
-/** The results of a run as plain JSON. */
+/** The results of a run as plain JSON, and as a summary for the terminal. */
 
 import { type CaseResult, STATUSES, type Status } from '../case.ts';
+import { GROUPS } from '../catalogue.ts';
 import type { SuiteRun } from '../run.ts';
 
 /** The results of a run for programs. */
@@ -47,4 +48,31 @@ export function reasonsOf(results: readonly CaseResult[]): { status: Status; rea
     );
     return [...byReason].map(([reason, some]) => ({ status, reason, ids: some.map(({ id }) => id).join(', ') }));
   });
+}
+
+/** The summary of `runs`: counts by group and status, then all cases that did not pass. */
+export function summarize(runs: readonly SuiteRun[]): string {
+  return runs
+    .map((run) =>
+      [
+        ...table(run),
+        '',
+        ...reasonsOf(run.results).map(({ status, reason, ids }) => `${status}: ${ids}: ${reason}`),
+      ].join('\n'),
+    )
+    .join('\n\n');
+}
+
+function table({ transport, results, ms, seed }: SuiteRun): string[] {
+  const groups = GROUPS.map((group) => results.filter((result) => result.group === group));
+  const rows = groups.filter((group) => group.length > 0).map((group) => row(group[0]?.group ?? '', group));
+  const head = ['', ...STATUSES]
+    .map((text, index) => (index === 0 ? transport.padEnd(22) : text.padStart(15)))
+    .join('');
+  return [head, ...rows, row('all', results), `${(ms / 1_000).toFixed(1)} s, seed ${seed}`];
+}
+
+function row(name: string, results: readonly CaseResult[]): string {
+  const cells = STATUSES.map((status) => (countOf(results, status) || '').toString().padStart(15));
+  return `${name.padEnd(22)}${cells.join('')}`.trimEnd();
 }

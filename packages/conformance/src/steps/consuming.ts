@@ -1,4 +1,4 @@
-/** Steps for consuming: receive one, settle several, drain a queue, share it among members. */
+/** Steps for consuming: receive one, settle several, drain a queue, share it among members, wait for a time. */
 
 import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
 import { CheckFailed } from '../context/check.ts';
@@ -163,4 +163,15 @@ export function assertRising(test: TestContext, numbers: readonly number[], what
 /** Resolves when `performance.now()` reaches `at`. */
 export function waitUntil(test: TestContext, at: number): Promise<boolean> {
   return test.until('the clock to reach the time', () => performance.now() >= at, Number.POSITIVE_INFINITY);
+}
+
+/** Asserts that `holds` is true at each poll until `performance.now()` reaches `at`. */
+export async function minLifetime(test: TestContext, holds: () => Promise<boolean>, at: number): Promise<void> {
+  const look = async (): Promise<boolean> => {
+    const held = await holds();
+    if (performance.now() >= at) return true;
+    test.check.ok(held, 'it exists for its minimum lifetime');
+    return false;
+  };
+  await test.until('the clock to reach the time', look, Number.POSITIVE_INFINITY);
 }

@@ -3,7 +3,7 @@ import { isBusbarError } from '@busbar/api';
 import type { RemoteClient } from '@busbar/conformance';
 import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../../src/context/until.ts';
-import { spawnClient } from '../../src/processes/spawn-client.ts';
+import { spawnClient } from '../../src/processes/remote-client.ts';
 import { module } from './opener.ts';
 
 const body = new TextEncoder().encode('hello');

@@ -4,9 +4,6 @@ import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
-/** URL of this module, for {@link import('../remote-client.ts').RemoteClient.run}. */
-export const TASKS_MODULE: string = import.meta.url;
-
 /** Writes a file to use up space. It contains no zeros because a file system may store those sparsely. */
 export function writeFile(_transport: Transport, { path, bytes }: { path: string; bytes: number }): void {
   writeFileSync(path, Buffer.alloc(bytes, 'ballast'));

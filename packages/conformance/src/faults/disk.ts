@@ -1,8 +1,34 @@
-/** Fills the small disk of a client process, and drains its queue. */
+/** Faults of a disk: it is busy, or full. */
 
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { MessageInput } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
+
+const PIECE = Buffer.alloc(4 * 1_048_576, 'x');
+const PIECES = 4;
+
+/** Repeatedly writes and syncs the same 16 MiB until the case ends. */
+export async function keepDiskBusy(test: TestContext): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'busbar-busy-'));
+  const file = await open(join(folder, 'busy'), 'w');
+  let isOver = false;
+  const write = async (): Promise<void> => {
+    for (let turn = 0; !isOver; turn += 1) {
+      await file.write(PIECE, 0, PIECE.length, (turn % PIECES) * PIECE.length);
+      await file.sync();
+    }
+  };
+  const writing = write();
+  test.defer(async () => {
+    isOver = true;
+    await writing;
+    await file.close();
+    await rm(folder, { recursive: true });
+  });
+}
 
 /** Sends until three consecutive sends are refused. */
 export async function fillDisk(
