@@ -26,7 +26,7 @@ export {
   quote,
   utf8Length,
 } from './contract/names.ts';
-export { nearestName } from './contract/nearest-name.ts';
+export { didYouMean } from './contract/nearest-name.ts';
 export type * from './contract/transport.ts';
 export {
   checkBoolean,

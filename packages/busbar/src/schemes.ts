@@ -1,10 +1,9 @@
 /** Schemes and short names of URLs, with the package behind each: the only importer of transports. */
 
 import { fileURLToPath } from 'node:url';
-import { BusbarError, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
+import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import { maskUrl } from './bus-url.ts';
-import { didYouMean } from './did-you-mean.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 

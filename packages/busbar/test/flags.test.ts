@@ -1,6 +1,6 @@
 // Parsing of command lines, and their errors.
 import { isBusbarError } from '@busbar/api';
-import { nearestName } from '@busbar/api/transport';
+import { didYouMean } from '@busbar/api/transport';
 import { describe, expect, test } from 'vitest';
 import { maskUrl } from '../src/bus-url.ts';
 import { formatDuration, parseDuration } from '../src/cli/input/durations.ts';
@@ -148,7 +148,7 @@ test.each([
   ['taks', 'task'],
   ['xyz', undefined],
 ])('%s is nearest to %s', (word, meant) => {
-  expect(nearestName(word, ['send', 'recv', 'task', 'tail'])).toBe(meant);
+  expect(didYouMean(word, ['send', 'recv', 'task', 'tail'])).toBe(meant === undefined ? '' : `Did you mean ${meant}? `);
 });
 
 test.each([

@@ -1,12 +1,20 @@
 // Shared by tests, benchmarks and the demonstration. It runs from source only.
 
 export { freePort } from './free-port.ts';
-export { Child, type ChildOptions, type ExitStatus, type NextOptions, spawnChild } from './processes/child.ts';
+export {
+  Child,
+  type ChildOptions,
+  type ExitStatus,
+  type NextOptions,
+  type Outcome,
+  type RunOptions,
+  runNode,
+  spawnChild,
+} from './processes/child.ts';
 export { isAlive } from './processes/is-alive.ts';
 export { onParentMessage, sendToParent } from './processes/parent.ts';
-export { type Outcome, type RunOptions, runNode } from './processes/run-node.ts';
 export { type Endpoint, FaultProxy, openProxy, type ProxyOptions } from './proxy/proxy.ts';
-export type { Direction } from './proxy/proxy-faults.ts';
+export type { Direction } from './proxy/proxy-lane.ts';
 export { type Certificates, TEST_CERTIFICATES } from './servers/certificates.ts';
 export { type FoundServer, findServer, missingServer, needServer, type ServerProgram } from './servers/find-server.ts';
 export { type NatsOptions, NatsServer, type NatsUser, startNats } from './servers/nats.ts';

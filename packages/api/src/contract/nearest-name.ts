@@ -19,6 +19,12 @@ export function nearestName(name: string, names: Iterable<string>): string | und
   return nearest;
 }
 
+/** `Did you mean x? ` for the nearest of `names`; empty if none is near. */
+export function didYouMean(name: string, names: Iterable<string>): string {
+  const nearest = nearestName(name, names);
+  return nearest === undefined ? '' : `Did you mean ${nearest}? `;
+}
+
 /** How many letters to insert, delete, replace, or swap with the next one. */
 function editDistance(a: string, b: string): number {
   let previous: number[] = [];

@@ -1,5 +1,6 @@
-/** A verb: data for the parser and the help, and the function that runs it. */
+/** A verb: data for the parser and the help, and the function that runs it. Some verbs have actions, such as `busbar task add`. */
 
+import { didYouMean, invalid, quote } from '@busbar/api/transport';
 import type { FlagTable, FlagValues } from './input/flag-values.ts';
 import type { GlobalFlags } from './input/global-flags.ts';
 import type { ArgumentName } from './input/parse-flags.ts';
@@ -29,4 +30,12 @@ export interface Invocation<T extends FlagTable> {
 export function defineCommand<const T extends FlagTable>(command: Command<T>): Command {
   // `run` gets only the flags of its own table.
   return command as unknown as Command;
+}
+
+/** The function behind an action. Throws INVALID_ARGUMENT with the list for an unknown one. */
+export function selectAction<F>(actions: Readonly<Record<string, F>>, name = ''): F {
+  const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (action !== undefined) return action;
+  const names = Object.keys(actions);
+  throw invalid(`unknown action ${quote(name)}`, `${didYouMean(name, names)}The actions are ${names.join(', ')}.`);
 }

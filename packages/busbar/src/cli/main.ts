@@ -1,8 +1,7 @@
 /** The command line: selects the verb, runs it, and returns the exit code. */
 
-import { invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { didYouMean, invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { type Environment, environment } from '../config/locate-bus.ts';
-import { didYouMean } from '../did-you-mean.ts';
 import type { Command } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';

@@ -2,9 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { invalid, quote } from '@busbar/api/transport';
+import { didYouMean, invalid, quote } from '@busbar/api/transport';
 import { checkNamespace } from '../bus-url.ts';
-import { didYouMean } from '../did-you-mean.ts';
 import { isSchemeName } from '../schemes.ts';
 import { upwards } from './project-folder.ts';
 

@@ -1,4 +1,4 @@
-// Child processes with messages, kill, pause and restart.
+// Child processes with messages, kill, pause and restart, and programs that run to their end.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
@@ -190,4 +190,35 @@ function onceEnded(child: ChildProcess, life: Life, listener: (status: ExitStatu
 
 function killAll(): void {
   for (const child of running) child.kill('SIGKILL');
+}
+
+/** Options of {@link runNode}. */
+export interface RunOptions extends ChildOptions {
+  /** Written to its standard input, which is then closed. */
+  readonly input?: string;
+  /** Default 15,000. Afterwards the program is killed and the call fails. */
+  readonly timeoutMs?: number;
+}
+
+/** Exit status and output of the program. */
+export interface Outcome extends ExitStatus {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a TypeScript or JavaScript file. Resolves for any exit status. */
+export async function runNode(options: RunOptions): Promise<Outcome> {
+  const { input = '', timeoutMs = 15_000 } = options;
+  await using child = spawnChild(options);
+  child.stdin?.end(input);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    void child.kill();
+  }, timeoutMs);
+  const status = await child.exited;
+  clearTimeout(timer);
+  const { stdout, stderr } = child;
+  if (late) throw new Error(`${options.file} did not end within ${timeoutMs} ms\n${stdout}${stderr}`);
+  return { ...status, stdout, stderr };
 }

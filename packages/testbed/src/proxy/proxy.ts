@@ -1,8 +1,7 @@
 // A proxy that simulates network faults.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { type Direction, directions, ProxyFaults } from './proxy-faults.ts';
-import { ProxyLane } from './proxy-lane.ts';
+import { type Direction, directions, ProxyFaults, ProxyLane } from './proxy-lane.ts';
 
 /** A TCP address or the path of a Unix socket. */
 export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };

@@ -18,18 +18,17 @@ export interface ServerParts {
 }
 
 /** A server on a port of 127.0.0.1 with temporary data. Disposing kills it and removes the data. */
-export class RealServer implements AsyncDisposable {
+export class RealServer extends ServerProcess implements AsyncDisposable {
   /** Its own port, without the proxy. */
   readonly port: number;
   /** Its TLS files, if TLS is on. */
   readonly certificates: Certificates | undefined;
   readonly #parts: ServerParts;
-  readonly #process: ServerProcess;
 
   /** @internal */
   constructor(parts: ServerParts) {
+    super({ ...parts.command, folder: parts.folder.path });
     this.#parts = parts;
-    this.#process = new ServerProcess({ ...parts.command, folder: parts.folder.path });
     this.port = parts.port;
     this.certificates = parts.certificates;
   }
@@ -50,53 +49,14 @@ export class RealServer implements AsyncDisposable {
     return this.#parts.folder.path;
   }
 
-  /** -1 while it is not running. */
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  get isRunning(): boolean {
-    return this.#process.isRunning;
-  }
-
-  /** All that it has written to its log. */
-  get log(): string {
-    return this.#process.log;
-  }
-
   /** The proxy between it and its clients; throws where it was started without. */
   get network(): FaultProxy {
     if (this.#parts.proxy) return this.#parts.proxy;
     throw new TypeError('this server was started without { proxy: true }');
   }
 
-  /** Ends it with a signal, SIGKILL unless told; resolves once it is gone. */
-  kill(signal?: NodeJS.Signals): Promise<void> {
-    return this.#process.kill(signal);
-  }
-
-  /** Ends it in order; resolves once it is gone. */
-  stop(): Promise<void> {
-    return this.#process.stop();
-  }
-
-  /** Starts it again at the same address with the same data; resolves once it serves. */
-  start(): Promise<void> {
-    return this.#process.start();
-  }
-
-  /** SIGSTOP: it lives and answers nothing. */
-  pause(): void {
-    this.#process.pause();
-  }
-
-  /** SIGCONT. */
-  resume(): void {
-    this.#process.resume();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process.kill();
+    await this.kill();
     await this.#parts.proxy?.[Symbol.asyncDispose]();
     await this.#parts.folder[Symbol.asyncDispose]();
   }

@@ -1,8 +1,7 @@
 /** `busbar conformance`: runs the conformance suite on a backend. */
 
-import { invalid } from '@busbar/api/transport';
+import { didYouMean, invalid } from '@busbar/api/transport';
 import type { CaseResult, Group, Profile, Report, SuiteRun } from '@busbar/conformance';
-import { didYouMean } from '../../did-you-mean.ts';
 import { harnessOptions } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { DONE, UNEXPECTED } from '../output/exit-codes.ts';

@@ -2,8 +2,7 @@
 
 import type { DeadLetter, DeadLetters } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
-import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { selectAction } from '../input/actions.ts';
+import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
 import { DONE, NOT_FOUND } from '../output/exit-codes.ts';
 import { showValue, timeOf, valueText } from '../output/message-view.ts';
 import { printableLine } from '../output/printable.ts';

@@ -5,6 +5,7 @@ import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { MAIL_FLAGS, splitRecipient, toMailOptions } from '../input/mail-flags.ts';
+import { withShellHint } from '../mail/mailbox.ts';
 import { sendWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
@@ -59,7 +60,6 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvo
   if (typeof to === 'string' && flags.attempts === undefined) {
     return sendWithoutBus(session, to, body, { ...fields, type });
   }
-  const { withShellHint } = await import('../mail/shell-hints.ts');
   const options = { ...session.call, ...fields };
   return (await session.senderAgent()).send(to, type, body, options).catch((error: unknown) => {
     throw withShellHint(error);

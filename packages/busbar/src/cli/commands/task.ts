@@ -3,8 +3,7 @@
 import type { TaskHandle } from '@busbar/api';
 import type { BrowsedMessage } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
-import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { selectAction } from '../input/actions.ts';
+import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';

@@ -1,4 +1,4 @@
-/** Reads the body of a message from an argument or from stdin. */
+/** Reads stdin: the body of a message, unless it is an argument, or lines. */
 
 import { fstatSync } from 'node:fs';
 import { BusbarError, invalid } from '@busbar/api/transport';
@@ -18,7 +18,9 @@ export interface BodyOptions {
   readonly out: Output;
 }
 
-const MAX_STDIN_BYTES = 64 * 1024 * 1024;
+/** Of a body, or of one line. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_LINES = 500;
 const HINT_AFTER_MS = 1_000;
 
 /** The body in `argument`; from stdin if `argument` is `-` or missing; undefined without a body. */
@@ -73,7 +75,7 @@ export async function readStdin({ signal, out }: Pick<BodyOptions, 'signal' | 'o
     for await (const chunk of stdinChunks(signal)) {
       chunks.push(chunk);
       bytes += chunk.byteLength;
-      if (bytes > MAX_STDIN_BYTES) throw tooLarge();
+      if (bytes > MAX_BYTES) throw tooLarge();
     }
   } finally {
     clearTimeout(hint);
@@ -108,5 +110,26 @@ function decode(bytes: Uint8Array): string {
 function tooLarge(): BusbarError {
   return new BusbarError('PAYLOAD_TOO_LARGE', 'stdin has more than 64 MiB', {
     hint: 'Send a path or URL instead of the contents.',
+  });
+}
+
+/** The lines of stdin, up to 500 at a time. The last one may lack its line break. */
+export async function* readLines(signal: AbortSignal): AsyncGenerator<readonly string[]> {
+  // Invalid UTF-8 becomes replacement characters, so one bad line does not stop the others.
+  const decoder = new TextDecoder('utf-8');
+  let rest = '';
+  for await (const chunk of stdinChunks(signal)) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > MAX_BYTES) throw tooLong();
+    for (let start = 0; start < lines.length; start += MAX_LINES) yield lines.slice(start, start + MAX_LINES);
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield [rest];
+}
+
+function tooLong(): BusbarError {
+  return new BusbarError('PAYLOAD_TOO_LARGE', 'a line of stdin is longer than 64 MiB', {
+    hint: 'Check that the input has line breaks.',
   });
 }

@@ -1,7 +1,6 @@
 /** Parses a command line by the flag table of a verb. */
 
-import { type BusbarError, invalid, quote } from '@busbar/api/transport';
-import { didYouMean } from '../../did-you-mean.ts';
+import { type BusbarError, didYouMean, invalid, quote } from '@busbar/api/transport';
 import { isDuration } from './durations.ts';
 import { type FlagSpec, type FlagTable, type FlagValues, takesValue, toFlagValue } from './flag-values.ts';
 

@@ -1,15 +1,16 @@
-/** Mailboxes of agents: names, lookup, and errors for unknown agents. */
+/** Mailboxes of agents: names, lookup, and errors and hints for unknown agents. */
 
 import {
   BusbarError,
   checkQueueName,
+  didYouMean,
   invalid,
+  isBusbarError,
   type Message,
   type QueueInfo,
   quote,
   type Transport,
 } from '@busbar/api/transport';
-import { didYouMean } from '../../did-you-mean.ts';
 import type { Session } from '../session.ts';
 
 const PREFIX = '$inbox.';
@@ -98,4 +99,24 @@ export async function findMail(agent: string, id: string, session: Session): Pro
 
 async function guessAgent(name: string, session: Session): Promise<string> {
   return didYouMean(name, (await mailboxes(await session.transport(), session)).keys());
+}
+
+/** The same error, with a hint that names verbs and flags instead of functions. */
+export function withShellHint(error: unknown): unknown {
+  if (!isBusbarError(error)) return error;
+  const hint = hintFor(error);
+  if (hint === undefined) return error;
+  return new BusbarError(error.code, error.message, { hint, outcome: error.outcome, cause: error.cause });
+}
+
+function hintFor({ code, hint = '' }: BusbarError): string | undefined {
+  const [guess] = /^Did you mean [^?]+\?/.exec(hint) ?? [];
+  switch (code) {
+    case 'NOT_FOUND':
+      return `${guess === undefined ? '' : `${guess} `}busbar agents lists all agents; --create-inbox keeps the message until it registers.`;
+    case 'NO_RESPONDER':
+      return 'busbar agents lists all agents, their state and their capabilities.';
+    default:
+      return undefined;
+  }
 }

@@ -2,12 +2,12 @@
 
 import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { readLines } from '../input/stdin-lines.ts';
+import { readLines } from '../input/body.ts';
 import { DONE, exitCodeOf, NOT_FOUND, REFUSED, USAGE } from '../output/exit-codes.ts';
 import { type Output, unlessReaderGone } from '../output/output.ts';
 import { printable, toJsonLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
-import { withShellHint } from './shell-hints.ts';
+import { withShellHint } from './mailbox.ts';
 
 /** Defaults for lines that lack a field. */
 export interface LineDefaults {
