@@ -53,6 +53,16 @@ export function toJetStreamError(code: number, description: string, options: Bus
   return unavailable(`JetStream refused (${code})`, options);
 }
 
+/** The error of a publish that the client refuses. */
+export function toPublishError(error: unknown): BusbarError {
+  if (error instanceof Error && /max_payload/.test(error.message)) {
+    return new BusbarError('PAYLOAD_TOO_LARGE', 'the server takes no message of this size any more', {
+      hint: 'Its max_payload is smaller than when the transport was opened.',
+    });
+  }
+  return toNatsError(error);
+}
+
 export function denied(options: BusbarErrorOptions = {}): BusbarError {
   return new BusbarError('PERMISSION_DENIED', 'the server refuses these credentials, or what they ask for', {
     hint: 'Look at user, password, token or seed; the README lists the permissions that a user of Busbar needs.',

@@ -8,18 +8,18 @@ export type MessageHead = Partial<Omit<Message, 'body'>>;
 const DEFAULT_TYPE = 'application/octet-stream';
 const NO_HEADERS: Message['headers'] = Object.freeze({});
 
+const OPTIONAL = ['type', 'from', 'to', 'topic', 'orderingKey', 'correlationId', 'causationId', 'replyTo'] as const;
+
 /** The head of a message. The delay, time to live and attempts of a prepared message are left out. */
 export function toHead(message: Message | PreparedMessage): MessageHead {
-  const { body: _, id, sentAt, contentType, headers, priority, hops, ...rest } = message as PreparedMessage;
-  const { delayMs: __, ttlMs: ___, maxAttempts: ____, ...fields } = rest;
-  return {
-    ...{ id, sentAt },
-    ...fields,
-    ...(contentType === DEFAULT_TYPE ? {} : { contentType }),
-    ...(priority === 4 ? {} : { priority }),
-    ...(hops === 0 ? {} : { hops }),
-    ...(Object.keys(headers).length === 0 ? {} : { headers }),
-  };
+  const { id, sentAt, contentType, priority, hops, headers } = message;
+  const head: Record<string, unknown> = { id, sentAt };
+  for (const name of OPTIONAL) if (message[name] !== undefined) head[name] = message[name];
+  if (contentType !== DEFAULT_TYPE) head['contentType'] = contentType;
+  if (priority !== 4) head['priority'] = priority;
+  if (hops !== 0) head['hops'] = hops;
+  if (Object.keys(headers).length > 0) head['headers'] = headers;
+  return head;
 }
 
 export function fromHead(head: MessageHead, body: Uint8Array, storedAt: number): Message {

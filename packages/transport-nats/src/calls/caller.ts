@@ -44,8 +44,7 @@ export class Caller {
     const call = this.#calls.get(message.subject.slice(this.#inbox.length + 1));
     if (call !== undefined) call.take(message);
     // The caller left before a responder took its call.
-    else if (message.reply)
-      this.#connection.client.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
+    else if (message.reply) this.#connection.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
   }
 
   async #send(call: Call, subject: string, message: PreparedMessage, deadline: number, reply: string): Promise<void> {
@@ -53,7 +52,7 @@ export class Caller {
     if (call.isOver) return;
     const leftMs = deadline === Number.POSITIVE_INFINITY ? undefined : deadline - performance.now();
     call.isSent = true;
-    this.#connection.client.publish(subject, encodeRequest({ leftMs, message }), { reply });
+    this.#connection.publish(subject, encodeRequest({ leftMs, message }), { reply }, (error) => call.fail(error));
   }
 }
 
@@ -142,7 +141,7 @@ class Call implements AsyncIterator<Message> {
 
   #publish(control: Control): void {
     if (this.#control !== undefined && this.#connection.isUp) {
-      this.#connection.client.publish(this.#control, JSON.stringify(control));
+      this.#connection.publish(this.#control, JSON.stringify(control));
     }
   }
 }

@@ -159,12 +159,12 @@ class Task {
   }
 
   #flush(isEnd: boolean, error: BusbarError | undefined): void {
-    const { client } = this.#responder.connection;
-    if (this.isOver || client.isClosed()) return;
+    const { connection } = this.#responder;
+    if (this.isOver || connection.client.isClosed()) return;
     const replies = this.#replies;
     this.#replies = [];
     this.#bytes = 0;
-    client.publish(this.#caller, encodeAnswer({ replies, isEnd, error }), { reply: this.#control });
+    connection.publish(this.#caller, encodeAnswer({ replies, isEnd, error }), { reply: this.#control });
   }
 
   #end(error: BusbarError | undefined): void {

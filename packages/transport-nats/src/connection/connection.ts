@@ -1,7 +1,7 @@
 /** The connection to the server, which reconnects by itself. */
 
 import { readFileSync } from 'node:fs';
-import { invalid, type StateChange } from '@busbar/api/transport';
+import { type BusbarError, invalid, type StateChange } from '@busbar/api/transport';
 import {
   type Authenticator,
   connect,
@@ -11,15 +11,23 @@ import {
   nkeyAuthenticator,
   nkeys,
   PermissionViolationError,
+  type PublishOptions,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { toNatsError, unavailable } from '../errors.ts';
+import { toNatsError, toPublishError, unavailable } from '../errors.ts';
 import type { Settings } from '../options.ts';
 
 /** A server that misses two pings counts as lost. */
 const PING_MS = 3_000;
 const RECONNECT_MS = 100;
+
+interface Outgoing {
+  readonly subject: string;
+  readonly data: Uint8Array | string;
+  readonly options: PublishOptions | undefined;
+  readonly onError: ((error: BusbarError) => void) | undefined;
+}
 
 /** The connection of one transport. */
 export class Connection {
@@ -29,6 +37,7 @@ export class Connection {
   readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #back = new Set<() => void>();
   readonly #denied = new Set<(subject: string) => void>();
+  #outgoing: Outgoing[] = [];
 
   private constructor(connection: NatsConnection) {
     this.client = connection;
@@ -75,9 +84,28 @@ export class Connection {
     });
   }
 
+  /** Publishes at the end of this turn. The messages of a turn keep their order and share a write to the socket. */
+  publish(subject: string, data: Uint8Array | string, options?: PublishOptions, onError?: Outgoing['onError']): void {
+    if (this.#outgoing.push({ subject, data, options, onError }) === 1) process.nextTick(() => this.#flush());
+  }
+
   async close(): Promise<void> {
+    this.#flush();
     this.isUp = false;
     await this.client.close();
+  }
+
+  #flush(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    for (const { subject, data, options, onError } of outgoing) {
+      if (this.client.isClosed()) return;
+      try {
+        this.client.publish(subject, data, options);
+      } catch (error) {
+        onError?.(toPublishError(error));
+      }
+    }
   }
 
   #announce(change: StateChange): void {

@@ -102,7 +102,7 @@ class Inbox {
     this.#timer = setTimeout(() => this.fail(), SILENCE_MS);
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      this.#connection.client.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
+      this.#connection.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
     });
   }
 
@@ -168,7 +168,7 @@ class Waiting implements WaitingPull {
     const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
     const expiresMs = Math.min(leftMs, Math.round(EXPIRES_MS * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
-    this.#connection.client.publish(this.#subject, request, { reply: this.#inbox });
+    this.#connection.publish(this.#subject, request, { reply: this.#inbox });
     // The server that had the consumer may be gone without a word.
     this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
   }

@@ -148,7 +148,7 @@ export class ServerRequests {
   /** Publishes without waiting for an answer. Nothing happens while the server is away. */
   send(subject: string, data: Uint8Array | string = '', reply?: string): void {
     if (!this.connection.isUp || this.connection.client.isClosed()) return;
-    this.connection.client.publish(subject, data, reply === undefined ? {} : { reply });
+    this.connection.publish(subject, data, reply === undefined ? {} : { reply });
   }
 
   /** Sends an ack body to a consumer. Resolves when the consumer has applied it and all earlier ones of this process. */
@@ -199,14 +199,8 @@ export class ServerRequests {
     pending.messages.length = 0;
     const { subject, data, headers } = pending;
     const reply = `${this.#inbox}.${token}`;
-    try {
-      this.connection.client.publish(subject, data, {
-        reply,
-        ...(headers !== undefined && { headers: encodeHeaders(headers) }),
-      });
-    } catch (error) {
-      this.#fail(token, toPublishError(error));
-    }
+    const options = { reply, ...(headers !== undefined && { headers: encodeHeaders(headers) }) };
+    this.connection.publish(subject, data, options, (error) => this.#fail(token, error));
   }
 
   #take(message: Msg): void {
@@ -288,15 +282,6 @@ export function encodeHeaders(list: HeaderList): MsgHdrs {
   for (const name in list) text += `${name}: ${list[name]}\r\n`;
   const bytes = Buffer.from(`${text}\r\n`);
   return { encode: () => bytes } as unknown as MsgHdrs;
-}
-
-function toPublishError(error: unknown): BusbarError {
-  if (error instanceof Error && /max_payload/.test(error.message)) {
-    return new BusbarError('PAYLOAD_TOO_LARGE', 'the server takes no message of this size any more', {
-      hint: 'Its max_payload is smaller than when the transport was opened.',
-    });
-  }
-  return toNatsError(error);
 }
 
 function parse<T>(message: Msg | undefined): T {

@@ -13,11 +13,12 @@ import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, nakBody, toReceipt } from './receipt.ts';
 import { marginOf } from './settle.ts';
-import { readDelivery, readPulled, type StoredMessage } from './stored-message.ts';
+import { readPulled, type StoredMessage } from './stored-message.ts';
 
 /** A message that a consumer delivered. */
 export interface PulledMessage {
   readonly message: Msg;
+  readonly stored: ReturnType<typeof readPulled>;
   /** When its lease began at the earliest, on the monotonic clock of this process. */
   readonly at: number;
   readonly consumer: Consumer;
@@ -79,11 +80,8 @@ export class Claimer {
     if (pulled.length === 0) return [];
     const { record } = this.#shared.records.peek(queue.name) ?? queue;
     const uncertainUpTo = Math.max(record.uncertainUpTo, await this.#readUncertain());
-    const isAsked = (message: Msg): boolean => {
-      const { deliveries, seq } = readDelivery(message);
-      return deliveries > 1 || seq <= uncertainUpTo || record.checked;
-    };
-    const mustAsk = pulled.some(({ message }) => isAsked(message));
+    const mustAsk =
+      record.checked || pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
     const ledger = mustAsk ? await this.#shared.ledgers.read(queue.name, queue.record.inc) : undefined;
     const checked = await Promise.all(pulled.map((each) => this.#check(queue, each, ledger)));
     const candidates = checked.filter((candidate) => candidate !== undefined);
@@ -104,7 +102,7 @@ export class Claimer {
       this.#shared.consumers.forget(consumer.name);
       this.#shared.records.forget(queue.name);
     }
-    return { pulled: messages.map((message) => ({ message, at, consumer })), lost };
+    return { pulled: messages.map((message) => ({ message, stored: readPulled(message), at, consumer })), lost };
   }
 
   /** The sequence up to which consumers may deliver settled messages again. */
@@ -117,11 +115,10 @@ export class Claimer {
 
   async #check(
     queue: KnownQueue,
-    { message, at, consumer }: PulledMessage,
+    { message, stored, at, consumer }: PulledMessage,
     ledger: Ledger | undefined,
   ): Promise<Candidate | undefined> {
     const { requests, clock } = this.#shared;
-    const stored = readPulled(message);
     const { seq, cseq } = stored;
     const reply = message.reply ?? '';
     const entry = ledger?.entries.get(seq);
@@ -245,7 +242,7 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
 /** The order of the sends. Redelivered messages are out of it anyway. */
 function bySequence(one: PulledMessage, other: PulledMessage): number {
   if (one.consumer.lane === other.consumer.lane) return 0;
-  return readDelivery(one.message).seq - readDelivery(other.message).seq;
+  return one.stored.seq - other.stored.seq;
 }
 
 /** Rotates at random, so that no partition is always the last one. */

@@ -95,7 +95,7 @@ export async function sendWithId(
 ): Promise<boolean> {
   const batch = { 'Nats-Batch-Id': crypto.randomUUID() };
   const record = toRecord(shared, queue, id, { ms, last });
-  shared.requests.connection.client.publish(record.subject, record.data, {
+  shared.requests.connection.publish(record.subject, record.data, {
     headers: encodeHeaders({ ...batch, 'Nats-Batch-Sequence': 1, ...record.headers }),
   });
   try {

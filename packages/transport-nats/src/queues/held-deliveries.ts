@@ -33,6 +33,11 @@ export class HeldDeliveries {
     if (this.#held.size > this.#pruneAt) this.#prune();
   }
 
+  /** A settled delivery is not held: the ledger has its outcome. */
+  delete(receipt: string): void {
+    this.#held.delete(receipt);
+  }
+
   #prune(): void {
     const now = performance.now();
     for (const [receipt, { deadline }] of this.#held) if (deadline <= now) this.#held.delete(receipt);

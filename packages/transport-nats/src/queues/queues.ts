@@ -19,6 +19,7 @@ import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import type { Sender } from './send.ts';
 import { Settler } from './settle.ts';
+import { readPulled } from './stored-message.ts';
 
 /** The sources of a queue beside sends. */
 export interface Feeds {
@@ -145,7 +146,7 @@ export class Queues implements QueueDriver {
     };
     const pulls = consumers.map((consumer) =>
       open(consumer.name, 1, (message) => {
-        pulled.push({ message, at: performance.now(), consumer });
+        pulled.push({ message, stored: readPulled(message), at: performance.now(), consumer });
         wake();
       }),
     );

@@ -90,13 +90,12 @@ export class Sender {
     const ids = messages.map(({ id }) => id);
     const noted = hasIdRecords(queue, clock.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
     const room = await this.#room(queue, messages.length);
-    const full = fullError(queue);
     let stored = 0;
     return messages.map((message): SendResult | Promise<SendResult> => {
       const { id } = message;
       if (noted?.taken.has(id)) return { id, status: 'duplicate' };
       stored += 1;
-      if (stored > room) return { id, status: 'failed', error: full };
+      if (stored > room) return { id, status: 'failed', error: fullError(queue) };
       noted?.taken.add(id);
       return this.#publish(queue, message, noted, context);
     });

@@ -84,6 +84,8 @@ export class Settler {
       plans.push(await this.#decide(known, settlement, receipt, held));
     }
     await this.#write(queue, known, plans, deadline);
+    for (const { result, ledgerOutcome } of plans)
+      if (result.status === 'done' && ledgerOutcome?.did !== 'extend') this.#shared.held.delete(result.receipt);
     return plans.map(({ result }) => result);
   }
 

@@ -69,7 +69,7 @@ export class Publisher {
     const { client } = requests.connection;
     if (requests.connection.isUp && !client.isClosed()) {
       const { data, headers } = encode({ ...message, topic: undefined }, { after: this.#last });
-      client.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
+      requests.connection.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
     }
     return { id: message.id, status: 'stored' };
   }
