@@ -30,11 +30,16 @@ function queue({ queues }: Transport): Pick<Client, 'send' | 'work'> {
       if (results.some(({ status }) => status !== 'stored')) throw new Error('a message was not stored');
     },
     async work(inFlight, handle) {
-      return pull(async (signal) => {
-        const deliveries = await queues.receive(QUEUE, { max: inFlight, waitMs: Number.POSITIVE_INFINITY, signal });
-        for (const delivery of deliveries) handle(read(delivery) as Body);
-        const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
-        if (results.some(({ status }) => status !== 'done')) throw new Error('a message was not settled');
+      return pull(inFlight, {
+        async receive(signal) {
+          const deliveries = await queues.receive(QUEUE, { max: inFlight, waitMs: Number.POSITIVE_INFINITY, signal });
+          for (const delivery of deliveries) handle(read(delivery) as Body);
+          return deliveries;
+        },
+        async settle(deliveries) {
+          const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+          if (results.some(({ status }) => status !== 'done')) throw new Error('a message was not settled');
+        },
       });
     },
   };

@@ -53,12 +53,15 @@ export async function open({ url }: TargetLocation): Promise<Client> {
       let wakeup = Promise.withResolvers<void>();
       listener.on('message', () => wakeup.resolve());
       await listener.subscribe(QUEUE);
-      const stop = pull(async () => {
-        wakeup = Promise.withResolvers();
-        const taken = await redis.takeTasks(QUEUE, inFlight);
-        for (let at = 1; at < taken.length; at += 2) handle(JSON.parse(taken[at] ?? ''));
-        if (taken.length === 0) await wakeup.promise;
-        else await redis.taskDone(QUEUE, ...taken.filter((_, at) => at % 2 === 0));
+      const stop = pull(inFlight, {
+        async receive() {
+          wakeup = Promise.withResolvers();
+          const taken = await redis.takeTasks(QUEUE, inFlight);
+          for (let at = 1; at < taken.length; at += 2) handle(JSON.parse(taken[at] ?? ''));
+          if (taken.length === 0) await wakeup.promise;
+          return taken.filter((_, at) => at % 2 === 0);
+        },
+        settle: async (ids) => void (ids.length > 0 && (await redis.taskDone(QUEUE, ...ids))),
       });
       return () => {
         const stopped = stop();

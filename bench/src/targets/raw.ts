@@ -34,11 +34,16 @@ export async function open({ folder, durability }: TargetLocation): Promise<Clie
       await nextTurn();
     },
     async work(inFlight, handle) {
-      return pull(async () => {
-        const jobs = claimSome.immediate(inFlight);
-        for (const { body } of jobs) handle(JSON.parse(body));
-        removeAll.immediate(jobs);
-        await nextTurn();
+      return pull(inFlight, {
+        async receive() {
+          const jobs = claimSome.immediate(inFlight);
+          for (const { body } of jobs) handle(JSON.parse(body));
+          return jobs;
+        },
+        async settle(jobs) {
+          removeAll.immediate(jobs);
+          await nextTurn();
+        },
       });
     },
     close: async () => void database.close(),
