@@ -5,6 +5,13 @@ export { completeMessage, handlerFailed, toHandlerError } from './driver-kit/com
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
+export {
+  fromBase64,
+  fromExportedMessage,
+  toBase64,
+  toExportedEvent,
+  toExportedMessage,
+} from './driver-kit/exported-message.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';

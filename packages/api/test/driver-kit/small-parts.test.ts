@@ -1,8 +1,10 @@
 /** The small parts of the driver kit. */
 
 import { expect, test } from 'vitest';
+import { completeMessage } from '../../src/driver-kit/complete-message.ts';
 import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
+import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
 import { checkRetention, completeRetention } from '../../src/driver-kit/options/retention.ts';
@@ -103,4 +105,22 @@ test('a newer format is refused with CONFLICT and a hint; an older one is to be 
   );
   const [one, other] = [newStoreHeader(1), newStoreHeader(1)];
   expect([one.format, one.gate, one.incarnation === other.incarnation]).toEqual([1, 'open', false]);
+});
+
+test('bytes of any length are the same after base64, and equal to the base64 of Node', () => {
+  for (const length of [0, 1, 2, 3, 8191, 8192, 20_000]) {
+    const bytes = Uint8Array.from({ length }, (_, index) => index * 7);
+    expect(toBase64(bytes)).toBe(Buffer.from(bytes).toString('base64'));
+    expect(fromBase64(toBase64(bytes))).toEqual(bytes);
+  }
+});
+
+test('an exported event is prepared again, also from a file, where null stands for undefined', () => {
+  const message = { ...completeMessage({ body: Uint8Array.of(1, 2) }), topic: 'news' };
+  const { delayMs, ttlMs, maxAttempts, ...event } = message;
+  const record = toExportedEvent(event);
+  expect(record).toMatchObject({ state: 'ready', attempts: 0, bodyBase64: 'AQI=', delayLeftMs: undefined });
+  expect(fromExportedMessage(record)).toEqual(message);
+  const nulls = { delayLeftMs: null, ttlLeftMs: null, maxAttempts: null };
+  expect(fromExportedMessage({ ...record, ...nulls } as never)).toEqual(message);
 });

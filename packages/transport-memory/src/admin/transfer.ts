@@ -1,9 +1,9 @@
 /** Exports and imports a namespace, record by record (rule RA7). */
 
-import type { PreparedMessage } from '@busbar/api/driver';
-import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { fromBase64, fromExportedMessage, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
-import { type StoredMessage, toMessage } from '../queues/stored-message.ts';
+import { toMessage } from '../queues/stored-message.ts';
 
 /** The whole namespace. Leased messages are exported as ready, with their attempt counted. */
 export async function* exportNamespace(namespace: Namespace): AsyncIterable<StateRecord> {
@@ -19,7 +19,9 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'kv', ...rest, valueBase64: toBase64(value) });
   }
   for (const event of namespace.log.read(namespace.log.first, Number.POSITIVE_INFINITY, () => true).events) {
-    records.push({ kind: 'event', topic: event.topic, message: exportMessage(event.message) });
+    const { delayMs: delayLeftMs, ttlMs: ttlLeftMs, maxAttempts } = event.message;
+    const message = toExportedEvent(toMessage(event.message), { delayLeftMs, ttlLeftMs, maxAttempts });
+    records.push({ kind: 'event', topic: event.topic, message });
   }
   for (const queue of namespace.queues.values()) {
     records.push({ kind: 'queue', name: queue.name, settings: queue.settings });
@@ -27,7 +29,8 @@ function snapshot(namespace: Namespace): StateRecord[] {
       records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
     const items = [...queue.live].sort((a, b) => a.order - b.order);
     for (const item of [...items, ...queue.dead]) {
-      records.push({ kind: 'message', queue: queue.name, message: exportItem(item) });
+      const message = toExportedMessage(item.toBrowsed(), item.message.maxAttempts);
+      records.push({ kind: 'message', queue: queue.name, message });
     }
   }
   for (const binding of namespace.listBindings()) records.push({ kind: 'binding', ...binding });
@@ -43,7 +46,9 @@ export function importRecord(namespace: Namespace, record: StateRecord): boolean
     case 'kv':
       return namespace.kv.restore({ ...record, value: fromBase64(record.valueBase64) });
     case 'event':
-      return namespace.log.append(record.topic, toPrepared(record.message), () => undefined).status === 'stored';
+      return (
+        namespace.log.append(record.topic, fromExportedMessage(record.message), () => undefined).status === 'stored'
+      );
     case 'queue': {
       if (namespace.queues.has(record.name)) return false;
       namespace.queue(record.name).configure(record.settings);
@@ -71,47 +76,7 @@ function remember(namespace: Namespace, name: string, id: string, leftMs: number
 function restore(namespace: Namespace, name: string, exported: ExportedMessage): boolean {
   const queue = namespace.queue(name);
   if (queue.find(exported.message.id) !== undefined) return false;
-  queue.restore(toPrepared(exported), exported);
+  queue.restore(fromExportedMessage(exported), exported);
   queue.dispatch();
   return true;
-}
-
-function exportItem(item: StoredMessage): ExportedMessage {
-  const { message, leaseLeftMs, consumer, ...past } = item.toBrowsed();
-  const { body, ...head } = message;
-  const state = past.state === 'leased' ? 'ready' : past.state;
-  return { ...past, state, message: head, bodyBase64: toBase64(body), maxAttempts: item.message.maxAttempts };
-}
-
-function exportMessage(message: PreparedMessage): ExportedMessage {
-  const { body, ...head } = toMessage(message);
-  return {
-    message: head,
-    bodyBase64: toBase64(body),
-    maxAttempts: message.maxAttempts,
-    state: 'ready',
-    attempts: 0,
-    delayLeftMs: message.delayMs,
-    ttlLeftMs: message.ttlMs,
-    history: [],
-    dead: undefined,
-  };
-}
-
-function toPrepared(exported: ExportedMessage): PreparedMessage {
-  const message: Message = { ...exported.message, body: fromBase64(exported.bodyBase64) };
-  return {
-    ...message,
-    delayMs: exported.delayLeftMs ?? 0,
-    ttlMs: exported.ttlLeftMs,
-    maxAttempts: exported.maxAttempts,
-  };
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-}
-
-function fromBase64(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'base64'));
 }

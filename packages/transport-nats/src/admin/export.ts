@@ -1,6 +1,7 @@
 /** Exports a namespace, record by record. */
 
-import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import type { StateRecord } from '@busbar/api/transport';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -24,11 +25,8 @@ export async function* exportState(
     const live = view.all.filter(({ state }) => state !== 'dead').sort((a, b) => a.stored.seq - b.stored.seq);
     const dead = view.all.filter(({ state }) => state === 'dead');
     for (const one of [...live, ...dead]) {
-      const { message, leaseLeftMs: _, consumer: __, ...past } = views.browsed(queue, one);
-      const state = past.state === 'leased' ? 'ready' : past.state;
-      const { maxAttempts } = one.stored.envelope;
-      const exported: ExportedMessage = { ...past, state, ...toExported(message), maxAttempts };
-      yield { kind: 'message', queue: queue.name, message: exported };
+      const message = toExportedMessage(views.browsed(queue, one), one.stored.envelope.maxAttempts);
+      yield { kind: 'message', queue: queue.name, message };
     }
     for (const { pattern } of queue.record.bindings) yield { kind: 'binding', queue: queue.name, pattern };
   }
@@ -53,10 +51,9 @@ async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIte
       const topic = subject.slice(names.topic('').length);
       const left = (time: number | undefined): number | undefined =>
         time === undefined ? undefined : Math.max(0, time - clock.now);
-      const past = { state: 'ready' as const, attempts: 0, history: [], dead: undefined };
       const times = { delayLeftMs: left(envelope.dueAt) ?? 0, ttlLeftMs: left(envelope.expiresAt) };
-      const { maxAttempts } = envelope;
-      yield { kind: 'event', topic, message: { ...past, ...times, ...toExported({ ...message, topic }), maxAttempts } };
+      const options = { ...times, maxAttempts: envelope.maxAttempts };
+      yield { kind: 'event', topic, message: toExportedEvent({ ...message, topic }, options) };
     }
   }
 }
@@ -80,12 +77,4 @@ async function* exportIds(
     }
   }
   for (const [id, leftMs] of left) yield { kind: 'dedupe', queue: queue.name, id, leftMs };
-}
-
-function toExported({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {
-  return { message, bodyBase64: toBase64(body) };
-}
-
-export function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }

@@ -1,13 +1,14 @@
 /** Exports the whole state of a namespace, page by page. Changes made meanwhile may be missing. */
 
-import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import type { StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { listEntries } from '../kv/list.ts';
 import { DEDUPE_IDS } from '../lua/inspect.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { BindingCache } from '../topics/bindings.ts';
 import { readLog, readLogRange } from '../topics/event-log.ts';
-import { type FoundMessage, findMessages } from './browse.ts';
+import { findMessages } from './browse.ts';
 import { listQueueNames, readQueueInfo } from './inspect.ts';
 
 const PAGE = 200;
@@ -52,20 +53,13 @@ async function* messages(client: ReconnectingClient, queue: string): AsyncIterab
   do {
     const filter = { state: undefined, ids: undefined, limit: PAGE, after };
     const page = await findMessages(client, queue, filter, DEADLINE);
-    yield page.found.map((one) => ({ kind: 'message', queue, message: toExported(one) }));
+    yield page.found.map(({ browsed, maxAttempts }) => ({
+      kind: 'message',
+      queue,
+      message: toExportedMessage(browsed, maxAttempts),
+    }));
     after = page.next;
   } while (after !== undefined);
-}
-
-function toExported({ browsed, maxAttempts }: FoundMessage): ExportedMessage {
-  const { message, leaseLeftMs: _lease, consumer: _consumer, ...rest } = browsed;
-  // A lease is not exported; its attempt counts.
-  const state = rest.state === 'leased' ? 'ready' : rest.state;
-  return { ...rest, state, ...withoutBody(message), maxAttempts };
-}
-
-function withoutBody({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {
-  return { message, bodyBase64: toBase64(body) };
 }
 
 /** Ids within their dedupe window. An id that is kept only for its message is none of them. A hashed id stays a hash. */
@@ -91,22 +85,12 @@ async function* events(client: ReconnectingClient): AsyncIterable<StateRecord[]>
     const page = await readLog(client, { after, max: PAGE }, DEADLINE);
     yield page.events.map(({ topic, key, envelope, body }) => {
       const message = { ...toMessage(key, envelope, body), topic };
-      return { kind: 'event', topic, message: { ...withoutBody(message), ...EVENT_STATE } };
+      return { kind: 'event', topic, message: toExportedEvent(message) };
     });
     after = page.reached;
     isMore = !page.isEnd;
   }
 }
-
-const EVENT_STATE = {
-  state: 'ready',
-  attempts: 0,
-  delayLeftMs: undefined,
-  ttlLeftMs: undefined,
-  history: [],
-  dead: undefined,
-  maxAttempts: undefined,
-} as const;
 
 async function* entries(client: ReconnectingClient): AsyncIterable<StateRecord[]> {
   let after: string | undefined;
@@ -117,8 +101,4 @@ async function* entries(client: ReconnectingClient): AsyncIterable<StateRecord[]
     isMore = page.length === PAGE;
     if (!isMore) yield [{ kind: 'revision', highest: revision }];
   }
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }

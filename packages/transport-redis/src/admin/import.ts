@@ -1,6 +1,6 @@
 /** Imports exported records. A record whose id, key or name exists already changes nothing. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
+import { fromExportedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
@@ -83,7 +83,7 @@ export class Importer {
   }
 
   async #importEvent({ topic, message }: RecordOf<'event'>, deadline: number): Promise<number> {
-    const { key, envelope, body } = toStoredMessage(toPrepared(message));
+    const { key, envelope, body } = toStoredMessage(fromExportedMessage(message));
     const events = await this.#loadKnownEvents(deadline);
     const name = `${topic}\n${key}`;
     if (events.has(name)) return 0;
@@ -126,18 +126,7 @@ function shareScript(one: StateRecord, other: StateRecord): boolean {
 }
 
 function toArguments(exported: ExportedMessage): Argument[] {
-  const { key, envelope, body } = toStoredMessage(toPrepared(exported));
+  const { key, envelope, body } = toStoredMessage(fromExportedMessage(exported));
   const { dead } = exported;
   return [key, envelope, body, formatAttempts(exported), dead ? `${Math.floor(dead.at)} ${dead.reason}` : ''];
-}
-
-/** A record read from a file has null or nothing for undefined fields. */
-function toPrepared(exported: ExportedMessage): PreparedMessage {
-  return {
-    ...exported.message,
-    body: Buffer.from(exported.bodyBase64, 'base64'),
-    delayMs: exported.delayLeftMs ?? 0,
-    ttlMs: exported.ttlLeftMs ?? undefined,
-    maxAttempts: exported.maxAttempts ?? undefined,
-  };
 }

@@ -1,6 +1,7 @@
 /** Exports a namespace as records: page by page, over a connection of its own, from one snapshot. */
 
-import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
+import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import type { StateRecord } from '@busbar/api/transport';
 import { openReader } from '../connection/database.ts';
 import { isBatchFull, readBatch } from '../connection/row-batch.ts';
 import { messageColumnsOf } from '../connection/schema.ts';
@@ -10,7 +11,6 @@ import { findQueue, type QueueRow } from '../queues/queue-row.ts';
 import { readMessage, toBytes } from '../queues/stored-message.ts';
 import { findMessages } from './browse.ts';
 import { listBindings } from './inspect.ts';
-import type { FoundMessage } from './state-tables.ts';
 
 /** Rows of one read. */
 const PAGE = 200;
@@ -57,17 +57,12 @@ function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   let after: string | undefined;
   do {
     const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: PAGE, after });
-    yield page.found.map((found) => ({ kind: 'message', queue: queue.name, message: toExported(found) }));
+    yield page.found.map(({ browsed, maxAttempts }) => {
+      const message = toExportedMessage(browsed, maxAttempts);
+      return { kind: 'message', queue: queue.name, message };
+    });
     after = page.next;
   } while (after !== undefined);
-}
-
-function toExported({ browsed, maxAttempts }: FoundMessage): ExportedMessage {
-  const { message, leaseLeftMs: _lease, consumer: _consumer, ...rest } = browsed;
-  const { body, ...content } = message;
-  // Leases are not exported. The attempt of a leased message counts.
-  const state = rest.state === 'leased' ? 'ready' : rest.state;
-  return { ...rest, state, message: content, bodyBase64: toBase64(body), maxAttempts };
 }
 
 function* dedupe({ store, now }: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
@@ -94,25 +89,10 @@ function* events({ store }: Transaction): Iterable<StateRecord[]> {
       ),
       [store.ns, after, PAGE],
     );
-    yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExportedEvent(row) }));
+    yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExportedEvent(readMessage(row, 2)) }));
     after = rows.at(-1)?.[0] ?? after;
     isMore = rows.length === PAGE || isBatchFull(rows);
   }
-}
-
-function toExportedEvent(row: readonly unknown[]): ExportedMessage {
-  const { body, ...message } = readMessage(row, 2);
-  return {
-    message,
-    bodyBase64: toBase64(body),
-    state: 'ready',
-    attempts: 0,
-    delayLeftMs: undefined,
-    ttlLeftMs: undefined,
-    history: [],
-    dead: undefined,
-    maxAttempts: undefined,
-  };
 }
 
 /** In order of revision, so that an empty store keeps the revisions on import. */
@@ -135,8 +115,4 @@ function* entries({ store, now }: Transaction): Iterable<StateRecord[]> {
     after = rows.at(-1)?.[0] ?? after;
     isMore = rows.length === PAGE;
   }
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }

@@ -1,7 +1,7 @@
 /** Imports the records of an export. Existing messages, keys and queues stay as they are. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
-import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { fromBase64, fromExportedMessage, type PreparedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { Insertion } from '../connection/insertion.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -138,7 +138,7 @@ function importEntry(tx: Transaction, record: RecordOf<'kv'>): boolean {
   // Watches follow the order of changes, so the import is the newest change, even with an older revision.
   counters.revision = Math.max(counters.revision + 1, record.revision);
   const { key, revision, createRevision } = record;
-  const value = toStored(Buffer.from(record.valueBase64, 'base64'));
+  const value = toStored(fromBase64(record.valueBase64));
   tx.sql(
     'INSERT OR REPLACE INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)',
   ).run(tx.ns, key, value, revision, createRevision, toExpiry(tx.now, record.ttlLeftMs), counters.revision);
@@ -156,15 +156,7 @@ function toHistory({ history }: ExportedMessage): string | null {
   return history.length === 0 ? null : JSON.stringify(history);
 }
 
-/** JSON drops undefined fields. This restores them. */
-function toMessage({ message, bodyBase64, maxAttempts, ttlLeftMs }: ExportedMessage): PreparedMessage {
-  const { type, from, to, topic, orderingKey, correlationId, causationId, replyTo, ...rest } = message as Message;
-  return {
-    ...rest,
-    ...{ type, from, to, topic, orderingKey, correlationId, causationId, replyTo },
-    body: Buffer.from(bodyBase64, 'base64'),
-    delayMs: 0,
-    ttlMs: ttlLeftMs ?? undefined,
-    maxAttempts: maxAttempts ?? undefined,
-  };
+/** A delay is stored as the due time of a message, not as an option of its sender. */
+function toMessage(exported: ExportedMessage): PreparedMessage {
+  return { ...fromExportedMessage(exported), delayMs: 0 };
 }

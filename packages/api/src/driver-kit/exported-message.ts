@@ -1,0 +1,59 @@
+/** Messages of an export, the same from every driver (rule RA7). */
+
+import type { PreparedMessage } from '../contract/driver.ts';
+import type { Message } from '../contract/message.ts';
+import type { BrowsedMessage, ExportedMessage } from '../contract/transport.ts';
+
+/** Characters of one call of `String.fromCharCode`. */
+const CHUNK = 8192;
+
+/** A message of a queue. A lease is not exported; its attempt counts. */
+export function toExportedMessage(
+  { message, leaseLeftMs: _lease, consumer: _consumer, ...rest }: BrowsedMessage,
+  maxAttempts: number | undefined,
+): ExportedMessage {
+  const state = rest.state === 'leased' ? 'ready' : rest.state;
+  return { ...rest, state, ...withoutBody(message), maxAttempts };
+}
+
+/** An event, with the delivery options of its sender as far as the store has them. */
+export function toExportedEvent(
+  message: Message,
+  options: Partial<Pick<ExportedMessage, 'delayLeftMs' | 'ttlLeftMs' | 'maxAttempts'>> = {},
+): ExportedMessage {
+  const { delayLeftMs, ttlLeftMs, maxAttempts } = options;
+  const past = { state: 'ready', attempts: 0, history: [], dead: undefined } as const;
+  return { ...past, ...withoutBody(message), delayLeftMs, ttlLeftMs, maxAttempts };
+}
+
+/** The reverse of both. A record that was read from a file has null or nothing for undefined fields. */
+export function fromExportedMessage(exported: ExportedMessage): PreparedMessage {
+  return {
+    ...exported.message,
+    body: fromBase64(exported.bodyBase64),
+    delayMs: exported.delayLeftMs ?? 0,
+    ttlMs: exported.ttlLeftMs ?? undefined,
+    maxAttempts: exported.maxAttempts ?? undefined,
+  };
+}
+
+/** Bytes as base64, without the Buffer of Node: the api runs anywhere. */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = '';
+  for (let from = 0; from < bytes.length; from += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(from, from + CHUNK));
+  }
+  return btoa(binary);
+}
+
+/** The reverse of {@link toBase64}. */
+export function fromBase64(text: string): Uint8Array {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < binary.length; index += 1) bytes[index] = binary.charCodeAt(index);
+  return bytes;
+}
+
+function withoutBody({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {
+  return { message, bodyBase64: toBase64(body) };
+}
