@@ -16,7 +16,7 @@ const inScripts = 'Lua scripts do it with the work of queues: lua/.';
 const roles: Readonly<Record<string, Readonly<Partial<Record<Transport, string>>>>> = {
   'index.ts': {},
   'options.ts': {},
-  'errors.ts': {},
+  'errors.ts': { memory: 'It has only the errors of every backend: @busbar/api/driver.' },
   'capabilities.ts': { memory: 'Few lines: memory-driver.ts.' },
   'queues/send.ts': { memory: inQueue },
   'queues/claim.ts': { memory: inQueue },

@@ -9,11 +9,11 @@ import {
   type KvDriver,
   type QueueDriver,
   type TopicDriver,
+  unknownQueue,
   WaitingReceives,
 } from '@busbar/api/driver';
 import type { Capabilities, Delivery } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
-import { unknownQueue } from './errors.ts';
 import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
 import type { Queue } from './queues/queue.ts';

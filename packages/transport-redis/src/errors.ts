@@ -135,10 +135,3 @@ export function toFailures(
   if (error.code === 'UNAVAILABLE' || error.code === 'CLOSED') throw error;
   return messages.map(({ id }) => ({ id, status: error.outcome, error }));
 }
-
-/** Retention has deleted the events after a position. */
-export function positionExpired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'the events after this position have expired', {
-    hint: "Continue from 'start' and expect a gap.",
-  });
-}

@@ -17,7 +17,7 @@ import {
   kindOf,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
-import { completeMessage } from '../driver-kit/complete-message.ts';
+import { completeMessage } from '../driver-kit/message-fields.ts';
 
 const KEYS = [
   ...['id', 'body', 'contentType', 'headers', 'type', 'from', 'to', 'priority', 'orderingKey', 'correlationId'],

@@ -1,12 +1,12 @@
 /** The small parts of the driver kit. */
 
 import { expect, test } from 'vitest';
-import { completeMessage } from '../../src/driver-kit/complete-message.ts';
 import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
+import { completeMessage } from '../../src/driver-kit/message-fields.ts';
 import { checkRetention, completeRetention } from '../../src/driver-kit/options/retention.ts';
 import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
 

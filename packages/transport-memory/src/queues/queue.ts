@@ -1,16 +1,7 @@
 /** One queue: messages that are ready, delayed, leased or dead. */
 
-import { Deadline, type DeadlineQueue, Heap, type PreparedMessage } from '@busbar/api/driver';
-import {
-  BusbarError,
-  type Delivery,
-  type QueueInfo,
-  type QueueSettings,
-  type SendResult,
-  type Settlement,
-  type SettleResult,
-} from '@busbar/api/transport';
-import { queueFull } from '../errors.ts';
+import { Deadline, type DeadlineQueue, Heap, type PreparedMessage, queueFrozen, queueFull } from '@busbar/api/driver';
+import type { Delivery, QueueInfo, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
 import { DedupeWindow } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { StoredMessage } from './stored-message.ts';
@@ -81,11 +72,7 @@ export class Queue {
   }
 
   send(messages: readonly PreparedMessage[]): SendResult[] {
-    if (this.settings.frozen) {
-      throw new BusbarError('CONFLICT', `queue ${this.name} is frozen`, {
-        hint: 'Unfreeze it with configure, or send later.',
-      });
-    }
+    if (this.settings.frozen) throw queueFrozen(this.name);
     this.touch();
     const results = messages.map((message) => this.#accept(message));
     this.dispatch();

@@ -1,8 +1,13 @@
 /** Reads the event log from a position on, and the ephemeral events of the meantime. */
 
-import { Condition, type EventCursor as Cursor, EphemeralBuffer, type PreparedMessage } from '@busbar/api/driver';
+import {
+  Condition,
+  type EventCursor as Cursor,
+  EphemeralBuffer,
+  type PreparedMessage,
+  positionExpired,
+} from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
-import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { EventLog, LogEvent, LogReader } from './event-log.ts';
 

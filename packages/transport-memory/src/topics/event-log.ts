@@ -1,8 +1,7 @@
 /** The event log of one namespace, bounded by retention. */
 
-import { Deadline, type DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
+import { Deadline, type DeadlineQueue, type PreparedMessage, positionExpired } from '@busbar/api/driver';
 import { type From, invalid, type PublishResult, quote } from '@busbar/api/transport';
-import { positionExpired } from '../errors.ts';
 import type { MemorySettings } from '../options.ts';
 import { DedupeWindow } from '../queues/dedupe.ts';
 

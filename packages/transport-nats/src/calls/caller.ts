@@ -1,6 +1,6 @@
 /** Calls that this process makes. */
 
-import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { type CallContext, CallReplies, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 import { createInbox, type Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
@@ -22,22 +22,18 @@ export class Caller {
     connection.onState(({ state }) => {
       if (state !== 'reconnecting') return;
       const error = unavailable('the connection was lost, and with it what was replied', { outcome: 'unknown' });
-      for (const call of this.#calls.values()) if (call.isSent) call.fail(error);
+      for (const call of this.#calls.values()) if (call.isSent) call.end(error);
     });
   }
 
   /** The replies to a call on `subject`. */
   call(subject: string, message: PreparedMessage, { deadline }: CallContext): AsyncIterable<Message> {
-    return {
-      [Symbol.asyncIterator]: () => {
-        this.#count += 1;
-        const id = String(this.#count);
-        const call = new Call(this.#connection, () => this.#calls.delete(id));
-        this.#calls.set(id, call);
-        void this.#send(call, subject, message, deadline, `${this.#inbox}.${id}`);
-        return call;
-      },
-    };
+    this.#count += 1;
+    const id = String(this.#count);
+    const call = new Call(this.#connection, () => this.#calls.delete(id));
+    this.#calls.set(id, call);
+    void this.#send(call, subject, message, deadline, `${this.#inbox}.${id}`);
+    return call.replies;
   }
 
   #take(message: Msg): void {
@@ -49,94 +45,52 @@ export class Caller {
 
   async #send(call: Call, subject: string, message: PreparedMessage, deadline: number, reply: string): Promise<void> {
     if (!this.#connection.isUp) await this.#connection.whenUp();
-    if (call.isOver) return;
+    if (call.replies.isOver) return;
     const leftMs = deadline === Number.POSITIVE_INFINITY ? undefined : deadline - performance.now();
     call.isSent = true;
-    this.#connection.publish(subject, encodeRequest({ leftMs, message }), { reply }, (error) => call.fail(error));
+    this.#connection.publish(subject, encodeRequest({ leftMs, message }), { reply }, (error) => call.end(error));
   }
 }
 
-/** One call: its replies as they come. */
-class Call implements AsyncIterator<Message> {
+/** One call, and its replies as they come. */
+class Call {
   isSent = false;
-  isOver = false;
+  readonly replies: CallReplies;
   readonly #connection: Connection;
   readonly #onOver: () => void;
-  readonly #replies: Message[] = [];
   /** Where its responder listens, once one has it. */
   #control: string | undefined;
-  #read = 0;
-  #error: BusbarError | undefined;
-  #waiting: { resolve(result: IteratorResult<Message>): void; reject(error: BusbarError): void } | undefined;
 
   constructor(connection: Connection, onOver: () => void) {
     this.#connection = connection;
     this.#onOver = onOver;
-  }
-
-  next(): Promise<IteratorResult<Message>> {
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#serve();
+    this.replies = new CallReplies({
+      window: WINDOW,
+      onRead: (read) => this.#publish({ read }),
+      onLeave: () => {
+        this.#onOver();
+        this.#publish({ left: true });
+      },
     });
-  }
-
-  /** The caller has left, or has all. */
-  async return(): Promise<IteratorResult<Message>> {
-    if (!this.isOver) {
-      this.#end();
-      if (this.#control !== undefined) this.#publish({ left: true });
-      this.#serve();
-    }
-    return { done: true, value: undefined };
   }
 
   take(message: Msg): void {
     if (message.headers?.code === 503) {
-      this.fail(
+      this.end(
         new BusbarError('NO_RESPONDER', 'nobody serves this address', { hint: 'Start one, or ask with durable.' }),
       );
       return;
     }
     if (message.reply) this.#control = message.reply;
     const { replies, isEnd, error } = decodeAnswer(message.data);
-    this.#replies.push(...replies);
-    if (error !== undefined) this.fail(error);
-    else if (isEnd) this.#end();
-    this.#serve();
+    for (const reply of replies) this.replies.arrive(reply);
+    if (isEnd || error !== undefined) this.end(error);
   }
 
-  /** Ends it with `error`, behind the replies that are there. */
-  fail(error: BusbarError): void {
-    this.#error = error;
-    this.#end();
-    this.#serve();
-  }
-
-  #end(): void {
-    this.isOver = true;
+  /** Ends it behind the replies that are there, with `error` if it is defined. */
+  end(error: BusbarError | undefined): void {
     this.#onOver();
-  }
-
-  #serve(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    const reply = this.#replies.shift();
-    if (reply === undefined && !this.isOver) return;
-    this.#waiting = undefined;
-    if (reply !== undefined) {
-      this.#count();
-      waiting.resolve({ done: false, value: reply });
-    } else if (this.#error === undefined) waiting.resolve({ done: true, value: undefined });
-    else waiting.reject(this.#error);
-  }
-
-  /** Lets the responder go on, half a window at a time. */
-  #count(): void {
-    this.#read += 1;
-    if (this.#read < WINDOW / 2 || this.isOver) return;
-    this.#publish({ read: this.#read });
-    this.#read = 0;
+    this.replies.end(error);
   }
 
   #publish(control: Control): void {

@@ -1,7 +1,7 @@
 /** Frames of calls over core NATS: a line of JSON, then the bodies one after the other. */
 
+import { decodeFields, encodeFields } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
-import { fromHead, type MessageHead, toHead } from '../message-head.ts';
 
 /** How many replies may be on the way to a slow reader. */
 export const WINDOW = 64;
@@ -26,7 +26,7 @@ export interface Control {
   readonly left?: true;
 }
 
-type SizedHead = MessageHead & { readonly size: number };
+type SizedHead = Partial<Message> & { readonly size: number };
 
 const NEWLINE = 10;
 /** Smaller bodies share blocks of memory. */
@@ -58,7 +58,7 @@ export function decodeAnswer(data: Uint8Array): Answer {
 }
 
 function toSizedHead(message: Message): SizedHead {
-  return { ...toHead(message), size: message.body.byteLength };
+  return { ...encodeFields(message), sentAt: message.sentAt, size: message.body.byteLength };
 }
 
 function encodeFrame(line: unknown, messages: readonly Message[]): Buffer {
@@ -78,7 +78,7 @@ function readMessages(heads: readonly SizedHead[], bodies: Uint8Array): Message[
     const view = bodies.subarray(at, at + head.size);
     if (view.byteLength !== head.size) throw new BusbarError('INTERNAL', 'a frame of a call is cut short');
     at += head.size;
-    return fromHead(head, head.size <= SMALL ? Buffer.from(view) : new Uint8Array(view), 0);
+    return decodeFields(head, head.size <= SMALL ? Buffer.from(view) : new Uint8Array(view));
   });
 }
 

@@ -1,8 +1,8 @@
 /** Sends messages: a publish each, which the server answers once it is stored. */
 
 import { createHash } from 'node:crypto';
-import type { CallContext, PreparedMessage } from '@busbar/api/driver';
-import { BusbarError, type SendResult } from '@busbar/api/transport';
+import { type CallContext, type PreparedMessage, queueFrozen, queueFull, unknownQueue } from '@busbar/api/driver';
+import type { SendResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
@@ -71,9 +71,7 @@ export class Sender {
     const { records } = this.#shared;
     let queue = create ? await records.ensure(name, context) : await records.fresh(name, context);
     if (queue === undefined) throw unknownQueue(name);
-    if (queue.record.settings.frozen) {
-      throw new BusbarError('CONFLICT', `queue ${name} is frozen`, { hint: 'It takes no messages for now.' });
-    }
+    if (queue.record.settings.frozen) throw queueFrozen(name);
     records.touch(queue);
     if (messages.some(({ ttlMs }) => ttlMs !== undefined)) this.#shared.expiring.add(name);
     for (const lane of new Set(messages.map(laneFor))) queue = await records.useLane(queue, lane, context);
@@ -90,12 +88,13 @@ export class Sender {
     const ids = messages.map(({ id }) => id);
     const noted = hasIdRecords(queue, clock.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
     const room = await this.#room(queue, messages.length);
+    const { name, record } = queue;
     let stored = 0;
     return messages.map((message): SendResult | Promise<SendResult> => {
       const { id } = message;
       if (noted?.taken.has(id)) return { id, status: 'duplicate' };
       stored += 1;
-      if (stored > room) return { id, status: 'failed', error: fullError(queue) };
+      if (stored > room) return { id, status: 'failed', error: queueFull(name, record.settings.maxLength) };
       noted?.taken.add(id);
       return this.#publish(queue, message, noted, context);
     });
@@ -184,14 +183,4 @@ export function envelopeOf({ delayMs, ttlMs, maxAttempts }: PreparedMessage, inc
 
 function partitionOf(key: string): number {
   return createHash('sha256').update(key).digest().readUInt32BE(0) % PARTITIONS;
-}
-
-function fullError({ name, record }: KnownQueue): BusbarError {
-  const text = `queue ${name} is full: it holds ${record.settings.maxLength} messages`;
-  return new BusbarError('BACKPRESSURE', text, { hint: 'Slow down, consume faster, or raise maxLength.' });
-}
-
-/** NOT_FOUND for a queue. */
-export function unknownQueue(name: string): BusbarError {
-  return new BusbarError('NOT_FOUND', `there is no queue ${name}`, { hint: 'Look at the name, or create it first.' });
 }

@@ -1,9 +1,9 @@
 /** How a message looks in a stream: the body as it is, the rest as one header of JSON, readable with any NATS client. */
 
+import { decodeFields, encodeFields } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import { type HeaderList, sequenceOf } from '../connection/server-requests.ts';
-import { fromHead, type MessageHead, toHead } from '../message-head.ts';
 
 /** The attempts of a message in earlier places: in another lane, or in another store. */
 export interface Past {
@@ -53,7 +53,10 @@ export function encode(
   envelope: Envelope,
   msgId?: string,
 ): { data: Uint8Array; headers: HeaderList } {
-  const head = { ...toHead(message), $: envelope };
+  const head = encodeFields(message);
+  head['topic'] = message.topic;
+  head['sentAt'] = message.sentAt;
+  head['$'] = envelope;
   const text = JSON.stringify(head);
   const known = msgId === undefined ? {} : { [ID]: msgId };
   if (text.length <= MAX_HEAD) return { data: message.body, headers: { ...known, [HEADER]: text } };
@@ -70,8 +73,8 @@ export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessa
   const length = header.startsWith('{') ? 0 : Number(header);
   const text = length === 0 ? header : Buffer.from(msg.data.subarray(0, length)).toString();
   const body = new Uint8Array(msg.data.subarray(length));
-  const { $: envelope = {}, ...head } = JSON.parse(text) as MessageHead & { $?: Envelope };
-  return { seq, storedAt, message: fromHead(head, body, storedAt), envelope };
+  const { $: envelope = {}, ...head } = JSON.parse(text) as Partial<Message> & { $?: Envelope };
+  return { seq, storedAt, message: decodeFields({ sentAt: storedAt, ...head }, body), envelope };
 }
 
 /** Reads a message of a delivery. */
@@ -103,7 +106,7 @@ export function readDelivery(msg: Msg): { seq: number; cseq: number; deliveries:
 function toForeign(msg: Msg, body: Uint8Array, seq: number, storedAt: number): Message {
   const contentType = msg.headers?.get('Content-Type');
   const head = { id: msg.headers?.get(ID) || `seq-${seq}`, headers: foreignHeaders(msg.headers) };
-  return fromHead({ ...head, ...(contentType && { contentType }) }, body, storedAt);
+  return decodeFields({ ...head, sentAt: storedAt, ...(contentType && { contentType }) }, body);
 }
 
 function foreignHeaders(headers: MsgHdrs | undefined): Message['headers'] {

@@ -1,13 +1,13 @@
 /** Opens readers of topics: their first sequence, and the bounds of the log. */
 
-import type { CallContext, EventCursor as Cursor } from '@busbar/api/driver';
+import { type CallContext, type EventCursor as Cursor, positionExpired } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
 import { Puller } from '../connection/puller.ts';
 import { sequenceOf } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { type CursorContext, EventCursor } from './event-cursor.ts';
-import { parsePosition, positionExpired } from './position.ts';
+import { parsePosition } from './position.ts';
 
 export class Cursors {
   readonly #shared: CursorContext;

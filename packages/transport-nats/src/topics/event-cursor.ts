@@ -1,6 +1,6 @@
 /** A reader of topics: history, then new events, with ephemeral events in between. */
 
-import { Condition, type EventCursor as Cursor, EphemeralBuffer } from '@busbar/api/driver';
+import { Condition, type EventCursor as Cursor, EphemeralBuffer, positionExpired } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
@@ -8,7 +8,7 @@ import type { Puller, WaitingPull } from '../connection/puller.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import { readDelivery, readStored } from '../queues/stored-message.ts';
-import { positionExpired, toPosition } from './position.ts';
+import { toPosition } from './position.ts';
 
 /** An event, and its place in the log; an ephemeral one has the place of the last that its publisher knew of. */
 interface Placed {

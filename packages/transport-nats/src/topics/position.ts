@@ -1,6 +1,6 @@
 /** Positions in the log of topics: the sequence of an event, good in one store only. */
 
-import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { invalid, quote } from '@busbar/api/transport';
 
 const DIGITS = 16;
 
@@ -14,11 +14,4 @@ export function parsePosition(storeId: string, position: string, last: number): 
   const seq = Number(digits);
   if (store === storeId && rest.length === 0 && /^\d{16}$/.test(digits) && seq <= last) return seq;
   throw invalid(`${quote(position)} is no position of this store`, 'Use a position that this store gave.');
-}
-
-/** Retention has overtaken a reader. */
-export function positionExpired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'the events at this position are no longer kept', {
-    hint: "Go on from 'start', and know that there is a gap.",
-  });
 }

@@ -1,7 +1,14 @@
 /** Sends messages. The sends of one turn to one queue share a script. */
 
-import { type CallContext, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
-import { BusbarError, type SendResult } from '@busbar/api/transport';
+import {
+  type CallContext,
+  type PreparedMessage,
+  queueFrozen,
+  queueFull,
+  TickBatcher,
+  unknownQueue,
+} from '@busbar/api/driver';
+import type { SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { toFailures } from '../errors.ts';
@@ -69,7 +76,7 @@ export class Sender {
     const letters = String(reply);
     checkAccepted(letters, queue);
     return items.map(({ id }, index) => {
-      if (letters[index] === 'f') return { id, status: 'failed', error: full(queue) };
+      if (letters[index] === 'f') return { id, status: 'failed', error: queueFull(queue) };
       return { id, status: letters[index] === 's' || isRepeated ? 'stored' : 'duplicate' };
     });
   }
@@ -80,16 +87,6 @@ function bytesOf({ stored }: SendItem): number {
 }
 
 function checkAccepted(reply: string, queue: string): void {
-  if (reply === 'absent') {
-    throw new BusbarError('NOT_FOUND', `unknown queue ${queue}`, { hint: 'Check the name, or create it first.' });
-  }
-  if (reply === 'frozen') {
-    throw new BusbarError('CONFLICT', `queue ${queue} is frozen`, { hint: 'Unfreeze it before sending.' });
-  }
-}
-
-function full(queue: string): BusbarError {
-  return new BusbarError('BACKPRESSURE', `queue ${queue} is full`, {
-    hint: 'Slow down, consume faster, or raise maxLength.',
-  });
+  if (reply === 'absent') throw unknownQueue(queue);
+  if (reply === 'frozen') throw queueFrozen(queue);
 }

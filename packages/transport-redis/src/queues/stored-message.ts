@@ -1,7 +1,7 @@
 /** A message as the server stores it: key, envelope and body. */
 
 import { createHash } from 'node:crypto';
-import type { PreparedMessage } from '@busbar/api/driver';
+import { decodeFields, type PreparedMessage } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 
 const MAX_KEY_BYTES = 200;
@@ -38,23 +38,7 @@ export function toMessage(key: string, envelope: string, body: Buffer): Message 
   const end = envelope.indexOf('\n');
   const fields = JSON.parse(envelope.slice(end + 1)) as Partial<Message>;
   const { priority, orderingKey } = parseRules(envelope.slice(0, end));
-  return {
-    id: fields.id ?? idOf(key),
-    body: toBytes(body),
-    contentType: fields.contentType ?? 'application/octet-stream',
-    headers: fields.headers ?? {},
-    type: fields.type,
-    from: fields.from,
-    to: fields.to,
-    topic: fields.topic,
-    priority,
-    orderingKey,
-    correlationId: fields.correlationId,
-    causationId: fields.causationId,
-    hops: fields.hops ?? 0,
-    replyTo: fields.replyTo,
-    sentAt: fields.sentAt ?? 0,
-  };
+  return decodeFields({ ...fields, id: fields.id ?? idOf(key), priority, orderingKey }, toBytes(body));
 }
 
 /** The first line of an envelope. */

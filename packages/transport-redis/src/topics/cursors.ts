@@ -1,9 +1,8 @@
 /** The subscriptions of a process: opens cursors, and wakes those that a message on a channel concerns. */
 
-import type { CallContext } from '@busbar/api/driver';
+import { type CallContext, positionExpired } from '@busbar/api/driver';
 import { type From, invalid, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { positionExpired } from '../errors.ts';
 import { parseEphemeral } from './ephemeral.ts';
 import { RedisEventCursor } from './event-cursor.ts';
 import { readLogRange } from './event-log.ts';

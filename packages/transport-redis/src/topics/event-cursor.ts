@@ -1,9 +1,8 @@
 /** A subscription's place in the log. It merges the events of the log with ephemeral ones, in the order of publishing. */
 
-import { Condition, EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
+import { Condition, EphemeralBuffer, type EventCursor, positionExpired } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { positionExpired } from '../errors.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import { readLog } from './event-log.ts';
 import { compareIds, idBefore, laterId, toPosition } from './position.ts';

@@ -1,10 +1,9 @@
 /** Messages on the wire: fields in the header, the body behind it. Fields with default values are left out. */
 
-import type { PreparedMessage } from '@busbar/api/driver';
-import { BusbarError, invalid, type Message, NORMAL_PRIORITY } from '@busbar/api/transport';
+import { decodeFields, encodeFields, type PreparedMessage } from '@busbar/api/driver';
+import { BusbarError, invalid, type Message } from '@busbar/api/transport';
 import type { Header } from './frame.ts';
 
-const BINARY = 'application/octet-stream';
 /** Field names, punctuation and numbers in a header. */
 const HEADER_BYTES = 256;
 /** One UTF-16 unit takes at most three bytes of UTF-8. */
@@ -30,24 +29,7 @@ export function encodeMessage(message: Message): Record<string, unknown> {
 
 /** The message from its fields and its body. Copies the body, which is a view of the input. */
 export function decodeMessage(header: Header, body: Uint8Array | undefined): Message {
-  const fields = header as Partial<Message>;
-  return {
-    id: fields.id ?? '',
-    body: body === undefined ? new Uint8Array(0) : new Uint8Array(body),
-    contentType: fields.contentType ?? BINARY,
-    headers: fields.headers ?? {},
-    type: fields.type,
-    from: fields.from,
-    to: fields.to,
-    topic: fields.topic,
-    priority: fields.priority ?? NORMAL_PRIORITY,
-    orderingKey: fields.orderingKey,
-    correlationId: fields.correlationId,
-    causationId: fields.causationId,
-    hops: fields.hops ?? 0,
-    replyTo: fields.replyTo,
-    sentAt: fields.sentAt ?? 0,
-  };
+  return decodeFields(header as Partial<Message>, body === undefined ? new Uint8Array(0) : new Uint8Array(body));
 }
 
 const TEXT_FIELDS = [
@@ -95,25 +77,6 @@ function isHeaders(value: unknown): boolean {
     units += name.length + text.length;
   }
   return units <= MAX_HEADER_UNITS;
-}
-
-function encodeFields(message: Message): Record<string, unknown> {
-  const header: Record<string, unknown> = { id: message.id };
-  if (message.contentType !== BINARY) header['contentType'] = message.contentType;
-  for (const _ in message.headers) {
-    header['headers'] = message.headers;
-    break;
-  }
-  if (message.type !== undefined) header['type'] = message.type;
-  if (message.from !== undefined) header['from'] = message.from;
-  if (message.to !== undefined) header['to'] = message.to;
-  if (message.priority !== NORMAL_PRIORITY) header['priority'] = message.priority;
-  if (message.orderingKey !== undefined) header['orderingKey'] = message.orderingKey;
-  if (message.correlationId !== undefined) header['correlationId'] = message.correlationId;
-  if (message.causationId !== undefined) header['causationId'] = message.causationId;
-  if (message.hops !== 0) header['hops'] = message.hops;
-  if (message.replyTo !== undefined) header['replyTo'] = message.replyTo;
-  return header;
 }
 
 /** Upper bound of the bytes that a message takes in a frame. */

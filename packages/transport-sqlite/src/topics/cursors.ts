@@ -1,6 +1,6 @@
 /** The open event cursors of this process: opens them, wakes them, and publishes ephemeral events to them. */
 
-import type { CallContext, PreparedMessage } from '@busbar/api/driver';
+import { type CallContext, type PreparedMessage, positionExpired } from '@busbar/api/driver';
 import { type From, invalid, matchTopic, type PublishResult, type TopicEvent } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import type { Store } from '../connection/store.ts';
@@ -12,7 +12,7 @@ import { fetchEphemeral, storeEphemeral } from './ephemeral.ts';
 import { hasLostEvents, SqliteEventCursor } from './event-cursor.ts';
 import { lastSeqBefore, loadNamespaceLog } from './event-log.ts';
 import { MatchingTopics } from './matching-topics.ts';
-import { parsePosition, positionExpired } from './position.ts';
+import { parsePosition } from './position.ts';
 
 export class EventCursors extends CursorSet<SqliteEventCursor> {
   /** Number of the last ephemeral event fetched from the store. */

@@ -1,6 +1,6 @@
 /** A subscription's cursor: reads the event log from a position, merged with ephemeral events. */
 
-import { EphemeralBuffer, type EventCursor } from '@busbar/api/driver';
+import { EphemeralBuffer, type EventCursor, positionExpired } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
@@ -8,7 +8,7 @@ import type { Transaction } from '../connection/transaction.ts';
 import type { EphemeralEvent } from './ephemeral.ts';
 import { loadNamespaceLog, readLog } from './event-log.ts';
 import { MatchingTopics } from './matching-topics.ts';
-import { positionExpired, toPosition } from './position.ts';
+import { toPosition } from './position.ts';
 
 /** Reads of one batch: each is bounded to 8 MiB of bodies, so a replay of large events stays within 32 MiB. */
 const MAX_READS = 4;

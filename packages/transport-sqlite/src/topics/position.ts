@@ -1,6 +1,6 @@
 /** Positions in the event log: the id of the store and the number of an event. They compare as strings. */
 
-import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { invalid, quote } from '@busbar/api/transport';
 
 const DIGITS = 16;
 
@@ -17,11 +17,4 @@ export function parsePosition(storeId: string, position: string): number {
     `${quote(position)} is not a position of this store`,
     'A position is valid in the store that returned it; use start, new or a time.',
   );
-}
-
-/** The error of a subscriber whose next events retention has deleted. */
-export function positionExpired(): BusbarError {
-  return new BusbarError('POSITION_EXPIRED', 'retention has deleted events after this position', {
-    hint: "Subscribe again from 'start' or 'new', or raise the retention.",
-  });
 }
