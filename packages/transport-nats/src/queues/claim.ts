@@ -83,8 +83,14 @@ export class Claimer {
     const mustAsk =
       record.checked || pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
     const ledger = mustAsk ? await this.#shared.ledgers.read(queue.name, queue.record.inc) : undefined;
-    const checked = await Promise.all(pulled.map((each) => this.#check(queue, each, ledger)));
-    const candidates = checked.filter((candidate) => candidate !== undefined);
+    const candidates: Candidate[] = [];
+    const endings: Promise<void>[] = [];
+    for (const each of pulled) {
+      const checked = this.#check(queue, each, ledger);
+      if (checked instanceof Promise) endings.push(checked);
+      else if (checked !== undefined) candidates.push(checked);
+    }
+    await Promise.all(endings);
     return candidates.length === 0 ? [] : this.#lease(queue, candidates, by, mustAsk);
   }
 
@@ -113,11 +119,12 @@ export class Claimer {
     return this.#uncertainUpTo;
   }
 
-  async #check(
+  /** A message that may be delivered; undefined, or a promise, if it ends here. */
+  #check(
     queue: KnownQueue,
     { message, stored, at, consumer }: PulledMessage,
     ledger: Ledger | undefined,
-  ): Promise<Candidate | undefined> {
+  ): Candidate | Promise<void> | undefined {
     const { requests, clock } = this.#shared;
     const { seq, cseq } = stored;
     const reply = message.reply ?? '';
@@ -140,9 +147,8 @@ export class Claimer {
     if (!isExpired && attempts < (maxAttempts ?? queue.record.settings.maxAttempts)) {
       return { at, stored, cseq, consumer, attempt: attempts + 1 };
     }
-    await endMessage(this.#shared, queue, { stored, entry, lane: consumer.lane }, isExpired);
-    requests.send(reply, '+ACK');
-    return undefined;
+    const ended = endMessage(this.#shared, queue, { stored, entry, lane: consumer.lane }, isExpired);
+    return ended.then(() => requests.send(reply, '+ACK'));
   }
 
   async #lease(

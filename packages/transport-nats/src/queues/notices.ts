@@ -20,12 +20,16 @@ interface Line {
 
 const NEVER = new Promise<void>(() => undefined);
 const ROLL_MS = 1_000;
+/** Lines stay open when their last listener leaves: a receive in a loop does not subscribe each time. */
+const MAX_IDLE = 100;
 
 export class Notices {
   readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #records: QueueRecords;
   readonly #lines = new Map<string, Line>();
+  /** Queues whose lines have no listener, longest first. */
+  readonly #idle = new Set<string>();
   #roll: Subscription;
 
   constructor(requests: ServerRequests, names: Names, records: QueueRecords) {
@@ -43,13 +47,12 @@ export class Notices {
     if (queue === undefined) return { change: () => NEVER, [Symbol.dispose]: () => undefined };
     const line = this.#lines.get(queue) ?? this.#open(queue);
     line.listeners += 1;
+    this.#idle.delete(queue);
     return {
       change: () => line.changed.wait(),
       [Symbol.dispose]: () => {
         line.listeners -= 1;
-        if (line.listeners > 0) return;
-        line.subscription.unsubscribe();
-        this.#lines.delete(queue);
+        if (line.listeners === 0) this.#rest(queue);
       },
     };
   }
@@ -57,6 +60,15 @@ export class Notices {
   /** Resolves once no client goes by settings that were read before now: after a second, at once where it is alone. */
   async settled(): Promise<void> {
     if (!(await this.#isAlone())) await pause(FRESH_MS);
+  }
+
+  #rest(queue: string): void {
+    this.#idle.add(queue);
+    if (this.#idle.size <= MAX_IDLE) return;
+    const [oldest = queue] = this.#idle;
+    this.#idle.delete(oldest);
+    this.#lines.get(oldest)?.subscription.unsubscribe();
+    this.#lines.delete(oldest);
   }
 
   #open(queue: string): Line {

@@ -54,7 +54,7 @@ export class Settler {
     const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
     const byQueue = new Map<string, { items: Item[]; indexes: number[] }>();
     for (const [index, settlement] of settlements.entries()) {
-      const receipt = parseReceipt(settlement.receipt);
+      const receipt = this.#shared.held.get(settlement.receipt) ?? parseReceipt(settlement.receipt);
       if (receipt === undefined) continue;
       const group = byQueue.get(receipt.queue) ?? { items: [], indexes: [] };
       byQueue.set(receipt.queue, group);
@@ -81,7 +81,8 @@ export class Settler {
         continue;
       }
       held.isSettled = settlement.action !== 'extend';
-      plans.push(await this.#decide(known, settlement, receipt, held));
+      const plan = this.#decide(known, settlement, receipt, held);
+      plans.push(plan instanceof Promise ? await plan : plan);
     }
     await this.#write(queue, known, plans, deadline);
     for (const { result, ledgerOutcome } of plans)
@@ -97,13 +98,14 @@ export class Settler {
     const isOwn = (held: HeldDelivery | undefined): boolean =>
       held !== undefined && (held.isSettled || held.deadline > now);
     const isForeign = own.some((held, index) => !isOwn(held) && items[index]?.receipt.inc === known.record.inc);
-    const ledger = isForeign ? await this.#shared.ledgers.read(known.name, known.record.inc) : undefined;
+    if (!isForeign) return own.map((held) => (held?.inc === known.record.inc ? held : undefined));
+    const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     return Promise.all(
       items.map(async ({ settlement, receipt }, index) => {
         const held = own[index];
         if (receipt.inc !== known.record.inc) return undefined;
         if (isOwn(held)) return held;
-        const lease = ledger?.entries.get(receipt.seq)?.lease;
+        const lease = ledger.entries.get(receipt.seq)?.lease;
         const leftMs = (lease?.end ?? 0) - this.#shared.clock.late;
         if (lease?.r !== receipt.r || leftMs <= 0) return undefined;
         const found = held ?? (await this.#find(known, receipt));
@@ -126,7 +128,13 @@ export class Settler {
     return { ...receipt, consumer, by, attempt, maxAttempts, expiresAt, deadline: 0, isSettled: false };
   }
 
-  async #decide(known: KnownQueue, settlement: Settlement, at: Receipt, held: HeldDelivery): Promise<SettlementPlan> {
+  /** A message at a time: a promise each would cost as much as the rest. */
+  #decide(
+    known: KnownQueue,
+    settlement: Settlement,
+    at: Receipt,
+    held: HeldDelivery,
+  ): SettlementPlan | Promise<SettlementPlan> {
     const { names, clock } = this.#shared;
     const { receipt, action } = settlement;
     const { lane, seq, r } = at;
@@ -144,8 +152,8 @@ export class Settler {
     const { reason } = settlement;
     if (action === 'reject' || isLast) {
       const ledgerOutcome: LedgerOutcome = { did: 'dead', lane, seq, r, outcome: action, reason };
-      await this.#bury(known, held, ledgerOutcome, reason ?? (action === 'reject' ? 'rejected' : 'attempts used up'));
-      return { ...done, ledgerOutcome, ackBody: '+TERM' };
+      const why = reason ?? (action === 'reject' ? 'rejected' : 'attempts used up');
+      return this.#bury(known, held, ledgerOutcome, why).then(() => ({ ...done, ledgerOutcome, ackBody: '+TERM' }));
     }
     const delayMs = settlement.delayMs ?? 0;
     const dueAt = delayMs > 0 ? clock.late + delayMs : 0;
