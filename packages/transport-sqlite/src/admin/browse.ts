@@ -2,7 +2,7 @@
 
 import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
-import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { isBatchFull, readBatch } from '../connection/rows.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq } from '../queues/dedupe.ts';
 import type { QueueRow } from '../queues/queue-row.ts';

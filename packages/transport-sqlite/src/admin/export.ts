@@ -3,7 +3,7 @@
 import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
 import { openReader } from '../connection/database.ts';
-import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { messageColumnsOf } from '../connection/schema.ts';
 import { Store } from '../connection/store.ts';
 import { Transaction } from '../connection/transaction.ts';

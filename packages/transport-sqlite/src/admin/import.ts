@@ -2,7 +2,7 @@
 
 import { fromBase64, fromExportedMessage, type PreparedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
-import { Insertion } from '../connection/insertion.ts';
+import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq, hasMessage, importId, indexIds, recordIds } from '../queues/dedupe.ts';

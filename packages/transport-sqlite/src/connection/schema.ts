@@ -16,6 +16,11 @@ export function messageColumnsOf(table: string): string {
     .join(', ');
 }
 
+/** The columns of fields: `total_sent` of `totalSent`. */
+export function columnsOf(fields: readonly string[]): string[] {
+  return fields.map((field) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+}
+
 /** Whether the message of a row of `message` is leased. */
 export const IS_LEASED =
   'coalesce((SELECT held.last >= message.seq FROM leased AS held WHERE held.seq <= message.seq ORDER BY held.seq DESC LIMIT 1), 0)';

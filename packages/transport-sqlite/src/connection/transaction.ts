@@ -2,20 +2,16 @@
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { findQueue, findQueueById, insertQueue, type QueueRow } from '../queues/queue-row.ts';
+import { columnsOf } from './schema.ts';
 import type { Statement, Store } from './store.ts';
 
-/** Counters of the file. They only rise. */
-export interface Counters {
-  messageHead: number;
-  eventHead: number;
-  revision: number;
-  prunedChange: number;
-  ephemeral: number;
-  bindings: number;
-  waiters: number;
-}
+const COUNTERS = ['messageHead', 'eventHead', 'revision', 'prunedChange', 'ephemeral', 'bindings', 'waiters'] as const;
+const COLUMNS = columnsOf(COUNTERS);
+const SELECT_COUNTERS = `SELECT ${COLUMNS.join()} FROM counter`;
+const UPDATE_COUNTERS = `UPDATE counter SET ${COLUMNS.map((column) => `${column}=?`).join()}`;
 
-type CounterRow = [number, number, number, number, number, number, number];
+/** Counters of the file. They only rise. */
+export type Counters = Record<(typeof COUNTERS)[number], number>;
 
 export class Transaction {
   readonly store: Store;
@@ -120,13 +116,9 @@ export class Transaction {
       row.save(this.store);
       if ((row.readyBefore === 0 && row.ready > 0) || row.isDueEarlier) this.readyQueues.add(row);
     }
-    if (this.#counters === undefined || fingerprint(this.#counters) === this.#loadedCounters) return;
-    const { messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters } = this.#counters;
-    this.store
-      .sql(
-        'UPDATE counter SET message_head=?, event_head=?, revision=?, pruned_change=?, ephemeral=?, bindings=?, waiters=?',
-      )
-      .run(messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters);
+    const counters = this.#counters;
+    if (counters === undefined || fingerprint(counters) === this.#loadedCounters) return;
+    this.store.sql(UPDATE_COUNTERS).run(...COUNTERS.map((name) => counters[name]));
   }
 
   #keep(name: string, row: QueueRow | undefined): QueueRow | undefined {
@@ -136,13 +128,8 @@ export class Transaction {
   }
 
   #loadCounters(): Counters {
-    const row = this.store
-      .sql<CounterRow>(
-        'SELECT message_head, event_head, revision, pruned_change, ephemeral, bindings, waiters FROM counter',
-      )
-      .get() as CounterRow;
-    const [messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters] = row;
-    const counters = { messageHead, eventHead, revision, prunedChange, ephemeral, bindings, waiters };
+    const row = this.store.sql<number[]>(SELECT_COUNTERS).get() ?? [];
+    const counters = Object.fromEntries(COUNTERS.map((name, index) => [name, row[index]])) as Counters;
     this.#loadedCounters = fingerprint(counters);
     return counters;
   }

@@ -1,6 +1,6 @@
 /** Known ids of queues and topics: they prevent duplicates, and find a message by its id. */
 
-import { Insertion } from '../connection/insertion.ts';
+import { Insertion } from '../connection/rows.ts';
 import type { Transaction } from '../connection/transaction.ts';
 
 /** The result of inserting one message. */

@@ -1,7 +1,7 @@
 /** Inserts messages into a queue: their rows, ids and states. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
-import { Insertion } from '../connection/insertion.ts';
+import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { type InsertStatus, indexIds, recordIds, recordIdsUpTo } from './dedupe.ts';

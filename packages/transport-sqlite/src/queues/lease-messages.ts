@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto';
 import { BusbarError, type Delivery, quote } from '@busbar/api/transport';
-import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { promoteDue } from '../maintenance/promoter.ts';

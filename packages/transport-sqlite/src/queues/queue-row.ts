@@ -1,10 +1,21 @@
 /** A row of the table `queue`: settings and counters, with changes that are not yet written. */
 
 import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
+import { columnsOf } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 
-const COLUMNS =
-  'id, ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, backfills, dead, total_sent, total_done, total_dead, total_expired, used_at';
+const SETTINGS = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'deadTtlMs'] as const;
+const COUNTS = [
+  ...(['ready', 'delayed', 'leased', 'blocked', 'backfills', 'dead'] as const),
+  ...(['totalSent', 'totalDone', 'totalDead', 'totalExpired', 'usedAt'] as const),
+];
+const SETTING_COLUMNS = columnsOf(SETTINGS);
+const COUNT_COLUMNS = columnsOf(COUNTS);
+const SELECT = `SELECT id, ns, name, ${SETTING_COLUMNS.join()}, ${COUNT_COLUMNS.join()} FROM queue`;
+const INSERT = `INSERT INTO queue (ns, name, ${SETTING_COLUMNS.join()}, ${COUNT_COLUMNS.join()})
+  VALUES (?, ?, ${SETTINGS.map(() => '?').join()}, ${COUNTS.map((name) => (name === 'usedAt' ? '?' : '0')).join()})`;
+const UPDATE_COUNTS = updateOf(COUNT_COLUMNS);
+const UPDATE_SETTINGS = updateOf(SETTING_COLUMNS);
 
 type QueueColumns = readonly [number, string, string, ...(number | null)[]];
 
@@ -14,18 +25,18 @@ export class QueueRow {
   readonly ns: string;
   readonly name: string;
   settings: Required<QueueSettings>;
-  ready: number;
-  delayed: number;
-  leased: number;
-  blocked: number;
+  ready = 0;
+  delayed = 0;
+  leased = 0;
+  blocked = 0;
   /** Bindings whose backfill is not complete. */
-  backfills: number;
-  dead: number;
-  totalSent: number;
-  totalDone: number;
-  totalDead: number;
-  totalExpired: number;
-  usedAt: number;
+  backfills = 0;
+  dead = 0;
+  totalSent = 0;
+  totalDone = 0;
+  totalDead = 0;
+  totalExpired = 0;
+  usedAt = 0;
   /** Ready messages at the start of the transaction. A change from 0 wakes waiting consumers. */
   readonly readyBefore: number;
   /** The earliest due time has moved forward. */
@@ -46,18 +57,7 @@ export class QueueRow {
       frozen: frozen === 1,
       deadTtlMs: deadTtl ?? Number.POSITIVE_INFINITY,
     };
-    const count = (index: number): number => counts[index] ?? 0;
-    this.ready = count(0);
-    this.delayed = count(1);
-    this.leased = count(2);
-    this.blocked = count(3);
-    this.backfills = count(4);
-    this.dead = count(5);
-    this.totalSent = count(6);
-    this.totalDone = count(7);
-    this.totalDead = count(8);
-    this.totalExpired = count(9);
-    this.usedAt = count(10);
+    for (const [index, name] of COUNTS.entries()) this[name] = counts[index] ?? 0;
     this.readyBefore = this.ready;
   }
 
@@ -73,56 +73,30 @@ export class QueueRow {
   }
 
   save(store: Store): void {
-    store
-      .sql(
-        'UPDATE queue SET ready=?, delayed=?, leased=?, blocked=?, backfills=?, dead=?, total_sent=?, total_done=?, total_dead=?, total_expired=?, used_at=? WHERE id=?',
-      )
-      .run(
-        this.ready,
-        this.delayed,
-        this.leased,
-        this.blocked,
-        this.backfills,
-        this.dead,
-        this.totalSent,
-        this.totalDone,
-        this.totalDead,
-        this.totalExpired,
-        this.usedAt,
-        this.id,
-      );
+    store.sql(UPDATE_COUNTS).run(...COUNTS.map((name) => this[name]), this.id);
   }
 }
 
 /** The queue with this name in the namespace of the store. */
 export function findQueue(store: Store, name: string): QueueRow | undefined {
-  const raw = store.sql<QueueColumns>(`SELECT ${COLUMNS} FROM queue WHERE ns=? AND name=?`).get(store.ns, name);
+  const raw = store.sql<QueueColumns>(`${SELECT} WHERE ns=? AND name=?`).get(store.ns, name);
   return raw && new QueueRow(raw);
 }
 
 /** The queue with this id, of any namespace. */
 export function findQueueById(store: Store, id: number): QueueRow | undefined {
-  const raw = store.sql<QueueColumns>(`SELECT ${COLUMNS} FROM queue WHERE id=? AND ns IS NOT NULL`).get(id);
+  const raw = store.sql<QueueColumns>(`${SELECT} WHERE id=? AND ns IS NOT NULL`).get(id);
   return raw && new QueueRow(raw);
 }
 
 /** Creates a queue. The name must be free. */
 export function insertQueue(store: Store, name: string, settings: Required<QueueSettings>, now: number): number {
-  const result = store
-    .sql(
-      'INSERT INTO queue (ns, name, lease_ms, max_length, max_attempts, dedupe_ms, expire_idle_ms, frozen, dead_ttl_ms, ready, delayed, leased, blocked, backfills, dead, total_sent, total_done, total_dead, total_expired, used_at) VALUES (?,?,?,?,?,?,?,?,?,0,0,0,0,0,0,0,0,0,0,?)',
-    )
-    .run(store.ns, name, ...toColumns(settings), now);
-  return Number(result.lastInsertRowid);
+  return Number(store.sql(INSERT).run(store.ns, name, ...toColumns(settings), now).lastInsertRowid);
 }
 
 /** Stores the settings of a queue. */
 export function saveSettings(store: Store, id: number, settings: Required<QueueSettings>): void {
-  store
-    .sql(
-      'UPDATE queue SET lease_ms=?, max_length=?, max_attempts=?, dedupe_ms=?, expire_idle_ms=?, frozen=?, dead_ttl_ms=? WHERE id=?',
-    )
-    .run(...toColumns(settings), id);
+  store.sql(UPDATE_SETTINGS).run(...toColumns(settings), id);
 }
 
 function toColumns(settings: Required<QueueSettings>): (number | null)[] {
@@ -132,4 +106,8 @@ function toColumns(settings: Required<QueueSettings>): (number | null)[] {
 
 function orNull(ms: number): number | null {
   return ms > MAX_DURATION_MS ? null : ms;
+}
+
+function updateOf(columns: readonly string[]): string {
+  return `UPDATE queue SET ${columns.map((column) => `${column}=?`).join()} WHERE id=?`;
 }

@@ -2,7 +2,7 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
-import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { messageColumnsOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { insertEvents } from '../queues/insert.ts';

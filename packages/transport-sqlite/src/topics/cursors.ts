@@ -10,8 +10,7 @@ import type { CommitNotifier } from '../wakeup/notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { fetchEphemeral, storeEphemeral } from './ephemeral.ts';
 import { hasLostEvents, SqliteEventCursor } from './event-cursor.ts';
-import { lastSeqBefore, loadNamespaceLog } from './event-log.ts';
-import { MatchingTopics } from './matching-topics.ts';
+import { lastSeqBefore, loadNamespaceLog, MatchingTopics } from './event-log.ts';
 import { parsePosition } from './position.ts';
 
 export class EventCursors extends CursorSet<SqliteEventCursor> {

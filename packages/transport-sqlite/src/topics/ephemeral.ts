@@ -2,7 +2,7 @@
 
 import type { PreparedMessage } from '@busbar/api/driver';
 import type { TopicEvent } from '@busbar/api/transport';
-import { Insertion } from '../connection/insertion.ts';
+import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { pushMessage, readMessage } from '../queues/stored-message.ts';

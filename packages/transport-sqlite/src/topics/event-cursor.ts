@@ -6,8 +6,7 @@ import type { Batcher } from '../connection/batcher.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { EphemeralEvent } from './ephemeral.ts';
-import { loadNamespaceLog, readLog } from './event-log.ts';
-import { MatchingTopics } from './matching-topics.ts';
+import { loadNamespaceLog, MatchingTopics, readLog } from './event-log.ts';
 import { toPosition } from './position.ts';
 
 /** Reads of one batch: each is bounded to 8 MiB of bodies, so a replay of large events stays within 32 MiB. */

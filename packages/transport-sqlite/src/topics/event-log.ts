@@ -1,9 +1,8 @@
-/** The event log: appends and reads events, and keeps the totals of a namespace. */
+/** The event log: its topics, appending and reading events, and the totals of a namespace. */
 
 import type { PreparedMessage } from '@busbar/api/driver';
-import type { TopicEvent } from '@busbar/api/transport';
-import { Insertion } from '../connection/insertion.ts';
-import { isBatchFull, readBatch } from '../connection/row-batch.ts';
+import { matchTopic, type TopicEvent } from '@busbar/api/transport';
+import { Insertion, isBatchFull, readBatch } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -54,6 +53,32 @@ export function ensureTopic(store: Store, name: string): number {
     .sql('INSERT INTO topic (ns, name, events, pruned) VALUES (?,?,0,0)')
     .run(store.ns, name);
   return Number(lastInsertRowid);
+}
+
+/** The topics that match a pattern. Only topics that are new since the last call are read. */
+export class MatchingTopics {
+  readonly #pattern: string;
+  readonly #ids: number[] = [];
+  #lastId = 0;
+  #upTo = 0;
+
+  constructor(pattern: string) {
+    this.#pattern = pattern;
+  }
+
+  /** The ids of the matching topics. `newest` is the highest id of all topics. */
+  ids(store: Store, newest: number): readonly number[] {
+    if (newest <= this.#upTo) return this.#ids;
+    this.#upTo = newest;
+    const fresh = store
+      .sql<[number, string]>('SELECT id, name FROM topic WHERE id > ? AND ns=? ORDER BY id')
+      .all(this.#lastId, store.ns);
+    for (const [id, name] of fresh) {
+      this.#lastId = id;
+      if (matchTopic(this.#pattern, name)) this.#ids.push(id);
+    }
+    return this.#ids;
+  }
 }
 
 /** Appends events with their numbers, published at wall time `at`. */
