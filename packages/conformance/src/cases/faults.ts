@@ -1,9 +1,10 @@
 /** Fault injection: failing calls, a changed wall clock, no free file descriptor. */
 
-import type { Transport } from '@busbar/api/transport';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BusbarError } from '@busbar/api';
+import type { Queues, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { withFaults } from '../faults/faulty-queues.ts';
 import type { RemoteClient } from '../processes/remote-client.ts';
 import { moduleOf } from '../processes/remote-client.ts';
 import { drainFully, idsOf, receiveOne } from '../steps/consuming.ts';
@@ -118,4 +119,22 @@ async function persistently<T>(work: () => Promise<T>): Promise<T> {
       if (attempt === 50) throw error;
     }
   }
+}
+
+/** Wraps `queues`; half of the calls get a fault. */
+function withFaults(queues: Queues, random: () => number): Queues {
+  const hurt = async <T>(call: () => Promise<T>): Promise<T> => {
+    const fate = random();
+    if (fate < 0.15) throw new BusbarError('UNAVAILABLE', 'injected: never made', { outcome: 'failed' });
+    if (fate < 0.35) await pause(random() * 15);
+    const result = await call();
+    if (fate > 0.85) throw new BusbarError('UNAVAILABLE', 'injected: the response is lost', { outcome: 'unknown' });
+    return result;
+  };
+  return {
+    send: (...args) => hurt(() => queues.send(...args)),
+    receive: (...args) => hurt(() => queues.receive(...args)),
+    settle: (...args) => hurt(() => queues.settle(...args)),
+    configure: (...args) => hurt(() => queues.configure(...args)),
+  };
 }

@@ -1,11 +1,16 @@
 /** Multi-process: several processes on one store. */
 
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { checkManyProcesses, type LoadPlan, runManyProcesses } from '../processes/many-processes.ts';
-import { consume, receiveOne, texts } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import type { RemoteClient } from '../processes/remote-client.ts';
+import type { RemoteLoad } from '../processes/remote-load.ts';
+import { consume, drainFully, receiveOne, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
+import { isEmpty, queueInfo } from '../steps/queue-view.ts';
 
+const LEASE_MS = 1_000;
 const SMALL: LoadPlan = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: LoadPlan = { producers: 10, consumers: 8, each: 150, kills: 2 };
 /**
@@ -94,3 +99,79 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     },
   },
 ]);
+
+/** The number of processes, of messages each producer sends, and of kills. */
+interface LoadPlan {
+  readonly producers: number;
+  readonly consumers: number;
+  readonly each: number;
+  readonly kills: number;
+}
+
+/** The loads of all processes. */
+interface LoadResult {
+  readonly producing: readonly RemoteLoad[];
+  readonly consuming: readonly RemoteLoad[];
+  /** Maximum event loop delay of this idle process, which shows how busy the machine was. */
+  readonly lagMs: number;
+}
+
+/** Runs the loads, kills some processes, and waits until all sends end and the queue is empty. */
+async function runManyProcesses(test: TestContext, queue: string, plan: LoadPlan): Promise<LoadResult> {
+  const transport = await test.transport();
+  await transport.queues.configure(queue, { leaseMs: LEASE_MS, maxAttempts: 100 });
+  const total = plan.producers + plan.consumers;
+  const clients = await Promise.all(Array.from({ length: total }, () => test.process()));
+  const consumers = clients.slice(plan.producers);
+  const consuming = await Promise.all(consumers.map((client) => client.consume(queue, { max: 4 })));
+  const producing = await Promise.all(
+    clients
+      .slice(0, plan.producers)
+      .map((client, index) => client.produce(queue, { prefix: `p${index}`, count: plan.each })),
+  );
+  const lag = monitorEventLoopDelay({ resolution: 5 });
+  lag.enable();
+  await killSome(test, clients, producing, plan);
+  await Promise.all(producing.map(({ over }) => over));
+  lag.disable();
+  await test.until('the queue is empty', () => isEmpty(transport, queue), 30_000);
+  await Promise.all(consuming.map((load) => load.stop().catch(() => undefined)));
+  return { producing, consuming, lagMs: lag.max / 1e6 };
+}
+
+/** Asserts that no message was lost, and none redelivered after its ack. */
+async function checkManyProcesses(
+  test: TestContext,
+  queue: string,
+  { producing, consuming }: LoadResult,
+): Promise<void> {
+  for (const { seen } of consuming) test.recorder.merge(seen);
+  const sent = producing.flatMap((load) => load.sent);
+  const acked = consuming.flatMap((load) => load.acked);
+  const left = await drainFully(test, await test.transport(), queue);
+  test.check.equal(left.length, 0, 'remaining in the queue');
+  test.check.ok(sent.length > 0, 'something was sent');
+  test.check.equal(test.recorder.lost(sent), [], 'acknowledged and never delivered');
+  test.check.equal(acked.length, new Set(acked).size, 'acks of one message');
+  test.check.equal(test.recorder.repeated(), [], 'deliveries with the attempt number of an earlier one');
+  const { dead, totals } = await queueInfo(await test.transport(), queue);
+  test.check.equal(dead, 0, 'dead letters');
+  test.check.ok(totals.done >= acked.length, `${totals.done} counted as done, ${acked.length} acked`);
+}
+
+/** Kills processes at random moments during the work. */
+async function killSome(
+  test: TestContext,
+  clients: readonly RemoteClient[],
+  producing: readonly RemoteLoad[],
+  plan: LoadPlan,
+): Promise<void> {
+  const alive = [...clients];
+  const moments = Array.from({ length: plan.kills }, () => (0.1 + test.random() * 0.6) * plan.producers * plan.each);
+  for (const moment of moments.sort((one, other) => one - other)) {
+    const sent = (): number => producing.reduce((sum, load) => sum + load.sent.length, 0);
+    await test.until('enough messages are sent for a kill', () => sent() >= moment, 30_000);
+    const [victim] = alive.splice(Math.floor(test.random() * alive.length), 1);
+    await victim?.kill();
+  }
+}
