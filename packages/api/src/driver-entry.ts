@@ -1,7 +1,7 @@
 /** Entry `@busbar/api/driver`: for authors of drivers. The contract itself is in `@busbar/api/transport`. */
 
 export type * from './contract/driver.ts';
-export { CallReplies, type CallRepliesOptions, handlerFailed, toHandlerError } from './driver-kit/call-replies.ts';
+export { CallReplies, type CallRepliesOptions } from './driver-kit/call-replies.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
@@ -12,6 +12,16 @@ export {
   toExportedEvent,
   toExportedMessage,
 } from './driver-kit/exported-message.ts';
+export {
+  decodeError,
+  encodeError,
+  handlerFailed,
+  positionExpired,
+  queueFrozen,
+  queueFull,
+  toHandlerError,
+  unknownQueue,
+} from './driver-kit/errors.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
@@ -34,7 +44,6 @@ export {
   type RetentionOptions,
 } from './driver-kit/options/retention.ts';
 export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
-export { positionExpired, queueFrozen, queueFull, unknownQueue } from './driver-kit/store-errors.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';

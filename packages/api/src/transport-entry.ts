@@ -22,6 +22,7 @@ export {
   checkQueueName,
   checkTopic,
   compareUtf8,
+  hasWildcard,
   matchTopic,
   quote,
   utf8Length,

@@ -3,7 +3,7 @@
 import { matchTopic } from '@busbar/api/transport';
 import { needServer, startRedis } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
-import { toLuaPattern } from '../src/topics/lua-pattern.ts';
+import { toLuaPattern } from '../src/topics/event-log.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 

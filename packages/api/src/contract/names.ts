@@ -90,6 +90,11 @@ function rankOfUnit(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
+/** Whether a topic pattern can match more than one topic. */
+export function hasWildcard(pattern: string): boolean {
+  return /[*>]/.test(pattern);
+}
+
 /** `value` for a message to people: quoted, shortened, without control characters. */
 export function quote(value: unknown): string {
   if (typeof value !== 'string') return value === null ? 'null' : typeof value;

@@ -1,6 +1,5 @@
 /** The replies to a call on their way from a responder to the caller. */
 
-import { BusbarError, isBusbarError } from '../contract/errors.ts';
 import type { Message } from '../contract/message.ts';
 
 /** What {@link CallReplies} takes. */
@@ -80,15 +79,4 @@ export class CallReplies implements AsyncIterableIterator<Message> {
 
 function ended(error: unknown): Promise<IteratorResult<Message>> {
   return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
-}
-
-/** The error of a handler as its caller gets it: HANDLER_FAILED unless it is a BusbarError. */
-export function toHandlerError(error: unknown): BusbarError {
-  return isBusbarError(error) ? error : handlerFailed(error);
-}
-
-/** HANDLER_FAILED with the text of `error`. */
-export function handlerFailed(error: unknown): BusbarError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new BusbarError('HANDLER_FAILED', text, { cause: error });
 }

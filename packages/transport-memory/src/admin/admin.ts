@@ -1,7 +1,7 @@
 /** The admin facet of one namespace. */
 
 import type { AdminDriver, PageQuery } from '@busbar/api/driver';
-import type { MessageState, PendingResult } from '@busbar/api/transport';
+import { hasWildcard, type MessageState, type PendingResult } from '@busbar/api/transport';
 import type { Namespace } from '../namespace.ts';
 import type { Queue } from '../queues/queue.ts';
 import type { StoredMessage } from '../queues/stored-message.ts';
@@ -23,7 +23,7 @@ export function openAdmin(namespace: Namespace): AdminDriver {
       return pageOf(chosen, page).map((queue) => queue.info());
     },
     async topics(page) {
-      const patterns = [...namespace.listBindings()].map(({ pattern }) => pattern).filter((one) => !/[*>]/.test(one));
+      const patterns = [...namespace.listBindings()].map(({ pattern }) => pattern).filter((one) => !hasWildcard(one));
       const names = new Set([...namespace.log.counts.keys(), ...patterns]);
       const topics = [...names].map((name) => ({ name, events: namespace.log.counts.get(name) ?? 0 }));
       return pageOf(topics, page);

@@ -1,7 +1,15 @@
 /** Lists queues with their counts, topics and bindings; browses messages. */
 
 import type { BrowseFilter, PageQuery, QueueFilter } from '@busbar/api/driver';
-import { type Binding, type BrowsePage, invalid, type QueueInfo, quote, type TopicInfo } from '@busbar/api/transport';
+import {
+  type Binding,
+  type BrowsePage,
+  hasWildcard,
+  invalid,
+  type QueueInfo,
+  quote,
+  type TopicInfo,
+} from '@busbar/api/transport';
 import { streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
@@ -39,7 +47,7 @@ export class Inspection {
       this.bindings(),
     ]);
     const counts = new Map<string, number>();
-    for (const { pattern } of bindings) if (!/[*>]/.test(pattern)) counts.set(pattern, 0);
+    for (const { pattern } of bindings) if (!hasWildcard(pattern)) counts.set(pattern, 0);
     for (const [subject, events] of Object.entries(info.state.subjects ?? {})) {
       counts.set(subject.slice(names.topic('').length), events);
     }

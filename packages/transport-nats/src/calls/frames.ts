@@ -1,6 +1,6 @@
 /** Frames of calls over core NATS: a line of JSON, then the bodies one after the other. */
 
-import { decodeFields, encodeFields } from '@busbar/api/driver';
+import { decodeError, decodeFields, encodeError, encodeFields } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 
 /** How many replies may be on the way to a slow reader. */
@@ -46,15 +46,19 @@ export function encodeAnswer({ replies, isEnd, error }: Answer): Buffer {
   const line = {
     replies: replies.map(toSizedHead),
     ...(isEnd && { end: true }),
-    ...(error && { error: error.toJSON() }),
+    ...(error && { error: encodeError(error) }),
   };
   return encodeFrame(line, replies);
 }
 
 export function decodeAnswer(data: Uint8Array): Answer {
-  const { line, bodies } = decodeFrame<{ replies: SizedHead[]; end?: boolean; error?: BusbarError }>(data);
+  const { line, bodies } = decodeFrame<{
+    replies: SizedHead[];
+    end?: boolean;
+    error?: Readonly<Record<string, unknown>>;
+  }>(data);
   const replies = readMessages(line.replies, bodies);
-  return { replies, isEnd: line.end === true, error: line.error && toError(line.error) };
+  return { replies, isEnd: line.end === true, error: line.error && decodeError(line.error) };
 }
 
 function toSizedHead(message: Message): SizedHead {
@@ -80,9 +84,4 @@ function readMessages(heads: readonly SizedHead[], bodies: Uint8Array): Message[
     at += head.size;
     return decodeFields(head, head.size <= SMALL ? Buffer.from(view) : new Uint8Array(view));
   });
-}
-
-/** The error of the other side, without its stack. */
-function toError({ code, message, hint, outcome, retryable }: BusbarError): BusbarError {
-  return new BusbarError(code, message, { outcome, retryable, ...(hint !== undefined && { hint }) });
 }

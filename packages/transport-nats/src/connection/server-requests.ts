@@ -97,6 +97,21 @@ export class ServerRequests {
     }
   }
 
+  /** Publishes with a guard in `headers`, such as the expected last sequence. Undefined if another write was first. */
+  async publishGuarded(
+    subject: string,
+    data: Uint8Array | string,
+    headers: HeaderList,
+    context?: Bounds,
+  ): Promise<PubAck | undefined> {
+    try {
+      return await this.publish(subject, data, headers, context);
+    } catch (error) {
+      if (isLostRace(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Asks JetStream's API; rejects with {@link ServerRefusal} where the server refuses it. */
   async api<T = unknown>(path: string, payload?: unknown, context?: Bounds): Promise<T> {
     const data = payload === undefined ? '' : JSON.stringify(payload);

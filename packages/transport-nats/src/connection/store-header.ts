@@ -1,8 +1,8 @@
 /** The header of a namespace: the version of its format, and which life of its topics this is. */
 
-import { BusbarError } from '@busbar/api/transport';
+import { checkStoreFormat } from '@busbar/api/driver';
 import type { Names } from './names.ts';
-import { isLostRace, type ServerRequests, sequenceOf } from './server-requests.ts';
+import { type ServerRequests, sequenceOf } from './server-requests.ts';
 
 /** The fields of the header. */
 export interface StoreHeader {
@@ -61,7 +61,7 @@ export class StoreHeaders {
       const message = await this.#requests.last(this.#stream, this.#subject);
       if (message !== undefined) {
         const header = message.json<StoreHeader>();
-        if (header.format > FORMAT) throw tooNew(header.format);
+        checkStoreFormat(header.format, FORMAT, 'the namespace');
         this.#known = { header, seq: sequenceOf(message), at };
         return header;
       }
@@ -72,19 +72,9 @@ export class StoreHeaders {
   async #write(header: StoreHeader, last: number): Promise<boolean> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
     try {
-      await this.#requests.publish(this.#subject, JSON.stringify(header), headers);
-      return true;
-    } catch (error) {
-      if (isLostRace(error)) return false;
-      throw error;
+      return (await this.#requests.publishGuarded(this.#subject, JSON.stringify(header), headers)) !== undefined;
     } finally {
       this.#known = undefined;
     }
   }
-}
-
-function tooNew(format: number): BusbarError {
-  return new BusbarError('CONFLICT', `the namespace has format ${format}, and this Busbar knows ${FORMAT}`, {
-    hint: 'Update Busbar here, or choose another ns.',
-  });
 }

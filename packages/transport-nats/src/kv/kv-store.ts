@@ -5,14 +5,7 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import {
-  type HeaderList,
-  isLostRace,
-  type PubAck,
-  pause,
-  type ServerRequests,
-  sequenceOf,
-} from '../connection/server-requests.ts';
+import { type HeaderList, type PubAck, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
@@ -156,14 +149,11 @@ export class KvStore {
       if (offset >= highest) return;
       const last = sequenceOf(message);
       const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-      try {
-        await this.requests.publish(this.#offsetSubject, String(highest), headers);
+      if ((await this.requests.publishGuarded(this.#offsetSubject, String(highest), headers)) !== undefined) {
         this.#offset = highest;
         return;
-      } catch (error) {
-        if (!isLostRace(error)) throw error;
-        await pause(Math.random() * 5);
       }
+      await pause(Math.random() * 5);
     }
   }
 
@@ -211,15 +201,11 @@ export class KvStore {
       'Nats-Expected-Last-Subject-Sequence-Subject': this.names.kvSubject('*', path),
     };
     const mark = crypto.randomUUID().slice(0, 8);
-    try {
-      return await this.requests.publish(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
-    } catch (error) {
-      if (!isLostRace(error)) throw error;
-      // It may have been this very write whose answer was lost.
-      const now = await this.requests.last(this.names.kv, subject);
-      if (now?.headers?.get('Busbar-Write') !== mark) return undefined;
-      return { seq: sequenceOf(now) };
-    }
+    const ack = await this.requests.publishGuarded(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
+    if (ack !== undefined) return ack;
+    // It may have been this very write whose answer was lost.
+    const now = await this.requests.last(this.names.kv, subject);
+    return now?.headers?.get('Busbar-Write') === mark ? { seq: sequenceOf(now) } : undefined;
   }
 
   /** Values with their touches, in any order. */

@@ -1,7 +1,7 @@
 /** Compacts the ledger of a queue, and deletes messages that are settled and older than the memory of ids. */
 
 import type { Lane } from '../connection/names.ts';
-import { ignoreRefusal, isLostRace, sequenceOf } from '../connection/server-requests.ts';
+import { ignoreRefusal, sequenceOf } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import { type Ledger, type LedgerState, push, rangesOf } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -74,14 +74,10 @@ export class Compactor {
     const { ledgers, names } = this.#shared;
     const record = { k: 'c', inc: queue.record.inc, state } as const;
     if (JSON.stringify(record).length > MAX_BYTES) return false;
-    try {
-      const { seq } = await ledgers.appendAfter(queue.name, record, ledger.last);
-      await this.#purge(names.ledger, names.records(queue.name), seq);
-      return true;
-    } catch (error) {
-      if (isLostRace(error)) return false;
-      throw error;
-    }
+    const ack = await ledgers.appendAfter(queue.name, record, ledger.last);
+    if (ack === undefined) return false;
+    await this.#purge(names.ledger, names.records(queue.name), ack.seq);
+    return true;
   }
 
   async #purge(stream: string, filter: string, seq: number): Promise<void> {

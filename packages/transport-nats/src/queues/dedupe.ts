@@ -66,13 +66,7 @@ export async function noteId(shared: QueueContext, queue: KnownQueue, id: string
   const { taken, last } = await knownIds(shared, queue, [id]);
   if (taken.has(id)) return false;
   const { subject, data, headers } = toRecord(shared, queue, id, { ms, last: last.get(id) ?? 0 });
-  try {
-    await shared.requests.publish(subject, data, headers);
-    return true;
-  } catch (error) {
-    if (isLostRace(error)) return false;
-    throw error;
-  }
+  return (await shared.requests.publishGuarded(subject, data, headers)) !== undefined;
 }
 
 /** A message to store with the record of its id. */

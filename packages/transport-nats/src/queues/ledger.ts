@@ -236,10 +236,10 @@ export class Ledgers {
     return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers, context);
   }
 
-  /** Adds a record where `last` is the last one. */
-  async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck> {
+  /** Adds a record where `last` is the last one; undefined where it is not. */
+  appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck | undefined> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-    return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers);
+    return this.#requests.publishGuarded(this.#names.records(queue), JSON.stringify(record), headers);
   }
 }
 

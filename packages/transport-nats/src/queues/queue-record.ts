@@ -3,7 +3,7 @@
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { escapeToken, type Lane, type Names } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { type Bounds, isLostRace, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { type Bounds, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 
 /** A pattern that feeds a queue. */
 export interface QueueBinding {
@@ -233,22 +233,16 @@ export class QueueRecords {
   async #write(queue: string, record: QueueRecord, last: number, context?: Bounds): Promise<KnownQueue | undefined> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last, 'Nats-Rollup': 'sub' };
     const readAt = performance.now();
-    try {
-      const { seq } = await this.#requests.publish(
-        this.#names.settings(queue),
-        JSON.stringify(record),
-        headers,
-        context,
-      );
-      const known = { name: queue, record, seq, readAt };
-      this.#keep(known);
-      return known;
-    } catch (error) {
-      if (!isLostRace(error)) throw error;
+    const subject = this.#names.settings(queue);
+    const ack = await this.#requests.publishGuarded(subject, JSON.stringify(record), headers, context);
+    if (ack === undefined) {
       // It may have been this very write whose answer was lost.
       const { known } = await this.#read(queue, context);
       return known?.record.nonce === record.nonce ? known : undefined;
     }
+    const known = { name: queue, record, seq: ack.seq, readAt };
+    this.#keep(known);
+    return known;
   }
 
   #keep(known: KnownQueue): void {

@@ -3,7 +3,7 @@
 import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { listEntries } from '../kv/list.ts';
+import { listEntries } from '../kv/entries.ts';
 import { DEDUPE_IDS } from '../lua/inspect.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import type { BindingCache } from '../topics/bindings.ts';

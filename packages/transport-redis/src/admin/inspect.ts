@@ -1,12 +1,11 @@
 /** Lists queues with their counts, and topics. */
 
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
-import type { QueueInfo, TopicInfo } from '@busbar/api/transport';
+import { hasWildcard, type QueueInfo, type TopicInfo } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { chunksOf, lexRange } from '../lua/arguments.ts';
 import { QUEUE_INFO, QUEUE_NAMES, TOPIC_COUNTS } from '../lua/inspect.ts';
 import type { BindingCache } from '../topics/bindings.ts';
-import { isWildcard } from '../topics/lua-pattern.ts';
 
 /** Queues of one script. */
 const QUEUES = 50;
@@ -60,7 +59,7 @@ export async function listTopics(
   deadline: number,
 ): Promise<TopicInfo[]> {
   const events = new Map<string, number>();
-  for (const { pattern } of await bindings.all(deadline)) if (!isWildcard(pattern)) events.set(pattern, 0);
+  for (const { pattern } of await bindings.all(deadline)) if (!hasWildcard(pattern)) events.set(pattern, 0);
   const fields = (await client.run(TOPIC_COUNTS, [], { deadline, repeat: true })) as Buffer[];
   for (let at = 0; at + 1 < fields.length; at += 2) events.set(String(fields[at]), Number(fields[at + 1]));
   const names = [...events.keys()].filter((name) => after === undefined || name > after).sort();

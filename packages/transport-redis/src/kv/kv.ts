@@ -5,8 +5,7 @@ import type { PutResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { KV_DELETE, KV_GET, KV_PUT, KV_TOUCH } from '../lua/kv.ts';
 import { toBuffer } from '../queues/stored-message.ts';
-import { type EntryReply, toEntry } from './entry-codec.ts';
-import { listEntries } from './list.ts';
+import { type EntryReply, listEntries, toEntry } from './entries.ts';
 import type { KvWatches } from './watch.ts';
 
 export function openKv(client: ReconnectingClient, watches: KvWatches): KvDriver {

@@ -4,8 +4,7 @@ import { type CallContext, type Cursor, type KeyChange, WatchCursor } from '@bus
 import type { KvChange, KvEntry } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { KV_DELETED_SINCE } from '../lua/kv.ts';
-import { parseChange, parseRemovals } from './entry-codec.ts';
-import { type EntryList, listEntries } from './list.ts';
+import { type EntryList, listEntries, parseChange, parseRemovals } from './entries.ts';
 
 const CHANNEL = 'kv';
 

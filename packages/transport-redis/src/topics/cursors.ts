@@ -1,13 +1,12 @@
 /** The subscriptions of a process: opens cursors, and wakes those that a message on a channel concerns. */
 
 import { type CallContext, positionExpired } from '@busbar/api/driver';
-import { type From, invalid, matchTopic } from '@busbar/api/transport';
+import { type From, hasWildcard, invalid, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { parseEphemeral } from './ephemeral.ts';
 import { RedisEventCursor } from './event-cursor.ts';
 import { readLogRange } from './event-log.ts';
-import { isWildcard } from './lua-pattern.ts';
 import { compareIds, earlierId, idBeforeTime, laterId, parsePosition } from './position.ts';
+import { parseEphemeral } from './publish.ts';
 
 /** The channel of all topics. Each topic also has a channel of its own. */
 const ALL_TOPICS = 'topics';
@@ -42,7 +41,7 @@ export class EventCursors {
 
   /** Opens a cursor. Events published after it resolves reach the cursor, ephemeral ones included. */
   async open(pattern: string, from: From, context: CallContext): Promise<RedisEventCursor> {
-    const name = isWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
+    const name = hasWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
     const cursor = new RedisEventCursor(pattern, this.#storeId, this.#client, () => this.#remove(name, cursor));
     const channel = this.#channel(name);
     channel.cursors.add(cursor);

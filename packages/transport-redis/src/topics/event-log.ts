@@ -1,9 +1,8 @@
 /** Reads the event log page by page. */
 
-import { matchTopic } from '@busbar/api/transport';
+import { hasWildcard, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { LOG_RANGE, READ_LOG } from '../lua/event-log.ts';
-import { isWildcard, toLuaPattern } from './lua-pattern.ts';
 
 /** An event as the log holds it. */
 export interface LogEvent {
@@ -38,7 +37,7 @@ export async function readLog(
   { after, upTo = '+', pattern, max }: LogQuery,
   deadline: number,
 ): Promise<LogPage> {
-  const exact = pattern === undefined || isWildcard(pattern) ? '' : pattern;
+  const exact = pattern === undefined || hasWildcard(pattern) ? '' : pattern;
   const luaPattern = pattern === undefined ? '.' : toLuaPattern(pattern);
   const args = [after, upTo, exact, luaPattern, max];
   const reply = await client.run(READ_LOG, args, { deadline, repeat: true });
@@ -62,4 +61,17 @@ export async function readLogRange(client: ReconnectingClient, deadline: number)
   const reply = (await client.run(LOG_RANGE, [], { deadline, repeat: true })) as Buffer[];
   const [last = '0-0', trimmed = '0-0'] = reply.map(String);
   return { last, trimmed };
+}
+
+/** A topic pattern as a Lua pattern, with which a script preselects events. The client matches them again. */
+export function toLuaPattern(pattern: string): string {
+  const isSystem = pattern.startsWith('$');
+  const tokens = pattern.split('.').map((token, index) => {
+    // A wildcard in front does not match topics that start with $.
+    const first = index === 0 && !isSystem ? '[^.$]' : '[^.]';
+    if (token === '*') return `${first}[^.]*`;
+    if (token === '>') return `${first}.*`;
+    return token.replaceAll(/[^A-Za-z0-9_]/g, '%$&');
+  });
+  return `^${tokens.join('%.')}$`;
 }

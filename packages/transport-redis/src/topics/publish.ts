@@ -1,16 +1,15 @@
 /** Publishes events. The publishes of one turn on one topic share a script, which also copies them to the bound queues. */
 
 import { type CallContext, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
-import type { PublishResult } from '@busbar/api/transport';
+import type { PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { toFailures } from '../errors.ts';
 import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
-import { type StoredMessage, toStoredMessage } from '../queues/stored-message.ts';
+import { type StoredMessage, toMessage, toStoredMessage } from '../queues/stored-message.ts';
 import type { BindingCache, BoundQueues } from './bindings.ts';
-import { formatEphemeral } from './ephemeral.ts';
 import { toPosition } from './position.ts';
 
 /** Copies in bound queues that one script makes. */
@@ -126,4 +125,26 @@ export class Publisher {
 
 function bytesOf({ stored }: EventItem): number {
   return stored.body.byteLength;
+}
+
+/** An ephemeral event as channels carry it: a mark and lengths, then topic, key, envelope and body. */
+function formatEphemeral(topic: string, { key, envelope, body }: StoredMessage): Buffer {
+  const [keyBytes, envelopeBytes] = [Buffer.from(key), Buffer.from(envelope)];
+  const lengths = Buffer.from(`E${topic.length} ${keyBytes.length} ${envelopeBytes.length}\n${topic}`);
+  return Buffer.concat([lengths, keyBytes, envelopeBytes, body]);
+}
+
+/** The ephemeral event in a payload; undefined for another kind of payload. */
+export function parseEphemeral(payload: Buffer): TopicEvent | undefined {
+  const end = payload.indexOf('\n');
+  if (payload[0] !== 'E'.charCodeAt(0) || end < 0) return undefined;
+  const lengths = payload.toString('latin1', 1, end).split(' ').map(Number);
+  const [topicLength = 0, keyLength = 0, envelopeLength = 0] = lengths;
+  const topicEnd = end + 1 + topicLength;
+  const keyEnd = topicEnd + keyLength;
+  const envelopeEnd = keyEnd + envelopeLength;
+  const topic = payload.toString('latin1', end + 1, topicEnd);
+  const key = payload.toString('utf8', topicEnd, keyEnd);
+  const envelope = payload.toString('utf8', keyEnd, envelopeEnd);
+  return { ...toMessage(key, envelope, payload.subarray(envelopeEnd)), topic, position: undefined };
 }

@@ -1,11 +1,10 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CallContext, DeadlineQueue } from '@busbar/api/driver';
+import { type CallContext, DeadlineQueue, decodeError } from '@busbar/api/driver';
 import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
 import type { ClientLink } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { decodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import type { Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';

@@ -1,11 +1,11 @@
 /** One connection to a hub, from hello to its end. */
 
+import { decodeError } from '@busbar/api/driver';
 import { BusbarError, type Capabilities } from '@busbar/api/transport';
 import { connectionLost } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
 import type { ClientLink, ConnectionEvents, LinkConnection } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { decodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 import { decodeCapabilities } from '../wire/value-codec.ts';

@@ -1,12 +1,12 @@
 /** Status and stop of a hub, for operators. Neither starts one. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeError } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
 import { connectionLost } from '../errors.ts';
 import type { ClientLink } from '../links/link.ts';
 import { parseHubUrl } from '../links/link-schemes.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { decodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import { HEARTBEAT_MS, type HubStatus } from '../wire/protocol.ts';
 import { HubConnection } from './hub-connection.ts';

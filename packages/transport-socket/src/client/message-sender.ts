@@ -1,8 +1,7 @@
 /** Sends messages to queues and topics, with few requests. */
 
-import { type PreparedMessage, TickBatcher } from '@busbar/api/driver';
+import { decodeError, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
 import type { SendResult } from '@busbar/api/transport';
-import { decodeError } from '../wire/error-codec.ts';
 import type { Frame, Header } from '../wire/frame.ts';
 import { encodeInput, sizeOfMessage } from '../wire/message-codec.ts';
 import { BATCH_BYTES } from '../wire/protocol.ts';

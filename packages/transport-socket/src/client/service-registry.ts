@@ -1,8 +1,14 @@
 /** The addresses that a client serves, and the calls in progress. */
 
-import { type CallDriver, Condition, completeMessage, handlerFailed, toHandlerError } from '@busbar/api/driver';
+import {
+  type CallDriver,
+  Condition,
+  completeMessage,
+  encodeError,
+  handlerFailed,
+  toHandlerError,
+} from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
-import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import { decodeMessage, encodeMessage } from '../wire/message-codec.ts';
 import { CALL_CREDIT } from '../wire/protocol.ts';

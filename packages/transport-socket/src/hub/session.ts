@@ -1,11 +1,10 @@
 /** One client of a hub, from hello to the end of its connection. */
 
-import { Condition } from '@busbar/api/driver';
+import { Condition, encodeError } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
 import type { ConnectionAcceptor, ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
-import { encodeError } from '../wire/error-codec.ts';
 import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
 import type { AccessTokens } from './access-tokens.ts';

@@ -1,7 +1,7 @@
 /** One call on its way from the requester to a responder and back. */
 
+import { decodeError } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
-import { decodeError } from '../../wire/error-codec.ts';
 import { FRAME, type Frame, type Header } from '../../wire/frame.ts';
 import { checkMessage } from '../../wire/message-codec.ts';
 import { CALL_CREDIT } from '../../wire/protocol.ts';

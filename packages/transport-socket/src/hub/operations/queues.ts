@@ -1,7 +1,7 @@
 /** Operations on queues. */
 
+import { encodeError } from '@busbar/api/driver';
 import type { Delivery, QueueSettings, SendResult, Settlement, Transport } from '@busbar/api/transport';
-import { encodeError } from '../../wire/error-codec.ts';
 import type { Header } from '../../wire/frame.ts';
 import { encodeMessage } from '../../wire/message-codec.ts';
 import { decodeNumber, decodeSettings } from '../../wire/value-codec.ts';
