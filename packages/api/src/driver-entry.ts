@@ -6,13 +6,6 @@ export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
 export {
-  fromBase64,
-  fromExportedMessage,
-  toBase64,
-  toExportedEvent,
-  toExportedMessage,
-} from './driver-kit/exported-message.ts';
-export {
   decodeError,
   encodeError,
   handlerFailed,
@@ -22,6 +15,13 @@ export {
   toHandlerError,
   unknownQueue,
 } from './driver-kit/errors.ts';
+export {
+  fromBase64,
+  fromExportedMessage,
+  toBase64,
+  toExportedEvent,
+  toExportedMessage,
+} from './driver-kit/exported-message.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
@@ -36,12 +36,9 @@ export {
   type OptionTable,
   readUrlPath,
 } from './driver-kit/options/option-table.ts';
-export {
-  checkRetention,
-  completeRetention,
-  RETENTION_KEYS,
-  type Retention,
-  type RetentionOptions,
+export type {
+  Retention,
+  RetentionOptions,
 } from './driver-kit/options/retention.ts';
 export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';

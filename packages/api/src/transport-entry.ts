@@ -1,7 +1,7 @@
 /** Entry `@busbar/api/transport`: the contract between the bus and a transport, for programs that work below the bus. */
 
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
-export { requireFeature } from './contract/capabilities.ts';
+export { declareFeatures, requireFeature } from './contract/capabilities.ts';
 export { MAX_BATCH, NORMAL_PRIORITY, QUEUE_DEFAULTS } from './contract/defaults.ts';
 export {
   BusbarError,

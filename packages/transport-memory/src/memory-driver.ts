@@ -12,7 +12,7 @@ import {
   unknownQueue,
   WaitingReceives,
 } from '@busbar/api/driver';
-import type { Capabilities, Delivery } from '@busbar/api/transport';
+import { type Capabilities, type Delivery, declareFeatures } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
@@ -130,21 +130,7 @@ function declare({ maxBodyBytes, retention }: MemorySettings): Capabilities {
   return {
     durability: 'none',
     reach: 'process',
-    features: {
-      calls: true,
-      orderingKeys: true,
-      portableReceipts: true,
-      staleSettleRefused: true,
-      atomicMove: true,
-      exactLimit: true,
-      retryKeepsPlace: true,
-      dedupeSurvivesRestart: false,
-      comparablePositions: true,
-      monotonicClock: true,
-      cancel: true,
-      exportState: true,
-    },
-    reasons: { dedupeSurvivesRestart: 'Nothing survives the process that holds it.' },
+    ...declareFeatures({ dedupeSurvivesRestart: 'Nothing survives the process that holds it.' }),
     lease: 'timed',
     priorityLevels: 10,
     attemptLossMs: 0,

@@ -1,6 +1,6 @@
 /** The capabilities of the NATS transport. */
 
-import type { Capabilities } from '@busbar/api/transport';
+import { type Capabilities, declareFeatures } from '@busbar/api/transport';
 import type { StreamFacts } from './connection/streams.ts';
 
 /** Room in a message for its headers: 16 KiB of a user may take six times that as JSON. */
@@ -11,28 +11,14 @@ export function capabilitiesOf({ storage, isAsync, retention }: StreamFacts, max
   return {
     durability: isLasting ? 'process' : 'none',
     reach: 'network',
-    features: {
-      calls: true,
-      orderingKeys: true,
-      portableReceipts: true,
-      staleSettleRefused: false,
-      atomicMove: false,
-      exactLimit: false,
-      retryKeepsPlace: false,
-      dedupeSurvivesRestart: isLasting,
-      comparablePositions: true,
-      monotonicClock: false,
-      cancel: true,
-      exportState: true,
-    },
-    reasons: {
+    ...declareFeatures({
       staleSettleRefused: 'JetStream takes an ack of a lease that has ended; the client stops at its own deadline.',
       atomicMove: 'A dead letter is published before its message goes: a crash in between shows both.',
       exactLimit: 'Publishers do not wait for each other: each may exceed the limit by one batch.',
       retryKeepsPlace: 'JetStream delivers what was given back before anything else.',
       monotonicClock: 'Times go by the clock of the server: setting that one moves them, those of clients do not.',
       ...(!isLasting && { dedupeSurvivesRestart: 'What the server keeps in memory ends with it.' }),
-    },
+    }),
     lease: 'timed',
     priorityLevels: 3,
     attemptLossMs: 1_000,

@@ -1,6 +1,6 @@
 /** The capabilities of the Redis transport. */
 
-import type { Capabilities } from '@busbar/api/transport';
+import { type Capabilities, declareFeatures } from '@busbar/api/transport';
 import type { ServerFacts } from './connection/server.ts';
 import type { Settings } from './options.ts';
 
@@ -8,27 +8,13 @@ export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Cap
   return {
     durability: facts.durability,
     reach: 'network',
-    features: {
-      calls: false,
-      orderingKeys: true,
-      portableReceipts: true,
-      staleSettleRefused: true,
-      atomicMove: true,
-      exactLimit: true,
-      retryKeepsPlace: true,
-      dedupeSurvivesRestart: facts.durability !== 'none',
-      comparablePositions: true,
-      monotonicClock: false,
-      cancel: true,
-      exportState: true,
-    },
-    reasons: {
+    ...declareFeatures({
       calls: 'Requests use queues.',
       monotonicClock: 'Delays and leases follow the clock of the server; setting that clock moves them.',
       ...(facts.durability === 'none' && {
         dedupeSurvivesRestart: 'A server without durability loses its dedupe memory when it ends.',
       }),
-    },
+    }),
     lease: 'timed',
     priorityLevels: 10,
     attemptLossMs: 0,

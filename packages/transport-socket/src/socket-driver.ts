@@ -10,7 +10,6 @@ import { remoteQueues } from './client/remote-queues.ts';
 import { remoteTopics } from './client/remote-topics.ts';
 import { ServiceRegistry } from './client/service-registry.ts';
 
-/** The driver of a client. */
 export class SocketDriver implements Driver {
   readonly name: string;
   readonly capabilities: Capabilities;

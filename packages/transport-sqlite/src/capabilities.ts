@@ -1,6 +1,6 @@
 /** The capabilities of a store in a SQLite file. */
 
-import type { Capabilities } from '@busbar/api/transport';
+import { type Capabilities, declareFeatures } from '@busbar/api/transport';
 import type { Store } from './connection/store.ts';
 
 /** The largest body: 16 MiB. SQLite allows more, but reads and writes a body in one piece. */
@@ -11,24 +11,10 @@ export function capabilitiesOf(store: Store): Capabilities {
   return {
     durability: store.settings.durability,
     reach: 'host',
-    features: {
-      calls: false,
-      orderingKeys: true,
-      portableReceipts: true,
-      staleSettleRefused: true,
-      atomicMove: true,
-      exactLimit: true,
-      retryKeepsPlace: true,
-      dedupeSurvivesRestart: true,
-      comparablePositions: true,
-      monotonicClock: isMonotonic,
-      cancel: true,
-      exportState: true,
-    },
-    reasons: {
+    ...declareFeatures({
       calls: 'All communication goes through the file, so requests use queues.',
       ...(isMonotonic ? {} : { monotonicClock: 'This system has no boot id, so store time follows the wall clock.' }),
-    },
+    }),
     lease: 'timed',
     priorityLevels: 10,
     attemptLossMs: 0,

@@ -65,6 +65,27 @@ export interface Capabilities {
   readonly retention: { readonly maxAgeMs: number; readonly maxEvents: number; readonly maxBytes: number };
 }
 
+const ALL_FEATURES: Features = {
+  calls: true,
+  orderingKeys: true,
+  portableReceipts: true,
+  staleSettleRefused: true,
+  atomicMove: true,
+  exactLimit: true,
+  retryKeepsPlace: true,
+  dedupeSurvivesRestart: true,
+  comparablePositions: true,
+  monotonicClock: true,
+  cancel: true,
+  exportState: true,
+};
+
+/** Declares all features except those that `reasons` names: each entry says in one sentence why the feature is missing. */
+export function declareFeatures(reasons: Capabilities['reasons']): Pick<Capabilities, 'features' | 'reasons'> {
+  const missing = Object.fromEntries(Object.keys(reasons).map((feature) => [feature, false]));
+  return { features: { ...ALL_FEATURES, ...missing }, reasons };
+}
+
 /** Throws UNSUPPORTED with the declared reason if `feature` is missing. */
 export function requireFeature(capabilities: Capabilities, feature: Feature): void {
   if (capabilities.features[feature]) return;

@@ -6,8 +6,10 @@ import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
+
 import { completeMessage } from '../../src/driver-kit/message-fields.ts';
-import { checkRetention, completeRetention } from '../../src/driver-kit/options/retention.ts';
+import { toRetention } from '../../src/driver-kit/options/retention.ts';
+
 import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
 
 test('a condition wakes all callers that wait, and none that come later', async () => {
@@ -84,13 +86,14 @@ test('an ephemeral buffer drops what does not fit, by count and by bytes, and co
 test('retention: what is missing is filled in, Infinity is legal, the rest is refused by name', () => {
   const defaults = { maxEvents: 1, maxBytes: 2, maxAgeMs: 3000 };
   const infinite = Number.POSITIVE_INFINITY;
-  checkRetention({ maxEvents: infinite, maxBytes: infinite, maxAgeMs: infinite });
-  expect(completeRetention({ maxBytes: infinite, maxEvents: undefined }, defaults)).toEqual({
+  const unbounded = { maxEvents: infinite, maxBytes: infinite, maxAgeMs: infinite };
+  expect(toRetention(unbounded, 'retention', defaults)).toEqual(unbounded);
+  expect(toRetention({ maxBytes: infinite, maxEvents: undefined }, 'retention', defaults)).toEqual({
     ...defaults,
     maxBytes: infinite,
   });
   for (const bad of [{ maxEvents: 0 }, { maxBytes: 1.5 }, { maxAgeMs: 999 }, { maxAge: 1 }, [], 7]) {
-    expect(() => checkRetention(bad)).toThrow(/retention/);
+    expect(() => toRetention(bad, 'retention', defaults)).toThrow(/retention/);
   }
 });
 

@@ -44,7 +44,7 @@ export async function readQueueInfo(
   deadline: number,
 ): Promise<QueueInfo[]> {
   const infos: QueueInfo[] = [];
-  for (const some of chunksOf(names, () => 0, QUEUES)) {
+  for (const some of chunksOf(names, QUEUES)) {
     const rows = (await client.run(QUEUE_INFO, some, { deadline, repeat: true })) as Buffer[][];
     infos.push(...rows.map((row) => toQueueInfo(row.map(String))));
   }

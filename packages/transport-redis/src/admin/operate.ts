@@ -29,7 +29,7 @@ export function openOperator(client: ReconnectingClient): Operator {
     client.run(script, args, { deadline, repeat: false });
   const cancelOrReschedule = async (queue: string, ids: readonly string[], delay: Argument, deadline: number) => {
     const results: PendingResult[] = [];
-    for (const some of chunksOf(ids, () => 0, KEYS)) {
+    for (const some of chunksOf(ids, KEYS)) {
       const letters = String(await change(CANCEL_OR_RESCHEDULE, [queue, delay, ...some.map(keyOf)], deadline));
       for (const [index, id] of some.entries()) results.push({ id, status: PENDING[letters[index] as 'd'] });
     }
@@ -62,7 +62,7 @@ async function inSteps(
   step: (keys: readonly string[], left: number) => Promise<unknown>,
 ): Promise<number> {
   let count = 0;
-  for (const some of ids === undefined ? withoutKeys() : chunksOf(ids, () => 0, KEYS)) {
+  for (const some of ids === undefined ? withoutKeys() : chunksOf(ids, KEYS)) {
     if (count >= limit) break;
     const changed = Number(await step(some.map(keyOf), limit - count));
     count += changed;

@@ -11,8 +11,8 @@ export const MAX_BYTES = 1_048_576;
 /** Consecutive parts of `items`, each with at most `maxItems` items. A part ends after the item that reaches 1 MiB. */
 export function chunksOf<T>(
   items: readonly T[],
-  bytesOf: (item: T) => number,
   maxItems: number = MAX_ITEMS,
+  bytesOf: (item: T) => number = () => 0,
 ): (readonly T[])[] {
   const chunks: (readonly T[])[] = [];
   let from = 0;

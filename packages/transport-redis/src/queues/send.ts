@@ -53,7 +53,7 @@ export class Sender {
 
   #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {
     const [target] = items as [SendItem];
-    const chunks = chunksOf(items, bytesOf);
+    const chunks = chunksOf(items, MAX_ITEMS, bytesOf);
     return runChunks(chunks, (chunk) => this.#sendChunk(target, chunk, deadline));
   }
 

@@ -24,11 +24,7 @@ export class Settler {
   constructor(client: ReconnectingClient) {
     this.#client = client;
     this.#batcher = new TickBatcher({
-      run: (queue, items, deadline) =>
-        runChunks(
-          chunksOf(items, () => 0),
-          (chunk) => this.#settleChunk(queue, chunk, deadline),
-        ),
+      run: (queue, items, deadline) => runChunks(chunksOf(items), (chunk) => this.#settleChunk(queue, chunk, deadline)),
       schedule: (flush) => client.atEndOfTurn(flush),
       maxItems: MAX_ITEMS,
     });

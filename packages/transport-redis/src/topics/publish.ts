@@ -82,7 +82,7 @@ export class Publisher {
       return toFailures(items, error);
     }
     const max = Math.floor(MAX_COPIES / Math.max(1, bound.queues.length));
-    const chunks = chunksOf(items, bytesOf, Math.max(1, Math.min(MAX_ITEMS, max)));
+    const chunks = chunksOf(items, Math.max(1, Math.min(MAX_ITEMS, max)), bytesOf);
     return runChunks(chunks, (chunk) => this.#publishChunk(topic, chunk, bound, deadline));
   }
 

@@ -28,7 +28,6 @@ const EXPIRY_GRACE_MS = 100;
 const FIRST_PAUSE_MS = 5;
 const LAST_PAUSE_MS = 250;
 
-/** A client of a hub. */
 export class HubClient {
   readonly #options: HubClientOptions;
   readonly #services: ServiceRegistry;

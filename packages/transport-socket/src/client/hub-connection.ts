@@ -19,7 +19,6 @@ export interface HubConnectionEvents {
   onEnd(connection: HubConnection, error: BusbarError): void;
 }
 
-/** One connection to a hub. */
 export class HubConnection implements ConnectionEvents {
   readonly #events: HubConnectionEvents;
   readonly #firstFrame = Promise.withResolvers<Frame>();

@@ -35,7 +35,6 @@ export class ResponseLost extends BusbarError {
 /** How long a send may be repeated. Stores remember ids for two minutes at least. */
 const REPEAT_WITHIN_MS = 100_000;
 
-/** A request that waits for its response. */
 export class PendingRequest {
   readonly id: number;
   readonly spec: RequestSpec;

@@ -19,7 +19,6 @@ import { splitBatches } from './split-batches.ts';
 
 const EXPORT_BATCH = 256;
 
-/** Admin operations on a hub's store. */
 export function remoteAdmin(client: HubClient): Required<AdminDriver> {
   /** Returns a count of changes, so a repetition would return a wrong one. */
   const change = async <T>(op: string, header: Header, { deadline }: CallContext): Promise<T> => {

@@ -8,7 +8,6 @@ import type { HubClient } from './hub-client.ts';
 import { RemoteWatch } from './remote-watch.ts';
 import { sizeOfText, splitBatches } from './split-batches.ts';
 
-/** The keys and values of a hub's store. */
 export function remoteKv(client: HubClient): KvDriver {
   return {
     async get(key, context) {

@@ -7,7 +7,6 @@ import { decodeEntry } from '../wire/value-codec.ts';
 import type { HubClient } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
-/** A watch on the keys of a hub's store. */
 export class RemoteWatch implements Cursor<KvChange> {
   readonly #cursor: RemoteCursor;
   /** The newest reported revision of each existing key. */

@@ -42,7 +42,6 @@ const GOODBYE_TIMEOUT_MS = 1_000;
 /** Estimated size of a request without its bodies. */
 const REQUEST_BYTES = 256;
 
-/** One client of a hub. */
 export class HubSession implements ConnectionEvents, ClientSession {
   readonly cursors: ClientCursors = new ClientCursors();
   readonly services: ClientServices = new ClientServices();

@@ -27,7 +27,6 @@ const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{0,64}$/;
 const KEEP_MS = 5_000;
 const MAX_OPEN = 1_000;
 
-/** The stores of a hub. */
 export class StorePool {
   readonly #open: OpenStore;
   readonly #stores = new Map<string, PooledStore>();

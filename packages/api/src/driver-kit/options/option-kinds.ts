@@ -11,7 +11,7 @@ import {
   checkText,
   type NumberRange,
 } from '../../contract/validation.ts';
-import { checkRetention, completeRetention, type Retention } from './retention.ts';
+import { type Retention, toRetention } from './retention.ts';
 import { formatBytes, formatCount, formatDuration, readBytes, readDuration, readNumber } from './units.ts';
 
 /** Makes a value of the text of a URL. Text that it cannot read it returns as it is: the check refuses it. */
@@ -155,10 +155,7 @@ export function retention(defaults: Retention, meaning = 'the history of topics 
     shown: [formatCount(defaults.maxEvents), formatBytes(defaults.maxBytes), formatDuration(defaults.maxAgeMs)].join(
       ', ',
     ),
-    check: (value, name) => {
-      checkRetention(value, name);
-      return completeRetention(value, defaults);
-    },
+    check: (value, name) => toRetention(value, name, defaults),
     url: { kind: 'fields', read: { maxEvents: readNumber, maxBytes: readBytes, maxAgeMs: readDuration } },
   };
 }

@@ -13,32 +13,18 @@ export interface RetentionOptions {
 }
 
 /** Retention options, complete. */
-export interface Retention {
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-  readonly maxAgeMs: number;
-}
-
-/** The keys of {@link RetentionOptions}, which are also parameters of URLs. */
-export const RETENTION_KEYS: readonly (keyof Retention)[] = ['maxEvents', 'maxBytes', 'maxAgeMs'];
+export type Retention = { readonly [Name in keyof RetentionOptions]-?: number };
 
 const COUNT = { min: 1, max: Number.MAX_SAFE_INTEGER, infinity: true };
 const AGE = { min: 1000, max: MAX_DURATION_MS, infinity: true };
 
-/** Throws INVALID_ARGUMENT unless `value` is undefined or legal {@link RetentionOptions}. */
-export function checkRetention(value: unknown, name = 'retention'): asserts value is RetentionOptions | undefined {
-  checkOptions(value, RETENTION_KEYS, name);
-  const { maxEvents, maxBytes, maxAgeMs } = (value ?? {}) as RetentionOptions;
+/** The given bounds; `defaults` for those that are missing. Throws INVALID_ARGUMENT for illegal {@link RetentionOptions}. */
+export function toRetention(value: unknown, name: string, defaults: Retention): Retention {
+  checkOptions(value, Object.keys(defaults), name);
+  const given = (value ?? {}) as RetentionOptions;
+  const { maxEvents = defaults.maxEvents, maxBytes = defaults.maxBytes, maxAgeMs = defaults.maxAgeMs } = given;
   checkInteger(maxEvents, `${name}.maxEvents`, COUNT);
   checkInteger(maxBytes, `${name}.maxBytes`, COUNT);
   checkDuration(maxAgeMs, `${name}.maxAgeMs`, AGE);
-}
-
-/** The given bounds; `defaults` for those that are missing. */
-export function completeRetention(options: RetentionOptions | undefined, defaults: Retention): Retention {
-  return Object.freeze({
-    maxEvents: options?.maxEvents ?? defaults.maxEvents,
-    maxBytes: options?.maxBytes ?? defaults.maxBytes,
-    maxAgeMs: options?.maxAgeMs ?? defaults.maxAgeMs,
-  });
+  return Object.freeze({ maxEvents, maxBytes, maxAgeMs });
 }

@@ -58,7 +58,6 @@ export class ClientService implements CallResponder {
   }
 }
 
-/** The services of one client, and the calls that it serves. */
 export class ClientServices {
   readonly #services = new Map<number, { readonly service: ClientService; readonly onRemoved: () => void }>();
   readonly #calls = new Map<number, ProxiedCall>();

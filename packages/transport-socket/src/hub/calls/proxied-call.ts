@@ -35,7 +35,6 @@ export interface CallResponder {
   end(call: ProxiedCall, id: number | undefined): void;
 }
 
-/** One call on its way from the requester to a responder and back. */
 export class ProxiedCall {
   readonly #requester: CallPeer;
   readonly #requestId: number;
