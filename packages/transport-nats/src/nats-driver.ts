@@ -75,13 +75,13 @@ export class NatsDriver implements Driver {
     const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(requests, names, clock, new Puller(connection, names.kv));
     const cursors = new Cursors(shared, facts.storeId);
-    const all = { shared, views, notices, bindings, cursors, kv: store, headers };
-    const operations = new Operations(all);
+    const context = { ...shared, views, notices, bindings, cursors, kv: store, headers };
+    const operations = new Operations(context);
     this.#scheduler = new Scheduler(shared, views, operations, settings.onError);
     this.queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
     this.topics = openTopics(new Publisher(shared, facts, bindings, headers), cursors, bindings);
     this.kv = new Kv(store);
-    this.admin = openAdmin(all, operations);
+    this.admin = openAdmin(context, operations);
     this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
   }
 

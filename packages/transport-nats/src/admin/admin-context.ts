@@ -1,4 +1,4 @@
-/** The parts that the operator's commands read and change. */
+/** The parts that the operator's commands read and change: those of queues and topics, and more. */
 
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { KvStore } from '../kv/kv-store.ts';
@@ -8,8 +8,7 @@ import type { Bindings } from '../topics/bindings.ts';
 import type { Cursors } from '../topics/cursors.ts';
 import type { QueueViews } from './queue-view.ts';
 
-export interface AdminContext {
-  readonly shared: QueueContext;
+export interface AdminContext extends QueueContext {
   readonly views: QueueViews;
   readonly notices: Notices;
   readonly bindings: Bindings;

@@ -7,10 +7,9 @@ import { Importer } from './import.ts';
 import { Inspection } from './inspect.ts';
 import type { Operations } from './operate.ts';
 
-export function openAdmin(all: AdminContext, operations: Operations): AdminDriver {
-  const { shared, views, kv } = all;
-  const inspection = new Inspection(shared, views);
-  const importer = new Importer(all);
+export function openAdmin(context: AdminContext, operations: Operations): AdminDriver {
+  const inspection = new Inspection(context);
+  const importer = new Importer(context);
   return {
     queues: (filter) => inspection.queues(filter),
     topics: (page) => inspection.topics(page),
@@ -22,7 +21,7 @@ export function openAdmin(all: AdminContext, operations: Operations): AdminDrive
     reschedule: (queue, ids, delayMs) => operations.reschedule(queue, ids, delayMs),
     deleteQueue: (queue) => operations.deleteQueue(queue),
     clear: () => operations.clear(),
-    exportState: () => exportState(shared, views, inspection, kv),
+    exportState: () => exportState(context, inspection),
     importState: (records) => importer.import(records),
   };
 }

@@ -6,22 +6,19 @@ import { DEDUPE_MS } from '../connection/streams.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { readDirect } from '../queues/stored-message.ts';
+import type { AdminContext } from './admin-context.ts';
 import type { Inspection } from './inspect.ts';
-import type { QueueView, QueueViews } from './queue-view.ts';
+import type { QueueView } from './queue-view.ts';
 
 /** Exports all records of a namespace. A leased message is exported as ready, and its attempt counts. */
-export async function* exportState(
-  shared: QueueContext,
-  views: QueueViews,
-  inspection: Inspection,
-  kv: KvStore,
-): AsyncIterable<StateRecord> {
+export async function* exportState(context: AdminContext, inspection: Inspection): AsyncIterable<StateRecord> {
+  const { kv, views } = context;
   yield* exportKv(kv);
-  yield* exportEvents(shared);
+  yield* exportEvents(context);
   for (const queue of await inspection.alive()) {
     const view = await views.view(queue);
     yield { kind: 'queue', name: queue.name, settings: queue.record.settings };
-    yield* exportIds(shared, view);
+    yield* exportIds(context, view);
     const live = view.all.filter(({ state }) => state !== 'dead').sort((a, b) => a.stored.seq - b.stored.seq);
     const dead = view.all.filter(({ state }) => state === 'dead');
     for (const one of [...live, ...dead]) {

@@ -5,7 +5,6 @@ import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
 import { noteId } from '../queues/dedupe.ts';
-import type { QueueContext } from '../queues/queue-context.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import { eventId } from '../topics/publish.ts';
@@ -14,12 +13,10 @@ import type { AdminContext } from './admin-context.ts';
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 export class Importer {
-  readonly #shared: QueueContext;
-  readonly #all: AdminContext;
+  readonly #context: AdminContext;
 
-  constructor(all: AdminContext) {
-    this.#shared = all.shared;
-    this.#all = all;
+  constructor(context: AdminContext) {
+    this.#context = context;
   }
 
   /** One batch, in the order of the export; resolves with how many were new. */
@@ -37,7 +34,7 @@ export class Importer {
   async #one(record: StateRecord, ids: Map<string, Set<string>>): Promise<boolean> {
     switch (record.kind) {
       case 'revision':
-        await this.#all.kv.raiseOffset(record.highest);
+        await this.#context.kv.raiseOffset(record.highest);
         return false;
       case 'kv':
         return this.#entry(record);
@@ -60,35 +57,35 @@ export class Importer {
   }
 
   async #entry({ key, valueBase64, revision, createRevision, ttlLeftMs }: Of<'kv'>): Promise<boolean> {
-    await this.#all.kv.raiseOffset(revision);
+    await this.#context.kv.raiseOffset(revision);
     for (;;) {
-      const known = await this.#all.kv.read(key);
-      if (known !== undefined && this.#all.kv.isAlive(known)) return false;
-      const expiresAt = ttlLeftMs === undefined ? undefined : this.#all.kv.clock.late + ttlLeftMs;
+      const known = await this.#context.kv.read(key);
+      if (known !== undefined && this.#context.kv.isAlive(known)) return false;
+      const expiresAt = ttlLeftMs === undefined ? undefined : this.#context.kv.clock.late + ttlLeftMs;
       const head = { revision, createRevision, expiresAt, ttlMs: ttlLeftMs };
-      if (await this.#all.kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
+      if (await this.#context.kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
     }
   }
 
   async #event({ topic, message: exported }: Of<'event'>): Promise<boolean> {
-    const { requests, names } = this.#shared;
+    const { requests, names } = this.#context;
     const message = toMessage(exported);
     const { inc: _, ...envelope } = this.#envelope(exported, '');
-    const { life } = this.#all.headers.fresh ?? (await this.#all.headers.read());
+    const { life } = this.#context.headers.fresh ?? (await this.#context.headers.read());
     const id = eventId(life, topic, message.id);
     const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
     return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
   }
 
   async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
-    const { records, clock } = this.#shared;
+    const { records, clock } = this.#context;
     if ((await records.read(name)) !== undefined) return false;
     await records.change(name, (known) => known ?? { ...records.newRecord(), settings, usedAt: clock.late });
     return true;
   }
 
   async #dedupe({ queue: name, id, leftMs }: Of<'dedupe'>): Promise<boolean> {
-    const { records, clock } = this.#shared;
+    const { records, clock } = this.#context;
     const until = clock.late + leftMs;
     const queue = await records.change(name, (known) => {
       const record = known ?? records.newRecord();
@@ -96,11 +93,11 @@ export class Importer {
         ? undefined
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
-    return queue !== undefined && noteId(this.#shared, queue, id, leftMs);
+    return queue !== undefined && noteId(this.#context, queue, id, leftMs);
   }
 
   async #message({ queue: name, message: exported }: Of<'message'>): Promise<boolean> {
-    const { records, requests, names, ledgers } = this.#shared;
+    const { records, requests, names, ledgers } = this.#context;
     const message = toMessage(exported);
     const delayMs = exported.delayLeftMs ?? 0;
     const isDead = exported.dead !== undefined;
@@ -117,14 +114,14 @@ export class Importer {
   }
 
   async #binding({ queue, pattern }: Of<'binding'>): Promise<boolean> {
-    const known = await this.#shared.records.read(queue);
+    const known = await this.#context.records.read(queue);
     if (known?.record.bindings.some((binding) => binding.pattern === pattern)) return false;
-    await this.#all.bindings.bind(queue, pattern, await this.#all.cursors.resolve('new'));
+    await this.#context.bindings.bind(queue, pattern, await this.#context.cursors.resolve('new'));
     return true;
   }
 
   #envelope({ attempts, history, delayLeftMs, ttlLeftMs, maxAttempts, dead }: ExportedMessage, inc: string): Envelope {
-    const now = this.#shared.clock.late;
+    const now = this.#context.clock.late;
     return {
       inc,
       ...(attempts > 0 || history.length > 0 ? { past: { attempts, history } } : {}),
@@ -136,7 +133,7 @@ export class Importer {
   }
 
   async #idsOf(name: string): Promise<Set<string>> {
-    const view = await this.#all.views.open(name);
+    const view = await this.#context.views.open(name);
     return new Set(view?.all.map(({ stored }) => stored.message.id));
   }
 }

@@ -11,19 +11,17 @@ import {
   type TopicInfo,
 } from '@busbar/api/transport';
 import { streamInfo } from '../connection/streams.ts';
-import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
-import { compareRanks, type QueueViews, rankOf } from './queue-view.ts';
+import type { AdminContext } from './admin-context.ts';
+import { compareRanks, rankOf } from './queue-view.ts';
 
 const AT_ONCE = 16;
 
 export class Inspection {
-  readonly #shared: QueueContext;
-  readonly #views: QueueViews;
+  readonly #context: AdminContext;
 
-  constructor(shared: QueueContext, views: QueueViews) {
-    this.#shared = shared;
-    this.#views = views;
+  constructor(context: AdminContext) {
+    this.#context = context;
   }
 
   async queues({ names, prefix, limit, after }: QueueFilter): Promise<QueueInfo[]> {
@@ -34,14 +32,14 @@ export class Inspection {
     const infos: QueueInfo[] = [];
     for (let from = 0; from < Math.min(limit, chosen.length); from += AT_ONCE) {
       const part = chosen.slice(from, Math.min(limit, from + AT_ONCE));
-      const views = await Promise.all(part.map((queue) => this.#views.view(queue)));
-      infos.push(...views.map((view) => this.#views.info(view)));
+      const views = await Promise.all(part.map((queue) => this.#context.views.view(queue)));
+      infos.push(...views.map((view) => this.#context.views.info(view)));
     }
     return infos;
   }
 
   async topics({ limit, after }: PageQuery): Promise<TopicInfo[]> {
-    const { requests, names, clock } = this.#shared;
+    const { requests, names, clock } = this.#context;
     const [info, bindings] = await Promise.all([
       streamInfo(requests, clock, names.topics, names.topic('>')),
       this.bindings(),
@@ -63,7 +61,7 @@ export class Inspection {
 
   async browse(name: string, { state, ids, limit, after }: BrowseFilter): Promise<BrowsePage> {
     const from = after === undefined ? undefined : parseRank(after);
-    const view = await this.#views.open(name);
+    const view = await this.#context.views.open(name);
     if (view === undefined) return { messages: [], next: undefined };
     const wanted = ids && new Set(ids);
     const matching = view.all.filter(
@@ -73,12 +71,12 @@ export class Inspection {
     const page = left.slice(0, limit);
     const last = page.at(-1);
     const next = page.length < left.length && last !== undefined ? rankOf(last).join(':') : undefined;
-    return { messages: page.map((one) => this.#views.browsed(view.queue, one)), next };
+    return { messages: page.map((one) => this.#context.views.browsed(view.queue, one)), next };
   }
 
   /** The queues that are there. */
   async alive(): Promise<KnownQueue[]> {
-    const { records } = this.#shared;
+    const { records } = this.#context;
     const all = await records.list();
     for (const { name, record } of all) if (!records.isSeen(record)) records.idle.add(name);
     return all.filter(({ record }) => records.isSeen(record));

@@ -5,7 +5,6 @@ import type { Lane } from '../connection/names.ts';
 import { ignoreRefusal } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
 import { levelOf, place } from '../queues/delayed.ts';
-import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { encode } from '../queues/stored-message.ts';
 import type { AdminContext } from './admin-context.ts';
@@ -15,16 +14,14 @@ const MAX_HIDE = 2_000;
 const NOTHING = new Uint8Array();
 
 export class Operations {
-  readonly #shared: QueueContext;
-  readonly #all: AdminContext;
+  readonly #context: AdminContext;
 
-  constructor(all: AdminContext) {
-    this.#shared = all.shared;
-    this.#all = all;
+  constructor(context: AdminContext) {
+    this.#context = context;
   }
 
   async redrive(name: string, ids: readonly string[] | undefined, limit: number): Promise<number> {
-    const view = await this.#all.views.open(name);
+    const view = await this.#context.views.open(name);
     if (view === undefined) return 0;
     const dead = view.all.filter(({ state, stored }) => state === 'dead' && (ids?.includes(stored.message.id) ?? true));
     const chosen = dead.slice(0, limit);
@@ -35,7 +32,7 @@ export class Operations {
 
   async purge(name: string, state: 'ready' | 'delayed' | 'dead', ids: readonly string[] | undefined): Promise<number> {
     if (state !== 'dead') await this.#check(name);
-    const view = await this.#all.views.open(name);
+    const view = await this.#context.views.open(name);
     const chosen =
       view?.all.filter((one) => one.state === state && (ids?.includes(one.stored.message.id) ?? true)) ?? [];
     if (view === undefined || chosen.length === 0) return 0;
@@ -51,26 +48,26 @@ export class Operations {
   async reschedule(name: string, ids: readonly string[], delayMs: number): Promise<PendingResult[]> {
     return this.#pending(name, ids, async (queue, chosen) => {
       const hidden = await this.#hide(queue, chosen, 'move');
-      const dueAt = delayMs > 0 ? this.#shared.clock.late + delayMs : undefined;
+      const dueAt = delayMs > 0 ? this.#context.clock.late + delayMs : undefined;
       for (const { stored, entry } of chosen.filter((one) => hidden.has(one.stored.seq))) {
-        await place(this.#shared, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#shared.clock.late });
+        await place(this.#context, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#context.clock.late });
       }
       return hidden;
     });
   }
 
   async deleteQueue(name: string): Promise<boolean> {
-    const queue = await this.#shared.records.read(name);
+    const queue = await this.#context.records.read(name);
     if (queue === undefined) return false;
     await this.#deleteAll([queue]);
     return true;
   }
 
   async clear(): Promise<void> {
-    const { requests, names, records } = this.#shared;
+    const { requests, names, records } = this.#context;
     const bounds = await this.#bounds();
     const gone = await this.#end(await records.list(), bounds);
-    await this.#all.notices.settled();
+    await this.#context.notices.settled();
     await Promise.all(gone.map((queue) => this.#removeConsumers(queue)));
     const [queues, ledger] = bounds.map((last) => last + 1);
     const settings = Math.max(0, ...gone.map(({ seq }) => seq)) + 1;
@@ -81,12 +78,12 @@ export class Operations {
       requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
       this.#clearKv(),
     ]);
-    await this.#all.headers.renew();
+    await this.#context.headers.renew();
   }
 
   /** Deletes the queues among `names` that were idle for too long. */
   async deleteIdle(names: readonly string[]): Promise<void> {
-    const { records } = this.#shared;
+    const { records } = this.#context;
     const found = await Promise.all(names.map((name) => records.find(name)));
     await this.#deleteAll(
       found.flatMap((queue) => (queue !== undefined && !records.isSeen(queue.record) ? queue : [])),
@@ -95,8 +92,8 @@ export class Operations {
 
   /** Watchers get each deletion. Revisions continue to rise. */
   async #clearKv(): Promise<void> {
-    for (const one of await this.#all.kv.list('')) {
-      if (one.gone === undefined) await this.#all.kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
+    for (const one of await this.#context.kv.list('')) {
+      if (one.gone === undefined) await this.#context.kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
     }
   }
 
@@ -104,13 +101,13 @@ export class Operations {
   async #deleteAll(queues: readonly KnownQueue[]): Promise<void> {
     if (queues.length === 0) return;
     const gone = await this.#end(queues, await this.#bounds());
-    await this.#all.notices.settled();
+    await this.#context.notices.settled();
     await Promise.all(gone.map((queue) => this.#remove(queue)));
   }
 
   /** The last sequences of the streams of queues and of the ledger. */
   async #bounds(): Promise<[number, number]> {
-    const { requests, clock, names } = this.#shared;
+    const { requests, clock, names } = this.#context;
     const infos = [streamInfo(requests, clock, names.queues), streamInfo(requests, clock, names.ledger)] as const;
     const [queues, ledger] = await Promise.all(infos);
     return [queues.state.last_seq, ledger.state.last_seq];
@@ -118,7 +115,7 @@ export class Operations {
 
   /** Ends this life of queues. The next use creates a new one. */
   async #end(queues: readonly KnownQueue[], bounds: readonly [number, number]): Promise<KnownQueue[]> {
-    const { records, requests, names } = this.#shared;
+    const { records, requests, names } = this.#context;
     const gone = await Promise.all(
       queues.map(async ({ name, record }) => {
         const ended = await records.end(name, record.inc, bounds);
@@ -130,12 +127,12 @@ export class Operations {
   }
 
   async #removeConsumers(queue: KnownQueue): Promise<void> {
-    await this.#shared.consumers.remove(queue);
-    await this.#all.bindings.removeConsumers(queue.record.bindings);
+    await this.#context.consumers.remove(queue);
+    await this.#context.bindings.removeConsumers(queue.record.bindings);
   }
 
   async #remove(queue: KnownQueue): Promise<void> {
-    const { records, requests, names } = this.#shared;
+    const { records, requests, names } = this.#context;
     const { name, record } = queue;
     const purge = (stream: string, filter: string, last: number): Promise<unknown> =>
       requests.api(`STREAM.PURGE.${stream}`, { filter, seq: last + 1 });
@@ -148,7 +145,7 @@ export class Operations {
   }
 
   async #revive(queue: KnownQueue, { stored }: MessageStatus): Promise<void> {
-    const { requests, names, records, clock } = this.#shared;
+    const { requests, names, records, clock } = this.#context;
     const { message, envelope, seq } = stored;
     const lane: Lane = levelOf(message.priority);
     const { inc } = (await records.useLane(queue, lane)).record;
@@ -161,11 +158,11 @@ export class Operations {
   }
 
   #unsent(queue: KnownQueue, unsent: number): Promise<unknown> {
-    return this.#shared.ledgers.append(queue.name, { k: 'u', inc: queue.record.inc, unsent });
+    return this.#context.ledgers.append(queue.name, { k: 'u', inc: queue.record.inc, unsent });
   }
 
   async #erase(seq: number): Promise<void> {
-    const { requests, names } = this.#shared;
+    const { requests, names } = this.#context;
     await requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
   }
 
@@ -175,7 +172,7 @@ export class Operations {
     act: (queue: KnownQueue, chosen: readonly MessageStatus[]) => Promise<ReadonlySet<number>>,
   ): Promise<PendingResult[]> {
     await this.#check(name);
-    const view = await this.#all.views.open(name);
+    const view = await this.#context.views.open(name);
     const byId = new Map(view?.all.map((one) => [one.stored.message.id, one]));
     const found = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []);
     const open = found.filter(({ state }) => state === 'ready' || state === 'delayed');
@@ -189,12 +186,12 @@ export class Operations {
 
   /** From now on every receive of the queue reads the ledger. Cancelling a message needs that. */
   async #check(name: string): Promise<void> {
-    const { records, requests, names } = this.#shared;
+    const { records, requests, names } = this.#context;
     const queue = await records.read(name);
     if (queue === undefined || queue.record.checked) return;
     await records.change(name, (record) => record && { ...record, checked: true });
     requests.send(names.notice(name));
-    await this.#all.notices.settled();
+    await this.#context.notices.settled();
   }
 
   /** Hides messages from receivers, except messages leased meanwhile. Resolves with the hidden sequences. */
@@ -203,7 +200,7 @@ export class Operations {
     chosen: readonly MessageStatus[],
     did: 'hide' | 'move' = 'hide',
   ): Promise<Set<number>> {
-    const { ledgers } = this.#shared;
+    const { ledgers } = this.#context;
     const { inc } = queue.record;
     for (let from = 0; from < chosen.length; from += MAX_HIDE) {
       const part = chosen.slice(from, from + MAX_HIDE);

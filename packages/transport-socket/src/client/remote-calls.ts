@@ -30,7 +30,7 @@ export function remoteCalls(client: HubClient, services: ServiceRegistry): CallD
 async function closeService(client: HubClient, services: ServiceRegistry, service: RemoteService): Promise<void> {
   // The response comes after all calls that the hub had passed on. Without a connection there are none.
   if (services.remove(service) && client.isConnected) await client.tell('calls.unserve', { serviceId: service.id });
-  await service.whenIdle();
+  await service.running.whenIdle();
 }
 
 function startCall(client: HubClient, header: Header, body: Uint8Array, deadline: number): CallReplies {

@@ -6,6 +6,7 @@ import {
   completeMessage,
   encodeError,
   handlerFailed,
+  Limiter,
   toHandlerError,
 } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
@@ -27,27 +28,13 @@ export class RemoteService {
   readonly handler: ServedHandler;
   /** Whether the hub has registered it. */
   isRegistered = false;
-  readonly #finished = new Condition();
-  #running = 0;
+  /** The calls in progress. The hub limits their number. */
+  readonly running: Limiter = new Limiter(Number.POSITIVE_INFINITY);
 
   constructor(id: number, address: string, max: number, handler: ServedHandler) {
     this.id = id;
     this.header = { serviceId: id, address, max };
     this.handler = handler;
-  }
-
-  begin(): void {
-    this.#running += 1;
-  }
-
-  finish(): void {
-    this.#running -= 1;
-    this.#finished.notify();
-  }
-
-  /** Resolves when no call is in progress. */
-  async whenIdle(): Promise<void> {
-    while (this.#running > 0) await this.#finished.wait();
   }
 }
 
@@ -94,7 +81,7 @@ export class ServiceRegistry {
     if (service === undefined) return send(frame(FRAME.error, id, encodeError(notServed())));
     const call = new ServedCall();
     this.#calls.set(id, call);
-    service.begin();
+    void service.running.acquire(call.signal);
     try {
       const message = decodeMessage(header['message'] as Header, bodies[0]);
       for await (const input of service.handler(message, call.signal)) {
@@ -109,7 +96,7 @@ export class ServiceRegistry {
       send(frame(FRAME.error, id, encodeError(failure)));
     } finally {
       if (this.#calls.get(id) === call) this.#calls.delete(id);
-      service.finish();
+      service.running.release();
     }
   }
 }
