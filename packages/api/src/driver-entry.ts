@@ -46,3 +46,4 @@ export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';
 export { openTransport } from './open/open-transport.ts';
+export { checkMessage } from './open/prepare-message.ts';

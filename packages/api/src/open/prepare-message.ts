@@ -4,7 +4,7 @@ import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import { MAX_BATCH } from '../contract/defaults.ts';
 import type { PreparedMessage } from '../contract/driver.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
-import type { Headers, MessageInput } from '../contract/message.ts';
+import type { Headers, Message, MessageInput } from '../contract/message.ts';
 import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
 import {
   checkArray,
@@ -45,18 +45,28 @@ export function prepareMessages(
 
 /** Prepares one message: checks every field, fills in defaults, copies the body and the headers. */
 export function prepareMessage(input: MessageInput, topic: string | undefined, maxBodyBytes: number): PreparedMessage {
-  if (typeof input !== 'object' || input === null) {
-    throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
-  }
-  checkFields(input);
+  checkFields(input, maxBodyBytes);
   return completeMessage(input, {
-    body: ownBody(input.body, maxBodyBytes),
+    body: copyBytes(input.body),
     headers: ownHeaders(input.headers),
     topic,
   });
 }
 
-function checkFields(input: MessageInput): void {
+/** Throws unless a message that another process has prepared is legal. */
+export function checkMessage({ sentAt, ...input }: Partial<Message>, maxBodyBytes: number): void {
+  checkFields(input, maxBodyBytes);
+  ownHeaders(input.headers);
+  if (sentAt !== undefined && !Number.isFinite(sentAt)) {
+    throw invalid(`sentAt is illegal: ${describe(sentAt)}`, 'Use milliseconds since 1970.');
+  }
+}
+
+/** All but the headers, which are checked when they are copied. */
+function checkFields(input: Partial<MessageInput>, maxBodyBytes: number): void {
+  if (typeof input !== 'object' || input === null) {
+    throw invalid(`a message must be an object, not ${kindOf(input)}`, 'Give it at least a body.');
+  }
   checkOptions(input, KEYS, 'message');
   checkId(input.id, 'message id');
   checkId(input.correlationId, 'correlationId');
@@ -72,6 +82,7 @@ function checkFields(input: MessageInput): void {
   checkInteger(input.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
   checkDuration(input.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
   checkDuration(input.ttlMs, 'ttlMs', { min: 1, max: MAX_DURATION_MS });
+  checkBody(input.body, maxBodyBytes);
 }
 
 /** Throws INVALID_ARGUMENT unless `id` is undefined or a legal message id. */
@@ -82,7 +93,7 @@ export function checkId(id: unknown, what: string): void {
   if (!legal) throw invalid(`${what} is illegal: ${describe(id)}`, 'Use 1 to 512 bytes without control characters.');
 }
 
-function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
+function checkBody(body: unknown, maxBodyBytes: number): void {
   if (!(body instanceof Uint8Array)) {
     throw invalid(`body must be a Uint8Array, not ${kindOf(body)}`, 'Encode it first; a Bus does that for you.');
   }
@@ -91,7 +102,6 @@ function ownBody(body: unknown, maxBodyBytes: number): Uint8Array {
       hint: 'Store large data elsewhere and send where it is.',
     });
   }
-  return copyBytes(body);
 }
 
 function ownHeaders(headers: unknown): Headers {

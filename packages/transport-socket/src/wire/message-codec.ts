@@ -1,7 +1,7 @@
 /** Messages on the wire: fields in the header, the body behind it. Fields with default values are left out. */
 
-import { decodeFields, encodeFields, type PreparedMessage } from '@busbar/api/driver';
-import { BusbarError, invalid, type Message } from '@busbar/api/transport';
+import { checkMessage, decodeFields, encodeFields, type PreparedMessage } from '@busbar/api/driver';
+import { invalid, type Message } from '@busbar/api/transport';
 import type { Header } from './frame.ts';
 
 /** Field names, punctuation and numbers in a header. */
@@ -32,51 +32,11 @@ export function decodeMessage(header: Header, body: Uint8Array | undefined): Mes
   return decodeFields(header as Partial<Message>, body === undefined ? new Uint8Array(0) : new Uint8Array(body));
 }
 
-const TEXT_FIELDS = [
-  'id',
-  'contentType',
-  'type',
-  'from',
-  'to',
-  'orderingKey',
-  'correlationId',
-  'causationId',
-  'replyTo',
-];
-const NUMBER_FIELDS = ['priority', 'hops', 'sentAt', 'delayMs', 'ttlMs', 'maxAttempts'];
-const MAX_TEXT = 512;
-const MAX_HEADER_UNITS = 16_384;
-
 /** Validates a message that passes from one client to another: a call or a reply, which no store checks. */
-export function checkMessage(
-  header: unknown,
-  body: Uint8Array | undefined,
-  maxBodyBytes: number,
-): asserts header is Header {
+export function checkForwarded(header: unknown, body: Uint8Array, maxBodyBytes: number): asserts header is Header {
   if (typeof header !== 'object' || header === null)
     throw invalid('a message must be an object', 'See docs/protocol.md.');
-  for (const [key, value] of Object.entries(header)) {
-    const isLegal =
-      (TEXT_FIELDS.includes(key) && typeof value === 'string' && value.length <= MAX_TEXT && value.isWellFormed()) ||
-      (NUMBER_FIELDS.includes(key) && Number.isFinite(value)) ||
-      (key === 'headers' && isHeaders(value));
-    if (!isLegal)
-      throw invalid(`the field ${JSON.stringify(key.slice(0, 60))} of a message is illegal`, 'See docs/protocol.md.');
-  }
-  if (body === undefined || body.byteLength <= maxBodyBytes) return;
-  throw new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${body.byteLength} bytes, the limit is ${maxBodyBytes}`, {
-    hint: 'Store large data elsewhere and send a reference.',
-  });
-}
-
-function isHeaders(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  let units = 0;
-  for (const [name, text] of Object.entries(value)) {
-    if (!/^[a-z0-9-]{1,64}$/.test(name) || typeof text !== 'string' || !text.isWellFormed()) return false;
-    units += name.length + text.length;
-  }
-  return units <= MAX_HEADER_UNITS;
+  checkMessage({ ...header, body }, maxBodyBytes);
 }
 
 /** Upper bound of the bytes that a message takes in a frame. */

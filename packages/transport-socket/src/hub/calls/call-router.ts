@@ -2,7 +2,7 @@
 
 import { BusbarError, checkInteger, checkQueueName, newId } from '@busbar/api/transport';
 import type { Frame, Header } from '../../wire/frame.ts';
-import { checkMessage } from '../../wire/message-codec.ts';
+import { checkForwarded } from '../../wire/message-codec.ts';
 import { CALL_CREDIT } from '../../wire/protocol.ts';
 import { decodeNumber } from '../../wire/value-codec.ts';
 import { authorizeSender } from '../access-tokens.ts';
@@ -49,7 +49,7 @@ export class CallRouter {
     const { address, message, timeoutMs = DEFAULT_TIMEOUT_MS } = header;
     checkQueueName(address);
     const [body = NO_BODY] = bodies;
-    checkMessage(message, body, client.maxBodyBytes);
+    checkForwarded(message, body, client.maxBodyBytes);
     authorizeSender(message as { from?: unknown }, client.agent);
     const call = new ProxiedCall(client, id, this.#chooseService(address), {
       message: { id: newId(), ...message, sentAt: Date.now() },

@@ -3,10 +3,12 @@
 import { decodeError } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
 import { FRAME, type Frame, type Header } from '../../wire/frame.ts';
-import { checkMessage } from '../../wire/message-codec.ts';
+import { checkForwarded } from '../../wire/message-codec.ts';
 import { CALL_CREDIT } from '../../wire/protocol.ts';
 import { authorizeSender } from '../access-tokens.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
+
+const NO_BODY = new Uint8Array(0);
 
 /** A client, as calls between clients see it. */
 export interface CallPeer {
@@ -93,7 +95,7 @@ export class ProxiedCall {
     try {
       if (this.#credit <= 0) throw new BusbarError('INTERNAL', 'the responder sent more replies than its credit');
       this.#credit -= 1;
-      checkMessage(header, bodies[0], this.#requester.maxBodyBytes);
+      checkForwarded(header, bodies[0] ?? NO_BODY, this.#requester.maxBodyBytes);
       authorizeSender(header as { from?: unknown }, this.#responder.peer.agent);
       const message = header['id'] === undefined ? { id: newId(), sentAt: Date.now(), ...header } : header;
       this.#requester.send('item', this.#requestId, message, bodies.slice(0, 1));
