@@ -1,6 +1,7 @@
 /** The stores of a hub, one for each namespace. They open on first use. */
 
-import { BusbarError, invalid, quote, type Transport } from '@busbar/api/transport';
+import { option } from '@busbar/api/driver';
+import { BusbarError, type Transport } from '@busbar/api/transport';
 import { CallRouter } from './calls/call-router.ts';
 import { QueueSizes } from './operations/queue-sizes.ts';
 
@@ -22,7 +23,7 @@ interface PooledStore {
   timer?: NodeJS.Timeout;
 }
 
-const NAMESPACE = /^[A-Za-z0-9_\-@/:+~.]{0,64}$/;
+const NAMESPACE = option.ns('at one hub');
 /** How long an unused store stays open, for clients that reconnect. */
 const KEEP_MS = 5_000;
 const MAX_OPEN = 1_000;
@@ -37,9 +38,7 @@ export class StorePool {
 
   /** The store of `ns`, which stays open until it is released. */
   async acquire(ns: string): Promise<StoreRef> {
-    if (!NAMESPACE.test(ns)) {
-      throw invalid(`ns is illegal: ${quote(ns)}`, 'Use up to 64 characters A-Z a-z 0-9 _ - @ / : + ~ and dots.');
-    }
+    if (ns !== '') NAMESPACE.check(ns, 'ns');
     if (this.#stores.size >= MAX_OPEN && !this.#stores.has(ns)) {
       throw new BusbarError('BACKPRESSURE', `${MAX_OPEN} namespaces are in use`, {
         hint: 'Use fewer namespaces, or another hub.',
