@@ -9,8 +9,8 @@ import type { Scenario } from './scenario.ts';
 /** Members that share a process. Each has its own connection. */
 const PER_PROCESS = 500;
 const SETTLE_MS = 2000;
-/** As long as the time between two heartbeats of an agent. */
-const IDLE_MS = 10_000;
+/** Three heartbeats of an agent. */
+const IDLE_MS = 12_000;
 
 export const members: Scenario = {
   title:

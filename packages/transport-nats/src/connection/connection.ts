@@ -18,8 +18,8 @@ import {
 import { toNatsError, toPublishError, unavailable } from '../errors.ts';
 import type { Settings } from '../options.ts';
 
-/** A server that misses two pings counts as lost. */
-const PING_MS = 3_000;
+/** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
+const PING_MS = 10_000;
 const RECONNECT_MS = 100;
 
 interface Outgoing {
@@ -142,7 +142,7 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
     reconnectJitter: RECONNECT_MS,
     reconnectJitterTLS: RECONNECT_MS,
     pingInterval: PING_MS,
-    maxPingOut: 2,
+    maxPingOut: 1,
     ignoreAuthErrorAbort: true,
     ...(authenticator && { authenticator }),
     ...(settings.tls && { tls: tlsOf(settings.tls) }),

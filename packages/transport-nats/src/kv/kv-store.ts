@@ -50,12 +50,15 @@ const GONE_TTL = '3600s';
 const PAGE = 500;
 const ASK = 250;
 const INACTIVE_MS = 10_000;
+const MAX_TOUCHED = 20_000;
+const NOTHING = new Uint8Array();
 
 export class KvStore {
   readonly requests: ServerRequests;
   readonly names: Names;
   readonly clock: ServerClock;
   readonly puller: Puller;
+  readonly #touched = new Map<string, StoredValue>();
   #offset: number | undefined;
 
   constructor(requests: ServerRequests, names: Names, clock: ServerClock, puller: Puller) {
@@ -129,10 +132,21 @@ export class KvStore {
   }
 
   /** Renews a time to live; false where another write was first. */
-  async touch(key: string, ttlMs: number, { createRevision, last }: StoredValue): Promise<boolean> {
+  async touch(key: string, ttlMs: number, value: StoredValue): Promise<boolean> {
+    const { createRevision, last } = value;
     const record: TouchRecord = { createRevision, ttlMs, expiresAt: this.clock.late + ttlMs };
     const ttl = { 'Nats-TTL': `${Math.ceil(ttlMs / 1000) + 60}s` };
-    return (await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last)) !== undefined;
+    this.#touched.delete(key);
+    const ack = await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last);
+    if (ack === undefined) return false;
+    if (this.#touched.size >= MAX_TOUCHED) this.#touched.clear();
+    this.#touched.set(key, { ...value, value: NOTHING, expiresAt: record.expiresAt, ttlMs, last: ack.seq });
+    return true;
+  }
+
+  /** An entry as this process touched it last: its guard tells whether it has changed since. Without its value. */
+  touched(key: string): StoredValue | undefined {
+    return this.#touched.get(key);
   }
 
   /** The difference between revisions and sequences. Imports raise it. */

@@ -42,8 +42,14 @@ export class Kv implements KvDriver {
   }
 
   async touch(touches: readonly KvTouch[]): Promise<TouchResult[]> {
-    const known = new Map((await this.#store.readAll(touches.map(({ key }) => key))).map((one) => [one.key, one]));
-    return Promise.all(touches.map((touch) => this.#touch(touch, known.get(touch.key))));
+    const isOpen = await Promise.all(touches.map((touch) => this.#touchAgain(touch)));
+    const open = touches.filter((_, index) => isOpen[index]);
+    const known = new Map((await this.#store.readAll(open.map(({ key }) => key))).map((one) => [one.key, one]));
+    return Promise.all(
+      touches.map((touch, index) =>
+        isOpen[index] ? this.#touch(touch, known.get(touch.key)) : { key: touch.key, status: 'touched' },
+      ),
+    );
   }
 
   async delete(key: string, ifRevision: number | undefined): Promise<DeleteResult> {
@@ -70,6 +76,13 @@ export class Kv implements KvDriver {
 
   #alive(found: StoredValue | undefined): StoredValue | undefined {
     return found !== undefined && this.#store.isAlive(found) ? found : undefined;
+  }
+
+  /** A heartbeat reads its entry once: afterwards the guard of the write suffices. True if the entry must be read. */
+  async #touchAgain({ key, ttlMs, createRevision }: KvTouch): Promise<boolean> {
+    const present = this.#alive(this.#store.touched(key));
+    const isKnown = present !== undefined && createRevision === present.createRevision;
+    return !(isKnown && (await this.#store.touch(key, ttlMs, present)));
   }
 
   async #touch({ key, ttlMs, createRevision }: KvTouch, known: StoredValue | undefined): Promise<TouchResult> {

@@ -24,7 +24,8 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
-const HEARTBEATS_PER_TTL = 3;
+/** Two renewals per TTL, so that one may be lost. */
+const INTERVAL_PER_TTL = 0.4;
 const MAX_TOUCHES = 10_000;
 const encoder = new TextEncoder();
 
@@ -73,7 +74,7 @@ class HeartbeatGroup {
 
   add(entry: HeartbeatEntry): void {
     this.#all.add(entry);
-    this.#timer ??= setInterval(() => void this.#renewAll(), this.#ttlMs / HEARTBEATS_PER_TTL);
+    this.#timer ??= setInterval(() => void this.#renewAll(), this.#ttlMs * INTERVAL_PER_TTL);
   }
 
   delete(entry: HeartbeatEntry): void {
