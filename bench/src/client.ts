@@ -41,8 +41,12 @@ export interface Client {
   subscribe?(handle: BodyHandler): Promise<void>;
   /** Waits for work in the way of the target's users. */
   idle?(): Promise<void>;
-  /** Waits for work as an agent of that name, beside the verbs above. */
-  join?(name: string): Promise<void>;
+  /** Waits for work as an agent of that name, beside the verbs above. `handle` gets the bodies of its mail. */
+  join?(name: string, handle: BodyHandler): Promise<void>;
+  /** Sends to the mailbox of an agent, with the highest priority. */
+  mail?(name: string, body: Body): Promise<void>;
+  /** Receives one message of the work queue and keeps its lease, which lasts an hour from now on. */
+  hold?(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -24,7 +24,7 @@ export interface FigureKey {
   readonly scenario: ScenarioName;
   readonly target: string | undefined;
   readonly figure: string;
-  readonly at?: string;
+  readonly at?: string | undefined;
   /** Default: the first that was measured. */
   readonly durability?: Durability;
 }

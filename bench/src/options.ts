@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { DURABILITIES, type Durability } from './durability.ts';
 import type { RunSize } from './scenarios/scenario.ts';
-import { SCENARIO_NAMES, type ScenarioName } from './scenarios/scenario-name.ts';
+import { LONG_SCENARIOS, SCENARIO_NAMES, type ScenarioName } from './scenarios/scenario-name.ts';
 
 /** The command line, checked. */
 export interface BenchOptions extends RunSize {
@@ -30,9 +30,14 @@ const DEFAULTS = {
   'in-flight': '1,8,64',
   body: '256',
   members: '0,50,500,2000',
+  mailboxes: '10000',
+  seconds: '180',
   runs: '3',
 };
-const QUICK = { ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', members: '0,50', runs: '1' };
+const QUICK = {
+  ...{ ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1' },
+  ...{ members: '0,50', mailboxes: '100', seconds: '6' },
+};
 
 /** The text of `--help`; `targets` are all names of targets. */
 export function usage(targets: readonly string[]): string {
@@ -43,15 +48,17 @@ All of it takes about half an hour on two cores, --quick less than ten minutes.
 
   --transports LIST   of ${targets.join(', ')} (default: all)
   --scenarios LIST    of ${SCENARIO_NAMES.join(', ')}
-                      (default: all except members, which takes minutes)
+                      (default: all except ${LONG_SCENARIOS.join(', ')}, which take minutes)
   --durability LIST   of ${DURABILITIES.join(', ')}: what acknowledged messages survive (default ${DEFAULTS.durability})
   --messages N        in a run (default ${DEFAULTS.messages})
   --in-flight LIST    numbers of calls in flight (default ${DEFAULTS['in-flight']})
   --body BYTES        of each JSON body (default ${DEFAULTS.body})
   --members LIST      numbers of idle members, rising (default ${DEFAULTS.members})
+  --mailboxes N       of the scenario mailboxes (default ${DEFAULTS.mailboxes})
+  --seconds N         of the scenario sustained (default ${DEFAULTS.seconds})
   --runs N            of each figure; the median is shown, with the smallest and largest value (default ${DEFAULTS.runs})
   --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight,
-                      ${QUICK.members} members, durability ${QUICK.durability}
+                      ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, ${QUICK.seconds} seconds, durability ${QUICK.durability}
   --json FILE         writes the figures with machine and versions
   --profile FOLDER    makes every Node process write a CPU profile there
   --write-docs        writes the tables into docs/benchmarks.md`;
@@ -65,13 +72,15 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
   return {
     targets: list(values.transports, 'transports', targets),
     scenarios: (values.scenarios === undefined
-      ? SCENARIO_NAMES.filter((name) => name !== 'members')
+      ? SCENARIO_NAMES.filter((name) => !LONG_SCENARIOS.includes(name))
       : list(values.scenarios, 'scenarios', SCENARIO_NAMES)) as ScenarioName[],
     durabilities: list(values.durability, 'durability', DURABILITIES) as Durability[],
     messages: integer(values.messages, 'messages', 100, 10_000_000),
     inFlight: values['in-flight'].split(',').map((item) => integer(item, 'in-flight', 1, 1000)),
     bodyBytes: integer(values.body, 'body', 64, 524_288),
     members: values.members.split(',').map((item) => integer(item, 'members', 0, 10_000)),
+    mailboxes: integer(values.mailboxes, 'mailboxes', 10, 100_000),
+    seconds: integer(values.seconds, 'seconds', 1, 3_600),
     runs: integer(values.runs, 'runs', 1, 100),
     json: values.json,
     profile: values.profile,
@@ -92,6 +101,8 @@ function parse(argv: readonly string[]) {
         'in-flight': text,
         body: text,
         members: text,
+        mailboxes: text,
+        seconds: text,
         runs: text,
         json: text,
         profile: text,

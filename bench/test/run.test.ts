@@ -53,6 +53,11 @@ describe.concurrent('small runs', { timeout: 120_000 }, () => {
     expect(measured(report)).toEqual(['members unix']);
   });
 
+  test('many mailboxes, and minutes at full rate', async ({ expect }) => {
+    const { report } = await bench('--transports unix --scenarios mailboxes,sustained --mailboxes 20 --seconds 1');
+    expect(measured(report)).toEqual(['mailboxes unix', 'sustained unix']);
+  });
+
   test('Redis and its peers', async ({ expect, skip }) => {
     needServer('redis-server', skip);
     const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');

@@ -120,14 +120,24 @@ export class ClientActor {
     await (client?.idle?.() ?? this.#verb('work')(1, () => undefined));
   }
 
-  /** Opens a connection with a waiting agent for each number from `first` to before `end`. */
-  async join(first: number, end: number): Promise<void> {
+  /** Opens a waiting agent for each number from `first` to before `end`, each with a connection of its own or all with one. */
+  async join(first: number, end: number, connections: 'own' | 'shared'): Promise<void> {
     const joinOne = async (index: number): Promise<void> => {
-      const client = await this.#openClient();
-      if (client.join === undefined) throw new Error('this target cannot join');
-      await client.join(`@member-${first + index}`);
+      if (connections === 'own') await this.#openClient();
+      await this.#verb('join', this.#clients.at(-1))(`@member-${first + index}`, (body) => this.#events.take(body));
     };
     await runConcurrently(JOINS_AT_ONCE, end - first, joinOne);
+  }
+
+  /** Sends a message of the highest priority to each of the first `count` members. */
+  async mail(count: number, inFlight: number): Promise<void> {
+    const mail = this.#verb('mail');
+    await runConcurrently(inFlight, count, (index) => mail(`@member-${index}`, makeBody(index, 64)));
+  }
+
+  /** Leases a message of the work queue for an hour. */
+  async hold(): Promise<void> {
+    await this.#verb('hold')();
   }
 
   async cpuMs(): Promise<number> {
@@ -148,8 +158,7 @@ export class ClientActor {
     return client;
   }
 
-  #verb<V extends 'send' | 'work' | 'respond' | 'request' | 'publish'>(verb: V): NonNullable<Client[V]> {
-    const [client] = this.#clients;
+  #verb<V extends Exclude<keyof Client, 'close'>>(verb: V, client = this.#clients[0]): NonNullable<Client[V]> {
     const method = client?.[verb];
     if (method === undefined) throw new Error(`this target cannot ${verb}`);
     return method.bind(client) as NonNullable<Client[V]>;

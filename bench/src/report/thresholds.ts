@@ -16,11 +16,16 @@ interface Threshold {
   /** The least ratio to `of`. */
   readonly times?: number;
   readonly of?: string;
+  /** The condition of the other figure, where it is another one. */
+  readonly ofAt?: string;
   /** A fixed bound: the least rate, or the highest cost. */
   readonly bound?: number;
 }
 
 const AT_64 = { scenario: 'queue', at: '64 in flight' } as const;
+const ALONE = { scenario: 'queue', at: '1 in flight' } as const;
+const NATS = { target: 'nats', of: 'jetstream-asked' } as const;
+const MEMBERS = { scenario: 'members', durability: 'process' } as const;
 const WAKE = { target: 'sqlite', scenario: 'wake' } as const;
 const UNIX = { target: 'unix', scenario: 'request', of: 'moleculer' } as const;
 const REQUESTS = 'with 64 in flight';
@@ -40,9 +45,11 @@ const THRESHOLDS: readonly Threshold[] = [
   { target: 'redis-bus', ...AT_64, figure: 'consume+ack', times: 2, of: 'bullmq' },
   { target: 'redis', ...AT_64, figure: 'enqueue', times: 0.9, of: 'ioredis' },
   { target: 'redis', ...AT_64, figure: 'consume+ack', times: 0.9, of: 'ioredis' },
-  { target: 'nats', ...AT_64, figure: 'enqueue', times: 0.9, of: 'jetstream' },
-  { target: 'nats', ...AT_64, figure: 'consume+ack', times: 0.9, of: 'jetstream' },
-  { target: 'nats', ...AT_64, figure: 'consume+ack', times: 0.9, of: 'jetstream-asked' },
+  { ...NATS, ...AT_64, figure: 'enqueue', times: 0.9 },
+  { ...NATS, ...ALONE, figure: 'enqueue', times: 0.9 },
+  { ...NATS, ...AT_64, figure: 'consume+ack', times: 0.9 },
+  { target: 'nats', ...AT_64, figure: 'consume+ack', bound: 40_000 },
+  { ...NATS, ...ALONE, figure: 'consume+ack', times: 0.6 },
   { target: 'nats', scenario: 'request', figure: 'p50', times: 0.9, of: 'nats-core' },
   { target: 'nats', scenario: 'request', figure: REQUESTS, times: 0.9, of: 'nats-core' },
   { ...UNIX, figure: 'p50', times: 1 },
@@ -56,6 +63,17 @@ const THRESHOLDS: readonly Threshold[] = [
     { target, scenario: 'idle', figure: 'above Node', bound: 30 },
     { target, scenario: 'memory', figure: 'added', bound: 50 },
   ]),
+  { target: 'nats', scenario: 'memory', figure: 'while all wait', bound: 20 },
+  ...['nats', 'redis', 'sqlite', 'unix'].flatMap((target): Threshold[] => [
+    { target, ...MEMBERS, at: '500 members', figure: 'enqueue', times: 0.9, of: target, ofAt: '0 members' },
+    { target, ...MEMBERS, at: '2000 members', figure: 'enqueue', times: 0.8, of: target, ofAt: '0 members' },
+    { target, ...MEMBERS, at: '500 members', figure: 'idle CPU of the members', bound: 10 },
+  ]),
+  ...['nats', 'redis', 'unix'].map(
+    (target): Threshold => ({ target, ...MEMBERS, at: '500 members', figure: 'of the server', bound: 3 }),
+  ),
+  { target: 'nats', scenario: 'mailboxes', at: '10000 mailboxes', figure: 'opening all', bound: 60_000 },
+  { target: 'nats', scenario: 'mailboxes', at: '10000 mailboxes', figure: 'server, all woken', bound: 700 },
   { target: undefined, scenario: 'startup', figure: 'above', bound: 60 },
 ];
 
@@ -68,14 +86,14 @@ export function checkThresholds(measurements: readonly Measurement[]): string[][
 }
 
 function check(threshold: Threshold, measurements: readonly Measurement[]): string[] | undefined {
-  const { scenario, at, figure: name, of, times = 0, bound = 0 } = threshold;
+  const { scenario, at, figure: name, of, ofAt, times = 0, bound = 0 } = threshold;
   const figure = figureOf(measurements, threshold);
-  const other = of === undefined ? undefined : figureOf(measurements, { ...threshold, target: of });
+  const other = of === undefined ? undefined : figureOf(measurements, { ...threshold, target: of, at: ofAt ?? at });
   if (figure === undefined || (of !== undefined && other === undefined)) return undefined;
   const what = [threshold.target, scenario, name, at].filter((word) => word).join(' ');
   if (other !== undefined) {
     const measured = ratio(figure, other);
-    return [what, `${show(measured)}× ${of}`, `≥ ${times}×`, verdict(measured >= times)];
+    return [what, `${show(measured)}× ${ofAt ?? of}`, `≥ ${times}×`, verdict(measured >= times)];
   }
   const value = median(figure.values);
   const [sign, isMet] = figure.better === 'up' ? ['≥', value >= bound] : ['≤', value <= bound];

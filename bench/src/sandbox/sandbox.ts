@@ -4,7 +4,7 @@ import { freePort, tempDir } from '@busbar/testbed';
 import type { TargetLocation } from '../client.ts';
 import type { Durability } from '../durability.ts';
 import { ActorProcess } from '../processes/actor-process.ts';
-import { cpuMsOf } from '../processes/usage.ts';
+import { cpuMsOf, rssBytesOf } from '../processes/usage.ts';
 import { TARGETS } from '../targets/targets.ts';
 import { type RunningServer, SERVERS } from './servers.ts';
 
@@ -48,6 +48,11 @@ export class Sandbox implements AsyncDisposable {
   /** CPU time of the server so far; NaN without one. */
   serverCpuMs(): number {
     return this.#server === undefined ? Number.NaN : cpuMsOf(this.#server.pid);
+  }
+
+  /** Memory of the server; NaN without one. */
+  serverRssBytes(): number {
+    return this.#server === undefined ? Number.NaN : rssBytesOf(this.#server.pid);
   }
 
   /** CPU time of all processes so far, the server included. */

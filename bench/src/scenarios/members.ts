@@ -62,7 +62,7 @@ async function join(sandbox: Sandbox, processes: ActorProcess[], { from, to }: J
     const process = processes[index] ?? (await sandbox.actor());
     processes[index] = process;
     const end = Math.min(to, (index + 1) * PER_PROCESS);
-    joins.push(process.call('join', first, end));
+    joins.push(process.call('join', first, end, 'own'));
     first = end;
   }
   await Promise.all(joins);

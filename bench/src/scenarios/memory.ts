@@ -15,8 +15,9 @@ export const memory: Scenario = {
     const most = Math.max(...inFlight);
     const before = await consumer.call('rssBytes');
     await producer.call('produce', { count: PENDING, inFlight: most, bodyBytes });
+    const waiting = await consumer.call('rssBytes');
     await consumer.call('consume', PENDING, most);
     const after = await consumer.call('rssBytes');
-    return [cost('added', 'MB', (after - before) / 1e6)];
+    return [cost('added', 'MB', (after - before) / 1e6), cost('while all wait', 'MB', (waiting - before) / 1e6)];
   },
 };

@@ -3,10 +3,15 @@
 /** The name of a scenario. */
 export type ScenarioName =
   | ('queue' | 'request' | 'fanout' | 'wake' | 'idle' | 'members')
+  | ('mailboxes' | 'sustained')
   | ('writers' | 'memory' | 'startup' | 'micro');
+
+/** Scenarios that take minutes: they run only if they are named. */
+export const LONG_SCENARIOS: readonly ScenarioName[] = ['members', 'mailboxes', 'sustained'];
 
 /** All names, in the order in which they run. */
 export const SCENARIO_NAMES: readonly ScenarioName[] = [
-  ...(['queue', 'request', 'fanout', 'wake', 'idle', 'members'] as const),
+  ...(['queue', 'request', 'fanout', 'wake', 'idle'] as const),
+  ...LONG_SCENARIOS,
   ...(['writers', 'memory', 'startup', 'micro'] as const),
 ];

@@ -12,6 +12,10 @@ export interface RunSize {
   readonly bodyBytes: number;
   /** Numbers of idle members, each measured, in rising order. */
   readonly members: readonly number[];
+  /** Mailboxes of the scenario of that name. */
+  readonly mailboxes: number;
+  /** How long the scenario `sustained` runs. */
+  readonly seconds: number;
 }
 
 /** One scenario. */

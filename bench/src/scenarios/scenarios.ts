@@ -2,6 +2,7 @@
 
 import { fanout } from './fanout.ts';
 import { idle } from './idle.ts';
+import { mailboxes } from './mailboxes.ts';
 import { members } from './members.ts';
 import { memory } from './memory.ts';
 import { micro } from './micro.ts';
@@ -10,10 +11,12 @@ import { request } from './request.ts';
 import type { Scenario } from './scenario.ts';
 import type { ScenarioName } from './scenario-name.ts';
 import { startup } from './startup.ts';
+import { sustained } from './sustained.ts';
 import { wake } from './wake.ts';
 import { writers } from './writers.ts';
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
-  ...{ queue, request, fanout, wake, idle, members },
+  ...{ queue, request, fanout, wake, idle },
+  ...{ members, mailboxes, sustained },
   ...{ writers, memory, startup, micro },
 };

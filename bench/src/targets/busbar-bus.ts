@@ -2,7 +2,7 @@
 
 import { type Agent, type Bus, openBus } from '@busbar/api';
 import { connectTransport } from 'busbar';
-import type { Body, Client } from '../client.ts';
+import type { Body, BodyHandler, Client } from '../client.ts';
 
 const QUEUE = 'work';
 const TOPIC = 'news';
@@ -26,17 +26,19 @@ function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
 }
 
 /** Requests between two agents, and an idle agent. */
-export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle' | 'join'>> {
+export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle' | 'join' | 'mail'>> {
   let requester: Promise<Agent> | undefined;
-  const join = async (name: string): Promise<void> => {
+  const join = async (name: string, handle: BodyHandler): Promise<void> => {
     const agent = await bus.agent(name, { maxConcurrent: 256 });
     agent.handle('double', (message) => (message.body as number) * 2);
+    agent.handle('mail', ({ body }) => handle(body as Body));
   };
-  const respond = (): Promise<void> => join('@responder');
+  const respond = (): Promise<void> => join('@responder', () => undefined);
   return {
     join,
     respond,
     idle: respond,
+    mail: async (name, body) => void (await bus.send(name, 'mail', body, { priority: 9 })),
     async request(value) {
       requester ??= bus.agent('@requester');
       return (await requester).request('@responder', 'double', value);

@@ -15,16 +15,29 @@ const decoder = new TextDecoder();
 
 export async function open(url: string): Promise<Client> {
   const transport = await connectTransport(url);
-  const agents = (): ReturnType<typeof requests> => requests(openBus(transport));
+  let opened: ReturnType<typeof requests> | undefined;
+  const agents = (): ReturnType<typeof requests> => {
+    opened ??= requests(openBus(transport));
+    return opened;
+  };
   // Without a fast path for requests the bus emulates it.
   const requesting = transport.calls
-    ? { ...calls(transport.calls), join: (name: string) => agents().join(name) }
+    ? {
+        ...calls(transport.calls),
+        join: (...of: Parameters<NonNullable<Client['join']>>) => agents().join(...of),
+        mail: (...of: Parameters<NonNullable<Client['mail']>>) => agents().mail(...of),
+      }
     : agents();
   return { ...queue(transport), ...requesting, ...topic(transport), close: () => transport.close() };
 }
 
-function queue({ queues }: Transport): Pick<Client, 'send' | 'work'> {
+function queue({ queues }: Transport): Pick<Client, 'send' | 'work' | 'hold'> {
   return {
+    async hold() {
+      await queues.configure(QUEUE, { leaseMs: 3_600_000 });
+      await queues.send(QUEUE, [toMessage('held')]);
+      await queues.receive(QUEUE);
+    },
     async send(bodies) {
       const results = await queues.send(QUEUE, bodies.map(toMessage));
       if (results.some(({ status }) => status !== 'stored')) throw new Error('a message was not stored');

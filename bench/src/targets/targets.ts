@@ -3,7 +3,7 @@
 import type { TargetLocation } from '../client.ts';
 import type { Durability } from '../durability.ts';
 import { SERVERS, type ServerName } from '../sandbox/servers.ts';
-import type { ScenarioName } from '../scenarios/scenario-name.ts';
+import { LONG_SCENARIOS, type ScenarioName } from '../scenarios/scenario-name.ts';
 import type { Target } from './target.ts';
 
 /** A hub is compared with direct access to the file, and with peers that have no hub. */
@@ -71,7 +71,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('nats', {
     server: 'nats',
     urlOf: ({ url, durability }) => (durability === 'none' ? `${url}?storage=memory` : url),
-    beside: { one: ['jetstream', 'nats-core'], many: ['jetstream'] },
+    beside: { one: ['jetstream-asked', 'jetstream', 'nats-core'], many: ['jetstream-asked'] },
   }),
   jetstream: {
     about: 'bare JetStream: a work queue stream, publishes with ids, a pull consumer that does not wait for its acks',
@@ -80,7 +80,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     open: async (location) => (await import('./jetstream.ts')).open(location, 'unconfirmed'),
   },
   'jetstream-asked': {
-    about: 'the same, but the server confirms each ack, as with Busbar',
+    about:
+      'the same on a stream with limits; the server confirms all acks, the last one of each turn; alone: one pull, one ack',
     can: ['queue'],
     server: 'nats',
     open: async (location) => (await import('./jetstream.ts')).open(location, 'confirmed'),
@@ -123,7 +124,7 @@ interface BusbarBackend {
 function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
   const { beside, urlOf } = backend;
   return {
-    ...transport(name, backend, [...ALL, 'members']),
+    ...transport(name, backend, [...ALL, ...LONG_SCENARIOS]),
     [`${name}-many`]: {
       ...serverOf(backend),
       about: 'the same, one call with as many messages as others have in flight',
