@@ -59,8 +59,8 @@ export function encodeFields(message: Message): Record<string, unknown> {
   return fields;
 }
 
-/** The message of some of its fields: those that are missing have their default value. It copies nothing. */
-export function decodeFields(fields: Partial<Message>, body: Uint8Array): Message {
+/** The message of some of its fields: missing ones have their default value, `sentAt` the given time. It copies nothing. */
+export function decodeFields(fields: Partial<Message>, body: Uint8Array, sentAt = 0): Message {
   return {
     id: fields.id ?? '',
     body,
@@ -76,6 +76,6 @@ export function decodeFields(fields: Partial<Message>, body: Uint8Array): Messag
     causationId: fields.causationId,
     hops: fields.hops ?? 0,
     replyTo: fields.replyTo,
-    sentAt: fields.sentAt ?? 0,
+    sentAt: fields.sentAt ?? sentAt,
   };
 }

@@ -74,7 +74,7 @@ export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessa
   const text = length === 0 ? header : Buffer.from(msg.data.subarray(0, length)).toString();
   const body = new Uint8Array(msg.data.subarray(length));
   const { $: envelope = {}, ...head } = JSON.parse(text) as Partial<Message> & { $?: Envelope };
-  return { seq, storedAt, message: decodeFields({ sentAt: storedAt, ...head }, body), envelope };
+  return { seq, storedAt, message: decodeFields(head, body, storedAt), envelope };
 }
 
 /** Reads a message of a delivery. */
@@ -106,7 +106,7 @@ export function readDelivery(msg: Msg): { seq: number; cseq: number; deliveries:
 function toForeign(msg: Msg, body: Uint8Array, seq: number, storedAt: number): Message {
   const contentType = msg.headers?.get('Content-Type');
   const head = { id: msg.headers?.get(ID) || `seq-${seq}`, headers: foreignHeaders(msg.headers) };
-  return decodeFields({ ...head, sentAt: storedAt, ...(contentType && { contentType }) }, body);
+  return decodeFields({ ...head, ...(contentType && { contentType }) }, body, storedAt);
 }
 
 function foreignHeaders(headers: MsgHdrs | undefined): Message['headers'] {

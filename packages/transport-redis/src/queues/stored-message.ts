@@ -36,9 +36,12 @@ export function toStoredMessage(message: PreparedMessage): StoredMessage {
 /** The reverse of {@link toStoredMessage}. The caller adds the topic of an event of the log. */
 export function toMessage(key: string, envelope: string, body: Buffer): Message {
   const end = envelope.indexOf('\n');
-  const fields = JSON.parse(envelope.slice(end + 1)) as Partial<Message>;
+  const fields = JSON.parse(envelope.slice(end + 1)) as { -readonly [Name in keyof Message]?: Message[Name] };
   const { priority, orderingKey } = parseRules(envelope.slice(0, end));
-  return decodeFields({ ...fields, id: fields.id ?? idOf(key), priority, orderingKey }, toBytes(body));
+  fields.id ??= idOf(key);
+  fields.priority = priority;
+  fields.orderingKey = orderingKey;
+  return decodeFields(fields, toBytes(body));
 }
 
 /** The first line of an envelope. */
