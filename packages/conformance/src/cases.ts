@@ -42,6 +42,7 @@ export { cases as retention } from './cases/retention.ts';
 export { cases as security } from './cases/security.ts';
 export { cases as serverFaults } from './cases/server-faults.ts';
 export { cases as stateTransfer } from './cases/state-transfer.ts';
+export { cases as storeLoss } from './cases/store-loss.ts';
 export { cases as subscribers } from './cases/subscribers.ts';
 export { cases as topics } from './cases/topics.ts';
 export { cases as ttl } from './cases/ttl.ts';

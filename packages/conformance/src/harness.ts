@@ -11,6 +11,7 @@ import type { Capabilities, Transport } from '@busbar/api/transport';
  * - `spare`: the server is one of several that replace it while it is down.
  * - `options`: a client can be opened with further options.
  * - `format`: the format version in the store can be changed.
+ * - `loss`: the store can lose its data while clients are open.
  * - `disk`: a process can get a small or a read-only disk. The suite detects this itself.
  */
 export type HarnessFeature = (typeof HARNESS_FEATURES)[number];
@@ -24,6 +25,7 @@ export const HARNESS_FEATURES = [
   'spare',
   'options',
   'format',
+  'loss',
   'disk',
 ] as const;
 
@@ -56,7 +58,7 @@ export interface Harness {
 
 /** Requirements of a case for its store. */
 export interface StoreNeeds {
-  /** True if {@link HarnessStore.server} is required. */
+  /** True if {@link HarnessStore.server} or {@link HarnessStore.loss} is required. */
   readonly server: boolean;
 }
 
@@ -77,8 +79,18 @@ export interface HarnessStore {
   readonly folder?: string;
   /** Its server, if {@link StoreNeeds.server} is true. */
   readonly server?: HarnessServer;
+  /** What makes it lose its data, if {@link StoreNeeds.server} is true and the feature `loss` is present. */
+  readonly loss?: HarnessLoss;
   /** Removes the store. All clients are closed before. */
   remove(): PromiseLike<void>;
+}
+
+/** Makes a store lose its data, as an operator or a crash would (feature `loss`). */
+export interface HarnessLoss {
+  /** Copies the present data, for `lose('saved')`. Absent for a store that keeps nothing. */
+  save?(): Promise<void>;
+  /** Replaces the data by nothing or by the copy, while clients are open. Resolves when the store can be used. */
+  lose(to: 'nothing' | 'saved'): Promise<void>;
 }
 
 /** Options of a backend by name, legal or not. */

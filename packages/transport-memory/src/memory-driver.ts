@@ -12,7 +12,7 @@ import {
   unknownQueue,
   WaitingReceives,
 } from '@busbar/api/driver';
-import { type Capabilities, type Delivery, declareFeatures } from '@busbar/api/transport';
+import { type Capabilities, type Delivery, declareFeatures, type StoreReset } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
@@ -30,13 +30,16 @@ export class MemoryDriver implements Driver {
   readonly admin: AdminDriver;
   readonly calls: CallDriver;
   readonly #store: Store;
+  readonly #namespace: Namespace;
   readonly #leave: () => void;
+  #resetListener: ((reset: StoreReset) => void) | undefined;
 
   constructor(settings: MemorySettings) {
     this.#store = Store.open(settings.name);
     const namespace = this.#store.namespace(settings);
     this.capabilities = declare(settings);
     const waiting = new WaitingReceives();
+    this.#namespace = namespace;
     this.#leave = namespace.join(waiting);
     this.queues = openQueues(namespace, waiting);
     this.topics = openTopics(namespace);
@@ -48,7 +51,13 @@ export class MemoryDriver implements Driver {
     };
   }
 
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#namespace.resetListeners.add(listener);
+    this.#resetListener = listener;
+  }
+
   async close(): Promise<void> {
+    if (this.#resetListener !== undefined) this.#namespace.resetListeners.delete(this.#resetListener);
     this.#leave();
     this.#store.leave();
   }

@@ -1,7 +1,14 @@
 /** One namespace of a store: its queues, event log, key-value pairs and calls. */
 
 import { DeadlineQueue, type PreparedMessage, type WaitingReceives } from '@busbar/api/driver';
-import { type Binding, type From, matchTopic, type PublishResult, QUEUE_DEFAULTS } from '@busbar/api/transport';
+import {
+  type Binding,
+  type From,
+  matchTopic,
+  type PublishResult,
+  QUEUE_DEFAULTS,
+  type StoreReset,
+} from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
 import { KvStore } from './kv.ts';
 import type { MemorySettings } from './options.ts';
@@ -23,6 +30,8 @@ export class Namespace {
   #counter = 0;
   /** The waiting receives of each transport, the least recently woken first. */
   readonly #waiting = new Set<WaitingReceives>();
+  /** Called after the namespace was cleared. */
+  readonly resetListeners: Set<(reset: StoreReset) => void> = new Set();
 
   constructor(storeId: string, settings: MemorySettings) {
     this.log = new EventLog(storeId, settings, this.deadlines);
@@ -106,6 +115,7 @@ export class Namespace {
     this.bindings.clear();
     this.log.clear();
     this.kv.clear();
+    for (const listener of this.resetListeners) listener({ cause: 'replaced' });
   }
 
   #fanOut(event: LogEvent): void {

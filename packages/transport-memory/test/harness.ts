@@ -16,7 +16,13 @@ export const harness: Harness = {
     return {
       open: () => openMemory({ name }),
       openWith: (options) => openMemory({ name, ...options }),
+      loss: { lose: () => clear(name) },
       remove: async () => undefined,
     };
   },
 };
+
+async function clear(name: string): Promise<void> {
+  await using transport = await openMemory({ name });
+  await transport.admin.clear();
+}

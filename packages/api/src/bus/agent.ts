@@ -122,7 +122,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   readonly #log: AgentLog;
   readonly #responder: Responder;
   readonly #since = Date.now();
-  readonly #forget: () => void;
+  readonly #forget: (() => void)[] = [];
   #inbox: Promise<Consumer | undefined> | undefined;
   #consumer: Consumer | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -143,7 +143,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
       log: (text, level) => this.#log.add(text, level),
     };
     this.#responder = new Responder(runtime, this.#plan);
-    this.#forget = runtime.shutdown.add('consumers', this);
+    this.#forget.push(runtime.shutdown.add('consumers', this));
   }
 
   get state(): AgentState {
@@ -204,7 +204,11 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   /** Creates the inbox, serves requests and goes online. Called once. */
   async register(): Promise<void> {
     const { register, presence, maxConcurrent } = this.#settings;
-    if (register) await this.#shared.registry.register(this.name, this.#settings);
+    if (register) {
+      const declare = (): Promise<void> => this.#shared.registry.register(this.name, this.#settings);
+      await declare();
+      this.#forget.push(this.#runtime.declarations.add(`inbox ${this.name}`, declare));
+    }
     if (!presence) return;
     await this.#responder.serve(this.#shared.calls, maxConcurrent);
     this.#heartbeat = await this.#shared.heartbeats.start({
@@ -275,7 +279,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
 
   async #close(drainMs: number): Promise<void> {
     this.#state = 'closed';
-    this.#forget();
+    for (const forget of this.#forget) forget();
     await this.#goOffline();
     const consumer = await this.#inbox;
     await Promise.all([consumer?.close({ drainMs }), this.#endRequests(drainMs)]);

@@ -274,6 +274,7 @@ class BusImpl extends OriginSender implements Bus {
 
   async #close(drainMs: number, held: 'release' | 'keep'): Promise<void> {
     const { runtime } = this.#parts;
+    runtime.declarations.close();
     await runtime.shutdown.close(drainMs, (error) => runtime.report(error, 'close'));
     runtime.leases.close();
     if (runtime.settings.ownsTransport) await runtime.transport.close({ leases: held });

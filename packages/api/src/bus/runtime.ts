@@ -5,6 +5,7 @@ import { newId } from '../contract/id.ts';
 import type { MessageInput } from '../contract/message.ts';
 import type { CallOptions, SendResult, Transport } from '../contract/transport.ts';
 import { DeliveryLeases } from './consuming/delivery-leases.ts';
+import { Declarations } from './declarations.ts';
 import { Timings } from './histogram.ts';
 import { BodyCodec } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
@@ -42,6 +43,7 @@ export class BusRuntime {
   readonly middleware: MiddlewareChain = new MiddlewareChain();
   readonly shutdown: Shutdown = new Shutdown();
   readonly leases: DeliveryLeases;
+  readonly declarations: Declarations;
   /** Response times of requests of this bus, by type. */
   readonly timings: Timings = new Timings();
   /** How many failures were reported. */
@@ -54,6 +56,7 @@ export class BusRuntime {
     this.bodyCodec = new BodyCodec(options.codec, options.codecs);
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
     this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, 'settle'));
+    this.declarations = new Declarations(transport, (error, where) => this.report(error, where));
   }
 
   /** Throws CLOSED after the bus began to close: nothing that takes messages can be opened. */

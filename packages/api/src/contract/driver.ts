@@ -29,6 +29,7 @@ import type {
   SettleResult,
   StateChange,
   StateRecord,
+  StoreReset,
   TopicInfo,
   TouchResult,
   Warning,
@@ -63,6 +64,12 @@ export interface Driver {
   readonly calls?: CallDriver;
   /** Reports the loss of the server (`reconnecting`) and its return (`open`). Only drivers with a server have it. */
   onState?(listener: (change: StateChange) => void): void;
+  /**
+   * Reports that the store was replaced or rolled back (see {@link StoreWatch}), once the driver works on the present store:
+   * cursors go on, and claims see its messages. It notices within seconds, without an operation of its user. Drivers whose
+   * store cannot lose its past do without.
+   */
+  onReset?(listener: (reset: StoreReset) => void): void;
   /** Frees timers, connections and files. Called once, when no call is running and no cursor is open. */
   close(): Promise<void>;
 }

@@ -33,6 +33,11 @@ export interface Transport extends AsyncDisposable {
   readonly state: TransportState;
   /** Calls `listener` at each change of state, in order. Returns a function that ends this. */
   onState(listener: (change: StateChange) => void): () => void;
+  /**
+   * Calls `listener` after the store came back without writes that it had acknowledged. Receives, subscriptions and watches
+   * go on over the present store; watchers see the difference. Returns a function that ends this.
+   */
+  onReset(listener: (reset: StoreReset) => void): () => void;
   readonly queues: Queues;
   readonly topics: Topics;
   readonly kv: KeyValue;
@@ -59,6 +64,14 @@ export type TransportState = 'open' | 'reconnecting' | 'closing' | 'closed';
 export interface StateChange {
   readonly state: TransportState;
   readonly error?: BusbarError;
+}
+
+/** A store whose past is not the one that this transport knew. */
+export interface StoreReset {
+  /** `replaced`: it is a new store, or it was cleared. `rolled-back`: it lost its latest writes. */
+  readonly cause: 'replaced' | 'rolled-back';
+  /** What is known of the loss, such as a number of messages. */
+  readonly detail?: string | undefined;
 }
 
 /** How to close a transport. */

@@ -1,12 +1,13 @@
 /** The state of a transport, from open to closed, and its listeners. */
 
 import { BusbarError } from '../contract/errors.ts';
-import type { StateChange, TransportState } from '../contract/transport.ts';
+import type { StateChange, StoreReset, TransportState } from '../contract/transport.ts';
 
 /** The state of one transport. */
 export class Lifecycle {
   readonly #transport: string;
   readonly #listeners = new Set<(change: StateChange) => void>();
+  readonly #resetListeners = new Set<(reset: StoreReset) => void>();
   #state: TransportState = 'open';
 
   constructor(transport: string) {
@@ -39,23 +40,39 @@ export class Lifecycle {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Changes the state. A listener that throws changes nothing for the others; its error is thrown in a task of its own. */
+  onReset(listener: (reset: StoreReset) => void): () => void {
+    this.#resetListeners.add(listener);
+    return () => this.#resetListeners.delete(listener);
+  }
+
+  /** Changes the state. */
   change(change: StateChange): void {
     if (change.state === this.#state) return;
     this.#state = change.state;
-    for (const listener of this.#listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    callAll(this.#listeners, change);
+  }
+
+  /** Reports a reset of the store. */
+  reset(reset: StoreReset): void {
+    if (this.isOpen) callAll(this.#resetListeners, reset);
   }
 
   /** Forgets all listeners. */
   clear(): void {
     this.#listeners.clear();
+    this.#resetListeners.clear();
+  }
+}
+
+/** A listener that throws changes nothing for the others; its error is thrown in a task of its own. */
+function callAll<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+  for (const listener of listeners) {
+    try {
+      listener(value);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 }

@@ -9,6 +9,7 @@ import type {
   KeyValue,
   Queues,
   StateChange,
+  StoreReset,
   Topics,
   Transport,
   TransportCloseOptions,
@@ -78,6 +79,10 @@ class OpenTransport implements Transport {
     driver.onState?.((change) => {
       if (this.#lifecycle.isOpen) this.#lifecycle.change(change);
     });
+    driver.onReset?.((reset) => {
+      driver.queues.waiting?.wakeAll();
+      this.#lifecycle.reset(reset);
+    });
   }
 
   get state(): TransportState {
@@ -86,6 +91,10 @@ class OpenTransport implements Transport {
 
   onState(listener: (change: StateChange) => void): () => void {
     return this.#lifecycle.onState(listener);
+  }
+
+  onReset(listener: (reset: StoreReset) => void): () => void {
+    return this.#lifecycle.onReset(listener);
   }
 
   close(options?: TransportCloseOptions): Promise<void> {

@@ -38,11 +38,8 @@ function needsServer(
   { missing = {}, serverless = false }: Harness,
   { harnessFeatures = [] }: ConformanceCase,
 ): boolean {
-  return (
-    harnessFeatures.includes('server') &&
-    !serverless &&
-    harnessFeatures.every((feature) => missing[feature] === undefined)
-  );
+  const needsOwn = harnessFeatures.includes('loss') || (harnessFeatures.includes('server') && !serverless);
+  return needsOwn && harnessFeatures.every((feature) => missing[feature] === undefined);
 }
 
 function untrustedClientOf(

@@ -4,6 +4,7 @@ import { type Agent, type AgentOptions, type Bus, type BusOptions, openBus } fro
 import type { Capabilities, Transport } from '@busbar/api/transport';
 import type {
   HarnessFeature,
+  HarnessLoss,
   HarnessServer,
   HarnessStore,
   Profile,
@@ -65,6 +66,12 @@ export class TestContext extends QueueSteps {
   get server(): HarnessServer {
     if (this.#store.server === undefined) throw new Error('the case needs the harness feature `server`');
     return this.#store.server;
+  }
+
+  /** Makes the store lose its data. Needs the harness feature `loss`. */
+  get loss(): HarnessLoss {
+    if (this.#store.loss === undefined) throw new Error('the case needs the harness feature `loss`');
+    return this.#store.loss;
   }
 
   /** Opens the client of {@link import("../case.ts").ConformanceCase.untrustedClient}. */

@@ -228,6 +228,7 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
       changes.add(one);
       return () => changes.delete(one);
     },
+    onReset: (one) => inner.onReset(one),
     queues: { ...behind(inner.queues), send, receive },
     topics: { ...behind(inner.topics), subscribe },
     kv: { ...behind(inner.kv), watch: inner.kv.watch },

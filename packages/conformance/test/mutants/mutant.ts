@@ -28,6 +28,7 @@ export function replace(transport: Transport, by: Replacement): Transport {
       return transport.state;
     },
     onState: (listener) => transport.onState(listener),
+    onReset: (listener) => transport.onReset(listener),
     queues: { ...transport.queues, ...by.queues },
     topics: { ...transport.topics, ...by.topics },
     kv: { ...transport.kv, ...by.entries },

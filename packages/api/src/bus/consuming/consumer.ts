@@ -2,10 +2,11 @@
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { QueueSettings, Settlement } from '../../contract/transport.ts';
+import type { CallOptions, QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
+import type { Declare } from '../declarations.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
@@ -27,6 +28,8 @@ export interface ConsumerPlan {
   readonly where: string;
   /** Acks before the handler runs, so a message is never handled twice. Default false. */
   readonly ackFirst?: boolean;
+  /** Creates what the queue needs after the store was replaced or rolled back. */
+  readonly declare?: Declare | undefined;
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /** Runs with the value of `handle` before the ack, if the lease is still held. A rejection counts as a failed attempt. */
@@ -43,7 +46,7 @@ export class Consumer implements BusPart {
   readonly #runtime: BusRuntime;
   readonly #plan: ConsumerPlan;
   readonly #running = new Set<DeliveryLease>();
-  readonly #forget: () => void;
+  readonly #forget: (() => void)[] = [];
   readonly #idle = new Condition();
   readonly #changed = new Condition();
   #concurrency: number;
@@ -59,7 +62,8 @@ export class Consumer implements BusPart {
     this.#plan = plan;
     checkConcurrency(plan.concurrency);
     this.#concurrency = plan.concurrency;
-    this.#forget = runtime.shutdown.add('consumers', this);
+    this.#forget.push(runtime.shutdown.add('consumers', this));
+    if (plan.declare !== undefined) this.#forget.push(runtime.declarations.add(plan.where, plan.declare));
     this.#loop = this.#run();
   }
 
@@ -109,7 +113,7 @@ export class Consumer implements BusPart {
 
   /** Closes it. After `drainMs` the signals of running handlers fire and their messages are released. */
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
-    this.#forget();
+    for (const forget of this.#forget) forget();
     if (!(await withTimeout(this.drain(), drainMs))) await this.#abortAll();
   }
 
@@ -250,14 +254,16 @@ export async function startConsumer(
   runtime: BusRuntime,
   queue: string,
   { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, timeoutMs, signal }: ConsumeOptions,
-  plan: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed'>,
+  { declare, ...plan }: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed' | 'declare'>,
 ): Promise<Consumer> {
   const settings: QueueSettings = {
     ...(leaseMs !== undefined && { leaseMs }),
     ...(maxAttempts !== undefined && { maxAttempts }),
   };
-  if (Object.keys(settings).length > 0)
-    await runtime.transport.queues.configure(queue, settings, { timeoutMs, signal });
+  const configure = async (bounds?: CallOptions): Promise<void> => {
+    if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
+  };
+  await configure({ timeoutMs, signal });
   const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
   runtime.assertOpen();
   return new Consumer(runtime, {
@@ -267,5 +273,9 @@ export async function startConsumer(
     consumer,
     retry: checkRetry(retry),
     maxAttempts: attempts,
+    declare: async (reset) => {
+      await declare?.(reset);
+      await configure();
+    },
   });
 }

@@ -111,6 +111,9 @@ async function subscribeDurable(
   const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
   const consumer = await startConsumer(runtime, queue, consume, {
     where: `subscription ${name}`,
+    // All events of a new store came after those that the subscription had.
+    declare: ({ cause }) =>
+      runtime.transport.topics.bind(queue, topic, { from: cause === 'replaced' ? 'start' : 'new' }),
     handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
   });
   return new SubscriptionImpl(topic, name, durableEngine(runtime, consumer));

@@ -57,6 +57,11 @@ export class LeaseRenewer {
     return this.#held.has(held);
   }
 
+  /** Learns now which entries are lost. */
+  async renewAll(): Promise<void> {
+    if (this.#held.size > 0) await this.#touch([...this.#held.keys()]);
+  }
+
   #plan(held: RenewedEntry, at: number): void {
     const deadline = this.#held.get(held);
     if (deadline !== undefined) this.#deadlines.set(deadline, held.renew ? Math.min(at, held.until) : held.until);

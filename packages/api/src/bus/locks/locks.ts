@@ -38,6 +38,7 @@ export class Locks {
     this.#kv = runtime.transport.kv;
     this.#renewer = new LeaseRenewer(this.#kv, (error) => runtime.report(error, 'locks'));
     runtime.shutdown.add('locks', this);
+    runtime.declarations.add('locks', () => this.#renewer.renewAll());
   }
 
   /** Takes a lock; with `work`, until `work` ends. */

@@ -36,6 +36,9 @@ export class Heartbeats {
 
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
+    runtime.declarations.add('heartbeat', () =>
+      Promise.all([...this.#groups.values()].map((group) => group.restore())),
+    );
   }
 
   /** Writes the entry and keeps it alive. */
@@ -82,6 +85,11 @@ class HeartbeatGroup {
     if (this.#all.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** Writes all entries, after the store may have lost them. */
+  async restore(): Promise<void> {
+    await Promise.all([...this.#all].map((entry) => entry.restore()));
   }
 
   async #renewAll(): Promise<void> {
@@ -144,6 +152,12 @@ class HeartbeatEntry {
     const before = this.#writing.catch(() => undefined);
     this.#writing = before.then(() => this.#write());
     return this.#writing;
+  }
+
+  /** Writes the entry; that it was missing is no eviction. */
+  restore(): Promise<void> {
+    this.#createRevision = 0;
+    return this.write();
   }
 
   async end(): Promise<void> {

@@ -32,6 +32,9 @@ export class ReplyInbox {
     this.#onOrphan = onOrphan;
     this.queue = `$reply.${runtime.instance}`;
     runtime.shutdown.add('services', { close: () => this.#close() });
+    runtime.declarations.add('call', async () => {
+      if (this.#loop !== undefined) await this.#configure();
+    });
   }
 
   /** Resolves when the queue exists and its messages are passed on. */

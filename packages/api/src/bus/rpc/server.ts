@@ -64,7 +64,8 @@ export class RpcServer {
 
   /** Serves an address. When this resolves, its queue exists and requesters can see it. */
   async serve(address: string, { max = MAX_SERVED }: ServeOptions, handler: CallHandler): Promise<Service> {
-    await this.#runtime.transport.queues.configure(address, CALL_QUEUE);
+    const declare = (): Promise<void> => this.#runtime.transport.queues.configure(address, CALL_QUEUE);
+    await declare();
     const record: { -readonly [K in keyof ServerRecord]: ServerRecord[K] } = { inbox: this.#inbox.queue };
     const consumer = new Consumer(this.#runtime, {
       queue: address,
@@ -73,6 +74,7 @@ export class RpcServer {
       retry: DEFAULT_RETRY,
       maxAttempts: 1,
       where: `calls ${address}`,
+      declare,
       ackFirst: true,
       handle: (delivery) => this.#respond(delivery, handler),
     });

@@ -1,0 +1,63 @@
+/** What a live bus keeps in its store: it is declared again after the store was replaced or rolled back. */
+
+import { BusbarError, isBusbarError } from '../contract/errors.ts';
+import type { StoreReset, Transport } from '../contract/transport.ts';
+import { backoffMs } from './consuming/backoff.ts';
+
+/** Creates what it needs where that is missing. Idempotent. */
+export type Declare = (reset: StoreReset) => Promise<unknown>;
+
+/** `report` gets the loss, and the errors of declarations. */
+type Report = (error: unknown, where: string) => void;
+
+const RETRY = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' } as const;
+
+/** The declarations of one bus: inboxes, identities, heartbeats, bindings, queue settings, reply queues. */
+export class Declarations {
+  readonly #report: Report;
+  readonly #transport: string;
+  readonly #all = new Map<Declare, string>();
+  #isClosed = false;
+
+  constructor(transport: Transport, report: Report) {
+    this.#report = report;
+    this.#transport = transport.name;
+    transport.onReset((reset) => this.#onReset(reset));
+  }
+
+  /** Calls `declare` after each reset. Returns a function that ends this. `where` names it in error reports. */
+  add(where: string, declare: Declare): () => void {
+    this.#all.set(declare, where);
+    return () => void this.#all.delete(declare);
+  }
+
+  /** Declares nothing more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#all.clear();
+  }
+
+  #onReset(reset: StoreReset): void {
+    if (this.#isClosed) return;
+    const what = reset.cause === 'replaced' ? 'the store was replaced or cleared' : 'the store lost its latest writes';
+    const detail = reset.detail === undefined ? '' : `: ${reset.detail}`;
+    const hint =
+      'Mailboxes, bindings and presence of this bus are created again. What others sent is lost: see durability.';
+    this.#report(new BusbarError('DATA_LOSS', what + detail, { transport: this.#transport, hint }), 'store');
+    for (const declare of this.#all.keys()) void this.#redeclare(declare, reset);
+  }
+
+  /** Repeats a declaration until it succeeds or is not needed any more. */
+  async #redeclare(declare: Declare, reset: StoreReset): Promise<void> {
+    for (let failures = 1; this.#all.has(declare); failures += 1) {
+      try {
+        await declare(reset);
+        return;
+      } catch (error) {
+        if (isBusbarError(error) && error.code === 'CLOSED') return;
+        if (failures === 1) this.#report(error, this.#all.get(declare) ?? 'store');
+      }
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(RETRY, failures)));
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// A bus over a store that loses its data: what the bus owns is declared again, and the loss is reported once.
+import { describe, expect, it } from 'vitest';
+import { Lab } from '../lab.ts';
+
+describe('a bus over a store that was cleared', () => {
+  it('declares mailbox, presence, bindings and settings again, and reports one loss', async () => {
+    await using lab = await Lab.open('memory');
+    const bus = await lab.bus();
+    const [mail, events]: [unknown[], unknown[]] = [[], []];
+    const agent = await bus.agent('@worker');
+    agent.handle('note', ({ body }) => void mail.push(body));
+    await bus.subscribe('news.*', ({ body }) => void events.push(body), { durableName: 'reader' });
+    await bus.process('jobs', () => undefined, { leaseMs: 5_000 });
+    const lock = await bus.lock('door');
+    const other = await lab.bus();
+    await other.transport.admin.clear();
+    await expect.poll(() => lock.lost).toBe(true);
+    await expect.poll(async () => (await other.agents({ online: true })).map(({ name }) => name)).toEqual(['@worker']);
+    await other.send('@worker', 'note', 'one');
+    await other.publish('news.today', 'two');
+    await expect.poll(() => [mail, events]).toEqual([['one'], ['two']]);
+    const [jobs] = await other.transport.admin.queues({ names: ['jobs'] });
+    expect(jobs?.settings.leaseMs).toBe(5_000);
+    const losses = lab.errors.filter(({ code }) => code === 'DATA_LOSS');
+    expect(losses).toHaveLength(2);
+    expect(losses[0]).toMatchObject({ message: 'the store was replaced or cleared', transport: 'memory' });
+  });
+
+  it('declares nothing again for what was closed', async () => {
+    await using lab = await Lab.open('memory');
+    const bus = await lab.bus();
+    const agent = await bus.agent('@gone');
+    const subscription = await bus.subscribe('news.*', () => undefined, { durableName: 'reader' });
+    await Promise.all([agent.close(), subscription.close()]);
+    await bus.transport.admin.clear();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await bus.transport.admin.queues()).toEqual([]);
+    expect(await bus.agents()).toEqual([]);
+  });
+});
