@@ -51,6 +51,7 @@ export const harness: Harness = {
   name: 'nats',
   missing: {
     files: 'Its files are those of a server.',
+    loss: 'Its harness cannot make it lose data yet.',
   },
   ...(noServer !== undefined && { notTested: noServer }),
   store,

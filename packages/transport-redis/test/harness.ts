@@ -38,7 +38,7 @@ function storeAt(server: RedisServer): HarnessStore {
 
 export const harness: Harness = {
   name: 'redis',
-  missing: { files: 'Its store is the memory of a server.' },
+  missing: { files: 'Its store is the memory of a server.', loss: 'Its harness cannot make it lose data yet.' },
   ...(noServer !== undefined && { notTested: noServer }),
   untrustedClients,
   store,

@@ -15,6 +15,7 @@ export function unixHarness(name: string, store: string): Harness {
   return {
     name,
     missing: {
+      loss: 'Its harness cannot make it lose data yet.',
       files: 'Its files belong to the store of the hub.',
       format: 'The format is that of the store of its hub.',
       ...(store.startsWith('memory:') && { reopen: 'The store in memory ends with its hub.' }),

@@ -8,6 +8,7 @@ import { openSqlite } from '../src/index.ts';
 export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harness {
   return {
     name: durability === 'process' ? 'sqlite' : `sqlite (${durability})`,
+    missing: { loss: 'Its harness cannot make it lose data yet.' },
     serverless: true,
     async store() {
       const folder = tempDir('busbar-sqlite');

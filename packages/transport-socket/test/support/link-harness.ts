@@ -17,6 +17,7 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
     missing: {
+      loss: 'Its harness cannot make it lose data yet.',
       files: 'Its files belong to the store of the hub.',
       format: 'The format is that of the store of its hub.',
       options: 'The options of the store are those of its hub.',
