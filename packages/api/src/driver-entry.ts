@@ -45,6 +45,7 @@ export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit
 export { type StorePast, StoreWatch } from './driver-kit/store-watch.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
+export { waitForServer } from './driver-kit/wait-for-server.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';
 export { openTransport } from './open/open-transport.ts';
 export { checkMessage } from './open/prepare-message.ts';

@@ -22,8 +22,13 @@ export function checkNamespace(ns: unknown, name: string): asserts ns is string 
 
 /** `url` with this namespace instead of its own. */
 export function inNamespace(url: string, ns: string): string {
+  return withParameter(url, 'ns', ns);
+}
+
+/** `url` with this value of a parameter instead of its own. */
+export function withParameter(url: string, name: string, value: string): string {
   const [, address = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(url) ?? [];
   const parameters = new URLSearchParams(query);
-  parameters.set('ns', ns);
+  parameters.set(name, value);
   return `${address}?${parameters}`;
 }

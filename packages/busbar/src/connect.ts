@@ -10,6 +10,11 @@ import { openUrl } from './schemes.ts';
 export interface ConnectTransportOptions {
   /** The namespace: a separate bus on the same server or file. Overrides the URL's `ns`. */
   readonly ns?: string | undefined;
+  /**
+   * How long to wait for a server that cannot be reached, in ms, Infinity for no limit. Default: that of the URL, else 0, which
+   * fails at once. Backends without a server ignore it.
+   */
+  readonly waitForServerMs?: number | undefined;
 }
 
 /** Options of {@link connect}. */
@@ -21,8 +26,8 @@ export interface ConnectOptions extends BusOptions, ConnectTransportOptions {}
  * `.busbar` folder. Rejects an unknown name with INVALID_ARGUMENT and lists the valid ones.
  */
 export async function connect(url?: string, options: ConnectOptions = {}): Promise<Bus> {
-  const { ns, ...busOptions } = options;
-  const transport = await connectTransport(url, { ns });
+  const { ns, waitForServerMs, ...busOptions } = options;
+  const transport = await connectTransport(url, { ns, waitForServerMs });
   try {
     return openBus(transport, busOptions);
   } catch (error) {
@@ -32,10 +37,13 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 }
 
 /** Like {@link connect}, but opens only the transport below the bus. */
-export async function connectTransport(url?: string, { ns }: ConnectTransportOptions = {}): Promise<Transport> {
+export async function connectTransport(
+  url?: string,
+  { ns, waitForServerMs }: ConnectTransportOptions = {},
+): Promise<Transport> {
   const located = locateBus(url);
   createProjectFolder(located);
-  if (ns === undefined) return openUrl(located.url);
+  if (ns === undefined) return openUrl(located.url, waitForServerMs);
   checkNamespace(ns, 'ns');
-  return openUrl(inNamespace(located.url, ns));
+  return openUrl(inNamespace(located.url, ns), waitForServerMs);
 }

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
-import { maskUrl } from './bus-url.ts';
+import { maskUrl, withParameter } from './bus-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
@@ -20,6 +20,8 @@ interface Scheme {
   readonly bare: string;
   /** How the conformance suite isolates its cases. Default: one namespace each. */
   readonly apart?: 'file';
+  /** It has no server that can be away. */
+  readonly serverless?: true;
   readonly load: () => Promise<Opener>;
 }
 
@@ -28,6 +30,7 @@ const SCHEMES: readonly Scheme[] = [
     names: ['memory'],
     package: '@busbar/transport-memory',
     bare: 'this process only',
+    serverless: true,
     load: async () => {
       const { openMemory, parseMemoryUrl } = await import('@busbar/transport-memory');
       return (url) => openMemory(parseMemoryUrl(url));
@@ -38,6 +41,7 @@ const SCHEMES: readonly Scheme[] = [
     package: '@busbar/transport-sqlite',
     bare: "a file in the project's .busbar folder",
     apart: 'file',
+    serverless: true,
     load: async () => {
       const { openSqlite, parseSqliteUrl } = await import('@busbar/transport-sqlite');
       return (url) => openSqlite(parseSqliteUrl(url));
@@ -108,13 +112,14 @@ export function isSchemeName(name: string): boolean {
   return findScheme(name.toLowerCase()) !== undefined;
 }
 
-/** Opens the transport that `url` names. */
-export async function openUrl(url: string): Promise<Transport> {
+/** Opens the transport that `url` names, and waits for its server as long as `waitForServerMs` or the URL says. */
+export async function openUrl(url: string, waitForServerMs?: number): Promise<Transport> {
   const name = url.slice(0, Math.max(0, url.indexOf(':')));
   const scheme = findScheme(name);
   if (scheme === undefined) throw unknownBus(url, 'the URL', []);
   const open = await loadPackage(scheme.package, scheme.load);
-  return open(url);
+  if (waitForServerMs === undefined || scheme.serverless) return open(url);
+  return open(withParameter(url, 'waitForServerMs', String(waitForServerMs)));
 }
 
 /** Options with which the conformance suite opens `url`, in this process and in others. */
@@ -122,7 +127,7 @@ export function harnessOptions(url: string): UrlHarnessOptions {
   const scheme = findScheme(url.slice(0, url.indexOf(':')));
   return {
     name: scheme?.names[0] ?? url,
-    open: openUrl,
+    open: (one) => openUrl(one),
     opener: { module: import.meta.url, name: 'openUrl' },
     apart: scheme?.apart ?? 'namespace',
   };

@@ -39,6 +39,21 @@ test.each(['redis', 'nats'])('a silent server is unavailable (69): %s', async (s
   expect({ code, stderr }).toEqual({ code: 69, stderr: expect.stringMatching(/^busbar: .*\nhint: /) });
 });
 
+test.each(['redis', 'nats'])('--wait-for-server waits for a server that is away: %s', async (scheme) => {
+  await using sh = shell();
+  const url = `${scheme}://127.0.0.1:1`;
+  const waited = await sh.run('agents', '--url', url, '--wait-for-server', '300ms', '--json');
+  expect([waited.code, JSON.parse(waited.stderr).error.code]).toEqual([69, 'UNAVAILABLE']);
+  const refused = await sh.run('agents', '--url', url, '--wait-for-server', 'soon');
+  expect(refused.code).toBe(2);
+});
+
+test('--wait-for-server concerns no store without a server', async () => {
+  await using sh = shell();
+  const { code } = await sh.run('agents', '--url', 'memory:', '--wait-for-server', '1s');
+  expect(code).toBe(0);
+});
+
 test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denied (7)', async () => {
   await using sh = shell();
   mkdirSync(sh.dir.join('locked'));

@@ -17,7 +17,7 @@ const RANGES = {
   Dedupe: ['U', 6, 8],
   'Replay/offset': ['Y', 8, 9],
   Persistence: ['X', 11, 14],
-  Reconnect: ['C', 11],
+  Reconnect: ['C', 11, 12],
   Backpressure: ['B', 7],
   Concurrency: ['K', 7, 8],
   Payload: ['V', 11],

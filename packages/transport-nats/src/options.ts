@@ -46,8 +46,10 @@ export interface NatsOptions {
   readonly retention?: RetentionOptions | undefined;
   /** How long a topic remembers the id of an event, 120,000 to 604,800,000. A given time changes the stream. */
   readonly topicDedupeMs?: number | undefined;
-  /** How long opening may take, 100 to 600,000. Default 10,000. */
+  /** How long connecting to a server that answers may take, 100 to 600,000. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /** How long opening waits for a server that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
+  readonly waitForServerMs?: number | undefined;
   /** Called with errors of background work, which is retried. Default: they are ignored. */
   readonly onError?: ((error: Error) => void) | undefined;
 }
@@ -118,6 +120,7 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
     ),
     topicDedupeMs: option.topicDedupeMs(),
     connectTimeoutMs: option.connectTimeoutMs(),
+    waitForServerMs: option.waitForServerMs(),
     onError: option.onError(),
   },
 });

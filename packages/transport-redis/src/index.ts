@@ -1,6 +1,6 @@
 /** The Redis transport: one bus for agents on any number of machines, over one server or a cluster. */
 
-import { openTransport } from '@busbar/api/driver';
+import { openTransport, waitForServer } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
 import { ReconnectingClient } from './connection/client.ts';
 import { newHeaderArgs, newStoreId } from './connection/store-header.ts';
@@ -11,10 +11,10 @@ import { RedisDriver } from './redis-driver.ts';
 export type { RetentionOptions, TlsOptions } from '@busbar/api/driver';
 export { parseRedisUrl, type RedisOptions } from './options.ts';
 
-/** Opens a bus on a Redis server, 7.0 or newer. */
+/** Opens a bus on a Redis server, 7.0 or newer. Without a server it rejects with UNAVAILABLE at once, or after `waitForServerMs`. */
 export async function openRedis(options?: RedisOptions): Promise<Transport> {
   const settings = toSettings(options);
-  const client = await ReconnectingClient.open(settings);
+  const client = await waitForServer(() => ReconnectingClient.open(settings), settings.waitForServerMs);
   try {
     const options = { deadline: performance.now() + settings.connectTimeoutMs, repeat: true };
     const storeId = String(await client.run(OPEN_STORE, newHeaderArgs(newStoreId()), options));

@@ -47,8 +47,10 @@ export interface RedisOptions {
   readonly topicDedupeMs?: number | undefined;
   /** The largest body, 524,288 to 536,870,912; the server's limit lowers it. Default 16,777,216 (16 MiB). */
   readonly maxBodyBytes?: number | undefined;
-  /** How long opening may take, 100 to 600,000. Default 10,000. */
+  /** How long connecting to a server that answers may take, 100 to 600,000. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /** How long opening waits for a server that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
+  readonly waitForServerMs?: number | undefined;
   /** A connection is replaced if the server does not reply for this long, 500 to 600,000. Default 5,000. */
   readonly silenceMs?: number | undefined;
   /** Called with errors of background work, which is retried. Default: they are ignored. */
@@ -110,6 +112,7 @@ export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions(
       max: 536_870_912,
     }),
     connectTimeoutMs: option.connectTimeoutMs(),
+    waitForServerMs: option.waitForServerMs(),
     silenceMs: option.duration({
       meaning: 'a connection is replaced if the server does not reply for this long',
       default: 5_000,

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { needServer, startRedis } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { openRedis, parseRedisUrl, type RedisOptions } from '../src/index.ts';
 
@@ -104,6 +105,15 @@ test('an address without a server is UNAVAILABLE', async () => {
   const message = 'the server cannot be reached (ECONNREFUSED 127.0.0.1:1)';
   await expect(opened).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining(message) });
   await expect(openRedis({ socket: '/nowhere/redis.sock' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('opening waits for its server as long as waitForServerMs says', async ({ skip }) => {
+  needServer('redis-server', skip);
+  await using server = await startRedis();
+  await server.stop();
+  const opened = openRedis({ ...parseRedisUrl(server.url), waitForServerMs: 60_000 });
+  await server.start();
+  await (await opened).close();
 });
 
 interface Refusal {

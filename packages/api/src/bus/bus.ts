@@ -134,7 +134,7 @@ export interface Bus extends Sender, AsyncDisposable {
   semaphore<T>(name: string, work: (lock: Lock) => T | Promise<T>, options: SemaphoreOptions): Promise<T>;
   semaphore(name: string, options: SemaphoreOptions): Promise<Lock>;
   /** The holder of a lock; undefined when the lock is free. */
-  lockHolder(name: string): Promise<LockHolder | undefined>;
+  lockHolder(name: string, options?: CallOptions): Promise<LockHolder | undefined>;
 
   /** Measures queues, their rates, response times and the load of agents. */
   stats(options?: StatsOptions): Promise<BusStats>;
@@ -244,8 +244,8 @@ class BusImpl extends OriginSender implements Bus {
     return this.#parts.locks.semaphore(name, ...optionsLast(work, options)) as Promise<never>;
   }
 
-  async lockHolder(name: string): Promise<LockHolder | undefined> {
-    return this.#parts.locks.holder(name);
+  async lockHolder(name: string, options?: CallOptions): Promise<LockHolder | undefined> {
+    return this.#parts.locks.holder(name, options);
   }
 
   async stats(options?: StatsOptions): Promise<BusStats> {

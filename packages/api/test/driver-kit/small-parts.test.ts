@@ -1,6 +1,7 @@
 /** The small parts of the driver kit. */
 
 import { expect, test } from 'vitest';
+import { BusbarError } from '../../src/contract/errors.ts';
 import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
@@ -11,6 +12,7 @@ import { completeMessage } from '../../src/driver-kit/message-fields.ts';
 import { toRetention } from '../../src/driver-kit/options/retention.ts';
 
 import { checkStoreFormat, newStoreHeader } from '../../src/driver-kit/store-header.ts';
+import { waitForServer } from '../../src/driver-kit/wait-for-server.ts';
 
 test('a condition wakes all callers that wait, and none that come later', async () => {
   const condition = new Condition();
@@ -126,4 +128,25 @@ test('an exported event is prepared again, also from a file, where null stands f
   expect(fromExportedMessage(record)).toEqual(message);
   const nulls = { delayLeftMs: null, ttlLeftMs: null, maxAttempts: null };
   expect(fromExportedMessage({ ...record, ...nulls } as never)).toEqual(message);
+});
+
+test('opening waits for a server that is away only as long as it is told, and for nothing else', async () => {
+  let attempts = 0;
+  const openAfter = (failures: number, code: 'UNAVAILABLE' | 'PERMISSION_DENIED') => async (): Promise<string> => {
+    attempts += 1;
+    if (attempts <= failures) throw new BusbarError(code, 'the server cannot be reached');
+    return 'open';
+  };
+  await expect(waitForServer(openAfter(1, 'UNAVAILABLE'), 0)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(attempts).toBe(1);
+  attempts = 0;
+  expect(await waitForServer(openAfter(3, 'UNAVAILABLE'), 60_000)).toBe('open');
+  attempts = 0;
+  await expect(waitForServer(openAfter(99, 'UNAVAILABLE'), 60)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(attempts).toBeGreaterThan(1);
+  attempts = 0;
+  await expect(waitForServer(openAfter(1, 'PERMISSION_DENIED'), 60_000)).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+  });
+  expect(attempts).toBe(1);
 });

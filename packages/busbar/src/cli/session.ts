@@ -102,7 +102,7 @@ export class Session implements AsyncDisposable {
   async #open(): Promise<Transport> {
     const located = this.locate();
     createProjectFolder(located);
-    const transport = await openUrl(located.url);
+    const transport = await openUrl(located.url, this.#flags['wait-for-server']);
     const { reach, durability } = transport.capabilities;
     if (reach === 'process' && durability === 'none') {
       this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);

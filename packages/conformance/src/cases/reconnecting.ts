@@ -241,6 +241,30 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
         if (state === 'reconnecting') test.check.equal(error?.code, 'UNAVAILABLE', 'error code of the loss');
     },
   },
+  {
+    id: 'C12',
+    title: 'while the server is away, locks, semaphores and lists of agents fail within their own bounds',
+    rules: ['RA2', 'RE1'],
+    async run(test) {
+      const bus = await test.bus({ onError: () => undefined });
+      await test.server.kill();
+      await test.until('it reports `reconnecting`', () => bus.transport.state === 'reconnecting', BACK_MS);
+      const began = performance.now();
+      const calls = {
+        'a lock': bus.lock('door', { waitMs: 500 }),
+        'a lock without a wait': bus.lock('gate', { waitMs: 0 }),
+        'a semaphore': bus.semaphore('slots', { permits: 2, waitMs: 500 }),
+        'the list of agents': bus.agents({ timeoutMs: 500 }),
+        'the holder of a lock': bus.lockHolder('door', { timeoutMs: 500 }),
+      };
+      await Promise.all(Object.entries(calls).map(([what, call]) => test.check.rejects(call, ['UNAVAILABLE'], what)));
+      test.check.between(performance.now() - began, 0, 5_000, 'milliseconds until all calls of 500 ms ended');
+      await test.server.start();
+      await isBack(test, bus.transport);
+      await using lock = await bus.lock('door', { waitMs: BACK_MS });
+      test.check.ok(!lock.lost, 'the lock after the outage');
+    },
+  },
 ]);
 
 async function strike({ server }: TestContext, fault: 'cut' | 'restart' | 'kill'): Promise<void> {

@@ -1,7 +1,7 @@
 /** Locks and semaphores, shared by all processes. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { KeyValue, KvEntry } from '../../contract/transport.ts';
+import type { CallOptions, KeyValue, KvEntry, Transport } from '../../contract/transport.ts';
 import { checkFunction } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -54,8 +54,8 @@ export class Locks {
   }
 
   /** The holder of a lock; undefined when the lock is free. */
-  async holder(name: string): Promise<LockHolder | undefined> {
-    const entry = await this.#kv.get(toLockRequest(name).prefix);
+  async holder(name: string, options?: CallOptions): Promise<LockHolder | undefined> {
+    const entry = await this.#kv.get(toLockRequest(name).prefix, options);
     return entry && holderOf(entry);
   }
 
@@ -84,6 +84,7 @@ export class Locks {
       timeoutError: () => lockTaken('TIMEOUT', request, acquisition?.holder),
     });
     this.#waiting.add(wait);
+    const forget = endWhileAway(wait, this.#runtime.transport);
     try {
       // A caller that does not wait skips the mutex.
       if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
@@ -93,6 +94,7 @@ export class Locks {
       if (acquired === undefined) throw lockTaken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
       return this.#hold(request, acquired, options);
     } finally {
+      forget();
       wait.end();
       this.#waiting.delete(wait);
       releaseMutex?.();
@@ -122,6 +124,21 @@ export class Locks {
     this.#held.add(lock);
     return lock;
   }
+}
+
+/** Ends a wait that is over while the server is away, since an attempt in progress ends only when the server is back. */
+function endWhileAway(wait: BoundedWait, transport: Transport): () => void {
+  const check = (): void => {
+    if (wait.isExpired && transport.state === 'reconnecting') wait.cancel(away());
+  };
+  wait.race(new Promise<never>(() => undefined)).catch(check);
+  return transport.onState(check);
+}
+
+function away(): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'the server is away and did not come back in time', {
+    hint: 'See that the server runs; the transport reconnects by itself. waitMs bounds the wait.',
+  });
 }
 
 function lockTaken(

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
-import type { KvEntry } from '../../contract/transport.ts';
+import type { CallOptions, KvEntry } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
 import type { BusRuntime } from '../runtime.ts';
 import {
@@ -25,8 +25,8 @@ import {
 } from './agent-names.ts';
 import type { AgentSettings } from './agent-options.ts';
 
-/** Which agents to list. */
-export interface AgentFilter {
+/** Which agents to list, and how long that may take. */
+export interface AgentFilter extends CallOptions {
   /** Only agents with this capability. */
   readonly capability?: string | undefined;
   /** Only online agents, or only offline agents. */
@@ -63,12 +63,13 @@ export class Registry {
 
   /** Agents that are registered or online, in order of name. */
   async list(filter: AgentFilter = {}): Promise<AgentInfo[]> {
-    checkOptions(filter, ['capability', 'online'], 'agent filter');
+    checkOptions(filter, ['capability', 'online', 'timeoutMs', 'signal'], 'agent filter');
     checkText(filter.capability, 'capability', 255);
     checkBoolean(filter.online, 'online');
-    const [identities, instances] = await Promise.all([this.#identities(), this.instances()]);
+    const { capability, online, timeoutMs, signal } = filter;
+    const call = { timeoutMs, signal };
+    const [identities, instances] = await Promise.all([this.#identities(call), this.instances(call)]);
     const names = [...new Set([...identities.keys(), ...instances.keys()])].sort();
-    const { capability, online } = filter;
     return names
       .map((name) => toAgentInfo(name, identities.get(name), instances.get(name) ?? []))
       .filter((agent) => online === undefined || agent.online === online)
@@ -76,9 +77,9 @@ export class Registry {
   }
 
   /** Online instances by agent. */
-  async instances(): Promise<Map<string, AgentInstance[]>> {
+  async instances(call?: CallOptions): Promise<Map<string, AgentInstance[]>> {
     const byName = new Map<string, AgentInstance[]>();
-    for (const entry of await this.all(PRESENCE_PREFIX)) {
+    for (const entry of await this.all(PRESENCE_PREFIX, call)) {
       const instance = readInstance(entry);
       if (instance === undefined) continue;
       const { name } = fromPresenceKey(entry.key);
@@ -116,20 +117,20 @@ export class Registry {
     return gone.includes(true);
   }
 
-  async all(prefix: string): Promise<KvEntry[]> {
+  async all(prefix: string, call?: CallOptions): Promise<KvEntry[]> {
     const all: KvEntry[] = [];
     let after: string | undefined;
     while (true) {
-      const page = await this.#runtime.transport.kv.list(prefix, { after });
+      const page = await this.#runtime.transport.kv.list(prefix, { ...call, after });
       all.push(...page);
       after = page.at(-1)?.key;
       if (page.length < PAGE) return all;
     }
   }
 
-  async #identities(): Promise<Map<string, AgentIdentity>> {
-    const identities = (await this.all(IDENTITY_PREFIX)).map(readIdentity).filter((identity) => identity !== undefined);
-    return new Map(identities.map((identity) => [identity.name, identity]));
+  async #identities(call?: CallOptions): Promise<Map<string, AgentIdentity>> {
+    const identities = (await this.all(IDENTITY_PREFIX, call)).map(readIdentity);
+    return new Map(identities.flatMap((identity) => (identity === undefined ? [] : [[identity.name, identity]])));
   }
 
   /** Resolves with false after a concurrent write. */

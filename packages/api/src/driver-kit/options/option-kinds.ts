@@ -9,6 +9,7 @@ import {
   checkOneOf,
   checkOptions,
   checkText,
+  MAX_DURATION_MS,
   type NumberRange,
 } from '../../contract/validation.ts';
 import { type Retention, toRetention } from './retention.ts';
@@ -133,7 +134,7 @@ export function duration<T extends number | undefined>(row: Described<T> & Numbe
 }
 
 /** How long opening may take: the same default and bounds on every backend with a connection. */
-export function connectTimeoutMs(meaning = 'how long opening may take'): OptionRow<number> {
+export function connectTimeoutMs(meaning = 'how long connecting to a server that answers may take'): OptionRow<number> {
   return duration({ meaning: `${meaning}; 100 ms to 10 min`, default: 10_000, min: 100, max: 600_000 });
 }
 
@@ -144,6 +145,17 @@ export function topicDedupeMs(): OptionRow<number> {
     default: 120_000,
     min: 120_000,
     max: 604_800_000,
+  });
+}
+
+/** How long opening waits for a server that is away: the same option on every backend with a server. See `waitForServer`. */
+export function waitForServerMs(): OptionRow<number> {
+  return duration({
+    meaning: 'how long opening waits for a server that cannot be reached; `0`: it fails at once',
+    default: 0,
+    min: 0,
+    max: MAX_DURATION_MS,
+    infinity: true,
   });
 }
 

@@ -18,6 +18,12 @@ export const GLOBAL_FLAGS = {
     min: 1,
     help: 'timeout of each call (default 30s) [BUSBAR_TIMEOUT]',
   },
+  'wait-for-server': {
+    kind: 'duration',
+    value: 'TIME',
+    min: 0,
+    help: 'how long to wait for a server that cannot be reached (default 0s)',
+  },
   'no-color': { kind: 'switch', help: 'no colours [NO_COLOR]' },
   help: { kind: 'switch', short: 'h', help: 'show this help' },
 } as const;
