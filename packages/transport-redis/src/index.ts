@@ -3,7 +3,7 @@
 import { openTransport, waitForServer } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
 import { ReconnectingClient } from './connection/client.ts';
-import { newHeaderArgs, newStoreId } from './connection/store-header.ts';
+import type { PastReply } from './connection/store-past.ts';
 import { OPEN_STORE } from './lua/store-header.ts';
 import { type RedisOptions, toSettings } from './options.ts';
 import { RedisDriver } from './redis-driver.ts';
@@ -16,9 +16,12 @@ export async function openRedis(options?: RedisOptions): Promise<Transport> {
   const settings = toSettings(options);
   const client = await waitForServer(() => ReconnectingClient.open(settings), settings.waitForServerMs);
   try {
-    const options = { deadline: performance.now() + settings.connectTimeoutMs, repeat: true };
-    const storeId = String(await client.run(OPEN_STORE, newHeaderArgs(newStoreId()), options));
-    return openTransport(new RedisDriver(client, settings, storeId));
+    await client.run(OPEN_STORE, client.past.args(), {
+      deadline: performance.now() + settings.connectTimeoutMs,
+      repeat: true,
+      onReply: (reply) => client.past.observe(reply as PastReply),
+    });
+    return openTransport(new RedisDriver(client, settings));
   } catch (error) {
     client.close();
     throw error;

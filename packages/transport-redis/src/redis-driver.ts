@@ -5,10 +5,11 @@ import {
   type Driver,
   type KvDriver,
   type QueueDriver,
+  type StorePast,
   type TopicDriver,
   WaitingReceives,
 } from '@busbar/api/driver';
-import type { Capabilities, StateChange, Warning } from '@busbar/api/transport';
+import type { Capabilities, StateChange, StoreReset, Warning } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { exportState } from './admin/export.ts';
 import { Importer } from './admin/import.ts';
@@ -16,6 +17,7 @@ import { listQueues, listTopics } from './admin/inspect.ts';
 import { type Operator, openOperator } from './admin/operate.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { ReconnectingClient } from './connection/client.ts';
+import type { FoundReset } from './connection/store-past.ts';
 import { openKv } from './kv/kv.ts';
 import { KvWatches } from './kv/watch.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
@@ -44,15 +46,16 @@ export class RedisDriver implements Driver {
   readonly #watches: KvWatches;
   readonly #scheduler: Scheduler;
   readonly #operator: Operator;
+  readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  constructor(client: ReconnectingClient, settings: Settings, storeId: string) {
+  constructor(client: ReconnectingClient, settings: Settings) {
     this.#client = client;
     this.capabilities = capabilitiesOf(client.facts, settings);
     this.warnings = client.facts.warnings;
     const waiting = new WaitingReceives();
     this.#bindings = new BindingCache(client);
     this.#backfill = new Backfill(client, this.#bindings);
-    this.#cursors = new EventCursors(client, storeId);
+    this.#cursors = new EventCursors(client);
     this.#watches = new KvWatches(client);
     this.#operator = openOperator(client);
     this.#scheduler = new Scheduler(client, settings, {
@@ -60,16 +63,29 @@ export class RedisDriver implements Driver {
       cursors: this.#cursors,
       watches: this.#watches,
       backfill: this.#backfill,
-      storeId,
     });
     this.queues = this.#openQueues(waiting);
-    this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings, storeId));
+    this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings));
     this.kv = openKv(client, this.#watches);
-    this.admin = this.#openAdmin(new Importer(client, settings));
+    const importer = new Importer(client, settings);
+    this.admin = this.#openAdmin(importer);
+    client.onReconnect(() => void this.#catchUp().catch(() => undefined));
+    client.past.onReset((reset) => {
+      importer.forgetEvents();
+      void this.#recover(reset).catch(() => undefined);
+    });
+  }
+
+  get past(): StorePast {
+    return this.#client.past.past;
   }
 
   onState(listener: (change: StateChange) => void): void {
     this.#client.onState(listener);
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#resetListeners.push(listener);
   }
 
   async close(): Promise<void> {
@@ -79,6 +95,19 @@ export class RedisDriver implements Driver {
     // If the server cannot be reached, a few small keys stay.
     await this.#operator.removeCleared().catch(() => undefined);
     this.#client.close();
+  }
+
+  async #catchUp(): Promise<void> {
+    if (await this.#watches.catchUp()) this.#client.past.fellBack();
+  }
+
+  /** Goes on over what the store has now, then reports. */
+  async #recover(reset: FoundReset): Promise<void> {
+    this.#bindings.forget();
+    this.#cursors.rewind(reset);
+    await this.#watches.catchUp();
+    const { cause, detail } = reset;
+    for (const listener of this.#resetListeners) listener({ cause, detail });
   }
 
   #openQueues(waiting: WaitingReceives): QueueDriver {

@@ -1,4 +1,5 @@
 // What the conformance suite needs to know of the Redis transport.
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type RedisServer, startRedis } from '@busbar/testbed';
 import { prefixOf } from '../src/connection/discovery.ts';
@@ -17,7 +18,24 @@ async function store(needs?: StoreNeeds): Promise<HarnessStore> {
 
 async function ownServer(): Promise<HarnessStore> {
   const server = await startRedis({ proxy: true });
-  return { ...storeAt(server), server, remove: async () => await server[Symbol.asyncDispose]() };
+  const loss = await lossOf(server);
+  return { ...storeAt(server), server, loss, remove: async () => await server[Symbol.asyncDispose]() };
+}
+
+/** The server is killed and started again without its files, or with earlier ones. */
+async function lossOf(server: RedisServer): Promise<NonNullable<HarnessStore['loss']>> {
+  const [, folder = ''] = (await server.call('CONFIG', 'GET', 'dir')) as string[];
+  const saved = `${folder}.saved`;
+  return {
+    save: async () => cpSync(folder, saved, { recursive: true }),
+    lose: async (to) => {
+      await server.kill();
+      rmSync(folder, { recursive: true });
+      if (to === 'saved') cpSync(saved, folder, { recursive: true });
+      else mkdirSync(folder);
+      await server.start();
+    },
+  };
 }
 
 function storeAt(server: RedisServer): HarnessStore {
@@ -38,7 +56,7 @@ function storeAt(server: RedisServer): HarnessStore {
 
 export const harness: Harness = {
   name: 'redis',
-  missing: { files: 'Its store is the memory of a server.', loss: 'Its harness cannot make it lose data yet.' },
+  missing: { files: 'Its store is the memory of a server.' },
   ...(noServer !== undefined && { notTested: noServer }),
   untrustedClients,
   store,

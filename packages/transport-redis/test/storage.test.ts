@@ -73,7 +73,7 @@ test('after acks only the dedupe ids of the messages are left', async () => {
     }
   }
   const left = (await keys(server)).filter((key) => !empty.includes(key));
-  expect(left).toEqual(['dedupe:work', 'due', 'queue:work', 'queues', 'waiting-queues', 'waiting:work']);
+  expect(left).toEqual(['dedupe:work', 'due', 'marks', 'queue:work', 'queues', 'waiting-queues', 'waiting:work']);
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 

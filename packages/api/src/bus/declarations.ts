@@ -12,6 +12,12 @@ type Report = (error: unknown, where: string) => void;
 
 const RETRY = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' } as const;
 
+const LOSSES: Readonly<Record<StoreReset['cause'], string>> = {
+  replaced: 'the store was replaced or cleared',
+  'rolled-back': 'the store lost its latest writes',
+  damaged: 'the store lost a part of its data',
+};
+
 /** The declarations of one bus: inboxes, identities, heartbeats, bindings, queue settings, reply queues. */
 export class Declarations {
   readonly #report: Report;
@@ -39,7 +45,7 @@ export class Declarations {
 
   #onReset(reset: StoreReset): void {
     if (this.#isClosed) return;
-    const what = reset.cause === 'replaced' ? 'the store was replaced or cleared' : 'the store lost its latest writes';
+    const what = LOSSES[reset.cause];
     const detail = reset.detail === undefined ? '' : `: ${reset.detail}`;
     const hint =
       'Mailboxes, bindings and presence of this bus are created again. What others sent is lost: see durability.';

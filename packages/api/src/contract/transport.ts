@@ -68,8 +68,11 @@ export interface StateChange {
 
 /** A store whose past is not the one that this transport knew. */
 export interface StoreReset {
-  /** `replaced`: it is a new store, or it was cleared. `rolled-back`: it lost its latest writes. */
-  readonly cause: 'replaced' | 'rolled-back';
+  /**
+   * `replaced`: it is a new store, or it was cleared. `rolled-back`: it lost its latest writes. `damaged`: it lost a part of its
+   * data, such as keys that a server with full memory evicted.
+   */
+  readonly cause: 'replaced' | 'rolled-back' | 'damaged';
   /** What is known of the loss, such as a number of messages. */
   readonly detail?: string | undefined;
 }

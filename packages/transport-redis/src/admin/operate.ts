@@ -47,6 +47,7 @@ export function openOperator(client: ReconnectingClient): Operator {
       const incarnation = newId();
       while ((await change(CLEAR, [incarnation], deadline)) === 1) {}
       isCleared = true;
+      await client.readPast();
     },
     removeCleared: async () => {
       const deadline = performance.now() + REMOVE_MS;

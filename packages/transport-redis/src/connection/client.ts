@@ -4,11 +4,13 @@ import { setTimeout } from 'node:timers/promises';
 import { BusbarError, type StateChange } from '@busbar/api/transport';
 import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
 import type { Script } from '../lua/script.ts';
+import { READ_PAST } from '../lua/store-header.ts';
 import type { Settings } from '../options.ts';
 import type { Argument, Connection, ConnectionLost } from './connection.ts';
 import { type DiscoveredServer, discover, prefixOf } from './discovery.ts';
 import { PubSubConnection } from './pubsub-connection.ts';
 import { checkNotLess, type ServerFacts } from './server.ts';
+import { type PastReply, StorePast } from './store-past.ts';
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
@@ -21,6 +23,8 @@ export interface RunOptions {
   readonly deadline: number;
   /** Whether running it twice has the effect of running it once. If not, a lost reply rejects with the outcome `unknown`. */
   readonly repeat: boolean;
+  /** Gets the reply before `run` resolves, in the order of the replies of the connection. */
+  readonly onReply?: (reply: unknown) => void;
 }
 
 interface Run extends RunOptions {
@@ -37,6 +41,7 @@ export class ReconnectingClient {
   readonly prefix: string;
   readonly facts: ServerFacts;
   readonly channels: PubSubConnection;
+  readonly past: StorePast = new StorePast();
   readonly #settings: Settings;
   #connection: Connection | undefined;
   /** Hashes of the scripts that this connection has sent. */
@@ -74,8 +79,8 @@ export class ReconnectingClient {
   }
 
   /** Runs a script. While the server cannot be reached, scripts wait in the order of their calls. */
-  run(script: Script, args: readonly Argument[], { deadline, repeat }: RunOptions): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#submit({ script, args, deadline, repeat, resolve, reject }));
+  run(script: Script, args: readonly Argument[], options: RunOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#submit({ script, args, ...options, resolve, reject }));
   }
 
   /** Runs a script that knows what it has stored, so that it can be repeated. Returns also whether it was repeated. */
@@ -88,6 +93,12 @@ export class ReconnectingClient {
       this.#submit({ script, args, deadline, repeat: true, resolve, reject, onRepeat });
     });
     return [reply, isRepeated];
+  }
+
+  /** Learns whether the store lost data. The next connection and the next maintenance learn it too. */
+  async readPast(): Promise<void> {
+    const onReply = (reply: unknown): void => this.past.observe(reply as PastReply);
+    await this.run(READ_PAST, this.past.args(), { deadline: Number.POSITIVE_INFINITY, repeat: false, onReply });
   }
 
   /** Calls `flush` at the end of this turn of the event loop. All flushes of a turn write to the socket in one piece. */
@@ -130,9 +141,16 @@ export class ReconnectingClient {
     const isLoaded = this.#loaded.has(script.sha);
     this.#loaded.add(script.sha);
     const [name, body] = isLoaded ? ['evalsha', script.sha] : ['eval', script.source];
+    const mark = script.marks ? this.past.nextMark() : 0;
+    const marks = script.marks ? [this.past.process, mark] : [];
+    const onReply = (reply: unknown): void => {
+      if (script.marks) this.past.confirm(mark);
+      run.onReply?.(reply);
+      run.resolve(reply);
+    };
     connection
-      .send(name, [body, 1, this.prefix, ...args])
-      .then(run.resolve, (error: unknown) => this.#failed(connection, run, error));
+      .send(name, [body, 1, this.prefix, ...args, ...marks])
+      .then(onReply, (error: unknown) => this.#failed(connection, run, error));
   }
 
   #failed(connection: Connection, run: Run, error: unknown): void {
@@ -193,6 +211,9 @@ export class ReconnectingClient {
     this.#refusal = undefined;
     this.#rejectOverdue();
     connection.writeTogether(() => {
+      this.past.connected();
+      // First, since writes would hide that the store has lost the marks of this process.
+      this.readPast().catch(() => undefined);
       for (const run of this.#pending.splice(0)) this.#send(connection, run);
     });
     this.#publishState({ state: 'open' });

@@ -1,6 +1,6 @@
 /** The store header of a namespace: the format of its keys, and ids. */
 
-import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
+import { checkStoreFormat, newStoreHeader, type StoreHeader } from '@busbar/api/driver';
 import { newId } from '@busbar/api/transport';
 import type { Settings } from '../options.ts';
 
@@ -12,10 +12,9 @@ export function newStoreId(): string {
   return newId().replaceAll('-', '');
 }
 
-/** Format, store id, incarnation and gate of a new header, as scripts take them. */
-export function newHeaderArgs(storeId: string): readonly (string | number)[] {
-  const { format, incarnation, gate } = newStoreHeader(FORMAT);
-  return [format, storeId, incarnation, gate];
+/** The header of a new namespace. */
+export function newHeader(): StoreHeader {
+  return newStoreHeader(FORMAT);
 }
 
 /** Throws CONFLICT if a newer version has written the namespace. A new namespace has no format. */

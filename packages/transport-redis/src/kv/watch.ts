@@ -25,9 +25,6 @@ export class KvWatches {
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
-    client.onReconnect(() => {
-      for (const watch of this.#watches) void this.#catchUp(watch).catch(() => undefined);
-    });
   }
 
   get isEmpty(): boolean {
@@ -60,6 +57,15 @@ export class KvWatches {
     }
   }
 
+  /**
+   * Delivers to each watch how the store differs from what the watch has got: after missed changes, and after a loss. Returns
+   * whether an entry fell back to an earlier value.
+   */
+  async catchUp(): Promise<boolean> {
+    const results = await Promise.all([...this.#watches].map((watch) => this.#catchUp(watch)));
+    return results.includes(true);
+  }
+
   async close(): Promise<void> {
     for (const { cursor } of this.#watches) await cursor.close();
   }
@@ -77,19 +83,28 @@ export class KvWatches {
     for (const listener of this.#expiryListeners) listener(ms);
   }
 
-  /** Delivers the changes that were published while the channel was not subscribed to. */
-  async #catchUp(watch: Watch): Promise<void> {
+  async #catchUp(watch: Watch): Promise<boolean> {
+    let fellBack = false;
     const since = watch.revision;
     const before = new Map(watch.known);
     const { entries, revision } = await this.#list(watch.prefix, Number.POSITIVE_INFINITY);
     const removals = await this.#removalsSince(since);
     const present = new Set(entries.map(({ key }) => key));
-    for (const entry of entries) deliver(watch, { kind: 'put', entry });
+    for (const entry of entries) {
+      const known = before.get(entry.key) ?? 0;
+      if (entry.revision < known && watch.known.get(entry.key) === known) {
+        // No later change came while the entries were read.
+        fellBack = true;
+        watch.known.delete(entry.key);
+      }
+      deliver(watch, { kind: 'put', entry });
+    }
     for (const [key, known] of before) {
       if (present.has(key) || watch.known.get(key) !== known) continue;
       deliver(watch, removals.get(key) ?? { kind: 'deleted', key, revision: Math.max(revision, known + 1) });
     }
     watch.revision = Math.max(watch.revision, revision);
+    return fellBack;
   }
 
   async #removalsSince(revision: number): Promise<ReadonlyMap<string, KeyChange>> {

@@ -35,7 +35,13 @@ export const BIND: Script = QUEUE.with(LOG).denyOom(`
 local name, pattern = ARGV[1], ARGV[2]
 local queue = ensure(name, ARGV[3])
 local binding = name .. '\\n' .. pattern
-if call('HEXISTS', ns .. 'bindings', binding) == 1 then save(queue) return 0 end
+local known = call('HGET', ns .. 'bindings', binding)
+if known then
+  -- The store may have lost this key only.
+  call('HSETNX', ns .. 'bindings:' .. name, pattern, string.match(known, '^%S+'))
+  save(queue)
+  return 0
+end
 local last = lastId(loadLog())
 local since = ARGV[4] == '' and last or ARGV[4]
 call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
@@ -68,13 +74,20 @@ return 1
 `);
 
 /** ARGV: queue. Returns pattern and range (next id, last id) of each pending backfill. */
-export const PENDING_BACKFILLS: Script = BASE.allowOom(`
+export const PENDING_BACKFILLS: Script = QUEUE.allowOom(`
 local all = {}
 for _, pattern in ipairs(call('HKEYS', ns .. 'bindings:' .. ARGV[1])) do
   local range = call('HGET', ns .. 'backfills', ARGV[1] .. '\\n' .. pattern)
   if range then
     push(all, pattern, range)
   end
+end
+local queue = #all == 0 and load(ARGV[1])
+if queue and queue.backfills > 0 then
+  -- The store lost the ranges.
+  queue.backfills = 0
+  countLost('backfills of the queue ' .. queue.name)
+  saveAndWake(queue)
 end
 return all
 `);

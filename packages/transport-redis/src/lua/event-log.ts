@@ -8,9 +8,22 @@ import { BASE, Library, type Script } from './script.ts';
  * - `bindings`: all bindings. `backfills`: the range of events that a binding still has to copy.
  */
 export const LOG: Library = new Library(`
+local function split(id)
+  local ms, n = string.match(id, '^(%d+)%-(%d+)$')
+  return tonumber(ms), tonumber(n)
+end
+
 local function loadLog()
   local v = call('HMGET', ns .. 'log:state', 'ms', 'n', 'bytes', 'trimmed')
-  return { ms = tonumber(v[1] or 0), n = tonumber(v[2] or 0), bytes = tonumber(v[3] or 0), trimmed = v[4] or '0-0' }
+  local log = { ms = tonumber(v[1] or 0), n = tonumber(v[2] or 0), bytes = tonumber(v[3] or 0), trimmed = v[4] or '0-0' }
+  local last = not v[1] and call('XREVRANGE', ns .. 'log', '+', '-', 'COUNT', 1)[1]
+  if last then
+    -- The store lost the state, and has the events.
+    log.ms, log.n = split(last[1])
+    local ms, n = split(call('XRANGE', ns .. 'log', '-', '+', 'COUNT', 1)[1][1])
+    log.trimmed = n > 0 and num(ms) .. '-' .. num(n - 1) or num(ms - 1) .. '-9999999999'
+  end
+  return log
 end
 
 local function saveLog(log)
@@ -19,11 +32,6 @@ end
 
 local function lastId(log)
   return num(log.ms) .. '-' .. num(log.n)
-end
-
-local function split(id)
-  local ms, n = string.match(id, '^(%d+)%-(%d+)$')
-  return tonumber(ms), tonumber(n)
 end
 
 local function isBefore(a, b)
@@ -70,6 +78,17 @@ local function trim(log, maxEvents, maxBytes, maxAgeMs)
     if call('HINCRBY', ns .. 'topics', topic, -count) <= 0 then call('HDEL', ns .. 'topics', topic) end
   end
   return taken >= STEP
+end
+
+-- Counts the events of a log that the store lost. Cursors before its end learn that they expired.
+local function countLostEvents(log)
+  if call('XLEN', ns .. 'log') > 0 then return end
+  local lost = 0
+  for _, count in ipairs(call('HVALS', ns .. 'topics')) do lost = lost + tonumber(count) end
+  if lost == 0 then return end
+  call('UNLINK', ns .. 'topics')
+  call('HINCRBY', ns .. 'lost', 'events', lost)
+  log.bytes, log.trimmed = 0, lastId(log)
 end
 
 local function pruneEventIds(limit)

@@ -57,8 +57,38 @@ local function writeEntry(key, value, revision, created, expires)
   publishChange('p', revision, created, expires, key, value)
 end
 
+-- nil if the store lost the value; then the entry is removed.
 local function entryReply(key, revision, created, expires)
-  return { key, call('HGET', ns .. 'kv:values', key), num(revision), num(created), num(expires > 0 and expires - now or 0) }
+  local value = call('HGET', ns .. 'kv:values', key)
+  if value then return { key, value, num(revision), num(created), num(expires > 0 and expires - now or 0) } end
+  removeEntry(key, 'd')
+  call('HINCRBY', ns .. 'lost', 'keys', 1)
+  return nil
+end
+
+local function isConsistent()
+  local records = call('HLEN', ns .. 'kv:records')
+  return records == call('HLEN', ns .. 'kv:values') and records == call('ZCARD', ns .. 'kv:keys')
+end
+
+-- Removes the entries of which the store lost a part, and plans the expiry of the others.
+local function repairEntries()
+  if isConsistent() and call('EXISTS', ns .. 'kv:expiry') == 1 then return end
+  local removed = {}
+  for _, names in ipairs({ call('ZRANGE', ns .. 'kv:keys', 0, -1), call('HKEYS', ns .. 'kv:records'), call('HKEYS', ns .. 'kv:values') }) do
+    for _, key in ipairs(names) do
+      local record = call('HGET', ns .. 'kv:records', key)
+      if record and call('HEXISTS', ns .. 'kv:values', key) == 1 then
+        call('ZADD', ns .. 'kv:keys', 0, key)
+        local expires = tonumber(string.match(record, '%d+$'))
+        if expires > 0 then call('ZADD', ns .. 'kv:expiry', expires, key) end
+      elseif not removed[key] then
+        removed[key] = true
+        removeEntry(key, 'd')
+        call('HINCRBY', ns .. 'lost', 'keys', 1)
+      end
+    end
+  end
 end
 
 -- Removes one step of expired entries. Returns when the next entry expires.
@@ -75,7 +105,7 @@ end
 export const KV_GET: Script = KV.allowOom(`
 local revision, created, expires = findEntry(ARGV[1])
 if not revision then return false end
-return entryReply(ARGV[1], revision, created, expires)
+return entryReply(ARGV[1], revision, created, expires) or false
 `);
 
 /** ARGV: key, value, time to live in ms or '', required revision or ''. */
@@ -124,7 +154,8 @@ while #found < limit do
   local keys = call('ZRANGE', ns .. 'kv:keys', from, to, 'BYLEX', 'LIMIT', 0, size)
   for _, key in ipairs(keys) do
     local revision, created, expires = findEntry(key)
-    if revision then found[#found + 1] = entryReply(key, revision, created, expires) end
+    local entry = revision and entryReply(key, revision, created, expires)
+    if entry then found[#found + 1] = entry end
   end
   if #keys < size then break end
   from = '(' .. keys[#keys]

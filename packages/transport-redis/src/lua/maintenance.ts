@@ -1,12 +1,14 @@
 /** The maintenance script: one step of the due work of a namespace. */
 
-import { LOG } from './event-log.ts';
 import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { Library, type Script } from './script.ts';
 import { HEADER } from './store-header.ts';
 
 const MAINTAIN_QUEUE = new Library(`
+-- Later than everything that is due: the end of the plan.
+local FAR = 9000000000000000
+
 -- Deletes dedupe ids whose window is over. An id whose message still exists is kept and checked again later.
 local function pruneDedupeIds(queue)
   local set = ns .. 'dedupe:' .. queue.name
@@ -35,6 +37,72 @@ local function pruneDeadLetters(queue)
   return #old == STEP
 end
 
+local function sizeOf(queue, kind) return call('ZCARD', ns .. kind .. queue.name) end
+
+-- How many messages are in no state.
+local function countOrphans(queue)
+  local placed = 0
+  for _, kind in ipairs({ 'ready:', 'blocked:', 'delayed:', 'leased:', 'dead:' }) do placed = placed + sizeOf(queue, kind) end
+  return math.max(call('HLEN', ns .. 'envelope:' .. queue.name), call('HLEN', ns .. 'body:' .. queue.name)) - placed
+end
+
+-- Gives a message a state if it has none.
+local function adopt(queue, key)
+  local name = queue.name
+  for _, kind in ipairs({ 'ready:', 'blocked:', 'delayed:', 'leased:', 'dead:' }) do
+    if call('ZSCORE', ns .. kind .. name, key) then return end
+  end
+  local reason, lease = call('HGET', ns .. 'dead-reason:' .. name, key), call('HGET', ns .. 'lease-info:' .. name, key)
+  if reason then
+    call('ZADD', ns .. 'dead:' .. name, string.match(reason, '^%d+') * 1000, key)
+  elseif lease then
+    call('HDEL', ns .. 'lease-info:' .. name, key)
+    rescue(queue, key, lease)
+  else
+    makeReadyLast(queue, key)
+  end
+end
+
+-- Mends what the loss of a key left behind: an operator deleted it, or the server evicted it. Returns whether more follows.
+local function repair(queue)
+  local name = queue.name
+  call('ZADD', ns .. 'queues', 0, name)
+  local own = call('HGETALL', ns .. 'bindings:' .. name)
+  for i = 1, #own, 2 do
+    local binding = name .. '\\n' .. own[i]
+    if call('HEXISTS', ns .. 'bindings', binding) == 0 then
+      call('HSET', ns .. 'bindings', binding, own[i + 1] .. ' ' .. num(nextNumber('bindings')))
+    end
+  end
+  local grouped, blocked = call('HLEN', ns .. 'order-member:' .. name), sizeOf(queue, 'blocked:')
+  local isMore = false
+  if grouped ~= sizeOf(queue, 'order-groups:') or (blocked > 0 and blocked >= grouped) then
+    -- Without the groups no message would follow another one.
+    call('UNLINK', ns .. 'order-member:' .. name, ns .. 'order-groups:' .. name)
+    queue.hasGroups = false
+    local free = call('ZPOPMIN', ns .. 'blocked:' .. name, STEP)
+    for i = 1, #free, 2 do makeReady(queue, free[i], tonumber(free[i + 1])) end
+    isMore = #free == 2 * STEP
+  end
+  if countOrphans(queue) > 0 then
+    local keys, cursor = {}, '0'
+    if call('EXISTS', ns .. 'envelope:' .. name) == 0 then
+      keys = call('HKEYS', ns .. 'body:' .. name)
+    else
+      local page = call('HSCAN', ns .. 'envelope:' .. name, call('HGET', ns .. 'queue:' .. name, 'scan') or '0', 'COUNT', STEP)
+      cursor = page[1]
+      for i = 1, #page[2], 2 do keys[#keys + 1] = page[2][i] end
+    end
+    call('HSET', ns .. 'queue:' .. name, 'scan', cursor)
+    for _, key in ipairs(keys) do adopt(queue, key) end
+    isMore = isMore or cursor ~= '0'
+  end
+  if sizeOf(queue, 'dedupe:') < call('HLEN', ns .. 'body:' .. name) then
+    for _, key in ipairs(call('HKEYS', ns .. 'body:' .. name)) do call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key) end
+  end
+  return isMore
+end
+
 -- Schedules the next maintenance of the queue.
 local function planNext(queue)
   local name = queue.name
@@ -52,8 +120,9 @@ local function planNext(queue)
 end
 
 -- Does the due work of a queue. Returns whether more is due now, and whether a backfill is pending.
-local function maintainQueue(name)
+local function maintainQueue(name, settings)
   local queue = load(name)
+  if not queue and call('ZSCORE', ns .. 'queues', name) then queue = ensure(name, settings) end
   if not queue then return false, false end
   if queue.expireIdleMs >= 0 and queue.usedAt + queue.expireIdleMs * 1000 <= now then
     deleteQueue(name)
@@ -62,6 +131,7 @@ local function maintainQueue(name)
   local isMore = promoteDue(queue)
   isMore = pruneDeadLetters(queue) or isMore
   isMore = pruneDedupeIds(queue) or isMore
+  isMore = repair(queue) or isMore
   wake(name, call('ZCARD', ns .. 'ready:' .. name))
   planNext(queue)
   if isMore then queue.dueAt = now end
@@ -71,46 +141,69 @@ end
 `);
 
 /**
- * ARGV: retention (events, bytes, ms), process, then what a new store header takes. Returns ms until a key-value entry
- * expires or -1, whether more is due, the last id of the log, ms until the next maintenance or -1, how many processes
- * maintain, then the queues with pending backfills.
+ * ARGV: see readPast, then retention (events, bytes, ms), settings of a queue that lost them, queues that this process waits for. Returns the time of this
+ * maintenance, ms until a key-value entry expires or -1, whether more is due, ms until the next maintenance or -1, how many
+ * processes maintain, the past, the queues that do not know that this process waits, the queues with pending backfills.
  */
-export const MAINTAIN: Script = QUEUE.with(LOG, KV, HEADER, MAINTAIN_QUEUE).allowOom(`
--- Another client may have removed the namespace. The header returns with the first data, and without data no key is written.
-if call('HEXISTS', ns .. 'header', 'format') == 0 then
-  if call('EXISTS', ns .. 'queues', ns .. 'kv:keys', ns .. 'log') == 0 then return { -1, 0, '0-0', -1, 1 } end
-  writeHeader(ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+export const MAINTAIN: Script = QUEUE.with(HEADER, KV, MAINTAIN_QUEUE).allowOom(
+  `
+local process, past, forgotten, backfills = ARGV[1], readPast(), {}, {}
+for i = 12, #ARGV do
+  if not call('ZSCORE', ns .. 'waiting:' .. ARGV[i], process) then forgotten[#forgotten + 1] = ARGV[i] end
 end
+-- Another client may have removed the namespace: without data no key is written.
+if past[2] == '' then
+  call('UNLINK', ns .. 'marks', ns .. 'maintainers')
+  return { '', -1, 0, -1, 1, past, forgotten, backfills }
+end
+if not call('ZSCORE', ns .. 'due', '\\nall') then
+  -- The namespace is new, or the store lost the plan.
+  for _, name in ipairs(call('ZRANGE', ns .. 'queues', 0, -1)) do schedule(name, now) end
+  schedule('\\nkv', now)
+  schedule('\\nlog', now)
+  call('ZADD', ns .. 'due', FAR, '\\nall')
+end
+local first = ARGV[12]
+if first and call('ZSCORE', ns .. 'queues', first) then
+  if call('EXISTS', ns .. 'queue:' .. first) == 0 or countOrphans({ name = first }) > 0 then schedule(first, now) end
+end
+if not isConsistent() then schedule('\\nkv', now) end
 local due = call('ZRANGE', ns .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
-local out = { -1, #due == 4 and 1 or 0, lastId(loadLog()), -1, 1 }
+local out = { num(now), -1, #due == 4 and 1 or 0, -1, 1, past, forgotten, backfills }
 for _, name in ipairs(due) do
   call('ZREM', ns .. 'due', name)
   if name == '\\nkv' then
+    repairEntries()
     local nextAt = expireEntries()
-    if nextAt and nextAt <= now then out[2] = 1 end
+    if nextAt and nextAt <= now then out[3] = 1 end
   elseif name == '\\nlog' then
     local log = loadLog()
-    local isMore = trim(log, tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]))
+    countLostEvents(log)
+    local isMore = trim(log, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
     saveLog(log)
     isMore = pruneEventIds(STEP) or isMore
     if isMore then
-      out[2] = 1
+      out[3] = 1
       schedule(name, now)
     elseif call('XLEN', ns .. 'log') > 0 or call('EXISTS', ns .. 'log:dedupe') == 1 then
       schedule(name, now + 5000000)
     end
   else
-    local isMore, isBackfilling = maintainQueue(name)
-    if isMore then out[2] = 1 end
-    if isBackfilling then out[#out + 1] = name end
+    local isMore, isBackfilling = maintainQueue(name, ARGV[11])
+    if isMore then out[3] = 1 end
+    if isBackfilling then backfills[#backfills + 1] = name end
   end
 end
 local expiry = firstScore(ns .. 'kv:expiry')
-if expiry then out[1] = math.max(0, math.ceil((expiry - now) / 1000)) end
+if expiry then out[2] = math.max(0, math.ceil((expiry - now) / 1000)) end
 local nextDue = firstScore(ns .. 'due')
-if nextDue then out[4] = math.max(0, math.ceil((nextDue - now) / 1000)) end
-call('ZADD', ns .. 'maintainers', now, ARGV[4])
-call('ZREMRANGEBYSCORE', ns .. 'maintainers', '-inf', now - 10000000)
-out[5] = call('ZCARD', ns .. 'maintainers')
+if nextDue and nextDue < FAR then out[4] = math.max(0, math.ceil((nextDue - now) / 1000)) end
+call('ZADD', ns .. 'maintainers', now, process)
+call('ZADD', ns .. 'marks', 'GT', now, process)
+local gone = call('ZRANGE', ns .. 'maintainers', '-inf', now - FORGET, 'BYSCORE', 'LIMIT', 0, STEP)
+if #gone > 0 then call('ZREM', ns .. 'maintainers', unpack(gone)) end
+call('ZREMRANGEBYSCORE', ns .. 'marks', '-inf', num(now - FORGET))
+out[5] = call('ZCOUNT', ns .. 'maintainers', num(now - 10000000), '+inf')
 return out
-`);
+`,
+);

@@ -35,9 +35,18 @@ export const REDRIVE: Script = QUEUE.allowOom(`
 local name, limit = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return 0 end
-local keys
+local keys = {}
+local function add(key)
+  local reason = call('HGET', ns .. 'dead-reason:' .. name, key)
+  -- There is nothing to deliver.
+  if reason and string.find(reason, '^%d+ the store lost the ') then return end
+  if #keys < math.min(limit, STEP) then keys[#keys + 1] = key end
+end
 if #ARGV == 2 then
-  keys = call('ZRANGE', ns .. 'dead:' .. name, 0, math.min(limit, STEP) - 1)
+  for from = 0, 10 * STEP, STEP do
+    if #keys > 0 then break end
+    for _, key in ipairs(call('ZRANGE', ns .. 'dead:' .. name, from, from + STEP - 1)) do add(key) end
+  end
 else
   local order = {}
   for i = 3, #ARGV do
@@ -45,8 +54,7 @@ else
     if at then order[#order + 1] = { tonumber(at), ARGV[i] } end
   end
   table.sort(order, function(a, b) return a[1] < b[1] end)
-  keys = {}
-  for i = 1, math.min(limit, #order) do keys[i] = order[i][2] end
+  for _, one in ipairs(order) do add(one[2]) end
 end
 for i, key in ipairs(keys) do
   call('ZREM', ns .. 'dead:' .. name, key)
@@ -117,11 +125,11 @@ end
 local log = loadLog()
 log.bytes, log.trimmed = 0, lastId(log)
 saveLog(log)
-for _, key in ipairs({ 'topics', 'log:dedupe', 'log:dedupe-ids', 'bindings', 'backfills', 'due', 'kv:deleted', 'maintainers' }) do
+for _, key in ipairs({ 'topics', 'log:dedupe', 'log:dedupe-ids', 'bindings', 'backfills', 'due', 'kv:deleted', 'maintainers', 'marks', 'lost' }) do
   call('UNLINK', ns .. key)
 end
 nextNumber('bindings')
-call('HSET', ns .. 'header', 'incarnation', ARGV[1])
+call('HSET', ns .. 'header', 'incarnation', ARGV[1], 'cleared', '1')
 return 0
 `);
 
@@ -137,7 +145,7 @@ end
 local popped = call('ZPOPMIN', ns .. 'waiting-queues', STEP)
 for i = 1, #popped, 2 do call('UNLINK', ns .. 'waiting:' .. popped[i]) end
 if #popped > 0 then return 1 end
-for _, key in ipairs({ 'header', 'counters', 'log', 'log:state', 'topics', 'due', 'kv:deleted', 'maintainers' }) do
+for _, key in ipairs({ 'header', 'counters', 'log', 'log:state', 'topics', 'due', 'kv:deleted', 'maintainers', 'marks', 'lost' }) do
   call('UNLINK', ns .. key)
 end
 return 0

@@ -29,6 +29,11 @@ local function load(name)
     usedAt = tonumber(v[12]), sequence = tonumber(v[13]), backfills = tonumber(v[14]), freed = 0, dueAt = math.huge }
 end
 
+-- Counts what the store no longer has: an operator deleted a key, or the server evicted it. Each client reports it once.
+local function countLost(what, count)
+  call('HINCRBY', ns .. 'lost', what, count or 1)
+end
+
 -- Loads a queue, creating it if needed. The second result is true for a new queue.
 local function ensure(name, settings)
   local queue = load(name)
@@ -37,7 +42,7 @@ local function ensure(name, settings)
   call('HSET', ns .. 'queue:' .. name, 'leaseMs', s.leaseMs, 'maxLength', s.maxLength, 'maxAttempts', s.maxAttempts,
     'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'deadTtlMs', s.deadTtlMs,
     'sent', 0, 'done', 0, 'dead', 0, 'expired', 0, 'usedAt', now, 'sequence', 0, 'backfills', 0)
-  call('ZADD', ns .. 'queues', 0, name)
+  if call('ZADD', ns .. 'queues', 0, name) == 0 then countLost('settings of the queue ' .. name) end
   queue = load(name)
   if queue.expireIdleMs >= 0 then queue.dueAt = now + queue.expireIdleMs * 1000 end
   return queue, true
@@ -58,6 +63,7 @@ end
 
 -- priority, max attempts (0: the queue's), time to live in ms or nil, delay in ms, ordering key or ''
 local function parse(envelope)
+  if not envelope then return 4, 0, nil, 0, '' end
   if string.sub(envelope, 1, 9) == PLAIN then return 4, 0, nil, 0, '' end
   local p, m, ttl, delay, orderingKey = string.match(envelope, '^(%d) (%d+) (%S+) (%S+) ([^\\n]*)\\n')
   return tonumber(p), tonumber(m), tonumber(ttl), tonumber(delay), orderingKey

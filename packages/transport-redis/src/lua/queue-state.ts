@@ -118,6 +118,7 @@ end
 
 -- token, score, end of life (0: none), claim id, consumer
 local function readLease(text)
+  if not text then return nil, nil, 0, '', '' end
   local token, score, expires, claimId, consumer = string.match(text, '^(%d+) (%d+) (%d+) (%S*) (.*)$')
   return token, tonumber(score), tonumber(expires), claimId, consumer
 end
@@ -136,8 +137,10 @@ local function requeue(queue, key, score, expires, delayMs)
   end
   if delayMs > 0 then
     delay(queue, key, now + math.ceil(delayMs * 1000))
-  else
+  elseif score then
     makeReady(queue, key, score)
+  else
+    makeReadyLast(queue, key)
   end
 end
 
@@ -153,6 +156,15 @@ local function bury(queue, key, expires, reason)
   queue.dead = queue.dead + 1
   if queue.deadTtlMs >= 0 then dueBy(queue, at + queue.deadTtlMs * 1000) end
   removeFromGroup(queue, key)
+end
+
+-- Buries a message of which the store lost a part. It is delivered to no consumer.
+local function buryLost(queue, key, envelope, body)
+  local name = queue.name
+  if not envelope then call('HSET', ns .. 'envelope:' .. name, key, PLAIN .. '{}') end
+  if not body then call('HSET', ns .. 'body:' .. name, key, '') end
+  countLost('messages of the queue ' .. name)
+  bury(queue, key, 0, 'the store lost the ' .. (body and 'envelope' or 'body') .. ' of this message')
 end
 
 -- Requeues or buries a message whose lease has expired.

@@ -15,7 +15,11 @@ local n = (#ARGV - 3) / 3
 local asked = {}
 for i = 1, n do asked[i] = ARGV[3 * i + 1] end
 local known = call('ZMSCORE', ns .. 'dedupe:' .. name, unpack(asked))
-local room = queue.maxLength - call('HLEN', ns .. 'body:' .. name) + call('ZCARD', ns .. 'dead:' .. name)
+local held = call('HLEN', ns .. 'body:' .. name)
+local room = queue.maxLength - held + call('ZCARD', ns .. 'dead:' .. name)
+-- Each message has its id there, unless the store lost the key.
+local isDedupeLost = call('ZCARD', ns .. 'dedupe:' .. name) < held
+if isDedupeLost then dueBy(queue, now) end
 local seen, keys, envelopes, bodies, ids, results = {}, {}, {}, {}, {}, {}
 local windowEnd = now + queue.dedupeMs * 1000
 for i = 1, n do
@@ -29,7 +33,7 @@ for i = 1, n do
     seen[key] = true
     push(ids, windowEnd, key)
     -- The window of the id is over, but its message may still exist.
-    keys[#keys + 1] = score and unusedKey(queue, key) or key
+    keys[#keys + 1] = (score or isDedupeLost) and unusedKey(queue, key) or key
     envelopes[#envelopes + 1] = ARGV[3 * i + 2]
     bodies[#bodies + 1] = ARGV[3 * i + 3]
     results[i] = 's'
@@ -68,10 +72,10 @@ queue.usedAt = now
 promoteDue(queue)
 local leaseUs = queue.leaseMs * 1000
 local out = { 0, 0, 0, 0, 0 }
-local taken, bytes, size = 0, 0, 4
+local taken, lost, bytes, size = 0, 0, 0, 4
 -- Backfilled events precede the messages in the queue.
 if queue.backfills > 0 then max = 0 end
-while taken < max and bytes < 4194304 do
+while taken < max and bytes < 4194304 and lost < STEP do
   local popped = call('ZPOPMIN', ns .. 'ready:' .. name, math.min(size, max - taken))
   local n = #popped / 2
   if n == 0 then break end
@@ -94,6 +98,9 @@ while taken < max and bytes < 4194304 do
     end
     if expires > 0 and expires <= now then
       expire(queue, key)
+    elseif not envelope or not bodies[i] then
+      lost = lost + 1
+      buryLost(queue, key, envelope, bodies[i])
     elseif ended >= (m > 0 and m or queue.maxAttempts) then
       bury(queue, key, expires, 'attempts used up')
     else

@@ -22,10 +22,11 @@ end
 
 local function num(n) return string.format('%.0f', n) end
 
--- The next number of a counter. A missing counter starts at the time, above every number it gave before clean-up removed it.
+-- The next number of a counter. It is at least the time, so it is above every number that the store gave and lost.
 local function nextNumber(counter)
-  call('HSETNX', ns .. 'counters', counter, num(now))
-  return call('HINCRBY', ns .. 'counters', counter, 1)
+  local number = math.max(tonumber(call('HGET', ns .. 'counters', counter) or 0) + 1, now)
+  call('HSET', ns .. 'counters', counter, num(number))
+  return number
 end
 
 -- Schedules maintenance of a queue ('\\nkv' and '\\nlog' stand for those parts). An earlier time wins.
@@ -38,10 +39,17 @@ local function firstScore(key)
 end
 `;
 
+/** Notes in the store which write of which process came last. The client adds both arguments, process and number. */
+const MARK = `
+call('ZADD', ns .. 'marks', 'GT', table.remove(ARGV), table.remove(ARGV))
+`;
+
 /** A script. A server that has run the source also accepts the hash. */
 export interface Script {
   readonly source: string;
   readonly sha: string;
+  /** Whether it marks the store as written by this process. */
+  readonly marks: boolean;
 }
 
 /** Lua functions, and the scripts that use them. */
@@ -56,19 +64,19 @@ export class Library {
     return new Library(...this.#parts, ...others.flatMap((other) => other.#parts));
   }
 
-  /** A script that stores data: the server refuses it when its memory is full. */
+  /** A script that stores data: the server refuses it when its memory is full. It marks the store. */
   denyOom(source: string): Script {
-    return this.#script('#!lua', source);
+    return this.#script('#!lua', source, true);
   }
 
   /** A script that frees memory or only reads: it runs also when the server's memory is full. */
-  allowOom(source: string): Script {
-    return this.#script('#!lua flags=allow-oom', source);
+  allowOom(source: string, { marks = false }: { readonly marks?: boolean } = {}): Script {
+    return this.#script('#!lua flags=allow-oom', source, marks);
   }
 
-  #script(flags: string, body: string): Script {
-    const source = [flags, PRELUDE, ...this.#parts, body].join('\n');
-    return { source, sha: createHash('sha1').update(source).digest('hex') };
+  #script(flags: string, body: string, marks: boolean): Script {
+    const source = [flags, PRELUDE, ...(marks ? [MARK] : []), ...this.#parts, body].join('\n');
+    return { source, sha: createHash('sha1').update(source).digest('hex'), marks };
   }
 }
 

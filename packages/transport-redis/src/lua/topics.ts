@@ -22,8 +22,9 @@ local results, newIds, windows, ids, keys, envelopes, bodies = {}, {}, {}, {}, {
 local windowEnd = now + tonumber(ARGV[3]) * 1000
 for i = 1, n do
   local member = members[i]
-  if newIds[member] or (known[i] and tonumber(known[i]) > now) then
-    push(results, 'd', newIds[member] or call('HGET', ns .. 'log:dedupe-ids', member))
+  local earlier = newIds[member] or (known[i] and tonumber(known[i]) > now and call('HGET', ns .. 'log:dedupe-ids', member))
+  if earlier then
+    push(results, 'd', earlier)
   else
     local key, envelope, body = ARGV[base + 3 * i - 2], ARGV[base + 3 * i - 1], ARGV[base + 3 * i]
     local id = append(log, topic, key, envelope, body, nowMs)

@@ -1,18 +1,21 @@
 /** Schedules maintenance. Every process runs it at intervals; the first run after work is due does the work. */
 
 import { Deadline, DeadlineQueue, type WaitingReceives } from '@busbar/api/driver';
-import { BusbarError, newId } from '@busbar/api/transport';
+import { BusbarError } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import { newHeaderArgs } from '../connection/store-header.ts';
+import type { PastReply } from '../connection/store-past.ts';
 import type { KvWatches } from '../kv/watch.ts';
 import { toLuaNumber } from '../lua/arguments.ts';
 import { MAINTAIN } from '../lua/maintenance.ts';
 import type { Settings } from '../options.ts';
+import { NEW_QUEUE } from '../queues/settings.ts';
 import type { Backfill } from '../topics/backfill.ts';
 import type { EventCursors } from '../topics/cursors.ts';
 
 /** A run without due work takes the server 20 µs. */
 const PAUSE_MS = 1_000;
+/** Waiting queues of one run whose registration is checked. */
+const MAX_CHECKED = 50;
 /** For a process without a pending receive, cursor or watch. */
 const IDLE_PAUSE_MS = 5_000;
 /** The processes of a namespace together run about this often while work is planned. */
@@ -24,18 +27,27 @@ export interface SchedulerTargets {
   readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly backfill: Backfill;
-  readonly storeId: string;
 }
 
-type Reply = [expiryMs: number, isMore: number, last: Buffer, dueMs: number, processes: number, ...queues: Buffer[]];
+/** `forgotten`: queues for which this process waits, and of which the store does not know that. */
+type Reply = readonly [
+  at: Buffer,
+  expiryMs: number,
+  isMore: number,
+  dueMs: number,
+  processes: number,
+  past: PastReply,
+  forgotten: readonly Buffer[],
+  backfills: readonly Buffer[],
+];
 
 export class Scheduler {
   readonly #client: ReconnectingClient;
   readonly #settings: Settings;
   readonly #targets: SchedulerTargets;
-  readonly #process = newId();
   readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
   readonly #nextRun = new Deadline(() => void this.#run());
+  #checked = 0;
   #isRunning = false;
   #isClosed = false;
 
@@ -74,19 +86,31 @@ export class Scheduler {
   /** Does the due work. Returns the pause until the next run. */
   async #maintain(): Promise<number> {
     const { maxEvents, maxBytes, maxAgeMs } = this.#settings.retention;
-    const args = [
-      ...[maxEvents, maxBytes, maxAgeMs].map(toLuaNumber),
-      this.#process,
-      ...newHeaderArgs(this.#targets.storeId),
-    ];
+    const { past } = this.#client;
+    const { waiting, cursors, backfill } = this.#targets;
+    const bounds = [maxEvents, maxBytes, maxAgeMs].map(toLuaNumber);
+    const onReply = (reply: unknown): void => {
+      const [at, , , , , found] = reply as Reply;
+      past.observe(found);
+      past.maintained(String(at));
+    };
     for (;;) {
-      const options = { deadline: performance.now() + PAUSE_MS, repeat: true };
+      const options = { deadline: performance.now() + PAUSE_MS, repeat: true, onReply };
+      const args = [...past.args(), ...bounds, NEW_QUEUE, ...this.#nextWaiting()];
       const reply = (await this.#client.run(MAINTAIN, args, options)) as Reply;
-      const [expiryMs, isMore, last, dueMs, processes, ...queues] = reply;
-      this.#targets.cursors.advance(String(last));
-      for (const queue of queues) void this.#targets.backfill.run(queue.toString());
+      const [, expiryMs, isMore, dueMs, processes, found, forgotten, backfills] = reply;
+      cursors.advance(String(found[6]));
+      for (const queue of forgotten) waiting.wake(queue.toString());
+      for (const queue of backfills) void backfill.run(queue.toString());
       if (isMore === 0 || this.#isClosed) return this.#pause(expiryMs, dueMs, processes);
     }
+  }
+
+  /** Some queues that this process waits for. Each has its turn as the first one, which is checked more thoroughly. */
+  #nextWaiting(): readonly string[] {
+    const queues = [...this.#targets.waiting.queues];
+    this.#checked = (this.#checked + 1) % Math.max(1, queues.length);
+    return [...queues.slice(this.#checked), ...queues.slice(0, this.#checked)].slice(0, MAX_CHECKED);
   }
 
   /** With few processes each runs close to the time when work is due. Many processes share the runs by random pauses. */

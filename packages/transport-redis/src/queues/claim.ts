@@ -1,7 +1,7 @@
 /** Claims messages for the receives of this process. Redis wakes one waiting process for each message. */
 
 import type { ClaimRequest, ClaimResult, ReceiverGroup, WaitingReceives } from '@busbar/api/driver';
-import { BusbarError, type Delivery, newId } from '@busbar/api/transport';
+import { BusbarError, type Delivery } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { CLAIM, UNDO_CLAIM } from '../lua/queues.ts';
 import type { Backfill } from '../topics/backfill.ts';
@@ -18,8 +18,7 @@ export class Claimer {
   readonly #client: ReconnectingClient;
   readonly #waiting: WaitingReceives;
   readonly #backfill: Backfill;
-  /** The name under which this process waits. */
-  readonly #process = newId().replaceAll('-', '');
+  readonly #process: string;
   /** Queues with a claim in progress. A wake-up during it makes another claim follow. */
   readonly #claiming = new Set<string>();
   #subscribed: Promise<void> | undefined;
@@ -28,6 +27,7 @@ export class Claimer {
 
   constructor(client: ReconnectingClient, waiting: WaitingReceives, backfill: Backfill) {
     this.#client = client;
+    this.#process = client.past.process;
     this.#waiting = waiting;
     this.#backfill = backfill;
     client.onReconnect(() => waiting.wakeAll());

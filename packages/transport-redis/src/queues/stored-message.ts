@@ -36,7 +36,8 @@ export function toStoredMessage(message: PreparedMessage): StoredMessage {
 /** The reverse of {@link toStoredMessage}. The caller adds the topic of an event of the log. */
 export function toMessage(key: string, envelope: string, body: Buffer): Message {
   const end = envelope.indexOf('\n');
-  const fields = JSON.parse(envelope.slice(end + 1)) as { -readonly [Name in keyof Message]?: Message[Name] };
+  // The store may have lost the envelope.
+  const fields = JSON.parse(envelope.slice(end + 1) || '{}') as { -readonly [Name in keyof Message]?: Message[Name] };
   const { priority, orderingKey } = parseRules(envelope.slice(0, end));
   fields.id ??= idOf(key);
   fields.priority = priority;

@@ -3,6 +3,7 @@
 import { type CallContext, positionExpired } from '@busbar/api/driver';
 import { type From, hasWildcard, invalid, matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
+import type { FoundReset } from '../connection/store-past.ts';
 import { RedisEventCursor } from './event-cursor.ts';
 import { readLogRange } from './event-log.ts';
 import { compareIds, earlierId, idBeforeTime, laterId, parsePosition } from './position.ts';
@@ -18,16 +19,12 @@ interface Channel {
 
 export class EventCursors {
   readonly #client: ReconnectingClient;
-  readonly #storeId: string;
   readonly #channels = new Map<string, Channel>();
   readonly #openListeners: (() => void)[] = [];
 
-  constructor(client: ReconnectingClient, storeId: string) {
+  constructor(client: ReconnectingClient) {
     this.#client = client;
-    this.#storeId = storeId;
-    client.onReconnect(() => {
-      for (const cursor of this.#all()) cursor.wake();
-    });
+    client.onReconnect(() => this.#wakeAll());
   }
 
   get isEmpty(): boolean {
@@ -42,7 +39,7 @@ export class EventCursors {
   /** Opens a cursor. Events published after it resolves reach the cursor, ephemeral ones included. */
   async open(pattern: string, from: From, context: CallContext): Promise<RedisEventCursor> {
     const name = hasWildcard(pattern) ? ALL_TOPICS : `topic:${pattern}`;
-    const cursor = new RedisEventCursor(pattern, this.#storeId, this.#client, () => this.#remove(name, cursor));
+    const cursor = new RedisEventCursor(pattern, this.#client, () => this.#remove(name, cursor));
     const channel = this.#channel(name);
     channel.cursors.add(cursor);
     try {
@@ -62,7 +59,7 @@ export class EventCursors {
     if (from === 'new') return last;
     if (from === 'start') return trimmed;
     if ('time' in from) return earlierId(last, laterId(trimmed, idBeforeTime(from.time)));
-    const id = parsePosition(this.#storeId, from.after);
+    const id = parsePosition(this.#client.past.storeId, from.after);
     if (compareIds(id, last) > 0) {
       throw invalid('this position is ahead of the log', "The server lost newer events. Continue from 'start'.");
     }
@@ -81,8 +78,18 @@ export class EventCursors {
     );
   }
 
+  /** The store lost events: cursors go on over those it has. */
+  rewind({ cause, last, trimmed }: FoundReset): void {
+    for (const cursor of this.#all()) cursor.rewind(cause === 'replaced' ? trimmed : last, last);
+    this.#wakeAll();
+  }
+
   async close(): Promise<void> {
     for (const cursor of [...this.#all()]) await cursor.close();
+  }
+
+  #wakeAll(): void {
+    for (const cursor of this.#all()) cursor.wake();
   }
 
   *#all(): Iterable<RedisEventCursor> {

@@ -5,7 +5,7 @@ import type { TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { toMessage } from '../queues/stored-message.ts';
 import { readLog } from './event-log.ts';
-import { compareIds, idBefore, laterId, toPosition } from './position.ts';
+import { compareIds, earlierId, idBefore, laterId, toPosition } from './position.ts';
 
 const START = '0-0';
 
@@ -17,7 +17,6 @@ interface EphemeralEvent {
 
 export class RedisEventCursor implements EventCursor {
   readonly pattern: string;
-  readonly #storeId: string;
   readonly #client: ReconnectingClient;
   readonly #onClose: () => void;
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
@@ -33,15 +32,14 @@ export class RedisEventCursor implements EventCursor {
   #hasNews = true;
   #isClosed = false;
 
-  constructor(pattern: string, storeId: string, client: ReconnectingClient, onClose: () => void) {
+  constructor(pattern: string, client: ReconnectingClient, onClose: () => void) {
     this.pattern = pattern;
-    this.#storeId = storeId;
     this.#client = client;
     this.#onClose = onClose;
   }
 
   get position(): string {
-    return toPosition(this.#storeId, this.#handled);
+    return toPosition(this.#client.past.storeId, this.#handled);
   }
 
   get dropped(): number {
@@ -61,6 +59,14 @@ export class RedisEventCursor implements EventCursor {
     this.#pending = Promise.withResolvers();
     this.#nextEvents(max).then(this.#pending.resolve, this.#pending.reject);
     return this.#pending.promise;
+  }
+
+  /** The log ends at `last` now, before what it had: everything after `start` is new. */
+  rewind(start: string, last: string): void {
+    if (this.#read === undefined || compareIds(laterId(this.#read, this.#announced), last) <= 0) return;
+    if (compareIds(this.#read, last) > 0) this.#read = start;
+    this.#handled = earlierId(this.#handled, this.#read);
+    this.#announced = last;
   }
 
   /** Reads the log again, since it may have new events. */
@@ -139,7 +145,7 @@ export class RedisEventCursor implements EventCursor {
     if (page.isTrimmed) throw positionExpired();
     if (upTo === undefined && !page.isEnd) this.#hasNews = true;
     for (const { id, topic, key, envelope, body } of page.events) {
-      const position = toPosition(this.#storeId, id);
+      const position = toPosition(this.#client.past.storeId, id);
       events.push({ ...toMessage(key, envelope, body), topic, position });
     }
     this.#read = page.reached;

@@ -29,15 +29,13 @@ export class Publisher {
   readonly #client: ReconnectingClient;
   readonly #bindings: BindingCache;
   readonly #settings: Settings;
-  readonly #storeId: string;
   readonly #events: TickBatcher<EventItem, PublishResult>;
   readonly #ephemeral: TickBatcher<EphemeralItem, PublishResult>;
 
-  constructor(client: ReconnectingClient, bindings: BindingCache, settings: Settings, storeId: string) {
+  constructor(client: ReconnectingClient, bindings: BindingCache, settings: Settings) {
     this.#client = client;
     this.#bindings = bindings;
     this.#settings = settings;
-    this.#storeId = storeId;
     const schedule = (flush: () => void): void => client.atEndOfTurn(flush);
     this.#events = new TickBatcher({
       run: (topic, items, deadline) => this.#publish(topic, items, deadline),
@@ -112,7 +110,7 @@ export class Publisher {
     return items.map(({ id }, index) => ({
       id,
       status: isRepeated || String(reply[2 * index]) === 's' ? 'stored' : 'duplicate',
-      position: toPosition(this.#storeId, String(reply[2 * index + 1])),
+      position: toPosition(this.#client.past.storeId, String(reply[2 * index + 1])),
     }));
   }
 
