@@ -29,7 +29,7 @@ const RANGES = {
   'Multi-process': ['M', 5],
   'Fault injection': ['I', 10],
   Security: ['N', 8],
-  'State transfer': ['J', 0, 12],
+  'State transfer': ['J', 0, 14],
 } as const;
 
 /** One of {@link GROUPS}. */

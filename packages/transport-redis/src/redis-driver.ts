@@ -150,7 +150,7 @@ export class RedisDriver implements Driver {
         importer.forgetEvents();
         return clear(context);
       },
-      exportState: ({ signal }) => exportState(this.#client, this.#bindings, signal),
+      exportState: ({ signal }) => exportState(this.#client, this.#bindings, this.#backfill, signal),
       importState: (records, { deadline }) => importer.importAll(records, deadline),
     };
   }

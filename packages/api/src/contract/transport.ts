@@ -516,4 +516,6 @@ export interface ExportedMessage extends Omit<BrowsedMessage, 'message' | 'lease
   readonly message: Omit<Message, 'body'>;
   readonly bodyBase64: string;
   readonly maxAttempts: number | undefined;
+  /** The whole time to live, as sent: it starts again when a dead letter is redriven. */
+  readonly ttlMs: number | undefined;
 }

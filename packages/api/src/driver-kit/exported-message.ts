@@ -10,29 +10,29 @@ const CHUNK = 8192;
 /** A message of a queue. A lease is not exported; its attempt counts. */
 export function toExportedMessage(
   { message, leaseLeftMs: _lease, consumer: _consumer, ...rest }: BrowsedMessage,
-  maxAttempts: number | undefined,
+  { maxAttempts, ttlMs }: Pick<ExportedMessage, 'maxAttempts' | 'ttlMs'>,
 ): ExportedMessage {
   const state = rest.state === 'leased' ? 'ready' : rest.state;
-  return { ...rest, state, ...withoutBody(message), maxAttempts };
+  return { ...rest, state, ...withoutBody(message), maxAttempts, ttlMs };
 }
 
 /** An event, with the delivery options of its sender as far as the store has them. */
 export function toExportedEvent(
   message: Message,
-  options: Partial<Pick<ExportedMessage, 'delayLeftMs' | 'ttlLeftMs' | 'maxAttempts'>> = {},
+  options: Partial<Pick<ExportedMessage, 'delayLeftMs' | 'ttlLeftMs' | 'ttlMs' | 'maxAttempts'>> = {},
 ): ExportedMessage {
-  const { delayLeftMs, ttlLeftMs, maxAttempts } = options;
+  const { delayLeftMs, ttlLeftMs, ttlMs, maxAttempts } = options;
   const past = { state: 'ready', attempts: 0, history: [], dead: undefined } as const;
-  return { ...past, ...withoutBody(message), delayLeftMs, ttlLeftMs, maxAttempts };
+  return { ...past, ...withoutBody(message), delayLeftMs, ttlLeftMs, ttlMs, maxAttempts };
 }
 
-/** The reverse of both. A record that was read from a file has null or nothing for undefined fields. */
+/** The reverse of both, with the whole time to live; `ttlLeftMs` has the rest of it. A record that was read from a file has null or nothing for undefined fields. */
 export function fromExportedMessage(exported: ExportedMessage): PreparedMessage {
   return {
     ...exported.message,
     body: fromBase64(exported.bodyBase64),
     delayMs: exported.delayLeftMs ?? 0,
-    ttlMs: exported.ttlLeftMs ?? undefined,
+    ttlMs: exported.ttlMs ?? exported.ttlLeftMs ?? undefined,
     maxAttempts: exported.maxAttempts ?? undefined,
   };
 }

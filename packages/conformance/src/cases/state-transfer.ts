@@ -2,7 +2,8 @@
 
 import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { consume, receiveOne, settle } from '../steps/consuming.ts';
+import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { publishTexts } from '../steps/event-log.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
 import { fullMessage } from '../steps/values.ts';
@@ -128,6 +129,42 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const again = await receiveOne(test, transport, 'inbox');
       test.check.equal([again.id, again.attempt], ['poison', 1], 'the redriven message');
       await assertCounts(test, transport, 'inbox', { dead: 1, ready: 0 });
+    },
+  },
+  {
+    id: 'J13',
+    title: 'dead letters and history keep their whole time to live in a move, and events their limit of attempts',
+    rules: ['RA7', 'RQ5', 'RQ6'],
+    async run(test, transport) {
+      const ttlMs = 60_000;
+      await test.send(transport, 'inbox', test.messages(1, { ttlMs }));
+      await settle(test, transport, [await receiveOne(test, transport, 'inbox')], { action: 'reject' });
+      await transport.topics.publish('news', test.messages(1, { ttlMs, maxAttempts: 1 }));
+      await moveState(test, transport);
+      test.check.equal(await transport.admin.redrive('inbox'), 1, 'redriven');
+      const redriven = await receiveOne(test, transport, 'inbox');
+      test.check.between(redriven.ttlLeftMs ?? 0, ttlMs / 2, ttlMs, 'remaining time to live of the redriven message');
+      await transport.topics.bind('bound', 'news', { from: 'start' });
+      const event = await receiveOne(test, transport, 'bound');
+      test.check.between(event.ttlLeftMs ?? 0, ttlMs / 2, ttlMs, 'remaining time to live of the event');
+      await settle(test, transport, [event], { action: 'retry' });
+      await assertCounts(test, transport, 'bound', { ready: 0, dead: 1 });
+    },
+  },
+  {
+    id: 'J14',
+    title: 'an export during a binding from the start has the events that have not reached the queue yet',
+    rules: ['RA7', 'RT3'],
+    timeoutMs: 40_000,
+    async run(test, transport) {
+      await publishTexts(test, transport, 'news.a', 3_000);
+      await transport.topics.bind('bound', 'news.*', { from: 'start' });
+      await moveState(test, transport);
+      const got = texts(test, await consume(test, transport, 'bound', 3_000));
+      test.check.equal(got.toSorted(), texts(test, test.messages(3_000)).toSorted(), 'events in the bound queue');
+      await publishTexts(test, transport, 'news.b', 1, 'later');
+      test.check.equal(texts(test, await consume(test, transport, 'bound', 1)), ['later0'], 'a later event');
+      await test.nothing(transport, 'bound', 20);
     },
   },
   {

@@ -19,8 +19,8 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'kv', ...rest, valueBase64: toBase64(value) });
   }
   for (const event of namespace.log.read(namespace.log.first, Number.POSITIVE_INFINITY, () => true).events) {
-    const { delayMs: delayLeftMs, ttlMs: ttlLeftMs, maxAttempts } = event.message;
-    const message = toExportedEvent(toMessage(event.message), { delayLeftMs, ttlLeftMs, maxAttempts });
+    const { delayMs: delayLeftMs, ttlMs, maxAttempts } = event.message;
+    const message = toExportedEvent(toMessage(event.message), { delayLeftMs, ttlMs, maxAttempts });
     records.push({ kind: 'event', topic: event.topic, message });
   }
   for (const queue of namespace.queues.values()) {
@@ -29,7 +29,7 @@ function snapshot(namespace: Namespace): StateRecord[] {
       records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
     const items = [...queue.live].sort((a, b) => a.order - b.order);
     for (const item of [...items, ...queue.dead]) {
-      const message = toExportedMessage(item.toBrowsed(), item.message.maxAttempts);
+      const message = toExportedMessage(item.toBrowsed(), item.message);
       records.push({ kind: 'message', queue: queue.name, message });
     }
   }

@@ -93,9 +93,13 @@ export class Queue {
     return item;
   }
 
-  /** Imports a message with its attempts. */
-  restore(message: PreparedMessage, past: Pick<StoredMessage, 'attempts' | 'history' | 'dead'>): void {
+  /** Imports a message with its attempts, and the rest of its time to live. */
+  restore(
+    message: PreparedMessage,
+    past: Pick<StoredMessage, 'attempts' | 'history' | 'dead'> & { readonly ttlLeftMs: number | undefined },
+  ): void {
     const item = this.add(message);
+    if (typeof past.ttlLeftMs === 'number') this.#context.deadlines.setIn(item.ttl, past.ttlLeftMs);
     item.attempts = past.attempts;
     item.history = past.history;
     if (past.dead !== undefined) this.#makeDead(item, past.dead);

@@ -22,7 +22,8 @@ export async function* exportState(context: AdminContext, inspection: Inspection
     const live = view.all.filter(({ state }) => state !== 'dead').sort((a, b) => a.stored.seq - b.stored.seq);
     const dead = view.all.filter(({ state }) => state === 'dead');
     for (const one of [...live, ...dead]) {
-      const message = toExportedMessage(views.browsed(queue, one), one.stored.envelope.maxAttempts);
+      const { maxAttempts, ttlMs } = one.stored.envelope;
+      const message = toExportedMessage(views.browsed(queue, one), { maxAttempts, ttlMs });
       yield { kind: 'message', queue: queue.name, message };
     }
     for (const { pattern } of queue.record.bindings) yield { kind: 'binding', queue: queue.name, pattern };
@@ -49,7 +50,7 @@ async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIte
       const left = (time: number | undefined): number | undefined =>
         time === undefined ? undefined : Math.max(0, time - clock.now);
       const times = { delayLeftMs: left(envelope.dueAt) ?? 0, ttlLeftMs: left(envelope.expiresAt) };
-      const options = { ...times, maxAttempts: envelope.maxAttempts };
+      const options = { ...times, maxAttempts: envelope.maxAttempts, ttlMs: envelope.ttlMs };
       yield { kind: 'event', topic, message: toExportedEvent({ ...message, topic }, options) };
     }
   }

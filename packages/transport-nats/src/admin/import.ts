@@ -120,13 +120,16 @@ export class Importer {
     return true;
   }
 
-  #envelope({ attempts, history, delayLeftMs, ttlLeftMs, maxAttempts, dead }: ExportedMessage, inc: string): Envelope {
+  #envelope(exported: ExportedMessage, inc: string): Envelope {
+    const { attempts, history, delayLeftMs, maxAttempts, dead } = exported;
     const now = this.#context.clock.late;
+    const ttlLeftMs = exported.ttlLeftMs ?? exported.ttlMs;
+    const ttlMs = exported.ttlMs ?? ttlLeftMs;
     return {
       inc,
       ...(attempts > 0 || history.length > 0 ? { past: { attempts, history } } : {}),
       ...(delayLeftMs ? { dueAt: now + delayLeftMs } : {}),
-      ...(ttlLeftMs === undefined || ttlLeftMs === null ? {} : { expiresAt: now + ttlLeftMs, ttlMs: ttlLeftMs }),
+      ...(ttlLeftMs === undefined || ttlLeftMs === null ? {} : { expiresAt: now + ttlLeftMs, ttlMs }),
       ...(maxAttempts === undefined || maxAttempts === null ? {} : { maxAttempts }),
       ...(dead && { dead }),
     };

@@ -4,7 +4,7 @@ import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsedMessage, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { BROWSE, FIND_MESSAGES } from '../lua/inspect.ts';
-import { keyOf, parseAttempts, parseRules, toMessage } from '../queues/stored-message.ts';
+import { type DeliveryRules, keyOf, parseAttempts, parseRules, toMessage } from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 const LEASE_INFO = /^\d+ \d+ (\d+) \S* (.*)$/s;
@@ -15,7 +15,7 @@ type MessageRow = readonly Buffer[];
 /** A message, with what only an export needs. */
 export interface FoundMessage {
   readonly browsed: BrowsedMessage;
-  readonly maxAttempts: number | undefined;
+  readonly rules: DeliveryRules;
   readonly position: string;
 }
 
@@ -102,7 +102,7 @@ function toFoundMessage(row: MessageRow, now: number): FoundMessage {
       history,
       dead: state === 'dead' ? { reason, at: Number(diedAt) } : undefined,
     },
-    maxAttempts: parseRules(envelope).maxAttempts,
+    rules: parseRules(envelope),
     position: `${state}:${score}:${key}`,
   };
 }

@@ -5,7 +5,8 @@ import type { StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { listEntries } from '../kv/entries.ts';
 import { DEDUPE_IDS } from '../lua/inspect.ts';
-import { toMessage } from '../queues/stored-message.ts';
+import { parseRules, toMessage } from '../queues/stored-message.ts';
+import type { Backfill } from '../topics/backfill.ts';
 import type { BindingCache } from '../topics/bindings.ts';
 import { readLog, readLogRange } from '../topics/event-log.ts';
 import { findMessages } from './browse.ts';
@@ -17,19 +18,25 @@ const DEADLINE = Number.POSITIVE_INFINITY;
 export async function* exportState(
   client: ReconnectingClient,
   bindings: BindingCache,
+  backfill: Backfill,
   signal: AbortSignal,
 ): AsyncIterable<StateRecord> {
-  for await (const page of pages(client, bindings)) {
+  for await (const page of pages(client, bindings, backfill)) {
     signal.throwIfAborted();
     yield* page;
   }
 }
 
-async function* pages(client: ReconnectingClient, bindings: BindingCache): AsyncIterable<StateRecord[]> {
+async function* pages(
+  client: ReconnectingClient,
+  bindings: BindingCache,
+  backfill: Backfill,
+): AsyncIterable<StateRecord[]> {
   for await (const name of queueNames(client)) {
     const [info] = await readQueueInfo(client, [name], DEADLINE);
     if (info === undefined) continue;
     yield [{ kind: 'queue', name, settings: info.settings }];
+    await backfill.run(name);
     yield* messages(client, name);
     yield* dedupeIds(client, name);
   }
@@ -53,10 +60,10 @@ async function* messages(client: ReconnectingClient, queue: string): AsyncIterab
   do {
     const filter = { state: undefined, ids: undefined, limit: PAGE, after };
     const page = await findMessages(client, queue, filter, DEADLINE);
-    yield page.found.map(({ browsed, maxAttempts }) => ({
+    yield page.found.map(({ browsed, rules }) => ({
       kind: 'message',
       queue,
-      message: toExportedMessage(browsed, maxAttempts),
+      message: toExportedMessage(browsed, rules),
     }));
     after = page.next;
   } while (after !== undefined);
@@ -85,7 +92,8 @@ async function* events(client: ReconnectingClient): AsyncIterable<StateRecord[]>
     const page = await readLog(client, { after, max: PAGE }, DEADLINE);
     yield page.events.map(({ topic, key, envelope, body }) => {
       const message = { ...toMessage(key, envelope, body), topic };
-      return { kind: 'event', topic, message: toExportedEvent(message) };
+      const { delayMs: delayLeftMs, ttlMs, maxAttempts } = parseRules(envelope);
+      return { kind: 'event', topic, message: toExportedEvent(message, { delayLeftMs, ttlMs, maxAttempts }) };
     });
     after = page.reached;
     isMore = !page.isEnd;

@@ -126,7 +126,10 @@ function shareScript(one: StateRecord, other: StateRecord): boolean {
 }
 
 function toArguments(exported: ExportedMessage): Argument[] {
-  const { key, envelope, body } = toStoredMessage(fromExportedMessage(exported));
+  const message = fromExportedMessage(exported);
+  // A pending message has only one time to live here: what is left of it.
+  const ttlMs = exported.ttlLeftMs ?? message.ttlMs;
+  const { key, envelope, body } = toStoredMessage({ ...message, ttlMs });
   const { dead } = exported;
   return [key, envelope, body, formatAttempts(exported), dead ? `${Math.floor(dead.at)} ${dead.reason}` : ''];
 }

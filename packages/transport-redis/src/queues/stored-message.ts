@@ -49,16 +49,20 @@ export function toMessage(key: string, envelope: string, body: Buffer): Message 
 export interface DeliveryRules {
   readonly priority: number;
   readonly maxAttempts: number | undefined;
+  readonly ttlMs: number | undefined;
+  readonly delayMs: number;
   readonly orderingKey: string | undefined;
 }
 
 export function parseRules(envelope: string): DeliveryRules {
   const [line = ''] = envelope.split('\n', 1);
-  const [priority = '4', maxAttempts = '0', , , ...rest] = line.split(' ');
+  const [priority = '4', maxAttempts = '0', ttlMs = '-', delayMs = '0', ...rest] = line.split(' ');
   const orderingKey = rest.join(' ');
   return {
     priority: Number(priority),
     maxAttempts: maxAttempts === '0' ? undefined : Number(maxAttempts),
+    ttlMs: ttlMs === '-' ? undefined : Number(ttlMs),
+    delayMs: Number(delayMs),
     orderingKey: orderingKey === '' ? undefined : orderingKey,
   };
 }

@@ -1,14 +1,15 @@
 /** Exports a namespace as records: page by page, over a connection of its own, from one snapshot. */
 
-import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
-import type { StateRecord } from '@busbar/api/transport';
+import { type PreparedMessage, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { openReader } from '../connection/database.ts';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { messageColumnsOf } from '../connection/schema.ts';
 import { Store } from '../connection/store.ts';
 import { Transaction } from '../connection/transaction.ts';
 import { findQueue, type QueueRow } from '../queues/queue-row.ts';
-import { readMessage, toBytes } from '../queues/stored-message.ts';
+import { readPreparedMessage, toBytes } from '../queues/stored-message.ts';
+import { pendingEvents } from '../topics/backfill.ts';
 import { findMessages } from './browse.ts';
 import { listBindings } from './inspect.ts';
 
@@ -38,6 +39,7 @@ function* pages(tx: Transaction): Iterable<StateRecord[]> {
     if (queue === undefined) continue;
     yield [{ kind: 'queue', name, settings: { ...queue.settings } }];
     yield* messages(tx, queue);
+    if (queue.backfills > 0) yield* backfills(tx, queue);
     yield* dedupe(tx, queue);
   }
   yield listBindings(tx).map(({ queue, pattern }) => ({ kind: 'binding', queue, pattern }));
@@ -57,12 +59,24 @@ function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   let after: string | undefined;
   do {
     const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: PAGE, after });
-    yield page.found.map(({ browsed, maxAttempts }) => {
-      const message = toExportedMessage(browsed, maxAttempts);
+    yield page.found.map(({ browsed, ...rules }) => {
+      const message = toExportedMessage(browsed, rules);
       return { kind: 'message', queue: queue.name, message };
     });
     after = page.next;
   } while (after !== undefined);
+}
+
+/** The past events that bindings of the queue have not copied yet, as messages of the queue. */
+function* backfills(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
+  for (const page of pendingEvents(tx, queue)) {
+    yield page.map((event) => {
+      const { ttlMs, delayMs } = event;
+      const state = delayMs > 0 ? 'delayed' : 'ready';
+      const message = { ...toExported(event), state, ttlLeftMs: ttlMs } as const;
+      return { kind: 'message', queue: queue.name, message };
+    });
+  }
 }
 
 function* dedupe({ store, now }: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
@@ -89,10 +103,15 @@ function* events({ store }: Transaction): Iterable<StateRecord[]> {
       ),
       [store.ns, after, PAGE],
     );
-    yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExportedEvent(readMessage(row, 2)) }));
+    yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExported(readPreparedMessage(row, 2)) }));
     after = rows.at(-1)?.[0] ?? after;
     isMore = rows.length === PAGE || isBatchFull(rows);
   }
+}
+
+/** An event with its delay and time to live as published. */
+function toExported({ delayMs: delayLeftMs, ttlMs, maxAttempts, ...message }: PreparedMessage): ExportedMessage {
+  return toExportedEvent(message, { delayLeftMs, ttlMs, maxAttempts });
 }
 
 /** In order of revision, so that an empty store keeps the revisions on import. */

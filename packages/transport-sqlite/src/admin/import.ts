@@ -117,13 +117,12 @@ function importEvent(tx: Transaction, { topic, message }: RecordOf<'event'>, top
   const topicId = ensureTopic(tx.store, topic);
   const ids = topics.ids(tx, topicId);
   if (ids.has(message.message.id)) return false;
-  const counters = tx.counters();
-  counters.eventHead += 1;
-  const incoming = { scope: -topicId, ids: [message.message.id], first: counters.eventHead };
+  const seq = tx.takeEventNumbers(1);
+  const incoming = { scope: -topicId, ids: [message.message.id], first: seq };
   recordIds(tx, { ...incoming, windowMs: tx.store.settings.topicDedupeMs });
   // The time of the publish is not exported. The time of the send is close.
   const at = Math.min(Date.now(), message.message.sentAt);
-  appendEvents(tx, topicId, [toMessage(message)], [counters.eventHead], at);
+  appendEvents(tx, topicId, [fromExportedMessage(message)], [seq], at);
   tx.publishedTopics.add(topic);
   tx.afterCommit(() => ids.add(message.message.id));
   return true;
@@ -136,7 +135,7 @@ function importEntry(tx: Transaction, record: RecordOf<'kv'>): boolean {
   if (row !== undefined && row[1] === null) return false;
   const counters = tx.counters();
   // Watches follow the order of changes, so the import is the newest change, even with an older revision.
-  counters.revision = Math.max(counters.revision + 1, record.revision);
+  counters.revision = Math.max(tx.nextRevision(), record.revision);
   const { key, revision, createRevision } = record;
   const value = toStored(fromBase64(record.valueBase64));
   tx.sql(

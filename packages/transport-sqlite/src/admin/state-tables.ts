@@ -14,10 +14,11 @@ export interface StateTable {
   readonly query: string;
 }
 
-/** A browsed message, with `maxAttempts` for an export. */
+/** A browsed message, with what only an export needs. */
 export interface FoundMessage {
   readonly browsed: BrowsedMessage;
   readonly maxAttempts: number | undefined;
+  readonly ttlMs: number | undefined;
 }
 
 /** Position (3 columns), attempts, expires, history, lease end, at, consumer, dead reason, dead time, message columns. */
@@ -88,7 +89,7 @@ export const SELECT_DEAD_BY_ID: string = `SELECT ${DEAD} FROM dead WHERE queue_i
 export function toFoundMessage(table: MessageState, row: FoundRow, now: number): FoundMessage {
   const [, , , attempts, expires, history, until, at, consumer, reason, diedAt] = row;
   const state = stateOf(table, at, until, now);
-  const { delayMs: _delay, ttlMs: _ttl, maxAttempts, ...message } = readPreparedMessage(row, MESSAGE_FROM);
+  const { delayMs: _delay, ttlMs, maxAttempts, ...message } = readPreparedMessage(row, MESSAGE_FROM);
   const browsed: BrowsedMessage = {
     message,
     state,
@@ -100,7 +101,7 @@ export function toFoundMessage(table: MessageState, row: FoundRow, now: number):
     history: readHistory(history),
     dead: diedAt === null ? undefined : { reason: reason ?? '', at: diedAt },
   };
-  return { browsed, maxAttempts };
+  return { browsed, maxAttempts, ttlMs };
 }
 
 function stateOf(table: MessageState, at: number | null, until: number | null, now: number): MessageState {

@@ -14,35 +14,54 @@ const STEP = 200;
 
 /** id, pattern, since, backfill_next, backfill_last. */
 type PendingBackfill = readonly [number, string, number, number, number];
+const SELECT_PENDING =
+  'SELECT id, pattern, since, backfill_next, backfill_last FROM binding WHERE queue_id=? AND backfill_next IS NOT NULL';
 
 /** Copies a step into a queue. Returns true when there is more. */
 export function backfillStep(tx: Transaction, queue: QueueRow): boolean {
-  const binding = tx
-    .sql<PendingBackfill>(
-      'SELECT id, pattern, since, backfill_next, backfill_last FROM binding WHERE queue_id=? AND backfill_next IS NOT NULL ORDER BY id LIMIT 1',
-    )
-    .get(queue.id);
+  const binding = tx.sql<PendingBackfill>(`${SELECT_PENDING} ORDER BY id LIMIT 1`).get(queue.id);
   if (binding === undefined) return false;
-  const [id, , , next, last] = binding;
+  const { messages, next } = readStep(tx, queue, binding);
+  if (messages.length > 0) {
+    insertEvents(tx, queue, messages);
+    queue.isChanged = true;
+    tx.rowCount += messages.length;
+  }
+  tx.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(next, binding[0]);
+  if (next === null) finishBackfill(queue);
+  return queue.backfills > 0;
+}
+
+/** What the unfinished backfills of a queue have still to copy, step by step. Reads only. */
+export function* pendingEvents(tx: Transaction, queue: QueueRow): Iterable<PreparedMessage[]> {
+  const bindings = tx.sql<PendingBackfill>(`${SELECT_PENDING} ORDER BY id`).all(queue.id);
+  for (const [id, pattern, since, first, last] of bindings) {
+    for (let from: number | null = first; from !== null; ) {
+      const { messages, next } = readStep(tx, queue, [id, pattern, since, from, last]);
+      yield messages;
+      from = next;
+    }
+  }
+}
+
+/** The messages of one step of a backfill, and the first event of the next; null after the last step. */
+function readStep(
+  tx: Transaction,
+  queue: QueueRow,
+  binding: PendingBackfill,
+): { messages: PreparedMessage[]; next: number | null } {
+  const [id, , , from, last] = binding;
   const events = readBatch(
     tx.sql<[number, string, ...unknown[]]>(
       `SELECT event.seq, topic.name, event.at, ${messageColumnsOf('event')}
        FROM event JOIN topic ON topic.id = topic_id AND topic.ns = ? WHERE event.seq BETWEEN ? AND ? ORDER BY event.seq LIMIT ${STEP}`,
     ),
-    [queue.ns, next, last],
+    [queue.ns, from, last],
   );
   const earlier = findEarlierBindings(tx, queue, id);
   const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
-  if (matching.length > 0) {
-    insertEvents(tx, queue, matching.flatMap(toMessage));
-    queue.isChanged = true;
-    tx.rowCount += matching.length;
-  }
   const copiedTo = events.length < STEP && !isBatchFull(events) ? last : (events.at(-1)?.[0] ?? last);
-  const rest = copiedTo >= last ? null : copiedTo + 1;
-  tx.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(rest, id);
-  if (rest === null) finishBackfill(queue);
-  return queue.backfills > 0;
+  return { messages: matching.flatMap(toMessage), next: copiedTo >= last ? null : copiedTo + 1 };
 }
 
 /** Copies a step into any queue that needs it. Returns false if none does. */
