@@ -120,9 +120,11 @@ describe('doctor', () => {
 
   test('finds folders open to other users, and broken stores', async () => {
     await using sh = shell();
-    mkdirSync(sh.dir.join('.busbar'), { mode: 0o777 });
-    chmodSync(sh.dir.join('.busbar'), 0o777);
+    mkdirSync(sh.dir.join('.busbar'));
+    chmodSync(sh.dir.join('.busbar'), 0o770);
     expect((await sh.run('doctor')).stdout).toMatch(/warn +folder +others may write to/);
+    chmodSync(sh.dir.join('.busbar'), 0o777);
+    expect((await sh.run('doctor')).stdout).toMatch(/fail +open +every user can replace files in the folder/);
     writeFileSync(sh.dir.join('bad.db'), 'this is no database, but long enough to be looked at as if it were one');
     const { code, stdout } = await sh.run('doctor', '--url', 'sqlite:bad.db', '--json');
     expect(code).toBe(2);

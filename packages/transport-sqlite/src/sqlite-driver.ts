@@ -6,12 +6,13 @@ import {
   type Driver,
   type KvDriver,
   type QueueDriver,
+  type StorePast,
   type TopicDriver,
   WaitingReceives,
 } from '@busbar/api/driver';
-import type { BrowsePage, Capabilities } from '@busbar/api/transport';
+import type { BrowsePage, Capabilities, StoreReset } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
-import { clearStep, renewIncarnation } from './admin/clear.ts';
+import { beginClear, clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
 import { ImportedEventIds, importRecord } from './admin/import.ts';
 import { listBindings, listQueues, listTopics } from './admin/inspect.ts';
@@ -46,6 +47,7 @@ export class SqliteDriver implements Driver {
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
   readonly #store: Store;
+  readonly #commits: CommitNotifier;
   readonly #batcher: Batcher;
   readonly #wakeupFile: WakeupFile;
   readonly #registry: WaiterRegistry;
@@ -56,6 +58,7 @@ export class SqliteDriver implements Driver {
     this.#store = store;
     this.capabilities = capabilitiesOf(store);
     const commits = new CommitNotifier();
+    this.#commits = commits;
     const batcher = new Batcher(store, commits);
     const coalescer = new CallCoalescer(batcher);
     const wakeupFile = new WakeupFile(store.path);
@@ -74,7 +77,15 @@ export class SqliteDriver implements Driver {
     this.queues = openQueues({ batcher, coalescer }, claims, receives);
     this.topics = openTopics({ batcher, coalescer }, cursors, new BindingCache(commits));
     this.kv = openKv(batcher, watches);
-    this.admin = openAdmin(store, batcher);
+    this.admin = openAdmin(store, batcher, commits);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#batcher.past;
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#commits.reset.subscribe(listener);
   }
 
   async close(): Promise<void> {
@@ -83,7 +94,7 @@ export class SqliteDriver implements Driver {
     await this.#registry.close();
     this.#batcher.close();
     this.#wakeupFile.close();
-    this.#store.db.close();
+    this.#store.close();
   }
 }
 
@@ -143,8 +154,9 @@ function openKv(batcher: Batcher, watches: KvWatches): KvDriver {
   };
 }
 
-function openAdmin(store: Store, batcher: Batcher): AdminDriver {
+function openAdmin(store: Store, batcher: Batcher, commits: CommitNotifier): AdminDriver {
   const imported = new ImportedEventIds();
+  commits.reset.subscribe(() => imported.forget());
   return {
     queues: (filter, context) => batcher.read((tx) => listQueues(tx, filter), context),
     topics: (page, context) => batcher.read((tx) => listTopics(tx, page), context),
@@ -169,9 +181,9 @@ function openAdmin(store: Store, batcher: Batcher): AdminDriver {
       batcher.write((tx) => reschedule(tx, tx.queue(name), ids, delayMs), context),
     deleteQueue: (name, context) => batcher.write(onQueue(name, false, deleteQueue), context),
     clear: async (context) => {
-      imported.forget();
-      await batcher.write(renewIncarnation, context);
-      while (await batcher.write(clearStep, context)) {}
+      const range = await batcher.write(beginClear, context);
+      batcher.observe();
+      while (await batcher.write((tx) => clearStep(tx, range), context)) {}
     },
     exportState: (context) => exportState(store, context.signal),
     importState: (records, context) =>

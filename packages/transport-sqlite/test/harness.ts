@@ -1,6 +1,7 @@
 // The harness of the conformance suite for SQLite.
-import type { Harness } from '@busbar/conformance';
-import { tempDir } from '@busbar/testbed';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import type { Harness, HarnessStore } from '@busbar/conformance';
+import { type TempDir, tempDir } from '@busbar/testbed';
 import Database from 'better-sqlite3';
 import { openSqlite } from '../src/index.ts';
 
@@ -8,7 +9,6 @@ import { openSqlite } from '../src/index.ts';
 export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harness {
   return {
     name: durability === 'process' ? 'sqlite' : `sqlite (${durability})`,
-    missing: { loss: 'Its harness cannot make it lose data yet.' },
     serverless: true,
     async store() {
       const folder = tempDir('busbar-sqlite');
@@ -20,8 +20,30 @@ export function sqliteHarness(durability: 'process' | 'power' = 'process'): Harn
         shiftFormat: async (by) => shiftFormat(options.file, by),
         opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openSqlite', argument: options },
         folder: folder.path,
+        loss: lossOf(folder),
         remove: async () => await folder[Symbol.asyncDispose](),
       };
+    },
+  };
+}
+
+/** Removes the folder as `git clean` does, or puts a backup in the place of the file. Live processes are not asked. */
+function lossOf(folder: TempDir): NonNullable<HarnessStore['loss']> {
+  const [file, saved] = [folder.join('bus.db'), `${folder.path}.saved`];
+  return {
+    save: async () => {
+      rmSync(saved, { force: true });
+      const db = new Database(file);
+      db.prepare('VACUUM INTO ?').run(saved);
+      db.close();
+    },
+    lose: async (to) => {
+      rmSync(folder.path, { recursive: true });
+      if (to === 'saved') {
+        mkdirSync(folder.path);
+        renameSync(saved, file);
+      }
+      await (await openSqlite({ file })).close();
     },
   };
 }

@@ -8,6 +8,8 @@ export interface StorePast {
   readonly incarnation: string | undefined;
   /** A counter that only rises within one incarnation, such as the last revision or sequence number. */
   readonly counter: number;
+  /** Identifies this copy of a store of which there can be several, such as a backup that was put in its place. */
+  readonly copy?: string | undefined;
 }
 
 /** Compares what a driver reads with what it knew. A driver makes one and passes its `onReset` on. */
@@ -20,6 +22,11 @@ export class StoreWatch {
     this.#listeners.push(listener);
   }
 
+  /** What was last observed or confirmed. */
+  get past(): StorePast | undefined {
+    return this.#known;
+  }
+
   /** Takes what the store says now. Call it after each connection, and every few seconds while something waits. */
   observe(past: StorePast): void {
     const known = this.#known;
@@ -27,7 +34,7 @@ export class StoreWatch {
     // A store without a header had no data that could be lost.
     if (known?.incarnation === undefined) return;
     if (known.incarnation !== past.incarnation) this.#report({ cause: 'replaced' });
-    else if (past.counter < known.counter) this.#report({ cause: 'rolled-back' });
+    else if (past.counter < known.counter || past.copy !== known.copy) this.#report({ cause: 'rolled-back' });
   }
 
   /** Takes a counter that the store has confirmed, such as the revision of a put. */

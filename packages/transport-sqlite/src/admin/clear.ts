@@ -6,41 +6,53 @@ import { deleteEntries } from '../kv/kv.ts';
 import { pruneDeletedQueues } from '../maintenance/pruner.ts';
 import { deleteScope } from '../queues/dedupe.ts';
 import { loadNamespaceLog, saveNamespaceLog } from '../topics/event-log.ts';
-import { deleteQueue, STEP } from './operate.ts';
+import { deleteQueues, STEP } from './operate.ts';
 
-/** Gives the store a new incarnation, since a namespace of it is cleared. */
-export function renewIncarnation({ store }: Transaction): void {
-  store.sql('UPDATE store SET incarnation=?').run(newId());
+/** Up to where a namespace is cleared: what comes later stays. */
+export interface ClearRange {
+  readonly revision: number;
+  readonly event: number;
 }
 
-/** Deletes a step of everything in the namespace. Returns true when there is more. */
-export function clearStep(tx: Transaction): boolean {
-  return deleteQueues(tx) || deleteLog(tx) || deleteEntries(tx) || pruneDeletedQueues(tx);
+/**
+ * Deletes all queues, and gives the namespace a new incarnation: from now on live buses declare again what they own, and
+ * that must stay.
+ */
+export function beginClear(tx: Transaction): ClearRange {
+  const counters = tx.counters();
+  tx.sql('INSERT OR REPLACE INTO namespace (ns, incarnation) VALUES (?,?)').run(tx.ns, newId());
+  deleteQueues(tx);
+  return { revision: counters.revision, event: counters.eventHead };
 }
 
-function deleteQueues(tx: Transaction): boolean {
-  const names = tx.sql<[string]>(`SELECT name FROM queue WHERE ns=? LIMIT ${STEP}`).all(tx.ns);
-  for (const [name] of names) {
-    const queue = tx.queue(name);
-    if (queue !== undefined) deleteQueue(tx, queue);
-  }
-  return names.length > 0;
+/** Deletes a step of the events and entries of a range, and of the rows of deleted queues. Returns true when there is more. */
+export function clearStep(tx: Transaction, { revision, event }: ClearRange): boolean {
+  return deleteLog(tx, event) || deleteEntries(tx, revision) || pruneDeletedQueues(tx);
 }
 
-function deleteLog(tx: Transaction): boolean {
-  const id = tx.value('SELECT id FROM topic WHERE ns=? LIMIT 1', tx.ns) as number | undefined;
+/** The topics that have no later event are deleted as well. */
+function deleteLog(tx: Transaction, upTo: number): boolean {
+  const id = tx.value(
+    `SELECT id FROM topic WHERE ns=? AND (
+       NOT EXISTS (SELECT 1 FROM event WHERE topic_id=topic.id AND seq > ?)
+       OR EXISTS (SELECT 1 FROM event WHERE topic_id=topic.id AND seq <= ?)) LIMIT 1`,
+    tx.ns,
+    upTo,
+    upTo,
+  ) as number | undefined;
   if (id === undefined) return false;
   const rows = tx
     .sql<[number, number]>(
-      `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE topic_id=? LIMIT ${STEP}) RETURNING seq, bytes`,
+      `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE topic_id=? AND seq<=? LIMIT ${STEP}) RETURNING seq, bytes`,
     )
-    .all(id);
-  const known = deleteScope(tx, -id);
+    .all(id, upTo);
+  const known = deleteScope(tx, -id, upTo);
   const log = loadNamespaceLog(tx.store);
   log.events -= rows.length;
   for (const [, bytes] of rows) log.bytes -= bytes;
-  log.pruned = tx.counters().eventHead;
+  log.pruned = Math.max(log.pruned, upTo);
   saveNamespaceLog(tx.store, log);
+  tx.sql('UPDATE topic SET events = events - ? WHERE id=?').run(rows.length, id);
   if (rows.length + known === 0) tx.sql('DELETE FROM topic WHERE id=?').run(id);
   tx.rowCount += rows.length + known;
   return true;

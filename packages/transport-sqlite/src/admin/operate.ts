@@ -92,6 +92,13 @@ export function deleteQueue(tx: Transaction, queue: QueueRow): true {
   return true;
 }
 
+/** Deletes all queues of the namespace, in one step. */
+export function deleteQueues(tx: Transaction): void {
+  if (tx.sql('DELETE FROM binding WHERE ns=?').run(tx.ns).changes > 0) tx.counters().bindings += 1;
+  tx.sql('UPDATE queue SET ns=NULL, name=NULL, expire_idle_ms=NULL, ready=0 WHERE ns=?').run(tx.ns);
+  tx.forgetQueues();
+}
+
 /** Removes messages from their state and applies `change` to each. Returns one result per id. */
 function changePending(
   tx: Transaction,

@@ -1,7 +1,7 @@
 /** Runs all operations of one event loop turn in one transaction. */
 
-import type { CallContext } from '@busbar/api/driver';
-import { BusbarError } from '@busbar/api/transport';
+import { type CallContext, type StorePast, StoreWatch } from '@busbar/api/driver';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { isBusy, isDiskFull, toStoreError } from '../errors.ts';
 import type { CommitNotifier } from '../wakeup/notifier.ts';
 import { type Operation, SingleOperation } from './operation.ts';
@@ -18,8 +18,8 @@ const CONTENDED_FOR_MS = 100;
 const MARGIN_MS = 10;
 const CHECK_SIGNALS_AFTER_MS = 50;
 const TRUNCATE_EVERY_MS = 1000;
-/** Comparing files takes 3 µs. */
-const COMPARE_EVERY_MS = 500;
+/** Comparing all files takes 10 µs. After each commit only the main file is compared. */
+const COMPARE_EVERY_MS = 100;
 
 export class Batcher {
   readonly #store: Store;
@@ -37,6 +37,7 @@ export class Batcher {
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
+  readonly #watch = new StoreWatch();
   #comparedAt = performance.now();
   #truncatedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
@@ -44,6 +45,18 @@ export class Batcher {
   constructor(store: Store, commits: CommitNotifier) {
     this.#store = store;
     this.#commits = commits;
+    this.#watch.onReset((reset) => commits.reset.notify(reset));
+    this.observe();
+  }
+
+  /** What was last seen of the state of the store. */
+  get past(): StorePast | undefined {
+    return this.#watch.past;
+  }
+
+  /** Looks whether the store was cleared, replaced or rolled back by others. */
+  observe(): void {
+    if (this.#store.isOpen) this.#watch.observe(this.#store.past());
   }
 
   /** Runs `work`, which may write, in the next transaction. */
@@ -63,13 +76,26 @@ export class Batcher {
 
   /** Runs `read` at once. Returns undefined if other operations come first or the store is locked. `read` must not write. */
   readNow<T>(read: (tx: Transaction) => T): T | undefined {
-    if (this.#isClosed || this.#operations.length > 0) return undefined;
+    if (this.#isClosed || this.#operations.length > 0 || !this.#store.isOpen) return undefined;
     try {
       return read(new Transaction(this.#store));
     } catch (error) {
       if (isBusy(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Opens the store again if another file is in its place. Resolves with false if there is none. */
+  async isReady(): Promise<boolean> {
+    const { files } = this.#store;
+    if (files.isGone) return false;
+    if (this.#store.isOpen && files.areInPlace()) {
+      if (files.wasWritten()) this.#dropCache();
+      return true;
+    }
+    this.#comparedAt = Number.NEGATIVE_INFINITY;
+    await this.read(() => undefined);
+    return true;
   }
 
   add(operation: Operation): void {
@@ -108,12 +134,9 @@ export class Batcher {
   #runBatch(): void {
     this.#immediate = undefined;
     this.#timer = undefined;
-    if (this.#isReplaced()) {
-      this.#fail(this.#operations.splice(0), replaced());
-      return;
-    }
     const writes = this.#operations.some((operation) => operation.writes);
     try {
+      if (!this.#isInPlace()) this.#reopen();
       this.#begin(writes);
     } catch (error) {
       this.#beginFailed(error, writes);
@@ -124,13 +147,33 @@ export class Batcher {
     this.#schedule();
   }
 
-  /** Whether the path now leads to another file: writes to the removed one would be lost. */
-  #isReplaced(): boolean {
+  /** Whether the files of the store are those that were opened: writes to removed ones would be lost. */
+  #isInPlace(): boolean {
+    if (!this.#store.isOpen) return false;
     const now = performance.now();
-    if (now - this.#comparedAt < COMPARE_EVERY_MS) return false;
-    const isSame = this.#store.isInPlace();
+    if (now - this.#comparedAt < COMPARE_EVERY_MS) return true;
+    const isSame = this.#store.files.areInPlace();
     if (isSame) this.#comparedAt = now;
-    return !isSame;
+    return isSame;
+  }
+
+  /** SQLite trusts its cache until another process commits. A backup that was copied over the file does not commit. */
+  #dropCache(): void {
+    this.#store.db.pragma('shrink_memory');
+    this.observe();
+  }
+
+  #reopen(): void {
+    try {
+      this.#store.reopen();
+    } catch (error) {
+      if (isBusy(error) || isBusbarError(error)) throw error;
+      throw gone(error);
+    }
+    this.#comparedAt = performance.now();
+    // What was read before may be different in the present file.
+    this.#commits.rolledBack.notify();
+    this.observe();
   }
 
   #begin(writes: boolean): void {
@@ -194,10 +237,17 @@ export class Batcher {
       this.#runFailed(begun, error);
       return;
     }
+    if (writes && !this.#store.files.isMainInPlace()) {
+      // The file was removed before the commit: no caller has a result yet, so all runs again on the present file.
+      this.#comparedAt = Number.NEGATIVE_INFINITY;
+      this.#commits.rolledBack.notify();
+      return;
+    }
     this.#operations.splice(0, done.length);
     if (this.#isolatedCount > 0) this.#isolatedCount -= Math.min(this.#isolatedCount, Math.max(1, done.length));
     const now = performance.now();
     if (writes) {
+      this.#watch.confirm(tx.counterSum ?? 0);
       this.commitCount += 1;
       this.lastCommitAt = now;
     }
@@ -283,10 +333,10 @@ function locked(): BusbarError {
   });
 }
 
-function replaced(): BusbarError {
-  return new BusbarError('UNAVAILABLE', 'the file of the store was moved, deleted or replaced while it was open', {
-    hint: 'Put it back or open the store again; this call stored nothing.',
-    retryable: false,
+function gone(cause: unknown): BusbarError {
+  return new BusbarError('UNAVAILABLE', 'the file of the store was removed and cannot be made again', {
+    hint: 'Check its folder. This call stored nothing; the store is opened again as soon as that is possible.',
+    cause,
   });
 }
 

@@ -3,13 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
-import { BusbarError, quote } from '@busbar/api/transport';
+import { BusbarError, newId, quote } from '@busbar/api/transport';
 import Database from 'better-sqlite3';
 import { isBusy, toStoreError } from '../errors.ts';
 import type { SqliteSettings } from '../options.ts';
 import { BootClock, bootId, type Clock, offsetFor, WallClock } from './clock.ts';
 import { APPLICATION_ID, FORMAT, MIGRATIONS } from './schema.ts';
-import { prepareFile } from './store-file.ts';
+import { checkFiles, inodeOf, prepareFile, restoreFile } from './store-file.ts';
 import { boundLog } from './write-ahead-log.ts';
 
 /** A database that is ready for use. */
@@ -41,8 +41,15 @@ export async function openDatabase(settings: SqliteSettings): Promise<OpenedData
   }
 }
 
+/** Opens the file of a store that was open before, creating it if it was removed. Throws if another process locks it. */
+export function reopenDatabase(path: string, settings: SqliteSettings): OpenedDatabase {
+  restoreFile(path);
+  return tryOpen(path, settings);
+}
+
 /** Opens a second, read-only connection to an open store, for a long read. */
 export function openReader(path: string): Database.Database {
+  checkFiles(path);
   return new Database(path, { readonly: true, fileMustExist: true, timeout: 2000 });
 }
 
@@ -61,8 +68,11 @@ function tryOpen(path: string, settings: SqliteSettings): OpenedDatabase {
     checkLibrary(db);
     checkFormat(db, path);
     configure(db, path, settings.durability);
-    if (formatOf(db) < FORMAT) migrate(db);
+    if (formatOf(db) < FORMAT) migrate(db, path);
     else checkIntegrity(db);
+    markCopy(db, path);
+    // SQLite has made the log and its index by now, if no other user has.
+    checkFiles(path);
     return { db, path, storeId: readHeader(db, 'store_id') as string, clock: openClock(db) };
   } catch (error) {
     db.close();
@@ -104,7 +114,8 @@ function checkFormat(db: Database.Database, path: string): void {
 }
 
 function hasHeader(db: Database.Database): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='store'").get() !== undefined;
+  const tables = "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN ('store', 'namespace')";
+  return db.prepare(tables).pluck().get() === 2;
 }
 
 function isEmpty(db: Database.Database): boolean {
@@ -142,27 +153,33 @@ function checkIntegrity(db: Database.Database): void {
   throw toStoreError(Object.assign(new Error(String(found)), { code: 'SQLITE_CORRUPT' }));
 }
 
-function migrate(db: Database.Database): void {
+function migrate(db: Database.Database, path: string): void {
   inTransaction(db, () => {
     const found = formatOf(db);
     if (found >= FORMAT) return;
     for (const step of MIGRATIONS.slice(found)) db.exec(step);
-    if (found === 0) insertHeader(db);
+    if (found === 0) insertHeader(db, path);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${FORMAT}`);
     db.prepare('UPDATE store SET format=?').run(FORMAT);
   });
 }
 
-function insertHeader(db: Database.Database): void {
+function insertHeader(db: Database.Database, path: string): void {
   const { format, incarnation, gate } = newStoreHeader(FORMAT);
-  db.prepare('INSERT INTO store (one, format, incarnation, gate, store_id, last_time) VALUES (1, ?, ?, ?, ?, 0)').run(
-    format,
-    incarnation,
-    gate,
-    randomBytes(8).toString('hex'),
-  );
+  db.prepare(
+    'INSERT INTO store (one, format, incarnation, gate, store_id, last_time, copy, inode) VALUES (1, ?, ?, ?, ?, 0, ?, ?)',
+  ).run(format, incarnation, gate, randomBytes(8).toString('hex'), newId(), inodeOf(path));
   db.exec('INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0, 0, 0)');
+}
+
+/** Gives a copy of a store, such as a restored backup, an id of its own. Its first process does it. */
+function markCopy(db: Database.Database, path: string): void {
+  const inode = inodeOf(path);
+  if (readHeader(db, 'inode') === inode) return;
+  inTransaction(db, () => {
+    if (readHeader(db, 'inode') !== inode) db.prepare('UPDATE store SET copy=?, inode=?').run(newId(), inode);
+  });
 }
 
 /** The clock of this boot. The first process of a boot sets its offset. */
@@ -185,7 +202,10 @@ function lastKnownTime(db: Database.Database): number {
   return Math.max(used ?? 0, readHeader(db, 'last_time') as number);
 }
 
-function readHeader(db: Database.Database, column: 'store_id' | 'boot' | 'clock_offset' | 'last_time'): unknown {
+function readHeader(
+  db: Database.Database,
+  column: 'store_id' | 'inode' | 'boot' | 'clock_offset' | 'last_time',
+): unknown {
   return db.prepare(`SELECT ${column} FROM store`).pluck().get();
 }
 

@@ -57,20 +57,28 @@ const FORMAT_1 = `
 CREATE TABLE store (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   format INTEGER NOT NULL,         -- as PRAGMA user_version
-  incarnation TEXT NOT NULL,       -- a random id, renewed by each clear
+  incarnation TEXT NOT NULL,       -- a random id
   gate TEXT NOT NULL,              -- reserved: 'open'
   store_id TEXT NOT NULL,          -- part of every position
   boot TEXT,                       -- boot of the machine that clock_offset belongs to
   clock_offset REAL,               -- store time minus CLOCK_MONOTONIC
-  last_time INTEGER NOT NULL       -- a recent store time, for clocks after a restart
+  last_time INTEGER NOT NULL,      -- a recent store time, for clocks after a restart
+  copy TEXT NOT NULL,              -- a random id, renewed when a copy of the file is opened, such as a restored backup
+  inode TEXT NOT NULL              -- the file that "copy" belongs to
 );
+
+-- Namespaces that were cleared.
+CREATE TABLE namespace (
+  ns TEXT PRIMARY KEY,
+  incarnation TEXT NOT NULL        -- a random id, renewed by each clear
+) WITHOUT ROWID;
 
 -- Counters that only rise: one row.
 CREATE TABLE counter (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   message_head INTEGER NOT NULL,   -- number of the last message of any queue
-  event_head INTEGER NOT NULL,     -- number of the last event
-  revision INTEGER NOT NULL,       -- last revision of the kv store
+  event_head INTEGER NOT NULL,     -- number of the last event: at least the time of its publish in µs
+  revision INTEGER NOT NULL,       -- last revision of the kv store: at least the time of its put in µs
   pruned_change INTEGER NOT NULL,  -- tombstones of changes up to here may be pruned
   ephemeral INTEGER NOT NULL,      -- number of the last ephemeral event
   bindings INTEGER NOT NULL,       -- version of the table binding

@@ -17,6 +17,8 @@ export abstract class StoreCursor<Item> implements Cursor<Item> {
   readonly #woken = new Condition();
   #mayHaveMore = true;
   #isClosed = false;
+  /** The store was replaced or rolled back since the last read. */
+  protected isReset = false;
 
   constructor(batcher: Batcher, onClose: () => void) {
     this.#batcher = batcher;
@@ -49,6 +51,12 @@ export abstract class StoreCursor<Item> implements Cursor<Item> {
   wake(): void {
     this.#mayHaveMore = true;
     this.#woken.notify();
+  }
+
+  /** Continues over the present store, which was replaced or rolled back. */
+  reset(): void {
+    this.isReset = true;
+    this.wake();
   }
 
   async close(): Promise<void> {

@@ -1,39 +1,82 @@
 /** The open store: the connection, its prepared statements, and constants such as the store id. */
 
-import { statSync } from 'node:fs';
+import type { StorePast } from '@busbar/api/driver';
+import { BusbarError } from '@busbar/api/transport';
 import type Database from 'better-sqlite3';
 import type { SqliteSettings } from '../options.ts';
 import type { Clock } from './clock.ts';
-import type { OpenedDatabase } from './database.ts';
+import { type OpenedDatabase, reopenDatabase } from './database.ts';
+import { OpenFiles } from './store-file.ts';
 
 /** A prepared statement. It returns rows as arrays. */
 export type Statement<Row = unknown[]> = Database.Statement<unknown[], Row>;
 
 export class Store {
-  readonly db: Database.Database;
   readonly path: string;
-  readonly storeId: string;
-  readonly clock: Clock;
   readonly settings: SqliteSettings;
-  readonly #identity: string;
+  /** How often the file was opened. */
+  openCount = 1;
+  #opened: OpenedDatabase | undefined;
+  #files: OpenFiles;
   readonly #statements = new Map<string, Statement>();
 
   constructor(opened: OpenedDatabase, settings: SqliteSettings) {
-    this.db = opened.db;
     this.path = opened.path;
-    this.storeId = opened.storeId;
-    this.clock = opened.clock;
     this.settings = settings;
-    this.#identity = identify(opened.path);
+    this.#opened = opened;
+    this.#files = new OpenFiles(opened.path);
   }
 
-  /** Whether the path still leads to the file that was opened. */
-  isInPlace(): boolean {
-    return identify(this.path) === this.#identity;
+  /** False after an attempt to open the file again has failed. */
+  get isOpen(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  get db(): Database.Database {
+    return this.#database.db;
+  }
+
+  get storeId(): string {
+    return this.#database.storeId;
+  }
+
+  get clock(): Clock {
+    return this.#database.clock;
   }
 
   get ns(): string {
     return this.settings.ns;
+  }
+
+  /** The files that were opened. */
+  get files(): OpenFiles {
+    return this.#files;
+  }
+
+  /** Opens the file again that is now at the path. Throws if it cannot be opened; then the store is closed. */
+  reopen(): void {
+    if (this.#opened !== undefined) {
+      this.#saveLog();
+      this.close();
+    }
+    this.#opened = reopenDatabase(this.path, this.settings);
+    this.#files = new OpenFiles(this.path);
+    this.openCount += 1;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#opened?.db.close();
+    this.#opened = undefined;
+  }
+
+  /** What identifies the state of the store. */
+  past(): StorePast {
+    const [incarnation, cleared, copy, counter] = this.sql<[string, string | null, string, number]>(
+      `SELECT incarnation, (SELECT incarnation FROM namespace WHERE ns=?), copy, message_head + event_head + revision
+       FROM store JOIN counter USING (one)`,
+    ).get(this.ns) as [string, string | null, string, number];
+    return { incarnation: `${incarnation}/${cleared ?? ''}`, copy, counter };
   }
 
   /** The statement with this text, prepared once. */
@@ -56,12 +99,21 @@ export class Store {
   value(text: string, ...parameters: unknown[]): unknown {
     return this.sql(text).get(...parameters)?.[0];
   }
-}
 
-/** Identifies the file at `path` by stat: opening and closing it would drop SQLite's locks. */
-function identify(path: string): string {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`;
+  get #database(): OpenedDatabase {
+    if (this.#opened !== undefined) return this.#opened;
+    throw new BusbarError('UNAVAILABLE', 'the file of the store is being opened again', { hint: 'Try again.' });
+  }
+
+  /** If only the log was removed, its content is copied into the file. A log of another file must not be mixed with this one. */
+  #saveLog(): void {
+    try {
+      if (!this.#files.isMainInPlace()) this.#files.removeStaleLog();
+      else if (this.#files.isLogGone) this.db.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // Another process has done it.
+    }
+  }
 }
 
 /** The upper bound of all keys that start with `prefix`, in the order of UTF-8 bytes: 0xff is no byte of UTF-8. */

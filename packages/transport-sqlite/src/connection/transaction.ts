@@ -9,6 +9,8 @@ const COUNTERS = ['messageHead', 'eventHead', 'revision', 'prunedChange', 'ephem
 const COLUMNS = columnsOf(COUNTERS);
 const SELECT_COUNTERS = `SELECT ${COLUMNS.join()} FROM counter`;
 const UPDATE_COUNTERS = `UPDATE counter SET ${COLUMNS.map((column) => `${column}=?`).join()}`;
+/** A clock that is far ahead must not use up the exact integers: a revision is at most this, the year 2112 in µs. */
+const MAX_TIME_US = 2 ** 52;
 
 /** Counters of the file. They only rise. */
 export type Counters = Record<(typeof COUNTERS)[number], number>;
@@ -88,9 +90,36 @@ export class Transaction {
     row.isChanged = false;
   }
 
+  /** Forgets all queues of the namespace. */
+  forgetQueues(): void {
+    for (const row of [...this.#queuesById.values()]) if (row?.ns === this.store.ns) this.forgetQueue(row);
+    this.#queues.clear();
+  }
+
   counters(): Counters {
     this.#counters ??= this.#loadCounters();
     return this.#counters;
+  }
+
+  /** A new revision. It is higher than all before it, also those that a restored copy of the store does not know. */
+  nextRevision(): number {
+    const counters = this.counters();
+    counters.revision = Math.max(counters.revision + 1, this.#timeUs());
+    return counters.revision;
+  }
+
+  /** Takes consecutive numbers for events. Returns the first. They rise like revisions. */
+  takeEventNumbers(count: number): number {
+    const counters = this.counters();
+    const first = Math.max(counters.eventHead + 1, this.#timeUs());
+    counters.eventHead = first + count - 1;
+    return first;
+  }
+
+  /** The sum of the counters as this transaction leaves them; undefined if it did not load them. */
+  get counterSum(): number | undefined {
+    const counters = this.#counters;
+    return counters && counters.messageHead + counters.eventHead + counters.revision;
   }
 
   /** The result of `read`. A transaction that only reads calls it once per key: many subscribers share one read. */
@@ -119,6 +148,11 @@ export class Transaction {
     const counters = this.#counters;
     if (counters === undefined || fingerprint(counters) === this.#loadedCounters) return;
     this.store.sql(UPDATE_COUNTERS).run(...COUNTERS.map((name) => counters[name]));
+  }
+
+  #timeUs(): number {
+    const time = Math.max(this.now, Date.now()) * 1000;
+    return time < MAX_TIME_US ? time : 0;
   }
 
   #keep(name: string, row: QueueRow | undefined): QueueRow | undefined {

@@ -23,9 +23,7 @@ export function putEntry(tx: Transaction, key: string, value: Uint8Array, condit
   const current = getEntry(tx, key);
   const { ifRevision, ttlMs } = condition;
   if (ifRevision !== undefined && ifRevision !== (current?.revision ?? 0)) return { status: 'conflict', current };
-  const counters = tx.counters();
-  counters.revision += 1;
-  const { revision } = counters;
+  const revision = tx.nextRevision();
   const createRevision = current?.createRevision ?? revision;
   tx.sql(
     `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
@@ -74,9 +72,11 @@ export function expireEntries(tx: Transaction): boolean {
   return expired.length === STEP;
 }
 
-/** Deletes a step of all entries. Returns true when there may be more. */
-export function deleteEntries(tx: Transaction): boolean {
-  const keys = tx.sql<[string]>(`SELECT key FROM kv WHERE ns=? AND tombstone IS NULL LIMIT ${STEP}`).all(tx.ns);
+/** Deletes a step of the entries that did not change after `upTo`. Returns true when there may be more. */
+export function deleteEntries(tx: Transaction, upTo: number): boolean {
+  const keys = tx
+    .sql<[string]>(`SELECT key FROM kv WHERE ns=? AND tombstone IS NULL AND change<=? LIMIT ${STEP}`)
+    .all(tx.ns, upTo);
   for (const [key] of keys) writeTombstone(tx, tx.ns, key, 'deleted');
   return keys.length > 0;
 }
@@ -103,9 +103,7 @@ function toEntry([key, value, revision, createRevision, expires]: KvRow, now: nu
 }
 
 function writeTombstone(tx: Transaction, ns: string, key: string, tombstone: 'deleted' | 'expired'): void {
-  const counters = tx.counters();
-  counters.revision += 1;
-  const { revision } = counters;
+  const revision = tx.nextRevision();
   tx.sql(
     "UPDATE kv SET value='', revision=?, expires=NULL, change=?, tombstone=?, tombstone_at=? WHERE ns=? AND key=?",
   ).run(revision, revision, tombstone, tx.now, ns, key);

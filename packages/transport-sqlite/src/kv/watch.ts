@@ -1,7 +1,7 @@
 /** Watches of keys: the present entries, then the changes, of which a watch sees the newest of each key. */
 
 import type { CallContext, Cursor } from '@busbar/api/driver';
-import { BusbarError, type KvChange } from '@busbar/api/transport';
+import { BusbarError, type KvChange, type KvEntry } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -17,10 +17,13 @@ class KvWatch extends StoreCursor<KvChange> {
   readonly #prefix: string;
   /** The key up to which the present entries were read; undefined after the last one. */
   #listedUpTo: string | undefined = '';
+  #isSynced = false;
   /** The last change that was read. */
   #change: number;
-  /** Revisions listed as present though they are newer than the start of the watch. They are not reported again. */
-  readonly #listed = new Map<string, number>();
+  /** The revision of each entry that was reported as present. */
+  readonly #present = new Map<string, number>();
+  /** After a reset: entries that were present before and are not listed so far. */
+  #missing: Set<string> | undefined;
 
   constructor(prefix: string, change: number, batcher: Batcher, onClose: () => void) {
     super(batcher, onClose);
@@ -29,21 +32,50 @@ class KvWatch extends StoreCursor<KvChange> {
   }
 
   protected override read(tx: Transaction, max: number): CursorRead<KvChange> {
-    return this.#listedUpTo === undefined ? this.#readChanges(tx, max) : this.#list(tx, max);
+    if (this.isReset) this.#startAgain(tx);
+    if (this.#listedUpTo !== undefined) return this.#list(tx, max);
+    if (this.#missing !== undefined) return this.#reportMissing(tx, this.#missing, max);
+    return this.#readChanges(tx, max);
   }
 
-  /** A page of the present entries, and `synced` after the last one. */
+  /** Lists all entries once more, of which it reports those that differ. */
+  #startAgain(tx: Transaction): void {
+    this.#change = tx.counters().revision;
+    this.#listedUpTo = '';
+    this.#missing = new Set([...(this.#missing ?? []), ...this.#present.keys()]);
+    this.isReset = false;
+  }
+
+  /** A page of the present entries, and `synced` after the last one of the first listing. */
   #list(tx: Transaction, max: number): CursorRead<KvChange> {
     const limit = Math.max(1, max - 1);
     const entries = listEntries(tx, this.#prefix, { limit, after: this.#listedUpTo || undefined });
-    const items: KvChange[] = entries.map((entry) => ({ kind: 'put', entry }));
+    const isNew = ({ key, revision }: KvEntry): boolean => this.#present.get(key) !== revision;
+    const items: KvChange[] = entries.filter(isNew).map((entry) => ({ kind: 'put', entry }));
     const isLast = entries.length < limit;
-    if (isLast) items.push({ kind: 'synced' });
+    if (isLast && !this.#isSynced) items.push({ kind: 'synced' });
     tx.afterCommit(() => {
-      for (const { key, revision } of entries) if (revision > this.#change) this.#listed.set(key, revision);
+      for (const { key, revision } of entries) {
+        this.#present.set(key, revision);
+        this.#missing?.delete(key);
+      }
       this.#listedUpTo = isLast ? undefined : entries.at(-1)?.key;
+      this.#isSynced ||= isLast;
     });
     return { items, isAll: false };
+  }
+
+  #reportMissing(tx: Transaction, missing: Set<string>, max: number): CursorRead<KvChange> {
+    const { revision } = tx.counters();
+    const keys = [...missing].slice(0, max);
+    tx.afterCommit(() => {
+      for (const key of keys) {
+        missing.delete(key);
+        this.#present.delete(key);
+      }
+      if (missing.size === 0) this.#missing = undefined;
+    });
+    return { items: keys.map((key) => ({ kind: 'deleted', key, revision })), isAll: false };
   }
 
   /** The changes since the last read. A key that changed several times appears once, with its newest change. */
@@ -58,22 +90,29 @@ class KvWatch extends StoreCursor<KvChange> {
     const items: KvChange[] = [];
     for (const [key, , tombstone, revision, ns] of rows) {
       if (ns !== tx.ns || !key.startsWith(this.#prefix)) continue;
-      if ((this.#listed.get(key) ?? 0) >= revision) continue;
+      // An entry that was newer than the start of the watch was listed already.
+      if (this.#present.get(key) === revision) continue;
       const entry = tombstone === null ? getEntry(tx, key) : undefined;
       if (tombstone !== null) items.push({ kind: tombstone, key, revision });
       else if (entry !== undefined) items.push({ kind: 'put', entry });
     }
     tx.afterCommit(() => {
       this.#change = rows.at(-1)?.[1] ?? this.#change;
+      for (const item of items) this.#note(item);
     });
     return { items, isAll: rows.length < limit };
+  }
+
+  #note(change: KvChange): void {
+    if (change.kind === 'put') this.#present.set(change.entry.key, change.entry.revision);
+    else if (change.kind !== 'synced') this.#present.delete(change.key);
   }
 }
 
 /** The open watches of this process. */
 export class KvWatches extends CursorSet<KvWatch> {
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
-    super('kv', batcher, registry, (prefix, key) => key.startsWith(prefix));
+    super('kv', batcher, registry, (prefix, key) => key.startsWith(prefix), commits);
     commits.committed.subscribe(({ changedKeys }) => this.wake(changedKeys));
   }
 

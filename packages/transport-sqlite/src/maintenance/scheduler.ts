@@ -37,7 +37,7 @@ export class Scheduler {
   readonly #parts: SchedulerParts;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #dataVersion = -1;
+  #dataVersion = '';
   #changedAt = 0;
   #isRunning = false;
   #isClosed = false;
@@ -77,6 +77,7 @@ export class Scheduler {
   #pause(): number {
     const { waiters, wakeupFile } = this.#parts;
     if (waiters.isEmpty) return IDLE_LOOK_MS;
+    if (!this.#store.isOpen) return LOOK_MS;
     const queueDueAt = waiters.hasReceives ? nextQueueDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const kvDueAt = waiters.hasWatches ? nextKvDueAt(this.#store) : Number.POSITIVE_INFINITY;
     const untilDue = Math.max(0, Math.min(queueDueAt, kvDueAt) - this.#store.clock.now());
@@ -101,8 +102,13 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    const { batcher, waiters, maintenance } = this.#parts;
-    if (this.#hasChanged()) waiters.wakeAll();
+    const { batcher, waiters, maintenance, wakeupFile } = this.#parts;
+    if (!(await batcher.isReady())) return;
+    wakeupFile.check();
+    if (this.#hasChanged()) {
+      batcher.observe();
+      waiters.wakeAll();
+    }
     while (!this.#isClosed && isAnythingDue(this.#store)) {
       if (!(await batcher.write(runDueStep))) break;
     }
@@ -121,7 +127,7 @@ export class Scheduler {
 
   /** Whether another process has written since the last look. */
   #hasChanged(): boolean {
-    const version = this.#store.value('PRAGMA data_version') as number;
+    const version = `${this.#store.openCount} ${this.#store.value('PRAGMA data_version')}`;
     if (version === this.#dataVersion) return false;
     this.#dataVersion = version;
     this.#changedAt = performance.now();

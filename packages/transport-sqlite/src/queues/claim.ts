@@ -34,6 +34,7 @@ export class QueueClaims {
     this.#batcher = batcher;
     this.#registry = registry;
     this.#waiting = waiting;
+    commits.reset.subscribe(() => this.#nonEmpty.clear());
     commits.committed.subscribe(({ readyQueues, store }) => {
       for (const { ns, name } of readyQueues) if (ns === store.ns) waiting.wake(name);
     });

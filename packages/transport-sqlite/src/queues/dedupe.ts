@@ -105,11 +105,11 @@ export function pruneDedupe(tx: Transaction): boolean {
   return checked >= STEP;
 }
 
-/** Deletes a step of the ids of a scope. Returns their number. */
-export function deleteScope(tx: Transaction, scope: number): number {
+/** Deletes a step of the ids of a scope, of messages up to `upTo`. Returns their number. */
+export function deleteScope(tx: Transaction, scope: number, upTo: number = Number.MAX_SAFE_INTEGER): number {
   return tx
-    .sql(`DELETE FROM dedupe WHERE scope=? AND id IN (SELECT id FROM dedupe WHERE scope=? LIMIT ${STEP})`)
-    .run(scope, scope).changes;
+    .sql(`DELETE FROM dedupe WHERE scope=? AND id IN (SELECT id FROM dedupe WHERE scope=? AND seq<=? LIMIT ${STEP})`)
+    .run(scope, scope, upTo).changes;
 }
 
 /**

@@ -16,17 +16,21 @@ import { parsePosition } from './position.ts';
 export class EventCursors extends CursorSet<SqliteEventCursor> {
   /** Number of the last ephemeral event fetched from the store. */
   #fetched = 0;
+  #fetchedFrom = '';
   #isFetching = false;
 
   constructor(batcher: Batcher, registry: WaiterRegistry, commits: CommitNotifier) {
-    super('topic', batcher, registry, matchTopic);
+    super('topic', batcher, registry, matchTopic, commits);
     commits.committed.subscribe(({ publishedTopics }) => this.wake(publishedTopics));
   }
 
   subscribe(pattern: string, from: From, context: CallContext): Promise<SqliteEventCursor> {
     const create = (tx: Transaction, onClose: () => void): SqliteEventCursor => {
       const start = { storeId: tx.store.storeId, seq: findStart(tx, pattern, from) };
-      if (this.size === 0) this.#fetched = tx.counters().ephemeral;
+      if (this.size === 0) {
+        this.#fetched = tx.counters().ephemeral;
+        this.#fetchedFrom = tx.store.storeId;
+      }
       return new SqliteEventCursor(pattern, start, this.batcher, onClose);
     };
     return this.open(pattern, create, context);
@@ -75,8 +79,13 @@ export class EventCursors extends CursorSet<SqliteEventCursor> {
     this.#isFetching = true;
     try {
       for (let isMore = true; isMore && this.size > 0; ) {
-        const fetched = await this.batcher.readAhead((tx) => fetchEphemeral(tx, this.registry.process, this.#fetched));
+        const fetched = await this.batcher.readAhead((tx) => {
+          const { storeId } = tx.store;
+          const after = this.#fetchedFrom === storeId ? Math.min(this.#fetched, tx.counters().ephemeral) : 0;
+          return { ...fetchEphemeral(tx, this.registry.process, after), storeId };
+        });
         this.#fetched = fetched.upTo;
+        this.#fetchedFrom = fetched.storeId;
         isMore = fetched.isMore;
         for (const cursor of this) {
           cursor.drop(fetched.lost);

@@ -20,9 +20,9 @@ interface EventStart {
 
 export class SqliteEventCursor extends StoreCursor<TopicEvent> implements EventCursor {
   readonly #pattern: string;
-  readonly #topics: MatchingTopics;
+  #topics: MatchingTopics;
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
-  readonly #storeId: string;
+  #storeId: string;
   /** Number of the last event that was read. */
   #seq: number;
   /** All events up to this number were handled, or do not match. */
@@ -69,6 +69,7 @@ export class SqliteEventCursor extends StoreCursor<TopicEvent> implements EventC
   /** Reads events of the log, each followed by the ephemeral events that were published after it. */
   protected override read(tx: Transaction, max: number): CursorRead<TopicEvent> {
     const head = tx.counters().eventHead;
+    if (this.isReset) this.#startAgain(tx, head);
     const items: TopicEvent[] = [];
     let seq = this.#seq;
     let ephemeralCount = 0;
@@ -91,6 +92,16 @@ export class SqliteEventCursor extends StoreCursor<TopicEvent> implements EventC
       this.#ephemeral.take(ephemeralCount);
     });
     return { items, isAll: seq >= head && ephemeralCount === this.#ephemeral.length };
+  }
+
+  /** All events of a new store came after those that were read. A restored store has fewer, and numbers later ones higher. */
+  #startAgain({ store }: Transaction, head: number): void {
+    const isOther = store.storeId !== this.#storeId;
+    this.#seq = isOther ? loadNamespaceLog(store).pruned : Math.min(this.#seq, head);
+    this.#settled = this.#seq;
+    this.#storeId = store.storeId;
+    this.#topics = new MatchingTopics(this.#pattern);
+    this.isReset = false;
   }
 
   /** Appends events of a range to `items`. Returns the number up to which there are no more. */

@@ -112,7 +112,7 @@ export interface LogRange {
   readonly max: number;
 }
 
-/** Numbers that one read covers at most when it also scans events of other topics. */
+/** Events that one read covers at most when it also scans those of other topics. */
 const MAX_SCANNED = 2000;
 
 /**
@@ -121,7 +121,7 @@ const MAX_SCANNED = 2000;
  */
 export function readLog(store: Store, range: LogRange): { events: TopicEvent[]; readUpTo: number } {
   const { after, upTo, topics, max } = range;
-  const end = topics.length === 1 ? upTo : Math.min(upTo, after + MAX_SCANNED);
+  const end = topics.length === 1 ? upTo : endOfScan(store, after, upTo);
   if (topics.length === 0) return { events: [], readUpTo: upTo };
   const rows =
     topics.length === 1
@@ -141,6 +141,11 @@ export function readLog(store: Store, range: LogRange): { events: TopicEvent[]; 
     ({ ...readMessage(row, 2), position: toPosition(store.storeId, row[0] as number) }) as TopicEvent;
   const isCut = rows.length === max || isBatchFull(rows);
   return { events: rows.map(toEvent), readUpTo: isCut ? ((rows.at(-1)?.[0] as number | undefined) ?? end) : end };
+}
+
+function endOfScan(store: Store, after: number, upTo: number): number {
+  const last = 'SELECT seq FROM event WHERE seq>? AND seq<=? ORDER BY seq LIMIT 1 OFFSET ?';
+  return (store.value(last, after, upTo, MAX_SCANNED - 1) as number | undefined) ?? upTo;
 }
 
 /** The number of the last event before wall time `time`, by binary search: the times of events never fall. */

@@ -26,9 +26,7 @@ function publishAll(
   messages: readonly PreparedMessage[],
 ): PublishResult[] {
   const topicId = ensureTopic(tx.store, topic);
-  const counters = tx.counters();
-  const first = counters.eventHead + 1;
-  counters.eventHead += messages.length;
+  const first = tx.takeEventNumbers(messages.length);
   const ids = messages.map(({ id }) => id);
   const scope = -topicId;
   const statuses = recordIds(tx, { scope, ids, first, windowMs: tx.store.settings.topicDedupeMs });

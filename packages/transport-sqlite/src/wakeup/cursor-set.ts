@@ -4,7 +4,7 @@ import type { CallContext } from '@busbar/api/driver';
 import type { Batcher } from '../connection/batcher.ts';
 import type { StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { Notifier } from './notifier.ts';
+import { type CommitNotifier, Notifier } from './notifier.ts';
 import type { WaiterRegistry, WaitKind } from './waiter-registry.ts';
 
 export class CursorSet<OpenCursor extends StoreCursor<unknown>> {
@@ -22,11 +22,15 @@ export class CursorSet<OpenCursor extends StoreCursor<unknown>> {
     batcher: Batcher,
     registry: WaiterRegistry,
     matches: (name: string, changed: string) => boolean,
+    commits: CommitNotifier,
   ) {
     this.#kind = kind;
     this.batcher = batcher;
     this.registry = registry;
     this.#matches = matches;
+    commits.reset.subscribe(() => {
+      for (const cursor of this) cursor.reset();
+    });
   }
 
   get size(): number {

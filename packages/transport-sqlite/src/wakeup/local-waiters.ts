@@ -48,7 +48,7 @@ export class LocalWaiters {
 
   /** Another process has written: all waiters look at the store. */
   wakeAll(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#store.isOpen) return;
     this.#wakeReceives();
     this.#cursors.wakeAll();
     this.wakeWatches();

@@ -1,5 +1,6 @@
 /** Notifiers are made first and handed down: one object notifies, and others subscribe. */
 
+import type { StoreReset } from '@busbar/api/transport';
 import type { Transaction } from '../connection/transaction.ts';
 
 export class Notifier<Arguments extends unknown[] = []> {
@@ -23,4 +24,6 @@ export class CommitNotifier {
   readonly committed: Notifier<[Transaction]> = new Notifier();
   /** A transaction was rolled back: drop what was read in it. */
   readonly rolledBack: Notifier = new Notifier();
+  /** The store was replaced or rolled back: what this process has read and registered before is no longer valid. */
+  readonly reset: Notifier<[StoreReset]> = new Notifier();
 }

@@ -39,6 +39,11 @@ export class WaiterRegistry {
     commits.rolledBack.subscribe(() => {
       this.#version = -1;
     });
+    commits.reset.subscribe(() => {
+      wakeupFile.check();
+      this.#registerAgain();
+    });
+    wakeupFile.lost.subscribe(() => this.#registerAgain());
   }
 
   /** The name of this process. */
@@ -98,7 +103,7 @@ export class WaiterRegistry {
     const now = performance.now();
     if (now - this.#touchedAt < TOUCH_EVERY_MS) return;
     this.#touchedAt = now;
-    if (!this.#wakeupFile.touch()) this.#registerAgain();
+    this.#wakeupFile.touch();
     for (const process of this.#wakeupFile.removeAbandoned()) await this.#removeProcess(process);
   }
 
@@ -149,7 +154,7 @@ export class WaiterRegistry {
       .map(([, process]) => process);
   }
 
-  /** Another process took this one for dead, for example because it was stopped. */
+  /** The store does not have the registrations, or others removed them since the wake-up file was gone. */
   #registerAgain(): void {
     const kinds = ['queue', 'topic', 'kv'] as const;
     const all = kinds.map((kind) => [kind, this.own(kind)] as const);

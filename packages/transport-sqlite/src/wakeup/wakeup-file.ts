@@ -2,7 +2,9 @@
 
 import {
   closeSync,
+  constants,
   type FSWatcher,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { newId } from '@busbar/api/transport';
+import { checkWakeupFolder, identify, wakeupFolderOf } from '../connection/store-file.ts';
 import { Notifier } from './notifier.ts';
 
 /** Files of other processes that are kept open. */
@@ -21,7 +24,10 @@ const MAX_OPEN = 64;
 /** A file that was not touched for this long belongs to a process that is gone. */
 const ABANDONED_AFTER_MS = 300_000;
 const ONE_BYTE = Buffer.from('!');
-
+/** No link is followed, and no pipe blocks. */
+const SAFE = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | SAFE;
+const WRITE = constants.O_RDWR | SAFE;
 /**
  * One file per process, in a folder beside the store, so that only the process that waits wakes up. It is never one of the
  * store's own files: opening and closing these drops SQLite's locks on macOS.
@@ -31,15 +37,18 @@ export class WakeupFile {
   readonly name: string = newId();
   /** Notifies after another process wrote to the file. */
   readonly wakeups: Notifier = new Notifier();
+  /** Notifies after the file was removed by others: other processes no longer find it. */
+  readonly lost: Notifier = new Notifier();
   readonly #folder: string;
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
   #isCoalescing = false;
   #isWokenAgain = false;
   #isListening = false;
+  #identity: string | undefined;
 
   constructor(storePath: string) {
-    this.#folder = `${storePath}.wakeup`;
+    this.#folder = wakeupFolderOf(storePath);
   }
 
   /** Whether the file exists, so that other processes can write to it. */
@@ -57,8 +66,9 @@ export class WakeupFile {
     if (this.#isListening) return;
     this.#isListening = true;
     try {
-      mkdirSync(this.#folder, { mode: 0o700, recursive: true });
-      closeSync(openSync(this.#path(this.name), 'w', 0o600));
+      this.#makeFolder();
+      closeSync(openSync(this.#path(this.name), CREATE, 0o600));
+      this.#identity = identify(this.#path(this.name));
       this.#watcher = watch(this.#path(this.name), { persistent: false }, () => this.#onWrite());
       this.#watcher.on('error', () => this.#stopWatching());
     } catch {
@@ -69,24 +79,30 @@ export class WakeupFile {
   /** Wakes another process. Returns false if its file no longer exists. */
   wake(process: string): boolean {
     try {
-      writeSync(this.#open.get(process) ?? this.#openFileOf(process), ONE_BYTE, 0, 1, 0);
+      writeSync(this.#fileOf(process), ONE_BYTE, 0, 1, 0);
       return true;
     } catch (error) {
       return (error as NodeJS.ErrnoException).code !== 'ENOENT';
     }
   }
 
-  /** Shows that the process is alive. Returns false if another process has removed the file. */
-  touch(): boolean {
-    if (!this.#isListening) return true;
+  /** Shows that the process is alive. */
+  touch(): void {
+    this.check();
+    if (!this.#isListening) return;
+    const now = new Date();
     try {
-      const now = new Date();
       utimesSync(this.#path(this.name), now, now);
-      return true;
     } catch {
-      this.#stopListening();
-      return false;
+      // It was removed just now. The next check notices.
     }
+  }
+
+  /** Looks whether the file is still there, and notifies `lost` otherwise. */
+  check(): void {
+    if (!this.#isListening || identify(this.#path(this.name)) === this.#identity) return;
+    this.#stopListening();
+    this.lost.notify();
   }
 
   /** Removes the files of processes that are gone. Returns their names. */
@@ -138,14 +154,29 @@ export class WakeupFile {
     this.#watcher = undefined;
   }
 
+  /** A folder of another user, or one that others can write to, is not used: this process polls. */
+  #makeFolder(): void {
+    try {
+      mkdirSync(this.#folder, { mode: 0o700 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    checkWakeupFolder(this.#folder);
+  }
+
+  #fileOf(process: string): number {
+    const fd = this.#open.get(process);
+    // A removed file: its process has made another one, or has ended.
+    if (fd !== undefined && fstatSync(fd).nlink > 0) return fd;
+    if (fd !== undefined) this.#closeFileOf(process, fd);
+    return this.#openFileOf(process);
+  }
+
   #openFileOf(process: string): number {
-    const fd = openSync(this.#path(process), 'r+');
+    const fd = openSync(this.#path(process), WRITE);
     if (this.#open.size >= MAX_OPEN) {
-      const [oldest] = this.#open.keys();
-      if (oldest !== undefined) {
-        closeSync(this.#open.get(oldest) as number);
-        this.#open.delete(oldest);
-      }
+      const [oldest] = this.#open;
+      if (oldest !== undefined) this.#closeFileOf(...oldest);
     }
     this.#open.set(process, fd);
     return fd;
@@ -153,9 +184,13 @@ export class WakeupFile {
 
   #removeFileOf(process: string): void {
     const fd = this.#open.get(process);
-    if (fd !== undefined) closeSync(fd);
-    this.#open.delete(process);
+    if (fd !== undefined) this.#closeFileOf(process, fd);
     this.#remove(process);
+  }
+
+  #closeFileOf(process: string, fd: number): void {
+    closeSync(fd);
+    this.#open.delete(process);
   }
 
   #remove(name: string): void {

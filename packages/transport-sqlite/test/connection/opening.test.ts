@@ -1,19 +1,10 @@
 /** Opens files: permissions, and files that are refused. */
 
-import {
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type TempDir, tempDir } from '@busbar/testbed';
 import Database from 'better-sqlite3';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/index.ts';
 
 const BODY = new TextEncoder().encode('{"text":"hello"}');
@@ -77,21 +68,6 @@ test('a body that the disk has changed is refused, not delivered', async () => {
   const bytes = readFileSync(file);
   writeFileSync(file, Buffer.from(bytes.toString('latin1').replaceAll('"text":"hello"', '"text":"jello"'), 'latin1'));
   await expect(readAll(file)).rejects.toMatchObject({ code: 'INTERNAL', message: expect.stringContaining('damaged') });
-});
-
-test('a store whose file is replaced while it is open says so, and acknowledges nothing more', async () => {
-  await using folder = tempDir();
-  const file = await filled(folder);
-  await using transport = await openSqlite({ file });
-  renameSync(file, folder.join('elsewhere.db'));
-  await using other = await openSqlite({ file });
-  await other.queues.send('work', [{ body: BODY }]);
-  await vi.waitFor(
-    async () => {
-      await expect(transport.queues.send('work', [{ body: BODY }])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    },
-    { timeout: 5000, interval: 100 },
-  );
 });
 
 test('a store whose file went away is a new one', async () => {
