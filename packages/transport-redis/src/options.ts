@@ -12,7 +12,7 @@ import {
   type ServerAddress,
   type TlsOptions,
 } from '@busbar/api/driver';
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 
 /** How to open a bus on a Redis server, 7.0 or newer. */
 export interface RedisOptions {
@@ -162,7 +162,7 @@ function readUser(text: string): Pick<RedisOptions, 'user' | 'password'> {
 
 function readDatabase(path: string): number {
   if (/^\d+$/.test(path)) return Number(path);
-  throw invalid(`the path of the URL is not a database number: ${quote(path)}`, 'Write digits.');
+  throw invalid('the path of the URL is not a database number', 'Write digits, such as redis://localhost:6379/2.');
 }
 
 function checkServers(value: unknown, name: string): readonly string[] {

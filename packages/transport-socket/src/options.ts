@@ -1,7 +1,7 @@
 /** Options of the socket transport. Checks, URLs and the README's table come from one table. */
 
 import { type CompleteOptions, defineOptions, type OptionTable, option } from '@busbar/api/driver';
-import { checkOptions, invalid, quote } from '@busbar/api/transport';
+import { checkOptions, invalid } from '@busbar/api/transport';
 import type { HubProgram } from './local/start-hub.ts';
 
 /** Options of every client. */
@@ -125,11 +125,7 @@ export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
 
 /** The parameters in a query. Throws INVALID_ARGUMENT for one that is not `allowed`, repeated or illegal. */
 export function readParameters(query: string, allowed: readonly string[], scheme: string): UrlOptions {
-  for (const name of new URLSearchParams(query).keys()) {
-    if (allowed.includes(name) || Object.hasOwn(REFUSED, name)) continue;
-    throw invalid(`this ${scheme}: URL has no parameter ${quote(name)}`, `Its parameters are ${allowed.join(', ')}.`);
-  }
-  const options = OPTIONS.readQuery(query);
+  const options = OPTIONS.readQuery(query, scheme, allowed);
   OPTIONS.complete(options);
   return options;
 }

@@ -81,7 +81,7 @@ export function parseSqliteUrl(url: string): SqliteOptions {
   const [, path, query] = /^sqlite:([^?]*)(?:\?(.*))?$/is.exec(url) ?? [];
   if (path === undefined) {
     throw invalid(
-      `${quote(url)} is not a sqlite: URL`,
+      'this is not a sqlite: URL',
       'Write sqlite:./bus.db, sqlite:///absolute/path.db or sqlite:path?durability=power.',
     );
   }

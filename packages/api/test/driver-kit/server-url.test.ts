@@ -47,3 +47,51 @@ test('addresses', () => {
     expect(() => parseServerAddress(bad, 7)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   }
 });
+
+test.each([
+  // Unescaped characters in the password, with and without a user.
+  'x://:S3cr3t/K3y@h:1',
+  'x://u:S3cr3t/K3y@h:1/0',
+  'x://:S3cr3t?K3y@h:1',
+  'x://:123?K3y=S3cr3t@h:1',
+  'x://:S3cr3t#K3y@h:1',
+  'x://:S3cr3t&K3y/@h',
+  'x://u:S3cr3t@K3y/2@h',
+  'x://u:S3cr3t:K3y/@h',
+  'x://u:%S3cr3t%K3y@h/K3y@',
+  // No host, a single slash, a port that is the password.
+  'x://u:S3cr3tK3y',
+  'x://:S3cr3tK3y',
+  'x:/u:S3cr3tK3y@h',
+  'x:u:S3cr3tK3y@h',
+  'x://S3cr3t K3y@h:S3cr3t',
+  'x://h:S3cr3tK3y/0',
+  'x://[S3cr3tK3y]:1',
+  // Secrets in the query.
+  'x://h?ns=a@S3cr3t&K3y',
+  'x://h?token=S3cr3t&K3y',
+  'x://h?S3cr3t+K3y',
+  'x://h?S3cr3t%K3y',
+  'y://u:S3cr3tK3y@h',
+])('no part of a secret is shown for %s', (url) => {
+  const error = caught(() => {
+    const { options } = read(url) as { options: Options };
+    for (const server of options.servers ?? []) parseServerAddress(server, 1);
+    throw new Error('the URL is legal');
+  });
+  expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.any(String) });
+  expect(`${error.stack} ${JSON.stringify(error)}`).not.toMatch(/S3cr3t|K3y/i);
+});
+
+test('an unknown parameter is named unless it may be the rest of a secret', () => {
+  expect(caught(() => read('x://h?nx=a')).message).toContain('"nx"');
+});
+
+function caught(work: () => unknown): Error {
+  try {
+    work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not throw');
+}

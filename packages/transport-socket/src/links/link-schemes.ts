@@ -1,6 +1,6 @@
 /** The kinds of links by URL scheme. WebSocket and ZeroMQ are loaded on first use. */
 
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 import type { ConnectConfig, LinkScheme } from './connect-config.ts';
 import type { HubLink } from './link.ts';
 import { unixScheme } from './unix/unix-url.ts';
@@ -29,7 +29,7 @@ function loadScheme(url: string): Promise<LinkScheme> {
   const load = Object.hasOwn(SCHEMES, name) ? SCHEMES[name] : undefined;
   if (load !== undefined) return load();
   throw invalid(
-    `${quote(url)} is not the URL of a hub`,
+    'this is not the URL of a hub',
     `Use a URL of ${Object.keys(SCHEMES).join(', ')}, such as unix:./bus.sock.`,
   );
 }

@@ -21,8 +21,11 @@ export interface OptionTableInput<Settings> {
 export interface OptionTable<Options, Settings> {
   /** Checks `options` and fills in the defaults; the result is frozen. Throws INVALID_ARGUMENT, or UNSUPPORTED for a refused one. */
   complete(options: Options | undefined): Readonly<Settings>;
-  /** The options in the query of a URL, without its `?`. Each parameter is legal once; unknown ones are refused with the list. */
-  readQuery(query: string): Partial<Options>;
+  /**
+   * The options in the query of a URL, without its `?`. Each parameter is legal once; unknown ones are refused with the list.
+   * `only` are the parameters of URLs with this `scheme`, if they are fewer.
+   */
+  readQuery(query: string, scheme?: string, only?: readonly string[]): Partial<Options>;
   /** The table of options in the README. */
   toMarkdown(): string;
 }
@@ -52,7 +55,10 @@ export function defineOptions<Options extends object, Settings extends { readonl
   const parameters = new Map(rows.flatMap(([name, row]) => parametersOf(name, row)));
   return {
     complete: (options) => complete(input, rows, options) as Readonly<Settings>,
-    readQuery: (query) => readQuery(input, parameters, query) as Partial<Options>,
+    readQuery: (query, scheme = input.scheme, only = [...parameters.keys()]) => {
+      const legal = new Map([...parameters].filter(([name]) => only.includes(name)));
+      return readQuery({ ...input, scheme }, legal, query) as Partial<Options>;
+    },
     toMarkdown: () => toMarkdown(rows),
   };
 }
@@ -111,17 +117,16 @@ function readQuery(
 ): object {
   const options: Record<string, unknown> = {};
   const seen = new Set<string>();
+  let isSecret = false;
   for (const part of query.split('&')) {
     if (part === '') continue;
     const [name = '', value = ''] = cut(part).map((text) => decodeUrlPart(text.replaceAll('+', ' '), 'a parameter'));
     const parameter = parameters.get(name);
     if (parameter === undefined) {
       if (Object.hasOwn(refused, name)) throw unsupportedOption(transport, name, refused[name]);
-      throw invalid(
-        `a ${scheme}: URL has no parameter ${quote(name)}`,
-        `Its parameters are ${[...parameters.keys()].join(', ')}.`,
-      );
+      throw unknownParameter(scheme, name, isSecret, [...parameters.keys()]);
     }
+    isSecret ||= SECRET_NAME.test(name);
     if (seen.has(name)) throw invalid(`the parameter ${name} is given twice`, 'Give it once.');
     seen.add(name);
     const { option, field, read } = parameter;
@@ -129,6 +134,14 @@ function readQuery(
     else options[option] = { ...(options[option] as object | undefined), [field]: read(value) };
   }
   return options;
+}
+
+const SECRET_NAME = /pass|secret|token|key|auth|cred|jwt/i;
+
+/** The name is not shown where it may be the rest of a secret with an unescaped &. */
+function unknownParameter(scheme: string, name: string, isSecret: boolean, names: readonly string[]): BusbarError {
+  const shown = isSecret || !/^[A-Za-z_-]{1,40}$/.test(name) ? 'this parameter' : `parameter ${quote(name)}`;
+  return invalid(`a ${scheme}: URL has no ${shown}`, `Its parameters are ${names.join(', ')}.`);
 }
 
 /** UNSUPPORTED: an option of other backends that this one does not have. */

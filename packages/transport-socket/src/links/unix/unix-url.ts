@@ -1,7 +1,7 @@
 /** `unix:PATH` URLs. */
 
 import { readUrlPath } from '@busbar/api/driver';
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 import { toSocketPath } from '../../local/local-address.ts';
 import { type HubSpawnOptions, PATH_PARAMETERS, readParameters, type UnixOptions } from '../../options.ts';
 import { type LinkScheme, pathConfig } from '../connect-config.ts';
@@ -25,7 +25,7 @@ export function parseUnixUrl(url: string): Omit<UnixOptions, 'start'> & HubSpawn
   const [, path, query = ''] = /^unix:([^?#]*)(?:\?([^#]*))?$/is.exec(String(url)) ?? [];
   if (path === undefined) {
     const hint = 'Write unix:./bus.sock, unix:///absolute/path.sock or unix:path?store=memory:.';
-    throw invalid(`${quote(url)} is not a unix: URL`, hint);
+    throw invalid('this is not a unix: URL', hint);
   }
   return { path: toSocketPath(readUrlPath(path, 'unix')), ...readParameters(query, PATH_PARAMETERS, 'unix') };
 }

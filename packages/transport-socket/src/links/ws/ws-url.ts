@@ -1,7 +1,7 @@
 /** `ws://HOST:PORT/PATH` and `wss://…` URLs, and `ws:FILE` for a hub of this machine with an endpoint file. */
 
 import { readUrlPath } from '@busbar/api/driver';
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 import { readEndpoint } from '../../local/endpoint-file.ts';
 import { isLoopback, toSocketPath } from '../../local/local-address.ts';
 import { readParameterFile } from '../../local/private-files.ts';
@@ -86,7 +86,7 @@ function parseAddress(text: string): WsAddress {
   const hasHost = rest.startsWith('//') && !rest.startsWith('///');
   if (rest !== '' && !hasHost && !isSecure) return { kind: 'file', path: toSocketPath(readUrlPath(rest, 'ws')), query };
   const url = URL.parse(`${isSecure ? 'wss' : 'ws'}:${rest}`);
-  if (!hasHost || url === null || url.hostname === '') throw invalid(`${quote(text)} is not a ws: URL`, FORM);
+  if (!hasHost || url === null || url.hostname === '') throw invalid('this is not a ws: URL', FORM);
   if (url.username === '' && url.password === '') return { kind: 'port', url, query };
   throw invalid(
     'the URL of a WebSocket must not contain a user name or password',

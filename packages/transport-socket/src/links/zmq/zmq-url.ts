@@ -61,7 +61,7 @@ function parseAddress(url: string): ZmqAddress {
   const [, path] = /^ipc:\/\/(.+)$/s.exec(rest) ?? [];
   if (path !== undefined) return { kind: 'ipc', path: toSocketPath(readUrlPath(path, 'zmq:ipc')), query };
   const [, host, port = ''] = /^tcp:\/\/(\[[0-9a-f:]+\]|[^[\]:/]+):(\d{1,5})$/i.exec(rest) ?? [];
-  if (host === undefined || Number(port) > 65_535) throw invalid(`${quote(url)} is not a zmq: URL`, FORM);
+  if (host === undefined || Number(port) > 65_535) throw invalid('this is not a zmq: URL', FORM);
   if (isLoopback(host.replace(/^\[|\]$/g, ''))) return { kind: 'tcp', host, port: Number(port), query };
   throw new BusbarError('UNSUPPORTED', `zmq:tcp is limited to this machine; ${quote(host)} may be another`, {
     hint: 'Between machines use wss:, Redis or NATS.',
