@@ -50,11 +50,11 @@ export const FIND_MESSAGES: Script = QUEUE.with(MESSAGE_ROW).allowOom(`
 local name = ARGV[1]
 local rows = { num(now) }
 if not loadCurrent(name) then return rows end
-for i = 2, #ARGV do
+for _, key in ipairs(askedKeys(name, 2)) do
   for state, sets in pairs(STATE_SETS) do
     for _, set in ipairs(sets) do
-      local score = call('ZSCORE', ns .. set .. name, ARGV[i])
-      if score then rows[#rows + 1] = messageRow(name, state, ARGV[i], score) end
+      local score = call('ZSCORE', ns .. set .. name, key)
+      if score then rows[#rows + 1] = messageRow(name, state, key, score) end
     end
   end
 end

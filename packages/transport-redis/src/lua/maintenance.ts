@@ -17,11 +17,15 @@ local function pruneDedupeIds(queue)
   local deleted = {}
   for _, list in ipairs({ ended, kept }) do
     for _, key in ipairs(list) do
-      if call('HEXISTS', ns .. 'body:' .. queue.name, key) == 1 then call('ZADD', set, num(-now - KEEP), key)
+      if call('HEXISTS', ns .. 'body:' .. queue.name, key) == 1 or #aliasesOf(queue.name, key) > 0 then
+        call('ZADD', set, num(-now - KEEP), key)
       else deleted[#deleted + 1] = key end
     end
   end
-  if #deleted > 0 then call('ZREM', set, unpack(deleted)) end
+  if #deleted > 0 then
+    call('ZREM', set, unpack(deleted))
+    call('HDEL', ns .. 'aliases:' .. queue.name, unpack(deleted))
+  end
   return #ended == 5 * STEP or #kept == STEP
 end
 

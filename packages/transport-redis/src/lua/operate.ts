@@ -14,9 +14,7 @@ promoteDue(queue)
 local sets = state == 'ready' and { 'ready:', 'blocked:' } or { state .. ':' }
 local count = 0
 for _, set in ipairs(sets) do
-  local keys = {}
-  if #ARGV == 2 then keys = call('ZRANGE', ns .. set .. name, 0, STEP - 1) end
-  for i = 3, #ARGV do keys[#keys + 1] = ARGV[i] end
+  local keys = #ARGV == 2 and call('ZRANGE', ns .. set .. name, 0, STEP - 1) or askedKeys(name, 3)
   for _, key in ipairs(keys) do
     if call('ZREM', ns .. set .. name, key) == 1 then
       count = count + 1
@@ -49,9 +47,9 @@ if #ARGV == 2 then
   end
 else
   local order = {}
-  for i = 3, #ARGV do
-    local at = call('ZSCORE', ns .. 'dead:' .. name, ARGV[i])
-    if at then order[#order + 1] = { tonumber(at), ARGV[i] } end
+  for _, key in ipairs(askedKeys(name, 3)) do
+    local at = call('ZSCORE', ns .. 'dead:' .. name, key)
+    if at then order[#order + 1] = { tonumber(at), key } end
   end
   table.sort(order, function(a, b) return a[1] < b[1] end)
   for _, one in ipairs(order) do add(one[2]) end
@@ -77,26 +75,30 @@ local name, delayMs = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return string.rep('n', #ARGV - 2) end
 promoteDue(queue)
-local results = {}
-for i = 3, #ARGV do
-  local key = ARGV[i]
-  local isPending
+-- Returns whether the message was not started.
+local function change(key, i)
+  local isPending = false
   for _, set in ipairs({ 'ready:', 'blocked:', 'delayed:' }) do
     if call('ZREM', ns .. set .. name, key) == 1 then isPending = true end
   end
-  if not isPending then
-    results[#results + 1] = call('HEXISTS', ns .. 'body:' .. name, key) == 1 and 's' or 'n'
+  if not isPending then return false end
+  if not delayMs then
+    call('ZREM', ns .. 'ttl:' .. name, key)
+    deleteMessage(queue, key)
+  elseif delayMs > 0 then
+    delay(queue, key, now + math.ceil(delayMs * 1000) + i)
   else
-    results[#results + 1] = 'd'
-    if not delayMs then
-      call('ZREM', ns .. 'ttl:' .. name, key)
-      deleteMessage(queue, key)
-    elseif delayMs > 0 then
-      delay(queue, key, now + math.ceil(delayMs * 1000) + i)
-    else
-      makeReadyLast(queue, key)
-    end
+    makeReadyLast(queue, key)
   end
+  return true
+end
+local results = {}
+for i = 3, #ARGV do
+  local keys = aliasesOf(name, ARGV[i])
+  local result = (#keys > 0 or call('HEXISTS', ns .. 'body:' .. name, ARGV[i]) == 1) and 's' or 'n'
+  keys[#keys + 1] = ARGV[i]
+  for _, key in ipairs(keys) do if change(key, i) then result = 'd' end end
+  results[#results + 1] = result
 end
 saveAndWake(queue)
 return table.concat(results)

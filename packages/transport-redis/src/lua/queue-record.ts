@@ -7,7 +7,8 @@
  * - `body`, `envelope`, `attempts` (ended ones), `dead-reason`, `lease-info`: hashes by message key.
  * - `ready`, `blocked`, `delayed`, `leased`, `dead`: the message keys in each state. A blocked message has its turn after an
  *   older one of the same ordering key. Scores: priority and sequence, or the time when it is due, expires or died.
- * - `ttl`: message keys by end of life. `dedupe`: message keys by end of the window.
+ * - `ttl`: message keys by end of life. `dedupe`: message keys by end of the window. `aliases`: the sequence numbers in other
+ *   keys of messages with the same id, which were sent after the window while an older message still had the key.
  * - `order-groups`: messages by ordering key and sequence; `order-member`: the entry of each message in it.
  * - `bindings`: patterns. `waiting`: processes that wait for messages.
  */

@@ -47,10 +47,35 @@ local function place(queue, key, envelope, sequence, index, delayMs)
   return nil
 end
 
+-- The other keys of messages with the id of a key.
+local function aliasesOf(name, key)
+  local aliases = {}
+  for alias in string.gmatch(call('HGET', ns .. 'aliases:' .. name, key) or '', '%d+') do
+    alias = key .. '\\n' .. alias
+    if call('HEXISTS', ns .. 'body:' .. name, alias) == 1 then aliases[#aliases + 1] = alias end
+  end
+  return aliases
+end
+
 -- The key, with a sequence number appended if an older message still has it.
 local function unusedKey(queue, key)
   if call('HEXISTS', ns .. 'body:' .. queue.name, key) == 0 then return key end
-  return key .. '\\n' .. num(nextSequence(queue, 1))
+  local sequence = num(nextSequence(queue, 1))
+  local known = { sequence }
+  for _, alias in ipairs(aliasesOf(queue.name, key)) do known[#known + 1] = string.match(alias, '%d+$') end
+  call('HSET', ns .. 'aliases:' .. queue.name, key, table.concat(known, ' '))
+  return key .. '\\n' .. sequence
+end
+
+-- The keys of ARGV from an index on, with all keys of messages that have the same ids.
+local function askedKeys(name, from)
+  local keys = {}
+  local hasAliases = call('EXISTS', ns .. 'aliases:' .. name) == 1
+  for i = from, #ARGV do
+    keys[#keys + 1] = ARGV[i]
+    if hasAliases then for _, alias in ipairs(aliasesOf(name, ARGV[i])) do keys[#keys + 1] = alias end end
+  end
+  return keys
 end
 
 -- Stores messages given as parallel lists. Without sequences they get new ones.
@@ -208,7 +233,7 @@ local function loadCurrent(name)
 end
 
 local QUEUE_KEYS = { 'queue', 'body', 'envelope', 'attempts', 'dead-reason', 'ready', 'blocked', 'delayed', 'leased',
-  'lease-info', 'dead', 'ttl', 'dedupe', 'order-member', 'order-groups' }
+  'lease-info', 'dead', 'ttl', 'dedupe', 'aliases', 'order-member', 'order-groups' }
 
 -- Processes that wait for the queue keep waiting.
 local function deleteQueue(name)
