@@ -4,15 +4,28 @@ import { option } from '@busbar/api/driver';
 
 const NAMESPACE = option.ns('in one store');
 
-const SECRET_PARAMETERS =
-  /([?&;](?:[^=&;#\s]*(?:pass|secret|token|key|auth|credential|nkey|jwt)[^=&;#\s]*)=)[^&;#\s]*/gi;
-
-// Matches up to the last @ of the word, since a password may contain unescaped characters. File paths have no user.
-const USER = /(?<!\/|\b(?:sqlite|file):)\/\/\S*@/g;
+/** A parameter of a URL. No part of it can match in two ways, so a long text takes linear time. */
+const PARAMETER = /([?&;])([^?=&;#\s]*)=[^&;#\s]*/g;
+const SECRET = /pass|secret|token|key|auth|credential|nkey|jwt/i;
+/** Slashes after these begin a path, which has no user. */
+const PATH = /\/$|\b(?:sqlite|file):$/;
+const MAX_SCHEME = 8;
 
 /** Masks users, passwords and secret parameters in a URL, or in text with URLs. */
 export function maskUrl(text: string): string {
-  return text.replace(USER, '//***@').replace(SECRET_PARAMETERS, '$1***');
+  return text
+    .replace(/\S+/g, maskUser)
+    .replace(PARAMETER, (whole, mark: string, name: string) => (SECRET.test(name) ? `${mark}${name}=***` : whole));
+}
+
+/** Masks up to the last @ of a word, since a password may contain unescaped characters. */
+function maskUser(word: string): string {
+  const end = word.lastIndexOf('@');
+  for (let at = word.indexOf('//'); at !== -1 && at < end - 1; at = word.indexOf('//', at + 1)) {
+    if (PATH.test(word.slice(Math.max(0, at - MAX_SCHEME), at))) continue;
+    return `${word.slice(0, at)}//***${word.slice(end)}`;
+  }
+  return word;
 }
 
 /** Throws INVALID_ARGUMENT unless `ns` is a legal namespace; `name` stands in the error. */

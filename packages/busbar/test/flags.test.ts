@@ -163,3 +163,15 @@ test.each([
 ])('%s is masked as %s', (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });
+
+test.each([
+  ['slashes', '//'.repeat(100_000)],
+  ['parameters', '?token'.repeat(50_000)],
+  ['separators', '?&;'.repeat(100_000)],
+  ['a long word', `?${'passtoken'.repeat(30_000)}`],
+])('masking %s takes linear time', (_, text) => {
+  const began = performance.now();
+  maskUrl(text);
+  maskUrl(`${text}@`);
+  expect(performance.now() - began).toBeLessThan(1000);
+});

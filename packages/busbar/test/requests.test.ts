@@ -26,7 +26,7 @@ describe('request and reply', () => {
 
   test('from a shell to a program, durable and live', async () => {
     await using sh = shell();
-    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     const agent = await bus.agent('@auth');
     agent.handle('validate', async ({ body }) => ({ valid: body === 'secret' }));
     agent.handle('fail', async () => {
@@ -44,7 +44,7 @@ describe('request and reply', () => {
   test('from a program to a shell, with an error as response', async () => {
     await using sh = shell();
     await sh.out('register', '@auth');
-    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`);
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     const asker = await bus.agent('@web');
     const answer = asker
       .request('@auth', 'validate', 'x', { durable: true, timeoutMs: 10_000 })

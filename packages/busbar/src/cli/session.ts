@@ -3,6 +3,7 @@
 import { userInfo } from 'node:os';
 import type { Agent, Bus } from '@busbar/api';
 import { BusbarError, type CallOptions, invalid, quote, type Transport } from '@busbar/api/transport';
+import { maskUrl } from '../bus-url.ts';
 import { createProjectFolder, type Environment, type LocatedBus, locateBus } from '../config/locate-bus.ts';
 import { openUrl } from '../schemes.ts';
 import { parseDuration } from './input/durations.ts';
@@ -112,7 +113,12 @@ export class Session implements AsyncDisposable {
 
   async #openBus(): Promise<Bus> {
     const [{ openBus }, transport] = await Promise.all([import('@busbar/api'), this.transport()]);
-    return openBus(transport, { ownsTransport: false });
+    const said = new Set<string>();
+    const onError = (error: Error, where: string): void => {
+      if (said.size === said.add(where).size) return;
+      this.out.note(`busbar: ${where}: ${maskUrl(error.message)}`);
+    };
+    return openBus(transport, { ownsTransport: false, onError });
   }
 }
 
