@@ -2,7 +2,9 @@
 
 import { connect, RejectError } from 'busbar';
 
-await using bus = await connect();
+await using bus = await connect(undefined, {
+  onError: (error, where) => console.log(where, error.code), // tasks of square HANDLER_FAILED
+});
 
 const workers = await bus.process<number, number>(
   'square',

@@ -36,7 +36,12 @@ import type { BusPart } from './shutdown.ts';
 export type AgentState = 'online' | 'evicted' | 'closed';
 
 /** The value of a request handler: the response, or a generator that streams parts and returns the response. */
-export type HandlerResponse<R, P = unknown> = R | Promise<R> | AsyncGenerator<P, R> | AsyncIterable<P>;
+export type HandlerResponse<R, P = unknown> =
+  | R
+  | Promise<R>
+  | AsyncGenerator<P, R>
+  | Generator<P, R>
+  | AsyncIterable<P>;
 
 /** How to take messages from an inbox. */
 export interface ReceiveMailOptions {

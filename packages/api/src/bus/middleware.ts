@@ -1,7 +1,7 @@
 /** Middleware around sending and handling, for logging, metrics, tracing and audits. */
 
 import { invalid } from '../contract/errors.ts';
-import { checkFunction, checkOptions, checkText } from '../contract/validation.ts';
+import { checkCallback, checkOptions, checkText } from '../contract/validation.ts';
 import type { Context } from './consuming/context.ts';
 import type { ReceivedMessage } from './consuming/received.ts';
 
@@ -47,7 +47,7 @@ export class MiddlewareChain {
     if (middleware === undefined) throw invalid('middleware is missing', 'Pass an object with steps.');
     checkOptions(middleware, ['name', ...STEPS], 'middleware');
     checkText(middleware.name, 'middleware.name', 255);
-    for (const step of STEPS) if (middleware[step] !== undefined) checkFunction(middleware[step], `middleware.${step}`);
+    for (const step of STEPS) if (middleware[step] !== undefined) checkCallback(middleware[step], `middleware.${step}`);
     this.#all.push(middleware);
   }
 

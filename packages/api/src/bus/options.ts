@@ -4,8 +4,8 @@ import { type BusbarError, invalid } from '../contract/errors.ts';
 import {
   checkArray,
   checkBoolean,
+  checkCallback,
   checkDuration,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkText,
@@ -23,7 +23,7 @@ export interface BusOptions {
   readonly codecs?: readonly Codec[] | undefined;
   /** Runs around sending and handling. The first is the outermost. */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** Receives failures without a waiting caller. Errors that it throws are ignored. Default: none. */
+  /** Receives failures without a waiting caller. Errors that it throws are ignored. Default: the first of each place is printed. */
   readonly onError?: ErrorListener | undefined;
   /** How long an agent counts as online after its last heartbeat, 100 to 3,600,000. Default 10,000. It sends three in that time. */
   readonly presenceTtlMs?: number | undefined;
@@ -69,7 +69,7 @@ export const PRESENCE_RANGE = { min: 100, max: 3_600_000 };
 /** Checks options and adds defaults. Codecs and middleware are checked where they are used. */
 export function checkBusOptions(options: BusOptions): BusSettings {
   checkOptions(options, KEYS, 'bus options');
-  if (options.onError !== undefined) checkFunction(options.onError, 'onError');
+  if (options.onError !== undefined) checkCallback(options.onError, 'onError');
   checkDuration(options.presenceTtlMs, 'presenceTtlMs', PRESENCE_RANGE);
   checkBoolean(options.ownsTransport, 'ownsTransport');
   checkArray(options.middleware ?? [], 'middleware', 1000);

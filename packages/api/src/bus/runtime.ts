@@ -1,11 +1,12 @@
 /** The state and helpers that all parts of one bus share. */
 
-import { BusbarError, isBusbarError, toBusbarError } from '../contract/errors.ts';
+import { BusbarError, isBusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
 import type { MessageInput } from '../contract/message.ts';
 import type { CallOptions, SendResult, Transport } from '../contract/transport.ts';
 import { DeliveryLeases } from './consuming/delivery-leases.ts';
 import { Declarations } from './declarations.ts';
+import { ErrorReporter } from './error-reporter.ts';
 import { Timings } from './histogram.ts';
 import { BodyCodec } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
@@ -46,14 +47,15 @@ export class BusRuntime {
   readonly declarations: Declarations;
   /** Response times of requests of this bus, by type. */
   readonly timings: Timings = new Timings();
-  /** How many failures were reported. */
-  errors = 0;
+  readonly #errors: ErrorReporter;
 
   constructor(transport: Transport, options: BusOptions) {
     checkTransport(transport);
     this.transport = transport;
     this.settings = checkBusOptions(options);
-    this.bodyCodec = new BodyCodec(options.codec, options.codecs);
+    this.#errors = new ErrorReporter(this.settings.onError);
+    const { codec, codecs } = options;
+    this.bodyCodec = new BodyCodec({ codec, codecs, maxBytes: transport.capabilities.maxBodyBytes });
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
     this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, 'settle'));
     this.declarations = new Declarations(transport, (error, where) => this.report(error, where));
@@ -76,12 +78,12 @@ export class BusRuntime {
 
   /** Reports a failure without a waiting caller. Never throws. */
   report(error: unknown, where: string): void {
-    this.errors += 1;
-    try {
-      this.settings.onError?.(toBusbarError(error), where);
-    } catch {
-      // An error of the listener must not affect the bus.
-    }
+    this.#errors.report(error, where);
+  }
+
+  /** How many failures were reported. */
+  get errors(): number {
+    return this.#errors.count;
   }
 
   /**
@@ -113,10 +115,11 @@ export class BusRuntime {
     headers: Readonly<Record<string, string>> | undefined,
   ): MessageInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
-    const derived = isDerived ? cause.nextId(kind, target, type) : undefined;
+    const encoded = this.bodyCodec.encode(body);
+    const derived = isDerived ? cause.nextId(kind, target, type, encoded.body) : undefined;
     // Only fields that are present: the transport checks every key, which costs a tenth of a send.
     return {
-      ...this.bodyCodec.encode(body),
+      ...encoded,
       ...toFields(options),
       ...(derived === undefined ? {} : { id: derived }),
       ...(type === undefined ? {} : { type }),

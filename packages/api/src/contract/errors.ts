@@ -1,5 +1,7 @@
 /** The error type of Busbar and the closed list of its codes. */
 
+import { ERROR_BRAND, hasBrand, textOf } from './thrown.ts';
+
 /** The codes of errors. Codes are part of the API; messages are for people and may change. */
 export const ERROR_CODES = [
   'CLOSED',
@@ -47,7 +49,6 @@ export interface BusbarErrorOptions {
 }
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BACKPRESSURE', 'NO_RESPONDER']);
-const BRAND = Symbol.for('busbar.error');
 
 /** The error of every operation of Busbar. Recognise it with {@link isBusbarError}. */
 export class BusbarError extends Error {
@@ -67,7 +68,7 @@ export class BusbarError extends Error {
     this.hint = options.hint;
     this.operation = options.operation;
     this.transport = options.transport;
-    Object.defineProperty(this, BRAND, { value: true });
+    Object.defineProperty(this, ERROR_BRAND, { value: true });
   }
 
   /** The same error with its operation and transport, if they were unknown. */
@@ -95,14 +96,19 @@ export class BusbarError extends Error {
 
 /** Whether `value` is an error of Busbar, also one of another copy of this package. */
 export function isBusbarError(value: unknown): value is BusbarError {
-  return typeof value === 'object' && value !== null && BRAND in value;
+  return hasBrand(value, ERROR_BRAND);
 }
 
-/** `value` itself if it is an error of Busbar, else INTERNAL with `value` as its cause. */
+/** `value` itself if it is an error of Busbar, else INTERNAL with `value` as its cause. Never throws. */
 export function toBusbarError(value: unknown): BusbarError {
-  if (isBusbarError(value)) return value;
-  const text = value instanceof Error ? value.message : String(value);
-  return new BusbarError('INTERNAL', text, { cause: value });
+  return isBusbarError(value) ? value : new BusbarError('INTERNAL', textOf(value), { cause: value });
+}
+
+/** PAYLOAD_TOO_LARGE for a body that is over the limit of its transport. */
+export function bodyTooLarge(byteLength: number, limit: number): BusbarError {
+  return new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${byteLength} bytes, the limit is ${limit}`, {
+    hint: 'Store large data elsewhere and send where it is.',
+  });
 }
 
 /** INVALID_ARGUMENT with a hint. */

@@ -68,6 +68,11 @@ export interface Delivery extends Message {
   readonly attempt: number;
   /** How long the lease lasted at the time of delivery. */
   readonly leaseLeftMs: number;
+  /**
+   * When the lease ends at the earliest, by `performance.now()` of the consumer: counted from the sending of the claim, since
+   * its answer may be late. From then on another consumer may have the message.
+   */
+  readonly leaseEndsAt?: number | undefined;
   /** How long until the message expires; undefined if it never does. */
   readonly ttlLeftMs: number | undefined;
 }

@@ -17,6 +17,8 @@ export const MAX_TIMER_MS = 2_147_483_647;
 /** The longest delay or TTL: ten years. */
 export const MAX_DURATION_MS = 315_360_000_000;
 
+const GENERATORS = ['[object GeneratorFunction]', '[object AsyncGeneratorFunction]'];
+
 /** Throws unless `options` is undefined or an object with allowed keys only. */
 export function checkOptions(options: unknown, allowed: readonly string[], what: string): void {
   if (options === undefined) return;
@@ -81,6 +83,13 @@ export function checkSignal(value: unknown): void {
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value === 'function') return;
   throw invalid(`${name} must be a function, not ${describe(value)}`, 'Pass a function.');
+}
+
+/** Throws unless `value` is a function whose result counts when it is called: a generator would only begin when it is read. */
+export function checkCallback(value: unknown, name: string): void {
+  checkFunction(value, name);
+  if (!GENERATORS.includes(Object.prototype.toString.call(value))) return;
+  throw invalid(`${name} must not be a generator function`, 'Use a plain or an async function.');
 }
 
 /** Throws unless `value` is an array of at most `max` items. */

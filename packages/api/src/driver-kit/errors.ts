@@ -2,6 +2,7 @@
 
 import { BusbarError, type BusbarErrorOptions, ERROR_CODES, isBusbarError } from '../contract/errors.ts';
 import { quote } from '../contract/names.ts';
+import { textOf } from '../contract/thrown.ts';
 
 const CODES: ReadonlySet<unknown> = new Set(ERROR_CODES);
 
@@ -41,8 +42,7 @@ export function toHandlerError(error: unknown): BusbarError {
 
 /** HANDLER_FAILED with the text of `error`. */
 export function handlerFailed(error: unknown): BusbarError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new BusbarError('HANDLER_FAILED', text, { cause: error });
+  return new BusbarError('HANDLER_FAILED', textOf(error), { cause: error });
 }
 
 /** The fields of an error for another process. They leave out the transport's name, which the other end sets itself. */

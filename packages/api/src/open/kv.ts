@@ -6,8 +6,8 @@ import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
 import type { KeyValue, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
+  checkCallback,
   checkDuration,
-  checkFunction,
   checkInteger,
   checkOptions,
   kindOf,
@@ -57,7 +57,7 @@ export function openKv(internals: TransportInternals): KeyValue {
     },
     async watch(prefix, onChanges, options) {
       checkKeyPrefix(prefix);
-      checkFunction(onChanges, 'onChanges');
+      checkCallback(onChanges, 'onChanges');
       checkOptions(options, CALL_KEYS, 'watch options');
       const cursor = await inflight.open(options, (context) => driver.kv.watch(prefix, context));
       return trackClosable(new CursorPump(cursor, MAX_PAGE, onChanges), internals);

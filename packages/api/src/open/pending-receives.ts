@@ -128,6 +128,7 @@ export class PendingReceives {
   }
 
   #claimed(queue: ReceiveQueue, claim: Claim, { deliveries, hasMore, recheckMs }: ClaimResult): void {
+    for (const group of deliveries) countFrom(claim.sentAt, group);
     const surplus = claim.groups.flatMap(({ receives }, index) =>
       this.#serve(queue, receives, deliveries[index] ?? []),
     );
@@ -210,6 +211,7 @@ class Claim extends LazyAbortController implements ClaimRequest, CallContext {
   #groups: Group[] = [];
   /** The last receive that the claim covers. */
   newest: number;
+  readonly sentAt: number = performance.now();
 
   constructor(queue: ReceiveQueue) {
     super();
@@ -247,5 +249,12 @@ class Claim extends LazyAbortController implements ClaimRequest, CallContext {
       last.waits ||= waitMs > 0;
     }
     return max;
+  }
+}
+
+/** Sets the end of leases, which began at `from` at the earliest. Drivers make deliveries for one receive each. */
+export function countFrom(from: number, deliveries: readonly Delivery[]): void {
+  for (const delivery of deliveries as readonly { -readonly [Key in keyof Delivery]: Delivery[Key] }[]) {
+    delivery.leaseEndsAt ??= from + delivery.leaseLeftMs;
   }
 }

@@ -3,7 +3,7 @@
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import { MAX_BATCH } from '../contract/defaults.ts';
 import type { PreparedMessage } from '../contract/driver.ts';
-import { BusbarError, invalid } from '../contract/errors.ts';
+import { bodyTooLarge, invalid } from '../contract/errors.ts';
 import type { Headers, Message, MessageInput } from '../contract/message.ts';
 import { checkQueueName, quote, utf8Length } from '../contract/names.ts';
 import {
@@ -98,9 +98,7 @@ function checkBody(body: unknown, maxBodyBytes: number): void {
     throw invalid(`body must be a Uint8Array, not ${kindOf(body)}`, 'Encode it first; a Bus does that for you.');
   }
   if (body.byteLength > maxBodyBytes) {
-    throw new BusbarError('PAYLOAD_TOO_LARGE', `the body has ${body.byteLength} bytes, the limit is ${maxBodyBytes}`, {
-      hint: 'Store large data elsewhere and send where it is.',
-    });
+    throw bodyTooLarge(body.byteLength, maxBodyBytes);
   }
 }
 

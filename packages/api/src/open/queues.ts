@@ -18,7 +18,7 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { withResultContext } from './error-context.ts';
-import { type Claiming, PendingReceives } from './pending-receives.ts';
+import { type Claiming, countFrom, PendingReceives } from './pending-receives.ts';
 import { prepareMessages } from './prepare-message.ts';
 import type { TransportInternals } from './transport-internals.ts';
 import { declaredQueues } from './validate-capabilities.ts';
@@ -88,10 +88,14 @@ function openReceive(internals: TransportInternals): Receive {
   } as const;
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
-    return (queue, request, signal) =>
-      inflight.run({ ...plan, timeoutMs: request.waitMs + ANSWER_MS }, { signal }, (context) =>
+    return async (queue, request, signal) => {
+      const sentAt = performance.now();
+      const deliveries = await inflight.run({ ...plan, timeoutMs: request.waitMs + ANSWER_MS }, { signal }, (context) =>
         declaredQueues(driver).receive(queue, request, context),
       );
+      countFrom(sentAt, deliveries);
+      return deliveries;
+    };
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
   return (queue, request, signal) => {

@@ -4,7 +4,7 @@ import type { Cursor, EventCursor } from '../contract/driver.ts';
 import type { TopicEvent } from '../contract/message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
 import type { OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
-import { checkBoolean, checkFrom, checkFunction, checkInteger, checkOptions } from '../contract/validation.ts';
+import { checkBoolean, checkCallback, checkFrom, checkInteger, checkOptions } from '../contract/validation.ts';
 import { CursorPump } from './cursor-pump.ts';
 import { withResultContext } from './error-context.ts';
 import { prepareMessages } from './prepare-message.ts';
@@ -31,7 +31,7 @@ export function openTopics(internals: TransportInternals): Topics {
       checkPattern(pattern);
       checkOptions(options, ['from', 'max', ...CALL_KEYS], 'subscribe options');
       checkInteger(options.max, 'max', { min: 1, max: 1000 });
-      checkFunction(onEvents, 'onEvents');
+      checkCallback(onEvents, 'onEvents');
       const from = checkFrom(options.from);
       const cursor = await inflight.open(options, (context) => driver.topics.open(pattern, from, context));
       return trackClosable(new OpenSubscription(cursor, options.max ?? DEFAULT_MAX, onEvents), internals);

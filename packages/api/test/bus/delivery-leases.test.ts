@@ -117,6 +117,36 @@ describe('leases', () => {
     leases.close();
   });
 
+  it('count from the sending of the claim: one that is over is confirmed before its handler begins', async () => {
+    const { calls, leases } = fake(({ receipt }) => (receipt === 'a' ? 'done' : 'lease-lost'));
+    const over = (receipt: string) =>
+      ({ receipt, leaseLeftMs: 60_000, leaseEndsAt: performance.now() - 1 }) as Delivery;
+    const held = leases.hold({ ...delivery('c', 60_000), leaseEndsAt: performance.now() + 60_000 });
+    expect(leases.check(held)).toBeUndefined();
+    const lease = leases.hold(over('a'));
+    await leases.check(lease);
+    expect(lease.endsAt).toBeGreaterThan(performance.now());
+    await expect(leases.check(leases.hold(over('b')))).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    expect(calls.flat().map(({ receipt, action }) => `${action} ${receipt}`)).toEqual(['extend a', 'extend b']);
+    leases.close();
+  });
+
+  it('count from the sending of a renewal: an answer after the lease is confirmed again, then counts as lost', async () => {
+    let renewals = 0;
+    const queues = {
+      settle: async (settlements: readonly Settlement[]) => {
+        renewals += 1;
+        await new Promise((resolve) => setTimeout(resolve, 80));
+        return settlements.map(({ receipt }) => ({ receipt, status: 'done', leaseLeftMs: 50 }));
+      },
+    };
+    const leases = new DeliveryLeases(queues as never, () => undefined);
+    const lease = leases.hold({ ...delivery('a', 50), leaseEndsAt: 0 });
+    await expect(leases.ensure(lease)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    expect([lease.isLost, renewals >= 3]).toEqual([true, true]);
+    leases.close();
+  });
+
   it('keep the process alive while any is held', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const { leases } = fake(() => 'done');

@@ -10,9 +10,12 @@ import type { Declare } from '../declarations.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
-import type { DeliveryLease } from './delivery-leases.ts';
+import type { DeliveryLease, SettleStatus } from './delivery-leases.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { ConsumeOptions } from './options.ts';
+
+/** Runs after a delivery was settled, with the status: another consumer may have the message. */
+export type OnSettled = (status: SettleStatus) => Promise<void>;
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -33,9 +36,15 @@ export interface ConsumerPlan {
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /** Runs with the value of `handle` before the ack, if the lease is still held. A rejection counts as a failed attempt. */
-  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<void>;
+  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<OnSettled | undefined>;
   /** Runs before a failed delivery is settled, if the lease is still held. A rejection is only reported. */
-  readonly onFailed?: (delivery: Delivery, failure: Failure) => Promise<void>;
+  readonly onFailed?: (delivery: Delivery, failure: Failure) => Promise<OnSettled | undefined>;
+}
+
+/** How the handling of a delivery ends. */
+interface Ending {
+  readonly settlement: Settlement;
+  readonly onSettled?: OnSettled | undefined;
 }
 
 const MAX_RECEIVE = 1000;
@@ -169,61 +178,66 @@ export class Consumer implements BusPart {
       this.#track(this.#runtime.leases.settleNow({ receipt: delivery.receipt, action: 'release' }));
       return;
     }
+    const { ackFirst = false } = this.#plan;
     const lease = this.#runtime.leases.hold(delivery);
+    const mayBegin = performance.now() < lease.endsAt;
     this.#running.add(lease);
-    if (this.#plan.ackFirst === true)
-      this.#track(this.#settle(delivery, lease, { receipt: delivery.receipt, action: 'ack' }));
-    void this.#handle(delivery, lease).then((settlement) => {
+    const acked = ackFirst ? this.#settle(delivery, lease, toAck(delivery)) : undefined;
+    if (acked !== undefined) this.#track(acked);
+    const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
+    void this.#handle(delivery, lease, begun).then((ending) => {
       this.#running.delete(lease);
-      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
-      else if (this.#plan.ackFirst !== true) this.#reportLost(lease, delivery);
+      if (!lease.isOver || ending.onSettled !== undefined) this.#track(this.#settle(delivery, lease, ending));
+      else if (!ackFirst) this.#reportLost(lease, delivery);
       this.#changed.notify();
       this.#checkIdle();
     });
   }
 
-  /** Runs the handler. Resolves with the settlement of the delivery; never rejects. */
-  async #handle(delivery: Delivery, lease: DeliveryLease): Promise<Settlement> {
+  /** Runs the handler after `begun`. Resolves with the ending of the delivery; never rejects. */
+  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Ending> {
     const { handle, onDone } = this.#plan;
-    const { receipt } = delivery;
     try {
+      if (begun !== undefined) await begun;
+      if (lease.isLost) return toRelease(delivery);
       const result = await handle(delivery, lease);
-      if (onDone !== undefined) {
-        await this.#runtime.leases.ensure(lease);
-        await onDone(delivery, result);
-      }
-      return { receipt, action: 'ack' };
+      if (onDone === undefined) return toAck(delivery);
+      await this.#runtime.leases.ensure(lease);
+      return { ...toAck(delivery), onSettled: await onDone(delivery, result) };
     } catch (error) {
       return this.#failed(delivery, lease, error);
     }
   }
 
-  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
+  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Ending> {
     const { receipt, attempt } = delivery;
-    if (lease.isOver) return { receipt, action: 'release' };
+    if (lease.isOver) return toRelease(delivery);
     const failure = toFailure(error, delivery, this.#plan.maxAttempts);
     this.#runtime.report(failure.error, this.#plan.where);
+    let onSettled: OnSettled | undefined;
     try {
       if (this.#plan.onFailed !== undefined) {
         await this.#runtime.leases.ensure(lease);
-        await this.#plan.onFailed(delivery, failure);
+        onSettled = await this.#plan.onFailed(delivery, failure);
       }
     } catch (failed) {
       if (!lease.isOver) this.#runtime.report(failed, this.#plan.where);
     }
     const { reason } = failure;
-    if (failure.isRejected) return { receipt, action: 'reject', reason };
-    return { receipt, action: 'retry', delayMs: backoffMs(this.#plan.retry, attempt), reason };
+    if (failure.isRejected) return { settlement: { receipt, action: 'reject', reason }, onSettled };
+    const delayMs = backoffMs(this.#plan.retry, attempt);
+    return { settlement: { receipt, action: 'retry', delayMs, reason }, onSettled };
   }
 
-  async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
-    await this.#runtime.leases.settle(lease, settlement);
+  async #settle(delivery: Delivery, lease: DeliveryLease, { settlement, onSettled }: Ending): Promise<void> {
+    const status = await this.#runtime.leases.settle(lease, settlement);
     this.#reportLost(lease, delivery);
+    await onSettled?.(status);
   }
 
   #reportLost(lease: DeliveryLease, delivery: Delivery): void {
     if (!lease.isLost) return;
-    const text = `the lease of message ${delivery.id} was lost while its handler ran`;
+    const text = `the lease of message ${delivery.id} was lost before its handler ended`;
     const hint = 'The message is delivered again. Set a longer leaseMs, or do not block the event loop.';
     this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), this.#plan.where);
   }
@@ -243,6 +257,14 @@ export class Consumer implements BusPart {
   #checkIdle(): void {
     if (this.#isStopped && this.#isIdle()) this.#idle.notify();
   }
+}
+
+function toAck({ receipt }: Delivery): Ending {
+  return { settlement: { receipt, action: 'ack' } };
+}
+
+function toRelease({ receipt }: Delivery): Ending {
+  return { settlement: { receipt, action: 'release' } };
 }
 
 function checkConcurrency(concurrency: unknown): void {

@@ -8,8 +8,9 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
  * The second argument of a handler. Messages sent through it have ids that are derived from the id of the handled message,
- * per target and type in order of sending. So a message that is handled twice sends once. `hops` ends loops between agents.
- * Requests made through it end when its signal fires.
+ * the target, the type and the body. So a message that is handled twice sends an equal message once, while the dedupe window
+ * of the target lasts. Another body is another message. `hops` ends loops between agents. Requests made through it end when
+ * its signal fires.
  */
 export interface Context extends Sender {
   /** Fires when the result is no longer needed: the lease was lost, the requester left, or the bus closes. */
@@ -30,7 +31,9 @@ export interface Context extends Sender {
 export interface ContextHooks {
   readonly attempt: number;
   /** Has the signal, which is created on first use. */
-  readonly signalOf: { readonly signal: AbortSignal };
+  readonly signalOf: { readonly signal: AbortSignal; readonly isAborted?: boolean };
+  /** Runs right before the handler of the user. It throws, or rejects, when the handler must not begin. */
+  readonly begin?: () => Promise<void> | undefined;
   readonly progress?: (value: unknown) => Promise<void>;
   readonly reply?: (part: unknown) => Promise<void>;
   readonly extend?: () => Promise<void>;
@@ -54,19 +57,37 @@ export class HandlerContext extends OriginSender implements Context {
     return this.#hooks.attempt;
   }
 
-  async progress(value: unknown): Promise<void> {
-    await this.#hooks.progress?.(value);
+  /** Resolves when the handler may begin; undefined when it may begin now. */
+  begin(): Promise<void> | undefined {
+    return this.#hooks.begin?.();
   }
 
-  async reply(part: unknown): Promise<void> {
-    await this.#hooks.reply?.(part);
+  progress(value: unknown): Promise<void> {
+    return quietly(this.#hooks.progress?.(value));
   }
 
-  async extend(): Promise<void> {
-    await this.#hooks.extend?.();
+  reply(part: unknown): Promise<void> {
+    return quietly(this.#hooks.reply?.(part));
+  }
+
+  /** Takes a value that a generator yields: a part for the requester, or progress of a task. */
+  async take(value: unknown): Promise<void> {
+    const { signalOf, reply, progress } = this.#hooks;
+    if (signalOf.isAborted === true) throw signalOf.signal.reason;
+    await (reply ?? progress)?.(value);
+  }
+
+  extend(): Promise<void> {
+    return quietly(this.#hooks.extend?.());
   }
 
   log(text: string, level: LogLevel = 'info'): void {
     this.#hooks.log?.(text, level);
   }
+}
+
+/** A handler may call these without `await`. Then a rejection must not end the process. */
+function quietly(done: Promise<void> | undefined): Promise<void> {
+  done?.catch(() => undefined);
+  return done ?? Promise.resolve();
 }

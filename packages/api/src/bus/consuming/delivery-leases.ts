@@ -16,6 +16,8 @@ interface PendingSettlement {
 const MAX_SETTLEMENTS = 1000;
 /** How long a renewal that started too late may take. */
 const GRACE_MS = 1000;
+/** How often a lease is confirmed before it counts as lost, when each answer takes longer than the lease. */
+const MAX_CONFIRMATIONS = 3;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** The lease of one delivery. Its signal fires when the lease is lost or the handler is aborted. */
@@ -31,11 +33,13 @@ export class DeliveryLease extends LazyAbortController {
   /** It was lost: another consumer may have the message. */
   isLost = false;
 
-  constructor(delivery: Delivery, now: number) {
+  constructor({ receipt, leaseLeftMs, leaseEndsAt }: Delivery, now: number) {
     super();
-    this.receipt = delivery.receipt;
-    this.endsAt = now + delivery.leaseLeftMs;
-    this.renewAt = now + delivery.leaseLeftMs / 3;
+    this.receipt = receipt;
+    this.endsAt = leaseEndsAt ?? now + leaseLeftMs;
+    const left = this.endsAt - now;
+    // One that may have ended is confirmed before its handler begins.
+    this.renewAt = left > 0 ? now + left / 3 : FOREVER;
   }
 }
 
@@ -64,7 +68,7 @@ export class DeliveryLeases {
 
   /** Settles a lease and stops renewing it. Never rejects: failures are reported and have the status `unknown`. */
   settle(lease: DeliveryLease, settlement: Settlement): Promise<SettleStatus> {
-    if (lease.isOver) return Promise.resolve(lease.isLost ? 'lease-lost' : 'done');
+    if (lease.isOver) return Promise.resolve('lease-lost');
     this.#untrack(lease);
     return new Promise((resolve) => {
       this.#push(settlement, (status) => {
@@ -88,9 +92,23 @@ export class DeliveryLeases {
     throw leaseLost();
   }
 
-  /** Confirms a lease that has ended by the local clock. Rejects with LEASE_LOST. */
+  /** Confirms a lease that has ended by the local clock; undefined if it has not. Rejects with LEASE_LOST. */
+  check(lease: DeliveryLease): Promise<void> | undefined {
+    return lease.isOver || performance.now() >= lease.endsAt ? this.#confirm(lease) : undefined;
+  }
+
+  /** Resolves when the lease is held. Rejects with LEASE_LOST. */
   async ensure(lease: DeliveryLease): Promise<void> {
-    if (lease.isOver || performance.now() >= lease.endsAt) await this.extend(lease);
+    await this.check(lease);
+  }
+
+  async #confirm(lease: DeliveryLease): Promise<void> {
+    for (let round = 0; round < MAX_CONFIRMATIONS; round += 1) {
+      await this.extend(lease);
+      if (performance.now() < lease.endsAt) return;
+    }
+    this.#lose(lease);
+    throw leaseLost();
   }
 
   /** Stops renewing. */
@@ -140,24 +158,28 @@ export class DeliveryLeases {
 
   #renew(lease: DeliveryLease): Promise<SettleStatus> {
     lease.isRenewing = true;
+    const sentAt = performance.now();
     return new Promise((resolve) => {
       this.#push({ receipt: lease.receipt, action: 'extend' }, (status, leaseLeftMs) => {
         lease.isRenewing = false;
         if (status === 'lease-lost') this.#lose(lease);
-        else this.#renewed(lease, status === 'done' ? leaseLeftMs : undefined);
+        else this.#renewed(lease, status === 'done' ? sentAt + (leaseLeftMs ?? 0) : undefined);
         resolve(lease.isLost ? 'lease-lost' : status);
       });
     });
   }
 
-  /** Records the new end of a lease. After an unknown outcome it is renewed again before its old end. */
-  #renewed(lease: DeliveryLease, leaseLeftMs: number | undefined): void {
+  /**
+   * Records the new end of a lease, counted from the sending of the renewal: the answer may be late. After an unknown outcome
+   * it is renewed again before its old end. After an answer that came too late it is confirmed again.
+   */
+  #renewed(lease: DeliveryLease, endsAt: number | undefined): void {
     if (lease.isOver) return;
     const now = performance.now();
-    if (leaseLeftMs !== undefined) lease.endsAt = now + leaseLeftMs;
+    if (endsAt !== undefined) lease.endsAt = endsAt;
     const left = lease.endsAt - now;
-    lease.renewAt = now + left / 3;
-    if (left <= 0) this.#lose(lease);
+    lease.renewAt = now + (left > 0 ? left / 3 : GRACE_MS);
+    if (left <= 0 && endsAt === undefined) this.#lose(lease);
     else if (lease.renewAt < this.#timerAt) this.#arm(lease.renewAt);
   }
 

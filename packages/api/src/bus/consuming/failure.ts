@@ -1,7 +1,8 @@
 /** Failures of handlers: RejectError, failed attempts, and failures as JSON. */
 
-import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError, toBusbarError } from '../../contract/errors.ts';
+import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
+import { cutText, hasBrand, REJECT_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
 
 /** A handler throws it to make the message a dead letter at once, with this text as the reason. */
 export class RejectError extends Error {
@@ -10,6 +11,23 @@ export class RejectError extends Error {
   /** The dead letter has `reason`, up to 2,000 characters. */
   constructor(reason: string, options?: { readonly cause?: unknown }) {
     super(reason, options);
+    Object.defineProperty(this, REJECT_BRAND, { value: true });
+  }
+}
+
+/** Whether `value` is a RejectError, also one of another copy of this package. */
+export function isRejectError(value: unknown): value is RejectError {
+  return hasBrand(value, REJECT_BRAND);
+}
+
+/** The value that a handler returned cannot be sent. A retry would repeat finished work and fail again. */
+export class InvalidOutputError extends RejectError {
+  /** INVALID_ARGUMENT or PAYLOAD_TOO_LARGE. */
+  readonly error: BusbarError;
+
+  constructor(what: string, error: BusbarError) {
+    super(`${what} is invalid: ${error.message}`, { cause: error });
+    this.error = error;
   }
 }
 
@@ -30,8 +48,6 @@ export interface Failure {
 /** The header with a message's own `maxAttempts`, for its consumer. */
 const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
 
-const MAX_TEXT = 2000;
-
 /** The header for the consumer of a message with its own `maxAttempts`. */
 export function attemptsHeader(maxAttempts: number | undefined): Record<string, string> | undefined {
   return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
@@ -39,7 +55,7 @@ export function attemptsHeader(maxAttempts: number | undefined): Record<string, 
 
 /** The failure of `delivery`; `maxAttempts` is from the settings of the queue. */
 export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: number): Failure {
-  const isRejected = thrown instanceof RejectError;
+  const isRejected = isRejectError(thrown);
   const reason = reasonOf(thrown);
   const own = Number(delivery.headers[MAX_ATTEMPTS_HEADER] ?? maxAttempts);
   const isFinal = isRejected || delivery.attempt >= (Number.isFinite(own) ? own : maxAttempts);
@@ -54,14 +70,9 @@ export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: numb
 
 /** `thrown` as the text of a reason. */
 export function reasonOf(thrown: unknown): string {
-  const text = thrown instanceof Error ? sayError(thrown) : String(toBusbarError(thrown).message);
-  const reason = text.toWellFormed();
-  return reason.length > MAX_TEXT ? `${reason.slice(0, MAX_TEXT - 3).toWellFormed()}...` : reason;
-}
-
-function sayError(error: Error): string {
-  if (isBusbarError(error)) return `${error.code}: ${error.message}`;
-  return error instanceof RejectError ? error.message : `${error.name}: ${error.message}`;
+  const { message, code } = readThrown(thrown);
+  if (isRejectError(thrown)) return message;
+  return isBusbarError(thrown) ? cutText(`${code}: ${message}`) : sayThrown(thrown);
 }
 
 /** An error as plain JSON, without a stack. */
@@ -73,16 +84,25 @@ export interface FailureRecord {
   readonly hint?: string;
 }
 
-/** `thrown` as JSON. */
+/** `thrown` as JSON. Never throws. */
 export function toFailureRecord(thrown: unknown): FailureRecord {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: cut(String(thrown)) };
-  const { name, message } = thrown;
-  const { code, hint } = thrown as { readonly code?: unknown; readonly hint?: unknown };
+  const { name, message, code, hint } = readThrown(thrown);
   return {
-    name: cut(name),
-    message: cut(message),
-    ...(typeof code === 'string' && { code: cut(code) }),
-    ...(isBusbarError(thrown) && typeof hint === 'string' && { hint: cut(hint) }),
+    name,
+    message,
+    ...(code !== undefined && { code }),
+    ...(isBusbarError(thrown) && hint !== undefined && { hint }),
+  };
+}
+
+/** A record that another process wrote. Its texts are cut: they may be of any length. */
+export function readFailureRecord(data: Readonly<Record<string, unknown>> | undefined): FailureRecord {
+  const { name, message, code, hint } = data ?? {};
+  return {
+    name: typeof name === 'string' ? cutText(name) : 'Error',
+    message: typeof message === 'string' ? cutText(message) : 'unknown',
+    ...(typeof code === 'string' && { code: cutText(code) }),
+    ...(typeof hint === 'string' && { hint: cutText(hint) }),
   };
 }
 
@@ -92,8 +112,4 @@ export function fromFailureRecord({ name, message, code, hint }: FailureRecord):
     return new BusbarError(code as ErrorCode, message, { hint });
   }
   return Object.assign(new Error(message), { name }, code !== undefined && { code });
-}
-
-function cut(text: string): string {
-  return text.toWellFormed().slice(0, MAX_TEXT).toWellFormed();
 }

@@ -1,16 +1,18 @@
 /** Runs handlers: one for each delivery of a queue, or by the type of a message. */
 
-import { BusbarError, invalid } from '../../contract/errors.ts';
+import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
+import { isA, textOf } from '../../contract/thrown.ts';
 import { checkFunction } from '../../contract/validation.ts';
 import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
-import { type StandardSchema, validate } from '../messages/schema.ts';
+import { type StandardSchema, validate, validateSent } from '../messages/schema.ts';
 import type { Operations } from '../operations.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type Context, type ContextHooks, HandlerContext } from './context.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { RejectError } from './failure.ts';
+import { InvalidOutputError, RejectError } from './failure.ts';
+import { drainGenerator, isGenerator } from './generators.ts';
 import { type ReceivedMessage, toReceived } from './received.ts';
 
 /** How the deliveries of one queue are handled. */
@@ -44,6 +46,7 @@ export async function handleDelivery(
     {
       attempt: delivery.attempt,
       signalOf: lease,
+      begin: () => runtime.leases.check(lease),
       extend: () => runtime.leases.extend(lease),
       ...(progress && { progress: async (value: unknown) => progress(delivery, lease, value) }),
     },
@@ -51,15 +54,23 @@ export async function handleDelivery(
   return runHandler(runtime, plan.handler, received, context);
 }
 
-/** Runs a handler inside the middleware. */
+/**
+ * Runs a handler inside the middleware. A generator runs to its end: its values go to the requester or become progress, and
+ * its return value is the result.
+ */
 export async function runHandler(
   runtime: BusRuntime,
   handler: HandlerPlan['handler'],
   received: ReceivedMessage,
-  context: Context,
+  context: HandlerContext,
 ): Promise<unknown> {
-  if (!runtime.middleware.has('handle')) return handler(received as ReceivedMessage<never>, context);
-  return runtime.middleware.handle(received, context, async () => handler(received as ReceivedMessage<never>, context));
+  const run = async (): Promise<unknown> => {
+    const begun = context.begin();
+    if (begun !== undefined) await begun;
+    const result = await handler(received as ReceivedMessage<never>, context);
+    return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
+  };
+  return runtime.middleware.has('handle') ? runtime.middleware.handle(received, context, run) : run();
 }
 
 async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: Delivery): Promise<ReceivedMessage> {
@@ -68,7 +79,7 @@ async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: De
     if (plan.schema === undefined) return received;
     return { ...received, body: await validate(plan.schema, received.body, plan.what) };
   } catch (error) {
-    const reason = error instanceof BusbarError ? error.message : `the schema of ${plan.what} failed: ${String(error)}`;
+    const reason = isBusbarError(error) ? error.message : `the schema of ${plan.what} failed: ${textOf(error)}`;
     throw new RejectError(reason, { cause: error });
   }
 }
@@ -80,7 +91,7 @@ export type AnyHandler = (message: ReceivedMessage<never>, context: Context) => 
 
 interface HandlerEntry {
   readonly definition: Definition | undefined;
-  readonly handler: (message: ReceivedMessage, context: Context) => unknown;
+  readonly handler: HandlerPlan['handler'];
 }
 
 /** The message does not match the schema of its type. A retry would fail too. */
@@ -92,6 +103,12 @@ export class InvalidMessageError extends RejectError {
     super(error.message, { cause: error });
     this.error = error;
   }
+}
+
+/** The error that a requester gets, when the request was refused: no handler ran, or its response was too large. */
+export function refusalOf(thrown: unknown): BusbarError | undefined {
+  if (isA(thrown, InvalidMessageError)) return thrown.error;
+  return isA(thrown, InvalidOutputError) && thrown.error.code === 'PAYLOAD_TOO_LARGE' ? thrown.error : undefined;
 }
 
 /** Handlers by type. */
@@ -114,7 +131,7 @@ export class HandlerRegistry {
     if (this.#byType.has(name)) {
       throw new BusbarError('CONFLICT', `${name} has a handler already`, { hint: 'A type has one handler.' });
     }
-    this.#byType.set(name, { definition, handler: handler as HandlerEntry['handler'] });
+    this.#byType.set(name, { definition, handler });
   }
 
   /** Whether the type has a handler. */
@@ -135,18 +152,25 @@ export class HandlerRegistry {
     if (entry === undefined) throw noHandler(message.type, this.types);
     const read = this.#read(message, entry);
     const received = read instanceof Promise ? await read : read;
-    const checked = checkParts(parts, entry);
+    const checked = checkParts(this.#runtime, parts, entry);
     const context = new HandlerContext(this.#operations, origin, checked);
-    const result = await runHandler(this.#runtime, () => handle(entry, received, context), received, context);
-    const { definition } = entry;
-    if (definition?.kind === 'request') {
-      await validate(definition.schemas.response, result, `the response to ${definition.type}`);
-    }
+    const result = await runHandler(this.#runtime, entry.handler, received, context);
+    await this.#checkResponse(entry, result);
     return result;
   }
 
   #find(type: string | undefined): HandlerEntry | undefined {
     return (type === undefined ? undefined : this.#byType.get(type)) ?? this.#byType.get('*');
+  }
+
+  async #checkResponse({ definition }: HandlerEntry, result: unknown): Promise<void> {
+    if (definition?.kind !== 'request') return;
+    const what = `the response to ${definition.type}`;
+    try {
+      await validateSent(this.#runtime.bodyCodec, definition.schemas.response, result, what);
+    } catch (error) {
+      throw isBusbarError(error) ? new InvalidOutputError('the response of the handler', error) : error;
+    }
   }
 
   /** Returns a promise only if there is a schema. */
@@ -160,11 +184,6 @@ export class HandlerRegistry {
   }
 }
 
-async function handle(entry: HandlerEntry, received: ReceivedMessage, context: Context): Promise<unknown> {
-  const result = await entry.handler(received, context);
-  return isStream(result) ? drainStream(result, context) : result;
-}
-
 async function checkBody(received: ReceivedMessage, definition: Definition): Promise<ReceivedMessage> {
   const schema = definition.kind === 'request' ? definition.schemas.request : definition.schema;
   try {
@@ -175,40 +194,21 @@ async function checkBody(received: ReceivedMessage, definition: Definition): Pro
 }
 
 function toBadMessage(error: unknown): unknown {
-  return error instanceof BusbarError ? new InvalidMessageError(error) : error;
+  return isBusbarError(error) ? new InvalidMessageError(error) : error;
 }
 
 /** Checks each part against the schema before it is sent. */
-function checkParts(parts: ContextHooks, { definition }: HandlerEntry): ContextHooks {
+function checkParts({ bodyCodec }: BusRuntime, parts: ContextHooks, { definition }: HandlerEntry): ContextHooks {
   const { reply } = parts;
   if (definition?.kind !== 'request' || definition.schemas.part === undefined || reply === undefined) return parts;
   const { type, schemas } = definition;
   return {
     ...parts,
     reply: async (value) => {
-      await validate(schemas.part, value, `a part of the response to ${type}`);
+      await validateSent(bodyCodec, schemas.part, value, `a part of the response to ${type}`);
       await reply(value);
     },
   };
-}
-
-/** Streams the yielded values. Resolves with the returned value. */
-async function drainStream(stream: AsyncIterable<unknown>, context: Context): Promise<unknown> {
-  const iterator = stream[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const next = await iterator.next();
-      if (next.done === true) return next.value;
-      await context.reply(next.value);
-    }
-  } catch (error) {
-    await iterator.return?.();
-    throw error;
-  }
-}
-
-function isStream(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
 function checkDefinition(definition: Definition): Definition {

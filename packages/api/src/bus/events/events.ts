@@ -6,7 +6,7 @@ import { describe } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, EVENT_KEYS, type EventOptions, toBounds } from '../messages/message-options.ts';
-import { type StandardSchema, validate } from '../messages/schema.ts';
+import { type StandardSchema, validateSent } from '../messages/schema.ts';
 import type { Published } from '../operations.ts';
 import { type BusRuntime, toStored } from '../runtime.ts';
 
@@ -28,8 +28,8 @@ export async function publishEvent(
   const { topic: target, schema } = toTopicPlan(topic);
   checkUserName(target, 'topic');
   checkMessageOptions(options, EVENT_KEYS, 'publish options');
-  const checked = validate(schema, body, `the event of ${target}`);
-  if (checked instanceof Promise) await checked;
+  const checked = validateSent(runtime.bodyCodec, schema, body, `the event of ${target}`);
+  if (checked !== undefined) await checked;
   const ephemeral = options.ephemeral ?? false;
   return runtime.sendOut(origin, { kind: 'publish', target, body, options }, async (input) => {
     const bounds = { ephemeral, ...toBounds(options) };

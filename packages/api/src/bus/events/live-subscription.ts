@@ -2,6 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
+import { textOf } from '../../contract/thrown.ts';
 import type { CallOptions, From, TopicSubscription } from '../../contract/transport.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { HandlerContext } from '../consuming/context.ts';
@@ -105,7 +106,7 @@ export class LiveSubscription {
       const context = new HandlerContext(operations, origin, { attempt: 1, signalOf: this.#controller });
       await runHandler(this.#runtime, handler, { ...received, body }, context);
     } catch (thrown) {
-      const text = `the handler of event ${event.id} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+      const text = `the handler of event ${event.id} failed: ${textOf(thrown)}`;
       const hint = 'A live subscription continues with the next event; a durable one retries.';
       this.#runtime.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
     }

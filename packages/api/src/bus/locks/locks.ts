@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { CallOptions, KeyValue, KvEntry, Transport } from '../../contract/transport.ts';
-import { checkFunction } from '../../contract/validation.ts';
+import { checkCallback } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
@@ -68,7 +68,7 @@ export class Locks {
 
   async #takeFor(request: LockRequest, work: LockWork | undefined, options: LockOptions = {}): Promise<unknown> {
     this.#runtime.assertSending();
-    if (work !== undefined) checkFunction(work, 'work');
+    if (work !== undefined) checkCallback(work, 'work');
     const lock = await this.#take(request, options);
     return work === undefined ? lock : this.#during(lock, work);
   }

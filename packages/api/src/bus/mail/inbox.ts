@@ -5,12 +5,12 @@ import type { Delivery, MessageInput } from '../../contract/message.ts';
 import { Consumer } from '../consuming/consumer.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import type { Failure } from '../consuming/failure.ts';
-import { InvalidMessageError } from '../consuming/handlers.ts';
+import { refusalOf } from '../consuming/handlers.ts';
 import { Causation } from '../messages/causation.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import type { AgentSettings } from '../registry/agent-options.ts';
-import { toFailedReply, toReply } from '../requests/replies.ts';
+import { toFailedReply, toReply, toResponse } from '../requests/replies.ts';
 import type { ResponderPlan } from '../requests/responder.ts';
 import type { BusRuntime } from '../runtime.ts';
 
@@ -33,7 +33,7 @@ export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promis
     maxAttempts: settings.maxAttempts ?? (await runtime.maxAttemptsOf(queue)),
     where: `inbox ${agent}`,
     handle: (delivery, lease) => inbox.handle(delivery, lease),
-    onDone: (delivery, result) => inbox.respond(delivery, () => toReply(runtime.bodyCodec, 'final', result)),
+    onDone: (delivery, result) => inbox.respond(delivery, () => toResponse(runtime.bodyCodec, result)),
     onFailed: (delivery, failure) => inbox.fail(delivery, failure),
   });
 }
@@ -62,6 +62,7 @@ class Inbox {
         attempt: delivery.attempt,
         signalOf: lease,
         log,
+        begin: () => leases.check(lease),
         extend: () => leases.extend(lease),
         ...(delivery.replyTo === undefined ? {} : { reply: stream('part'), progress: stream('progress') }),
       });
@@ -71,17 +72,17 @@ class Inbox {
   }
 
   /** Replies if there is a requester. */
-  async respond(delivery: Delivery, reply: () => MessageInput): Promise<void> {
-    if (delivery.replyTo === undefined) return;
-    await sendReply(this.#runtime, this.#plan.agent, delivery, reply(), 'end');
+  async respond(delivery: Delivery, reply: () => MessageInput): Promise<undefined> {
+    if (delivery.replyTo !== undefined) await sendReply(this.#runtime, this.#plan.agent, delivery, reply(), 'end');
+    return undefined;
   }
 
   /** Reports the last failure to the requester. Earlier failures are retried. */
-  async fail(delivery: Delivery, { thrown, isFinal }: Failure): Promise<void> {
+  async fail(delivery: Delivery, { thrown, isFinal }: Failure): Promise<undefined> {
     if (!isFinal) return;
-    const isRefused = thrown instanceof InvalidMessageError || !this.#plan.handlers.has(delivery.type);
-    const error = thrown instanceof InvalidMessageError ? thrown.error : thrown;
-    await this.respond(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', error));
+    const refusal = refusalOf(thrown);
+    const isRefused = refusal !== undefined || !this.#plan.handlers.has(delivery.type);
+    await this.respond(delivery, () => toFailedReply(isRefused ? 'refused' : 'failed', refusal ?? thrown));
   }
 }
 

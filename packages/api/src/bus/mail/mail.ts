@@ -9,7 +9,7 @@ import type { Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions, toBounds } from '../messages/message-options.ts';
 import { checkRecipient, type Recipient } from '../messages/recipient.ts';
-import { validate } from '../messages/schema.ts';
+import { validateSent } from '../messages/schema.ts';
 import type { Sent } from '../operations.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import { type LeastLoadedSelector, tryInOrder } from '../registry/least-loaded.ts';
@@ -58,8 +58,8 @@ export class Mail {
       checkMessageType(name);
       checkRecipient(to);
       if (typeof type !== 'string') {
-        const checked = validate(type.schema, body, `the body of ${name}`);
-        if (checked instanceof Promise) await checked;
+        const checked = validateSent(this.#runtime.bodyCodec, type.schema, body, `the body of ${name}`);
+        if (checked !== undefined) await checked;
       }
       if (typeof to === 'string') return await this.#sendTo(origin, to, name, body, options);
       const targets = await this.#selector.select(to.capability);

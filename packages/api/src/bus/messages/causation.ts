@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message } from '../../contract/message.ts';
-import { deriveId } from './deterministic-id.ts';
+import { deriveId, fingerprint } from './deterministic-id.ts';
 
 /** The most handlers between the first message and a message that it caused. More count as a loop. */
 export const MAX_HOPS = 32;
@@ -26,7 +26,7 @@ export class Causation {
 
   /**
    * `scope` names the consumer, such as the queue, of a message that may be handled again. Ids of sent messages are then
-   * derived from its id, so handling it twice sends once. Without a scope ids are random.
+   * derived from its id, so handling it twice sends an equal message once. Without a scope ids are random.
    */
   constructor(message: Pick<Message, 'id' | 'hops'>, scope?: string) {
     this.id = message.id;
@@ -42,11 +42,12 @@ export class Causation {
     });
   }
 
-  /** The derived id of the next message of this kind to this target; undefined without a scope. */
-  nextId(kind: string, target: string, type: string | undefined): string | undefined {
+  /** The derived id of the next message of this kind to this target with this body; undefined without a scope. */
+  nextId(kind: string, target: string, type: string | undefined, body?: Uint8Array): string | undefined {
     if (this.#scope === undefined) return undefined;
-    // Counted per target and type, so concurrent sends to different targets keep their ids.
-    const stream = `${kind}\n${target}\n${type ?? ''}`;
+    // Counted per target, type and body: an attempt that sends in another order keeps the ids, one that sends another body
+    // sends a new message.
+    const stream = `${kind}\n${target}\n${type ?? ''}${body === undefined ? '' : `\n${fingerprint(body)}`}`;
     this.#ordinals ??= new Map();
     const ordinal = this.#ordinals.get(stream) ?? 0;
     this.#ordinals.set(stream, ordinal + 1);

@@ -1,6 +1,8 @@
 /** Codecs of message bodies. */
 
 import { invalid } from '../../contract/errors.ts';
+import { textOf } from '../../contract/thrown.ts';
+import { findJsonLoss } from './json-loss.ts';
 
 /** Encodes values as bytes and decodes them. A bus encodes with its first codec and decodes with all of them. */
 export interface Codec {
@@ -16,9 +18,10 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * JSON in UTF-8. The value `undefined` is an empty body. Values that JSON would change or drop throw INVALID_ARGUMENT: NaN,
- * infinities, BigInt, functions, symbols, Map, Set, cycles and lone surrogates. A Date becomes its ISO text, `undefined`
- * members are left out, -0 becomes 0.
+ * JSON in UTF-8. The value `undefined` is an empty body. A part that JSON would change or drop throws INVALID_ARGUMENT with
+ * its path: NaN, infinities, BigInt, functions, symbols, undefined in arrays, cycles, lone surrogates, and objects that are
+ * neither literals nor arrays nor have `toJSON` (Error, Promise, Map, Set, typed arrays, instances of classes). A Date
+ * becomes its ISO text, `undefined` members are left out, -0 becomes 0.
  */
 export const jsonCodec: Codec = {
   contentType: 'application/json',
@@ -43,41 +46,16 @@ export function readObject(bytes: Uint8Array): Record<string, unknown> | undefin
 }
 
 function toJson(value: unknown): string {
-  let text: string | undefined;
+  const loss = findJsonLoss(value);
+  if (loss !== undefined) throw notJson(`${loss.what}${loss.path === '' ? '' : ` at ${loss.path}`}`);
   try {
-    text = JSON.stringify(value, refuseLossy);
+    return JSON.stringify(value);
   } catch (error) {
-    if (error instanceof TypeError) throw notJson(error.message.split('\n')[0] ?? 'a cycle');
-    throw error;
+    throw notJson(textOf(error));
   }
-  if (text === undefined) throw notJson(`a ${typeof value}`);
-  return text;
-}
-
-function refuseLossy(key: string, value: unknown): unknown {
-  switch (typeof value) {
-    case 'number':
-      if (!Number.isFinite(value)) throw notJson(`${value}${where(key)}`);
-      return value;
-    case 'string':
-      if (!value.isWellFormed()) throw notJson(`a lone surrogate${where(key)}`);
-      return value;
-    case 'bigint':
-    case 'function':
-    case 'symbol':
-      throw notJson(`a ${typeof value}${where(key)}`);
-    case 'object':
-      if (value instanceof Map || value instanceof Set) throw notJson(`a ${value.constructor.name}${where(key)}`);
-      return value;
-    default:
-      return value;
-  }
-}
-
-function where(key: string): string {
-  return key === '' ? '' : ` at ${JSON.stringify(key)}`;
 }
 
 function notJson(what: string): Error {
-  return invalid(`the body cannot be encoded as JSON: ${what}`, 'Send plain JSON data, or give the bus another codec.');
+  const hint = 'Send plain data: copy an instance ({ ...value }), await a promise, take the message of an error.';
+  return invalid(`the body cannot be encoded as JSON: ${what}`, hint);
 }

@@ -1,7 +1,9 @@
 /** Schemas of any library that implements Standard Schema (https://standardschema.dev), version 1. */
 
-import { BusbarError, invalid } from '../../contract/errors.ts';
+import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
+import { cutText, textOf } from '../../contract/thrown.ts';
 import { describe } from '../../contract/validation.ts';
+import type { BodyCodec } from './body-codec.ts';
 
 /** A schema. It checks an `Input` and returns an `Output`. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -53,28 +55,47 @@ export function validate<Output>(
   try {
     const result = schema['~standard'].validate(value);
     if (!(result instanceof Promise)) return take(result, what);
-    return result.then(
-      (late) => take(late, what),
-      (error: unknown) => {
+    return result
+      .then((late) => take(late, what))
+      .catch((error: unknown) => {
         throw unchecked(error, what);
-      },
-    );
+      });
   } catch (error) {
     throw unchecked(error, what);
   }
 }
 
+/**
+ * Checks `value`, which is sent, as it is and as a receiver gets it: a Date, for example, arrives as a text. Throws
+ * INVALID_ARGUMENT with the issues. Returns a promise only for an asynchronous schema.
+ */
+export function validateSent(
+  bodies: BodyCodec,
+  schema: StandardSchema | undefined,
+  value: unknown,
+  what: string,
+): Promise<unknown> | undefined {
+  if (schema === undefined) return undefined;
+  const again = (): Promise<unknown> | undefined => {
+    const received = bodies.asReceived(value);
+    const checked = received === value ? undefined : validate(schema, received, `${what}, as a receiver gets it,`);
+    return checked instanceof Promise ? checked : undefined;
+  };
+  const checked = validate(schema, value, what);
+  return checked instanceof Promise ? checked.then(again) : again();
+}
+
 /** The error of a schema that throws instead of returning issues. */
 function unchecked(error: unknown, what: string): BusbarError {
-  if (error instanceof BusbarError) return error;
-  const hint = error instanceof Error ? error.message : String(error);
-  return new BusbarError('INVALID_ARGUMENT', `${what} could not be checked: its schema failed`, { hint, cause: error });
+  if (isBusbarError(error)) return error;
+  const text = `${what} could not be checked: its schema failed`;
+  return new BusbarError('INVALID_ARGUMENT', text, { hint: textOf(error), cause: error });
 }
 
 function take<Output>(result: SchemaResult<Output>, what: string): Output {
   if (result.issues === undefined) return result.value;
-  const issues = result.issues.map(sayIssue);
-  throw new BusbarError('INVALID_ARGUMENT', `${what} is not valid: ${issues.join('; ')}`, {
+  const issues = cutText(result.issues.map(sayIssue).join('; '));
+  throw new BusbarError('INVALID_ARGUMENT', `${what} is not valid: ${issues}`, {
     hint: 'Compare the value with the schema of its definition.',
     cause: result.issues,
   });

@@ -3,8 +3,8 @@
 import {
   checkArray,
   checkBoolean,
+  checkCallback,
   checkDuration,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkText,
@@ -59,7 +59,7 @@ export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number):
   checkBoolean(options.register, 'register');
   checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
   checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
-  if (options.onEvicted !== undefined) checkFunction(options.onEvicted, 'onEvicted');
+  if (options.onEvicted !== undefined) checkCallback(options.onEvicted, 'onEvicted');
   const register = options.register ?? true;
   return Object.freeze({
     ...options,

@@ -1,7 +1,7 @@
 /** Watches agents go online and offline. Each change is reported once. */
 
 import type { KvChange, KvEntry, KvWatch } from '../../contract/transport.ts';
-import { checkFunction } from '../../contract/validation.ts';
+import { checkCallback } from '../../contract/validation.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
@@ -20,7 +20,7 @@ export type OnPresence = (change: PresenceChange) => void | Promise<void>;
 
 /** Reports every online agent, then every change. An error of `onChange` is reported, and the watch goes on. */
 export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): Promise<KvWatch> {
-  checkFunction(onChange, 'onChange');
+  checkCallback(onChange, 'onChange');
   runtime.assertOpen();
   const { promise: synced, resolve } = Promise.withResolvers<void>();
   const view = new PresenceView(runtime, onChange);

@@ -1,13 +1,13 @@
 /** Durable requests: sent to the inbox of the responder, with a reply queue of their own. */
 
-import { BusbarError, invalid } from '../../contract/errors.ts';
+import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
 import type { CallOptions } from '../../contract/transport.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
-import { hasExpired } from '../tasks/task-tracker.ts';
+import { hasExpired } from '../tasks/task-state.ts';
 import { isPart } from './replies.ts';
 
 /** One durable request. */
@@ -55,7 +55,7 @@ export async function* requestDurably(runtime: BusRuntime, request: DurableReque
       replies = await take(runtime, queue, request, left);
     }
   } catch (error) {
-    if (error instanceof BusbarError && error.code === 'NOT_FOUND') isUnknown = true;
+    if (isBusbarError(error) && error.code === 'NOT_FOUND') isUnknown = true;
     throw error;
   } finally {
     if (response !== undefined && request.mayBeKnown) {

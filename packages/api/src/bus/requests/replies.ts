@@ -1,14 +1,14 @@
 /** Encodes and decodes replies: parts, progress, responses, failures, refusals. */
 
-import { BusbarError } from '../../contract/errors.ts';
+import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
-import { type FailureRecord, fromFailureRecord, toFailureRecord } from '../consuming/failure.ts';
+import { fromFailureRecord, InvalidOutputError, readFailureRecord, toFailureRecord } from '../consuming/failure.ts';
 import type { BodyCodec } from '../messages/body-codec.ts';
 import { readObject } from '../messages/codec.ts';
 
 /**
  * The kind of a reply. `part` and `progress` come first. The last reply is `final` (the response, without a header),
- * `failed` (the handler threw) or `refused` (no handler ran).
+ * `failed` (the handler threw) or `refused` (no handler ran, or its response was too large).
  */
 export type ReplyKind = 'part' | 'progress' | 'final' | 'failed' | 'refused';
 
@@ -22,6 +22,15 @@ const JSON_TYPE = 'application/json';
 export function toReply(bodies: BodyCodec, kind: 'part' | 'progress' | 'final', value: unknown): MessageInput {
   const encoded = bodies.encode(value);
   return kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } };
+}
+
+/** The response with the value that a handler returned. Throws {@link InvalidOutputError}: it cannot be sent. */
+export function toResponse(bodies: BodyCodec, value: unknown): MessageInput {
+  try {
+    return toReply(bodies, 'final', value);
+  } catch (error) {
+    throw isBusbarError(error) ? new InvalidOutputError('the response of the handler', error) : error;
+  }
 }
 
 /** A reply with an error. */
@@ -46,22 +55,23 @@ export function isPart(reply: Pick<MessageInput, 'headers'>): boolean {
 export function readReply(bodies: BodyCodec, reply: Message, responder: string): unknown {
   const kind = kindOf(reply);
   if (kind !== 'failed' && kind !== 'refused') return bodies.decode(reply);
-  const record = readRecord(reply.body);
-  const cause = fromFailureRecord(record);
-  if (kind === 'refused') throw cause instanceof BusbarError ? cause : new BusbarError('INTERNAL', cause.message);
-  throw new BusbarError('HANDLER_FAILED', `the handler of ${responder} failed: ${cause.message}`, {
+  const cause = fromFailureRecord(readFailureRecord(readObject(reply.body)));
+  if (kind === 'refused') throw toRefusal(cause);
+  throw new BusbarError('HANDLER_FAILED', `the handler of ${responder} failed: ${sayCause(cause)}`, {
     cause,
     outcome: 'unknown',
     hint: 'Its error is the cause.',
   });
 }
 
-function readRecord(body: Uint8Array): FailureRecord {
-  const { name, message, code, hint } = readObject(body) ?? {};
-  return {
-    name: typeof name === 'string' ? name : 'Error',
-    message: typeof message === 'string' ? message : 'unknown',
-    ...(typeof code === 'string' ? { code } : {}),
-    ...(typeof hint === 'string' ? { hint } : {}),
-  };
+function sayCause({ name, message, code }: Error & { readonly code?: unknown }): string {
+  const isCoded = name === 'Error' && typeof code === 'string' && !message.includes(code);
+  return isCoded ? `${code}: ${message}` : message || name;
+}
+
+/** The error of a request that was refused. No handler ran, unless its response was too large. */
+function toRefusal(cause: Error): BusbarError {
+  if (!isBusbarError(cause)) return new BusbarError('INTERNAL', cause.message);
+  const { code, message, hint } = cause;
+  return code === 'PAYLOAD_TOO_LARGE' ? new BusbarError(code, message, { hint, outcome: 'unknown' }) : cause;
 }

@@ -2,13 +2,14 @@
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
+import { textOf } from '../../contract/thrown.ts';
 import type { CallOptions, Calls } from '../../contract/transport.ts';
 import { checkOptions, describe } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
 import { checkMessageType, type RequestDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { checkRecipient, type Recipient } from '../messages/recipient.ts';
-import { validate } from '../messages/schema.ts';
+import { validate, validateSent } from '../messages/schema.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import { type LeastLoadedSelector, tryInOrder } from '../registry/least-loaded.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -62,8 +63,9 @@ export class Requests {
       const definition = typeof type === 'string' ? undefined : checkRequest(type);
       const name = definition?.type ?? type;
       checkMessageType(name);
-      const checked = validate(definition?.schemas.request, body, `the body of ${name}`);
-      if (checked instanceof Promise) await checked;
+      const { bodyCodec } = this.#runtime;
+      const checked = validateSent(bodyCodec, definition?.schemas.request, body, `the body of ${name}`);
+      if (checked !== undefined) await checked;
       const request = { type: name, definition, body, options: options ?? {}, onPart };
       const targets = typeof to === 'string' ? [to] : await this.#selector.select(to.capability);
       // Trying the next is safe: NO_RESPONDER means that no instance got the request.
@@ -151,7 +153,7 @@ export class Requests {
     try {
       return await validate(definition.schemas.response, value, `the response to ${definition.type}`);
     } catch (cause) {
-      const text = `${to} sent an invalid response: ${cause instanceof Error ? cause.message : String(cause)}`;
+      const text = `${to} sent an invalid response: ${textOf(cause)}`;
       throw new BusbarError('HANDLER_FAILED', text, { cause, outcome: 'unknown' });
     }
   }

@@ -2,16 +2,17 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
+import { isA } from '../../contract/thrown.ts';
 import type { Calls, Service } from '../../contract/transport.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import type { LogLevel } from '../consuming/context.ts';
-import { type HandlerRegistry, InvalidMessageError } from '../consuming/handlers.ts';
+import { type HandlerRegistry, InvalidMessageError, refusalOf } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
 import { Causation } from '../messages/causation.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { RendezvousChannel } from './rendezvous-channel.ts';
-import { toFailedReply, toReply } from './replies.ts';
+import { toFailedReply, toReply, toResponse } from './replies.ts';
 
 /** What a responder works with. */
 export interface ResponderPlan {
@@ -77,12 +78,12 @@ export class Responder {
         reply: (value) => channel.send(toReply(bodyCodec, 'part', value)),
         progress: (value) => channel.send(toReply(bodyCodec, 'progress', value)),
       });
-      return toReply(bodyCodec, 'final', result);
+      return toResponse(bodyCodec, result);
     } catch (error) {
-      if (error instanceof InvalidMessageError) return toFailedReply('refused', error.error);
-      if (!handlers.has(message.type)) return toFailedReply('refused', error);
-      this.#runtime.report(error, `request ${message.type ?? ''} of ${agent}`);
-      return toFailedReply('failed', error);
+      const refusal = refusalOf(error);
+      const isUnhandled = isA(error, InvalidMessageError) || !handlers.has(message.type);
+      if (!isUnhandled) this.#runtime.report(refusal ?? error, `request ${message.type ?? ''} of ${agent}`);
+      return toFailedReply(isUnhandled || refusal !== undefined ? 'refused' : 'failed', refusal ?? error);
     } finally {
       this.#running.delete(work);
       timings.add(message.type ?? '', performance.now() - startedAt);

@@ -3,12 +3,12 @@
 import { BusbarError } from '../../contract/errors.ts';
 import { type FailureRecord, fromFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
-import type { TaskRecord } from './task-record.ts';
+import type { TaskRecord, TaskResult } from './task-record.ts';
 import type { TaskEvent, TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /** How a task ended. */
 export type TaskEnd =
-  | { readonly state: 'done'; readonly body: EncodedBody | undefined }
+  | { readonly state: 'done'; readonly body: TaskResult }
   | { readonly state: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
   | { readonly state: 'cancelled' }
   /** There is no trace of it: it expired, was purged, has no stored result, or never existed. */
@@ -79,14 +79,11 @@ export class TaskFollower {
 }
 
 /** The result of a task that is done. Throws the matching error for another end. */
-export function resultBody(id: string, end: TaskEnd): EncodedBody {
+export function resultOf(id: string, end: TaskEnd): TaskResult {
   const task = `the task ${JSON.stringify(id)}`;
   switch (end.state) {
     case 'done':
-      if (end.body !== undefined) return end.body;
-      throw new BusbarError('PAYLOAD_TOO_LARGE', `${task} is done, but its result was too large to keep`, {
-        hint: 'Let the handler store the result elsewhere and return its location.',
-      });
+      return end.body;
     case 'dead':
       throw new BusbarError('HANDLER_FAILED', `${task} died: ${end.reason}`, {
         cause: end.failure === undefined ? new Error(end.reason) : fromFailureRecord(end.failure),

@@ -6,9 +6,11 @@ import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } f
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
 import { ConflatedChannel } from './conflated-channel.ts';
-import { resultBody, TaskFollower } from './task-follower.ts';
+import { readParts } from './result-parts.ts';
+import { resultOf, TaskFollower } from './task-follower.ts';
 import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
-import { hasExpired, type TaskTracker } from './task-tracker.ts';
+import { isEnd, latestOf } from './task-state.ts';
+import type { TaskTracker } from './task-tracker.ts';
 
 /**
  * The state of a task. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it; it
@@ -39,11 +41,11 @@ export interface TaskHandle<R = unknown> {
   progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void>;
   /**
    * Waits for the task to end and returns the value of its handler. Rejects with:
-   * - HANDLER_FAILED: it is a dead letter; the last error is the `cause`.
+   * - HANDLER_FAILED: it is a dead letter; the last error is the `cause`. So is a result that JSON or the limit of a body
+   *   refuses.
    * - ABORTED: it was cancelled.
    * - TIMEOUT: it did not end in time.
    * - NOT_FOUND: there is no trace of it.
-   * - PAYLOAD_TOO_LARGE: its result was larger than 60 KiB.
    */
   result(options?: ResultOptions): Promise<R>;
   /**
@@ -74,28 +76,28 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   readonly queue: string;
   readonly isDuplicate: boolean;
   readonly #dependencies: TaskHandleDependencies<R>;
-  readonly #isNew: boolean;
+  readonly #since: number | undefined;
 
-  /** `source`: this call stored the task, found it stored, or got only its id. */
-  constructor(dependencies: TaskHandleDependencies<R>, id: string, source: 'new' | 'duplicate' | 'id') {
+  /** `source`: when this call stored the task, by `Date.now()`; or it found it stored, or got only its id. */
+  constructor(dependencies: TaskHandleDependencies<R>, id: string, source: number | 'duplicate' | 'id') {
     this.#dependencies = dependencies;
     this.id = id;
     this.queue = queueOfTask(id);
     this.isDuplicate = source === 'duplicate';
-    this.#isNew = source === 'new';
+    this.#since = typeof source === 'number' ? source : undefined;
   }
 
   async status(options?: CallOptions): Promise<TaskStatus> {
     checkOptions(options, BOUNDS, 'status options');
     const { admin, kv } = this.#dependencies.transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
-    const places = messages.filter((message) => !hasExpired(message));
-    const place = places.find((message) => message.state !== 'dead') ?? places[0];
+    const place = latestOf(messages, this.#since);
     if (place?.state === 'ready') return 'queued';
-    if (place !== undefined) return place.state === 'leased' ? 'running' : place.state;
+    if (place !== undefined && place.state !== 'dead') return place.state === 'leased' ? 'running' : place.state;
     const entry = await kv.get(taskKey(this.id), options);
-    const state = entry && decodeRecord(entry.value).state;
-    return state === 'done' || state === 'cancelled' ? state : 'unknown';
+    const record = entry && decodeRecord(entry.value);
+    if (record !== undefined && isEnd(record, place)) return record.state;
+    return place === undefined ? 'unknown' : 'dead';
   }
 
   async *progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void> {
@@ -127,7 +129,8 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     const follower = this.#follow(() => undefined);
     const wait = this.#wait(options);
     try {
-      const body = resultBody(this.id, await wait.race(follower.ended));
+      const result = resultOf(this.id, await wait.race(follower.ended));
+      const body = await wait.race(readParts(this.#dependencies.transport.kv, result));
       return await this.#dependencies.toResult(this.#dependencies.bodyCodec.decode(body));
     } finally {
       wait.end();
@@ -139,7 +142,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     const { admin, kv } = this.#dependencies.transport;
     const [outcome] = await admin.cancel(this.queue, [this.id], options);
     if (outcome?.status !== 'done') return false;
-    const record = encodeRecord({ state: 'cancelled' });
+    const record = encodeRecord({ state: 'cancelled', sentAt: Date.now() });
     await kv.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
     return true;
   }
@@ -151,7 +154,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   }
 
   #follow(onProgress: (body: EncodedBody) => void): TaskFollower {
-    return new TaskFollower(this.#dependencies.trackerOf(this.queue), { id: this.id, isNew: this.#isNew }, onProgress);
+    return new TaskFollower(this.#dependencies.trackerOf(this.queue), { id: this.id, since: this.#since }, onProgress);
   }
 
   #wait({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): BoundedWait {

@@ -1,32 +1,54 @@
 /** The record of a task in the key-value facet: a line of JSON and the bytes of its progress or result. */
 
 import { BusbarError } from '../../contract/errors.ts';
-import type { FailureRecord } from '../consuming/failure.ts';
+import { type FailureRecord, readFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
+
+/** Where a result is stored that is too large for a record. */
+export interface StoredParts {
+  readonly contentType: string;
+  /** The prefix of the keys of its parts. */
+  readonly prefix: string;
+  /** How many parts there are. */
+  readonly parts: number;
+}
+
+/** A result: its bytes, or their place. */
+export type TaskResult = EncodedBody | StoredParts;
+
+/** What every record of a worker has. */
+interface Run {
+  readonly attempt: number;
+  /** When the task was sent, by the clock of its sender: two tasks with one dedupe key differ in it. */
+  readonly sentAt: number;
+}
 
 /** The state of a task, written by its worker. */
 export type TaskRecord =
   /** Running; the body is its latest progress. */
-  | { readonly state: 'running'; readonly attempt: number; readonly body: EncodedBody }
+  | ({ readonly state: 'running'; readonly body: EncodedBody } & Run)
   /** An attempt failed. The queue knows whether it was the last. */
-  | { readonly state: 'failed'; readonly attempt: number; readonly failure: FailureRecord }
-  /** Done. Without a body the result was too large to keep. */
-  | { readonly state: 'done'; readonly attempt: number; readonly body: EncodedBody | undefined }
-  | { readonly state: 'cancelled' };
+  | ({ readonly state: 'failed'; readonly failure: FailureRecord } & Run)
+  | ({ readonly state: 'done'; readonly body: TaskResult } & Run)
+  | { readonly state: 'cancelled'; readonly sentAt: number };
 
 interface Head {
   readonly state: TaskRecord['state'];
   readonly attempt?: number;
+  readonly sentAt?: number;
   readonly contentType?: string;
+  readonly prefix?: string;
+  readonly parts?: number;
   readonly failure?: FailureRecord;
 }
 
-/** The largest progress or result: the limit of a value, minus the line of JSON. */
+/** The largest progress, part or result of a record: the limit of a value, minus the line of JSON. */
 export const MAX_KEPT_BYTES = 61_440;
 /** How long a record is kept by default: one hour. */
 export const DEFAULT_RESULT_TTL_MS = 3_600_000;
 
 const NEWLINE = 10;
+const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -42,12 +64,12 @@ export function taskOfKey(key: string): string {
 
 /** Encodes a record. */
 export function encodeRecord(record: TaskRecord): Uint8Array {
-  const { body, ...rest } = { body: undefined, ...record };
-  const head: Head = body === undefined ? rest : { ...rest, contentType: body.contentType };
-  const line = encoder.encode(`${JSON.stringify(head)}\n`);
-  const value = new Uint8Array(line.byteLength + (body?.body.byteLength ?? 0));
+  const { body: result, ...rest } = { body: undefined, ...record };
+  const { body, ...place } = { body: NOTHING, ...result };
+  const line = encoder.encode(`${JSON.stringify({ ...rest, ...place } satisfies Head)}\n`);
+  const value = new Uint8Array(line.byteLength + body.byteLength);
   value.set(line);
-  if (body !== undefined) value.set(body.body, line.byteLength);
+  value.set(body, line.byteLength);
   return value;
 }
 
@@ -56,11 +78,14 @@ export function decodeRecord(value: Uint8Array): TaskRecord {
   try {
     const end = value.indexOf(NEWLINE);
     const head = JSON.parse(decoder.decode(value.subarray(0, end))) as Head;
-    const { state, attempt = 1, contentType, failure = { name: 'Error', message: 'unknown' } } = head;
-    const body = contentType === undefined ? undefined : { contentType, body: value.slice(end + 1) };
-    if (state === 'running' && body !== undefined) return { state, attempt, body };
-    if (state === 'failed') return { state, attempt, failure };
-    return state === 'done' ? { state, attempt, body } : { state: 'cancelled' };
+    const { state, attempt = 1, sentAt = 0, contentType = '', prefix, parts, failure } = head;
+    const run = { attempt, sentAt };
+    if (state === 'failed') return { state, ...run, failure: readFailureRecord({ ...failure }) };
+    if (state !== 'running' && state !== 'done') return { state: 'cancelled', sentAt };
+    const body = { contentType, body: value.slice(end + 1) };
+    if (state === 'running') return { state, ...run, body };
+    const isSplit = prefix !== undefined && parts !== undefined;
+    return { state, ...run, body: isSplit ? { contentType, prefix, parts } : body };
   } catch (error) {
     throw new BusbarError('INTERNAL', 'the record of a task cannot be decoded', { cause: error });
   }

@@ -1,12 +1,14 @@
 /** Stores progress, failures and results of tasks. */
 
-import { BusbarError } from '../../contract/errors.ts';
+import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
+import type { OnSettled } from '../consuming/consumer.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
-import { type Failure, RejectError, toFailureRecord } from '../consuming/failure.ts';
+import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
-import { type StandardSchema, validate } from '../messages/schema.ts';
+import { type StandardSchema, validateSent } from '../messages/schema.ts';
 import type { BusRuntime } from '../runtime.ts';
+import { storeParts } from './result-parts.ts';
 import { TaskProgress } from './task-progress.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
 
@@ -18,11 +20,27 @@ export interface ResultPlan {
   readonly schema: StandardSchema | undefined;
 }
 
-/** Stores the records of one worker's tasks. */
+/** The record of one delivery. */
+interface RecordState {
+  progress: TaskProgress | undefined;
+  /** The revision that this worker wrote; 0 before it wrote any. */
+  revision: number;
+}
+
+/** The revision that a write found instead of the expected one; undefined if it was stored or failed. */
+type Conflict = number | undefined;
+
+/** How often an outcome that counts is written over records of other runs. */
+const MAX_ROUNDS = 5;
+
+/**
+ * Stores the records of one worker's tasks. A record replaces only what its worker has seen, and an outcome counts only with
+ * its settlement: a worker that lost its lease must not overwrite the outcome of the next.
+ */
 export class TaskResultStore {
   readonly #runtime: BusRuntime;
   readonly #plan: ResultPlan;
-  readonly #progress = new WeakMap<Delivery, TaskProgress>();
+  readonly #states = new WeakMap<Delivery, RecordState>();
 
   constructor(runtime: BusRuntime, plan: ResultPlan) {
     this.#runtime = runtime;
@@ -40,37 +58,65 @@ export class TaskResultStore {
       }
       this.#writer(delivery, lease).put(body);
     } catch (error) {
-      this.#runtime.report(error, this.#plan.where);
+      this.#report(error);
     }
   }
 
-  /** Stores the result. The write and the ack that follows are sent in one turn of the event loop. */
-  async done(delivery: Delivery, result: unknown): Promise<void> {
-    const body = await this.#encode(result);
-    const hadProgress = await this.#stop(delivery);
-    if (this.#plan.resultTtlMs > 0) {
-      const kept = body.body.byteLength > MAX_KEPT_BYTES ? undefined : body;
-      void this.#put(delivery, { state: 'done', attempt: delivery.attempt, body: kept });
-    } else if (hadProgress) void this.#delete(delivery);
+  /** Stores the result. Its write and the ack that follows are sent in one turn of the event loop. */
+  async done(delivery: Delivery, result: unknown): Promise<OnSettled | undefined> {
+    const { resultTtlMs } = this.#plan;
+    const encoded = await this.#encode(result);
+    const state = await this.#stop(delivery);
+    if (resultTtlMs === 0) {
+      if (state.revision !== 0) void this.#delete(delivery, state);
+      return undefined;
+    }
+    const body = await storeParts(this.#runtime.transport.kv, encoded, resultTtlMs);
+    const { attempt, sentAt } = delivery;
+    return this.#store(delivery, { state: 'done', attempt, sentAt, body });
   }
 
-  async failed(delivery: Delivery, { thrown }: Failure): Promise<void> {
+  /** Stores the last failure. Earlier ones are in the history of the message. */
+  async failed(delivery: Delivery, { thrown, isFinal }: Failure): Promise<OnSettled | undefined> {
     await this.#stop(delivery);
-    if (this.#plan.resultTtlMs === 0) return;
-    void this.#put(delivery, { state: 'failed', attempt: delivery.attempt, failure: toFailureRecord(thrown) });
+    if (this.#plan.resultTtlMs === 0 || !isFinal) return undefined;
+    const { attempt, sentAt } = delivery;
+    return this.#store(delivery, { state: 'failed', attempt, sentAt, failure: toFailureRecord(thrown) });
+  }
+
+  /** Writes an outcome. After the settlement one that counts replaces what it has found; one that does not is deleted. */
+  #store(delivery: Delivery, record: TaskRecord): OnSettled {
+    const state = this.#stateOf(delivery);
+    const written = this.#put(delivery, record);
+    return async (status) => {
+      let found = await written;
+      if (status === 'lease-lost' && state.revision !== 0) await this.#delete(delivery, state);
+      for (let round = 0; status === 'done' && found !== undefined && round < MAX_ROUNDS; round += 1) {
+        found = await this.#put(delivery, record, found);
+      }
+    };
   }
 
   #writer(delivery: Delivery, lease: DeliveryLease): TaskProgress {
-    const known = this.#progress.get(delivery);
-    if (known !== undefined) return known;
-    const writer = new TaskProgress(async (body) => {
-      if (await this.#isHeld(lease)) await this.#put(delivery, { state: 'running', attempt: delivery.attempt, body });
+    const state = this.#stateOf(delivery);
+    const { attempt, sentAt } = delivery;
+    state.progress ??= new TaskProgress(async (body) => {
+      if (!(await this.#isHeld(lease))) return;
+      const record = { state: 'running', attempt, sentAt, body } as const;
+      const found = await this.#put(delivery, record);
+      if (found !== undefined) await this.#put(delivery, record, found);
     });
-    this.#progress.set(delivery, writer);
-    return writer;
+    return state.progress;
   }
 
-  /** A worker whose lease has ended must not overwrite the result of the next worker. */
+  #stateOf(delivery: Delivery): RecordState {
+    const known = this.#states.get(delivery);
+    if (known !== undefined) return known;
+    const state = { progress: undefined, revision: 0 };
+    this.#states.set(delivery, state);
+    return state;
+  }
+
   async #isHeld(lease: DeliveryLease): Promise<boolean> {
     if (lease.isOver) return false;
     return this.#runtime.leases.ensure(lease).then(
@@ -79,36 +125,48 @@ export class TaskResultStore {
     );
   }
 
-  async #stop(delivery: Delivery): Promise<boolean> {
-    const writer = this.#progress.get(delivery);
-    await writer?.stop();
-    return writer !== undefined;
+  /** Ends the writing of progress. */
+  async #stop(delivery: Delivery): Promise<RecordState> {
+    const state = this.#stateOf(delivery);
+    await state.progress?.stop();
+    return state;
   }
 
   /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
   async #encode(result: unknown): Promise<EncodedBody> {
+    const { bodyCodec } = this.#runtime;
     const { schema, where } = this.#plan;
     try {
-      if (schema !== undefined) await validate(schema, result, `result of ${where}`);
-      return this.#runtime.bodyCodec.encode(result);
+      await validateSent(bodyCodec, schema, result, `result of ${where}`);
+      return bodyCodec.encode(result);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new RejectError(`the result of the handler is invalid: ${reason}`, { cause: error });
+      throw new InvalidOutputError('the result of the handler', toBusbarError(error));
     }
   }
 
-  async #put(delivery: Delivery, record: TaskRecord): Promise<void> {
+  /** Writes a record over `revision`, by default the last one of this worker. Never rejects. */
+  async #put(delivery: Delivery, record: TaskRecord, revision?: number): Promise<Conflict> {
+    const state = this.#stateOf(delivery);
     const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
+    const ifRevision = revision ?? state.revision;
     try {
-      await this.#runtime.transport.kv.put(taskKey(delivery.id), encodeRecord(record), { ttlMs });
+      const { kv } = this.#runtime.transport;
+      const result = await kv.put(taskKey(delivery.id), encodeRecord(record), { ttlMs, ifRevision });
+      if (result.status === 'conflict') return result.current?.revision ?? 0;
+      state.revision = result.revision;
     } catch (error) {
-      this.#runtime.report(error, this.#plan.where);
+      this.#report(error);
     }
+    return undefined;
   }
 
-  async #delete(delivery: Delivery): Promise<void> {
+  async #delete(delivery: Delivery, { revision }: RecordState): Promise<void> {
     await this.#runtime.transport.kv
-      .delete(taskKey(delivery.id))
-      .catch((error: unknown) => this.#runtime.report(error, this.#plan.where));
+      .delete(taskKey(delivery.id), { ifRevision: revision })
+      .catch((error: unknown) => this.#report(error));
+  }
+
+  #report(error: unknown): void {
+    this.#runtime.report(error, this.#plan.where);
   }
 }

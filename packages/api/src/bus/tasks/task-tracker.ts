@@ -6,6 +6,7 @@ import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';
 import { decodeRecord, type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
+import { isEnd, latestOf } from './task-state.ts';
 
 /** A change of one task. */
 export type TaskEvent =
@@ -23,12 +24,21 @@ export type TaskEvent =
 /** A task to track. */
 export interface TrackedTask {
   readonly id: string;
-  /** Whether this bus stored it just now. Then only its record matters, and it is not polled at first. */
-  readonly isNew: boolean;
+  /**
+   * When this bus stored it, by `Date.now()`. Then only its record matters, and it is not polled at first. An older dead letter
+   * is of another task with the same dedupe key.
+   */
+  readonly since: number | undefined;
 }
 
 /** Receives the events of one task, in order. */
 export type OnTaskEvent = (event: TaskEvent) => void;
+
+/** Those who follow one task. */
+interface Followers {
+  readonly all: Set<OnTaskEvent>;
+  since: number | undefined;
+}
 
 /** Up to this many tasks have a watch each; further tasks share one watch of the whole queue. */
 const MAX_WATCHES = 8;
@@ -38,20 +48,14 @@ const POLL_MS = 1_000;
 const GATHER_MS = 10;
 const MAX_IDS = 500;
 
-/**
- * Whether a message has expired though browsing still returns it. A leased message may still be acked, and a dead letter
- * stays.
- */
-export function hasExpired({ state, ttlLeftMs }: Pick<BrowsedMessage, 'state' | 'ttlLeftMs'>): boolean {
-  return (state === 'ready' || state === 'delayed') && ttlLeftMs !== undefined && ttlLeftMs <= 0;
-}
-
 /** The tasks that a {@link TaskPoller} polls. */
 interface PollerPlan {
   readonly transport: Transport;
   readonly queue: string;
   /** By the id of the task. */
   readonly followers: ReadonlyMap<string, unknown>;
+  /** When a task was stored, if that is known. */
+  readonly sinceOf: (id: string) => number | undefined;
   readonly emit: (id: string, event: TaskEvent) => void;
 }
 
@@ -124,16 +128,12 @@ class TaskPoller {
   }
 
   async #pollPage(ids: readonly string[]): Promise<void> {
-    const found = new Map<string, BrowsedMessage>();
-    const { transport, queue } = this.#plan;
+    const { transport, queue, sinceOf } = this.#plan;
     const page = await transport.admin.browse(queue, { ids, limit: MAX_IDS * 2 });
-    // A dead letter and a newer message can have the same id: the newer message counts.
-    for (const browsed of page.messages) {
-      if (hasExpired(browsed)) continue;
-      const { id } = browsed.message;
-      if (browsed.state !== 'dead' || !found.has(id)) found.set(id, browsed);
-    }
-    await Promise.all(ids.map((id) => this.#emitState(id, found.get(id))));
+    // A dead letter and a newer message can have the same id.
+    const found = new Map<string, BrowsedMessage[]>(ids.map((id) => [id, []]));
+    for (const browsed of page.messages) found.get(browsed.message.id)?.push(browsed);
+    await Promise.all([...found].map(([id, all]) => this.#emitState(id, latestOf(all, sinceOf(id)))));
   }
 
   async #emitState(id: string, browsed: BrowsedMessage | undefined): Promise<void> {
@@ -144,11 +144,12 @@ class TaskPoller {
     }
     const entry = await transport.kv.get(taskKey(id));
     const record = entry && readRecord(entry.value, (error) => emit(id, { kind: 'broken', error }));
-    if (browsed !== undefined) {
-      const failure = record?.state === 'failed' ? record.failure : undefined;
+    if (record !== undefined && isEnd(record, browsed)) emit(id, { kind: 'record', record });
+    else if (browsed !== undefined) {
+      const isItsOwn = record?.state === 'failed' && record.sentAt === browsed.message.sentAt;
+      const failure = isItsOwn ? record.failure : undefined;
       emit(id, { kind: 'dead', reason: browsed.dead?.reason ?? 'unknown', failure });
-    } else if (record?.state === 'done' || record?.state === 'cancelled') emit(id, { kind: 'record', record });
-    else emit(id, { kind: 'absent' });
+    } else emit(id, { kind: 'absent' });
   }
 }
 
@@ -156,7 +157,7 @@ class TaskPoller {
 export class TaskTracker {
   readonly #transport: Transport;
   readonly #queue: string;
-  readonly #followers = new Map<string, Set<OnTaskEvent>>();
+  readonly #followers = new Map<string, Followers>();
   /** Watches by the id of their task; '' for the whole queue. */
   readonly #watches = new Map<string, Promise<KvWatch>>();
   /** The keys of open watches: their initial entries were delivered. */
@@ -167,7 +168,8 @@ export class TaskTracker {
     this.#transport = transport;
     this.#queue = queue;
     const emit = (id: string, event: TaskEvent): void => this.#emit(id, event);
-    this.#poller = new TaskPoller({ transport, queue, followers: this.#followers, emit });
+    const sinceOf = (id: string): number | undefined => this.#followers.get(id)?.since;
+    this.#poller = new TaskPoller({ transport, queue, followers: this.#followers, sinceOf, emit });
   }
 
   get isIdle(): boolean {
@@ -180,20 +182,22 @@ export class TaskTracker {
   }
 
   /** Passes events of a task to `onEvent` until the returned function is called. The present state comes first. */
-  follow({ id, isNew }: TrackedTask, onEvent: OnTaskEvent): () => void {
-    const followers = this.#followers.get(id) ?? new Set();
-    this.#followers.set(id, followers.add(onEvent));
+  follow({ id, since }: TrackedTask, onEvent: OnTaskEvent): () => void {
+    const followers: Followers = this.#followers.get(id) ?? { all: new Set(), since: undefined };
+    followers.all.add(onEvent);
+    followers.since = since ?? followers.since;
+    this.#followers.set(id, followers);
     const key = this.#watch(id);
     this.#poller.start();
-    if (!isNew) this.#poller.pollSoon(id);
+    if (since === undefined) this.#poller.pollSoon(id);
     else if (this.#open.has(key)) void this.#readRecord(id);
     return () => this.#unfollow(id, onEvent);
   }
 
   #unfollow(id: string, onEvent: OnTaskEvent): void {
     const followers = this.#followers.get(id);
-    followers?.delete(onEvent);
-    if (followers?.size === 0) {
+    followers?.all.delete(onEvent);
+    if (followers?.all.size === 0) {
       this.#followers.delete(id);
       this.#poller.forget(id);
       this.#unwatch(id);
@@ -204,7 +208,7 @@ export class TaskTracker {
   }
 
   #emit(id: string, event: TaskEvent): void {
-    for (const onEvent of this.#followers.get(id) ?? []) onEvent(event);
+    for (const onEvent of this.#followers.get(id)?.all ?? []) onEvent(event);
   }
 
   /** Ensures a watch of the task and returns its key. */

@@ -12,7 +12,7 @@ import { attemptsHeader } from '../consuming/failure.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
-import { validate } from '../messages/schema.ts';
+import { validate, validateSent } from '../messages/schema.ts';
 import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
 import { checkEnqueueOptions, type EnqueueOptions, taskFields, toQueueDefinition } from './enqueue-options.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
@@ -93,8 +93,8 @@ export class Tasks {
   ): Promise<TaskHandle> {
     this.#runtime.assertSending();
     const { queue, schemas } = definition;
-    const checked = validate(schemas.task, body, `the task of ${queue}`);
-    if (checked instanceof Promise) await checked;
+    const checked = validateSent(this.#runtime.bodyCodec, schemas.task, body, `the task of ${queue}`);
+    if (checked !== undefined) await checked;
     const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
@@ -106,9 +106,10 @@ export class Tasks {
     return this.#runtime.sendOut(origin, draft, async (input) => {
       const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
+      const since = Date.now();
       const { status } = await send({ ...input, id });
       if (status === 'stored') await clear?.();
-      return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : 'new');
+      return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
     });
   }
 
@@ -126,7 +127,7 @@ export class Tasks {
     };
   }
 
-  #handle(id: string, { schemas }: QueueDefinition, source: 'new' | 'duplicate' | 'id'): TaskHandle {
+  #handle(id: string, { schemas }: QueueDefinition, source: number | 'duplicate' | 'id'): TaskHandle {
     const { transport, bodyCodec } = this.#runtime;
     const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
     const trackerOf = (queue: string): TaskTracker => this.#trackers.of(queue);

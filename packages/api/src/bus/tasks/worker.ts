@@ -14,8 +14,11 @@ import { toQueueDefinition } from './enqueue-options.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
 
-/** Handles one task. Its value is the result of the task. */
-export type TaskHandler<T, R> = (task: ReceivedMessage<T>, context: Context) => R | Promise<R>;
+/** Handles one task. Its value is the result of the task. The values that a generator yields are progress. */
+export type TaskHandler<T, R> = (
+  task: ReceivedMessage<T>,
+  context: Context,
+) => R | Promise<R> | AsyncGenerator<unknown, R> | Generator<unknown, R>;
 
 /** How a worker takes tasks and keeps their results. */
 export interface WorkerOptions extends ConsumeOptions {

@@ -1,0 +1,82 @@
+/** Dedupe: the newest task of a key, and what a second attempt of a handler sends. */
+
+import type { StateRecord } from '@busbar/api/transport';
+import { type ConformanceCase, defineCases } from '../case.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { consume, texts } from '../steps/consuming.ts';
+import { deadLetters } from '../steps/queue-view.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
+
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }, [
+  {
+    id: 'U9',
+    title: 'status and result are of the newest task with a dedupe key, not of a dead letter before it',
+    rules: ['RQ7', 'RQ5'],
+    needs: ['exportState'],
+    async run(test, transport) {
+      const [bus, other] = [await test.bus(), await test.bus()];
+      const outcomes: (() => unknown)[] = [];
+      const worker = await bus.process('jobs', () => outcomes.shift()?.(), { maxAttempts: 1 });
+      const fail = (text: string) => (): never => {
+        throw new Error(text);
+      };
+      outcomes.push(fail('the first failure'));
+      const first = await bus.enqueue('jobs', 1, { dedupeKey: 'daily' });
+      await test.check.rejects(first.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the first task');
+      await endWindow(test);
+      worker.pause();
+      const second = await other.enqueue('jobs', 2, { dedupeKey: 'daily' });
+      test.check.equal([second.isDuplicate, await second.status()], [false, 'queued'], 'the second task');
+      outcomes.push(() => 'fine');
+      worker.resume();
+      test.check.equal(await second.result(LONG_TIMEOUT), 'fine', 'its result');
+      const anywhere = bus.task('jobs', second.id);
+      test.check.equal([await anywhere.status(), await second.status()], ['done', 'done'], 'status after it');
+      test.check.equal(await anywhere.result(LONG_TIMEOUT), 'fine', 'the result by another handle');
+      await endWindow(test);
+      outcomes.push(fail('the last failure'));
+      const third = await other.enqueue('jobs', 3, { dedupeKey: 'daily' });
+      const error = await test.check.rejects(third.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the third task');
+      test.check.ok(error.message.includes('the last failure'), `the text of the error: ${error.message}`);
+      test.check.equal(await bus.task('jobs', third.id).status(), 'dead', 'status after the third');
+      await deadLetters(test, transport, 'jobs', 2);
+    },
+  },
+  {
+    id: 'U10',
+    title: 'what a handler sends at its second attempt is sent once if it is equal, and is a new message if it differs',
+    rules: ['RQ7', 'RQ1'],
+    async run(test, transport) {
+      const bus = await test.bus();
+      await transport.topics.bind('told', 'said');
+      await bus.process(
+        'in',
+        async (_task, context) => {
+          const said = context.attempt === 1 ? ['plan', 'draft', 'draft'] : ['draft', 'plan', 'final', 'draft'];
+          for (const text of said) {
+            await context.enqueue('out', { text });
+            await context.publish('said', { text });
+          }
+          if (context.attempt === 1) throw new Error('after sending, before the ack');
+        },
+        { retry: { baseMs: 0 } },
+      );
+      await bus.enqueue('in');
+      const expected = ['draft', 'draft', 'final', 'plan'].map((text) => JSON.stringify({ text }));
+      for (const queue of ['out', 'told']) {
+        const got = await consume(test, transport, queue, expected.length);
+        test.check.equal(texts(test, got).sort(), expected, `messages of ${queue}`);
+        await test.nothing(transport, queue, 100);
+      }
+    },
+  },
+]);
+
+/** Removes what the store knows of ids, as the end of the dedupe window does. */
+async function endWindow(test: TestContext): Promise<void> {
+  const { admin } = await test.transport();
+  const records: StateRecord[] = [];
+  for await (const record of admin.exportState()) if (record.kind !== 'dedupe') records.push(record);
+  await admin.clear();
+  await admin.importState(records);
+}

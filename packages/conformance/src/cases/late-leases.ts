@@ -1,0 +1,138 @@
+/** Fault injection: deliveries whose lease has ended before their handler begins, or before their outcome is stored. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Bus, openBus } from '@busbar/api';
+import { type ConformanceCase, defineCases } from '../case.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { type Lateness, withLateAnswers } from '../faults/late-answers.ts';
+import type { Begun } from '../processes/programs/block-in-handlers.ts';
+import { moduleOf } from '../processes/remote-client.ts';
+import { queueInfo } from '../steps/queue-view.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
+
+const LEASE_MS = 600;
+const LATE_MS = 1_800;
+/** A settlement takes at most this long after its handler. */
+const SETTLED_MS = 100;
+const blocking = moduleOf('block-in-handlers');
+
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault injection', alone: true }, [
+  {
+    id: 'I11',
+    title: 'a delivery whose claim was answered after its lease is not begun, and its result overwrites nothing',
+    rules: ['RQ2', 'RQ3'],
+    async run(test, transport) {
+      await transport.queues.configure('jobs', { leaseMs: LEASE_MS });
+      const [ran, lost] = [[] as string[], [] as string[]];
+      const late = await openLate(test, { receiveMs: LATE_MS }, (code) => lost.push(code));
+      await late.process('jobs', () => note(ran, 'late'));
+      const task = await late.enqueue('jobs');
+      await test.until('the late worker has it', async () => (await queueInfo(transport, 'jobs')).leased === 1);
+      const quick = await test.bus();
+      await quick.process('jobs', () => note(ran, 'quick'));
+      test.check.equal(await task.result(LONG_TIMEOUT), 'quick', 'the result');
+      await test.until('the late worker has noticed', () => lost.length > 0 || ran.length > 1);
+      test.check.equal([ran, lost], [['quick'], ['LEASE_LOST']], 'handlers that ran, and reported errors');
+      test.check.equal([await task.result(LONG_TIMEOUT), await task.status()], ['quick', 'done'], 'the outcome');
+    },
+  },
+  {
+    id: 'I12',
+    title: 'an outcome that arrives after its lease has ended does not replace the outcome of the next worker',
+    rules: ['RQ2', 'RQ3'],
+    async run(test, transport) {
+      await transport.queues.configure('jobs', { leaseMs: LEASE_MS });
+      for (const outcome of ['returns', 'throws'] as const) {
+        const queue = `jobs.${outcome}`;
+        const ended: string[] = [];
+        const late = await openLate(test, { writeMs: LATE_MS }, () => undefined);
+        const worker = await late.process(
+          queue,
+          () => {
+            ended.push('late');
+            if (outcome === 'throws') throw new Error('late');
+            return 'late';
+          },
+          { leaseMs: LEASE_MS, maxAttempts: 2 },
+        );
+        const sender = await test.bus();
+        const task = await sender.enqueue(queue);
+        await test.until('the late worker has ended', () => ended.length === 1);
+        worker.pause();
+        const quick = await test.bus();
+        await quick.process(queue, () => 'quick');
+        test.check.equal(await task.result(LONG_TIMEOUT), 'quick', `the result, when the late one ${outcome}`);
+        await pause(LATE_MS * 2);
+        const again = sender.task(queue, task.id);
+        test.check.equal([await again.result(LONG_TIMEOUT), await again.status()], ['quick', 'done'], 'the outcome');
+        await Promise.all([late.close({ drainMs: 0 }), quick.close({ drainMs: 0 })]);
+      }
+    },
+  },
+  {
+    id: 'I13',
+    title: 'a worker that was blocked or stopped past its leases begins nothing that another worker has finished',
+    rules: ['RQ2', 'RQ3'],
+    shows: ['staleSettleRefused'],
+    harnessFeatures: ['processes'],
+    timeoutMs: 40_000,
+    async run(test) {
+      const blocked = await workPastLeases(test, 'jobs.blocked', 'blocked');
+      test.check.equal(blocked.late, [], 'handlers that began too late in a blocked worker');
+      test.check.ok(blocked.begun.length >= 1, 'handlers that began in time');
+      const stopped = await workPastLeases(test, 'jobs.stopped', 'stopped');
+      if (test.capabilities.features.staleSettleRefused)
+        test.check.equal(stopped.late, [], 'handlers that began too late in a stopped worker');
+    },
+  },
+]);
+
+function note(ran: string[], what: string): string {
+  ran.push(what);
+  return what;
+}
+
+/** A bus whose transport is slow. It is closed after the case. */
+async function openLate(test: TestContext, lateness: Lateness, onError: (code: string) => void): Promise<Bus> {
+  const bus = openBus(withLateAnswers(await test.open(), lateness), { onError: ({ code }) => onError(code) });
+  test.defer(() => bus.close({ drainMs: 0 }));
+  return bus;
+}
+
+/** A worker takes four tasks and is blocked, or stopped, past their leases. Another worker finishes them meanwhile. */
+async function workPastLeases(
+  test: TestContext,
+  queue: string,
+  fault: 'blocked' | 'stopped',
+): Promise<{ readonly begun: readonly Begun[]; readonly late: readonly Begun[] }> {
+  const transport = await test.transport();
+  await transport.queues.configure(queue, { leaseMs: 1_000 });
+  const worker = await test.process();
+  const blockMs = fault === 'blocked' ? 700 : 600;
+  await worker.run(blocking, 'blockInHandlers', { queue, leaseMs: 1_000, blockMs });
+  const bus = await test.bus();
+  await bus.enqueueAll(queue, [1, 2, 3, 4]);
+  await test.until('the worker has some', async () => (await queueInfo(transport, queue)).leased > 0);
+  if (fault === 'stopped') worker.pause();
+  const finished = await finishAll(test, bus, queue, 4);
+  if (fault === 'stopped') worker.resume();
+  await worker.run<readonly Begun[]>(blocking, 'begunHandlers');
+  await pause(blockMs * 3);
+  const begun = await worker.run<readonly Begun[]>(blocking, 'begunHandlers');
+  await worker.kill();
+  const late = begun.filter(({ id, at }) => at > (finished.get(id) ?? Number.POSITIVE_INFINITY));
+  return { begun, late };
+}
+
+/** Handles `count` tasks. Resolves with the time when each was settled, with a margin for the settlement. */
+async function finishAll(test: TestContext, bus: Bus, queue: string, count: number): Promise<Map<string, number>> {
+  const finished = new Map<string, number>();
+  const take = ({ id }: { readonly id: string }): void => void finished.set(id, Date.now() + SETTLED_MS);
+  await bus.process(queue, take, { concurrency: count });
+  const isOver = async (): Promise<boolean> => {
+    const { ready, leased } = await queueInfo(bus.transport, queue);
+    return ready + leased === 0;
+  };
+  await test.until('all are finished', isOver, 15_000);
+  return finished;
+}
