@@ -40,6 +40,19 @@ async function compactorOf(url: string): Promise<AsyncDisposable & { compact(que
   };
 }
 
+test('settled messages, which stay for dedupe, take no room from a queue with a limit', async () => {
+  await using server = await startNats();
+  await using transport = await openNats(parseNatsUrl(server.url));
+  await transport.queues.configure('work', { maxLength: 100 });
+  for (let round = 0; round < 5; round += 1) {
+    const sent = await transport.queues.send('work', Array(90).fill({ body: Buffer.from('x') }));
+    expect(sent.every(({ status }) => status === 'stored')).toBe(true);
+    await drain(transport);
+  }
+  const sent = await transport.queues.send('work', Array(110).fill({ body: Buffer.from('x') }));
+  expect(sent.map(({ status }) => status).lastIndexOf('stored')).toBe(99);
+});
+
 test('counts, attempts, history and receipts survive compaction, also while a long lease holds the floor', async () => {
   await using server = await startNats();
   await using transport = await openNats(parseNatsUrl(server.url));

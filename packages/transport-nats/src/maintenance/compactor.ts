@@ -10,8 +10,9 @@ import type { KnownQueue } from '../queues/queue-record.ts';
 /** Another process that compacted it so lately did it for all. */
 const RECENT_MS = 8_000;
 const MARGIN_MS = 5_000;
-/** How many messages above a floor that stands still are deleted one by one in one round. */
-const MAX_SINGLE = 5_000;
+/** How many messages above a floor that stands still are deleted one by one in one round, and at a time. */
+const MAX_SINGLE = 250_000;
+const DELETES_AT_ONCE = 500;
 const MAX_BYTES = 500_000;
 
 export class Compactor {
@@ -30,7 +31,10 @@ export class Compactor {
     const ledger = await ledgers.read(name, queue.record.inc);
     const floors: Partial<Record<Lane, number>> = {};
     const lanes: Lane[] = ['normal', ...queue.record.lanes];
-    for (const lane of lanes) floors[lane] = Math.max(ledger.floors[lane] ?? 0, await consumers.floor(queue, lane));
+    for (const lane of lanes) {
+      const { floor } = await consumers.progress(queue, lane);
+      floors[lane] = Math.max(ledger.floors[lane] ?? 0, floor);
+    }
     const deleted = await this.#deleteSingle(ledger, floors, old);
     if (await this.#write(queue, ledger, stateOf(ledger, floors, deleted))) {
       await Promise.all(
@@ -66,7 +70,9 @@ export class Compactor {
       .slice(0, MAX_SINGLE);
     const remove = (seq: number): Promise<unknown> =>
       requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
-    await Promise.all(seqs.map(remove));
+    for (let from = 0; from < seqs.length; from += DELETES_AT_ONCE) {
+      await Promise.all(seqs.slice(from, from + DELETES_AT_ONCE).map(remove));
+    }
     return new Set(seqs);
   }
 

@@ -17,6 +17,8 @@ export interface Consumer {
 interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
   readonly ack_floor: { readonly stream_seq: number };
+  readonly num_pending: number;
+  readonly num_ack_pending: number;
 }
 
 const NOT_FOUND = 10_014;
@@ -60,13 +62,14 @@ export class Consumers {
     this.#made.delete(name);
   }
 
-  /** Up to which sequence everything of a lane is settled on the server; 0 where there is no consumer. */
-  async floor(queue: KnownQueue, lane: Lane): Promise<number> {
+  /** Up to which sequence everything of a lane is settled on the server, and how many messages are not. */
+  async progress(queue: KnownQueue, lane: Lane): Promise<{ floor: number; unsettled: number }> {
     try {
       const path = `CONSUMER.INFO.${this.#names.queues}.${this.nameOf(queue, lane)}`;
-      return (await this.#requests.api<ConsumerInfo>(path)).ack_floor.stream_seq;
+      const { ack_floor, num_pending, num_ack_pending } = await this.#requests.api<ConsumerInfo>(path);
+      return { floor: ack_floor.stream_seq, unsettled: num_pending + num_ack_pending };
     } catch (error) {
-      if (error instanceof ServerRefusal) return 0;
+      if (error instanceof ServerRefusal) return { floor: 0, unsettled: Number.POSITIVE_INFINITY };
       throw error;
     }
   }

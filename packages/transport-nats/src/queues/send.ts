@@ -14,12 +14,13 @@ import { type Envelope, encode } from './stored-message.ts';
 
 const PARTITIONS = 32;
 const LENGTH_MS = 1_000;
+const MUCH_ROOM = 100_000;
 
 /** How many messages a queue had, and how many were sent from here since then. */
 interface Length {
   readonly at: number;
   readonly inc: string;
-  /** All stored messages: at least the waiting ones. */
+  /** At least as many as it holds. */
   stored: number;
 }
 
@@ -138,27 +139,39 @@ export class Sender {
       await this.#bindings.pump(queue);
       this.#lengths.delete(queue.name);
     }
-    const length = await this.#length(queue);
-    length.stored += count;
-    if (length.stored <= settings.maxLength / 2) return count;
-    this.#lengths.delete(queue.name);
-    return Math.max(0, settings.maxLength - (await this.#lengthOf(queue)));
+    const { maxLength } = settings;
+    const known = this.#lengths.get(queue.name);
+    if (known !== undefined && known.inc === queue.record.inc && known.at + LENGTH_MS > performance.now()) {
+      known.stored += count;
+      if (isFar(known.stored, maxLength)) return count;
+    }
+    const stored = count + (await this.#estimate(queue));
+    if (this.#lengths.size > MAX_LENGTHS) this.#lengths.clear();
+    this.#lengths.set(queue.name, { at: performance.now(), inc: queue.record.inc, stored });
+    return stored <= maxLength ? count : Math.max(0, maxLength - (await this.#lengthOf(queue)));
   }
 
-  async #length({ name, record }: KnownQueue): Promise<Length> {
-    const known = this.#lengths.get(name);
-    const now = performance.now();
-    if (known !== undefined && known.inc === record.inc && known.at + LENGTH_MS > now) return known;
-    const { requests, names, clock } = this.#shared;
-    const info = await streamInfo(requests, clock, names.queues, names.lane(name, '*'));
-    const counts = Object.entries(info.state.subjects ?? {}).filter(
-      ([subject]) => subject !== names.lane(name, 'dead'),
-    );
-    const length = { at: now, inc: record.inc, stored: counts.reduce((sum, [, messages]) => sum + messages, 0) };
-    if (this.#lengths.size > MAX_LENGTHS) this.#lengths.clear();
-    this.#lengths.set(name, length);
-    return length;
+  /** How many messages a queue holds at most. Settled ones stay stored for dedupe: near the limit its consumers say how many are not. */
+  async #estimate(queue: KnownQueue): Promise<number> {
+    const { requests, names, clock, consumers } = this.#shared;
+    const { name, record } = queue;
+    const { state } = await streamInfo(requests, clock, names.queues, names.lane(name, '*'));
+    const lanes: Lane[] = ['normal', ...record.lanes];
+    const counts = lanes.map((lane) => state.subjects?.[names.lane(name, lane)] ?? 0);
+    const stored = sum(counts);
+    if (isFar(stored, record.settings.maxLength)) return stored;
+    const progress = await Promise.all(lanes.map((lane) => consumers.progress(queue, lane)));
+    return sum(counts.map((count, index) => Math.min(count, progress[index]?.unsettled ?? count)));
   }
+}
+
+/** Whether a queue has room for the sends of a second. */
+function isFar(stored: number, maxLength: number): boolean {
+  return maxLength - stored >= Math.min(maxLength / 2, MUCH_ROOM);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 const MAX_LENGTHS = 10_000;
