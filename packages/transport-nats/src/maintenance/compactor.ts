@@ -3,7 +3,7 @@
 import type { Lane } from '../connection/names.ts';
 import { ignoreRefusal, sequenceOf } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
-import { type Ledger, type LedgerState, push, rangesOf } from '../queues/ledger.ts';
+import { type Ledger, type LedgerState, rangesOf } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 
@@ -64,9 +64,8 @@ export class Compactor {
   /** A long lease holds a floor. Old settled messages above it are deleted one by one. */
   async #deleteSingle(ledger: Ledger, floors: Partial<Record<Lane, number>>, old: number): Promise<Set<number>> {
     const { requests, names } = this.#shared;
-    const seqs = [...ledger.entries]
-      .filter(([seq, { lane, isSettled }]) => isSettled && seq < old && seq > (floors[lane] ?? 0))
-      .map(([seq]) => seq)
+    const seqs = [...ledger.settled]
+      .flatMap(([lane, settled]) => [...settled.keys()].filter((seq) => seq < old && seq > (floors[lane] ?? 0)))
       .slice(0, MAX_SINGLE);
     const remove = (seq: number): Promise<unknown> =>
       requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
@@ -97,11 +96,16 @@ function stateOf(ledger: Ledger, floors: Partial<Record<Lane, number>>, deleted:
   const entries: LedgerState['entries'][number][] = [];
   const settled: Partial<Record<Lane, number[]>> = {};
   for (const [seq, entry] of ledger.entries) {
-    if (seq <= (floors[entry.lane] ?? 0) || deleted.has(seq)) {
+    if (seq > (floors[entry.lane] ?? 0)) entries.push([seq, entry]);
+    else {
       totals.sent += 1;
-      if (!entry.isSettled) totals.done += 1;
-    } else if (entry.isSettled) push(settled, entry.lane, seq);
-    else entries.push([seq, entry]);
+      totals.done += 1;
+    }
+  }
+  for (const [lane, seqs] of ledger.settled) {
+    const left = [...seqs.keys()].filter((seq) => seq > (floors[lane] ?? 0) && !deleted.has(seq));
+    totals.sent += seqs.size - left.length;
+    if (left.length > 0) settled[lane] = left;
   }
   const ranges = Object.fromEntries(Object.entries(settled).map(([lane, seqs = []]) => [lane, rangesOf(seqs)]));
   return { floors, totals, entries, settled: ranges };

@@ -5,7 +5,7 @@ import type { Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import { endMessage } from './claim.ts';
 import { attemptsOf, historyOf } from './dead-letters.ts';
-import type { Entry } from './ledger.ts';
+import type { Entry, Ledger } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { nakBody } from './receipt.ts';
@@ -56,13 +56,14 @@ export class Delayed {
     if (due.length === 0) return;
     const ledger = await ledgers.read(queue.name, queue.record.inc);
     due.sort(({ stored: one }, { stored: other }) => dueAtOf(one) - dueAtOf(other) || one.seq - other.seq);
-    await Promise.all(due.map(({ stored }) => this.#move(queue, stored, ledger.entries.get(stored.seq))));
+    await Promise.all(due.map(({ stored }) => this.#move(queue, stored, ledger)));
     await this.#settle(queue, due);
   }
 
-  async #move(queue: KnownQueue, stored: StoredMessage, entry: Entry | undefined): Promise<void> {
+  async #move(queue: KnownQueue, stored: StoredMessage, ledger: Ledger): Promise<void> {
     const { expiresAt = Number.POSITIVE_INFINITY } = stored.envelope;
-    if (entry?.isSettled) return;
+    if (ledger.isSettled('delayed', stored.seq)) return;
+    const entry = ledger.entries.get(stored.seq);
     if (expiresAt <= this.#shared.clock.now)
       return endMessage(this.#shared, queue, { stored, entry, lane: 'delayed' }, true);
     await place(this.#shared, queue, stored, entry, { dueAt: undefined, readyAt: stored.envelope.dueAt });

@@ -39,7 +39,7 @@ export interface LedgerOutcome {
   readonly at?: number | undefined;
 }
 
-/** The state of a message in the ledger. */
+/** The state of a message that is not settled. */
 export interface Entry {
   readonly lane: Lane;
   attempts: number;
@@ -47,9 +47,6 @@ export interface Entry {
   lease: { readonly r: number; end: number; readonly by: string | undefined } | undefined;
   /** When a retry is due. */
   dueAt: number;
-  isSettled: boolean;
-  /** The receive that settled it. Undefined if it is no longer known. */
-  settledBy?: number | undefined;
 }
 
 /** Counts since the queue was created. */
@@ -76,6 +73,8 @@ const MAX_HISTORY = 20;
 export class Ledger {
   readonly inc: string;
   readonly entries: Map<number, Entry> = new Map();
+  /** Settled messages above the floors: sequences, each with the receive that settled it, or 0. A long lease makes them many. */
+  readonly settled: Map<Lane, Map<number, number>> = new Map();
   totals: Totals = { sent: 0, done: 0, dead: 0, expired: 0 };
   /** All messages of a lane up to this sequence are settled. */
   floors: Partial<Record<Lane, number>> = {};
@@ -106,7 +105,12 @@ export class Ledger {
   }
 
   isSettled(lane: Lane, seq: number): boolean {
-    return seq <= (this.floors[lane] ?? 0) || this.entries.get(seq)?.isSettled === true;
+    return seq <= (this.floors[lane] ?? 0) || this.settled.get(lane)?.has(seq) === true;
+  }
+
+  /** The receive that settled a message, or that has its lease; undefined if it is not known. */
+  lastReceive(lane: Lane, seq: number): number | undefined {
+    return this.settled.get(lane)?.get(seq) || this.entries.get(seq)?.lease?.r;
   }
 
   async #sync(): Promise<void> {
@@ -163,9 +167,7 @@ export class Ledger {
     if (did === 'retry') entry.dueAt = until;
     entry.lease = undefined;
     if (did === 'retry' || did === 'release') return;
-    entry.isSettled = true;
-    entry.settledBy = r;
-    entry.history = [];
+    this.#settle(lane, seq, r);
     if (did === 'ack') this.totals.done += 1;
     else if (did === 'dead') this.totals.dead += 1;
     else if (did === 'expired') this.totals.expired += 1;
@@ -186,21 +188,28 @@ export class Ledger {
   #entry(lane: Lane, seq: number): Entry {
     let entry = this.entries.get(seq);
     if (entry === undefined) {
-      entry = { lane, attempts: 0, history: [], lease: undefined, dueAt: 0, isSettled: false };
+      entry = { lane, attempts: 0, history: [], lease: undefined, dueAt: 0 };
       this.entries.set(seq, entry);
     }
     return entry;
+  }
+
+  #settle(lane: Lane, seq: number, r = 0): void {
+    const settled = this.settled.get(lane) ?? new Map<number, number>();
+    this.settled.set(lane, settled.set(seq, r));
+    this.entries.delete(seq);
   }
 
   #restore({ floors, totals, entries, settled }: LedgerState): void {
     this.floors = { ...floors };
     this.totals = { ...totals };
     this.entries.clear();
+    this.settled.clear();
     for (const [seq, entry] of entries) this.entries.set(seq, { ...entry, lease: entry.lease && { ...entry.lease } });
     for (const [lane, ranges] of lanesOf(settled)) {
       for (let index = 0; index < ranges.length; index += 2) {
         const first = ranges[index] ?? 0;
-        for (let seq = first; seq < first + (ranges[index + 1] ?? 0); seq += 1) this.#entry(lane, seq).isSettled = true;
+        for (let seq = first; seq < first + (ranges[index + 1] ?? 0); seq += 1) this.#settle(lane, seq, 0);
       }
     }
   }

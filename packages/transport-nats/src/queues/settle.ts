@@ -225,8 +225,7 @@ export class Settler {
     for (const [index, plan] of plans.entries()) {
       const { ledgerOutcome, result } = plan;
       if (ledgerOutcome === undefined || !isLate(plan)) continue;
-      const entry = ledger.entries.get(ledgerOutcome.seq);
-      const by = entry?.isSettled ? entry.settledBy : entry?.lease?.r;
+      const by = ledger.lastReceive(ledgerOutcome.lane, ledgerOutcome.seq);
       const isOther = by !== undefined && by !== ledgerOutcome.r;
       if (isOther) plans[index] = { ...plan, result: { ...result, status: 'lease-lost' } };
     }
