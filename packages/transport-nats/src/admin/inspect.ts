@@ -25,10 +25,8 @@ export class Inspection {
   }
 
   async queues({ names, prefix, limit, after }: QueueFilter): Promise<QueueInfo[]> {
-    const known = await this.alive();
-    const chosen = known.filter(
-      ({ name }) => name.startsWith(prefix) && (names?.includes(name) ?? true) && (after === undefined || name > after),
-    );
+    const known = await this.alive(names);
+    const chosen = known.filter(({ name }) => name.startsWith(prefix) && (after === undefined || name > after));
     const infos: QueueInfo[] = [];
     for (let from = 0; from < Math.min(limit, chosen.length); from += AT_ONCE) {
       const part = chosen.slice(from, Math.min(limit, from + AT_ONCE));
@@ -74,10 +72,10 @@ export class Inspection {
     return { messages: page.map((one) => this.#context.views.browsed(view.queue, one)), next };
   }
 
-  /** The queues that are there. */
-  async alive(): Promise<KnownQueue[]> {
+  /** The queues that are there, of these names or all. */
+  async alive(queues?: readonly string[]): Promise<KnownQueue[]> {
     const { records } = this.#context;
-    const all = await records.list();
+    const all = await records.list(queues);
     for (const { name, record } of all) if (!records.isSeen(record)) records.idle.add(name);
     return all.filter(({ record }) => records.isSeen(record));
   }

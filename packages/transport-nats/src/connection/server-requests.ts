@@ -143,6 +143,13 @@ export class ServerRequests {
     }
   }
 
+  /** Pages of the last message of each of these subjects. */
+  async *lastOf(stream: string, subjects: readonly string[], context?: Bounds): AsyncGenerator<readonly Msg[], void> {
+    for (let from = 0; from < subjects.length; from += PAGE / 2) {
+      yield (await this.get(stream, { multi_last: subjects.slice(from, from + PAGE / 2) }, context)).messages;
+    }
+  }
+
   async lastSequence(stream: string): Promise<number> {
     return (await this.api<{ state: { last_seq: number } }>(`STREAM.INFO.${stream}`)).state.last_seq;
   }

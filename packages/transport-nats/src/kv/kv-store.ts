@@ -48,7 +48,6 @@ const HEADER = 'Busbar';
 /** A deletion is kept this long for the `nats` command and for readers that were away. */
 const GONE_TTL = '3600s';
 const PAGE = 500;
-const ASK = 250;
 const INACTIVE_MS = 10_000;
 const MAX_TOUCHED = 20_000;
 const NOTHING = new Uint8Array();
@@ -76,11 +75,9 @@ export class KvStore {
 
   async readAll(keys: readonly string[]): Promise<StoredValue[]> {
     const all: StoredValue[] = [];
-    for (let from = 0; from < keys.length; from += ASK) {
-      const subjects = keys.slice(from, from + ASK).flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
-      const { messages } = await this.requests.get(this.names.kv, { multi_last: subjects });
-      all.push(...this.#join(messages));
-    }
+    // A page has whole pairs: its size is even.
+    const subjects = keys.flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
+    for await (const page of this.requests.lastOf(this.names.kv, subjects)) all.push(...this.#join(page));
     return all;
   }
 

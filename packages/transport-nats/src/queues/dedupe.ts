@@ -23,8 +23,6 @@ export function hasIdRecords({ record }: KnownQueue, now: number): boolean {
   return record.settings.dedupeMs > DEDUPE_MS || record.idsUntil > now;
 }
 
-const LOOK = 500;
-
 /** The record of an id. */
 interface IdRecord {
   readonly id: string;
@@ -49,10 +47,9 @@ export async function knownIds(
 ): Promise<KnownIds> {
   const taken = new Set<string>();
   const last = new Map<string, number>();
-  for (let from = 0; from < ids.length; from += LOOK) {
-    const subjects = ids.slice(from, from + LOOK).map((id) => names.id(queue.name, queue.record.inc, id));
-    const { messages } = await requests.get(names.queues, { multi_last: subjects }, context);
-    for (const message of messages) {
+  const subjects = ids.map((id) => names.id(queue.name, queue.record.inc, id));
+  for await (const page of requests.lastOf(names.queues, subjects, context)) {
+    for (const message of page) {
       const { id, until } = message.json<IdRecord>();
       last.set(id, sequenceOf(message));
       if (until > clock.now) taken.add(id);

@@ -183,12 +183,18 @@ export class QueueRecords {
     });
   }
 
-  /** All records, those of queues that are no more included. */
-  async list(context?: Bounds): Promise<KnownQueue[]> {
+  /** The records of the queues with these names, or of all; those of queues that are no more included. */
+  async list(queues?: readonly string[]): Promise<KnownQueue[]> {
+    const { ledger } = this.#names;
     const all: KnownQueue[] = [];
-    for await (const page of this.#requests.scan(this.#names.ledger, this.#names.settings('>'), 1, context)) {
-      for (const message of page) all.push(this.#parse(message));
-    }
+    const pages =
+      queues === undefined
+        ? this.#requests.scan(ledger, this.#names.settings('>'))
+        : this.#requests.lastOf(
+            ledger,
+            queues.map((queue) => this.#names.settings(queue)),
+          );
+    for await (const page of pages) for (const message of page) all.push(this.#parse(message));
     const newest = new Map(all.map((known) => [known.name, known]));
     return [...newest.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }
