@@ -40,7 +40,7 @@ async function run(options: BenchOptions): Promise<boolean> {
   const measurements = await measureAll(options, print);
   const thresholds = renderThresholds(measurements);
   if (thresholds !== undefined) print(thresholds);
-  if (options.writeDocs) writeDocs(printed);
+  if (options.writeDocs !== undefined) writeDocs(options.writeDocs, printed);
   if (options.json !== undefined) {
     mkdirSync(dirname(options.json), { recursive: true });
     writeFileSync(options.json, `${JSON.stringify(makeReport(options, measurements), null, 2)}\n`);

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { DURABILITIES, type Durability } from './durability.ts';
+import { SECTIONS, type Section } from './report/write-docs.ts';
 import type { RunSize } from './scenarios/scenario.ts';
 import { LONG_SCENARIOS, SCENARIO_NAMES, type ScenarioName } from './scenarios/scenario-name.ts';
 
@@ -15,8 +16,8 @@ export interface BenchOptions extends RunSize {
   readonly json: string | undefined;
   /** The folder for CPU profiles of all our processes. */
   readonly profile: string | undefined;
-  /** Write the tables into docs/benchmarks.md. */
-  readonly writeDocs: boolean;
+  /** The section of docs/benchmarks.md to write the tables into. */
+  readonly writeDocs: Section | undefined;
 }
 
 /** A bad command line: printed without a stack, exit code 2. */
@@ -61,13 +62,14 @@ All of it takes about half an hour on two cores, --quick less than ten minutes.
                       ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, ${QUICK.seconds} seconds, durability ${QUICK.durability}
   --json FILE         writes the figures with machine and versions
   --profile FOLDER    makes every Node process write a CPU profile there
-  --write-docs        writes the tables into docs/benchmarks.md`;
+  --write-docs NAME   writes the tables into that section of docs/benchmarks.md: ${SECTIONS.join(', ')}`;
 }
 
 /** Reads the command line; 'help' for `--help`. Throws {@link UsageError}. */
 export function parseOptions(argv: readonly string[], targets: readonly string[]): BenchOptions | 'help' {
   const given = parse(argv);
   if (given.help === true) return 'help';
+  const section = given['write-docs'];
   const values = { ...(given.quick === true ? QUICK : DEFAULTS), ...given };
   return {
     targets: list(values.transports, 'transports', targets),
@@ -84,7 +86,7 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
     runs: integer(values.runs, 'runs', 1, 100),
     json: values.json,
     profile: values.profile,
-    writeDocs: values['write-docs'] ?? false,
+    writeDocs: section === undefined ? undefined : (list(section, 'write-docs', SECTIONS)[0] as Section),
   };
 }
 
@@ -107,7 +109,7 @@ function parse(argv: readonly string[]) {
         json: text,
         profile: text,
         quick: { type: 'boolean' },
-        'write-docs': { type: 'boolean' },
+        'write-docs': text,
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

@@ -42,6 +42,7 @@ test.each([
   ['--body', 'big'],
   ['--members', '0,-1'],
   ['--runs', '1.5'],
+  ['--write-docs', 'nowhere'],
   ['--colour'],
   ['extra'],
   ['--messages'],
