@@ -12,7 +12,13 @@ import {
   unknownQueue,
   WaitingReceives,
 } from '@busbar/api/driver';
-import { type Capabilities, type Delivery, declareFeatures, type StoreReset } from '@busbar/api/transport';
+import {
+  type Capabilities,
+  type Delivery,
+  declareFeatures,
+  type StoreReset,
+  type Warning,
+} from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import type { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
@@ -20,10 +26,16 @@ import type { Queue } from './queues/queue.ts';
 import { Store } from './store.ts';
 import { EventCursor } from './topics/event-cursor.ts';
 
+const OWN_THREAD: Warning = {
+  text: 'this store belongs to one worker thread: other threads of the process have stores of their own',
+  hint: 'Use sqlite:, or a hub (unix:), between threads.',
+};
+
 /** The driver over a store in this process. */
 export class MemoryDriver implements Driver {
   readonly name = 'memory';
   readonly capabilities: Capabilities;
+  readonly warnings: readonly Warning[] = isWorkerThread() ? [OWN_THREAD] : [];
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
@@ -149,4 +161,10 @@ function declare({ maxBodyBytes, retention }: MemorySettings): Capabilities {
     maxBodyBytes,
     retention,
   };
+}
+
+/** Asked without an import, so that the package runs without Node, too. */
+function isWorkerThread(): boolean {
+  const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads');
+  return threads !== undefined && !threads.isMainThread;
 }

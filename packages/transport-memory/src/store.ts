@@ -4,7 +4,11 @@ import { newId } from '@busbar/api/transport';
 import { Namespace } from './namespace.ts';
 import type { MemorySettings } from './options.ts';
 
-const named = new Map<string, Store>();
+/** Copies of this package in one process share the stores. The number rises when the classes of a store change. */
+const STORES = Symbol.for('busbar.memory.1');
+const shared = globalThis as { [STORES]?: Map<string, Store> };
+shared[STORES] ??= new Map();
+const named = shared[STORES];
 
 /** One store and its namespaces. */
 export class Store {
@@ -21,8 +25,13 @@ export class Store {
   static open(name: string | undefined): Store {
     const store = (name === undefined ? undefined : named.get(name)) ?? new Store(name);
     if (name !== undefined) named.set(name, store);
-    store.#users += 1;
+    store.join();
     return store;
+  }
+
+  /** A transport has opened. */
+  join(): void {
+    this.#users += 1;
   }
 
   namespace(settings: MemorySettings): Namespace {

@@ -44,3 +44,32 @@ test('messages go to the waiting transports in turn', async () => {
   expect(got).toEqual([3, 3, 3]);
   for (const transport of transports) await transport.close();
 });
+
+test('copies of the package share stores by name', async () => {
+  const name = crypto.randomUUID();
+  await using first = await openMemory({ name });
+  vi.resetModules();
+  const copy = await import('../src/index.ts');
+  expect(copy.openMemory).not.toBe(openMemory);
+  await using second = await copy.openMemory({ name });
+  await first.queues.send('q', [one]);
+  expect(await second.queues.receive('q')).toHaveLength(1);
+});
+
+test('a worker thread is told that its stores are its own', async () => {
+  const { Worker } = await import('node:worker_threads');
+  await using here = await openMemory();
+  expect(here.warnings ?? []).toEqual([]);
+  const source = `
+    const { parentPort } = require('node:worker_threads');
+    import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)}).then(async ({ openMemory }) => {
+      const transport = await openMemory({ name: 'same' });
+      parentPort.postMessage(transport.warnings.map(({ text }) => text));
+      await transport.close();
+    });`;
+  vi.useRealTimers();
+  const worker = new Worker(source, { eval: true, execArgv: ['--conditions=@busbar/source'] });
+  const told = await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+  expect(told).toEqual([expect.stringMatching(/thread/)]);
+  await worker.terminate();
+});
