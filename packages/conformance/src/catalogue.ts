@@ -11,7 +11,7 @@ const RANGES = {
   'Pub/sub': ['S', 18],
   'Queue groups': ['G', 7],
   'Ack/nack/visibility': ['A', 23, 26],
-  'Dead letters': ['D', 9],
+  'Dead letters': ['D', 9, 10],
   Delay: ['L', 8, 9],
   TTL: ['T', 7],
   Dedupe: ['U', 6, 10],

@@ -170,7 +170,8 @@ function openAdmin(store: Store, batcher: Batcher, commits: CommitNotifier): Adm
     },
     redrive: (name, ids, limit, context) => {
       const step = (left: number) => onQueue(name, 0, (tx, queue) => redrive(tx, queue, ids, left));
-      return repeat(batcher, step, limit, context);
+      // A dead letter with one of these ids that dies again meanwhile is not redriven twice.
+      return ids === undefined ? repeat(batcher, step, limit, context) : batcher.write(step(limit), context);
     },
     purge: (name, state, ids, context) => {
       const step = onQueue(name, 0, (tx, queue) => purge(tx, queue, state, ids));

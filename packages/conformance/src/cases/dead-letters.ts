@@ -138,6 +138,33 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead lett
     },
   },
   {
+    id: 'D10',
+    title: 'one call redrives a dead letter once, although it dies again meanwhile',
+    rules: ['RQ5'],
+    async run(test) {
+      const bus = await test.bus();
+      let runs = 0;
+      await bus.process(
+        'work',
+        () => {
+          runs += 1;
+          throw new Error('still broken');
+        },
+        { maxAttempts: 1, concurrency: 4 },
+      );
+      const ids = (await bus.enqueueAll('work', [1, 2, 3])).map(({ id }) => id);
+      const letters = bus.deadLetters('work');
+      await test.until('all are dead', async () => (await letters.count()) === 3);
+      runs = 0;
+      test.check.equal(await letters.redrive({ ids: ids.slice(0, 1) }), 1, 'redriven by id');
+      await test.until('it is dead again', async () => runs === 1 && (await letters.count()) === 3);
+      test.check.equal(await letters.redrive(), 3, 'redriven in all');
+      await test.until('all are dead again', async () => runs === 4 && (await letters.count()) === 3);
+      await test.nothing(await test.transport(), 'work', 50);
+      test.check.equal(runs, 4, 'runs of the handler');
+    },
+  },
+  {
     id: 'D9',
     title: 'a redriven message keeps its id, gets fresh attempts, and may become a dead letter again',
     rules: ['RQ5', 'RQ7'],

@@ -31,7 +31,7 @@ export function configure(tx: Transaction, name: string, settings: QueueSettings
 
 /** Requeues a step of dead letters. Returns their number. */
 export function redrive(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined, limit: number): number {
-  const dead = selectDead(tx, queue, ids, Math.min(limit, STEP));
+  const dead = selectDead(tx, queue, ids, ids === undefined ? Math.min(limit, STEP) : limit);
   const { now } = tx;
   const counters = tx.counters();
   for (const seq of dead) {
