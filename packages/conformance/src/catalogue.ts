@@ -16,7 +16,7 @@ const RANGES = {
   TTL: ['T', 7],
   Dedupe: ['U', 6, 10],
   'Replay/offset': ['Y', 8, 9],
-  Persistence: ['X', 11, 14],
+  Persistence: ['X', 11, 15],
   Reconnect: ['C', 11, 12],
   Backpressure: ['B', 7],
   Concurrency: ['K', 7, 8],

@@ -39,6 +39,9 @@ import { CommitNotifier } from './wakeup/notifier.ts';
 import { WaiterRegistry } from './wakeup/waiter-registry.ts';
 import { WakeupFile } from './wakeup/wakeup-file.ts';
 
+/** Values up to this size, such as those of presence and locks, are also stored when the disk is almost full. */
+const SMALL_BYTES = 1024;
+
 export class SqliteDriver implements Driver {
   readonly name = 'sqlite';
   readonly capabilities: Capabilities;
@@ -146,7 +149,8 @@ async function backfill(batcher: Batcher, name: string): Promise<void> {
 function openKv(batcher: Batcher, watches: KvWatches): KvDriver {
   return {
     get: (key, context) => batcher.read((tx) => getEntry(tx, key), context),
-    put: (key, value, condition, context) => batcher.write((tx) => putEntry(tx, key, value, condition), context),
+    put: (key, value, condition, context) =>
+      batcher[value.byteLength > SMALL_BYTES ? 'grow' : 'write']((tx) => putEntry(tx, key, value, condition), context),
     touch: (touches, context) => batcher.write((tx) => touchEntries(tx, touches), context),
     delete: (key, ifRevision, context) => batcher.write((tx) => deleteEntry(tx, key, ifRevision), context),
     list: (prefix, page, context) => batcher.read((tx) => listEntries(tx, prefix, page), context),
@@ -188,7 +192,7 @@ function openAdmin(store: Store, batcher: Batcher, commits: CommitNotifier): Adm
     },
     exportState: (context) => exportState(store, context.signal),
     importState: (records, context) =>
-      batcher.write((tx) => records.filter((record) => importRecord(tx, record, imported)).length, context),
+      batcher.grow((tx) => records.filter((record) => importRecord(tx, record, imported)).length, context),
   };
 }
 

@@ -94,6 +94,25 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
     },
   },
   {
+    id: 'X15',
+    title: 'on a full disk claims and acks go on, and what they free takes further messages',
+    rules: ['RD1', 'RQ3', 'RQ10'],
+    harnessFeatures: ['files', 'processes', 'disk'],
+    oneProcessAtATime: true,
+    async run(test) {
+      const { folder } = test;
+      await test.closeAll();
+      const client = await test.process({ disk: { folder, bytes: 8 * MEBIBYTE } });
+      const { ids, refusals } = await fillDisk(client, test);
+      test.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
+      await client.run(tasks, 'writeUntilFull', join(folder, 'ballast'));
+      test.check.equal(await drainProcess(test, client), ids, 'messages of the full disk');
+      await client.run(tasks, 'removeFile', join(folder, 'ballast'));
+      const again = await fillDisk(client, test);
+      test.check.ok(again.ids.length >= ids.length / 2, `${again.ids.length} of ${ids.length} messages fit again`);
+    },
+  },
+  {
     id: 'X8',
     title: 'a read-only store rejects with PERMISSION_DENIED and acknowledges nothing',
     rules: ['RD1', 'RA1'],

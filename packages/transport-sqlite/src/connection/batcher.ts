@@ -4,6 +4,7 @@ import { type CallContext, type StorePast, StoreWatch } from '@busbar/api/driver
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { isBusy, isDiskFull, toStoreError } from '../errors.ts';
 import type { CommitNotifier } from '../wakeup/notifier.ts';
+import { DiskRoom } from './disk-room.ts';
 import { type Operation, SingleOperation } from './operation.ts';
 import type { Store } from './store.ts';
 import { Transaction } from './transaction.ts';
@@ -38,6 +39,7 @@ export class Batcher {
   #notBefore = 0;
   #blockedSince = 0;
   readonly #watch = new StoreWatch();
+  readonly #room: DiskRoom;
   #comparedAt = performance.now();
   #truncatedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
@@ -45,6 +47,7 @@ export class Batcher {
   constructor(store: Store, commits: CommitNotifier) {
     this.#store = store;
     this.#commits = commits;
+    this.#room = new DiskRoom(store);
     this.#watch.onReset((reset) => commits.reset.notify(reset));
     this.observe();
   }
@@ -62,6 +65,11 @@ export class Batcher {
   /** Runs `work`, which may write, in the next transaction. */
   write<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
     return this.#promise(new SingleOperation('write', work, context));
+  }
+
+  /** Like `write`, for work that adds data: it is refused before the disk is full. */
+  grow<T>(work: (tx: Transaction) => T, context?: CallContext): Promise<T> {
+    return this.#promise(new SingleOperation('grow', work, context));
   }
 
   /** Runs `work`, which only reads, in the next transaction. */
@@ -134,9 +142,10 @@ export class Batcher {
   #runBatch(): void {
     this.#immediate = undefined;
     this.#timer = undefined;
-    const writes = this.#operations.some((operation) => operation.writes);
+    let writes = false;
     try {
       if (!this.#isInPlace()) this.#reopen();
+      writes = this.#makeRoom();
       this.#begin(writes);
     } catch (error) {
       this.#beginFailed(error, writes);
@@ -174,6 +183,17 @@ export class Batcher {
     // What was read before may be different in the present file.
     this.#commits.rolledBack.notify();
     this.observe();
+  }
+
+  /** Fails the operations that add data if there is no room for them. Returns whether what is left writes. */
+  #makeRoom(): boolean {
+    if (!this.#operations.some(({ writes }) => writes)) return false;
+    const refusal = this.#room.look(this.#operations.some(({ grows }) => grows));
+    if (refusal === undefined) return true;
+    const refused = this.#operations.filter(({ grows }) => grows);
+    this.#operations = this.#operations.filter(({ grows }) => grows !== true);
+    this.#fail(refused, refusal);
+    return this.#operations.some(({ writes }) => writes);
   }
 
   #begin(writes: boolean): void {
@@ -272,7 +292,7 @@ export class Batcher {
    * own: an operation that fails alone has failed, and none fails because of another.
    */
   #runFailed(begun: Operation[], error: unknown): void {
-    if (isDiskFull(error) && this.#truncateLog()) {
+    if (isDiskFull(error) && (this.#room.release() || this.#truncateLog())) {
       this.#isolatedCount = Math.max(this.#isolatedCount, begun.length);
       return;
     }

@@ -16,6 +16,8 @@ const STEP = 500;
 export interface BatchHandler<Item, Result> {
   /** Handles items in order and returns one result each. */
   run(tx: Transaction, target: string, items: readonly Item[]): Result[];
+  /** Whether it adds data. */
+  readonly grows?: boolean;
   /** The result of an item that failed after earlier items of its call were stored. */
   failItem(item: Item, error: BusbarError): Result;
 }
@@ -122,6 +124,7 @@ class CoalescedCall<Item, Result> {
 
 class CoalescedOperation<Item, Result> implements Operation {
   readonly writes = true;
+  readonly grows: boolean;
   readonly #handler: BatchHandler<Item, Result>;
   readonly #target: string;
   #calls: CoalescedCall<Item, Result>[];
@@ -133,6 +136,7 @@ class CoalescedOperation<Item, Result> implements Operation {
 
   constructor(handler: BatchHandler<Item, Result>, target: string, calls: CoalescedCall<Item, Result>[]) {
     this.#handler = handler;
+    this.grows = handler.grows === true;
     this.#target = target;
     this.#calls = calls;
   }

@@ -7,6 +7,8 @@ import type { Transaction } from './transaction.ts';
 /** Work inside a transaction. */
 export interface Operation {
   readonly writes: boolean;
+  /** Whether it adds data, so that it needs room on the disk. */
+  readonly grows?: boolean;
   /** Whether it may run while earlier operations wait for the write lock. Streams use it. */
   readonly overtakes?: boolean;
   /**
@@ -27,6 +29,7 @@ export interface Operation {
 /** One piece of work with a promise. */
 export class SingleOperation<T> implements Operation {
   readonly writes: boolean;
+  readonly grows: boolean;
   readonly overtakes: boolean;
   readonly #work: (tx: Transaction) => T;
   readonly #context: CallContext | undefined;
@@ -34,8 +37,9 @@ export class SingleOperation<T> implements Operation {
   #value: T | undefined;
   #error: BusbarError | undefined;
 
-  constructor(kind: 'write' | 'read' | 'read-ahead', work: (tx: Transaction) => T, context?: CallContext) {
-    this.writes = kind === 'write';
+  constructor(kind: 'write' | 'grow' | 'read' | 'read-ahead', work: (tx: Transaction) => T, context?: CallContext) {
+    this.grows = kind === 'grow';
+    this.writes = this.grows || kind === 'write';
     this.overtakes = kind === 'read-ahead';
     this.#work = work;
     this.#context = context;

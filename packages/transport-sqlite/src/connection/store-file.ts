@@ -62,7 +62,7 @@ export function restoreFile(path: string): void {
 /** Throws unless all files of the store that exist belong to this user and nobody else can replace them. */
 export function checkFiles(path: string): void {
   checkFolder(dirname(path));
-  for (const each of [path, ...besidesOf(path)]) isFile(each);
+  for (const each of [path, ...besidesOf(path), `${path}-reserve`]) isFile(each);
   checkWakeupFolder(wakeupFolderOf(path));
 }
 

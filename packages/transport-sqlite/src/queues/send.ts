@@ -8,6 +8,7 @@ import { insertMessages } from './insert.ts';
 
 /** Stores messages, creating the queue if needed. */
 export const SEND: BatchHandler<PreparedMessage, SendResult> = {
+  grows: true,
   run(tx, target, messages) {
     const queue = tx.ensureQueue(target);
     const statuses = insertMessages(tx, queue, messages);

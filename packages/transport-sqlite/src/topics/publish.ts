@@ -13,6 +13,7 @@ import { toPosition } from './position.ts';
 /** The handler for publishes. */
 export function publishHandler(bindings: BindingCache): BatchHandler<PreparedMessage, PublishResult> {
   return {
+    grows: true,
     run: (tx, topic, messages) => publishAll(tx, bindings, topic, messages),
     failItem: ({ id }, error) => ({ id, status: error.outcome, error }),
   };

@@ -1,10 +1,22 @@
 /** Functions that cases run in another process, beyond the calls of a client. */
 
-import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 
 /** Writes a file to use up space. It contains no zeros because a file system may store those sparsely. */
+/** Writes a file until the disk is full. */
+export function writeUntilFull(_transport: Transport, path: string): void {
+  const fd = openSync(path, 'w');
+  try {
+    for (;;) writeSync(fd, Buffer.alloc(4096, 'ballast'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 export function writeFile(_transport: Transport, { path, bytes }: { path: string; bytes: number }): void {
   writeFileSync(path, Buffer.alloc(bytes, 'ballast'));
 }
