@@ -10,7 +10,7 @@ import {
   type TopicDriver,
   WaitingReceives,
 } from '@busbar/api/driver';
-import type { BrowsePage, Capabilities, StoreReset } from '@busbar/api/transport';
+import type { BrowsePage, Capabilities, StoreReset, Warning } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { beginClear, clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
@@ -22,6 +22,7 @@ import { Batcher } from './connection/batcher.ts';
 import { CallCoalescer } from './connection/call-coalescer.ts';
 import type { Store } from './connection/store.ts';
 import type { Transaction } from './connection/transaction.ts';
+import { warnOfReaders } from './connection/write-ahead-log.ts';
 import { deleteEntry, getEntry, listEntries, putEntry, touchEntries } from './kv/kv.ts';
 import { KvWatches } from './kv/watch.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
@@ -45,6 +46,7 @@ const SMALL_BYTES = 1024;
 export class SqliteDriver implements Driver {
   readonly name = 'sqlite';
   readonly capabilities: Capabilities;
+  readonly warnings: readonly Warning[];
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
@@ -60,6 +62,7 @@ export class SqliteDriver implements Driver {
   constructor(store: Store) {
     this.#store = store;
     this.capabilities = capabilitiesOf(store);
+    this.warnings = warnOfReaders(store.db, store.path);
     const commits = new CommitNotifier();
     this.#commits = commits;
     const batcher = new Batcher(store, commits);

@@ -15,7 +15,7 @@ const LOOK_EVERY_MS = 50;
 /** Kept back beside the log: an eighth of the disk, at most 8 MiB. */
 const MAX_RESERVE_BYTES = 8_388_608;
 /** A log that a reader keeps from being copied into the file may have this size. */
-const MAX_LOG_BYTES = 268_435_456;
+const MAX_LOG_BYTES = 134_217_728;
 
 export class DiskRoom {
   readonly #store: Store;

@@ -14,7 +14,7 @@ const KEPT_BYTES = 16_777_216;
 const SHORT_BYTES = 1_048_576;
 export const PAGE_BYTES = 4096;
 /** A log that was not copied into the file and is longer than this is worth a warning. */
-const LONG_BYTES = 67_108_864;
+const LONG_BYTES = 20_971_520;
 /** The locks of readers on the index of the log: one byte for each end of the log that is read. */
 const READ_LOCKS = { first: 123, last: 127 };
 
@@ -42,7 +42,7 @@ export function warnOfReaders(db: Database.Database, path: string): Warning[] {
   if (result === undefined || result.log === result.checkpointed) return [];
   const size = `${Math.round(bytes / 1_048_576)} MiB`;
   const text = `a reader keeps ${size} of log from being copied into the file: ${describeReaders(path)}`;
-  return [{ text, hint: 'End its read transaction, or the process. Sends are refused from 256 MiB on.' }];
+  return [{ text, hint: 'End its read transaction, or the process. Sends are refused from 128 MiB on.' }];
 }
 
 /** The processes that read the store now, as far as the system tells. */

@@ -1,5 +1,6 @@
 /** Another process holds the write lock. */
 
+import { statSync } from 'node:fs';
 import { type Child, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/index.ts';
@@ -58,13 +59,40 @@ test('a call that never gets the lock rejects with UNAVAILABLE and is not done l
   expect(got.map(({ id }) => id)).toEqual(['patient']);
 });
 
+test('a reader that never ends is named, and the log that it keeps does not grow without bound', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using transport = await openSqlite({ file });
+  await transport.queues.send('work', [{ body: BODY }]);
+  await using reader = await holderOf(file);
+  await tell(reader, 'read');
+  const body = new Uint8Array(8_388_608).fill(1);
+  const fill = async (): Promise<void> => {
+    for (;;) await transport.queues.send('large', [{ body }]);
+  };
+  await expect(fill()).rejects.toMatchObject({
+    code: 'BACKPRESSURE',
+    message: expect.stringContaining('a reader'),
+    hint: expect.stringContaining(process.platform === 'linux' ? `process ${reader.pid} ` : 'End the read transaction'),
+  });
+  expect(statSync(`${file}-wal`).size).toBeLessThan(150_000_000);
+  const [taken] = await transport.queues.receive('work');
+  const settled = await transport.queues.settle([{ receipt: taken?.receipt ?? '', action: 'ack' }]);
+  expect(settled).toMatchObject([{ status: 'done' }]);
+  const doctor = await openSqlite({ file });
+  expect(doctor.warnings).toMatchObject([{ text: expect.stringContaining('a reader'), hint: expect.any(String) }]);
+  await doctor.close();
+  await tell(reader, 'unlock');
+  expect(await transport.queues.send('large', [{ body }])).toMatchObject([{ status: 'stored' }]);
+});
+
 async function holderOf(file: string): Promise<Child> {
   const child = spawnChild({ file: new URL('./lock-holder.ts', import.meta.url), args: [file] });
   await child.next((message) => message === 'ready');
   return child;
 }
 
-async function tell(child: Child, what: 'lock' | 'unlock'): Promise<void> {
+async function tell(child: Child, what: 'lock' | 'unlock' | 'read'): Promise<void> {
   child.send(what);
   await child.next((message) => message === what);
 }
