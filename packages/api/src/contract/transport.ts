@@ -127,6 +127,11 @@ export interface ReceiveOptions {
   readonly max?: number | undefined;
   /** How long to wait for a message: 0 (default) or more, Infinity for no limit. */
   readonly waitMs?: number | undefined;
+  /**
+   * How long it may take beyond `waitMs`, while the store is locked or the server is away. Then it rejects with TIMEOUT.
+   * Default 30,000, without `waitMs` 10,000.
+   */
+  readonly timeoutMs?: number | undefined;
   /** The name of the consumer, for operators and the history of dead letters. At most 255 characters. */
   readonly consumer?: string | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -26,8 +26,9 @@ import { declaredQueues } from './validate-capabilities.ts';
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
 const MAX_REASON = 4096;
-/** How long a receive may take beyond `waitMs`, while the server is away or the store is locked. */
+/** How long a receive may take beyond `waitMs`, while the server is away or the store is locked: if it waits, if it does not. */
 const ANSWER_MS = 30_000;
+const ANSWER_AT_ONCE_MS = 10_000;
 const MAX_COUNT = 2_147_483_647;
 
 /** The queues facet of the transport. */
@@ -47,7 +48,9 @@ export function openQueues(internals: TransportInternals): Queues {
     async receive(queue, options) {
       internals.lifecycle.assertOpen();
       checkQueueName(queue);
-      const deliveries = await receive(queue, checkReceiveOptions(options), options?.signal);
+      const request = checkReceiveOptions(options);
+      const answerMs = options?.timeoutMs ?? (request.waitMs === 0 ? ANSWER_AT_ONCE_MS : ANSWER_MS);
+      const deliveries = await receive(queue, request, request.waitMs + answerMs, options?.signal);
       leases.add(deliveries);
       return deliveries;
     },
@@ -68,7 +71,12 @@ export function openQueues(internals: TransportInternals): Queues {
   };
 }
 
-type Receive = (queue: string, request: ReceiveRequest, signal: AbortSignal | undefined) => Promise<Delivery[]>;
+type Receive = (
+  queue: string,
+  request: ReceiveRequest,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+) => Promise<Delivery[]>;
 
 /** The driver waits if it can; otherwise {@link PendingReceives} wait. What an abandoned receive has claimed is released. */
 function openReceive(internals: TransportInternals): Receive {
@@ -88,9 +96,9 @@ function openReceive(internals: TransportInternals): Receive {
   } as const;
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
-    return async (queue, request, signal) => {
+    return async (queue, request, timeoutMs, signal) => {
       const sentAt = performance.now();
-      const deliveries = await inflight.run({ ...plan, timeoutMs: request.waitMs + ANSWER_MS }, { signal }, (context) =>
+      const deliveries = await inflight.run({ ...plan, timeoutMs }, { signal }, (context) =>
         declaredQueues(driver).receive(queue, request, context),
       );
       countFrom(sentAt, deliveries);
@@ -98,9 +106,8 @@ function openReceive(internals: TransportInternals): Receive {
     };
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
-  return (queue, request, signal) => {
+  return (queue, request, timeoutMs, signal) => {
     const receive = pending.prepare(queue, request);
-    const timeoutMs = request.waitMs + ANSWER_MS;
     return inflight.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
       pending.start(receive),
     );
@@ -131,9 +138,10 @@ function checkSendOptions(options: SendOptions | undefined): void {
 }
 
 function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveRequest {
-  checkOptions(options, ['max', 'waitMs', 'consumer', 'signal'], 'receive options');
+  checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'consumer', 'signal'], 'receive options');
   checkInteger(options?.max, 'max', { min: 1, max: 1000 });
   checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
+  checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
   checkText(options?.consumer, 'consumer', 255);
   return { max: options?.max ?? 1, waitMs: options?.waitMs ?? 0, consumer: options?.consumer };
 }

@@ -59,6 +59,24 @@ test('a call that never gets the lock rejects with UNAVAILABLE and is not done l
   expect(got.map(({ id }) => id)).toEqual(['patient']);
 });
 
+test('a receive that does not wait keeps its own bound on a locked store', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  await using transport = await openSqlite({ file });
+  await using holder = await holderOf(file);
+  await tell(holder, 'lock');
+  const from = performance.now();
+  const bounded = transport.queues.receive('work', { waitMs: 0, timeoutMs: 200 });
+  const other = transport.queues.receive('work', { waitMs: 100, timeoutMs: 300 });
+  await expect(bounded).rejects.toMatchObject({ code: 'TIMEOUT' });
+  await expect(other).rejects.toMatchObject({ code: 'TIMEOUT' });
+  await expect(transport.queues.receive('work')).rejects.toMatchObject({ code: 'TIMEOUT' });
+  expect(performance.now() - from).toBeLessThan(20_000);
+  await tell(holder, 'unlock');
+  await transport.queues.send('work', [{ body: BODY }]);
+  expect(await transport.queues.receive('work')).toHaveLength(1);
+});
+
 test('a reader that never ends is named, and the log that it keeps does not grow without bound', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
