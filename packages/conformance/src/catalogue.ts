@@ -10,7 +10,7 @@ const RANGES = {
   'Request/reply': ['R', 12, 14],
   'Pub/sub': ['S', 18],
   'Queue groups': ['G', 7],
-  'Ack/nack/visibility': ['A', 23, 26],
+  'Ack/nack/visibility': ['A', 23, 27],
   'Dead letters': ['D', 9, 10],
   Delay: ['L', 8, 9],
   TTL: ['T', 7],

@@ -42,6 +42,25 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     },
   },
   {
+    id: 'A27',
+    title: 'after its lease a settlement has no effect, also while nobody waits for the message or claims it',
+    rules: ['RQ2', 'RQ3'],
+    async run(test, transport) {
+      await transport.queues.configure('work', { leaseMs: 300 });
+      await test.send(transport, 'work', test.messages(ACTIONS.length));
+      const stale = await test.receive(transport, 'work', ACTIONS.length);
+      await waitUntil(test, performance.now() + test.beyond(300) + ROUNDING_MS);
+      for (const [index, action] of ACTIONS.entries()) {
+        const statuses = await settleStatuses(transport, stale.slice(index, index + 1), { action });
+        test.check.equal(statuses, ['lease-lost'], `${action}, too late`);
+      }
+      await assertCounts(test, transport, 'work', { ready: ACTIONS.length, leased: 0, dead: 0 });
+      const again = await test.receive(transport, 'work', ACTIONS.length);
+      const attempts = stale.map(({ id }) => [id, 2]);
+      test.check.mapped(again, ({ id, attempt }) => [id, attempt], attempts, 'the next attempts');
+    },
+  },
+  {
     id: 'A7',
     title: 'when a lease expires the message goes to another consumer once: not early, and only a little late',
     rules: ['RQ2', 'RQ6'],
