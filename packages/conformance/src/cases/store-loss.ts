@@ -5,6 +5,8 @@ import type { StoreReset, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
+import { assertRising } from '../steps/consuming.ts';
+import { storedOf } from '../steps/values.ts';
 
 /** How long clients may take to notice the loss and to go on. */
 const NOTICE_MS = 20_000;
@@ -21,13 +23,15 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await sender.queues.configure('inbox');
       const waiting = await waitEverywhere(test, waiter);
       await waiting.assertWake(sender, 'before');
-      await sender.kv.put('watched/gone', Uint8Array.of(1));
+      const before = storedOf(test, await sender.kv.put('watched/gone', Uint8Array.of(1)));
       const deleted = watchForDeletion(test, waiter, 'watched/gone');
       await deleted.present;
       const resets = resetsOf(waiter);
       await test.loss.lose('nothing');
       await test.until('the waiting client learns of the loss', () => resets.length > 0, NOTICE_MS);
       await test.until('its watch sees that the key is gone', () => deleted.isSeen(), NOTICE_MS);
+      const after = storedOf(test, await sender.kv.put('watched/gone', Uint8Array.of(1), { ifRevision: 0 }));
+      assertRising(test, [before.createRevision, after.createRevision], 'tokens across the loss');
       await waiter.topics.bind('bound', 'news.*');
       await waiting.assertWake(sender, 'after');
       test.check.equal(resets, ['replaced'], 'resets of the waiting client');
