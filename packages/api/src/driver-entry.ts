@@ -1,11 +1,14 @@
 /** Entry `@busbar/api/driver`: for authors of drivers. The contract itself is in `@busbar/api/transport`. */
 
 export type * from './contract/driver.ts';
+export type { StorePast } from './contract/transport.ts';
+export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
 export { CallReplies, type CallRepliesOptions } from './driver-kit/call-replies.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';
 export {
+  cutText,
   decodeError,
   encodeError,
   handlerFailed,
@@ -42,7 +45,7 @@ export type {
 } from './driver-kit/options/retention.ts';
 export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
-export { type StorePast, StoreWatch } from './driver-kit/store-watch.ts';
+export { StoreWatch } from './driver-kit/store-watch.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
 export { waitForServer } from './driver-kit/wait-for-server.ts';

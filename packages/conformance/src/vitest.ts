@@ -29,8 +29,9 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
   };
   const cases = selectCases(options);
   describe(`conformance of ${harness.name}`, () => {
-    describe.concurrent('side by side', () => cases.filter(({ alone }) => !alone).forEach(declare));
-    describe('alone', () => cases.filter(({ alone }) => alone).forEach(declare));
+    const alone = cases.filter((subject) => subject.alone);
+    describe.concurrent('side by side', () => cases.filter((subject) => !alone.includes(subject)).forEach(declare));
+    if (alone.length > 0) describe('alone', () => alone.forEach(declare));
   });
 }
 

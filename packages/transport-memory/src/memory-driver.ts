@@ -16,6 +16,7 @@ import {
   type Capabilities,
   type Delivery,
   declareFeatures,
+  type StorePast,
   type StoreReset,
   type Warning,
 } from '@busbar/api/transport';
@@ -61,6 +62,10 @@ export class MemoryDriver implements Driver {
       serve: async (address, max, handler) => namespace.calls.serve(address, max, handler),
       call: (address, message, context) => namespace.calls.call(address, message, context.signal),
     };
+  }
+
+  get past(): StorePast {
+    return this.#namespace.past;
   }
 
   onReset(listener: (reset: StoreReset) => void): void {

@@ -5,8 +5,10 @@ import {
   type Binding,
   type From,
   matchTopic,
+  newId,
   type PublishResult,
   QUEUE_DEFAULTS,
+  type StorePast,
   type StoreReset,
 } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
@@ -27,7 +29,9 @@ export class Namespace {
   readonly calls: CallTable = new CallTable();
   readonly log: EventLog;
   readonly #context: QueueContext;
-  #counter = 0;
+  /** Begins with the time: receipts of a store that ended with its process mean nothing in the next one. */
+  #counter = Date.now() * 1000;
+  #incarnation = newId();
   /** The waiting receives of each transport, the least recently woken first. */
   readonly #waiting = new Set<WaitingReceives>();
   /** Called after the namespace was cleared. */
@@ -45,6 +49,11 @@ export class Namespace {
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
     };
+  }
+
+  /** The past of the namespace. It cannot be rolled back. */
+  get past(): StorePast {
+    return { incarnation: this.#incarnation, counter: 0 };
   }
 
   /** The queue of this name; creates it if needed. */
@@ -115,6 +124,7 @@ export class Namespace {
     this.bindings.clear();
     this.log.clear();
     this.kv.clear();
+    this.#incarnation = newId();
     for (const listener of this.resetListeners) listener({ cause: 'replaced' });
   }
 

@@ -29,6 +29,7 @@ import type {
   SettleResult,
   StateChange,
   StateRecord,
+  StorePast,
   StoreReset,
   TopicInfo,
   TouchResult,
@@ -70,6 +71,8 @@ export interface Driver {
    * store cannot lose its past do without.
    */
   onReset?(listener: (reset: StoreReset) => void): void;
+  /** The past of the store, at most about a second old: the `past` of its {@link StoreWatch}. */
+  readonly past?: StorePast | undefined;
   /** Frees timers, connections and files. Called once, when no call is running and no cursor is open. */
   close(): Promise<void>;
 }

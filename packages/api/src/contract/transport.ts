@@ -38,6 +38,8 @@ export interface Transport extends AsyncDisposable {
    * go on over the present store; watchers see the difference. Returns a function that ends this.
    */
   onReset(listener: (reset: StoreReset) => void): () => void;
+  /** The past of the store when it was last read, for a hub and for a move between stores; undefined if the driver tells none. */
+  readonly past: StorePast | undefined;
   readonly queues: Queues;
   readonly topics: Topics;
   readonly kv: KeyValue;
@@ -75,6 +77,16 @@ export interface StoreReset {
   readonly cause: 'replaced' | 'rolled-back' | 'damaged';
   /** What is known of the loss, such as a number of messages. */
   readonly detail?: string | undefined;
+}
+
+/** What identifies the past of a store. Two stores with one incarnation have the same past up to the lower counter. */
+export interface StorePast {
+  /** Changes when the store is created again or cleared; undefined if the store has no header, because it is new or was emptied. */
+  readonly incarnation: string | undefined;
+  /** A counter that only rises within one incarnation, such as the last revision or sequence number. */
+  readonly counter: number;
+  /** Identifies this copy of a store of which there can be several, such as a backup that was put in its place. */
+  readonly copy?: string | undefined;
 }
 
 /** How to close a transport. */
@@ -236,6 +248,8 @@ export interface TopicSubscribeOptions extends CallOptions {
   readonly from?: From | undefined;
   /** The most events in one batch, 1 to 1,000. Default 256. */
   readonly max?: number | undefined;
+  /** About how many bytes of bodies one batch has. Default: no limit. */
+  readonly maxBytes?: number | undefined;
 }
 
 export interface BindOptions extends CallOptions {
@@ -277,7 +291,7 @@ export interface KeyValue {
    * Passes the present entries to `onChanges`, then `synced`, then each change: the latest state per key, no revision twice.
    * The next call follows when its promise resolves. Changes of a key in the meantime are merged into the latest.
    */
-  watch(prefix: string, onChanges: OnKvChanges, options?: CallOptions): Promise<KvWatch>;
+  watch(prefix: string, onChanges: OnKvChanges, options?: WatchOptions): Promise<KvWatch>;
 }
 
 /** A key and its value. */
@@ -328,6 +342,11 @@ export interface DeleteResult {
 export interface ListOptions extends CallOptions {
   readonly limit?: number | undefined;
   readonly after?: string | undefined;
+}
+
+export interface WatchOptions extends CallOptions {
+  /** About how many bytes of values one batch has. Default: no limit. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** A change that a watcher sees. */

@@ -4,6 +4,8 @@ import { BusbarError, type BusbarErrorOptions, ERROR_CODES, isBusbarError } from
 import { quote } from '../contract/names.ts';
 import { textOf } from '../contract/thrown.ts';
 
+/** Limit of a text that another process may put into an error of this one. */
+const MAX_TEXT = 4_000;
 const CODES: ReadonlySet<unknown> = new Set(ERROR_CODES);
 
 /** NOT_FOUND for a queue. */
@@ -65,10 +67,15 @@ export function decodeError({
   retryable,
 }: Readonly<Record<string, unknown>>): BusbarError {
   const options: BusbarErrorOptions = {
-    ...(typeof hint === 'string' ? { hint } : {}),
+    ...(typeof hint === 'string' ? { hint: cutText(hint) } : {}),
     ...(outcome === 'unknown' ? { outcome } : {}),
     ...(typeof retryable === 'boolean' ? { retryable } : {}),
   };
   const known = CODES.has(code) ? (code as BusbarError['code']) : 'INTERNAL';
-  return new BusbarError(known, typeof message === 'string' ? message : 'the other side failed', options);
+  return new BusbarError(known, typeof message === 'string' ? cutText(message) : 'the other side failed', options);
+}
+
+/** `text` of another process, cut to a legal length. */
+export function cutText(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 3).toWellFormed()}...`;
 }

@@ -3,7 +3,7 @@
 import { MAX_BATCH } from '../contract/defaults.ts';
 import { BusbarError, invalid } from '../contract/errors.ts';
 import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
-import type { KeyValue, KvTouch, PutOptions } from '../contract/transport.ts';
+import type { KeyValue, KvChange, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
   checkCallback,
@@ -58,11 +58,23 @@ export function openKv(internals: TransportInternals): KeyValue {
     async watch(prefix, onChanges, options) {
       checkKeyPrefix(prefix);
       checkCallback(onChanges, 'onChanges');
-      checkOptions(options, CALL_KEYS, 'watch options');
+      checkOptions(options, ['maxBytes', ...CALL_KEYS], 'watch options');
+      checkInteger(options?.maxBytes, 'maxBytes', { min: 1, max: Number.MAX_SAFE_INTEGER });
       const cursor = await inflight.open(options, (context) => driver.kv.watch(prefix, context));
-      return trackClosable(new CursorPump(cursor, MAX_PAGE, onChanges), internals);
+      return trackClosable(
+        new CursorPump(
+          cursor,
+          { max: MAX_PAGE, maxBytes: options?.maxBytes, maxItemBytes: MAX_VALUE_BYTES, sizeOf },
+          onChanges,
+        ),
+        internals,
+      );
     },
   };
+}
+
+function sizeOf(change: KvChange): number {
+  return change.kind === 'put' ? change.entry.value.byteLength : 0;
 }
 
 function checkPut(options: PutOptions | undefined): { ttlMs: number | undefined; ifRevision: number | undefined } {

@@ -9,6 +9,7 @@ import type {
   KeyValue,
   Queues,
   StateChange,
+  StorePast,
   StoreReset,
   Topics,
   Transport,
@@ -91,6 +92,10 @@ class OpenTransport implements Transport {
 
   onState(listener: (change: StateChange) => void): () => void {
     return this.#lifecycle.onState(listener);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#driver.past;
   }
 
   onReset(listener: (reset: StoreReset) => void): () => void {

@@ -5,6 +5,7 @@ import type { TopicEvent } from '../contract/message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
 import type { OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
 import { checkBoolean, checkCallback, checkFrom, checkInteger, checkOptions } from '../contract/validation.ts';
+import type { BatchLimit } from '../driver-kit/batch-size.ts';
 import { CursorPump } from './cursor-pump.ts';
 import { withResultContext } from './error-context.ts';
 import { prepareMessages } from './prepare-message.ts';
@@ -29,12 +30,15 @@ export function openTopics(internals: TransportInternals): Topics {
     },
     async subscribe(pattern, options, onEvents) {
       checkPattern(pattern);
-      checkOptions(options, ['from', 'max', ...CALL_KEYS], 'subscribe options');
+      checkOptions(options, ['from', 'max', 'maxBytes', ...CALL_KEYS], 'subscribe options');
       checkInteger(options.max, 'max', { min: 1, max: 1000 });
+      checkInteger(options.maxBytes, 'maxBytes', { min: 1, max: Number.MAX_SAFE_INTEGER });
       checkCallback(onEvents, 'onEvents');
+      const { maxBodyBytes: maxItemBytes } = driver.capabilities;
+      const { max = DEFAULT_MAX, maxBytes } = options;
       const from = checkFrom(options.from);
       const cursor = await inflight.open(options, (context) => driver.topics.open(pattern, from, context));
-      return trackClosable(new OpenSubscription(cursor, options.max ?? DEFAULT_MAX, onEvents), internals);
+      return trackClosable(new OpenSubscription(cursor, { max, maxBytes, maxItemBytes }, onEvents), internals);
     },
     async bind(queue, pattern, options) {
       checkQueueName(queue);
@@ -58,7 +62,7 @@ class OpenSubscription implements TopicSubscription {
   /** The position of the last event handled; undefined once the cursor reports its own. */
   #handled: string | undefined;
 
-  constructor(cursor: EventCursor, max: number, onEvents: OnEvents) {
+  constructor(cursor: EventCursor, limit: BatchLimit, onEvents: OnEvents) {
     this.#cursor = cursor;
     const asked: Cursor<TopicEvent> = {
       next: (most) => {
@@ -68,7 +72,7 @@ class OpenSubscription implements TopicSubscription {
       },
       close: () => cursor.close(),
     };
-    this.#pump = new CursorPump(asked, max, async (events) => {
+    this.#pump = new CursorPump(asked, { ...limit, sizeOf: ({ body }) => body.byteLength }, async (events) => {
       await onEvents(events);
       this.#handled = events.findLast((event) => event.position !== undefined)?.position ?? this.#handled;
     });

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { BusbarError } from '../../src/contract/errors.ts';
+import { BatchSize } from '../../src/driver-kit/batch-size.ts';
 import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
@@ -23,6 +24,20 @@ test('a condition wakes all callers that wait, and none that come later', async 
   condition.notify();
   await Promise.all(waits);
   expect([woken, condition.isAwaited]).toEqual([2, false]);
+});
+
+test('a batch grows in steps while items are small, and shrinks at once for large ones', () => {
+  const size = new BatchSize({ max: 100, maxBytes: 1_000, maxItemBytes: 1_000 });
+  const counts = [size.count];
+  for (const bytesEach of [1, 1, 1, 1, 500, 2_000, 1]) {
+    size.record(size.count, size.count * bytesEach);
+    counts.push(size.count);
+  }
+  size.record(0, 0);
+  expect([...counts, size.count]).toEqual([1, 4, 16, 64, 100, 2, 1, 4, 4]);
+  const fixed = new BatchSize({ max: 7, maxItemBytes: 1_000 });
+  fixed.record(7, 1e9);
+  expect(fixed.count).toBe(7);
 });
 
 test('a bounded wait for a condition ends in its time, or before', async () => {

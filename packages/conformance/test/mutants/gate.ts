@@ -229,6 +229,9 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
       return () => changes.delete(one);
     },
     onReset: (one) => inner.onReset(one),
+    get past() {
+      return inner.past;
+    },
     queues: { ...behind(inner.queues), send, receive },
     topics: { ...behind(inner.topics), subscribe },
     kv: { ...behind(inner.kv), watch: inner.kv.watch },

@@ -29,6 +29,9 @@ export function replace(transport: Transport, by: Replacement): Transport {
     },
     onState: (listener) => transport.onState(listener),
     onReset: (listener) => transport.onReset(listener),
+    get past() {
+      return transport.past;
+    },
     queues: { ...transport.queues, ...by.queues },
     topics: { ...transport.topics, ...by.topics },
     kv: { ...transport.kv, ...by.entries },

@@ -1,6 +1,6 @@
 /** Exports a namespace as records: page by page, over a connection of its own, from one snapshot. */
 
-import { type PreparedMessage, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import { BatchSize, type PreparedMessage, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { openReader } from '../connection/database.ts';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
@@ -13,8 +13,10 @@ import { pendingEvents } from '../topics/backfill.ts';
 import { findMessages } from './browse.ts';
 import { listBindings } from './inspect.ts';
 
-/** Rows of one read. */
+/** Rows of one read, of about {@link PAGE_BYTES}: a reader that is slow holds one page. */
 const PAGE = 200;
+const PAGE_BYTES = 1_048_576;
+const MAX_VALUE_BYTES = 65_536;
 
 /** All records of one snapshot. The WAL grows until the export ends. */
 export async function* exportState(store: Store, signal: AbortSignal): AsyncIterable<StateRecord> {
@@ -56,9 +58,11 @@ function queueNames({ store }: Transaction): string[] {
 }
 
 function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
+  const size = pageSize(PAGE_BYTES);
   let after: string | undefined;
   do {
-    const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: PAGE, after });
+    const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: size.count, after });
+    size.record(page.found.length, bytesOf(page.found.map(({ browsed }) => browsed.message.body)));
     yield page.found.map(({ browsed, ...rules }) => {
       const message = toExportedMessage(browsed, rules);
       return { kind: 'message', queue: queue.name, message };
@@ -94,18 +98,22 @@ function* dedupe({ store, now }: Transaction, queue: QueueRow): Iterable<StateRe
 }
 
 function* events({ store }: Transaction): Iterable<StateRecord[]> {
+  const size = pageSize(PAGE_BYTES);
   let after = 0;
   for (let isMore = true; isMore; ) {
+    const limit = size.count;
     const rows = readBatch(
       store.sql<[number, string, ...unknown[]]>(
         `SELECT event.seq, topic.name, ${messageColumnsOf('event')}
          FROM event JOIN topic ON topic.id = topic_id AND topic.ns=? WHERE event.seq>? ORDER BY event.seq LIMIT ?`,
       ),
-      [store.ns, after, PAGE],
+      [store.ns, after, limit],
     );
-    yield rows.map((row) => ({ kind: 'event', topic: row[1], message: toExported(readPreparedMessage(row, 2)) }));
+    const read = rows.map((row) => ({ topic: row[1], message: readPreparedMessage(row, 2) }));
+    size.record(read.length, bytesOf(read.map(({ message }) => message.body)));
+    yield read.map(({ topic, message }) => ({ kind: 'event', topic, message: toExported(message) }));
     after = rows.at(-1)?.[0] ?? after;
-    isMore = rows.length === PAGE || isBatchFull(rows);
+    isMore = rows.length === limit || isBatchFull(rows);
   }
 }
 
@@ -116,13 +124,16 @@ function toExported({ delayMs: delayLeftMs, ttlMs, maxAttempts, ...message }: Pr
 
 /** In order of revision, so that an empty store keeps the revisions on import. */
 function* entries({ store, now }: Transaction): Iterable<StateRecord[]> {
+  const size = pageSize(MAX_VALUE_BYTES);
   let after = 0;
   for (let isMore = true; isMore; ) {
+    const limit = size.count;
     const rows = store
       .sql<[number, string, string | Buffer, number, number | null]>(
         'SELECT revision, key, value, create_revision, expires FROM kv WHERE ns=? AND tombstone IS NULL AND (expires IS NULL OR expires>?) AND revision>? ORDER BY revision LIMIT ?',
       )
-      .all(store.ns, now, after, PAGE);
+      .all(store.ns, now, after, limit);
+    size.record(rows.length, bytesOf(rows.map(([, , value]) => value)));
     yield rows.map(([revision, key, value, createRevision, expires]) => ({
       kind: 'kv',
       key,
@@ -132,6 +143,14 @@ function* entries({ store, now }: Transaction): Iterable<StateRecord[]> {
       ttlLeftMs: expires === null ? undefined : expires - now,
     }));
     after = rows.at(-1)?.[0] ?? after;
-    isMore = rows.length === PAGE;
+    isMore = rows.length === limit;
   }
+}
+
+function pageSize(maxItemBytes: number): BatchSize {
+  return new BatchSize({ max: PAGE, maxBytes: PAGE_BYTES, maxItemBytes });
+}
+
+function bytesOf(bodies: readonly { readonly length: number }[]): number {
+  return bodies.reduce((bytes, { length }) => bytes + length, 0);
 }

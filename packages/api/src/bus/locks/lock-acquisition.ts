@@ -4,6 +4,7 @@ import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import type { BoundedWait } from '../bounded-wait.ts';
+import { readObject } from '../messages/codec.ts';
 import type { LockRequest } from './lock-options.ts';
 
 /** The entries to acquire. */
@@ -109,7 +110,7 @@ export class LockAcquisition {
 
   /** The entry of a conflict is our own if an earlier attempt stored it and its result was lost. */
   #own(current: KvEntry | undefined): KvEntry | undefined {
-    return current !== undefined && equal(current.value, this.#target.value) ? current : undefined;
+    return current !== undefined && isSameAttempt(current.value, this.#target.value) ? current : undefined;
   }
 
   #onConflict(current: KvEntry): void {
@@ -182,6 +183,8 @@ function anyOf(keys: ReadonlySet<string>): string | undefined {
   return [...keys][Math.floor(Math.random() * keys.size)];
 }
 
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.byteLength === b.byteLength && a.every((byte, index) => byte === b[index]);
+/** Whether two values are of one attempt. A hub adds to the value which agent holds the lock. */
+function isSameAttempt(one: Uint8Array, other: Uint8Array): boolean {
+  const nonce = readObject(one)?.['nonce'];
+  return nonce !== undefined && nonce === readObject(other)?.['nonce'];
 }
