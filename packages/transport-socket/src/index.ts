@@ -1,6 +1,6 @@
 /** The socket transport: a hub gives clients access to any other transport, over several kinds of links. */
 
-import { openTransport } from '@busbar/api/driver';
+import { openTransport, waitForServer } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
 import type { LocalHub } from './links/connect-config.ts';
 import type { ClientLink } from './links/link.ts';
@@ -43,12 +43,13 @@ export async function openUnix(options: UnixOptions): Promise<Transport> {
 }
 
 async function openLink(link: ClientLink, settings: LinkSettings, start: HubStart | undefined): Promise<Transport> {
-  const { ns, agent, connectTimeoutMs, heartbeatMs } = settings;
-  const driver = await SocketDriver.open({
-    link,
-    info: { ns, heartbeatMs, agent },
-    connectTimeoutMs,
-    start: start && ((signal) => startHub(start, signal)),
-  });
-  return openTransport(driver);
+  const { ns, agent, connectTimeoutMs, waitForServerMs, heartbeatMs } = settings;
+  const open = (): Promise<SocketDriver> =>
+    SocketDriver.open({
+      link,
+      info: { ns, heartbeatMs, agent },
+      connectTimeoutMs,
+      start: start && ((signal) => startHub(start, signal)),
+    });
+  return openTransport(await waitForServer(open, waitForServerMs));
 }

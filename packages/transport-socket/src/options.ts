@@ -10,8 +10,10 @@ export interface LinkOptions {
   readonly ns?: string | undefined;
   /** The only agent that this client acts for: the hub refuses messages `from` another. Default: any. */
   readonly agent?: string | undefined;
-  /** How long opening may take, the start of a hub included. 100 to 600,000. Default 10,000. */
+  /** How long connecting to a hub that answers, or starting one, may take. 100 to 600,000. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined;
+  /** How long opening waits for a hub that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
+  readonly waitForServerMs?: number | undefined;
   /** After this silence a ping is sent; after three times as long the connection is dropped. 100 to 60,000. Default 3,000. */
   readonly heartbeatMs?: number | undefined;
 }
@@ -64,7 +66,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** Parameters of every client's URL. */
-const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'heartbeatMs'];
+const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'waitForServerMs', 'heartbeatMs'];
 /** Parameters of URLs with a path: `unix:PATH`, `ws:PATH` and `zmq:ipc://PATH`. */
 export const PATH_PARAMETERS: readonly string[] = [...LINK_PARAMETERS, 'store', 'idleMs'];
 /** Parameters of URLs with a port, for clients. */
@@ -90,7 +92,8 @@ export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
       shown: 'any',
       max: 255,
     }),
-    connectTimeoutMs: option.connectTimeoutMs('how long opening may take, the start of a hub included'),
+    connectTimeoutMs: option.connectTimeoutMs('how long connecting to a hub that answers, or starting one, may take'),
+    waitForServerMs: option.waitForServerMs(),
     heartbeatMs: option.duration({
       meaning: 'silence after which a ping is sent; three times as long ends the connection; 100 ms to 60 s',
       default: 3_000,

@@ -1,7 +1,7 @@
 /** The driver of a client: the hub carries out every operation. */
 
 import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
-import type { Capabilities, StateChange } from '@busbar/api/transport';
+import type { Capabilities, StateChange, StorePast, StoreReset } from '@busbar/api/transport';
 import { HubClient, type HubClientOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
 import { remoteCalls } from './client/remote-calls.ts';
@@ -46,6 +46,14 @@ export class SocketDriver implements Driver {
 
   onState(listener: (change: StateChange) => void): void {
     this.#client.onState(listener);
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#client.onReset(listener);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#client.past;
   }
 
   close(): Promise<void> {

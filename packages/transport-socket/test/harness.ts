@@ -6,6 +6,7 @@ import { openProxy, tempDir } from '@busbar/testbed';
 import { openUnix, stopHub } from '../src/index.ts';
 import { tokenOf } from './support/raw-peer.ts';
 import { type RunningHub, startHub, whenServing } from './support/running-hub.ts';
+import { lossOf } from './support/store-loss.ts';
 
 const MODULE = new URL('../src/index.ts', import.meta.url).href;
 
@@ -15,7 +16,6 @@ export function unixHarness(name: string, store: string): Harness {
   return {
     name,
     missing: {
-      loss: 'Its harness cannot make it lose data yet.',
       files: 'Its files belong to the store of the hub.',
       format: 'The format is that of the store of its hub.',
       ...(store.startsWith('memory:') && { reopen: 'The store in memory ends with its hub.' }),
@@ -59,11 +59,13 @@ async function ownStore(store: string): Promise<HarnessStore> {
   const proxy = await openProxy({ target: { path: hub.path }, listen: { path } });
   await copyFile(`${hub.path}.token`, `${path}.token`);
   const options = { path, heartbeatMs: 500 };
+  const server = serverOf(hub, proxy, `${path}.token`);
   return {
     open: () => openUnix(options),
     openWith: (more) => openUnix({ ...options, ...more }),
     opener: { module: MODULE, name: 'openUnix', argument: options },
-    server: serverOf(hub, proxy, `${path}.token`),
+    server,
+    loss: lossOf(server, store.startsWith('sqlite:') ? `${hub.path}.db` : undefined),
     remove: async () => {
       await proxy[Symbol.asyncDispose]();
       await hub[Symbol.asyncDispose]();

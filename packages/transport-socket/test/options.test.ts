@@ -78,11 +78,11 @@ describe('tokens', () => {
   const tokens = new AccessTokens([{ token: anyone }, { token: one, agent: '@one' }]);
 
   test('authorize any agent, or one agent only', () => {
-    expect(tokens.authorize(anyone, undefined)).toBeUndefined();
-    expect(tokens.authorize(anyone, '@x')).toBe('@x');
-    expect(tokens.authorize(one, undefined)).toBe('@one');
-    expect(tokens.authorize(one, '@one')).toBe('@one');
-    expect(tokens.authorize('c'.repeat(20), undefined, 'c'.repeat(20))).toBeUndefined();
+    expect(tokens.authorize(anyone, undefined)).toEqual({ agent: undefined, isLimited: false });
+    expect(tokens.authorize(anyone, '@x')).toEqual({ agent: '@x', isLimited: false });
+    expect(tokens.authorize(one, undefined)).toEqual({ agent: '@one', isLimited: true });
+    expect(tokens.authorize(one, '@one')).toEqual({ agent: '@one', isLimited: true });
+    expect(tokens.authorize('c'.repeat(20), undefined, 'c'.repeat(20))).toEqual({ agent: undefined, isLimited: false });
   });
 
   test.each([

@@ -1,12 +1,19 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CallContext, DeadlineQueue, decodeError } from '@busbar/api/driver';
-import { BusbarError, isBusbarError, type StateChange, toBusbarError } from '@busbar/api/transport';
+import { type CallContext, DeadlineQueue, decodeError, StoreWatch } from '@busbar/api/driver';
+import {
+  BusbarError,
+  isBusbarError,
+  type StateChange,
+  type StorePast,
+  type StoreReset,
+  toBusbarError,
+} from '@busbar/api/transport';
 import type { ClientLink } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
 import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
-import type { Welcome } from '../wire/protocol.ts';
+import type { StoreNotice, Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';
 import { PendingRequest, type RequestSpec } from './pending-request.ts';
 import type { ServiceRegistry } from './service-registry.ts';
@@ -19,6 +26,12 @@ export interface HubClientOptions {
   readonly connectTimeoutMs: number;
   /** Starts a hub if none listens. Resolves when connecting may succeed. */
   readonly start?: ((signal: AbortSignal) => Promise<void>) | undefined;
+}
+
+/** The latest reset of the store, for cursors: their positions are of the earlier past. */
+export interface StoreLoss extends StoreReset {
+  /** Events that were published before are known, in milliseconds since 1970. */
+  readonly since: number;
 }
 
 const MAX_ID = 0xffff_ffff;
@@ -41,12 +54,20 @@ export class HubClient {
   /** Set while the hub lacks features that it had before. */
   #downgrade: BusbarError | undefined;
   #onState: (change: StateChange) => void = () => undefined;
+  readonly #storeWatch = new StoreWatch();
+  #lastReset: StoreLoss | undefined;
+  /** When the connection was lost, in milliseconds since 1970. */
+  #lostAt = 0;
+  readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
   /** Counts connections and losses. */
   epoch = 0;
 
   constructor(options: HubClientOptions, services: ServiceRegistry) {
     this.#options = options;
     this.#services = services;
+    this.#storeWatch.onReset((reset) => {
+      this.#lastReset = { ...reset, since: this.isConnected ? Date.now() : this.#lostAt };
+    });
   }
 
   /** The welcome of the first connection. */
@@ -55,8 +76,29 @@ export class HubClient {
     return this.#welcome;
   }
 
+  /** How much of `leaseLeftMs` is left, which an answer of the hub's time `hubNow` tells. */
+  leaseLeft(leaseLeftMs: number, hubNow: unknown): number {
+    const elapsed = this.#connection?.clock.elapsedSince(hubNow) ?? Number.POSITIVE_INFINITY;
+    return Math.max(0, leaseLeftMs - elapsed);
+  }
+
   get isConnected(): boolean {
     return this.#connection !== undefined;
+  }
+
+  /** The past of the store, as far as it is known. */
+  get past(): StorePast | undefined {
+    return this.#storeWatch.past;
+  }
+
+  /** The latest reset of the store. */
+  get lastReset(): StoreLoss | undefined {
+    return this.#lastReset;
+  }
+
+  /** Calls `listener` after each reset of the store. */
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#resetListeners.push(listener);
   }
 
   onState(listener: (change: StateChange) => void): void {
@@ -171,10 +213,14 @@ export class HubClient {
     throw this.#end.signal.aborted ? closed() : unreachable(this.#options.link.address, lastError);
   }
 
-  /** After the first connection no error is final: the hub may recover. */
+  /**
+   * After the first connection no error is final: the hub may recover. Before it, only a hub that this client starts is worth
+   * a further attempt.
+   */
   #isFatal(error: unknown): boolean {
     if (this.#welcome !== undefined) return false;
-    return !isBusbarError(error) || error.code !== 'UNAVAILABLE' || !error.retryable;
+    const { start } = this.#options;
+    return start === undefined || !isBusbarError(error) || error.code !== 'UNAVAILABLE' || !error.retryable;
   }
 
   async #attempt(signal: AbortSignal): Promise<void> {
@@ -198,6 +244,8 @@ export class HubClient {
       throw this.#downgrade;
     }
     this.#welcome ??= welcome;
+    const known = this.#lastReset;
+    if (welcome.past !== undefined) this.#storeWatch.observe(welcome.past);
     this.#connection = connection;
     this.epoch += 1;
     // The requests of the services go out at once. They must not go out again with those that waited.
@@ -205,6 +253,22 @@ export class HubClient {
     for (const spec of this.#services.onReconnected()) this.request(spec).catch(() => undefined);
     for (const pending of waiting) connection.send(pending.toFrame());
     this.#onState({ state: 'open' });
+    if (this.#lastReset !== known) this.#reportReset();
+  }
+
+  #reportReset(): void {
+    const { cause, detail } = this.#lastReset ?? { cause: 'replaced' };
+    for (const listener of this.#resetListeners) listener({ cause, detail });
+  }
+
+  /** The store behind the hub was replaced or rolled back while this client is connected, or its counter has risen. */
+  #onNotice({ past, reset }: StoreNotice): void {
+    if (reset !== undefined) {
+      this.#storeWatch.relay(reset, past);
+      this.#reportReset();
+    } else if (past !== undefined && past.incarnation === this.past?.incarnation) {
+      this.#storeWatch.confirm(past.counter);
+    }
   }
 
   readonly #onFrame = (each: Frame): void => {
@@ -214,10 +278,14 @@ export class HubClient {
       return;
     }
     const pending = this.#pending.get(id);
-    if (pending === undefined) this.#closeLateCursor(each);
+    if (id === 0 && type === FRAME.item) this.#onNotice(each.header);
+    else if (pending === undefined) this.#closeLateCursor(each);
     else if (type === FRAME.item) pending.spec.onItem?.(each);
     else {
       this.#remove(pending);
+      const { counter } = each.header;
+      if (typeof counter === 'number') this.#storeWatch.confirm(counter);
+      if (pending.sentAt !== undefined) this.#connection?.clock.sample(pending.sentAt, each.header['now']);
       if (type === FRAME.response) pending.resolve(each);
       else pending.reject(decodeError(each.header));
     }
@@ -232,6 +300,7 @@ export class HubClient {
   readonly #onEnd = (connection: HubConnection, error: BusbarError): void => {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
+    this.#lostAt = Date.now();
     this.epoch += 1;
     const now = performance.now();
     for (const pending of this.#pending.values()) {

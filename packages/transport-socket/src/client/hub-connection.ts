@@ -1,6 +1,6 @@
 /** One connection to a hub, from hello to its end. */
 
-import { decodeError } from '@busbar/api/driver';
+import { cutText, decodeError } from '@busbar/api/driver';
 import { BusbarError, type Capabilities } from '@busbar/api/transport';
 import { connectionLost } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
@@ -9,6 +9,7 @@ import { TimeoutSignal } from '../links/timeout-signal.ts';
 import { FRAME, type Frame, frame } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 import { decodeCapabilities } from '../wire/value-codec.ts';
+import { HubClock } from './hub-clock.ts';
 
 /** What a client says about itself in hello, besides its token. */
 export type ClientInfo = Omit<Hello, 'token' | 'version'>;
@@ -20,6 +21,7 @@ export interface HubConnectionEvents {
 }
 
 export class HubConnection implements ConnectionEvents {
+  readonly clock: HubClock = new HubClock();
   readonly #events: HubConnectionEvents;
   readonly #firstFrame = Promise.withResolvers<Frame>();
   readonly #ended = Promise.withResolvers<void>();
@@ -49,8 +51,10 @@ export class HubConnection implements ConnectionEvents {
     hub.#heartbeat = new Heartbeat(info.heartbeatMs, connection);
     try {
       const token = await link.token();
+      const sentAt = performance.now();
       connection.send(frame(FRAME.hello, 0, { version: PROTOCOL_VERSION, token, ...info }));
       hub.#welcome = decodeWelcome(await hub.#firstFrame.promise);
+      hub.clock.sample(sentAt, hub.#welcome.now);
       return hub;
     } catch (error) {
       hub.#heartbeat.stop();
@@ -91,7 +95,7 @@ export class HubConnection implements ConnectionEvents {
     this.#heartbeat?.received();
     if (each.type === FRAME.ping) this.send(frame(FRAME.pong));
     else if (each.type === FRAME.goaway) this.#goaway = toGoawayError(each);
-    else if (each.type === FRAME.pong) return;
+    else if (each.type === FRAME.pong) this.clock.sample(this.#heartbeat?.pingedAt ?? 0, each.header['now']);
     else if (this.#welcome === undefined) this.#firstFrame.resolve(each);
     else this.#events.onFrame(each);
   }
@@ -110,5 +114,7 @@ function decodeWelcome({ type, header }: Frame): Welcome {
 }
 
 function toGoawayError({ header: { reason } }: Frame): BusbarError {
-  return connectionLost(`the hub ended the connection: ${typeof reason === 'string' ? reason : 'it gave no reason'}`);
+  return connectionLost(
+    `the hub ended the connection: ${typeof reason === 'string' ? cutText(reason) : 'it gave no reason'}`,
+  );
 }

@@ -7,7 +7,8 @@ import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 /** What to request, and how to handle a lost connection. */
 export interface RequestSpec {
   readonly op: string;
-  readonly header: Header;
+  /** A function is called for each connection that the request is sent over. */
+  readonly header: Header | (() => Header);
   readonly bodies?: readonly Uint8Array[] | undefined;
   /** On the clock of `performance.now()`; Infinity for never. */
   readonly deadline: number;
@@ -57,7 +58,8 @@ export class PendingRequest {
 
   /** The frame of the request, with the time that is left. */
   toFrame(): Frame {
-    const { op, header, bodies, deadline, isWait } = this.spec;
+    const { op, bodies, deadline, isWait } = this.spec;
+    const header = this.#header;
     const now = performance.now();
     this.isRepeated = this.sentAt !== undefined;
     this.sentAt ??= now;
@@ -75,9 +77,14 @@ export class PendingRequest {
     return new ResponseLost(whenLost === 'fail' ? 'failed' : 'unknown');
   }
 
+  get #header(): Header {
+    const { header } = this.spec;
+    return typeof header === 'function' ? header() : header;
+  }
+
   /** A repeated wait continues with the time that is left. */
   #waitLeft(now: number): Header {
-    const waitMs = this.spec.header['waitMs'];
+    const waitMs = this.#header['waitMs'];
     if (typeof waitMs !== 'number') return {};
     return { waitMs: Math.max(0, waitMs - (now - (this.sentAt ?? now))) };
   }

@@ -35,7 +35,7 @@ export class RemoteCursor {
   async open(context?: CallContext): Promise<void> {
     const { op } = this.#stream;
     const deadline = context?.deadline ?? Number.POSITIVE_INFINITY;
-    const request = this.#client.start({ op, header: this.#stream.header(), deadline, whenLost: 'repeat' });
+    const request = this.#client.start({ op, header: () => this.#stream.header(), deadline, whenLost: 'repeat' });
     const opened = await this.#wait(request, true);
     this.#cursor = request.id;
     this.#epoch = this.#client.epoch;

@@ -56,7 +56,7 @@ async function receive(
     whenLost: 'repeat',
     isWait: true,
   });
-  const deliveries = response.then((frame) => decodeDeliveries(frame, queue));
+  const deliveries = response.then((frame) => decodeDeliveries(client, frame, queue));
   const abandoned = Promise.withResolvers<Delivery[]>();
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
@@ -80,10 +80,12 @@ function release(client: HubClient, deliveries: readonly Delivery[]): Promise<un
   return deliveries.length === 0 ? Promise.resolve() : settle(client, settlements, Number.POSITIVE_INFINITY);
 }
 
-function decodeDeliveries({ header, bodies }: Frame, queue: string): Delivery[] {
+/** A lease began when the hub claimed it, not when its delivery arrived. */
+function decodeDeliveries(client: HubClient, { header, bodies }: Frame, queue: string): Delivery[] {
   const deliveries = header['deliveries'] as readonly Header[];
   return deliveries.map((each, index) => {
-    const { receipt, attempt, leaseLeftMs, ttlLeftMs } = each as unknown as Delivery;
+    const { receipt, attempt, ttlLeftMs, ...rest } = each as unknown as Delivery;
+    const leaseLeftMs = client.leaseLeft(rest.leaseLeftMs, header['now']);
     return { ...decodeMessage(each, bodies[index]), queue, receipt, attempt, leaseLeftMs, ttlLeftMs };
   });
 }
@@ -103,7 +105,12 @@ async function settleBatch(
   const spec = { op: 'queues.settle', header: { settlements }, deadline, whenLost: 'unknown' } as const;
   try {
     const { header } = await client.request(spec);
-    return header['results'] as SettleResult[];
+    const results = header['results'] as SettleResult[];
+    return results.map((result) =>
+      result.leaseLeftMs === undefined
+        ? result
+        : { ...result, leaseLeftMs: client.leaseLeft(result.leaseLeftMs, header['now']) },
+    );
   } catch (error) {
     if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || error.outcome !== 'unknown') throw error;
     return settlements.map(({ receipt }) => ({ receipt, status: 'unknown' }));

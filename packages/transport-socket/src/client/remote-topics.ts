@@ -4,7 +4,7 @@ import type { CallContext, EventCursor, TopicDriver } from '@busbar/api/driver';
 import type { From, PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { Header } from '../wire/frame.ts';
 import { decodeMessage } from '../wire/message-codec.ts';
-import type { HubClient } from './hub-client.ts';
+import type { HubClient, StoreLoss } from './hub-client.ts';
 import { MessageSender } from './message-sender.ts';
 import { RemoteCursor } from './remote-cursor.ts';
 
@@ -36,11 +36,19 @@ class RemoteEventCursor implements EventCursor {
   #position: string | undefined;
   #droppedBefore = 0;
   #dropped = 0;
+  readonly #client: HubClient;
+  /** Where to begin without a position. */
+  #from: From;
+  /** The last reset of the store before the position. */
+  #reset: StoreLoss | undefined;
 
   private constructor(client: HubClient, pattern: string, from: From) {
+    this.#client = client;
+    this.#from = from;
+    this.#reset = client.lastReset;
     this.#cursor = new RemoteCursor(client, {
       op: 'topics.subscribe',
-      header: () => ({ pattern, from: this.#returned === undefined ? from : { after: this.#returned } }),
+      header: () => ({ pattern, from: this.#next() }),
       onOpened: ({ header }) => {
         this.#droppedBefore += this.#dropped;
         this.#dropped = 0;
@@ -48,7 +56,7 @@ class RemoteEventCursor implements EventCursor {
         this.#position ??= this.#returned;
       },
       onMoved: ({ header }) => {
-        this.#returned = header['position'] as string;
+        this.#move(header['position'] as string);
         this.#position = this.#returned;
       },
     });
@@ -75,8 +83,26 @@ class RemoteEventCursor implements EventCursor {
     const { header, bodies } = response;
     const events = (header['events'] as readonly Header[]).map((each, index) => decodeEvent(each, bodies[index]));
     this.#dropped = (header['dropped'] as number | undefined) ?? 0;
-    this.#returned = events.findLast(({ position }) => position !== undefined)?.position ?? this.#returned;
+    const last = events.findLast(({ position }) => position !== undefined)?.position;
+    if (last !== undefined) this.#move(last);
     return events;
+  }
+
+  #move(position: string): void {
+    this.#reset = this.#client.lastReset;
+    this.#returned = position;
+  }
+
+  /** Where the next connection begins. A position of the store's earlier past means nothing in the present one. */
+  #next(): From {
+    const reset = this.#client.lastReset;
+    if (reset !== undefined && reset.cause !== 'damaged' && reset !== this.#reset) {
+      this.#from = reset.cause === 'replaced' ? 'start' : { time: reset.since };
+      this.#reset = reset;
+      this.#returned = undefined;
+      this.#position = undefined;
+    }
+    return this.#returned === undefined ? this.#from : { after: this.#returned };
   }
 
   close(): Promise<void> {

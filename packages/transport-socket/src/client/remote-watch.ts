@@ -78,7 +78,8 @@ export class RemoteWatch implements Cursor<KvChange> {
       return isReported ? [] : [change];
     }
     const { revision } = change.entry;
-    if ((this.#revisions.get(key) ?? 0) >= revision) return [];
+    // After a new connection the present entries come again. A lower revision is of a store that was rolled back.
+    if (this.#revisions.get(key) === revision) return [];
     this.#revisions.set(key, revision);
     return [change];
   }

@@ -1,6 +1,6 @@
 /** Authorization: access tokens, and the agent that a client may act for. */
 
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { BusbarError, checkText, invalid } from '@busbar/api/transport';
 
 /** One token. */
@@ -11,6 +11,14 @@ export interface AccessToken {
 }
 
 const MIN_LENGTH = 16;
+
+/** What a token allows. */
+export interface Authorization {
+  /** The only agent that the client sends as; undefined for any. */
+  readonly agent: string | undefined;
+  /** Whether the token belongs to that agent, so that the client may do only what the agent does. */
+  readonly isLimited: boolean;
+}
 
 /** The tokens of a hub. A hub without tokens accepts every client that can connect. */
 export class AccessTokens {
@@ -25,6 +33,15 @@ export class AccessTokens {
     });
   }
 
+  /**
+   * A secret that no agent knows: it follows from a token for all agents, so receipts are valid after a restart of the hub.
+   * Without such a token it is random.
+   */
+  secret(): Buffer {
+    const open = this.#known.find(({ agent }) => agent === undefined);
+    return digest(`receipts ${open?.digest.toString('hex') ?? randomUUID()}`);
+  }
+
   /** Whether `token` is valid for some agent. */
   authorizes(token: string | undefined): boolean {
     try {
@@ -36,13 +53,13 @@ export class AccessTokens {
   }
 
   /**
-   * Returns the agent that a client may act for; undefined for any. `expected` is a further valid token, for any agent.
-   * Throws PERMISSION_DENIED for an unknown token, or a token of another agent.
+   * Returns what a client may do that names `agent` in hello. `expected` is a further valid token, for any agent. Throws
+   * PERMISSION_DENIED for an unknown token, or a token of another agent.
    */
-  authorize(token: string | undefined, agent: string | undefined, expected?: string): string | undefined {
+  authorize(token: string | undefined, agent: string | undefined, expected?: string): Authorization {
     const known =
       expected === undefined ? this.#known : [...this.#known, { digest: digest(expected), agent: undefined }];
-    if (known.length === 0) return agent;
+    if (known.length === 0) return { agent, isLimited: false };
     const given = digest(token ?? '');
     // Compares all tokens, so that the time does not reveal which one matched.
     const [match] = known.filter((each) => timingSafeEqual(each.digest, given));
@@ -52,7 +69,9 @@ export class AccessTokens {
         hint: 'Use the token from the file beside the socket, or one from the --token-file of the hub.',
       });
     }
-    if (agent === undefined || match.agent === undefined || match.agent === agent) return match.agent ?? agent;
+    if (agent === undefined || match.agent === undefined || match.agent === agent) {
+      return { agent: match.agent ?? agent, isLimited: match.agent !== undefined };
+    }
     throw new BusbarError('PERMISSION_DENIED', 'this token belongs to another agent', {
       hint: "Use the agent's own token.",
     });

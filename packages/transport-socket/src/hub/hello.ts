@@ -28,7 +28,7 @@ export function decodeHello(header: Header): Hello & { readonly ns: string } {
 }
 
 /** The header of welcome. The hub adds `calls` to the features of any store. */
-export function encodeWelcome(hub: string, { capabilities, name }: Transport, maxBodyBytes: number): Welcome {
+export function encodeWelcome(hub: string, { capabilities, name, past }: Transport, maxBodyBytes: number): Welcome {
   const { calls: _, ...reasons } = capabilities.reasons;
   return {
     version: PROTOCOL_VERSION,
@@ -41,5 +41,7 @@ export function encodeWelcome(hub: string, { capabilities, name }: Transport, ma
       maxBodyBytes,
     },
     maxFrameBytes: MAX_FRAME_BYTES,
+    past,
+    now: performance.now(),
   };
 }

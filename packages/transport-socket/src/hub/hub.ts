@@ -41,6 +41,7 @@ const POSITIONS_EVERY_MS = 1_000;
 const REPORT_FAILURE_MS = 1_000;
 const MAX_SESSIONS = 10_000;
 const MAX_LOG_LINES = 100;
+const MAX_LOG_TEXT = 300;
 
 /** Opens the store and listens. After a failure it has closed everything again. */
 export async function serveHub(options: HubOptions): Promise<Hub> {
@@ -69,12 +70,14 @@ class OpenHub implements Hub {
     this.#stores = new StorePool(store);
     this.#idleMs = idleMs;
     this.ended = this.#end.promise;
+    const accessTokens = new AccessTokens(tokens);
     this.#shared = {
       id: randomUUID(),
       control: { status: (name) => this.#status(name), stop: () => setImmediate(() => void this.close()) },
       stores: this.#stores,
-      tokens: new AccessTokens(tokens),
-      refused: (reason, address) => this.#logOnce(`${address}: ${reason}`, log),
+      tokens: accessTokens,
+      secret: accessTokens.secret(),
+      refused: (reason, address) => this.#logOnce(toLogLine(`${address}: ${reason}`), log),
       onSessionEnd: (session) => this.#onSessionEnd(session),
     };
   }
@@ -103,7 +106,10 @@ class OpenHub implements Hub {
       throw error;
     }
     this.#positionsTimer = setInterval(() => {
-      for (const session of this.#sessions) session.sendPositions();
+      for (const session of this.#sessions) {
+        session.sendPositions();
+        session.sendPast();
+      }
     }, POSITIONS_EVERY_MS);
     this.#positionsTimer.unref();
     this.#watchIdle();
@@ -160,4 +166,10 @@ class OpenHub implements Hub {
     this.#logged.add(line);
     log(line);
   }
+}
+
+/** Text of a peer as one line of a log: control and format characters are escaped, so that it can add no line and hide nothing. */
+function toLogLine(text: string): string {
+  const cut = text.length <= MAX_LOG_TEXT ? text : `${text.slice(0, MAX_LOG_TEXT).toWellFormed()}...`;
+  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

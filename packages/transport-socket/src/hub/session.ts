@@ -1,22 +1,25 @@
 /** One client of a hub, from hello to the end of its connection. */
 
 import { Condition, encodeError } from '@busbar/api/driver';
-import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { BusbarError, type StorePast, type StoreReset, type Transport, toBusbarError } from '@busbar/api/transport';
 import { protocolError } from '../errors.ts';
 import { Heartbeat } from '../links/heartbeat.ts';
 import type { ConnectionAcceptor, ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
 import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
 import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
 import type { AccessTokens } from './access-tokens.ts';
+import { AnswerGate, takesNothing } from './answer-gate.ts';
 import { Backpressure } from './backpressure.ts';
 import type { CallRouter } from './calls/call-router.ts';
 import { ClientServices } from './calls/client-services.ts';
 import { CancellationToken } from './cancellation-token.ts';
 import { decodeHello, encodeWelcome } from './hello.ts';
 import { ClientCursors, type HubResponse } from './operations/cursors.ts';
-import type { ClientSession, HubControl, HubRequest } from './operations/operation.ts';
-import { findOperation } from './operations/operation-table.ts';
+import type { AgentLimit, ClientSession, HubControl, HubRequest } from './operations/operation.ts';
+import { runOperation } from './operations/operation-table.ts';
 import type { QueueSizes } from './operations/queue-sizes.ts';
+import type { ReplyQueues } from './rights/reply-queues.ts';
+import { SignedReceipts } from './rights/signed-receipts.ts';
 import type { StorePool, StoreRef } from './store-pool.ts';
 
 /** What the sessions of one hub share. */
@@ -25,6 +28,8 @@ export interface SharedHub extends Pick<ConnectionAcceptor, 'refused'> {
   readonly id: string;
   readonly stores: StorePool;
   readonly tokens: AccessTokens;
+  /** Signs the receipts of agents. */
+  readonly secret: Buffer;
   readonly control: HubControl;
   onSessionEnd(session: HubSession): void;
 }
@@ -39,7 +44,7 @@ interface InflightRequest {
 const MAX_INFLIGHT = 100_000;
 /** How long an ending hub waits for requests in progress. */
 const GOODBYE_TIMEOUT_MS = 1_000;
-/** Estimated size of a request without its bodies. */
+/** Estimated size of the state of a request, besides its frame. */
 const REQUEST_BYTES = 256;
 
 export class HubSession implements ConnectionEvents, ClientSession {
@@ -49,13 +54,18 @@ export class HubSession implements ConnectionEvents, ClientSession {
   readonly #connection: LinkConnection;
   readonly #peer: PeerInfo;
   readonly #backpressure: Backpressure;
+  readonly answers: AnswerGate;
   readonly #inflight = new Map<number, InflightRequest>();
   readonly #idle = new Condition();
   readonly #helloTimer: NodeJS.Timeout;
   #store: StoreRef | undefined;
   #heartbeat: Heartbeat | undefined;
   #hasHello = false;
+  #endResets: () => void = () => undefined;
+  /** The past of the store that the client knows. */
+  #sentPast: StorePast | undefined;
   agent: string | undefined;
+  limit: AgentLimit | undefined;
   #isGone = false;
   #isEnding = false;
 
@@ -63,6 +73,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#hub = hub;
     this.#connection = connection;
     this.#peer = peer;
+    this.answers = new AnswerGate(connection, (error) => this.#refuse(error));
     this.#backpressure = new Backpressure(connection, (reason) => {
       hub.refused(reason, peer.address);
       connection.destroy();
@@ -81,6 +92,10 @@ export class HubSession implements ConnectionEvents, ClientSession {
 
   get sizes(): QueueSizes {
     return this.#storeRef().sizes;
+  }
+
+  get replyQueues(): ReplyQueues {
+    return this.#storeRef().replyQueues;
   }
 
   get hub(): HubControl {
@@ -102,6 +117,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
 
   onDrain(): void {
     this.#backpressure.update();
+    this.answers.update();
   }
 
   onClose(error: BusbarError | undefined): void {
@@ -114,6 +130,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#cancelAll(new BusbarError('ABORTED', 'the client has disconnected'));
     this.cursors.closeAll();
     this.services.close();
+    this.#endResets();
     this.#store?.release();
     this.#hub.onSessionEnd(this);
   }
@@ -122,7 +139,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
     if (this.#isGone) return false;
     const { buffered } = this.#connection;
     if (buffered > MAX_BUFFERED_BYTES) {
-      this.#refuse(new BusbarError('BACKPRESSURE', `the client takes nothing: ${buffered} bytes are unread`));
+      this.#refuse(takesNothing(buffered));
       return false;
     }
     this.#connection.send(frame(FRAME[type], id, header, bodies));
@@ -135,6 +152,12 @@ export class HubSession implements ConnectionEvents, ClientSession {
     for (const [id, position] of this.cursors.takeMoved()) this.send('item', id, { position });
   }
 
+  /** Sends the counter of the store when it has risen: after the next connection it shows whether the store lost writes. */
+  sendPast(): void {
+    const past = this.#takeRisen();
+    if (past !== undefined) this.send('item', 0, { past });
+  }
+
   /** Ends the connection in order: responds to requests in progress and leaves waits to the next hub. */
   async goodbye(reason: string): Promise<void> {
     this.#isEnding = true;
@@ -145,8 +168,31 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#connection.close();
   }
 
+  /** What the client learns from a response is not newer than the counter that it knows. */
+  #withCounter(header: Header | undefined): Header | undefined {
+    const past = this.#takeRisen();
+    return past === undefined ? header : { ...header, counter: past.counter };
+  }
+
+  /** The past of the store, if its counter has risen since the client heard of it. */
+  #takeRisen(): StorePast | undefined {
+    const past = this.#store?.transport.past;
+    const known = this.#sentPast;
+    if (past === undefined || known === undefined || past.counter <= known.counter) return undefined;
+    // After a reset the client gets the whole past.
+    if (past.incarnation !== known.incarnation) return undefined;
+    this.#sentPast = past;
+    return past;
+  }
+
+  #onReset(reset: StoreReset): void {
+    this.#sentPast = this.store.past;
+    this.send('item', 0, { reset, past: this.#sentPast });
+  }
+
   #cancelAll(reason: BusbarError): void {
     for (const { cancellation } of this.#inflight.values()) cancellation.cancel(reason);
+    this.answers.cancel(reason);
   }
 
   #storeRef(): StoreRef {
@@ -156,7 +202,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
 
   #receive(each: Frame): void {
     if (each.type === FRAME.hello) void this.#onHello(each.header);
-    else if (each.type === FRAME.ping) this.#connection.send(frame(FRAME.pong));
+    else if (each.type === FRAME.ping) this.#connection.send(frame(FRAME.pong, 0, { now: performance.now() }));
     else if (each.type === FRAME.goaway) this.#connection.close();
     else if (each.type === FRAME.pong) return;
     else if (this.#store === undefined) throw protocolError('a frame before the welcome');
@@ -173,10 +219,16 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#hasHello = true;
     try {
       const { ns, agent, token, heartbeatMs } = decodeHello(header);
-      this.agent = this.#hub.tokens.authorize(this.#peer.token ?? token, agent, this.#peer.expects);
+      const allowed = this.#hub.tokens.authorize(this.#peer.token ?? token, agent, this.#peer.expects);
+      this.agent = allowed.agent;
+      if (allowed.isLimited && allowed.agent !== undefined) {
+        this.limit = { agent: allowed.agent, receipts: new SignedReceipts(this.#hub.secret, allowed.agent) };
+      }
       const store = await this.#hub.stores.acquire(ns);
       if (this.#isGone) return store.release();
       this.#store = store;
+      this.#endResets = store.transport.onReset((reset) => this.#onReset(reset));
+      this.#sentPast = store.transport.past;
       clearTimeout(this.#helloTimer);
       this.#connection.send(frame(FRAME.welcome, 0, { ...encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes) }));
       this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
@@ -189,19 +241,19 @@ export class HubSession implements ConnectionEvents, ClientSession {
     }
   }
 
-  #onRequest({ id, header, bodies }: Frame): void {
+  #onRequest({ id, header, bodies, bytes = 0 }: Frame): void {
     if (this.#inflight.has(id)) throw protocolError(`two requests under the id ${id}`);
     if (this.#inflight.size >= MAX_INFLIGHT) {
       this.#sendError(id, tooManyRequests());
       return;
     }
     const cancellation = new CancellationToken();
-    const inflight = { bytes: sizeOf(bodies), cancellation };
+    const inflight = { bytes: bytes + REQUEST_BYTES, cancellation };
     this.#inflight.set(id, inflight);
     this.#backpressure.addInflight(inflight.bytes);
     this.#run({ id, header, bodies, cancellation, client: this }).then(
       (response) => {
-        if (!this.send('response', id, response.header, response.bodies)) response.undo?.();
+        if (!this.send('response', id, this.#withCounter(response.header), response.bodies)) response.undo?.();
         this.#finish(id, inflight);
       },
       (error: unknown) => {
@@ -213,7 +265,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   }
 
   async #run(request: HubRequest): Promise<HubResponse> {
-    return findOperation(request.header['op'])(request);
+    return runOperation(request);
   }
 
   #finish(id: number, { bytes }: InflightRequest): void {
@@ -232,12 +284,6 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#connection.send(goaway(error));
     this.#connection.close();
   }
-}
-
-function sizeOf(bodies: readonly Uint8Array[]): number {
-  let bytes = REQUEST_BYTES;
-  for (const { byteLength } of bodies) bytes += byteLength;
-  return bytes;
 }
 
 function cancelled(): BusbarError {

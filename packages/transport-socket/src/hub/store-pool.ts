@@ -4,12 +4,13 @@ import { option } from '@busbar/api/driver';
 import { BusbarError, type Transport } from '@busbar/api/transport';
 import { CallRouter } from './calls/call-router.ts';
 import { QueueSizes } from './operations/queue-sizes.ts';
+import { ReplyQueues } from './rights/reply-queues.ts';
 
 /** Opens the store of a namespace; the empty string is the unnamed namespace. */
 export type OpenStore = (ns: string) => Promise<Transport>;
 
 /** A store while a client uses it, with the state that the clients of its namespace share. */
-export interface StoreRef extends Pick<PooledStore, 'router' | 'sizes'> {
+export interface StoreRef extends Pick<PooledStore, 'router' | 'sizes' | 'replyQueues'> {
   readonly transport: Transport;
   /** Ends the client's use. */
   release(): void;
@@ -19,6 +20,7 @@ interface PooledStore {
   readonly transport: Promise<Transport>;
   readonly router: CallRouter;
   readonly sizes: QueueSizes;
+  readonly replyQueues: ReplyQueues;
   users: number;
   timer?: NodeJS.Timeout;
 }
@@ -48,8 +50,9 @@ export class StorePool {
     clearTimeout(store.timer);
     store.users += 1;
     try {
-      const { router, sizes } = store;
-      return { transport: await store.transport, router, sizes, release: () => this.#release(ns, store) };
+      const { router, sizes, replyQueues } = store;
+      const transport = await store.transport;
+      return { transport, router, sizes, replyQueues, release: () => this.#release(ns, store) };
     } catch (error) {
       if (this.#stores.get(ns) === store) this.#stores.delete(ns);
       throw error;
@@ -68,6 +71,7 @@ export class StorePool {
       transport: this.#open(ns),
       router: new CallRouter(),
       sizes: new QueueSizes(),
+      replyQueues: new ReplyQueues(),
       users: 0,
     };
     store.transport.catch(() => undefined);

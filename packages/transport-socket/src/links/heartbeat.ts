@@ -11,6 +11,7 @@ export class Heartbeat {
   readonly #onSilent: () => void;
   #hasReceived = true;
   #silentBeats = 0;
+  #pingedAt: number | undefined;
 
   constructor(intervalMs: number, connection: LinkConnection, onSilent: () => void = () => undefined) {
     this.#connection = connection;
@@ -18,6 +19,11 @@ export class Heartbeat {
     // After a pause of this process, setImmediate lets it read what arrived meanwhile before it judges the peer.
     this.#timer = setInterval(() => setImmediate(() => this.#beat()), intervalMs);
     this.#timer.unref();
+  }
+
+  /** When the last ping was sent; undefined before the first. */
+  get pingedAt(): number | undefined {
+    return this.#pingedAt;
   }
 
   /** Records that the peer sent something. */
@@ -37,6 +43,9 @@ export class Heartbeat {
       this.stop();
       this.#onSilent();
       this.#connection.destroy();
-    } else if (this.#silentBeats > 0) this.#connection.send(frame(FRAME.ping));
+    } else if (this.#silentBeats > 0) {
+      this.#pingedAt = performance.now();
+      this.#connection.send(frame(FRAME.ping));
+    }
   }
 }

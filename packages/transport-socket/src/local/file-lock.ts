@@ -1,9 +1,10 @@
 /** A lock file that the kernel unlocks when its holder ends in any way. docs/adr/0014 gives the reasons for SQLite. */
 
 import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
-import { quote } from '@busbar/api/transport';
+import { BusbarError, quote } from '@busbar/api/transport';
+import type Sqlite from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
-import { unsafe } from './private-files.ts';
+import { checkPrivateFile, unsafe } from './private-files.ts';
 
 /** A lock that this process holds. */
 export class FileLock {
@@ -21,8 +22,10 @@ export class FileLock {
     const { default: SqliteDatabase } = await import('better-sqlite3');
     for (;;) {
       createFile(path);
+      checkPrivateFile(path);
       const file = fileId(path);
-      const database = new SqliteDatabase(path, { timeout: 0 });
+      const database = open(SqliteDatabase, path);
+      if (database === undefined) continue;
       try {
         // No journal file: nothing is ever written, and a second file would block the next holder.
         database.pragma('journal_mode = MEMORY');
@@ -30,8 +33,8 @@ export class FileLock {
         // The previous holder removed the file meanwhile: this lock would be on a file that no other process opens.
         if (file !== undefined && fileId(path) === file) return new FileLock(path, database);
       } catch (error) {
-        if (!isBusy(error)) throw error;
-        return undefined;
+        if (isBusy(error)) return undefined;
+        throw isForeign(error) ? notLock(path, error) : error;
       } finally {
         if (!database.inTransaction || fileId(path) !== file) database.close();
       }
@@ -55,9 +58,31 @@ function createFile(path: string): void {
   }
 }
 
+/** Undefined if the holder has removed the file: SQLite would create it with the mode of other files. */
+function open(SqliteDatabase: typeof Sqlite, path: string): Database | undefined {
+  try {
+    return new SqliteDatabase(path, { timeout: 0, fileMustExist: true });
+  } catch (error) {
+    if (fileId(path) === undefined) return undefined;
+    throw unsafe(`cannot open ${quote(path)}: ${String((error as { code?: unknown }).code)}`, error);
+  }
+}
+
 function fileId(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false, bigint: true });
   return stats && `${stats.dev}:${stats.ino}`;
+}
+
+/** The file has other content than a lock, which is empty. */
+function isForeign(error: unknown): boolean {
+  return /^SQLITE_(NOTADB|CORRUPT)/.test(String((error as { code?: unknown }).code ?? ''));
+}
+
+function notLock(path: string, cause: unknown): BusbarError {
+  return new BusbarError('CONFLICT', `${quote(path)} exists and is not the lock of a hub`, {
+    hint: 'Move the file away: a hub creates its lock itself.',
+    cause,
+  });
 }
 
 /** SQLITE_IOERR: the holder removed the file while this process opened it. */

@@ -1,6 +1,18 @@
 /** Files and folders that belong to this user alone: permission checks, reads and atomic writes. */
 
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, type Stats, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { BusbarError, invalid, quote } from '@busbar/api/transport';
 
@@ -36,26 +48,48 @@ export function socketExists(path: string): boolean {
   return true;
 }
 
+/** Throws PERMISSION_DENIED if `path` exists and is not a file of this user alone. */
+export function checkPrivateFile(path: string): void {
+  const stats = lstat(path);
+  if (stats !== undefined) checkPrivate(path, stats);
+}
+
 /** The text of `path`; undefined if it does not exist. Throws PERMISSION_DENIED if another user can read or replace it. */
 export function readPrivateFile(path: string): string | undefined {
-  const stats = lstat(path);
-  if (stats === undefined) return undefined;
-  if (!stats.isFile()) throw unsafe(`${quote(path)} is not a file`);
-  checkOwner(path, stats);
-  if (process.getuid !== undefined && (stats.mode & 0o077) !== 0) throw unsafe(`other users can read ${quote(path)}`);
+  const file = openPrivate(path);
+  if (file === undefined) return undefined;
   try {
-    return readFileSync(path, 'utf8');
+    // What is read is what was checked.
+    checkPrivate(path, fstatSync(file));
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openPrivate(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // A hub that ends removes its files.
-    if (code === 'ENOENT') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    checkPrivateFile(path);
     throw unsafe(`cannot read ${quote(path)}: ${code}`, error);
   }
 }
 
+function checkPrivate(path: string, stats: Stats): void {
+  if (!stats.isFile()) throw unsafe(`${quote(path)} is not a file`);
+  checkOwner(path, stats);
+  if (process.getuid !== undefined && (stats.mode & 0o077) !== 0) throw unsafe(`other users can read ${quote(path)}`);
+}
+
 /** Creates or replaces the file at `path` in one step, with mode 0600. */
 export function writePrivateFile(path: string, text: string): void {
-  if (lstat(path)?.isFile() === false) throw unsafe(`${quote(path)} exists and is not a file`);
+  const stats = lstat(path);
+  if (stats?.isFile() === false) throw unsafe(`${quote(path)} exists and is not a file`);
+  if (stats !== undefined) checkOwner(path, stats);
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });
   writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });

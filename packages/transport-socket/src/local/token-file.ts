@@ -32,8 +32,7 @@ export function ensureHubToken(socket: string): string {
     const token = readHubToken(socket);
     if (token !== undefined) return token;
   } catch {
-    // An unsafe or broken file is replaced.
-    rmSync(path, { force: true, recursive: false });
+    // A broken file of this user is replaced, below: another user's is refused.
   }
   const token = newSecret();
   writePrivateFile(path, `${token}\n`);

@@ -40,6 +40,8 @@ export interface Frame {
   readonly header: Header;
   /** Bytes that the header describes, in the same order. They are views of the input: copy what you keep. */
   readonly bodies: readonly Uint8Array[];
+  /** Of a received frame: its size. */
+  readonly bytes?: number;
 }
 
 /** The header of a frame: plain JSON, not validated yet. */
@@ -170,7 +172,8 @@ export function decodeFrame(bytes: Buffer): Frame {
   if (headerStart + headerBytes > bytes.length) throw protocolError('the header of a frame is longer than the frame');
   const isEmpty = headerBytes === 2 && bytes.readUInt16BE(headerStart) === 0x7b7d;
   const header = isEmpty ? NO_HEADER : parseHeader(bytes.toString('utf8', headerStart, headerStart + headerBytes));
-  return { type: type as FrameType, id, header, bodies: splitBodies(bytes, headerStart + headerBytes) };
+  const bodies = splitBodies(bytes, headerStart + headerBytes);
+  return { type: type as FrameType, id, header, bodies, bytes: bytes.length };
 }
 
 /** Parses a header. Throws INVALID_ARGUMENT unless the text is one JSON object. */

@@ -1,6 +1,6 @@
 /** The protocol's version and limits, and the headers of hello, welcome and hub status. */
 
-import type { Capabilities } from '@busbar/api/transport';
+import type { Capabilities, StorePast, StoreReset } from '@busbar/api/transport';
 
 /** Raised by changes that clients or hubs of the previous version cannot handle. */
 export const PROTOCOL_VERSION = 1;
@@ -40,6 +40,16 @@ export interface Welcome {
   readonly store: string;
   readonly capabilities: Capabilities;
   readonly maxFrameBytes: number;
+  /** What identifies the past of the store. Absent if the store tells none. */
+  readonly past?: StorePast | undefined;
+  /** The clock of the hub in milliseconds, which only rises. Absent in older hubs. */
+  readonly now?: number | undefined;
+}
+
+/** The header of an item with the id 0: what the store's past is now, and the reset after which it is so. */
+export interface StoreNotice {
+  readonly past?: StorePast | undefined;
+  readonly reset?: StoreReset | undefined;
 }
 
 /** The status of a hub. */

@@ -2,7 +2,7 @@
 
 import type { SendResult, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer } from '@busbar/conformance';
-import { waitFor } from '@busbar/testbed';
+import { type FaultProxy, waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { harness as unix } from '../harness.ts';
 import { linkHarness } from '../support/link-harness.ts';
@@ -83,6 +83,29 @@ describe.each(LINKS)('a hub over $name', (harness) => {
     expect(new Set(found).size).toBe(found.length);
     expect(stored.filter((name) => !found.includes(name))).toEqual([]);
     expect(stored.length).toBe(3_000);
+  });
+
+  test('leases a message from its claim on, however late the delivery arrives', async () => {
+    await using all = await setting(harness);
+    const [client, other] = [await all.open(), await all.open()];
+    const leaseMs = 400;
+    await client.queues.configure('jobs', { leaseMs });
+    const receiving = client.queues.receive('jobs', { waitMs: 20_000 });
+    const network = all.server.network as FaultProxy;
+    network.halfOpen('toClient');
+    const since = performance.now();
+    const sending = other.queues.send('jobs', [{ body: body('late') }]);
+    await waitFor(() => performance.now() - since > 1.5 * leaseMs, { what: 'the lease to end' });
+    network.heal();
+    const [late] = await receiving;
+    expect(late?.leaseLeftMs).toBe(0);
+    await sending;
+    const [again] = await client.queues.receive('jobs', { waitMs: 20_000 });
+    expect(again?.attempt).toBe(2);
+    expect(again?.leaseLeftMs).toBeGreaterThan(0);
+    const [extended] = await client.queues.settle([{ receipt: again!.receipt, action: 'extend' }]);
+    expect(extended?.leaseLeftMs).toBeGreaterThan(0);
+    expect(extended?.leaseLeftMs).toBeLessThanOrEqual(leaseMs);
   });
 
   test('that comes back changes the state, and waits, subscriptions, watches and services continue', async () => {

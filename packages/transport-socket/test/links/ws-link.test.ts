@@ -149,7 +149,7 @@ describe('a connection', () => {
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test('that is not read is closed with 1013, and its buffer is limited', async () => {
+  test('that is not read is closed with 1013, and its buffer is limited', { timeout: 40_000 }, async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536));
@@ -161,8 +161,10 @@ describe('a connection', () => {
     const get = (id: number) => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
     // Responses of 32 MB.
     socket.send(encodeFrames(Array.from({ length: 512 }, (_, index) => get(index + 1))));
-    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it' });
+    socket.pause();
+    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it', timeoutMs: 30_000 });
     expect(local.log[0]).toMatch(/takes nothing/);
+    socket.resume();
     expect(await closed).toBe(1013);
     expect(await client.kv.get('large')).toBeDefined();
   });

@@ -115,7 +115,9 @@ describe('a peer', () => {
     expect((await client.queues.receive('q')).length).toBe(1);
   });
 
-  test('that does not read is disconnected: its buffer is limited, and other clients are served', async () => {
+  test('that does not read is disconnected: its buffer is limited, and other clients are served', {
+    timeout: 40_000,
+  }, async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536));
@@ -124,7 +126,7 @@ describe('a peer', () => {
     await next(dealer);
     // Responses of 16 MB, without an acknowledgement.
     await dealer.send(encodeFrames(Array.from({ length: 256 }, (_, index) => get(index + 1))));
-    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it' });
+    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it', timeoutMs: 30_000 });
     expect(local.log[0]).toMatch(/takes nothing/);
     await waitFor(() => local.hub.clients === 1, { what: 'its connection to end' });
     expect(await client.kv.get('large')).toBeDefined();

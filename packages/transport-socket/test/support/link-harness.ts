@@ -4,6 +4,7 @@ import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@
 import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../../src/index.ts';
 import type { LinkKind } from './link-kinds.ts';
+import { lossOf } from './store-loss.ts';
 import { untrustedClientsOf } from './untrusted-clients.ts';
 
 const PROGRAM = new URL('../../../busbar/bin/busbar.js', import.meta.url);
@@ -17,7 +18,6 @@ export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harn
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
     missing: {
-      loss: 'Its harness cannot make it lose data yet.',
       files: 'Its files belong to the store of the hub.',
       format: 'The format is that of the store of its hub.',
       options: 'The options of the store are those of its hub.',
@@ -69,10 +69,12 @@ async function ownStore(kind: LinkKind, store: string): Promise<HarnessStore> {
   const child = await startHub(kind.at(port), store.replace('$', folder.join('hub.db')));
   const proxy = await openProxy({ target: { host: '127.0.0.1', port } });
   const url = `${kind.at(proxy.port)}?heartbeatMs=500`;
+  const server = serverOf(kind.at(port), child, proxy);
   return {
     open: () => openSocket(url),
     opener: { module: MODULE, name: 'openSocket', argument: url },
-    server: serverOf(kind.at(port), child, proxy),
+    server,
+    loss: lossOf(server, store === 'memory:' ? undefined : folder.join('hub.db')),
     remove: async () => {
       await proxy[Symbol.asyncDispose]();
       await child.kill();

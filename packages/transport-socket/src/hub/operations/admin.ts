@@ -1,5 +1,6 @@
 /** Admin operations. */
 
+import { BatchSize } from '@busbar/api/driver';
 import {
   type Admin,
   type BrowsedMessage,
@@ -13,19 +14,20 @@ import type { Header } from '../../wire/frame.ts';
 import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { decodeRecord } from '../../wire/value-codec.ts';
+import { showsOnlyOwn } from '../rights/agent-rights.ts';
 import { arrayOf, optionsOf } from './arguments.ts';
 import { type HubResponse, RecordFeed } from './cursors.ts';
 import type { HubOperation, HubRequest } from './operation.ts';
 
-/** Messages that the first step of a browse reads. */
-const FIRST_STEP = 4;
 const DEFAULT_LIMIT = 100;
+/** A page of 1,000 queues, or a result for each of 1,000 ids. */
+const RESULT_BYTES = BATCH_BYTES / 2;
 
 export const adminOperations: Readonly<Record<string, HubOperation>> = {
   'admin.queues': resultOf(['names', 'prefix', 'limit', 'after'], (admin, _, options) => admin.queues(options)),
   'admin.topics': resultOf(['limit', 'after'], (admin, _, options) => admin.topics(options)),
   'admin.bindings': resultOf([], (admin, _, options) => admin.bindings(options)),
-  'admin.browse': browse,
+  'admin.browse': (request) => request.client.answers.run(BATCH_BYTES, () => browse(request)),
   'admin.redrive': resultOf(['ids', 'limit'], (admin, { queue }, options) => admin.redrive(queue, options)),
   'admin.purge': resultOf(['ids', 'state'], (admin, { queue }, options) => admin.purge(queue, options as PurgeOptions)),
   'admin.cancel': resultOf([], (admin, { queue, ids }, options) => admin.cancel(queue, ids, options)),
@@ -34,10 +36,8 @@ export const adminOperations: Readonly<Record<string, HubOperation>> = {
   ),
   'admin.deleteQueue': resultOf([], (admin, { queue }, options) => admin.deleteQueue(queue, options)),
   'admin.clear': resultOf([], (admin, _, options) => admin.clear(options)),
-  async 'admin.exportState'({ id, client }) {
-    client.cursors.assertRoom();
-    return client.cursors.add(id, new RecordFeed(client.store.admin.exportState()));
-  },
+  'admin.exportState': ({ id, client: { cursors, answers, store } }) =>
+    cursors.open(id, new RecordFeed(store.admin.exportState(), answers), answers, async () => undefined),
   'admin.importState': resultOf([], (admin, { records }, options) =>
     admin.importState(arrayOf<StateRecord>(records, 'records').map(decodeRecord), options),
   ),
@@ -57,8 +57,8 @@ function resultOf(
   run: (admin: Admin, header: AdminHeader, options: CallOptions) => Promise<unknown>,
 ): HubOperation {
   return async ({ header, client }) => {
-    const result = await run(client.store.admin, header as unknown as AdminHeader, optionsOf(header, keys));
-    return { header: { result } };
+    const read = () => run(client.store.admin, header as unknown as AdminHeader, optionsOf(header, keys));
+    return { header: { result: await client.answers.run(RESULT_BYTES, read) } };
   };
 }
 
@@ -67,20 +67,24 @@ async function browse({ header, client }: HubRequest): Promise<HubResponse> {
   const { queue, limit = DEFAULT_LIMIT } = header as { queue: string; limit?: number };
   checkInteger(limit, 'limit', { min: 1, max: 1000 });
   const filter: BrowseOptions = optionsOf(header, ['state', 'ids', 'after']);
+  const { limit: agentLimit } = client;
+  const isVisible = ({ message }: BrowsedMessage): boolean =>
+    agentLimit === undefined || !showsOnlyOwn(queue, agentLimit.agent) || message.from === agentLimit.agent;
   const messages: BrowsedMessage[] = [];
   let bytes = 0;
-  let step = FIRST_STEP;
+  const size = new BatchSize({ max: limit, maxBytes: BATCH_BYTES, maxItemBytes: client.maxBodyBytes });
   for (let after = filter.after; ; ) {
     const page = await client.store.admin.browse(queue, {
       ...filter,
-      limit: Math.min(step, limit - messages.length),
+      limit: Math.min(size.count, limit - messages.length),
       ...(after !== undefined && { after }),
     });
-    messages.push(...page.messages);
-    for (const each of page.messages) bytes += sizeOf(each);
+    messages.push(...page.messages.filter(isVisible));
+    const pageBytes = page.messages.reduce((sum, each) => sum + sizeOf(each), 0);
+    bytes += pageBytes;
+    size.record(page.messages.length, pageBytes);
     after = page.next;
     if (after === undefined || messages.length >= limit || bytes >= BATCH_BYTES) return encodePage(messages, after);
-    step = Math.max(1, Math.floor((BATCH_BYTES - bytes) / (bytes / messages.length)));
   }
 }
 

@@ -1,5 +1,7 @@
 /** Cursors of one client: streams that the hub reads for it. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Condition } from '@busbar/api/driver';
 import {
   BusbarError,
   type KvChange,
@@ -11,8 +13,9 @@ import type { Header } from '../../wire/frame.ts';
 import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { encodeEntry } from '../../wire/value-codec.ts';
+import type { AnswerGate } from '../answer-gate.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
-import { PullBuffer } from './pull-buffer.ts';
+import { type HeldBytes, PullBuffer } from './pull-buffer.ts';
 
 /** The content of a response. */
 export interface HubResponse {
@@ -26,31 +29,59 @@ export interface HubResponse {
 export interface HubCursor {
   next(max: number, cancellation: CancellationToken): Promise<HubResponse>;
   close(): void;
+  /** Resolves when it holds its first batch. */
+  readonly firstPush?: Promise<void>;
   /** The position, if it moved while the client waits. */
   takeMoved?(): string | undefined;
 }
 
 const MAX_CURSORS = 10_000;
+/** About how many bytes a cursor holds. */
+export const HELD_BYTES: number = BATCH_BYTES / 4;
+/** Limit of the bytes that the cursors of one client hold, for further cursors. */
+const MAX_HELD_BYTES = 4 * BATCH_BYTES;
+/** How long a further cursor waits until the client has read what the others hold. */
+const HELD_TIMEOUT_MS = 10_000;
+/** How long the first batch of a cursor may take before the next cursor of a client opens that reads too little. */
+const FIRST_BATCH_MS = 10;
 
 /** The cursors of one client, by the id of the request that opened each. */
 export class ClientCursors {
+  readonly held: HeldBytes = { bytes: 0, pulled: new Condition() };
   readonly #open = new Map<number, HubCursor>();
   /** The pending request of each cursor. */
   readonly #pending = new Map<number, number>();
   #isClosed = false;
 
-  /** Throws BACKPRESSURE if the client has too many cursors. */
-  assertRoom(): void {
-    if (this.#open.size < MAX_CURSORS) return;
-    throw new BusbarError('BACKPRESSURE', `this client has ${MAX_CURSORS} subscriptions and watches`, {
-      hint: 'Close some, or use wildcards.',
-    });
+  /**
+   * Opens `cursor` by `begin`, which returns its first position. It waits while the other cursors hold much that the client
+   * has not read. Rejects with BACKPRESSURE after a time, or if the client has too many cursors.
+   */
+  async open(
+    id: number,
+    cursor: HubCursor,
+    answers: AnswerGate,
+    begin: () => Promise<string | undefined>,
+  ): Promise<HubResponse> {
+    const deadline = performance.now() + HELD_TIMEOUT_MS;
+    for (;;) {
+      const opened = await answers.run(BATCH_BYTES, async () => {
+        if (this.held.bytes > MAX_HELD_BYTES) return undefined;
+        return this.#begin(id, cursor, begin);
+      });
+      if (opened !== undefined) return opened;
+      if (performance.now() >= deadline || this.#isClosed) throw unread(this.held.bytes);
+      await this.held.pulled.waitFor(deadline - performance.now());
+    }
   }
 
-  /** Returns the response, with `position` of the cursor. */
-  add(id: number, cursor: HubCursor, position?: string): HubResponse {
+  async #begin(id: number, cursor: HubCursor, begin: () => Promise<string | undefined>): Promise<HubResponse> {
+    if (this.#open.size >= MAX_CURSORS) throw tooManyCursors();
+    const position = await begin();
     if (this.#isClosed) cursor.close();
     else this.#open.set(id, cursor);
+    // A client that reads holds little, and does not wait.
+    if (this.held.bytes > HELD_BYTES) await Promise.race([cursor.firstPush, sleep(FIRST_BATCH_MS)]);
     return { header: { cursor: id, position } };
   }
 
@@ -75,6 +106,7 @@ export class ClientCursors {
 
   closeAll(): void {
     this.#isClosed = true;
+    this.held.pulled.notify();
     for (const cursor of this.#open.values()) cursor.close();
     this.#open.clear();
   }
@@ -90,10 +122,18 @@ export class ClientCursors {
 
 /** The events of a subscription. */
 export class EventFeed implements HubCursor {
-  readonly buffer: PullBuffer<TopicEvent> = new PullBuffer<TopicEvent>(sizeOfMessage);
+  readonly buffer: PullBuffer<TopicEvent>;
   #subscription: TopicSubscription | undefined;
   /** The last position that the client knows. */
   #position: string | undefined;
+
+  constructor(held: HeldBytes) {
+    this.buffer = new PullBuffer<TopicEvent>(sizeOfMessage, held);
+  }
+
+  get firstPush(): Promise<void> {
+    return this.buffer.firstPush;
+  }
 
   /** Returns the first position. */
   begin(subscription: TopicSubscription): string | undefined {
@@ -128,7 +168,15 @@ export class EventFeed implements HubCursor {
 
 /** The changes of a watch. */
 export class ChangeFeed implements HubCursor {
-  readonly buffer: PullBuffer<KvChange> = new PullBuffer(sizeOfChange);
+  readonly buffer: PullBuffer<KvChange>;
+
+  constructor(held: HeldBytes) {
+    this.buffer = new PullBuffer(sizeOfChange, held);
+  }
+
+  get firstPush(): Promise<void> {
+    return this.buffer.firstPush;
+  }
 
   async next(max: number, cancellation: CancellationToken): Promise<HubResponse> {
     const changes = await this.buffer.pull(max, cancellation);
@@ -145,11 +193,18 @@ export class ChangeFeed implements HubCursor {
 export class RecordFeed implements HubCursor {
   readonly #records: AsyncIterator<StateRecord>;
 
-  constructor(records: AsyncIterable<StateRecord>) {
+  readonly #answers: AnswerGate;
+
+  constructor(records: AsyncIterable<StateRecord>, answers: AnswerGate) {
     this.#records = records[Symbol.asyncIterator]();
+    this.#answers = answers;
   }
 
-  async next(max: number): Promise<HubResponse> {
+  next(max: number): Promise<HubResponse> {
+    return this.#answers.run(BATCH_BYTES, () => this.#read(max));
+  }
+
+  async #read(max: number): Promise<HubResponse> {
     const records: StateRecord[] = [];
     for (let bytes = 0; records.length < max && bytes < BATCH_BYTES; ) {
       const { done, value } = await this.#records.next();
@@ -163,6 +218,18 @@ export class RecordFeed implements HubCursor {
   close(): void {
     void this.#records.return?.();
   }
+}
+
+function tooManyCursors(): BusbarError {
+  return new BusbarError('BACKPRESSURE', `this client has ${MAX_CURSORS} subscriptions and watches`, {
+    hint: 'Close some, or use wildcards.',
+  });
+}
+
+function unread(bytes: number): BusbarError {
+  return new BusbarError('BACKPRESSURE', `subscriptions and watches of this client hold ${bytes} unread bytes`, {
+    hint: 'Read them first.',
+  });
 }
 
 function encodeEvent(event: TopicEvent): Header {

@@ -1,25 +1,29 @@
 /** Operations on keys and values, and on cursors. */
 
+import { BatchSize } from '@busbar/api/driver';
 import { checkInteger, type KvEntry, type KvTouch } from '@busbar/api/transport';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { encodeEntry } from '../../wire/value-codec.ts';
 import { arrayOf, idOf, optionsOf, singleBody } from './arguments.ts';
-import { ChangeFeed, type HubResponse } from './cursors.ts';
+import { ChangeFeed, HELD_BYTES, type HubResponse } from './cursors.ts';
 import type { HubOperation, HubRequest } from './operation.ts';
 
-/** Entries that one step of a listing reads. A value has at most 64 KiB. */
-const STEP = 64;
+/** The largest value. */
+const VALUE_BYTES = 65_536;
 const DEFAULT_LIMIT = 1000;
 const DEFAULT_CURSOR_MAX = 256;
 
 export const kvOperations: Readonly<Record<string, HubOperation>> = {
   async 'kv.get'({ header, client }) {
-    const entry = await client.store.kv.get(header['key'] as string, optionsOf(header));
+    const read = () => client.store.kv.get(header['key'] as string, optionsOf(header));
+    const entry = await client.answers.run(VALUE_BYTES, read);
     return entry === undefined ? {} : { header: { entry: encodeEntry(entry) }, bodies: [entry.value] };
   },
   async 'kv.put'({ header, bodies, client }) {
     const options = optionsOf(header, ['ttlMs', 'ifRevision']);
-    const result = await client.store.kv.put(header['key'] as string, singleBody(bodies), options);
+    const put = () => client.store.kv.put(header['key'] as string, singleBody(bodies), options);
+    // A conflict is answered with the present value.
+    const result = await (header['ifRevision'] === undefined ? put() : client.answers.run(VALUE_BYTES, put));
     if (result.status === 'stored') return { header: { ...result } };
     const { status, current } = result;
     if (current === undefined) return { header: { status } };
@@ -33,13 +37,14 @@ export const kvOperations: Readonly<Record<string, HubOperation>> = {
     const options = optionsOf(header, ['ifRevision']);
     return { header: { ...(await client.store.kv.delete(header['key'] as string, options)) } };
   },
-  'kv.list': list,
-  async 'kv.watch'({ id, header, client }) {
-    client.cursors.assertRoom();
-    const feed = new ChangeFeed();
+  'kv.list': (request) => request.client.answers.run(BATCH_BYTES, () => list(request)),
+  'kv.watch': ({ id, header, client }) => {
+    const feed = new ChangeFeed(client.cursors.held);
     const { buffer } = feed;
-    buffer.begin(await client.store.kv.watch(header['prefix'] as string, buffer.push, optionsOf(header)));
-    return client.cursors.add(id, feed);
+    const options = { ...optionsOf(header), maxBytes: HELD_BYTES };
+    return client.cursors.open(id, feed, client.answers, async () =>
+      buffer.begin(await client.store.kv.watch(header['prefix'] as string, buffer.push, options)),
+    );
   },
   async 'cursor.next'({ id, header, client, cancellation }) {
     const { cursor, max = DEFAULT_CURSOR_MAX } = header;
@@ -58,14 +63,17 @@ async function list({ header, client }: HubRequest): Promise<HubResponse> {
   checkInteger(limit, 'limit', { min: 1, max: 1000 });
   const entries: KvEntry[] = [];
   let bytes = 0;
+  const size = new BatchSize({ max: limit, maxBytes: BATCH_BYTES, maxItemBytes: VALUE_BYTES });
   for (let from = after; ; from = entries.at(-1)?.key) {
-    const step = Math.min(STEP, limit - entries.length);
-    const options = { ...optionsOf(header), limit: step, ...(from !== undefined && { after: from }) };
+    const most = Math.min(size.count, limit - entries.length);
+    const options = { ...optionsOf(header), limit: most, ...(from !== undefined && { after: from }) };
     const page = await client.store.kv.list(prefix, options);
     entries.push(...page);
-    for (const { value } of page) bytes += value.byteLength;
-    const more = page.length === step && entries.length < limit;
-    if (more && bytes < BATCH_BYTES) continue;
-    return { header: { entries: entries.map(encodeEntry), more }, bodies: entries.map(({ value }) => value) };
+    for (const { key, value } of page) bytes += value.byteLength + key.length + 64;
+    const more = page.length === most && entries.length < limit;
+    if (!more || bytes >= BATCH_BYTES) {
+      return { header: { entries: entries.map(encodeEntry), more }, bodies: entries.map(({ value }) => value) };
+    }
+    size.record(entries.length, bytes);
   }
 }

@@ -1,10 +1,12 @@
 /** All operations by name. */
 
 import { BusbarError, quote } from '@busbar/api/transport';
+import { authorizeAgent } from '../rights/agent-rights.ts';
 import { adminOperations } from './admin.ts';
 import { idOf } from './arguments.ts';
+import type { HubResponse } from './cursors.ts';
 import { kvOperations } from './kv.ts';
-import type { HubOperation } from './operation.ts';
+import type { HubOperation, HubRequest } from './operation.ts';
 import { queueOperations } from './queues.ts';
 import { topicOperations } from './topics.ts';
 
@@ -44,8 +46,17 @@ const OPERATIONS: ReadonlyMap<unknown, HubOperation> = new Map(
   ),
 );
 
+/** Carries out a request, if the client may do that. */
+export function runOperation(request: HubRequest): Promise<HubResponse> {
+  const operation = findOperation(request.header['op']);
+  const { limit } = request.client;
+  // Without a wait where possible: requests on one queue or topic take effect in their order.
+  const checked = limit && authorizeAgent(request, limit.agent);
+  return checked === undefined ? operation(request) : checked.then(() => operation(request));
+}
+
 /** The operation called `op`. Throws UNSUPPORTED for an unknown one. */
-export function findOperation(op: unknown): HubOperation {
+function findOperation(op: unknown): HubOperation {
   const found = OPERATIONS.get(op);
   if (found !== undefined) return found;
   throw new BusbarError('UNSUPPORTED', `the hub has no operation ${quote(op)}`, {

@@ -10,10 +10,21 @@ interface PushSource {
   close(): Promise<void>;
 }
 
+/** Bytes that the cursors of one client hold until it pulls them. */
+export interface HeldBytes {
+  bytes: number;
+  /** Notified when a cursor holds less. */
+  readonly pulled: Condition;
+}
+
 /** Holds one batch of the store until the client has pulled and handled it. */
 export class PullBuffer<T> {
   readonly #changed = new Condition();
   readonly #sizeOf: (item: T) => number;
+  readonly #all: HeldBytes;
+  /** Bytes that were not pulled yet. */
+  #held = 0;
+  readonly #firstPush = Promise.withResolvers<void>();
   #source: PushSource | undefined;
   #items: readonly T[] = [];
   #pulled = 0;
@@ -21,18 +32,25 @@ export class PullBuffer<T> {
   #onHandled: (() => void) | undefined;
   #end: { readonly error: unknown } | undefined;
 
-  constructor(sizeOf: (item: T) => number) {
+  constructor(sizeOf: (item: T) => number, all: HeldBytes) {
     this.#sizeOf = sizeOf;
+    this.#all = all;
+  }
+
+  /** Resolves with the first batch, or at the end. */
+  get firstPush(): Promise<void> {
+    return this.#firstPush.promise;
   }
 
   /** Ends with `source`, which {@link PullBuffer.close} closes. */
-  begin(source: PushSource): void {
+  begin(source: PushSource): undefined {
     this.#source = source;
     void source.ended.then((error) => this.#finish(error));
   }
 
   close(): void {
     this.#finish(undefined);
+    this.#hold(-this.#held);
     this.#source?.close().catch(() => undefined);
   }
 
@@ -46,6 +64,8 @@ export class PullBuffer<T> {
     if (this.#end !== undefined) return Promise.resolve();
     this.#items = items;
     this.#pulled = 0;
+    for (const item of items) this.#hold(this.#sizeOf(item));
+    this.#firstPush.resolve();
     this.#changed.notify();
     return new Promise((resolve) => {
       this.#onHandled = resolve;
@@ -70,6 +90,12 @@ export class PullBuffer<T> {
     return this.#take(max);
   }
 
+  #hold(bytes: number): void {
+    this.#held += bytes;
+    this.#all.bytes += bytes;
+    if (bytes < 0) this.#all.pulled.notify();
+  }
+
   #isEmpty(): boolean {
     return this.#pulled >= this.#items.length;
   }
@@ -77,6 +103,7 @@ export class PullBuffer<T> {
   /** Pulls reject with `error` if it is defined. */
   #finish(error: unknown): void {
     this.#end ??= { error };
+    this.#firstPush.resolve();
     this.#onHandled?.();
     this.#changed.notify();
   }
@@ -85,9 +112,11 @@ export class PullBuffer<T> {
     const from = this.#pulled;
     let bytes = 0;
     for (const item of this.#items.slice(from, from + max)) {
-      bytes += this.#sizeOf(item);
+      const size = this.#sizeOf(item);
+      bytes += size;
       if (bytes > BATCH_BYTES && this.#pulled > from) break;
       this.#pulled += 1;
+      this.#hold(-size);
     }
     return this.#items.slice(from, this.#pulled);
   }

@@ -1,7 +1,7 @@
 /** Operations on topics. */
 
 import { inputsOf, optionsOf } from './arguments.ts';
-import { EventFeed } from './cursors.ts';
+import { EventFeed, HELD_BYTES } from './cursors.ts';
 import type { HubOperation } from './operation.ts';
 import { encodeResults } from './queues.ts';
 
@@ -14,12 +14,12 @@ export const topicOperations: Readonly<Record<string, HubOperation>> = {
     const options = optionsOf(header, ['ephemeral']);
     return encodeResults(await client.store.topics.publish(header['topic'] as string, inputs, options));
   },
-  async 'topics.subscribe'({ id, header, client }) {
-    client.cursors.assertRoom();
-    const feed = new EventFeed();
-    const options = { ...optionsOf(header, ['from']), max: MAX_HELD };
-    const subscription = await client.store.topics.subscribe(header['pattern'] as string, options, feed.buffer.push);
-    return client.cursors.add(id, feed, feed.begin(subscription));
+  'topics.subscribe': ({ id, header, client }) => {
+    const feed = new EventFeed(client.cursors.held);
+    const options = { ...optionsOf(header, ['from']), max: MAX_HELD, maxBytes: HELD_BYTES };
+    return client.cursors.open(id, feed, client.answers, async () =>
+      feed.begin(await client.store.topics.subscribe(header['pattern'] as string, options, feed.buffer.push)),
+    );
   },
   async 'topics.bind'({ header, client }) {
     const { queue, pattern } = header as { queue: string; pattern: string };

@@ -49,7 +49,7 @@ export class UnixConnection implements LinkConnection {
   }
 
   get buffered(): number {
-    return this.#stream.writableLength;
+    return this.#stream.writableLength + this.#writes.bytes;
   }
 
   send(frame: Frame): void {

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { checkInteger, checkOptions, invalid } from '@busbar/api/transport';
 import { protocolError } from '../../errors.ts';
-import { FRAME, type Frame, type FrameType, frame, type Header, parseHeader } from '../../wire/frame.ts';
+import { FRAME, type Frame, type FrameType, type Header, parseHeader } from '../../wire/frame.ts';
 
 const NAMES = new Map(Object.entries(FRAME).map(([name, type]) => [type, name]));
 const KEYS = ['type', 'id', 'header', 'bodies'];
@@ -29,7 +29,8 @@ export function decodeJsonFrame(text: string): Frame {
   if (typeof header !== 'object' || header === null || Array.isArray(header))
     throw protocolError('the header of a frame is not an object');
   if (!Array.isArray(bodies)) throw protocolError('the bodies of a frame are not an array');
-  return frame(toType(type), id as number, header as Header, bodies.length === 0 ? NO_BODIES : bodies.map(decodeBody));
+  const decoded = bodies.length === 0 ? NO_BODIES : bodies.map(decodeBody);
+  return { type: toType(type), id: id as number, header: header as Header, bodies: decoded, bytes: text.length };
 }
 
 function toType(name: unknown): FrameType {
