@@ -37,11 +37,7 @@ const roles: Readonly<Record<string, Readonly<Partial<Record<Transport, string>>
   'admin/export.ts': { memory: inAdmin },
   'admin/import.ts': { memory: inAdmin },
   'maintenance/scheduler.ts': { memory: noMaintenance },
-  'maintenance/rescuer.ts': {
-    memory: noMaintenance,
-    redis: inScripts,
-    nats: 'JetStream delivers again what was not settled.',
-  },
+  'maintenance/rescuer.ts': { memory: noMaintenance, redis: inScripts },
   'maintenance/pruner.ts': {
     memory: noMaintenance,
     redis: inScripts,

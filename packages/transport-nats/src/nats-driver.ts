@@ -63,10 +63,10 @@ export class NatsDriver implements Driver {
     this.warnings = warningsOf(facts);
     const records = new QueueRecords(requests, names, clock);
     const headers = new StoreHeaders(requests, names);
+    const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
     const shared: QueueContext = {
-      ...{ requests, names, clock, records, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
-      ...{ used: new Set<string>(), expiring: new Set<string>() },
-      consumers: new Consumers(requests, names, records, settings.consumerReplicas),
+      ...{ ...base, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
+      consumers: new Consumers(base, settings.consumerReplicas),
     };
     const puller = new Puller(connection, names.queues);
     const notices = new Notices(requests, names, records);

@@ -5,40 +5,10 @@ import { needServer, startNats } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
-import { Connection } from '../src/connection/connection.ts';
-import { Names } from '../src/connection/names.ts';
-import { ServerClock } from '../src/connection/server-clock.ts';
-import { ServerRequests } from '../src/connection/server-requests.ts';
-import { streamInfo } from '../src/connection/streams.ts';
 import { openNats, parseNatsUrl } from '../src/index.ts';
-import { Compactor } from '../src/maintenance/compactor.ts';
-import { toSettings } from '../src/options.ts';
-import { Consumers } from '../src/queues/consumers.ts';
-import { HeldDeliveries } from '../src/queues/held-deliveries.ts';
-import { Ledgers } from '../src/queues/ledger.ts';
-import { QueueRecords } from '../src/queues/queue-record.ts';
+import { compactorOf } from './compactor.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
-
-/** A compactor of its own, as another process would have it. */
-async function compactorOf(url: string): Promise<AsyncDisposable & { compact(queue: string): Promise<void> }> {
-  const connection = await Connection.open(toSettings(parseNatsUrl(url)));
-  const [requests, names, clock] = [new ServerRequests(connection), new Names(''), new ServerClock()];
-  await streamInfo(requests, clock, names.queues);
-  const records = new QueueRecords(requests, names, clock);
-  const compactor = new Compactor({
-    ...{ requests, names, clock, records, ledgers: new Ledgers(requests, names) },
-    ...{ consumers: new Consumers(requests, names, records, undefined), held: new HeldDeliveries() },
-    ...{ used: new Set<string>(), expiring: new Set<string>() },
-  });
-  return {
-    compact: (queue) => compactor.compact(queue),
-    [Symbol.asyncDispose]: async () => {
-      requests.close();
-      await connection.close();
-    },
-  };
-}
 
 test('settled messages, which stay for dedupe, take no room from a queue with a limit', async () => {
   await using server = await startNats();

@@ -21,6 +21,8 @@ export interface WaitingPull {
 const SILENCE_MS = 5_000;
 const DRAIN_MS = 1_000;
 const EXPIRES_MS = 60_000;
+/** In a cluster the server of a consumer may go while the connection, to another one, stays: its waits end unsaid. */
+const CLUSTER_EXPIRES_MS = 15_000;
 const NS = 1_000_000;
 /** A pull that `max_ack_pending` holds up is answered by its end only. */
 const BOUNDED = `,"expires":${10 * NS}`;
@@ -166,10 +168,10 @@ class Waiting implements WaitingPull {
     if (this.isOver || !this.#connection.isUp || this.#connection.client.isClosed()) return;
     // A wait that expires leaves no trace on the server. A withdrawn one may disturb the order of redelivered messages.
     const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
-    const expiresMs = Math.min(leftMs, Math.round(EXPIRES_MS * (1 + Math.random())));
+    const longestMs = this.#connection.client.info?.cluster === undefined ? EXPIRES_MS : CLUSTER_EXPIRES_MS;
+    const expiresMs = Math.min(leftMs, Math.round(longestMs * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
     this.#connection.publish(this.#subject, request, { reply: this.#inbox });
-    // The server that had the consumer may be gone without a word.
     this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
   }
 

@@ -28,6 +28,11 @@ export class ServerClock {
     return performance.now() + (this.#earliest + this.#latest) / 2;
   }
 
+  /** How far the server's time may be from the bounds. */
+  get width(): number {
+    return this.#latest - this.#earliest;
+  }
+
   /** The server's time at a moment of this process's monotonic clock, no later than it was. */
   at(moment: number): number {
     return moment + this.#earliest;

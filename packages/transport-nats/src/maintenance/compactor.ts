@@ -6,6 +6,7 @@ import { DEDUPE_MS } from '../connection/streams.ts';
 import { type Ledger, type LedgerState, rangesOf } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
+import { type Floors, rescue, settledFloors } from './rescuer.ts';
 
 /** Another process that compacted it so lately did it for all. */
 const RECENT_MS = 8_000;
@@ -22,25 +23,27 @@ export class Compactor {
     this.#shared = shared;
   }
 
-  /** One round; a queue that another process cares for is left to it. */
-  async compact(name: string): Promise<void> {
+  /** One round. Another process compacts the queue if it did so lately. Resolves with whether the next round is due soon. */
+  async compact(name: string): Promise<boolean> {
     const { records, ledgers, consumers, names } = this.#shared;
     const queue = await records.read(name);
-    if (queue === undefined || (await this.#isRecent(queue))) return;
+    if (queue === undefined || (await this.#isRecent(queue))) return false;
     const old = await this.#oldest(queue);
-    const ledger = await ledgers.read(name, queue.record.inc);
-    const floors: Partial<Record<Lane, number>> = {};
     const lanes: Lane[] = ['normal', ...queue.record.lanes];
-    for (const lane of lanes) {
-      const { floor } = await consumers.progress(queue, lane);
-      floors[lane] = Math.max(ledger.floors[lane] ?? 0, floor);
-    }
+    const reached: Floors = {};
+    for (const lane of lanes) reached[lane] = (await consumers.progress(queue, lane)).floor;
+    // The ledger comes second: a consumer gets an ack after the ledger got its record.
+    const ledger = await ledgers.read(name, queue.record.inc);
+    const isSoon = await rescue(this.#shared, queue, ledger, reached);
+    for (const lane of lanes) reached[lane] = Math.max(ledger.floors[lane] ?? 0, reached[lane] ?? 0);
+    const floors = settledFloors(ledger, reached);
     const deleted = await this.#deleteSingle(ledger, floors, old);
     if (await this.#write(queue, ledger, stateOf(ledger, floors, deleted))) {
       await Promise.all(
         lanes.map((lane) => this.#purge(names.queues, names.lane(name, lane), Math.min((floors[lane] ?? 0) + 1, old))),
       );
     }
+    return isSoon;
   }
 
   async #isRecent(queue: KnownQueue): Promise<boolean> {
@@ -62,7 +65,7 @@ export class Compactor {
   }
 
   /** A long lease holds a floor. Old settled messages above it are deleted one by one. */
-  async #deleteSingle(ledger: Ledger, floors: Partial<Record<Lane, number>>, old: number): Promise<Set<number>> {
+  async #deleteSingle(ledger: Ledger, floors: Floors, old: number): Promise<Set<number>> {
     const { requests, names } = this.#shared;
     const seqs = [...ledger.settled]
       .flatMap(([lane, settled]) => [...settled.keys()].filter((seq) => seq < old && seq > (floors[lane] ?? 0)))
@@ -91,22 +94,14 @@ export class Compactor {
 }
 
 /** The state of the ledger without messages below the floors and deleted ones. Those count as sent from now on. */
-function stateOf(ledger: Ledger, floors: Partial<Record<Lane, number>>, deleted: ReadonlySet<number>): LedgerState {
+function stateOf(ledger: Ledger, floors: Floors, deleted: ReadonlySet<number>): LedgerState {
   const totals = { ...ledger.totals };
-  const entries: LedgerState['entries'][number][] = [];
   const settled: Partial<Record<Lane, number[]>> = {};
-  for (const [seq, entry] of ledger.entries) {
-    if (seq > (floors[entry.lane] ?? 0)) entries.push([seq, entry]);
-    else {
-      totals.sent += 1;
-      totals.done += 1;
-    }
-  }
   for (const [lane, seqs] of ledger.settled) {
     const left = [...seqs.keys()].filter((seq) => seq > (floors[lane] ?? 0) && !deleted.has(seq));
     totals.sent += seqs.size - left.length;
     if (left.length > 0) settled[lane] = left;
   }
   const ranges = Object.fromEntries(Object.entries(settled).map(([lane, seqs = []]) => [lane, rangesOf(seqs)]));
-  return { floors, totals, entries, settled: ranges };
+  return { floors, totals, entries: [...ledger.entries], settled: ranges };
 }

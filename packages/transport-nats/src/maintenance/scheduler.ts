@@ -52,7 +52,7 @@ export class Scheduler {
     used.clear();
     try {
       for (const name of [...expiring]) await this.#endExpired(name);
-      for (const name of names) await this.#compactor.compact(name);
+      for (const name of names) if (await this.#compactor.compact(name)) this.#later.set(name, now + EVERY_MS);
       await this.#deleteIdle();
     } catch (error) {
       for (const name of names) this.#later.set(name, now + EVERY_MS);

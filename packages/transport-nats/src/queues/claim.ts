@@ -6,7 +6,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { Consumer } from './consumers.ts';
-import { attemptsOf, historyOf, storeDeadLetter } from './dead-letters.ts';
+import { attemptsOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
 import { type Entry, type Ledger, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -35,15 +35,22 @@ interface Candidate {
 export class Claimer {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
-  /** Consumers may have lost their state of deliveries up to this sequence: the server was away. */
+  /** Consumers may have lost their state of deliveries up to this sequence: a server was away. */
   #uncertainUpTo = 0;
+  /** When a server was last seen to be away. */
+  #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(shared: QueueContext, puller: Puller) {
     this.#shared = shared;
     this.#puller = puller;
-    shared.requests.connection.onBack(() => {
-      this.#uncertainUpTo = Number.POSITIVE_INFINITY;
-    });
+    shared.requests.connection.onBack(() => this.#distrust());
+  }
+
+  /** Forgets a consumer that does not answer, and the record of its queue. */
+  forget(queue: KnownQueue, consumer: string): void {
+    this.#shared.consumers.forget(consumer);
+    this.#shared.records.forget(queue.name);
+    this.#distrust();
   }
 
   /** Up to `max` messages that are ready, highest level first. `lost`: a consumer was not there. */
@@ -101,13 +108,11 @@ export class Claimer {
 
   async #pullLane(queue: KnownQueue, lane: Lane, batch: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
     const consumer = await this.#shared.consumers.ensure(queue, lane);
+    if (consumer === undefined) return { pulled: [], lost: true };
     const isPartition = lane.startsWith('k');
     const at = performance.now();
     const { messages, lost } = await this.#puller.pull(consumer.name, isPartition ? 1 : batch, isPartition);
-    if (lost) {
-      this.#shared.consumers.forget(consumer.name);
-      this.#shared.records.forget(queue.name);
-    }
+    if (lost) this.forget(queue, consumer.name);
     return { pulled: messages.map((message) => ({ message, stored: readPulled(message), at, consumer })), lost };
   }
 
@@ -115,8 +120,15 @@ export class Claimer {
   async #readUncertain(): Promise<number> {
     if (this.#uncertainUpTo !== Number.POSITIVE_INFINITY) return this.#uncertainUpTo;
     const { requests, names } = this.#shared;
-    this.#uncertainUpTo = await requests.lastSequence(names.queues);
+    const lostAt = this.#lostAt;
+    const last = await requests.lastSequence(names.queues);
+    if (lostAt === this.#lostAt) this.#uncertainUpTo = last;
     return this.#uncertainUpTo;
+  }
+
+  #distrust(): void {
+    this.#uncertainUpTo = Number.POSITIVE_INFINITY;
+    this.#lostAt = performance.now();
   }
 
   /** A message that may be delivered; undefined, or a promise, if it ends here. */
@@ -168,9 +180,13 @@ export class Claimer {
         requests.send(ackSubject(this.#shared.names, consumer.name, place), nakBody(leaseMs));
     }
     // Not after the server's own end: after it the server delivers the message again.
-    const end = clock.at(Math.min(...candidates.map(({ at }) => at))) + leaseMs;
+    const at = Math.min(...candidates.map((candidate) => candidate.at));
+    const end = clock.at(at) + leaseMs;
     const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
-    const kept = isAsked ? await this.#confirm(queue, candidates, r) : candidates;
+    // The server may have given the messages to another process before it took this record.
+    const waitMs = Math.min(leaseMs, ...candidates.map(({ consumer }) => consumer.ackWaitMs));
+    const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
+    const kept = isAsked || isLate ? await this.#confirm(queue, candidates, r) : candidates;
     return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
   }
 
@@ -225,9 +241,7 @@ export async function endMessage(
   const lease = entry?.lease;
   if (!isExpired) {
     const attempts = attemptsOf(stored, entry);
-    const last = lease && { attempt: attempts, endedAt: Math.round(lease.end), consumer: lease.by };
-    const ended = last ? [{ ...last, outcome: 'expired' as const, reason: undefined }] : [];
-    const history = [...historyOf(stored, entry), ...ended].slice(-20);
+    const history = endedHistory(stored, entry);
     const reason = lease === undefined ? 'attempts used up' : 'the lease of the last attempt ended';
     await storeDeadLetter(shared, queue, stored, { attempts, history, reason });
   }

@@ -1,9 +1,10 @@
 /** The consumers of a queue on the server: one for each lane, made when it is first received from. */
 
-import type { CallContext } from '@busbar/api/driver';
+import { isBusbarError } from '@busbar/api/transport';
 import { digest, type Lane, type Names } from '../connection/names.ts';
 import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
+import type { LedgerRecord } from './ledger.ts';
 import type { KnownQueue, QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
@@ -14,14 +15,26 @@ export interface Consumer {
   readonly ackWaitMs: number;
 }
 
+interface Surroundings {
+  readonly requests: ServerRequests;
+  readonly names: Names;
+  readonly records: QueueRecords;
+  /** Queues that need maintenance. */
+  readonly used: Set<string>;
+}
+
 interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
   readonly ack_floor: { readonly stream_seq: number };
+  readonly delivered: { readonly stream_seq: number };
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }
 
 const NOT_FOUND = 10_014;
+const ANSWER_MS = 2_000;
+/** A server that restarts, or a new leader, is there sooner. */
+const AWAY_MS = 10_000;
 const DELAYED_WAIT_MS = 30_000;
 const MAX_WAITING = 100_000;
 
@@ -31,27 +44,33 @@ export class Consumers {
   readonly #names: Names;
   readonly #records: QueueRecords;
   readonly #replicas: number | undefined;
-  readonly #made = new Map<string, Promise<Consumer>>();
+  readonly #used: Set<string>;
+  readonly #made = new Map<string, Promise<Consumer | undefined>>();
+  /** Consumers that do not answer, each with the time since then. */
+  readonly #away = new Map<string, number>();
 
   /** `replicas`: replicas of the consumers' state; undefined for as many as the messages. */
-  constructor(requests: ServerRequests, names: Names, records: QueueRecords, replicas: number | undefined) {
+  constructor({ requests, names, records, used }: Surroundings, replicas: number | undefined) {
+    this.#used = used;
     this.#requests = requests;
     this.#names = names;
     this.#records = records;
     this.#replicas = replicas;
+    requests.connection.onBack(() => this.#away.clear());
   }
 
   nameOf({ name, record }: KnownQueue, lane: Lane): string {
     return digest(`${name}\0${lane}\0${record.inc}\0${record.generation}`);
   }
 
-  /** The consumer of a lane; it is made where it is not there. */
-  ensure(queue: KnownQueue, lane: Lane, context?: CallContext): Promise<Consumer> {
+  /** The consumer of a lane, created where there is none. Undefined if it does not answer: the queue may have another one. */
+  ensure(queue: KnownQueue, lane: Lane): Promise<Consumer | undefined> {
     const name = this.nameOf(queue, lane);
     let made = this.#made.get(name);
     if (made === undefined) {
-      made = this.#make(queue, lane, name, context);
-      made.catch(() => this.#made.delete(name));
+      made = this.#make(queue, lane, name);
+      const forget = (): boolean => this.#made.delete(name);
+      made.then((consumer) => consumer ?? forget(), forget);
       this.#made.set(name, made);
     }
     return made;
@@ -76,9 +95,8 @@ export class Consumers {
 
   /** Deletes all consumers of a queue. */
   async remove(queue: KnownQueue): Promise<void> {
-    const lanes: Lane[] = ['normal', ...queue.record.lanes];
     await Promise.all(
-      lanes.map(async (lane) => {
+      lanesOf(queue).map(async (lane) => {
         const name = this.nameOf(queue, lane);
         this.#made.delete(name);
         await this.#requests.api(`CONSUMER.DELETE.${this.#names.queues}.${name}`).catch(ignoreRefusal);
@@ -86,12 +104,18 @@ export class Consumers {
     );
   }
 
-  async #make(queue: KnownQueue, lane: Lane, name: string, context?: CallContext): Promise<Consumer> {
+  async #make(queue: KnownQueue, lane: Lane, name: string): Promise<Consumer | undefined> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const there = await this.#find(name, context);
-        if (there === undefined) await this.#markUncertain(queue);
-        const info = there ?? (await this.#create(queue, lane, name, context));
+        const there = await this.#find(name);
+        if (there === 'away') {
+          await this.#endWait(queue, name);
+          return undefined;
+        }
+        this.#away.delete(name);
+        // Its last users may have left messages that need maintenance.
+        if (there !== undefined && there.delivered.stream_seq > 0) this.#used.add(queue.name);
+        const info = there ?? (await this.#create(queue, lane, name, await this.#markUncertain(queue, lane)));
         return { name, lane, ackWaitMs: info.config.ack_wait / NS };
       } catch (error) {
         // Another client makes it at this moment, or the cluster has no leader for it yet.
@@ -101,38 +125,83 @@ export class Consumers {
     }
   }
 
-  async #find(name: string, context?: CallContext): Promise<ConsumerInfo | undefined> {
+  /** Replaces a consumer that was away for long, unless the stream is away as well. */
+  async #endWait(queue: KnownQueue, name: string): Promise<void> {
+    const now = performance.now();
+    const since = this.#away.get(name) ?? now;
+    this.#away.set(name, since);
+    this.#records.forget(queue.name);
+    if (now - since < AWAY_MS || !this.#requests.connection.isUp) return;
+    await this.#replace(queue).catch(ignoreUnavailable);
+    this.#away.delete(name);
+  }
+
+  /** A consumer with one replica goes with its server. The queue gets new ones elsewhere, which ask the ledger. */
+  async #replace(queue: KnownQueue): Promise<void> {
+    const { generation } = queue.record;
+    const last = await this.#requests.lastSequence(this.#names.queues);
+    await this.#records.change(queue.name, (record) =>
+      record?.generation === generation ? { ...record, generation: generation + 1, uncertainUpTo: last } : undefined,
+    );
+    this.#requests.send(this.#names.notice(queue.name));
+    // The others note the deletion. There is no answer before the server of the consumer is back.
+    const context = { deadline: performance.now() + ANSWER_MS };
+    await Promise.allSettled(
+      lanesOf(queue).map((lane) =>
+        this.#requests.api(`CONSUMER.DELETE.${this.#names.queues}.${this.nameOf(queue, lane)}`, undefined, context),
+      ),
+    );
+  }
+
+  /** `away`: it exists, and its server does not answer. */
+  async #find(name: string): Promise<ConsumerInfo | 'away' | undefined> {
+    const path = `CONSUMER.INFO.${this.#names.queues}.${name}`;
     try {
-      return await this.#requests.api<ConsumerInfo>(`CONSUMER.INFO.${this.#names.queues}.${name}`, undefined, context);
+      return await this.#requests.api<ConsumerInfo>(path, undefined, { deadline: performance.now() + ANSWER_MS });
     } catch (error) {
       if (error instanceof ServerRefusal && error.code === NOT_FOUND) return undefined;
-      throw error;
+      ignoreUnavailable(error);
+      return 'away';
     }
   }
 
-  async #create(queue: KnownQueue, lane: Lane, name: string, context?: CallContext): Promise<ConsumerInfo> {
+  async #create(queue: KnownQueue, lane: Lane, name: string, floor: number): Promise<ConsumerInfo> {
     const stream = this.#names.queues;
     const filter = this.#names.lane(queue.name, lane);
     const ackWaitMs = lane === 'delayed' ? DELAYED_WAIT_MS : queue.record.settings.leaseMs;
     const replicas = this.#replicas ?? (queue.name.startsWith('$') ? 1 : 0);
     const config = {
       ...{ name, durable_name: name, filter_subject: filter, ack_policy: 'explicit', ack_wait: ackWaitMs * NS },
-      ...{ deliver_policy: 'all', replay_policy: 'instant', max_waiting: MAX_WAITING, num_replicas: replicas },
+      ...{ deliver_policy: 'by_start_sequence', opt_start_seq: floor + 1, replay_policy: 'instant' },
+      ...{ max_waiting: MAX_WAITING, num_replicas: replicas },
       max_ack_pending: lane.startsWith('k') ? 1 : -1,
       metadata: { queue: queue.name, lane },
     };
     const path = `CONSUMER.CREATE.${stream}.${name}.${filter}`;
-    return this.#requests.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' }, context);
+    return this.#requests.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' });
   }
 
-  /** A consumer missing after earlier receives was lost. All clients learn this before a new one is created. */
-  async #markUncertain({ name }: KnownQueue): Promise<void> {
+  /**
+   * A consumer missing after earlier receives was lost. All clients learn this before a new one is created.
+   * Resolves with the sequence up to which its lane is settled.
+   */
+  async #markUncertain({ name, record: { inc } }: KnownQueue, lane: Lane): Promise<number> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
-    const { messages } = await this.#requests.get(this.#names.ledger, request);
-    if (messages.length === 0) return;
+    const [first] = (await this.#requests.get(this.#names.ledger, request)).messages;
+    if (first === undefined) return 0;
     const last = await this.#requests.lastSequence(this.#names.queues);
     await this.#records.change(name, (record) => record && { ...record, uncertainUpTo: last });
+    const oldest = first.json<LedgerRecord>();
+    return oldest.k === 'c' && oldest.inc === inc ? (oldest.state.floors[lane] ?? 0) : 0;
   }
 }
 
 const MAX_ATTEMPTS = 5;
+
+function ignoreUnavailable(error: unknown): void {
+  if (!isBusbarError(error) || error.code !== 'UNAVAILABLE') throw error;
+}
+
+function lanesOf({ record }: KnownQueue): Lane[] {
+  return ['normal', ...record.lanes];
+}

@@ -22,6 +22,16 @@ export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: 
   return [...history, ...own].slice(-MAX_HISTORY).map(completeRecord);
 }
 
+/** All attempts of a message that nobody holds: its last lease has ended. */
+export function endedHistory(stored: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): AttemptRecord[] {
+  const history = historyOf(stored, entry);
+  const { end, by: consumer } = entry?.lease ?? {};
+  if (end === undefined) return history;
+  const attempt = attemptsOf(stored, entry);
+  const last = { attempt, endedAt: Math.round(end), outcome: 'expired', reason: undefined, consumer } as const;
+  return [...history, last].slice(-MAX_HISTORY);
+}
+
 /** The record with all its fields: JSON leaves out undefined ones. */
 function completeRecord({ attempt, endedAt, outcome, reason, consumer }: AttemptRecord): AttemptRecord {
   return { attempt, endedAt, outcome, reason, consumer };

@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node';
 import type { Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import { endMessage } from './claim.ts';
-import { attemptsOf, historyOf } from './dead-letters.ts';
+import { attemptsOf, endedHistory } from './dead-letters.ts';
 import type { Entry, Ledger } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -33,7 +33,7 @@ export class Delayed {
   async moveDue(queue: KnownQueue): Promise<void> {
     if (!queue.record.lanes.includes('delayed')) return;
     const consumer = await this.#shared.consumers.ensure(queue, 'delayed');
-    for (;;) {
+    for (; consumer !== undefined; ) {
       const { messages, lost } = await this.#puller.pull(consumer.name, BATCH);
       if (lost) this.#shared.consumers.forget(consumer.name);
       await this.take(queue, messages);
@@ -87,12 +87,12 @@ export async function place(
   queue: KnownQueue,
   stored: StoredMessage,
   entry: Entry | undefined,
-  times: { readonly dueAt: number | undefined; readonly readyAt?: number | undefined },
+  { lane: own, ...times }: { readonly dueAt: number | undefined; readonly readyAt?: number | undefined; lane?: Lane },
 ): Promise<void> {
   const { message, envelope, seq } = stored;
   const attempts = attemptsOf(stored, entry);
-  const past = attempts > 0 ? { attempts, history: historyOf(stored, entry) } : envelope.past;
-  const lane: Lane = times.dueAt === undefined ? levelOf(message.priority) : 'delayed';
+  const past = attempts > 0 ? { attempts, history: endedHistory(stored, entry) } : envelope.past;
+  const lane = own ?? (times.dueAt === undefined ? levelOf(message.priority) : 'delayed');
   const { inc } = (await records.useLane(queue, lane)).record;
   const next = { ...envelope, inc, past, ...times };
   const id = `${inc}.m${seq}.${Math.round(times.dueAt ?? 0)}`;

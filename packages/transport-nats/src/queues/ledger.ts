@@ -68,12 +68,14 @@ export interface LedgerState {
 }
 
 const MAX_HISTORY = 20;
+/** Settled by no receive: an operator or a client put the message elsewhere. */
+const BY_NONE = -1;
 
 /** The ledger of one life of a queue, as far as it was read. */
 export class Ledger {
   readonly inc: string;
   readonly entries: Map<number, Entry> = new Map();
-  /** Settled messages above the floors: sequences, each with the receive that settled it, or 0. A long lease makes them many. */
+  /** Settled messages above the floors: sequences, each with the receive that settled it, 0 if it is no longer known. */
   readonly settled: Map<Lane, Map<number, number>> = new Map();
   totals: Totals = { sent: 0, done: 0, dead: 0, expired: 0 };
   /** All messages of a lane up to this sequence are settled. */
@@ -106,11 +108,6 @@ export class Ledger {
 
   isSettled(lane: Lane, seq: number): boolean {
     return seq <= (this.floors[lane] ?? 0) || this.settled.get(lane)?.has(seq) === true;
-  }
-
-  /** The receive that settled a message, or that has its lease; undefined if it is not known. */
-  lastReceive(lane: Lane, seq: number): number | undefined {
-    return this.settled.get(lane)?.get(seq) || this.entries.get(seq)?.lease?.r;
   }
 
   async #sync(): Promise<void> {
@@ -167,7 +164,7 @@ export class Ledger {
     if (did === 'retry') entry.dueAt = until;
     entry.lease = undefined;
     if (did === 'retry' || did === 'release') return;
-    this.#settle(lane, seq, r);
+    this.#settle(lane, seq, did === 'hide' || did === 'move' ? BY_NONE : r);
     if (did === 'ack') this.totals.done += 1;
     else if (did === 'dead') this.totals.dead += 1;
     else if (did === 'expired') this.totals.expired += 1;

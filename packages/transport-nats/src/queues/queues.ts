@@ -8,7 +8,7 @@ import {
   type ReceiveRequest,
 } from '@busbar/api/driver';
 import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
-import { LEVELS } from '../connection/names.ts';
+import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
 import { pause } from '../connection/server-requests.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
@@ -110,6 +110,7 @@ export class Queues implements QueueDriver {
     const pulled: PulledMessage[] = [];
     const busy = new Set<Promise<void>>();
     const pulls = queue === undefined ? [] : await this.#open(queue, { pulled, wake, busy, until: bounds.until });
+    if (pulls === undefined) return [];
     const timer = this.#timer(queue, bounds.until, wake);
     bounds.signal.addEventListener('abort', wake);
     void bounds.change.then(wake);
@@ -126,9 +127,13 @@ export class Queues implements QueueDriver {
     return this.#claimer.accept(queue, pulled.slice(0, wanted), request.consumer);
   }
 
-  async #open(queue: KnownQueue, { pulled, wake, busy, until }: Waiting): Promise<WaitingPull[]> {
-    const lanes = groupsOf(queue).flat();
-    const consumers = await Promise.all(lanes.map((lane) => this.#shared.consumers.ensure(queue, lane)));
+  /** Undefined where a consumer does not answer. */
+  async #open(queue: KnownQueue, { pulled, wake, busy, until }: Waiting): Promise<WaitingPull[] | undefined> {
+    const lanes: Lane[] = groupsOf(queue).flat();
+    if (queue.record.lanes.includes('delayed')) lanes.push('delayed');
+    const found = await Promise.all(lanes.map((lane) => this.#shared.consumers.ensure(queue, lane)));
+    const consumers = found.filter((consumer) => consumer !== undefined);
+    if (consumers.length < lanes.length) return undefined;
     const open = (
       consumer: string,
       batch: number,
@@ -136,26 +141,22 @@ export class Queues implements QueueDriver {
     ): WaitingPull => {
       const pull = this.#puller.wait(consumer, batch, onMessage, until);
       void pull.over.then((lost) => {
-        if (lost) {
-          this.#shared.consumers.forget(consumer);
-          this.#shared.records.forget(queue.name);
-        }
+        if (lost) this.#claimer.forget(queue, consumer);
         wake();
       });
       return pull;
     };
-    const pulls = consumers.map((consumer) =>
-      open(consumer.name, 1, (message) => {
-        pulled.push({ message, stored: readPulled(message), at: performance.now(), consumer });
-        wake();
-      }),
-    );
-    if (!queue.record.lanes.includes('delayed')) return [...pulls, ...this.#feeds.bindings.wait(queue, wake, busy)];
-    const delayed = await this.#shared.consumers.ensure(queue, 'delayed');
     const take = (message: PulledMessage['message']): void => {
       track(busy, this.#feeds.delayed.take(queue, [message]));
     };
-    return [...pulls, open(delayed.name, BATCH, take), ...this.#feeds.bindings.wait(queue, wake, busy)];
+    const pulls = consumers.map((consumer) => {
+      if (consumer.lane === 'delayed') return open(consumer.name, BATCH, take);
+      return open(consumer.name, 1, (message) => {
+        pulled.push({ message, stored: readPulled(message), at: performance.now(), consumer });
+        wake();
+      });
+    });
+    return [...pulls, ...this.#feeds.bindings.wait(queue, wake, busy)];
   }
 
   #timer(queue: KnownQueue | undefined, until: number, wake: () => void): NodeJS.Timeout | undefined {

@@ -6,7 +6,7 @@ import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import { historyOf, readAt, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
-import { type LedgerOutcome, push } from './ledger.ts';
+import { type Ledger, type LedgerOutcome, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, nakBody, parseReceipt, type Receipt } from './receipt.ts';
@@ -25,8 +25,8 @@ interface SettlementPlan {
   readonly ackBody?: string;
   /** Until this time the lease lasts for sure, on the monotonic clock of this process. */
   readonly deadline?: number;
-  /** The ack body goes out with the record, not after it: it returns no message to the queue. */
-  readonly isAtOnce?: boolean;
+  /** The ack body returns the message to the queue. */
+  readonly isReturn?: boolean;
 }
 
 const RECORD_BYTES = 200_000;
@@ -74,19 +74,31 @@ export class Settler {
     const known = await this.#shared.records.fresh(queue, { deadline });
     const plans: SettlementPlan[] = [];
     const holds = await this.#holds(known, items);
-    for (const [index, { settlement, receipt }] of items.entries()) {
-      const held = holds[index];
-      if (known === undefined || held === undefined || held.isSettled) {
-        plans.push({ result: { receipt: settlement.receipt, status: 'lease-lost' } });
-        continue;
+    const at = performance.now();
+    const taken: HeldDelivery[] = [];
+    try {
+      for (const [index, { settlement, receipt }] of items.entries()) {
+        const held = holds[index];
+        if (known === undefined || held === undefined || held.isSettled) {
+          plans.push({ result: { receipt: settlement.receipt, status: 'lease-lost' } });
+          continue;
+        }
+        held.isSettled = settlement.action !== 'extend';
+        taken.push(held);
+        const plan = this.#decide(known, settlement, receipt, held);
+        plans.push(plan instanceof Promise ? await plan : plan);
       }
-      held.isSettled = settlement.action !== 'extend';
-      const plan = this.#decide(known, settlement, receipt, held);
-      plans.push(plan instanceof Promise ? await plan : plan);
+      await this.#write(queue, known, plans, deadline);
+    } catch (error) {
+      for (const held of taken) held.isSettled = false;
+      throw error;
     }
-    await this.#write(queue, known, plans, deadline);
-    for (const { result, ledgerOutcome } of plans)
-      if (result.status === 'done' && ledgerOutcome?.did !== 'extend') this.#shared.held.delete(result.receipt);
+    for (const [index, { result, ledgerOutcome }] of plans.entries()) {
+      const held = holds[index];
+      if (held === undefined || result.status !== 'done') continue;
+      if (ledgerOutcome?.did !== 'extend') this.#shared.held.delete(result.receipt);
+      else held.deadline = at + (result.leaseLeftMs ?? 0);
+    }
     return plans.map(({ result }) => result);
   }
 
@@ -120,7 +132,11 @@ export class Settler {
   async #find(known: KnownQueue, receipt: Receipt): Promise<HeldDelivery | undefined> {
     const stored = await readAt(this.#shared.requests, this.#shared.names, receipt.seq);
     if (stored === undefined) return undefined;
-    const consumer = await this.#shared.consumers.ensure(known, receipt.lane);
+    const { consumers } = this.#shared;
+    const { lane } = receipt;
+    // A consumer that is away gets no ack. It delivers the message again, and the ledger has the settlement.
+    const away = { name: consumers.nameOf(known, lane), lane, ackWaitMs: known.record.settings.leaseMs };
+    const consumer = (await consumers.ensure(known, lane)) ?? away;
     const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     const attempt = (stored.envelope.past?.attempts ?? 0) + (ledger.entries.get(receipt.seq)?.attempts ?? 1);
     const { maxAttempts, expiresAt } = stored.envelope;
@@ -143,11 +159,11 @@ export class Settler {
     const { deadline } = held;
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
     const isExpired = held.expiresAt !== undefined && held.expiresAt <= clock.now;
-    if (action === 'ack')
-      return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK', isAtOnce: true };
+    if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK' };
     if (action === 'extend') return this.#extend(known, receipt, held, subject);
-    if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK', isAtOnce: true };
-    if (action === 'release') return { ...done, ledgerOutcome: { did: 'release', lane, seq, r }, ackBody: '-NAK' };
+    if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK' };
+    if (action === 'release')
+      return { ...done, ledgerOutcome: { did: 'release', lane, seq, r }, ackBody: '-NAK', isReturn: true };
     const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
     const { reason } = settlement;
     if (action === 'reject' || isLast) {
@@ -161,17 +177,17 @@ export class Settler {
       ...done,
       ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt },
       ackBody: nakBody(delayMs),
+      isReturn: true,
     };
   }
 
   #extend(known: KnownQueue, receipt: string, held: HeldDelivery, subject: string): SettlementPlan {
     const { leaseMs } = known.record.settings;
-    const { lane, seq, r } = held;
-    held.deadline = performance.now() + leaseMs - marginOf(leaseMs);
+    const { lane, seq, r, deadline } = held;
     const ackBody = held.consumer.ackWaitMs === leaseMs ? '+WPI' : nakBody(leaseMs);
     const ledgerOutcome: LedgerOutcome = { did: 'extend', lane, seq, r, at: this.#shared.clock.now + leaseMs };
     const result = { receipt, status: 'done' as const, leaseLeftMs: leaseMs - marginOf(leaseMs) };
-    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject: subject, ackBody, isAtOnce: true };
+    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject: subject, ackBody, deadline };
   }
 
   async #bury(known: KnownQueue, held: HeldDelivery, ledgerOutcome: LedgerOutcome, reason: string): Promise<void> {
@@ -193,16 +209,14 @@ export class Settler {
     await storeDeadLetter(this.#shared, known, stored, { attempts: held.attempt, history, reason });
   }
 
-  /** Acks and extensions go out right behind their record. A message is given back only after its record is stored. */
+  /** The ack bodies go out after the record: of a lost lease, one would take the message from its next holder for good. */
   async #write(queue: string, known: KnownQueue | undefined, plans: SettlementPlan[], deadline: number): Promise<void> {
-    const { requests, ledgers } = this.#shared;
+    const { ledgers } = this.#shared;
     if (known === undefined || plans.every(({ ledgerOutcome }) => ledgerOutcome === undefined)) return;
     const pieces = piecesOf(plans.flatMap(({ ledgerOutcome }) => ledgerOutcome ?? []));
     try {
       const inc = known.record.inc;
-      const recorded = Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, deadline)));
-      for (const { ackSubject = '', ackBody = '', isAtOnce } of plans) if (isAtOnce) requests.send(ackSubject, ackBody);
-      await recorded;
+      await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, deadline)));
     } catch (error) {
       const { outcome }: BusbarError = toDriverError(error);
       if (outcome === 'failed') throw toDriverError(error);
@@ -212,36 +226,45 @@ export class Settler {
       return;
     }
     await this.#checkLate(known, plans);
-    await this.#giveBack(plans.filter(({ ackBody, isAtOnce }) => ackBody !== undefined && !isAtOnce));
+    await this.#acknowledge(plans);
   }
 
   /** A record stored after the end of its lease may have no effect: the ledger decides. */
   async #checkLate(known: KnownQueue, plans: SettlementPlan[]): Promise<void> {
-    const now = performance.now();
-    const isLate = ({ deadline = now, ledgerOutcome }: SettlementPlan): boolean =>
-      deadline < now && ledgerOutcome?.did === 'ack';
+    const now = performance.now() + this.#shared.clock.width;
+    const isLate = ({ deadline = now }: SettlementPlan): boolean => deadline < now;
     if (!plans.some(isLate)) return;
     const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     for (const [index, plan] of plans.entries()) {
       const { ledgerOutcome, result } = plan;
-      if (ledgerOutcome === undefined || !isLate(plan)) continue;
-      const by = ledger.lastReceive(ledgerOutcome.lane, ledgerOutcome.seq);
-      const isOther = by !== undefined && by !== ledgerOutcome.r;
-      if (isOther) plans[index] = { ...plan, result: { ...result, status: 'lease-lost' } };
+      if (ledgerOutcome === undefined || !isLate(plan) || hasEffect(ledger, ledgerOutcome)) continue;
+      plans[index] = { result: { receipt: result.receipt, status: 'lease-lost' } };
     }
   }
 
-  /** A consumer applies ack bodies in order: the last one to each is confirmed. */
-  async #giveBack(plans: readonly SettlementPlan[]): Promise<void> {
+  /** A consumer applies ack bodies in order. The last one to each that returns a message is confirmed. */
+  async #acknowledge(plans: readonly SettlementPlan[]): Promise<void> {
     const { requests } = this.#shared;
-    const last = new Map(plans.map((plan) => [plan.consumer, plan]));
-    const confirmed = plans.map(async (plan) => {
-      const { ackSubject = '', ackBody = '' } = plan;
-      if (last.get(plan.consumer) === plan) await requests.confirm(ackSubject, ackBody);
+    const last = new Map(plans.filter(({ isReturn }) => isReturn).map((plan) => [plan.consumer, plan]));
+    const confirmed: Promise<void>[] = [];
+    for (const plan of plans) {
+      const { ackSubject = '', ackBody } = plan;
+      if (ackBody === undefined) continue;
+      if (last.get(plan.consumer) === plan) confirmed.push(requests.confirm(ackSubject, ackBody));
       else requests.send(ackSubject, ackBody);
-    });
+    }
     await Promise.allSettled(confirmed); // The ledger has the record. A lost ack body ends with its lease.
   }
+}
+
+/** Whether the outcome of a receive is what the ledger says of its message. */
+function hasEffect(ledger: Ledger, { did, lane, seq, r }: LedgerOutcome): boolean {
+  const by = ledger.settled.get(lane)?.get(seq);
+  if (by !== undefined) return did !== 'extend' && (by === 0 || by === r);
+  const entry = ledger.entries.get(seq);
+  if (entry === undefined) return true; // Compacted since then.
+  if (did === 'extend') return entry.lease?.r === r;
+  return (did === 'retry' || did === 'release') && entry.lease === undefined;
 }
 
 type Piece = { acked: Partial<Record<Lane, number[]>>; other: LedgerOutcome[] };

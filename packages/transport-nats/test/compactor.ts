@@ -1,0 +1,36 @@
+/** A compactor of its own, as another process has it. */
+
+import { Connection } from '../src/connection/connection.ts';
+import { Names } from '../src/connection/names.ts';
+import { ServerClock } from '../src/connection/server-clock.ts';
+import { ServerRequests } from '../src/connection/server-requests.ts';
+import { streamInfo } from '../src/connection/streams.ts';
+import { parseNatsUrl } from '../src/index.ts';
+import { Compactor } from '../src/maintenance/compactor.ts';
+import { toSettings } from '../src/options.ts';
+import { Consumers } from '../src/queues/consumers.ts';
+import { HeldDeliveries } from '../src/queues/held-deliveries.ts';
+import { Ledgers } from '../src/queues/ledger.ts';
+import { QueueRecords } from '../src/queues/queue-record.ts';
+
+/** A compactor of the unnamed namespace. */
+export async function compactorOf(
+  url: string,
+): Promise<AsyncDisposable & { compact(queue: string): Promise<boolean> }> {
+  const connection = await Connection.open(toSettings(parseNatsUrl(url)));
+  const [requests, names, clock] = [new ServerRequests(connection), new Names(''), new ServerClock()];
+  await streamInfo(requests, clock, names.queues);
+  const records = new QueueRecords(requests, names, clock);
+  const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
+  const compactor = new Compactor({
+    ...{ ...base, ledgers: new Ledgers(requests, names) },
+    ...{ consumers: new Consumers(base, undefined), held: new HeldDeliveries() },
+  });
+  return {
+    compact: (queue) => compactor.compact(queue),
+    [Symbol.asyncDispose]: async () => {
+      requests.close();
+      await connection.close();
+    },
+  };
+}
