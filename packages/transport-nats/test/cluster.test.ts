@@ -1,42 +1,16 @@
 /** The cases for several servers, on a NATS cluster of three that keeps three replicas. */
 
-import type { Harness } from '@busbar/conformance';
 import { testTransport } from '@busbar/conformance/vitest';
-import { missingServer, type NatsCluster, needServer, startNatsCluster } from '@busbar/testbed';
+import { type NatsCluster, needServer, startNatsCluster } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { openNats } from '../src/index.ts';
-
-const noServer = missingServer('nats-server');
-let shared: Promise<NatsCluster> | undefined;
+import { clusterHarness } from './harness.ts';
 
 const addressesOf = ({ servers }: NatsCluster): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
 
-const harness: Harness = {
-  name: 'nats (cluster)',
-  missing: {
-    files: 'Its files are those of servers.',
-    options: 'Options are tested on a single server.',
-    format: 'The format is tested on a single server.',
-    server: 'Losing a server is tested below.',
-  },
-  ...(noServer !== undefined && { notTested: noServer }),
-  async store() {
-    shared ??= startNatsCluster();
-    const options = { servers: addressesOf(await shared), ns: crypto.randomUUID(), replicas: 3 };
-    return {
-      open: () => openNats(options),
-      opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openNats', argument: options },
-      remove: async () => {
-        await using transport = await openNats(options);
-        await transport.admin.clear();
-      },
-    };
-  },
-};
-
-if (process.env['BUSBAR_FULL'] === '1') testTransport(harness, { profile: 'cluster' });
+if (process.env['BUSBAR_FULL'] === '1') testTransport(clusterHarness, { profile: 'cluster' });
 
 test('with three replicas the loss of the server that leads loses no acknowledged send', async ({ skip }) => {
   needServer('nats-server', skip);

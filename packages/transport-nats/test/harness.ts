@@ -1,32 +1,40 @@
 // What the conformance suite needs to know of the NATS transport.
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
-import { missingServer, type NatsServer, startNats } from '@busbar/testbed';
+import { missingServer, type NatsCluster, type NatsServer, startNats, startNatsCluster } from '@busbar/testbed';
 import { connect } from '@nats-io/transport-node';
-import { openNats, parseNatsUrl } from '../src/index.ts';
+import { type NatsOptions, openNats, parseNatsUrl } from '../src/index.ts';
 
 const noServer = missingServer('nats-server');
 let shared: Promise<NatsServer> | undefined;
+let sharedCluster: Promise<NatsCluster> | undefined;
 
 /** Stores in namespaces of one server, which dies with this process; a case about the server gets one of its own. */
 async function store(needs?: StoreNeeds): Promise<HarnessStore> {
   if (needs?.server === true) return ownServer();
   shared ??= startNats();
-  const { url } = await shared;
-  return storeAt(url);
+  return storeAt(parseNatsUrl((await shared).url));
+}
+
+/** Stores in namespaces of one cluster, with three replicas. */
+async function clusterStore(): Promise<HarnessStore> {
+  sharedCluster ??= startNatsCluster();
+  const { servers } = await sharedCluster;
+  return storeAt({ servers: servers.map(({ port }) => `127.0.0.1:${port}`), replicas: 3 });
 }
 
 async function ownServer(): Promise<HarnessStore> {
   const server = await startNats({ proxy: true });
-  return { ...storeAt(server.url), server: server as never, remove: async () => await server[Symbol.asyncDispose]() };
+  const at = storeAt(parseNatsUrl(server.url));
+  return { ...at, server: server as never, remove: async () => await server[Symbol.asyncDispose]() };
 }
 
-function storeAt(url: string): HarnessStore {
+function storeAt(server: NatsOptions): HarnessStore {
   const ns = crypto.randomUUID();
   // A history that a case can overflow; the rest is as it is by default.
-  const options = { ...parseNatsUrl(url), ns, retention: { maxEvents: 20_000 } };
+  const options = { ...server, ns, retention: { maxEvents: 20_000 } };
   return {
     open: () => openNats(options),
-    shiftFormat: (by) => shiftFormat(url, ns, by),
+    shiftFormat: (by) => shiftFormat(server, ns, by),
     openWith: (more) => openNats({ ...options, ...more }),
     opener: { module: new URL('../src/index.ts', import.meta.url).href, name: 'openNats', argument: options },
     remove: async () => {
@@ -37,8 +45,8 @@ function storeAt(url: string): HarnessStore {
 }
 
 /** Rewrites the header of a namespace. */
-async function shiftFormat(url: string, ns: string, by: number): Promise<void> {
-  await using connection = await connect({ servers: new URL(url).host });
+async function shiftFormat({ servers = [] }: NatsOptions, ns: string, by: number): Promise<void> {
+  await using connection = await connect({ servers: [...servers] });
   const subject = `busbar.${ns}.h`;
   const header = (await connection.request(`$JS.API.DIRECT.GET.BUSBAR_${ns}_LEDGER.${subject}`)).json<{
     format: number;
@@ -46,8 +54,7 @@ async function shiftFormat(url: string, ns: string, by: number): Promise<void> {
   await connection.request(subject, JSON.stringify({ ...header, format: header.format + by }));
 }
 
-/** What the matrix shows. */
-export const harness: Harness = {
+const single: Harness = {
   name: 'nats',
   missing: {
     files: 'Its files are those of a server.',
@@ -56,3 +63,15 @@ export const harness: Harness = {
   ...(noServer !== undefined && { notTested: noServer }),
   store,
 };
+
+/** A cluster of three. */
+export const clusterHarness: Harness = {
+  ...single,
+  name: 'nats (cluster)',
+  missing: { ...single.missing, server: 'kills.test.ts and lost-consumers.test.ts take servers from a cluster.' },
+  store: clusterStore,
+};
+
+/** What the matrix shows. With `BUSBAR_NATS_CLUSTER=1` a cluster of three stands in for the server. */
+export const harness: Harness =
+  process.env['BUSBAR_NATS_CLUSTER'] === '1' ? { ...clusterHarness, name: single.name } : single;

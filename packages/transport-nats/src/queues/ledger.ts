@@ -2,7 +2,7 @@
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import { type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { type PubAck, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** Changes of messages in one turn of one process. */
@@ -217,13 +217,15 @@ export class Ledgers {
   readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #ledgers = new Map<string, Ledger>();
+  /** The last record that this process added to each ledger. */
+  readonly #written = new Map<string, { readonly inc: string; readonly seq: number }>();
 
   constructor(requests: ServerRequests, names: Names) {
     this.#requests = requests;
     this.#names = names;
   }
 
-  /** The ledger of a queue, read up to now. */
+  /** The ledger of a queue, read up to now: at least up to the last record of this process. */
   async read(queue: string, inc: string): Promise<Ledger> {
     let ledger = this.#ledgers.get(queue);
     if (ledger?.inc !== inc) {
@@ -231,24 +233,46 @@ export class Ledgers {
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
+    const written = this.#written.get(queue);
+    const seen = written?.inc === inc ? written.seq : 0;
+    const until = performance.now() + MAX_LAG_MS;
     await ledger.sync();
+    // The replica that answers may be behind the one that stored the record.
+    while (ledger.last < seen && performance.now() < until) {
+      await pause(LAG_MS);
+      await ledger.sync();
+    }
     return ledger;
   }
 
   /** Adds a record; the same once, however often it is sent. */
-  append(queue: string, record: LedgerRecord, deadline?: number): Promise<PubAck> {
+  async append(queue: string, record: LedgerRecord, deadline?: number): Promise<PubAck> {
     const headers = { 'Nats-Msg-Id': `${nonce()}${nonce()}` };
     const context = deadline === undefined ? undefined : { deadline };
-    return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers, context);
+    const text = JSON.stringify(record);
+    const ack = await this.#requests.publish(this.#names.records(queue), text, headers, context);
+    this.#note(queue, record.inc, ack);
+    return ack;
   }
 
   /** Adds a record where `last` is the last one; undefined where it is not. */
-  appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck | undefined> {
+  async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck | undefined> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-    return this.#requests.publishGuarded(this.#names.records(queue), JSON.stringify(record), headers);
+    const ack = await this.#requests.publishGuarded(this.#names.records(queue), JSON.stringify(record), headers);
+    if (ack !== undefined) this.#note(queue, record.inc, ack);
+    return ack;
+  }
+
+  #note(queue: string, inc: string, { seq }: PubAck): void {
+    const before = this.#written.get(queue);
+    if (before === undefined && this.#written.size >= MAX_WRITTEN) this.#written.clear();
+    if (before?.inc !== inc || before.seq < seq) this.#written.set(queue, { inc, seq });
   }
 }
 
+const MAX_WRITTEN = 20_000;
+const MAX_LAG_MS = 2_000;
+const LAG_MS = 5;
 const MAX_LEDGERS = 1_000;
 
 /** Rising numbers as runs: the first and how many follow each other. */
