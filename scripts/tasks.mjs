@@ -10,18 +10,25 @@ const turbo = (/** @type {string[]} */ ...args) => ({
   env: { TURBO_TELEMETRY_DISABLED: '1' },
 });
 const node = (/** @type {string[]} */ ...args) => ({ args });
+const mutants = 'packages/conformance/test/mutants/main.ts';
 const check = [tsc(), biome('check', '--error-on-warnings'), vitest('test/repo')];
 
 /** @type {Record<string, (args: string[]) => Step[]>} */
 export const tasks = {
   demo: (args) => [node('demo/src/main.ts', ...args)],
   test: (args) => [vitest(...args)],
-  'test:full': (args) => [...check, { ...vitest(...args), env: { BUSBAR_FULL: '1' } }, node('scripts/smoke.mjs')],
+  'test:full': (args) => [
+    ...check,
+    { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
+    node(mutants, '--backend', 'sqlite,redis,nats,hub'),
+    node('scripts/smoke.mjs'),
+  ],
   check: () => check,
   build: (args) => [turbo('build', '--output-logs=errors-only', ...args)],
   bench: (args) => [node('bench/src/main.ts', ...args)],
   'bench:compare': (args) => [node('bench/src/compare/main.ts', ...args)],
   conformance: (args) => [node('scripts/conformance.ts', ...args)],
+  mutants: (args) => [node(mutants, ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],
 };

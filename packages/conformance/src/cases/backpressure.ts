@@ -123,6 +123,22 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Backpress
     },
   },
   {
+    id: 'B8',
+    title: 'dead letters take no room from the messages of their queue',
+    rules: ['RQ10', 'RQ5'],
+    async run(test, transport) {
+      await transport.queues.configure('inbox', { maxLength: 3 });
+      for (let round = 1; round <= 2; round += 1) {
+        await test.send(transport, 'inbox', test.messages(3));
+        for (const { receipt } of await test.receive(transport, 'inbox', 3)) {
+          await transport.queues.settle([{ receipt, action: 'reject' }]);
+        }
+        await assertCounts(test, transport, 'inbox', { ready: 0, leased: 0, dead: 3 * round });
+      }
+      await test.send(transport, 'inbox', test.messages(3));
+    },
+  },
+  {
     id: 'B6',
     title: 'pausing and resuming loses nothing, repeats nothing and counts no attempt',
     rules: ['RQ8', 'RQ2', 'RT1'],

@@ -112,6 +112,37 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead lett
     },
   },
   {
+    id: 'D11',
+    title: 'a purge removes messages of its state only, by id or all, also those that wait for their ordering key',
+    rules: ['RQ5', 'RQ4'],
+    async run(test, transport) {
+      const dead = await bury(test, transport, 2);
+      await test.send(transport, 'work', test.messages(1, { id: 'leased' }));
+      await test.receive(transport, 'work', 1);
+      for (const id of ['ready-0', 'ready-1']) await test.send(transport, 'work', test.messages(1, { id }));
+      const delayed = { delayMs: 3_600_000 };
+      for (const id of ['delayed-0', 'delayed-1'])
+        await test.send(transport, 'work', test.messages(1, { id, ...delayed }));
+      const ids = ['leased', 'ready-0', 'delayed-0', ...dead.slice(0, 1)];
+      for (const state of ['ready', 'delayed', 'dead'] as const) {
+        test.check.equal(await transport.admin.purge('work', { state, ids }), 1, `${state} messages purged by id`);
+      }
+      await assertCounts(test, transport, 'work', { ready: 1, delayed: 1, leased: 1, dead: 1 });
+      const keyed = test.capabilities.features.orderingKeys ? 3 : 0;
+      const sent = await test.send(transport, 'work', test.messages(keyed, { orderingKey: 'k' }));
+      const waiting = idsOf(sent.slice(1, 2));
+      const purged = [
+        await transport.admin.purge('work', { state: 'ready', ids: ['none', ...waiting] }),
+        await transport.admin.purge('work', { state: 'ready' }),
+      ];
+      test.check.equal(purged, [waiting.length, 1 + keyed - waiting.length], 'ready messages purged');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 1, leased: 1, dead: 1 });
+      test.check.equal(await transport.admin.purge('work', { state: 'delayed' }), 1, 'delayed messages purged');
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 1, dead: 1 });
+      await test.nothing(transport, 'work', 50);
+    },
+  },
+  {
     id: 'D6',
     title: 'a message without attempts left is terminal: no hot loop, no further delivery',
     rules: ['RQ5'],

@@ -17,6 +17,7 @@ import {
 } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
+import { assertMoveRefused, exportAll } from '../steps/state-transfer.ts';
 
 const HOUR_MS = 3_600_000;
 const SOON_MS = 200;
@@ -78,6 +79,33 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       const records: StateRecord[] = [{ kind: 'dedupe', queue: 'work', id: 'old', leftMs: 500 }];
       await test.check.rejects(admin.importState(records), 'UNSUPPORTED', 'an import');
     },
+  },
+  {
+    id: 'U11',
+    title: 'an id sent again after its window is another message, and the one that still waits stays',
+    rules: ['RQ7', 'RA7'],
+    needs: ['exportState'],
+    async run(test, transport) {
+      await test.send(transport, 'work', test.messages(1, { id: 'same' }, 'first'));
+      const records = await exportAll(transport);
+      await transport.admin.clear();
+      const leftMs = 300;
+      await transport.admin.importState(records.map((one) => (one.kind === 'dedupe' ? { ...one, leftMs } : one)));
+      await waitUntil(test, performance.now() + test.beyond(leftMs) + ROUNDING_MS);
+      await test.send(transport, 'work', test.messages(1, { id: 'same' }, 'second'));
+      await assertCounts(test, transport, 'work', { ready: 2 });
+      const got = await consume(test, await test.open(), 'work', 2);
+      test.check.equal(
+        [idsOf(got), texts(test, got)],
+        [
+          ['same', 'same'],
+          ['first0', 'second0'],
+        ],
+        'both messages',
+      );
+      await test.nothing(transport, 'work', 50);
+    },
+    refused: assertMoveRefused,
   },
   {
     id: 'U3',

@@ -1,6 +1,6 @@
 /** Delay: never early, only a little late, and independent of the wall clock. */
 
-import type { MessageInput, PendingResult, Transport } from '@busbar/api/transport';
+import type { Delivery, MessageInput, PendingResult, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
@@ -59,6 +59,41 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
       const [late] = await transport.queues.receive('work', { max: 10, waitMs: 2_000 });
       test.check.equal(late?.id, id, 'a task with a past time');
       await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 2 });
+    },
+  },
+  {
+    id: 'L10',
+    title: 'a consumer that asks again and again gets no delayed or retried message early',
+    rules: ['RQ6', 'RQ2'],
+    async run(test) {
+      const [transport, other, third] = [await test.transport(), await test.open(), await test.open()];
+      let polls = 0;
+      const pollUntilDue = async (began: number, delayMs: number): Promise<Delivery> => {
+        const deadline = began + test.beyond(delayMs) + SLACK_MS;
+        while (performance.now() < deadline) {
+          polls += 1;
+          const [delivery] = await (polls % 2 === 0
+            ? other.queues.receive('work', { waitMs: 5 })
+            : third.queues.receive('work'));
+          if (delivery === undefined) continue;
+          test.check.ok(
+            performance.now() - began >= delayMs - ROUNDING_MS,
+            `a delay of ${delayMs} ms is not cut short`,
+          );
+          return delivery;
+        }
+        return test.check.fail(`nothing came after ${delayMs} ms`);
+      };
+      for (const delayMs of [200, 400]) {
+        let began = performance.now();
+        await test.send(transport, 'work', test.messages(1, { delayMs }));
+        const first = await pollUntilDue(began, delayMs);
+        began = performance.now();
+        await third.queues.settle([{ receipt: first.receipt, action: 'retry', delayMs }]);
+        const second = await pollUntilDue(began, delayMs);
+        test.check.equal([second.id, second.attempt], [first.id, 2], 'the retried message');
+        await test.ack(other, [second]);
+      }
     },
   },
   {

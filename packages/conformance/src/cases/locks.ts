@@ -5,6 +5,7 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import { within } from '../context/until.ts';
 import { minLifetime, waitUntil } from '../steps/consuming.ts';
 import { untilFired } from '../steps/requesting.ts';
+import { storedOf } from '../steps/values.ts';
 
 const AT_ONCE = { waitMs: 0 } as const;
 
@@ -121,6 +122,61 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
       const next = await two.lock('extended', { waitMs: 5_000 });
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
       test.check.ok(next.token > extended.token && !next.lost, 'the new holder is not affected');
+    },
+  },
+  {
+    id: 'W12',
+    title: 'a key keeps its revision of creation until it is deleted or expires; created again it has a higher one',
+    rules: ['RE1'],
+    async run(test) {
+      const [one, two] = [(await test.transport()).kv, (await test.open()).kv];
+      const value = Uint8Array.of(1);
+      const created: number[] = [];
+      const create = async (): Promise<void> => {
+        const { revision, createRevision } = storedOf(test, await one.put('key', value, { ifRevision: 0 }));
+        test.check.equal(createRevision, revision, 'revision of creation of a new key');
+        created.push(revision);
+        for (const ttlMs of [undefined, 60_000]) {
+          const again = storedOf(test, await two.put('key', value, ttlMs === undefined ? {} : { ttlMs }));
+          test.check.ok(again.revision > revision, 'a put has a new revision');
+          test.check.equal(again.createRevision, revision, 'revision of creation after a put');
+        }
+        await one.touch([{ key: 'key', ttlMs: 50_000, createRevision: revision }]);
+        test.check.equal((await two.get('key'))?.createRevision, revision, 'revision of creation after a touch');
+      };
+      await create();
+      await two.delete('key');
+      await create();
+      await two.put('key', value, { ttlMs: 60 });
+      await test.until('it is expired', async () => (await one.get('key')) === undefined);
+      await create();
+      test.check.equal(
+        created,
+        created.toSorted((a, b) => a - b),
+        'revisions of creation rise',
+      );
+      test.check.equal(new Set(created).size, 3, 'different revisions of creation');
+    },
+  },
+  {
+    id: 'W13',
+    title: 'a holder whose entry is gone or belongs to another learns it from its next renewal',
+    rules: ['RE1', 'RE2'],
+    async run(test, { kv }) {
+      const [one, two] = [await test.bus(), await test.bus()];
+      const leaseMs = 900;
+      for (const isTaken of [false, true]) {
+        const lock = await one.lock('door', { leaseMs });
+        const fired = untilFired(lock.signal);
+        await kv.delete('$lock/door');
+        const next = isTaken ? await two.lock('door', { leaseMs: 60_000 }) : undefined;
+        await within(leaseMs + 5_000, 'the holder did not learn it', fired);
+        test.check.equal([lock.lost, lock.signal.reason?.code], [true, 'LEASE_LOST'], 'the late holder');
+        await lock.release();
+        test.check.equal((await two.lockHolder('door'))?.token, next?.token, 'the holder after its release');
+        test.check.equal(next?.lost ?? false, false, 'whether the new holder lost it');
+        await next?.release();
+      }
     },
   },
   {

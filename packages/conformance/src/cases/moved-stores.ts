@@ -85,6 +85,26 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
     },
   },
   {
+    id: 'J15',
+    title: 'revisions rise over a move to an empty store, also above those of deleted keys',
+    rules: ['RA7', 'RE1'],
+    ...moves,
+    harnessFeatures: ['options'],
+    async run(test, { kv, admin }) {
+      const before: number[] = [];
+      for (let round = 0; round < 20; round += 1) before.push(storedOf(test, await kv.put('gone', body)).revision);
+      await kv.delete('gone');
+      const records = await exportAll(await test.transport());
+      const other = await test.openWith({ ns: `moved-${crypto.randomUUID().slice(0, 8)}` });
+      test.defer(() => other.admin.clear());
+      await other.admin.importState(records);
+      const { revision, createRevision } = storedOf(test, await other.kv.put('gone', body));
+      assertRising(test, [...before, revision], 'revisions over the move');
+      test.check.equal(createRevision, revision, 'the revision of creation');
+      await admin.clear();
+    },
+  },
+  {
     id: 'J9',
     title: 'an import leaves existing data of the store unchanged',
     rules: ['RA7'],
@@ -145,6 +165,24 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'State tra
       await test.send(transport, 'waited.for', test.messages(1));
       test.check.equal(texts(test, await wait), ['m0'], 'the receive still waits');
       await assertCounts(test, transport, 'full', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'J16',
+    title: 'revisions rise over a clear, also when every client closes after it',
+    rules: ['RE1'],
+    harnessFeatures: ['reopen'],
+    async run(test, before) {
+      const tokens: number[] = [];
+      const take = async ({ kv }: Transport): Promise<void> => {
+        tokens.push(storedOf(test, await kv.put('key', body, { ifRevision: 0 })).createRevision);
+      };
+      await take(before);
+      for (let round = 0; round < 2; round += 1) {
+        await (await test.transport()).admin.clear();
+        await take(await test.reopen());
+      }
+      assertRising(test, tokens, 'tokens across clears');
     },
   },
   {

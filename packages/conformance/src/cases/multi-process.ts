@@ -85,6 +85,29 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     },
   },
   {
+    id: 'M6',
+    title: 'several messages wake as many of the processes that wait for them',
+    level: 'SHOULD',
+    rules: ['RQ8'],
+    harnessFeatures: ['processes'],
+    alone: true,
+    async run(test, here) {
+      const processes = await Promise.all([test.process(), test.process(), test.process()]);
+      const loads = await Promise.all(processes.map((process) => process.consume('work', { workMs: 1_500 })));
+      const latencies: number[] = [];
+      for (let round = 0; round < 5; round += 1) {
+        await test.until('all wait', () => loads.every(({ acked }) => acked.length === round));
+        await pause(100 + test.random() * 50);
+        const began = performance.timeOrigin + performance.now();
+        await test.send(here, 'work', test.messages(3));
+        await test.until('each has one', () => loads.every(({ seen }) => seen.length === round + 1));
+        latencies.push(...loads.map(({ seen }) => (seen[round]?.at ?? Number.NaN) - began));
+      }
+      const sorted = latencies.sort((one, other) => one - other);
+      test.check.between(sorted[12] ?? 0, -5, 400, 'milliseconds until most processes were woken');
+    },
+  },
+  {
     id: 'M5',
     title: 'the declared reach of the transport is correct',
     rules: ['RA1'],

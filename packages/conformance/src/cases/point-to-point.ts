@@ -1,9 +1,24 @@
 /** Point-to-point: one sender, one receiver, and names and numbers of mailboxes. */
 
-import type { Message, MessageInput, Transport } from '@busbar/api/transport';
+import {
+  type Message,
+  type MessageInput,
+  QUEUE_DEFAULTS,
+  type QueueSettings,
+  type Transport,
+} from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { assertDeliveredOnce, consume, idsOf, ROUNDING_MS, receiveOne, texts, waitUntil } from '../steps/consuming.ts';
+import {
+  assertDeliveredOnce,
+  consume,
+  idsOf,
+  minLifetime,
+  ROUNDING_MS,
+  receiveOne,
+  texts,
+  waitUntil,
+} from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 import { fullMessage } from '../steps/values.ts';
 
@@ -106,6 +121,41 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
       const got = await waiting;
       test.check.equal(texts(test, got), ['m0'], 'messages of the woken receive');
       test.check.between(performance.now() - began, 0, 4_000, 'a woken receive took');
+    },
+  },
+  {
+    id: 'P12',
+    title: 'a queue that a receive waits for does not expire as idle',
+    rules: ['RQ9', 'RQ8'],
+    async run(test) {
+      const [waiter, sender] = [await test.transport(), await test.open()];
+      await sender.queues.configure('idle', { expireIdleMs: 1_000, leaseMs: 60_000 });
+      const wait = waiter.queues.receive('idle', { waitMs: 20_000 });
+      const isThere = async (): Promise<boolean> => (await queueInfo(sender, 'idle')).settings.leaseMs === 60_000;
+      await minLifetime(test, isThere, performance.now() + 8_000);
+      await test.send(sender, 'idle', test.messages(1));
+      test.check.equal(texts(test, await wait), ['m0'], 'the message of the waiting receive');
+    },
+  },
+  {
+    id: 'P13',
+    title: 'a queue shows its settings to every client: the defaults, and those that were given, `Infinity` included',
+    rules: ['RQ9', 'RA1'],
+    async run(test, transport) {
+      const other = await test.open();
+      const given: Required<QueueSettings> = {
+        ...{ leaseMs: 1_234, maxLength: 99, maxAttempts: 7, dedupeMs: 130_000, frozen: true },
+        ...{ expireIdleMs: 3_600_000, deadTtlMs: 7_200_000 },
+      };
+      const endless = { expireIdleMs: Number.POSITIVE_INFINITY, deadTtlMs: Number.POSITIVE_INFINITY };
+      const shown = async (): Promise<unknown> => (await queueInfo(other, 'own')).settings;
+      await transport.queues.configure('own');
+      const { maxLength } = (await queueInfo(transport, 'own')).settings;
+      test.check.equal(await shown(), { ...QUEUE_DEFAULTS, maxLength }, 'the defaults');
+      await transport.queues.configure('own', given);
+      test.check.equal(await shown(), given, 'settings that were given');
+      await transport.queues.configure('own', endless);
+      test.check.equal(await shown(), { ...given, ...endless }, 'settings without a limit');
     },
   },
   {

@@ -7,7 +7,8 @@ import { within } from '../context/until.ts';
 import { BackgroundLoad } from '../faults/background-load.ts';
 import { waitEverywhere } from '../faults/pending-waits.ts';
 import { SendHistory } from '../faults/send-history.ts';
-import { fieldsOf } from '../steps/consuming.ts';
+import { fieldsOf, waitUntil } from '../steps/consuming.ts';
+import { assertCounts } from '../steps/queue-view.ts';
 
 /** Time limit for a client to reconnect after its server is back. */
 const BACK_MS = 20_000;
@@ -63,6 +64,63 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       test.check.equal(got.map(({ id }) => id).toSorted(), ['before', 'early', 'patient'], 'stored messages');
       await test.ack(transport, got);
       await test.nothing(transport, 'work', 200);
+    },
+  },
+  {
+    id: 'C13',
+    title: 'after a loss a watch is told of keys that ended meanwhile, and an agent answers requests again',
+    rules: ['RA2', 'RE2', 'RA1'],
+    async run(test, { kv }) {
+      const told: string[] = [];
+      await (await test.open()).kv.watch('watched/', (changes) => {
+        for (const change of changes) told.push('key' in change ? change.key : change.kind);
+      });
+      const [requester, service] = [await test.agent('@requester'), await test.agent('@service')];
+      service.handle('ping', () => 'pong');
+      const ping = (): Promise<unknown> => requester.request('@service', 'ping', null, { timeoutMs: 5_000 });
+      test.check.equal(await ping(), 'pong', 'the response before');
+      await kv.put('watched/short', Uint8Array.of(1), { ttlMs: 600 });
+      await test.until('the watch is told of it', () => told.includes('put'));
+      test.server.network.block();
+      await waitUntil(test, performance.now() + test.beyond(600) + 400);
+      test.server.network.heal();
+      await test.until('the watch is told of its end', () => told.includes('watched/short'), BACK_MS);
+      test.check.equal(told, ['synced', 'put', 'watched/short'], 'changes of the watch');
+      const answers = async (): Promise<boolean> => (await ping().catch(() => undefined)) === 'pong';
+      await test.until('the agent answers again', answers, BACK_MS);
+    },
+  },
+  {
+    id: 'C14',
+    title: 'when the answer is lost, a send is repeated and reported as stored, and a settlement is never repeated',
+    rules: ['RD2', 'RQ3', 'RA2'],
+    notApplicable: keepsNothing,
+    async run(test, transport) {
+      const { network } = test.server;
+      const delayMs = 200;
+      await transport.queues.configure('work', { leaseMs: 60_000 });
+      /** Cuts the connection when the request has arrived and its answer is on the way. */
+      const withoutAnswer = async <T>(call: () => Promise<T>): Promise<T> => {
+        network.delay(delayMs);
+        const answer = call();
+        await waitUntil(test, performance.now() + 1.5 * delayMs);
+        network.heal();
+        network.cut();
+        return answer;
+      };
+      for (let round = 0; round < 3; round += 1) {
+        const id = `id-${round}`;
+        const [sent] = await withoutAnswer(() => transport.queues.send('work', test.messages(1, { id })));
+        test.check.equal(sent?.status, 'stored', 'the send');
+        const [held] = await test.receive(transport, 'work', 1, BACK_MS);
+        test.check.equal([held?.id, held?.attempt], [id, 1], 'the message');
+        const receipt = held?.receipt ?? '';
+        const [settled] = await withoutAnswer(() => transport.queues.settle([{ receipt, action: 'ack' }]));
+        test.check.ok(settled?.status === 'done' || settled?.status === 'unknown', `the ack: ${settled?.status}`);
+        await test.until('the server is back', () => isBack(test, transport).then(() => true), BACK_MS);
+        if (settled?.status === 'unknown') await transport.queues.settle([{ receipt, action: 'ack' }]);
+      }
+      await assertCounts(test, transport, 'work', { ready: 0, leased: 0 });
     },
   },
   {

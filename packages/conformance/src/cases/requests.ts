@@ -63,6 +63,50 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
     },
   },
   {
+    id: 'R15',
+    title: 'durable requests of one agent at the same time each get their own response',
+    rules: ['RA1', 'RQ9'],
+    async run(test) {
+      const { requester, service } = await openPair(test);
+      const gates = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
+      service.handle<number>('echo', async ({ body }) => {
+        await gates[body]?.promise;
+        return body;
+      });
+      const numbers = gates.map((_, index) => index);
+      const responses = numbers.map((n) =>
+        requester.request('@service', 'echo', n, { ...LONG_TIMEOUT, durable: true }),
+      );
+      for (const gate of gates.toReversed()) gate.resolve();
+      test.check.equal(await Promise.all(responses), numbers, 'responses');
+      await test.until('no reply queue is left', async () => (await replyQueues(test)).length === 0);
+    },
+  },
+  {
+    id: 'R16',
+    title: 'an agent runs as many requests at a time as it allows, and the others wait for their turn',
+    rules: ['RA1', 'RQ8'],
+    async run(test) {
+      const [requester, service] = [await test.agent('@requester'), await test.agent('@service', { maxConcurrent: 3 })];
+      let [running, most] = [0, 0];
+      const gate = Promise.withResolvers<void>();
+      service.handle<number>('work', async ({ body }) => {
+        running += 1;
+        most = Math.max(most, running);
+        await gate.promise;
+        running -= 1;
+        return body;
+      });
+      const numbers = Array.from({ length: 9 }, (_, index) => index);
+      const responses = Promise.all(numbers.map((n) => requester.request('@service', 'work', n, LONG_TIMEOUT)));
+      await test.until('three run', () => running >= 3);
+      await waitUntil(test, performance.now() + 300);
+      gate.resolve();
+      test.check.equal(await responses, numbers, 'responses');
+      test.check.equal(most, 3, 'requests at a time');
+    },
+  },
+  {
     id: 'R3',
     title: 'a request without a response in time is a TIMEOUT, aborts the handler, and leaves nothing behind',
     rules: ['RA1', 'RA3'],

@@ -3,7 +3,7 @@
 import type { KvChange, TopicEvent, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { consume, fieldsOf, idsOf, texts } from '../steps/consuming.ts';
+import { consume, fieldsOf, idsOf, ROUNDING_MS, texts } from '../steps/consuming.ts';
 import { follow, publish, publishTexts } from '../steps/event-log.ts';
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' }, [
@@ -151,6 +151,28 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
       await writer.kv.put('state.oven', Buffer.from('on'));
       await writer.admin.clear();
       await test.until('the delete by clear is seen', () => told.at(-1) === 'state.oven deleted' && told.length > 4);
+    },
+  },
+  {
+    id: 'S19',
+    title: 'every watcher is told of a key that expires, once and soon after its time to live',
+    rules: ['RE2', 'RE1'],
+    async run(test) {
+      const [writer, one, two] = [await test.transport(), await test.open(), await test.open()];
+      const told: [string[], string[]] = [[], []];
+      for (const [index, { kv }] of [one, two].entries()) {
+        await kv.watch('state.', (changes) => {
+          told[index]?.push(...changes.map(({ kind }) => kind));
+        });
+      }
+      const began = performance.now();
+      await writer.kv.put('state.oven', Buffer.from('hot'), { ttlMs: 300 });
+      const isTold = (): boolean => told.every((kinds) => kinds.includes('expired'));
+      await test.until('both watchers are told', isTold, test.beyond(300) + 5_000);
+      test.check.ok(performance.now() - began >= 300 - ROUNDING_MS, 'not before its time to live');
+      await writer.kv.put('state.oven', Buffer.from('off'));
+      await test.until('both are told of the next put', () => told.every((kinds) => kinds.at(-1) === 'put'));
+      for (const kinds of told) test.check.equal(kinds, ['synced', 'put', 'expired', 'put'], 'changes of a watcher');
     },
   },
   {

@@ -1,0 +1,28 @@
+// Mutants of the bus and of what all drivers share.
+import { mutantsOf, type SourceMutant } from './source-mutant.ts';
+
+export const mutants: readonly SourceMutant[] = [
+  ...mutantsOf('redis', 'api/src', [
+    {
+      name: 'does not notice at a renewal that a lock is lost',
+      file: 'bus/locks/lease-renewer.ts',
+      find: "if (results[index]?.status !== 'touched') this.#lose(held);",
+      replace: 'if (results[index] === undefined) this.#lose(held);',
+      killedBy: 'W13',
+    },
+    {
+      name: 'shares the reply queue of two durable requests',
+      file: 'bus/requests/durable.ts',
+      find: 'const queue = replyQueueOf(request.requester, id);',
+      replace: 'const queue = replyQueueOf(request.requester, request.responder);',
+      killedBy: 'R15',
+    },
+    {
+      name: 'keeps the leases of a transport that closes',
+      file: 'open/lease-tracker.ts',
+      find: 'return [...this.#endsAt.keys()];',
+      replace: 'return [];',
+      killedBy: 'F9',
+    },
+  ]),
+];

@@ -1,0 +1,103 @@
+// Mutants of the hub and of its clients.
+import { mutantsOf, type SourceMutant } from './source-mutant.ts';
+
+export const mutants: readonly SourceMutant[] = mutantsOf('hub', 'transport-socket/src', [
+  {
+    name: 'forgets the credit that a requester gives',
+    file: 'hub/calls/proxied-call.ts',
+    find: "this.#responder.peer.send('credit', this.#responderId, { count });",
+    replace: 'void count;',
+    killedBy: 'R7',
+  },
+  {
+    name: 'goes on with a call whose requester left',
+    file: 'hub/calls/proxied-call.ts',
+    find: 'cancellation.onCancel(() => this.#cancel());',
+    replace: 'cancellation.onCancel(() => undefined);',
+    killedBy: 'R8',
+  },
+  {
+    name: 'runs more calls than a service allows',
+    file: 'hub/calls/client-services.ts',
+    find: 'if (this.#running < this.#max) {',
+    replace: 'if (this.#running < 99 * this.#max) {',
+    killedBy: 'R16',
+  },
+  {
+    name: 'confirms events before the client has handled them',
+    file: 'hub/operations/pull-buffer.ts',
+    find: 'this.#onHandled = resolve;',
+    replace: 'resolve();',
+    killedBy: 'S15',
+  },
+  {
+    name: 'repeats known keys after a lost connection',
+    file: 'client/remote-watch.ts',
+    find: 'if ((this.#revisions.get(key) ?? 0) >= revision) return [];',
+    replace: '',
+    killedBy: 'C1',
+  },
+  {
+    name: 'does not tell watchers of keys deleted while the connection was lost',
+    file: 'client/remote-watch.ts',
+    find: 'this.#missing = new Set(this.#revisions.keys());',
+    replace: 'this.#missing = new Set();',
+    killedBy: 'C13',
+  },
+  {
+    name: 'loses settings without a limit',
+    file: 'wire/value-codec.ts',
+    find: '...(deadTtlMs === null && { deadTtlMs: Number.POSITIVE_INFINITY }),',
+    replace: '',
+    killedBy: 'P13',
+  },
+  {
+    name: 'loses the attempt limit of a message',
+    file: 'wire/message-codec.ts',
+    find: "if (maxAttempts !== undefined) header['maxAttempts'] = maxAttempts;",
+    replace: 'void maxAttempts;',
+    killedBy: 'D1',
+  },
+  {
+    name: 'loses the remaining time to live of a delivery',
+    file: 'hub/operations/queues.ts',
+    find: "header['ttlLeftMs'] = delivery.ttlLeftMs;",
+    replace: '',
+    killedBy: 'T2',
+  },
+  {
+    name: 'reports its own repetition as a duplicate',
+    file: 'client/message-sender.ts',
+    find: "isRepeated && result.status === 'duplicate' ? 'stored' : result.status",
+    replace: 'isRepeated ? result.status : result.status',
+    killedBy: 'C14',
+  },
+  {
+    name: 'lets a client send as another agent',
+    file: 'hub/access-tokens.ts',
+    find: 'if (message.from === agent) return;',
+    replace: 'if (message.from !== undefined) return;',
+    killedBy: 'N8',
+  },
+  {
+    name: 'repeats a settlement that was lost with its connection',
+    file: 'client/remote-queues.ts',
+    find: "whenLost: 'unknown' } as const",
+    replace: "whenLost: 'repeat' } as const",
+    killedBy: 'C14',
+  },
+  {
+    name: 'does not register its services again after a lost connection',
+    file: 'client/service-registry.ts',
+    find: '.filter(({ isRegistered }) => isRegistered)',
+    replace: '.filter(({ isRegistered }) => !isRegistered)',
+    killedBy: 'C13',
+  },
+  {
+    name: 'isolates no namespaces',
+    file: 'hub/store-pool.ts',
+    find: 'const store = this.#stores.get(ns) ?? this.#begin(ns);',
+    replace: "const store = this.#stores.get('one') ?? this.#begin('one');",
+    killedBy: 'E10',
+  },
+]);

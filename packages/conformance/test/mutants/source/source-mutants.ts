@@ -1,0 +1,9 @@
+// All source mutants.
+import { mutants as bus } from './bus.ts';
+import { mutants as hub } from './hub.ts';
+import { mutants as nats } from './nats.ts';
+import { mutants as redis } from './redis.ts';
+import type { SourceMutant } from './source-mutant.ts';
+import { mutants as sqlite } from './sqlite.ts';
+
+export const sourceMutants: readonly SourceMutant[] = [...sqlite, ...redis, ...nats, ...hub, ...bus];
