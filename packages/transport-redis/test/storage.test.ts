@@ -134,3 +134,21 @@ async function keys(server: RedisServer): Promise<string[]> {
     .filter((name) => name !== 'maintainers')
     .sort();
 }
+
+test('the id of a long key is kept beside its hash, and leaves with it', async () => {
+  await using server = await startRedis();
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const id = 'x'.repeat(220);
+  await transport.queues.send('work', [{ id, body: Buffer.from('x') }]);
+  const [delivery] = await transport.queues.receive('work');
+  await transport.queues.settle([{ receipt: delivery?.receipt ?? '', action: 'ack' }]);
+  expect(await server.call('HVALS', '{busbar:}:long-ids:work')).toEqual([id]);
+  // The window is over.
+  const [key = ''] = (await server.call('ZRANGE', '{busbar:}:dedupe:work', '0', '-1')) as string[];
+  await server.call('ZADD', '{busbar:}:dedupe:work', '1', key);
+  await server.call('ZADD', '{busbar:}:due', '1', 'work');
+  await waitFor(async () => (await server.call('EXISTS', '{busbar:}:long-ids:work')) === 0, {
+    what: 'the id to be forgotten',
+    timeoutMs: 15_000,
+  });
+});

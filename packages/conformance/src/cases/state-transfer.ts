@@ -173,14 +173,18 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     rules: ['RA7', 'RQ7'],
     async run(test, transport) {
       const body = Uint8Array.of(1);
-      const sent = ['done', 'dead', 'waiting'].map((id) => ({ id, body }));
+      const long = 'ä'.repeat(127);
+      const sent = ['done', long, 'dead', 'waiting'].map((id) => ({ id, body }));
       await test.send(transport, 'inbox', sent);
-      const [done, dead] = await test.receive(transport, 'inbox', 2);
-      if (done && dead) {
-        await test.ack(transport, [done]);
+      const [done, longest, dead] = await test.receive(transport, 'inbox', 3);
+      if (done && longest && dead) {
+        await test.ack(transport, [done, longest]);
         await settle(test, transport, [dead], { action: 'reject' });
       }
-      await moveState(test, transport);
+      const records = await moveState(test, transport);
+      // Another backend reads the ids as they were sent.
+      const exported = records.flatMap((record) => (record.kind === 'dedupe' ? [record.id] : []));
+      for (const id of ['done', long]) test.check.ok(exported.includes(id), `the id in the export: ${id}`);
       const results = await transport.queues.send('inbox', [...sent, { id: 'new', body }]);
       const expected = [...sent.map(({ id }) => [id, 'duplicate']), ['new', 'stored']];
       test.check.mapped(results, ({ id, status }) => [id, status], expected, 'sends after the move');

@@ -69,7 +69,7 @@ async function* messages(client: ReconnectingClient, queue: string): AsyncIterab
   } while (after !== undefined);
 }
 
-/** Ids within their dedupe window. An id that is kept only for its message is none of them. A hashed id stays a hash. */
+/** Ids within their dedupe window. An id that is kept only for its message is none of them. */
 async function* dedupeIds(client: ReconnectingClient, queue: string): AsyncIterable<StateRecord[]> {
   for (let offset = 0; ; ) {
     const reply = await client.run(DEDUPE_IDS, [queue, offset], { deadline: DEADLINE, repeat: true });

@@ -57,7 +57,10 @@ export class Importer {
       return this.#run(IMPORT_MESSAGES, [first.queue, NEW_QUEUE, ...args], deadline);
     }
     if (first.kind === 'dedupe') {
-      const args = (records as RecordOf<'dedupe'>[]).flatMap(({ id, leftMs }) => [keyOf(id), leftMs]);
+      const args = (records as RecordOf<'dedupe'>[]).flatMap(({ id, leftMs }) => {
+        const key = keyOf(id);
+        return [key, leftMs, key === id ? '' : id];
+      });
       return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], deadline);
     }
     let count = 0;

@@ -11,6 +11,7 @@ local function deliver(queue, keys, envelopes, bodies, sequences)
   for i, key in ipairs(keys) do
     own[i] = unusedKey(queue, key)
     push(ids, num(-now - KEEP), key)
+    rememberId(queue, key, envelopes[i])
   end
   -- A known id keeps a later send from overwriting the message. Its negative score opens no dedupe window.
   call('ZADD', ns .. 'dedupe:' .. queue.name, 'NX', unpack(ids))

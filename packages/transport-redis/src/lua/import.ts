@@ -34,16 +34,17 @@ saveAndWake(queue)
 return count
 `);
 
-/** ARGV: queue, settings of a new queue, then key and ms left of each dedupe id. Returns how many are new. */
+/** ARGV: queue, settings of a new queue, then key, ms left and id (if the key is a hash) of each. Returns how many are new. */
 export const IMPORT_DEDUPE_IDS: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue = ensure(name, ARGV[2])
 local count = 0
-for i = 3, #ARGV, 2 do
+for i = 3, #ARGV, 3 do
   local score = call('ZSCORE', ns .. 'dedupe:' .. name, ARGV[i])
   if not score or tonumber(score) <= now then
     local windowEnd = now + math.ceil(ARGV[i + 1] * 1000)
     call('ZADD', ns .. 'dedupe:' .. name, windowEnd, ARGV[i])
+    if ARGV[i + 2] ~= '' then call('HSET', ns .. 'long-ids:' .. name, ARGV[i], ARGV[i + 2]) end
     dueBy(queue, windowEnd)
     count = count + 1
   end

@@ -97,7 +97,11 @@ export const TOPIC_COUNTS: Script = BASE.allowOom(`
 return call('HGETALL', ns .. 'topics')
 `);
 
-/** ARGV: queue, offset. Returns the clock, then key and end of the window of up to 500 dedupe ids. */
+/** ARGV: queue, offset. Returns the clock, then id and end of the window of up to 500 dedupe ids. */
 export const DEDUPE_IDS: Script = BASE.allowOom(`
-return { num(now), call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 500, 'WITHSCORES') }
+local page = call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 500, 'WITHSCORES')
+for i = 1, #page, 2 do
+  if string.byte(page[i]) == 10 then page[i] = call('HGET', ns .. 'long-ids:' .. ARGV[1], page[i]) or page[i] end
+end
+return { num(now), page }
 `);

@@ -25,6 +25,7 @@ local function pruneDedupeIds(queue)
   if #deleted > 0 then
     call('ZREM', set, unpack(deleted))
     call('HDEL', ns .. 'aliases:' .. queue.name, unpack(deleted))
+    call('HDEL', ns .. 'long-ids:' .. queue.name, unpack(deleted))
   end
   return #ended == 5 * STEP or #kept == STEP
 end

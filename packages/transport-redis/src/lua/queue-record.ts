@@ -8,7 +8,7 @@
  * - `ready`, `blocked`, `delayed`, `leased`, `dead`: the message keys in each state. A blocked message has its turn after an
  *   older one of the same ordering key. Scores: priority and sequence, or the time when it is due, expires or died.
  * - `ttl`: message keys by end of life. `dedupe`: message keys by end of the window. `aliases`: the sequence numbers in other
- *   keys of messages with the same id, which were sent after the window while an older message still had the key.
+ *   keys of messages with the same id, which were sent after the window while an older message still had the key. `long-ids`: the ids of keys that are hashes.
  * - `order-groups`: messages by ordering key and sequence; `order-member`: the entry of each message in it.
  * - `bindings`: patterns. `waiting`: processes that wait for messages.
  */
@@ -68,6 +68,12 @@ local function parse(envelope)
   if string.sub(envelope, 1, 9) == PLAIN then return 4, 0, nil, 0, '' end
   local p, m, ttl, delay, orderingKey = string.match(envelope, '^(%d) (%d+) (%S+) (%S+) ([^\\n]*)\\n')
   return tonumber(p), tonumber(m), tonumber(ttl), tonumber(delay), orderingKey
+end
+
+-- An export needs the id of a key that is a hash.
+local function rememberId(queue, key, envelope)
+  if string.byte(key) ~= 10 then return end
+  call('HSET', ns .. 'long-ids:' .. queue.name, key, cjson.decode(string.match(envelope, '\\n(.*)$')).id)
 end
 
 -- Wakes up to n waiting processes. SPUBLISH shows which ones are gone; those are skipped.

@@ -233,7 +233,7 @@ local function loadCurrent(name)
 end
 
 local QUEUE_KEYS = { 'queue', 'body', 'envelope', 'attempts', 'dead-reason', 'ready', 'blocked', 'delayed', 'leased',
-  'lease-info', 'dead', 'ttl', 'dedupe', 'aliases', 'order-member', 'order-groups' }
+  'lease-info', 'dead', 'ttl', 'dedupe', 'aliases', 'long-ids', 'order-member', 'order-groups' }
 
 -- Processes that wait for the queue keep waiting.
 local function deleteQueue(name)

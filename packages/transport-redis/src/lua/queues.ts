@@ -32,6 +32,7 @@ for i = 1, n do
   else
     seen[key] = true
     push(ids, windowEnd, key)
+    rememberId(queue, key, ARGV[3 * i + 2])
     -- The window of the id is over, but its message may still exist.
     keys[#keys + 1] = (score or isDedupeLost) and unusedKey(queue, key) or key
     envelopes[#envelopes + 1] = ARGV[3 * i + 2]
