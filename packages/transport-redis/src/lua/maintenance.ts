@@ -146,9 +146,10 @@ end
 `);
 
 /**
- * ARGV: see readPast, then retention (events, bytes, ms), settings of a queue that lost them, queues that this process waits for. Returns the time of this
- * maintenance, ms until a key-value entry expires or -1, whether more is due, ms until the next maintenance or -1, how many
- * processes maintain, the past, the queues that do not know that this process waits, the queues with pending backfills.
+ * ARGV: see readPast, then retention (events, bytes, ms), settings of a queue that lost them, queues that this process waits
+ * for. Returns when it noted this process, ms until a key-value entry expires or -1, whether more is due, ms until the next
+ * maintenance or -1, how many processes maintain, the past, the queues that do not know that this process waits, the queues with
+ * pending backfills.
  */
 export const MAINTAIN: Script = QUEUE.with(HEADER, KV, MAINTAIN_QUEUE).allowOom(
   `
@@ -169,12 +170,13 @@ if not call('ZSCORE', ns .. 'due', '\\nall') then
   call('ZADD', ns .. 'due', FAR, '\\nall')
 end
 local first = ARGV[12]
-if first and call('ZSCORE', ns .. 'queues', first) then
+-- One run in four looks closer at one queue.
+if now % 4 == 0 and first and call('ZSCORE', ns .. 'queues', first) then
   if call('EXISTS', ns .. 'queue:' .. first) == 0 or countOrphans({ name = first }) > 0 then schedule(first, now) end
 end
 if not isConsistent() then schedule('\\nkv', now) end
 local due = call('ZRANGE', ns .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
-local out = { num(now), -1, #due == 4 and 1 or 0, -1, 1, past, forgotten, backfills }
+local out = { '', -1, #due == 4 and 1 or 0, -1, 1, past, forgotten, backfills }
 for _, name in ipairs(due) do
   call('ZREM', ns .. 'due', name)
   if name == '\\nkv' then
@@ -203,12 +205,18 @@ local expiry = firstScore(ns .. 'kv:expiry')
 if expiry then out[2] = math.max(0, math.ceil((expiry - now) / 1000)) end
 local nextDue = firstScore(ns .. 'due')
 if nextDue and nextDue < FAR then out[4] = math.max(0, math.ceil((nextDue - now) / 1000)) end
-call('ZADD', ns .. 'maintainers', now, process)
-call('ZADD', ns .. 'marks', 'GT', now, process)
+-- Not each time, since each write costs an append-only file that is synchronized.
+local noted = tonumber(call('ZSCORE', ns .. 'maintainers', process) or 0)
+if noted < now - 5000000 then
+  noted = now
+  call('ZADD', ns .. 'maintainers', now, process)
+  call('ZADD', ns .. 'marks', 'GT', now, process)
+end
+out[1] = num(noted)
 local gone = call('ZRANGE', ns .. 'maintainers', '-inf', now - FORGET, 'BYSCORE', 'LIMIT', 0, STEP)
 if #gone > 0 then call('ZREM', ns .. 'maintainers', unpack(gone)) end
 call('ZREMRANGEBYSCORE', ns .. 'marks', '-inf', num(now - FORGET))
-out[5] = call('ZCOUNT', ns .. 'maintainers', num(now - 10000000), '+inf')
+out[5] = call('ZCOUNT', ns .. 'maintainers', num(now - 15000000), '+inf')
 return out
 `,
 );
