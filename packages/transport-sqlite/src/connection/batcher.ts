@@ -52,6 +52,11 @@ export class Batcher {
     this.observe();
   }
 
+  /** Whether the store is open. False while its file is gone and cannot be made again. */
+  get isOpen(): boolean {
+    return this.#store.isOpen;
+  }
+
   /** What was last seen of the state of the store. */
   get past(): StorePast | undefined {
     return this.#watch.past;

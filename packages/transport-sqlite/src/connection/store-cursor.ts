@@ -70,7 +70,8 @@ export abstract class StoreCursor<Item> implements Cursor<Item> {
     try {
       return await this.#batcher.readAhead((tx) => this.read(tx, max));
     } catch (error) {
-      if (this.#isClosed) return { items: [], isAll: true };
+      // Without a file it waits: it is woken when the store is open again.
+      if (this.#isClosed || !this.#batcher.isOpen) return { items: [], isAll: true };
       this.#mayHaveMore = true;
       throw error;
     }

@@ -42,12 +42,19 @@ test('a folder whose parent is gone is not made again: calls say so, and go on w
   await using folder = tempDir();
   const file = folder.join('project', 'bus', 'bus.db');
   await using transport = await openSqlite({ file });
-  rmSync(folder.join('project'), { recursive: true });
   const send = (): Promise<unknown> => transport.queues.send('jobs', [{ body: BODY }]);
+  const got: string[] = [];
+  await using _subscription = await transport.topics.subscribe('news', {}, (events) => {
+    got.push(...events.map(({ id }) => id));
+  });
+  rmSync(folder.join('project'), { recursive: true });
   await expect(send()).rejects.toMatchObject({ code: 'UNAVAILABLE', hint: expect.stringContaining('folder') });
+  await expect(transport.topics.publish('news', [{ body: BODY }])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(readdirSync(folder.path)).toEqual([]);
   mkdirSync(folder.join('project'));
   expect(await send()).toMatchObject([{ status: 'stored' }]);
+  await transport.topics.publish('news', [{ id: 'later', body: BODY }]);
+  await vi.waitFor(() => expect(got).toEqual(['later']), SOON);
 });
 
 test('nothing is lost when only the log and its index are removed', async () => {
