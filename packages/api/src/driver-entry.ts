@@ -30,6 +30,7 @@ export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';
 export { completeMessage, decodeFields, encodeFields } from './driver-kit/message-fields.ts';
+export { checkFilePath } from './driver-kit/options/file-path.ts';
 export type { OptionRow, TlsOptions } from './driver-kit/options/option-kinds.ts';
 export * as option from './driver-kit/options/option-kinds.ts';
 export {

@@ -33,7 +33,7 @@ describe('a unix: URL', () => {
     ['unix:./x?idleMs=99999999999', /idleMs is illegal/],
     ['unix:./x?store=', /store is illegal/],
     [`unix:/${'x'.repeat(103)}`, /has 104 bytes, the limit is 103/],
-    ['unix:./a%00b', /not the path of a socket/],
+    ['unix:./a%00b', /control characters/],
   ])('%s is refused', (url, why) => {
     const error = refusal(() => parseUnixUrl(url));
     expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringMatching(why)]);

@@ -2,13 +2,14 @@
 
 import {
   type CompleteOptions,
+  checkFilePath,
   defineOptions,
   type OptionTable,
   option,
   type RetentionOptions,
   readUrlPath,
 } from '@busbar/api/driver';
-import { invalid, quote } from '@busbar/api/transport';
+import { invalid } from '@busbar/api/transport';
 
 /** How to open a store in a SQLite file. */
 export interface SqliteOptions {
@@ -90,30 +91,7 @@ export function parseSqliteUrl(url: string): SqliteOptions {
   return options;
 }
 
-/** Names that people write for something else than the file that they would get, and what to write instead. */
-const MISTAKES: readonly (readonly [form: RegExp, hint: string])[] = [
-  [/^:memory:/i, 'A bus in memory is `memory:`.'],
-  [/^:/, "Write './' before the name of a file that starts with a colon."],
-  [/^~/, 'The shell does not replace ~ here. Write $HOME/bus.db, or the whole path.'],
-  [/^\$\w|^\$\{|^%\w+%/, 'Variables are not replaced here. Write the path itself.'],
-  [/^(sqlite|file):/i, 'Write the path alone: ./bus.db or /absolute/bus.db.'],
-  [/^[a-z][a-z0-9+.-]*:\/\//i, 'This is the URL of another backend. Write the path of a file.'],
-  [/[/\\]$|(^|[/\\])\.{1,2}$/, 'This is a folder. Write the path of a file in it.'],
-  [/^["'`]|["'`]$/, 'Write the path without quotes.'],
-];
-
-/** SQLite would open a name with white space at its ends by another name than the one that was checked. */
 function checkFile(file: unknown, name: string): string {
-  if (typeof file !== 'string' || file === '') {
-    throw invalid(`${name} is not a path: ${quote(file)}`, "Give the path of a file, such as './bus.db'.");
-  }
-  if (!file.isWellFormed() || /\p{Cc}|\p{Zl}|\p{Zp}/u.test(file) || file !== file.trim()) {
-    throw invalid(
-      `${quote(file)} has control characters, or white space at an end`,
-      'Write the path without them. A file with settings and Windows line ends (CRLF) adds a CR to each value.',
-    );
-  }
-  const mistake = MISTAKES.find(([form]) => form.test(file));
-  if (mistake !== undefined) throw invalid(`${quote(file)} is not the path of a file`, mistake[1]);
+  checkFilePath(file, name);
   return file;
 }

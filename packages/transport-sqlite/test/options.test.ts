@@ -36,7 +36,7 @@ test.each([
   ['sqlite:file:./x.db', './bus.db'],
   ['sqlite:FILE:x.db?mode=ro', './bus.db'],
   ['sqlite:sqlite:./x.db', './bus.db'],
-  ['sqlite:redis://host', 'another backend'],
+  ['sqlite:redis://host', 'This is a URL'],
   ['sqlite:./folder/', 'folder'],
   ['sqlite:..', 'folder'],
   ["sqlite:'./bus.db'", 'quotes'],

@@ -2,6 +2,7 @@
 
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { checkFilePath } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
 import { inNamespace } from '../bus-url.ts';
 import { type BusName, parseBusName, unknownBus } from '../schemes.ts';
@@ -149,7 +150,9 @@ function resolveFileUrl(
   if (!whole.startsWith(where.prefix) || isAbsolute(path)) return { url };
   const file = decode(path, what);
   // A shell expands ~ only at the start of a word.
-  const placed = file.startsWith('~/') ? join(homedir(), file.slice(2)) : join(base, file);
+  const isAtHome = file.startsWith('~/');
+  checkFilePath(isAtHome ? `.${file.slice(1)}` : file, `the path in ${what}`);
+  const placed = isAtHome ? join(homedir(), file.slice(2)) : join(base, file);
   return { url: fileUrl(where, placed) + query };
 }
 

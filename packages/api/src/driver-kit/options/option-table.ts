@@ -3,6 +3,7 @@
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import { quote } from '../../contract/names.ts';
 import { checkOptions } from '../../contract/validation.ts';
+import { checkFilePath } from './file-path.ts';
 import type { OptionRow, ReadText } from './option-kinds.ts';
 import type { Retention } from './retention.ts';
 
@@ -78,12 +79,15 @@ export function readUrlPath(text: string, scheme: string): string {
   const path = decodeUrlPart(text, 'the path');
   if (path === '')
     throw invalid(`the ${scheme}: URL names no file`, `Write ${scheme}:./path or ${scheme}:/absolute/path.`);
-  if (!path.startsWith('//')) return path;
-  if (path.startsWith('///')) return path.slice(2);
-  throw invalid(
-    `${quote(`${scheme}:${text}`)} names a host`,
-    `A path of this machine has three slashes: ${scheme}:///path.`,
-  );
+  if (path.startsWith('//') && !path.startsWith('///')) {
+    throw invalid(
+      `${quote(`${scheme}:${text}`)} names a host`,
+      `A path of this machine has three slashes: ${scheme}:///path.`,
+    );
+  }
+  const file = path.startsWith('///') ? path.slice(2) : path;
+  checkFilePath(file, 'the path in the URL');
+  return file;
 }
 
 function parametersOf(option: string, { url }: OptionRow<unknown>): [string, Parameter][] {
