@@ -1,7 +1,7 @@
 /** Throughput of a work queue beside idle members, and the CPU that they cost. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cost, type Figure, rate, timed } from '../figures.ts';
+import { cost, type Figure, merge, rate, timed } from '../figures.ts';
 import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from './scenario.ts';
@@ -9,6 +9,8 @@ import type { Scenario } from './scenario.ts';
 /** Members that share a process. Each has its own connection. */
 const PER_PROCESS = 500;
 const SETTLE_MS = 2000;
+/** Each sends and consumes all messages; the median counts. */
+const ROUNDS = 3;
 /** Three heartbeats of an agent. */
 const IDLE_MS = 12_000;
 
@@ -35,11 +37,14 @@ export const members: Scenario = {
       await sleep(SETTLE_MS);
       const idle = await idleCpu(sandbox, processes);
       const at = `${count} members`;
-      const enqueueMs = await timed(() => produce(size.messages));
-      const consumeMs = await timed(() => consume(size.messages));
+      const rounds: Figure[][] = [];
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const enqueueMs = await timed(() => produce(size.messages));
+        const consumeMs = await timed(() => consume(size.messages));
+        rounds.push([rate('enqueue', size.messages, enqueueMs, at), rate('consume+ack', size.messages, consumeMs, at)]);
+      }
       figures.push(
-        rate('enqueue', size.messages, enqueueMs, at),
-        rate('consume+ack', size.messages, consumeMs, at),
+        ...merge(rounds),
         cost('idle CPU of the members', '%', idle.members, at),
         cost('of the server', '%', idle.server, at),
       );
