@@ -2,7 +2,14 @@
 
 import { type Bus, openBus } from '@busbar/api';
 import type { BusbarError, StoreReset, Transport } from '@busbar/api/transport';
-import { needServer, type RedisServer, startRedis, startRedisSentinel, waitFor } from '@busbar/testbed';
+import {
+  needServer,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinel,
+  waitFor,
+} from '@busbar/testbed';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { openRedis, parseRedisUrl } from '../src/index.ts';
 
@@ -159,6 +166,42 @@ test('a failover to a replica that was cut off is a rollback: tokens rise and ho
   }
   for (const { bus } of [first, second]) await bus.close();
 }, 120_000);
+
+test('a failover of a cluster to a replica that was cut off is a rollback too (G1)', async () => {
+  await using cluster = await startRedisCluster({ replicas: 1 });
+  const servers = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
+  const [first, second] = await Promise.all([0, 1].map(() => openWithErrors({ servers, silenceMs: 1000 })));
+  if (first === undefined || second === undefined) throw new Error('unreachable');
+  await first.bus.transport.kv.put('saved', Buffer.from('x'));
+  const master = await ownerOf(cluster.servers.slice(0, 3));
+  await waitFor(async () => /state=online/.test(String(await master.call('INFO', 'replication'))), {
+    what: 'a replica',
+  });
+  expect(await master.call('WAIT', '1', '5000')).toBe(1);
+  // The replicas cannot log in again, and keep what they had.
+  for (const server of cluster.servers.slice(3)) {
+    await server.call('CONFIG', 'SET', 'masteruser', 'nobody', 'masterauth', 'wrong');
+  }
+  await master.call('CLIENT', 'KILL', 'TYPE', 'replica');
+  await first.bus.transport.kv.put('filler', Buffer.from('x'));
+  const lost = await first.bus.lock('door', { leaseMs: 60_000 });
+  await master.kill();
+  const taken = await second.bus.lock('door', { leaseMs: 60_000, waitMs: 60_000 });
+  expect(taken.token).toBeGreaterThan(lost.token);
+  await waitFor(() => lost.lost, { what: 'the loss of the lock', ...NOTICE });
+  await waitFor(() => first.errors.some(({ code }) => code === 'DATA_LOSS'), { what: 'the report', ...NOTICE });
+  expect(await second.bus.transport.kv.get('filler')).toBeUndefined();
+  for (const { bus } of [first, second]) await bus.close();
+}, 120_000);
+
+/** The server that has the unnamed namespace. */
+async function ownerOf(servers: readonly RedisServer[]): Promise<RedisServer> {
+  for (const server of servers) {
+    const isOwner = await server.call('EXISTS', '{busbar:}:header').catch(() => 0);
+    if (isOwner === 1) return server;
+  }
+  throw new Error('no server has the namespace');
+}
 
 interface OpenBus {
   readonly bus: Bus;
