@@ -53,6 +53,11 @@ export class Connection {
     }
   }
 
+  /** Whether the server is one of a cluster, whose replicas may be behind each other. */
+  get isClustered(): boolean {
+    return this.client.info?.cluster !== undefined;
+  }
+
   /** Calls `listener` on each loss and each reconnect. */
   onState(listener: (change: StateChange) => void): void {
     this.#listeners.add(listener);

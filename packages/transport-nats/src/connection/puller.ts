@@ -168,7 +168,7 @@ class Waiting implements WaitingPull {
     if (this.isOver || !this.#connection.isUp || this.#connection.client.isClosed()) return;
     // A wait that expires leaves no trace on the server. A withdrawn one may disturb the order of redelivered messages.
     const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
-    const longestMs = this.#connection.client.info?.cluster === undefined ? EXPIRES_MS : CLUSTER_EXPIRES_MS;
+    const longestMs = this.#connection.isClustered ? CLUSTER_EXPIRES_MS : EXPIRES_MS;
     const expiresMs = Math.min(leftMs, Math.round(longestMs * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
     this.#connection.publish(this.#subject, request, { reply: this.#inbox });

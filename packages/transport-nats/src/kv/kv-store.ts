@@ -51,6 +51,9 @@ const PAGE = 500;
 const INACTIVE_MS = 10_000;
 const MAX_TOUCHED = 20_000;
 const NOTHING = new Uint8Array();
+/** How long a read waits for a replica that is behind, and how long between two looks. */
+const MAX_LAG_MS = 1_000;
+const LAG_MS = 5;
 
 export class KvStore {
   readonly requests: ServerRequests;
@@ -58,6 +61,8 @@ export class KvStore {
   readonly clock: ServerClock;
   readonly puller: Puller;
   readonly #touched = new Map<string, StoredValue>();
+  /** The last writes of this process. */
+  readonly #written = new Map<string, { readonly seq: number; readonly at: number }>();
   #offset: number | undefined;
 
   constructor(requests: ServerRequests, names: Names, clock: ServerClock, puller: Puller) {
@@ -67,10 +72,18 @@ export class KvStore {
     this.puller = puller;
   }
 
-  /** The stored value of a key, also a deleted or expired one. */
-  async read(key: string): Promise<StoredValue | undefined> {
-    const [found] = await this.readAll([key]);
-    return found;
+  /**
+   * The stored value of a key, also a deleted or expired one. In a cluster the replica that answers may be behind: it is asked
+   * again until it has the last write of this process, and `revision`, which the caller knows.
+   */
+  async read(key: string, revision = 0): Promise<StoredValue | undefined> {
+    const until = performance.now() + MAX_LAG_MS;
+    for (;;) {
+      const [found] = await this.readAll([key]);
+      const isBehind = (found?.revision ?? 0) < revision || (found?.last ?? 0) < this.#lastWrite(key);
+      if (!isBehind || !this.requests.connection.isClustered || performance.now() > until) return found;
+      await pause(LAG_MS);
+    }
   }
 
   async readAll(keys: readonly string[]): Promise<StoredValue[]> {
@@ -124,6 +137,8 @@ export class KvStore {
     const headers = { [HEADER]: JSON.stringify({ ...head, offset }), ...marker };
     const ack = await this.#guarded(this.subject('v', key), value, headers, known?.last ?? 0);
     if (ack === undefined) return undefined;
+    if (this.#written.size >= MAX_TOUCHED) this.#written.clear();
+    if (this.requests.connection.isClustered) this.#written.set(key, { seq: ack.seq, at: performance.now() });
     const revision = head.revision ?? ack.seq + offset;
     return { revision, createRevision: head.createRevision ?? revision };
   }
@@ -190,6 +205,12 @@ export class KvStore {
 
   subject(kind: 'v' | 't', key: string): string {
     return this.names.kvSubject(kind, toPath(key));
+  }
+
+  /** The sequence of a write of this process that a replica may not have yet; 0 without one. */
+  #lastWrite(key: string): number {
+    const { seq, at } = this.#written.get(key) ?? { seq: 0, at: 0 };
+    return at + MAX_LAG_MS > performance.now() ? seq : 0;
   }
 
   get #offsetSubject(): string {

@@ -72,7 +72,10 @@ export class Claimer {
   async #pullAll(queue: KnownQueue, max: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
     const all: PulledMessage[] = [];
     let lost = false;
-    for (const lanes of groupsOf(queue)) {
+    const groups = groupsOf(queue);
+    // A consumer that is created between two pulls takes time from the leases of the first one.
+    if (groups.length > 1) await Promise.all(groups.flat().map((lane) => this.#shared.consumers.ensure(queue, lane)));
+    for (const lanes of groups) {
       const missing = max - all.length;
       if (missing <= 0) break;
       const pulled = await Promise.all(lanes.slice(0, missing).map((lane) => this.#pullLane(queue, lane, missing)));
