@@ -13,7 +13,7 @@
  * - receipts and leases of an earlier life of a queue: A5, J10
  * - two that see the end of a message: below
  * - more waits than a consumer takes by default: below
- * - crashes and lost leaders: kills.test.ts
+ * - crashes and lost leaders: kills.test.ts; a frozen server: C8, C9; other faults: faults.test.ts; a full store: servers.test.ts
  */
 
 import type { Transport } from '@busbar/api/transport';
