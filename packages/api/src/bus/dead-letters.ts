@@ -59,7 +59,10 @@ const BOUNDS = ['timeoutMs', 'signal'];
 const BATCH = 1000;
 const MAX_IDS = 1_000_000;
 
-/** The queue that has the dead letters: a queue of tasks, the inbox of an agent, or a durable subscription. */
+/**
+ * The queue that has the dead letters: a queue of tasks, the inbox of an agent, or a durable subscription. Without a queue
+ * of that name, a string is the name of an agent, or else of a durable subscription.
+ */
 export type DeadLetterSource =
   | string
   | QueueDefinition
@@ -68,7 +71,7 @@ export type DeadLetterSource =
 
 /** The dead letters of one queue. */
 export interface DeadLetters {
-  /** The queue of the transport. */
+  /** The queue of the transport, as far as it is known: the first call finds the queue of an agent or a subscription. */
   readonly queue: string;
   /** How many there are. */
   count(options?: CallOptions): Promise<number>;
@@ -85,7 +88,9 @@ export interface DeadLetters {
 
 /** The dead letters of `source`. Throws INVALID_ARGUMENT. */
 export function openDeadLetters({ transport, bodyCodec }: BusRuntime, source: DeadLetterSource): DeadLetters {
-  return new DeadLettersImpl(transport, bodyCodec, queueOf(source));
+  const queue = queueOf(source);
+  const others = typeof source === 'string' && !source.startsWith('$') ? othersOf(source) : [];
+  return new DeadLettersImpl(transport, bodyCodec, [queue, ...others]);
 }
 
 function queueOf(source: DeadLetterSource): string {
@@ -108,26 +113,47 @@ function queueOf(source: DeadLetterSource): string {
   return inboxOf(agent);
 }
 
+/** The queues of an agent and of a durable subscription of this name, if it is legal for them. */
+function othersOf(name: string): string[] {
+  return [`$inbox.${name}`, `$sub.${name}`].filter((queue) => {
+    try {
+      checkQueueName(queue);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
 class DeadLettersImpl implements DeadLetters {
-  readonly queue: string;
+  /** The first that exists has the dead letters. */
+  readonly #names: readonly string[];
+  #found: string | undefined;
   readonly #transport: Transport;
   readonly #bodies: BodyCodec;
 
-  constructor(transport: Transport, bodies: BodyCodec, queue: string) {
-    this.queue = queue;
+  constructor(transport: Transport, bodies: BodyCodec, names: readonly string[]) {
+    this.#names = names;
     this.#transport = transport;
     this.#bodies = bodies;
   }
 
+  get queue(): string {
+    return this.#found ?? this.#names[0] ?? '';
+  }
+
   async count(options?: CallOptions): Promise<number> {
     checkOptions(options, BOUNDS, 'count options');
-    const [info] = await this.#transport.admin.queues({ ...options, names: [this.queue] });
+    const infos = await this.#transport.admin.queues({ ...options, names: this.#names });
+    const info = this.#names.map((name) => infos.find((one) => one.name === name)).find((one) => one !== undefined);
+    this.#found = info?.name ?? this.#found;
     return info?.dead ?? 0;
   }
 
   async browse(query?: DeadLetterQuery): Promise<DeadLetterPage> {
     checkOptions(query, ['ids', 'limit', 'after', ...BOUNDS], 'dead letter query');
-    const page = await this.#transport.admin.browse(this.queue, { ...query, state: 'dead' });
+    const queue = await this.#find(query);
+    const page = await this.#transport.admin.browse(queue, { ...query, state: 'dead' });
     return { messages: page.messages.map((browsed) => this.#toLetter(browsed)), next: page.next };
   }
 
@@ -136,9 +162,9 @@ class DeadLettersImpl implements DeadLetters {
     checkInteger(options?.limit, 'limit', { min: 1, max: Number.MAX_SAFE_INTEGER });
     const { ids, limit = Number.POSITIVE_INFINITY, ...bounds } = options ?? {};
     if (ids !== undefined) {
-      const run = (some: readonly string[]): Promise<number> =>
-        this.#transport.admin.redrive(this.queue, { ...bounds, ids: some });
-      return inBatches(checkIds(ids).slice(0, limit), run);
+      const some = checkIds(ids).slice(0, limit);
+      const queue = await this.#find(bounds);
+      return inBatches([...new Set(some)], (batch) => this.#transport.admin.redrive(queue, { ...bounds, ids: batch }));
     }
     let left = Math.min(limit, await this.count(bounds));
     let total = 0;
@@ -154,10 +180,16 @@ class DeadLettersImpl implements DeadLetters {
   async purge(options?: PurgeLettersOptions): Promise<number> {
     checkOptions(options, ['ids', ...BOUNDS], 'purge options');
     const { ids, ...bounds } = options ?? {};
-    if (ids === undefined) return this.#transport.admin.purge(this.queue, { ...bounds, state: 'dead' });
-    return inBatches(checkIds(ids), (some) =>
-      this.#transport.admin.purge(this.queue, { ...bounds, state: 'dead', ids: some }),
-    );
+    const some = ids === undefined ? undefined : checkIds(ids);
+    const queue = await this.#find(bounds);
+    if (some === undefined) return this.#transport.admin.purge(queue, { ...bounds, state: 'dead' });
+    return inBatches(some, (batch) => this.#transport.admin.purge(queue, { ...bounds, state: 'dead', ids: batch }));
+  }
+
+  /** The queue that has the dead letters. Only a name with several meanings needs a look. */
+  async #find({ timeoutMs, signal }: CallOptions = {}): Promise<string> {
+    if (this.#found === undefined && this.#names.length > 1) await this.count({ timeoutMs, signal });
+    return this.queue;
   }
 
   #toLetter({ message, attempts, dead, history }: BrowsedMessage): DeadLetter {

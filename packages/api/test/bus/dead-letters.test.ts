@@ -86,6 +86,31 @@ describe.each(backends)('on %s', (backend) => {
     expect(await bus.deadLetters('unknown').count()).toBe(0);
   });
 
+  test('the name of an agent or a durable subscription finds its dead letters', async () => {
+    await using lab = await open();
+    const bus = await lab.bus();
+    const bob = await bus.agent('bob');
+    bob.handle('note', () => {
+      throw new RejectError('no');
+    });
+    await bob.send('bob', 'note', 1);
+    const letters = bus.deadLetters('bob');
+    await waitFor(async () => (await letters.count()) === 1, { what: 'a dead letter' });
+    expect((await letters.browse()).messages).toMatchObject([{ queue: '$inbox.bob', body: 1 }]);
+    expect(letters.queue).toBe('$inbox.bob');
+    const onEvent = () => {
+      throw new RejectError('no');
+    };
+    await bus.subscribe('t', onEvent, { durableName: 'audit' });
+    await bus.publish('t', 2);
+    await waitFor(async () => (await bus.deadLetters('audit').count()) === 1, { what: 'a dead event' });
+    expect(await bus.deadLetters('audit').redrive({ ids: ['none'] })).toBe(0);
+    expect(await bus.deadLetters('audit').purge()).toBe(1);
+    await bury(bus, 'bob', 2);
+    expect((await bus.deadLetters('bob').browse()).messages.map(({ queue }) => queue)).toEqual(['bob', 'bob']);
+    expect(await bus.deadLetters({ agent: 'bob' }).purge()).toBe(1);
+  });
+
   test('a body that cannot be decoded stays bytes', async () => {
     await using lab = await open();
     const bus = await lab.bus();
