@@ -2,7 +2,7 @@
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Capabilities, Transport } from '@busbar/api/transport';
+import { BusbarError, type Capabilities, quote, type Transport } from '@busbar/api/transport';
 import { type Harness, type HarnessFeature, type HarnessStore, readCapabilities } from './harness.ts';
 
 /** Options of {@link urlHarness}. */
@@ -51,10 +51,28 @@ function missingFeatures(
 async function fileStore(url: string, options: UrlHarnessOptions): Promise<HarnessStore> {
   const [, scheme = '', path = '', query = ''] = /^([^:]*):([^?#]*)(.*)$/s.exec(url) ?? [];
   const file = decodeURIComponent(path);
-  const folder = await mkdtemp(join(dirname(file), `.${basename(file)}-conformance-`));
+  const folder = await makeFolder(join(dirname(file), `.${basename(file)}-conformance-`));
   const own = join(folder, basename(file)).replaceAll(/[%?#]/g, encodeURIComponent);
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   return { ...storeAt(`${scheme}:${own}${query}`, options), folder, remove };
+}
+
+async function makeFolder(prefix: string): Promise<string> {
+  try {
+    return await mkdtemp(prefix);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
+    const isDenied = code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
+    throw new BusbarError(
+      isMissing ? 'INVALID_ARGUMENT' : isDenied ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
+      isMissing ? `the folder ${quote(dirname(prefix))} does not exist` : `cannot write to ${dirname(prefix)}: ${code}`,
+      {
+        hint: 'The suite makes a temporary folder beside the file. Name a file in a folder that you can write to.',
+        cause: error,
+      },
+    );
+  }
 }
 
 async function namespaceStore(url: string, options: UrlHarnessOptions): Promise<HarnessStore> {
