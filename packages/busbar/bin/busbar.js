@@ -77,6 +77,11 @@ async function runSourceWithPinnedNode() {
   const { spawn } = await import('node:child_process');
   const args = [`--conditions=${CONDITION}`, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   const child = spawn(node, args, { stdio: 'inherit' });
+  // The arguments may have secrets, which `ps` shows to all users.
+  process.title = 'busbar';
+  const parent = process.ppid;
+  // The child watches this process, and this process its own parent.
+  setInterval(() => process.ppid === parent || child.kill('SIGHUP'), 500).unref();
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     // A terminal sends SIGINT to both; anything else reaches only this process.
     process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)));

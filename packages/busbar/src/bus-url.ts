@@ -1,31 +1,43 @@
-/** Work on the URL of a bus: its namespace, and its secrets (rule RA6). */
+/** Work on the URL of a bus: its namespace, its secrets (rule RA6), and checks of settings that may contain one. */
 
 import { option } from '@busbar/api/driver';
+import { invalid } from '@busbar/api/transport';
 
 const NAMESPACE = option.ns('in one store');
 
-/** A parameter of a URL. No part of it can match in two ways, so a long text takes linear time. */
-const PARAMETER = /([?&;])([^?=&;#\s]*)=[^&;#\s]*/g;
 const SECRET = /pass|secret|token|key|auth|credential|nkey|jwt/i;
-/** Slashes after these begin a path, which has no user. */
-const PATH = /\/$|\b(?:sqlite|file):$/;
-const MAX_SCHEME = 8;
+// The start of a parameter. Its value ends at & only, since a secret may contain every other character unescaped.
+const NAME = /[?&;]([^=;?#]*)=/g;
+const FILE_SCHEME = /(?:^|[^\w])(?:sqlite|file):$/;
+const PUNCTUATION = /["'):,.;]*$/;
 
-/** Masks users, passwords and secret parameters in a URL, or in text with URLs. */
+/** Masks users, passwords and secret parameters in a URL, or in text with URLs. Takes time in proportion to its length. */
 export function maskUrl(text: string): string {
-  return text
-    .replace(/\S+/g, maskUser)
-    .replace(PARAMETER, (whole, mark: string, name: string) => (SECRET.test(name) ? `${mark}${name}=***` : whole));
+  if (!/[/?&;]/.test(text)) return text;
+  return text.replace(/\S+/g, (word) => maskParameters(maskUser(word)));
 }
 
-/** Masks up to the last @ of a word, since a password may contain unescaped characters. */
+/** Up to the last @ of the word, since a password may contain unescaped characters. File paths have no user. */
 function maskUser(word: string): string {
   const end = word.lastIndexOf('@');
-  for (let at = word.indexOf('//'); at !== -1 && at < end - 1; at = word.indexOf('//', at + 1)) {
-    if (PATH.test(word.slice(Math.max(0, at - MAX_SCHEME), at))) continue;
+  for (let at = word.indexOf('//'); at !== -1 && at < end; at = word.indexOf('//', at + 1)) {
+    if (word[at - 1] === '/' || FILE_SCHEME.test(word.slice(Math.max(0, at - 8), at))) continue;
     return `${word.slice(0, at)}//***${word.slice(end)}`;
   }
   return word;
+}
+
+function maskParameters(word: string): string {
+  if (!SECRET.test(word)) return word;
+  return word
+    .split(/(?=&)/)
+    .map((part) => {
+      const named = [...part.matchAll(NAME)].find(([, name = '']) => SECRET.test(name));
+      if (named === undefined) return part;
+      const end = named.index + named[0].length;
+      return `${part.slice(0, end)}***${PUNCTUATION.exec(part.slice(end).slice(-8))?.[0] ?? ''}`;
+    })
+    .join('');
 }
 
 /** Throws INVALID_ARGUMENT unless `ns` is a legal namespace; `name` stands in the error. */
@@ -44,4 +56,22 @@ export function withParameter(url: string, name: string, value: string): string 
   const parameters = new URLSearchParams(query);
   parameters.set(name, value);
   return `${address}?${parameters}`;
+}
+
+const QUOTES = /^["'`“”‘’]|["'`“”‘’]$/;
+
+/** Throws INVALID_ARGUMENT for white space or quotes at the ends. The error does not show the text. */
+export function checkSetting(text: string, what: string): void {
+  if (/\r\n?$/.test(text)) {
+    const hint = 'Its file has the line ends of Windows (CRLF). Convert them to LF.';
+    throw invalid(`${what} has a carriage return at its end`, hint);
+  }
+  if (text !== text.trim()) throw invalid(`${what} has white space at its ends`, 'Remove it.');
+  if (QUOTES.test(text))
+    throw invalid(`${what} has quotes at its ends`, 'Remove them: some readers of .env files keep them.');
+}
+
+/** Throws INVALID_ARGUMENT for control characters. The error does not show the text. */
+export function checkControlCharacters(text: string, what: string): void {
+  if (/\p{Cc}/u.test(text)) throw invalid(`${what} has a control character`, 'Remove it.');
 }

@@ -1,9 +1,10 @@
 /** Schemes and short names of URLs, with the package behind each: the only importer of transports. */
 
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { UrlHarnessOptions } from '@busbar/conformance';
-import { maskUrl, withParameter } from './bus-url.ts';
+import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
@@ -18,6 +19,8 @@ interface Scheme {
   readonly package: string;
   /** What the short name means without a URL. */
   readonly bare: string;
+  /** Whether the bus at a URL does not exist yet; only for buses that are files. */
+  readonly isMissing?: (url: string) => Promise<boolean>;
   /** How the conformance suite isolates its cases. Default: one namespace each. */
   readonly apart?: 'file';
   /** It has no server that can be away. */
@@ -46,6 +49,10 @@ const SCHEMES: readonly Scheme[] = [
       const { openSqlite, parseSqliteUrl } = await import('@busbar/transport-sqlite');
       return (url) => openSqlite(parseSqliteUrl(url));
     },
+    isMissing: async (url) => {
+      const { parseSqliteUrl } = await import('@busbar/transport-sqlite');
+      return !existsSync(parseSqliteUrl(url).file);
+    },
   },
   {
     names: ['redis', 'rediss'],
@@ -65,10 +72,15 @@ const SCHEMES: readonly Scheme[] = [
       return (url) => openNats(parseNatsUrl(url));
     },
   },
-  { names: ['unix'], package: SOCKETS, bare: "a socket in the project's .busbar folder", load: loadHubClient },
-  { names: ['zmq', 'zeromq'], package: SOCKETS, bare: "ZeroMQ in the project's .busbar folder", load: loadHubClient },
-  { names: ['ws', 'websocket', 'wss'], package: SOCKETS, bare: 'WebSocket on this machine', load: loadHubClient },
+  hubScheme(['unix'], "a socket in the project's .busbar folder"),
+  hubScheme(['zmq', 'zeromq'], "ZeroMQ in the project's .busbar folder"),
+  hubScheme(['ws', 'websocket', 'wss'], 'WebSocket on this machine'),
 ];
+
+function hubScheme(names: readonly string[], bare: string): Scheme {
+  return { names, package: SOCKETS, bare, load: loadHubClient, isMissing: isHubMissing };
+}
+
 /** The command of this package; it also runs hubs in the background. */
 const PROGRAM = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
 
@@ -85,6 +97,7 @@ export type BusName =
 export function parseBusName(value: unknown, what: string): BusName {
   if (typeof value !== 'string') throw invalid(`${what} must be a string, not ${quote(value)}`, validNames());
   if (value.trim() === '') throw invalid(`${what} is empty`, validNames());
+  checkSetting(value, what);
   if (value.length > MAX_URL) throw invalid(`${what} is longer than ${MAX_URL} characters`, validNames());
   const [, scheme] = URL_FORM.exec(value) ?? [];
   if (scheme === undefined) return parseWord(value, what);
@@ -95,6 +108,7 @@ export function parseBusName(value: unknown, what: string): BusName {
       `${didYouMean(scheme, allNames())}${validNames()}`,
     );
   }
+  checkControlCharacters(value, what);
   return { kind: 'url', scheme: known.names[0] ?? scheme, url: `${scheme.toLowerCase()}${value.slice(scheme.length)}` };
 }
 
@@ -102,9 +116,14 @@ export function parseBusName(value: unknown, what: string): BusName {
 export function unknownBus(word: string, what: string, configured: readonly string[]): BusbarError {
   const names = configured.length === 0 ? '' : ` Configured: ${configured.join(', ')}.`;
   return invalid(
-    `${what} names an unknown bus: ${quote(maskUrl(word))}`,
+    `${what} names an unknown bus: ${quote(maskWord(word))}`,
     `${didYouMean(word, [...allNames(), ...configured])}${validNames()}${names}`,
   );
+}
+
+/** A word that may be a broken URL, without what may be a user and a password. */
+function maskWord(word: string): string {
+  return maskUrl(word).replace(/^.*[:/].*@/s, '***@');
 }
 
 /** True for the name of a scheme; a bus in a config file cannot have that name. */
@@ -120,6 +139,14 @@ export async function openUrl(url: string, waitForServerMs?: number): Promise<Tr
   const open = await loadPackage(scheme.package, scheme.load);
   if (waitForServerMs === undefined || scheme.serverless) return open(url);
   return open(withParameter(url, 'waitForServerMs', String(waitForServerMs)));
+}
+
+/** Whether the bus at `url` is in files that do not exist yet. */
+export async function isMissing(url: string): Promise<boolean> {
+  const scheme = findScheme(url.slice(0, Math.max(0, url.indexOf(':'))));
+  if (scheme?.isMissing === undefined) return false;
+  const { isMissing } = scheme;
+  return loadPackage(scheme.package, () => isMissing(url));
 }
 
 /** Options with which the conformance suite opens `url`, in this process and in others. */
@@ -142,6 +169,13 @@ export function describeSchemes(): (readonly [names: string, meaning: string])[]
 export function validNames(): string {
   const names = SCHEMES.map((scheme) => scheme.names[0]).join(', ');
   return `Use one of ${names}, a URL such as sqlite:./bus.db, or a name in busbar.config.json.`;
+}
+
+/** No hub on this machine has listened at the path of `url`, and a new one would have an empty store. */
+async function isHubMissing(url: string): Promise<boolean> {
+  const { localHub } = await (await loadSockets()).parseHubUrl(url);
+  if (localHub === undefined || existsSync(localHub.path)) return false;
+  return localHub.store.startsWith('memory:') || isMissing(localHub.store);
 }
 
 /** Loads the package behind hubs. */
@@ -171,7 +205,7 @@ async function loadHubClient(): Promise<Opener> {
     }));
 }
 
-async function loadPackage(name: string, load: () => Promise<Opener>): Promise<Opener> {
+async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (error) {
@@ -192,7 +226,7 @@ function parseWord(value: string, what: string): BusName {
   const scheme = findScheme(value.toLowerCase());
   if (scheme !== undefined) return { kind: 'scheme', scheme: value.toLowerCase() };
   if (/[/\\]|\.(db|sqlite3?)$/.test(value)) {
-    const shown = maskUrl(value);
+    const shown = maskWord(value);
     throw invalid(`${what} is a path: ${quote(shown)}`, `Write sqlite:${shown} for a SQLite file.`);
   }
   return { kind: 'word', word: value };

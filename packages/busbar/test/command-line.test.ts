@@ -81,7 +81,9 @@ describe('a bad command line', () => {
     [['recv', '@a', '--max', '0'], /--max is illegal/],
     [['recv', '@a', '--max', '1001'], /--max is illegal/],
     [['recv', '@a', '--wait=later'], /--wait is not a duration/],
-    [['recv', '@a', '--lease', '13h'], /--lease is out of bounds/],
+    [['recv', '@a', '--lease', '1h'], /no flag --lease here\nhint: .*busbar register NAME --lease/],
+    [['register', '@a', '--lease', '13h'], /--lease is out of bounds/],
+    [['send', '@a', '-5'], /unknown flag "-5"\nhint: Write -- before/],
     [['recv', '@a', '--ack', 'yes'], /--ack is illegal/],
     [['ack'], /RECEIPT is missing/],
     [['nack', 'r'], /unknown verb "nack"/],
@@ -113,6 +115,11 @@ describe('a bad command line', () => {
     [['agents', 'x'], /unexpected argument "x"/],
     [['conformance', 'memory:', '--profile', 'all'], /--profile is illegal/],
     [['conformance', 'memory:', '--only', 'Z99'], /unknown case Z99/],
+    [['conformance', 'memory:', '--only', 'priorities'], /unknown case "?priorities"?\nhint: Did you mean Priority\?/],
+    [
+      ['conformance', 'memory:', '--group', 'De'],
+      /unknown group "De"\nhint: It may be Dead letters or Delay or Dedupe/,
+    ],
     [['conformance', 'memory:', '--group', 'Priorities'], /unknown group "Priorities"\nhint: Did you mean Priority\?/],
   ])('%j', async (args, message) => {
     await using sh = shell();

@@ -1,5 +1,17 @@
 // Finding the bus: precedence, names, the config file, the project's folder, and errors of bad input.
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isBusbarError } from '@busbar/api';
@@ -7,6 +19,7 @@ import { tempDir } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../src/config/config-file.ts';
 import { createProjectFolder, type Environment, locateBus } from '../src/config/locate-bus.ts';
+import { shell } from './shell.ts';
 
 const locateIn = (cwd: string, named?: string, env: Environment = {}): ReturnType<typeof locateBus> =>
   locateBus(named, '--url', env, cwd);
@@ -146,6 +159,167 @@ describe('a bad name of a bus', () => {
     const found = refusal(() => locateIn('/nowhere', 'rediss-//user:hunter2@h?password=hunter2'));
     expect(`${found.message} ${found.hint}`).not.toContain('hunter2');
   });
+});
+
+describe('remains of the file that a setting came from', () => {
+  const refused = [
+    ['sqlite:./x.db\r', /has a carriage return at its end/, /CRLF/],
+    ['sqlite:./x.db\r\n', /has a carriage return at its end/, /CRLF/],
+    ['sqlite:./x.db\n', /has white space at its ends/, /Remove it/],
+    [' sqlite:./x.db', /has white space at its ends/, /Remove it/],
+    ['sqlite:./x.db\t', /has white space at its ends/, /Remove it/],
+    ['sqlite:./x.db\u00a0', /has white space at its ends/, /Remove it/],
+    ['"sqlite:./x.db"', /has quotes at its ends/, /Remove them/],
+    ["'redis://:hunter2@h'", /has quotes at its ends/, /Remove them/],
+    ['“sqlite:./x.db”', /has quotes at its ends/, /Remove them/],
+    ['sqlite:./x.db"', /has quotes at its ends/, /Remove them/],
+    ['redis://:hunter2@h\r', /has a carriage return at its end/, /CRLF/],
+    ['sqlite:./a\u0007b.db', /has a control character/, /Remove it/],
+    ['redis://:hunter2@h/\n0', /has a control character/, /Remove it/],
+    ['memory\r', /has a carriage return at its end/, /CRLF/],
+    ['sqlite:./x.db%0D', /the path in .* has control characters/, /CRLF/],
+    ['sqlite:./x.db%20', /the path in .* white space at an end/, /without them/],
+    ['sqlite:./a%00b', /the path in .* has control characters/, /without them/],
+  ] as const;
+
+  test.each(refused)('MESSAGE_BUS=%j', (value, message, hint) => {
+    const found = refusal(() => locateIn('/nowhere', undefined, { MESSAGE_BUS: value }));
+    expect(found.message).toMatch(message);
+    expect(found.message).toMatch(/MESSAGE_BUS/);
+    expect(found.hint).toMatch(hint);
+    expect(JSON.stringify(found)).not.toContain('hunter2');
+  });
+
+  test.each(refused)('in a config file: %j', async (value, message, hint) => {
+    await using dir = tempDir();
+    for (const content of [
+      { bus: value },
+      { bus: 'a', buses: { a: value } },
+      { bus: 'a', buses: { a: { url: value } } },
+    ]) {
+      writeFileSync(dir.join('busbar.config.json'), JSON.stringify(content));
+      const found = refusal(() => locateIn(dir.path));
+      expect(found.message).toMatch(message);
+      expect(found.hint).toMatch(hint);
+      expect(JSON.stringify(found)).not.toContain('hunter2');
+    }
+  });
+
+  test.each(['', ' ', '\r', '\n'])('nothing but white space is empty: %j', (MESSAGE_BUS) => {
+    expect(refusal(() => locateIn('/nowhere', undefined, { MESSAGE_BUS })).message).toBe('MESSAGE_BUS is empty');
+  });
+
+  test('quotes and white space inside of a path are legal', async () => {
+    await using dir = tempDir();
+    expect(locateIn(dir.path, `sqlite:./it's "x" y.db`).url).toBe(`sqlite:${dir.path}/it's "x" y.db`);
+  });
+
+  test.each(['postgres_//bob:hunter2@h', '1redis://bob:hunter2@h/x', 'bob_x:hunter2@h', './bob:hunter2@h'])(
+    'a broken URL shows no secret: %s',
+    (MESSAGE_BUS) => {
+      const found = refusal(() => locateIn('/nowhere', undefined, { MESSAGE_BUS }));
+      expect(JSON.stringify(found)).not.toContain('hunter2');
+    },
+  );
+});
+
+// Root may own files for others, so these run as root.
+describe.runIf(process.geteuid?.() === 0)('files of other users', () => {
+  const OTHER = 12_345;
+
+  /** The error of a file that belongs to another user. */
+  const denial = (run: () => unknown): { message: string; hint: string | undefined } => {
+    try {
+      run();
+    } catch (error) {
+      if (!isBusbarError(error)) throw error;
+      expect(error.code).toBe('PERMISSION_DENIED');
+      return { message: error.message, hint: error.hint };
+    }
+    throw new Error('it was obeyed');
+  };
+
+  test('a config file is refused, with its path', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('a/b'), { recursive: true });
+    const path = dir.join('busbar.config.json');
+    writeFileSync(path, '{"bus":"redis://evil"}');
+    chownSync(path, OTHER, OTHER);
+    for (const run of [() => locateIn(dir.join('a/b')), () => locateIn(dir.path, 'team')]) {
+      const found = denial(run);
+      expect(found.message).toBe(`${path} belongs to another user (uid ${OTHER})`);
+      expect(found.hint).toMatch(/--url or MESSAGE_BUS/);
+    }
+    expect(locateIn(dir.path, undefined, { MESSAGE_BUS: 'memory:' }).url).toBe('memory:');
+  });
+
+  test('so is a link that another user made, and a link to the file of another user', async () => {
+    await using dir = tempDir();
+    writeFileSync(dir.join('own.json'), '{"bus":"memory"}');
+    writeFileSync(dir.join('theirs.json'), '{"bus":"memory"}');
+    chownSync(dir.join('theirs.json'), OTHER, OTHER);
+    const path = dir.join('busbar.config.json');
+    symlinkSync('theirs.json', path);
+    denial(() => locateIn(dir.path));
+    unlinkSync(path);
+    symlinkSync('own.json', path);
+    expect(locateIn(dir.path).url).toBe('memory:');
+    lchownSync(path, OTHER, OTHER);
+    denial(() => locateIn(dir.path));
+  });
+
+  test('a .busbar folder is refused', async () => {
+    await using dir = tempDir();
+    mkdirSync(dir.join('a'));
+    mkdirSync(dir.join('.busbar'));
+    chownSync(dir.join('.busbar'), OTHER, OTHER);
+    for (const bus of [undefined, 'sqlite', 'unix', 'zmq', 'ws']) {
+      const found = denial(() => locateIn(dir.join('a'), bus));
+      expect(found.message).toBe(`${dir.join('.busbar')} belongs to another user (uid ${OTHER})`);
+    }
+    mkdirSync(dir.join('a/.busbar'));
+    expect(locateIn(dir.join('a')).folder?.exists).toBe(true);
+  });
+
+  test('a file of tokens is refused', async () => {
+    await using sh = shell();
+    writeFileSync(sh.dir.join('tokens'), 'x'.repeat(64));
+    chownSync(sh.dir.join('tokens'), OTHER, OTHER);
+    const { code, stderr } = await sh.run(
+      'hub',
+      '--listen',
+      'unix:./x.sock',
+      '--store',
+      'memory:',
+      '--token-file',
+      'tokens',
+    );
+    expect([code, stderr]).toEqual([7, expect.stringMatching(/^busbar: tokens belongs to another user/)]);
+  });
+
+  test('another user trusts its own files and those of root', async () => {
+    await using dir = tempDir();
+    const path = dir.join('busbar.config.json');
+    writeFileSync(path, '{"bus":"memory"}');
+    chmodSync(dir.path, 0o755);
+    const asOther = (): void => {
+      process.seteuid!(OTHER);
+      try {
+        expect(locateIn(dir.path).url).toBe('memory:');
+      } finally {
+        process.seteuid!(0);
+      }
+    };
+    asOther();
+    chownSync(path, OTHER, OTHER);
+    asOther();
+  });
+});
+
+test.runIf(process.platform !== 'win32')('a config file that is a pipe does not block', async () => {
+  await using dir = tempDir();
+  execFileSync('mkfifo', [dir.join('busbar.config.json')]);
+  expect(refusal(() => locateIn(dir.path)).message).toMatch(/is not a file/);
 });
 
 describe('a bad config file', () => {

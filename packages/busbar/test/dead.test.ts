@@ -1,4 +1,5 @@
 // Dead letters from a shell.
+import { connect } from 'busbar';
 import { expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
@@ -50,4 +51,57 @@ test.each([
 test('of an unknown queue (3)', async () => {
   await using sh = shell();
   expect(await sh.run('dead', 'list', 'none')).toMatchObject({ code: 3, stdout: '' });
+});
+
+test('of an agent or a subscription are found by the name that people know', async () => {
+  await using sh = shell();
+  await sh.out('register', 'bob');
+  await sh.out('send', 'bob', '"first"', '--attempts', '1');
+  const [mail] = await sh.json<{ receipt: string }>('recv', 'bob');
+  await sh.out('reject', mail!.receipt);
+  expect(await sh.json('dead', 'list', 'bob')).toMatchObject([{ body: 'first', queue: '$inbox.bob' }]);
+  expect(await sh.json('task', 'list', 'bob', '--state', 'dead')).toMatchObject([{ body: 'first' }]);
+  expect((await sh.run('doctor')).stdout).toMatch(/bob has 1 dead letter\n +hint: busbar dead list bob/);
+  await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
+  const options = { durableName: 'audit', maxAttempts: 1 };
+  await bus.subscribe('t', () => Promise.reject(new Error('no')), options);
+  await bus.publish('t', 'event');
+  await expect
+    .poll(() => sh.json('dead', 'list', 'audit'), { timeout: 10_000 })
+    .toMatchObject([{ body: 'event', queue: '$sub.audit' }]);
+  await sh.out('task', 'add', 'bob', '1');
+  const both = await sh.run('dead', 'list', 'bob');
+  expect(both).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr: expect.stringMatching(/\$inbox\.bob has 1 dead letter too/),
+  });
+  expect(await sh.json('dead', 'list', '$inbox.bob')).toHaveLength(1);
+});
+
+test('that die again meanwhile are put back once', async () => {
+  await using sh = shell();
+  await using bus = await connect(`sqlite:${sh.dir.join('bus.db')}`, { onError: () => undefined });
+  let runs = 0;
+  await bus.process(
+    'q',
+    () => {
+      runs += 1;
+      throw new Error('again');
+    },
+    { maxAttempts: 1, concurrency: 4 },
+  );
+  const { id } = await bus.enqueue('q', 1);
+  const letters = bus.deadLetters('q');
+  const url = ['--url', 'sqlite:./bus.db'];
+  for (const args of [
+    ['dead', 'redrive', 'q', id],
+    ['dead', 'redrive', 'q'],
+  ]) {
+    await expect.poll(() => letters.count(), { timeout: 10_000 }).toBe(1);
+    const before = runs;
+    expect(await sh.out(...args, ...url)).toBe('1 message put back');
+    await expect.poll(() => letters.count(), { timeout: 10_000 }).toBe(1);
+    expect(runs).toBe(before + 1);
+  }
 });

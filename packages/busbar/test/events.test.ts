@@ -71,9 +71,14 @@ describe('publish and tail', () => {
 
   test('a position of another store is refused', async () => {
     await using sh = shell();
-    const { code, stderr } = await sh.run('tail', '--after', 'nonsense', '--stop-at-end');
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/position/);
+    await sh.out('publish', 'a', '1');
+    for (const args of [['--stop-at-end'], ['--count', '1']]) {
+      const { code, stderr } = await sh.run('tail', '--after', 'nonsense', ...args);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/position/);
+      expect(stderr).toMatch(/^hint: .*--from now/m);
+      expect(stderr).not.toMatch(/\bnew\b/);
+    }
   });
 
   test.each(['', 'a b', '$x', 'a..b', 'a.*', 'x'.repeat(256)])('the topic %j is refused', async (topic) => {

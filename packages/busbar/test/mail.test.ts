@@ -1,4 +1,5 @@
 // Messages between agents in a shell: register, send, recv, ack, retry, reject, release, extend, agents.
+import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
@@ -264,7 +265,7 @@ describe('send and recv', () => {
     await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--create-inbox', '--as', '@b');
     const { stdout } = await sh.run('recv', '@a');
     expect(stdout).toMatch(
-      /^message from @b, \d\d:\d\d:\d\d\nline one\nline \\u001b\[2J\\u202etwo\ndone: {3}busbar ack \S+ {3}\(within \S+\)\n$/,
+      /^message from @b, \d\d:\d\d:\d\d\nline one\n {2}line \\u001b\[2J\\u202etwo\ndone: {3}busbar ack \S+ {3}\(within \S+\)\n$/,
     );
   });
 });
@@ -373,7 +374,8 @@ describe('settling', () => {
     expect(await sh.json('extend', message!.receipt)).toMatchObject([
       { status: 'done', leaseLeftMs: expect.any(Number) },
     ]);
-    await sh.json('recv', '@a', '--lease', '50ms', '--wait=5s');
+    await sh.out('register', '@a', '--lease', '50ms');
+    await sh.json('recv', '@a', '--wait=5s');
     const { code, stderr } = await sh.run('extend', message!.receipt, '--json');
     expect(code).toBe(6);
     expect(stderr).toMatch(/lease lost/);
@@ -403,5 +405,53 @@ describe('settling', () => {
     expect(stdout).toBe('');
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stderr).not.toContain('\u001b');
+  });
+});
+
+describe('an inbox without an agent', () => {
+  test('is shown by agents, and deleted by forget', async () => {
+    await using sh = shell();
+    await sh.out('register', '@real');
+    await sh.out('send', '@typo', 'x', '--create-inbox');
+    expect(await sh.out('agents')).toMatch(/^@typo +unregistered +- +1 +0 +0 /m);
+    expect(await sh.json('agents')).toMatchObject([
+      { name: '@real', registeredAt: expect.any(String) },
+      { name: '@typo', online: false, registeredAt: null, inbox: { ready: 1 }, instances: [] },
+    ]);
+    expect(await sh.json('agents', '--online')).toMatchObject([{ name: '@real' }]);
+    const refused = await sh.run('forget', '@typo');
+    expect(refused).toMatchObject({ code: 6, stdout: '' });
+    expect(refused.stderr).toMatch(/^busbar: the inbox of @typo has 1 message\nhint: .*--force/);
+    expect(await sh.out('forget', '@typo', '--force')).toBe('@typo');
+    expect(await sh.json('agents')).toMatchObject([{ name: '@real' }]);
+    expect(await sh.run('send', '@typo', 'x')).toMatchObject({ code: 3, stdout: '' });
+  });
+
+  test('forget deletes an empty inbox and an agent, several at once, and says what is unknown', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    await sh.out('send', '@typo', 'x', '--create-inbox');
+    await sh.out('recv', '@typo', '--ack', 'auto');
+    await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
+    const busy = await bus.agent('@busy');
+    expect(await sh.run('forget', '@busy')).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/hint: .*--force/),
+    });
+    await busy.close();
+    expect(await sh.out('forget', '@typo', '@busy')).toBe('@typo\n@busy');
+    const unknown = await sh.run('forget', '@b');
+    expect(unknown).toMatchObject({ code: 3, stdout: '', stderr: expect.stringMatching(/Did you mean @a\?/) });
+    expect(await sh.run('forget', 'a b')).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('forget tells of dead letters', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    await sh.out('send', '@a', 'x');
+    const [mail] = await sh.json<Received>('recv', '@a');
+    await sh.out('reject', mail!.receipt);
+    const { code, stderr } = await sh.run('forget', '@a');
+    expect([code, stderr]).toEqual([6, expect.stringMatching(/has 1 dead letter\n/)]);
   });
 });

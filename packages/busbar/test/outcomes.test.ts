@@ -1,10 +1,11 @@
 // Failures of the environment: a locked, denied, missing or broken store. And the modules that start-up loads.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
-import { expect, test } from 'vitest';
-import { shell } from './shell.ts';
+import { describe, expect, test } from 'vitest';
+import { bin, type Shell, shell } from './shell.ts';
 
 const preload = (name: string): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `--import=${new URL(`./programs/${name}.ts`, import.meta.url).href}`,
@@ -18,6 +19,78 @@ test('a store locked by another process is unavailable (69)', async () => {
   const { code, stdout, stderr } = await sh.run('send', '@a', 'x', '--timeout', '300ms', '--json');
   expect({ code, stdout }).toEqual({ code: 69, stdout: '' });
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UNAVAILABLE', hint: expect.any(String) } });
+});
+
+test.each([
+  ['redis', ['agents']],
+  ['redis', ['stats']],
+  ['nats', ['recv', '@a', '--wait']],
+  ['nats', ['tail']],
+  ['ws', ['send', '@a', 'x']],
+])('--timeout bounds opening: %s %j', async (scheme, args) => {
+  await using sh = shell();
+  const server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const began = performance.now();
+  const { code, stderr } = await sh.run(...args, '--url', `${scheme}://127.0.0.1:${port}`, '--timeout', '400ms');
+  expect(performance.now() - began).toBeLessThan(8_000);
+  server.close();
+  expect({ code, stderr }).toEqual({
+    code: 4,
+    stderr: expect.stringMatching(/did not open within 400 ms\nhint: .*--timeout/),
+  });
+});
+
+test('Ctrl-C ends a command that opens', async () => {
+  await using sh = shell();
+  const server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const opening = sh.start({ args: ['agents', '--url', `nats://127.0.0.1:${port}?connectTimeoutMs=60000`] });
+  await once(server, 'connection');
+  opening.child.kill('SIGINT');
+  expect((await opening.ended).code).toBe(130);
+  server.close();
+});
+
+describe.runIf(process.platform === 'linux')('without its parent process', () => {
+  /** Starts a command below another process, kills that, and resolves when the command has ended. */
+  const orphan = async (sh: Shell, args: readonly string[], ready: () => Promise<boolean>): Promise<void> => {
+    const quoted = [process.execPath, bin, ...args].map((word) => `'${word}'`).join(' ');
+    const script = `${quoted} > out.txt 2> err.txt & echo $!; wait`;
+    const env = { ...process.env, MESSAGE_BUS: undefined, BUSBAR_AGENT: undefined };
+    const parent = spawn('sh', ['-c', script], { cwd: sh.dir.path, env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    try {
+      await expect.poll(ready, { timeout: 10_000 }).toBe(true);
+      parent.kill('SIGKILL');
+      await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+    } finally {
+      if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
+    }
+  };
+
+  test('recv --wait ends and takes no message', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    await expect.poll(async () => (await sh.json('agents'))[0]?.['online'], { timeout: 15_000 }).toBe(false);
+    const isWaiting = async (): Promise<boolean> => (await sh.json('agents'))[0]?.['online'] === true;
+    await orphan(sh, ['recv', '@a', '--wait', '--json'], isWaiting);
+    await sh.out('send', '@a', 'x');
+    expect(await sh.json('agents')).toMatchObject([{ inbox: { ready: 1, leased: 0 } }]);
+    expect(readFileSync(sh.dir.join('out.txt'), 'utf8')).toBe('');
+  });
+
+  test('request and task add --wait end', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const holds = async (): Promise<boolean> => (await sh.json('task', 'list', '@a')).length === 1;
+    await orphan(sh, ['request', '@a', 'x', '--wait', '10m'], holds);
+    const queued = async (): Promise<boolean> => (await sh.run('task', 'list', 'q')).code === 0;
+    await orphan(sh, ['task', 'add', 'q', '1', '--wait'], queued);
+  });
 });
 
 test('a missing package is named with the command that installs it (69)', async () => {

@@ -50,6 +50,8 @@ export interface Started {
   readonly ended: Promise<Ending>;
   /** Resolves once stdout holds `text`. */
   printed(text: string): Promise<void>;
+  /** Resolves once stderr holds `text`. */
+  said(text: string): Promise<void>;
 }
 
 /** Creates a project. */
@@ -92,7 +94,10 @@ function launch({ args, input, env, cwd }: Use): Started {
     stdout += text;
     for (const check of waiting) check();
   });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    for (const check of waiting) check();
+  });
   child.stdin?.on('error', () => undefined);
   if (input !== undefined) child.stdin?.end(input);
   const timer = setTimeout(() => {
@@ -105,14 +110,16 @@ function launch({ args, input, env, cwd }: Use): Started {
     resolve({ code, signal, stdout, stderr });
     for (const check of waiting) check();
   });
-  const printed = (text: string): Promise<void> =>
+  const until = (holds: (text: string) => boolean, text: string): Promise<void> =>
     new Promise((done, fail) => {
       const check = (): void => {
-        if (stdout.includes(text)) done();
+        if (holds(text)) done();
         else if (child.exitCode !== null) fail(new Error(`it ended without printing ${text}\n${stdout}${stderr}`));
       };
       waiting.add(check);
       check();
     });
-  return { child, ended, printed };
+  const printed = (text: string): Promise<void> => until((one) => stdout.includes(one), text);
+  const said = (text: string): Promise<void> => until((one) => stderr.includes(one), text);
+  return { child, ended, printed, said };
 }

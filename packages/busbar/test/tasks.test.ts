@@ -170,6 +170,24 @@ describe('the default bus', () => {
 });
 
 describe('conformance', () => {
+  test.each([
+    ['--only', 'q1', ['Q1']],
+    ['--only', 'Q1,A4', ['Q1', 'A4']],
+    ['--only', 'D', /^(D\d+ ?)+$/],
+    ['--only', 'prior', /^(Q\d+ ?)+$/],
+    ['--only', 'Dead letters,Q1', /^Q1 (D\d+ ?)+$/],
+    ['--group', 'Q', /^(Q\d+ ?)+$/],
+    ['--group', 'q2', /^(Q\d+ ?)+$/],
+    ['--group', 'priority', /^(Q\d+ ?)+$/],
+    ['--group', 'prior', /^(Q\d+ ?)+$/],
+  ])('%s %s', async (flag, value, wanted) => {
+    await using sh = shell();
+    const [report] = await sh.json<{ cases: { id: string }[] }>('conformance', 'memory:', flag, value);
+    const ids = report!.cases.map(({ id }) => id);
+    if (wanted instanceof RegExp) expect(ids.join(' ')).toMatch(wanted);
+    else expect(ids).toEqual(wanted);
+  });
+
   test('prints a report, and exits with 0 when nothing failed', async () => {
     await using sh = shell();
     const [report] = await sh.json<{ cases: unknown[] }>('conformance', 'memory:', '--only', 'Q1,A4');

@@ -11,6 +11,8 @@ export interface Command<T extends FlagTable = FlagTable> {
   /** In order, for example `TO`, `BODY?`, `RECEIPT...`. */
   readonly args: readonly ArgumentName[];
   readonly flags: T;
+  /** What to write instead of flags that belong elsewhere. */
+  readonly refused?: Readonly<Record<`--${string}`, string>>;
   /** Command lines to copy, each with its meaning. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   /** Sentences below the flags. */

@@ -2,12 +2,17 @@
 
 import { exitCodeOfSignal } from './output/exit-codes.ts';
 
+/** How often to look whether the parent process is there. */
+const LOOK_MS = 500;
+
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Handles signals until it is disposed of. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (signal: NodeJS.Signals): void => this.#interrupt(signal);
+  readonly #parent = process.ppid;
+  #looking: NodeJS.Timeout | undefined;
   #exitCode: number | undefined;
 
   constructor() {
@@ -24,7 +29,17 @@ export class Interruption implements Disposable {
     return this.#exitCode;
   }
 
+  /** Ends the command when its parent process has ended: then no process reads what it waits for. */
+  endWithParent(): void {
+    this.#looking ??= setInterval(() => {
+      if (process.ppid === this.#parent) return;
+      clearInterval(this.#looking);
+      this.#interrupt('SIGHUP');
+    }, LOOK_MS).unref();
+  }
+
   [Symbol.dispose](): void {
+    clearInterval(this.#looking);
     for (const name of SIGNALS) process.off(name, this.#listener);
   }
 

@@ -1,6 +1,7 @@
 /** The command line: selects the verb, runs it, and returns the exit code. */
 
 import { didYouMean, invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { maskUrl } from '../bus-url.ts';
 import { type Environment, environment } from '../config/locate-bus.ts';
 import type { Command } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
@@ -15,6 +16,7 @@ import { VERBS } from './verbs.ts';
 /** Runs one command and resolves to the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const env = environment();
+  hideSecrets(argv);
   const { verb, rest } = splitVerb(argv);
   const out = earlyOutput(argv, env);
   using interruption = new Interruption();
@@ -34,6 +36,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** `ps` shows the arguments of every process to all users. Until this runs, it shows secrets in them too. */
+function hideSecrets(argv: readonly string[]): void {
+  const shown = argv.map(maskUrl);
+  if (shown.some((word, index) => word !== argv[index])) process.title = ['busbar', ...shown].join(' ');
+}
+
 interface CommandEnvironment {
   readonly env: Environment;
   readonly out: Output;
@@ -45,10 +53,15 @@ async function run(
   rest: readonly string[],
   { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
-  const { flags, args } = parseFlags(rest, { ...command.flags, ...GLOBAL_FLAGS }, command.args);
-  await using session = new Session({ flags, out, env, signal: interruption.signal });
-  const code = await command.run({ args, flags, session });
-  return interruption.exitCode ?? code;
+  const { flags, args } = parseFlags(rest, { ...command.flags, ...GLOBAL_FLAGS }, command.args, command.refused);
+  await using session = new Session({ flags, out, env, interruption });
+  try {
+    const code = await command.run({ args, flags, session });
+    session.noteMissing();
+    return interruption.exitCode ?? code;
+  } catch (error) {
+    throw session.explain(error);
+  }
 }
 
 /** Without a verb: help and version. */

@@ -1,42 +1,53 @@
 /** One run of the command: its bus, its agent, and what it closes at the end. */
 
 import { userInfo } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, Bus } from '@busbar/api';
-import { BusbarError, type CallOptions, invalid, quote, type Transport } from '@busbar/api/transport';
-import { maskUrl } from '../bus-url.ts';
+import { BusbarError, type CallOptions, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
+import { checkSetting, maskUrl } from '../bus-url.ts';
 import { createProjectFolder, type Environment, type LocatedBus, locateBus } from '../config/locate-bus.ts';
-import { openUrl } from '../schemes.ts';
+import { isMissing, openUrl } from '../schemes.ts';
+import { exactCodec } from './exact-json.ts';
 import { parseDuration } from './input/durations.ts';
 import type { GlobalFlags } from './input/global-flags.ts';
+import type { Interruption } from './interruption.ts';
 import type { Output } from './output/output.ts';
+
+/** How often to look whether a missing bus exists. */
+const LOOK_MS = 200;
 
 /** Options of a session. */
 export interface SessionOptions {
   readonly flags: GlobalFlags;
   readonly out: Output;
   readonly env: Environment;
-  /** Fires when the command is interrupted. */
-  readonly signal: AbortSignal;
+  readonly interruption: Interruption;
 }
 
 /** One run of the command. */
 export class Session implements AsyncDisposable {
   readonly out: Output;
   readonly env: Environment;
+  /** Fires when the command is interrupted. */
   readonly signal: AbortSignal;
   /** Timeout of each call, if given. */
   readonly timeoutMs: number | undefined;
   readonly #flags: GlobalFlags;
   #transport: Promise<Transport> | undefined;
   #bus: Promise<Bus> | undefined;
+  readonly #interruption: Interruption;
+  #creates = false;
+  #missing: string | undefined;
   #keepsLeases = false;
 
-  constructor({ flags, out, env, signal }: SessionOptions) {
+  constructor({ flags, out, env, interruption }: SessionOptions) {
     this.out = out;
     this.env = env;
-    this.signal = signal;
+    this.signal = interruption.signal;
+    this.#interruption = interruption;
     this.#flags = flags;
     const variable = env.BUSBAR_TIMEOUT;
+    if (variable !== undefined) checkSetting(variable, 'BUSBAR_TIMEOUT');
     this.timeoutMs =
       flags.timeout ?? (variable === undefined ? undefined : parseDuration(variable, 'BUSBAR_TIMEOUT', 1, 2 ** 31 - 1));
   }
@@ -71,8 +82,10 @@ export class Session implements AsyncDisposable {
 
   /** The agent from `--as` or `BUSBAR_AGENT`. */
   get agentName(): string | undefined {
-    const name = this.#flags.as ?? this.env.BUSBAR_AGENT;
+    if (this.#flags.as !== undefined) return this.#flags.as;
+    const name = this.env.BUSBAR_AGENT;
     if (name === '') throw invalid('BUSBAR_AGENT is empty', 'Set it to the name of an agent, or unset it.');
+    if (name !== undefined) checkSetting(name, 'BUSBAR_AGENT');
     return name;
   }
 
@@ -86,6 +99,45 @@ export class Session implements AsyncDisposable {
     const name = named ?? this.agentName;
     if (name !== undefined) return name;
     throw invalid('no agent is given', 'Name the agent as an argument, with --as, or in BUSBAR_AGENT.');
+  }
+
+  /** This command creates a missing bus. The others find it empty, and leave nothing behind. */
+  createsBus(): void {
+    this.#creates = true;
+  }
+
+  /** Says that the bus does not exist, after a command that found it empty. */
+  noteMissing(): void {
+    if (this.#missing !== undefined)
+      this.out.note(`busbar: there is no bus yet: ${this.#whatCreatesIt(this.#missing)}`);
+  }
+
+  /** `error`, with the hint that the bus does not exist where that is the reason. */
+  explain(error: unknown): unknown {
+    if (this.#missing === undefined || !isBusbarError(error)) return error;
+    const { code, message, outcome } = error;
+    if (code !== 'NOT_FOUND' && code !== 'NO_RESPONDER') return error;
+    const hint = `There is no bus yet: ${this.#whatCreatesIt(this.#missing)}.`;
+    return new BusbarError(code, message, { hint, outcome, cause: error });
+  }
+
+  #whatCreatesIt(url: string): string {
+    return `${maskUrl(url)}; register, publish or task add creates it`;
+  }
+
+  /** Waits until the bus exists. Returns whether it was missing. */
+  async untilBusExists(): Promise<boolean> {
+    const { url } = this.locate();
+    if (!(await isMissing(url))) return false;
+    this.out.note(`busbar: there is no bus yet: ${maskUrl(url)}; waiting for it`);
+    do await sleep(LOOK_MS, undefined, { signal: this.signal }).catch(() => undefined);
+    while (!this.signal.aborted && (await isMissing(url)));
+    return true;
+  }
+
+  /** A command that waits ends when its parent process has ended. */
+  endWithParent(): void {
+    this.#interruption.endWithParent();
   }
 
   /** Keeps the leases of this session when it ends; another process settles them. */
@@ -102,8 +154,13 @@ export class Session implements AsyncDisposable {
 
   async #open(): Promise<Transport> {
     const located = this.locate();
+    if (!this.#creates && (await isMissing(located.url))) {
+      this.#missing = located.url;
+      return openEmpty(located.url);
+    }
     createProjectFolder(located);
-    const transport = await openUrl(located.url, this.#flags['wait-for-server']);
+    const opening = openUrl(located.url, this.#flags['wait-for-server']);
+    const transport = await openWithin(opening, this.call);
     const { reach, durability } = transport.capabilities;
     if (reach === 'process' && durability === 'none') {
       this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);
@@ -118,7 +175,7 @@ export class Session implements AsyncDisposable {
       if (said.size === said.add(where).size) return;
       this.out.note(`busbar: ${where}: ${maskUrl(error.message)}`);
     };
-    return openBus(transport, { ownsTransport: false, onError });
+    return openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   }
 }
 
@@ -138,4 +195,41 @@ function userName(): string {
 /** The error for an argument whose object does not exist. */
 export function notFound(what: string, name: string, hint: string): BusbarError {
   return new BusbarError('NOT_FOUND', `unknown ${what} ${quote(name)}`, { hint });
+}
+
+/** Waits for `opening` up to the timeout, and until the command is interrupted. A transport that opens later is closed. */
+export async function openWithin(opening: Promise<Transport>, { timeoutMs, signal }: CallOptions): Promise<Transport> {
+  const over = Promise.withResolvers<never>();
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => over.reject(tooLate(timeoutMs)), timeoutMs);
+  const onAbort = (): void => over.reject(new BusbarError('ABORTED', 'interrupted'));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    return await Promise.race([opening, over.promise]);
+  } catch (error) {
+    opening.then((transport) => transport.close()).catch(() => undefined);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** An empty bus in memory, instead of one that does not exist yet. */
+export async function openEmpty(url: string): Promise<Transport> {
+  const transport = await openUrl('memory:');
+  const name = url.slice(0, url.indexOf(':'));
+  return new Proxy(transport, {
+    get: (target, key) => {
+      if (key === 'name') return name;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function tooLate(timeoutMs: number): BusbarError {
+  return new BusbarError('TIMEOUT', `the bus did not open within ${timeoutMs} ms`, {
+    hint: 'Give it more time with --timeout, or find the cause with busbar doctor.',
+  });
 }

@@ -19,6 +19,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     reject: verb('make a message a dead letter', async () => (await import('./commands/settle.ts')).reject),
     release: verb('return a message that was not handled', async () => (await import('./commands/settle.ts')).release),
     extend: verb('renew the lease of a message', async () => (await import('./commands/settle.ts')).extend),
+    forget: verb('delete an agent and its mailbox', async () => (await import('./commands/forget.ts')).forget),
     request: verb(
       'send a request and wait for the response',
       async () => (await import('./commands/request.ts')).request,

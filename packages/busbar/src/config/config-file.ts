@@ -1,11 +1,10 @@
 /** `busbar.config.json`: names of buses, and the default one. */
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { didYouMean, invalid, quote } from '@busbar/api/transport';
 import { checkNamespace } from '../bus-url.ts';
 import { isSchemeName } from '../schemes.ts';
-import { upwards } from './project-folder.ts';
+import { readOwnedFile, upwards } from './project-folder.ts';
 
 /** A parsed config file. */
 export interface ConfigFile {
@@ -23,6 +22,7 @@ export interface ConfiguredBus {
 }
 
 const FILE = 'busbar.config.json';
+const OWNER_HINT = 'Change its owner, or name the bus by a URL: with --url or MESSAGE_BUS. Then the file is not read.';
 const KEYS = ['bus', 'buses'];
 const BUS_KEYS = ['url', 'ns'];
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -31,7 +31,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 export function readConfigFile(cwd: string): ConfigFile | undefined {
   for (const folder of upwards(cwd)) {
     const path = join(folder, FILE);
-    const text = readIfThere(path);
+    const text = readOwnedFile(path, OWNER_HINT);
     if (text !== undefined) return parseConfig(text, path);
   }
   return undefined;
@@ -108,16 +108,6 @@ function isFaulty(start: string): boolean {
     const { message } = error as Error;
     const [, position] = /at position (\d+)/.exec(message) ?? [];
     return !/end of JSON|Unterminated/.test(message) && Number(position ?? -1) < start.length;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
   }
 }
 

@@ -1,10 +1,28 @@
-/** The `.busbar` folder of a project, with the default SQLite file. */
+/**
+ * The `.busbar` folder of a project, with the default SQLite file. Files and folders that decide where messages go count
+ * only if they belong to the user of this process, or to root.
+ */
 
-import { existsSync, mkdirSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BusbarError } from '@busbar/api/transport';
+import { BusbarError, invalid } from '@busbar/api/transport';
 
 const FOLDER = '.busbar';
+const MAX_BYTES = 1024 * 1024;
+const OWNER_HINT =
+  'Change its owner, create a .busbar folder of your own here, or name the bus with --url or MESSAGE_BUS.';
 
 /** The path of the project's folder, which may not exist yet. */
 export interface ProjectFolder {
@@ -17,7 +35,7 @@ export function findProjectFolder(cwd: string): ProjectFolder {
   let repository: string | undefined;
   for (const folder of upwards(cwd)) {
     const path = join(folder, FOLDER);
-    if (isOwnFolder(path)) return { path, exists: true };
+    if (isFolder(path)) return { path, exists: true };
     if (repository === undefined && existsSync(join(folder, '.git'))) repository = folder;
   }
   return { path: join(repository ?? cwd, FOLDER), exists: false };
@@ -31,7 +49,7 @@ export function makeProjectFolder({ path, exists }: ProjectFolder): void {
     writeFileSync(join(path, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 });
   } catch (error) {
     // Another process created it first.
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isOwnFolder(path)) return;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && isFolder(path)) return;
     throw cannotMake(path, error as NodeJS.ErrnoException);
   }
 }
@@ -44,12 +62,11 @@ export function* upwards(from: string): Generator<string> {
   }
 }
 
-/** Ignores a folder of another user, such as one in a shared /tmp. */
-function isOwnFolder(path: string): boolean {
-  const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined || !stats.isDirectory()) return false;
-  const user = process.getuid?.();
-  return user === undefined || user === 0 || stats.uid === user;
+/** Whether it is a folder. Throws PERMISSION_DENIED for a folder of another user, such as one in a shared /tmp. */
+function isFolder(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  for (const stats of [lstatSync(path), statSync(path)]) checkOwner(path, stats, OWNER_HINT);
+  return true;
 }
 
 function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
@@ -58,4 +75,34 @@ function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
     hint: 'Set MESSAGE_BUS to a bus that this process can write to, such as sqlite:~/bus.db.',
     cause: error,
   });
+}
+
+/** Throws PERMISSION_DENIED if the file at `path` belongs to another user. Root trusts root only. */
+export function checkOwner(path: string, { uid }: Stats, hint: string): void {
+  const user = process.geteuid?.();
+  if (user === undefined || uid === user || uid === 0) return;
+  throw new BusbarError('PERMISSION_DENIED', `${path} belongs to another user (uid ${uid})`, { hint });
+}
+
+/** The text of a file of this user; undefined if there is none. Also checks the owner of a link. */
+export function readOwnedFile(path: string, hint: string): string | undefined {
+  try {
+    checkOwner(path, lstatSync(path), hint);
+    // O_NONBLOCK: a pipe must not block.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(file);
+      checkOwner(path, stats, hint);
+      if (!stats.isFile()) throw invalid(`${path} is not a file`, 'Move it away.');
+      if (stats.size > MAX_BYTES) throw invalid(`${path} has more than 1 MiB`, 'Move it away.');
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (error instanceof BusbarError) throw error;
+    throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
+  }
 }

@@ -1,7 +1,9 @@
 /** `busbar conformance`: runs the conformance suite on a backend. */
 
-import { didYouMean, invalid } from '@busbar/api/transport';
+import { dirname, join } from 'node:path';
+import { didYouMean, invalid, quote } from '@busbar/api/transport';
 import type { CaseResult, Group, Profile, Report, SuiteRun } from '@busbar/conformance';
+import { createProjectFolder, type LocatedBus } from '../../config/locate-bus.ts';
 import { harnessOptions } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { DONE, UNEXPECTED } from '../output/exit-codes.ts';
@@ -10,8 +12,8 @@ import { printableLine } from '../output/printable.ts';
 
 const FLAGS = {
   profile: { kind: 'choice', choices: ['smoke', 'full'], help: 'a short selection, or all cases (default)' },
-  only: { kind: 'list', value: 'ID,…', help: 'only these cases, by id' },
-  group: { kind: 'text', value: 'GROUP', help: 'only the cases of this group, such as Priority' },
+  only: { kind: 'list', value: 'CASE,…', help: 'only these cases: ids, letters, or starts of groups and titles' },
+  group: { kind: 'text', value: 'GROUP', help: 'only the cases of this group: its name, a start of it, or its letter' },
   parallel: { kind: 'integer', min: 1, max: 64, help: 'cases at a time (default 4)' },
   seed: { kind: 'integer', min: 0, max: 0xffff_ffff, help: 'seed of an earlier run, for the same random numbers' },
 } as const;
@@ -25,7 +27,7 @@ export const conformance: Command = defineCommand({
     ['busbar conformance sqlite:./t.db', 'in temporary files beside t.db; t.db itself stays unchanged'],
     ['busbar conformance memory: --json', 'one JSON object with every case'],
     ['busbar conformance --profile smoke', 'on the configured bus, in a minute'],
-    ['busbar conformance sqlite:./t.db --only Q1,Q2', 'two cases'],
+    ['busbar conformance sqlite:./t.db --only Q1,A,prior', 'one case, and two groups'],
   ],
   notes: ['Every case has a store of its own. Exit 1 if a case fails.'],
   run: async (invocation) => {
@@ -39,11 +41,11 @@ export const conformance: Command = defineCommand({
 });
 
 async function runOn(suite: Suite, { args, flags, session }: Invocation<typeof FLAGS>): Promise<SuiteRun> {
-  const { url } = session.locate(args[0]);
+  const url = urlOf(session.locate(args[0]));
   const only = flags.only.flatMap((list) => list.split(',')).filter((id) => id !== '');
   const options = {
     profile: flags.profile as Profile | undefined,
-    only: flags.only.length === 0 ? undefined : checkIds(only, suite),
+    only: flags.only.length === 0 ? undefined : toIds(only, suite),
     group: flags.group === undefined ? undefined : toGroup(flags.group, suite),
     parallel: flags.parallel,
     seed: flags.seed,
@@ -52,23 +54,48 @@ async function runOn(suite: Suite, { args, flags, session }: Invocation<typeof F
   return suite.runSuite(harness, { ...options, onResult: (result) => session.out.note(lineOf(result)) });
 }
 
-function checkIds(ids: readonly string[], { SUITE }: Suite): readonly string[] {
-  const known = new Set(SUITE.map(({ id }) => id));
-  const unknown = ids.filter((id) => !known.has(id));
-  if (ids.length > 0 && unknown.length === 0) return ids;
-  throw invalid(
-    unknown.length === 0 ? '--only is empty' : `unknown case ${unknown.join(', ')}`,
-    `The cases are ${[...known].join(' ')}.`,
-  );
+/** The bus, or a file beside the project's folder while that does not exist. */
+function urlOf(located: LocatedBus): string {
+  const { url, folder } = located;
+  if (folder?.exists === false && url.startsWith('sqlite:')) return `sqlite:${join(dirname(folder.path), 'bus.db')}`;
+  createProjectFolder(located);
+  return url;
 }
 
-function toGroup(name: string, { GROUPS }: Suite): Group {
-  const group = GROUPS.find((each) => each.toLowerCase() === name.toLowerCase());
-  if (group !== undefined) return group;
-  throw invalid(
-    `unknown group ${JSON.stringify(name)}`,
-    `${didYouMean(name, GROUPS)}The groups are ${GROUPS.join(', ')}.`,
-  );
+/** The ids that the words mean: an id, the letter of a group, or the start of the names of groups or titles. */
+function toIds(words: readonly string[], suite: Suite): readonly string[] {
+  const { SUITE, GROUPS } = suite;
+  if (words.length === 0) throw invalid('--only is empty', 'Name ids or groups, such as --only Q1,Priority.');
+  return words.flatMap((word) => {
+    const groups = groupsOf(word, suite);
+    const ids = SUITE.filter(({ id }) => id.toLowerCase() === word.toLowerCase());
+    const ofGroups = SUITE.filter(({ group }) => groups.includes(group));
+    const titled = SUITE.filter(({ title }) => title.toLowerCase().startsWith(word.toLowerCase()));
+    const found = [ids, ofGroups, titled].find((some) => some.length > 0);
+    if (found !== undefined) return found.map(({ id }) => id);
+    const known = SUITE.map(({ id }) => id);
+    throw invalid(
+      `unknown case ${word}`,
+      `${didYouMean(word, GROUPS)}The cases are ${known.join(' ')}, the groups ${GROUPS.join(', ')}.`,
+    );
+  });
+}
+
+function toGroup(word: string, suite: Suite): Group {
+  const { SUITE, GROUPS } = suite;
+  const ofCase = SUITE.find(({ id }) => id.toLowerCase() === word.toLowerCase())?.group;
+  const [group, ...others] = ofCase === undefined ? groupsOf(word, suite) : [ofCase];
+  if (group !== undefined && others.length === 0) return group;
+  const guess = group === undefined ? didYouMean(word, GROUPS) : `It may be ${[group, ...others].join(' or ')}. `;
+  throw invalid(`unknown group ${quote(word)}`, `${guess}The groups are ${GROUPS.join(', ')}.`);
+}
+
+/** The groups with this letter, this name, or names that start so. */
+function groupsOf(word: string, { SUITE, GROUPS }: Suite): readonly Group[] {
+  const letter = SUITE.find(({ id }) => id[0] === word.toUpperCase())?.group;
+  if (letter !== undefined) return [letter];
+  const named = GROUPS.filter((each) => each.toLowerCase() === word.toLowerCase());
+  return named.length > 0 ? named : GROUPS.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
 }
 
 function lineOf({ id, status, title, reason, ms }: CaseResult): string {

@@ -3,11 +3,11 @@
 import type { DeadLetter, DeadLetters } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
+import { findQueues } from '../mail/mailbox.ts';
 import { DONE, NOT_FOUND } from '../output/exit-codes.ts';
 import { showValue, timeOf, valueText } from '../output/message-view.ts';
 import { printableLine } from '../output/printable.ts';
 import { count, tableLines } from '../output/table.ts';
-import { notFound } from '../session.ts';
 
 const FLAGS = {
   all: { kind: 'switch', help: 'purge: delete all, without IDs' },
@@ -33,13 +33,18 @@ export const dead: Command = defineCommand({
     ['busbar dead purge build --all', 'deletes all'],
   ],
   run: async (invocation) => {
-    const [name, queue = ''] = invocation.args;
-    const run = selectAction(ACTIONS, name);
-    const bus = await invocation.session.bus();
-    const letters = bus.deadLetters(queue.startsWith('@') ? { agent: queue } : queue);
-    const known = await bus.transport.admin.queues({ names: [letters.queue], ...invocation.session.call });
-    if (known.length === 0) throw notFound('queue', queue, 'busbar stats lists the queues.');
-    return run(letters, invocation);
+    const [action, queue = ''] = invocation.args;
+    const { session } = invocation;
+    const run = selectAction(ACTIONS, action);
+    const bus = await session.bus();
+    const [name = queue, ...others] = await findQueues(queue, session);
+    const letters = bus.deadLetters(name);
+    const code = await run(letters, invocation);
+    for (const other of others) {
+      const more = await bus.deadLetters(other).count(session.call);
+      if (more > 0) session.out.note(`busbar: ${other} has ${count(more, 'dead letter')} too`);
+    }
+    return code;
   },
 });
 

@@ -1,15 +1,16 @@
 /** `busbar doctor`: checks everything between the shell and its bus. */
 
 import { isBusbarError } from '@busbar/api/transport';
+import { isMissing } from '../../schemes.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { checkCapabilities, checkMail, checkRoundTrip } from '../doctor/bus-checks.ts';
+import { checkCapabilities, checkMail, checkMissing, checkRoundTrip } from '../doctor/bus-checks.ts';
 import { checkLocation, checkNode, checkVariables } from '../doctor/environment-checks.ts';
 import { checkStoreFiles } from '../doctor/file-checks.ts';
 import { type Finding, failWith, ok } from '../doctor/finding.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNEXPECTED, USAGE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
-import { printable } from '../output/printable.ts';
+import { printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
@@ -47,6 +48,11 @@ async function* examine(session: Session, onError: (error: unknown) => void): As
     const located = session.locate();
     yield checkLocation(located);
     check = 'open';
+    if (await isMissing(located.url)) {
+      yield* checkStoreFiles(located.url);
+      yield* await checkMissing(located.url, session);
+      return;
+    }
     const began = performance.now();
     const transport = await session.transport();
     const opened = formatDuration(performance.now() - began);
@@ -67,6 +73,6 @@ function isUsage(error: unknown): boolean {
 }
 
 function toLines({ check, status, detail, hint }: Finding, out: Output): string[] {
-  const line = `${out.paint(STYLES[status], status.padEnd(4))}  ${check.padEnd(10)}  ${printable(detail)}`;
-  return hint === undefined ? [line] : [line, `${' '.repeat(18)}${out.paint('dim', `hint: ${printable(hint)}`)}`];
+  const line = `${out.paint(STYLES[status], status.padEnd(4))}  ${check.padEnd(10)}  ${printableLine(detail)}`;
+  return hint === undefined ? [line] : [line, `${' '.repeat(18)}${out.paint('dim', `hint: ${printableLine(hint)}`)}`];
 }

@@ -1,14 +1,16 @@
 /** `busbar hub`: serves a store over sockets. A first client can start a hub by itself. */
 
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
-import { inNamespace } from '../../bus-url.ts';
+import { invalid, isBusbarError, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { inNamespace, maskUrl } from '../../bus-url.ts';
 import { createProjectFolder } from '../../config/locate-bus.ts';
+import { checkOwner } from '../../config/project-folder.ts';
 import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNAVAILABLE } from '../output/exit-codes.ts';
+import { printableLine } from '../output/printable.ts';
 
 const FLAGS = {
   store: {
@@ -83,7 +85,8 @@ async function status({ session }: Invocation<typeof FLAGS>): Promise<number> {
   else {
     const { pid, store, addresses, clients, upMs } = found;
     const since = formatDuration(upMs);
-    await out.lines([`process ${pid}, store ${store}, ${clients - 1} clients, up ${since}`, ...addresses]);
+    const lines = [`process ${pid}, store ${store}, ${clients - 1} clients, up ${since}`, ...addresses];
+    await out.lines(lines.map((line) => printableLine(maskUrl(line))));
   }
   return DONE;
 }
@@ -101,8 +104,11 @@ async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
 function readTokens(file: string): { token: string; agent?: string }[] {
   let content: string;
   try {
+    checkOwner(file, lstatSync(file), 'Change its owner, or name another file.');
+    checkOwner(file, statSync(file), 'Change its owner, or name another file.');
     content = readFileSync(file, 'utf8');
   } catch (error) {
+    if (isBusbarError(error)) throw error;
     throw invalid(
       `cannot read --token-file ${quote(file)}: ${(error as NodeJS.ErrnoException).code}`,
       'Name a file that you can read.',

@@ -5,7 +5,7 @@ import { findMailbox, requireMailbox } from '../mail/mailbox.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { timeOf } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
-import { printable } from '../output/printable.ts';
+import { printableLine } from '../output/printable.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const STYLES = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
@@ -36,5 +36,5 @@ export const logs: Command = defineCommand({
 });
 
 function toText({ at, level, text }: AgentLogLine, out: Output): string {
-  return `${out.paint('dim', timeOf(at))} ${out.paint(STYLES[level] ?? 'dim', level.padEnd(5))} ${printable(text)}`;
+  return `${out.paint('dim', timeOf(at))} ${out.paint(STYLES[level] ?? 'dim', printableLine(level).padEnd(5))} ${printableLine(text)}`;
 }

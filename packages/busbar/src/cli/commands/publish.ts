@@ -26,6 +26,7 @@ export const publish: Command = defineCommand({
   run: async ({ args: [topic = '', bodyArgument], flags, session }) => {
     const { out, signal } = session;
     const body = await readBody(bodyArgument, { text: flags.text, optional: true, signal, out });
+    session.createsBus();
     const fields = { ...toMailOptions(flags), id: flags.key, ephemeral: flags.ephemeral };
     const { id, position, status } = await publishWithoutBus(session, topic, body, fields);
     if (out.json) await out.jsonLines([{ id, status, topic, position }]);

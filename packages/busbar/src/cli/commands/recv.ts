@@ -8,13 +8,12 @@ import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { announce, whileOnline } from '../mail/presence.ts';
 import { CONFLICT, DONE, TIMED_OUT } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, timeOf, valueText } from '../output/message-view.ts';
-import { printable, printableLine, quoteForShell } from '../output/printable.ts';
+import { printableBlock, printableLine, quoteForShell } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {
   wait: { kind: 'wait', help: 'wait for a message, without limit or for TIME (default: do not wait)' },
   max: { kind: 'integer', min: 1, max: 1000, help: 'up to this many messages (default 1)' },
-  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'set the length of leases of this inbox' },
   ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto acks what was printed (default manual)' },
 } as const;
 
@@ -23,22 +22,25 @@ type RecvFlags = Invocation<typeof FLAGS>['flags'];
 export const recv: Command = defineCommand({
   args: ['NAME?'],
   flags: FLAGS,
+  refused: {
+    '--lease':
+      'An inbox has one length of leases: busbar register NAME --lease TIME sets it. busbar extend renews a lease.',
+  },
   examples: [
     ['busbar recv @reviewer', 'the next message; exit 4 if the inbox is empty'],
     ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait; one JSON object per line'],
     ['while m=$(busbar recv --wait=30s --json); do …; busbar ack "$(jq -r .receipt <<<"$m")"; done', 'a worker'],
   ],
   notes: [
-    'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing.',
+    'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing, and neither does a command whose parent process has ended.',
+    'An inbox has one length of leases, which busbar register NAME --lease 30m sets. busbar extend renews a lease.',
     'JSON: { id, from, type, body, attempt, receipt, wantsReply, leaseLeftMs, to, sentAt, priority, … }. A binary body is { "$base64" }.',
   ],
   run: async ({ args, flags, session }) => {
     const agent = session.inboxOwner(args[0]);
+    if (flags.wait !== undefined) session.endWithParent();
     await requireMailbox(agent, session);
     const transport = await session.transport();
-    if (flags.lease !== undefined) {
-      await transport.queues.configure(inboxOf(agent), { leaseMs: flags.lease }, session.call);
-    }
     const deliveries = await receive(transport, agent, flags, session);
     const [first] = deliveries;
     if (first === undefined) {
@@ -93,7 +95,7 @@ function toBlock(delivery: Delivery, flags: RecvFlags, out: Session['out']): str
   const { from = 'unknown sender', type = 'message', attempt, sentAt } = delivery;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
   const lines = [`${out.paint('bold', printableLine(type))} from ${printableLine(from)}, ${timeOf(sentAt)}${again}`];
-  if (delivery.body.byteLength > 0) lines.push(printable(valueText(decodeBody(delivery))));
+  if (delivery.body.byteLength > 0) lines.push(printableBlock(valueText(decodeBody(delivery))));
   return [...lines, ...nextSteps(delivery, flags).map((line) => out.paint('dim', line))];
 }
 

@@ -26,6 +26,7 @@ export const register: Command = defineCommand({
   run: async ({ args, flags, session }) => {
     const { out } = session;
     const name = session.inboxOwner(args[0]);
+    session.createsBus();
     const bus = await session.bus();
     checkAgent(name);
     const isNew = (await findIdentity(name, bus.transport)) === undefined;

@@ -46,6 +46,7 @@ export const request: Command = defineCommand({
     const optional = flags.type !== undefined;
     const body = await readBody(argument, { text: flags.text, optional, signal, out });
     const id = flags.key ?? newId();
+    session.endWithParent();
     const sender = await session.senderAgent();
     const responding = sender.request(to, flags.type ?? 'request', body, { id, ...toOptions(invocation) });
     const response = await responding.catch(async (error: unknown) => {

@@ -56,6 +56,7 @@ async function sendOne(invocation: SendInvocation): Promise<number> {
 
 async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvocation): Promise<Sent> {
   const { key, 'create-inbox': createInbox, type = 'message' } = flags;
+  if (createInbox) session.createsBus();
   const fields = { ...toMailOptions(flags), id: key, createInbox };
   if (typeof to === 'string' && flags.attempts === undefined) {
     return sendWithoutBus(session, to, body, { ...fields, type });
@@ -75,6 +76,8 @@ async function sendMany({ args, flags, session }: SendInvocation): Promise<numbe
     capability,
     options: { ...toMailOptions(flags), createInbox },
   };
+  // A line may have createInbox of its own.
+  session.createsBus();
   const { sendLines } = await import('../mail/send-lines.ts');
   return sendLines(session, defaults);
 }

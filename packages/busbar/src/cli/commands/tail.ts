@@ -1,13 +1,14 @@
 /** `busbar tail`: prints events, live or from the history. */
 
+import { fstatSync } from 'node:fs';
 import type { From, Transport } from '@busbar/api/transport';
-import { invalid, quote } from '@busbar/api/transport';
+import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { isDuration, parseDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, type MessageView, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
-import { printableLine } from '../output/printable.ts';
+import { printableBlock, printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {
@@ -41,17 +42,41 @@ export const tail: Command = defineCommand({
   run: async ({ args: [pattern = '>'], flags, session }) => {
     checkFormats(flags);
     const from = readFrom(flags);
-    if (flags['stop-at-end']) await printHistory(pattern, from, flags, session);
-    else {
-      const transport = await session.transport();
-      const most = flags.count ?? Number.POSITIVE_INFINITY;
-      await follow(transport, pattern, { from, most, signal: session.signal }, (events) =>
-        print(events, flags, session.out),
-      );
-    }
+    const printing = flags['stop-at-end']
+      ? printHistory(pattern, from, flags, session)
+      : printNew(pattern, from, flags, session);
+    await printing.catch((error: unknown) => {
+      throw withFlagHint(error);
+    });
     return DONE;
   },
 });
+
+async function printNew(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
+  const { signal } = session;
+  if (!writesToFile()) session.endWithParent();
+  // All events of a bus that did not exist are new.
+  const isNew = await session.untilBusExists();
+  if (signal.aborted) return;
+  const start = isNew && from === 'new' ? 'start' : from;
+  const options = { from: start, most: flags.count ?? Number.POSITIVE_INFINITY, signal };
+  await follow(await session.transport(), pattern, options, (events) => print(events, flags, session.out));
+}
+
+/** The same error, with a hint that names flags instead of options. */
+function withFlagHint(error: unknown): unknown {
+  if (!isBusbarError(error)) return error;
+  const { code, message, outcome, cause } = error;
+  const isPosition = code === 'POSITION_EXPIRED' || (code === 'INVALID_ARGUMENT' && /position/.test(message));
+  if (!isPosition) return error;
+  const hint = 'Use a position that tail --json printed on this bus, or --from start, --from now or --from 10m.';
+  return new BusbarError(code, message, { hint, outcome, cause });
+}
+
+/** A file keeps what a command without a parent process prints. */
+function writesToFile(): boolean {
+  return fstatSync(1).isFile();
+}
 
 /** Prints the stored events. */
 async function printHistory(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
@@ -104,8 +129,13 @@ function causeOf(error: Error): unknown {
 
 async function print(events: readonly MessageView[], flags: TailFlags, out: Output): Promise<void> {
   if (flags.json) return out.jsonLines(events.map(toJson));
-  if (flags.raw) return out.lines(events.map((event) => valueText(event.body)));
+  if (flags.raw) return out.lines(events.map((event) => rawBody(event, out)));
   return out.lines(events.map((event) => toLine(event, flags.plain ? undefined : out)));
+}
+
+/** Unchanged for a pipe or a file; a terminal must not obey it. */
+function rawBody({ body }: MessageView, out: Output): string {
+  return out.isTerminal ? printableBlock(valueText(body)) : valueText(body);
 }
 
 function toJson(event: MessageView): Record<string, unknown> {

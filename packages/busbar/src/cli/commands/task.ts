@@ -7,7 +7,7 @@ import { type Command, defineCommand, type Invocation, selectAction } from '../c
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
-import { inboxOf } from '../mail/mailbox.ts';
+import { findQueues } from '../mail/mailbox.ts';
 import { CONFLICT, DONE } from '../output/exit-codes.ts';
 import { bodyLine, decodeBody, showValue, timeOf, valueText } from '../output/message-view.ts';
 import { printable } from '../output/printable.ts';
@@ -56,10 +56,12 @@ async function add({ args: [, queue, argument], flags, session }: TaskInvocation
   const { out, signal } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
   const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
+  session.createsBus();
   const options = { ...session.call, ...toMailOptions(flags), dedupeKey: flags.key };
   const handle = await (await session.senderAgent()).enqueue(queue, body, options);
   if (flags.wait !== undefined) {
     out.note(handle.id);
+    session.endWithParent();
     return printResult(handle, flags.wait, session);
   }
   await (out.json ? out.jsonLines([{ id: handle.id, queue, status: statusOf(handle) }]) : out.lines([handle.id]));
@@ -79,7 +81,10 @@ async function status(invocation: TaskInvocation): Promise<number> {
 async function result(invocation: TaskInvocation): Promise<number> {
   const { flags, session } = invocation;
   const handle = await handleOf(invocation, 'result');
-  if (flags.wait !== undefined) return printResult(handle, flags.wait, session);
+  if (flags.wait !== undefined) {
+    session.endWithParent();
+    return printResult(handle, flags.wait, session);
+  }
   const state = await handle.status(session.call);
   if (state === 'queued' || state === 'delayed' || state === 'running') {
     const hint = 'Use --wait to wait for it, or --wait=5m.';
@@ -105,9 +110,7 @@ async function list({ args: [, queue, extra], flags, session }: TaskInvocation):
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
   if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
   const { admin } = await session.transport();
-  const name = queue.startsWith('@') ? inboxOf(queue) : queue;
-  const known = await admin.queues({ names: [name], ...call });
-  if (known.length === 0) throw notFound('queue', queue, 'Its first task creates it. busbar stats lists the queues.');
+  const [name = queue] = await findQueues(queue, session);
   const state = flags.state as BrowsedMessage['state'] | undefined;
   const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, state, ...call });
   if (out.json) await out.jsonLines(messages.map(toJson));

@@ -1,16 +1,51 @@
 /** Checks of an open bus: capabilities, a round trip, and mail that piles up. */
 
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Capabilities, Transport } from '@busbar/api/transport';
 import { newId } from '@busbar/api/transport';
+import { openUrl } from '../../schemes.ts';
 import { formatDuration } from '../input/durations.ts';
 import { mailboxes } from '../mail/mailbox.ts';
 import { count } from '../output/table.ts';
-import type { Session } from '../session.ts';
+import { openWithin, type Session } from '../session.ts';
+import { filePath } from './file-checks.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const SLOW_MS = 250;
 const OLD_MS = 3_600_000;
 const PROBE_MS = 5_000;
+
+/** Checks a bus that does not exist yet, in a temporary file where its file would be. */
+export async function checkMissing(url: string, session: Session): Promise<Finding[]> {
+  const creates = 'register, publish and task add create it.';
+  if (!url.startsWith('sqlite:')) return [warn('open', 'the bus does not exist yet', creates)];
+  const folder = existingFolder(filePath(url));
+  // As in the missing folder, if the store makes one.
+  const isWhole = folder === dirname(filePath(url));
+  const name = `.busbar-doctor-${newId()}`;
+  const file = isWhole ? join(folder, name) : join(folder, name, 'probe.db');
+  try {
+    const probe = `sqlite:${file.replaceAll(/[%?#]/g, encodeURIComponent)}`;
+    await using transport = await openWithin(openUrl(`${probe}${/[?].*$/s.exec(url)?.[0] ?? ''}`), session.call);
+    return [
+      ok('open', 'the bus does not exist yet; a temporary one opens'),
+      ...checkCapabilities(transport),
+      ...(await checkRoundTrip(transport, session)),
+      ...(await checkMail(transport, session)),
+    ];
+  } finally {
+    const made = (await readdir(folder)).filter((entry) => entry.startsWith(name));
+    await Promise.all(made.map((entry) => rm(join(folder, entry), { recursive: true, force: true })));
+  }
+}
+
+/** The nearest folder above `path` that exists. */
+function existingFolder(path: string): string {
+  const folder = dirname(path);
+  return existsSync(folder) || folder === dirname(folder) ? folder : existingFolder(folder);
+}
 
 /** The capabilities and warnings of the transport. */
 export function checkCapabilities({ name, capabilities, warnings = [] }: Transport): Finding[] {
@@ -88,8 +123,7 @@ export async function checkMail(transport: Transport, session: Session): Promise
         ),
       );
     }
-    if (dead > 0)
-      findings.push(warn('mail', `${name} has ${count(dead, 'dead letter')}`, `busbar task list ${name} --state dead`));
+    if (dead > 0) findings.push(warn('mail', `${name} has ${count(dead, 'dead letter')}`, `busbar dead list ${name}`));
   }
   return findings.length > 0 ? findings : [ok('mail', `${count(boxes.size, 'mailbox')}, nothing piles up`)];
 }

@@ -25,7 +25,7 @@ export function checkVariables({ env }: Session): Finding[] {
   const strange = Object.keys(env).filter(
     (name) => /^(BUSBAR_|MESSAGE_BUS)/.test(name) && !known.includes(name) && !OTHERS.test(name),
   );
-  const shown = set.map((name) => `${name}=${env[name]}`).join(' ');
+  const shown = set.map((name) => `${name}=${maskUrl(env[name] ?? '')}`).join(' ');
   const findings = strange.map((name) => {
     const hint = didYouMean(name, known).trim() || `Busbar reads ${known.join(', ')}.`;
     return warn('variables', `busbar ignores ${name}`, hint);

@@ -8,18 +8,24 @@ const LOW_BYTES = 256 * 1024 * 1024;
 
 /** Checks the file of a `sqlite:` URL without opening it; no findings for other URLs. */
 export function checkStoreFiles(url: string): Finding[] {
-  const [, encoded] = /^sqlite:(?:\/\/(?=\/))?([^?]+)/.exec(url) ?? [];
-  if (encoded === undefined) return [];
+  if (!url.startsWith('sqlite:')) return [];
   try {
-    const file = decodeURIComponent(encoded);
+    const file = filePath(url);
     return [checkFile(file), checkFolder(dirname(file)), checkDisk(dirname(file))].flat();
   } catch (error) {
     return [failWith('files', error)];
   }
 }
 
+/** The path in a `sqlite:` URL. */
+export function filePath(url: string): string {
+  const [, encoded = ''] = /^sqlite:(?:\/\/(?=\/))?([^?]+)/.exec(url) ?? [];
+  return decodeURIComponent(encoded);
+}
+
 function checkFile(file: string): Finding[] {
-  if (!existsSync(file)) return [warn('file', `${file} does not exist yet`, 'Opening the bus creates it.')];
+  if (!existsSync(file))
+    return [warn('file', `${file} does not exist yet`, 'register, publish or task add creates it.')];
   const { size, mode } = statSync(file);
   accessSync(file, constants.R_OK | constants.W_OK);
   const logBytes = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;

@@ -2,6 +2,7 @@
 
 import { fstatSync } from 'node:fs';
 import { BusbarError, invalid } from '@busbar/api/transport';
+import { parseBody } from '../exact-json.ts';
 import type { Output } from '../output/output.ts';
 
 /** A note of every verb that takes a body. */
@@ -37,8 +38,9 @@ export async function readBody(argument: string | undefined, options: BodyOption
 function toBody(text: string, asText: boolean): unknown {
   if (asText) return checkWellFormed(text);
   try {
-    return JSON.parse(text) as unknown;
+    return parseBody(text);
   } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     if (!/^\s*\{/.test(text)) return checkWellFormed(text);
     const reason = (error as Error).message.split('\n')[0] ?? '';
     throw invalid(

@@ -28,6 +28,29 @@ export async function findMailbox(agent: string, session: Session): Promise<Queu
   return mailbox;
 }
 
+/** The queues that `name` may mean: that queue, the inbox of an agent, a subscription. Throws NOT_FOUND without any. */
+export async function findQueues(name: string, session: Session): Promise<readonly [string, ...string[]]> {
+  if (!name.startsWith('@')) checkQueueName(name);
+  const meanings = [inboxOf(name), `$sub.${name}`];
+  const names = name.startsWith('$') ? [name] : name.startsWith('@') ? [...meanings, name] : [name, ...meanings];
+  const { admin } = await session.transport();
+  const known = await admin.queues({ names: names.filter(isQueueName), ...session.call });
+  const [first, ...others] = names.filter((one) => known.some((queue) => queue.name === one));
+  if (first !== undefined) return [first, ...others];
+  throw new BusbarError('NOT_FOUND', `unknown queue ${quote(name)}`, {
+    hint: 'busbar stats lists the queues, busbar agents the inboxes.',
+  });
+}
+
+function isQueueName(name: string): boolean {
+  try {
+    checkQueueName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The mailbox of `agent`. Throws NOT_FOUND with a suggestion if it has none. */
 export async function requireMailbox(agent: string, session: Session): Promise<QueueInfo> {
   checkAgent(agent);

@@ -2,10 +2,12 @@
 
 import type { Agent, MailOptions, Recipient, Sent } from '@busbar/api';
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { parseBody } from '../exact-json.ts';
 import { readLines } from '../input/body.ts';
 import { DONE, exitCodeOf, NOT_FOUND, REFUSED, USAGE } from '../output/exit-codes.ts';
+import { foreignText } from '../output/failure.ts';
 import { type Output, unlessReaderGone } from '../output/output.ts';
-import { printable, toJsonLine } from '../output/printable.ts';
+import { toJsonLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 import { withShellHint } from './mailbox.ts';
 
@@ -80,14 +82,18 @@ function toLineMessage(line: string, defaults: LineDefaults): LineMessage {
 }
 
 function parseLine(line: string): Record<string, unknown> {
-  let value: unknown;
   try {
-    value = JSON.parse(line);
+    const value: unknown = JSON.parse(line);
+    if (isObject(value)) return 'body' in value ? { ...value, body: (parseBody(line) as typeof value)['body'] } : value;
   } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     throw invalid(`not JSON: ${(error as Error).message}`, 'Each line must be one JSON object.');
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw invalid('not a JSON object', 'Write {"to":"@reviewer","body":"hello"}.');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function toRecipient(to: unknown, capability: unknown): Recipient {
@@ -110,9 +116,10 @@ function reportLine(out: Output, line: number, thrown: unknown): number {
   if (!isBusbarError(error)) throw error;
   const code = exitCodeOf(error.code);
   if (code !== USAGE && code !== REFUSED && code !== NOT_FOUND) throw error;
-  const { message, hint } = error;
+  const message = foreignText(error.message);
+  const hint = error.hint && foreignText(error.hint);
   if (out.json) out.errorLines([toJsonLine({ error: { code: error.code, message, hint, line } })]);
-  else out.warn(printable(`line ${line}: ${message}${hint === undefined ? '' : ` (${hint})`}`));
+  else out.warn(`line ${line}: ${message}${hint === undefined ? '' : ` (${hint})`}`);
   // A full inbox is not the line's fault.
   return error.code === 'BACKPRESSURE' ? REFUSED : USAGE;
 }

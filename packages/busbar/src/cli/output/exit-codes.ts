@@ -58,5 +58,8 @@ export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] =
   ['6', 'lease lost, or a conflict'],
   ['7', 'permission denied'],
   ['69', 'backend unavailable, also after retries'],
-  ['130, 143', 'interrupted by SIGINT or SIGTERM; leases of this command are released'],
+  [
+    '129, 130, 143',
+    'interrupted by SIGHUP (or the parent ended), SIGINT, SIGTERM; leases of this command are released',
+  ],
 ];

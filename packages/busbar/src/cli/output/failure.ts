@@ -5,9 +5,13 @@ import { maskUrl } from '../../bus-url.ts';
 import type { Environment } from '../../config/locate-bus.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
-import { printable, toJsonLine } from './printable.ts';
+import { printableBlock, printableLine, toJsonLine } from './printable.ts';
 
 const FAULT = 'This is probably a bug in busbar. BUSBAR_DEBUG=1 shows the stack.';
+/** Texts may come from other processes. */
+const MAX_TEXT = 2_000;
+const MAX_STACK = 20_000;
+const MAX_CAUSES = 10;
 
 interface Failure {
   readonly code: string;
@@ -19,14 +23,21 @@ interface Failure {
 /** Writes `error` to stderr and returns the exit code. */
 export function reportFailure(error: unknown, out: Output, env: Environment): number {
   const { code, message, hint, exitCode } = toFailure(error);
-  if (out.json) out.errorLines([toJsonLine({ error: { code, message, hint } })]);
+  const stack = isDebugging(env) ? foreignText(stackOf(error), MAX_STACK) : undefined;
+  if (out.json) out.errorLines([toJsonLine({ error: { code, message, hint, stack } })]);
   else {
-    const lines = [`${out.paintError('red', 'busbar:')} ${printable(message)}`];
-    if (hint !== undefined) lines.push(`${out.paintError('dim', 'hint:')} ${printable(hint)}`);
+    const lines = [`${out.paintError('red', 'busbar:')} ${printableLine(message)}`];
+    if (hint !== undefined) lines.push(`${out.paintError('dim', 'hint:')} ${printableLine(hint)}`);
+    if (stack !== undefined) lines.push(out.paintError('dim', printableBlock(stack)));
     out.errorLines(lines);
   }
-  if (isDebugging(env)) out.errorLines([stackOf(error)]);
   return exitCode;
+}
+
+/** Text that another process may have written: without secrets, of bounded length. */
+export function foreignText(text: string, max: number = MAX_TEXT): string {
+  const masked = maskUrl(text);
+  return masked.length > max ? `${masked.slice(0, max - 1).toWellFormed()}…` : masked;
 }
 
 function toFailure(error: unknown): Failure {
@@ -34,28 +45,28 @@ function toFailure(error: unknown): Failure {
     const cause = error.code === 'HANDLER_FAILED' ? causeOf(error.cause, error.message) : undefined;
     return {
       code: error.code,
-      message: maskUrl(cause === undefined ? error.message : `${error.message}: ${cause}`),
+      message: foreignText(cause === undefined ? error.message : `${error.message}: ${cause}`),
       hint: hintOf(error),
       exitCode: exitCodeOf(error.code),
     };
   }
   return {
     code: 'INTERNAL',
-    message: maskUrl(error instanceof Error ? error.message : String(error)),
+    message: foreignText(error instanceof Error ? error.message : String(error)),
     hint: FAULT,
     exitCode: exitCodeOf('INTERNAL'),
   };
 }
 
 function hintOf({ code, hint }: BusbarError): string | undefined {
-  if (hint !== undefined) return maskUrl(hint);
+  if (hint !== undefined) return foreignText(hint);
   return code === 'INTERNAL' ? FAULT : undefined;
 }
 
 /** The first line of the remote handler's error, unless the message contains it. */
 function causeOf(cause: unknown, message: string): string | undefined {
   if (!(cause instanceof Error)) return undefined;
-  const [line = ''] = cause.message.split('\n');
+  const [line = ''] = cause.message.split('\n', 1);
   return line === '' || message.includes(line) ? undefined : line;
 }
 
@@ -64,7 +75,12 @@ function isDebugging(env: Environment): boolean {
 }
 
 function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const own = error.stack ?? error.message;
-  return maskUrl(error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`);
+  const stacks: string[] = [];
+  for (
+    let one = error;
+    one !== undefined && stacks.length < MAX_CAUSES;
+    one = one instanceof Error ? one.cause : undefined
+  )
+    stacks.push(one instanceof Error ? (one.stack ?? one.message) : String(one));
+  return stacks.join('\ncaused by: ');
 }

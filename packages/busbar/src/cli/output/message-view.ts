@@ -1,6 +1,7 @@
 /** Messages and events for output: as a JSON object or as one line. */
 
 import type { Message } from '@busbar/api/transport';
+import { parseExact } from '../exact-json.ts';
 import { printableLine, toJsonLine } from './printable.ts';
 
 /** A message whose body is plain JSON. */
@@ -16,7 +17,7 @@ export function decodeBody({ body, contentType }: Pick<Message, 'body' | 'conten
   if (!isJson && !/^text\//i.test(contentType)) return showBytes(body);
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
-    return isJson ? (JSON.parse(text) as unknown) : text;
+    return isJson ? parseExact(text) : text;
   } catch {
     // The content type is wrong, so it is shown as bytes.
     return showBytes(body);

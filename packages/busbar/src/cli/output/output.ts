@@ -3,7 +3,7 @@
 import type { WriteStream } from 'node:tty';
 import { BusbarError } from '@busbar/api/transport';
 import type { Environment } from '../../config/locate-bus.ts';
-import { printable, toJsonLine } from './printable.ts';
+import { printableLine, toJsonLine } from './printable.ts';
 
 type Stream = NodeJS.WriteStream | WriteStream;
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -16,6 +16,9 @@ const STYLES: Readonly<Record<Style, readonly [on: number, off: number]>> = {
   yellow: [33, 39],
   cyan: [36, 39],
 };
+
+/** Remarks may contain text of other processes. */
+const MAX_REMARK = 2_000;
 
 /** Options of the output. */
 export interface OutputOptions {
@@ -81,14 +84,14 @@ export class Output {
     return this.lines(values.map(toJsonLine));
   }
 
-  /** Prints a remark on stderr, unless `--quiet` or `--json` is given. */
+  /** Prints a remark in one line on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void {
-    if (!this.quiet && !this.json) this.#stderr.write(`${printable(text)}\n`);
+    if (!this.quiet && !this.json) this.#stderr.write(`${printableLine(text, MAX_REMARK)}\n`);
   }
 
-  /** Prints a warning on stderr, also with `--quiet`. */
+  /** Prints a warning in one line on stderr, also with `--quiet`. */
   warn(text: string): void {
-    this.#stderr.write(`busbar: ${printable(text)}\n`);
+    this.#stderr.write(`busbar: ${printableLine(text, MAX_REMARK)}\n`);
   }
 
   /** Writes lines to stderr. */
