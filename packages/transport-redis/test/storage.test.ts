@@ -72,8 +72,18 @@ test('after acks only the dedupe ids of the messages are left', async () => {
       await transport.queues.settle(acks);
     }
   }
-  const left = (await keys(server)).filter((key) => !empty.includes(key));
-  expect(left).toEqual(['dedupe:work', 'due', 'marks', 'queue:work', 'queues', 'waiting-queues', 'waiting:work']);
+  // Maintenance, which comes with time, adds its own key.
+  const left = (await keys(server)).filter((key) => !empty.includes(key) && key !== 'maintainers');
+  expect(left).toEqual([
+    'counters',
+    'dedupe:work',
+    'due',
+    'marks',
+    'queue:work',
+    'queues',
+    'waiting-queues',
+    'waiting:work',
+  ]);
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 

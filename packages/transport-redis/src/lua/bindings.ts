@@ -45,7 +45,7 @@ if known then
 end
 local last = lastId(loadLog())
 local since = ARGV[4] == '' and last or ARGV[4]
-call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
+addBinding(binding, since)
 call('HSET', ns .. 'bindings:' .. name, pattern, since)
 local isPending = isBefore(since, last)
 if isPending then
@@ -61,7 +61,7 @@ return isPending and 2 or 1
 export const UNBIND: Script = QUEUE.allowOom(`
 local name, pattern = ARGV[1], ARGV[2]
 local binding = name .. '\\n' .. pattern
-if call('HDEL', ns .. 'bindings', binding) == 0 then return 0 end
+if not removeBinding(binding) then return 0 end
 call('HDEL', ns .. 'bindings:' .. name, pattern)
 nextNumber('bindings')
 if call('HDEL', ns .. 'backfills', binding) == 1 then

@@ -71,13 +71,11 @@ end
 -- Mends what the loss of a key left behind: an operator deleted it, or the server evicted it. Returns whether more follows.
 local function repair(queue)
   local name = queue.name
-  call('ZADD', ns .. 'queues', 0, name)
+  if call('ZADD', ns .. 'queues', 0, name) == 1 then call('HINCRBY', ns .. 'counters', 'queues', 1) end
   local own = call('HGETALL', ns .. 'bindings:' .. name)
   for i = 1, #own, 2 do
     local binding = name .. '\\n' .. own[i]
-    if call('HEXISTS', ns .. 'bindings', binding) == 0 then
-      call('HSET', ns .. 'bindings', binding, own[i + 1] .. ' ' .. num(nextNumber('bindings')))
-    end
+    if call('HEXISTS', ns .. 'bindings', binding) == 0 then addBinding(binding, own[i + 1]) end
   end
   local grouped, blocked = call('HLEN', ns .. 'order-member:' .. name), sizeOf(queue, 'blocked:')
   local isMore = false
@@ -106,6 +104,19 @@ local function repair(queue)
     for _, key in ipairs(call('HKEYS', ns .. 'body:' .. name)) do call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key) end
   end
   return isMore
+end
+
+-- Returns false if the store lost bindings or names of queues, and counts them. Clients declare theirs again.
+local function checkNumbers()
+  local bound, queues = call('HLEN', ns .. 'bindings'), call('ZCARD', ns .. 'queues')
+  local known = call('HMGET', ns .. 'counters', 'bound', 'queues')
+  local lostBindings, lostQueues = tonumber(known[1] or 0) - bound, tonumber(known[2] or 0) - queues
+  if lostBindings == 0 and lostQueues == 0 then return true end
+  if lostBindings > 0 then countLost('bindings', lostBindings) end
+  if lostQueues > 0 then countLost('names of queues', lostQueues) end
+  call('HSET', ns .. 'counters', 'bound', bound, 'queues', queues)
+  nextNumber('bindings')
+  return false
 end
 
 -- Schedules the next maintenance of the queue.
@@ -162,7 +173,8 @@ if past[2] == '' then
   call('UNLINK', ns .. 'marks', ns .. 'maintainers')
   return { '', -1, 0, -1, 1, past, forgotten, backfills }
 end
-if not call('ZSCORE', ns .. 'due', '\\nall') then
+local isComplete = checkNumbers()
+if not isComplete or not call('ZSCORE', ns .. 'due', '\\nall') then
   -- The namespace is new, or the store lost the plan.
   for _, name in ipairs(call('ZRANGE', ns .. 'queues', 0, -1)) do schedule(name, now) end
   schedule('\\nkv', now)

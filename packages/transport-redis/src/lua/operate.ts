@@ -131,6 +131,7 @@ for _, key in ipairs({ 'topics', 'log:dedupe', 'log:dedupe-ids', 'bindings', 'ba
   call('UNLINK', ns .. key)
 end
 nextNumber('bindings')
+call('HDEL', ns .. 'counters', 'bound', 'queues')
 call('HSET', ns .. 'header', 'incarnation', ARGV[1], 'cleared', '1')
 return 0
 `);

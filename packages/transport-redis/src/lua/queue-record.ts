@@ -43,7 +43,8 @@ local function ensure(name, settings)
   call('HSET', ns .. 'queue:' .. name, 'leaseMs', s.leaseMs, 'maxLength', s.maxLength, 'maxAttempts', s.maxAttempts,
     'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'deadTtlMs', s.deadTtlMs,
     'sent', 0, 'done', 0, 'dead', 0, 'expired', 0, 'usedAt', now, 'sequence', 0, 'backfills', 0)
-  if call('ZADD', ns .. 'queues', 0, name) == 0 then countLost('settings of the queue ' .. name) end
+  if call('ZADD', ns .. 'queues', 0, name) == 0 then countLost('settings of the queue ' .. name)
+  else call('HINCRBY', ns .. 'counters', 'queues', 1) end
   queue = load(name)
   if queue.expireIdleMs >= 0 then queue.dueAt = now + queue.expireIdleMs * 1000 end
   return queue, true

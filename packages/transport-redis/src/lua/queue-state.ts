@@ -235,17 +235,29 @@ end
 local QUEUE_KEYS = { 'queue', 'body', 'envelope', 'attempts', 'dead-reason', 'ready', 'blocked', 'delayed', 'leased',
   'lease-info', 'dead', 'ttl', 'dedupe', 'aliases', 'long-ids', 'order-member', 'order-groups' }
 
+-- The numbers of queues and bindings, among the counters, show that the store lost some.
+local function addBinding(binding, since)
+  call('HSET', ns .. 'bindings', binding, since .. ' ' .. num(nextNumber('bindings')))
+  call('HINCRBY', ns .. 'counters', 'bound', 1)
+end
+
+local function removeBinding(binding)
+  if call('HDEL', ns .. 'bindings', binding) == 0 then return false end
+  call('HINCRBY', ns .. 'counters', 'bound', -1)
+  return true
+end
+
 -- Processes that wait for the queue keep waiting.
 local function deleteQueue(name)
   local keys = {}
   for i, kind in ipairs(QUEUE_KEYS) do keys[i] = ns .. kind .. ':' .. name end
   call('UNLINK', unpack(keys))
-  call('ZREM', ns .. 'queues', name)
+  call('HINCRBY', ns .. 'counters', 'queues', -call('ZREM', ns .. 'queues', name))
   call('ZREM', ns .. 'due', name)
   local patterns = call('HKEYS', ns .. 'bindings:' .. name)
   if #patterns == 0 then return end
   for _, pattern in ipairs(patterns) do
-    call('HDEL', ns .. 'bindings', name .. '\\n' .. pattern)
+    removeBinding(name .. '\\n' .. pattern)
     call('HDEL', ns .. 'backfills', name .. '\\n' .. pattern)
   end
   call('UNLINK', ns .. 'bindings:' .. name)
