@@ -16,6 +16,7 @@ const LOOK_EVERY_MS = 50;
 const MAX_RESERVE_BYTES = 8_388_608;
 /** A log that a reader keeps from being copied into the file may have this size. */
 const MAX_LOG_BYTES = 134_217_728;
+const UNLIMITED = { free: Number.POSITIVE_INFINITY, reserve: 0 };
 
 export class DiskRoom {
   readonly #store: Store;
@@ -73,9 +74,11 @@ export class DiskRoom {
   #disk(): { free: number; reserve: number } {
     try {
       const { bavail, bsize, blocks } = statfsSync(dirname(this.#store.path));
+      // A file system in memory without a limit has no blocks.
+      if (blocks === 0) return UNLIMITED;
       return { free: bavail * bsize, reserve: Math.min(MAX_RESERVE_BYTES, (blocks * bsize) / 8) };
     } catch {
-      return { free: Number.POSITIVE_INFINITY, reserve: 0 };
+      return UNLIMITED;
     }
   }
 
