@@ -20,7 +20,7 @@ const MARGIN_MS = 10;
 const CHECK_SIGNALS_AFTER_MS = 50;
 const TRUNCATE_EVERY_MS = 1000;
 /** Comparing all files takes 10 µs. After each commit only the main file is compared. */
-const COMPARE_EVERY_MS = 100;
+const COMPARE_EVERY_MS = 20;
 
 export class Batcher {
   readonly #store: Store;

@@ -47,6 +47,17 @@ export function reopenDatabase(path: string, settings: SqliteSettings): OpenedDa
   return tryOpen(path, settings);
 }
 
+/** Copies the content of a database into the empty file `to`, which counts as the same copy of the store. */
+export function copyDatabase(db: Database.Database, to: string): void {
+  db.prepare('VACUUM INTO ?').run(to);
+  const copy = new Database(to);
+  try {
+    copy.prepare('UPDATE store SET inode=?').run(inodeOf(to));
+  } finally {
+    copy.close();
+  }
+}
+
 /** Opens a second, read-only connection to an open store, for a long read. */
 export function openReader(path: string): Database.Database {
   checkFiles(path);

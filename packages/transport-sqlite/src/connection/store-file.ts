@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  renameSync,
   rmSync,
   type Stats,
   statfsSync,
@@ -214,13 +215,28 @@ export class OpenFiles {
     return this.isMainInPlace() && [...this.#beside].every(([path, known]) => identify(path) === known);
   }
 
-  /** Whether the write-ahead log was removed and not made again. */
-  get isLogGone(): boolean {
-    return identify(`${this.#path}-wal`) === undefined;
+  /** Whether no other process has made the log or its index again. */
+  get isLogOurs(): boolean {
+    return [...this.#beside].every(([path, known]) => [undefined, known].includes(identify(path)));
   }
 
-  /** Removes the log and the index of the earlier file: SQLite would take them for those of the present one. */
-  removeStaleLog(): void {
+  /** Puts a copy in the place of the main file, unless another process has done so. `write` fills an empty file. */
+  replaceMain(write: (copy: string) => void): void {
+    const copy = `${this.#path}-rescue-${process.pid}`;
+    rmSync(copy, { force: true });
+    try {
+      closeSync(openSync(copy, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600));
+      write(copy);
+      if (!this.isMainInPlace()) return;
+      this.removeLog();
+      renameSync(copy, this.#path);
+    } finally {
+      rmSync(copy, { force: true });
+    }
+  }
+
+  /** Removes what is left of the log and its index: SQLite would use one without the other, or with another file. */
+  removeLog(): void {
     for (const [path, known] of this.#beside) if (known !== undefined && identify(path) === known) rmSync(path);
   }
 }

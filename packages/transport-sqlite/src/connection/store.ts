@@ -5,7 +5,7 @@ import { BusbarError } from '@busbar/api/transport';
 import type Database from 'better-sqlite3';
 import type { SqliteSettings } from '../options.ts';
 import type { Clock } from './clock.ts';
-import { type OpenedDatabase, reopenDatabase } from './database.ts';
+import { copyDatabase, type OpenedDatabase, reopenDatabase } from './database.ts';
 import { OpenFiles } from './store-file.ts';
 
 /** A prepared statement. It returns rows as arrays. */
@@ -105,13 +105,16 @@ export class Store {
     throw new BusbarError('UNAVAILABLE', 'the file of the store is being opened again', { hint: 'Try again.' });
   }
 
-  /** If only the log was removed, its content is copied into the file. A log of another file must not be mixed with this one. */
+  /**
+   * If only the log or its index was removed, processes with another log must not write to the same file: that damages it.
+   * So a copy of the present content takes the place of the file, and all processes open it.
+   */
   #saveLog(): void {
     try {
-      if (!this.#files.isMainInPlace()) this.#files.removeStaleLog();
-      else if (this.#files.isLogGone) this.db.pragma('wal_checkpoint(TRUNCATE)');
+      if (!this.#files.isMainInPlace()) this.#files.removeLog();
+      else if (this.#files.isLogOurs) this.#files.replaceMain((copy) => copyDatabase(this.db, copy));
     } catch {
-      // Another process has done it.
+      // Another process has done it, or there is no room. Then the log is lost, which is reported.
     }
   }
 }

@@ -58,7 +58,7 @@ export class Scheduler {
   }
 
   #reschedule(): void {
-    if (!this.#isClosed) this.#arm(this.#pause());
+    if (!this.#isClosed) this.#arm(this.#safePause());
   }
 
   #arm(ms: number): void {
@@ -98,7 +98,7 @@ export class Scheduler {
       if (!this.#isClosed && error instanceof Error) this.#store.settings.onError(error);
     }
     this.#isRunning = false;
-    if (!this.#isClosed) this.#arm(Math.max(1, this.#pauseAfterRun()));
+    if (!this.#isClosed) this.#arm(Math.max(1, this.#safePause()));
   }
 
   async #run(): Promise<void> {
@@ -117,7 +117,8 @@ export class Scheduler {
     waiters.wakeWatches();
   }
 
-  #pauseAfterRun(): number {
+  /** A damaged or removed store is looked at again. */
+  #safePause(): number {
     try {
       return this.#pause();
     } catch {

@@ -66,12 +66,20 @@ export class LocalWaiters {
     await this.#watches.close();
   }
 
+  /** None if the store cannot be read: the scheduler looks again. */
+  #readyQueues(): readonly [string][] {
+    try {
+      return this.#store.sql<[string]>('SELECT name FROM queue WHERE ns=? AND ready > 0').all(this.#store.ns);
+    } catch {
+      return [];
+    }
+  }
+
   #wakeReceives(): void {
     if (this.#receives.queues.size <= FEW_QUEUES) {
       this.#receives.wakeAll();
       return;
     }
-    const ready = this.#store.sql<[string]>('SELECT name FROM queue WHERE ns=? AND ready > 0').all(this.#store.ns);
-    for (const [queue] of ready) this.#receives.wake(queue);
+    for (const [queue] of this.#readyQueues()) this.#receives.wake(queue);
   }
 }
