@@ -157,6 +157,8 @@ class HeartbeatEntry {
   /** Writes the entry; that it was missing is no eviction. */
   restore(): Promise<void> {
     this.#createRevision = 0;
+    // Until then it cannot be touched.
+    this.#written = undefined;
     return this.write();
   }
 
