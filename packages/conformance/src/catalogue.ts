@@ -7,7 +7,7 @@ const RANGES = {
   'Point-to-point': ['P', 11, 13],
   Ordering: ['O', 8],
   Priority: ['Q', 6, 7],
-  'Request/reply': ['R', 12, 16],
+  'Request/reply': ['R', 12, 17],
   'Pub/sub': ['S', 18, 19],
   'Queue groups': ['G', 7],
   'Ack/nack/visibility': ['A', 23, 27],

@@ -6,6 +6,7 @@ import { BoundedWait } from './bounded-wait.ts';
 import type { Timing } from './histogram.ts';
 import { toBounds } from './messages/message-options.ts';
 import type { AgentInfo } from './registry/agent-info.ts';
+import { addressOf, REPLY_PREFIX } from './registry/agent-names.ts';
 import type { Registry } from './registry/registry.ts';
 import type { BusRuntime } from './runtime.ts';
 
@@ -28,7 +29,10 @@ export interface QueueRates {
   readonly overMs: number;
 }
 
-/** A queue at one moment. Inboxes are `$inbox.<agent>`, durable subscriptions `$sub.<name>`. */
+/**
+ * A queue at one moment. Inboxes are `$inbox.<agent>`, durable subscriptions `$sub.<name>`. The queues of requests and their
+ * replies, which not every backend has, are left out.
+ */
 export interface QueueStats
   extends Pick<QueueInfo, 'ready' | 'delayed' | 'leased' | 'dead' | 'oldestAgeMs' | 'totals'> {
   readonly name: string;
@@ -68,6 +72,7 @@ interface Sample {
 }
 
 const PAGE = 1000;
+const REQUEST_PREFIXES = [addressOf(''), REPLY_PREFIX];
 
 /** Measures one bus. */
 export class Statistics {
@@ -119,7 +124,7 @@ export class Statistics {
       page = await this.#runtime.transport.admin.queues(query);
       all.push(...page);
     } while (page.length === PAGE);
-    return all;
+    return all.filter(({ name }) => !REQUEST_PREFIXES.some((prefix) => name.startsWith(prefix)));
   }
 }
 

@@ -6,10 +6,10 @@ export class LazyAbortController {
   #isAborted = false;
   #reason: unknown;
 
-  /** Aborts when `outer` does, too. */
-  constructor(outer?: AbortSignal) {
-    if (outer?.aborted === true) this.abort(outer.reason);
-    else outer?.addEventListener('abort', () => this.abort(outer.reason), { once: true });
+  /** Aborts when `outer` does, too, for the same reason or one made of it. */
+  constructor(outer?: AbortSignal, toReason: (reason: unknown) => unknown = (reason) => reason) {
+    if (outer?.aborted === true) this.abort(toReason(outer.reason));
+    else outer?.addEventListener('abort', () => this.abort(toReason(outer.reason)), { once: true });
   }
 
   get isAborted(): boolean {

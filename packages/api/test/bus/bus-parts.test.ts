@@ -1,14 +1,31 @@
 // Small pure parts of the bus: ids, backoff, percentiles, nearest names, order of replies.
+
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
-import { deriveId } from '../../src/bus/messages/deterministic-id.ts';
+import { deriveId, fingerprint } from '../../src/bus/messages/deterministic-id.ts';
 import { PendingRequest } from '../../src/bus/rpc/pending-request.ts';
+import { TaskFollower } from '../../src/bus/tasks/task-follower.ts';
+import type { TaskEvent } from '../../src/bus/tasks/task-tracker.ts';
 import { nearestName } from '../../src/contract/nearest-name.ts';
 
 describe('derived ids', () => {
+  it('differ by body, also in one byte, and not by where the bytes lie', () => {
+    const seen = new Set<string>();
+    for (let length = 0; length < 70; length += 1) {
+      for (let bit = 0; bit < length * 8; bit += 1) {
+        const bytes = new Uint8Array(length);
+        bytes[bit >> 3] = 1 << (bit & 7);
+        seen.add(fingerprint(bytes));
+      }
+    }
+    expect(seen.size).toBe((69 * 70 * 8) / 2);
+    const shared = new Uint8Array(32).map((_, index) => index);
+    expect(fingerprint(shared.subarray(3, 20))).toBe(fingerprint(shared.slice(3, 20)));
+  });
+
   it('are name-based UUIDs of version 5', () => {
     const namespace = Buffer.from('4b9f0b8e3c1f5d569a3462757362a172', 'hex');
     fc.assert(
@@ -76,4 +93,23 @@ describe('replies', () => {
       }),
     );
   });
+});
+
+it('progress that a watch and a read both find is reported once', () => {
+  let emit: (event: TaskEvent) => void = () => undefined;
+  const tracker = {
+    follow: (_task: unknown, onEvent: typeof emit) => {
+      emit = onEvent;
+      return () => undefined;
+    },
+  };
+  const seen: unknown[] = [];
+  const follower = new TaskFollower(tracker as never, { id: 'q#1', since: undefined }, (body) => seen.push(body));
+  const body = (text: string) => ({ contentType: 'text/plain', body: new TextEncoder().encode(text) });
+  const running = (text: string) => ({ state: 'running', attempt: 1, sentAt: 0, body: body(text) }) as const;
+  emit({ kind: 'record', record: running('half'), revision: 5 });
+  emit({ kind: 'record', record: running('half'), revision: 5 });
+  emit({ kind: 'record', record: running('whole'), revision: 6 });
+  expect(seen).toEqual([body('half'), body('whole')]);
+  follower.leave();
 });

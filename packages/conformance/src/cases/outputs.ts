@@ -2,8 +2,9 @@
 
 import { type BusbarError, defineRequest, type StandardSchema } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
+import { fieldsOf } from '../steps/consuming.ts';
 import { deadLetters } from '../steps/queue-view.ts';
-import { LONG_TIMEOUT } from '../steps/requesting.ts';
+import { LONG_TIMEOUT, untilFired } from '../steps/requesting.ts';
 
 /** Accepts texts only. */
 const texts: StandardSchema<string> = {
@@ -15,6 +16,36 @@ const texts: StandardSchema<string> = {
 };
 
 const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply' }, [
+  {
+    id: 'R17',
+    title: 'the signal of a handler has one reason on every backend, and `stats` shows no queue of plain requests',
+    rules: ['RA1'],
+    async run(test) {
+      const [service, requester] = [await test.agent('@service'), await test.agent('@requester')];
+      const reasons: string[] = [];
+      service.handle('wait', async (_message, { signal }) => {
+        await untilFired(signal);
+        const { code, message } = signal.reason as BusbarError;
+        reasons.push(`${code}: ${message}`);
+      });
+      const left = new AbortController();
+      const asking = requester.request('@service', 'wait', null, { ...LONG_TIMEOUT, signal: left.signal });
+      await test.until('the handler runs', () => service.load === 1);
+      left.abort();
+      await test.check.rejects(asking, 'ABORTED', 'an aborted request');
+      await test.until('its handler is aborted', () => reasons.length === 1);
+      await test.check.rejects(
+        requester.request('@service', 'wait', null, { timeoutMs: 300 }),
+        'TIMEOUT',
+        'a late one',
+      );
+      await test.until('its handler is aborted, too', () => reasons.length === 2);
+      const expected = ['ABORTED: the requester left', 'ABORTED: the requester left'];
+      test.check.equal(reasons, expected, 'reasons of the signal');
+      const { queues } = await (await test.bus()).stats();
+      test.check.equal(fieldsOf(queues, 'name').sort(), ['$inbox.@requester', '$inbox.@service'], 'queues of stats');
+    },
+  },
   {
     id: 'R13',
     title: 'a response of the largest size arrives; one byte more is PAYLOAD_TOO_LARGE at both ends',
@@ -59,20 +90,18 @@ const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply
       };
       service.handle('nan', () => count('nan', Number.NaN));
       service.handle(typed, () => count('typed', 5) as string);
+      service.handle('yields', function* () {
+        yield count('yields', Number.NaN);
+      });
       const durable = { ...LONG_TIMEOUT, durable: true };
       const asking = requester.request('@service', 'nan', null, durable);
       const error = await test.check.rejects(asking, 'HANDLER_FAILED', 'NaN as a response');
       test.check.ok(error.message.includes('NaN'), `the text of the error: ${error.message}`);
       await test.check.rejects(requester.request('@service', typed, null, durable), 'HANDLER_FAILED', 'another type');
-      const [bus, transport] = [await test.bus(), await test.transport()];
-      const letters = await deadLetters(test, transport, '$inbox.@service', 2);
-      test.check.equal(
-        letters.map(({ attempts }) => attempts),
-        [1, 1],
-        'attempts of the requests',
-      );
-      test.check.equal([runs.nan, runs.typed], [1, 1], 'runs of the handlers');
-      await bus.close();
+      await test.check.rejects(requester.request('@service', 'yields', null, durable), 'HANDLER_FAILED', 'a part');
+      const letters = await deadLetters(test, await test.transport(), '$inbox.@service', 3);
+      test.check.equal(fieldsOf(letters, 'attempts'), [1, 1, 1], 'attempts of the requests');
+      test.check.equal(runs, { nan: 1, typed: 1, yields: 1 }, 'runs of the handlers');
     },
   },
 ]);

@@ -1,7 +1,12 @@
 /** The context of a handler: its signal, its progress, and operations under the origin of the message. */
 
+import { type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Origin } from '../messages/causation.ts';
 import { type Operations, OriginSender, type Sender } from '../operations.ts';
+import { InvalidOutputError } from './failure.ts';
+
+/** The codes of values that can never be sent. */
+const UNSENDABLE: ReadonlySet<ErrorCode> = new Set(['INVALID_ARGUMENT', 'PAYLOAD_TOO_LARGE']);
 
 /** The level of a line in an agent's log. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -74,7 +79,13 @@ export class HandlerContext extends OriginSender implements Context {
   async take(value: unknown): Promise<void> {
     const { signalOf, reply, progress } = this.#hooks;
     if (signalOf.isAborted === true) throw signalOf.signal.reason;
-    await (reply ?? progress)?.(value);
+    try {
+      await (reply ?? progress)?.(value);
+    } catch (error) {
+      throw isBusbarError(error) && UNSENDABLE.has(error.code)
+        ? new InvalidOutputError('a value that the handler yielded', error)
+        : error;
+    }
   }
 
   extend(): Promise<void> {

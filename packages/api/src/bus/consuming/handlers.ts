@@ -155,7 +155,7 @@ export class HandlerRegistry {
     const checked = checkParts(this.#runtime, parts, entry);
     const context = new HandlerContext(this.#operations, origin, checked);
     const result = await runHandler(this.#runtime, entry.handler, received, context);
-    await this.#checkResponse(entry, result);
+    if (entry.definition?.kind === 'request') await this.#checkResponse(entry.definition, result);
     return result;
   }
 
@@ -163,8 +163,7 @@ export class HandlerRegistry {
     return (type === undefined ? undefined : this.#byType.get(type)) ?? this.#byType.get('*');
   }
 
-  async #checkResponse({ definition }: HandlerEntry, result: unknown): Promise<void> {
-    if (definition?.kind !== 'request') return;
+  async #checkResponse(definition: RequestDefinition, result: unknown): Promise<void> {
     const what = `the response to ${definition.type}`;
     try {
       await validateSent(this.#runtime.bodyCodec, definition.schemas.response, result, what);

@@ -24,6 +24,9 @@ export function addressOf(agent: string): string {
   return `$call.${agent}`;
 }
 
+/** Prefix of the queues of replies. */
+export const REPLY_PREFIX = '$reply.';
+
 /** The agent of an address. */
 export function agentAt(address: string): string {
   return address.slice('$call.'.length);

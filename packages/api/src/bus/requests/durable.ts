@@ -5,7 +5,7 @@ import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
 import type { CallOptions } from '../../contract/transport.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
-import { inboxOf } from '../registry/agent-names.ts';
+import { inboxOf, REPLY_PREFIX } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { hasExpired } from '../tasks/task-state.ts';
 import { isPart } from './replies.ts';
@@ -69,7 +69,7 @@ export async function* requestDurably(runtime: BusRuntime, request: DurableReque
 
 /** The reply queue. Each request has its own; a repeated request has the same. */
 function replyQueueOf(requester: string | undefined, id: string): string {
-  if (requester !== undefined) return `$reply.${deriveId(`${requester}\n${id}`)}`;
+  if (requester !== undefined) return `${REPLY_PREFIX}${deriveId(`${requester}\n${id}`)}`;
   throw invalid('a durable request needs a requester', 'Send it from an agent: (await bus.agent(name)).request(…).');
 }
 

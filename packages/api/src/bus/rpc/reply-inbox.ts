@@ -4,6 +4,7 @@ import { isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, MessageInput } from '../../contract/message.ts';
 import { backoffMs } from '../consuming/backoff.ts';
+import { REPLY_PREFIX } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { CLEANUP_MS } from '../shutdown.ts';
 import { controlOf, FRESH_MS, REPLY_INBOX, toControl } from './protocol.ts';
@@ -30,7 +31,7 @@ export class ReplyInbox {
   constructor(runtime: BusRuntime, onOrphan: (message: Delivery) => void) {
     this.#runtime = runtime;
     this.#onOrphan = onOrphan;
-    this.queue = `$reply.${runtime.instance}`;
+    this.queue = `${REPLY_PREFIX}${runtime.instance}`;
     runtime.shutdown.add('services', { close: () => this.#close() });
     runtime.declarations.add('call', async () => {
       if (this.#loop !== undefined) await this.#configure();

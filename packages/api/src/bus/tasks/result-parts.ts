@@ -11,9 +11,8 @@ const MARGIN_MS = 60_000;
 /** How many parts are written or read at a time. */
 const CONCURRENCY = 8;
 
-/** Stores a result that is too large for a record. Resolves with its place, or with `body` itself if it is small. */
+/** Stores a result that is too large for a record. Resolves with its place. */
 export async function storeParts(kv: KeyValue, { body, contentType }: EncodedBody, ttlMs: number): Promise<TaskResult> {
-  if (body.byteLength <= MAX_KEPT_BYTES) return { body, contentType };
   // A new prefix each time: a reader must not mix the parts of two attempts.
   const stored = { contentType, prefix: `$part/${newId()}/`, parts: Math.ceil(body.byteLength / MAX_KEPT_BYTES) };
   await forEachPart(stored, async (key, index) => {

@@ -25,6 +25,7 @@ export class TaskFollower {
   readonly #onProgress: (body: EncodedBody) => void;
   readonly #unfollow: () => void;
   #absentSince: number | undefined;
+  #revision = 0;
   #isOver = false;
 
   constructor(tracker: TaskTracker, task: TrackedTask, onProgress: (body: EncodedBody) => void) {
@@ -56,11 +57,14 @@ export class TaskFollower {
         this.#end({ state: 'dead', reason: event.reason, failure: event.failure });
         break;
       case 'record':
-        this.#onRecord(event.record);
+        this.#onRecord(event.record, event.revision);
     }
   }
 
-  #onRecord(record: TaskRecord): void {
+  /** A watch and a read can find the same record. */
+  #onRecord(record: TaskRecord, revision: number): void {
+    if (revision === this.#revision) return;
+    this.#revision = revision;
     if (record.state === 'running') this.#onProgress(record.body);
     else if (record.state === 'done') this.#end({ state: 'done', body: record.body });
     else if (record.state === 'cancelled') this.#end({ state: 'cancelled' });

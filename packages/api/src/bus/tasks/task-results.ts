@@ -64,35 +64,38 @@ export class TaskResultStore {
 
   /** Stores the result. Its write and the ack that follows are sent in one turn of the event loop. */
   async done(delivery: Delivery, result: unknown): Promise<OnSettled | undefined> {
-    const { resultTtlMs } = this.#plan;
-    const encoded = await this.#encode(result);
-    const state = await this.#stop(delivery);
+    const { resultTtlMs, schema } = this.#plan;
+    if (schema !== undefined) await this.#check(result);
+    const encoded = this.#encode(result);
+    const state = this.#stateOf(delivery);
+    if (state.progress !== undefined) await state.progress.stop();
     if (resultTtlMs === 0) {
       if (state.revision !== 0) void this.#delete(delivery, state);
       return undefined;
     }
-    const body = await storeParts(this.#runtime.transport.kv, encoded, resultTtlMs);
+    const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
+    const body = isSmall ? encoded : await storeParts(this.#runtime.transport.kv, encoded, resultTtlMs);
     const { attempt, sentAt } = delivery;
-    return this.#store(delivery, { state: 'done', attempt, sentAt, body });
+    return this.#store(delivery, state, { state: 'done', attempt, sentAt, body });
   }
 
   /** Stores the last failure. Earlier ones are in the history of the message. */
   async failed(delivery: Delivery, { thrown, isFinal }: Failure): Promise<OnSettled | undefined> {
-    await this.#stop(delivery);
+    const state = this.#stateOf(delivery);
+    await state.progress?.stop();
     if (this.#plan.resultTtlMs === 0 || !isFinal) return undefined;
     const { attempt, sentAt } = delivery;
-    return this.#store(delivery, { state: 'failed', attempt, sentAt, failure: toFailureRecord(thrown) });
+    return this.#store(delivery, state, { state: 'failed', attempt, sentAt, failure: toFailureRecord(thrown) });
   }
 
   /** Writes an outcome. After the settlement one that counts replaces what it has found; one that does not is deleted. */
-  #store(delivery: Delivery, record: TaskRecord): OnSettled {
-    const state = this.#stateOf(delivery);
-    const written = this.#put(delivery, record);
+  #store(delivery: Delivery, state: RecordState, record: TaskRecord): OnSettled {
+    const written = this.#put(delivery, state, record);
     return async (status) => {
       let found = await written;
       if (status === 'lease-lost' && state.revision !== 0) await this.#delete(delivery, state);
       for (let round = 0; status === 'done' && found !== undefined && round < MAX_ROUNDS; round += 1) {
-        found = await this.#put(delivery, record, found);
+        found = await this.#put(delivery, state, record, found);
       }
     };
   }
@@ -103,18 +106,16 @@ export class TaskResultStore {
     state.progress ??= new TaskProgress(async (body) => {
       if (!(await this.#isHeld(lease))) return;
       const record = { state: 'running', attempt, sentAt, body } as const;
-      const found = await this.#put(delivery, record);
-      if (found !== undefined) await this.#put(delivery, record, found);
+      const found = await this.#put(delivery, state, record);
+      if (found !== undefined) await this.#put(delivery, state, record, found);
     });
+    this.#states.set(delivery, state);
     return state.progress;
   }
 
+  /** A delivery without progress needs no entry. */
   #stateOf(delivery: Delivery): RecordState {
-    const known = this.#states.get(delivery);
-    if (known !== undefined) return known;
-    const state = { progress: undefined, revision: 0 };
-    this.#states.set(delivery, state);
-    return state;
+    return this.#states.get(delivery) ?? { progress: undefined, revision: 0 };
   }
 
   async #isHeld(lease: DeliveryLease): Promise<boolean> {
@@ -125,28 +126,26 @@ export class TaskResultStore {
     );
   }
 
-  /** Ends the writing of progress. */
-  async #stop(delivery: Delivery): Promise<RecordState> {
-    const state = this.#stateOf(delivery);
-    await state.progress?.stop();
-    return state;
+  /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
+  #encode(result: unknown): EncodedBody {
+    try {
+      return this.#runtime.bodyCodec.encode(result);
+    } catch (error) {
+      throw invalidResult(error);
+    }
   }
 
-  /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
-  async #encode(result: unknown): Promise<EncodedBody> {
-    const { bodyCodec } = this.#runtime;
+  async #check(result: unknown): Promise<void> {
     const { schema, where } = this.#plan;
     try {
-      await validateSent(bodyCodec, schema, result, `result of ${where}`);
-      return bodyCodec.encode(result);
+      await validateSent(this.#runtime.bodyCodec, schema, result, `result of ${where}`);
     } catch (error) {
-      throw new InvalidOutputError('the result of the handler', toBusbarError(error));
+      throw invalidResult(error);
     }
   }
 
   /** Writes a record over `revision`, by default the last one of this worker. Never rejects. */
-  async #put(delivery: Delivery, record: TaskRecord, revision?: number): Promise<Conflict> {
-    const state = this.#stateOf(delivery);
+  async #put(delivery: Delivery, state: RecordState, record: TaskRecord, revision?: number): Promise<Conflict> {
     const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
     const ifRevision = revision ?? state.revision;
     try {
@@ -169,4 +168,8 @@ export class TaskResultStore {
   #report(error: unknown): void {
     this.#runtime.report(error, this.#plan.where);
   }
+}
+
+function invalidResult(error: unknown): InvalidOutputError {
+  return new InvalidOutputError('the result of the handler', toBusbarError(error));
 }

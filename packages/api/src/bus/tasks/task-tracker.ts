@@ -1,7 +1,7 @@
 /** Tracks the tasks of a queue for all handles of one bus: a few watches and one poll serve many waiting callers. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { BrowsedMessage, KvChange, KvWatch, Transport } from '../../contract/transport.ts';
+import type { BrowsedMessage, KvChange, KvEntry, KvWatch, Transport } from '../../contract/transport.ts';
 import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';
@@ -11,7 +11,7 @@ import { isEnd, latestOf } from './task-state.ts';
 /** A change of one task. */
 export type TaskEvent =
   /** Its worker wrote a record. */
-  | { readonly kind: 'record'; readonly record: TaskRecord }
+  | { readonly kind: 'record'; readonly record: TaskRecord; readonly revision: number }
   /** It is in the queue. */
   | { readonly kind: 'pending' }
   /** It is a dead letter; `failure` is the error of its last attempt, if a worker recorded it. */
@@ -144,8 +144,9 @@ class TaskPoller {
     }
     const entry = await transport.kv.get(taskKey(id));
     const record = entry && readRecord(entry.value, (error) => emit(id, { kind: 'broken', error }));
-    if (record !== undefined && isEnd(record, browsed)) emit(id, { kind: 'record', record });
-    else if (browsed !== undefined) {
+    if (record !== undefined && isEnd(record, browsed)) {
+      emit(id, { kind: 'record', record, revision: entry?.revision ?? 0 });
+    } else if (browsed !== undefined) {
       const isItsOwn = record?.state === 'failed' && record.sentAt === browsed.message.sentAt;
       const failure = isItsOwn ? record.failure : undefined;
       emit(id, { kind: 'dead', reason: browsed.dead?.reason ?? 'unknown', failure });
@@ -253,20 +254,20 @@ export class TaskTracker {
     for (const change of changes) {
       if (change.kind !== 'put') continue;
       const id = taskOfKey(change.entry.key);
-      if (this.#followers.has(id)) this.#emitRecord(id, change.entry.value);
+      if (this.#followers.has(id)) this.#emitRecord(id, change.entry);
     }
   }
 
   /** Reads a record that an open watch delivered before this task was tracked. After a failure the next poll reads it. */
   async #readRecord(id: string): Promise<void> {
     const entry = await this.#transport.kv.get(taskKey(id)).catch(() => undefined);
-    if (entry !== undefined) this.#emitRecord(id, entry.value);
+    if (entry !== undefined) this.#emitRecord(id, entry);
   }
 
-  #emitRecord(id: string, value: Uint8Array): void {
+  #emitRecord(id: string, { value, revision }: KvEntry): void {
     const record = readRecord(value, (error) => this.#emit(id, { kind: 'broken', error }));
     if (record === undefined) return;
-    this.#emit(id, { kind: 'record', record });
+    this.#emit(id, { kind: 'record', record, revision });
     if (record.state === 'failed') this.#poller.pollSoon(id);
   }
 }
