@@ -316,6 +316,16 @@ describe.runIf(process.geteuid?.() === 0)('files of other users', () => {
   });
 });
 
+test.runIf(process.platform !== 'win32')('a config file that every user can write is refused', async () => {
+  await using dir = tempDir();
+  const path = dir.join('busbar.config.json');
+  writeFileSync(path, '{"bus":"memory"}');
+  chmodSync(path, 0o666);
+  expect(() => locateIn(dir.path)).toThrow(`every user can write to ${path}`);
+  chmodSync(path, 0o664);
+  expect(locateIn(dir.path).url).toBe('memory:');
+});
+
 test.runIf(process.platform !== 'win32')('a config file that is a pipe does not block', async () => {
   await using dir = tempDir();
   execFileSync('mkfifo', [dir.join('busbar.config.json')]);

@@ -84,6 +84,10 @@ export function checkOwner(path: string, { uid }: Stats, hint: string): void {
   throw new BusbarError('PERMISSION_DENIED', `${path} belongs to another user (uid ${uid})`, { hint });
 }
 
+function writableByAll(path: string): BusbarError {
+  return new BusbarError('PERMISSION_DENIED', `every user can write to ${path}`, { hint: `chmod o-w ${path}` });
+}
+
 /** The text of a file of this user; undefined if there is none. Also checks the owner of a link. */
 export function readOwnedFile(path: string, hint: string): string | undefined {
   try {
@@ -93,6 +97,7 @@ export function readOwnedFile(path: string, hint: string): string | undefined {
     try {
       const stats = fstatSync(file);
       checkOwner(path, stats, hint);
+      if ((stats.mode & 0o002) !== 0) throw writableByAll(path);
       if (!stats.isFile()) throw invalid(`${path} is not a file`, 'Move it away.');
       if (stats.size > MAX_BYTES) throw invalid(`${path} has more than 1 MiB`, 'Move it away.');
       return readFileSync(file, 'utf8');

@@ -73,10 +73,9 @@ function toIds(words: readonly string[], suite: Suite): readonly string[] {
     const titled = SUITE.filter(({ title }) => title.toLowerCase().startsWith(word.toLowerCase()));
     const found = [ids, ofGroups, titled].find((some) => some.length > 0);
     if (found !== undefined) return found.map(({ id }) => id);
-    const known = SUITE.map(({ id }) => id);
     throw invalid(
-      `unknown case ${word}`,
-      `${didYouMean(word, GROUPS)}The cases are ${known.join(' ')}, the groups ${GROUPS.join(', ')}.`,
+      `unknown case ${quote(word)}`,
+      `${didYouMean(word, GROUPS)}Use an id such as Q1, a letter, or a group: ${GROUPS.join(', ')}.`,
     );
   });
 }

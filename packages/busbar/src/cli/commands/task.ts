@@ -90,6 +90,7 @@ async function result(invocation: TaskInvocation): Promise<number> {
     const hint = 'Use --wait to wait for it, or --wait=5m.';
     throw new BusbarError('TIMEOUT', `the task is not finished: ${state}`, { hint });
   }
+  if (state === 'unknown') throw noTrace(handle.id);
   return printResult(handle, READ_MS, session);
 }
 
@@ -126,7 +127,7 @@ async function printResult(
   { out, signal }: TaskInvocation['session'],
 ): Promise<number> {
   const value = await handle.result({ timeoutMs: Math.max(1, waitMs), signal }).catch((error: unknown) => {
-    throw isBusbarError(error) && error.code === 'TIMEOUT' ? late(error) : error;
+    throw isBusbarError(error) ? withVerbHint(error, handle) : error;
   });
   await (out.json
     ? out.jsonLines([{ id: handle.id, status: 'done', result: showValue(value) }])
@@ -165,12 +166,21 @@ function toRow({ message, state, attempts, delayLeftMs, dead }: BrowsedMessage):
   return [shown, String(attempts), timeOf(message.sentAt), message.id, body];
 }
 
-/** The same error, with a hint that names flags instead of options. */
-function late({ message, cause }: BusbarError): BusbarError {
-  const hint = 'Wait longer with --wait=TIME. busbar stats shows whether a worker handles tasks of its queue.';
-  return new BusbarError('TIMEOUT', message, { hint, cause });
+/** The same error, with a hint that names verbs and flags instead of functions and options. */
+function withVerbHint(error: BusbarError, { queue, id }: TaskHandle): BusbarError {
+  const { code, message, cause, hint: before = '', outcome } = error;
+  const hints: Readonly<Record<string, string>> = {
+    TIMEOUT: 'Wait longer with --wait=TIME. busbar stats shows whether a worker handles tasks of its queue.',
+    NOT_FOUND: GONE,
+  };
+  const hint = before.includes('deadLetters')
+    ? `busbar dead list ${queue} shows its attempts, busbar dead redrive ${queue} ${id} retries it.`
+    : hints[code];
+  return hint === undefined ? error : new BusbarError(code, message, { hint, cause, outcome });
 }
 
+const GONE = 'It expired, was purged, or its result is no longer kept.';
+
 function noTrace(id: string): Error {
-  return notFound('task', id, 'It expired, was purged, or its result is no longer kept.');
+  return notFound('task', id, GONE);
 }

@@ -82,6 +82,10 @@ function toOne(name: string, spec: Exclude<FlagSpec, { kind: 'switch' | 'list' |
 }
 
 function toText(name: string, text: string, max: number): string {
+  if (text.endsWith('\r')) {
+    const hint = 'The script has the line ends of Windows (CRLF). Convert them to LF.';
+    throw invalid(`${name} has a carriage return at its end`, hint);
+  }
   checkText(text, name, max);
   return text;
 }
