@@ -79,15 +79,32 @@ export class StorePool {
     return store;
   }
 
-  /** Keeps the unnamed namespace open: a store in memory would lose its messages. */
+  /** Keeps the unnamed namespace open, and a store in memory that has data: closing it would lose the data. */
   #release(ns: string, store: PooledStore): void {
     store.users -= 1;
     if (store.users > 0 || ns === '') return;
-    store.timer = setTimeout(() => {
+    store.timer = setTimeout(async () => {
+      if (await wouldLoseData(store)) return;
+      if (store.users > 0 || this.#stores.get(ns) !== store) return;
       this.#stores.delete(ns);
       void close(store);
     }, KEEP_MS);
     store.timer.unref();
+  }
+}
+
+async function wouldLoseData({ transport }: PooledStore): Promise<boolean> {
+  try {
+    const { capabilities, admin, kv } = await transport;
+    if (capabilities.durability !== 'none') return false;
+    const found = await Promise.all([
+      admin.queues({ limit: 1 }),
+      admin.topics({ limit: 1 }),
+      kv.list('', { limit: 1 }),
+    ]);
+    return found.some(({ length }) => length > 0);
+  } catch {
+    return false;
   }
 }
 

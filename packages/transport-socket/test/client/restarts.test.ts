@@ -48,6 +48,23 @@ test('the store of a namespace closes after its last client, and opens again', a
   expect(await other.queues.receive('jobs')).toEqual([]);
 });
 
+test('a namespace in memory keeps its data while the hub runs, though no client uses it', async () => {
+  await using hub = await startHub('memory:');
+  await using other = await openUnix({ path: hub.path });
+  const past = await openUnix({ path: hub.path, ns: 'team' });
+  await past.queues.send('jobs', [{ body: body('kept') }]);
+  await (await openUnix({ path: hub.path, ns: 'empty' })).close();
+  await past.close();
+  const since = performance.now();
+  await waitFor(() => performance.now() - since > 6_000, {
+    what: 'the time that an unused store stays',
+    timeoutMs: 8_000,
+  });
+  await using client = await openUnix({ path: hub.path, ns: 'team' });
+  expect(await client.queues.receive('jobs')).toHaveLength(1);
+  expect(other.state).toBe('open');
+});
+
 test('requests with large headers are split into legal frames', async () => {
   await using hub = await startHub('memory:');
   await using client = await openUnix({ path: hub.path });

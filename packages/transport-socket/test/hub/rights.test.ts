@@ -312,6 +312,24 @@ test('texts of peers are one printable line of the log each', async () => {
   expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
 });
 
+test('a client that names its agent in hello imports no message of another', async () => {
+  await using named = await RawPeer.welcomed(path, { token: ALL, agent: '@named' });
+  const record = (from: string): Header => ({
+    kind: 'message',
+    queue: '$inbox.@victim',
+    message: {
+      message: { id: from, from, contentType: 'text/plain', headers: {}, priority: 4, hops: 0, sentAt: 1 },
+      state: 'ready',
+      attempts: 0,
+      history: [],
+    },
+  });
+  const code = async (from: string): Promise<unknown> =>
+    (await ask(named, { op: 'admin.importState', records: [record(from)] }))['code'];
+  expect(await code('@boss')).toBe('PERMISSION_DENIED');
+  expect(await code('@named')).not.toBe('PERMISSION_DENIED');
+});
+
 describe('an agent with its token', () => {
   test('does what an agent does', async () => {
     await using all = await localHub('ws://127.0.0.1:0/bus', [{ token: ALL }, { token: BOB, agent: '@bob' }]);

@@ -14,6 +14,7 @@ import type { Header } from '../../wire/frame.ts';
 import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { decodeRecord } from '../../wire/value-codec.ts';
+import { authorizeSender } from '../access-tokens.ts';
 import { showsOnlyOwn } from '../rights/agent-rights.ts';
 import { arrayOf, optionsOf } from './arguments.ts';
 import { type HubResponse, RecordFeed } from './cursors.ts';
@@ -38,9 +39,11 @@ export const adminOperations: Readonly<Record<string, HubOperation>> = {
   'admin.clear': resultOf([], (admin, _, options) => admin.clear(options)),
   'admin.exportState': ({ id, client: { cursors, answers, store } }) =>
     cursors.open(id, new RecordFeed(store.admin.exportState(), answers), answers, async () => undefined),
-  'admin.importState': resultOf([], (admin, { records }, options) =>
-    admin.importState(arrayOf<StateRecord>(records, 'records').map(decodeRecord), options),
-  ),
+  async 'admin.importState'(request) {
+    const records = arrayOf<StateRecord>(request.header['records'], 'records').map(decodeRecord);
+    for (const record of records) checkSenderOf(record, request.client.agent);
+    return resultOf([], (admin, _, options) => admin.importState(records, options))(request);
+  },
 };
 
 /** The header of a request, which the store validates. */
@@ -48,7 +51,12 @@ interface AdminHeader {
   readonly queue: string;
   readonly ids: readonly string[];
   readonly delayMs: number;
-  readonly records: unknown;
+}
+
+/** A client that acts for one agent imports no message of another. */
+function checkSenderOf(record: StateRecord, agent: string | undefined): void {
+  if (agent === undefined || (record?.kind !== 'message' && record?.kind !== 'event')) return;
+  authorizeSender({ from: record.message?.message?.from }, agent);
 }
 
 /** An operation that responds with the result of `run`. Its options are `timeoutMs` and those of `keys`. */
