@@ -84,8 +84,8 @@ function release(client: HubClient, deliveries: readonly Delivery[]): Promise<un
 function decodeDeliveries(client: HubClient, { header, bodies }: Frame, queue: string): Delivery[] {
   const deliveries = header['deliveries'] as readonly Header[];
   return deliveries.map((each, index) => {
-    const { receipt, attempt, ttlLeftMs, ...rest } = each as unknown as Delivery;
-    const leaseLeftMs = client.leaseLeft(rest.leaseLeftMs, header['now']);
+    const { receipt, attempt, leaseLeftMs: given, ttlLeftMs } = each as unknown as Delivery;
+    const leaseLeftMs = client.leaseLeft(given, header['now']);
     return { ...decodeMessage(each, bodies[index]), queue, receipt, attempt, leaseLeftMs, ttlLeftMs };
   });
 }

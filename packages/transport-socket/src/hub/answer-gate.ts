@@ -21,6 +21,8 @@ export class AnswerGate {
   readonly #waiting = new Set<WaitingAnswer>();
   readonly #onStuck: (error: BusbarError) => void;
   #reserved = 0;
+  /** The part of it that ends after this turn. */
+  #ending = 0;
   #entered = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -41,6 +43,30 @@ export class AnswerGate {
       // After the answer: the output that it adds counts.
       if (this.#waiting.size > 0) queueMicrotask(() => queueMicrotask(() => this.update()));
     }
+  }
+
+  /**
+   * Like {@link AnswerGate.run}, for a `read` that may wait in the store: it keeps its room for two turns of the event loop.
+   * A store in this process has read by then what it has.
+   */
+  async runWait<T>(bytes: number, read: () => Promise<T>): Promise<T> {
+    if (this.#waiting.size > 0 || !this.#hasRoom(bytes)) await this.#enter(bytes);
+    else this.#reserved += bytes;
+    this.#releaseLater(bytes);
+    return read();
+  }
+
+  #releaseLater(bytes: number): void {
+    this.#ending += bytes;
+    if (this.#ending > bytes) return;
+    setImmediate(() => {
+      const ending = this.#ending;
+      this.#ending = 0;
+      setImmediate(() => {
+        this.#reserved -= ending;
+        this.update();
+      });
+    });
   }
 
   /** Lets requests in. Call it after output was read. */

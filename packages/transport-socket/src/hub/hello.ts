@@ -42,6 +42,6 @@ export function encodeWelcome(hub: string, { capabilities, name, past }: Transpo
     },
     maxFrameBytes: MAX_FRAME_BYTES,
     past,
-    now: performance.now(),
+    now: Math.round(performance.now()),
   };
 }

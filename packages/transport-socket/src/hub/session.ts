@@ -171,7 +171,9 @@ export class HubSession implements ConnectionEvents, ClientSession {
   /** What the client learns from a response is not newer than the counter that it knows. */
   #withCounter(header: Header | undefined): Header | undefined {
     const past = this.#takeRisen();
-    return past === undefined ? header : { ...header, counter: past.counter };
+    if (past === undefined) return header;
+    // Each response has a header of its own.
+    return Object.assign(header ?? {}, { counter: past.counter });
   }
 
   /** The past of the store, if its counter has risen since the client heard of it. */
@@ -202,7 +204,8 @@ export class HubSession implements ConnectionEvents, ClientSession {
 
   #receive(each: Frame): void {
     if (each.type === FRAME.hello) void this.#onHello(each.header);
-    else if (each.type === FRAME.ping) this.#connection.send(frame(FRAME.pong, 0, { now: performance.now() }));
+    else if (each.type === FRAME.ping)
+      this.#connection.send(frame(FRAME.pong, 0, { now: Math.round(performance.now()) }));
     else if (each.type === FRAME.goaway) this.#connection.close();
     else if (each.type === FRAME.pong) return;
     else if (this.#store === undefined) throw protocolError('a frame before the welcome');

@@ -6,7 +6,7 @@ import { BATCH_BYTES } from '../../wire/protocol.ts';
 
 const MAX_QUEUES = 1_000;
 /** The most messages of one claim: messages may become larger. */
-const MAX_CLAIM = 32;
+const MAX_CLAIM = 64;
 
 /** Mean message sizes of the recently used queues. */
 export class QueueSizes {

@@ -38,7 +38,7 @@ export const queueOperations: Readonly<Record<string, HubOperation>> = {
 
 /** The hub's time tells the client when the leases were extended. */
 function settled(results: readonly SettleResult[]): HubResponse {
-  return { header: { results, now: performance.now() } };
+  return { header: { results, now: Math.round(performance.now()) } };
 }
 
 /** The response of a send or publish. */
@@ -72,50 +72,51 @@ interface ClaimedMessages {
   readonly now: number;
 }
 
+const NONE: ClaimedMessages = { deliveries: [], now: 0 };
+
 /**
- * Claims no more than one response can contain. What is ready is claimed when the client has room for the answer. A wait
- * needs no room: it ends with the messages of one claim.
+ * Claims no more than one response can contain, when the client has room for that. A receive that waits takes no room: it
+ * ends with the messages of one claim.
  */
-async function claim(request: HubRequest): Promise<ClaimedMessages> {
+function claim(request: HubRequest): Promise<ClaimedMessages> {
   const { header, client } = request;
-  const { queue, max = 1, waitMs = 0 } = header as { queue: string; max?: unknown; waitMs?: unknown };
-  const isLegal = typeof max === 'number' && max <= 1000;
-  const room = client.sizes.bytesOf(queue, isLegal ? max : 1);
-  const ready = await client.answers.run(room, () => claimReady(request, isLegal ? max : undefined));
-  if (ready.deliveries.length > 0 || waitMs === 0) return ready;
-  const most = isLegal ? Math.min(max, client.sizes.maxMessages(queue, BATCH_BYTES)) : max;
-  const deliveries = await receiveOnce(request, most, decodeNumber(waitMs));
-  client.sizes.record(queue, deliveries);
-  return { deliveries, now: performance.now() };
+  const { queue, max = 1 } = header as { queue: string; max?: unknown };
+  if (typeof max !== 'number' || max > 1000) return claimOnce(request, max);
+  return client.answers.runWait(client.sizes.bytesOf(queue, max), () => claimSteps(request, queue, max));
 }
 
-/** Claims in steps until the response is large enough. With an illegal `max` the store refuses the claim. */
-async function claimReady(request: HubRequest, max: number | undefined): Promise<ClaimedMessages> {
-  const { header, client } = request;
-  const queue = header['queue'] as string;
+/** Claims in steps until the response is large enough. Only the first step waits. */
+async function claimSteps(request: HubRequest, queue: string, max: number): Promise<ClaimedMessages> {
+  const { sizes } = request.client;
   const deliveries: Delivery[] = [];
   let now: number | undefined;
   for (let left = BATCH_BYTES; ; ) {
-    const most = Math.min((max ?? 1) - deliveries.length, client.sizes.maxMessages(queue, left));
-    const claimed = await receiveOnce(request, max === undefined ? header['max'] : most, 0).catch((error: unknown) => {
-      if (deliveries.length === 0) throw error;
-      return [];
+    const most = Math.min(max - deliveries.length, sizes.maxMessages(queue, left));
+    const claimed = await claimOnce(request, most, now === undefined ? undefined : 0).catch((error: unknown) => {
+      if (now === undefined) throw error;
+      return NONE;
     });
-    now ??= performance.now();
-    deliveries.push(...claimed);
-    left -= client.sizes.record(queue, claimed);
-    const isFull = max === undefined || deliveries.length >= max || left <= 0;
-    if (isFull || claimed.length < most) return { deliveries, now };
+    now ??= claimed.now;
+    deliveries.push(...claimed.deliveries);
+    left -= sizes.record(queue, claimed.deliveries);
+    const isFull = deliveries.length >= max || left <= 0;
+    if (isFull || claimed.deliveries.length < most) return { deliveries, now };
   }
 }
 
-function receiveOnce({ header, client, cancellation }: HubRequest, max: unknown, waitMs: number): Promise<Delivery[]> {
-  return client.store.queues.receive(header['queue'] as string, {
+/** One claim. With an illegal argument the store refuses it. */
+async function claimOnce(
+  { header, client, cancellation }: HubRequest,
+  max: unknown,
+  waitMs: unknown = header['waitMs'],
+): Promise<ClaimedMessages> {
+  const deliveries = await client.store.queues.receive(header['queue'] as string, {
     ...optionsOf({ consumer: header['consumer'] }, ['consumer']),
     max: max as number,
-    waitMs,
+    ...(waitMs !== undefined && { waitMs: decodeNumber(waitMs) }),
     signal: cancellation.signal,
   });
+  return { deliveries, now: Math.round(performance.now()) };
 }
 
 function encodeDelivery(delivery: Delivery, receipts: SignedReceipts | undefined): Header {
