@@ -19,14 +19,13 @@ beforeEach(async () => {
   hub = await startHub('sqlite:$');
   await using client = await openUnix({ path: hub.path });
   const value = Buffer.alloc(65_536, 1);
-  for (let index = 0; index < 200; index += 1) await client.kv.put(`large/${index}`, value);
   const body = Buffer.alloc(400_000, 1);
-  for (let index = 0; index < 40; index += 1) {
-    await client.queues.send('large', [{ body }]);
-    await client.topics.publish('large', [{ body }]);
-  }
-  for (let index = 0; index < REQUESTS; index += 1) await client.queues.send(`own.${index}`, [{ body }]);
-});
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+  await Promise.all(numbers(200).map((index) => client.kv.put(`large/${index}`, value)));
+  await Promise.all(numbers(40).map(() => client.queues.send('large', [{ body }])));
+  await Promise.all(numbers(40).map(() => client.topics.publish('large', [{ body }])));
+  await Promise.all(numbers(REQUESTS).map((index) => client.queues.send(`own.${index}`, [{ body }])));
+}, 60_000);
 
 afterEach(() => hub[Symbol.asyncDispose]());
 
