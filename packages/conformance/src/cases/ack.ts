@@ -105,6 +105,20 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     },
   },
   {
+    id: 'A28',
+    title: 'the totals of a queue count each message of a batch, acked or dead',
+    rules: ['RQ3', 'RA6'],
+    async run(test, transport) {
+      await test.send(transport, 'work', test.messages(7));
+      const held = await test.receive(transport, 'work', 7);
+      await settle(test, transport, held.slice(0, 4), { action: 'ack' });
+      await settle(test, transport, held.slice(4), { action: 'reject' });
+      await assertCounts(test, transport, 'work', { ready: 0, leased: 0, dead: 3 });
+      const { totals } = await queueInfo(await test.open(), 'work');
+      test.check.equal(totals, { sent: 7, done: 4, dead: 3, expired: 0 }, 'totals');
+    },
+  },
+  {
     id: 'A16',
     title: 'settlements of a batch take effect one by one: a lost lease affects no other settlement',
     rules: ['RD2', 'RQ3'],

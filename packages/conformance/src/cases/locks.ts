@@ -180,6 +180,103 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
     },
   },
   {
+    id: 'W14',
+    title: 'a semaphore has as many holders as permits, and a released slot goes to a caller that waits',
+    rules: ['RE1', 'RE2'],
+    async run(test) {
+      const buses = [await test.bus(), await test.bus(), await test.bus()];
+      let [inside, most, entered] = [0, 0, 0];
+      const gate = Promise.withResolvers<void>();
+      const work = Array.from({ length: 9 }, (_, index) =>
+        buses[index % 3]?.semaphore(
+          'slots',
+          async ({ lost }) => {
+            inside += 1;
+            entered += 1;
+            most = Math.max(most, inside);
+            await gate.promise;
+            inside -= 1;
+            return lost;
+          },
+          { permits: 3, waitMs: 15_000 },
+        ),
+      );
+      await test.until('three are inside', () => entered === 3);
+      await test.check.rejects(
+        (buses[0] as Bus).semaphore('slots', { permits: 3, waitMs: 0 }),
+        'CONFLICT',
+        'a fourth holder',
+      );
+      await waitUntil(test, performance.now() + 200);
+      test.check.equal(entered, 3, 'callers that entered');
+      gate.resolve();
+      test.check.equal(await Promise.all(work), Array(9).fill(false), 'whether a slot was lost');
+      test.check.equal([most, entered], [3, 9], 'most holders at a time, and all callers');
+      const { kv } = await test.transport();
+      await test.until('no slot is left', async () => (await kv.list('$sem/')).length === 0);
+    },
+  },
+  {
+    id: 'W15',
+    title: 'each put replaces the time to live of a key: with one the key ends then, without one it stays',
+    rules: ['RE1'],
+    async run(test) {
+      const [one, two] = [(await test.transport()).kv, (await test.open()).kv];
+      const value = Uint8Array.of(1);
+      const ended: string[] = [];
+      await two.watch('key/', (changes) => {
+        for (const change of changes) if ('key' in change) ended.push(change.key);
+      });
+      const began = performance.now();
+      for (const key of ['key/stays', 'key/longer', 'key/touched', 'key/ends'])
+        await one.put(key, value, { ttlMs: 1_500 });
+      await one.put('key/stays', value);
+      await one.put('key/longer', value, { ttlMs: 60_000 });
+      await one.touch([{ key: 'key/touched', ttlMs: 60_000 }]);
+      test.check.ok(performance.now() - began < 1_500, 'the puts were in time');
+      await test.until('the last one ends', () => ended.includes('key/ends'), test.beyond(1_500) + 5_000);
+      await waitUntil(test, performance.now() + test.beyond(300));
+      test.check.equal(ended, ['key/ends'], 'keys that ended');
+      const left = (await two.list('key/')).map(({ key, ttlLeftMs }) => [key, ttlLeftMs !== undefined]);
+      test.check.equal(
+        left,
+        [
+          ['key/longer', true],
+          ['key/stays', false],
+          ['key/touched', true],
+        ],
+        'keys that are left',
+      );
+    },
+  },
+  {
+    id: 'W16',
+    title: 'keys are listed in pages by their prefix, in order, each once, and without those that ended',
+    rules: ['RE1', 'RA1'],
+    async run(test) {
+      const [one, two] = [(await test.transport()).kv, (await test.open()).kv];
+      const keys = Array.from({ length: 25 }, (_, index) => `page/${String(index).padStart(2, '0')}`);
+      for (const key of [...keys, 'pag', 'page', 'page0', 'other']) await one.put(key, Buffer.from(key));
+      await one.put('page/ended', Buffer.from('x'), { ttlMs: 60 });
+      await one.delete('page/03');
+      await test.until('it has ended', async () => (await two.get('page/ended')) === undefined);
+      const pages: string[][] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await two.list('page/', { limit: 10, ...(after !== undefined && { after }) });
+        test.check.every(page, ({ key, value }) => test.text({ body: value }) === key, 'the value of each key');
+        if (page.length === 0) break;
+        pages.push(page.map(({ key }) => key));
+        after = page.at(-1)?.key;
+      }
+      test.check.mapped(pages, (page) => page.length, [10, 10, 4], 'sizes of the pages');
+      test.check.equal(
+        pages.flat(),
+        keys.filter((key) => key !== 'page/03'),
+        'all pages',
+      );
+    },
+  },
+  {
     id: 'W5',
     title: 'a lock is not re-entrant: its holder waits like any other caller',
     rules: ['RE1'],

@@ -4,12 +4,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import type { RemoteClient } from '../processes/remote-client.ts';
+import { moduleOf, type RemoteClient } from '../processes/remote-client.ts';
 import type { RemoteLoad } from '../processes/remote-load.ts';
 import { consume, drainFully, receiveOne, texts } from '../steps/consuming.ts';
 import { follow } from '../steps/event-log.ts';
 import { isEmpty, queueInfo } from '../steps/queue-view.ts';
 
+const following = moduleOf('follow-changes');
 const LEASE_MS = 1_000;
 const SMALL: LoadPlan = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: LoadPlan = { producers: 10, consumers: 8, each: 150, kills: 2 };
@@ -105,6 +106,48 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
       }
       const sorted = latencies.sort((one, other) => one - other);
       test.check.between(sorted[12] ?? 0, -5, 400, 'milliseconds until most processes were woken');
+    },
+  },
+  {
+    id: 'M7',
+    title: 'events, ephemeral events and changes of keys reach an idle process by a notification, not by slow polling',
+    level: 'SHOULD',
+    rules: ['RT1', 'RE2'],
+    harnessFeatures: ['processes'],
+    alone: true,
+    async run(test, here) {
+      const reader = await test.process();
+      await reader.run(following, 'followChanges');
+      const sentAt: Record<string, number> = {};
+      const changes = {
+        event: (id: string) => here.topics.publish('news', [{ id, body: Uint8Array.of(1) }]),
+        ephemeral: (id: string) => here.topics.publish('news', [{ id, body: Uint8Array.of(1) }], { ephemeral: true }),
+        watched: (id: string) => here.kv.put(id, Uint8Array.of(1)),
+      };
+      const kinds = ['event', 'ephemeral', 'watched'] as const;
+      for (const kind of kinds) {
+        for (let round = 0; round < 10; round += 1) {
+          await pause(60 + test.random() * 60);
+          const name = `${kind}/${round}`;
+          sentAt[name] = performance.timeOrigin + performance.now();
+          await changes[kind](name);
+        }
+      }
+      const arrivals = (): Promise<Record<string, number>> => reader.run(following, 'arrivals');
+      await test.until('all have come', async () => Object.keys(await arrivals()).length === 30);
+      const came = await arrivals();
+      for (const kind of kinds) {
+        const names = Object.keys(came).filter((name) => name.startsWith(kind));
+        const latencies = names
+          .map((name) => (came[name] ?? 0) - (sentAt[name] ?? 0))
+          .sort((one, other) => one - other);
+        test.check.between(
+          latencies[5] ?? Number.NaN,
+          -5,
+          150,
+          `median milliseconds until the process has one (${kind})`,
+        );
+      }
     },
   },
   {

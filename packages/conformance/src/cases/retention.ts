@@ -4,7 +4,7 @@ import { type ErrorCode, isBusbarError } from '@busbar/api';
 import type { Capabilities, MessageInput, TopicSubscription, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
-import { consume, texts } from '../steps/consuming.ts';
+import { consume, texts, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 
 const BODY_BYTES = 524_288;
@@ -14,6 +14,28 @@ const MOST_EVENTS = 120_000;
 const shared = { group: 'Replay/offset', timeoutMs: 90_000, alone: true } as const;
 
 export const cases: readonly ConformanceCase[] = defineCases(shared, [
+  {
+    id: 'Y10',
+    title: 'events older than `maxAgeMs` leave the history within the declared time, and later ones stay',
+    rules: ['RT6', 'RT4'],
+    harnessFeatures: ['options'],
+    async run(test) {
+      const client = await openShort(test, 3_000);
+      if (client === undefined) return;
+      const began = performance.now();
+      const [first] = await publish(test, client, 'news', test.messages(3, {}, 'old'));
+      const isGone = async (): Promise<boolean> =>
+        (await codeOf(test, client, first?.position ?? '')) === 'POSITION_EXPIRED';
+      await waitUntil(test, began + 2_000);
+      const isGoneEarly = await isGone();
+      if (performance.now() < began + 3_000) test.check.equal(isGoneEarly, false, 'a young event is kept');
+      await publish(test, client, 'other', test.messages(1));
+      await test.until('the old events are gone', isGone, 3_000 + test.capabilities.reclaimMs + 8_000);
+      await publish(test, client, 'news', test.messages(2, {}, 'new'));
+      const log = await follow(test, client, 'news', { from: 'start' });
+      await log.has(['new0', 'new1'], 'the history');
+    },
+  },
   {
     id: 'Y5',
     title: 'a position removed by retention is an explicit error, and events still in a queue are kept for it',
@@ -44,6 +66,19 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     },
   },
 ]);
+
+/** A client of another namespace with a short history. Undefined if the backend has no such option. */
+async function openShort(test: TestContext, maxAgeMs: number): Promise<Transport | undefined> {
+  try {
+    const client = await test.openWith({ ns: `short-${crypto.randomUUID().slice(0, 8)}`, retention: { maxAgeMs } });
+    test.defer(() => client.admin.clear());
+    return client;
+  } catch (error) {
+    if (!isBusbarError(error) || error.code !== 'UNSUPPORTED') throw error;
+    test.check.ok(error.message.includes('retention'), `the error names retention: ${error.message}`);
+    return undefined;
+  }
+}
 
 function isReachable({ maxBytes, maxEvents }: Capabilities['retention']): boolean {
   return maxBytes <= BODY_BYTES * MOST_BODIES || maxEvents <= MOST_EVENTS;

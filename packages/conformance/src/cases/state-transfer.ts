@@ -1,8 +1,8 @@
 /** State transfer: queues and their messages. */
 
-import type { AttemptRecord, BrowsedMessage, QueueInfo, Transport } from '@busbar/api/transport';
+import type { AttemptRecord, BrowsedMessage, QueueInfo, StateRecord, Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { consume, ROUNDING_MS, receiveOne, settle, texts, waitUntil } from '../steps/consuming.ts';
 import { publishTexts } from '../steps/event-log.ts';
 import { assertCounts, deadLetters, queueInfo } from '../steps/queue-view.ts';
 import { assertMoveRefused, exportAll, moveState } from '../steps/state-transfer.ts';
@@ -165,6 +165,33 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await publishTexts(test, transport, 'news.b', 1, 'later');
       test.check.equal(texts(test, await consume(test, transport, 'bound', 1)), ['later0'], 'a later event');
       await test.nothing(transport, 'bound', 20);
+    },
+  },
+  {
+    id: 'J17',
+    title: 'an export has the rest of each dedupe window, and an import continues it',
+    rules: ['RA7', 'RQ7'],
+    async run(test, transport) {
+      await transport.queues.configure('inbox', { dedupeMs: 130_000 });
+      await test.send(transport, 'inbox', [{ id: 'early', body: Uint8Array.of(1) }]);
+      await waitUntil(test, performance.now() + 1_100);
+      await test.send(transport, 'inbox', [{ id: 'late', body: Uint8Array.of(1) }]);
+      const leftOf = (records: readonly StateRecord[], wanted: string): number =>
+        records.flatMap((one) => (one.kind === 'dedupe' && one.id === wanted ? [one.leftMs] : []))[0] ?? Number.NaN;
+      const before = await moveState(test, transport);
+      const after = await exportAll(transport);
+      for (const records of [before, after]) {
+        const [early, late] = [leftOf(records, 'early'), leftOf(records, 'late')];
+        test.check.between(late, 110_000, 130_000 + test.capabilities.granularityMs, 'the window of the later id');
+        test.check.between(late - early, 900, 6_000, 'the difference between both windows');
+      }
+      const gone = leftOf(before, 'early') - leftOf(after, 'early');
+      test.check.between(
+        gone,
+        -ROUNDING_MS - test.capabilities.granularityMs,
+        15_000,
+        'how much the window became shorter',
+      );
     },
   },
   {

@@ -146,6 +146,54 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'TTL' }, [
     },
   },
   {
+    id: 'T8',
+    title: 'in the history of a bound queue, delays and times to live count from the publish, not from the binding',
+    rules: ['RQ6', 'RT5'],
+    timeoutMs: 90_000,
+    async run(test, transport) {
+      const began = performance.now();
+      await publish(test, transport, 'news', [
+        ...test.messages(1, { ttlMs: 400 }, 'short'),
+        ...test.messages(1, { ttlMs: 60_000 }, 'long'),
+        ...test.messages(1, { delayMs: 3_000 }, 'delayed'),
+      ]);
+      const publishedAt = performance.now();
+      await waitUntil(test, publishedAt + test.beyond(2_000));
+      await transport.topics.bind('bound', 'news', { from: 'start' });
+      const [long] = await consume(test, transport, 'bound', 1);
+      test.check.equal(
+        [long].flatMap((one) => (one ? texts(test, [one]) : [])),
+        ['long0'],
+        'the first message',
+      );
+      test.check.between(long?.ttlLeftMs ?? 0, 50_000, 58_000, 'its remaining time to live');
+      const delayed = await receiveOne(test, transport, 'bound', test.beyond(3_000) + 5_000);
+      test.check.equal(test.text(delayed), 'delayed0', 'the second message');
+      const tookMs = performance.now() - began;
+      test.check.between(tookMs, 3_000 - ROUNDING_MS, test.beyond(3_000) + publishedAt - began + 1_800, 'its delay');
+      await test.ack(transport, [delayed]);
+      await test.nothing(transport, 'bound', 50);
+    },
+  },
+  {
+    id: 'T9',
+    title: 'a leased message whose time to live has ended becomes no dead letter',
+    rules: ['RQ6', 'RQ5'],
+    timeoutMs: 90_000,
+    async run(test, transport) {
+      await test.send(transport, 'work', test.messages(3, { ttlMs: 500, maxAttempts: 1 }));
+      const held = await test.receive(transport, 'work', 3);
+      await waitUntil(test, performance.now() + test.beyond(500) + ROUNDING_MS);
+      await settle(test, transport, held.slice(0, 1), { action: 'reject' });
+      await settle(test, transport, held.slice(1, 2), { action: 'retry' });
+      await settle(test, transport, held.slice(2), { action: 'release' });
+      await expired(test, transport, 'work', 3);
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      const { totals } = await queueInfo(transport, 'work');
+      test.check.equal(totals, { sent: 3, done: 0, dead: 0, expired: 3 }, 'totals');
+    },
+  },
+  {
     id: 'T7',
     title: 'expired messages are reclaimed within the declared time without any receive',
     rules: ['RQ6'],

@@ -24,5 +24,12 @@ export const mutants: readonly SourceMutant[] = [
       replace: 'return [];',
       killedBy: 'F9',
     },
+    {
+      name: 'gives a semaphore one permit more',
+      file: 'bus/locks/lock-options.ts',
+      find: 'Array.from({ length: permits }',
+      replace: 'Array.from({ length: permits + 1 }',
+      killedBy: 'W14',
+    },
   ]),
 ];

@@ -33,7 +33,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('hub', 'transport-sock
   {
     name: 'repeats known keys after a lost connection',
     file: 'client/remote-watch.ts',
-    find: 'if ((this.#revisions.get(key) ?? 0) >= revision) return [];',
+    find: 'if (this.#revisions.get(key) === revision) return [];',
     replace: '',
     killedBy: 'C1',
   },

@@ -142,4 +142,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     replace: '',
     killedBy: 'A9',
   },
+  {
+    name: 'returns longer pages of keys than requested',
+    file: 'kv/kv.ts',
+    find: 'rest.slice(0, limit)',
+    replace: 'rest.slice(0, 9 * limit)',
+    killedBy: 'W16',
+  },
 ]);
