@@ -178,7 +178,7 @@ if not isComplete or not call('ZSCORE', ns .. 'due', '\\nall') then
   -- The namespace is new, or the store lost the plan.
   for _, name in ipairs(call('ZRANGE', ns .. 'queues', 0, -1)) do schedule(name, now) end
   schedule('\\nkv', now)
-  schedule('\\nlog', now)
+  if call('EXISTS', ns .. 'log', ns .. 'log:dedupe', ns .. 'topics') > 0 then schedule('\\nlog', now) end
   call('ZADD', ns .. 'due', FAR, '\\nall')
 end
 local first = ARGV[12]
