@@ -22,7 +22,7 @@ export function unixHarness(name: string, store: string): Harness {
     },
     untrustedClients: {
       wrongPassword: () => withWrongToken(store),
-      denied: 'A client with a valid token may use every operation.',
+      denied: 'Every client with a valid token may send to a queue. A test of its own tries the rights of each token.',
       wrongAuthority: 'A Unix socket has no certificate.',
       impostor: () => boundToAgent(store),
     },

@@ -29,7 +29,7 @@ async function untrustedClientAt(folder: TempDir, url: string, query: string, wr
 /** The refused clients of one kind of link. */
 export function untrustedClientsOf(kind: LinkKind): NonNullable<Harness['untrustedClients']> {
   return {
-    denied: 'A client with a valid token may use every operation.',
+    denied: 'Every client with a valid token may send to a queue. A test of its own tries the rights of each token.',
     async wrongPassword() {
       const folder = tempDir(`busbar-${kind.name}`);
       const wrong = `tokenFile=${secretFile(folder, 'other', OTHER)}`;
