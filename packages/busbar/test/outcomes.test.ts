@@ -27,6 +27,9 @@ test.each([
   ['nats', ['recv', '@a', '--wait']],
   ['nats', ['tail']],
   ['ws', ['send', '@a', 'x']],
+  ['ws', ['hub', 'status']],
+  ['ws', ['hub', 'stop']],
+  ['ws', ['conformance', '--only', 'Q1']],
 ])('--timeout bounds opening: %s %j', async (scheme, args) => {
   await using sh = shell();
   const server = createServer(() => undefined).listen(0, '127.0.0.1');

@@ -198,17 +198,24 @@ export function notFound(what: string, name: string, hint: string): BusbarError 
 }
 
 /** Waits for `opening` up to the timeout, and until the command is interrupted. A transport that opens later is closed. */
-export async function openWithin(opening: Promise<Transport>, { timeoutMs, signal }: CallOptions): Promise<Transport> {
+export async function openWithin(opening: Promise<Transport>, call: CallOptions): Promise<Transport> {
+  try {
+    return await within(opening, call);
+  } catch (error) {
+    opening.then((transport) => transport.close()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Waits for a connection up to the timeout, and until the command is interrupted. */
+export async function within<T>(connecting: Promise<T>, { timeoutMs, signal }: CallOptions): Promise<T> {
   const over = Promise.withResolvers<never>();
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => over.reject(tooLate(timeoutMs)), timeoutMs);
   const onAbort = (): void => over.reject(new BusbarError('ABORTED', 'interrupted'));
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted) onAbort();
   try {
-    return await Promise.race([opening, over.promise]);
-  } catch (error) {
-    opening.then((transport) => transport.close()).catch(() => undefined);
-    throw error;
+    return await Promise.race([connecting, over.promise]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
@@ -230,6 +237,6 @@ export async function openEmpty(url: string): Promise<Transport> {
 
 function tooLate(timeoutMs: number): BusbarError {
   return new BusbarError('TIMEOUT', `the bus did not open within ${timeoutMs} ms`, {
-    hint: 'Give it more time with --timeout, or find the cause with busbar doctor.',
+    hint: 'Give it more time with --timeout, or check that the server is up.',
   });
 }

@@ -9,6 +9,7 @@ import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { DONE, UNEXPECTED } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
+import { within } from '../session.ts';
 
 const FLAGS = {
   profile: { kind: 'choice', choices: ['smoke', 'full'], help: 'a short selection, or all cases (default)' },
@@ -50,7 +51,7 @@ async function runOn(suite: Suite, { args, flags, session }: Invocation<typeof F
     parallel: flags.parallel,
     seed: flags.seed,
   };
-  const harness = await suite.urlHarness(url, harnessOptions(url));
+  const harness = await within(suite.urlHarness(url, harnessOptions(url)), session.call);
   return suite.runSuite(harness, { ...options, onResult: (result) => session.out.note(lineOf(result)) });
 }
 

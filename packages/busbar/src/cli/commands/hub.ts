@@ -11,6 +11,7 @@ import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNAVAILABLE } from '../output/exit-codes.ts';
 import { printableLine } from '../output/printable.ts';
+import { within } from '../session.ts';
 
 const FLAGS = {
   store: {
@@ -80,7 +81,7 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
 
 async function status({ session }: Invocation<typeof FLAGS>): Promise<number> {
   const { out } = session;
-  const found = await (await loadSockets()).hubStatus(session.locate().url);
+  const found = await within((await loadSockets()).hubStatus(session.locate().url), session.call);
   if (out.json) await out.jsonLines([found]);
   else {
     const { pid, store, addresses, clients, upMs } = found;
@@ -94,7 +95,7 @@ async function status({ session }: Invocation<typeof FLAGS>): Promise<number> {
 async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
   const { out } = session;
   const { url } = session.locate();
-  const wasRunning = await (await loadSockets()).stopHub(url);
+  const wasRunning = await within((await loadSockets()).stopHub(url), session.call);
   if (out.json) await out.jsonLines([{ stopped: wasRunning }]);
   else out.note(wasRunning ? 'busbar: the hub has ended' : 'busbar: no hub is running');
   return wasRunning ? DONE : UNAVAILABLE;
