@@ -5,6 +5,7 @@ import { BusbarError } from '../../src/contract/errors.ts';
 import { BatchSize } from '../../src/driver-kit/batch-size.ts';
 import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
+import { decodeError } from '../../src/driver-kit/errors.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
 import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
@@ -24,6 +25,12 @@ test('a condition wakes all callers that wait, and none that come later', async 
   condition.notify();
   await Promise.all(waits);
   expect([woken, condition.isAwaited]).toEqual([2, false]);
+});
+
+test('texts in the error of another process are cut', () => {
+  const { message, hint } = decodeError({ code: 'INTERNAL', message: 'm'.repeat(12_000), hint: '😀'.repeat(12_000) });
+  expect([message.length, hint?.length]).toEqual([4_000, 4_000]);
+  expect(message.endsWith('...') && hint?.isWellFormed()).toBe(true);
 });
 
 test('a batch grows in steps while items are small, and shrinks at once for large ones', () => {

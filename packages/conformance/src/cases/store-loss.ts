@@ -23,14 +23,14 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await sender.queues.configure('inbox');
       const waiting = await waitEverywhere(test, waiter);
       await waiting.assertWake(sender, 'before');
-      const before = storedOf(test, await sender.kv.put('watched/gone', Uint8Array.of(1)));
-      const deleted = watchForDeletion(test, waiter, 'watched/gone');
+      const before = storedOf(test, await sender.kv.put('gone/key', Uint8Array.of(1)));
+      const deleted = watchForDeletion(test, waiter, 'gone/key');
       await deleted.present;
       const resets = resetsOf(waiter);
       await test.loss.lose('nothing');
       await test.until('the waiting client learns of the loss', () => resets.length > 0, NOTICE_MS);
       await test.until('its watch sees that the key is gone', () => deleted.isSeen(), NOTICE_MS);
-      const after = storedOf(test, await sender.kv.put('watched/gone', Uint8Array.of(1), { ifRevision: 0 }));
+      const after = storedOf(test, await sender.kv.put('gone/key', Uint8Array.of(1), { ifRevision: 0 }));
       assertRising(test, [before.createRevision, after.createRevision], 'tokens across the loss');
       await waiter.topics.bind('bound', 'news.*');
       await waiting.assertWake(sender, 'after');
