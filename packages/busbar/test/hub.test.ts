@@ -71,3 +71,14 @@ test.each([
   expect(stderr).not.toContain('hunter2');
   expect(existsSync(sh.dir.join('x.lock'))).toBe(false);
 });
+
+test('a lock that is not the lock of a hub is named, with what to do', async () => {
+  await using sh = shell();
+  writeFileSync(sh.dir.join('bus.sock.lock'), 'junk\n\u001b[2J', { mode: 0o600 });
+  const { code, stdout, stderr } = await sh.use({ args: ['register', '@a'], env: unix });
+  expect([code, stdout]).toEqual([69, '']);
+  expect(stderr).toMatch(
+    /^busbar: the hub .* could not be started: ".*bus\.sock\.lock" exists .*\nhint: Move the file/,
+  );
+  expect(stderr).not.toMatch(/bug in busbar/);
+});

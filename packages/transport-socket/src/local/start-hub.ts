@@ -73,9 +73,12 @@ async function run({ path, program, isListening }: HubStart, signal: AbortSignal
   }
 }
 
-function notStarted(path: string, reason: string): BusbarError {
+/** The command prints its error and a hint on a line each. */
+function notStarted(path: string, output: string): BusbarError {
+  const [, reason = output] = /^busbar: (.+)$/m.exec(output) ?? [];
+  const [, hint = 'Run busbar hub by hand to see its error.'] = /^hint: (.+)$/m.exec(output) ?? [];
   return new BusbarError('UNAVAILABLE', `the hub for ${quote(path)} could not be started: ${reason}`, {
-    hint: 'Run busbar hub by hand to see its error.',
+    hint,
     retryable: false,
   });
 }
