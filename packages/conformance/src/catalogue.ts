@@ -4,7 +4,7 @@
 type IdRange = readonly [letter: string, count: number, last?: number];
 
 const RANGES = {
-  'Point-to-point': ['P', 11, 13],
+  'Point-to-point': ['P', 11, 14],
   Ordering: ['O', 8],
   Priority: ['Q', 6, 7],
   'Request/reply': ['R', 12, 17],
@@ -17,7 +17,7 @@ const RANGES = {
   Dedupe: ['U', 6, 11],
   'Replay/offset': ['Y', 8, 10],
   Persistence: ['X', 11, 15],
-  Reconnect: ['C', 11, 14],
+  Reconnect: ['C', 11, 15],
   Backpressure: ['B', 7, 8],
   Concurrency: ['K', 7, 8],
   Payload: ['V', 11, 13],

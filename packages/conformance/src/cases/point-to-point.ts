@@ -159,6 +159,34 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     },
   },
   {
+    id: 'P14',
+    title: 'sends and publishes of one turn each reach their own queue and topic, whatever their options',
+    rules: ['RQ1', 'RQ4', 'RT1'],
+    async run(test, transport) {
+      const { queues, topics } = transport;
+      const names = ['first', 'second', 'third'];
+      for (const name of names) await topics.bind(`of.${name}`, name);
+      await queues.configure('second');
+      const batches = Array.from({ length: 12 }, (_, index) => {
+        const name = names[index % 3] ?? '';
+        return { name, messages: test.messages(1, {}, `${name}.${index}.`) };
+      });
+      const calls = [
+        ...batches.map(({ name, messages }) => queues.send(name, messages, { create: name !== 'second' })),
+        ...batches.map(({ name, messages }) => topics.publish(name, messages)),
+      ];
+      const results = (await Promise.all(calls)).flat();
+      test.check.every(results, ({ status }) => status === 'stored', 'results');
+      for (const [at, name] of names.entries()) {
+        const expected = [0, 3, 6, 9].map((index) => `${name}.${index + at}.0`);
+        const got = await consume(test, await test.open(), name, 4);
+        test.check.equal(texts(test, got), expected, `messages of ${name}`);
+        const events = await consume(test, await test.open(), `of.${name}`, 4);
+        test.check.equal(texts(test, events), expected, `events of ${name}`);
+      }
+    },
+  },
+  {
     id: 'P6',
     title: 'ids and receipts are unique across clients; a given id and the address are kept',
     rules: ['RQ3', 'RQ7'],

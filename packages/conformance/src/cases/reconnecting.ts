@@ -99,28 +99,48 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const { network } = test.server;
       const delayMs = 200;
       await transport.queues.configure('work', { leaseMs: 60_000 });
-      /** Cuts the connection when the request has arrived and its answer is on the way. */
-      const withoutAnswer = async <T>(call: () => Promise<T>): Promise<T> => {
+      /** Cuts the connection when a request has arrived and its answer is on the way. `trip`: how many were answered before. */
+      const withoutAnswer = async <T>(trip: number, call: () => Promise<T>): Promise<T> => {
         network.delay(delayMs);
         const answer = call();
-        await waitUntil(test, performance.now() + 1.5 * delayMs);
+        await waitUntil(test, performance.now() + (2 * trip + 1.5) * delayMs);
         network.heal();
         network.cut();
         return answer;
       };
       for (let round = 0; round < 3; round += 1) {
         const id = `id-${round}`;
-        const [sent] = await withoutAnswer(() => transport.queues.send('work', test.messages(1, { id })));
+        const [sent] = await withoutAnswer(round, () => transport.queues.send('work', test.messages(1, { id })));
         test.check.equal(sent?.status, 'stored', 'the send');
         const [held] = await test.receive(transport, 'work', 1, BACK_MS);
         test.check.equal([held?.id, held?.attempt], [id, 1], 'the message');
         const receipt = held?.receipt ?? '';
-        const [settled] = await withoutAnswer(() => transport.queues.settle([{ receipt, action: 'ack' }]));
+        const [settled] = await withoutAnswer(round, () => transport.queues.settle([{ receipt, action: 'ack' }]));
         test.check.ok(settled?.status === 'done' || settled?.status === 'unknown', `the ack: ${settled?.status}`);
         await test.until('the server is back', () => isBack(test, transport).then(() => true), BACK_MS);
         if (settled?.status === 'unknown') await transport.queues.settle([{ receipt, action: 'ack' }]);
       }
       await assertCounts(test, transport, 'work', { ready: 0, leased: 0 });
+    },
+  },
+  {
+    id: 'C15',
+    title: 'an orderly restart of the server leaves leased messages with their holders',
+    rules: ['RQ2', 'RQ3', 'RA2'],
+    notApplicable: keepsNothing,
+    async run(test, holder) {
+      const other = await test.open();
+      await holder.queues.configure('work', { leaseMs: 60_000 });
+      await test.send(holder, 'work', test.messages(2));
+      const held = await test.receive(holder, 'work', 2);
+      await test.server.stop();
+      await test.server.start();
+      await isBack(test, holder);
+      await isBack(test, other);
+      await test.nothing(other, 'work', 300);
+      await assertCounts(test, other, 'work', { ready: 0, leased: 2, dead: 0 });
+      await test.ack(holder, held);
+      await assertCounts(test, other, 'work', { ready: 0, leased: 0, dead: 0 });
     },
   },
   {

@@ -89,7 +89,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
     async run(test) {
       const [requester, service] = [await test.agent('@requester'), await test.agent('@service', { maxConcurrent: 3 })];
       let [running, most] = [0, 0];
-      const gate = Promise.withResolvers<void>();
+      let gate = Promise.withResolvers<void>();
       service.handle<number>('work', async ({ body }) => {
         running += 1;
         most = Math.max(most, running);
@@ -98,11 +98,14 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
         return body;
       });
       const numbers = Array.from({ length: 9 }, (_, index) => index);
-      const responses = Promise.all(numbers.map((n) => requester.request('@service', 'work', n, LONG_TIMEOUT)));
-      await test.until('three run', () => running >= 3);
-      await waitUntil(test, performance.now() + 300);
-      gate.resolve();
-      test.check.equal(await responses, numbers, 'responses');
+      for (let round = 0; round < 2; round += 1) {
+        gate = Promise.withResolvers();
+        const responses = Promise.all(numbers.map((n) => requester.request('@service', 'work', n, LONG_TIMEOUT)));
+        await test.until('three run', () => running >= 3);
+        await waitUntil(test, performance.now() + 300);
+        gate.resolve();
+        test.check.equal(await responses, numbers, 'responses');
+      }
       test.check.equal(most, 3, 'requests at a time');
     },
   },
