@@ -1,6 +1,6 @@
 /** Keys that an operator deletes or a full server evicts: queues go on, and what is lost is reported and counted once. */
 
-import { openBus } from '@busbar/api';
+import { type Bus, openBus } from '@busbar/api';
 import type { BusbarError, StoreReset, Transport } from '@busbar/api/transport';
 import { needServer, startRedis, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
@@ -151,6 +151,45 @@ test('a server that evicts keys keeps a queue going, and what it evicts is repor
     { what: 'the next message', timeoutMs: 20_000 },
   );
   expect(errors).toEqual([]);
+}, 60_000);
+
+test('a live bus works again within seconds after many random keys were lost', async () => {
+  await using server = await startRedis();
+  const open = async (): Promise<Bus> =>
+    openBus(await openRedis(parseRedisUrl(server.url)), { onError: () => undefined });
+  await using bus = await open();
+  await using sender = await open();
+  const seen = new Set<unknown>();
+  const agent = await bus.agent('@worker');
+  agent.handle('note', ({ body }) => void seen.add(body));
+  agent.handle('echo', ({ body }) => body);
+  await bus.process('jobs', ({ body }) => void seen.add(body));
+  await bus.subscribe('news.*', ({ body }) => void seen.add(body), { durableName: 'reader' });
+  const send = (name: string): Promise<unknown> =>
+    Promise.allSettled([
+      sender.send('@worker', 'note', `mail ${name}`),
+      sender.enqueue('jobs', `task ${name}`),
+      sender.publish('news.today', `event ${name}`),
+    ]);
+  let random = 7;
+  for (let round = 0; round < 60; round += 1) {
+    await send(String(round));
+    const keys = ((await server.call('KEYS', '*')) as string[]).toSorted();
+    random = (random * 1_103_515_245 + 12_345) % 2_147_483_648;
+    await server.call('DEL', keys[Math.floor(random / 8) % keys.length] ?? '');
+  }
+  await waitFor(
+    async () => {
+      await send('last');
+      const response = await sender.request('@worker', 'echo', 'call', { timeoutMs: 1_000 });
+      return response === 'call' && ['mail last', 'task last', 'event last'].every((one) => seen.has(one));
+    },
+    { what: 'mail, task, event and call', timeoutMs: 20_000 },
+  );
+  await waitFor(async () => (await sender.agents({ online: true })).length === 1, {
+    what: 'the agent to be online',
+    timeoutMs: 15_000,
+  });
 }, 60_000);
 
 /** One message in each state, events, bindings and entries. */
