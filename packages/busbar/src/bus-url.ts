@@ -32,6 +32,7 @@ function maskParameters(word: string): string {
   return word
     .split(/(?=&)/)
     .map((part) => {
+      if (!SECRET.test(part)) return part;
       const named = [...part.matchAll(NAME)].find(([, name = '']) => SECRET.test(name));
       if (named === undefined) return part;
       const end = named.index + named[0].length;

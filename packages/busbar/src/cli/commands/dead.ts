@@ -96,5 +96,5 @@ function toJson({ diedAt, history, body, sentAt, ...letter }: DeadLetter): unkno
 }
 
 function toRow({ id, attempt, diedAt, reason, body }: DeadLetter): string[] {
-  return [timeOf(diedAt), String(attempt), id, printableLine(reason, 60), printableLine(valueText(body))];
+  return [timeOf(diedAt), String(attempt), id, printableLine(reason, 60), printableLine(valueText(body), 200)];
 }
