@@ -442,6 +442,7 @@ describe('an inbox without an agent', () => {
     expect(await sh.out('forget', '@typo', '@busy')).toBe('@typo\n@busy');
     const unknown = await sh.run('forget', '@b');
     expect(unknown).toMatchObject({ code: 3, stdout: '', stderr: expect.stringMatching(/Did you mean @a\?/) });
+    expect(unknown.stderr).not.toMatch(/busbar register/);
     expect(await sh.run('forget', 'a b')).toMatchObject({ code: 2, stdout: '' });
   });
 

@@ -2,10 +2,12 @@
 
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
-import { findMailbox, requireMailbox } from '../mail/mailbox.ts';
+import { checkAgent, findMailbox, guessAgent } from '../mail/mailbox.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { count } from '../output/table.ts';
-import type { Session } from '../session.ts';
+import { notFound, type Session } from '../session.ts';
+
+const SHELL_HINT = 'End it, or use --force. An agent in a shell goes offline 10 s after its last command.';
 
 export const forget: Command = defineCommand({
   args: ['NAME...'],
@@ -18,12 +20,15 @@ export const forget: Command = defineCommand({
   run: async ({ args, flags: { force }, session }) => {
     const { out } = session;
     for (const name of args) {
+      checkAgent(name);
       if (!force) await checkEmpty(name, session);
       const bus = await session.bus();
       const existed = await bus.forgetAgent(name, { force }).catch((error: unknown) => {
         throw isBusbarError(error) && error.code === 'CONFLICT' ? isOnline(error) : error;
       });
-      if (!existed) await requireMailbox(name, session);
+      if (!existed) {
+        throw notFound('agent', name, `${await guessAgent(name, session)}busbar agents lists all agents and inboxes.`);
+      }
       await (out.json ? out.jsonLines([{ name, forgotten: true }]) : out.lines([name]));
     }
     return DONE;
@@ -47,5 +52,5 @@ async function checkEmpty(name: string, session: Session): Promise<void> {
 }
 
 function isOnline({ message, cause }: BusbarError): BusbarError {
-  return new BusbarError('CONFLICT', message, { hint: 'End it first, or use --force.', cause });
+  return new BusbarError('CONFLICT', message, { hint: SHELL_HINT, cause });
 }

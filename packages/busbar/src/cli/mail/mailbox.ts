@@ -120,7 +120,8 @@ export async function findMail(agent: string, id: string, session: Session): Pro
   return messages.find(({ state }) => state !== 'dead')?.message;
 }
 
-async function guessAgent(name: string, session: Session): Promise<string> {
+/** `Did you mean …? ` for the agent whose name is nearest; empty without one. */
+export async function guessAgent(name: string, session: Session): Promise<string> {
   return didYouMean(name, (await mailboxes(await session.transport(), session)).keys());
 }
 
