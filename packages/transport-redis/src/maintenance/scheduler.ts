@@ -14,11 +14,9 @@ import type { EventCursors } from '../topics/cursors.ts';
 
 /** A run without due work takes the server 40 µs. */
 const PAUSE_MS = 1_000;
-/** With many processes: each must look at the past of the store itself. */
-const LONGEST_PAUSE_MS = 3_000;
 /** Waiting queues of one run whose registration is checked. */
 const MAX_CHECKED = 50;
-/** For a process without a pending receive, cursor or watch. */
+/** For a process that waits for nothing, and with many processes: each one looks at the past of the store. */
 const IDLE_PAUSE_MS = 5_000;
 /** The processes of a namespace together run about this often while work is planned. */
 const SHARED_PAUSE_MS = 25;
@@ -121,7 +119,7 @@ export class Scheduler {
     if (waiting.queues.size === 0 && watches.isEmpty && cursors.isEmpty) return IDLE_PAUSE_MS;
     const jitter = Math.random() * 20;
     const share = processes * SHARED_PAUSE_MS * (0.5 + Math.random());
-    const longest = Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, share));
+    const longest = Math.min(IDLE_PAUSE_MS, Math.max(PAUSE_MS, share));
     const due = dueMs < 0 ? longest : Math.max(dueMs + 1 + jitter, share);
     const expiry = watches.isEmpty || expiryMs < 0 ? longest : expiryMs + 1 + jitter;
     return Math.min(longest, due, expiry);
