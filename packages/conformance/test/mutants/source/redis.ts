@@ -101,11 +101,10 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'K8',
   },
   {
-    name: 'does not tell watchers of keys that are cleared',
-    file: 'lua/operate.ts',
-    find: "for _, key in ipairs(keys) do removeEntry(key, 'd') end",
-    replace:
-      "for _, key in ipairs(keys) do call('HDEL', ns .. 'kv:records', key) call('ZREM', ns .. 'kv:keys', key) end",
+    name: 'does not tell watchers of keys that are deleted',
+    file: 'lua/kv.ts',
+    find: "publishChange(kind, revision, 0, 0, key, '')",
+    replace: '',
     killedBy: 'S12',
   },
   {
