@@ -9,7 +9,7 @@ import { isBusy, toStoreError } from '../errors.ts';
 import type { SqliteSettings } from '../options.ts';
 import { BootClock, bootId, type Clock, offsetFor, WallClock } from './clock.ts';
 import { APPLICATION_ID, FORMAT, MIGRATIONS } from './schema.ts';
-import { checkFiles, inodeOf, prepareFile, restoreFile } from './store-file.ts';
+import { checkFiles, fileIdOf, prepareFile, restoreFile } from './store-file.ts';
 import { boundLog } from './write-ahead-log.ts';
 
 /** A database that is ready for use. */
@@ -52,7 +52,7 @@ export function copyDatabase(db: Database.Database, to: string): void {
   db.prepare('VACUUM INTO ?').run(to);
   const copy = new Database(to);
   try {
-    copy.prepare('UPDATE store SET inode=?').run(inodeOf(to));
+    copy.prepare('UPDATE store SET file_id=?').run(fileIdOf(to));
   } finally {
     copy.close();
   }
@@ -179,17 +179,17 @@ function migrate(db: Database.Database, path: string): void {
 function insertHeader(db: Database.Database, path: string): void {
   const { format, incarnation, gate } = newStoreHeader(FORMAT);
   db.prepare(
-    'INSERT INTO store (one, format, incarnation, gate, store_id, last_time, copy, inode) VALUES (1, ?, ?, ?, ?, 0, ?, ?)',
-  ).run(format, incarnation, gate, randomBytes(8).toString('hex'), newId(), inodeOf(path));
+    'INSERT INTO store (one, format, incarnation, gate, store_id, last_time, copy, file_id) VALUES (1, ?, ?, ?, ?, 0, ?, ?)',
+  ).run(format, incarnation, gate, randomBytes(8).toString('hex'), newId(), fileIdOf(path));
   db.exec('INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0, 0, 0)');
 }
 
 /** Gives a copy of a store, such as a restored backup, an id of its own. Its first process does it. */
 function markCopy(db: Database.Database, path: string): void {
-  const inode = inodeOf(path);
-  if (readHeader(db, 'inode') === inode) return;
+  const fileId = fileIdOf(path);
+  if (readHeader(db, 'file_id') === fileId) return;
   inTransaction(db, () => {
-    if (readHeader(db, 'inode') !== inode) db.prepare('UPDATE store SET copy=?, inode=?').run(newId(), inode);
+    if (readHeader(db, 'file_id') !== fileId) db.prepare('UPDATE store SET copy=?, file_id=?').run(newId(), fileId);
   });
 }
 
@@ -215,7 +215,7 @@ function lastKnownTime(db: Database.Database): number {
 
 function readHeader(
   db: Database.Database,
-  column: 'store_id' | 'inode' | 'boot' | 'clock_offset' | 'last_time',
+  column: 'store_id' | 'file_id' | 'boot' | 'clock_offset' | 'last_time',
 ): unknown {
   return db.prepare(`SELECT ${column} FROM store`).pluck().get();
 }

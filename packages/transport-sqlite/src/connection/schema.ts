@@ -64,7 +64,7 @@ CREATE TABLE store (
   clock_offset REAL,               -- store time minus CLOCK_MONOTONIC
   last_time INTEGER NOT NULL,      -- a recent store time, for clocks after a restart
   copy TEXT NOT NULL,              -- a random id, renewed when a copy of the file is opened, such as a restored backup
-  inode TEXT NOT NULL              -- the file that "copy" belongs to
+  file_id TEXT NOT NULL            -- the file that "copy" belongs to
 );
 
 -- Namespaces that were cleared.

@@ -172,9 +172,10 @@ export function identify(path: string): string | undefined {
   }
 }
 
-/** The number of the file on its disk. A copy of the file has another one. */
-export function inodeOf(path: string): string {
-  return String(statSync(path).ino);
+/** Tells a file from its copies: its number on the disk, which a later file can get again, and when it was made. */
+export function fileIdOf(path: string): string {
+  const { ino, birthtimeNs } = statSync(path, { bigint: true });
+  return `${ino}:${birthtimeNs}`;
 }
 
 /** The files of one opening of a store. */

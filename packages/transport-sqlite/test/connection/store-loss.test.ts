@@ -109,6 +109,22 @@ test('a backup that is copied over the open file is noticed', async () => {
   await vi.waitFor(() => expect(values.at(-1)).toBe('saved'), SOON);
 });
 
+test('a backup that is restored while nobody has the store open is another copy of it', async () => {
+  await using folder = tempDir();
+  const file = folder.join('bus.db');
+  const copyOf = async (): Promise<string | undefined> => {
+    await using transport = await openSqlite({ file });
+    return transport.past?.copy;
+  };
+  const first = await copyOf();
+  expect(await copyOf()).toBe(first);
+  cpSync(file, `${file}.saved`);
+  // The new file often gets the number of the removed one.
+  rmSync(file);
+  cpSync(`${file}.saved`, file);
+  expect(await copyOf()).not.toBe(first);
+});
+
 test('events after a restore come after the positions that were lost', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
