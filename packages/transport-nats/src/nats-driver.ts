@@ -1,7 +1,15 @@
 /** The driver over a NATS server with JetStream: creates the shared parts and passes them to the facets. */
 
 import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
-import { BusbarError, type Capabilities, type From, type StateChange, type Warning } from '@busbar/api/transport';
+import {
+  BusbarError,
+  type Capabilities,
+  type From,
+  type StateChange,
+  type StorePast,
+  type StoreReset,
+  type Warning,
+} from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
@@ -12,11 +20,12 @@ import { Names } from './connection/names.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
 import { ServerRequests, toDriverError } from './connection/server-requests.ts';
-import { StoreHeaders } from './connection/store-header.ts';
-import { ensureStreams, type StreamFacts, streamInfo } from './connection/streams.ts';
+import { type FoundReset, StoreHeaders } from './connection/store-header.ts';
+import { ensureStreams, restoreStreams, type StreamFacts, streamInfo } from './connection/streams.ts';
 import { noJetStream } from './errors.ts';
 import { Kv } from './kv/kv.ts';
 import { KvStore } from './kv/kv-store.ts';
+import { KvWatches } from './kv/watch.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
 import type { Settings } from './options.ts';
 import { Consumers } from './queues/consumers.ts';
@@ -48,21 +57,18 @@ export class NatsDriver implements Driver {
   readonly #connection: Connection;
   readonly #requests: ServerRequests;
   readonly #scheduler: Scheduler;
+  readonly #headers: StoreHeaders;
+  readonly #watches: KvWatches;
+  readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  private constructor(
-    requests: ServerRequests,
-    names: Names,
-    clock: ServerClock,
-    settings: Settings,
-    facts: StreamFacts,
-  ) {
+  private constructor({ requests, names, clock, settings, facts, headers }: Opened) {
     const { connection } = requests;
+    this.#headers = headers;
     this.#connection = connection;
     this.#requests = requests;
     this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
     this.warnings = warningsOf(facts);
     const records = new QueueRecords(requests, names, clock);
-    const headers = new StoreHeaders(requests, names);
     const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
     const shared: QueueContext = {
       ...{ ...base, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
@@ -74,15 +80,25 @@ export class NatsDriver implements Driver {
     const views = new QueueViews(shared, bindings);
     const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(requests, names, clock, new Puller(connection, names.kv));
-    const cursors = new Cursors(shared, facts.storeId);
+    const cursors = new Cursors(shared, headers);
     const context = { ...shared, views, notices, bindings, cursors, kv: store, headers };
     const operations = new Operations(context);
     this.#scheduler = new Scheduler(shared, views, operations, settings.onError);
     this.queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
-    this.topics = openTopics(new Publisher(shared, facts, bindings, headers), cursors, bindings);
-    this.kv = new Kv(store);
+    const publisher = new Publisher(shared, facts, bindings, headers);
+    this.topics = openTopics(publisher, cursors, bindings);
+    this.#watches = new KvWatches(store);
+    this.kv = new Kv(store, this.#watches);
     this.admin = openAdmin(context, operations);
     this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
+    headers.watch((reset) => {
+      forget(shared);
+      store.forget();
+      publisher.forget();
+      cursors.rewind(reset);
+      notices.wakeAll();
+      void this.#recover(reset, settings.onError);
+    });
   }
 
   /** Connects, and creates missing streams. */
@@ -97,8 +113,9 @@ export class NatsDriver implements Driver {
       checkDurability(facts, settings);
       // A request without others beside it measures the clock best.
       await streamInfo(requests, clock, names.ledger);
-      await new StoreHeaders(requests, names).read();
-      return new NatsDriver(requests, names, clock, settings, facts);
+      const restore = () => restoreStreams(requests, names, clock, { settings, facts });
+      const headers = await StoreHeaders.open({ requests, names, clock, restore, onError: settings.onError });
+      return new NatsDriver({ requests, names, clock, settings, facts, headers });
     } catch (error) {
       await connection.close();
       throw toDriverError(error);
@@ -109,12 +126,49 @@ export class NatsDriver implements Driver {
     this.#connection.onState(listener);
   }
 
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#resetListeners.push(listener);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#headers.past;
+  }
+
   async close(): Promise<void> {
     this.calls.close();
+    this.#headers.close();
     this.#scheduler.close();
     this.#requests.close();
     await this.#connection.close();
   }
+
+  /** Goes on over what the store has now, then reports. */
+  async #recover({ cause, detail }: FoundReset, onError: Settings['onError']): Promise<void> {
+    try {
+      await this.#watches.catchUp();
+    } catch (error) {
+      onError(toDriverError(error));
+    }
+    for (const listener of this.#resetListeners) listener({ cause, detail });
+  }
+}
+
+/** The parts that are there before the driver. */
+interface Opened {
+  readonly requests: ServerRequests;
+  readonly names: Names;
+  readonly clock: ServerClock;
+  readonly settings: Settings;
+  readonly facts: StreamFacts;
+  readonly headers: StoreHeaders;
+}
+
+/** Forgets what this process knows of the queues of a store that has lost data. */
+function forget({ records, ledgers, consumers, held }: QueueContext): void {
+  records.forgetAll();
+  ledgers.forget();
+  consumers.forgetAll();
+  held.clear();
 }
 
 function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings): TopicDriver {

@@ -1,4 +1,6 @@
 // What the conformance suite needs to know of the NATS transport.
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type NatsCluster, type NatsServer, startNats, startNatsCluster } from '@busbar/testbed';
 import { connect } from '@nats-io/transport-node';
@@ -25,7 +27,30 @@ async function clusterStore(): Promise<HarnessStore> {
 async function ownServer(): Promise<HarnessStore> {
   const server = await startNats({ proxy: true });
   const at = storeAt(parseNatsUrl(server.url));
-  return { ...at, server: server as never, remove: async () => await server[Symbol.asyncDispose]() };
+  return {
+    ...at,
+    server: server as never,
+    loss: lossOf(server),
+    remove: async () => await server[Symbol.asyncDispose](),
+  };
+}
+
+/** The server is killed and started again without its files, or with earlier ones. */
+function lossOf(server: NatsServer): NonNullable<HarnessStore['loss']> {
+  const [folder, saved] = [join(server.folder, 'data'), join(server.folder, 'saved')];
+  return {
+    save: async () => {
+      server.pause();
+      cpSync(folder, saved, { recursive: true });
+      server.resume();
+    },
+    lose: async (to) => {
+      await server.kill();
+      rmSync(folder, { recursive: true });
+      if (to === 'saved') cpSync(saved, folder, { recursive: true });
+      await server.start();
+    },
+  };
 }
 
 function storeAt(server: NatsOptions): HarnessStore {
@@ -58,7 +83,6 @@ const single: Harness = {
   name: 'nats',
   missing: {
     files: 'Its files are those of a server.',
-    loss: 'Its harness cannot make it lose data yet.',
   },
   ...(noServer !== undefined && { notTested: noServer }),
   store,

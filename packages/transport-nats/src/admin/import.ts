@@ -71,8 +71,7 @@ export class Importer {
     const { requests, names } = this.#context;
     const message = toMessage(exported);
     const { inc: _, ...envelope } = this.#envelope(exported, '');
-    const { life } = this.#context.headers.fresh ?? (await this.#context.headers.read());
-    const id = eventId(life, topic, message.id);
+    const id = eventId(this.#context.headers.present.incarnation, topic, message.id);
     const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
     return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
   }

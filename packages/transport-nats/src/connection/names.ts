@@ -55,6 +55,16 @@ export class Names {
     return `${this.prefix}.h`;
   }
 
+  /** Clients tell each other here what they found when they checked the store. */
+  get past(): string {
+    return `${this.prefix}.past`;
+  }
+
+  /** The difference between revisions and sequences. */
+  get revisions(): string {
+    return `$KV.${this.kv.slice(3)}.o.offset`;
+  }
+
   topic(topic: string): string {
     return `${this.prefix}.t.${topic}`;
   }

@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts';
 
 /** JetStream's reply to a publish. */
 export interface PubAck {
+  readonly stream: string;
   readonly seq: number;
   readonly duplicate?: boolean;
 }
@@ -30,8 +31,16 @@ export class ServerRefusal extends Error {
 /** Names of headers with their values; they are encoded as they are. */
 export type HeaderList = Readonly<Record<string, string | number>>;
 
-/** The deadline of a request. */
-export type Bounds = Pick<CallContext, 'deadline'>;
+/** The bounds of a request. */
+export interface Bounds extends Pick<CallContext, 'deadline'> {
+  /** Belongs to the check of the store, for which other requests wait after a reconnect. A missing stream fails it. */
+  readonly isCheck?: boolean;
+  /** Fails at a reconnect: what it holds may be wrong for a server that was started again. */
+  readonly isOnce?: boolean;
+}
+
+/** The error of a request with `isOnce` after a reconnect. */
+export class Reconnected extends Error {}
 
 interface Pending {
   readonly subject: string;
@@ -39,6 +48,8 @@ interface Pending {
   readonly headers: HeaderList | undefined;
   readonly deadline: number;
   readonly isMany: boolean;
+  readonly isProbe: boolean;
+  readonly bounds: Bounds | undefined;
   readonly messages: Msg[];
   readonly resolve: (messages: Msg[]) => void;
   readonly reject: (error: unknown) => void;
@@ -56,8 +67,13 @@ const DEFAULT_MS = 30_000;
 /** All requests of one transport. */
 export class ServerRequests {
   readonly connection: Connection;
+  /** The last sequence of each stream that the server has confirmed to this process since the last reconnect. */
+  readonly confirmed: Map<string, number> = new Map();
   readonly #inbox = createInbox();
   readonly #pending = new Map<string, Pending>();
+  #checkStore: ((isFull: boolean) => Promise<void>) | undefined;
+  /** Requests wait for the check of the store. */
+  #isHeld = false;
   readonly #prefix: number;
   #count = 0;
   #sweeper: NodeJS.Timeout | undefined;
@@ -72,11 +88,20 @@ export class ServerRequests {
       },
     });
     connection.onBack(() => {
-      for (const token of [...this.#pending.keys()]) this.#send(token);
+      for (const [token, { bounds }] of [...this.#pending]) {
+        if (bounds?.isOnce) this.#fail(token, new Reconnected());
+      }
+      this.#sendAll();
+      void this.#hold();
     });
     connection.onDenied((subject) => {
       for (const [token, pending] of this.#pending) if (pending.subject === subject) this.#fail(token, denied());
     });
+  }
+
+  /** Calls `check` when a stream seems to be missing, and after each reconnect; then requests wait for it. */
+  onMissing(check: (isFull: boolean) => Promise<void>): void {
+    this.#checkStore = check;
   }
 
   /** Publishes to a stream; rejects with {@link ServerRefusal} where the server refuses it. */
@@ -90,7 +115,10 @@ export class ServerRequests {
       const pending = this.#request(subject, data, headers, context);
       const [answer] = await pending.answer;
       const ack = parse<PubAck & { error?: { err_code: number; description: string } }>(answer);
-      if (ack.error === undefined) return { ...ack, repeated: pending.request.repeated };
+      if (ack.error === undefined) {
+        this.noteSequence(ack);
+        return { ...ack, repeated: pending.request.repeated };
+      }
       // Another publish of this id is under way in a cluster: its outcome is known soon.
       if (ack.error.err_code !== IN_PROCESS) throw new ServerRefusal(ack.error.err_code, ack.error.description);
       await pause(RETRY_MS);
@@ -112,8 +140,25 @@ export class ServerRequests {
     }
   }
 
-  /** Asks JetStream's API; rejects with {@link ServerRefusal} where the server refuses it. */
+  /** Takes a sequence that a stream has. */
+  noteSequence({ stream, seq }: Pick<PubAck, 'stream' | 'seq'>): void {
+    if (seq > (this.confirmed.get(stream) ?? 0)) this.confirmed.set(stream, seq);
+  }
+
+  /** Asks JetStream's API; rejects with {@link ServerRefusal} where the server refuses it. Missing streams are made again. */
   async api<T = unknown>(path: string, payload?: unknown, context?: Bounds): Promise<T> {
+    for (;;) {
+      try {
+        return await this.#api<T>(path, payload, context);
+      } catch (error) {
+        const isMissing = error instanceof ServerRefusal && error.code === NO_STREAM;
+        if (!isMissing || context?.isCheck || this.#checkStore === undefined) throw error;
+        await this.#checkStore(true);
+      }
+    }
+  }
+
+  async #api<T>(path: string, payload: unknown, context: Bounds | undefined): Promise<T> {
     const data = payload === undefined ? '' : JSON.stringify(payload);
     const [answer] = await this.#request(`$JS.API.${path}`, data, undefined, context).answer;
     const result = parse<T & { error?: { err_code: number; description: string } }>(answer);
@@ -163,7 +208,8 @@ export class ServerRequests {
 
   /** The last message of a subject. */
   async last(stream: string, subject: string, context?: Bounds): Promise<Msg | undefined> {
-    const [answer] = await this.#request(`$JS.API.DIRECT.GET.${stream}.${subject}`, '', undefined, context).answer;
+    const path = `$JS.API.DIRECT.GET.${stream}.${subject}`;
+    const [answer] = await this.#request(path, '', undefined, context, false, context?.isCheck).answer;
     return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
   }
 
@@ -202,10 +248,10 @@ export class ServerRequests {
   ): { readonly answer: Promise<Msg[]>; readonly request: Pending } {
     const { promise, resolve, reject } = Promise.withResolvers<Msg[]>();
     const deadline = context === undefined ? performance.now() + DEFAULT_MS : context.deadline;
-    const request = { subject, data, headers, deadline, isMany, messages: [], resolve, reject, sentAt: 0 };
-    const pending = Object.assign(request, { repeated: false, isProbe });
+    const request = { subject, data, headers, deadline, isMany, isProbe, messages: [], resolve, reject, sentAt: 0 };
+    const pending = Object.assign(request, { repeated: false, bounds: context });
     this.#count += 1;
-    const token = `${isProbe ? 'p' : ''}${this.#count.toString(36)}`;
+    const token = this.#count.toString(36);
     this.#pending.set(token, pending);
     if (this.#isClosed) this.#fail(token, new BusbarError('CLOSED', 'the transport is closed'));
     else this.#send(token);
@@ -213,8 +259,22 @@ export class ServerRequests {
     return { answer: promise, request: pending };
   }
 
+  #sendAll(): void {
+    for (const token of [...this.#pending.keys()]) this.#send(token);
+  }
+
+  /** Lets requests wait until the store was checked. */
+  async #hold(): Promise<void> {
+    if (this.#checkStore === undefined || this.#isHeld) return;
+    this.#isHeld = true;
+    await this.#checkStore(this.connection.isClustered);
+    this.#isHeld = false;
+    this.#sendAll();
+  }
+
   #send(token: string): void {
     const pending = this.#pending.get(token);
+    if (this.#isHeld && !pending?.bounds?.isCheck) return;
     if (pending === undefined || !this.connection.isUp || this.connection.client.isClosed()) return;
     pending.repeated ||= pending.sentAt > 0;
     pending.sentAt = performance.now();
@@ -230,8 +290,9 @@ export class ServerRequests {
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
     const code = message.headers?.code ?? 0;
-    if (code === 503 && !token.startsWith('p')) {
-      // JetStream has no leader for it just now, or is starting.
+    if (code === 503 && !pending.isProbe) {
+      // JetStream has no leader for it just now, is starting, or the stream is missing.
+      if (!pending.bounds?.isCheck) void this.#checkStore?.(true);
       setTimeout(() => this.#again(token), RETRY_MS * 2);
       return;
     }
@@ -277,6 +338,7 @@ export class ServerRequests {
 }
 
 const IN_PROCESS = 10_158;
+const NO_STREAM = 10_059;
 
 /** `error` as one of Busbar; a refusal of JetStream by its code. */
 export function toDriverError(error: unknown, options: BusbarErrorOptions = {}): BusbarError {

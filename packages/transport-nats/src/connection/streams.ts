@@ -4,15 +4,13 @@ import { BusbarError } from '@busbar/api/transport';
 import type { Settings } from '../options.ts';
 import type { Names } from './names.ts';
 import type { ServerClock } from './server-clock.ts';
-import { ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
+import { type Bounds, ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
 
 /** How long the server remembers the id of a message. */
 export const DEDUPE_MS = 120_000;
 
 /** Facts about the streams of a namespace. */
 export interface StreamFacts {
-  /** Tells the topics of this namespace from any that had, or will have, its name. */
-  readonly storeId: string;
   readonly storage: 'file' | 'memory';
   readonly replicas: number;
   /** Whether the server answers before it has written (`persist_mode: async`). */
@@ -22,9 +20,20 @@ export interface StreamFacts {
   readonly retention: { readonly maxAgeMs: number; readonly maxEvents: number; readonly maxBytes: number };
 }
 
+/** The streams of a namespace as they are. */
+export interface StreamsState {
+  /** Identifies them: a stream that is made again has another time of creation. */
+  readonly created: string;
+  /** The id of the store in positions of topics. */
+  readonly storeId: string;
+  /** Their last sequences. */
+  readonly last: readonly { readonly stream: string; readonly seq: number }[];
+}
+
 /** The server's info of a stream. */
 export interface StreamInfo {
   readonly config: {
+    readonly name: string;
     readonly storage: 'file' | 'memory';
     readonly num_replicas: number;
     readonly persist_mode?: string;
@@ -56,10 +65,7 @@ export async function ensureStreams(
   settings: Settings,
 ): Promise<StreamFacts> {
   try {
-    const infos = await Promise.all(
-      configsOf(names, settings).map((config) => ensureStream(requests, clock, config.name, config)),
-    );
-    const [queues, ledger, topics, kv] = infos as [StreamInfo, StreamInfo, StreamInfo, StreamInfo];
+    const [queues, ledger, topics, kv] = await ensureAll(requests, names, clock, settings);
     const facts = toFacts([queues, ledger, await adapt(requests, names, topics, settings), kv]);
     checkFacts(facts, settings);
     return facts;
@@ -68,39 +74,83 @@ export async function ensureStreams(
   }
 }
 
+/** Creates missing streams again, like those that `facts` describe. */
+export async function restoreStreams(
+  requests: ServerRequests,
+  names: Names,
+  clock: ServerClock,
+  { settings, facts }: { readonly settings: Settings; readonly facts: StreamFacts },
+): Promise<StreamsState> {
+  const { storage, replicas, retention } = facts;
+  const infos = await ensureAll(requests, names, clock, { ...settings, storage, replicas, retention });
+  return {
+    created: infos.map(({ created }) => created).join(' '),
+    storeId: storeIdOf(infos[2]),
+    last: infos.map(({ config: { name }, state }) => ({ stream: name, seq: state.last_seq })),
+  };
+}
+
+type FourInfos = readonly [StreamInfo, StreamInfo, StreamInfo, StreamInfo];
+
+/** A stream that is made beside existing ones begins after every sequence that its predecessor can have had. */
+async function ensureAll(
+  requests: ServerRequests,
+  names: Names,
+  clock: ServerClock,
+  settings: Settings,
+): Promise<FourInfos> {
+  const configs = configsOf(names, settings);
+  const find = ({ name }: { readonly name: string }): Promise<StreamInfo | undefined> =>
+    findStream(requests, clock, name);
+  const found = await Promise.all(configs.map(find));
+  const begin = found.some((info) => info !== undefined) ? { first_seq: Math.floor(clock.late * 1_000) } : {};
+  const infos = configs.map((config, index) => found[index] ?? createStream(requests, clock, { ...config, ...begin }));
+  return (await Promise.all(infos)) as unknown as FourInfos;
+}
+
 /** Reads the info of a stream, with the number of messages of each subject that matches `filter`. */
 export async function streamInfo(
   requests: ServerRequests,
   clock: ServerClock,
   name: string,
   filter?: string,
+  bounds?: Bounds,
 ): Promise<StreamInfo> {
   const sentAt = performance.now();
-  const info = await requests.api<StreamInfo>(`STREAM.INFO.${name}`, filter && { subjects_filter: filter });
+  const info = await requests.api<StreamInfo>(`STREAM.INFO.${name}`, filter && { subjects_filter: filter }, bounds);
   clock.heard(Date.parse(info.ts), sentAt, performance.now());
   return info;
 }
 
-async function ensureStream(
-  requests: ServerRequests,
-  clock: ServerClock,
-  name: string,
-  config: Record<string, unknown>,
-): Promise<StreamInfo> {
+async function findStream(requests: ServerRequests, clock: ServerClock, name: string): Promise<StreamInfo | undefined> {
   try {
-    return await streamInfo(requests, clock, name);
+    return await streamInfo(requests, clock, name, undefined, checkBounds());
   } catch (error) {
     if (!(error instanceof ServerRefusal) || error.code !== NOT_FOUND) throw error;
-  }
-  try {
-    const made = await requests.api<StreamInfo>(`STREAM.CREATE.${name}`, config);
-    return { ...made, ...(await streamInfo(requests, clock, name)) };
-  } catch (error) {
-    // Another client made it meanwhile.
-    if (error instanceof ServerRefusal && error.code === NAME_IN_USE) return streamInfo(requests, clock, name);
-    throw error;
+    return undefined;
   }
 }
+
+async function createStream(
+  requests: ServerRequests,
+  clock: ServerClock,
+  config: Record<string, unknown> & { readonly name: string },
+): Promise<StreamInfo> {
+  try {
+    await requests.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config, checkBounds());
+  } catch (error) {
+    // Another client made it meanwhile.
+    if (!(error instanceof ServerRefusal) || error.code !== NAME_IN_USE) throw error;
+  }
+  return streamInfo(requests, clock, config.name, undefined, checkBounds());
+}
+
+/** The bounds of a request of the check of the store. */
+export function checkBounds(): Bounds {
+  return { deadline: performance.now() + CHECK_MS, isCheck: true };
+}
+
+const CHECK_MS = 10_000;
 
 /** Updates the stream of topics to the given bounds. */
 async function adapt(
@@ -168,12 +218,9 @@ export const NS = 1_000_000;
 
 function toFacts(infos: readonly [StreamInfo, StreamInfo, StreamInfo, StreamInfo]): StreamFacts {
   const [queues, , topics] = infos;
-  const at = BigInt(Date.parse(topics.created)) * 1_000_000n;
-  const nanoseconds = BigInt(topics.created.match(/\.(\d+)/)?.[1]?.padEnd(9, '0') ?? 0) % 1_000_000n;
   const { max_age, max_msgs, max_bytes } = topics.config;
   const unbounded = (limit: number): number => (limit > 0 ? limit : Number.POSITIVE_INFINITY);
   return {
-    storeId: (at + nanoseconds).toString(36),
     storage: infos.some(({ config }) => config.storage === 'memory') ? 'memory' : 'file',
     replicas: queues.config.num_replicas,
     isAsync: infos.some(({ config }) => config.persist_mode === 'async'),
@@ -184,6 +231,13 @@ function toFacts(infos: readonly [StreamInfo, StreamInfo, StreamInfo, StreamInfo
       maxBytes: unbounded(max_bytes),
     },
   };
+}
+
+/** Tells the topics of a namespace from any that had, or will have, its name. */
+function storeIdOf({ created }: StreamInfo): string {
+  const at = BigInt(Date.parse(created)) * 1_000_000n;
+  const nanoseconds = BigInt(created.match(/\.(\d+)/)?.[1]?.padEnd(9, '0') ?? 0) % 1_000_000n;
+  return (at + nanoseconds).toString(36);
 }
 
 function checkFacts({ storage, replicas }: StreamFacts, wanted: Settings): void {

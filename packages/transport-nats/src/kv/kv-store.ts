@@ -4,8 +4,16 @@ import { compareUtf8, type KvEntry } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
+import { raiseRevisions, readRevisions } from '../connection/revisions.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { type HeaderList, type PubAck, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import {
+  type HeaderList,
+  type PubAck,
+  pause,
+  Reconnected,
+  type ServerRequests,
+  sequenceOf,
+} from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
@@ -54,6 +62,7 @@ const NOTHING = new Uint8Array();
 /** How long a read waits for a replica that is behind, and how long between two looks. */
 const MAX_LAG_MS = 1_000;
 const LAG_MS = 5;
+const WRITE_MS = 30_000;
 
 export class KvStore {
   readonly requests: ServerRequests;
@@ -70,6 +79,14 @@ export class KvStore {
     this.names = names;
     this.clock = clock;
     this.puller = puller;
+    requests.connection.onBack(() => this.forget());
+  }
+
+  /** Forgets what may differ after a reconnect. */
+  forget(): void {
+    this.#touched.clear();
+    this.#written.clear();
+    this.#offset = undefined;
   }
 
   /**
@@ -132,7 +149,7 @@ export class KvStore {
     head: Omit<ValueHead, 'offset'>,
     known: StoredValue | undefined,
   ): Promise<{ revision: number; createRevision: number } | undefined> {
-    const offset = Math.max(await this.offset(), known?.revision ?? 0);
+    const offset = Math.max(await this.offset(), known === undefined ? 0 : known.revision - known.last);
     const marker = head.gone === undefined ? {} : { 'KV-Operation': 'DEL', 'Nats-TTL': GONE_TTL };
     const headers = { [HEADER]: JSON.stringify({ ...head, offset }), ...marker };
     const ack = await this.#guarded(this.subject('v', key), value, headers, known?.last ?? 0);
@@ -163,24 +180,13 @@ export class KvStore {
 
   /** The difference between revisions and sequences. Imports raise it. */
   async offset(): Promise<number> {
-    this.#offset ??= await this.#readOffset();
+    this.#offset ??= await readRevisions(this.requests, this.names);
     return this.#offset;
   }
 
   /** Sees that every revision from now on is above `highest`. */
   async raiseOffset(highest: number): Promise<void> {
-    for (;;) {
-      const message = await this.requests.last(this.names.kv, this.#offsetSubject);
-      const offset = Number(message?.string() ?? 0);
-      if (offset >= highest) return;
-      const last = sequenceOf(message);
-      const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-      if ((await this.requests.publishGuarded(this.#offsetSubject, String(highest), headers)) !== undefined) {
-        this.#offset = highest;
-        return;
-      }
-      await pause(Math.random() * 5);
-    }
+    this.#offset = await raiseRevisions(this.requests, this.names, highest);
   }
 
   /** A value that a watcher heard of. */
@@ -213,14 +219,6 @@ export class KvStore {
     return at + MAX_LAG_MS > performance.now() ? seq : 0;
   }
 
-  get #offsetSubject(): string {
-    return this.names.kvSubject('*', 'offset').replace('*', 'o');
-  }
-
-  async #readOffset(): Promise<number> {
-    return Number((await this.requests.last(this.names.kv, this.#offsetSubject))?.string() ?? 0);
-  }
-
   async #guarded(
     subject: string,
     data: Uint8Array | string,
@@ -233,11 +231,19 @@ export class KvStore {
       'Nats-Expected-Last-Subject-Sequence-Subject': this.names.kvSubject('*', path),
     };
     const mark = crypto.randomUUID().slice(0, 8);
-    const ack = await this.requests.publishGuarded(subject, data, { ...headers, ...guard, 'Busbar-Write': mark });
-    if (ack !== undefined) return ack;
+    const bounds = { deadline: performance.now() + WRITE_MS, isOnce: true };
+    try {
+      const all = { ...headers, ...guard, 'Busbar-Write': mark };
+      const ack = await this.requests.publishGuarded(subject, data, all, bounds);
+      if (ack !== undefined) return ack;
+    } catch (error) {
+      // The guard and the revision may be wrong for the store that the server has now.
+      if (!(error instanceof Reconnected)) throw error;
+    }
     // It may have been this very write whose answer was lost.
     const now = await this.requests.last(this.names.kv, subject);
-    return now?.headers?.get('Busbar-Write') === mark ? { seq: sequenceOf(now) } : undefined;
+    const isOwn = now?.headers?.get('Busbar-Write') === mark;
+    return isOwn ? { stream: this.names.kv, seq: sequenceOf(now) } : undefined;
   }
 
   /** Values with their touches, in any order. */

@@ -11,15 +11,17 @@ import {
   type TouchResult,
 } from '@busbar/api/transport';
 import type { KvStore, StoredValue } from './kv-store.ts';
-import { openWatch } from './watch.ts';
+import type { KvWatches } from './watch.ts';
 
 const NOTHING = new Uint8Array();
 
 export class Kv implements KvDriver {
   readonly #store: KvStore;
+  readonly #watches: KvWatches;
 
-  constructor(store: KvStore) {
+  constructor(store: KvStore, watches: KvWatches) {
     this.#store = store;
+    this.#watches = watches;
   }
 
   async get(key: string): Promise<KvEntry | undefined> {
@@ -71,7 +73,7 @@ export class Kv implements KvDriver {
   }
 
   watch(prefix: string): Promise<Cursor<KvChange>> {
-    return openWatch(this.#store, prefix);
+    return this.#watches.open(prefix);
   }
 
   #alive(found: StoredValue | undefined): StoredValue | undefined {

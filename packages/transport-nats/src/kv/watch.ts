@@ -14,13 +14,30 @@ const BATCH = 256;
 const INACTIVE_MS = 60_000;
 /** Of several watchers mostly one writes down that an entry has expired. */
 const SPREAD_MS = 60;
+const RETRY_MS = 100;
 const NOTHING = new Uint8Array();
 
-/** Opens a watch on the keys with a prefix. */
-export async function openWatch(store: KvStore, prefix: string): Promise<Cursor<KvChange>> {
-  const watch = new KvWatch(store, prefix);
-  await watch.open();
-  return watch.cursor;
+/** The open watches of a transport. */
+export class KvWatches {
+  readonly #store: KvStore;
+  readonly #open = new Set<KvWatch>();
+
+  constructor(store: KvStore) {
+    this.#store = store;
+  }
+
+  /** Opens a watch on the keys with a prefix. */
+  async open(prefix: string): Promise<Cursor<KvChange>> {
+    const watch: KvWatch = new KvWatch(this.#store, prefix, () => void this.#open.delete(watch));
+    this.#open.add(watch);
+    await watch.open();
+    return watch.cursor;
+  }
+
+  /** Shows the difference between what the watches know and what the store has now. */
+  async catchUp(): Promise<void> {
+    await Promise.all([...this.#open].map((watch) => watch.catchUp()));
+  }
 }
 
 class KvWatch {
@@ -33,12 +50,16 @@ class KvWatch {
   #waiting: WaitingPull | undefined;
   #consumer: string | undefined;
   #next = 1;
+  #isOpen = false;
   #isClosed = false;
 
-  constructor(store: KvStore, prefix: string) {
+  constructor(store: KvStore, prefix: string, onClose: () => void) {
     this.#store = store;
     this.#prefix = prefix;
-    this.cursor = new WatchCursor(prefix, () => this.#close());
+    this.cursor = new WatchCursor(prefix, () => {
+      this.#close();
+      onClose();
+    });
   }
 
   async open(): Promise<void> {
@@ -48,7 +69,30 @@ class KvWatch {
     const alive = found.filter((one) => this.#store.isAlive(one));
     for (const one of alive) this.#keep(one);
     this.cursor.begin(alive.map((one) => this.#store.toEntry(one)));
+    this.#isOpen = true;
     void this.#follow();
+  }
+
+  /** Reads the present entries again: the store has lost some, or has earlier ones. */
+  async catchUp(): Promise<void> {
+    if (!this.#isOpen || this.#isClosed) return;
+    const { requests, names } = this.#store;
+    const next = (await requests.lastSequence(names.kv)) + 1;
+    const found = await this.#store.list(this.#prefix);
+    const alive = new Map(found.filter((one) => this.#store.isAlive(one)).map((one) => [one.key, one]));
+    for (const [key, { revision, ...known }] of [...this.#known]) {
+      if (alive.has(key)) continue;
+      this.#keep({ ...known, revision, gone: 'deleted' });
+      this.cursor.changed({ kind: 'deleted', key, revision });
+    }
+    for (const [key, one] of alive) {
+      const isKnown = this.#known.get(key)?.revision === one.revision;
+      this.#keep(one);
+      if (!isKnown) this.cursor.changed({ kind: 'put', entry: this.#store.toEntry(one) });
+    }
+    this.#next = next;
+    this.#consumer = undefined;
+    await this.#waiting?.withdraw();
   }
 
   async #follow(): Promise<void> {
@@ -56,11 +100,11 @@ class KvWatch {
       try {
         const consumer = await this.#ensure();
         this.#waiting = this.#store.puller.wait(consumer, BATCH, (message) => this.#take(message));
-        if (await this.#waiting.over) this.#consumer = undefined;
+        if ((await this.#waiting.over) && this.#consumer === consumer) this.#consumer = undefined;
       } catch {
         this.#consumer = undefined;
       }
-      if (this.#consumer === undefined && !this.#isClosed) await pause(100);
+      if (this.#consumer === undefined && !this.#isClosed) await pause(RETRY_MS);
     }
   }
 

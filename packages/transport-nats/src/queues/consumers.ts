@@ -81,6 +81,12 @@ export class Consumers {
     this.#made.delete(name);
   }
 
+  /** Forgets all consumers: the store has lost some, or all. */
+  forgetAll(): void {
+    this.#made.clear();
+    this.#away.clear();
+  }
+
   /** Up to which sequence everything of a lane is settled on the server, and how many messages are not. */
   async progress(queue: KnownQueue, lane: Lane): Promise<{ floor: number; unsettled: number }> {
     try {

@@ -33,6 +33,11 @@ export class HeldDeliveries {
     if (this.#held.size > this.#pruneAt) this.#prune();
   }
 
+  /** Forgets all: the ledger decides which leases the store still has. */
+  clear(): void {
+    this.#held.clear();
+  }
+
   /** A settled delivery is not held: the ledger has its outcome. */
   delete(receipt: string): void {
     this.#held.delete(receipt);

@@ -225,6 +225,12 @@ export class Ledgers {
     this.#names = names;
   }
 
+  /** Forgets what was read and written: the store has lost records. */
+  forget(): void {
+    this.#ledgers.clear();
+    this.#written.clear();
+  }
+
   /** The ledger of a queue, read up to now: at least up to the last record of this process. */
   async read(queue: string, inc: string): Promise<Ledger> {
     let ledger = this.#ledgers.get(queue);

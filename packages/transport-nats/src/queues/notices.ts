@@ -37,9 +37,12 @@ export class Notices {
     this.#names = names;
     this.#records = records;
     this.#roll = this.#answerRoll();
-    requests.connection.onBack(() => {
-      for (const { changed } of this.#lines.values()) changed.notify();
-    });
+    requests.connection.onBack(() => this.wakeAll());
+  }
+
+  /** Lets every waiting receive look at its queue again. */
+  wakeAll(): void {
+    for (const { changed } of this.#lines.values()) changed.notify();
   }
 
   /** Listens for changes of a queue. Without a queue it gets none. */

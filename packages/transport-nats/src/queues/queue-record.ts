@@ -66,7 +66,14 @@ export class QueueRecords {
     this.#requests = requests;
     this.#names = names;
     this.#clock = clock;
-    requests.connection.onBack(() => this.#known.clear());
+    requests.connection.onBack(() => this.forgetAll());
+  }
+
+  /** Forgets all records. */
+  forgetAll(): void {
+    this.#known.clear();
+    this.#reading.clear();
+    this.#forgotten += 1;
   }
 
   /** The queue as it was within the last second; undefined where there is none. */

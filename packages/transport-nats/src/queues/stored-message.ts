@@ -29,6 +29,8 @@ export interface Envelope {
   readonly dead?: Death | undefined;
   /** The last event that its publisher knew of: for an ephemeral event. */
   readonly after?: number | undefined;
+  /** The start of the server that `after` belongs to. */
+  readonly run?: string | undefined;
   /** When its delay ended, where it was delayed. */
   readonly readyAt?: number | undefined;
 }

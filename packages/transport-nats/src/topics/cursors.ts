@@ -4,28 +4,42 @@ import { type CallContext, type EventCursor as Cursor, positionExpired } from '@
 import type { From } from '@busbar/api/transport';
 import { Puller } from '../connection/puller.ts';
 import { sequenceOf } from '../connection/server-requests.ts';
+import type { FoundReset } from '../connection/store-header.ts';
 import { streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
-import { type CursorContext, EventCursor } from './event-cursor.ts';
+import { type CursorContext, EventCursor, type Log } from './event-cursor.ts';
 import { parsePosition } from './position.ts';
 
 export class Cursors {
   readonly #shared: CursorContext;
+  /** The store that the open cursors read. */
+  #storeId: string;
+  readonly #open = new Set<EventCursor>();
 
-  constructor({ requests, names, clock }: QueueContext, storeId: string) {
+  constructor({ requests, names, clock }: QueueContext, log: Log) {
+    this.#storeId = log.storeId;
     const bounds = async (): Promise<{ first: number; last: number }> => {
       const { state } = await streamInfo(requests, clock, names.topics);
       return { first: state.first_seq === 0 ? state.last_seq + 1 : state.first_seq, last: state.last_seq };
     };
-    this.#shared = { requests, names, puller: new Puller(requests.connection, names.topics), storeId, bounds };
+    this.#shared = { requests, names, puller: new Puller(requests.connection, names.topics), log, bounds };
   }
 
   async open(pattern: string, from: From, _context: CallContext): Promise<Cursor> {
     const next = await this.resolve(from);
-    const cursor = new EventCursor(this.#shared, pattern, next, from === 'start');
+    const start = { next, isAtStart: from === 'start' };
+    const cursor: EventCursor = new EventCursor(this.#shared, pattern, start, () => void this.#open.delete(cursor));
+    this.#open.add(cursor);
     // From now on the cursor gets each new event.
     await this.#shared.requests.connection.client.flush();
     return cursor;
+  }
+
+  /** Goes on over the log that the store has now. */
+  rewind({ storeId, lastEvent }: FoundReset): void {
+    const isReplaced = storeId !== this.#storeId;
+    this.#storeId = storeId;
+    for (const cursor of this.#open) cursor.rewind(isReplaced, lastEvent);
   }
 
   /** The sequence of the first event of a read from `from`. */
@@ -34,7 +48,7 @@ export class Cursors {
     if (from === 'new') return last + 1;
     if (from === 'start') return first;
     if ('time' in from) return this.#since(from.time, last);
-    const seq = parsePosition(this.#shared.storeId, from.after, last);
+    const seq = parsePosition(this.#shared.log.storeId, from.after, last);
     if (seq + 1 < first) throw positionExpired();
     return seq + 1;
   }

@@ -21,9 +21,17 @@ export interface CursorContext {
   readonly requests: ServerRequests;
   readonly names: Names;
   readonly puller: Puller;
-  readonly storeId: string;
+  /** The log of topics as it is now. */
+  readonly log: Log;
   /** First and last sequence of the log. */
   readonly bounds: () => Promise<{ first: number; last: number }>;
+}
+
+/** Identifies the log of topics. */
+export interface Log {
+  readonly storeId: string;
+  /** The start of the server: at another one the log may have lost its latest events. */
+  readonly run: string;
 }
 
 const READ_AHEAD = 256;
@@ -33,6 +41,7 @@ const MOVE_MS = 1_000;
 export class EventCursor implements Cursor {
   readonly #shared: CursorContext;
   readonly #pattern: string;
+  readonly #onClose: () => void;
   readonly #changed = new Condition();
   readonly #passing = new EphemeralBuffer<Placed>();
   readonly #subscription: Subscription;
@@ -49,7 +58,13 @@ export class EventCursor implements Cursor {
   /** All events before this sequence were returned, or do not match. */
   #settled: number;
 
-  constructor(shared: CursorContext, pattern: string, next: number, isAtStart: boolean) {
+  constructor(
+    shared: CursorContext,
+    pattern: string,
+    { next, isAtStart }: { readonly next: number; readonly isAtStart: boolean },
+    onClose: () => void,
+  ) {
+    this.#onClose = onClose;
     this.#shared = shared;
     this.#pattern = pattern;
     this.#next = next;
@@ -68,7 +83,7 @@ export class EventCursor implements Cursor {
 
   get position(): string {
     const next = this.#ahead[0]?.seq ?? this.#settled;
-    return toPosition(this.#shared.storeId, Math.max(0, Math.min(next, this.#settled) - 1));
+    return toPosition(this.#shared.log.storeId, Math.max(0, Math.min(next, this.#settled) - 1));
   }
 
   async next(max: number): Promise<readonly TopicEvent[]> {
@@ -87,6 +102,7 @@ export class EventCursor implements Cursor {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#onClose();
     this.#shared.requests.connection.offBack(this.#onBack);
     this.#subscription.unsubscribe();
     this.#changed.notify();
@@ -94,6 +110,18 @@ export class EventCursor implements Cursor {
     const { requests, names } = this.#shared;
     if (this.#consumer !== undefined) requests.send(`$JS.API.CONSUMER.DELETE.${names.topics}.${this.#consumer}`);
     await waiting?.withdraw();
+  }
+
+  /** Goes on over a log that was replaced, or that lost the events after `last`. */
+  rewind(isReplaced: boolean, last: number): void {
+    this.#passing.take(this.#passing.length);
+    if (isReplaced) {
+      this.#next = 1;
+      this.#isAtStart = true;
+    } else if (this.#next > last + 1) this.#next = last + 1;
+    this.#settled = Math.min(this.#settled, this.#next);
+    this.#consumer = undefined;
+    this.#changed.notify();
   }
 
   readonly #onBack = (): void => {
@@ -123,6 +151,7 @@ export class EventCursor implements Cursor {
     // The publisher of an ephemeral event knew that this much was stored before.
     const stored = this.#passing.at(0)?.seq ?? 0;
     const { messages, lost } = await this.#shared.puller.pull(consumer, READ_AHEAD);
+    if (consumer !== this.#consumer) return;
     this.#add(messages);
     if (messages.length === 0 && !lost) this.#next = Math.max(this.#next, stored + 1);
     if (lost) this.#consumer = undefined;
@@ -137,7 +166,7 @@ export class EventCursor implements Cursor {
       const topic = message.subject.slice(prefix.length);
       if (!matchTopic(this.#pattern, topic)) continue;
       const event = { ...readStored(message, seq, storedAt).message, topic };
-      this.#ahead.push({ seq, event: { ...event, position: toPosition(this.#shared.storeId, seq) } });
+      this.#ahead.push({ seq, event: { ...event, position: toPosition(this.#shared.log.storeId, seq) } });
     }
     if (messages.length > 0) this.#isAtStart = false;
   }
@@ -169,13 +198,14 @@ export class EventCursor implements Cursor {
   async #wait(): Promise<void> {
     if (this.#consumer === undefined || this.#isClosed) return;
     const changed = this.#changed.wait();
-    const waiting = this.#shared.puller.wait(this.#consumer, 1, (message) => {
-      this.#add([message]);
+    const consumer = this.#consumer;
+    const waiting = this.#shared.puller.wait(consumer, 1, (message) => {
+      if (consumer === this.#consumer) this.#add([message]);
       this.#changed.notify();
     });
     this.#waiting = waiting;
     void waiting.over.then((lost) => {
-      if (lost) this.#consumer = undefined;
+      if (lost && consumer === this.#consumer) this.#consumer = undefined;
       this.#changed.notify();
     });
     const mover = setInterval(() => void this.#moveOn(), MOVE_MS);
@@ -205,7 +235,8 @@ export class EventCursor implements Cursor {
   #pass(message: Msg, topic: string): void {
     if (!matchTopic(this.#pattern, topic)) return;
     const { message: event, envelope } = readStored(message, 0, Date.now());
-    const placed = { seq: envelope.after ?? 0, event: { ...event, topic, position: undefined } };
+    const isOwnLog = envelope.run === this.#shared.log.run;
+    const placed = { seq: isOwnLog ? (envelope.after ?? 0) : 0, event: { ...event, topic, position: undefined } };
     if (this.#passing.push(placed, event.body.byteLength)) this.#changed.notify();
   }
 }

@@ -40,27 +40,38 @@ export class Publisher {
     context: CallContext,
   ): Promise<PublishResult[]> {
     if (ephemeral) return messages.map((message) => this.#pass(topic, message));
-    const { life } = this.#headers.fresh ?? (await this.#headers.read());
-    const results = await Promise.all(messages.map((message) => this.#store(topic, message, life, context)));
+    const { incarnation } = this.#headers.present;
+    const results = await Promise.all(messages.map((message) => this.#store(topic, message, incarnation, context)));
     await this.#relieve(messages);
     return results;
   }
 
-  async #store(topic: string, message: PreparedMessage, life: number, context: CallContext): Promise<PublishResult> {
+  async #store(
+    topic: string,
+    message: PreparedMessage,
+    incarnation: string,
+    context: CallContext,
+  ): Promise<PublishResult> {
     const { requests, names, clock } = this.#shared;
     const { id } = message;
     const { topic: _, ...event } = message;
     const { inc: __, ...envelope } = envelopeOf(message, '', clock.late);
-    const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(life, topic, id));
+    const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(incarnation, topic, id));
     try {
       const { seq, duplicate, repeated } = await requests.publish(names.topic(topic), data, headers, context);
       this.#last = Math.max(this.#last, seq);
       const status = duplicate && !repeated ? 'duplicate' : 'stored';
-      return { id, status, position: toPosition(this.#facts.storeId, seq) };
+      return { id, status, position: toPosition(this.#headers.storeId, seq) };
     } catch (error) {
       const failure = toDriverError(error);
       return { id, status: failure.outcome, error: failure };
     }
+  }
+
+  /** The store has lost events. */
+  forget(): void {
+    this.#last = 0;
+    this.#bound = undefined;
   }
 
   /** Sends an ephemeral event with the last known sequence, so that readers keep this order. */
@@ -68,7 +79,7 @@ export class Publisher {
     const { requests, names } = this.#shared;
     const { client } = requests.connection;
     if (requests.connection.isUp && !client.isClosed()) {
-      const { data, headers } = encode({ ...message, topic: undefined }, { after: this.#last });
+      const { data, headers } = encode({ ...message, topic: undefined }, { after: this.#last, run: this.#headers.run });
       requests.connection.publish(names.ephemeral(topic), data, { headers: encodeHeaders(headers) });
     }
     return { id: message.id, status: 'stored' };
@@ -101,7 +112,7 @@ export class Publisher {
 const SHARE = 10;
 const OVERHEAD = 256;
 
-/** The `Nats-Msg-Id` of an event: the server stores one of each id in one life of a topic. */
-export function eventId(life: number, topic: string, id: string): string {
-  return `${life} ${topic} ${encodeURIComponent(id)}`;
+/** The `Nats-Msg-Id` of an event: the server stores one of each id in one incarnation of the store. */
+export function eventId(incarnation: string, topic: string, id: string): string {
+  return `${incarnation} ${topic} ${encodeURIComponent(id)}`;
 }
