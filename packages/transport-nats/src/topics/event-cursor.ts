@@ -5,7 +5,7 @@ import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
-import type { ServerRequests } from '../connection/server-requests.ts';
+import { ignoreRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import { readDelivery, readStored } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
@@ -34,6 +34,11 @@ export interface Log {
   readonly run: string;
 }
 
+interface ConsumerInfo {
+  readonly num_pending: number;
+  readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
+}
+
 const READ_AHEAD = 256;
 const INACTIVE_MS = 60_000;
 const MOVE_MS = 1_000;
@@ -52,6 +57,8 @@ export class EventCursor implements Cursor {
   /** Begins with the oldest event at the time of the first read. */
   #isAtStart: boolean;
   #consumer: string | undefined;
+  /** How many messages of the consumer have come. */
+  #delivered = 0;
   #waiting: WaitingPull | undefined;
   #error: unknown;
   #isClosed = false;
@@ -153,14 +160,30 @@ export class EventCursor implements Cursor {
     const { messages, lost } = await this.#shared.puller.pull(consumer, READ_AHEAD);
     if (consumer !== this.#consumer) return;
     this.#add(messages);
-    if (messages.length === 0 && !lost) this.#next = Math.max(this.#next, stored + 1);
-    if (lost) this.#consumer = undefined;
+    if (lost || (stored >= this.#next && (await this.#missesSome(consumer)))) this.#consumer = undefined;
+    else if (messages.length === 0) this.#next = Math.max(this.#next, stored + 1);
+  }
+
+  /** Whether the server has delivered more than came: a message can meet a withdrawn wait. */
+  async #missesSome(consumer: string): Promise<boolean> {
+    const info = await this.#infoOf(consumer).catch(ignoreRefusal);
+    return info?.delivered.consumer_seq !== this.#delivered;
+  }
+
+  #infoOf(consumer: string): Promise<ConsumerInfo> {
+    return this.#shared.requests.api(`CONSUMER.INFO.${this.#shared.names.topics}.${consumer}`);
   }
 
   #add(messages: readonly Msg[]): void {
     const prefix = this.#shared.names.topic('');
     for (const message of messages) {
-      const { seq, storedAt } = readDelivery(message);
+      const { seq, cseq, storedAt } = readDelivery(message);
+      if (cseq !== this.#delivered + 1) {
+        // A message met a withdrawn wait. Another consumer delivers it again.
+        this.#consumer = undefined;
+        return;
+      }
+      this.#delivered = cseq;
       if (seq < this.#next) continue;
       this.#next = seq + 1;
       const topic = message.subject.slice(prefix.length);
@@ -191,10 +214,11 @@ export class EventCursor implements Cursor {
     };
     await requests.api(`CONSUMER.CREATE.${names.topics}.${name}.${filter}`, { stream_name: names.topics, config });
     this.#consumer = name;
+    this.#delivered = 0;
     return name;
   }
 
-  /** Waits for an event. At intervals it moves on past events that do not match. */
+  /** Waits for an event. At intervals it moves on past events that do not match, and looks for one that was not delivered. */
   async #wait(): Promise<void> {
     if (this.#consumer === undefined || this.#isClosed) return;
     const changed = this.#changed.wait();
@@ -221,10 +245,16 @@ export class EventCursor implements Cursor {
     if (consumer === undefined || !this.#shared.requests.connection.isUp) return;
     try {
       const { last } = await this.#shared.bounds();
-      const path = `CONSUMER.INFO.${this.#shared.names.topics}.${consumer}`;
-      const info = await this.#shared.requests.api<{ num_pending: number; delivered: { stream_seq: number } }>(path);
+      const info = await this.#infoOf(consumer);
       if (info.num_pending > 0 || this.#ahead.length > 0 || this.#waiting === undefined) return;
-      if (info.delivered.stream_seq >= this.#next) return;
+      if (info.delivered.stream_seq >= this.#next) {
+        await this.#shared.requests.connection.client.flush();
+        if (info.delivered.stream_seq < this.#next || consumer !== this.#consumer) return;
+        // Its last message met a withdrawn wait. Another consumer delivers it again.
+        this.#consumer = undefined;
+        this.#changed.notify();
+        return;
+      }
       this.#next = Math.max(this.#next, last + 1);
       this.#settled = this.#next;
     } catch {
