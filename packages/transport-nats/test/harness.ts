@@ -92,7 +92,11 @@ const single: Harness = {
 export const clusterHarness: Harness = {
   ...single,
   name: 'nats (cluster)',
-  missing: { ...single.missing, server: 'kills.test.ts and lost-consumers.test.ts take servers from a cluster.' },
+  missing: {
+    ...single.missing,
+    server: 'kills.test.ts and lost-consumers.test.ts take servers from a cluster.',
+    loss: 'A cluster with replicas loses data only with most of its servers.',
+  },
   store: clusterStore,
 };
 
