@@ -36,7 +36,7 @@ type Found = Pick<StoreHeader, 'incarnation' | 'copy' | 'server'> & { readonly l
 /** The version that this transport reads and writes. */
 const FORMAT = 1;
 /** One client checks the store about this often, and tells the others. */
-const CHECK_MS = 3_000;
+const CHECK_MS = 5_000;
 const SOON_MS = 200;
 const RETRY_MS = 1_000;
 
