@@ -9,10 +9,10 @@ import {
 } from '@busbar/api/driver';
 import { newId, type StoreReset } from '@busbar/api/transport';
 import type { Names } from './names.ts';
-import { raiseRevisions, readRevisions } from './revisions.ts';
+import { raiseRevisions } from './revisions.ts';
 import type { ServerClock } from './server-clock.ts';
 import { pause, type ServerRequests, sequenceOf, toDriverError } from './server-requests.ts';
-import { checkBounds, type StreamsState } from './streams.ts';
+import { checkBounds, type StreamsState, streamInfo } from './streams.ts';
 
 /** The fields of the header. */
 export interface StoreHeader extends Basis {
@@ -156,7 +156,9 @@ export class StoreHeaders {
       const isSameRun = header?.server === this.#server;
       if (isSameRun && !isFull) return this.#observe(header);
       const streams = await restore();
-      const hasKeys = (await readRevisions(requests, names, checkBounds())) > 0;
+      // A direct get may reach a replica that is behind.
+      const { state } = await streamInfo(requests, clock, names.kv, names.revisions, checkBounds());
+      const hasKeys = state.subjects?.[names.revisions] !== undefined;
       const isWhole = header?.streams.created === streams.created && hasKeys;
       // What was confirmed before another start of the server is compared with what the server had then.
       const isBack = (!isSameRun || header.server === this.#header?.server) && isBehind(streams, confirmed);
