@@ -69,7 +69,7 @@ export function cutText(text: string): string {
   return `${text.slice(0, MAX_ERROR_TEXT - 3).toWellFormed()}...`;
 }
 
-/** A rejection of `value` that nobody awaits must not end the process. */
+/** A rejection of `value` without a handler must not end the process. */
 export function silence(value: unknown): void {
   if (!isA(value, Promise)) return;
   try {

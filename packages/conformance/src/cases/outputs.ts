@@ -109,7 +109,7 @@ const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply
 const tasks: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
   {
     id: 'A25',
-    title: 'generators run to their end as handlers of every kind, and are refused where nobody would run them',
+    title: 'generators run to their end as handlers of every kind, and are refused where they would not run',
     rules: ['RQ1', 'RA1'],
     async run(test, transport) {
       const [bus, ran] = [await test.bus(), [] as string[]];

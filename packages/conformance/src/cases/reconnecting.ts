@@ -68,7 +68,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
   },
   {
     id: 'C13',
-    title: 'after a loss a watch is told of keys that ended meanwhile, and an agent answers requests again',
+    title: 'after a loss a watch sees the end of keys that ended meanwhile, and an agent answers requests again',
     rules: ['RA2', 'RE2', 'RA1'],
     async run(test, { kv }) {
       const told: string[] = [];
@@ -80,11 +80,11 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const ping = (): Promise<unknown> => requester.request('@service', 'ping', null, { timeoutMs: 5_000 });
       test.check.equal(await ping(), 'pong', 'the response before');
       await kv.put('watched/short', Uint8Array.of(1), { ttlMs: 600 });
-      await test.until('the watch is told of it', () => told.includes('put'));
+      await test.until('the watch sees it', () => told.includes('put'));
       test.server.network.block();
       await waitUntil(test, performance.now() + test.beyond(600) + 400);
       test.server.network.heal();
-      await test.until('the watch is told of its end', () => told.includes('watched/short'), BACK_MS);
+      await test.until('the watch sees its end', () => told.includes('watched/short'), BACK_MS);
       test.check.equal(told, ['synced', 'put', 'watched/short'], 'changes of the watch');
       const answers = async (): Promise<boolean> => (await ping().catch(() => undefined)) === 'pong';
       await test.until('the agent answers again', answers, BACK_MS);

@@ -155,7 +155,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
   },
   {
     id: 'S19',
-    title: 'every watcher is told of a key that expires, once and soon after its time to live',
+    title: 'every watcher sees a key expire, once and soon after its time to live',
     rules: ['RE2', 'RE1'],
     async run(test) {
       const [writer, one, two] = [await test.transport(), await test.open(), await test.open()];

@@ -77,7 +77,7 @@ class Call {
   take(message: Msg): void {
     if (message.headers?.code === 503) {
       this.end(
-        new BusbarError('NO_RESPONDER', 'nobody serves this address', { hint: 'Start one, or ask with durable.' }),
+        new BusbarError('NO_RESPONDER', 'no instance serves this address', { hint: 'Start one, or ask with durable.' }),
       );
       return;
     }

@@ -22,7 +22,7 @@ export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: 
   return [...history, ...own].slice(-MAX_HISTORY).map(completeRecord);
 }
 
-/** All attempts of a message that nobody holds: its last lease has ended. */
+/** All attempts of a message without a holder: its last lease has ended. */
 export function endedHistory(stored: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): AttemptRecord[] {
   const history = historyOf(stored, entry);
   const { end, by: consumer } = entry?.lease ?? {};

@@ -60,7 +60,7 @@ export function restoreFile(path: string): void {
   createFile(path);
 }
 
-/** Throws unless all files of the store that exist belong to this user and nobody else can replace them. */
+/** Throws unless all files of the store that exist belong to this user and no other user can replace them. */
 export function checkFiles(path: string): void {
   checkFolder(dirname(path));
   for (const each of [path, ...besidesOf(path), `${path}-reserve`]) isFile(each);
