@@ -117,12 +117,13 @@ class OpenTransport implements Transport {
   }
 
   async #close({ drainMs = 0, leases = 'release' }: TransportCloseOptions): Promise<void> {
+    const finishBy = performance.now() + Math.max(drainMs, FINISH_MS);
     this.#lifecycle.change({ state: 'closing' });
     const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
     this.#inflight.abandonWaits(this.#lifecycle.closedError());
     if (leases === 'release') await this.#drain(drainMs);
     await endings;
-    await this.#inflight.whenIdle(Math.max(drainMs, FINISH_MS));
+    await this.#inflight.whenIdle(Math.max(finishBy - performance.now(), LAST_MS));
     this.#lifecycle.change({ state: 'closed' });
     await this.#driver.close();
     this.#deadlines.clear();
@@ -145,8 +146,10 @@ function checkClose(options: TransportCloseOptions | undefined): void {
   checkOneOf(options?.leases, 'leases', ['release', 'keep']);
 }
 
-/** How long closing waits at least for calls in progress. */
+/** How long closing waits for calls in progress, from its begin; longer with a longer drain. */
 const FINISH_MS = 5_000;
+/** How long it waits for them at least when all else took that time. */
+const LAST_MS = 1_000;
 /** How long closing tries to release leases; otherwise they end by themselves. */
 const RELEASE_MS = 2_000;
 

@@ -24,7 +24,7 @@ const EXPIRES_MS = 60_000;
 /** In a cluster the server of a consumer may go while the connection, to another one, stays: its waits end unsaid. */
 const CLUSTER_EXPIRES_MS = 15_000;
 const NS = 1_000_000;
-/** A pull that `max_ack_pending` holds up is answered by its end only. */
+/** For a consumer that may not know yet of a stored message, or that `max_ack_pending` holds up: it is answered by its end. */
 const BOUNDED = `,"expires":${10 * NS}`;
 
 /** The pulls of one transport on the consumers of one stream. */
@@ -46,7 +46,7 @@ export class Puller {
     });
   }
 
-  /** Up to `batch` stored messages. `isBounded`: the consumer may deliver fewer at a time than are stored. */
+  /** Up to `batch` stored messages. `isBounded`: it waits up to 10 ms for them. */
   async pull(consumer: string, batch: number, isBounded = false): Promise<Pulled> {
     if (!this.#connection.isUp) return { messages: [], lost: true };
     const inbox = this.#idle.pop() ?? new Inbox(this.#connection);

@@ -56,11 +56,15 @@ export class Claimer {
   /** Up to `max` messages that are ready, highest level first. `lost`: a consumer was not there. */
   async claim(
     queue: KnownQueue,
-    { max, consumer: by }: ReceiveRequest,
+    { max, waitMs, consumer: by }: ReceiveRequest,
   ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
     const deliveries: Delivery[] = [];
     for (;;) {
-      const { pulled, lost } = await this.#pullAll(queue, max - deliveries.length);
+      const missing = max - deliveries.length;
+      let { pulled, lost } = await this.#pullAll(queue, missing, false);
+      // The server confirms a send before each consumer knows of it. A receive that waits learns of it by its wait.
+      const isEmpty = pulled.length + deliveries.length === 0 && !lost;
+      if (isEmpty && waitMs === 0) ({ pulled, lost } = await this.#pullAll(queue, missing, true));
       const accepted = await this.accept(queue, pulled, by);
       deliveries.push(...accepted);
       // Behind those that had expired there may be others.
@@ -69,7 +73,11 @@ export class Claimer {
     }
   }
 
-  async #pullAll(queue: KnownQueue, max: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
+  async #pullAll(
+    queue: KnownQueue,
+    max: number,
+    isBounded: boolean,
+  ): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
     const all: PulledMessage[] = [];
     let lost = false;
     const groups = groupsOf(queue);
@@ -78,7 +86,9 @@ export class Claimer {
     for (const lanes of groups) {
       const missing = max - all.length;
       if (missing <= 0) break;
-      const pulled = await Promise.all(lanes.slice(0, missing).map((lane) => this.#pullLane(queue, lane, missing)));
+      const pulled = await Promise.all(
+        lanes.slice(0, missing).map((lane) => this.#pullLane(queue, lane, missing, isBounded)),
+      );
       lost ||= pulled.some((each) => each.lost);
       all.push(...pulled.flatMap((each) => each.pulled).sort(bySequence));
     }
@@ -109,12 +119,22 @@ export class Claimer {
     for (const { message } of pulled) this.#shared.requests.send(message.reply ?? '', '-NAK');
   }
 
-  async #pullLane(queue: KnownQueue, lane: Lane, batch: number): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
+  /** `isBounded`: waits up to 10 ms for a message. */
+  async #pullLane(
+    queue: KnownQueue,
+    lane: Lane,
+    batch: number,
+    isBounded: boolean,
+  ): Promise<{ pulled: PulledMessage[]; lost: boolean }> {
     const consumer = await this.#shared.consumers.ensure(queue, lane);
     if (consumer === undefined) return { pulled: [], lost: true };
     const isPartition = lane.startsWith('k');
     const at = performance.now();
-    const { messages, lost } = await this.#puller.pull(consumer.name, isPartition ? 1 : batch, isPartition);
+    const { messages, lost } = await this.#puller.pull(
+      consumer.name,
+      isPartition ? 1 : batch,
+      isBounded || isPartition,
+    );
     if (lost) this.forget(queue, consumer.name);
     return { pulled: messages.map((message) => ({ message, stored: readPulled(message), at, consumer })), lost };
   }
