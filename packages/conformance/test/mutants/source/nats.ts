@@ -108,13 +108,6 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     killedBy: 'B4',
   },
   {
-    name: 'imports revisions that do not rise above the exported ones',
-    file: 'kv/kv-store.ts',
-    find: 'if (offset >= highest) return;',
-    replace: 'if (offset >= 0 * highest) return;',
-    killedBy: 'J15',
-  },
-  {
     name: 'shares the reply subject of all calls',
     file: 'calls/caller.ts',
     find: 'const id = String(this.#count);',
