@@ -31,10 +31,10 @@ describe('a bus over a store that was cleared', () => {
     const bus = await lab.bus();
     const agent = await bus.agent('@gone');
     const subscription = await bus.subscribe('news.*', () => undefined, { durableName: 'reader' });
+    await bus.agent('@here');
     await Promise.all([agent.close(), subscription.close()]);
     await bus.transport.admin.clear();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await bus.transport.admin.queues()).toEqual([]);
-    expect(await bus.agents()).toEqual([]);
+    await expect.poll(async () => (await bus.agents()).map(({ name }) => name)).toEqual(['@here']);
+    expect((await bus.transport.admin.queues()).map(({ name }) => name)).toEqual(['$inbox.@here']);
   });
 });
