@@ -91,7 +91,7 @@ export class Connection {
 
   /** Publishes at the end of this turn. The messages of a turn keep their order and share a write to the socket. */
   publish(subject: string, data: Uint8Array | string, options?: PublishOptions, onError?: Outgoing['onError']): void {
-    if (this.#outgoing.push({ subject, data, options, onError }) === 1) process.nextTick(() => this.#flush());
+    if (this.#outgoing.push({ subject, data, options, onError }) === 1) setImmediate(() => this.#flush());
   }
 
   async close(): Promise<void> {

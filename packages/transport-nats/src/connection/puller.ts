@@ -83,6 +83,11 @@ export async function drain(subscription: Subscription): Promise<void> {
   clearTimeout(timer);
 }
 
+/** The status that ends a pull; 0 for a message. A status has no reply subject, so the headers of messages are not decoded. */
+function statusOf(message: Msg): number {
+  return message.reply ? 0 : (message.headers?.code ?? 0);
+}
+
 /** An inbox for one pull after the other. */
 class Inbox {
   readonly #connection: Connection;
@@ -117,7 +122,7 @@ class Inbox {
   }
 
   #take(message: Msg): void {
-    const code = message.headers?.code ?? 0;
+    const code = statusOf(message);
     if (code === 0) {
       this.#messages.push(message);
       // The status that would follow a part of a batch does not follow a whole one.
@@ -184,7 +189,7 @@ class Waiting implements WaitingPull {
   }
 
   #take(message: Msg): void {
-    const code = message.headers?.code ?? 0;
+    const code = statusOf(message);
     if (code === 0) {
       this.#left -= 1;
       this.#onMessage(message);

@@ -39,12 +39,19 @@ export interface LedgerOutcome {
   readonly at?: number | undefined;
 }
 
+/** A lease: the receive that holds it, its end on the clock of the server, and the consumer name of the receive. */
+interface Lease {
+  readonly r: number;
+  readonly end: number;
+  readonly by: string | undefined;
+}
+
 /** The state of a message that is not settled. */
 export interface Entry {
   readonly lane: Lane;
   attempts: number;
-  history: AttemptRecord[];
-  lease: { readonly r: number; end: number; readonly by: string | undefined } | undefined;
+  history: readonly AttemptRecord[];
+  lease: Lease | undefined;
   /** When a retry is due. */
   dueAt: number;
 }
@@ -68,6 +75,7 @@ export interface LedgerState {
 }
 
 const MAX_HISTORY = 20;
+const NONE: readonly never[] = [];
 /** Settled by no receive: an operator or a client put the message elsewhere. */
 const BY_NONE = -1;
 
@@ -124,14 +132,13 @@ export class Ledger {
 
   #fold(record: LedgerRecord, seq: number, at: number): void {
     if (record.k === 'r') {
+      const lease = { r: seq, end: record.end, by: record.by };
       for (const [lane, seqs] of lanesOf(record.got)) {
-        for (const each of seqs) this.#lease(lane, each, { r: seq, end: record.end, by: record.by }, at);
+        for (const each of seqs) this.#lease(lane, each, lease, at);
       }
     } else if (record.k === 's') {
       for (const [lane, pairs] of lanesOf(record.acked)) {
-        for (let index = 0; index < pairs.length; index += 2) {
-          this.#apply({ did: 'ack', lane, seq: pairs[index] ?? 0, r: pairs[index + 1] }, at);
-        }
+        for (let index = 0; index < pairs.length; index += 2) this.#ack(lane, pairs[index] ?? 0, pairs[index + 1] ?? 0);
       }
       for (const ledgerOutcome of record.other) this.#apply(ledgerOutcome, at);
     } else if (record.k === 'u') this.totals.sent -= record.unsent;
@@ -139,7 +146,7 @@ export class Ledger {
   }
 
   /** A message with a live lease is not leased again: a restarted consumer delivers it twice. */
-  #lease(lane: Lane, seq: number, lease: NonNullable<Entry['lease']>, at: number): void {
+  #lease(lane: Lane, seq: number, lease: Lease, at: number): void {
     if (this.isSettled(lane, seq)) return;
     const entry = this.#entry(lane, seq);
     if (entry.lease !== undefined && entry.lease.end > at) return;
@@ -149,13 +156,19 @@ export class Ledger {
     entry.dueAt = 0;
   }
 
+  #ack(lane: Lane, seq: number, r: number): void {
+    if (this.isSettled(lane, seq) || this.#entry(lane, seq).lease?.r !== r) return;
+    this.#settle(lane, seq, r);
+    this.totals.done += 1;
+  }
+
   /** An outcome of a receive that is not the last one of its message changes nothing. */
   #apply({ did, lane, seq, r, outcome, reason, at: until = 0 }: LedgerOutcome, at: number): void {
     if (this.isSettled(lane, seq)) return;
     const entry = this.#entry(lane, seq);
     if (r !== undefined ? entry.lease?.r !== r : entry.lease !== undefined && entry.lease.end > at) return;
     if (did === 'extend') {
-      if (entry.lease !== undefined) entry.lease.end = until;
+      if (entry.lease !== undefined) entry.lease = { ...entry.lease, end: until };
       return;
     }
     if (outcome !== undefined)
@@ -165,8 +178,7 @@ export class Ledger {
     entry.lease = undefined;
     if (did === 'retry' || did === 'release') return;
     this.#settle(lane, seq, did === 'hide' || did === 'move' ? BY_NONE : r);
-    if (did === 'ack') this.totals.done += 1;
-    else if (did === 'dead') this.totals.dead += 1;
+    if (did === 'dead') this.totals.dead += 1;
     else if (did === 'expired') this.totals.expired += 1;
     else if (did === 'move') this.totals.sent -= 1;
   }
@@ -185,15 +197,19 @@ export class Ledger {
   #entry(lane: Lane, seq: number): Entry {
     let entry = this.entries.get(seq);
     if (entry === undefined) {
-      entry = { lane, attempts: 0, history: [], lease: undefined, dueAt: 0 };
+      entry = { lane, attempts: 0, history: NONE, lease: undefined, dueAt: 0 };
       this.entries.set(seq, entry);
     }
     return entry;
   }
 
   #settle(lane: Lane, seq: number, r = 0): void {
-    const settled = this.settled.get(lane) ?? new Map<number, number>();
-    this.settled.set(lane, settled.set(seq, r));
+    let settled = this.settled.get(lane);
+    if (settled === undefined) {
+      settled = new Map();
+      this.settled.set(lane, settled);
+    }
+    settled.set(seq, r);
     this.entries.delete(seq);
   }
 
@@ -202,7 +218,7 @@ export class Ledger {
     this.totals = { ...totals };
     this.entries.clear();
     this.settled.clear();
-    for (const [seq, entry] of entries) this.entries.set(seq, { ...entry, lease: entry.lease && { ...entry.lease } });
+    for (const [seq, entry] of entries) this.entries.set(seq, { ...entry });
     for (const [lane, ranges] of lanesOf(settled)) {
       for (let index = 0; index < ranges.length; index += 2) {
         const first = ranges[index] ?? 0;
