@@ -102,3 +102,14 @@ test('a failed release is reported and does not fail the work', async () => {
   expect(await bus.lock('x', () => 'done')).toBe('done');
   expect(lab.errors).toMatchObject([{ code: 'UNAVAILABLE' }]);
 });
+
+test('a wait for a lock ends soon after its time, also when the server never answers', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  const { promise: never, resolve } = Promise.withResolvers<never>();
+  inject(bus, 'put', () => () => never);
+  const began = performance.now();
+  await expect(bus.lock('x', { waitMs: 100 })).rejects.toEqual(code('UNAVAILABLE'));
+  expect(performance.now() - began).toBeLessThan(10_000);
+  resolve(Promise.reject(away()) as never);
+});

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { CallOptions, KeyValue, KvEntry, Transport } from '../../contract/transport.ts';
-import { checkCallback } from '../../contract/validation.ts';
+import { checkCallback, MAX_TIMER_MS } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
@@ -22,6 +22,8 @@ import {
 export type LockWork = (lock: Lock) => unknown;
 
 const DEFAULT_MS = 30_000;
+/** How long the last attempt may take after the wait. Its answer decides who has the lock, so it is waited for. */
+const LAST_ATTEMPT_MS = 5_000;
 
 /** The held and pending locks of one bus. */
 export class Locks {
@@ -126,13 +128,20 @@ export class Locks {
   }
 }
 
-/** Ends a wait that is over while the server is away, since an attempt in progress ends only when the server is back. */
+/** Ends a wait that is over while the server is away or silent: an attempt in progress ends only when the server answers. */
 function endWhileAway(wait: BoundedWait, transport: Transport): () => void {
   const check = (): void => {
-    if (wait.isExpired && transport.state === 'reconnecting') wait.cancel(away());
+    if (!wait.isExpired) return;
+    if (transport.state === 'reconnecting' || performance.now() >= wait.deadline + LAST_ATTEMPT_MS) wait.cancel(away());
   };
+  const forget = transport.onState(check);
+  const late = wait.deadline + LAST_ATTEMPT_MS - performance.now();
+  const timer = late <= MAX_TIMER_MS ? setTimeout(check, late) : undefined;
   wait.race(new Promise<never>(() => undefined)).catch(check);
-  return transport.onState(check);
+  return () => {
+    clearTimeout(timer);
+    forget();
+  };
 }
 
 function away(): BusbarError {
