@@ -40,7 +40,8 @@ const HOW = [
  */
 export function serversOf(task, args, env) {
   const programs = Object.keys(SERVERS);
-  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance', 'mutants'].includes(task)) return programs;
+  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance', 'mutants', 'chaos'].includes(task))
+    return programs;
   if (task !== 'demo' || !args.includes('--kill-server')) return [];
   return programs.filter((program) => env['MESSAGE_BUS'] === program.split('-')[0]);
 }

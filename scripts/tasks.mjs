@@ -29,6 +29,7 @@ export const tasks = {
   'bench:compare': (args) => [node('bench/src/compare/main.ts', ...args)],
   conformance: (args) => [node('scripts/conformance.ts', ...args)],
   mutants: (args) => [node(mutants, ...args)],
+  chaos: (args) => [node('packages/conformance/test/chaos/main.ts', ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],
 };

@@ -3,12 +3,12 @@
 import type { SendResult, Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer } from '@busbar/conformance';
 import { type FaultProxy, waitFor } from '@busbar/testbed';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { harness as unix } from '../harness.ts';
 import { linkHarness } from '../support/link-harness.ts';
 import { ws, zmq } from '../support/link-kinds.ts';
 
-const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$'), linkHarness(zmq, 'sqlite:$')];
+const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$', afterAll), linkHarness(zmq, 'sqlite:$', afterAll)];
 
 interface Setting extends AsyncDisposable {
   readonly server: HarnessServer;

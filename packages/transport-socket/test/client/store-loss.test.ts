@@ -5,7 +5,7 @@ import { openBus } from '@busbar/api';
 import { SUITE } from '@busbar/conformance';
 import { testTransport } from '@busbar/conformance/vitest';
 import { waitFor } from '@busbar/testbed';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { openUnix } from '../../src/index.ts';
 import { unixHarness } from '../harness.ts';
 import { linkHarness } from '../support/link-harness.ts';
@@ -15,10 +15,10 @@ import { startHub } from '../support/running-hub.ts';
 const CASES = SUITE.filter(({ harnessFeatures }) => harnessFeatures?.includes('loss'));
 const HARNESSES = [
   unixHarness('unix (memory)', 'memory:'),
-  linkHarness(ws, 'sqlite:$'),
-  linkHarness(ws, 'memory:'),
-  linkHarness(zmq, 'sqlite:$'),
-  linkHarness(zmq, 'memory:'),
+  linkHarness(ws, 'sqlite:$', afterAll),
+  linkHarness(ws, 'memory:', afterAll),
+  linkHarness(zmq, 'sqlite:$', afterAll),
+  linkHarness(zmq, 'memory:', afterAll),
 ];
 
 for (const harness of HARNESSES) testTransport(harness, { cases: CASES });

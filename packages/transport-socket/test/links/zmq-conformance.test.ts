@@ -1,9 +1,10 @@
 /** The suite over ZeroMQ: selected cases, and all in `npm run test:full`. */
 
 import { testTransport } from '@busbar/conformance/vitest';
+import { afterAll } from 'vitest';
 import { linkHarness } from '../support/link-harness.ts';
 import { zmq } from '../support/link-kinds.ts';
 
 const profile = process.env['BUSBAR_FULL'] === '1' ? 'full' : 'smoke';
-testTransport(linkHarness(zmq, 'sqlite:$'), { profile });
-testTransport(linkHarness(zmq, 'memory:'), { profile });
+testTransport(linkHarness(zmq, 'sqlite:$', afterAll), { profile });
+testTransport(linkHarness(zmq, 'memory:', afterAll), { profile });

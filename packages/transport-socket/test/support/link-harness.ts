@@ -1,7 +1,6 @@
 // The harness of the conformance suite for WebSocket and ZeroMQ. Each hub is a process of its own.
 import type { Harness, HarnessServer, HarnessStore } from '@busbar/conformance';
 import { type Child, freePort, openProxy, spawnChild, tempDir, waitFor } from '@busbar/testbed';
-import { afterAll } from 'vitest';
 import { hubStatus, openSocket, stopHub } from '../../src/index.ts';
 import type { LinkKind } from './link-kinds.ts';
 import { lossOf } from './store-loss.ts';
@@ -10,10 +9,16 @@ import { untrustedClientsOf } from './untrusted-clients.ts';
 const PROGRAM = new URL('../../../busbar/bin/busbar.js', import.meta.url);
 const MODULE = new URL('../../src/index.ts', import.meta.url).href;
 
-/** Hubs with the store at `store`, a URL in which `$` is a path in a temporary folder. */
-export function linkHarness(kind: LinkKind, store: 'sqlite:$' | 'memory:'): Harness {
+/**
+ * Hubs with the store at `store`, a URL in which `$` is a path in a temporary folder. `afterAll` gets what ends the hub that
+ * cases share: the process of a test file is killed, so nothing removes its folder at exit.
+ */
+export function linkHarness(
+  kind: LinkKind,
+  store: 'sqlite:$' | 'memory:',
+  afterAll: (end: () => Promise<void>) => void,
+): Harness {
   let shared: Promise<SharedHub> | undefined;
-  // The process of a test file is killed, so its folder is removed at exit.
   afterAll(async () => (await shared)?.end());
   return {
     name: `${kind.name} (${store.replace(/:.*/, '')})`,
@@ -107,5 +112,5 @@ async function startHub(url: string, store: string): Promise<Child> {
 }
 
 async function whenServing(url: string): Promise<void> {
-  await waitFor(() => hubStatus(url), { what: 'the hub to serve', timeoutMs: 15_000 });
+  await waitFor(() => hubStatus(url), { what: 'the hub to serve', timeoutMs: 60_000 });
 }

@@ -28,7 +28,7 @@ export async function startHub(store: string, args: readonly string[] = []): Pro
 
 /** Resolves when a hub serves at the path. */
 export async function whenServing(path: string): Promise<void> {
-  await waitFor(() => hubStatus(`unix:${path}`), { what: 'the hub to serve', timeoutMs: 15_000 });
+  await waitFor(() => hubStatus(`unix:${path}`), { what: 'the hub to serve', timeoutMs: 60_000 });
 }
 
 /** The program that starts a hub in the background, as in busbar. */
