@@ -14,7 +14,7 @@ const BOUND_MS = 60_000;
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-test('a consumer whose server never returns is replaced: all that is open comes once, nothing that is settled', async () => {
+test.concurrent('a consumer whose server never returns is replaced: all that is open comes once, nothing that is settled', async () => {
   await using cluster = await startNatsCluster();
   const { victim, options } = await makeMailbox(cluster);
   await using holder = await openNats(options);
@@ -46,7 +46,7 @@ test('a consumer whose server never returns is replaced: all that is open comes 
   expect(await consumersOf(options.servers)).toHaveLength(1);
 }, 180_000);
 
-test('a wait goes on when the server of the consumer was away, though its own connection stayed', async () => {
+test.concurrent('a wait goes on when the server of the consumer was away, though its own connection stayed', async () => {
   await using cluster = await startNatsCluster();
   const { victim, options } = await makeMailbox(cluster);
   await using waiter = await openNats(options);

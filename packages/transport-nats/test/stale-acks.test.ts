@@ -12,7 +12,7 @@ const LEASE_MS = 1_000;
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-test('an ack that a slow network delivers after the lease is lease-lost, and the message survives its next holder', async () => {
+test.concurrent('an ack that a slow network delivers after the lease is lease-lost, and the message survives its next holder', async () => {
   await using server = await startNats({ proxy: true });
   await using slow = await openNats(parseNatsUrl(server.url));
   const direct = parseNatsUrl(`nats://127.0.0.1:${server.port}`);
@@ -33,7 +33,7 @@ test('an ack that a slow network delivers after the lease is lease-lost, and the
   server.network.heal();
 }, 30_000);
 
-test('a message that a stale ack took from the consumer comes again, and is compacted only then', async () => {
+test.concurrent('a message that a stale ack took from the consumer comes again, and is compacted only then', async () => {
   await using server = await startNats();
   const next = await openNats(parseNatsUrl(server.url));
   await next.queues.configure('work', { leaseMs: LEASE_MS });

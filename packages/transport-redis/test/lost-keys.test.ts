@@ -19,7 +19,7 @@ const SHARED_KEYS = [
   ...['log', 'log:state', 'log:dedupe', 'log:dedupe-ids', 'kv:values', 'kv:records', 'kv:keys', 'kv:expiry'],
 ];
 
-test.each([...QUEUE_KEYS, ...SHARED_KEYS, 'waiting:other'])(
+test.concurrent.each([...QUEUE_KEYS, ...SHARED_KEYS, 'waiting:other'])(
   'without the key %s every message is delivered or a dead letter, and everything goes on',
   async (key) => {
     await using server = await startRedis();
@@ -66,7 +66,7 @@ test.each([...QUEUE_KEYS, ...SHARED_KEYS, 'waiting:other'])(
   60_000,
 );
 
-test.each([
+test.concurrent.each([
   ['body', 'the store lost the body of this message'],
   ['envelope', 'the store lost the envelope of this message'],
 ])('messages without a %s become dead letters, which each bus learns once, with their number', async (kind, reason) => {
@@ -99,7 +99,7 @@ test.each([
   expect([info?.dead, info?.totals.dead, info?.leased]).toEqual([3, 3, 1]);
 });
 
-test('a watch learns of entries whose value or record is lost', async () => {
+test.concurrent('a watch learns of entries whose value or record is lost', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const gone = new Set<string>();
@@ -116,7 +116,7 @@ test('a watch learns of entries whose value or record is lost', async () => {
   expect(resets).toEqual([{ cause: 'damaged', detail: 'keys: 2' }]);
 });
 
-test('entries still expire when the store lost the plan of their ends', async () => {
+test.concurrent('entries still expire when the store lost the plan of their ends', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const expired = new Set<string>();
@@ -128,7 +128,7 @@ test('entries still expire when the store lost the plan of their ends', async ()
   await waitFor(() => expired.size === 2, { what: 'both ends', timeoutMs: 10_000 });
 });
 
-test('a server that evicts keys keeps a queue going, and what it evicts is reported', async () => {
+test.concurrent('a server that evicts keys keeps a queue going, and what it evicts is reported', async () => {
   await using server = await startRedis({ config: ['maxmemory-policy allkeys-random', 'appendonly no'] });
   const errors: Error[] = [];
   await using transport = await openRedis({ ...parseRedisUrl(server.url), onError: (error) => errors.push(error) });
@@ -153,7 +153,7 @@ test('a server that evicts keys keeps a queue going, and what it evicts is repor
   expect(errors).toEqual([]);
 }, 60_000);
 
-test('a live bus works again within seconds after many random keys were lost', async () => {
+test.concurrent('a live bus works again within seconds after many random keys were lost', async () => {
   await using server = await startRedis();
   const open = async (): Promise<Bus> =>
     openBus(await openRedis(parseRedisUrl(server.url)), { onError: () => undefined });

@@ -18,7 +18,7 @@ beforeEach(({ skip }) => needServer('redis-server', skip));
 const NOTICE = { timeoutMs: 8_000 };
 
 describe('a worker that waits gets the next task within seconds', () => {
-  test.each([
+  test.concurrent.each([
     ['FLUSHDB', [['FLUSHDB']]],
     ['FLUSHALL and SCRIPT FLUSH', [['FLUSHALL'], ['SCRIPT', 'FLUSH']]],
     ['SCRIPT FLUSH', [['SCRIPT', 'FLUSH']]],
@@ -43,7 +43,7 @@ describe('a worker that waits gets the next task within seconds', () => {
   });
 });
 
-test('each bus learns of FLUSHDB once, and each namespace by itself', async () => {
+test.concurrent('each bus learns of FLUSHDB once, and each namespace by itself', async () => {
   await using server = await startRedis();
   const options = parseRedisUrl(server.url);
   const buses = await Promise.all(['a', 'a', 'b'].map((ns) => openWithErrors({ ...options, ns })));
@@ -63,7 +63,7 @@ test('each bus learns of FLUSHDB once, and each namespace by itself', async () =
   for (const { bus } of buses) await bus.close();
 });
 
-test.each([['header'], ['marks'], ['maintainers'], ['marks', 'counters']])(
+test.concurrent.each([['header'], ['marks'], ['maintainers'], ['marks', 'counters']])(
   'the loss of %j alone is no reset',
   async (...keys) => {
     await using server = await startRedis();
@@ -80,7 +80,7 @@ test.each([['header'], ['marks'], ['maintainers'], ['marks', 'counters']])(
   },
 );
 
-test('clear is one reset, also after its keys are removed', async () => {
+test.concurrent('clear is one reset, also after its keys are removed', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const resets = resetsOf(transport);
@@ -101,7 +101,7 @@ test('clear is one reset, also after its keys are removed', async () => {
   expect([resets, own]).toEqual([['replaced'], ['replaced']]);
 });
 
-test('after a rollback to a snapshot tokens rise, and the first holder learns of its loss (G1)', async () => {
+test.concurrent('after a rollback to a snapshot tokens rise, and the first holder learns of its loss (G1)', async () => {
   await using server = await startRedis({ config: ['appendonly no'] });
   const [first, second] = await Promise.all([0, 1].map(() => openWithErrors(parseRedisUrl(server.url))));
   if (first === undefined || second === undefined) throw new Error('unreachable');
@@ -120,7 +120,7 @@ test('after a rollback to a snapshot tokens rise, and the first holder learns of
   for (const { bus } of [first, second]) await bus.close();
 });
 
-test('a write that only its sender knew of is missed, though others write first after the rollback', async () => {
+test.concurrent('a write that only its sender knew of is missed, though others write first after the rollback', async () => {
   await using server = await startRedis({ config: ['appendonly no'], proxy: true });
   await using other = await openRedis({ servers: [`127.0.0.1:${server.port}`] });
   await using transport = await openRedis(parseRedisUrl(server.url));
@@ -137,7 +137,7 @@ test('a write that only its sender knew of is missed, though others write first 
   expect(resets).toEqual(['rolled-back']);
 }, 60_000);
 
-test('a failover to a replica that was cut off is a rollback: tokens rise and holders learn (G1)', async () => {
+test.concurrent('a failover to a replica that was cut off is a rollback: tokens rise and holders learn (G1)', async () => {
   await using group = await startRedisSentinel();
   const servers = group.sentinels.map(({ port }) => `127.0.0.1:${port}`);
   const options = { servers, master: group.name, silenceMs: 1000 };
@@ -167,7 +167,7 @@ test('a failover to a replica that was cut off is a rollback: tokens rise and ho
   for (const { bus } of [first, second]) await bus.close();
 }, 120_000);
 
-test('a failover of a cluster to a replica that was cut off is a rollback too (G1)', async () => {
+test.concurrent('a failover of a cluster to a replica that was cut off is a rollback too (G1)', async () => {
   await using cluster = await startRedisCluster({ replicas: 1 });
   const servers = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
   const [first, second] = await Promise.all([0, 1].map(() => openWithErrors({ servers, silenceMs: 1000 })));

@@ -65,7 +65,7 @@ async function drain(client: Transport, queue: string): Promise<string[]> {
   }
 }
 
-describe.each(LINKS)('a hub over $name', (harness) => {
+describe.concurrent.each(LINKS)('a hub over $name', (harness) => {
   test('that is killed during many sends loses no acknowledged message and stores none twice', async () => {
     await using all = await setting(harness);
     const client = await all.open();
@@ -190,7 +190,7 @@ describe.each(LINKS)('a hub over $name', (harness) => {
   });
 });
 
-describe.each(LINKS)('a connection over $name', (harness) => {
+describe.concurrent.each(LINKS)('a connection over $name', (harness) => {
   test('that is cut repeatedly, also within frames, loses and duplicates nothing', async () => {
     await using all = await setting(harness);
     const client = await all.open();
