@@ -106,8 +106,8 @@ export class NatsDriver implements Driver {
     const connection = await Connection.open(settings);
     try {
       checkServer(connection);
-      const requests = new ServerRequests(connection);
       const names = new Names(settings.ns);
+      const requests = new ServerRequests(connection, names);
       const clock = new ServerClock();
       const facts = await ensureStreams(requests, names, clock, settings);
       checkDurability(facts, settings);

@@ -18,7 +18,8 @@ export async function compactorOf(
   url: string,
 ): Promise<AsyncDisposable & { compact(queue: string): Promise<boolean> }> {
   const connection = await Connection.open(toSettings(parseNatsUrl(url)));
-  const [requests, names, clock] = [new ServerRequests(connection), new Names(''), new ServerClock()];
+  const [names, clock] = [new Names(''), new ServerClock()];
+  const requests = new ServerRequests(connection, names);
   await streamInfo(requests, clock, names.queues);
   const records = new QueueRecords(requests, names, clock);
   const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };

@@ -3,8 +3,10 @@
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
+import type { StoredValue } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
 import { noteId } from '../queues/dedupe.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import { eventId } from '../topics/publish.ts';
@@ -24,46 +26,53 @@ export class Importer {
     const ids = new Map<string, Set<string>>();
     let added = 0;
     try {
-      for (const record of records) if (await this.#one(record, ids)) added += 1;
+      for (const run of runsOf(records)) added += await this.#run(run, ids);
     } catch (error) {
       throw toDriverError(error);
     }
     return added;
   }
 
-  async #one(record: StateRecord, ids: Map<string, Set<string>>): Promise<boolean> {
-    switch (record.kind) {
+  /** Records of one kind are stored without waiting for each other. They keep their order. */
+  async #run(run: readonly StateRecord[], ids: Map<string, Set<string>>): Promise<number> {
+    switch (run[0]?.kind) {
       case 'revision':
-        await this.#context.kv.raiseOffset(record.highest);
-        return false;
+        await this.#context.kv.raiseOffset(highestOf(run as Of<'revision'>[], ({ highest }) => highest));
+        return 0;
       case 'kv':
-        return this.#entry(record);
+        return this.#entries(run as Of<'kv'>[]);
       case 'event':
-        return this.#event(record);
+        return countOf((run as Of<'event'>[]).map((record) => this.#event(record)));
       case 'queue':
-        return this.#queue(record);
+        return countOf((run as Of<'queue'>[]).map((record) => this.#queue(record)));
       case 'dedupe':
-        return this.#dedupe(record);
-      case 'message': {
-        const known = ids.get(record.queue) ?? (await this.#idsOf(record.queue));
-        ids.set(record.queue, known);
-        if (known.has(record.message.message.id)) return false;
-        known.add(record.message.message.id);
-        return this.#message(record);
-      }
+        return this.#ids(run as Of<'dedupe'>[]);
+      case 'message':
+        return this.#messages(run as Of<'message'>[], ids);
       case 'binding':
-        return this.#binding(record);
+        return this.#bindings(run as Of<'binding'>[]);
+      case undefined:
+        return 0;
     }
   }
 
-  async #entry({ key, valueBase64, revision, createRevision, ttlLeftMs }: Of<'kv'>): Promise<boolean> {
-    await this.#context.kv.raiseOffset(revision);
-    for (;;) {
-      const known = await this.#context.kv.read(key);
-      if (known !== undefined && this.#context.kv.isAlive(known)) return false;
-      const expiresAt = ttlLeftMs === undefined ? undefined : this.#context.kv.clock.late + ttlLeftMs;
+  async #entries(entries: readonly Of<'kv'>[]): Promise<number> {
+    const { kv } = this.#context;
+    await kv.raiseOffset(highestOf(entries, ({ revision }) => revision));
+    const known = new Map((await kv.readAll(entries.map(({ key }) => key))).map((one) => [one.key, one]));
+    return countOf(entries.map((entry) => this.#entry(entry, known.get(entry.key))));
+  }
+
+  async #entry(
+    { key, valueBase64, revision, createRevision, ttlLeftMs }: Of<'kv'>,
+    first: StoredValue | undefined,
+  ): Promise<boolean> {
+    const { kv } = this.#context;
+    for (let known = first; ; known = await kv.read(key)) {
+      if (known !== undefined && kv.isAlive(known)) return false;
+      const expiresAt = ttlLeftMs === undefined ? undefined : kv.clock.late + ttlLeftMs;
       const head = { revision, createRevision, expiresAt, ttlMs: ttlLeftMs };
-      if (await this.#context.kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
+      if (await kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
     }
   }
 
@@ -83,40 +92,66 @@ export class Importer {
     return true;
   }
 
-  async #dedupe({ queue: name, id, leftMs }: Of<'dedupe'>): Promise<boolean> {
+  async #ids(ids: readonly Of<'dedupe'>[]): Promise<number> {
     const { records, clock } = this.#context;
-    const until = clock.late + leftMs;
+    const [{ queue: name } = { queue: '' }] = ids;
+    const until = clock.late + highestOf(ids, ({ leftMs }) => leftMs);
     const queue = await records.change(name, (known) => {
       const record = known ?? records.newRecord();
       return record.idsUntil >= until && known !== undefined
         ? undefined
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
-    return queue !== undefined && noteId(this.#context, queue, id, leftMs);
+    if (queue === undefined) return 0;
+    return countOf(ids.map(({ id, leftMs }) => noteId(this.#context, queue, id, leftMs)));
   }
 
-  async #message({ queue: name, message: exported }: Of<'message'>): Promise<boolean> {
-    const { records, requests, names, ledgers } = this.#context;
-    const message = toMessage(exported);
-    const delayMs = exported.delayLeftMs ?? 0;
-    const isDead = exported.dead !== undefined;
-    const sent = { ...message, delayMs, ttlMs: undefined, maxAttempts: undefined };
-    const lane: Lane = isDead ? 'dead' : laneFor(sent);
-    const queue = await records.ensure(name);
-    const { inc } = (isDead ? queue : await records.useLane(queue, lane)).record;
-    const { data, headers } = encode(message, this.#envelope(exported, inc));
-    const keep =
-      isDead && Number.isFinite(queue.record.settings.deadTtlMs) ? ttlHeader(queue.record.settings.deadTtlMs) : {};
+  async #messages(messages: readonly Of<'message'>[], ids: Map<string, Set<string>>): Promise<number> {
+    const { records, ledgers } = this.#context;
+    const [{ queue: name } = { queue: '' }] = messages;
+    const known = ids.get(name) ?? (await this.#idsOf(name));
+    ids.set(name, known);
+    const fresh = messages.flatMap(({ message }) => {
+      const { id } = message.message;
+      return known.has(id) || !known.add(id) ? [] : { message, lane: laneOf(message) };
+    });
+    let queue = await records.ensure(name);
+    for (const lane of new Set(fresh.map((each) => each.lane))) {
+      if (lane !== 'dead') queue = await records.useLane(queue, lane);
+    }
+    let unsent = 0;
+    const store = async ({ message, lane }: (typeof fresh)[number]): Promise<void> => {
+      await this.#message(queue, message, lane);
+      if (lane !== 'dead') unsent += 1;
+    };
+    const results = await Promise.allSettled(fresh.map(store));
+    if (unsent > 0) await ledgers.append(name, { k: 'u', inc: queue.record.inc, unsent });
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    return fresh.length;
+  }
+
+  async #message(
+    { name, record: { inc, settings } }: KnownQueue,
+    exported: ExportedMessage,
+    lane: Lane,
+  ): Promise<void> {
+    const { requests, names } = this.#context;
+    const { data, headers } = encode(toMessage(exported), this.#envelope(exported, inc));
+    const keep = lane === 'dead' && Number.isFinite(settings.deadTtlMs) ? ttlHeader(settings.deadTtlMs) : {};
     await requests.publish(names.lane(name, lane), data, { ...headers, ...keep });
-    if (!isDead) await ledgers.append(name, { k: 'u', inc, unsent: 1 });
-    return true;
   }
 
-  async #binding({ queue, pattern }: Of<'binding'>): Promise<boolean> {
-    const known = await this.#context.records.read(queue);
-    if (known?.record.bindings.some((binding) => binding.pattern === pattern)) return false;
-    await this.#context.bindings.bind(queue, pattern, await this.#context.cursors.resolve('new'));
-    return true;
+  /** One after the other: the first of those that match an event copies it. */
+  async #bindings(all: readonly Of<'binding'>[]): Promise<number> {
+    const { records, bindings, cursors } = this.#context;
+    let added = 0;
+    for (const { queue, pattern } of all) {
+      const known = await records.read(queue);
+      if (known?.record.bindings.some((binding) => binding.pattern === pattern)) continue;
+      await bindings.bind(queue, pattern, await cursors.resolve('new'));
+      added += 1;
+    }
+    return added;
   }
 
   #envelope(exported: ExportedMessage, inc: string): Envelope {
@@ -138,6 +173,34 @@ export class Importer {
     const view = await this.#context.views.open(name);
     return new Set(view?.all.map(({ stored }) => stored.message.id));
   }
+}
+
+/** Runs of records of one kind that follow each other, those of queues of one queue. */
+function runsOf(records: readonly StateRecord[]): StateRecord[][] {
+  const runs: StateRecord[][] = [];
+  let last: string | undefined;
+  for (const record of records) {
+    const kind = `${record.kind} ${'queue' in record ? record.queue : ''}`;
+    if (kind !== last) runs.push([]);
+    runs.at(-1)?.push(record);
+    last = kind;
+  }
+  return runs;
+}
+
+function highestOf<T>(all: readonly T[], toNumber: (one: T) => number): number {
+  return Math.max(...all.map(toNumber));
+}
+
+/** How many were new. */
+async function countOf(all: readonly Promise<boolean>[]): Promise<number> {
+  return (await Promise.all(all)).filter(Boolean).length;
+}
+
+function laneOf(exported: ExportedMessage): Lane {
+  const delayMs = exported.delayLeftMs ?? 0;
+  const sent = { ...toMessage(exported), delayMs, ttlMs: undefined, maxAttempts: undefined };
+  return exported.dead === undefined ? laneFor(sent) : 'dead';
 }
 
 function toMessage({ message, bodyBase64 }: ExportedMessage): Message {

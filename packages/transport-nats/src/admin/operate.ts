@@ -11,6 +11,7 @@ import type { AdminContext } from './admin-context.ts';
 import type { MessageStatus } from './queue-view.ts';
 
 const MAX_HIDE = 2_000;
+const DELETES_AT_ONCE = 500;
 const NOTHING = new Uint8Array();
 
 export class Operations {
@@ -92,8 +93,11 @@ export class Operations {
 
   /** Watchers get each deletion. Revisions continue to rise. */
   async #clearKv(): Promise<void> {
-    for (const one of await this.#context.kv.list('')) {
-      if (one.gone === undefined) await this.#context.kv.write(one.key, NOTHING, { gone: 'deleted' }, one);
+    const { kv } = this.#context;
+    const present = (await kv.list('')).filter(({ gone }) => gone === undefined);
+    for (let from = 0; from < present.length; from += DELETES_AT_ONCE) {
+      const part = present.slice(from, from + DELETES_AT_ONCE);
+      await Promise.all(part.map((one) => kv.write(one.key, NOTHING, { gone: 'deleted' }, one)));
     }
   }
 

@@ -5,6 +5,7 @@ import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
 import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import { denied, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
+import type { Names } from './names.ts';
 
 /** JetStream's reply to a publish. */
 export interface PubAck {
@@ -63,6 +64,8 @@ const SILENCE_MS = 5_000;
 const SWEEP_MS = 500;
 const RETRY_MS = 50;
 const DEFAULT_MS = 30_000;
+/** How long between two looks at a replica that is behind. */
+const LAG_MS = 5;
 
 /** All requests of one transport. */
 export class ServerRequests {
@@ -75,12 +78,19 @@ export class ServerRequests {
   /** Requests wait for the check of the store. */
   #isHeld = false;
   readonly #prefix: number;
+  readonly #catchingUp = new Map<string, Promise<void>>();
   #count = 0;
   #sweeper: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** A subject that always has a message, by stream. */
+  readonly #anchors: ReadonlyMap<string, string>;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, names: Names) {
     this.connection = connection;
+    this.#anchors = new Map([
+      [names.ledger, names.header],
+      [names.kv, names.revisions],
+    ]);
     this.#prefix = this.#inbox.length + 1;
     connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
@@ -166,19 +176,28 @@ export class ServerRequests {
     return result;
   }
 
-  /** Requests messages of a stream by direct get: all of one reply, in order. */
-  async get(stream: string, payload: unknown, context?: Bounds): Promise<{ messages: Msg[]; pending: number }> {
+  /**
+   * Requests messages of a stream by direct get: all of one reply, in order. In a cluster the replica that replies may be
+   * behind. `upTo`: the last sequence that it has, for a request of last messages.
+   */
+  async get(
+    stream: string,
+    payload: unknown,
+    context?: Bounds,
+  ): Promise<{ messages: Msg[]; pending: number; upTo: number }> {
     const data = JSON.stringify(payload);
     const messages = await this.#request(`$JS.API.DIRECT.GET.${stream}`, data, undefined, context, true).answer;
     const end = messages.at(-1);
     const status = end?.headers?.code ?? 0;
     if (status === 413) throw new ServerRefusal(413, 'too many results');
     const found = status > 0 ? messages.slice(0, -1) : messages;
-    return { messages: found, pending: Number(end?.headers?.get('Nats-Num-Pending') || 0) };
+    const count = (name: string): number => Number(end?.headers?.get(name) || 0);
+    return { messages: found, pending: count('Nats-Num-Pending'), upTo: count('Nats-UpTo-Sequence') };
   }
 
-  /** Pages of all messages of a subject, from sequence `from` on. */
+  /** Pages of all messages of a subject, from sequence `from` on, with all that was acknowledged before. */
   async *scan(stream: string, subject: string, from = 1, context?: Bounds): AsyncGenerator<readonly Msg[], void> {
+    await this.catchUp(stream);
     for (let seq = from; ; ) {
       const request = { seq, next_by_subj: subject, batch: PAGE };
       const { messages, pending } = await this.get(stream, request, context);
@@ -188,15 +207,15 @@ export class ServerRequests {
     }
   }
 
-  /** Pages of the last message of each of these subjects. */
+  /** Pages of the last message of each of these subjects, with all that was acknowledged before. */
   async *lastOf(stream: string, subjects: readonly string[], context?: Bounds): AsyncGenerator<readonly Msg[], void> {
     for (let from = 0; from < subjects.length; from += PAGE / 2) {
-      yield (await this.get(stream, { multi_last: subjects.slice(from, from + PAGE / 2) }, context)).messages;
+      yield await this.#lastOf(stream, subjects.slice(from, from + PAGE / 2), context);
     }
   }
 
-  async lastSequence(stream: string): Promise<number> {
-    return (await this.api<{ state: { last_seq: number } }>(`STREAM.INFO.${stream}`)).state.last_seq;
+  async lastSequence(stream: string, context?: Bounds): Promise<number> {
+    return (await this.#state(stream, context)).last_seq;
   }
 
   /** One message of a stream, such as the one at a sequence. */
@@ -206,11 +225,105 @@ export class ServerRequests {
     return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
   }
 
-  /** The last message of a subject. */
+  /** The last message of a subject, with all that was acknowledged before. */
   async last(stream: string, subject: string, context?: Bounds): Promise<Msg | undefined> {
+    const { isClustered } = this.connection;
+    if (isClustered && !context?.isCheck) return (await this.#lastOf(stream, [subject], context))[0];
+    // The check of a stream that is missing does not wait for it.
     const path = `$JS.API.DIRECT.GET.${stream}.${subject}`;
     const [answer] = await this.#request(path, '', undefined, context, false, context?.isCheck).answer;
-    return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
+    const found = answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer;
+    return isClustered && found !== undefined ? (await this.#lastOf(stream, [subject], context))[0] : found;
+  }
+
+  /** Resolves when the replica that replies to direct gets has all that was acknowledged before. Only in a cluster it may not. */
+  async catchUp(stream: string): Promise<void> {
+    if (!this.connection.isClustered) return;
+    // Calls during one share the next one.
+    await this.#catchingUp.get(stream)?.catch(() => undefined);
+    let catchingUp = this.#catchingUp.get(stream);
+    if (catchingUp === undefined) {
+      catchingUp = this.#catchUp(stream).finally(() => this.#catchingUp.delete(stream));
+      this.#catchingUp.set(stream, catchingUp);
+    }
+    return catchingUp;
+  }
+
+  /**
+   * Resolves when the server of a consumer has all messages that match its filter and were acknowledged before: with whether
+   * it was behind.
+   */
+  async catchUpConsumer(stream: string, consumer: string, filter: string): Promise<boolean> {
+    if (!this.connection.isClustered) return false;
+    const until = performance.now() + DEFAULT_MS;
+    try {
+      await this.catchUp(stream);
+      const last = sequenceOf(await this.one(stream, { last_by_subj: filter }));
+      for (let wasBehind = false; ; wasBehind = true) {
+        const info = await this.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${consumer}`);
+        if (info.num_pending > 0 || info.delivered.stream_seq >= last) return wasBehind;
+        await this.#pauseForReplica(until);
+      }
+    } catch (error) {
+      ignoreRefusal(error);
+      return false;
+    }
+  }
+
+  async #catchUp(stream: string): Promise<void> {
+    const until = performance.now() + DEFAULT_MS;
+    const { messages, last_seq } = await this.#state(stream);
+    let seq = messages === 0 ? 0 : last_seq;
+    while (seq > 0 && (await this.one(stream, { seq, next_by_subj: '>' })) === undefined) {
+      await this.#pauseForReplica(until);
+      // It was deleted, or the replica is behind.
+      seq = Math.min(seq, await this.#lastStored(stream));
+    }
+  }
+
+  /** In a cluster the leader says how much there is, and a replica that has less is asked again. */
+  async #lastOf(stream: string, subjects: readonly string[], context: Bounds | undefined): Promise<readonly Msg[]> {
+    const read = (multi_last: readonly string[]): ReturnType<ServerRequests['get']> =>
+      this.get(stream, { multi_last }, context);
+    if (!this.connection.isClustered) return (await read(subjects)).messages;
+    const anchor = this.#anchors.get(stream) ?? '';
+    const isAdded = anchor !== '' && !subjects.includes(anchor);
+    const all = isAdded ? [...subjects, anchor] : subjects;
+    const until = context?.deadline ?? performance.now() + DEFAULT_MS;
+    const [least, first] = await Promise.all([this.lastSequence(stream, context), read(all)]);
+    let page = first;
+    while (page.upTo < least) {
+      if (page.messages.length === 0) {
+        // Without a message the reply does not say what the replica has.
+        await this.catchUp(stream);
+        return (await read(subjects)).messages;
+      }
+      await this.#pauseForReplica(until);
+      page = await read(all);
+    }
+    return isAdded ? page.messages.filter(({ headers }) => headers?.get('Nats-Subject') !== anchor) : page.messages;
+  }
+
+  async #pauseForReplica(until: number): Promise<void> {
+    if (performance.now() > until) throw unavailable('a server of the cluster is behind the others');
+    await pause(LAG_MS);
+  }
+
+  async #state(stream: string, context?: Bounds): Promise<{ readonly messages: number; readonly last_seq: number }> {
+    return (
+      await this.api<{ state: { messages: number; last_seq: number } }>(`STREAM.INFO.${stream}`, undefined, context)
+    ).state;
+  }
+
+  /** The last sequence with a message, by the leader; 0 without a message. */
+  async #lastStored(stream: string): Promise<number> {
+    try {
+      const path = `STREAM.MSG.GET.${stream}`;
+      return (await this.api<{ message: { seq: number } }>(path, { last_by_subj: '>' })).message.seq;
+    } catch (error) {
+      ignoreRefusal(error);
+      return 0;
+    }
   }
 
   /** Publishes without waiting for an answer. Nothing happens while the server is away. */
@@ -335,6 +448,11 @@ export class ServerRequests {
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
+}
+
+interface ConsumerInfo {
+  readonly num_pending: number;
+  readonly delivered: { readonly stream_seq: number };
 }
 
 const IN_PROCESS = 10_158;

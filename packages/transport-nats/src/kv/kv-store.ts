@@ -9,12 +9,10 @@ import type { ServerClock } from '../connection/server-clock.ts';
 import {
   type HeaderList,
   type PubAck,
-  pause,
   Reconnected,
   type ServerRequests,
   sequenceOf,
 } from '../connection/server-requests.ts';
-import { NS } from '../connection/streams.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
@@ -55,13 +53,8 @@ interface TouchRecord {
 const HEADER = 'Busbar';
 /** A deletion is kept this long for the `nats` command and for readers that were away. */
 const GONE_TTL = '3600s';
-const PAGE = 500;
-const INACTIVE_MS = 10_000;
 const MAX_TOUCHED = 20_000;
 const NOTHING = new Uint8Array();
-/** How long a read waits for a replica that is behind, and how long between two looks. */
-const MAX_LAG_MS = 1_000;
-const LAG_MS = 5;
 const WRITE_MS = 30_000;
 
 export class KvStore {
@@ -70,8 +63,6 @@ export class KvStore {
   readonly clock: ServerClock;
   readonly puller: Puller;
   readonly #touched = new Map<string, StoredValue>();
-  /** The last writes of this process. */
-  readonly #written = new Map<string, { readonly seq: number; readonly at: number }>();
   #offset: number | undefined;
 
   constructor(requests: ServerRequests, names: Names, clock: ServerClock, puller: Puller) {
@@ -85,22 +76,12 @@ export class KvStore {
   /** Forgets what may differ after a reconnect. */
   forget(): void {
     this.#touched.clear();
-    this.#written.clear();
     this.#offset = undefined;
   }
 
-  /**
-   * The stored value of a key, also a deleted or expired one. In a cluster the replica that answers may be behind: it is asked
-   * again until it has the last write of this process, and `revision`, which the caller knows.
-   */
-  async read(key: string, revision = 0): Promise<StoredValue | undefined> {
-    const until = performance.now() + MAX_LAG_MS;
-    for (;;) {
-      const [found] = await this.readAll([key]);
-      const isBehind = (found?.revision ?? 0) < revision || (found?.last ?? 0) < this.#lastWrite(key);
-      if (!isBehind || !this.requests.connection.isClustered || performance.now() > until) return found;
-      await pause(LAG_MS);
-    }
+  /** The stored value of a key, also a deleted or expired one. */
+  async read(key: string): Promise<StoredValue | undefined> {
+    return (await this.readAll([key]))[0];
   }
 
   async readAll(keys: readonly string[]): Promise<StoredValue[]> {
@@ -113,21 +94,9 @@ export class KvStore {
 
   /** All entries with a prefix, in the order of their keys. */
   async list(prefix: string): Promise<StoredValue[]> {
-    const filters = (['v', 't'] as const).map((kind) => this.names.kvSubject(kind, toFilter(prefix)));
-    const name = `l${crypto.randomUUID().replaceAll('-', '')}`;
-    const config = {
-      ...{ name, filter_subjects: filters, ack_policy: 'none', deliver_policy: 'last_per_subject' },
-      ...{ replay_policy: 'instant', mem_storage: true, num_replicas: 1, inactive_threshold: INACTIVE_MS * NS },
-    };
-    await this.requests.api(`CONSUMER.CREATE.${this.names.kv}.${name}`, { stream_name: this.names.kv, config });
     const messages: Msg[] = [];
-    for (;;) {
-      const { messages: some, lost } = await this.puller.pull(name, PAGE);
-      messages.push(...some);
-      if (lost) return this.list(prefix);
-      if (some.length < PAGE) break;
-    }
-    this.requests.send(`$JS.API.CONSUMER.DELETE.${this.names.kv}.${name}`);
+    const filter = this.names.kvSubject('*', toFilter(prefix));
+    for await (const page of this.requests.scan(this.names.kv, filter)) messages.push(...page);
     const found = this.#join(messages).filter(({ key }) => key.startsWith(prefix));
     return found.sort((one, other) => compareUtf8(one.key, other.key));
   }
@@ -154,8 +123,6 @@ export class KvStore {
     const headers = { [HEADER]: JSON.stringify({ ...head, offset }), ...marker };
     const ack = await this.#guarded(this.subject('v', key), value, headers, known?.last ?? 0);
     if (ack === undefined) return undefined;
-    if (this.#written.size >= MAX_TOUCHED) this.#written.clear();
-    if (this.requests.connection.isClustered) this.#written.set(key, { seq: ack.seq, at: performance.now() });
     const revision = head.revision ?? ack.seq + offset;
     return { revision, createRevision: head.createRevision ?? revision };
   }
@@ -211,12 +178,6 @@ export class KvStore {
 
   subject(kind: 'v' | 't', key: string): string {
     return this.names.kvSubject(kind, toPath(key));
-  }
-
-  /** The sequence of a write of this process that a replica may not have yet; 0 without one. */
-  #lastWrite(key: string): number {
-    const { seq, at } = this.#written.get(key) ?? { seq: 0, at: 0 };
-    return at + MAX_LAG_MS > performance.now() ? seq : 0;
   }
 
   async #guarded(

@@ -31,7 +31,7 @@ export class Kv implements KvDriver {
 
   async put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): Promise<PutResult> {
     for (;;) {
-      const known = await this.#store.read(key, ifRevision);
+      const known = await this.#store.read(key);
       const present = this.#alive(known);
       if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
         return { status: 'conflict', current: present && this.#store.toEntry(present) };
@@ -56,7 +56,7 @@ export class Kv implements KvDriver {
 
   async delete(key: string, ifRevision: number | undefined): Promise<DeleteResult> {
     for (;;) {
-      const known = await this.#store.read(key, ifRevision);
+      const known = await this.#store.read(key);
       const present = this.#alive(known);
       if (present === undefined) return { status: 'absent' };
       if (ifRevision !== undefined && ifRevision !== present.revision) return { status: 'conflict' };
@@ -88,9 +88,7 @@ export class Kv implements KvDriver {
   }
 
   async #touch({ key, ttlMs, createRevision }: KvTouch, known: StoredValue | undefined): Promise<TouchResult> {
-    const isBehind = (known?.revision ?? 0) < (createRevision ?? 0);
-    const first = isBehind ? await this.#store.read(key, createRevision) : known;
-    for (let found = first; ; found = await this.#store.read(key)) {
+    for (let found = known; ; found = await this.#store.read(key)) {
       const present = this.#alive(found);
       const isLost = createRevision !== undefined && createRevision !== present?.createRevision;
       if (present === undefined || isLost) return { key, status: 'lost' };

@@ -57,20 +57,36 @@ export class Claimer {
   async claim(
     queue: KnownQueue,
     { max, waitMs, consumer: by }: ReceiveRequest,
+    signal: AbortSignal,
   ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
     const deliveries: Delivery[] = [];
     for (;;) {
       const missing = max - deliveries.length;
       let { pulled, lost } = await this.#pullAll(queue, missing, false);
       // The server confirms a send before each consumer knows of it. A receive that waits learns of it by its wait.
-      const isEmpty = pulled.length + deliveries.length === 0 && !lost;
-      if (isEmpty && waitMs === 0) ({ pulled, lost } = await this.#pullAll(queue, missing, true));
+      let isEmpty = waitMs === 0 && pulled.length + deliveries.length === 0 && !lost;
+      while (isEmpty) {
+        ({ pulled, lost } = await this.#pullAll(queue, missing, true));
+        isEmpty = pulled.length === 0 && !lost && (await this.#wasBehind(queue));
+      }
+      if (signal.aborted) {
+        this.giveBack(pulled);
+        return { deliveries, lost };
+      }
       const accepted = await this.accept(queue, pulled, by);
       deliveries.push(...accepted);
       // Behind those that had expired there may be others.
       const isMore = accepted.length < pulled.length && deliveries.length < max;
       if (!isMore || lost) return { deliveries, lost };
     }
+  }
+
+  /** Whether there may be messages of which a consumer did not know. */
+  async #wasBehind(queue: KnownQueue): Promise<boolean> {
+    const { requests, names, consumers } = this.#shared;
+    const catchUp = (lane: Lane): Promise<boolean> =>
+      requests.catchUpConsumer(names.queues, consumers.nameOf(queue, lane), names.lane(queue.name, lane));
+    return (await Promise.all(groupsOf(queue).flat().map(catchUp))).includes(true);
   }
 
   async #pullAll(

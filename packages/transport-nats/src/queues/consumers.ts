@@ -193,6 +193,7 @@ export class Consumers {
    */
   async #markUncertain({ name, record: { inc } }: KnownQueue, lane: Lane): Promise<number> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
+    await this.#requests.catchUp(this.#names.ledger);
     const [first] = (await this.#requests.get(this.#names.ledger, request)).messages;
     if (first === undefined) return 0;
     const last = await this.#requests.lastSequence(this.#names.queues);

@@ -60,7 +60,11 @@ export function ttlHeader(ms: number): { 'Nats-TTL': string } {
 
 /** The message of a queue at a sequence. Undefined if it was deleted. */
 export async function readAt(requests: ServerRequests, names: Names, seq: number): Promise<StoredMessage | undefined> {
-  const found = await requests.one(names.queues, { seq });
+  let found = await requests.one(names.queues, { seq });
+  if (found === undefined && requests.connection.isClustered) {
+    await requests.catchUp(names.queues);
+    found = await requests.one(names.queues, { seq });
+  }
   return found && readDirect(found);
 }
 

@@ -2,7 +2,7 @@
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import { type PubAck, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** Changes of messages in one turn of one process. */
@@ -233,21 +233,18 @@ export class Ledgers {
   readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #ledgers = new Map<string, Ledger>();
-  /** The last record that this process added to each ledger. */
-  readonly #written = new Map<string, { readonly inc: string; readonly seq: number }>();
 
   constructor(requests: ServerRequests, names: Names) {
     this.#requests = requests;
     this.#names = names;
   }
 
-  /** Forgets what was read and written: the store has lost records. */
+  /** Forgets what was read: the store has lost records. */
   forget(): void {
     this.#ledgers.clear();
-    this.#written.clear();
   }
 
-  /** The ledger of a queue, read up to now: at least up to the last record of this process. */
+  /** The ledger of a queue, read up to now. */
   async read(queue: string, inc: string): Promise<Ledger> {
     let ledger = this.#ledgers.get(queue);
     if (ledger?.inc !== inc) {
@@ -255,15 +252,7 @@ export class Ledgers {
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
-    const written = this.#written.get(queue);
-    const seen = written?.inc === inc ? written.seq : 0;
-    const until = performance.now() + MAX_LAG_MS;
     await ledger.sync();
-    // The replica that answers may be behind the one that stored the record.
-    while (ledger.last < seen && performance.now() < until) {
-      await pause(LAG_MS);
-      await ledger.sync();
-    }
     return ledger;
   }
 
@@ -272,29 +261,16 @@ export class Ledgers {
     const headers = { 'Nats-Msg-Id': `${nonce()}${nonce()}` };
     const context = deadline === undefined ? undefined : { deadline };
     const text = JSON.stringify(record);
-    const ack = await this.#requests.publish(this.#names.records(queue), text, headers, context);
-    this.#note(queue, record.inc, ack);
-    return ack;
+    return this.#requests.publish(this.#names.records(queue), text, headers, context);
   }
 
   /** Adds a record where `last` is the last one; undefined where it is not. */
   async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck | undefined> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': last };
-    const ack = await this.#requests.publishGuarded(this.#names.records(queue), JSON.stringify(record), headers);
-    if (ack !== undefined) this.#note(queue, record.inc, ack);
-    return ack;
-  }
-
-  #note(queue: string, inc: string, { seq }: PubAck): void {
-    const before = this.#written.get(queue);
-    if (before === undefined && this.#written.size >= MAX_WRITTEN) this.#written.clear();
-    if (before?.inc !== inc || before.seq < seq) this.#written.set(queue, { inc, seq });
+    return this.#requests.publishGuarded(this.#names.records(queue), JSON.stringify(record), headers);
   }
 }
 
-const MAX_WRITTEN = 20_000;
-const MAX_LAG_MS = 2_000;
-const LAG_MS = 5;
 const MAX_LEDGERS = 1_000;
 
 /** Rising numbers as runs: the first and how many follow each other. */

@@ -86,7 +86,7 @@ export class Queues implements QueueDriver {
       if (queue !== undefined) {
         this.#shared.records.touch(queue);
         await this.#feed(queue);
-        const claimed = await this.#claimer.claim(queue, request);
+        const claimed = await this.#claimer.claim(queue, request, context.signal);
         if (claimed.deliveries.length > 0) return claimed.deliveries;
         lost = claimed.lost;
       }

@@ -96,9 +96,15 @@ export class Bindings {
         const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
         if (lost && !(await this.#isAlive(queue.name, binding))) break;
         await this.#copy(queue, binding, messages);
-        if (messages.length < BATCH && !lost) break;
+        if (messages.length < BATCH && !lost && !(await this.#wasBehind(binding))) break;
       }
     }
+  }
+
+  /** Whether there may be more events for a binding, of which its consumer did not know. */
+  #wasBehind({ consumer, pattern }: QueueBinding): Promise<boolean> {
+    const { requests, names } = this.#shared;
+    return requests.catchUpConsumer(names.topics, consumer, names.topic(pattern));
   }
 
   /** Makes the consumer of a binding again where it was lost; false where the binding has ended. */
@@ -118,7 +124,7 @@ export class Bindings {
       const { messages } = await this.#puller.pull(binding.consumer, BATCH);
       const covered = messages.filter((message) => readDelivery(message).seq <= last);
       await this.#store(queue, queue.record.bindings, binding, covered);
-      if (messages.length < BATCH) return;
+      if (messages.length < BATCH && !(await this.#wasBehind(binding))) return;
     }
   }
 

@@ -57,6 +57,7 @@ export class Cursors {
     const { requests, names } = this.#shared;
     const start = new Date(Math.min(Math.max(time, 0), LATEST)).toISOString();
     const request = { start_time: start, next_by_subj: names.topic('>'), batch: 1 };
+    await requests.catchUp(names.topics);
     const { messages } = await requests.get(names.topics, request);
     return messages[0] === undefined ? last + 1 : sequenceOf(messages[0]);
   }

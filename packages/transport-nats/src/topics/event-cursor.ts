@@ -161,13 +161,19 @@ export class EventCursor implements Cursor {
     if (consumer !== this.#consumer) return;
     this.#add(messages);
     if (lost || (stored >= this.#next && (await this.#missesSome(consumer)))) this.#consumer = undefined;
-    else if (messages.length === 0) this.#next = Math.max(this.#next, stored + 1);
+    else if (messages.length === 0 && stored >= this.#next && !(await this.#wasBehind(consumer)))
+      this.#next = stored + 1;
   }
 
   /** Whether the server has delivered more than came: a message can meet a withdrawn wait. */
   async #missesSome(consumer: string): Promise<boolean> {
     const info = await this.#infoOf(consumer).catch(ignoreRefusal);
     return info?.delivered.consumer_seq !== this.#delivered;
+  }
+
+  #wasBehind(consumer: string): Promise<boolean> {
+    const { requests, names } = this.#shared;
+    return requests.catchUpConsumer(names.topics, consumer, names.topic(this.#pattern));
   }
 
   #infoOf(consumer: string): Promise<ConsumerInfo> {
@@ -246,7 +252,8 @@ export class EventCursor implements Cursor {
     try {
       const { last } = await this.#shared.bounds();
       const info = await this.#infoOf(consumer);
-      if (info.num_pending > 0 || this.#ahead.length > 0 || this.#waiting === undefined) return;
+      if (info.num_pending > 0 || (await this.#wasBehind(consumer))) return;
+      if (this.#ahead.length > 0 || this.#waiting === undefined) return;
       if (info.delivered.stream_seq >= this.#next) {
         await this.#shared.requests.connection.client.flush();
         if (info.delivered.stream_seq < this.#next || consumer !== this.#consumer) return;
