@@ -46,6 +46,18 @@ test('purged keys are noticed: watches show that they are gone, and revisions ri
   expect(revisionOf(await other.kv.put('some/key', Buffer.from('y'), { ifRevision: 0 }))).toBeGreaterThan(before);
 }, 60_000);
 
+test('a subscription goes on behind the clear of another client', async () => {
+  await using server = await startNats();
+  await using waiter = await openNats(parseNatsUrl(server.url));
+  await using operator = await openNats(parseNatsUrl(server.url));
+  const waits = await waitOn(waiter);
+  await assertAllArrive(waits, operator, 'before');
+  await operator.admin.clear();
+  await expect.poll(() => waits.resets, SOON).toEqual(['replaced']);
+  await waiter.topics.bind('bound', 'news.*');
+  await assertAllArrive(waits, operator, 'after');
+}, 60_000);
+
 test('a purged ledger is a replaced store, and queues are made again', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));

@@ -24,7 +24,7 @@ export interface StoreHeader extends Basis {
   readonly server: string;
 }
 
-/** A reset, and the topics that the store has now. */
+/** A reset, and what the store has now: its topics, and the last of their events that it has kept. */
 export interface FoundReset extends StoreReset {
   readonly storeId: string;
   readonly lastEvent: number;
@@ -54,6 +54,8 @@ export class StoreHeaders {
   readonly #parts: Parts;
   readonly #watch = new StoreWatch();
   #header: StoreHeader | undefined;
+  /** The streams have kept all that they had: an operator has cleared the store. */
+  #isIntact = false;
   /** The sequences that were confirmed before the last reconnect and not compared yet. */
   readonly #before = new Map<string, number>();
   #onReset: (reset: FoundReset) => void = () => undefined;
@@ -176,8 +178,9 @@ export class StoreHeaders {
   #observe(header: StoreHeader): void {
     const { requests } = this.#parts;
     const isBack = this.#header?.server !== header.server && isBehind(header.streams, this.#before);
-    this.#header = header;
     const { incarnation, copy } = header;
+    this.#isIntact = !isBack && this.#header?.copy === copy;
+    this.#header = header;
     const known = this.#watch.past;
     const isSame = known?.incarnation === incarnation && known.copy === copy;
     if (!isBack && isSame) for (const [stream, seq] of this.#before) requests.noteSequence({ stream, seq });
@@ -191,7 +194,8 @@ export class StoreHeaders {
   #reset(reset: StoreReset): void {
     const { storeId, last } = this.present.streams;
     const { topics } = this.#parts.names;
-    this.#onReset({ ...reset, storeId, lastEvent: last.find(({ stream }) => stream === topics)?.seq ?? 0 });
+    const kept = last.find(({ stream }) => stream === topics)?.seq ?? 0;
+    this.#onReset({ ...reset, storeId, lastEvent: this.#isIntact ? Number.POSITIVE_INFINITY : kept });
   }
 
   /** The start of the server. In a cluster the streams live on several, so that only their loss begins another one. */
