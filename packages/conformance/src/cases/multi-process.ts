@@ -15,8 +15,8 @@ const LEASE_MS = 1_000;
 const SMALL: LoadPlan = { producers: 3, consumers: 3, each: 60, kills: 1 };
 const LARGE: LoadPlan = { producers: 10, consumers: 8, each: 150, kills: 2 };
 /**
- * Upper bound for a send while others send, plus the delay of a busy machine. A network backend shares this machine with all
- * processes, so there the bound only shows that no process starves.
+ * Upper bound for a send while others send, without its waits for a free core, plus the delay of a busy machine. A network
+ * backend shares this machine with all processes, so there the bound only shows that no process starves.
  */
 const SLOWEST_SEND_MS = { process: 250, host: 250, network: 3_000 };
 
