@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Transport } from '@busbar/api/transport';
 import { type NatsServer, needServer, startNats, startNatsCluster } from '@busbar/testbed';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 
 const IS_FULL = process.env['BUSBAR_FULL'] === '1';
@@ -30,6 +30,18 @@ test('revoked credentials end calls in time, and valid ones are used again by th
   await transport.queues.send('work', [message]);
   expect(await waiting).toMatchObject([{ id: 'one' }]);
   expect(await transport.admin.queues()).toMatchObject([{ ready: 0, leased: 1 }]);
+}, 60_000);
+
+test('a client reconnects also after its wall clock was set back meanwhile', async () => {
+  await using server = await startNats();
+  await using transport = await openNats(parseNatsUrl(server.url));
+  await server.kill();
+  await expect.poll(() => transport.state, BACK).toBe('reconnecting');
+  const now = Date.now.bind(Date);
+  using _clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+  await server.start();
+  await expect.poll(() => transport.state, BACK).toBe('open');
+  await transport.queues.send('work', [{ body: Uint8Array.of(1) }]);
 }, 60_000);
 
 test('a smaller max_payload after a restart refuses what is too large, and takes the rest', async () => {

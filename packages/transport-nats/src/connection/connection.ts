@@ -20,6 +20,7 @@ import type { Settings } from '../options.ts';
 
 /** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
 const PING_MS = 10_000;
+/** The shortest time between two attempts to reconnect; a random part of it is added. */
 const RECONNECT_MS = 100;
 
 interface Outgoing {
@@ -143,14 +144,30 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
     name: settings.clientName,
     timeout: settings.connectTimeoutMs,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: RECONNECT_MS,
-    reconnectJitter: RECONNECT_MS,
-    reconnectJitterTLS: RECONNECT_MS,
+    ...reconnectPace(),
     pingInterval: PING_MS,
     maxPingOut: 1,
     ignoreAuthErrorAbort: true,
     ...(authenticator && { authenticator }),
     ...(settings.tls && { tls: tlsOf(settings.tls) }),
+  };
+}
+
+/**
+ * Waits before each further attempt to reconnect, by a monotonic clock. The client's own wait goes by the wall clock: after
+ * that was set back by an hour it would not connect for an hour.
+ */
+function reconnectPace(): Pick<NodeConnectionOptions, 'reconnectDelayHandler' | 'reconnectToServer'> {
+  let earliest = 0;
+  return {
+    reconnectDelayHandler: () => Number.NEGATIVE_INFINITY,
+    reconnectToServer: ([server], info) => {
+      // The first connection has no info. It tries its servers at once.
+      if (server === undefined || info === null) return null;
+      const delay = Math.max(0, earliest - performance.now());
+      earliest = performance.now() + delay + RECONNECT_MS * (1 + Math.random());
+      return { server, delay };
+    },
   };
 }
 
