@@ -77,8 +77,9 @@ export class BusRuntime {
     return isBusbarError(error) ? error.at(operation, this.transport.name) : error;
   }
 
-  /** Reports a failure without a waiting caller. Never throws. */
+  /** Reports a failure without a waiting caller. Never throws. What the close of this bus ends is no failure. */
   report(error: unknown, where: string): void {
+    if (this.shutdown.isClosing && isBusbarError(error) && error.code === 'CLOSED') return;
     this.#errors.report(error, where);
   }
 

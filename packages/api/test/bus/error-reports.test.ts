@@ -1,5 +1,5 @@
 // Failures that no caller waits for: said once per place without a listener, and never by ending the process.
-import { type Bus, type BusbarError, openBus } from '@busbar/api';
+import { type Bus, BusbarError, openBus } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromFailureRecord, RejectError, readFailureRecord, toFailureRecord } from '../../src/bus/consuming/failure.ts';
@@ -136,4 +136,19 @@ it('a RejectError of another copy of the package is known', async () => {
   const task = await bus.enqueue('jobs');
   await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED', message: /for good/ });
   expect(errors).toHaveLength(1);
+});
+
+it('what ends by the close of its own bus is not reported', async () => {
+  const reports: BusbarError[] = [];
+  const transport = await openMemory();
+  const bus = openBus(transport, { presenceTtlMs: 100, onError: (error) => void reports.push(error) });
+  await bus.agent('@worker');
+  const touch = vi.spyOn(transport.kv, 'touch');
+  const { promise, reject } = Promise.withResolvers<never>();
+  touch.mockReturnValue(promise);
+  await expect.poll(() => touch.mock.calls.length).toBeGreaterThan(0);
+  const closing = bus.close();
+  reject(new BusbarError('CLOSED', 'the transport was closed'));
+  await closing;
+  expect(reports).toEqual([]);
 });
