@@ -38,7 +38,8 @@ function lossOf(folder: TempDir): NonNullable<HarnessStore['loss']> {
       db.close();
     },
     lose: async (to) => {
-      rmSync(folder.path, { recursive: true });
+      // A live client may create a file meanwhile.
+      rmSync(folder.path, { recursive: true, maxRetries: 10 });
       if (to === 'saved') {
         mkdirSync(folder.path);
         renameSync(saved, file);

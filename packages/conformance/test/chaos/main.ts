@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { seedFor } from '../../src/context/random.ts';
@@ -16,7 +16,8 @@ const USAGE = `npm run chaos -- [options]
   --minutes N          begins no round after this time (10)
   --rounds N           ends after this many rounds
   --seed N             the seed of the first round; \`--seed N --rounds 1\` repeats a round
-  --state FILE         adds a line of JSON per round, and continues after the rounds in it
+  --state FILE         adds a line of JSON per round, and continues after the rounds in it;
+                       FILE.SEED has what happened in a round that failed
   --verbose            each fault as it begins
 `;
 const DISK_BYTES = 64 * 1_048_576;
@@ -57,7 +58,8 @@ async function main(): Promise<void> {
     const round = lines.length + 1;
     const backend = backends[(round - 1) % backends.length] ?? '';
     say(`round ${round}: ${backend}, seed ${seed}`);
-    const verdict = await runConfined({ backend, seed });
+    const log = values.state === undefined ? {} : { log: resolve(`${values.state}.${seed}`) };
+    const verdict = await runConfined({ backend, seed, ...log });
     if (interrupted) break;
     const line: Line = { round, ...verdict, verdict: verdict.problems.length === 0 ? 'passed' : 'failed' };
     lines.push(line);

@@ -1,4 +1,5 @@
 // One round: a new store, clients at work, random faults, and the verdict.
+import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Bus, openBus } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
@@ -20,6 +21,8 @@ export interface RoundSetting {
   readonly seconds?: number;
   /** The folder of a small disk that holds the store; undefined if there is none. */
   readonly disk?: string;
+  /** Where the facts and faults of a failed round go, as JSON lines. */
+  readonly log?: string;
 }
 
 /** The result of a round. */
@@ -48,7 +51,7 @@ export async function runRound(setting: RoundSetting, say: (text: string) => voi
   const roundMs = 1_000 * (setting.seconds ?? 20 + 40 * random());
   const harness = await loadHarness(backend);
   const store = await harness.store({ server: harness.serverless !== true });
-  const [facts, wrong]: [Fact[], string[]] = [[], []];
+  const [facts, wrong, happened]: [Fact[], string[], object[]] = [[], [], []];
   const names = Array.from({ length: CLIENTS }, (_, index) => `@client-${index + 1}`);
   const hosts = names.map((name): ClientHost => {
     const parts = { name, peers: names, seed, store };
@@ -63,8 +66,12 @@ export async function runRound(setting: RoundSetting, say: (text: string) => voi
   const plan = planFaults(scene, random, roundMs);
   const bus = openBus(await store.open(), { onError: () => undefined });
   try {
+    const tell = (text: string): void => {
+      happened.push({ at: now(), fault: text });
+      say(text);
+    };
     const world = await play(scene, bus, facts, async () => {
-      await runFaults(scene, plan, say);
+      await runFaults(scene, plan, tell);
       await pause(Math.max(0, began + roundMs - now()));
     });
     wrong.push(...judge(facts, world));
@@ -75,6 +82,8 @@ export async function runRound(setting: RoundSetting, say: (text: string) => voi
     await bus.close({ drainMs: 0 });
     await store.remove();
   }
+  if (setting.log !== undefined && wrong.length > 0)
+    writeFileSync(setting.log, [...facts, ...happened].map((line) => `${JSON.stringify(line)}\n`).join(''));
   const count = (kind: string): number => facts.filter((fact) => fact.kind === kind).length;
   const stored = facts.filter((fact) => fact.kind === 'sent' && fact.outcome === 'stored').length;
   return {
