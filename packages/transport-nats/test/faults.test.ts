@@ -44,6 +44,22 @@ test('a client reconnects also after its wall clock was set back meanwhile', asy
   await transport.queues.send('work', [{ body: Uint8Array.of(1) }]);
 }, 60_000);
 
+test('subscribing and serving during a loss of the connection wait for the server', async () => {
+  await using server = await startNats({ proxy: true });
+  await using transport = await openNats(parseNatsUrl(server.url));
+  server.network.halfOpen();
+  const { calls, topics } = transport;
+  const opened = Promise.all([
+    calls?.serve('address', {}, async function* () {}),
+    topics.subscribe('news', {}, () => {}),
+  ]);
+  await transport.queues.send('work', [{ body: Uint8Array.of(1) }], { timeoutMs: 200 }).catch(() => undefined);
+  server.network.cut();
+  server.network.heal();
+  await using _opened = new AsyncDisposableStack();
+  for (const one of await opened) _opened.use(one);
+}, 60_000);
+
 test('a smaller max_payload after a restart refuses what is too large, and takes the rest', async () => {
   await using server = await startNats({ config: ['max_payload: 4MB'] });
   await using transport = await openNats(parseNatsUrl(server.url));

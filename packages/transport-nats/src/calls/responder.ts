@@ -41,7 +41,7 @@ export class Responder {
         if (error === null && message.reply) void this.#answer(turns, handler, message);
       },
     });
-    await this.connection.client.flush();
+    await this.connection.flush();
     const close = async (): Promise<void> => {
       await drain(subscription);
       await turns.whenIdle();

@@ -1,6 +1,7 @@
 /** The connection to the server, which reconnects by itself. */
 
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type BusbarError, invalid, type StateChange } from '@busbar/api/transport';
 import {
   type Authenticator,
@@ -12,6 +13,7 @@ import {
   nkeys,
   PermissionViolationError,
   type PublishOptions,
+  RequestError,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
@@ -93,6 +95,20 @@ export class Connection {
   /** Publishes at the end of this turn. The messages of a turn keep their order and share a write to the socket. */
   publish(subject: string, data: Uint8Array | string, options?: PublishOptions, onError?: Outgoing['onError']): void {
     if (this.#outgoing.push({ subject, data, options, onError }) === 1) setImmediate(() => this.#flush());
+  }
+
+  /** Resolves when the server has what was sent before, subscriptions included. After a reconnect it asks again. */
+  async flush(): Promise<void> {
+    for (;;) {
+      await this.whenUp();
+      try {
+        return await this.client.flush();
+      } catch (error) {
+        if (!(error instanceof RequestError)) throw toNatsError(error);
+        // The connection was lost, and this transport is about to learn it.
+        await sleep(RECONNECT_MS);
+      }
+    }
   }
 
   async close(): Promise<void> {

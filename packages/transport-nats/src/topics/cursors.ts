@@ -31,7 +31,7 @@ export class Cursors {
     const cursor: EventCursor = new EventCursor(this.#shared, pattern, start, () => void this.#open.delete(cursor));
     this.#open.add(cursor);
     // From now on the cursor gets each new event.
-    await this.#shared.requests.connection.client.flush();
+    await this.#shared.requests.connection.flush();
     return cursor;
   }
 

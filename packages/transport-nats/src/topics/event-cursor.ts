@@ -255,7 +255,7 @@ export class EventCursor implements Cursor {
       if (info.num_pending > 0 || (await this.#wasBehind(consumer))) return;
       if (this.#ahead.length > 0 || this.#waiting === undefined) return;
       if (info.delivered.stream_seq >= this.#next) {
-        await this.#shared.requests.connection.client.flush();
+        await this.#shared.requests.connection.flush();
         if (info.delivered.stream_seq < this.#next || consumer !== this.#consumer) return;
         // Its last message met a withdrawn wait. Another consumer delivers it again.
         this.#consumer = undefined;
