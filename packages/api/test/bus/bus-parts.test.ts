@@ -54,6 +54,27 @@ describe('backoff', () => {
       }),
     );
   });
+
+  it('is a legal delay at every attempt of every policy, also where the power is infinite (A12)', () => {
+    const time = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e11, noNaN: true }));
+    fc.assert(
+      fc.property(
+        time,
+        time,
+        fc.double({ min: 1, max: 100, noNaN: true }),
+        fc.constantFrom('full', 'none'),
+        (baseMs, maxMs, factor, jitter) => {
+          const policy = checkRetry({ baseMs, maxMs, factor, jitter });
+          for (const attempt of [1, 2, 160, 400, 1000, 2000]) {
+            const wait = backoffMs(policy, attempt);
+            expect(wait).toBeGreaterThanOrEqual(0);
+            expect(wait).toBeLessThanOrEqual(Math.round(maxMs));
+          }
+        },
+      ),
+    );
+    expect(backoffMs(checkRetry({ baseMs: 0, factor: 100 }), 1000)).toBe(0);
+  });
 });
 
 describe('a histogram', () => {

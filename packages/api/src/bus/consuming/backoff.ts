@@ -40,6 +40,8 @@ export function checkRetry(policy: RetryPolicy | undefined): CompleteRetry {
 
 /** The wait after the `attempt`-th failure (from 1), in whole milliseconds. `random` returns 0 to 1. */
 export function backoffMs(policy: CompleteRetry, attempt: number, random: () => number = Math.random): number {
-  const wait = Math.min(policy.maxMs, policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1));
+  // The power can be infinite. A base of 0 stays 0.
+  const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1);
+  const wait = Math.min(policy.maxMs, grown);
   return Math.round(policy.jitter === 'none' ? wait : wait / 2 + (wait / 2) * random());
 }
