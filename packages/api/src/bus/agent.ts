@@ -214,25 +214,39 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
       await declare();
       this.#forget.push(this.#runtime.declarations.add(`inbox ${this.name}`, declare));
     }
-    if (!presence) return;
-    await this.#responder.serve(this.#shared.calls, maxConcurrent);
-    this.#heartbeat = await this.#shared.heartbeats.start({
-      key: presenceKey(this.name, this.instance),
-      ttlMs: this.#settings.presenceTtlMs,
-      value: () => this.#presence(),
-      onEvicted: () => this.#evicted(),
-    });
+    if (presence) {
+      await this.#responder.serve(this.#shared.calls, maxConcurrent);
+      this.#heartbeat = await this.#shared.heartbeats.start({
+        key: presenceKey(this.name, this.instance),
+        ttlMs: this.#settings.presenceTtlMs,
+        value: () => this.#presence(),
+        onEvicted: () => this.#evicted(),
+      });
+    }
+    if (this.#closed !== undefined) await this.#withdraw();
+    this.#assertOpen();
+  }
+
+  /** Ends what was opened after its bus had closed it. */
+  async #withdraw(): Promise<void> {
+    for (const forget of this.#forget) forget();
+    await Promise.allSettled([this.#heartbeat?.stop(), this.#responder.drain()]);
   }
 
   get #consumerName(): string {
     return `${this.name}/${this.instance}`.slice(0, 255);
   }
 
-  #consume(): Consumer | undefined {
+  async #consume(): Promise<Consumer | undefined> {
     if (this.#state === 'closed') return undefined;
-    const plan = { ...this.#plan, instance: this.instance, settings: this.#settings };
-    this.#consumer = consumeInbox(this.#runtime, plan);
-    return this.#consumer;
+    try {
+      const plan = { ...this.#plan, instance: this.instance, settings: this.#settings };
+      this.#consumer = await consumeInbox(this.#runtime, plan);
+      return this.#consumer;
+    } catch (error) {
+      this.#runtime.report(error, `inbox ${this.name}`);
+      return undefined;
+    }
   }
 
   #presence(): string {
@@ -254,8 +268,9 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
 
   #evicted(): void {
     this.#state = 'evicted';
-    const text = `${this.name} counted as offline: it sent no heartbeat for ${this.#settings.presenceTtlMs} ms`;
+    const text = `${this.name} counted as offline: it sent no heartbeat for ${this.#settings.presenceTtlMs} ms, or was forgotten`;
     const hint = 'Other instances may have its messages. Do not block the event loop, or raise presenceTtlMs.';
+    void this.#restore();
     this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
     try {
       this.#settings.onEvicted?.();
@@ -263,6 +278,17 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
       this.#runtime.report(error, `presence ${this.name}`);
     }
     if (this.#closed === undefined) this.#state = 'online';
+  }
+
+  /** Registers again what was forgotten while this instance is online. */
+  async #restore(): Promise<void> {
+    const { registry } = this.#shared;
+    try {
+      const isForgotten = this.#settings.register && !(await registry.isRegistered(this.name));
+      if (isForgotten && this.#closed === undefined) await registry.register(this.name, this.#settings);
+    } catch (error) {
+      this.#runtime.report(error, `inbox ${this.name}`);
+    }
   }
 
   async #goOffline(): Promise<void> {

@@ -63,7 +63,7 @@ export interface Bus extends Sender, AsyncDisposable {
   watchAgents(onChange: OnPresence): Promise<KvWatch>;
   /**
    * Deletes an agent: its identity, its inbox with all messages, its log. Resolves with false when it did not exist. Rejects
-   * with CONFLICT while the agent is online, unless `force`.
+   * with CONFLICT while the agent is online, unless `force`: then its live instances register again, with an empty inbox.
    */
   forgetAgent(name: string, options?: ForgetOptions): Promise<boolean>;
   /** The last 100 lines of an agent's log, oldest first. */
@@ -80,7 +80,10 @@ export interface Bus extends Sender, AsyncDisposable {
     handler: EventHandler<SchemaOutput<S>>,
     options?: SubscribeOptions,
   ): Promise<Subscription>;
-  /** Deletes a durable subscription with its unhandled events and its dead letters. Resolves with false when it did not exist. */
+  /**
+   * Deletes a durable subscription with its unhandled events and its dead letters. Close its subscribers first: open ones get
+   * no more events. Resolves with false when it did not exist.
+   */
   unsubscribe(durableName: string, options?: CallOptions): Promise<boolean>;
   /**
    * Reads the stored events that match, oldest first, and ends at the last event stored when it began. A definition checks

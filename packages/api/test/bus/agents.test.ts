@@ -1,5 +1,13 @@
 // Agents: inboxes, messages and presence.
-import { type Agent, type AgentInfo, BusbarError, defineMessage, type PresenceChange, RejectError } from '@busbar/api';
+import {
+  type Agent,
+  type AgentInfo,
+  type BusbarError,
+  defineMessage,
+  openBus,
+  type PresenceChange,
+  RejectError,
+} from '@busbar/api';
 import { describe, expect, it } from 'vitest';
 import { backends, Lab } from '../lab.ts';
 import { objectSchema, stringSchema } from '../schemas.ts';
@@ -290,6 +298,25 @@ describe.each(backends)('agents over %s', (backend) => {
     expect(lab.errors.map(({ code }) => code)).toEqual(['LEASE_LOST']);
   });
 
+  it('registers again when it is forgotten while it is online', async () => {
+    await using lab = await Lab.open(backend);
+    const [bus, operator] = [await lab.bus(), await lab.bus()];
+    const evictions: string[] = [];
+    const agent = await bus.agent('@forgotten', { presenceTtlMs: 200, onEvicted: () => void evictions.push('now') });
+    const sending = await bus.agent('@sending', { register: false });
+    await expect(operator.forgetAgent('@forgotten')).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(await operator.forgetAgent('@forgotten', { force: true })).toBe(true);
+    await expect
+      .poll(async () => (await operator.agents()).find(({ name }) => name === '@forgotten')?.registeredAt)
+      .toBeDefined();
+    await expect.poll(() => sending.send('@forgotten', 'note', 1).then(({ status }) => status)).toBe('stored');
+    expect((await agent.receive({ waitMs: 1000 })).map(({ body }) => body)).toEqual([1]);
+    expect(evictions).toEqual(['now']);
+    await agent.close();
+    expect(await operator.forgetAgent('@forgotten')).toBe(true);
+    await expect(sending.send('@forgotten', 'note', 2)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   it('shows its load and the durations of its handlers', async () => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
@@ -399,6 +426,26 @@ describe.each(backends)('agents over %s', (backend) => {
 });
 
 describe('closing a bus', () => {
+  it('ends what was still opening, also over a transport that it does not own', async () => {
+    await using lab = await Lab.open('memory');
+    const { transport } = await lab.bus();
+    for (const options of [{}, { presence: false }]) {
+      const bus = openBus(transport, { ownsTransport: false });
+      const opening = [
+        bus.agent('@late', options),
+        bus.process('late', () => 1),
+        bus.subscribe('late.>', () => undefined, { durableName: 'late' }),
+        bus.watchAgents(() => undefined),
+      ];
+      const [closed, ...opened] = await Promise.allSettled([bus.close(), ...opening]);
+      expect(closed.status).toBe('fulfilled');
+      for (const one of opened) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } });
+      expect(await transport.kv.list('$live/')).toEqual([]);
+      const asked = transport.calls?.call('$call.@late', { body: new Uint8Array(), contentType: 'a/b' });
+      await expect(asked?.[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NO_RESPONDER' });
+    }
+  });
+
   it('lets finishing handlers send messages and requests', async () => {
     await using lab = await Lab.open('memory');
     const [one, two] = [await lab.bus(), await lab.bus()];
@@ -435,23 +482,4 @@ describe('closing a bus', () => {
     await bus.close({ drainMs: 50 });
     expect(performance.now() - startedAt).toBeLessThan(4000);
   });
-});
-
-it('reads its inbox as soon as the server answers, also if it was away when the first handler came', async () => {
-  await using lab = await Lab.open('memory');
-  const [bus, other] = [await lab.bus(), await lab.bus()];
-  const { admin } = bus.transport;
-  const queues = admin.queues.bind(admin);
-  let isAway = true;
-  Object.defineProperty(admin, 'queues', {
-    value: (...args: Parameters<typeof queues>) =>
-      isAway ? Promise.reject(new BusbarError('UNAVAILABLE', 'the server is away')) : queues(...args),
-  });
-  const agent = await bus.agent('@worker');
-  const seen: unknown[] = [];
-  agent.handle('note', ({ body }) => void seen.push(body));
-  await other.send('@worker', 'note', 'one');
-  await expect.poll(() => lab.errors.filter(({ code }) => code === 'UNAVAILABLE').length).toBeGreaterThan(1);
-  isAway = false;
-  await expect.poll(() => seen).toEqual(['one']);
 });

@@ -28,6 +28,8 @@ export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): 
     await view.take(changes);
     if (changes.some(({ kind }) => kind === 'synced')) resolve();
   });
+  if (runtime.shutdown.isClosing) await watch.close();
+  runtime.assertOpen();
   const forget = runtime.shutdown.add('consumers', { close: () => watch.close() });
   void watch.ended.then((error) => {
     forget();

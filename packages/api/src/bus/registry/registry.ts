@@ -22,6 +22,7 @@ import {
   inboxOf,
   logPrefix,
   PRESENCE_PREFIX,
+  presenceKey,
 } from './agent-names.ts';
 import type { AgentSettings } from './agent-options.ts';
 
@@ -35,7 +36,7 @@ export interface AgentFilter extends CallOptions {
 
 /** How to forget an agent. */
 export interface ForgetOptions {
-  /** Forget it even while it is online. Default false. */
+  /** Forget it even while it is online. Its live instances then register again, with an empty inbox. Default false. */
   readonly force?: boolean | undefined;
 }
 
@@ -103,7 +104,8 @@ export class Registry {
     checkAgentName(name);
     checkOptions(options, ['force'], 'forget options');
     checkBoolean(options.force, 'force');
-    if (options.force !== true && (await this.instances()).has(name)) {
+    const online = (await this.instances()).get(name) ?? [];
+    if (options.force !== true && online.length > 0) {
       throw new BusbarError('CONFLICT', `${name} is online`, { hint: 'Close it first, or use force: true.' });
     }
     const { kv, admin } = this.#runtime.transport;
@@ -114,6 +116,8 @@ export class Registry {
       admin.deleteQueue(addressOf(name)),
       ...logs.filter(({ key }) => !key.slice(logPrefix(name).length).includes('/')).map(({ key }) => kv.delete(key)),
     ]);
+    // Last: live instances notice that and register again.
+    await Promise.all(online.map(({ instance }) => kv.delete(presenceKey(name, instance))));
     return gone.includes(true);
   }
 
