@@ -23,7 +23,12 @@ export function insertIntoState(tx: Transaction, queue: QueueRow, message: Messa
   }
 }
 
-function delay(tx: Transaction, queue: QueueRow, seq: number, due: number): void {
+/** A message with an ordering key that expires before it is due moves when it expires: it holds up the next one. */
+const LIMIT_DELAY =
+  'UPDATE message SET at=CAST(expires AS INTEGER) WHERE seq=? AND ordering_key IS NOT NULL AND expires<at RETURNING at';
+
+function delay(tx: Transaction, queue: QueueRow, seq: number, at: number): void {
+  const due = (tx.value(LIMIT_DELAY, seq) as number | undefined) ?? at;
   const earliest = tx.value('SELECT due FROM delayed WHERE queue_id=? ORDER BY due LIMIT 1', queue.id);
   if (earliest === undefined || due < (earliest as number)) queue.isDueEarlier = true;
   tx.sql('INSERT INTO delayed VALUES (?,?,?)').run(queue.id, due, seq);
