@@ -199,8 +199,7 @@ async function countOf(all: readonly Promise<boolean>[]): Promise<number> {
 
 function laneOf(exported: ExportedMessage): Lane {
   const delayMs = exported.delayLeftMs ?? 0;
-  const sent = { ...toMessage(exported), delayMs, ttlMs: undefined, maxAttempts: undefined };
-  return exported.dead === undefined ? laneFor(sent) : 'dead';
+  return exported.dead === undefined ? laneFor({ ...exported.message, delayMs }) : 'dead';
 }
 
 function toMessage({ message, bodyBase64 }: ExportedMessage): Message {

@@ -4,8 +4,10 @@ import type { PendingResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { ignoreRefusal } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
-import { levelOf, place } from '../queues/delayed.ts';
+import { place } from '../queues/delayed.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
+import { ackSubject, nakBody } from '../queues/receipt.ts';
+import { laneFor } from '../queues/send.ts';
 import { encode } from '../queues/stored-message.ts';
 import type { AdminContext } from './admin-context.ts';
 import type { MessageStatus } from './queue-view.ts';
@@ -48,12 +50,15 @@ export class Operations {
 
   async reschedule(name: string, ids: readonly string[], delayMs: number): Promise<PendingResult[]> {
     return this.#pending(name, ids, async (queue, chosen) => {
-      const hidden = await this.#hide(queue, chosen, 'move');
+      const isKeyed = ({ stored }: MessageStatus): boolean => stored.message.orderingKey !== undefined;
+      const kept = await this.#postpone(queue, chosen.filter(isKeyed), delayMs);
+      const free = chosen.filter((one) => !isKeyed(one));
+      const hidden = await this.#hide(queue, free, 'move');
       const dueAt = delayMs > 0 ? this.#context.clock.late + delayMs : undefined;
-      for (const { stored, entry } of chosen.filter((one) => hidden.has(one.stored.seq))) {
+      for (const { stored, entry } of free.filter((one) => hidden.has(one.stored.seq))) {
         await place(this.#context, queue, stored, entry, { dueAt, readyAt: dueAt ?? this.#context.clock.late });
       }
-      return hidden;
+      return new Set([...kept, ...hidden]);
     });
   }
 
@@ -151,7 +156,7 @@ export class Operations {
   async #revive(queue: KnownQueue, { stored }: MessageStatus): Promise<void> {
     const { requests, names, records, clock } = this.#context;
     const { message, envelope, seq } = stored;
-    const lane: Lane = levelOf(message.priority);
+    const lane: Lane = laneFor({ ...message, delayMs: 0 });
     const { inc } = (await records.useLane(queue, lane)).record;
     const expiresAt = envelope.ttlMs === undefined ? undefined : clock.late + envelope.ttlMs;
     const past = { attempts: 0, history: envelope.past?.history ?? [] };
@@ -212,8 +217,38 @@ export class Operations {
       await ledgers.append(queue.name, { k: 's', inc, acked: {}, other });
     }
     const ledger = await ledgers.read(queue.name, inc);
-    return new Set(
-      chosen.filter(({ lane, stored }) => ledger.isSettled(lane, stored.seq)).map(({ stored }) => stored.seq),
+    const hidden = chosen.filter(({ lane, stored }) => ledger.isSettled(lane, stored.seq));
+    // A consumer that waits to deliver one again may hold back the next message of its key.
+    for (const { lane, stored } of hidden) this.#settleAt(queue, lane, { seq: stored.seq, cseq: 1 }, '+ACK');
+    return new Set(hidden.map(({ stored }) => stored.seq));
+  }
+
+  /** Sets when messages with ordering keys are due. They keep their places. Resolves with those not leased meanwhile. */
+  async #postpone(queue: KnownQueue, chosen: readonly MessageStatus[], delayMs: number): Promise<Set<number>> {
+    const { ledgers, clock, consumers } = this.#context;
+    if (chosen.length === 0) return new Set();
+    const { inc } = queue.record;
+    const at = clock.late + delayMs;
+    const other = chosen.map(
+      ({ stored, lane, entry }) => ({ did: 'due', lane, seq: stored.seq, r: entry?.lease?.r, at }) as const,
     );
+    for (let from = 0; from < other.length; from += MAX_HIDE) {
+      await ledgers.append(queue.name, { k: 's', inc, acked: {}, other: other.slice(from, from + MAX_HIDE) });
+    }
+    const ledger = await ledgers.read(queue.name, inc);
+    const done = chosen.filter(({ stored: { seq } }) => ledger.entries.get(seq)?.dueAt === at);
+    for (const lane of new Set(done.map((one) => one.lane))) {
+      const cseq = await consumers.lastDelivery(queue, lane);
+      // Only the one that the consumer waits to deliver again is affected.
+      for (const { stored } of done.filter((one) => one.lane === lane)) {
+        this.#settleAt(queue, lane, { seq: stored.seq, cseq }, nakBody(delayMs));
+      }
+    }
+    return new Set(done.map(({ stored }) => stored.seq));
+  }
+
+  #settleAt(queue: KnownQueue, lane: Lane, place: { seq: number; cseq: number }, ackBody: string): void {
+    const { requests, names, consumers } = this.#context;
+    requests.send(ackSubject(names, consumers.nameOf(queue, lane), place), ackBody);
   }
 }

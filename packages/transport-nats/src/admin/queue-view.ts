@@ -3,7 +3,7 @@
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { endMessage, leftOf } from '../queues/claim.ts';
-import { attemptsOf, historyOf, laneOf } from '../queues/dead-letters.ts';
+import { attemptsOf, dueAtOf, historyOf, laneOf } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
@@ -161,7 +161,7 @@ function statusOf(
   const base = { stored, lane, entry, attempts };
   const end = entry?.lease?.end ?? 0;
   if (end + SLACK_MS > now) return { ...base, state: 'leased', until: end };
-  const due = Math.max(envelope.dueAt ?? 0, entry?.dueAt ?? 0);
+  const due = dueAtOf(stored, entry);
   return due + SLACK_MS > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
 }
 

@@ -6,7 +6,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { Consumer } from './consumers.ts';
-import { attemptsOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
+import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
 import { type Entry, type Ledger, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -180,14 +180,14 @@ export class Claimer {
     const { seq, cseq } = stored;
     const reply = message.reply ?? '';
     const entry = ledger?.entries.get(seq);
-    const { inc, expiresAt, dueAt = 0, maxAttempts } = stored.envelope;
+    const { inc, expiresAt, maxAttempts } = stored.envelope;
     const isForeign = inc !== undefined && inc !== queue.record.inc;
     if (isForeign || ledger?.isSettled(consumer.lane, seq)) {
       requests.send(reply, '+ACK');
       return undefined;
     }
     // A restarted consumer redelivers leased messages too early, or as if for the first time.
-    const waitMs = Math.max(dueAt, entry?.dueAt ?? 0, entry?.lease?.end ?? 0) - clock.now;
+    const waitMs = Math.max(dueAtOf(stored, entry), entry?.lease?.end ?? 0) - clock.now;
     const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
     if (waitMs > 0 && endsAt > clock.now) {
       requests.send(reply, nakBody(Math.min(waitMs, endsAt - clock.now)));

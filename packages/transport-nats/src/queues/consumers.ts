@@ -26,7 +26,7 @@ interface Surroundings {
 interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
   readonly ack_floor: { readonly stream_seq: number };
-  readonly delivered: { readonly stream_seq: number };
+  readonly delivered: { readonly stream_seq: number; readonly consumer_seq: number };
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }
@@ -97,6 +97,13 @@ export class Consumers {
       if (error instanceof ServerRefusal) return { floor: 0, unsettled: Number.POSITIVE_INFINITY };
       throw error;
     }
+  }
+
+  /** The last delivery of a lane's consumer; 0 without one. */
+  async lastDelivery(queue: KnownQueue, lane: Lane): Promise<number> {
+    const path = `CONSUMER.INFO.${this.#names.queues}.${this.nameOf(queue, lane)}`;
+    const info = await this.#requests.api<ConsumerInfo>(path).catch(ignoreRefusal);
+    return info?.delivered.consumer_seq ?? 0;
   }
 
   /** Deletes all consumers of a queue. */

@@ -15,6 +15,11 @@ export function attemptsOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry:
   return (envelope.past?.attempts ?? 0) + (entry?.attempts ?? 0);
 }
 
+/** When a message is due: after a retry or a change by an operator as the ledger has it. */
+export function dueAtOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): number {
+  return entry?.dueAt || (envelope.dueAt ?? 0);
+}
+
 /** All ended attempts of a message, those in other queues and stores included. */
 export function historyOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): AttemptRecord[] {
   const { attempts = 0, history = [] } = envelope.past ?? {};

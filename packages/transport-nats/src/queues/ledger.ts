@@ -26,8 +26,11 @@ type Seqs = Readonly<Partial<Record<Lane, readonly number[]>>>;
 
 /** The outcome of one message. */
 export interface LedgerOutcome {
-  /** `hide`: an operator took the message back. `move`: the message is in another lane now. */
-  readonly did: 'ack' | 'retry' | 'release' | 'extend' | 'dead' | 'expired' | 'hide' | 'move';
+  /**
+   * `hide`: an operator took the message back. `move`: the message is in another lane now. `due`: an operator set when it is
+   * due, and it stays in its lane.
+   */
+  readonly did: 'ack' | 'retry' | 'release' | 'extend' | 'dead' | 'expired' | 'hide' | 'move' | 'due';
   readonly lane: Lane;
   readonly seq: number;
   /** The receive that it belongs to. Undefined if the message was not leased. */
@@ -35,7 +38,7 @@ export interface LedgerOutcome {
   /** The end of an attempt, for the history. */
   readonly outcome?: AttemptRecord['outcome'] | undefined;
   readonly reason?: string | undefined;
-  /** When a retry is due, or an extended lease ends. */
+  /** When the message is due, or an extended lease ends. */
   readonly at?: number | undefined;
 }
 
@@ -52,7 +55,7 @@ export interface Entry {
   attempts: number;
   history: readonly AttemptRecord[];
   lease: Lease | undefined;
-  /** When a retry is due. */
+  /** When the message is due after a retry or a change by an operator; 0: as it was sent. */
   dueAt: number;
 }
 
@@ -153,7 +156,6 @@ export class Ledger {
     if (entry.lease !== undefined) this.#endAttempt(entry, 'expired', undefined, entry.lease.end);
     entry.attempts += 1;
     entry.lease = lease;
-    entry.dueAt = 0;
   }
 
   #ack(lane: Lane, seq: number, r: number): void {
@@ -171,10 +173,14 @@ export class Ledger {
       if (entry.lease !== undefined) entry.lease = { ...entry.lease, end: until };
       return;
     }
+    if (did === 'due') {
+      entry.dueAt = until;
+      return;
+    }
     if (outcome !== undefined)
       this.#endAttempt(entry, outcome, reason, outcome === 'expired' ? (entry.lease?.end ?? at) : at);
     if (did === 'release') entry.attempts -= 1;
-    if (did === 'retry') entry.dueAt = until;
+    if (did === 'retry' && until > 0) entry.dueAt = until;
     entry.lease = undefined;
     if (did === 'retry' || did === 'release') return;
     this.#settle(lane, seq, did === 'hide' || did === 'move' ? BY_NONE : r);

@@ -179,7 +179,11 @@ const MAX_LENGTHS = 10_000;
 function ignore(): void {}
 
 /** The lane that a message is sent to. One with an ordering key waits for its time in its partition, so that it blocks its key. */
-export function laneFor({ orderingKey, delayMs, priority }: PreparedMessage): Lane {
+export function laneFor({
+  orderingKey,
+  delayMs,
+  priority,
+}: Pick<PreparedMessage, 'orderingKey' | 'delayMs' | 'priority'>): Lane {
   if (orderingKey !== undefined) return `k${partitionOf(orderingKey)}`;
   return delayMs > 0 ? 'delayed' : levelOf(priority);
 }

@@ -155,10 +155,11 @@ export class Settler {
     const { receipt, action } = settlement;
     const { lane, seq, r } = at;
     const consumer = held.consumer.name;
+    const { expiresAt = Number.POSITIVE_INFINITY } = held;
     const subject = ackSubject(names, consumer, at);
     const { deadline } = held;
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
-    const isExpired = held.expiresAt !== undefined && held.expiresAt <= clock.now;
+    const isExpired = expiresAt <= clock.now;
     if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK' };
     if (action === 'extend') return this.#extend(known, receipt, held, subject);
     if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK' };
@@ -176,7 +177,8 @@ export class Settler {
     return {
       ...done,
       ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt },
-      ackBody: nakBody(delayMs),
+      // The server holds back the next message of a partition until this one comes again: at the latest when it expires.
+      ackBody: nakBody(Math.min(delayMs, expiresAt - clock.now)),
       isReturn: true,
     };
   }

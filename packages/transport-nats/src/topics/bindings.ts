@@ -159,7 +159,7 @@ export class Bindings {
 
   #laneOf({ message: event, envelope }: StoredMessage): Lane {
     const delayMs = (envelope.dueAt ?? 0) > this.#shared.clock.now ? 1 : 0;
-    return laneFor({ ...event, delayMs, ttlMs: undefined, maxAttempts: undefined });
+    return laneFor({ ...event, delayMs });
   }
 
   async #publish(queue: KnownQueue, lane: Lane, topic: string, stored: StoredMessage): Promise<void> {
