@@ -27,6 +27,7 @@ export { cases as movedStores } from './cases/moved-stores.ts';
 export { cases as multiProcess } from './cases/multi-process.ts';
 export { cases as options } from './cases/options.ts';
 export { cases as ordering } from './cases/ordering.ts';
+export { cases as orderingKeys } from './cases/ordering-keys.ts';
 export { cases as outputs } from './cases/outputs.ts';
 export { cases as payload } from './cases/payload.ts';
 export { cases as persistence } from './cases/persistence.ts';

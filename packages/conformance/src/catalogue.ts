@@ -5,7 +5,7 @@ type IdRange = readonly [letter: string, count: number, last?: number];
 
 const RANGES = {
   'Point-to-point': ['P', 11, 14],
-  Ordering: ['O', 8],
+  Ordering: ['O', 8, 10],
   Priority: ['Q', 6, 7],
   'Request/reply': ['R', 12, 17],
   'Pub/sub': ['S', 18, 19],
@@ -24,8 +24,8 @@ const RANGES = {
   Headers: ['H', 7],
   'Errors/bad input': ['E', 9, 15],
   Lifecycle: ['F', 14],
-  'Registry/heartbeat': ['Z', 10],
-  'Locks/fencing': ['W', 11, 17],
+  'Registry/heartbeat': ['Z', 10, 11],
+  'Locks/fencing': ['W', 11, 16],
   'Multi-process': ['M', 5, 7],
   'Fault injection': ['I', 10, 13],
   Security: ['N', 8],

@@ -165,6 +165,35 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
       test.check.equal(fieldsOf(await first.agents({ online: true }), 'name'), names.slice(900), 'remaining agents');
     },
   },
+  {
+    id: 'Z11',
+    title: 'an agent that is forgotten while it is online learns of it and registers again, with an empty inbox',
+    rules: ['RE1', 'RA2'],
+    async run(test) {
+      const [bus, operator] = [await test.bus(), await test.bus()];
+      let evictions = 0;
+      const agent = await bus.agent('@live', { presenceTtlMs: 600, onEvicted: () => (evictions += 1) });
+      await operator.send('@live', 'note', 'before');
+      await test.check.rejects(operator.forgetAgent('@live'), 'CONFLICT', 'forgetting an agent that is online');
+      test.check.equal(await operator.forgetAgent('@live', { force: true }), true, 'forgotten');
+      await test.until('it learns of it', () => evictions >= 1);
+      const sent = async (): Promise<boolean> =>
+        operator.send('@live', 'note', 'after').then(
+          () => true,
+          () => false,
+        );
+      await test.until('its inbox takes messages', sent);
+      const mail = await agent.receive({ max: 5, waitMs: 5_000 });
+      test.check.equal(fieldsOf(mail, 'body'), ['after'], 'its mail');
+      await mail[0]?.ack();
+      const [info] = await operator.agents();
+      test.check.equal([info?.name, info?.online, info?.instances.length], ['@live', true, 1], 'the agent');
+      test.check.ok(info?.registeredAt !== undefined, 'it is registered');
+      await agent.close();
+      test.check.equal(await operator.forgetAgent('@live'), true, 'forgotten after its end');
+      await test.check.rejects(operator.send('@live', 'note', 'late'), 'NOT_FOUND', 'mail to a forgotten agent');
+    },
+  },
 ]);
 
 async function everybodySees(buses: readonly Bus[], names: readonly string[]): Promise<boolean> {

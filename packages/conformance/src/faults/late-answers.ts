@@ -9,15 +9,10 @@ export interface Lateness {
   readonly receiveMs?: number;
   /** Of settlements and puts, before they are made. */
   readonly writeMs?: number;
-  /** Of the answers to puts. */
-  readonly putAnswerMs?: number;
 }
 
 /** `transport` with these delays. Receives that find nothing are not late. */
-export function withLateAnswers(
-  transport: Transport,
-  { receiveMs = 0, writeMs = 0, putAnswerMs = 0 }: Lateness,
-): Transport {
+export function withLateAnswers(transport: Transport, { receiveMs = 0, writeMs = 0 }: Lateness): Transport {
   const queues: Queues = {
     ...transport.queues,
     receive: async (...args) => {
@@ -34,9 +29,7 @@ export function withLateAnswers(
     ...transport.kv,
     put: async (...args) => {
       await pause(writeMs);
-      const result = await transport.kv.put(...args);
-      await pause(putAnswerMs);
-      return result;
+      return transport.kv.put(...args);
     },
   };
   return new Proxy(transport, {

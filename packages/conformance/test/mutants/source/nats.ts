@@ -159,8 +159,8 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'counts an ack twice',
     file: 'queues/ledger.ts',
-    find: 'this.totals.done += 1;',
-    replace: 'this.totals.done += 2;',
+    find: "if (did === 'ack') this.totals.done += 1;",
+    replace: "if (did === 'ack') this.totals.done += 2;",
     killedBy: 'A28',
   },
   {
