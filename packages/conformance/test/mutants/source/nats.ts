@@ -159,9 +159,23 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'counts an ack twice',
     file: 'queues/ledger.ts',
-    find: "if (did === 'ack') this.totals.done += 1;",
-    replace: "if (did === 'ack') this.totals.done += 2;",
+    find: 'this.totals.done += 1;',
+    replace: 'this.totals.done += 2;',
     killedBy: 'A28',
+  },
+  {
+    name: 'leaves a cancelled message with its consumer until its retry is due',
+    file: 'admin/operate.ts',
+    find: "this.#settleAt(queue, lane, { seq: stored.seq, cseq: 1 }, '+ACK');",
+    replace: '',
+    killedBy: 'O9',
+  },
+  {
+    name: 'takes a rescheduled message out of its partition',
+    file: 'admin/operate.ts',
+    find: 'stored.message.orderingKey !== undefined;',
+    replace: 'false && stored.message.orderingKey !== undefined;',
+    killedBy: 'O10',
   },
   {
     name: 'moves due messages in the order of their sends',

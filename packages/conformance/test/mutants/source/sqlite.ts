@@ -261,4 +261,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     replace: 'AND key>=? AND',
     killedBy: 'W16',
   },
+  {
+    name: 'keeps the delay of a message that expires before it is due',
+    file: 'queues/message-state.ts',
+    find: 'ordering_key IS NOT NULL AND expires<at',
+    replace: 'ordering_key IS NULL AND expires<at',
+    killedBy: 'O9',
+  },
 ]);
