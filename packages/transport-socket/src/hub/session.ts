@@ -67,7 +67,8 @@ export class HubSession implements ConnectionEvents, ClientSession {
   agent: string | undefined;
   limit: AgentLimit | undefined;
   #isGone = false;
-  #isEnding = false;
+  /** The reason with which an ending hub cancels waits. The client asks the next hub again. */
+  #leaving: BusbarError | undefined;
 
   constructor(hub: SharedHub, connection: LinkConnection, peer: PeerInfo) {
     this.#hub = hub;
@@ -160,9 +161,9 @@ export class HubSession implements ConnectionEvents, ClientSession {
 
   /** Ends the connection in order: responds to requests in progress and leaves waits to the next hub. */
   async goodbye(reason: string): Promise<void> {
-    this.#isEnding = true;
+    this.#leaving = cancelled();
     this.#backpressure.stopReading();
-    this.#cancelAll(cancelled());
+    this.#cancelAll(this.#leaving);
     if (this.#inflight.size > 0) await this.#idle.waitFor(GOODBYE_TIMEOUT_MS);
     this.#connection.send(frame(FRAME.goaway, 0, { reason }));
     this.#connection.close();
@@ -260,7 +261,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
         this.#finish(id, inflight);
       },
       (error: unknown) => {
-        const isLeftToNextHub = this.#isEnding && cancellation.isObserved;
+        const isLeftToNextHub = this.#leaving !== undefined && (cancellation.isObserved || error === this.#leaving);
         if (!isLeftToNextHub) this.#sendError(id, toBusbarError(error));
         this.#finish(id, inflight);
       },

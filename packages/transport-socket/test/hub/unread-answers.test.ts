@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { waitFor } from '@busbar/testbed';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openUnix } from '../../src/index.ts';
+import { openUnix, stopHub } from '../../src/index.ts';
 import { FRAME, frame, type Header } from '../../src/wire/frame.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
@@ -99,4 +99,17 @@ test.skipIf(process.platform !== 'linux').each(KINDS)('%s', { timeout: 120_000 }
   await Promise.all(peers.map((peer) => peer[Symbol.asyncDispose]()));
   const grown = highest - before;
   expect(grown, `${Math.round(grown / 2 ** 20)} MiB`).toBeLessThan(CLIENTS * PER_CLIENT + SLACK);
+});
+
+test('an ending hub leaves requests that wait for room to the next hub', { timeout: 60_000 }, async () => {
+  await using peer = await RawPeer.welcomed(hub.path);
+  await askWithoutReading(peer, repeat({ op: 'kv.list', prefix: '' }));
+  await using witness = await openUnix({ path: hub.path });
+  await witness.kv.get('large/1');
+  const stopped = stopHub(`unix:${hub.path}`);
+  peer.socket.resume();
+  await peer.refused(30_000);
+  await stopped;
+  expect(peer.frames.filter(({ type }) => type === FRAME.error)).toEqual([]);
+  expect(peer.frames.filter(({ type }) => type === FRAME.response).length).toBeLessThan(REQUESTS);
 });
