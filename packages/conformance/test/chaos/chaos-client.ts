@@ -273,10 +273,11 @@ export class ChaosClient {
       const value = read.value === undefined ? 0 : Number(Buffer.from(read.value.value).toString());
       const put = { ...bounds, ifRevision: read.value?.revision ?? 0 };
       const next = Buffer.from(String(value + 1));
+      await this.#report({ kind: 'incrementing' });
       const result = await this.#timer.run('put', CALL_MS, [], () => kv.put('counter', next, put));
-      const isUnknown: boolean = 'error' in result && result.error.outcome === 'unknown';
       const isStored = 'value' in result && result.value.status === 'stored';
-      if (isStored || isUnknown) await this.#report({ kind: 'incremented', isSure: isStored });
+      const outcome: SendOutcome = isStored ? 'stored' : 'error' in result ? result.error.outcome : 'failed';
+      await this.#report({ kind: 'incremented', outcome });
     }
   }
 

@@ -31,7 +31,9 @@ export type Action =
   | { readonly kind: 'locked'; readonly token: number; readonly askedAt: number }
   /** The holder of a lock looked at it, and it was not lost. */
   | { readonly kind: 'wrote'; readonly token: number }
-  | { readonly kind: 'incremented'; readonly isSure: boolean }
+  /** Reported before the write, since a kill may come between the two. */
+  | { readonly kind: 'incrementing' }
+  | { readonly kind: 'incremented'; readonly outcome: SendOutcome }
   | { readonly kind: 'ready' }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'closed' }

@@ -246,11 +246,11 @@ function lossProblems(round: JudgedRound): string[] {
 
 function counterProblems(round: JudgedRound): string[] {
   if (round.world.losses.length > 0) return [];
-  const all = round.of('incremented');
-  const sure = all.filter(({ isSure }) => isSure).length;
+  const of = (outcome: string): number => round.of('incremented').filter((one) => one.outcome === outcome).length;
+  const sure = of('stored');
+  const most = round.of('incrementing').length - of('failed');
   const { counter } = round.world;
-  if (counter >= sure && counter <= all.length) return [];
-  return [`the counter is ${counter} after ${sure} increments and ${all.length - sure} with unknown outcome`];
+  return counter >= sure && counter <= most ? [] : [`the counter is ${counter}, not between ${sure} and ${most}`];
 }
 
 /** Handlers publish one event per job, however often the job was handled. */
