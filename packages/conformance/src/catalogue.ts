@@ -7,7 +7,7 @@ const RANGES = {
   'Point-to-point': ['P', 11, 14],
   Ordering: ['O', 8, 10],
   Priority: ['Q', 6, 7],
-  'Request/reply': ['R', 12, 17],
+  'Request/reply': ['R', 12, 18],
   'Pub/sub': ['S', 18, 19],
   'Queue groups': ['G', 7],
   'Ack/nack/visibility': ['A', 23, 28],

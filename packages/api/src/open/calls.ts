@@ -60,37 +60,41 @@ async function* call(
     checkSignal(options.signal);
     assertNotAborted(options.signal);
     const prepared = prepareMessage(message, undefined, internals.driver.capabilities.maxBodyBytes);
-    const bounds = new CallBounds(options, internals.deadlines);
-    internals.closables.add(bounds);
-    const replies = driver.call(address, prepared, bounds)[Symbol.asyncIterator]();
+    const running = new RunningCall(options, internals.deadlines, (context) => driver.call(address, prepared, context));
+    internals.closables.add(running);
     try {
       while (true) {
-        const next = await bounds.until(replies.next());
-        if (next.done === true) return bounds.done();
+        const next = await running.next();
+        if (next.done === true) return running.done();
         yield next.value;
       }
     } finally {
-      internals.closables.delete(bounds);
-      bounds.end(LEFT);
-      void Promise.resolve(replies.return?.()).catch(() => undefined);
+      internals.closables.delete(running);
+      running.end(LEFT);
     }
   } catch (error) {
     throw toBusbarError(error).at('calls.call', internals.driver.name);
   }
 }
 
-/** The bounds of one call: it ends at its deadline, when its signal fires, or when the transport closes. */
-class CallBounds extends LazyAbortController implements CallContext {
+/** One call: it ends at its deadline, when its signal fires, or when the transport closes, also while its replies are not read. */
+class RunningCall extends LazyAbortController implements CallContext {
   readonly deadline: number;
+  readonly #replies: AsyncIterator<Message>;
   #error: BusbarError | undefined;
   #isOver = false;
   /** Rejects the pending read. */
   #fail: ((error: BusbarError) => void) | undefined;
   readonly #free: () => void;
 
-  constructor({ timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions, deadlines: DeadlineQueue) {
+  constructor(
+    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions,
+    deadlines: DeadlineQueue,
+    start: (context: CallContext) => AsyncIterable<Message>,
+  ) {
     super();
     this.deadline = performance.now() + timeoutMs;
+    this.#replies = start(this)[Symbol.asyncIterator]();
     const onAbort = (): void =>
       this.end(
         new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
@@ -112,11 +116,11 @@ class CallBounds extends LazyAbortController implements CallContext {
     else signal?.addEventListener('abort', onAbort, { once: true });
   }
 
-  /** The result of `work`; rejects as soon as the call ends. One at a time. Cheaper than a race with a promise that may never settle. */
-  until<T>(work: Promise<T>): Promise<T> {
+  /** The next reply; rejects as soon as the call ends. One at a time. Cheaper than a race with a promise that may never settle. */
+  next(): Promise<IteratorResult<Message>> {
     return new Promise((resolve, reject) => {
       this.#fail = reject;
-      work.then(resolve, reject);
+      this.#replies.next().then(resolve, reject);
       if (this.#error !== undefined) reject(this.#error);
     });
   }
@@ -133,6 +137,7 @@ class CallBounds extends LazyAbortController implements CallContext {
     this.#error = error;
     this.#fail?.(error);
     this.abort(error);
+    void Promise.resolve(this.#replies.return?.()).catch(() => undefined);
   }
 
   /** The transport closes. */

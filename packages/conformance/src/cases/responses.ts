@@ -79,6 +79,30 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
     },
   },
   {
+    id: 'R18',
+    title: 'a request whose parts are not read ends when its time is over, for its handler too',
+    rules: ['RA1', 'RA3'],
+    async run(test) {
+      const { requester, service } = await openPair(test);
+      let ended = 0;
+      service.handle('parts', async function* (_, { signal }) {
+        try {
+          while (!signal.aborted) yield 'part';
+        } finally {
+          ended += 1;
+        }
+      });
+      const parts = requester.requestStream('@service', 'parts', null, { timeoutMs: 400 })[Symbol.asyncIterator]();
+      test.check.equal((await parts.next()).value, 'part', 'the only part that is read');
+      await test.until('the handler has ended', () => ended === 1);
+      test.check.equal(service.load, 0, 'running handlers');
+      const readRest = async (): Promise<void> => {
+        while (!(await parts.next()).done);
+      };
+      await test.check.rejects(readRest(), 'TIMEOUT', 'the end of the stream');
+    },
+  },
+  {
     id: 'R10',
     title:
       'when a responder is killed the requester learns it within a bound; a durable request goes to another instance',
