@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Condition } from '@busbar/api/driver';
+import { toBusbarError } from '@busbar/api/transport';
 import type { HubLink, LinkListener } from '../links/link.ts';
 import type { HubStatus } from '../wire/protocol.ts';
 import { type AccessToken, AccessTokens } from './access-tokens.ts';
@@ -64,6 +65,7 @@ class OpenHub implements Hub {
   readonly #startedAt = performance.now();
   #idleTimer: NodeJS.Timeout | undefined;
   #positionsTimer: NodeJS.Timeout | undefined;
+  #restoring: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor({ store, tokens = [], idleMs, log = () => undefined }: HubOptions) {
@@ -110,6 +112,7 @@ class OpenHub implements Hub {
         session.sendPositions();
         session.sendPast();
       }
+      this.#restoring ??= this.#restoreListeners();
     }, POSITIONS_EVERY_MS);
     this.#positionsTimer.unref();
     this.#watchIdle();
@@ -130,9 +133,25 @@ class OpenHub implements Hub {
     for (const session of this.#sessions) void session.goodbye('the hub ends');
     if (this.#sessions.size > 0) await this.#empty.waitFor(GOODBYE_MS);
     await this.#stores.close();
+    await this.#restoring;
     // Last: a client that finds no listener may start the next hub, which needs the store.
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#end.resolve();
+  }
+
+  /** Other programs clean folders. A hub whose files are gone is unreachable for new clients, which cannot start another one. */
+  async #restoreListeners(): Promise<void> {
+    const lost = this.#listeners.filter(({ isInPlace }) => isInPlace === false);
+    try {
+      if (lost.length === 0 || this.#closed !== undefined) return;
+      const isUnused = this.#sessions.size === 0 && this.#idleMs !== undefined;
+      const restored = isUnused ? [false] : await Promise.all(lost.map((listener) => listener.restore?.()));
+      if (restored.includes(false)) void this.close();
+    } catch (error) {
+      this.#shared.refused(`the files of the hub cannot be restored: ${toBusbarError(error).message}`, 'hub');
+    } finally {
+      this.#restoring = undefined;
+    }
   }
 
   #accept(session: HubSession): HubSession {

@@ -78,6 +78,10 @@ export interface PeerInfo {
 
 /** A link that listens. */
 export interface LinkListener {
+  /** Whether clients still find it by its files; undefined if it has none. */
+  readonly isInPlace?: boolean;
+  /** Makes its files again after others removed them. Resolves with false if another hub serves at its path now. */
+  restore?(): Promise<boolean>;
   /** Stops accepting and removes the link's files. Open connections stay. */
   close(): Promise<void>;
 }

@@ -10,10 +10,17 @@ import { checkPrivateFile, unsafe } from './private-files.ts';
 export class FileLock {
   readonly #path: string;
   readonly #database: Database;
+  readonly #file: string;
 
-  private constructor(path: string, database: Database) {
+  private constructor(path: string, database: Database, file: string) {
     this.#path = path;
     this.#database = database;
+    this.#file = file;
+  }
+
+  /** Whether the path still leads to the file of this lock. Otherwise another process can take the lock of the path. */
+  get isInPlace(): boolean {
+    return fileId(this.#path) === this.#file;
   }
 
   /** Takes the lock whose file is `path`; undefined if another process holds it. */
@@ -31,7 +38,7 @@ export class FileLock {
         database.pragma('journal_mode = MEMORY');
         database.exec('BEGIN EXCLUSIVE');
         // The previous holder removed the file meanwhile: this lock would be on a file that no other process opens.
-        if (file !== undefined && fileId(path) === file) return new FileLock(path, database);
+        if (file !== undefined && fileId(path) === file) return new FileLock(path, database, file);
       } catch (error) {
         if (isBusy(error)) return undefined;
         throw isForeign(error) ? notLock(path, error) : error;
@@ -43,7 +50,7 @@ export class FileLock {
 
   /** Removes the file, then unlocks it. In this order only the holder ever removes it. */
   release(): void {
-    rmSync(this.#path, { force: true });
+    if (this.isInPlace) rmSync(this.#path, { force: true });
     this.#database.close();
   }
 }
@@ -68,7 +75,8 @@ function open(SqliteDatabase: typeof Sqlite, path: string): Database | undefined
   }
 }
 
-function fileId(path: string): string | undefined {
+/** Identifies the file at `path`; undefined if there is none. */
+export function fileId(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false, bigint: true });
   return stats && `${stats.dev}:${stats.ino}`;
 }

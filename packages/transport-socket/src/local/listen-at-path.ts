@@ -1,35 +1,37 @@
 /** At most one hub for each path: a hub listens only while it holds the path's lock. */
 
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
-import { FileLock } from './file-lock.ts';
+import type { LinkListener } from '../links/link.ts';
+import { FileLock, fileId } from './file-lock.ts';
 import { prepareFolder } from './private-files.ts';
 
 /** Whether a hub listens at a path. */
 export type ListeningProbe = (path: string) => Promise<boolean>;
 
+/** What listens at a path. */
+export interface PathServer {
+  /** The files by which clients find it. */
+  readonly files: readonly string[];
+  /** Stops listening and removes the files. Open connections stay, if the link can keep them. */
+  stop(): void | Promise<void>;
+}
+
 /** How long a hub that is ending may keep the lock. */
 const LOCK_TIMEOUT_MS = 10_000;
 
-/**
- * Takes the lock of `path`, then calls `listen`, which returns the function that stops listening. Rejects with CONFLICT
- * if another hub serves at `path`.
- */
+/** Takes the lock of `path`, then calls `listen`. Rejects with CONFLICT if another hub serves at `path`. */
 export async function listenAtPath(
   path: string,
   isListening: ListeningProbe,
-  listen: () => Promise<() => void | Promise<void>>,
-): Promise<{ close(): Promise<void> }> {
+  listen: () => Promise<PathServer>,
+): Promise<LinkListener> {
   prepareFolder(path);
   const lock = await takeLock(path, isListening);
   try {
-    const stop = await listen();
-    return {
-      async close() {
-        await stop();
-        lock.release();
-      },
-    };
+    return new PathListener(path, listen, { lock, server: await listen() });
   } catch (error) {
     lock.release();
     throw error;
@@ -47,5 +49,66 @@ async function takeLock(path: string, isListening: ListeningProbe): Promise<File
       });
     }
     await sleep(5 + Math.random() * 15);
+  }
+}
+
+/** A server at a path, under the lock of the path. */
+class PathListener implements LinkListener {
+  readonly #path: string;
+  readonly #listen: () => Promise<PathServer>;
+  #lock: FileLock;
+  #server: PathServer;
+  #isStopped = false;
+  /** The identities of the server's files. */
+  #ids: readonly (string | undefined)[];
+
+  constructor(
+    path: string,
+    listen: () => Promise<PathServer>,
+    { lock, server }: { readonly lock: FileLock; readonly server: PathServer },
+  ) {
+    this.#path = path;
+    this.#listen = listen;
+    this.#lock = lock;
+    this.#server = server;
+    this.#ids = server.files.map(fileId);
+  }
+
+  get isInPlace(): boolean {
+    return this.#lock.isInPlace && this.#server.files.every((file, index) => fileId(file) === this.#ids[index]);
+  }
+
+  async restore(): Promise<boolean> {
+    if (!this.#lock.isInPlace) {
+      makeFolder(this.#path);
+      const lock = await FileLock.tryTake(`${this.#path}.lock`);
+      if (lock === undefined) return false;
+      this.#lock.release();
+      this.#lock = lock;
+    }
+    await this.#stop();
+    this.#server = await this.#listen();
+    this.#isStopped = false;
+    this.#ids = this.#server.files.map(fileId);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.#stop();
+    this.#lock.release();
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#isStopped) await this.#server.stop();
+    this.#isStopped = true;
+  }
+}
+
+/** Makes the folder again, but not those above: a project that was removed stays removed. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(dirname(path), { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

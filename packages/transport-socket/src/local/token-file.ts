@@ -52,6 +52,7 @@ export function readUserToken(path: string): string {
   throw invalid(`${quote(path)} contains no token`, 'Write a token into it: 16 or more characters, no spaces.');
 }
 
-function tokenPath(socket: string): string {
+/** The path of the token file of the hub at `socket`. */
+export function tokenPath(socket: string): string {
   return `${socket}.token`;
 }

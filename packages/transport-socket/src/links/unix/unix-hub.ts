@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { toSocketPath } from '../../local/local-address.ts';
 import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
-import { ensureHubToken, removeHubToken } from '../../local/token-file.ts';
+import { ensureHubToken, removeHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink } from '../link.ts';
 import { isListening } from './unix-client.ts';
 import { UnixConnection } from './unix-connection.ts';
@@ -36,10 +36,13 @@ export function unixHub(path: string): UnixHubLink {
           connection.begin(accept(connection, { address: 'unix', expects: token }));
         });
         await listen(server, absolute);
-        return () => {
-          removeHubToken(absolute);
-          // This removes the socket, too. Open connections belong to the hub.
-          server.close();
+        return {
+          files: [absolute, tokenPath(absolute)],
+          stop: () => {
+            removeHubToken(absolute);
+            // This removes the socket, too. Open connections belong to the hub.
+            server.close();
+          },
         };
       }),
   };

@@ -23,9 +23,12 @@ export function wsFileHub(path: string): HubLink {
         const proof = newSecret();
         const server = await serve(acceptor, token, proof);
         writeEndpoint(path, { url: `ws://${HOST}:${server.port}${PATH}`, token, proof });
-        return () => {
-          rmSync(path, { force: true });
-          return server.close();
+        return {
+          files: [path],
+          stop: () => {
+            rmSync(path, { force: true });
+            return server.close();
+          },
         };
       }),
   };

@@ -4,7 +4,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { cannotListen } from '../../errors.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
-import { ensureHubToken, removeHubToken } from '../../local/token-file.ts';
+import { ensureHubToken, removeHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink, LinkListener } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
 import { RouterSocket } from './router-socket.ts';
@@ -23,10 +23,13 @@ export function zmqIpcHub(path: string): HubLink {
         const router = new RouterSocket(accept, { address: 'zmq', expects: ensureHubToken(path) });
         withPrivateUmask(() => listen(router, `ipc://${path}`));
         chmodSync(path, 0o600);
-        return async () => {
-          await router.close();
-          rmSync(path, { force: true });
-          removeHubToken(path);
+        return {
+          files: [path, tokenPath(path)],
+          stop: async () => {
+            await router.close();
+            rmSync(path, { force: true });
+            removeHubToken(path);
+          },
         };
       }),
   };
