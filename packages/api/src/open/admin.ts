@@ -1,6 +1,6 @@
 /** The admin facet of a transport: checks arguments and splits imports into batches. */
 
-import { requireFeature } from '../contract/capabilities.ts';
+import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import type { PageQuery } from '../contract/driver.ts';
 import { invalid, toBusbarError } from '../contract/errors.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
@@ -17,6 +17,7 @@ import {
 } from '../contract/validation.ts';
 import { assertNotAborted } from './inflight-calls.ts';
 import { checkId } from './prepare-message.ts';
+import { readStateRecord } from './state-record.ts';
 import type { TransportInternals } from './transport-internals.ts';
 import { declaredAdmin } from './validate-capabilities.ts';
 
@@ -24,7 +25,6 @@ const CALL_KEYS = ['timeoutMs', 'signal'];
 const MAX_PAGE = 1000;
 const DEFAULT_BROWSE = 100;
 const IMPORT_BATCH = 500;
-const KINDS = ['queue', 'message', 'dedupe', 'binding', 'event', 'kv', 'revision'];
 
 /** The admin facet without `exportState`, which returns an iterable instead of a promise. */
 export function openOperations(internals: TransportInternals): Omit<Admin, 'exportState'> {
@@ -122,7 +122,7 @@ function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspectio
       internals.lifecycle.assertOpen();
       requireFeature(capabilities, 'exportState');
       let added = 0;
-      for await (const batch of batches(records)) {
+      for await (const batch of batches(records, capabilities)) {
         added += await inflight.write(options, (context) => admin.importState(batch, context));
       }
       return added;
@@ -156,13 +156,14 @@ async function* exportAll(internals: TransportInternals, options: CallOptions | 
   }
 }
 
-async function* batches(records: AsyncIterable<StateRecord> | Iterable<StateRecord>): AsyncIterable<StateRecord[]> {
+async function* batches(
+  records: AsyncIterable<StateRecord> | Iterable<StateRecord>,
+  capabilities: Capabilities,
+): AsyncIterable<StateRecord[]> {
   checkIterable(records);
   let batch: StateRecord[] = [];
   for await (const record of records) {
-    if (!KINDS.includes(record?.kind))
-      throw invalid(`illegal record ${describe(record)}`, 'Import what exportState gave.');
-    batch.push(unfolded(record));
+    batch.push(readStateRecord(record, capabilities));
     if (batch.length < IMPORT_BATCH) continue;
     yield batch;
     batch = [];
@@ -174,16 +175,6 @@ function checkIterable(records: unknown): void {
   const isIterable =
     typeof records === 'object' && records !== null && (Symbol.asyncIterator in records || Symbol.iterator in records);
   if (!isIterable) throw invalid(`records must be iterable, not ${describe(records)}`, 'Import what exportState gave.');
-}
-
-/** JSON writes Infinity as null: restores the durations that may be infinite. */
-function unfolded(record: StateRecord): StateRecord {
-  if (record.kind !== 'queue') return record;
-  const { expireIdleMs, deadTtlMs } = record.settings;
-  if (expireIdleMs !== null && deadTtlMs !== null) return record;
-  const forever = Number.POSITIVE_INFINITY;
-  const settings = { ...record.settings, expireIdleMs: expireIdleMs ?? forever, deadTtlMs: deadTtlMs ?? forever };
-  return { ...record, settings };
 }
 
 function checkPage(options: ListOptions | undefined): PageQuery {

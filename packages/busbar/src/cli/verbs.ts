@@ -39,6 +39,11 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
       'print counts and rates of queues, requests and agents',
       async () => (await import('./commands/stats.ts')).stats,
     ),
+    export: verb(
+      'write everything that the bus holds as JSON lines',
+      async () => (await import('./commands/export.ts')).exportBus,
+    ),
+    import: verb('add what export has written', async () => (await import('./commands/import.ts')).importBus),
     hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
     doctor: verb(
       'check everything between the shell and its bus',

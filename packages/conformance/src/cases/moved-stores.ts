@@ -12,15 +12,49 @@ import { storedOf } from '../steps/values.ts';
 const moves = { needs: ['exportState'], refused: assertMoveRefused } as const;
 const body = Uint8Array.of(1);
 
+const MESSAGE = { message: { id: 'one', priority: 4 }, bodyBase64: 'AQ==', state: 'ready', attempts: 0, history: [] };
+const ENTRY = { kind: 'kv', key: 'key', valueBase64: 'AQ==', revision: 5, createRevision: 5 };
+/** Records that no export gives: of no kind, and with fields that are missing, unknown or illegal. */
 const NO_RECORDS: readonly unknown[] = [
-  null,
-  undefined,
-  'record',
-  5,
-  {},
-  { kind: 'unknown' },
-  { kind: 'toString' },
-  [],
+  ...[null, undefined, 'record', 5, {}, { kind: 'unknown' }, { kind: 'toString' }, []],
+  ...[
+    { kind: 'queue', name: '' },
+    { kind: 'queue', name: 'q', settings: { leaseMs: 0 } },
+  ],
+  ...[{ kind: 'queue', name: 'q', more: 1 }, { kind: 'message' }, { kind: 'message', queue: 'q' }],
+  ...[
+    { message: {} },
+    { bodyBase64: undefined },
+    { bodyBase64: '%' },
+    { state: 'leased' },
+    { attempts: -1 },
+    { attempts: '1' },
+    { delayLeftMs: 'soon' },
+    { history: [null] },
+    { history: [{ attempt: 1, endedAt: 1, outcome: 'lost' }] },
+    { state: 'dead' },
+    { state: 'dead', dead: { reason: 5, at: 1 } },
+    { maxAttempts: 0 },
+    { unknown: 1 },
+  ].map((changed) => ({ kind: 'message', queue: 'q', message: { ...MESSAGE, ...changed } })),
+  ...[{ priority: 10 }, { headers: { A: 'b' } }, { id: '' }, { sentAt: 'now' }, { topic: 'a..b' }].map((changed) => ({
+    kind: 'message',
+    queue: 'q',
+    message: { ...MESSAGE, message: { ...MESSAGE.message, ...changed } },
+  })),
+  ...[
+    { kind: 'event', topic: '*', message: MESSAGE },
+    { kind: 'event', topic: 'news' },
+  ],
+  ...[
+    { kind: 'dedupe', queue: 'q', id: '', leftMs: 1 },
+    { kind: 'dedupe', queue: 'q', id: 'one' },
+  ],
+  ...[{ kind: 'binding', queue: 'q', pattern: 'a..b' }, { kind: 'revision' }, { kind: 'revision', highest: 1.5 }],
+  ...[{ key: '' }, { valueBase64: 'x' }, { revision: 0 }, { createRevision: null }].map((changed) => ({
+    ...ENTRY,
+    ...changed,
+  })),
 ];
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'State transfer' }, [
