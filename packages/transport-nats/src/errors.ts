@@ -41,12 +41,17 @@ export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): B
   return new BusbarError('INTERNAL', value instanceof Error ? value.name : 'unknown', { cause: value, ...options });
 }
 
+/** Whether a JetStream error code says that the storage is used up. */
+export function isFull(code: number): boolean {
+  return FULL.has(code);
+}
+
 /** The error for a JetStream error code. */
 export function toJetStreamError(code: number, description: string, options: BusbarErrorOptions = {}): BusbarError {
   if (JETSTREAM_OFF.has(code)) return noJetStream();
-  if (FULL.has(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {
+  if (isFull(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {
     return new BusbarError('BACKPRESSURE', 'the server has no storage left for JetStream', {
-      hint: 'Consume faster, purge, or give JetStream more; nothing of this call was stored.',
+      hint: 'Give JetStream more (max_file_store), or delete streams: claims and settlements need storage, too. Nothing of this call was stored.',
       ...options,
     });
   }

@@ -3,7 +3,7 @@
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
 import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
-import { denied, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
+import { denied, isFull, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import type { Names } from './names.ts';
 
@@ -114,7 +114,7 @@ export class ServerRequests {
     this.#checkStore = check;
   }
 
-  /** Publishes to a stream; rejects with {@link ServerRefusal} where the server refuses it. */
+  /** Publishes to a stream; rejects with BACKPRESSURE without storage, else with {@link ServerRefusal} where the server refuses it. */
   async publish(
     subject: string,
     data: Uint8Array | string,
@@ -130,7 +130,9 @@ export class ServerRequests {
         return { ...ack, repeated: pending.request.repeated };
       }
       // Another publish of this id is under way in a cluster: its outcome is known soon.
-      if (ack.error.err_code !== IN_PROCESS) throw new ServerRefusal(ack.error.err_code, ack.error.description);
+      const { err_code, description } = ack.error;
+      if (isFull(err_code)) throw toJetStreamError(err_code, description);
+      if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description);
       await pause(RETRY_MS);
     }
   }

@@ -5,10 +5,11 @@ import type { Delivery } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
+import { toDriverError } from '../connection/server-requests.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
-import { type Entry, type Ledger, push } from './ledger.ts';
+import { type Entry, type Ledger, type LedgerRecord, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, nakBody, toReceipt } from './receipt.ts';
@@ -208,7 +209,7 @@ export class Claimer {
     by: string | undefined,
     isAsked: boolean,
   ): Promise<Delivery[]> {
-    const { clock, ledgers, requests } = this.#shared;
+    const { clock, requests } = this.#shared;
     const { leaseMs } = queue.record.settings;
     const { inc } = queue.record;
     const got: Partial<Record<Lane, number[]>> = {};
@@ -221,12 +222,26 @@ export class Claimer {
     // Not after the server's own end: after it the server delivers the message again.
     const at = Math.min(...candidates.map((candidate) => candidate.at));
     const end = clock.at(at) + leaseMs;
-    const { seq: r } = await ledgers.append(queue.name, { k: 'r', inc, by, end, got });
+    const r = await this.#record(queue, candidates, { k: 'r', inc, by, end, got });
     // The server may have given the messages to another process before it took this record.
     const waitMs = Math.min(leaseMs, ...candidates.map(({ consumer }) => consumer.ackWaitMs));
     const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
     const kept = isAsked || isLate ? await this.#confirm(queue, candidates, r) : candidates;
     return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
+  }
+
+  /** Adds the record of a receive. If the server refuses it, the messages go back at once, without a lease. */
+  async #record(queue: KnownQueue, candidates: readonly Candidate[], record: LedgerRecord): Promise<number> {
+    const { ledgers, names, requests } = this.#shared;
+    try {
+      return (await ledgers.append(queue.name, record)).seq;
+    } catch (error) {
+      const isRefused = toDriverError(error).outcome === 'failed';
+      for (const { stored, consumer, cseq } of isRefused ? candidates : []) {
+        requests.send(ackSubject(names, consumer.name, { seq: stored.seq, cseq }), '-NAK');
+      }
+      throw error;
+    }
   }
 
   /** Those that were neither hidden nor received by another process before this receive. */
