@@ -84,7 +84,8 @@ export class NatsDriver implements Driver {
     const context = { ...shared, views, notices, bindings, cursors, kv: store, headers };
     const operations = new Operations(context);
     this.#scheduler = new Scheduler(shared, views, operations, settings.onError);
-    this.queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
+    const queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
+    this.queues = queues;
     const publisher = new Publisher(shared, facts, bindings, headers);
     this.topics = openTopics(publisher, cursors, bindings);
     this.#watches = new KvWatches(store);
@@ -93,6 +94,7 @@ export class NatsDriver implements Driver {
     this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
     headers.watch((reset) => {
       forget(shared);
+      queues.forget();
       store.forget();
       publisher.forget();
       cursors.rewind(reset);

@@ -5,7 +5,9 @@ import { needServer, startNats } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
+import type { PubAck } from '../src/connection/server-requests.ts';
 import { openNats, parseNatsUrl } from '../src/index.ts';
+import { type LedgerRecord, Ledgers } from '../src/queues/ledger.ts';
 import { compactorOf } from './compactor.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
@@ -88,6 +90,38 @@ test('a consumer that was lost for good gives nothing again that was settled, an
   const [info] = await transport.admin.queues();
   expect(info).toMatchObject({ ready: 0, leased: 0, totals: { sent: 40, done: 40 } });
 }, 30_000);
+
+test('a ledger is compacted while others add records to it', async () => {
+  await using server = await startNats();
+  await using transport = await openNats(parseNatsUrl(server.url));
+  await transport.queues.send('work', Array(20).fill({ body: Buffer.from('x') }));
+  await drain(transport);
+  await using connection = await connect({ servers: new URL(server.url).host });
+  const manager = await jetstreamManager(connection);
+  const countRecords = async () => {
+    const { state } = await manager.streams.info('BUSBAR_LEDGER', { subjects_filter: 'busbar.=.l.work' });
+    return state.subjects?.['busbar.=.l.work'] ?? 0;
+  };
+  await transport.queues.send('work', [{ body: Buffer.from('x') }]);
+  await transport.queues.receive('work');
+  expect(await countRecords()).toBeGreaterThan(2);
+  await using compactor = await compactorOf(server.url, (...of) => new BusyLedgers(...of));
+  await compactor.compact('work');
+  expect(await countRecords()).toBe(1);
+  const [info] = await transport.admin.queues();
+  expect(info).toMatchObject({ ready: 0, leased: 1, totals: { sent: 21, done: 20 } });
+});
+
+/** Ledgers to which another process adds a record just before each of the first snapshots. */
+class BusyLedgers extends Ledgers {
+  #left = 3;
+
+  override async appendAfter(queue: string, record: LedgerRecord, last: number): Promise<PubAck | undefined> {
+    this.#left -= 1;
+    if (this.#left >= 0) await this.append(queue, { k: 'u', inc: record.inc, unsent: 0 });
+    return super.appendAfter(queue, record, last);
+  }
+}
 
 /** What an operator sees, but for times. */
 async function look(transport: Transport): Promise<unknown> {

@@ -13,9 +13,10 @@ import { HeldDeliveries } from '../src/queues/held-deliveries.ts';
 import { Ledgers } from '../src/queues/ledger.ts';
 import { QueueRecords } from '../src/queues/queue-record.ts';
 
-/** A compactor of the unnamed namespace. */
+/** A compactor of the unnamed namespace. `makeLedgers` makes the ledgers that it reads and writes. */
 export async function compactorOf(
   url: string,
+  makeLedgers: (requests: ServerRequests, names: Names) => Ledgers = (requests, names) => new Ledgers(requests, names),
 ): Promise<AsyncDisposable & { compact(queue: string): Promise<boolean> }> {
   const connection = await Connection.open(toSettings(parseNatsUrl(url)));
   const [names, clock] = [new Names(''), new ServerClock()];
@@ -24,7 +25,7 @@ export async function compactorOf(
   const records = new QueueRecords(requests, names, clock);
   const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
   const compactor = new Compactor({
-    ...{ ...base, ledgers: new Ledgers(requests, names) },
+    ...{ ...base, ledgers: makeLedgers(requests, names) },
     ...{ consumers: new Consumers(base, undefined), held: new HeldDeliveries() },
   });
   return {

@@ -1,4 +1,4 @@
-/** A mailbox's consumer has one replica: its server goes, for good or for a while, and the mailbox lives on. */
+/** The consumer of a busy mailbox has one replica: its server goes, for good or for a while, and the mailbox lives on. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
 import { type NatsCluster, type NatsServer, needServer, startNatsCluster } from '@busbar/testbed';
@@ -9,6 +9,8 @@ import { openNats } from '../src/index.ts';
 
 const MAILBOX = '$inbox.agent';
 const STREAM = 'BUSBAR_team_QUEUES';
+/** So many messages at once that the mailbox gets a consumer. */
+const BURST = 50;
 /** A wait ends after at most 30 seconds, or after 5 more in silence. Another consumer takes the place after 10 to 15. */
 const BOUND_MS = 60_000;
 
@@ -42,7 +44,7 @@ test.concurrent('a consumer whose server never returns is replaced: all that is 
   expect((await receiveAll(waiter, 1)).map(({ id }) => id)).toEqual(['last']);
   expect(await waiter.queues.receive(MAILBOX, { waitMs: 1_000 })).toEqual([]);
   const [info] = await waiter.admin.queues();
-  expect(info).toMatchObject({ ready: 0, leased: 0, dead: 1, totals: { sent: 31, done: 30, dead: 1 } });
+  expect(info).toMatchObject({ ready: 0, leased: 0, dead: 1, totals: { sent: BURST + 31, done: BURST + 30, dead: 1 } });
   expect(await consumersOf(options.servers)).toHaveLength(1);
 }, 180_000);
 
@@ -70,7 +72,11 @@ async function makeMailbox(
   const servers = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
   await using transport = await openNats({ servers, ns: 'team', replicas: 3 });
   await transport.queues.configure(MAILBOX, { leaseMs: 8_000 });
-  await transport.queues.receive(MAILBOX);
+  await transport.queues.send(
+    MAILBOX,
+    Array.from({ length: BURST }, (_, number) => toMessage(`early${number}`)),
+  );
+  await receiveAll(transport, BURST);
   const [consumer] = await consumersOf(servers);
   expect(consumer?.config.num_replicas).toBe(1);
   const victim = cluster.servers.find(({ port }) => consumer?.cluster?.leader === `testbed-${port}`) as NatsServer;

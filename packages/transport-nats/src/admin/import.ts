@@ -88,7 +88,7 @@ export class Importer {
   async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
     const { records, clock } = this.#context;
     if ((await records.read(name)) !== undefined) return false;
-    await records.change(name, (known) => known ?? { ...records.newRecord(), settings, usedAt: clock.late });
+    await records.change(name, (known) => known ?? { ...records.newRecord(name), settings, usedAt: clock.late });
     return true;
   }
 
@@ -97,7 +97,7 @@ export class Importer {
     const [{ queue: name } = { queue: '' }] = ids;
     const until = clock.late + highestOf(ids, ({ leftMs }) => leftMs);
     const queue = await records.change(name, (known) => {
-      const record = known ?? records.newRecord();
+      const record = known ?? records.newRecord(name);
       return record.idsUntil >= until && known !== undefined
         ? undefined
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };

@@ -328,14 +328,15 @@ export class ServerRequests {
     }
   }
 
-  /** Publishes without waiting for an answer. Nothing happens while the server is away. */
+  /** Publishes without waiting for an answer. Nothing happens while the server is away, or without a subject. */
   send(subject: string, data: Uint8Array | string = '', reply?: string): void {
-    if (!this.connection.isUp || this.connection.client.isClosed()) return;
+    if (subject === '' || !this.connection.isUp || this.connection.client.isClosed()) return;
     this.connection.publish(subject, data, reply === undefined ? {} : { reply });
   }
 
   /** Sends an ack body to a consumer. Resolves when the consumer has applied it and all earlier ones of this process. */
   async confirm(subject: string, ackBody: string): Promise<void> {
+    if (subject === '') return;
     await this.#request(subject, ackBody, undefined, { deadline: performance.now() + SILENCE_MS }).answer;
   }
 

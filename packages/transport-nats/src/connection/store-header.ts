@@ -35,8 +35,11 @@ type Found = Pick<StoreHeader, 'incarnation' | 'copy' | 'server'> & { readonly l
 
 /** The version that this transport reads and writes. */
 const FORMAT = 1;
-/** One client checks the store about this often, and tells the others. */
-const CHECK_MS = 5_000;
+/** One client checks the store at most this often, and tells the others. */
+const CHECK_MS = 4_000;
+/** The random part of the wait. The first client to check is far before the second, however many there are. */
+const SPREAD_MS = 5_000;
+const MANY_CLIENTS = 10_000;
 const SOON_MS = 200;
 const RETRY_MS = 1_000;
 
@@ -87,7 +90,7 @@ export class StoreHeaders {
         if (error === null) this.#hear(message.json<Found>());
       },
     });
-    this.#checkIn(CHECK_MS);
+    this.#checkIn(nextCheckMs());
   }
 
   /** The header as it was read last. */
@@ -144,7 +147,7 @@ export class StoreHeaders {
     } catch (error) {
       if (this.#isClosed) return;
       this.#parts.onError(toDriverError(error));
-      this.#checkIn(RETRY_MS);
+      this.#checkIn(RETRY_MS * (1 + Math.random()));
       await pause(SOON_MS);
     }
   }
@@ -226,13 +229,13 @@ export class StoreHeaders {
       return;
     }
     for (const each of last) this.#parts.requests.noteSequence(each);
-    this.#checkIn(CHECK_MS);
+    this.#checkIn(nextCheckMs());
   }
 
   #checkIn(ms: number): void {
     clearTimeout(this.#timer);
     if (this.#isClosed) return;
-    this.#timer = setTimeout(() => void this.#checkNow(), ms * (1 + Math.random()));
+    this.#timer = setTimeout(() => void this.#checkNow(), ms);
     this.#timer.unref();
   }
 
@@ -241,7 +244,7 @@ export class StoreHeaders {
       await this.check(true);
       if (!this.#isClosed) this.#tell();
     }
-    this.#checkIn(CHECK_MS);
+    this.#checkIn(nextCheckMs());
   }
 
   async #read(): Promise<{ readonly header: StoreHeader; readonly seq: number } | undefined> {
@@ -259,6 +262,11 @@ export class StoreHeaders {
     const ack = await requests.publishGuarded(names.header, JSON.stringify(header), headers, checkBounds());
     return ack !== undefined;
   }
+}
+
+/** Short waits are rare: among many clients each one is told of the first check before its own is due. */
+function nextCheckMs(): number {
+  return CHECK_MS + (SPREAD_MS * Math.log(1 + Math.random() * MANY_CLIENTS)) / Math.log(1 + MANY_CLIENTS);
 }
 
 /** Whether the streams ended before sequences that they had confirmed. */

@@ -15,6 +15,7 @@ const MARGIN_MS = 5_000;
 const MAX_SINGLE = 250_000;
 const DELETES_AT_ONCE = 500;
 const MAX_BYTES = 500_000;
+const MAX_WRITES = 20;
 
 export class Compactor {
   readonly #shared: QueueContext;
@@ -36,9 +37,9 @@ export class Compactor {
     const ledger = await ledgers.read(name, queue.record.inc);
     const isSoon = await rescue(this.#shared, queue, ledger, reached);
     for (const lane of lanes) reached[lane] = Math.max(ledger.floors[lane] ?? 0, reached[lane] ?? 0);
-    const floors = settledFloors(ledger, reached);
-    const deleted = await this.#deleteSingle(ledger, floors, old);
-    if (await this.#write(queue, ledger, stateOf(ledger, floors, deleted))) {
+    const deleted = await this.#deleteSingle(ledger, settledFloors(ledger, reached), old);
+    const floors = await this.#write(queue, ledger, reached, deleted);
+    if (floors !== undefined) {
       await Promise.all(
         lanes.map((lane) => this.#purge(names.queues, names.lane(name, lane), Math.min((floors[lane] ?? 0) + 1, old))),
       );
@@ -78,14 +79,25 @@ export class Compactor {
     return new Set(seqs);
   }
 
-  async #write(queue: KnownQueue, ledger: Ledger, state: LedgerState): Promise<boolean> {
+  /** Others add records at any time, more than one during many deletions: it reads those, and tries again. */
+  async #write(
+    queue: KnownQueue,
+    ledger: Ledger,
+    reached: Floors,
+    deleted: ReadonlySet<number>,
+  ): Promise<Floors | undefined> {
     const { ledgers, names } = this.#shared;
-    const record = { k: 'c', inc: queue.record.inc, state } as const;
-    if (JSON.stringify(record).length > MAX_BYTES) return false;
-    const ack = await ledgers.appendAfter(queue.name, record, ledger.last);
-    if (ack === undefined) return false;
-    await this.#purge(names.ledger, names.records(queue.name), ack.seq);
-    return true;
+    for (let attempt = 1; attempt <= MAX_WRITES; attempt += 1) {
+      await ledger.sync();
+      const floors = settledFloors(ledger, reached);
+      const record = { k: 'c', inc: queue.record.inc, state: stateOf(ledger, floors, deleted) } as const;
+      if (JSON.stringify(record).length > MAX_BYTES) return undefined;
+      const ack = await ledgers.appendAfter(queue.name, record, ledger.last);
+      if (ack === undefined) continue;
+      await this.#purge(names.ledger, names.records(queue.name), ack.seq);
+      return floors;
+    }
+    return undefined;
   }
 
   async #purge(stream: string, filter: string, seq: number): Promise<void> {

@@ -112,14 +112,22 @@ export class Claimer {
     return { pulled: all, lost };
   }
 
-  /** Leases pulled messages. Those that may not be delivered are settled or delayed. */
-  async accept(queue: KnownQueue, pulled: readonly PulledMessage[], by: string | undefined): Promise<Delivery[]> {
+  /** Leases pulled messages. Those that may not be delivered are settled or delayed. `known`: the ledger, if it was just read. */
+  async accept(
+    queue: KnownQueue,
+    pulled: readonly PulledMessage[],
+    by: string | undefined,
+    known?: Ledger,
+  ): Promise<Delivery[]> {
     if (pulled.length === 0) return [];
     const { record } = this.#shared.records.peek(queue.name) ?? queue;
     const uncertainUpTo = Math.max(record.uncertainUpTo, await this.#readUncertain());
     const mustAsk =
-      record.checked || pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
-    const ledger = mustAsk ? await this.#shared.ledgers.read(queue.name, queue.record.inc) : undefined;
+      record.checked ||
+      record.askUntil > this.#shared.clock.now ||
+      pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
+    const read = (): Promise<Ledger> => this.#shared.ledgers.read(queue.name, queue.record.inc);
+    const ledger = mustAsk ? (known ?? (await read())) : undefined;
     const candidates: Candidate[] = [];
     const endings: Promise<void>[] = [];
     for (const each of pulled) {

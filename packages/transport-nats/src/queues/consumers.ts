@@ -5,7 +5,7 @@ import { digest, type Lane, type Names } from '../connection/names.ts';
 import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import type { LedgerRecord } from './ledger.ts';
-import type { KnownQueue, QueueRecords } from './queue-record.ts';
+import { isMailbox, type KnownQueue, type QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
 export interface Consumer {
@@ -145,12 +145,12 @@ export class Consumers {
     this.#away.set(name, since);
     this.#records.forget(queue.name);
     if (now - since < AWAY_MS || !this.#requests.connection.isUp) return;
-    await this.#replace(queue).catch(ignoreUnavailable);
+    await this.replace(queue).catch(ignoreUnavailable);
     this.#away.delete(name);
   }
 
   /** A consumer with one replica goes with its server. The queue gets new ones elsewhere, which ask the ledger. */
-  async #replace(queue: KnownQueue): Promise<void> {
+  async replace(queue: KnownQueue): Promise<void> {
     const { generation } = queue.record;
     const last = await this.#requests.lastSequence(this.#names.queues);
     await this.#records.change(queue.name, (record) =>
@@ -182,7 +182,7 @@ export class Consumers {
     const stream = this.#names.queues;
     const filter = this.#names.lane(queue.name, lane);
     const ackWaitMs = lane === 'delayed' ? DELAYED_WAIT_MS : queue.record.settings.leaseMs;
-    const replicas = this.#replicas ?? (queue.name.startsWith('$') ? 1 : 0);
+    const replicas = this.#replicas ?? (isMailbox(queue.name) ? 1 : 0);
     const config = {
       ...{ name, durable_name: name, filter_subject: filter, ack_policy: 'explicit', ack_wait: ackWaitMs * NS },
       ...{ deliver_policy: 'by_start_sequence', opt_start_seq: floor + 1, replay_policy: 'instant' },

@@ -30,6 +30,10 @@ export interface QueueRecord {
   readonly checked: boolean;
   /** Up to this sequence the ledger decides: a consumer was lost, and its successor redelivers settled messages. */
   readonly uncertainUpTo: number;
+  /** Whether the queue has no consumers: receivers read its messages, and the ledger decides who gets one. */
+  readonly direct: boolean;
+  /** Receives read the ledger for each message until then: others may still claim without a consumer. */
+  readonly askUntil: number;
   /** Until when ids have records of their own. */
   readonly idsUntil: number;
   /** Set while the queue is deleted: the last sequences of the streams of queues and of the ledger. */
@@ -140,18 +144,19 @@ export class QueueRecords {
   /** The queue; it is made where there is none. */
   async ensure(queue: string, context?: Bounds): Promise<KnownQueue> {
     const known = await this.fresh(queue, context);
-    return known ?? ((await this.change(queue, (record) => record ?? this.newRecord(), context)) as KnownQueue);
+    return known ?? ((await this.change(queue, (record) => record ?? this.newRecord(queue), context)) as KnownQueue);
   }
 
   /** The queue with `lane` in use. Waiting receivers get a notice. */
   async useLane(known: KnownQueue, lane: Lane, context?: Bounds): Promise<KnownQueue> {
     if (lane === 'normal' || known.record.lanes.includes(lane)) return known;
     const add = (record: QueueRecord | undefined): QueueRecord | undefined => {
-      const base = record ?? this.newRecord();
+      const base = record ?? this.newRecord(known.name);
       return base.lanes.includes(lane) ? undefined : { ...base, lanes: [...base.lanes, lane].sort() };
     };
     const changed = await this.change(known.name, add, context);
-    this.#requests.send(this.#names.notice(known.name));
+    // Without consumers, receivers hear of the message itself.
+    if (!changed?.record.direct) this.#requests.send(this.#names.notice(known.name));
     return changed ?? known;
   }
 
@@ -216,10 +221,12 @@ export class QueueRecords {
     return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.now;
   }
 
-  newRecord(): QueueRecord {
+  /** A mailbox begins without consumers: there are many, most of them idle. */
+  newRecord(queue: string): QueueRecord {
     return {
       ...{ inc: nonce(), generation: 0, settings: QUEUE_DEFAULTS, lanes: [], bindings: [] },
       ...{ usedAt: this.#clock.late, checked: false, uncertainUpTo: 0, idsUntil: 0, nonce: '' },
+      ...{ direct: isMailbox(queue), askUntil: 0 },
     };
   }
 
@@ -266,6 +273,11 @@ export class QueueRecords {
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(known.name, known);
   }
+}
+
+/** Whether the queue is one of Busbar's own, such as the mailbox of an agent. */
+export function isMailbox(queue: string): boolean {
+  return queue.startsWith('$');
 }
 
 /** Eight characters that no other process takes. */

@@ -14,6 +14,7 @@ import { pause } from '../connection/server-requests.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
 import { Claimer, groupsOf, type PulledMessage } from './claim.ts';
 import { BATCH, type Delayed } from './delayed.ts';
+import { DirectClaims } from './direct-claims.ts';
 import type { Notices } from './notices.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -33,6 +34,7 @@ export class Queues implements QueueDriver {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
   readonly #claimer: Claimer;
+  readonly #direct: DirectClaims;
   readonly #settler: Settler;
   readonly #sender: Sender;
   readonly #feeds: Feeds;
@@ -42,6 +44,7 @@ export class Queues implements QueueDriver {
     this.#shared = shared;
     this.#puller = puller;
     this.#claimer = new Claimer(shared, puller);
+    this.#direct = new DirectClaims(shared, this.#claimer);
     this.#settler = new Settler(shared);
     this.#sender = sender;
     this.#feeds = feeds;
@@ -57,8 +60,17 @@ export class Queues implements QueueDriver {
     return this.#sender.send(queue, messages, create, context);
   }
 
-  settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
-    return this.#settler.settle(settlements, context);
+  async settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
+    const results = await this.#settler.settle(settlements, context);
+    const isReturned = ({ action }: Settlement, index: number): boolean =>
+      (action === 'retry' || action === 'release') && results[index]?.status === 'done';
+    await this.#direct.returned(settlements.filter(isReturned).map(({ receipt }) => receipt));
+    return results;
+  }
+
+  /** Forgets what it knows of mailboxes: the store has lost data. */
+  forget(): void {
+    this.#direct.forget();
   }
 
   async configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void> {
@@ -67,7 +79,7 @@ export class Queues implements QueueDriver {
     await records.change(
       queue,
       (known) => {
-        const record = known ?? records.newRecord();
+        const record = known ?? records.newRecord(queue);
         return { ...record, settings: { ...record.settings, ...settings }, usedAt: clock.late };
       },
       context,
@@ -81,26 +93,46 @@ export class Queues implements QueueDriver {
     using notice = this.#notices.listen(request.waitMs > 0 ? name : undefined);
     for (;;) {
       const change = notice.change();
+      void change.then(() => this.#direct.hint(name));
       const queue = await this.#shared.records.fresh(name, context);
       let lost = false;
       if (queue !== undefined) {
         this.#shared.records.touch(queue);
+        notice.hearMessages(queue.record.direct);
         await this.#feed(queue);
-        const claimed = await this.#claimer.claim(queue, request, context.signal);
+        const claimed = await this.#claim(queue, request, notice.heard, context.signal);
+        if (claimed === undefined) continue;
         if (claimed.deliveries.length > 0) return claimed.deliveries;
         lost = claimed.lost;
       }
       if (performance.now() >= until || context.signal.aborted) return [];
       if (lost) await pause(LOST_MS);
-      const deliveries = await this.#wait(queue, request, { until, change, signal: context.signal });
+      const deliveries = await this.#wait(queue, request, {
+        until,
+        change,
+        heard: notice.heard,
+        signal: context.signal,
+      });
       if (deliveries.length > 0) return deliveries;
       if (context.signal.aborted) return [];
     }
   }
 
+  /** Undefined if the queue has consumers since it was read. */
+  async #claim(
+    queue: KnownQueue,
+    request: ReceiveRequest,
+    heard: Set<string>,
+    signal: AbortSignal,
+  ): Promise<{ deliveries: Delivery[]; lost: boolean } | undefined> {
+    if (!queue.record.direct) return this.#claimer.claim(queue, request, signal);
+    const deliveries = await this.#direct.claim(queue, request, { heard, signal });
+    return deliveries && { deliveries, lost: false };
+  }
+
   async #feed(queue: KnownQueue): Promise<void> {
     if (queue.record.bindings.length > 0) await this.#feeds.bindings.pump(queue);
-    await this.#feeds.delayed.moveDue(queue);
+    if (!queue.record.direct) await this.#feeds.delayed.moveDue(queue);
   }
 
   /** Waits on all lanes. Resolves with the messages that came, or with none when it is time for a claim. */
@@ -112,6 +144,7 @@ export class Queues implements QueueDriver {
     const pulls = queue === undefined ? [] : await this.#open(queue, { pulled, wake, busy, until: bounds.until });
     if (pulls === undefined) return [];
     const timer = this.#timer(queue, bounds.until, wake);
+    using _looks = queue?.record.direct ? this.#direct.watch(queue, bounds.heard, wake) : undefined;
     bounds.signal.addEventListener('abort', wake);
     void bounds.change.then(wake);
     // Something may have come while the pulls were made.
@@ -129,6 +162,7 @@ export class Queues implements QueueDriver {
 
   /** Undefined where a consumer does not answer. */
   async #open(queue: KnownQueue, { pulled, wake, busy, until }: Waiting): Promise<WaitingPull[] | undefined> {
+    if (queue.record.direct) return this.#feeds.bindings.wait(queue, wake, busy);
     const lanes: Lane[] = groupsOf(queue).flat();
     if (queue.record.lanes.includes('delayed')) lanes.push('delayed');
     const found = await Promise.all(lanes.map((lane) => this.#shared.consumers.ensure(queue, lane)));
@@ -179,6 +213,7 @@ interface Waiting {
 interface WaitBounds {
   readonly until: number;
   readonly change: Promise<void>;
+  readonly heard: Set<string>;
   readonly signal: AbortSignal;
 }
 

@@ -30,8 +30,12 @@ export function parseReceipt(text: string): Receipt | undefined {
   return { queue, inc, lane: lane as Lane, seq: Number(seq), cseq: Number(cseq), r: Number(r), end: Number(end) };
 }
 
-/** The subject that settles a delivery, also one of another process. */
+/** The name in place of a consumer's, for deliveries that no consumer made. Their `cseq` is 0. */
+export const NO_CONSUMER = '';
+
+/** The subject that settles a delivery, also one of another process. Empty if no consumer made it. */
 export function ackSubject(names: Names, consumer: string, { seq, cseq }: Pick<Receipt, 'seq' | 'cseq'>): string {
+  if (consumer === NO_CONSUMER) return '';
   return `$JS.ACK.${names.queues}.${consumer}.1.${seq}.${cseq}.0.0`;
 }
 

@@ -9,7 +9,7 @@ import type { HeldDelivery } from './held-deliveries.ts';
 import { type Ledger, type LedgerOutcome, push } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
-import { ackSubject, nakBody, parseReceipt, type Receipt } from './receipt.ts';
+import { ackSubject, NO_CONSUMER, nakBody, parseReceipt, type Receipt } from './receipt.ts';
 
 interface Item {
   readonly settlement: Settlement;
@@ -135,8 +135,10 @@ export class Settler {
     const { consumers } = this.#shared;
     const { lane } = receipt;
     // A consumer that is away gets no ack. It delivers the message again, and the ledger has the settlement.
-    const away = { name: consumers.nameOf(known, lane), lane, ackWaitMs: known.record.settings.leaseMs };
-    const consumer = (await consumers.ensure(known, lane)) ?? away;
+    const isDirect = receipt.cseq === 0;
+    const name = isDirect ? NO_CONSUMER : consumers.nameOf(known, lane);
+    const away = { name, lane, ackWaitMs: known.record.settings.leaseMs };
+    const consumer = (isDirect ? undefined : await consumers.ensure(known, lane)) ?? away;
     const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     const attempt = (stored.envelope.past?.attempts ?? 0) + (ledger.entries.get(receipt.seq)?.attempts ?? 1);
     const { maxAttempts, expiresAt } = stored.envelope;

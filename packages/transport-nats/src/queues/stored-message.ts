@@ -48,7 +48,7 @@ const HEADER = 'Busbar';
 const HEADER_LINE = `\r\n${HEADER}: `;
 /** The server takes headers of 64 KiB. A longer one is stored before the body, and the header is its length. */
 const MAX_HEAD = 15_000;
-const ID = 'Nats-Msg-Id';
+export const MESSAGE_ID = 'Nats-Msg-Id';
 
 /** The data and headers to publish for a message. `msgId` is its `Nats-Msg-Id`. */
 export function encode(
@@ -61,7 +61,7 @@ export function encode(
   head['sentAt'] = message.sentAt;
   head['$'] = envelope;
   const text = JSON.stringify(head);
-  const known = msgId === undefined ? {} : { [ID]: msgId };
+  const known = msgId === undefined ? {} : { [MESSAGE_ID]: msgId };
   if (text.length <= MAX_HEAD) return { data: message.body, headers: { ...known, [HEADER]: text } };
   const bytes = Buffer.from(text);
   return { data: Buffer.concat([bytes, message.body]), headers: { ...known, [HEADER]: bytes.length } };
@@ -134,7 +134,7 @@ export function readDelivery(msg: Msg): Delivery {
 /** A message of a plain NATS client. */
 function toForeign(msg: Msg, body: Uint8Array, seq: number, storedAt: number): Message {
   const contentType = msg.headers?.get('Content-Type');
-  const head = { id: msg.headers?.get(ID) || `seq-${seq}`, headers: foreignHeaders(msg.headers) };
+  const head = { id: msg.headers?.get(MESSAGE_ID) || `seq-${seq}`, headers: foreignHeaders(msg.headers) };
   return decodeFields({ ...head, ...(contentType && { contentType }) }, body, storedAt);
 }
 

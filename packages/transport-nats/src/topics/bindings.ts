@@ -30,7 +30,7 @@ export class Bindings {
   async bind(queue: string, pattern: string, since: number, context?: CallContext): Promise<void> {
     const { records, requests, names } = this.#shared;
     const add = (known: QueueRecord | undefined): QueueRecord | undefined => {
-      const record = known ?? records.newRecord();
+      const record = known ?? { ...records.newRecord(queue), direct: false };
       if (record.bindings.some((binding) => binding.pattern === pattern)) return undefined;
       const consumer = digest(`${queue}\0${pattern}\0${record.inc}\0${since}`);
       return { ...record, bindings: [...record.bindings, { pattern, since, consumer }] };
