@@ -283,6 +283,7 @@ export class HubClient {
     else if (type === FRAME.item) pending.spec.onItem?.(each);
     else {
       this.#remove(pending);
+      pending.epoch = this.epoch;
       const { counter } = each.header;
       if (typeof counter === 'number') this.#storeWatch.confirm(counter);
       if (pending.sentAt !== undefined) this.#connection?.clock.sample(pending.sentAt, each.header['now']);

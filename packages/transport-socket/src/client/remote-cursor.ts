@@ -38,7 +38,7 @@ export class RemoteCursor {
     const request = this.#client.start({ op, header: () => this.#stream.header(), deadline, whenLost: 'repeat' });
     const opened = await this.#wait(request, true);
     this.#cursor = request.id;
-    this.#epoch = this.#client.epoch;
+    this.#epoch = request.epoch;
     this.#stream.onOpened?.(opened);
     if (this.#isClosed) this.#closeAtHub();
   }
@@ -59,7 +59,8 @@ export class RemoteCursor {
   }
 
   /** The next batch of a stream that cannot be resumed. A lost connection rejects it. */
-  nextOnce(max: number): Promise<Frame> {
+  async nextOnce(max: number): Promise<Frame> {
+    if (this.#epoch !== this.#client.epoch) throw new ResponseLost('failed');
     const request = this.#client.start({
       op: 'cursor.next',
       header: { cursor: this.#cursor, max },
