@@ -42,6 +42,7 @@ const CLIENTS = 3;
 const READY_MS = 120_000;
 /** How long it takes at most, after the last fault, until all is delivered. */
 const DRAINED_MS = 90_000;
+const ONLINE_MS = 30_000;
 
 /** Runs a round. Rejects only if it could not begin. */
 export async function runRound(setting: RoundSetting, say: (text: string) => void = () => undefined): Promise<Verdict> {
@@ -110,8 +111,9 @@ async function play(scene: FaultScene, bus: Bus, facts: Fact[], faults: () => Pr
   while (!(await isDrained().catch(() => false)) && now() < deadline) await pause(250);
   const left = await leftIn(bus);
   if (left.length > 0) throw new Error(`not delivered within ${DRAINED_MS} ms: ${left.join(', ')}`);
-  const online = await bus.agents({ online: true });
-  if (online.length !== hosts.length) throw new Error(`online: ${online.map(({ name }) => name).join(', ')}`);
+  // A client that was paused or blocked is online again with its next heartbeat.
+  const areOnline = async (): Promise<boolean> => (await bus.agents({ online: true })).length === hosts.length;
+  await waitFor(areOnline, { what: 'all clients to be online', timeoutMs: ONLINE_MS });
   const last = { ...world(), counter: await readCounter(bus), done: await readDone(bus) };
   await Promise.all(hosts.map((host) => host.close()));
   if (store.server !== undefined) store.server.network.heal();
