@@ -197,12 +197,17 @@ export class ServerRequests {
     return { messages: found, pending: count('Nats-Num-Pending'), upTo: count('Nats-UpTo-Sequence') };
   }
 
-  /** Pages of all messages of a subject, from sequence `from` on, with all that was acknowledged before. */
-  async *scan(stream: string, subject: string, from = 1, context?: Bounds): AsyncGenerator<readonly Msg[], void> {
+  /** Pages of all messages of a subject, with all that was acknowledged before. */
+  async *scan(stream: string, subject: string): AsyncGenerator<readonly Msg[], void> {
     await this.catchUp(stream);
+    yield* this.scanReplica(stream, subject, 1);
+  }
+
+  /** Pages of all messages of a subject, from sequence `from` on. In a cluster the replica that replies may be behind. */
+  async *scanReplica(stream: string, subject: string, from: number): AsyncGenerator<readonly Msg[], void> {
     for (let seq = from; ; ) {
       const request = { seq, next_by_subj: subject, batch: PAGE };
-      const { messages, pending } = await this.get(stream, request, context);
+      const { messages, pending } = await this.get(stream, request);
       yield messages;
       if (pending === 0 || messages.length === 0) return;
       seq = sequenceOf(messages.at(-1)) + 1;

@@ -29,8 +29,9 @@ export async function rescue(
     other.push({ did: stored === undefined ? 'hide' : 'move', lane, seq, r: lease?.r });
   }
   if (other.length > 0) {
-    await ledgers.append(queue.name, { k: 's', inc: queue.record.inc, acked: {}, other });
-    await ledger.sync();
+    const { inc } = queue.record;
+    const { seq } = await ledgers.append(queue.name, { k: 's', inc, acked: {}, other });
+    await ledgers.read(queue.name, inc, seq);
   }
   return dropped.length > over.length;
 }

@@ -254,7 +254,7 @@ export class Claimer {
 
   /** Those that were neither hidden nor received by another process before this receive. */
   async #confirm(queue: KnownQueue, candidates: readonly Candidate[], r: number): Promise<Candidate[]> {
-    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc);
+    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc, r);
     const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
     for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
       if (ledger.isSettled(consumer.lane, stored.seq)) {

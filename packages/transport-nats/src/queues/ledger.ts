@@ -105,7 +105,7 @@ export class Ledger {
     this.inc = inc;
   }
 
-  /** Reads new records. A call during a read waits for the next one. */
+  /** Reads new records, as far as the replica that replies has them. A call during a read waits for the next one. */
   async sync(): Promise<void> {
     if (this.#syncing !== undefined) {
       await this.#syncing;
@@ -122,7 +122,7 @@ export class Ledger {
   }
 
   async #sync(): Promise<void> {
-    for await (const page of this.#requests.scan(this.#stream, this.#subject, this.last + 1)) {
+    for await (const page of this.#requests.scanReplica(this.#stream, this.#subject, this.last + 1)) {
       for (const message of page) {
         const seq = sequenceOf(message);
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
@@ -250,15 +250,17 @@ export class Ledgers {
     this.#ledgers.clear();
   }
 
-  /** The ledger of a queue, read up to now. */
-  async read(queue: string, inc: string): Promise<Ledger> {
+  /** The ledger of a queue, read up to now; with `upTo`, at least up to that record, which is cheaper in a cluster. */
+  async read(queue: string, inc: string, upTo?: number): Promise<Ledger> {
     let ledger = this.#ledgers.get(queue);
     if (ledger?.inc !== inc) {
       ledger = new Ledger(this.#requests, this.#names, queue, inc);
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
-    await ledger.sync();
+    if (upTo === undefined) await this.#requests.catchUp(this.#names.ledger);
+    if (ledger.last < (upTo ?? Number.POSITIVE_INFINITY)) await ledger.sync();
+    if (ledger.last < (upTo ?? 0)) return this.read(queue, inc);
     return ledger;
   }
 

@@ -29,6 +29,8 @@ export interface Feeds {
 }
 
 const LOST_MS = 100;
+/** How long a receive that does not wait looks for a consumer that does not reply. */
+const REPLY_MS = 5_000;
 
 export class Queues implements QueueDriver {
   readonly #shared: QueueContext;
@@ -89,7 +91,8 @@ export class Queues implements QueueDriver {
   }
 
   async receive(name: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
-    const until = performance.now() + request.waitMs;
+    const begun = performance.now();
+    const until = begun + request.waitMs;
     using notice = this.#notices.listen(request.waitMs > 0 ? name : undefined);
     for (;;) {
       const change = notice.change();
@@ -105,8 +108,12 @@ export class Queues implements QueueDriver {
         if (claimed.deliveries.length > 0) return claimed.deliveries;
         lost = claimed.lost;
       }
-      if (performance.now() >= until || context.signal.aborted) return [];
+      const isOver = performance.now() >= until;
+      // A new consumer, or a new leader of one, replies soon.
+      const isLate = !this.#shared.requests.connection.isUp || performance.now() > begun + REPLY_MS;
+      if (context.signal.aborted || (isOver && (!lost || isLate))) return [];
       if (lost) await pause(LOST_MS);
+      if (isOver) continue;
       const deliveries = await this.#wait(queue, request, {
         until,
         change,

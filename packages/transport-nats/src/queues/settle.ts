@@ -199,7 +199,7 @@ export class Settler {
     const stored = await readAt(requests, names, held.seq);
     if (stored === undefined) return;
     const entry =
-      held.attempt > 1 ? (await ledgers.read(known.name, known.record.inc)).entries.get(held.seq) : undefined;
+      held.attempt > 1 ? (await ledgers.read(known.name, known.record.inc, held.r)).entries.get(held.seq) : undefined;
     const { outcome = 'reject' } = ledgerOutcome;
     const consumer = held.by;
     const last = {
